@@ -1,0 +1,43 @@
+/**
+ * Runs a named task in a prepared clone: `node scripts/run.mjs quickstart [arguments]`, `node scripts/run.mjs test
+ * [arguments]`. Sets the clone up first, hands the arguments on, and ends as the task ends.
+ */
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { projectRoot, SetupError, setup } from "./setup.mjs";
+
+const tasks = {
+  quickstart: ["--import", "tsx", join("examples", "quickstart.ts")],
+  test: [join("node_modules", "vitest", "vitest.mjs"), "run"],
+};
+
+const [name = "", ...given] = process.argv.slice(2);
+if (!Object.hasOwn(tasks, name)) {
+  console.error(
+    `Expected one of ${Object.keys(tasks).join(", ")}; got ${name === "" ? "nothing" : JSON.stringify(name)}.`,
+  );
+  console.error("Usage: node scripts/run.mjs quickstart|test [arguments]");
+  process.exit(2);
+}
+
+try {
+  await setup();
+} catch (error) {
+  console.error(error instanceof SetupError ? `setup: ${error.message}` : error);
+  process.exit(1);
+}
+
+const child = spawn(process.execPath, [...tasks[name], ...given], { cwd: projectRoot, stdio: "inherit" });
+
+// A terminal sends Ctrl-C and its own closing to the whole foreground group: the task has the signal already, and a second
+// one would make it give up its orderly end. Everywhere else the signal reached this process alone.
+const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+for (const signal of ["SIGINT", "SIGHUP"]) process.on(signal, () => terminal || child.kill(signal));
+process.on("SIGTERM", () => child.kill("SIGTERM"));
+
+child.on("error", (error) => {
+  console.error(`${name} could not be started: ${error.message}`);
+  process.exitCode = 1;
+});
+child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

@@ -1,0 +1,216 @@
+import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
+import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+
+/** y = f(x); `p.a` and `p.b` are the function's constants. Expressions take and give `vec4f`. */
+const UNARY = {
+  neg: "-x",
+  abs: "abs(x)",
+  sign: "sign(x)",
+  exp: "exp(x)",
+  log: "log(x)",
+  sqrt: "sqrt(x)",
+  square: "x * x",
+  reciprocal: "1.0 / x",
+  sigmoid: "1.0 / (1.0 + exp(-x))",
+  tanh: "tanh(clamp(x, vec4f(-15.0), vec4f(15.0)))",
+  relu: "max(x, vec4f())",
+  leakyRelu: "select(p.a * x, x, x > vec4f())",
+  affine: "p.a * x + p.b",
+  clamp: "clamp(x, vec4f(p.a), vec4f(p.b))",
+  pow: "pow(x, vec4f(p.a))",
+} as const;
+
+/** dL/dx from g = dL/dy and s, which is x or y (whichever the forward saved). */
+const UNARY_GRAD = {
+  abs: "g * sign(s)",
+  expOfY: "g * s",
+  log: "g / s",
+  sqrtOfY: "0.5 * g / s",
+  square: "2.0 * g * s",
+  reciprocalOfY: "-g * s * s",
+  sigmoidOfY: "g * s * (1.0 - s)",
+  tanhOfY: "g * (1.0 - s * s)",
+  reluOfY: "select(vec4f(), g, s > vec4f())",
+  leakyReluOfX: "select(p.a * g, g, s > vec4f())",
+  clampOfX: "select(vec4f(), g, (s >= vec4f(p.a)) & (s <= vec4f(p.b)))",
+  powOfX: "g * p.a * pow(s, vec4f(p.a - 1.0))",
+} as const;
+
+/** y = f(a, b). Comparisons give 1 or 0. */
+const BINARY = {
+  add: "a + b",
+  sub: "a - b",
+  mul: "a * b",
+  div: "a / b",
+  max: "max(a, b)",
+  min: "min(a, b)",
+  pow: "pow(a, b)",
+  equal: "select(T(), T() + 1.0, a == b)",
+  greater: "select(T(), T() + 1.0, a > b)",
+  greaterEqual: "select(T(), T() + 1.0, a >= b)",
+  less: "select(T(), T() + 1.0, a < b)",
+  lessEqual: "select(T(), T() + 1.0, a <= b)",
+} as const;
+
+export type UnaryOp = keyof typeof UNARY;
+export type UnaryGradOp = keyof typeof UNARY_GRAD;
+export type BinaryOp = keyof typeof BINARY;
+
+const VEC = { type: "vec4f" } as const;
+
+/** Elementwise y = f(x), four elements an invocation. `n4` is the number of vectors, rounded up. */
+export const unaryKernel = defineKernel({
+  name: "unary",
+  key: (op: UnaryOp) => op,
+  bindings: { x: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
+  params: { n4: "u32", a: "f32", b: "f32" },
+  body: (op) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.n4")}
+  let x = x[index];
+  y[index] = ${UNARY[op]};
+}`,
+  workgroups: (_, p) => linearGrid(p.n4),
+});
+
+/** Gradient of a unary function from the output's gradient and the saved input or output. */
+export const unaryGradKernel = defineKernel({
+  name: "unary-grad",
+  key: (op: UnaryGradOp) => op,
+  bindings: { g: { access: "read", ...VEC }, s: { access: "read", ...VEC }, dx: { access: "write", ...VEC } },
+  params: { n4: "u32", a: "f32", b: "f32" },
+  body: (op) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.n4")}
+  let g = g[index];
+  let s = s[index];
+  dx[index] = ${UNARY_GRAD[op]};
+}`,
+  workgroups: (_, p) => linearGrid(p.n4),
+});
+
+/** y = f(a, b) over equal shapes, four elements an invocation. */
+export const binaryKernel = defineKernel({
+  name: "binary",
+  key: (op: BinaryOp) => op,
+  bindings: { a: { access: "read", ...VEC }, b: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
+  params: { n4: "u32" },
+  body: (op) => wgsl`
+alias T = vec4f;
+${linearMain()} {
+  ${linearIndex("p.n4")}
+  let a = a[index];
+  let b = b[index];
+  y[index] = ${BINARY[op]};
+}`,
+  workgroups: (_, p) => linearGrid(p.n4),
+});
+
+/** y += a · x, in place; `n4` vectors. */
+export const accumulateKernel = defineKernel({
+  name: "accumulate",
+  key: () => "",
+  bindings: { x: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
+  params: { n4: "u32", a: "f32" },
+  body: (_: null) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.n4")}
+  y[index] = y[index] + p.a * x[index];
+}`,
+  workgroups: (_, p) => linearGrid(p.n4),
+});
+
+/** y = value; the bits of any 32-bit type, `n4` vectors. */
+export const fillKernel = defineKernel({
+  name: "fill",
+  key: () => "",
+  bindings: { y: { access: "write", type: "u32" } },
+  params: { n: "u32", bits: "u32" },
+  body: (_: null) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.n")}
+  y[index] = p.bits;
+}`,
+  workgroups: (_, p) => linearGrid(p.n),
+});
+
+/** y = c ≠ 0 ? a : b over equal shapes. */
+export const selectKernel = defineKernel({
+  name: "select",
+  key: () => "",
+  bindings: { c: { access: "read", ...VEC }, a: { access: "read", ...VEC }, b: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
+  params: { n4: "u32" },
+  body: (_: null) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.n4")}
+  y[index] = select(b[index], a[index], c[index] != vec4f());
+}`,
+  workgroups: (_, p) => linearGrid(p.n4),
+});
+
+/** Number of dimensions after collapsing that the strided kernels are compiled for. */
+export type StridedRank = 2 | 4 | 8;
+
+const AXES = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+const axes = (rank: StridedRank) => AXES.slice(0, rank);
+
+/** Parameters `name0 … ` of `rank` axes. */
+const axisParams = <N extends string, T extends "u32" | "i32">(rank: StridedRank, name: N, type: T) =>
+  Object.fromEntries(axes(rank).map((d) => [`${name}${d}`, type])) as Record<`${N}${(typeof AXES)[number]}`, T>;
+
+/** Sizes, and offset and strides of two operands; up to rank 4 they fit into immediates. */
+const stridedParams = ({ rank }: { rank: StridedRank }) =>
+  ({
+    count: "u32",
+    o_a: "i32",
+    o_b: "i32",
+    ...axisParams(rank, "n", "u32"),
+    ...axisParams(rank, "a", "i32"),
+    ...axisParams(rank, "b", "i32"),
+  }) as const;
+
+/** WGSL: splits `index` over the sizes `p.n0 …` (last fastest) and adds up the offsets of each operand. */
+const walk = (rank: StridedRank, operands: readonly string[]) => `
+  var rest = index;
+${operands.map((o) => `  var at_${o} = p.o_${o};`).join("\n")}
+${axes(rank)
+  .reverse()
+  .map(
+    (d) => `  { let i = i32(rest % p.n${d}); rest = rest / p.n${d}; ${operands.map((o) => `at_${o} += i * p.${o}${d};`).join(" ")} }`,
+  )
+  .join("\n")}`;
+
+/** y = f(a, b) with broadcasting: strides are 0 along broadcast axes. y is contiguous. */
+export const binaryStridedKernel = defineKernel({
+  name: "binary-strided",
+  key: (s: { op: BinaryOp; rank: StridedRank }) => `${s.op},${s.rank}`,
+  bindings: { x: { access: "read" }, z: { access: "read" }, y: { access: "write" } },
+  params: stridedParams,
+  body: ({ op, rank }) => wgsl`
+alias T = f32;
+${linearMain()} {
+  ${linearIndex("p.count")}
+  ${walk(rank, ["a", "b"])}
+  let a = x[at_a];
+  let b = z[at_b];
+  y[index] = ${BINARY[op]};
+}`,
+  workgroups: (_, p) => linearGrid(p.count),
+});
+
+/**
+ * Copies a strided region of x to a strided region of y, any 32-bit type: transpose, slice, concat, pad, flip and expand are all this.
+ */
+export const copyStridedKernel = defineKernel({
+  name: "copy-strided",
+  key: (s: { rank: StridedRank }) => `${s.rank}`,
+  bindings: { x: { access: "read", type: "u32" }, y: { access: "write", type: "u32" } },
+  params: stridedParams,
+  body: ({ rank }) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.count")}
+  ${walk(rank, ["a", "b"])}
+  y[at_b] = x[at_a];
+}`,
+  workgroups: (_, p) => linearGrid(p.count),
+});

@@ -1,0 +1,4 @@
+export * from "./cifar";
+export * from "./dataset";
+export * from "./loader";
+export * from "./transforms";

@@ -1,0 +1,236 @@
+/** Batches of an image set, in an order and with augmentations that depend only on the seed, the epoch and the position. */
+import { ArgumentError } from "../errors";
+import { Generator } from "../tensor/random";
+import { type ImageSet, imageSet } from "./dataset";
+import { type ImageTransform, ImageWriter } from "./transforms";
+
+/** Some images and their labels, ready to be uploaded. See {@link DataLoader} for how long the arrays stay valid. */
+export interface Batch {
+  /** n × height × width × channels, channels last. */
+  readonly images: Float32Array;
+  /** n class indices. */
+  readonly labels: Int32Array;
+  /** n, the number of images; the last batch of an epoch may be smaller than the others. */
+  readonly size: number;
+  readonly shape: readonly [n: number, height: number, width: number, channels: number];
+  /** Which batch of its epoch this is, from 0. */
+  readonly index: number;
+}
+
+/** Options of {@link DataLoader}. */
+export interface DataLoaderOptions {
+  batchSize: number;
+  /** Visit the images in a new random order every epoch. Default false. */
+  shuffle?: boolean;
+  /** Decides orders and augmentations. Default 0. */
+  seed?: number;
+  /** Leave out the last batch if it is not full. Default false. */
+  dropLast?: boolean;
+  /** What is done to every image. Default none: bytes become 0 … 1. */
+  transform?: readonly ImageTransform[];
+  /** How many batches to prepare before they are asked for, while the caller waits for something else. Default 1. */
+  prefetch?: number;
+  /** The epoch that the first plain `for await` over the loader runs. Default 0. */
+  epoch?: number;
+}
+
+/**
+ * Iterates over an image set in batches.
+ *
+ *     for await (const batch of loader.epoch(3)) …            // epoch 3
+ *     for await (const batch of loader.epoch(3, 120)) …       // the same epoch from its batch 120 on: the same bits
+ *     for await (const batch of loader) …                     // epoch 0, the next time epoch 1, …
+ *
+ * The order of epoch e is a permutation drawn from (seed, e); image number i of that order is augmented with a stream of its
+ * own, drawn from (seed, e, i). So neither depends on what ran before, on `prefetch` or, for the order, on the batch size.
+ *
+ * Buffers are recycled: a batch's arrays are valid until `prefetch + 1` further batches have been taken from the loader (with
+ * `prefetch: 0`, until the next). Uploading at once is safe; `slice()` what must last. Iterations that overlap do not disturb one
+ * another.
+ *
+ * @throws ArgumentError if batchSize is not a whole number from 1, prefetch, epoch or seed not one from 0, or if there is not a
+ *   single batch
+ */
+export class DataLoader implements AsyncIterable<Batch> {
+  /** Batches an epoch. */
+  readonly length: number;
+  /** Images an epoch: the set's, less those that `dropLast` leaves out. */
+  readonly samples: number;
+  readonly batchSize: number;
+  /** Height, width and channels of the images in a batch. */
+  readonly imageShape: readonly [height: number, width: number, channels: number];
+  readonly #set: ImageSet;
+  readonly #writer: ImageWriter;
+  readonly #shuffle: boolean;
+  readonly #prefetch: number;
+  readonly #orders: Generator;
+  readonly #augmentations: Generator;
+  readonly #idle: Ring[] = [];
+  #nextEpoch: number;
+
+  constructor(set: ImageSet, options: DataLoaderOptions) {
+    const { batchSize, shuffle = false, seed = 0, dropLast = false, transform = [], prefetch = 1, epoch = 0 } = options;
+    demandWhole("batchSize", batchSize, 1);
+    demandWhole("prefetch", prefetch, 0);
+    demandWhole("epoch", epoch, 0);
+    this.#set = imageSet(set);
+    this.length = dropLast ? Math.floor(set.length / batchSize) : Math.ceil(set.length / batchSize);
+    if (this.length === 0) {
+      throw new ArgumentError(
+        set.length === 0
+          ? "DataLoader: expected at least one image, got an empty set"
+          : `DataLoader: dropLast with batchSize ${batchSize} leaves no batch of the ${set.length} images; ` +
+              "use a smaller batchSize or dropLast: false",
+      );
+    }
+    this.samples = Math.min(this.length * batchSize, set.length);
+    this.batchSize = batchSize;
+    const random = new Generator(seed);
+    this.#orders = random.fork("order");
+    this.#augmentations = random.fork("augmentation");
+    this.#writer = new ImageWriter(set, transform, random);
+    this.imageShape = this.#writer.shape;
+    this.#shuffle = shuffle;
+    this.#prefetch = prefetch;
+    this.#nextEpoch = epoch;
+  }
+
+  /** The next epoch: `options.epoch` the first time, one more every further time. */
+  [Symbol.asyncIterator](): AsyncGenerator<Batch, void, void> {
+    return this.epoch(this.#nextEpoch++);
+  }
+
+  /**
+   * The batches of one epoch, from `startBatch` on.
+   *
+   * @throws ArgumentError if `epoch` is not a whole number from 0, or `startBatch` not one from 0 to `length`
+   */
+  epoch(epoch: number, startBatch = 0): AsyncGenerator<Batch, void, void> {
+    demandWhole("epoch", epoch, 0);
+    demandWhole("startBatch", startBatch, 0);
+    if (startBatch > this.length) {
+      throw new ArgumentError(
+        `DataLoader: expected startBatch of at most ${this.length} (batches an epoch), got ${startBatch}`,
+      );
+    }
+    return this.#run(epoch, startBatch);
+  }
+
+  async *#run(epoch: number, startBatch: number): AsyncGenerator<Batch, void, void> {
+    const order = this.#shuffle ? this.#orders.fork(epoch).permutation(this.#set.length) : undefined;
+    const augmentations = this.#augmentations.fork(epoch);
+    const ring = this.#idle.pop() ?? new Ring(this.batchSize, this.imageShape, 2 * this.#prefetch + 1);
+    const ready: Batch[] = [];
+    let next = startBatch;
+    let failure: { error: unknown } | undefined;
+    let running = true;
+
+    const prepare = () => {
+      ready.push(this.#fill(ring.ahead(ready.length), next, order, augmentations));
+      next++;
+    };
+    const prepareAhead = () => {
+      if (!running || failure || ready.length >= this.#prefetch || next >= this.length) return;
+      try {
+        prepare();
+      } catch (error) {
+        // Nobody is waiting now: whoever asks for this batch shall hear of it.
+        failure = { error };
+        return;
+      }
+      soon(prepareAhead);
+    };
+
+    try {
+      while (ready.length > 0 || next < this.length) {
+        if (ready.length === 0) {
+          // A loop that awaits nothing else would otherwise keep timers, input and the device's callbacks from running.
+          await new Promise<void>(soon);
+          if (failure) throw failure.error;
+          if (ready.length === 0) prepare();
+        }
+        const batch = ready.shift()!;
+        ring.advance();
+        if (this.#prefetch > 0) soon(prepareAhead);
+        yield batch;
+      }
+    } finally {
+      running = false;
+      this.#idle.push(ring);
+    }
+  }
+
+  #fill(slot: Slot, index: number, order: Uint32Array | undefined, augmentations: Generator): Batch {
+    const [height, width, channels] = this.imageShape;
+    const start = index * this.batchSize;
+    const size = Math.min(this.batchSize, this.samples - start);
+    const floats = height * width * channels;
+    for (let i = 0; i < size; i++) {
+      const position = start + i;
+      const image = order ? order[position]! : position;
+      this.#writer.write(this.#set, image, slot.images, i * floats, augmentations.fork(position));
+      slot.labels[i] = this.#set.labels[image]!;
+    }
+    const full = size === this.batchSize;
+    return {
+      images: full ? slot.images : slot.images.subarray(0, size * floats),
+      labels: full ? slot.labels : slot.labels.subarray(0, size),
+      size,
+      shape: [size, height, width, channels],
+      index,
+    };
+  }
+}
+
+interface Slot {
+  images: Float32Array;
+  labels: Int32Array;
+}
+
+/**
+ * The buffers of one iteration, used in turn. With p batches prepared ahead and the last p + 1 taken still valid, 2p + 1 are in use.
+ * It keeps its place between epochs, so the rule holds across them.
+ */
+class Ring {
+  readonly #slots: Slot[];
+  #taken = 0;
+
+  constructor(batchSize: number, [height, width, channels]: readonly [number, number, number], count: number) {
+    this.#slots = Array.from({ length: count }, () => ({
+      images: new Float32Array(batchSize * height * width * channels),
+      labels: new Int32Array(batchSize),
+    }));
+  }
+
+  /** The buffers `n` places after those taken last. */
+  ahead(n: number): Slot {
+    return this.#slots[(this.#taken + n) % this.#slots.length]!;
+  }
+
+  advance(): void {
+    this.#taken = (this.#taken + 1) % this.#slots.length;
+  }
+}
+
+/**
+ * Calls back in a later turn of the event loop. A message does it in a browser, where a chain of timeouts waits 4 ms each; Node's
+ * message ports would keep the process alive, but it has `setImmediate`.
+ */
+function soon(callback: () => void): void {
+  if (typeof setImmediate === "function") {
+    setImmediate(callback);
+  } else {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      callback();
+    };
+    port2.postMessage(null);
+  }
+}
+
+function demandWhole(name: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new ArgumentError(`DataLoader: expected ${name} to be a whole number from ${least}, got ${value}`);
+  }
+}

@@ -1,0 +1,75 @@
+import { type Caps, type Kernel, moduleSource, type ParamType } from "../../shaders/kernel";
+
+/** A compiled kernel with what a dispatch needs to know of it. */
+export interface Compiled {
+  readonly id: number;
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly bindingNames: readonly string[];
+  readonly paramNames: readonly string[];
+  readonly paramTypes: readonly ParamType[];
+  /** Sizes travel as immediates rather than in the uniform ring. */
+  readonly immediates: boolean;
+}
+
+/** Compute pipelines by kernel name and specification; each is compiled once a device. */
+export class PipelineCache {
+  private readonly compiled = new Map<string, Compiled>();
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly caps: Caps,
+    /** Bytes of immediates the device offers, 0 for none. */
+    private readonly immediateBytes: number,
+  ) {}
+
+  get size(): number {
+    return this.compiled.size;
+  }
+
+  *labels(): Iterable<string> {
+    yield* this.compiled.keys();
+  }
+
+  get<S, B extends string, P extends string>(kernel: Kernel<S, B, P>, spec: S): Compiled {
+    const key = kernel.key(spec);
+    const label = key ? `${kernel.name}<${key}>` : kernel.name;
+    let found = this.compiled.get(label);
+    if (!found) this.compiled.set(label, (found = this.compile(kernel, spec, label)));
+    return found;
+  }
+
+  private compile<S, B extends string, P extends string>(kernel: Kernel<S, B, P>, spec: S, label: string): Compiled {
+    const { device } = this;
+    const params = Object.entries<ParamType>(kernel.params(spec));
+    const immediates = params.length * 4 <= this.immediateBytes;
+    const bindings = Object.entries(kernel.bindings(spec)) as [string, { access: string }][];
+    const entries: GPUBindGroupLayoutEntry[] = bindings.map(([, b], binding) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: b.access === "read" ? "read-only-storage" : "storage" },
+    }));
+    if (params.length && !immediates) {
+      entries.push({ binding: bindings.length, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform", hasDynamicOffset: true } });
+    }
+    const layout = device.createBindGroupLayout({ label, entries });
+    const layoutDescriptor = { label, bindGroupLayouts: [layout], immediateSize: immediates ? params.length * 4 : 0 };
+    const module = device.createShaderModule({ label, code: moduleSource(kernel, spec, this.caps, immediates) });
+    const pipeline = device.createComputePipeline({
+      label,
+      layout: device.createPipelineLayout(layoutDescriptor),
+      compute: { module, entryPoint: "main" },
+    });
+    return {
+      id: this.compiled.size,
+      label,
+      pipeline,
+      layout,
+      bindingNames: bindings.map(([name]) => name),
+      paramNames: params.map(([name]) => name),
+      paramTypes: params.map(([, type]) => type),
+      immediates,
+    };
+  }
+}

@@ -1,0 +1,106 @@
+import { LimitError } from "../errors";
+
+/** A GPU buffer owned by a {@link BufferPool}; its size is that of its class, at least what was asked for. */
+export interface PooledBuffer {
+  readonly id: number;
+  readonly buffer: GPUBuffer;
+  readonly bytes: number;
+  /** Number of the submit that the last command recorded on this buffer belongs to. */
+  serial: number;
+}
+
+export interface PoolStats {
+  /** Buffers that exist, in use or waiting. */
+  buffers: number;
+  bytes: number;
+  /** Bytes of the waiting ones. */
+  freeBytes: number;
+  /** Buffers ever created: constant over a steady training step. */
+  created: number;
+}
+
+/**
+ * Rounds up to a size class: four classes an octave, at least 256 bytes, so that at most a fifth of a buffer is unused
+ * and tensors of nearby sizes share buffers.
+ */
+export function sizeClass(bytes: number): number {
+  if (bytes <= 256) return 256;
+  const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes - 1)) - 2));
+  return Math.ceil(bytes / step) * step;
+}
+
+/**
+ * Storage buffers by size class. Creating a buffer costs milliseconds on a software adapter, so released ones wait for the
+ * next taker; when those waiting exceed `budget` bytes, the longest-waiting are destroyed.
+ */
+export class BufferPool {
+  private readonly free = new Map<number, PooledBuffer[]>();
+  private readonly stats: PoolStats = { buffers: 0, bytes: 0, freeBytes: 0, created: 0 };
+  private nextId = 1;
+
+  constructor(
+    private readonly device: GPUDevice,
+    /** Bytes that may wait unused. */
+    private readonly budget: number,
+    private readonly onDestroy: (buffer: PooledBuffer) => void,
+  ) {}
+
+  /**
+   * A buffer of at least `bytes`.
+   * @param notSerial Do not hand out one with commands in this unsubmitted batch: `queue.writeBuffer` would overtake them.
+   * @throws LimitError when the device cannot bind a buffer of that size.
+   */
+  acquire(bytes: number, notSerial = -1): PooledBuffer {
+    const limit = Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
+    const size = Math.min(sizeClass(bytes), limit - (limit % 16));
+    if (bytes > limit) {
+      throw new LimitError(
+        `a tensor of ${bytes} bytes was asked for, and this device binds at most ${limit} bytes: use a smaller batch, or an adapter with a higher maxStorageBufferBindingSize`,
+      );
+    }
+    const list = this.free.get(size);
+    if (list) {
+      for (let i = list.length - 1; i >= 0; i--) {
+        const found = list[i]!;
+        if (found.serial === notSerial) continue;
+        list.splice(i, 1);
+        this.stats.freeBytes -= found.bytes;
+        return found;
+      }
+    }
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = this.device.createBuffer({ label: `tensor ${size}`, size, usage });
+    this.stats.buffers++;
+    this.stats.bytes += size;
+    this.stats.created++;
+    return { id: this.nextId++, buffer, bytes: size, serial: -1 };
+  }
+
+  /** Gives a buffer back; commands already recorded on it still run before any later taker's. */
+  release(b: PooledBuffer): void {
+    let list = this.free.get(b.bytes);
+    if (!list) this.free.set(b.bytes, (list = []));
+    list.push(b);
+    this.stats.freeBytes += b.bytes;
+  }
+
+  /** Destroys waiting buffers until at most `budget` bytes wait. Call between submits only. */
+  trim(budget = this.budget): void {
+    if (this.stats.freeBytes <= budget) return;
+    for (const [size, list] of [...this.free].sort((a, b) => b[0] - a[0])) {
+      while (list.length && this.stats.freeBytes > budget) {
+        const b = list.shift()!;
+        this.stats.freeBytes -= b.bytes;
+        this.stats.bytes -= b.bytes;
+        this.stats.buffers--;
+        this.onDestroy(b);
+        b.buffer.destroy();
+      }
+      if (!list.length) this.free.delete(size);
+    }
+  }
+
+  get current(): Readonly<PoolStats> {
+    return this.stats;
+  }
+}

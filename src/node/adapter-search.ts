@@ -1,0 +1,180 @@
+/**
+ * The search for an adapter, on a {@link Machine} that is handed in: the real one in `dawn()`, an invented one in tests.
+ */
+import { join } from "node:path";
+import type { AdapterClass } from "../gpu/adapter";
+import { classifyAdapter } from "../gpu/adapter";
+import type { AdapterChoice, FailedAttempt, HelpContext } from "./adapter-help";
+import { adapterHelp, adapterNotFound, INSTALL_WEBGPU } from "./adapter-help";
+import { LOADER, SWIFTSHADER_MANIFEST } from "./vulkan.mjs";
+
+/** Everything the search asks of the machine. */
+export interface Machine extends HelpContext {
+  readonly env: NodeJS.ProcessEnv;
+  /** False in a `worker_threads` worker, where setting `env` does not reach native code. */
+  readonly mainThread: boolean;
+  /** Makes a shared library resident; whether that worked. */
+  loadLibrary(path: string): boolean;
+  /** Manifests of the installed Vulkan drivers. */
+  driverManifests(): string[];
+  /** Folder of the embedded SwiftShader, unpacked if need be; rejects with the reason when there is none. */
+  swiftShader(): Promise<string>;
+  /** Makes a Dawn instance; rejects when the `webgpu` package cannot be loaded. Called anew it looks at `env` anew. */
+  createGpu(): Promise<GPU>;
+}
+
+/** The instance an adapter was found in, and how to ask it for that adapter. */
+export interface FoundAdapter {
+  readonly gpu: GPU;
+  readonly kind: AdapterClass;
+  readonly request: GPURequestAdapterOptions;
+}
+
+const LABELS = {
+  hardware: "hardware adapter",
+  lavapipe: "system software adapter (Mesa lavapipe)",
+  swiftshader: "embedded SwiftShader",
+};
+
+/**
+ * Finds the chosen adapter.
+ *
+ * @throws AdapterNotFoundError listing each adapter tried, why it is not to be had, and what to type.
+ */
+export async function findAdapter(choice: AdapterChoice, machine: Machine): Promise<FoundAdapter> {
+  const failed: FailedAttempt[] = [];
+  try {
+    const found =
+      (choice === "swiftshader" ? null : await trySystem(choice, machine, failed)) ??
+      (choice === "auto" || choice === "swiftshader" ? await trySwiftShader(machine, failed) : null);
+    if (found !== null) return found;
+  } catch (error) {
+    if (!(error instanceof BindingError)) throw error;
+    throw adapterNotFound([{ adapter: "Dawn, the `webgpu` package", reason: error.message }], [error.help]);
+  }
+  throw adapterNotFound(failed, adapterHelp(choice, machine));
+}
+
+/** Dawn's Node binding cannot be loaded, so that no adapter can be had at all. */
+class BindingError extends Error {
+  constructor(
+    message: string,
+    readonly help: string,
+  ) {
+    super(message);
+  }
+}
+
+async function createGpu(machine: Machine): Promise<GPU> {
+  try {
+    return await machine.createGpu();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (/cannot find (package|module) ['"]webgpu['"]/i.test(message)) {
+      throw new BindingError("it is not installed", INSTALL_WEBGPU);
+    }
+    const binary = `${machine.platform}-${machine.arch}`;
+    throw new BindingError(
+      `its binary for ${binary} does not load: ${message.split("\n")[0]}`,
+      `\`${INSTALL_WEBGPU}@latest\`; it has binaries for Linux (glibc), macOS and Windows`,
+    );
+  }
+}
+
+async function trySystem(
+  choice: "auto" | "hardware" | "lavapipe",
+  machine: Machine,
+  failed: FailedAttempt[],
+): Promise<FoundAdapter | null> {
+  const kinds = choice === "auto" ? (["hardware", "lavapipe"] as const) : [choice];
+  const fail = (kind: "hardware" | "lavapipe", reason: string) => failed.push({ adapter: LABELS[kind], reason });
+
+  useInstalledDrivers(machine.env);
+  const obstacle = await vulkanObstacle(machine);
+  if (obstacle !== null) {
+    for (const kind of kinds) fail(kind, obstacle);
+    return null;
+  }
+  const gpu = await createGpu(machine);
+  for (const kind of kinds) {
+    const forceFallbackAdapter = kind === "lavapipe";
+    const request: GPURequestAdapterOptions = { powerPreference: "high-performance", forceFallbackAdapter };
+    const adapter = await gpu.requestAdapter(request);
+    const found = adapter && classifyAdapter(adapter.info);
+    // Left to choose, any software adapter of the system will do, not lavapipe alone.
+    const suits = found === kind || (choice === "auto" && kind === "lavapipe");
+    if (found !== null && suits) return { gpu, kind: found, request };
+    fail(kind, found === null ? refusal(machine) : `the system offers ${adapter?.info.description || found} instead`);
+  }
+  return null;
+}
+
+/** Why asking Dawn for a system adapter is no use (and would print warnings), or null where it may work. */
+async function vulkanObstacle(machine: Machine): Promise<string | null> {
+  if (machine.platform !== "linux") return null; // Metal and Direct3D come with the system.
+  const drivers = machine.driverManifests();
+  const loader = machine.loadLibrary(LOADER);
+  if (drivers.length === 0) {
+    return loader
+      ? `the Vulkan loader (${LOADER}) is installed, but no driver for it`
+      : `neither a Vulkan loader (${LOADER}) nor a driver is installed`;
+  }
+  if (loader) return null;
+  // Images made for GPU servers often hold the card's driver and no loader: the embedded one serves as well.
+  const directory = await machine.swiftShader().catch(() => null);
+  if (directory !== null && machine.loadLibrary(join(directory, LOADER))) return null;
+  return `drivers are installed (${drivers.join(", ")}), but no Vulkan loader (${LOADER})`;
+}
+
+function refusal(machine: Machine): string {
+  if (machine.platform !== "linux") return "Dawn finds none";
+  const drivers = machine.driverManifests();
+  const mesa = drivers.some((path) => /(^|\/)lvp_icd/.test(path));
+  const hint = mesa ? "; if this is Mesa's, it is too old: Dawn refuses Mesa 22.3 and takes 25.0" : "";
+  return `Dawn found none behind the installed drivers (${drivers.join(", ")})${hint}`;
+}
+
+async function trySwiftShader(machine: Machine, failed: FailedAttempt[]): Promise<FoundAdapter | null> {
+  const fail = (reason: string) => {
+    failed.push({ adapter: LABELS.swiftshader, reason });
+    return null;
+  };
+  if (machine.platform !== "linux" || machine.arch !== "x64") {
+    return fail(`it is built for Linux on x86-64, and this is ${machine.platform} on ${machine.arch}`);
+  }
+  let directory: string;
+  try {
+    directory = await machine.swiftShader();
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+  // The system's own loader first: Dawn asks for the bare name and would get it anyway.
+  if (!machine.loadLibrary(LOADER) && !machine.loadLibrary(join(directory, LOADER))) {
+    return fail(`${join(directory, LOADER)} does not load`);
+  }
+  useDriver(machine.env, join(directory, SWIFTSHADER_MANIFEST));
+  const gpu = await createGpu(machine);
+  const request = {};
+  const adapter = await gpu.requestAdapter(request);
+  if (adapter !== null) return { gpu, kind: classifyAdapter(adapter.info), request };
+  useInstalledDrivers(machine.env);
+  return fail(
+    machine.mainThread
+      ? `the driver in ${directory} starts no adapter`
+      : "a worker thread cannot choose drivers: call dawn() on the main thread first, or start the worker with `env: SHARE_ENV`",
+  );
+}
+
+// The loader takes its drivers from the environment. The choice stays set after success, so that workers and child
+// processes get the same adapter; the third variable marks it as ours, for a later search to undo.
+const CHOSEN = "PAN_CHOSEN_DRIVER";
+const DRIVER_VARIABLES = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]; // The second is the older loaders' name of the first.
+
+function useDriver(env: NodeJS.ProcessEnv, manifest: string): void {
+  for (const name of [...DRIVER_VARIABLES, CHOSEN]) env[name] = manifest;
+}
+
+function useInstalledDrivers(env: NodeJS.ProcessEnv): void {
+  for (const name of DRIVER_VARIABLES) if (env[name] !== undefined && env[name] === env[CHOSEN]) delete env[name];
+  delete env[CHOSEN];
+}

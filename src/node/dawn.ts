@@ -1,0 +1,148 @@
+/**
+ * WebGPU for Node: Dawn through the optional `webgpu` package, on the best adapter this machine has.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { isMainThread } from "node:worker_threads";
+import { ArgumentError } from "../errors";
+import { type AdapterClass, classifyAdapter } from "../gpu/adapter";
+import type { AdapterChoice } from "./adapter-help";
+import type { FoundAdapter, Machine } from "./adapter-search";
+import { findAdapter } from "./adapter-search";
+import { driverManifests, findArchive, findUpwards, isSwiftShader, loadLibrary, unpackSwiftShader } from "./vulkan.mjs";
+
+export type { AdapterChoice } from "./adapter-help";
+
+/** Options of {@link dawn}. */
+export interface DawnOptions {
+  /** Which adapter to take. Default `"auto"`: the environment variable `PAN_ADAPTER` where set, else the best there is. */
+  readonly adapter?: AdapterChoice;
+  /**
+   * Folder that holds SwiftShader (`libvk_swiftshader.so`, `libvulkan.so.1`, `vk_swiftshader_icd.json`), or into which it
+   * is unpacked. Default: the environment variable `PAN_SWIFTSHADER`, else `.adapter/swiftshader` in a folder above.
+   */
+  readonly directory?: string;
+  /** Dawn features to enable besides, such as `"disable_robustness"`. */
+  readonly features?: readonly string[];
+}
+
+const CHOICES: readonly AdapterChoice[] = ["auto", "hardware", "lavapipe", "swiftshader"];
+const FEATURES = ["allow_unsafe_apis"];
+const UNPACKED = join(".adapter", "swiftshader");
+
+// On globalThis: a second copy of this module (CommonJS beside ESM, a test runner's fresh import) must share and hold the
+// same instances.
+const key = Symbol.for("@pan/core.dawn");
+const shared = globalThis as { [key]?: { opened: Map<string, Promise<GPU>>; last: Promise<unknown> } };
+
+/**
+ * Opens WebGPU in Node. Tries, in this order: a hardware adapter; the system's software adapter (Mesa lavapipe); the
+ * SwiftShader inside the npm package `@sparticuz/chromium`, unpacked on first use, which needs no root rights and no
+ * system package (Linux on x86-64).
+ *
+ *     await init({ gpu: await dawn() });
+ *
+ * Registers the WebGPU globals (`GPUBufferUsage`, `GPUMapMode`, …), which Node lacks. Timestamp queries are not rounded.
+ * Calls with equal options share one instance, which lives as long as the process: Dawn aborts when it is collected
+ * under a living device.
+ *
+ * Environment: `PAN_ADAPTER` (`hardware`, `lavapipe`, `swiftshader` or `auto`) forces an adapter on programs that leave
+ * the choice to `"auto"`; `PAN_SWIFTSHADER` names SwiftShader's folder. When SwiftShader is chosen, `VK_DRIVER_FILES` is
+ * set for this process. A worker thread's environment is a copy that native code does not see: there, call `dawn()` on
+ * the main thread first, or start the worker with `env: SHARE_ENV`.
+ *
+ * @returns a `GPU` whose `requestAdapter()` gives the chosen adapter, a new one a call (an adapter is single-use).
+ * @throws ArgumentError for an adapter name that is not one of the four.
+ * @throws AdapterNotFoundError when nothing works: each thing tried, why it failed, the command that helps here.
+ */
+export async function dawn(options: DawnOptions = {}): Promise<GPU> {
+  const choice = resolveChoice(options.adapter);
+  shared[key] ??= { opened: new Map(), last: Promise.resolve() };
+  const state = shared[key];
+  const id = JSON.stringify([choice, options.directory ?? process.env["PAN_SWIFTSHADER"], options.features]);
+  const known = state.opened.get(id);
+  if (known) return known;
+  // One search at a time: a search speaks to the Vulkan loader through the environment.
+  const opening = state.last.then(async () => asGpu(await findAdapter(choice, thisMachine(options))));
+  state.opened.set(id, opening);
+  state.last = opening.catch(() => state.opened.delete(id));
+  return opening;
+}
+
+/** Class of an adapter and a name to print, such as `llvmpipe (Mesa 25.0.7)`. */
+export function describeAdapter(adapter: Pick<GPUAdapter, "info">): { kind: AdapterClass; name: string } {
+  const { info } = adapter;
+  const device = (info.device || info.architecture || info.vendor || "unnamed adapter").replace(/-+$/, "");
+  return { kind: classifyAdapter(info), name: info.description ? `${device} (${info.description})` : device };
+}
+
+function resolveChoice(option: AdapterChoice | undefined): AdapterChoice {
+  const explicit = option !== undefined && option !== "auto";
+  const choice = explicit ? option : process.env["PAN_ADAPTER"] || "auto";
+  const known = CHOICES.find((name) => name === choice);
+  if (known !== undefined) return known;
+  const source = explicit ? "the option `adapter`" : "the environment variable PAN_ADAPTER";
+  throw new ArgumentError(`Expected ${source} to be one of ${CHOICES.join(", ")}; got ${JSON.stringify(choice)}.`);
+}
+
+/** The instance as a `GPU` that gives the adapter that was found, whatever else it could give. */
+function asGpu({ gpu, request }: FoundAdapter): GPU {
+  const chosen = {
+    requestAdapter: (options?: GPURequestAdapterOptions) => gpu.requestAdapter({ ...options, ...request }),
+    getPreferredCanvasFormat: () => gpu.getPreferredCanvasFormat(),
+    wgslLanguageFeatures: gpu.wgslLanguageFeatures ?? new Set<string>(),
+  };
+  return chosen as GPU;
+}
+
+/** The machine this process runs on. */
+function thisMachine({ directory, features = [] }: DawnOptions): Machine {
+  const release = "/etc/os-release";
+  return {
+    platform: process.platform,
+    arch: process.arch,
+    osRelease: existsSync(release) ? readFileSync(release, "utf8") : "",
+    root: process.getuid?.() === 0,
+    clone: existsSync(join(dirname(findUpwards(packageDirectory(), "package.json") ?? "."), "scripts", "setup.mjs")),
+    env: process.env,
+    mainThread: isMainThread,
+    loadLibrary,
+    driverManifests: () => driverManifests(),
+    swiftShader: () => provideSwiftShader(directory ?? process.env["PAN_SWIFTSHADER"]),
+    createGpu: async () => {
+      const { create, globals } = await import("webgpu");
+      Object.assign(globalThis, globals);
+      return create([
+        `enable-dawn-features=${[...FEATURES, ...features].join(",")}`,
+        "disable-dawn-features=timestamp_quantization",
+      ]);
+    },
+  };
+}
+
+/** Where SwiftShader lies: the folder asked for, an unpacked one above, else a fresh one unpacked beside the archive. */
+async function provideSwiftShader(wanted: string | undefined): Promise<string> {
+  if (wanted && isSwiftShader(wanted)) return resolve(wanted);
+  const starts = [packageDirectory(), process.cwd(), dirname(process.argv[1] ?? ".")];
+  if (!wanted) {
+    for (const start of starts) {
+      const unpacked = findUpwards(start, UNPACKED);
+      if (unpacked !== null && isSwiftShader(unpacked)) return unpacked;
+    }
+  }
+  const archive = findArchive(starts);
+  if (archive === null) {
+    const place = wanted ? `${wanted} does not hold it, and` : "it is not unpacked in .adapter/swiftshader, and";
+    throw new Error(`${place} the package that carries it, @sparticuz/chromium, is not installed`);
+  }
+  // node_modules/.cache is where tools keep what they derive from packages: writable, and ignored by version control.
+  const modules = archive.slice(0, archive.lastIndexOf(join("@sparticuz", "chromium")));
+  const target = resolve(wanted || join(modules, ".cache", "pan-core", "swiftshader"));
+  if (!isSwiftShader(target)) await unpackSwiftShader(archive, target);
+  return target;
+}
+
+function packageDirectory(): string {
+  return typeof __dirname === "string" ? __dirname : dirname(fileURLToPath(import.meta.url));
+}

@@ -1,0 +1,112 @@
+/**
+ * Learning-rate schedules: pure functions from the epoch to a multiplier of the base learning rate.
+ *
+ *     lr(epoch) = base · schedule(epoch)
+ *
+ * They hold no state, so a resumed run needs only the epoch, and accept fractions (epoch + step / stepsAnEpoch) for schedules that
+ * move within an epoch. At whole epochs the values are those of PyTorch's closed forms.
+ */
+import { ArgumentError } from "../errors";
+
+/** Multiplier of the base learning rate at `epoch` (from 0, fractions allowed). */
+export type Schedule = (epoch: number) => number;
+
+/** Always 1. */
+export function constantLR(): Schedule {
+  return () => 1;
+}
+
+/**
+ * gamma^⌊epoch / stepSize⌋, PyTorch's `StepLR`.
+ *
+ * @example stepLR({ stepSize: 20, gamma: 0.7 }) // ×0.7 every 20 epochs
+ * @throws ArgumentError if `stepSize` or `gamma` is not a positive number
+ */
+export function stepLR({ stepSize, gamma = 0.1 }: { stepSize: number; gamma?: number }): Schedule {
+  demand("stepLR", "stepSize", stepSize, stepSize > 0, "a positive number of epochs");
+  demand("stepLR", "gamma", gamma, gamma > 0, "a positive number");
+  return (epoch) => gamma ** Math.floor(checked("stepLR", epoch) / stepSize);
+}
+
+/**
+ * gamma^(number of milestones ≤ epoch), PyTorch's `MultiStepLR`. A milestone given twice counts twice; the order is free.
+ *
+ * @example multiStepLR({ milestones: [100, 150] }) // ×0.1 from epoch 100, ×0.01 from epoch 150
+ * @throws ArgumentError if a milestone is negative or not a number, or `gamma` not positive
+ */
+export function multiStepLR({ milestones, gamma = 0.1 }: { milestones: readonly number[]; gamma?: number }): Schedule {
+  for (const at of milestones) demand("multiStepLR", "milestones", at, at >= 0, "epochs from 0");
+  demand("multiStepLR", "gamma", gamma, gamma > 0, "a positive number");
+  const passed = [...milestones];
+  return (epoch) => {
+    const now = checked("multiStepLR", epoch);
+    return gamma ** passed.reduce((count, at) => count + (at <= now ? 1 : 0), 0);
+  };
+}
+
+/** Options of {@link cosineLR}. */
+export interface CosineOptions {
+  /** Epochs until the lowest value, warm-up included. */
+  epochs: number;
+  /** The lowest multiplier: PyTorch's `eta_min` divided by the base learning rate. Default 0. */
+  etaMin?: number;
+  /** Epochs of linear warm-up before the cosine begins, see {@link warmupLR}. Default 0. */
+  warmup?: number;
+  /** Multiplier at epoch 0 of a warm-up. Default 1/3, as PyTorch's `LinearLR`. */
+  startFactor?: number;
+}
+
+/**
+ * Half a cosine from 1 to etaMin over T = epochs − warmup:
+ *
+ *     etaMin + (1 − etaMin)·(1 + cos(π·t / T)) / 2,  t = min(epoch − warmup, T)
+ *
+ * PyTorch's `CosineAnnealingLR` with T_max = T, and with a warm-up its `SequentialLR` of `LinearLR` and that. Beyond the last
+ * epoch it stays at etaMin, where PyTorch's would climb again.
+ *
+ * Source: Loshchilov, Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017.
+ *
+ * @throws ArgumentError if `epochs` is not positive, `etaMin` not in [0, 1], or `warmup` not below `epochs`
+ */
+export function cosineLR({ epochs, etaMin = 0, warmup = 0, startFactor = 1 / 3 }: CosineOptions): Schedule {
+  demand("cosineLR", "epochs", epochs, epochs > 0, "a positive number");
+  demand("cosineLR", "etaMin", etaMin, etaMin >= 0 && etaMin <= 1, "a fraction of the base learning rate, 0 to 1");
+  demand("cosineLR", "warmup", warmup, warmup >= 0 && warmup < epochs, `from 0 and below epochs (${epochs})`);
+  const length = epochs - warmup;
+  const cosine: Schedule = (epoch) => {
+    const turned = Math.min(checked("cosineLR", epoch) / length, 1);
+    return etaMin + ((1 - etaMin) * (1 + Math.cos(Math.PI * turned))) / 2;
+  };
+  return warmup > 0 ? warmupLR(cosine, { epochs: warmup, startFactor }) : cosine;
+}
+
+/**
+ * Climbs in a straight line from startFactor to 1 in the given epochs, then runs `schedule` from its epoch 0: PyTorch's
+ * `SequentialLR([LinearLR(startFactor, total_iters=epochs), schedule], milestones=[epochs])`.
+ *
+ * @throws ArgumentError if `epochs` is not positive or `startFactor` not in [0, 1]
+ */
+export function warmupLR(
+  schedule: Schedule,
+  { epochs, startFactor = 1 / 3 }: { epochs: number; startFactor?: number },
+): Schedule {
+  demand("warmupLR", "epochs", epochs, epochs > 0, "a positive number");
+  demand("warmupLR", "startFactor", startFactor, startFactor >= 0 && startFactor <= 1, "a number from 0 to 1");
+  return (epoch) => {
+    const now = checked("warmupLR", epoch);
+    return now < epochs ? startFactor + ((1 - startFactor) * now) / epochs : schedule(now - epochs);
+  };
+}
+
+function checked(name: string, epoch: number): number {
+  if (!(epoch >= 0 && epoch < Number.POSITIVE_INFINITY)) {
+    throw new ArgumentError(`${name}: expected a finite epoch from 0, got ${epoch}`);
+  }
+  return epoch;
+}
+
+function demand(name: string, option: string, value: number, holds: boolean, expected: string): void {
+  if (!holds || !Number.isFinite(value)) {
+    throw new ArgumentError(`${name}: expected ${option} to be ${expected}, got ${value}`);
+  }
+}

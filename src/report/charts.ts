@@ -1,0 +1,297 @@
+/**
+ * The charts reports are made of, each a function from plain numbers to Plot options: lines over time, an overlay of histograms,
+ * rows of dots on one scale. They know nothing of passports.
+ */
+
+import * as Plot from "@observablehq/plot";
+import type { Size } from "./figure";
+import { palette } from "./theme";
+
+/** A line of a {@link lineChart}: points in order of x. */
+export interface Series {
+  points: readonly { x: number; y: number }[];
+  colour: string;
+  dashed?: boolean;
+  /** Drawn broad and pale, so that a line on top of it hides nothing. */
+  under?: boolean;
+}
+
+/** A line that marks a value on an axis, with its name beside it. */
+export interface Reference {
+  at: number;
+  label: string;
+  /** On which side of the line the name stands; for horizontal lines it stands above ("start") or below ("end"). */
+  side?: "start" | "end";
+  dashed?: boolean;
+}
+
+/** An axis: its name with unit and, where the data should not decide, its span. */
+export interface Axis {
+  label: string;
+  domain?: readonly [number, number];
+  /** Only whole numbers are marked. */
+  whole?: boolean;
+  /** Where to mark, if round numbers will not do. */
+  ticks?: readonly number[];
+}
+
+/** At most this many points are drawn on a line; more cannot be told apart. */
+const MAX_POINTS = 240;
+
+/** Averages neighbouring points into at most `max` groups, so that no stretch of a long run is left out. */
+export function thin<T extends { x: number; y: number }>(
+  points: readonly T[],
+  max = MAX_POINTS,
+): { x: number; y: number }[] {
+  const size = Math.ceil(points.length / max);
+  const out: { x: number; y: number }[] = [];
+  for (let i = 0; i < points.length; i += size) {
+    const group = points.slice(i, i + size);
+    const mean = (key: "x" | "y") => group.reduce((sum, p) => sum + p[key], 0) / group.length;
+    out.push({ x: mean("x"), y: mean("y") });
+  }
+  return out;
+}
+
+/** Smallest and largest value, widened a little where they agree, so that a scale exists. */
+export function span(values: readonly number[], room = 0): [number, number] {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const v of values) {
+    low = Math.min(low, v);
+    high = Math.max(high, v);
+  }
+  if (values.length === 0) return [0, 1];
+  if (low === high) return [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
+  return [low - room * (high - low), high + room * (high - low)];
+}
+
+const halo = { stroke: palette.surface, strokeWidth: 4, fill: palette.muted } as const;
+
+/** Ticks at whole numbers, multiples of 1, 2 or 5 times a power of ten, `count` at most (one more where both ends are ticks). */
+export function wholeTicks([low, high]: readonly [number, number], count: number): number[] {
+  const least = Math.max(1, (high - low) / count);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = power * ([1, 2, 5, 10].find((m) => m * power >= least) ?? 10);
+  const ticks: number[] = [];
+  for (let t = Math.ceil(low / step) * step; t <= high; t += step) ticks.push(t);
+  return ticks;
+}
+
+function xAxis(size: Size, axis: Axis, domain: readonly [number, number]): Plot.Markish {
+  const count = size === "l" ? 12 : size === "m" ? 8 : 5;
+  return Plot.axisX({
+    ticks: axis.ticks ? [...axis.ticks] : axis.whole ? wholeTicks(domain, count) : count,
+    ...(axis.whole || axis.ticks ? { tickFormat: (t: number) => t.toLocaleString("en-US") } : {}),
+    label: axis.label,
+    labelAnchor: "center",
+    labelArrow: "none",
+    tickSize: 4,
+    color: palette.muted,
+  });
+}
+
+/** Lines over a common x, such as losses over steps; points are marked where there are few. */
+export function lineChart(
+  size: Size,
+  chart: { x: Axis; y: Axis; series: readonly Series[]; references?: readonly Reference[] },
+): Plot.PlotOptions {
+  const lines = chart.series.map((s) => ({ ...s, points: thin(s.points) }));
+  const all = lines.flatMap((s) => s.points);
+  const x = chart.x.domain ?? span(all.map((p) => p.x));
+  const y = chart.y.domain ?? [0, 1.05 * Math.max(1e-9, ...all.map((p) => p.y))];
+  const marks: Plot.Markish[] = [
+    Plot.gridY({ stroke: palette.rule, strokeOpacity: 1, ticks: 5 }),
+    Plot.axisY({ ticks: 5, label: chart.y.label, labelArrow: "none", tickSize: 0, color: palette.muted }),
+    xAxis(size, chart.x, x),
+    Plot.ruleY([y[0]], { stroke: palette.muted }),
+  ];
+  for (const r of chart.references ?? []) {
+    marks.push(Plot.ruleY([r.at], { stroke: palette.muted, strokeDasharray: "4 3" }));
+  }
+  for (const { points, colour, dashed, under } of lines) {
+    const stroke = { stroke: colour, strokeWidth: under ? 5 : 2, strokeOpacity: under ? 0.5 : 1 };
+    marks.push(Plot.lineY(points, { x: "x", y: "y", ...stroke, ...(dashed ? { strokeDasharray: "6 3" } : {}) }));
+    if (points.length <= 24) marks.push(Plot.dot(points, { x: "x", y: "y", fill: colour, r: under ? 5 : 2.5 }));
+  }
+  for (const r of chart.references ?? []) {
+    const above = r.side !== "end";
+    marks.push(
+      Plot.text([r.label], {
+        x: x[1],
+        y: r.at,
+        text: (d: string) => d,
+        textAnchor: "end",
+        lineAnchor: above ? "bottom" : "top",
+        dy: above ? -4 : 5,
+        ...halo,
+      }),
+    );
+  }
+  return {
+    height: size === "s" ? 230 : 270,
+    x: { domain: [...x] },
+    y: { domain: [...y] },
+    marks,
+  };
+}
+
+/** Counts of values in equal bins over `domain`; values on the upper end belong to the last bin. */
+export function bins(values: readonly number[], domain: readonly [number, number], count: number) {
+  const width = (domain[1] - domain[0]) / count;
+  const out = Array.from({ length: count }, (_, i) => ({
+    x1: domain[0] + i * width,
+    x2: domain[0] + (i + 1) * width,
+    n: 0,
+  }));
+  for (const v of values) {
+    const i = Math.min(count - 1, Math.floor((v - domain[0]) / width));
+    const bin = out[i];
+    if (bin) bin.n++;
+  }
+  return out;
+}
+
+/** Histograms over one another on the same bins. */
+export function histogramChart(
+  size: Size,
+  chart: {
+    x: Axis;
+    countLabel: string;
+    sets: readonly { values: readonly number[]; colour: string }[];
+    references?: readonly Reference[];
+  },
+): Plot.PlotOptions {
+  const domain =
+    chart.x.domain ??
+    span(
+      chart.sets.flatMap((s) => [...s.values]),
+      0.02,
+    );
+  const binned = chart.sets.map((s) => ({ colour: s.colour, bins: bins(s.values, domain, size === "s" ? 30 : 44) }));
+  const top = Math.max(1, ...binned.flatMap((s) => s.bins.map((b) => b.n)));
+  const marks: Plot.Markish[] = [
+    Plot.gridY({ stroke: palette.rule, strokeOpacity: 1, ticks: 5 }),
+    Plot.axisY({ ticks: 5, label: chart.countLabel, labelArrow: "none", tickSize: 0, color: palette.muted }),
+    xAxis(size, chart.x, domain),
+    ...binned.map((s) =>
+      Plot.rectY(
+        s.bins.filter((b) => b.n > 0),
+        { x1: "x1", x2: "x2", y: "n", fill: s.colour, fillOpacity: 0.35, stroke: s.colour, strokeWidth: 1, inset: 0.5 },
+      ),
+    ),
+    Plot.ruleY([0], { stroke: palette.muted }),
+  ];
+  for (const r of chart.references ?? []) {
+    marks.push(
+      Plot.ruleX([r.at], { stroke: palette.ink, strokeOpacity: 0.7, ...(r.dashed ? { strokeDasharray: "4 3" } : {}) }),
+      referenceName(r, 1.12 * top),
+    );
+  }
+  return { height: size === "s" ? 240 : 300, x: { domain: [...domain] }, y: { domain: [0, 1.14 * top] }, marks };
+}
+
+/** The name of a vertical reference line, beside its upper end. */
+function referenceName(r: Reference, y: number): Plot.Markish {
+  const after = r.side !== "end";
+  return Plot.text([r.label], {
+    x: r.at,
+    y,
+    text: (d: string) => d,
+    textAnchor: after ? "start" : "end",
+    dx: after ? 5 : -5,
+    ...halo,
+  });
+}
+
+/** A row of a {@link stripChart}: its name, what is to be said of it, and the values. */
+export interface Strip {
+  label: string;
+  note: string;
+  values: readonly number[];
+  colour: string;
+}
+
+/** At most this many dots stand in a row; longer rows show evenly spaced ranks of their values. */
+export const MAX_DOTS = 400;
+
+/** Every k-th value by size, ends included, so that the shape and the extremes of the distribution stay. */
+export function ranks(values: readonly number[], max = MAX_DOTS): number[] {
+  const sorted = [...values].sort((a, b) => a - b);
+  if (sorted.length <= max) return sorted;
+  return Array.from({ length: max }, (_, i) => sorted[Math.round((i * (sorted.length - 1)) / (max - 1))]!);
+}
+
+/** The i-th number of van der Corput's sequence in base 2: spreads dots evenly over a row's height, the same in every run. */
+function corput(i: number): number {
+  let [value, scale] = [0, 0.5];
+  for (let n = i + 1; n > 0; n >>= 1, scale /= 2) value += (n & 1) * scale;
+  return value;
+}
+
+/** Where in a row of height 1 the dots are, between 0 (above) and 1. */
+const TRACK = { from: 0.42, to: 0.96 };
+
+/** Rows of dots on one scale, each under its own heading; a span of the scale can be shaded. */
+export function stripChart(
+  size: Size,
+  width: number,
+  chart: {
+    x: Axis & { domain: readonly [number, number] };
+    rows: readonly Strip[];
+    shade?: readonly [number, number];
+    references: readonly Reference[];
+  },
+): Plot.PlotOptions {
+  const [left, right] = chart.x.domain;
+  const last = chart.rows.length;
+  // Row i spans i … i+1 downwards: its heading above, its dots in a track below. −0.4 … 0 holds the references' names.
+  const dots = chart.rows.map((row, i) => {
+    const values = ranks(row.values);
+    const few = values.length <= 3;
+    const points = values.map((x, k) => ({ x, y: i + 0.69 + (few ? 0 : 0.4 * (corput(k) - 0.5)) }));
+    const r = few ? 6 : values.length <= 60 ? 4 : size === "l" ? 2.4 : 1.8;
+    return Plot.dot(points, { x: "x", y: "y", r, fill: row.colour, fillOpacity: 0.75 });
+  });
+  const heading = (key: "label" | "note") =>
+    Plot.text(chart.rows, {
+      x: key === "label" ? left : right,
+      y: (_: Strip, i: number) => i + 0.2,
+      text: key,
+      textAnchor: key === "label" ? "start" : "end",
+      fill: key === "label" ? palette.ink : palette.muted,
+      fontWeight: key === "label" ? 600 : 400,
+    });
+  const tracks = chart.rows.map((_, i) => ({ from: i + TRACK.from, to: i + TRACK.to }));
+  const marks: Plot.Markish[] = [
+    Plot.rect(tracks, { x1: left, x2: right, y1: "from", y2: "to", stroke: palette.rule, rx: 3 }),
+  ];
+  if (chart.shade) {
+    const [x1, x2] = chart.shade;
+    marks.push(Plot.rect(tracks, { x1, x2, y1: "from", y2: "to", fill: palette.shade }));
+  }
+  marks.push(
+    ...chart.references.flatMap((r) => [
+      Plot.ruleX(tracks, {
+        x: r.at,
+        y1: "from",
+        y2: "to",
+        stroke: palette.ink,
+        strokeOpacity: 0.7,
+        ...(r.dashed ? { strokeDasharray: "4 3" } : {}),
+      }),
+      referenceName(r, -0.15),
+    ]),
+    ...dots,
+    heading("label"),
+    heading("note"),
+    xAxis(size, chart.x, chart.x.domain),
+  );
+  return {
+    height: Math.round((last + 0.4) * (width < 400 ? 66 : 62) + 44),
+    marginLeft: 12,
+    marginTop: 4,
+    x: { domain: [left, right] },
+    y: { domain: [last, -0.4], axis: null },
+    marks,
+  };
+}

@@ -1,0 +1,119 @@
+import { ArgumentError, LifetimeError } from "../errors";
+import { type Device, device } from "../gpu/device";
+import type { PooledBuffer } from "../gpu/pool";
+
+/** Anything a {@link scope} can free. */
+interface Disposable {
+  dispose(): void;
+}
+
+/** What the live tensors occupy. */
+export interface MemoryInfo {
+  /** Live tensor handles that are somebody's: not yet disposed by hand or by a scope. */
+  tensors: number;
+  /** Live buffers, those that a graph keeps for its backward pass included. */
+  storages: number;
+  /** Bytes asked for by live buffers. */
+  bytes: number;
+  /** Bytes of GPU buffers that exist, waiting ones included. */
+  pooledBytes: number;
+  /** GPU buffers created since the device was made; constant over steady training steps. */
+  buffersCreated: number;
+}
+
+const live = { tensors: 0, storages: 0, bytes: 0 };
+
+/** Memory held by tensors. Equal before and after a steady training step. */
+export function memory(): MemoryInfo {
+  const pool = device().poolStats;
+  return { ...live, pooledBytes: pool.bytes, buffersCreated: pool.created };
+}
+
+/** A reference-counted GPU buffer; tensors and their reshaped views share one. */
+export class Storage {
+  private references = 1;
+  readonly buffer: PooledBuffer;
+
+  constructor(
+    readonly device: Device,
+    readonly bytes: number,
+    notSerial?: number,
+  ) {
+    this.buffer = device.pool.acquire(bytes, notSerial);
+    live.storages++;
+    live.bytes += bytes;
+  }
+
+  get isShared(): boolean {
+    return this.references > 1;
+  }
+
+  retain(): this {
+    this.references++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.references > 0) return;
+    if (this.references < 0) throw new LifetimeError("a tensor's memory was released twice: this is a defect of the package, please report it");
+    live.storages--;
+    live.bytes -= this.bytes;
+    this.device.pool.release(this.buffer);
+  }
+}
+
+const scopes: Set<Disposable>[] = [];
+
+/** Adds a new tensor to the innermost scope. */
+export function register(t: Disposable): void {
+  live.tensors++;
+  scopes[scopes.length - 1]?.add(t);
+}
+
+/** Takes a tensor out of the scopes' care (kept, or already disposed). */
+export function unregister(t: Disposable): boolean {
+  for (const s of scopes) if (s.delete(t)) return true;
+  return false;
+}
+
+export function forgotten(): void {
+  live.tensors--;
+}
+
+/**
+ * Runs `body` and disposes every tensor made inside it, except those returned (alone, in an array or in a plain object; they pass to the
+ * enclosing scope) and those given to {@link keep}. Parameters' gradients are kept until they are zeroed.
+ *
+ * @throws ArgumentError when `body` is asynchronous: interleaved scopes could not tell whose tensor is whose.
+ */
+export function scope<T>(body: () => T): T {
+  const mine = new Set<Disposable>();
+  scopes.push(mine);
+  let result: T;
+  try {
+    result = body();
+    if (result instanceof Promise) throw new ArgumentError("scope() takes a synchronous function: read results after it, outside");
+    const outer = scopes[scopes.length - 2];
+    for (const t of tensorsIn(result, mine)) {
+      mine.delete(t);
+      outer?.add(t);
+    }
+  } finally {
+    scopes.pop();
+    for (const t of mine) t.dispose();
+  }
+  return result;
+}
+
+/** Keeps a tensor beyond the scope it was made in; its `dispose()` is then the caller's duty. */
+export function keep<T extends Disposable>(t: T): T {
+  unregister(t);
+  return t;
+}
+
+function* tensorsIn(value: unknown, known: Set<Disposable>): Iterable<Disposable> {
+  if (value === null || typeof value !== "object") return;
+  if (known.has(value as Disposable)) yield value as Disposable;
+  else if (Array.isArray(value)) for (const v of value) yield* tensorsIn(v, known);
+  else if (Object.getPrototypeOf(value) === Object.prototype) for (const v of Object.values(value)) yield* tensorsIn(v, known);
+}
