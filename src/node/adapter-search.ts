@@ -2,6 +2,7 @@
  * The search for an adapter, on a {@link Machine} that is handed in: the real one in `dawn()`, an invented one in tests.
  */
 import { join } from "node:path";
+import type { AdapterNotFoundError } from "../errors";
 import type { AdapterClass } from "../gpu/adapter";
 import { classifyAdapter } from "../gpu/adapter";
 import type { AdapterChoice, FailedAttempt, HelpContext } from "./adapter-help";
@@ -19,8 +20,11 @@ export interface Machine extends HelpContext {
   driverManifests(): string[];
   /** Folder of the embedded SwiftShader, unpacked if need be; rejects with the reason when there is none. */
   swiftShader(): Promise<string>;
-  /** Makes a Dawn instance; rejects when the `webgpu` package cannot be loaded. Called anew it looks at `env` anew. */
-  createGpu(): Promise<GPU>;
+  /**
+   * Loads the `webgpu` package, rejects when it cannot be. What it gives makes Dawn instances, each of which looks at
+   * `env` anew.
+   */
+  loadDawn(): Promise<() => GPU>;
 }
 
 /** The instance an adapter was found in, and how to ask it for that adapter. */
@@ -42,48 +46,35 @@ const LABELS = {
  * @throws AdapterNotFoundError listing each adapter tried, why it is not to be had, and what to type.
  */
 export async function findAdapter(choice: AdapterChoice, machine: Machine): Promise<FoundAdapter> {
+  const createGpu = await machine.loadDawn().catch((error: unknown) => {
+    throw bindingFailure(error, machine);
+  });
   const failed: FailedAttempt[] = [];
-  try {
-    const found =
-      (choice === "swiftshader" ? null : await trySystem(choice, machine, failed)) ??
-      (choice === "auto" || choice === "swiftshader" ? await trySwiftShader(machine, failed) : null);
-    if (found !== null) return found;
-  } catch (error) {
-    if (!(error instanceof BindingError)) throw error;
-    throw adapterNotFound([{ adapter: "Dawn, the `webgpu` package", reason: error.message }], [error.help]);
-  }
+  const found =
+    (choice === "swiftshader" ? null : await trySystem(choice, machine, createGpu, failed)) ??
+    (choice === "auto" || choice === "swiftshader" ? await trySwiftShader(machine, createGpu, failed) : null);
+  if (found !== null) return found;
   throw adapterNotFound(failed, adapterHelp(choice, machine));
 }
 
-/** Dawn's Node binding cannot be loaded, so that no adapter can be had at all. */
-class BindingError extends Error {
-  constructor(
-    message: string,
-    readonly help: string,
-  ) {
-    super(message);
+/** The error for a Dawn binding that cannot be loaded, without which there is no adapter at all. */
+function bindingFailure(error: unknown, { platform, arch }: Machine): AdapterNotFoundError {
+  const adapter = "Dawn, the `webgpu` package";
+  const message = error instanceof Error ? error.message : String(error);
+  if (/cannot find (package|module) ['"]webgpu['"]/i.test(message)) {
+    return adapterNotFound([{ adapter, reason: "it is not installed" }], [INSTALL_WEBGPU]);
   }
-}
-
-async function createGpu(machine: Machine): Promise<GPU> {
-  try {
-    return await machine.createGpu();
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (/cannot find (package|module) ['"]webgpu['"]/i.test(message)) {
-      throw new BindingError("it is not installed", INSTALL_WEBGPU);
-    }
-    const binary = `${machine.platform}-${machine.arch}`;
-    throw new BindingError(
-      `its binary for ${binary} does not load: ${message.split("\n")[0]}`,
-      `\`${INSTALL_WEBGPU}@latest\`; it has binaries for Linux (glibc), macOS and Windows`,
-    );
-  }
+  const reason = `its binary for ${platform}-${arch} does not load: ${message.split("\n")[0]}`;
+  return adapterNotFound(
+    [{ adapter, reason }],
+    [`${INSTALL_WEBGPU}@latest (binaries for Linux with glibc, macOS, Windows)`],
+  );
 }
 
 async function trySystem(
   choice: "auto" | "hardware" | "lavapipe",
   machine: Machine,
+  createGpu: () => GPU,
   failed: FailedAttempt[],
 ): Promise<FoundAdapter | null> {
   const kinds = choice === "auto" ? (["hardware", "lavapipe"] as const) : [choice];
@@ -95,7 +86,7 @@ async function trySystem(
     for (const kind of kinds) fail(kind, obstacle);
     return null;
   }
-  const gpu = await createGpu(machine);
+  const gpu = createGpu();
   for (const kind of kinds) {
     const forceFallbackAdapter = kind === "lavapipe";
     const request: GPURequestAdapterOptions = { powerPreference: "high-performance", forceFallbackAdapter };
@@ -134,7 +125,11 @@ function refusal(machine: Machine): string {
   return `Dawn found none behind the installed drivers (${drivers.join(", ")})${hint}`;
 }
 
-async function trySwiftShader(machine: Machine, failed: FailedAttempt[]): Promise<FoundAdapter | null> {
+async function trySwiftShader(
+  machine: Machine,
+  createGpu: () => GPU,
+  failed: FailedAttempt[],
+): Promise<FoundAdapter | null> {
   const fail = (reason: string) => {
     failed.push({ adapter: LABELS.swiftshader, reason });
     return null;
@@ -153,7 +148,7 @@ async function trySwiftShader(machine: Machine, failed: FailedAttempt[]): Promis
     return fail(`${join(directory, LOADER)} does not load`);
   }
   useDriver(machine.env, join(directory, SWIFTSHADER_MANIFEST));
-  const gpu = await createGpu(machine);
+  const gpu = createGpu();
   const request = {};
   const adapter = await gpu.requestAdapter(request);
   if (adapter !== null) return { gpu, kind: classifyAdapter(adapter.info), request };

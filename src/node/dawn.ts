@@ -28,7 +28,6 @@ export interface DawnOptions {
 }
 
 const CHOICES: readonly AdapterChoice[] = ["auto", "hardware", "lavapipe", "swiftshader"];
-const FEATURES = ["allow_unsafe_apis"];
 const UNPACKED = join(".adapter", "swiftshader");
 
 // On globalThis: a second copy of this module (CommonJS beside ESM, a test runner's fresh import) must share and hold the
@@ -110,13 +109,11 @@ function thisMachine({ directory, features = [] }: DawnOptions): Machine {
     loadLibrary,
     driverManifests: () => driverManifests(),
     swiftShader: () => provideSwiftShader(directory ?? process.env["PAN_SWIFTSHADER"]),
-    createGpu: async () => {
+    loadDawn: async () => {
       const { create, globals } = await import("webgpu");
       Object.assign(globalThis, globals);
-      return create([
-        `enable-dawn-features=${[...FEATURES, ...features].join(",")}`,
-        "disable-dawn-features=timestamp_quantization",
-      ]);
+      const enabled = ["allow_unsafe_apis", ...features].join(",");
+      return () => create([`enable-dawn-features=${enabled}`, "disable-dawn-features=timestamp_quantization"]);
     },
   };
 }

@@ -5,6 +5,7 @@
 
 import * as Plot from "@observablehq/plot";
 import type { Size } from "./figure";
+import { bins, corput, ranks, requireFinite, span, thin, wholeTicks } from "./series";
 import { palette } from "./theme";
 
 /** A line of a {@link lineChart}: points in order of x. */
@@ -35,47 +36,7 @@ export interface Axis {
   ticks?: readonly number[];
 }
 
-/** At most this many points are drawn on a line; more cannot be told apart. */
-const MAX_POINTS = 240;
-
-/** Averages neighbouring points into at most `max` groups, so that no stretch of a long run is left out. */
-export function thin<T extends { x: number; y: number }>(
-  points: readonly T[],
-  max = MAX_POINTS,
-): { x: number; y: number }[] {
-  const size = Math.ceil(points.length / max);
-  const out: { x: number; y: number }[] = [];
-  for (let i = 0; i < points.length; i += size) {
-    const group = points.slice(i, i + size);
-    const mean = (key: "x" | "y") => group.reduce((sum, p) => sum + p[key], 0) / group.length;
-    out.push({ x: mean("x"), y: mean("y") });
-  }
-  return out;
-}
-
-/** Smallest and largest value, widened a little where they agree, so that a scale exists. */
-export function span(values: readonly number[], room = 0): [number, number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const v of values) {
-    low = Math.min(low, v);
-    high = Math.max(high, v);
-  }
-  if (values.length === 0) return [0, 1];
-  if (low === high) return [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
-  return [low - room * (high - low), high + room * (high - low)];
-}
-
 const halo = { stroke: palette.surface, strokeWidth: 4, fill: palette.muted } as const;
-
-/** Ticks at whole numbers, multiples of 1, 2 or 5 times a power of ten, `count` at most (one more where both ends are ticks). */
-export function wholeTicks([low, high]: readonly [number, number], count: number): number[] {
-  const least = Math.max(1, (high - low) / count);
-  const power = 10 ** Math.floor(Math.log10(least));
-  const step = power * ([1, 2, 5, 10].find((m) => m * power >= least) ?? 10);
-  const ticks: number[] = [];
-  for (let t = Math.ceil(low / step) * step; t <= high; t += step) ticks.push(t);
-  return ticks;
-}
 
 function xAxis(size: Size, axis: Axis, domain: readonly [number, number]): Plot.Markish {
   const count = size === "l" ? 12 : size === "m" ? 8 : 5;
@@ -95,6 +56,10 @@ export function lineChart(
   size: Size,
   chart: { x: Axis; y: Axis; series: readonly Series[]; references?: readonly Reference[] },
 ): Plot.PlotOptions {
+  requireFinite(
+    chart.series.flatMap((s) => s.points.flatMap((p) => [p.x, p.y])),
+    chart.y.label,
+  );
   const lines = chart.series.map((s) => ({ ...s, points: thin(s.points) }));
   const all = lines.flatMap((s) => s.points);
   const x = chart.x.domain ?? span(all.map((p) => p.x));
@@ -111,7 +76,8 @@ export function lineChart(
   for (const { points, colour, dashed, under } of lines) {
     const stroke = { stroke: colour, strokeWidth: under ? 5 : 2, strokeOpacity: under ? 0.5 : 1 };
     marks.push(Plot.lineY(points, { x: "x", y: "y", ...stroke, ...(dashed ? { strokeDasharray: "6 3" } : {}) }));
-    if (points.length <= 24) marks.push(Plot.dot(points, { x: "x", y: "y", fill: colour, r: under ? 5 : 2.5 }));
+    if (points.length <= 24)
+      marks.push(Plot.dot(points, { x: "x", y: "y", fill: colour, fillOpacity: under ? 0.5 : 1, r: under ? 5 : 2.5 }));
   }
   for (const r of chart.references ?? []) {
     const above = r.side !== "end";
@@ -135,22 +101,6 @@ export function lineChart(
   };
 }
 
-/** Counts of values in equal bins over `domain`; values on the upper end belong to the last bin. */
-export function bins(values: readonly number[], domain: readonly [number, number], count: number) {
-  const width = (domain[1] - domain[0]) / count;
-  const out = Array.from({ length: count }, (_, i) => ({
-    x1: domain[0] + i * width,
-    x2: domain[0] + (i + 1) * width,
-    n: 0,
-  }));
-  for (const v of values) {
-    const i = Math.min(count - 1, Math.floor((v - domain[0]) / width));
-    const bin = out[i];
-    if (bin) bin.n++;
-  }
-  return out;
-}
-
 /** Histograms over one another on the same bins. */
 export function histogramChart(
   size: Size,
@@ -161,13 +111,20 @@ export function histogramChart(
     references?: readonly Reference[];
   },
 ): Plot.PlotOptions {
+  requireFinite(
+    chart.sets.flatMap((s) => [...s.values]),
+    chart.x.label,
+  );
   const domain =
     chart.x.domain ??
     span(
       chart.sets.flatMap((s) => [...s.values]),
       0.02,
     );
-  const binned = chart.sets.map((s) => ({ colour: s.colour, bins: bins(s.values, domain, size === "s" ? 30 : 44) }));
+  const binned = chart.sets.map((s) => ({
+    colour: s.colour,
+    bins: bins(s.values, domain, { s: 30, m: 44, l: 88 }[size]),
+  }));
   const top = Math.max(1, ...binned.flatMap((s) => s.bins.map((b) => b.n)));
   const marks: Plot.Markish[] = [
     Plot.gridY({ stroke: palette.rule, strokeOpacity: 1, ticks: 5 }),
@@ -211,23 +168,6 @@ export interface Strip {
   colour: string;
 }
 
-/** At most this many dots stand in a row; longer rows show evenly spaced ranks of their values. */
-export const MAX_DOTS = 400;
-
-/** Every k-th value by size, ends included, so that the shape and the extremes of the distribution stay. */
-export function ranks(values: readonly number[], max = MAX_DOTS): number[] {
-  const sorted = [...values].sort((a, b) => a - b);
-  if (sorted.length <= max) return sorted;
-  return Array.from({ length: max }, (_, i) => sorted[Math.round((i * (sorted.length - 1)) / (max - 1))]!);
-}
-
-/** The i-th number of van der Corput's sequence in base 2: spreads dots evenly over a row's height, the same in every run. */
-function corput(i: number): number {
-  let [value, scale] = [0, 0.5];
-  for (let n = i + 1; n > 0; n >>= 1, scale /= 2) value += (n & 1) * scale;
-  return value;
-}
-
 /** Where in a row of height 1 the dots are, between 0 (above) and 1. */
 const TRACK = { from: 0.42, to: 0.96 };
 
@@ -242,6 +182,10 @@ export function stripChart(
     references: readonly Reference[];
   },
 ): Plot.PlotOptions {
+  requireFinite(
+    chart.rows.flatMap((row) => [...row.values]),
+    chart.x.label,
+  );
   const [left, right] = chart.x.domain;
   const last = chart.rows.length;
   // Row i spans i … i+1 downwards: its heading above, its dots in a track below. −0.4 … 0 holds the references' names.

@@ -7,8 +7,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { PanError } from "../errors";
-import { type Html, html, raw } from "./html";
+import { escapeHtml, type Html, html, raw, visible } from "./html";
 import { palette } from "./theme";
 
 /** The widths a figure is drawn for, in CSS pixels: a phone, half a page, a whole page. */
@@ -48,35 +47,21 @@ const COMMON: Plot.PlotOptions = {
 /** Attributes that hold lengths; more than two decimals of a pixel only make the file larger. */
 const LENGTHS = ["d", "transform", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "width", "height"];
 
-/**
- * Draws one SVG.
- *
- * Raises {@link PanError} if a coordinate is not a finite number: browsers silently skip such shapes, and a figure that leaves
- * data out says something false.
- */
+/** Draws one SVG. */
 export function drawSvg(options: Plot.PlotOptions, size: Size, alt: string): Html {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const svg = Plot.plot({ ...COMMON, width: WIDTHS[size], ...options, document });
   svg.querySelector("style")?.remove();
   svg.setAttribute("class", size);
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", alt);
   for (const node of svg.querySelectorAll("*")) {
     // Plot names its parts ("x-axis tick"); under role=img nobody hears them, and the alternative text says it better.
     node.removeAttribute("aria-label");
     for (const name of LENGTHS) {
       const value = node.getAttribute(name);
-      if (value === null) continue;
-      if (/NaN|Infinity|undefined/.test(value)) {
-        throw new PanError(
-          `Expected finite coordinates in the figure "${alt}", got ${name}="${value.slice(0, 60)}" in <${node.tagName}>. ` +
-            "Check the record the figure is drawn from for missing or infinite values.",
-        );
-      }
-      node.setAttribute(name, value.replace(/(\.\d{2})\d+/g, "$1"));
+      if (value !== null) node.setAttribute(name, value.replace(/(\.\d{2})\d+/g, "$1"));
     }
   }
-  return raw(svg.outerHTML);
+  return raw(visible(svg.outerHTML).replace("<svg ", () => `<svg role="img" aria-label="${escapeHtml(alt)}" `));
 }
 
 function swatch({ colour, mark }: LegendEntry): Html {

@@ -1,11 +1,12 @@
 /** The quickstart's figures: how training went, where γ stands, and what forged passports achieve. */
 
 import { chanceThreshold } from "./chance";
-import { histogramChart, lineChart, MAX_DOTS, type Reference, type Strip, span, stripChart } from "./charts";
+import { histogramChart, lineChart, type Reference, type Strip, stripChart } from "./charts";
 import { figure, type LegendEntry } from "./figure";
 import { formatCount, formatPercent, formatPercentRange, formatSpan, plural } from "./format";
 import type { Html } from "./html";
 import type { QuickstartReport } from "./record";
+import { MAX_DOTS, span } from "./series";
 import { palette } from "./theme";
 
 /** Below this value of γ·b the sign loss pushes , whose terms are max(0.1 − γ·b, 0). */
@@ -184,6 +185,7 @@ export function gammaFigure({ gamma }: QuickstartReport): Html {
     values.length > 0 &&
     `Under the ${name} passport ${outside(values)} of ${values.length} values lie beyond ±${MARGIN}.`;
   return figure({
+    wide: true,
     title: "How γ is distributed",
     caption:
       "The same weights, two passports. The real one should give two humps, one for bits −1 and one for bits +1, with a gap at zero: " +

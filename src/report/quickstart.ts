@@ -41,17 +41,21 @@ function summary(r: QuickstartReport): Html {
   const tone = !verdict.claimHolds && " bad";
   const coins = Math.floor(-Math.log2(Math.max(s.pValue, Number.MIN_VALUE)));
   const range = formatPercentRange(a.forged);
-  const read = html`<bdi class="quoted">${s.decodedText}</bdi>`;
+  const quoted = (text: string) => html`<bdi class="quoted">${text}</bdi>`;
+  const message =
+    s.text === ""
+      ? html`The owner’s signature is a string of ${formatCount(s.bits)} random bits.`
+      : html`Read with the owner’s passport, the network says ${quoted(s.decodedText)}${
+          s.decodedText === s.text
+            ? ", exactly the text that was to be embedded."
+            : html`; the text that was to be embedded is ${quoted(s.text)}.`
+        }`;
   return html`
     <p class="kicker">@pan/core · quickstart report · ${r.startedAt.slice(0, 16).replace("T", " ")}</p>
     <span class="badge${tone}">${verdict.claimHolds ? "Ownership claim holds" : "Ownership claim does not hold"}</span>
     <h1>${verdict.claimHolds ? "This network carries its owner’s signature" : "This network does not prove its owner’s claim"}</h1>
     <div class="summary"><div>
-      <p class="lead">Read with the owner’s passport, the network says ${read}${
-        s.decodedText === s.text
-          ? ", exactly the text that was to be embedded."
-          : html`; the text that was to be embedded is <bdi class="quoted">${s.text}</bdi>.`
-      } <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. Someone who guessed would do as well with
+      <p class="lead">${message} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. Someone who guessed would do as well with
       probability <strong>${formatPValue(s.pValue)}</strong>${coins >= 4 && ` – about as likely as ${s.pValue < 1e-307 ? "more than " : ""}${coins} tosses of a coin all landing heads`}.</p>
       <p>Handed out without any passport, it classifies <strong>${formatPercent(a.public)}</strong> of the test pictures correctly. With the
       real passport it reaches <strong>${formatPercent(a.private)}</strong>${
@@ -112,7 +116,7 @@ function numbers(r: QuickstartReport): Html {
       ["Bits matched, forged", forgedBits(r) ?? "none tried", `${formatNumber(s.bits / 2)} expected by chance`],
       ["p-value of the match", formatPValue(s.pValue), "10⁻⁶ or less"],
       ["Training pictures × epochs", `${formatCount(train.images)} × ${train.epochs}`, `batches of ${train.batchSize}`],
-      ["Training speed", `${formatCount(train.imagesPerSecond)} /s`, r.adapter.name],
+      ["Training speed", `${formatCount(train.imagesPerSecond)} pictures/s`, r.adapter.name],
       ["Whole run", formatDuration(r.seconds), r.adapter.kind],
     ],
   );
@@ -162,20 +166,22 @@ function numbers(r: QuickstartReport): Html {
 }
 
 function files({ files: { deployed, credential } }: QuickstartReport): Html {
+  const file = (path: string, about: Html) => html`<code>${path}</code><span class="about">${about}</span>`;
   return panel(
     table(
       "Written by this run",
-      [{ head: "File" }, { head: "Size", numeric: true }, { head: "What it is" }],
+      [{ head: "File" }, { head: "Size", numeric: true }],
       [
         [
-          html`<code>${deployed.path}</code>`,
+          file(
+            deployed.path,
+            html`To hand out: the public branch alone, no passport, no signature.${deployed.sha256 && html`<br>SHA-256 <code>${deployed.sha256}</code>`}`,
+          ),
           formatBytes(deployed.bytes),
-          html`The network to hand out: public branch only, no passport, no signature.${deployed.sha256 && html`<br>SHA-256 <code>${deployed.sha256}</code>`}`,
         ],
         [
-          html`<code>${credential.path}</code>`,
+          file(credential.path, html`<strong>Keep secret:</strong> the owner’s passports and signature.`),
           formatBytes(credential.bytes),
-          html`<strong>Keep secret.</strong> The owner’s passports and signature.`,
         ],
       ],
     ),
@@ -271,10 +277,13 @@ export function renderQuickstart(report: QuickstartReport): string {
 
 /** What a sceptic should know: random forgeries are the weakest kind. */
 function limits(): Html {
-  return panel(html`<h3>What this does not show</h3>
-    <p class="note">The forged passports here are random. Someone who holds the weights can do better: γ is linear in the passport, so a passport
+  return panel(
+    html`<h3>What this does not show</h3>
+    <div class="columns"><p class="note">The forged passports here are random. Someone who holds the weights can do better: γ is linear in the passport, so a passport
     that yields any wanted signs can be computed. In a dispute a passport therefore counts only if it was fixed before the network was
     released, by publishing or time-stamping a commitment (a hash) to it.</p>
     <p class="note">The p-value compares with fair coins. Trained factors are not quite that; the forged passports’ matches, measured on
-    this very network, show how far the comparison can be trusted.</p>`);
+    this very network, show how far the comparison can be trusted.</p></div>`,
+    true,
+  );
 }

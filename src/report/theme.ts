@@ -43,7 +43,9 @@ code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospac
 .lead { font-size: 18px; line-height: 1.6; }
 .section-lead, .note { color: var(--muted); }
 .note { font-size: 14px; }
-.panel h3 + .note { margin-top: 8px; }
+.columns { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 40px; margin-top: 8px; }
+.panel > :last-child > :last-child, .panel > p:last-child { margin-bottom: 0; }
+td .about, th .about { display: block; margin-top: 2px; color: var(--muted); font-weight: 400; }
 .badge { display: inline-block; margin-top: 18px; padding: 3px 12px; border-radius: 99px; font-size: 14px; font-weight: 600; color: var(--good); background: var(--good-bg); }
 .badge.bad { color: var(--bad); background: var(--bad-bg); }
 .quoted { background: var(--shade); border-radius: 5px; padding: 0 4px; }
@@ -55,7 +57,7 @@ code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospac
 `;
 
 const pieces = `
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 12px; margin: 28px 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 12px; margin: 28px 0 0; }
 .tile { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 12px 14px 11px; border-top: 3px solid var(--tone, var(--rule)); }
 .tile dt { color: var(--muted); font-size: 13px; line-height: 1.35; }
 .tile dd { margin: 0; }
@@ -91,7 +93,8 @@ pre { margin: 8px 0 12px; padding: 12px 16px; background: var(--shade); border-r
 `;
 
 const narrow = `
-@media (max-width: 820px) { .grid, .summary, .glossary { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 1040px) { .tiles { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
+@media (max-width: 820px) { .grid, .summary, .glossary, .columns { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 520px) {
   main, .top, footer { padding-left: 16px; padding-right: 16px; }
   .top { padding-top: 28px; }

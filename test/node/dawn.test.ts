@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { AdapterNotFoundError, ArgumentError } from "../../src/errors";
 import { classifyAdapter } from "../../src/gpu/adapter";
 import { findAdapter, type Machine } from "../../src/node/adapter-search";
@@ -46,7 +46,7 @@ function machine(changes: Partial<Machine> = {}): Machine {
     loadLibrary: () => false,
     driverManifests: () => [],
     swiftShader: () => Promise.reject(new Error(noPackage)),
-    createGpu: async () => instance(),
+    loadDawn: async () => () => instance(),
     ...changes,
   };
 }
@@ -54,7 +54,7 @@ function machine(changes: Partial<Machine> = {}): Machine {
 const withDrivers = (name: string, ...infos: Info[]): Partial<Machine> => ({
   loadLibrary: () => true,
   driverManifests: () => [`/usr/share/vulkan/icd.d/${name}`],
-  createGpu: async () => instance(...infos),
+  loadDawn: async () => () => instance(...infos),
 });
 
 async function failure(choice: Parameters<typeof findAdapter>[0], on: Machine): Promise<string> {
@@ -83,7 +83,7 @@ describe("findAdapter", () => {
     const embedded: Partial<Machine> = {
       loadLibrary: () => true,
       swiftShader: async () => "/ss",
-      createGpu: async () => instance(swiftshader),
+      loadDawn: async () => () => instance(swiftshader),
     };
     expect((await findAdapter("auto", machine(withDrivers("nvidia_icd.json", card, lavapipe)))).kind).toBe("hardware");
     expect((await findAdapter("auto", machine(withDrivers("lvp_icd.json", lavapipe)))).kind).toBe("lavapipe");
@@ -94,8 +94,8 @@ describe("findAdapter", () => {
   it("points the loader at the embedded driver, and a later search takes that back", async () => {
     const env: NodeJS.ProcessEnv = {};
     const loadLibrary = (path: string) => path === "/ss/libvulkan.so.1";
-    const createGpu = async () => instance(...(env["VK_DRIVER_FILES"] ? [swiftshader] : []));
-    const on = machine({ env, loadLibrary, createGpu, swiftShader: async () => "/ss" });
+    const loadDawn = async () => () => instance(...(env["VK_DRIVER_FILES"] ? [swiftshader] : []));
+    const on = machine({ env, loadLibrary, loadDawn, swiftShader: async () => "/ss" });
     await findAdapter("swiftshader", on);
     expect(env["VK_DRIVER_FILES"]).toBe("/ss/vk_swiftshader_icd.json");
     await failure("hardware", on);
@@ -117,9 +117,10 @@ describe("findAdapter", () => {
     expect(await failure("hardware", machine({ ...on, loadLibrary }))).toContain("no Vulkan loader (libvulkan.so.1)");
   });
 
-  it("lists on a bare Debian 12 what was tried and what helps, without starting Dawn", async () => {
-    const createGpu = () => Promise.reject(new Error("must not be reached"));
-    const message = await failure("auto", machine({ createGpu }));
+  it("lists on a bare Debian 12 what was tried and what helps, without starting Dawn (which would print)", async () => {
+    const create = vi.fn(() => instance());
+    const message = await failure("auto", machine({ loadDawn: async () => create }));
+    expect(create).not.toHaveBeenCalled();
     expect(message).toContain("hardware adapter: neither a Vulkan loader (libvulkan.so.1) nor a driver is installed");
     expect(message).toContain("(Mesa lavapipe): neither");
     expect(message).toContain(`embedded SwiftShader: ${noPackage}`);
@@ -156,11 +157,11 @@ describe("findAdapter", () => {
   it("asks for the `webgpu` package when that is what lacks, and says when its binary does not load", async () => {
     const drivers = withDrivers("nvidia_icd.json", card);
     const missing = new Error("Cannot find package 'webgpu' imported from /app/node.js");
-    const message = await failure("auto", machine({ ...drivers, createGpu: () => Promise.reject(missing) }));
+    const message = await failure("auto", machine({ ...drivers, loadDawn: () => Promise.reject(missing) }));
     expect(message).toContain("npm install webgpu");
     expect(message).not.toContain("mesa");
     const broken = new Error("GLIBC_2.34 not found");
-    expect(await failure("auto", machine({ ...drivers, createGpu: () => Promise.reject(broken) }))).toContain(
+    expect(await failure("auto", machine({ ...drivers, loadDawn: () => Promise.reject(broken) }))).toContain(
       "GLIBC_2.34",
     );
   });

@@ -138,8 +138,7 @@ describe("setup", () => {
   it("prepares a clone, names the adapter, and does nothing the second time", () => {
     clone();
     const first = node("scripts/setup.mjs");
-    expect(first.stderr).toBe("");
-    expect(first.status).toBe(0);
+    expect(first.status, first.stderr).toBe(0);
     expect(first.stdout).toMatch(/^setup: adapter .+/m);
     const unpacked = first.stdout.includes("unpacking");
     expect(isSwiftShader(join(root, ".adapter", "swiftshader"))).toBe(unpacked);

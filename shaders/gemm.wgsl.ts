@@ -1,0 +1,116 @@
+import type { Caps } from "./kernel";
+
+/**
+ * The inner block that matrix products and all three convolutions share: an invocation owns `rows` rows and 4 columns of the
+ * output in registers and runs over the common dimension k. With `lanes` > 1 a subgroup shares the row operand: each lane loads one k of it for
+ * every row, and `subgroupBroadcast` hands it round, so that a step costs a quarter vector of loads instead of a row's worth. No workgroup memory,
+ * no barrier: on software adapters loads cost far more than arithmetic and barriers compile for seconds.
+ */
+export interface Tile {
+  /** Output rows an invocation owns. */
+  readonly rows: number;
+  /** Subgroup size that shares the row operand; 1 for none. */
+  readonly lanes: number;
+}
+
+/** Invocations of a workgroup without subgroups; with them a workgroup is one subgroup. */
+const ALONE = 64;
+
+/** Chooses the tile for an output of `rows` × `columns`. */
+export function tileFor(caps: Caps, rows: number, columns: number): Tile {
+  // One subgroup size and a small one: the software adapters. A wide subgroup would idle on few columns.
+  const lanes = caps.subgroupSize > 1 && caps.subgroupSize <= 8 && columns >= 8 ? caps.subgroupSize : 1;
+  const most = lanes > 1 ? 16 : 8;
+  const size = rows >= 4 * most ? most : rows >= 4 ? Math.min(most, 8) : rows >= 2 ? 4 : 1;
+  return { rows: Math.min(size, most), lanes };
+}
+
+export const tileKey = (t: Tile) => `${t.rows}x${t.lanes}`;
+
+export const tileEnables = (t: Tile) => (t.lanes > 1 ? ["subgroups"] : []);
+
+/** Invocations of a workgroup for this tile. */
+const groupSize = (t: Tile) => (t.lanes > 1 ? t.lanes : ALONE);
+
+/** Workgroups that cover `rows` × `columns`, `planes` times. */
+export function tileGroups(t: Tile, rows: number, columns: number, planes: number): number {
+  return Math.ceil((Math.ceil(rows / t.rows) * columnBlocks(t, columns) * t.lanes * planes) / groupSize(t));
+}
+
+/** Column blocks (of 4 · lanes) across the output. */
+const columnBlocks = (t: Tile, columns: number) => Math.ceil(columns / (4 * t.lanes));
+
+/**
+ * WGSL: the head of `main`. Declares `lane`, `row` (first row), `col` (first column) and `plane` (batch, group or split).
+ * `rows` and `columns` are expressions. Invocations past the end keep running as copies of the last (subgroup operations need
+ * them), with `col` beyond `columns` so that they store nothing.
+ */
+export const tileHead = (t: Tile, rows: string, columns: string, planes: string) => /* wgsl */ `
+@compute @workgroup_size(${groupSize(t)})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+        ${t.lanes > 1 ? "@builtin(subgroup_invocation_id) lane: u32" : "@builtin(local_invocation_index) lid: u32"}) {
+  let group = wid.y * grid.x + wid.x;
+  ${t.lanes > 1 ? "let tile = group;" : `let lane = 0u; let tile = group * ${ALONE}u + lid;`}
+  let columnBlocks = (${columns} + ${4 * t.lanes - 1}u) / ${4 * t.lanes}u;
+  let rowBlocks = (${rows} + ${t.rows - 1}u) / ${t.rows}u;
+  let plane = tile / (columnBlocks * rowBlocks);
+  if (plane >= ${planes}) { return; }
+  let inPlane = tile % (columnBlocks * rowBlocks);
+  let row = (inPlane / columnBlocks) * ${t.rows}u;
+  let col = ((inPlane % columnBlocks) * ${t.lanes}u + lane) * 4u;`;
+
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+/** WGSL for every row `r` of the tile. */
+export const eachRow = (t: Tile, f: (r: number) => string) => range(t.rows).map(f).join("\n");
+
+/** WGSL: zeroed accumulators `acc0 …`. */
+export const accumulators = (t: Tile) => eachRow(t, (r) => `var acc${r} = vec4f();`);
+
+/**
+ * WGSL: adds Σ_k a(r, k) · b(k) to every accumulator, k from `from` up to below `to`.
+ * `prepare` runs once for the k a lane loads (name `ka`); `a(r)` is the row operand there, an expression that is 0 when row r has none at `ka`; it is
+ * dropped when `ka` ≥ `to`. `b(k)` gives the four columns' vec4f and must be readable (and finite) for every k in range.
+ */
+export function multiply(t: Tile, k: { from: string; to: string; prepare?: string; a: (r: number) => string; b: (k: string) => string }): string {
+  const steps = range(t.lanes).map((s) => {
+    const at = t.lanes > 1 ? `min(k0 + ${s}u, ${k.to} - 1u)` : "k0";
+    const take = (r: number) => (t.lanes > 1 ? `subgroupBroadcast(a${r}, ${s}u)` : `a${r}`);
+    return `{ let b = ${k.b(at)};\n${eachRow(t, (r) => `acc${r} += ${take(r)} * b;`)} }`;
+  });
+  return /* wgsl */ `
+for (var k0 = ${k.from}; k0 < ${k.to}; k0 += ${t.lanes}u) {
+  let ka = k0 + lane;
+  ${k.prepare ?? ""}
+  ${eachRow(t, (r) => (t.lanes > 1 ? `let a${r} = select(0.0, ${k.a(r)}, ka < ${k.to});` : `let a${r} = ${k.a(r)};`))}
+  ${steps.join("\n")}
+}`;
+}
+
+/**
+ * WGSL: stores the accumulators. `at(r)` is the element index of row r's first column, `value(r)` what to store; rows at or past `rows` and columns at
+ * or past `columns` are left out. With `vec` the destination is an array of vec4f and indices are multiples of 4.
+ */
+export const store = (t: Tile, o: { rows: string; columns: string; vec: boolean; into: string; at: (r: number) => string; value: (r: number) => string }) =>
+  eachRow(
+    t,
+    (r) => /* wgsl */ `
+if (row + ${r}u < ${o.rows} && col < ${o.columns}) {
+  let at = ${o.at(r)};
+  let v = ${o.value(r)};
+  ${
+    o.vec
+      ? `${o.into}[at / 4u] = v;`
+      : `${o.into}[at] = v.x;
+  if (col + 1u < ${o.columns}) { ${o.into}[at + 1u] = v.y; }
+  if (col + 2u < ${o.columns}) { ${o.into}[at + 2u] = v.z; }
+  if (col + 3u < ${o.columns}) { ${o.into}[at + 3u] = v.w; }`
+  }
+}`,
+  );
+
+/** WGSL expression: four values `f(j)` for columns j = 0…3 past `col`, the last column repeated past the end. */
+export const gather4 = (columns: string, f: (column: string) => string) =>
+  `vec4f(${range(4)
+    .map((j) => f(`min(col + ${j}u, ${columns} - 1u)`))
+    .join(", ")})`;

@@ -1,0 +1,53 @@
+import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
+import { accumulators, eachRow, gather4, multiply, store, type Tile, tileEnables, tileGroups, tileHead, tileKey } from "./gemm.wgsl";
+import { defineKernel, foldGrid } from "./kernel";
+
+export interface MatmulSpec {
+  /** A is stored [K, M] instead of [M, K]. */
+  readonly transA: boolean;
+  /** B is stored [N, K] instead of [K, N]. */
+  readonly transB: boolean;
+  /** Rows of C, and of B unless transposed, are whole vec4f: N is divisible by 4. */
+  readonly vec: boolean;
+  /** A vector of N is added to every row. */
+  readonly bias: boolean;
+  readonly tile: Tile;
+}
+
+/** C[b] = op(A[b]) · op(B[b]) (+ bias), row-major; `strideA`/`strideB` 0 repeats one matrix over the batch. */
+export const matmulKernel = defineKernel({
+  name: "matmul",
+  key: (s: MatmulSpec) => `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
+  bindings: (s) => ({
+    a: { access: "read" },
+    b: { access: "read", type: s.vec && !s.transB ? "vec4f" : "f32" },
+    bias: { access: "read" },
+    c: { access: "write", type: s.vec ? "vec4f" : "f32" },
+  }),
+  params: { m: "u32", n: "u32", k: "u32", batch: "u32", strideA: "u32", strideB: "u32" },
+  enables: (s) => tileEnables(s.tile),
+  body: (s) => {
+    const t = s.tile;
+    const b = (k: string) => {
+      if (s.transB) return gather4("p.n", (j) => `b[atB + ${j} * p.k + ${k}]`);
+      return s.vec ? `b[(atB + (${k}) * p.n + min(col, p.n - 4u)) / 4u]` : gather4("p.n", (j) => `b[atB + (${k}) * p.n + ${j}]`);
+    };
+    return wgsl`
+${tileHead(t, "p.m", "p.n", "p.batch")}
+  let atB = plane * p.strideB;
+  ${eachRow(t, (r) => `let r${r} = plane * p.strideA + min(row + ${r}u, p.m - 1u)${s.transA ? "" : " * p.k"};`)}
+  ${accumulators(t)}
+  ${multiply(t, { from: "0u", to: "p.k", a: (r) => (s.transA ? `a[r${r} + ka * p.m]` : `a[r${r} + ka]`), b })}
+  let add = ${s.bias ? gather4("p.n", (j) => `bias[${j}]`) : "vec4f()"};
+  ${store(t, {
+    rows: "p.m",
+    columns: "p.n",
+    vec: s.vec,
+    into: "c",
+    at: (r) => `(plane * p.m + row + ${r}u) * p.n + col`,
+    value: (r) => `acc${r} + add`,
+  })}
+}`;
+  },
+  workgroups: (s, p) => foldGrid(tileGroups(s.tile, p.m, p.n, p.batch)),
+});

@@ -1,0 +1,361 @@
+import { fillKernel } from "../../shaders/elementwise.wgsl";
+import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
+import { ArgumentError, LifetimeError, ShapeError, StateDictError } from "../errors";
+import type { Device } from "../gpu/device";
+import type { PooledBuffer } from "../gpu/pool";
+import { showShape } from "../tensor/shape";
+import { keep } from "../tensor/storage";
+import { Tensor } from "../tensor/tensor";
+
+/** Parameters that share options. */
+export interface ParamGroup {
+  readonly params: Iterable<Tensor>;
+  /** The group's learning rate is `lr · lrScale`. Default 1. */
+  readonly lrScale?: number;
+  /** Default: the optimiser's own. */
+  readonly weightDecay?: number;
+}
+
+/** What to train: parameters, or groups of them with options of their own. */
+export type Params = Iterable<Tensor> | readonly ParamGroup[];
+
+/** An optimiser's state in host memory: `NAME.INDEX` a state and parameter, and `step`, one count a parameter. */
+export type OptimizerState = Record<string, Float32Array>;
+
+/** How an optimiser instantiates a rule of the shader. */
+export interface OptimizerRule<R extends RuleName = RuleName> {
+  readonly rule: R;
+  readonly lr: number;
+  readonly weightDecay: number;
+  /** Values of the rule's hyper-parameters for a learning rate and a weight decay. */
+  readonly hyper: (lr: number, weightDecay: number) => Readonly<Record<(typeof RULES)[R]["hyper"][number], number>>;
+}
+
+interface Group {
+  readonly lrScale: number;
+  readonly weightDecay: number;
+  /** Indices of its parameters: `from` to below `to`. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Parameters of one group that one dispatch updates, with their state side by side in one buffer a state. */
+interface Batch {
+  readonly group: number;
+  /** `at`: first vector of the parameter's state. */
+  readonly members: readonly { readonly index: number; readonly at: number }[];
+  readonly states: readonly Tensor[];
+}
+
+/**
+ * Base of the optimisers: changes parameters in place from their `grad`, with PyTorch's meaning, several parameters a dispatch.
+ *
+ * Everything that varies from step to step is data on the GPU: learning rates are written when they change, step counts are kept and
+ * advanced there. A step allocates nothing, reads nothing back and submits nothing.
+ *
+ * @example
+ * const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
+ * scope(() => loss(batch).backward());
+ * optimizer.step();
+ * optimizer.zeroGrad();
+ */
+export abstract class Optimizer {
+  readonly params: readonly Tensor[];
+  private readonly rule: RuleName;
+  private readonly groups: readonly Group[];
+  private readonly batches: readonly Batch[];
+  private readonly device: Device;
+  private readonly hyperOf: (lr: number, weightDecay: number) => Readonly<Record<string, number>>;
+  /** Hyper-parameters a group, then a count entry a parameter. */
+  private readonly hyper: Tensor;
+  private readonly countsAt: number;
+  private rate: number;
+  private stale = true;
+
+  /**
+   * @throws ArgumentError without parameters, with one given twice or on another device, or with an option out of its range.
+   * @throws ShapeError for a parameter that is not f32.
+   */
+  protected constructor(params: Params, rule: OptimizerRule) {
+    this.rule = rule.rule;
+    this.rate = demandAtLeastZero("lr", rule.lr);
+    this.hyperOf = rule.hyper;
+    const list: Tensor[] = [];
+    this.groups = groupsOf(params).map(({ params: own, lrScale = 1, weightDecay = rule.weightDecay }) => {
+      const from = list.length;
+      list.push(...own);
+      return {
+        lrScale: demandAtLeastZero("lrScale", lrScale),
+        weightDecay: demandAtLeastZero("weightDecay", weightDecay),
+        from,
+        to: list.length,
+      };
+    });
+    this.params = list;
+    this.device = checkParameters(list);
+    const { counted, hyper } = RULES[this.rule];
+    this.countsAt = this.groups.length * hyper.length;
+    const numbers = this.countsAt + (counted ? COUNT_ENTRY * list.length : 0);
+    this.hyper = keep(Tensor.from(new Float32Array(numbers), [numbers], this.device));
+    this.batches = this.groups.flatMap((group, g) => this.batchesOf(group, g));
+  }
+
+  /** The base learning rate; a new one holds from the next {@link step} on. */
+  get lr(): number {
+    return this.rate;
+  }
+
+  set lr(lr: number) {
+    const before = this.rate;
+    this.rate = demandAtLeastZero("lr", lr);
+    if (lr !== before) this.stale = true;
+  }
+
+  /**
+   * Uploads the hyper-parameters if they changed; {@link step} does so itself. Call it before recording when several steps go into one
+   * submit: an upload that earlier recorded steps would see forces a submit of these first.
+   */
+  prepare(): void {
+    if (!this.stale) return;
+    const names = RULES[this.rule].hyper;
+    const values = this.groups.flatMap(({ lrScale, weightDecay }) => {
+      const of = this.hyperOf(this.rate * lrScale, weightDecay);
+      return names.map((name) => of[name]!);
+    });
+    // Only the front of the buffer: the step counts behind it are the GPU's.
+    this.device.write(this.hyper.buffer, Float32Array.from(values));
+    this.stale = false;
+  }
+
+  /**
+   * Updates every parameter that has a gradient and `requiresGrad`; the others, and their state, stay as they are.
+   * @throws ShapeError when a gradient does not have its parameter's shape.
+   */
+  step(): void {
+    this.prepare();
+    if (RULES[this.rule].counted) for (const group of this.groups.keys()) this.tick(group);
+    for (const batch of this.batches) this.update(batch);
+  }
+
+  /** Frees every parameter's gradient. */
+  zeroGrad(): void {
+    for (const p of this.params) p.zeroGrad();
+  }
+
+  /**
+   * The state to continue from, bit for bit, by parameter index: momentum buffers or moments, and step counts. Options and the
+   * learning rate are not in it: whoever resumes constructs the optimiser with them.
+   */
+  async stateDict(): Promise<OptimizerState> {
+    const { states, counted, hyper } = RULES[this.rule];
+    // All copies are recorded before anything is awaited, so that steps recorded meanwhile cannot come between them.
+    const pending = this.batches.map((b) => Promise.all(b.states.map((s) => s.data({ withStep: true }))));
+    const counts = counted ? this.hyper.data({ withStep: true }) : null;
+    this.device.flush();
+    const out: OptimizerState = {};
+    for (const [i] of this.params.entries()) for (const name of states) out[`${name}.${i}`] = new Float32Array(0);
+    (await Promise.all(pending)).forEach((data, b) => {
+      for (const { index, at } of this.batches[b]!.members) {
+        const { size } = this.params[index]!;
+        for (const [k, name] of states.entries()) out[`${name}.${index}`] = data[k]!.slice(4 * at, 4 * at + size);
+      }
+    });
+    const numbers = await counts;
+    if (numbers)
+      out["step"] = Float32Array.from(
+        this.params,
+        (_, i) => numbers[this.groups.length * hyper.length + COUNT_ENTRY * i]!,
+      );
+    return out;
+  }
+
+  /**
+   * Puts a {@link stateDict} back.
+   * @throws StateDictError when it is another optimiser's, or its parameters have other sizes; nothing is changed then.
+   */
+  loadStateDict(state: OptimizerState): void {
+    this.checkState(state);
+    const { states, counted } = RULES[this.rule];
+    for (const { members, states: tensors } of this.batches) {
+      for (const [k, name] of states.entries()) {
+        const data = new Float32Array(tensors[k]!.size);
+        for (const { index, at } of members) data.set(state[`${name}.${index}`]!, 4 * at);
+        tensors[k]!.write(data);
+      }
+    }
+    if (!counted) return;
+    const numbers = new Float32Array(this.hyper.size);
+    // What follows from the counts is computed before it is used, by the next step's tick.
+    for (const [i, t] of state["step"]!.entries()) numbers[this.countsAt + COUNT_ENTRY * i] = t;
+    this.hyper.write(numbers);
+    this.stale = true;
+  }
+
+  /** Frees the state. The parameters stay, they are their module's. */
+  dispose(): void {
+    this.hyper.dispose();
+    for (const { states } of this.batches) for (const s of states) s.dispose();
+  }
+
+  /** Advances the counts of the group's parameters that are due: one dispatch for each run of neighbours, so usually one. */
+  private tick(g: number): void {
+    const { from, to } = this.groups[g]!;
+    for (let i = from; i < to; i++) {
+      if (!isDue(this.params[i]!)) continue;
+      const first = i;
+      while (i + 1 < to && isDue(this.params[i + 1]!)) i++;
+      this.device.run(
+        tickKernel,
+        { rule: this.rule },
+        { hyper: this.hyper.buffer },
+        { base: this.baseOf(g), first: this.countAt(first), parameters: i + 1 - first },
+      );
+    }
+  }
+
+  private update({ group, members, states }: Batch): void {
+    const buffers: Record<string, PooledBuffer> = { hyper: this.hyper.buffer };
+    for (const [k, s] of states.entries()) buffers[`s${k}`] = s.buffer;
+    const sizes: Record<string, number> = { base: this.baseOf(group) };
+    let slots = 0;
+    let end = 0;
+    for (const { index, at } of members) {
+      const p = this.params[index]!;
+      if (!isDue(p)) continue;
+      const grad = p.grad!;
+      if (grad.size !== p.size || grad.dtype !== "f32") {
+        throw new ShapeError(
+          `step: parameter ${index} has shape ${showShape(p.shape)}, its gradient is ${grad.dtype} ${showShape(grad.shape)}: give it an f32 gradient of the same shape`,
+        );
+      }
+      end += p.vectors;
+      buffers[`w${slots}`] = p.buffer;
+      buffers[`g${slots}`] = grad.buffer;
+      sizes[`end${slots}`] = end;
+      sizes[`state${slots}`] = at;
+      sizes[`count${slots}`] = this.countAt(index);
+      slots++;
+    }
+    if (slots > 0) this.device.run(updateKernel, { rule: this.rule, slots }, buffers, sizes);
+  }
+
+  private baseOf(group: number): number {
+    return group * RULES[this.rule].hyper.length;
+  }
+
+  private countAt(parameter: number): number {
+    return this.countsAt + COUNT_ENTRY * parameter;
+  }
+
+  /** Cuts a group into batches that fit the device's bindings, and makes their state, all zeros. */
+  private batchesOf({ from, to }: Group, group: number): Batch[] {
+    const { limits } = this.device.gpu;
+    const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+    const slots = updateSlots(this.rule, this.device.caps.maxStorageBuffers);
+    const batches: Batch[] = [];
+    let members: { index: number; at: number }[] = [];
+    let vectors = 0;
+    const close = () => {
+      if (!members.length) return;
+      const states = RULES[this.rule].states.map(() => zeros(4 * vectors, this.device));
+      batches.push({ group, members, states });
+      members = [];
+      vectors = 0;
+    };
+    for (let index = from; index < to; index++) {
+      const p = this.params[index]!;
+      if (p.size === 0) continue;
+      if (members.length === slots || 16 * (vectors + p.vectors) > most) close();
+      members.push({ index, at: vectors });
+      vectors += p.vectors;
+    }
+    close();
+    return batches;
+  }
+
+  private checkState(state: OptimizerState): void {
+    const { states, counted } = RULES[this.rule];
+    const wanted = new Map(this.params.flatMap((p, i) => states.map((name) => [`${name}.${i}`, p.size] as const)));
+    if (counted) wanted.set("step", this.params.length);
+    const name = this.constructor.name;
+    const missing = [...wanted.keys()].filter((key) => !(key in state));
+    const foreign = Object.keys(state).filter((key) => !wanted.has(key));
+    if (missing.length || foreign.length) {
+      throw new StateDictError(
+        `this ${name} of ${this.params.length} parameters keeps ${wanted.size} arrays; in the state given ${listed(missing)} are missing and ${listed(foreign)} unknown: construct the optimiser with the options and parameters that the state was saved with`,
+      );
+    }
+    for (const [key, size] of wanted) {
+      const found = state[key]!;
+      if (found instanceof Float32Array && found.length === size) continue;
+      throw new StateDictError(
+        `${name} state ${key}: expected a Float32Array of ${size} elements, found ${found?.constructor?.name} of ${found?.length}: it belongs to parameters of other sizes`,
+      );
+    }
+  }
+}
+
+const isDue = (p: Tensor): boolean => p.requiresGrad && p.grad !== null;
+
+function zeros(size: number, d: Device): Tensor {
+  const t = keep(Tensor.empty([size], "f32", d));
+  d.run(fillKernel, null, { y: t.buffer }, { n: size, bits: 0 });
+  return t;
+}
+
+const listed = (names: readonly string[]): string =>
+  names.length === 0
+    ? "none"
+    : names.slice(0, 4).join(", ") + (names.length > 4 ? ` and ${names.length - 4} more` : "");
+
+/** @throws ArgumentError unless `value` is a finite number ≥ 0. */
+export function demandAtLeastZero(name: string, value: number): number {
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new ArgumentError(`${name} is a finite number of at least 0, found ${value}`);
+}
+
+/** @throws ArgumentError unless 0 ≤ value < 1. */
+export function demandFraction(name: string, value: number): number {
+  if (value >= 0 && value < 1) return value;
+  throw new ArgumentError(`${name} is a number from 0 to below 1, found ${value}`);
+}
+
+function groupsOf(params: Params): readonly ParamGroup[] {
+  const given: (Tensor | ParamGroup)[] = [...params];
+  const isGroup = (x: Tensor | ParamGroup): x is ParamGroup => "params" in x;
+  if (given.every(isGroup)) return given;
+  const tensors = given.filter((x): x is Tensor => !isGroup(x));
+  if (tensors.length === given.length) return [{ params: tensors }];
+  throw new ArgumentError(
+    "an optimiser takes parameters or groups { params, lrScale?, weightDecay? }, found both: put the single parameters into a group",
+  );
+}
+
+/** The device of the parameters, once they are found fit to be trained together. */
+function checkParameters(params: readonly Tensor[]): Device {
+  const first = params[0];
+  if (!first) throw new ArgumentError("an optimiser needs parameters to train, found none: pass model.parameters()");
+  const seen = new Set<PooledBuffer>();
+  for (const [i, p] of params.entries()) {
+    if (p.isDisposed)
+      throw new LifetimeError(
+        `parameter ${i} of shape ${showShape(p.shape)} is disposed: make the optimiser while its model lives`,
+      );
+    if (p.dtype !== "f32")
+      throw new ShapeError(
+        `parameter ${i} of shape ${showShape(p.shape)} is ${p.dtype}: only f32 tensors can be trained`,
+      );
+    if (!p.isLeaf)
+      throw new ArgumentError(
+        `parameter ${i} of shape ${showShape(p.shape)} was computed from other tensors: pass those, or detach() it`,
+      );
+    if (p.device !== first.device)
+      throw new ArgumentError(`parameter ${i} lies on another device than parameter 0: use one optimiser a device`);
+    if (seen.has(p.buffer))
+      throw new ArgumentError(
+        `parameter ${i} of shape ${showShape(p.shape)} shares memory with one before it: pass each parameter once`,
+      );
+    seen.add(p.buffer);
+  }
+  return first.device;
+}

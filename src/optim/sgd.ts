@@ -1,0 +1,53 @@
+import { ArgumentError } from "../errors";
+import { demandAtLeastZero, Optimizer, type Params } from "./optimizer";
+
+/** Options of {@link SGD}. */
+export interface SGDOptions {
+  /** Learning rate, ≥ 0. */
+  lr: number;
+  /** μ, ≥ 0. Default 0: no momentum buffer is kept. */
+  momentum?: number;
+  /** τ. Default 0. */
+  dampening?: number;
+  /** Default false. */
+  nesterov?: boolean;
+  /** λ, an L2 penalty of λ/2·‖w‖². Default 0. */
+  weightDecay?: number;
+}
+
+/**
+ * Stochastic gradient descent with momentum, with PyTorch's formulas:
+ *
+ *     d = g + λ·w
+ *     m ← d at a parameter's first step, else μ·m + (1 − τ)·d        (only with momentum)
+ *     w ← w − lr·(nesterov ? d + μ·m : m)                            (without momentum: w − lr·d)
+ *
+ * State: `momentum_buffer`, one number a weight, with momentum; also `step`, with dampening.
+ *
+ * @example new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
+ * @throws ArgumentError for a negative `lr`, `momentum` or `weightDecay`, or `nesterov` without momentum or with dampening; see also {@link Optimizer}.
+ *
+ * Source: `torch.optim.SGD` (PyTorch 1.13); Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+ */
+export class SGD extends Optimizer {
+  constructor(params: Params, { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 }: SGDOptions) {
+    demandAtLeastZero("momentum", momentum);
+    if (!Number.isFinite(dampening)) throw new ArgumentError(`dampening is a finite number, found ${dampening}`);
+    if (nesterov && (momentum === 0 || dampening !== 0)) {
+      throw new ArgumentError(
+        `nesterov needs a momentum above 0 and a dampening of 0, found ${momentum} and ${dampening}: change them, or leave nesterov out`,
+      );
+    }
+    const steering = { momentum, fresh: nesterov ? 1 : 0, carried: nesterov ? momentum : 1 };
+    if (momentum === 0) super(params, { rule: "sgd", lr, weightDecay, hyper: (rate, l2) => ({ lr: rate, l2 }) });
+    else if (dampening === 0)
+      super(params, { rule: "momentum", lr, weightDecay, hyper: (rate, l2) => ({ lr: rate, l2, ...steering }) });
+    else
+      super(params, {
+        rule: "dampened",
+        lr,
+        weightDecay,
+        hyper: (rate, l2) => ({ lr: rate, l2, ...steering, gain: 1 - dampening }),
+      });
+  }
+}

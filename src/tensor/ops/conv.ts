@@ -1,0 +1,210 @@
+import { type ConvShape, convGatherKernel, convWeightKernel, sumSplitsKernel } from "../../../shaders/conv.wgsl";
+import { type Tile, tileFor, tileGroups } from "../../../shaders/gemm.wgsl";
+import { ShapeError } from "../../errors";
+import type { Device } from "../../gpu/device";
+import { sameShape, showShape } from "../shape";
+import { record, Tensor } from "../tensor";
+import { reshape } from "./elementwise";
+import { sum } from "./reduce";
+
+/** One number for both axes, or [vertical, horizontal]. */
+export type Pair = number | readonly [number, number];
+
+export interface ConvOptions {
+  /** Step between output positions (default 1). */
+  stride?: Pair;
+  /** Zeros around the input (default 0). */
+  padding?: Pair;
+  /** Distance between taps (default 1). */
+  dilation?: Pair;
+  /** Channels are split into this many independent convolutions (default 1). */
+  groups?: number;
+}
+
+/** Everything the three kernels need to know of one convolution. */
+interface Geometry extends ConvShape {
+  n: number;
+  /** Input and output height and width. */
+  in: readonly [number, number];
+  out: readonly [number, number];
+  /** Channels a group. */
+  i: number;
+  o: number;
+  groups: number;
+  padding: readonly [number, number];
+}
+
+const pair = (v: Pair): readonly [number, number] => (typeof v === "number" ? [v, v] : v);
+
+/**
+ * 2-D convolution (cross-correlation, as in every deep-learning library).
+ *
+ *     y[n, p, q, o] = bias[o] + Σ_{u,v,i} x[n, p·stride + u·dilation − padding, q·stride + v·dilation − padding, i] · w[u, v, i, o]
+ *
+ * Shapes: x [N, H, W, I], w [kH, kW, I/groups, O], bias [O] → [N, H', W', O] with H' = ⌊(H + 2·padding − dilation·(kH − 1) − 1) / stride⌋ + 1.
+ * Differentiable towards x, w and bias. An empty batch gives an empty output and zero weight gradients.
+ * @throws ShapeError when channels do not fit the groups, or the kernel is larger than the padded input.
+ */
+export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+  const geo = geometry(x, w, options);
+  const channels = geo.o * geo.groups;
+  if (bias && !sameShape(bias.shape, [channels])) throw new ShapeError(`conv2d: bias ${showShape(bias.shape)} for ${channels} output channels`);
+  const y = forward(x, w, bias, geo);
+  return record("conv2d", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (g) => [
+    x.requiresGrad ? inputGradient(g, sw, geo) : null,
+    w.requiresGrad ? weightGradient(sx, g, geo) : null,
+    bias?.requiresGrad ? sum(g, [0, 1, 2]) : null,
+  ]);
+}
+
+/**
+ * 1-D convolution: {@link conv2d} over one axis.
+ * Shapes: x [N, L, I], w [k, I/groups, O], bias [O] → [N, L', O].
+ */
+export function conv1d(
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor | null = null,
+  { stride = 1, padding = 0, dilation = 1, groups = 1 }: { stride?: number; padding?: number; dilation?: number; groups?: number } = {},
+): Tensor {
+  if (x.rank !== 3 || w.rank !== 3) throw new ShapeError(`conv1d: x [N, L, I] and w [k, I/groups, O] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`);
+  const [n, l, i] = x.shape as [number, number, number];
+  const y = conv2d(reshape(x, [n, 1, l, i]), reshape(w, [1, ...w.shape]), bias, {
+    stride: [1, stride],
+    padding: [0, padding],
+    dilation: [1, dilation],
+    groups,
+  });
+  return reshape(y, [n, y.shape[2]!, y.shape[3]!]);
+}
+
+/** Output sizes of a window sliding over one axis. */
+export function windowCount(size: number, kernel: number, stride: number, padding: number, dilation: number): number {
+  return Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+}
+
+function geometry(x: Tensor, w: Tensor, options: ConvOptions): Geometry {
+  if (x.rank !== 4 || w.rank !== 4) {
+    throw new ShapeError(`conv2d: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`);
+  }
+  const [n, h, width, c] = x.shape as [number, number, number, number];
+  const [kh, kw, i, o] = w.shape as [number, number, number, number];
+  const [stride, padding, dilation] = [pair(options.stride ?? 1), pair(options.padding ?? 0), pair(options.dilation ?? 1)];
+  const groups = options.groups ?? 1;
+  const whole = [...stride, ...dilation, groups, kh, kw].every((v) => Number.isInteger(v) && v >= 1);
+  if (!whole || !padding.every((v) => Number.isInteger(v) && v >= 0)) {
+    throw new ShapeError(
+      `conv2d: kernel, stride, dilation and groups are integers ≥ 1 and padding ≥ 0, found kernel ${kh}×${kw}, stride ${stride}, dilation ${dilation}, groups ${groups}, padding ${padding}`,
+    );
+  }
+  if (c !== i * groups || o % groups !== 0) {
+    throw new ShapeError(
+      `conv2d: input with ${c} channels, weight for ${i}·groups = ${i * groups}, ${o} outputs over ${groups} groups: channels must be groups times the weight's third size, outputs divisible by groups`,
+    );
+  }
+  const out = [
+    windowCount(h, kh, stride[0], padding[0], dilation[0]),
+    windowCount(width, kw, stride[1], padding[1], dilation[1]),
+  ] as const;
+  if (out[0] < 1 || out[1] < 1) {
+    throw new ShapeError(`conv2d: a ${kh}×${kw} kernel with dilation ${dilation} does not fit into ${h}×${width} with padding ${padding}`);
+  }
+  return { n, in: [h, width], out, i, o: o / groups, groups, kernel: [kh, kw], stride, dilation, padding };
+}
+
+const structure = ({ kernel, stride, dilation }: Geometry): ConvShape => ({ kernel, stride, dilation });
+
+function forward(x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tensor {
+  const y = Tensor.empty([geo.n, ...geo.out, geo.o * geo.groups]);
+  if (y.size === 0) return y;
+  const pixels = geo.n * geo.out[0] * geo.out[1];
+  const tile = tileFor(x.device.caps, pixels, geo.o);
+  x.device.run(
+    convGatherKernel,
+    { ...structure(geo), mode: "forward", vec: geo.o % 4 === 0, bias: bias !== null, tile },
+    { src: x.buffer, w: w.buffer, bias: (bias ?? w).buffer, dst: y.buffer },
+    {
+      pixels,
+      dstH: geo.out[0],
+      dstW: geo.out[1],
+      srcH: geo.in[0],
+      srcW: geo.in[1],
+      srcK: geo.i,
+      dstN: geo.o,
+      groups: geo.groups,
+      padY: geo.padding[0],
+      padX: geo.padding[1],
+    },
+  );
+  return y;
+}
+
+function inputGradient(g: Tensor, w: Tensor, geo: Geometry): Tensor {
+  const dx = Tensor.empty([geo.n, ...geo.in, geo.i * geo.groups]);
+  if (dx.size === 0) return dx;
+  const pixels = geo.n * geo.in[0] * geo.in[1];
+  const tile = tileFor(g.device.caps, pixels, geo.i);
+  g.device.run(
+    convGatherKernel,
+    { ...structure(geo), mode: "input", vec: geo.i % 4 === 0, bias: false, tile },
+    { src: g.buffer, w: w.buffer, bias: w.buffer, dst: dx.buffer },
+    {
+      pixels,
+      dstH: geo.in[0],
+      dstW: geo.in[1],
+      srcH: geo.out[0],
+      srcW: geo.out[1],
+      srcK: geo.o,
+      dstN: geo.i,
+      groups: geo.groups,
+      padY: geo.padding[0],
+      padX: geo.padding[1],
+    },
+  );
+  return dx;
+}
+
+/** dL/dw [kH, kW, I/groups, O] from the input and the output's gradient. */
+function weightGradient(x: Tensor, g: Tensor, geo: Geometry): Tensor {
+  const rows = geo.kernel[0] * geo.kernel[1] * geo.i;
+  const shape = [...geo.kernel, geo.i, geo.o * geo.groups];
+  const pixels = geo.n * geo.out[0] * geo.out[1];
+  if (pixels === 0 || rows * geo.o === 0) return Tensor.full(shape, 0);
+  const d = x.device;
+  const tile = tileFor(d.caps, rows, geo.o);
+  const splits = splitsFor(d, tile, rows, geo, pixels);
+  const parts = splits === 1 ? Tensor.empty(shape) : Tensor.empty([splits, ...shape]);
+  d.run(
+    convWeightKernel,
+    { ...structure(geo), vec: geo.o % 4 === 0, tile },
+    { x: x.buffer, dy: g.buffer, dw: parts.buffer },
+    {
+      pixels,
+      chunk: Math.ceil(pixels / splits),
+      splits,
+      dyH: geo.out[0],
+      dyW: geo.out[1],
+      xH: geo.in[0],
+      xW: geo.in[1],
+      i: geo.i,
+      o: geo.o,
+      groups: geo.groups,
+      padY: geo.padding[0],
+      padX: geo.padding[1],
+    },
+  );
+  if (splits === 1) return parts;
+  const dw = Tensor.empty(shape);
+  d.run(sumSplitsKernel, null, { parts: parts.buffer, out: dw.buffer }, { n: dw.size, splits });
+  parts.dispose();
+  return dw;
+}
+
+/** Chunks of the pixels, so that enough workgroups run at once; each chunk keeps at least 64 pixels. */
+function splitsFor(d: Device, tile: Tile, rows: number, geo: Geometry, pixels: number): number {
+  const wanted = d.caps.adapter === "hardware" ? 512 : 16;
+  const groups = tileGroups(tile, rows, geo.o, geo.groups);
+  const splits = Math.max(1, Math.min(Math.ceil(wanted / groups), Math.floor(pixels / 64), 256));
+  // Whole chunks only: the last must not be empty.
+  return Math.ceil(pixels / Math.ceil(pixels / splits));
+}

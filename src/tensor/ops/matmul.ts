@@ -1,0 +1,103 @@
+import { tileFor } from "../../../shaders/gemm.wgsl";
+import { matmulKernel } from "../../../shaders/matmul.wgsl";
+import { ShapeError } from "../../errors";
+import { broadcastShapes, sameShape, type Shape, showShape, sizeOf } from "../shape";
+import { record, Tensor } from "../tensor";
+import { sumTo } from "./reduce-to";
+import { sum } from "./reduce";
+
+export interface MatmulOptions {
+  /** Use the transpose of a's last two dimensions. */
+  transposeA?: boolean;
+  /** Use the transpose of b's last two dimensions. */
+  transposeB?: boolean;
+}
+
+interface Extents {
+  m: number;
+  n: number;
+  k: number;
+  batch: Shape;
+}
+
+/**
+ * Matrix product over the last two dimensions, batched over the rest.
+ *
+ *     y[…, m, n] = Σ_k op(a)[…, m, k] · op(b)[…, k, n]
+ *
+ * Shapes: a [..., M, K] (or [..., K, M] with `transposeA`), b [..., K, N] (or [..., N, K]); leading dimensions are equal, or missing on one side, which
+ * is then repeated. Both have at least two dimensions.
+ * @throws ShapeError when K differs, or the leading dimensions neither agree nor are missing.
+ */
+export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor {
+  const y = product(a, b, transposeA, transposeB, null);
+  return record("matmul", y, [a, b], [a, b], (sa, sb) => (g) => [
+    a.requiresGrad ? sumTo(gradA(g, sb, transposeA, transposeB), a.shape) : null,
+    b.requiresGrad ? sumTo(gradB(g, sa, transposeA, transposeB), b.shape) : null,
+  ]);
+}
+
+/**
+ * y = x · W + b, the affine map of a fully connected layer. Shapes: x [..., I], w [I, O], bias [O] → [..., O].
+ * @throws ShapeError when I or O differ.
+ */
+export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor {
+  const [i, o] = w.shape;
+  if (w.rank !== 2 || x.shape[x.rank - 1] !== i) {
+    throw new ShapeError(`linear: input ${showShape(x.shape)} and weight ${showShape(w.shape)}: the input's last size must be the weight's first`);
+  }
+  if (bias && !sameShape(bias.shape, [o!])) throw new ShapeError(`linear: bias ${showShape(bias.shape)} for ${o} outputs`);
+  const rows = [x.size / Math.max(i!, 1), i!];
+  const y = product(x.view(rows), w, false, false, bias).view([...x.shape.slice(0, -1), o!]);
+  return record("linear", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (grad) => {
+    const g = grad.view([rows[0]!, o!]);
+    return [
+      x.requiresGrad ? product(g, sw, false, true, null).view(x.shape) : null,
+      w.requiresGrad ? product(sx.view(rows), g, true, false, null) : null,
+      bias?.requiresGrad ? sum(g, [0]) : null,
+    ];
+  });
+}
+
+function gradA(g: Tensor, b: Tensor, ta: boolean, tb: boolean): Tensor {
+  return ta ? product(b, g, tb, true, null) : product(g, b, false, !tb, null);
+}
+
+function gradB(g: Tensor, a: Tensor, ta: boolean, tb: boolean): Tensor {
+  return tb ? product(g, a, true, ta, null) : product(a, g, !ta, false, null);
+}
+
+function extents(a: Tensor, b: Tensor, ta: boolean, tb: boolean): Extents {
+  if (a.rank < 2 || b.rank < 2) throw new ShapeError(`matmul: at least two dimensions each, found ${showShape(a.shape)} and ${showShape(b.shape)}`);
+  const [ar, ac] = a.shape.slice(-2) as [number, number];
+  const [br, bc] = b.shape.slice(-2) as [number, number];
+  const [m, k] = ta ? [ac, ar] : [ar, ac];
+  const [kb, n] = tb ? [bc, br] : [br, bc];
+  if (k !== kb) {
+    const show = (t: Tensor, flag: boolean) => showShape(t.shape) + (flag ? " transposed" : "");
+    throw new ShapeError(`matmul: ${show(a, ta)} times ${show(b, tb)}: the inner sizes ${k} and ${kb} differ`);
+  }
+  const [la, lb] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  if (la.length && lb.length && !sameShape(la, lb)) {
+    throw new ShapeError(`matmul: batch dimensions ${showShape(la)} and ${showShape(lb)} differ: make them equal (expand), or leave them off one side`);
+  }
+  return { m, n, k, batch: broadcastShapes(la, lb, "matmul") };
+}
+
+function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, bias: Tensor | null): Tensor {
+  const { m, n, k, batch } = extents(a, b, transA, transB);
+  const shape = [...batch, m, n];
+  // An empty sum is zero.
+  if (k === 0 && !bias) return Tensor.full(shape, 0);
+  const y = Tensor.empty(shape);
+  if (y.size === 0) return y;
+  const d = a.device;
+  const spec = { transA, transB, vec: n % 4 === 0, bias: bias !== null, tile: tileFor(d.caps, m, n) };
+  d.run(
+    matmulKernel,
+    spec,
+    { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer, c: y.buffer },
+    { m, n, k, batch: sizeOf(batch), strideA: a.rank > 2 ? m * k : 0, strideB: b.rank > 2 ? k * n : 0 },
+  );
+  return y;
+}

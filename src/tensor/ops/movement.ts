@@ -1,0 +1,203 @@
+import { ArgumentError, ShapeError } from "../../errors";
+import { axisOf, broadcastStrides, sameShape, type Shape, showShape, sizeOf, stridesOf } from "../shape";
+import { record, Tensor } from "../tensor";
+import { reshape } from "./elementwise";
+import { sumTo } from "./reduce-to";
+import { copyRegion } from "./strided";
+
+/**
+ * Reorders dimensions: y.shape[d] = x.shape[dims[d]]. A view when only dimensions of size 1 change places, otherwise a copy.
+ * @throws ShapeError unless `dims` names each dimension once (negative ones count from the end).
+ */
+export function permute(x: Tensor, dims: readonly number[]): Tensor {
+  const order = dims.map((d) => axisOf(d, x.rank, "permute"));
+  if (order.length !== x.rank || new Set(order).size !== x.rank) {
+    throw new ShapeError(`permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found [${dims.join(", ")}]`);
+  }
+  const shape = order.map((d) => x.shape[d]!);
+  const moving = order.filter((d) => x.shape[d] !== 1);
+  let y: Tensor;
+  if (moving.every((d, i) => i === 0 || moving[i - 1]! < d)) y = x.view(shape);
+  else {
+    y = Tensor.empty(shape, x.dtype);
+    const strides = stridesOf(x.shape);
+    copyRegion(x, y, { shape, fromStrides: order.map((d) => strides[d]!), toStrides: stridesOf(shape) }, "permute");
+  }
+  const back = new Array<number>(order.length);
+  order.forEach((d, i) => {
+    back[d] = i;
+  });
+  return record("permute", y, [x], [], () => (g) => [permute(g, back)]);
+}
+
+/** Exchanges two dimensions. @throws ShapeError when either is not one of the tensor's. */
+export function transpose(x: Tensor, a: number, b: number): Tensor {
+  const [i, j] = [axisOf(a, x.rank, "transpose"), axisOf(b, x.rank, "transpose")];
+  return permute(
+    x,
+    x.shape.map((_, d) => (d === i ? j : d === j ? i : d)),
+  );
+}
+
+/**
+ * The elements start ≤ i < start + length along one dimension. `start` may count from the end, `length` may be 0.
+ * @throws ShapeError when the range is not within the dimension.
+ */
+export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
+  const d = dimension(x, axis, "narrow");
+  const n = x.shape[d]!;
+  const first = start < 0 ? start + n : start;
+  if (!Number.isInteger(first) || !Number.isInteger(length) || first < 0 || length < 0 || first + length > n) {
+    throw new ShapeError(`narrow: elements ${start} to ${start + length} of dimension ${axis}, which has ${n} in ${showShape(x.shape)}`);
+  }
+  const from = x.shape.map((_, k) => (k === d ? first : 0));
+  const shape = x.shape.map((m, k) => (k === d ? length : m));
+  return region("narrow", x, from, shape);
+}
+
+/** The block of `shape` that begins at `from`; its gradient is padded with zeros. */
+function region(name: string, x: Tensor, from: readonly number[], shape: Shape): Tensor {
+  const before = x.shape;
+  let y: Tensor;
+  if (sameShape(shape, x.shape)) y = x.view(shape);
+  else {
+    y = Tensor.empty(shape, x.dtype);
+    const fromStrides = stridesOf(x.shape);
+    copyRegion(x, y, { shape, fromStrides, fromOffset: offsetOf(from, fromStrides), toStrides: stridesOf(shape) }, name);
+  }
+  return record(name, y, [x], [], () => (g) => [
+    pad(
+      g,
+      from.map((f, d) => [f, before[d]! - f - shape[d]!]),
+    ),
+  ]);
+}
+
+/**
+ * Joins tensors along one dimension; all other sizes and the data type must agree. One dispatch a tensor.
+ * @throws ShapeError when they do not agree, ArgumentError for an empty list.
+ */
+export function concat(xs: readonly Tensor[], axis: number): Tensor {
+  const [head] = xs;
+  if (!head) throw new ArgumentError("concat: expected at least one tensor, found none");
+  const d = dimension(head, axis, "concat");
+  const fits = (t: Tensor) => t.dtype === head.dtype && t.rank === head.rank && t.shape.every((n, k) => k === d || n === head.shape[k]);
+  if (!xs.every(fits)) {
+    const found = xs.map((t) => `${t.dtype}${showShape(t.shape)}`).join(", ");
+    throw new ShapeError(`concat along dimension ${axis}: all other sizes and the data type must agree, found ${found}`);
+  }
+  const starts: number[] = [];
+  let total = 0;
+  for (const t of xs) {
+    starts.push(total);
+    total += t.shape[d]!;
+  }
+  let y: Tensor;
+  if (xs.length === 1) y = head.view(head.shape);
+  else {
+    y = Tensor.empty(
+      head.shape.map((n, k) => (k === d ? total : n)),
+      head.dtype,
+    );
+    const toStrides = stridesOf(y.shape);
+    xs.forEach((t, i) => {
+      copyRegion(t, y, { shape: t.shape, fromStrides: stridesOf(t.shape), toStrides, toOffset: starts[i]! * toStrides[d]! }, "concat");
+    });
+  }
+  return record("concat", y, xs, [], () => (g) => xs.map((t, i) => (t.requiresGrad ? narrow(g, d, starts[i]!, t.shape[d]!) : null)));
+}
+
+/**
+ * Joins tensors of one shape along a new dimension: y has `xs.length` at `axis`, which may be −1 for a new last dimension.
+ * @throws ShapeError when the shapes differ, ArgumentError for an empty list.
+ */
+export function stack(xs: readonly Tensor[], axis = 0): Tensor {
+  const [head] = xs;
+  if (!head) throw new ArgumentError("stack: expected at least one tensor, found none");
+  const d = axisOf(axis, head.rank + 1, "stack");
+  const odd = xs.find((t) => !sameShape(t.shape, head.shape));
+  if (odd) throw new ShapeError(`stack: all tensors must have one shape, found ${showShape(head.shape)} and ${showShape(odd.shape)}`);
+  const shape = [...head.shape.slice(0, d), 1, ...head.shape.slice(d)];
+  return concat(
+    xs.map((t) => reshape(t, shape)),
+    d,
+  );
+}
+
+/**
+ * Puts `value` around a tensor: `pads[d]` elements [before, after] along dimension d.
+ * @throws ShapeError unless there is one pair of non-negative whole numbers a dimension.
+ */
+export function pad(x: Tensor, pads: readonly (readonly [before: number, after: number])[], value = 0): Tensor {
+  if (pads.length !== x.rank || !pads.every((p) => p.length === 2 && p.every((n) => Number.isSafeInteger(n) && n >= 0))) {
+    throw new ShapeError(`pad: expected ${x.rank} pairs of non-negative whole numbers for ${showShape(x.shape)}, found ${JSON.stringify(pads)}`);
+  }
+  const shape = x.shape.map((n, d) => pads[d]![0] + n + pads[d]![1]);
+  const from = pads.map(([before]) => before);
+  let y: Tensor;
+  if (sameShape(shape, x.shape)) y = x.view(shape);
+  else {
+    y = Tensor.full(shape, value, x.dtype);
+    const toStrides = stridesOf(shape);
+    copyRegion(x, y, { shape: x.shape, fromStrides: stridesOf(x.shape), toStrides, toOffset: offsetOf(from, toStrides) }, "pad");
+  }
+  const inner = x.shape;
+  return record("pad", y, [x], [], () => (g) => [region("pad", g, from, inner)]);
+}
+
+/** Reverses the order of the elements along each of `axes`. @throws ShapeError for a dimension named twice or not there. */
+export function flip(x: Tensor, axes: readonly number[]): Tensor {
+  const turned = new Set(axes.map((a) => axisOf(a, x.rank, "flip")));
+  if (turned.size !== axes.length) throw new ShapeError(`flip: a dimension is named twice in [${axes.join(", ")}]`);
+  const y = Tensor.empty(x.shape, x.dtype);
+  const strides = stridesOf(x.shape);
+  const last = x.shape.map((n, d) => (turned.has(d) ? n - 1 : 0));
+  const fromStrides = strides.map((s, d) => (turned.has(d) ? -s : s));
+  copyRegion(x, y, { shape: x.shape, fromStrides, fromOffset: offsetOf(last, strides), toStrides: strides }, "flip");
+  return record("flip", y, [x], [], () => (g) => [flip(g, axes)]);
+}
+
+/**
+ * Repeats sizes of 1, and new leading dimensions, to `shape`; −1 keeps a size. A copy; the gradient is summed back.
+ * @throws ShapeError when x does not broadcast to `shape`.
+ */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  const shift = shape.length - x.rank;
+  const target = shape.map((n, d) => (n === -1 ? (x.shape[d - shift] ?? -1) : n));
+  const fits = shift >= 0 && target.every((n, d) => n >= 0 && (d < shift || x.shape[d - shift] === n || x.shape[d - shift] === 1));
+  if (!fits) {
+    throw new ShapeError(`expand: ${showShape(x.shape)} does not repeat to ${showShape(shape)}: from the right, each size must stay, or be 1 and grow`);
+  }
+  let y: Tensor;
+  if (sizeOf(target) === x.size) y = x.view(target);
+  else {
+    y = Tensor.empty(target, x.dtype);
+    copyRegion(x, y, { shape: target, fromStrides: broadcastStrides(x.shape, target), toStrides: stridesOf(target) }, "expand");
+  }
+  return record("expand", y, [x], [], () => (g) => [sumTo(g, x.shape)]);
+}
+
+/**
+ * Cuts a tensor along one dimension into pieces of the sizes given, which must add up; 0 is a size too.
+ * @throws ShapeError when they do not add up.
+ */
+export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
+  const d = dimension(x, axis, "split");
+  const total = sizes.reduce((a, b) => a + b, 0);
+  if (total !== x.shape[d] || !sizes.every((n) => Number.isInteger(n) && n >= 0)) {
+    throw new ShapeError(`split: sizes [${sizes.join(", ")}] add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`);
+  }
+  let start = 0;
+  return sizes.map((n) => {
+    start += n;
+    return narrow(x, d, start - n, n);
+  });
+}
+
+const offsetOf = (place: readonly number[], strides: readonly number[]): number => place.reduce((sum, n, d) => sum + n * strides[d]!, 0);
+
+/** Like {@link axisOf}, for operations that make no sense without dimensions. */
+function dimension(x: Tensor, axis: number, what: string): number {
+  if (x.rank === 0) throw new ShapeError(`${what}: a tensor without dimensions has none to choose: reshape it to [1] first`);
+  return axisOf(axis, x.rank, what);
+}
