@@ -12,7 +12,8 @@ import { bind, flagsKey, lanesKey, loadType, type NormLanes, read, statIndex, st
 /** WGSL: dz of load `at`. */
 const masked = (relu: boolean, at: string) => (relu ? `select(T(), g[${at}], y[${at}] > T())` : `g[${at}]`);
 /** WGSL: z of load `at`, with statistic `u`. */
-const normalised = (at: string, u: string) => `(x[${at}] - stats[${u}] - stats[p.units + ${u}]) * stats[2u * p.units + ${u}]`;
+const normalised = (at: string, u: string) =>
+  `(x[${at}] - stats[${u}] - stats[p.units + ${u}]) * stats[2u * p.units + ${u}]`;
 
 /**
  * Partial Σ dz and Σ dz·z a channel: plane 0 and 1 of [batch items, splits, C], split `k` taking rows k, k + splits, ….
@@ -20,7 +21,8 @@ const normalised = (at: string, u: string) => `(x[${at}] - stats[${u}] - stats[p
  */
 export const normGradPartialKernel = defineKernel({
   name: "norm-grad-partial",
-  key: (s: NormLanes & { relu: boolean; perRow: boolean }) => lanesKey(s) + flagsKey({ relu: s.relu, perRow: s.perRow }),
+  key: (s: NormLanes & { relu: boolean; perRow: boolean }) =>
+    lanesKey(s) + flagsKey({ relu: s.relu, perRow: s.perRow }),
   bindings: (s) =>
     bind({
       x: read(loadType(s)),

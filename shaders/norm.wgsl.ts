@@ -163,8 +163,8 @@ export const normMergeKernel = defineKernel({
   },
   body: (s) => wgsl`
 ${linearMain()} {
-  let u = (wid.y * grid.x + wid.x) * 64u + lid;
-  if (u >= p.units) { return; }
+  ${linearIndex("p.units")}
+  let u = index;
   let shift = x[u / (p.row / p.q) * p.block + u % (p.row / p.q) * p.q];
   var count = 0.0;
   var mean = 0.0;

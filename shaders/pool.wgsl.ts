@@ -26,7 +26,9 @@ const types = (vec: boolean) =>
 const loadIndices = (buffer: string, at: string, vec: boolean) =>
   vec ? `vec4u(${[0, 1, 2, 3].map((k) => `${buffer}[4u * (${at}) + ${k}u]`).join(", ")})` : `${buffer}[${at}]`;
 const storeIndices = (buffer: string, at: string, vec: boolean) =>
-  vec ? [0, 1, 2, 3].map((k) => `${buffer}[4u * (${at}) + ${k}u] = which[${k}];`).join(" ") : `${buffer}[${at}] = which;`;
+  vec
+    ? [0, 1, 2, 3].map((k) => `${buffer}[4u * (${at}) + ${k}u] = which[${k}];`).join(" ")
+    : `${buffer}[${at}] = which;`;
 
 /** WGSL: splits `index` over [N, `h`, `w`, C]. */
 const position = (h: string, w: string) => `
@@ -64,7 +66,7 @@ export const maxPoolKernel = defineKernel({
       ...(carry ? { earlier: indices("read") } : {}),
       y: values(vec, "write"),
       at: indices("write"),
-    }) as { x: Binding; y: Binding; at: Binding; earlier: Binding },
+    }) as Record<"x" | "y" | "at" | "earlier", Binding>,
   params: { ...GEOMETRY, dh: "u32", dw: "u32", lowest: "f32" },
   body: ({ vec, carry }) => wgsl`
 ${types(vec)}

@@ -13,21 +13,21 @@ const MIN = "select(select(min(a, b), b, isNan(b)), a, isNan(a))";
 
 /**
  * Reductions y = join over the reduced elements of map(x, c), where c is one value for each output.
- * `then` reduces the partial results of a reduction in several stages.
+ * `again` reduces the partial results of a reduction in several stages.
  */
 const REDUCE = {
-  sum: { map: "x", join: ADD, then: "sum" },
-  sumSquares: { map: "x * x", join: ADD, then: "sum" },
-  centredSquares: { map: "(x - c) * (x - c)", join: ADD, then: "sum" },
-  ties: { map: "select(T(), T() + 1.0, x == c)", join: ADD, then: "sum" },
-  amax: { map: "x", join: MAX, then: "amax" },
-  amin: { map: "x", join: MIN, then: "amin" },
+  sum: { map: "x", join: ADD, again: "sum" },
+  sumSquares: { map: "x * x", join: ADD, again: "sum" },
+  centredSquares: { map: "(x - c) * (x - c)", join: ADD, again: "sum" },
+  ties: { map: "select(T(), T() + 1.0, x == c)", join: ADD, again: "sum" },
+  amax: { map: "x", join: MAX, again: "amax" },
+  amin: { map: "x", join: MIN, again: "amin" },
 } as const;
 
 export type ReduceOp = keyof typeof REDUCE;
 
 /** The reduction that joins partial results of `op`. */
-export const partialOp = (op: ReduceOp): ReduceOp => REDUCE[op].then;
+export const partialOp = (op: ReduceOp): ReduceOp => REDUCE[op].again;
 
 /** Whether `op` compares with, or subtracts, a value for each output. */
 export const usesCentre = (op: ReduceOp): boolean => /\bc\b/.test(REDUCE[op].map);

@@ -161,7 +161,7 @@ const listNames = (names: string[]) =>
   names.length === 0 ? "none" : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
 
 /** Host data in our order as a tensor in PyTorch's. */
-export function toTorch(data: Float32Array, shape: readonly number[], layout: Layout): HostTensor {
+export function toTorch(data: Float32Array<ArrayBuffer>, shape: readonly number[], layout: Layout): HostTensor {
   if (layout === "same") return { dtype: "F32", shape, data };
   const order = TO_TORCH[layout];
   return { dtype: "F32", shape: order.map((d) => shape[d]!), data: permuted(data, shape, order) };
@@ -181,7 +181,7 @@ export function fromTorch(value: HostTensor, shape: readonly number[], layout: L
 }
 
 /** Transposes on the host: dimension d of the result is dimension order[d] of the source. */
-function permuted(data: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array {
+function permuted(data: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array<ArrayBuffer> {
   const strides = stridesOf(shape);
   const out = new Float32Array(data.length);
   const walk = order.map((d) => ({ size: shape[d]!, stride: strides[d]! }));

@@ -1,4 +1,5 @@
-import { demandAtLeastZero, demandFraction, Optimizer, type OptimizerRule, type Params } from "./optimizer";
+import { Optimizer, type OptimizerRule } from "./optimizer";
+import { demandAtLeastZero, demandFraction, type Params } from "./params";
 
 /** Options of {@link Adam} and {@link AdamW}. */
 export interface AdamOptions {
@@ -18,7 +19,7 @@ const LOG_ZERO = -1000;
 function adam(
   { lr = 1e-3, betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions,
   decoupled: boolean,
-): OptimizerRule<"adam"> {
+): OptimizerRule {
   demandFraction("betas[0]", beta1);
   demandFraction("betas[1]", beta2);
   demandAtLeastZero("eps", eps);

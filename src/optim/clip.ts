@@ -6,7 +6,7 @@ import type { PooledBuffer } from "../gpu/pool";
 import { showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
-import { demandAtLeastZero } from "./optimizer";
+import { demandAtLeastZero } from "./params";
 
 /** Partial sums a dispatch: many enough to occupy a graphics card, few enough for the single invocation that adds them up. */
 const MOST_LANES = 1024;

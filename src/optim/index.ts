@@ -1,5 +1,6 @@
 export { Adam, type AdamOptions, AdamW } from "./adam";
 export { type ClipOptions, clipGradNorm, clipGradValue } from "./clip";
-export { Optimizer, type OptimizerState, type ParamGroup, type Params } from "./optimizer";
+export { Optimizer, type OptimizerState } from "./optimizer";
+export type { ParamGroup, Params } from "./params";
 export * from "./schedules";
 export { SGD, type SGDOptions } from "./sgd";

@@ -1,35 +1,24 @@
 import { fillKernel } from "../../shaders/elementwise.wgsl";
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
-import { ArgumentError, LifetimeError, ShapeError, StateDictError } from "../errors";
+import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
-import { showShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
-
-/** Parameters that share options. */
-export interface ParamGroup {
-  readonly params: Iterable<Tensor>;
-  /** The group's learning rate is `lr · lrScale`. Default 1. */
-  readonly lrScale?: number;
-  /** Default: the optimiser's own. */
-  readonly weightDecay?: number;
-}
-
-/** What to train: parameters, or groups of them with options of their own. */
-export type Params = Iterable<Tensor> | readonly ParamGroup[];
+import { checkGradient, checkParameters, demandAtLeastZero, groupsOf, type Params } from "./params";
 
 /** An optimiser's state in host memory: `NAME.INDEX` a state and parameter, and `step`, one count a parameter. */
 export type OptimizerState = Record<string, Float32Array>;
 
-/** How an optimiser instantiates a rule of the shader. */
-export interface OptimizerRule<R extends RuleName = RuleName> {
-  readonly rule: R;
-  readonly lr: number;
-  readonly weightDecay: number;
-  /** Values of the rule's hyper-parameters for a learning rate and a weight decay. */
-  readonly hyper: (lr: number, weightDecay: number) => Readonly<Record<(typeof RULES)[R]["hyper"][number], number>>;
-}
+/** How an optimiser instantiates a rule of the shader: the values of its hyper-parameters for a learning rate and a weight decay. */
+export type OptimizerRule = {
+  [R in RuleName]: {
+    readonly rule: R;
+    readonly lr: number;
+    readonly weightDecay: number;
+    readonly hyper: (lr: number, weightDecay: number) => Readonly<Record<(typeof RULES)[R]["hyper"][number], number>>;
+  };
+}[RuleName];
 
 interface Group {
   readonly lrScale: number;
@@ -132,6 +121,8 @@ export abstract class Optimizer {
    * @throws ShapeError when a gradient does not have its parameter's shape.
    */
   step(): void {
+    // Before anything is recorded: a step that throws must not have been half taken.
+    for (const [i, p] of this.params.entries()) if (isDue(p)) checkGradient(p, i);
     this.prepare();
     if (RULES[this.rule].counted) for (const group of this.groups.keys()) this.tick(group);
     for (const batch of this.batches) this.update(batch);
@@ -147,25 +138,21 @@ export abstract class Optimizer {
    * learning rate are not in it: whoever resumes constructs the optimiser with them.
    */
   async stateDict(): Promise<OptimizerState> {
-    const { states, counted, hyper } = RULES[this.rule];
+    const { states, counted } = RULES[this.rule];
     // All copies are recorded before anything is awaited, so that steps recorded meanwhile cannot come between them.
-    const pending = this.batches.map((b) => Promise.all(b.states.map((s) => s.data({ withStep: true }))));
-    const counts = counted ? this.hyper.data({ withStep: true }) : null;
+    const read = (tensors: readonly Tensor[]) => Promise.all(tensors.map((t) => t.data({ withStep: true })));
+    const pending = Promise.all([read(counted ? [this.hyper] : []), ...this.batches.map((b) => read(b.states))]);
     this.device.flush();
+    const [[numbers], ...data] = await pending;
     const out: OptimizerState = {};
-    for (const [i] of this.params.entries()) for (const name of states) out[`${name}.${i}`] = new Float32Array(0);
-    (await Promise.all(pending)).forEach((data, b) => {
-      for (const { index, at } of this.batches[b]!.members) {
-        const { size } = this.params[index]!;
-        for (const [k, name] of states.entries()) out[`${name}.${index}`] = data[k]!.slice(4 * at, 4 * at + size);
+    for (const i of this.params.keys()) for (const name of states) out[`${name}.${i}`] = new Float32Array(0);
+    for (const [b, { members }] of this.batches.entries()) {
+      for (const { index, at } of members) {
+        const end = 4 * at + this.params[index]!.size;
+        for (const [k, name] of states.entries()) out[`${name}.${index}`] = data[b]![k]!.slice(4 * at, end);
       }
-    });
-    const numbers = await counts;
-    if (numbers)
-      out["step"] = Float32Array.from(
-        this.params,
-        (_, i) => numbers[this.groups.length * hyper.length + COUNT_ENTRY * i]!,
-      );
+    }
+    if (numbers) out["step"] = Float32Array.from(this.params, (_, i) => numbers[this.countsAt + COUNT_ENTRY * i]!);
     return out;
   }
 
@@ -222,15 +209,9 @@ export abstract class Optimizer {
     for (const { index, at } of members) {
       const p = this.params[index]!;
       if (!isDue(p)) continue;
-      const grad = p.grad!;
-      if (grad.size !== p.size || grad.dtype !== "f32") {
-        throw new ShapeError(
-          `step: parameter ${index} has shape ${showShape(p.shape)}, its gradient is ${grad.dtype} ${showShape(grad.shape)}: give it an f32 gradient of the same shape`,
-        );
-      }
       end += p.vectors;
       buffers[`w${slots}`] = p.buffer;
-      buffers[`g${slots}`] = grad.buffer;
+      buffers[`g${slots}`] = p.grad!.buffer;
       sizes[`end${slots}`] = end;
       sizes[`state${slots}`] = at;
       sizes[`count${slots}`] = this.countAt(index);
@@ -275,7 +256,9 @@ export abstract class Optimizer {
 
   private checkState(state: OptimizerState): void {
     const { states, counted } = RULES[this.rule];
-    const wanted = new Map(this.params.flatMap((p, i) => states.map((name) => [`${name}.${i}`, p.size] as const)));
+    const wanted = new Map<string, number>(
+      this.params.flatMap((p, i) => states.map((name) => [`${name}.${i}`, p.size] as const)),
+    );
     if (counted) wanted.set("step", this.params.length);
     const name = this.constructor.name;
     const missing = [...wanted.keys()].filter((key) => !(key in state));
@@ -307,55 +290,3 @@ const listed = (names: readonly string[]): string =>
   names.length === 0
     ? "none"
     : names.slice(0, 4).join(", ") + (names.length > 4 ? ` and ${names.length - 4} more` : "");
-
-/** @throws ArgumentError unless `value` is a finite number ≥ 0. */
-export function demandAtLeastZero(name: string, value: number): number {
-  if (Number.isFinite(value) && value >= 0) return value;
-  throw new ArgumentError(`${name} is a finite number of at least 0, found ${value}`);
-}
-
-/** @throws ArgumentError unless 0 ≤ value < 1. */
-export function demandFraction(name: string, value: number): number {
-  if (value >= 0 && value < 1) return value;
-  throw new ArgumentError(`${name} is a number from 0 to below 1, found ${value}`);
-}
-
-function groupsOf(params: Params): readonly ParamGroup[] {
-  const given: (Tensor | ParamGroup)[] = [...params];
-  const isGroup = (x: Tensor | ParamGroup): x is ParamGroup => "params" in x;
-  if (given.every(isGroup)) return given;
-  const tensors = given.filter((x): x is Tensor => !isGroup(x));
-  if (tensors.length === given.length) return [{ params: tensors }];
-  throw new ArgumentError(
-    "an optimiser takes parameters or groups { params, lrScale?, weightDecay? }, found both: put the single parameters into a group",
-  );
-}
-
-/** The device of the parameters, once they are found fit to be trained together. */
-function checkParameters(params: readonly Tensor[]): Device {
-  const first = params[0];
-  if (!first) throw new ArgumentError("an optimiser needs parameters to train, found none: pass model.parameters()");
-  const seen = new Set<PooledBuffer>();
-  for (const [i, p] of params.entries()) {
-    if (p.isDisposed)
-      throw new LifetimeError(
-        `parameter ${i} of shape ${showShape(p.shape)} is disposed: make the optimiser while its model lives`,
-      );
-    if (p.dtype !== "f32")
-      throw new ShapeError(
-        `parameter ${i} of shape ${showShape(p.shape)} is ${p.dtype}: only f32 tensors can be trained`,
-      );
-    if (!p.isLeaf)
-      throw new ArgumentError(
-        `parameter ${i} of shape ${showShape(p.shape)} was computed from other tensors: pass those, or detach() it`,
-      );
-    if (p.device !== first.device)
-      throw new ArgumentError(`parameter ${i} lies on another device than parameter 0: use one optimiser a device`);
-    if (seen.has(p.buffer))
-      throw new ArgumentError(
-        `parameter ${i} of shape ${showShape(p.shape)} shares memory with one before it: pass each parameter once`,
-      );
-    seen.add(p.buffer);
-  }
-  return first.device;
-}

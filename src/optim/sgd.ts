@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors";
-import { demandAtLeastZero, Optimizer, type Params } from "./optimizer";
+import { Optimizer } from "./optimizer";
+import { demandAtLeastZero, type Params } from "./params";
 
 /** Options of {@link SGD}. */
 export interface SGDOptions {

@@ -118,7 +118,7 @@ export class Tensor {
    * Reads the elements back, as they are after everything recorded so far; integers too are given as numbers.
    * @param options.withStep Let the copy go with the next submit (the training step's own) instead of submitting now.
    */
-  async data(options: { withStep?: boolean } = {}): Promise<Float32Array> {
+  async data(options: { withStep?: boolean } = {}): Promise<Float32Array<ArrayBuffer>> {
     const bytes = await this.device.read(this.buffer, 4 * this.size, options.withStep);
     if (this.dtype === "f32") return new Float32Array(bytes);
     return Float32Array.from(this.dtype === "i32" ? new Int32Array(bytes) : new Uint32Array(bytes));

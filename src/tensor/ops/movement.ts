@@ -1,5 +1,5 @@
 import { ArgumentError, ShapeError } from "../../errors";
-import { axisOf, broadcastStrides, sameShape, type Shape, showShape, sizeOf, stridesOf } from "../shape";
+import { axisOf, broadcastStrides, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../shape";
 import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { sumTo } from "./reduce-to";
@@ -12,7 +12,9 @@ import { copyRegion } from "./strided";
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const order = dims.map((d) => axisOf(d, x.rank, "permute"));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
-    throw new ShapeError(`permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found [${dims.join(", ")}]`);
+    throw new ShapeError(
+      `permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found [${dims.join(", ")}]`,
+    );
   }
   const shape = order.map((d) => x.shape[d]!);
   const moving = order.filter((d) => x.shape[d] !== 1);
@@ -48,7 +50,9 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
   const n = x.shape[d]!;
   const first = start < 0 ? start + n : start;
   if (!Number.isInteger(first) || !Number.isInteger(length) || first < 0 || length < 0 || first + length > n) {
-    throw new ShapeError(`narrow: elements ${start} to ${start + length} of dimension ${axis}, which has ${n} in ${showShape(x.shape)}`);
+    throw new ShapeError(
+      `narrow: elements ${start} to ${start + length} of dimension ${axis}, which has ${n} in ${showShape(x.shape)}`,
+    );
   }
   const from = x.shape.map((_, k) => (k === d ? first : 0));
   const shape = x.shape.map((m, k) => (k === d ? length : m));
@@ -63,7 +67,12 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
   else {
     y = Tensor.empty(shape, x.dtype);
     const fromStrides = stridesOf(x.shape);
-    copyRegion(x, y, { shape, fromStrides, fromOffset: offsetOf(from, fromStrides), toStrides: stridesOf(shape) }, name);
+    copyRegion(
+      x,
+      y,
+      { shape, fromStrides, fromOffset: offsetOf(from, fromStrides), toStrides: stridesOf(shape) },
+      name,
+    );
   }
   return record(name, y, [x], [], () => (g) => [
     pad(
@@ -81,10 +90,13 @@ export function concat(xs: readonly Tensor[], axis: number): Tensor {
   const [head] = xs;
   if (!head) throw new ArgumentError("concat: expected at least one tensor, found none");
   const d = dimension(head, axis, "concat");
-  const fits = (t: Tensor) => t.dtype === head.dtype && t.rank === head.rank && t.shape.every((n, k) => k === d || n === head.shape[k]);
+  const fits = (t: Tensor) =>
+    t.dtype === head.dtype && t.rank === head.rank && t.shape.every((n, k) => k === d || n === head.shape[k]);
   if (!xs.every(fits)) {
     const found = xs.map((t) => `${t.dtype}${showShape(t.shape)}`).join(", ");
-    throw new ShapeError(`concat along dimension ${axis}: all other sizes and the data type must agree, found ${found}`);
+    throw new ShapeError(
+      `concat along dimension ${axis}: all other sizes and the data type must agree, found ${found}`,
+    );
   }
   const starts: number[] = [];
   let total = 0;
@@ -101,10 +113,21 @@ export function concat(xs: readonly Tensor[], axis: number): Tensor {
     );
     const toStrides = stridesOf(y.shape);
     xs.forEach((t, i) => {
-      copyRegion(t, y, { shape: t.shape, fromStrides: stridesOf(t.shape), toStrides, toOffset: starts[i]! * toStrides[d]! }, "concat");
+      copyRegion(
+        t,
+        y,
+        { shape: t.shape, fromStrides: stridesOf(t.shape), toStrides, toOffset: starts[i]! * toStrides[d]! },
+        "concat",
+      );
     });
   }
-  return record("concat", y, xs, [], () => (g) => xs.map((t, i) => (t.requiresGrad ? narrow(g, d, starts[i]!, t.shape[d]!) : null)));
+  return record(
+    "concat",
+    y,
+    xs,
+    [],
+    () => (g) => xs.map((t, i) => (t.requiresGrad ? narrow(g, d, starts[i]!, t.shape[d]!) : null)),
+  );
 }
 
 /**
@@ -116,12 +139,15 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
   if (!head) throw new ArgumentError("stack: expected at least one tensor, found none");
   const d = axisOf(axis, head.rank + 1, "stack");
   const odd = xs.find((t) => !sameShape(t.shape, head.shape));
-  if (odd) throw new ShapeError(`stack: all tensors must have one shape, found ${showShape(head.shape)} and ${showShape(odd.shape)}`);
+  if (odd)
+    throw new ShapeError(
+      `stack: all tensors must have one shape, found ${showShape(head.shape)} and ${showShape(odd.shape)}`,
+    );
   const shape = [...head.shape.slice(0, d), 1, ...head.shape.slice(d)];
-  return concat(
-    xs.map((t) => reshape(t, shape)),
-    d,
-  );
+  const parts = xs.map((t) => reshape(t, shape));
+  const y = concat(parts, d);
+  for (const t of parts) t.dispose();
+  return y;
 }
 
 /**
@@ -129,8 +155,13 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
  * @throws ShapeError unless there is one pair of non-negative whole numbers a dimension.
  */
 export function pad(x: Tensor, pads: readonly (readonly [before: number, after: number])[], value = 0): Tensor {
-  if (pads.length !== x.rank || !pads.every((p) => p.length === 2 && p.every((n) => Number.isSafeInteger(n) && n >= 0))) {
-    throw new ShapeError(`pad: expected ${x.rank} pairs of non-negative whole numbers for ${showShape(x.shape)}, found ${JSON.stringify(pads)}`);
+  if (
+    pads.length !== x.rank ||
+    !pads.every((p) => p.length === 2 && p.every((n) => Number.isSafeInteger(n) && n >= 0))
+  ) {
+    throw new ShapeError(
+      `pad: expected ${x.rank} pairs of non-negative whole numbers for ${showShape(x.shape)}, found ${JSON.stringify(pads)}`,
+    );
   }
   const shape = x.shape.map((n, d) => pads[d]![0] + n + pads[d]![1]);
   const from = pads.map(([before]) => before);
@@ -139,7 +170,12 @@ export function pad(x: Tensor, pads: readonly (readonly [before: number, after: 
   else {
     y = Tensor.full(shape, value, x.dtype);
     const toStrides = stridesOf(shape);
-    copyRegion(x, y, { shape: x.shape, fromStrides: stridesOf(x.shape), toStrides, toOffset: offsetOf(from, toStrides) }, "pad");
+    copyRegion(
+      x,
+      y,
+      { shape: x.shape, fromStrides: stridesOf(x.shape), toStrides, toOffset: offsetOf(from, toStrides) },
+      "pad",
+    );
   }
   const inner = x.shape;
   return record("pad", y, [x], [], () => (g) => [region("pad", g, from, inner)]);
@@ -164,15 +200,23 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
 export function expand(x: Tensor, shape: Shape): Tensor {
   const shift = shape.length - x.rank;
   const target = shape.map((n, d) => (n === -1 ? (x.shape[d - shift] ?? -1) : n));
-  const fits = shift >= 0 && target.every((n, d) => n >= 0 && (d < shift || x.shape[d - shift] === n || x.shape[d - shift] === 1));
+  const fits =
+    shift >= 0 && target.every((n, d) => n >= 0 && (d < shift || x.shape[d - shift] === n || x.shape[d - shift] === 1));
   if (!fits) {
-    throw new ShapeError(`expand: ${showShape(x.shape)} does not repeat to ${showShape(shape)}: from the right, each size must stay, or be 1 and grow`);
+    throw new ShapeError(
+      `expand: ${showShape(x.shape)} does not repeat to ${showShape(shape)}: from the right, each size must stay, or be 1 and grow`,
+    );
   }
   let y: Tensor;
   if (sizeOf(target) === x.size) y = x.view(target);
   else {
     y = Tensor.empty(target, x.dtype);
-    copyRegion(x, y, { shape: target, fromStrides: broadcastStrides(x.shape, target), toStrides: stridesOf(target) }, "expand");
+    copyRegion(
+      x,
+      y,
+      { shape: target, fromStrides: broadcastStrides(x.shape, target), toStrides: stridesOf(target) },
+      "expand",
+    );
   }
   return record("expand", y, [x], [], () => (g) => [sumTo(g, x.shape)]);
 }
@@ -185,7 +229,9 @@ export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor
   const d = dimension(x, axis, "split");
   const total = sizes.reduce((a, b) => a + b, 0);
   if (total !== x.shape[d] || !sizes.every((n) => Number.isInteger(n) && n >= 0)) {
-    throw new ShapeError(`split: sizes [${sizes.join(", ")}] add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`);
+    throw new ShapeError(
+      `split: sizes [${sizes.join(", ")}] add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`,
+    );
   }
   let start = 0;
   return sizes.map((n) => {
@@ -194,10 +240,12 @@ export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor
   });
 }
 
-const offsetOf = (place: readonly number[], strides: readonly number[]): number => place.reduce((sum, n, d) => sum + n * strides[d]!, 0);
+const offsetOf = (place: readonly number[], strides: readonly number[]): number =>
+  place.reduce((sum, n, d) => sum + n * strides[d]!, 0);
 
 /** Like {@link axisOf}, for operations that make no sense without dimensions. */
 function dimension(x: Tensor, axis: number, what: string): number {
-  if (x.rank === 0) throw new ShapeError(`${what}: a tensor without dimensions has none to choose: reshape it to [1] first`);
+  if (x.rank === 0)
+    throw new ShapeError(`${what}: a tensor without dimensions has none to choose: reshape it to [1] first`);
   return axisOf(axis, x.rank, what);
 }

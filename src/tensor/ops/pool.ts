@@ -64,7 +64,12 @@ export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {})
   x.device.run(avgPoolKernel, { vec }, { x: x.buffer, y: y.buffer }, { ...geometry, count: y.size / unit, all });
   return record("avgPool2d", y, [x], [], () => (g) => {
     const dx = Tensor.empty(x.shape);
-    g.device.run(avgPoolGradKernel, { vec }, { g: g.buffer, dx: dx.buffer }, { ...geometry, count: dx.size / unit, all });
+    g.device.run(
+      avgPoolGradKernel,
+      { vec },
+      { g: g.buffer, dx: dx.buffer },
+      { ...geometry, count: dx.size / unit, all },
+    );
     return [dx];
   });
 }
@@ -74,7 +79,10 @@ export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {})
  * @throws ShapeError for other ranks.
  */
 export function globalAvgPool(x: Tensor): Tensor {
-  return mean(reshape(x, positions("globalAvgPool", x)), [1]);
+  const flat = reshape(x, positions("globalAvgPool", x));
+  const y = mean(flat, [1]);
+  flat.dispose();
+  return y;
 }
 
 /**
@@ -85,14 +93,20 @@ export function globalAvgPool(x: Tensor): Tensor {
  */
 export function globalMaxPool(x: Tensor): Tensor {
   const [n, length, channels] = positions("globalMaxPool", x);
-  if (length === 0) throw new ShapeError(`globalMaxPool: ${showShape(x.shape)} has no positions to take the maximum of`);
+  if (length === 0)
+    throw new ShapeError(`globalMaxPool: ${showShape(x.shape)} has no positions to take the maximum of`);
   const vec = channels % 4 === 0;
   const c = vec ? channels / 4 : channels;
   const whole: Geometry = { h: length, w: 1, c, oh: 1, ow: 1, kh: length, kw: 1, sh: 1, sw: 1, ph: 0, pw: 0 };
   const chunk = chunkLength(length, n * c);
   const chunks = Math.ceil(length / chunk);
   // The last chunk may reach past the end, where the kernel sees padding.
-  const first = largest(x, { ...whole, oh: chunks, kh: chunk, sh: chunk }, vec, chunks > 1 ? [n, chunks, channels] : [n, channels]);
+  const first = largest(
+    x,
+    { ...whole, oh: chunks, kh: chunk, sh: chunk },
+    vec,
+    chunks > 1 ? [n, chunks, channels] : [n, channels],
+  );
   if (chunks === 1) return recordMax("globalMaxPool", x, first.y, first.at, whole, vec);
   const { y, at } = largest(first.y, { ...whole, h: chunks, kh: chunks }, vec, [n, channels], [1, 1], first.at);
   first.y.dispose();
@@ -110,7 +124,14 @@ function chunkLength(length: number, outputs: number): number {
 }
 
 /** Window maxima and their places; `earlier` are the places of x's own elements when x is a first stage. */
-function largest(x: Tensor, geometry: Geometry, vec: boolean, shape: Shape, [dh, dw] = [1, 1] as readonly [number, number], earlier?: Tensor) {
+function largest(
+  x: Tensor,
+  geometry: Geometry,
+  vec: boolean,
+  shape: Shape,
+  [dh, dw] = [1, 1] as readonly [number, number],
+  earlier?: Tensor,
+) {
   const y = Tensor.empty(shape);
   const at = Tensor.empty(shape, "u32");
   const buffers = { x: x.buffer, y: y.buffer, at: at.buffer, earlier: (earlier ?? x).buffer };
@@ -147,7 +168,9 @@ function plan(
   const [sh, sw] = pair(op, "stride", strideOption ?? kernel, 1);
   const [ph, pw] = pair(op, "padding", paddingOption ?? 0, 0);
   if (2 * ph > kh || 2 * pw > kw) {
-    throw new ShapeError(`${op}: padding [${ph}, ${pw}] may be at most half the kernel [${kh}, ${kw}]: beyond that, windows lie in the padding alone`);
+    throw new ShapeError(
+      `${op}: padding [${ph}, ${pw}] may be at most half the kernel [${kh}, ${kw}]: beyond that, windows lie in the padding alone`,
+    );
   }
   const oh = Math.floor((h + 2 * ph - dh * (kh - 1) - 1) / sh) + 1;
   const ow = Math.floor((w + 2 * pw - dw * (kw - 1) - 1) / sw) + 1;
@@ -165,14 +188,17 @@ function plan(
 /** [N, L, C] of a tensor [N, …, C]. */
 function positions(op: string, x: Tensor): readonly [number, number, number] {
   expectFloat(op, x);
-  if (x.rank !== 3 && x.rank !== 4) throw new ShapeError(`${op}: expected [N, H, W, C] or [N, L, C], found ${showShape(x.shape)}`);
+  if (x.rank !== 3 && x.rank !== 4)
+    throw new ShapeError(`${op}: expected [N, H, W, C] or [N, L, C], found ${showShape(x.shape)}`);
   return [x.shape[0]!, x.shape.slice(1, -1).reduce((a, b) => a * b, 1), x.shape[x.rank - 1]!];
 }
 
 function pair(op: string, option: string, value: Pair, least: number): readonly [number, number] {
   const both = typeof value === "number" ? ([value, value] as const) : value;
   if (both.length !== 2 || !both.every((v) => Number.isSafeInteger(v) && v >= least)) {
-    throw new ArgumentError(`${op}: ${option} takes a whole number from ${least}, or two of them, found ${JSON.stringify(value)}`);
+    throw new ArgumentError(
+      `${op}: ${option} takes a whole number from ${least}, or two of them, found ${JSON.stringify(value)}`,
+    );
   }
   return both;
 }

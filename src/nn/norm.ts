@@ -1,0 +1,136 @@
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../tensor/ops/norm";
+import { Tensor } from "../tensor/tensor";
+import { buffer, type HostState, Module, parameter } from "./module";
+
+export interface BatchNormOptions {
+  /** Added to the variance (default 1e-5). */
+  eps?: number;
+  /** Weight of the new batch in the running statistics (default 0.1). */
+  momentum?: number;
+  /** Learn a scale and a shift (default true). */
+  affine?: boolean;
+  /** Apply ReLU in the same kernel (default false). */
+  relu?: boolean;
+}
+
+/** γ and β of a call; layers that learn none (passport branches) are given theirs. */
+export interface Affine {
+  gamma?: Tensor | null;
+  beta?: Tensor | null;
+}
+
+/**
+ * Batch normalisation over every dimension but the last: y = γ · (x − μ) / √(σ² + ε) + β.
+ *
+ * Shape: [..., C] → [..., C], whatever the dimensions before; one class serves images, sequences and rows. While training, μ and σ² are the
+ * batch's and update the running statistics (unbiased variance), which evaluation uses. Ioffe and Szegedy, 2015.
+ */
+export class BatchNorm extends Module {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly runningMean: Tensor;
+  readonly runningVar: Tensor;
+  /** Training batches seen; in state dicts as PyTorch's `num_batches_tracked`. */
+  batchesTracked = 0;
+  readonly eps: number;
+  readonly momentum: number;
+  readonly relu: boolean;
+
+  constructor(
+    readonly channels: number,
+    { eps = 1e-5, momentum = 0.1, affine = true, relu = false }: BatchNormOptions = {},
+  ) {
+    super();
+    this.eps = eps;
+    this.momentum = momentum;
+    this.relu = relu;
+    this.weight = affine ? parameter(Tensor.full([channels], 1)) : null;
+    this.bias = affine ? parameter(Tensor.full([channels], 0)) : null;
+    this.runningMean = buffer(Tensor.full([channels], 0));
+    this.runningVar = buffer(Tensor.full([channels], 1));
+  }
+
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
+    if (this.training) this.batchesTracked++;
+    const { runningMean, runningVar, training, momentum, eps, relu } = this;
+    return batchNorm(x, { gamma, beta, runningMean, runningVar, training, momentum, eps, relu });
+  }
+
+  protected override hostState(): Record<string, HostState> {
+    return {
+      num_batches_tracked: {
+        get: () => ({ dtype: "I64", shape: [], data: BigInt64Array.of(BigInt(this.batchesTracked)) }),
+        set: (value) => {
+          this.batchesTracked = Number(value.data[0] ?? 0);
+        },
+      },
+    };
+  }
+}
+
+export interface NormOptions {
+  eps?: number;
+  affine?: boolean;
+  relu?: boolean;
+}
+
+/** What group, instance and layer norm have in common: no running state, an optional affine map. */
+abstract class StatelessNorm extends Module {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly eps: number;
+  readonly relu: boolean;
+
+  constructor(shape: readonly number[], { eps = 1e-5, affine = true, relu = false }: NormOptions) {
+    super();
+    this.eps = eps;
+    this.relu = relu;
+    this.weight = affine ? parameter(Tensor.full(shape, 1)) : null;
+    this.bias = affine ? parameter(Tensor.full(shape, 0)) : null;
+  }
+}
+
+/**
+ * Group normalisation: statistics over a sample's positions and each of `groups` groups of channels. Shape: [N, ..., C]. Wu and He, 2018.
+ */
+export class GroupNorm extends StatelessNorm {
+  constructor(
+    readonly groups: number,
+    readonly channels: number,
+    options: NormOptions = {},
+  ) {
+    super([channels], options);
+  }
+
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
+    return groupNorm(x, this.groups, { gamma, beta, eps: this.eps, relu: this.relu });
+  }
+}
+
+/** Instance normalisation: statistics over a sample's positions, a channel at a time. Shape: [N, ..., C]. No affine map by default, as PyTorch's. */
+export class InstanceNorm extends StatelessNorm {
+  constructor(
+    readonly channels: number,
+    { affine = false, ...options }: NormOptions = {},
+  ) {
+    super([channels], { affine, ...options });
+  }
+
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
+    return instanceNorm(x, { gamma, beta, eps: this.eps, relu: this.relu });
+  }
+}
+
+/** Layer normalisation over the trailing dimensions `shape` (channels last), with an elementwise affine map. Ba et al., 2016. */
+export class LayerNorm extends StatelessNorm {
+  constructor(
+    readonly shape: readonly number[],
+    options: NormOptions = {},
+  ) {
+    super(shape, options);
+  }
+
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
+    return layerNorm(x, this.shape, { gamma, beta, eps: this.eps, relu: this.relu });
+  }
+}

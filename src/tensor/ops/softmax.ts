@@ -1,0 +1,41 @@
+import { type SoftmaxOp, softmaxGradKernel, softmaxKernel } from "../../../shaders/softmax.wgsl";
+import { ShapeError } from "../../errors";
+import { axisOf, sizeOf } from "../shape";
+import { record, Tensor } from "../tensor";
+import { div, exp, log, sub } from "./elementwise";
+import { amax, sum } from "./reduce";
+
+/** Lines up to this long are walked by one invocation; longer ones are put together from reductions, which split them. */
+const LONGEST_LINE = 4096;
+
+function along(op: SoftmaxOp, x: Tensor, axis: number): Tensor {
+  if (x.dtype !== "f32") throw new ShapeError(`${op}: needs an f32 tensor, found ${x.dtype}`);
+  const d = axisOf(axis, x.rank, op);
+  const n = x.shape[d] ?? 1;
+  if (n > LONGEST_LINE) return composed(op, x, d);
+  const sizes = { lines: n === 0 ? 0 : x.size / n, n, inner: sizeOf(x.shape.slice(d + 1)) };
+  const y = Tensor.empty(x.shape);
+  x.device.run(softmaxKernel, op, { x: x.buffer, y: y.buffer }, sizes);
+  return record(op, y, [x], [y], (sy) => (g) => {
+    const dx = Tensor.empty(g.shape);
+    g.device.run(softmaxGradKernel, op, { g: g.buffer, y: sy.buffer, dx: dx.buffer }, sizes);
+    return [dx];
+  });
+}
+
+function composed(op: SoftmaxOp, x: Tensor, d: number): Tensor {
+  const shifted = sub(x, amax(x.detach(), d, true));
+  const powers = exp(shifted);
+  const total = sum(powers, d, true);
+  return op === "softmax" ? div(powers, total) : sub(shifted, log(total));
+}
+
+/**
+ * y = exp(x) / Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows; of x's shape.
+ * A line with NaN or +∞, or of −∞ alone, gives NaN.
+ * @throws ShapeError for a dimension that x does not have, or integers.
+ */
+export const softmax = (x: Tensor, axis = -1): Tensor => along("softmax", x, axis);
+
+/** y = x − log Σ exp(x) along `axis`, shifted like {@link softmax}; of x's shape. @throws ShapeError as {@link softmax}. */
+export const logSoftmax = (x: Tensor, axis = -1): Tensor => along("logSoftmax", x, axis);
