@@ -51,7 +51,8 @@ export const convGatherKernel = defineKernel({
     const t = s.tile;
     const [kh, kw] = s.kernel;
     const forward = s.mode === "forward";
-    // Source coordinate of row r at the tap, and whether there is one.
+    // Source coordinate of row r at the tap, and whether there is one. `&`, never `&&`: short-circuits are branches, and with
+    // many rows a software adapter's compiler drowns in them.
     const locate = (r: number, axis: "y" | "x", tap: string, size: string) => {
       const i = axis === "y" ? 0 : 1;
       const at = `${axis}${r}`;
@@ -59,7 +60,7 @@ export const convGatherKernel = defineKernel({
       const reach = `let d${at} = ${at} - i32(${tap}) * ${s.dilation[i]};`;
       return s.stride[i] === 1
         ? `${reach}\nlet s${at} = d${at};\nlet o${at} = u32(s${at}) < ${size};`
-        : `${reach}\nlet s${at} = d${at} / ${s.stride[i]};\nlet o${at} = d${at} >= 0 && d${at} % ${s.stride[i]} == 0 && u32(s${at}) < ${size};`;
+        : `${reach}\nlet s${at} = u32(d${at}) / ${s.stride[i]}u;\nlet o${at} = (d${at} >= 0) & (u32(d${at}) % ${s.stride[i]}u == 0u) & (s${at} < ${size});`;
     };
     const w = (k: string) => {
       if (!forward) return gather4("p.dstN", (j) => `w[(tap * p.dstN + ${j}) * (p.srcK * p.groups) + plane * p.srcK + ${k}]`);
@@ -84,7 +85,7 @@ ${tileHead(t, "p.pixels", "p.dstN", "p.groups")}
       ${eachRow(
         t,
         (r) => `${locate(r, "x", "j", "p.srcW")}
-      let ok${r} = oy${r} && ox${r};
+      let ok${r} = oy${r} & ox${r};
       let at${r} = ((n${r} + u32(sy${r})) * p.srcW + u32(sx${r})) * srcC + plane * p.srcK;`,
       )}
       ${multiply(t, { from: "0u", to: "p.srcK", a: (r) => `select(0.0, src[at${r} + ka], ok${r})`, b: w })}
@@ -166,7 +167,7 @@ ${tileHead(t, `(${kh * kw}u * p.i)`, "p.o", "(p.splits * p.groups)")}
   let py = i32(ka / p.dyW % p.dyH) * ${s.stride[0]};
   let pn = ka / (p.dyW * p.dyH) * p.xH;`,
     a: (r) =>
-      `select(0.0, x[((pn + u32(py + y${r})) * p.xW + u32(px + x${r})) * (p.i * p.groups) + c${r}], u32(py + y${r}) < p.xH && u32(px + x${r}) < p.xW)`,
+      `select(0.0, x[((pn + u32(py + y${r})) * p.xW + u32(px + x${r})) * (p.i * p.groups) + c${r}], (u32(py + y${r}) < p.xH) & (u32(px + x${r}) < p.xW))`,
     b: dy,
   })}
   ${store(t, {

@@ -1,13 +1,14 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
 
-/** y = f(x); `p.a` and `p.b` are the function's constants. Expressions take and give `vec4f`. */
+/** y = f(x) where x is not NaN; `p.a` and `p.b` are the function's constants. Expressions take and give `vec4f`. */
 const UNARY = {
   neg: "-x",
   abs: "abs(x)",
   sign: "sign(x)",
   exp: "exp(x)",
-  log: "log(x)",
+  // Built-in logarithms may give any number outside x > 0.
+  log: "select(log(x), select(sqrt(x), -1.0 / abs(x), x == vec4f()), x <= vec4f())",
   sqrt: "sqrt(x)",
   square: "x * x",
   reciprocal: "1.0 / x",
@@ -42,8 +43,8 @@ const BINARY = {
   sub: "a - b",
   mul: "a * b",
   div: "a / b",
-  max: "max(a, b)",
-  min: "min(a, b)",
+  max: "select(max(a, b), a + b, isNan(a) | isNan(b))",
+  min: "select(min(a, b), a + b, isNan(a) | isNan(b))",
   pow: "pow(a, b)",
   equal: "select(T(), T() + 1.0, a == b)",
   greater: "select(T(), T() + 1.0, a > b)",
@@ -58,17 +59,18 @@ export type BinaryOp = keyof typeof BINARY;
 
 const VEC = { type: "vec4f" } as const;
 
-/** Elementwise y = f(x), four elements an invocation. `n4` is the number of vectors, rounded up. */
+/** Elementwise y = f(x), NaN for NaN, four elements an invocation. `n4` is the number of vectors, rounded up. */
 export const unaryKernel = defineKernel({
   name: "unary",
   key: (op: UnaryOp) => op,
   bindings: { x: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
   params: { n4: "u32", a: "f32", b: "f32" },
   body: (op) => wgsl`
+${nanTest("vec4f")}
 ${linearMain()} {
   ${linearIndex("p.n4")}
   let x = x[index];
-  y[index] = ${UNARY[op]};
+  y[index] = bitcast<vec4f>(select(bitcast<vec4u>(${UNARY[op]}), bitcast<vec4u>(x), isNan(x)));
 }`,
   workgroups: (_, p) => linearGrid(p.n4),
 });
@@ -97,6 +99,7 @@ export const binaryKernel = defineKernel({
   params: { n4: "u32" },
   body: (op) => wgsl`
 alias T = vec4f;
+${nanTest("vec4f")}
 ${linearMain()} {
   ${linearIndex("p.n4")}
   let a = a[index];
@@ -138,7 +141,12 @@ ${linearMain()} {
 export const selectKernel = defineKernel({
   name: "select",
   key: () => "",
-  bindings: { c: { access: "read", ...VEC }, a: { access: "read", ...VEC }, b: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
+  bindings: {
+    c: { access: "read", ...VEC },
+    a: { access: "read", ...VEC },
+    b: { access: "read", ...VEC },
+    y: { access: "write", ...VEC },
+  },
   params: { n4: "u32" },
   body: (_: null) => wgsl`
 ${linearMain()} {
@@ -176,7 +184,8 @@ ${operands.map((o) => `  var at_${o} = p.o_${o};`).join("\n")}
 ${axes(rank)
   .reverse()
   .map(
-    (d) => `  { let i = i32(rest % p.n${d}); rest = rest / p.n${d}; ${operands.map((o) => `at_${o} += i * p.${o}${d};`).join(" ")} }`,
+    (d) =>
+      `  { let i = i32(rest % p.n${d}); rest = rest / p.n${d}; ${operands.map((o) => `at_${o} += i * p.${o}${d};`).join(" ")} }`,
   )
   .join("\n")}`;
 
@@ -188,6 +197,7 @@ export const binaryStridedKernel = defineKernel({
   params: stridedParams,
   body: ({ op, rank }) => wgsl`
 alias T = f32;
+${nanTest("f32")}
 ${linearMain()} {
   ${linearIndex("p.count")}
   ${walk(rank, ["a", "b"])}

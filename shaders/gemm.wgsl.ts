@@ -95,7 +95,7 @@ export const store = (t: Tile, o: { rows: string; columns: string; vec: boolean;
   eachRow(
     t,
     (r) => /* wgsl */ `
-if (row + ${r}u < ${o.rows} && col < ${o.columns}) {
+if ((row + ${r}u < ${o.rows}) & (col < ${o.columns})) {
   let at = ${o.at(r)};
   let v = ${o.value(r)};
   ${

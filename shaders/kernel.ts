@@ -46,7 +46,11 @@ export interface Kernel<Spec, B extends string = string, P extends string = stri
 }
 
 /** Gives a kernel its types from one literal. */
-export function defineKernel<Spec, const B extends Record<string, Binding>, const P extends Record<string, ParamType>>(k: {
+export function defineKernel<
+  Spec,
+  const B extends Record<string, Binding>,
+  const P extends Record<string, ParamType>,
+>(k: {
   name: string;
   key: (spec: Spec) => string;
   bindings: B | ((spec: Spec) => B);
@@ -75,6 +79,15 @@ export const linearIndex = (count: string, size = LINEAR) => /* wgsl */ `
 export const linearMain = (size = LINEAR) => /* wgsl */ `
 @compute @workgroup_size(${size})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32)`;
+
+/**
+ * WGSL: declares `name(x)`, true where x is NaN. It tests bits: WGSL lets a compiler assume that floats are never NaN, and built-in functions
+ * may make a number of one (SwiftShader: exp(NaN) = ∞, max(NaN, 0) = 0, log(NaN) = 89).
+ */
+export const nanTest = (type: "f32" | "vec4f", name = "isNan") =>
+  type === "f32"
+    ? `fn ${name}(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }`
+    : `fn ${name}(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }`;
 
 /** Workgroups for `count` independent invocations, folded over two dimensions past 65,535. */
 export function linearGrid(count: number, size = LINEAR): Workgroups {
@@ -107,7 +120,9 @@ export function moduleSource<S, B extends string, P extends string>(
   });
   if (names.length) {
     lines.push(`struct Params { ${names.map(([n, t]) => `${n}: ${t}`).join(", ")} }`);
-    lines.push(immediates ? "var<immediate> p: Params;" : `@group(0) @binding(${bindings.length}) var<uniform> p: Params;`);
+    lines.push(
+      immediates ? "var<immediate> p: Params;" : `@group(0) @binding(${bindings.length}) var<uniform> p: Params;`,
+    );
   }
   return lines.join("\n") + "\n" + kernel.body(spec, caps);
 }

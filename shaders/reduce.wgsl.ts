@@ -1,10 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Caps, defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
-
-/** WGSL on bits, because WGSL lets a compiler assume that floats are never NaN: `nan(x)` is true where x is NaN. */
-const IS_NAN = /* wgsl */ `
-fn nan1(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
-fn nan4(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }`;
+import { type Caps, defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
 
 const ADD = "a + b";
 /** The greater (smaller) of a and b; NaN when either is. */
@@ -106,11 +101,11 @@ export const reduceKernel = defineKernel({
     }) as const,
   body: ({ op, rank, vector }) => wgsl`
 alias T = ${vector === "none" ? "f32" : "vec4f"};
-${IS_NAN}
-fn isNan(x: T) -> ${vector === "none" ? "bool" : "vec4<bool>"} { return ${vector === "none" ? "nan1" : "nan4"}(x); }
+${nanTest(vector === "none" ? "f32" : "vec4f")}
+${nanTest("f32", "isNan1")}
 fn take(x: T, c: T) -> T { return ${REDUCE[op].map}; }
 fn join(a: T, b: T) -> T { return ${REDUCE[op].join}; }
-fn join1(a: f32, b: f32) -> f32 { return ${REDUCE[op].join.replaceAll("isNan", "nan1")}; }
+fn join1(a: f32, b: f32) -> f32 { return ${REDUCE[op].join.replaceAll("isNan", "isNan1")}; }
 ${linearMain()} {
   ${linearIndex("p.outputs * p.lanes")}
   let output = (index / p.kept_div) % p.outputs;
@@ -189,7 +184,7 @@ const ARGMAX = (base: string, step: string, n: string) => /* wgsl */ `
   var most = x[${base}];
   for (var i = 1u; i < ${n}; i++) {
     let v = x[${base} + i * ${step}];
-    if (!nan1(most) && (nan1(v) || v > most)) { best = i; most = v; }
+    if (!isNan(most) && (isNan(v) || v > most)) { best = i; most = v; }
   }`;
 
 /** Position of the greatest element along the middle of [outer, n, inner]. */
@@ -199,7 +194,7 @@ export const argmaxKernel = defineKernel({
   bindings: { x: { access: "read" }, y: { access: "write", type: "u32" } },
   params: { count: "u32", n: "u32", inner: "u32" },
   body: (_: null) => wgsl`
-${IS_NAN}
+${nanTest("f32")}
 ${linearMain()} {
   ${linearIndex("p.count")}
   let base = index / p.inner * p.n * p.inner + index % p.inner;
@@ -216,7 +211,7 @@ export const correctKernel = defineKernel({
   bindings: { x: { access: "read" }, labels: { access: "read", type: "u32" }, y: { access: "write" } },
   params: { rows: "u32", n: "u32" },
   body: (_: null) => wgsl`
-${IS_NAN}
+${nanTest("f32")}
 ${linearMain()} {
   ${linearIndex("p.rows")}
   let base = index * p.n;

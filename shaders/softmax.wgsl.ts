@@ -1,10 +1,21 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
 
-/** WGSL: `most` and `total` = Σ exp(x − most) over the line `x[base + i · step]`, i < n. */
+/** Bits of a NaN; it is stored through u32 bindings, see {@link nanTest}. */
+const NAN = "0x7fc00000u";
+
+const IS_FINITE = "fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }";
+
+/** WGSL: `most` and `total` = Σ exp(x − most) over the line `x[base + i · step]`, i < n, and whether they are `sound`: not when x has NaN or +∞, or −∞ alone. */
 const STATISTICS = (base: string, step: string, n: string) => /* wgsl */ `
   var most = x[${base}];
-  for (var i = 1u; i < ${n}; i++) { most = max(most, x[${base} + i * ${step}]); }
+  var sound = !isNan(most);
+  for (var i = 1u; i < ${n}; i++) {
+    let v = x[${base} + i * ${step}];
+    sound = sound && !isNan(v);
+    most = max(most, v);
+  }
+  sound = sound && isFinite(most);
   var total = 0.0;
   for (var i = 0u; i < ${n}; i++) { total += exp(x[${base} + i * ${step}] - most); }`;
 
@@ -17,9 +28,11 @@ export type SoftmaxOp = "softmax" | "logSoftmax";
 export const softmaxKernel = defineKernel({
   name: "softmax",
   key: (op: SoftmaxOp) => op,
-  bindings: { x: { access: "read" }, y: { access: "write" } },
+  bindings: { x: { access: "read" }, y: { access: "write", type: "u32" } },
   params: { lines: "u32", n: "u32", inner: "u32" },
   body: (op) => wgsl`
+${nanTest("f32")}
+${IS_FINITE}
 ${linearMain()} {
   ${linearIndex("p.lines")}
   ${LINE}
@@ -27,7 +40,8 @@ ${linearMain()} {
   ${op === "softmax" ? "let scale = 1.0 / total;" : "let shift = log(total);"}
   for (var i = 0u; i < p.n; i++) {
     let at = base + i * p.inner;
-    y[at] = ${op === "softmax" ? "exp(x[at] - most) * scale" : "x[at] - most - shift"};
+    let value = ${op === "softmax" ? "exp(x[at] - most) * scale" : "x[at] - most - shift"};
+    y[at] = select(${NAN}, bitcast<u32>(value), sound);
   }
 }`,
   workgroups: (_, p) => linearGrid(p.lines),
@@ -37,9 +51,10 @@ ${linearMain()} {
 export const softmaxGradKernel = defineKernel({
   name: "softmax-grad",
   key: (op: SoftmaxOp) => op,
-  bindings: { g: { access: "read" }, y: { access: "read" }, dx: { access: "write" } },
+  bindings: { g: { access: "read" }, y: { access: "read" }, dx: { access: "write", type: "u32" } },
   params: { lines: "u32", n: "u32", inner: "u32" },
   body: (op) => wgsl`
+${nanTest("f32")}
 ${linearMain()} {
   ${linearIndex("p.lines")}
   ${LINE}
@@ -50,18 +65,16 @@ ${linearMain()} {
   }
   for (var i = 0u; i < p.n; i++) {
     let at = base + i * p.inner;
-    dx[at] = ${op === "softmax" ? "y[at] * (g[at] - total)" : "g[at] - exp(y[at]) * total"};
+    let value = ${op === "softmax" ? "y[at] * (g[at] - total)" : "g[at] - exp(y[at]) * total"};
+    dx[at] = select(bitcast<u32>(value), ${NAN}, isNan(y[at]));
   }
 }`,
   workgroups: (_, p) => linearGrid(p.lines),
 });
 
-/** Bits of a NaN. It is stored through u32 bindings, because WGSL lets a compiler assume that floats are never NaN. */
-const NAN = "0x7fc00000u";
-
 /**
- * Cross-entropy of each row of logits [rows, n], shifted: log Σ exp(x − m) − (1 − ε)(x_label − m) − ε·mean(x − m). Keeps (m, log Σ) for the gradient.
- * A label outside 0 … n − 1 gives NaN.
+ * Cross-entropy of each row of logits [rows, n], shifted: log Σ exp(x − m) − (1 − ε)(x_label − m) − ε·mean(x − m). Keeps (m, log Σ) for the gradient, or
+ * (m, −1) for a row that gives NaN. A label outside 0 … n − 1 gives NaN too.
  */
 export const crossEntropyKernel = defineKernel({
   name: "cross-entropy",
@@ -74,6 +87,8 @@ export const crossEntropyKernel = defineKernel({
   },
   params: { rows: "u32", n: "u32", smoothing: "f32" },
   body: (_: null) => wgsl`
+${nanTest("f32")}
+${IS_FINITE}
 ${linearMain()} {
   ${linearIndex("p.rows")}
   let base = index * p.n;
@@ -86,8 +101,8 @@ ${linearMain()} {
     for (var i = 0u; i < p.n; i++) { sum += x[base + i] - most; }
     value -= p.smoothing * sum / f32(p.n);
   }
-  stats[index] = vec2f(most, log(total));
-  loss[index] = select(${NAN}, bitcast<u32>(value), known);
+  stats[index] = vec2f(most, select(-1.0, log(total), sound));
+  loss[index] = select(${NAN}, bitcast<u32>(value), known && sound);
 }`,
   workgroups: (_, p) => linearGrid(p.rows),
 });
@@ -109,10 +124,10 @@ ${linearMain()} {
   ${linearIndex("p.count")}
   let row = index / p.n;
   let label = labels[row];
-  let target = p.smoothing / f32(p.n) + select(0.0, 1.0 - p.smoothing, index % p.n == label);
+  let wanted = p.smoothing / f32(p.n) + select(0.0, 1.0 - p.smoothing, index % p.n == label);
   let softmax = exp(x[index] - stats[row].x - stats[row].y);
-  let value = p.scale * g[row * p.g_step] * (softmax - target);
-  dx[index] = select(${NAN}, bitcast<u32>(value), label < p.n);
+  let value = p.scale * g[row * p.g_step] * (softmax - wanted);
+  dx[index] = select(${NAN}, bitcast<u32>(value), label < p.n && stats[row].y >= 0.0);
 }`,
   workgroups: (_, p) => linearGrid(p.count),
 });

@@ -32,7 +32,9 @@ function windowOf({ shape: [, h, w], kernel, stride, padding, dilation }: Config
 }
 
 const outputOf = ({ shape, kernel, stride, padding, dilation }: Config): Two =>
-  [0, 1].map((d) => Math.floor((shape[d + 1]! + 2 * padding[d]! - dilation[d]! * (kernel[d]! - 1) - 1) / stride[d]!) + 1) as Two;
+  [0, 1].map(
+    (d) => Math.floor((shape[d + 1]! + 2 * padding[d]! - dilation[d]! * (kernel[d]! - 1) - 1) / stride[d]!) + 1,
+  ) as Two;
 
 /** Plain pooling with its gradient for the output gradient g. */
 function oracle(kind: "max" | "avg" | "avgInside", config: Config, x: Float32Array, g: (i: number) => number) {
@@ -41,7 +43,12 @@ function oracle(kind: "max" | "avg" | "avgInside", config: Config, x: Float32Arr
   const y = new Float64Array(n * oh * ow * c);
   const dx = new Float64Array(x.length);
   for (let index = 0; index < y.length; index++) {
-    const [channel, column, row, image] = [index % c, Math.floor(index / c) % ow, Math.floor(index / c / ow) % oh, Math.floor(index / c / ow / oh)];
+    const [channel, column, row, image] = [
+      index % c,
+      Math.floor(index / c) % ow,
+      Math.floor(index / c / ow) % oh,
+      Math.floor(index / c / ow / oh),
+    ];
     const all = windowOf(config, row, column);
     const inside = all.filter((p) => p >= 0).map((p) => (image * h * w + p) * c + channel);
     if (kind === "max") {
@@ -125,7 +132,9 @@ describe("maxPool2d", () => {
 
   it("takes −∞ for a value and passes NaN on", async () => {
     const shape = [1, 2, 2, 4];
-    const data = Float32Array.from({ length: 16 }, (_, i) => (i % 4 === 0 ? -Infinity : i % 4 === 1 && i < 8 ? Number.NaN : i));
+    const data = Float32Array.from({ length: 16 }, (_, i) =>
+      i % 4 === 0 ? -Infinity : i % 4 === 1 && i < 8 ? Number.NaN : i,
+    );
     const got = await run((x) => maxPool2d(x, 2), data, shape, 1);
     expectClose(got.y, [-Infinity, Number.NaN, 14, 15]);
     expectClose([got.dx[0]!, got.dx[14]!, got.dx[15]!], [got.g[0]!, got.g[2]!, got.g[3]!]);
@@ -141,6 +150,13 @@ describe("maxPool2d", () => {
     expect(none.shape).toEqual([0, 2, 2, 3]);
     expect(none.dx.length).toBe(0);
     x.dispose();
+  });
+
+  it("covers outputs whose workgroups fill more than one row of the grid", async () => {
+    const shape = [1, 2049, 2050, 1];
+    const data = Float32Array.from({ length: sizeOf(shape) }, (_, i) => i);
+    const y = await maxPool2d(Tensor.from(data, shape), 1).data();
+    expect(y.findIndex((v, i) => v !== i)).toBe(-1);
   });
 
   it("refuses what does not fit", () => {
@@ -162,7 +178,12 @@ describe("avgPool2d", () => {
     for (const [i, config] of [...randomConfigs(10, false), ...nasty].entries()) {
       for (const countIncludePad of [true, false]) {
         const data = randomData(config.shape, i);
-        const got = await run((x) => avgPool2d(x, config.kernel, { ...config, countIncludePad }), data, config.shape, 100 + i);
+        const got = await run(
+          (x) => avgPool2d(x, config.kernel, { ...config, countIncludePad }),
+          data,
+          config.shape,
+          100 + i,
+        );
         const want = oracle(countIncludePad ? "avg" : "avgInside", config, data, (k) => got.g[k]!);
         expect(got.shape).toEqual(want.shape);
         expectClose(got.y, want.y, { what: `y of ${JSON.stringify(config)}` });
@@ -173,7 +194,10 @@ describe("avgPool2d", () => {
 
   it("has finite differences for gradients", async () => {
     const shape = [2, 5, 4, 2];
-    await gradcheck((x) => avgPool2d(x, 3, { stride: 2, padding: 1, countIncludePad: false }), [{ shape, data: randomData(shape, 1) }]);
+    await gradcheck(
+      (x) => avgPool2d(x, 3, { stride: 2, padding: 1, countIncludePad: false }),
+      [{ shape, data: randomData(shape, 1) }],
+    );
   });
 
   it("refuses what does not fit", () => {
@@ -186,7 +210,16 @@ describe("avgPool2d", () => {
 
 describe("global pools", () => {
   // Long and short, few and many outputs: one stage and two, chunks that divide the length and chunks that do not.
-  const shapes: Shape[] = [[2, 3, 5, 3], [1, 1, 1, 1], [2, 7, 4], [1, 500, 4], [2, 257, 3], [3, 65, 1], [1, 20, 20, 8], [1, 70, 17000]];
+  const shapes: Shape[] = [
+    [2, 3, 5, 3],
+    [1, 1, 1, 1],
+    [2, 7, 4],
+    [1, 500, 4],
+    [2, 257, 3],
+    [3, 65, 1],
+    [1, 20, 20, 8],
+    [1, 70, 17000],
+  ];
 
   it("agree with the plain loop", async () => {
     for (const [i, shape] of shapes.entries()) {
@@ -195,7 +228,13 @@ describe("global pools", () => {
       for (const kind of ["max", "avg"] as const) {
         const data = kind === "max" ? coarse(shape, i) : randomData(shape, i);
         const got = await run(kind === "max" ? globalMaxPool : globalAvgPool, data, shape, 50 + i);
-        const config: Config = { shape: [n, length, 1, c], kernel: [length, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1] };
+        const config: Config = {
+          shape: [n, length, 1, c],
+          kernel: [length, 1],
+          stride: [1, 1],
+          padding: [0, 0],
+          dilation: [1, 1],
+        };
         const want = oracle(kind, config, data, (k) => got.g[k]!);
         expect(got.shape).toEqual([n, c]);
         expectClose(got.y, want.y, { what: `${kind} of [${shape}]` });

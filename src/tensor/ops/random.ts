@@ -23,9 +23,10 @@ const DRAW_WORDS = 2 ** 33;
 /**
  * Random numbers made on the GPU, the same on every device for the same seed.
  *
- * Numbers are a pure function of the stream's key, the step, the draw in that step and the place in the tensor: draw d of step s holds, in order, what
- * `Generator.from({ key: K, counter: d · 2³³ })` draws, with K the key of the stream's generator forked by s (Threefry-2x32-20 on both sides).
- * The step's key lies in a small tensor and is no constant of a command: a recorded step that is run again after `nextStep()` draws new numbers.
+ * Numbers are a pure function of the stream's key, the step, the draw in that step and the place in the tensor: draw d of step s holds,
+ * in order, what `Generator.from({ key: K, counter: d · 2³³ })` draws, with K the key of the stream's generator forked by s
+ * (Threefry-2x32-20 on both sides). The step's key lies in a small tensor and is no constant of a command: a recorded step that is run
+ * again after `nextStep()` draws new numbers.
  *
  * @example
  * const stream = new RandomStream(1);
@@ -87,7 +88,7 @@ export class RandomStream {
   }
 
   /**
-   * low + (high − low)·u with u uniform over the multiples of 2⁻²⁴ in [0, 1); rounding may give `high` itself unless the range is a power of two.
+   * low + (high − low)·u with u uniform over the multiples of 2⁻²⁴ in [0, 1); rounding may give `high` itself, but not for [0, 2ᵏ) and [−1, 1).
    * @throws ArgumentError if low or high is not finite.
    */
   uniform(shape: Shape, low = 0, high = 1): Tensor {
@@ -159,8 +160,8 @@ export class RandomStream {
 }
 
 /**
- * y = x · m / (1 − p) with m = 0 with probability p, else 1, independently for every element; when not training, y = x. The gradient is g · m / (1 − p):
- * the mask is not stored but made again from a copy of the stream's four words. p = 1 gives zeros.
+ * y = x · m / (1 − p) with m = 0 with probability p, else 1, independently for every element; when not training, y = x. p = 1 gives zeros.
+ * The gradient is g · m / (1 − p): the mask is not stored but made again from a copy of the stream's four words.
  *
  * Source: Srivastava et al., "Dropout", JMLR 2014 (in the inverted form).
  *
