@@ -1,11 +1,14 @@
 import type { Generator } from "../tensor/random";
-import { conv1d, conv2d, type Pair } from "../tensor/ops/conv";
-import { Tensor } from "../tensor/tensor";
+import { conv1d, conv2d } from "../tensor/ops/conv";
+import { type Pair, pair, type Shape } from "../tensor/shape";
+import type { Tensor } from "../tensor/tensor";
 import { fans, kaimingUniform, uniform } from "./init";
 import { Module, parameter } from "./module";
 
 /** PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming uniform with gain √(1/3). */
 export const DEFAULT_GAIN = Math.sqrt(1 / 3);
+
+const torchDefault = (shape: Shape, random: Generator) => kaimingUniform(shape, random, { gain: DEFAULT_GAIN });
 
 export interface Conv2dOptions {
   stride?: Pair;
@@ -14,6 +17,8 @@ export interface Conv2dOptions {
   groups?: number;
   /** Learn a bias (default true). */
   bias?: boolean;
+  /** Makes the initial weight (default: PyTorch's, U(±1/√fan-in)). */
+  init?: (shape: Shape, random: Generator) => Tensor;
   /** Source of the initial weights. */
   random: Generator;
 }
@@ -39,16 +44,16 @@ export class Conv2d extends Module {
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: Pair,
-    { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, random }: Conv2dOptions,
+    { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, init = torchDefault, random }: Conv2dOptions,
   ) {
     super();
-    const [kh, kw] = typeof kernel === "number" ? [kernel, kernel] : kernel;
+    const [kh, kw] = pair(kernel);
     const shape = [kh, kw, inChannels / groups, outChannels];
     this.stride = stride;
     this.padding = padding;
     this.dilation = dilation;
     this.groups = groups;
-    this.weight = parameter(kaimingUniform(shape, random, { gain: DEFAULT_GAIN }), "conv2d");
+    this.weight = parameter(init(shape, random), "conv2d");
     this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
   }
 

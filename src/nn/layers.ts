@@ -4,7 +4,7 @@ import { avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
 import { dropout, RandomStream } from "../tensor/ops/random";
 import type { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
-import type { Pair } from "../tensor/ops/conv";
+import type { Pair } from "../tensor/shape";
 import { Module } from "./module";
 
 /** A module from one tensor to one tensor. */

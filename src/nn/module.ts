@@ -141,11 +141,21 @@ export abstract class Module {
       const value = dict.get(name);
       if (value) state.set(value);
     }
+    this.notifyLoaded();
     return { missing, unexpected };
   }
 
-  /** Frees every parameter, gradient and buffer. */
+  /** Called here and below after a state dict was loaded: drop what was derived from the old values. */
+  protected loaded(): void {}
+
+  private notifyLoaded(): void {
+    this.loaded();
+    for (const [, child] of this.children()) child.notifyLoaded();
+  }
+
+  /** Frees every parameter, gradient and buffer, here and below. */
   dispose(): void {
+    for (const [, child] of this.children()) child.dispose();
     for (const [, t] of this.namedTensors()) t.dispose();
   }
 

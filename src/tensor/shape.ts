@@ -2,6 +2,11 @@ import { ShapeError } from "../errors";
 
 export type Shape = readonly number[];
 
+/** One number for both axes of an image, or one each. */
+export type Pair = number | readonly [vertical: number, horizontal: number];
+
+export const pair = (v: Pair): readonly [vertical: number, horizontal: number] => (typeof v === "number" ? [v, v] : v);
+
 /** Number of elements. */
 export const sizeOf = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
 

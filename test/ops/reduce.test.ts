@@ -295,6 +295,39 @@ describe("edges of reductions", () => {
     expect(reduceLanes(1, 4096, { ...caps, adapter: "swiftshader" })).toBe(8);
   });
 
+  it("two and three stages, as a GPU with many invocations takes them", async () => {
+    const caps = (await gpu()).caps as { adapter: string };
+    const { adapter } = caps;
+    caps.adapter = "hardware";
+    try {
+      for (const [shape, stages] of [
+        [[80_000], 2],
+        [[79_999], 2],
+        [[70_001, 3], 3],
+        [[2, 70_004], 2],
+        [[66_000, 4], 3],
+      ] as const) {
+        const axis = shape[0] === 2 ? 1 : 0;
+        const data = coarse(shape, 7);
+        const parts = groups(shape, axis).map((p) => p.map((i) => data[i]!));
+        const x = Tensor.from(data, shape);
+        const before = (await gpu()).counters.dispatches;
+        expectClose(await sum(x, axis).data(), parts.map(add));
+        expect((await gpu()).counters.dispatches - before).toBe(stages);
+        expectClose(
+          await variance(x, axis).data(),
+          parts.map((v) => oracle.variance(v).y),
+        );
+        expectClose(
+          await amin(x, axis).data(),
+          parts.map(() => -2),
+        );
+      }
+    } finally {
+      caps.adapter = adapter;
+    }
+  });
+
   it("leaves no memory behind", () => {
     const before = memory();
     scope(() => {

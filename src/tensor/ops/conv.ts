@@ -2,13 +2,10 @@ import { type ConvShape, convGatherKernel, convWeightKernel, sumSplitsKernel } f
 import { type Tile, tileFor, tileGroups } from "../../../shaders/gemm.wgsl";
 import { ShapeError } from "../../errors";
 import type { Device } from "../../gpu/device";
-import { sameShape, showShape } from "../shape";
+import { type Pair, pair, type Shape, sameShape, showShape } from "../shape";
 import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { sum } from "./reduce";
-
-/** One number for both axes, or [vertical, horizontal]. */
-export type Pair = number | readonly [number, number];
 
 export interface ConvOptions {
   /** Step between output positions (default 1). */
@@ -34,8 +31,6 @@ interface Geometry extends ConvShape {
   padding: readonly [number, number];
 }
 
-const pair = (v: Pair): readonly [number, number] => (typeof v === "number" ? [v, v] : v);
-
 /**
  * 2-D convolution (cross-correlation, as in every deep-learning library).
  *
@@ -46,7 +41,7 @@ const pair = (v: Pair): readonly [number, number] => (typeof v === "number" ? [v
  * @throws ShapeError when channels do not fit the groups, or the kernel is larger than the padded input.
  */
 export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
-  const geo = geometry(x, w, options);
+  const geo = geometry(x.shape, w.shape, options);
   const channels = geo.o * geo.groups;
   if (bias && !sameShape(bias.shape, [channels])) throw new ShapeError(`conv2d: bias ${showShape(bias.shape)} for ${channels} output channels`);
   const y = forward(x, w, bias, geo);
@@ -78,17 +73,35 @@ export function conv1d(
   return reshape(y, [n, y.shape[2]!, y.shape[3]!]);
 }
 
+/**
+ * dL/dw of {@link conv2d} from the input and the output's gradient, without a graph.
+ * Shapes: x [N, H, W, I], dy [N, H', W', O], kernel [kH, kW] → [kH, kW, I/groups, O].
+ */
+export function conv2dWeightGradient(x: Tensor, dy: Tensor, kernel: readonly [number, number], options: ConvOptions = {}): Tensor {
+  const weight = [...kernel, (x.shape[3] ?? 0) / (options.groups ?? 1), dy.shape[3] ?? 0];
+  const geo = geometry(x.shape, weight, options);
+  const expected = [geo.n, ...geo.out, dy.shape[3]!];
+  if (!sameShape(dy.shape, expected)) throw new ShapeError(`conv2dWeightGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
+  return weightGradient(x, dy, geo);
+}
+
+/** Shape [N, H', W', O] of {@link conv2d}'s output. @throws ShapeError as conv2d. */
+export function convOutputShape(x: Tensor, w: Tensor, options: ConvOptions = {}): [number, number, number, number] {
+  const geo = geometry(x.shape, w.shape, options);
+  return [geo.n, ...geo.out, geo.o * geo.groups];
+}
+
 /** Output sizes of a window sliding over one axis. */
 export function windowCount(size: number, kernel: number, stride: number, padding: number, dilation: number): number {
   return Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
 }
 
-function geometry(x: Tensor, w: Tensor, options: ConvOptions): Geometry {
-  if (x.rank !== 4 || w.rank !== 4) {
-    throw new ShapeError(`conv2d: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`);
+function geometry(x: Shape, w: Shape, options: ConvOptions): Geometry {
+  if (x.length !== 4 || w.length !== 4) {
+    throw new ShapeError(`conv2d: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x)} and ${showShape(w)}`);
   }
-  const [n, h, width, c] = x.shape as [number, number, number, number];
-  const [kh, kw, i, o] = w.shape as [number, number, number, number];
+  const [n, h, width, c] = x as [number, number, number, number];
+  const [kh, kw, i, o] = w as [number, number, number, number];
   const [stride, padding, dilation] = [pair(options.stride ?? 1), pair(options.padding ?? 0), pair(options.dilation ?? 1)];
   const groups = options.groups ?? 1;
   const whole = [...stride, ...dilation, groups, kh, kw].every((v) => Number.isInteger(v) && v >= 1);

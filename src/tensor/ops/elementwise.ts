@@ -9,7 +9,7 @@ import {
   unaryKernel,
 } from "../../../shaders/elementwise.wgsl";
 import { ShapeError } from "../../errors";
-import { broadcastShapes, broadcastStrides, sameShape, type Shape, showShape } from "../shape";
+import { broadcastShapes, broadcastStrides, checkShape, type Shape, sameShape, showShape } from "../shape";
 import { record, Tensor } from "../tensor";
 import { sumTo } from "./reduce-to";
 import { stridedParams } from "./strided";
@@ -119,7 +119,10 @@ export function div(a: Operand, b: Operand): Tensor {
   const top = asTensor(a);
   return record("div", binary("div", top, b), [top, b], [top, b], (sa, sb) => (g) => {
     const da = binary("div", g, sb);
-    return [sumTo(da, top.shape), b.requiresGrad ? sumTo(neg(binary("mul", da, binary("div", sa, sb))), b.shape) : null];
+    return [
+      sumTo(da, top.shape),
+      b.requiresGrad ? sumTo(neg(binary("mul", da, binary("div", sa, sb))), b.shape) : null,
+    ];
   });
 }
 
@@ -139,14 +142,20 @@ export const maximum = (a: Tensor, b: Operand): Tensor => extremum("max", a, b);
 export const minimum = (a: Tensor, b: Operand): Tensor => extremum("min", a, b);
 
 /** 1 where the comparison holds, else 0, broadcasting; no gradient. */
-export function compare(op: "equal" | "greater" | "greaterEqual" | "less" | "lessEqual", a: Tensor, b: Operand): Tensor {
+export function compare(
+  op: "equal" | "greater" | "greaterEqual" | "less" | "lessEqual",
+  a: Tensor,
+  b: Operand,
+): Tensor {
   return binary(op, a, asTensor(b));
 }
 
 /** y = condition ≠ 0 ? a : b; three tensors of one shape. */
 export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   if (!sameShape(condition.shape, a.shape) || !sameShape(a.shape, b.shape)) {
-    throw new ShapeError(`where: three equal shapes expected, found ${[condition, a, b].map((t) => showShape(t.shape)).join(", ")}`);
+    throw new ShapeError(
+      `where: three equal shapes expected, found ${[condition, a, b].map((t) => showShape(t.shape)).join(", ")}`,
+    );
   }
   const pick = (c: Tensor, x: Tensor, z: Tensor): Tensor => {
     const y = Tensor.empty(x.shape);
@@ -163,6 +172,7 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
   const target = shape.map((d) => (d === -1 ? (known === 0 ? 0 : x.size / known) : d));
+  checkShape(target);
   return record("reshape", x.view(target), [x], [], () => (g) => [g.view(x.shape)]);
 }
 

@@ -1,12 +1,9 @@
 import { avgPoolGradKernel, avgPoolKernel, maxPoolGradKernel, maxPoolKernel } from "../../../shaders/pool.wgsl";
 import { ArgumentError, ShapeError } from "../../errors";
-import { type Shape, showShape } from "../shape";
+import { type Pair, type Shape, showShape } from "../shape";
 import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { mean } from "./reduce";
-
-/** A size for both directions, or [vertical, horizontal]. */
-export type Pair = number | readonly [vertical: number, horizontal: number];
 
 export interface MaxPoolOptions {
   /** Step from window to window (default: the kernel size). */

@@ -1,0 +1,36 @@
+import { signLossGradKernel, signLossKernel } from "../../shaders/sign-loss.wgsl";
+import { ShapeError } from "../errors";
+import { sameShape, showShape } from "../tensor/shape";
+import { record, Tensor } from "../tensor/tensor";
+
+export interface SignLossOptions {
+  /** Weight of the hinge (default 0.1). */
+  alpha?: number;
+  /** How far each γ must be on its bit's side (default 0.1). */
+  margin?: number;
+  /** Weight of the squares, which keep γ small (default 1e-5). */
+  l2?: number;
+}
+
+/**
+ * Loss that drives the signs of γ to a signature:
+ *
+ *     L = alpha · Σ_i max(margin − γ_i·b_i, 0) + l2 · Σ_i γ_i²
+ *
+ * Shapes: gamma [O] (before any FC), bits [O] of −1 and +1 → []. Fan et al., "DeepIPR", TPAMI 2021, equation 4; margin, alpha and the second term as in
+ * the authors' code.
+ * @throws ShapeError unless gamma and bits are of one shape [O].
+ */
+export function signLoss(gamma: Tensor, bits: Tensor, { alpha = 0.1, margin = 0.1, l2 = 1e-5 }: SignLossOptions = {}): Tensor {
+  if (gamma.rank !== 1 || !sameShape(gamma.shape, bits.shape)) {
+    throw new ShapeError(`signLoss: γ ${showShape(gamma.shape)} and bits ${showShape(bits.shape)}: one bit a channel, both of shape [O]`);
+  }
+  const params = { n: gamma.size, alpha, margin, l2 };
+  const loss = Tensor.empty([]);
+  gamma.device.run(signLossKernel, null, { gamma: gamma.buffer, b: bits.buffer, loss: loss.buffer }, params);
+  return record("signLoss", loss, [gamma], [gamma, bits], (saved, b) => (g) => {
+    const d = Tensor.empty(saved.shape);
+    saved.device.run(signLossGradKernel, null, { g: g.buffer, gamma: saved.buffer, b: b.buffer, dgamma: d.buffer }, params);
+    return [d];
+  });
+}

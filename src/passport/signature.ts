@@ -1,0 +1,39 @@
+import { ArgumentError } from "../errors";
+import type { Generator } from "../tensor/random";
+
+const encoder = new TextEncoder();
+
+/** Characters (bytes of UTF-8) that `channels` bits hold. */
+export const capacity = (channels: number): number => Math.floor(channels / 8);
+
+/**
+ * Bits of a signature: eight a byte of the text's UTF-8, most significant first, 0 → −1 and 1 → +1; the remaining channels random.
+ * @throws ArgumentError when the text does not fit into `channels` bits.
+ */
+export function signatureBits(text: string, channels: number, random: Generator): Float32Array<ArrayBuffer> {
+  const bytes = encoder.encode(text);
+  if (bytes.length > capacity(channels)) {
+    throw new ArgumentError(
+      `the signature "${text}" takes ${bytes.length} bytes and a layer of ${channels} channels holds ${capacity(channels)}: shorten it, or put it into a wider layer`,
+    );
+  }
+  const bits = Float32Array.from(random.bits(channels), (b) => (b ? 1 : -1));
+  bytes.forEach((byte, i) => {
+    for (let k = 0; k < 8; k++) bits[8 * i + k] = (byte >> (7 - k)) & 1 ? 1 : -1;
+  });
+  return bits;
+}
+
+/** The text that the first `8 · bytes` signs spell; bytes that are no UTF-8 become U+FFFD. */
+export function decodeSignature(signs: ArrayLike<number>, bytes: number): string {
+  if (8 * bytes > signs.length) throw new ArgumentError(`${bytes} characters need ${8 * bytes} signs, found ${signs.length}`);
+  const text = Uint8Array.from({ length: bytes }, (_, i) => {
+    let byte = 0;
+    for (let k = 0; k < 8; k++) byte = (byte << 1) | (signs[8 * i + k]! > 0 ? 1 : 0);
+    return byte;
+  });
+  return new TextDecoder().decode(text);
+}
+
+/** Bytes a signature text occupies. */
+export const signatureBytes = (text: string): number => encoder.encode(text).length;
