@@ -73,7 +73,7 @@ export function subset(set: ImageSet, start: number, end: number): ImageSet {
  * @throws ArgumentError if there is no set
  * @throws ShapeError if the sets differ in image size or in classes
  */
-export function concat(sets: readonly ImageSet[]): ImageSet {
+export function concatImages(sets: readonly ImageSet[]): ImageSet {
   const first = sets[0];
   if (!first) throw new ArgumentError("concat: expected at least one set, got none");
   const kind = (s: ImageSet) =>

@@ -1,5 +1,5 @@
-import { ArgumentError, StateDictError } from "../errors";
-import type { StateDict } from "../io/safetensors";
+import { ArgumentError } from "../errors";
+import type { SafetensorsFile } from "../io/safetensors";
 import { Conv2d } from "../nn/conv";
 import { kaimingNormal } from "../nn/init";
 import { Flatten, MaxPool2d } from "../nn/layers";
@@ -12,6 +12,7 @@ import { add } from "../tensor/ops/elementwise";
 import type { Shape } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import { checkConfig, type ConvNetConfig, layerSizes, passportLayers } from "./config";
+import { type BranchAccuracy, credentialFile, deployedConfig, deployedFile } from "./split";
 
 /** conv → batch norm → ReLU, without a passport. Names in state dicts: `conv.weight`, `bn.*`. */
 export class ConvBlock extends Module {
@@ -134,54 +135,25 @@ export class ConvNet extends Module {
     for (const { name, layer } of this.passportLayers()) layer.randomPassports(random.fork(name));
   }
 
+  /** What may be given away: the public branch as a plain network of the same structure, nothing private inside. */
+  async deployed(): Promise<SafetensorsFile> {
+    return deployedFile(await this.stateDict(), this.config);
+  }
+
+  /** What only the owner keeps: passports, signature, FC, private statistics and the claimed accuracies. Whoever has it can claim the network. */
+  async credential(claimed: BranchAccuracy = {}): Promise<SafetensorsFile> {
+    if (this.config.scheme === "plain") throw new ArgumentError("a plain network has nothing private to keep");
+    return credentialFile(await this.stateDict(), this.config, claimed);
+  }
+
+  /** The network in a deployed file, plain and in evaluation mode. @throws FormatError, StateDictError when the file is something else. */
+  static fromDeployed(file: SafetensorsFile): ConvNet {
+    const model = new ConvNet(deployedConfig(file));
+    model.loadStateDict(file.tensors);
+    return model.eval();
+  }
+
   private head(h: Tensor): Tensor {
     return this.classifier.forward(this.#flatten.forward(h));
   }
-}
-
-/** Names of a passport layer's public half, as the plain layer in its place has them. */
-const PUBLIC_NAMES: Readonly<Record<string, string>> = {
-  weight: "conv.weight",
-  scale: "bn.weight",
-  bias: "bn.bias",
-  "bn0.running_mean": "bn.running_mean",
-  "bn0.running_var": "bn.running_var",
-  "bn0.num_batches_tracked": "bn.num_batches_tracked",
-};
-
-/** The two halves of a trained network's state: what may be given away, and what only the owner has. */
-export interface SplitState {
-  deployed: StateDict;
-  credential: StateDict;
-}
-
-/**
- * Splits a whole state dict by the passport layers of its configuration. The deployed half has exactly the plain network's names and nothing else; every
- * entry of a passport layer that is not known to be public goes to the credential, so nothing private can slip through.
- */
-export function splitState(state: StateDict, config: ConvNetConfig): SplitState {
-  const layers = passportLayers(config).map(([i]) => `features.${i}.`);
-  const [deployed, credential]: [StateDict, StateDict] = [new Map(), new Map()];
-  for (const [name, value] of state) {
-    const prefix = layers.find((p) => name.startsWith(p));
-    const open = prefix === undefined ? name : PUBLIC_NAMES[name.slice(prefix.length)];
-    if (prefix === undefined) deployed.set(name, value);
-    else if (open) deployed.set(prefix + open, value);
-    else credential.set(name, value);
-  }
-  return { deployed, credential };
-}
-
-/** Puts the halves together again: a deployed (or suspect) network's weights under the owner's private parts. @throws StateDictError for doubled names. */
-export function joinState({ deployed, credential }: SplitState, config: ConvNetConfig): StateDict {
-  const layers = passportLayers(config).map(([i]) => `features.${i}.`);
-  const whole: StateDict = new Map(credential);
-  const original = new Map(Object.entries(PUBLIC_NAMES).map(([own, open]) => [open, own]));
-  for (const [name, value] of deployed) {
-    const prefix = layers.find((p) => name.startsWith(p));
-    const own = prefix === undefined ? name : prefix + (original.get(name.slice(prefix.length)) ?? name.slice(prefix.length));
-    if (whole.has(own)) throw new StateDictError(`${own} is in the network's weights and in the credential: this is not a deployed model and its credential`);
-    whole.set(own, value);
-  }
-  return whole;
 }

@@ -2,7 +2,7 @@
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseCifar10 } from "../data/cifar";
-import { concat, type ImageSet } from "../data/dataset";
+import { concatImages, type ImageSet } from "../data/dataset";
 import { FormatError } from "../errors";
 
 const DOWNLOAD = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
@@ -21,7 +21,7 @@ export async function loadCifar10(directory: string): Promise<{ train: ImageSet;
   const folder = await findFolder(directory);
   const train: ImageSet[] = [];
   for (const name of TRAIN) train.push(await read(join(folder, name)));
-  return { train: concat(train), test: await read(join(folder, TEST)) };
+  return { train: concatImages(train), test: await read(join(folder, TEST)) };
 }
 
 async function findFolder(directory: string): Promise<string> {

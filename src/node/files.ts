@@ -7,6 +7,7 @@ import { type FileHandle, open, readFile, realpath, rename, rm, stat } from "nod
 import { basename, dirname, join } from "node:path";
 import { FormatError, PanError } from "../errors";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type StateDict } from "../io/safetensors";
+import type { CheckpointStore } from "../train/checkpoint";
 
 const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error ? String(error.code) : undefined;
@@ -139,4 +140,24 @@ export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
     if (cause instanceof FormatError) throw new FormatError(`${path}: ${cause.message}`, { cause });
     throw cause;
   }
+}
+
+/**
+ * Keeps a trainer's checkpoint in one file: written whole or not at all, the earlier one standing until then.
+ *
+ * @example
+ * new Trainer(model, optimizer, { checkpoints: fileCheckpoints("out/run.checkpoint") });
+ */
+export function fileCheckpoints(path: string): CheckpointStore {
+  return {
+    save: (bytes) => writeFileAtomic(path, bytes),
+    async load() {
+      try {
+        return await readFile(path);
+      } catch (cause) {
+        if (errorCode(cause) === "ENOENT") return null;
+        throw new PanError(`${path}: the checkpoint could not be read: ${String(cause)}`, { cause });
+      }
+    },
+  };
 }

@@ -1,6 +1,6 @@
 /** The quickstart's figures: how training went, where γ stands, and what forged passports achieve. */
 
-import { chanceThreshold } from "./chance";
+import { matchThreshold } from "../ownership/statistics";
 import { histogramChart, lineChart, type Reference, type Strip, stripChart } from "./charts";
 import { figure, type LegendEntry } from "./figure";
 import { formatCount, formatPercent, formatPercentRange, formatSpan, plural } from "./format";
@@ -102,7 +102,7 @@ export function accuracyFigure(report: QuickstartReport): Html {
 /** Share of signature bits in γ over epochs. */
 export function bitsFigure(report: QuickstartReport): Html {
   const { bits, matched } = report.signature;
-  const threshold = chanceThreshold(bits);
+  const threshold = matchThreshold(bits);
   const references: Reference[] = [{ at: 50, label: "coin flips, 50\u202f%", side: "end" }];
   if (threshold <= bits)
     references.push({ at: (100 * threshold) / bits, label: `one in a million, ${threshold} bits` });
@@ -266,7 +266,7 @@ export function forgedAccuracyFigure({ accuracy }: QuickstartReport): Html {
 /** Matching bits under the real and the forged passports, against what chance reaches. */
 export function forgedBitsFigure({ signature }: QuickstartReport): Html {
   const { bits, matched, forgedMatched } = signature;
-  const threshold = chanceThreshold(bits);
+  const threshold = matchThreshold(bits);
   const reachable = threshold <= bits;
   const range =
     forgedMatched.length === 0 ? "none tried" : formatSpan(Math.min(...forgedMatched), Math.max(...forgedMatched));

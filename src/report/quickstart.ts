@@ -2,7 +2,7 @@
  * The quickstart's page: whose network it is, how sure that is, and why, for a reader who has never heard of passports.
  */
 
-import { chanceThreshold } from "./chance";
+import { matchThreshold } from "../ownership/statistics";
 import {
   formatBytes,
   formatCount,
@@ -96,7 +96,7 @@ function keyFigures(r: QuickstartReport): Html {
 
 function numbers(r: QuickstartReport): Html {
   const { accuracy: a, signature: s, train } = r;
-  const threshold = chanceThreshold(s.bits);
+  const threshold = matchThreshold(s.bits);
   const all = table(
     "Results",
     [{ head: "Quantity" }, { head: "Measured", numeric: true }, { head: "Compare with" }],

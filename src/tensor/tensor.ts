@@ -56,9 +56,13 @@ export class Tensor {
 
   /** Every element `value`. */
   static full(shape: Shape, value: number, dtype: DType = "f32"): Tensor {
-    const t = Tensor.empty(shape, dtype);
-    t.device.run(fillKernel, null, { y: t.buffer }, { n: t.size, bits: bitsOf(value, dtype) });
-    return t;
+    return Tensor.empty(shape, dtype).fill(value);
+  }
+
+  /** Sets every element to `value`, in place. */
+  fill(value: number): this {
+    this.device.run(fillKernel, null, { y: this.buffer }, { n: this.size, bits: bitsOf(value, this.dtype) });
+    return this;
   }
 
   get size(): number {

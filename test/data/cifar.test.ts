@@ -6,7 +6,7 @@ import {
   CIFAR10_CLASSES,
   CIFAR100_CLASSES,
   CIFAR100_COARSE_CLASSES,
-  concat,
+  concatImages,
   imageSet,
   parseCifar10,
   parseCifar100,
@@ -113,13 +113,13 @@ describe("image sets", () => {
   });
 
   it("concat puts sets of one kind together", () => {
-    const joined = concat([subset(set, 2, 3), set]);
+    const joined = concatImages([subset(set, 2, 3), set]);
     expect([...joined.labels]).toEqual([0, 3, 9, 0]);
     expect([...joined.images.subarray(0, 3072)]).toEqual([...set.images.subarray(2 * 3072)]);
     expect([...joined.images.subarray(3072)]).toEqual([...set.images]);
-    expect(() => concat([])).toThrow(ArgumentError);
-    expect(() => concat([set, { ...set, classes: ["other"] }])).toThrow(ShapeError);
-    expect(() => concat([set, { ...set, height: 16, width: 64 }])).toThrow(/3x16x64/);
+    expect(() => concatImages([])).toThrow(ArgumentError);
+    expect(() => concatImages([set, { ...set, classes: ["other"] }])).toThrow(ShapeError);
+    expect(() => concatImages([set, { ...set, height: 16, width: 64 }])).toThrow(/3x16x64/);
   });
 
   it("imageSet refuses parts that do not fit", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { chanceThreshold } from "../../src/report/chance";
+import { matchThreshold } from "../../src/ownership/statistics";
 import { histogramChart, lineChart, stripChart } from "../../src/report/charts";
 import {
   formatBytes,
@@ -51,9 +51,9 @@ describe("numbers", () => {
   });
 });
 
-describe("chanceThreshold", () => {
+describe("matchThreshold", () => {
   it("agrees with the known thresholds at one in a million", () => {
-    expect([64, 256, 896].map((n) => chanceThreshold(n))).toEqual([51, 167, 520]);
+    expect([64, 256, 896].map((n) => matchThreshold(n))).toEqual([51, 167, 520]);
   });
 
   it("is the smallest such number, by direct summation", () => {
@@ -66,18 +66,18 @@ describe("chanceThreshold", () => {
       const terms = [1];
       for (let k = 1; k <= n; k++) terms.push((terms[k - 1]! * (n - k + 1)) / k);
       const tail = (k: number) => terms.slice(k).reduce((a, b) => a + b, 0) / 2 ** n;
-      const k = chanceThreshold(n, rate);
+      const k = matchThreshold(n, rate);
       expect(tail(k)).toBeLessThanOrEqual(rate);
       expect(tail(k - 1)).toBeGreaterThan(rate);
     }
   });
 
   it("does not underflow for long signatures, and says n + 1 where no match suffices", () => {
-    const k = chanceThreshold(4096);
+    const k = matchThreshold(4096);
     expect((k - 2048) / 32).toBeGreaterThan(4.7);
     expect((k - 2048) / 32).toBeLessThan(4.85);
-    expect(chanceThreshold(16)).toBe(17);
-    expect(() => chanceThreshold(0)).toThrow(ArgumentError);
+    expect(matchThreshold(16)).toBe(17);
+    expect(() => matchThreshold(0)).toThrow(ArgumentError);
   });
 });
 

@@ -1,0 +1,51 @@
+export { type ConvOptions, conv1d, conv2d } from "./ops/conv";
+export {
+  abs,
+  add,
+  affine,
+  clamp,
+  compare,
+  div,
+  exp,
+  flatten,
+  leakyRelu,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  type Operand,
+  powScalar,
+  reciprocal,
+  relu,
+  reshape,
+  sigmoid,
+  sign,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  where,
+} from "./ops/elementwise";
+export { indexSelect, oneHot } from "./ops/gather";
+export {
+  binaryCrossEntropyWithLogits,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type LossOptions,
+  mseLoss,
+  nllLoss,
+  type Reduction,
+} from "./ops/loss";
+export { linear, type MatmulOptions, matmul } from "./ops/matmul";
+export { accumulateAt, correctCount, correctRows } from "./ops/metrics";
+export { concat, expand, flip, narrow, pad, permute, split, stack, transpose } from "./ops/movement";
+export { batchNorm, groupNorm, instanceNorm, layerNorm } from "./ops/norm";
+export { type AvgPoolOptions, avgPool2d, globalAvgPool, globalMaxPool, type MaxPoolOptions, maxPool2d } from "./ops/pool";
+export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
+export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
+export { logSoftmax, softmax } from "./ops/softmax";
+export { Generator, type GeneratorState } from "./random";
+export type { Pair, Shape } from "./shape";
+export { keep, type MemoryInfo, memory, scope } from "./storage";
+export { type DType, noGrad, Tensor } from "./tensor";

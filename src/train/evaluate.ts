@@ -1,0 +1,59 @@
+import { DataLoader } from "../data/loader";
+import type { ImageSet } from "../data/dataset";
+import type { ImageTransform } from "../data/transforms";
+import { ArgumentError } from "../errors";
+import type { ConvNet } from "../models/convnet";
+import type { BranchAccuracy } from "../models/split";
+import type { Branch } from "../passport/passport-aware";
+import { accumulateAt, correctRows } from "../tensor/ops/metrics";
+import { scope } from "../tensor/storage";
+import { noGrad, Tensor } from "../tensor/tensor";
+
+export interface EvaluateOptions {
+  /** Branches to run (default: public, and private where there is one). */
+  branches?: readonly Branch[];
+  batchSize?: number;
+  /** What is done to each image; the same normalisation as in training. */
+  transform?: readonly ImageTransform[];
+}
+
+/**
+ * Share of images that each branch classifies right, in evaluation mode. Counts are summed on the GPU and read once.
+ * @throws ArgumentError when the images or classes are not the network's.
+ */
+export async function evaluate(model: ConvNet, set: ImageSet, options: EvaluateOptions = {}): Promise<BranchAccuracy> {
+  const { batchSize = 100, transform = [] } = options;
+  const branches = options.branches ?? (model.config.scheme === "plain" ? ["public"] : ["public", "private"]);
+  const loader = new DataLoader(set, { batchSize, transform });
+  checkImages(model, set, loader.imageShape);
+  const wasTraining = model.training;
+  model.eval();
+  const counts = Tensor.full([branches.length], 0);
+  try {
+    for await (const batch of loader.epoch(0)) {
+      scope(() =>
+        noGrad(() => {
+          const [x, y] = [Tensor.from(batch.images, batch.shape), Tensor.from(batch.labels, [batch.size])];
+          branches.forEach((branch, i) => {
+            accumulateAt(counts, i, correctRows(model.forward(x, branch), y));
+          });
+        }),
+      );
+      counts.device.flush();
+    }
+    const right = await counts.data();
+    return Object.fromEntries(branches.map((branch, i) => [branch, right[i]! / set.length]));
+  } finally {
+    counts.dispose();
+    model.train(wasTraining);
+  }
+}
+
+/** @throws ArgumentError when the images have another shape than the network takes, or more classes than it has. */
+export function checkImages(model: ConvNet, set: ImageSet, shape: readonly number[] = [set.height, set.width, set.channels]): void {
+  const { input, classes } = model.config;
+  if (shape.some((d, i) => d !== input[i])) throw new ArgumentError(`the network takes images of ${input.join("×")}, these are ${shape.join("×")}`);
+  let most = 0;
+  for (const label of set.labels) most = Math.max(most, label);
+  if (most >= classes) throw new ArgumentError(`a label is ${most} and the network has ${classes} classes, 0 to ${classes - 1}`);
+}
