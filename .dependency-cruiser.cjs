@@ -29,8 +29,17 @@ module.exports = {
       from: { path: "^(src|shaders)/", pathNot: "^src/(node|cli|report)/" },
       to: { path: ["^src/(node|cli)/", "^(node:|webgpu$)"] },
     },
-    { name: "io-is-pure", severity: "error", from: { path: "^src/io/" }, to: { path: "^src/", pathNot: "^src/(io|errors)" } },
+    {
+      name: "io-is-pure",
+      severity: "error",
+      from: { path: "^src/io/" },
+      to: { path: "^src/", pathNot: "^src/(io|errors)" },
+    },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
   ],
-  options: { tsConfig: { fileName: "tsconfig.json" }, doNotFollow: { path: "node_modules" }, tsPreCompilationDeps: true },
+  options: {
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+  },
 };

@@ -1,5 +1,16 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { accumulators, eachRow, gather4, multiply, store, type Tile, tileEnables, tileGroups, tileHead, tileKey } from "./gemm.wgsl";
+import {
+  accumulators,
+  eachRow,
+  gather4,
+  multiply,
+  store,
+  type Tile,
+  tileEnables,
+  tileGroups,
+  tileHead,
+  tileKey,
+} from "./gemm.wgsl";
 import { defineKernel, foldGrid, linearGrid, linearIndex, linearMain } from "./kernel";
 
 /** What of a convolution is compiled in; sizes are parameters. */
@@ -63,7 +74,8 @@ export const convGatherKernel = defineKernel({
         : `${reach}\nlet s${at} = u32(d${at}) / ${s.stride[i]}u;\nlet o${at} = (d${at} >= 0) & (u32(d${at}) % ${s.stride[i]}u == 0u) & (s${at} < ${size});`;
     };
     const w = (k: string) => {
-      if (!forward) return gather4("p.dstN", (j) => `w[(tap * p.dstN + ${j}) * (p.srcK * p.groups) + plane * p.srcK + ${k}]`);
+      if (!forward)
+        return gather4("p.dstN", (j) => `w[(tap * p.dstN + ${j}) * (p.srcK * p.groups) + plane * p.srcK + ${k}]`);
       const row = `(tap * p.srcK + ${k}) * (p.dstN * p.groups) + plane * p.dstN`;
       return s.vec ? `w[(${row} + min(col, p.dstN - 4u)) / 4u]` : gather4("p.dstN", (j) => `w[${row} + ${j}]`);
     };

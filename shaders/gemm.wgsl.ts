@@ -72,7 +72,10 @@ export const accumulators = (t: Tile) => eachRow(t, (r) => `var acc${r} = vec4f(
  * `prepare` runs once for the k a lane loads (name `ka`); `a(r)` is the row operand there, an expression that is 0 when row r has none at `ka`; it is
  * dropped when `ka` ≥ `to`. `b(k)` gives the four columns' vec4f and must be readable (and finite) for every k in range.
  */
-export function multiply(t: Tile, k: { from: string; to: string; prepare?: string; a: (r: number) => string; b: (k: string) => string }): string {
+export function multiply(
+  t: Tile,
+  k: { from: string; to: string; prepare?: string; a: (r: number) => string; b: (k: string) => string },
+): string {
   const steps = range(t.lanes).map((s) => {
     const at = t.lanes > 1 ? `min(k0 + ${s}u, ${k.to} - 1u)` : "k0";
     const take = (r: number) => (t.lanes > 1 ? `subgroupBroadcast(a${r}, ${s}u)` : `a${r}`);
@@ -91,7 +94,17 @@ for (var k0 = ${k.from}; k0 < ${k.to}; k0 += ${t.lanes}u) {
  * WGSL: stores the accumulators. `at(r)` is the element index of row r's first column, `value(r)` what to store; rows at or past `rows` and columns at
  * or past `columns` are left out. With `vec` the destination is an array of vec4f and indices are multiples of 4.
  */
-export const store = (t: Tile, o: { rows: string; columns: string; vec: boolean; into: string; at: (r: number) => string; value: (r: number) => string }) =>
+export const store = (
+  t: Tile,
+  o: {
+    rows: string;
+    columns: string;
+    vec: boolean;
+    into: string;
+    at: (r: number) => string;
+    value: (r: number) => string;
+  },
+) =>
   eachRow(
     t,
     (r) => /* wgsl */ `

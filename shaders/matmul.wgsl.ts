@@ -1,5 +1,16 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { accumulators, eachRow, gather4, multiply, store, type Tile, tileEnables, tileGroups, tileHead, tileKey } from "./gemm.wgsl";
+import {
+  accumulators,
+  eachRow,
+  gather4,
+  multiply,
+  store,
+  type Tile,
+  tileEnables,
+  tileGroups,
+  tileHead,
+  tileKey,
+} from "./gemm.wgsl";
 import { defineKernel, foldGrid } from "./kernel";
 
 export interface MatmulSpec {
@@ -17,7 +28,8 @@ export interface MatmulSpec {
 /** C[b] = op(A[b]) · op(B[b]) (+ bias), row-major; `strideA`/`strideB` 0 repeats one matrix over the batch. */
 export const matmulKernel = defineKernel({
   name: "matmul",
-  key: (s: MatmulSpec) => `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
+  key: (s: MatmulSpec) =>
+    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
   bindings: (s) => ({
     a: { access: "read" },
     b: { access: "read", type: s.vec && !s.transB ? "vec4f" : "f32" },
@@ -30,7 +42,9 @@ export const matmulKernel = defineKernel({
     const t = s.tile;
     const b = (k: string) => {
       if (s.transB) return gather4("p.n", (j) => `b[atB + ${j} * p.k + ${k}]`);
-      return s.vec ? `b[(atB + (${k}) * p.n + min(col, p.n - 4u)) / 4u]` : gather4("p.n", (j) => `b[atB + (${k}) * p.n + ${j}]`);
+      return s.vec
+        ? `b[(atB + (${k}) * p.n + min(col, p.n - 4u)) / 4u]`
+        : gather4("p.n", (j) => `b[atB + (${k}) * p.n + ${j}]`);
     };
     return wgsl`
 ${tileHead(t, "p.m", "p.n", "p.batch")}

@@ -2,6 +2,8 @@
  * `@pan/core`: train neural networks on WebGPU and prove later that a network is yours. This entry runs in browsers and in Node;
  * what needs Node (Dawn, files) is in `@pan/core/node`.
  */
+
+export * from "./data";
 export * from "./errors";
 export { type AdapterClass, classifyAdapter } from "./gpu/adapter";
 export { Device, type DeviceCounters, device, type InitOptions, init } from "./gpu/device";
@@ -16,11 +18,10 @@ export {
   type StateDict,
   toFloat32,
 } from "./io/safetensors";
-export * from "./tensor";
+export * from "./models";
 export * from "./nn";
 export * from "./optim";
-export * from "./data";
-export * from "./passport";
-export * from "./models";
-export * from "./train";
 export * from "./ownership";
+export * from "./passport";
+export * from "./tensor";
+export * from "./train";

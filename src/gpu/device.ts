@@ -18,7 +18,7 @@ export interface InitOptions {
   subgroups?: boolean;
   /** Pass sizes as immediates where WebGPU has them (default true); otherwise through a uniform buffer. */
   immediates?: boolean;
-  /** Bytes of released buffers that are kept for reuse (default 512 MiB). */
+  /** Bytes of released buffers that are kept for reuse beyond what the last few submits used (default 512 MiB). */
   poolBytes?: number;
 }
 
@@ -40,6 +40,8 @@ const RING_SLOTS = 2048;
 const RING_STRIDE = 256;
 /** Bytes that immediates hold at most (WebGPU's guaranteed `maxImmediateSize`). */
 const IMMEDIATE_BYTES = 64;
+/** A buffer that one of so many last batches used is kept, whatever the pool's budget: a step is a batch or a few. */
+const WARM_BATCHES = 4;
 /** Bind groups kept for reuse; a steady step repeats the same few hundred. */
 const MAX_BIND_GROUPS = 8192;
 
@@ -79,16 +81,21 @@ export class Device {
     options: InitOptions = {},
   ) {
     const subgroups = (options.subgroups ?? true) && gpu.features.has("subgroups" as GPUFeatureName);
-    const { subgroupMinSize: least, subgroupMaxSize: most } = info as { subgroupMinSize?: number; subgroupMaxSize?: number };
+    const { subgroupMinSize: least, subgroupMaxSize: most } = info as {
+      subgroupMinSize?: number;
+      subgroupMaxSize?: number;
+    };
     this.caps = {
       adapter: classifyAdapter(info),
       subgroupSize: subgroups && least !== undefined && least === most ? least : 0,
       maxInvocations: Math.min(gpu.limits.maxComputeInvocationsPerWorkgroup, gpu.limits.maxComputeWorkgroupSizeX),
       maxStorageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,
     };
-    this.name = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
+    this.name =
+      info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
     const room = (gpu.limits as { maxImmediateSize?: number }).maxImmediateSize ?? 0;
-    this.immediates = (options.immediates ?? true) && room >= IMMEDIATE_BYTES && "setImmediates" in GPUComputePassEncoder.prototype;
+    this.immediates =
+      (options.immediates ?? true) && room >= IMMEDIATE_BYTES && "setImmediates" in GPUComputePassEncoder.prototype;
     this.counters = { dispatches: 0, submits: 0, pipelines: 0, buffersCreated: 0, bytesUploaded: 0, bytesRead: 0 };
     this.pool = new BufferPool(gpu, options.poolBytes ?? 512 * 2 ** 20, (b) => this.forget(b));
     this.pipelines = new PipelineCache(gpu, this.caps, this.immediates ? IMMEDIATE_BYTES : 0);
@@ -105,7 +112,7 @@ export class Device {
       this.fail(new GpuError(`WebGPU refused a command${this.culprit(error.message)}: ${error.message}`));
     });
     void gpu.lost.then((lost) => {
-      this.failure = new DeviceLostError(
+      this.lose(
         `the GPU device is gone (${lost.reason}): ${lost.message}. Saved files are whole; call init() again and resume from the last checkpoint`,
       );
     });
@@ -149,12 +156,9 @@ export class Device {
     if (useRing) pass.setBindGroup(0, group, [at]);
     else pass.setBindGroup(0, group);
     if (paramNames.length && pipeline.immediates) {
-      (pass as unknown as { setImmediates(offset: number, data: ArrayBuffer, from: number, size: number): void }).setImmediates(
-        0,
-        this.scratch.buffer as ArrayBuffer,
-        0,
-        4 * paramNames.length,
-      );
+      (
+        pass as unknown as { setImmediates(offset: number, data: ArrayBuffer, from: number, size: number): void }
+      ).setImmediates(0, this.scratch.buffer as ArrayBuffer, 0, 4 * paramNames.length);
     }
     if (useRing) this.ringUsed++;
     pass.dispatchWorkgroups(groups[0], groups[1], groups[2]);
@@ -191,7 +195,8 @@ export class Device {
     if (!this.encoder) return;
     this.closePass();
     this.profiler?.resolve(this.encoder);
-    if (this.ring && this.ringUsed) this.gpu.queue.writeBuffer(this.ring, 0, this.ringData.buffer as ArrayBuffer, 0, this.ringUsed * RING_STRIDE);
+    if (this.ring && this.ringUsed)
+      this.gpu.queue.writeBuffer(this.ring, 0, this.ringData.buffer as ArrayBuffer, 0, this.ringUsed * RING_STRIDE);
     const commands = this.encoder.finish();
     this.encoder = null;
     this.ringUsed = 0;
@@ -202,7 +207,7 @@ export class Device {
     const waiting = this.afterSubmit;
     this.afterSubmit = [];
     for (const f of waiting) f();
-    this.pool.trim();
+    this.pool.trim(undefined, this.serial - WARM_BATCHES);
     this.counters.buffersCreated = this.pool.current.created;
   }
 
@@ -240,7 +245,9 @@ export class Device {
    */
   async profile(body: () => void | Promise<void>): Promise<KernelTime[]> {
     if (!this.gpu.features.has("timestamp-query")) {
-      throw new GpuError(`per-kernel times need the WebGPU feature "timestamp-query", which ${this.name} does not offer`);
+      throw new GpuError(
+        `per-kernel times need the WebGPU feature "timestamp-query", which ${this.name} does not offer`,
+      );
     }
     await this.sync();
     const profiler = new Profiler(this.gpu);
@@ -268,12 +275,25 @@ export class Device {
     throw error;
   }
 
-  /** Ends the device; every tensor on it is gone. */
+  /** Whether the device is gone for good. */
+  get isLost(): boolean {
+    return this.failure instanceof DeviceLostError;
+  }
+
+  /** Ends the device; every tensor on it is gone, and who waits for one gets a DeviceLostError. */
   destroy(): void {
-    this.failure = new DeviceLostError("this device was destroyed: call init() for a new one");
+    this.gpu.destroy();
+    this.lose("this device was destroyed: call init() for a new one");
+  }
+
+  private lose(message: string): void {
+    if (!this.isLost) this.failure = new DeviceLostError(message);
     this.encoder = null;
     this.pass = null;
-    this.gpu.destroy();
+    // No submit will come any more: let the readers that wait for one find the failure.
+    const waiting = this.afterSubmit;
+    this.afterSubmit = [];
+    for (const f of waiting) f();
   }
 
   private fail(error: Error): void {
@@ -290,11 +310,19 @@ export class Device {
   private checkGrid(label: string, [x, y, z]: Workgroups): void {
     const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
     if (x > most || y > most || z > most) {
-      throw new LimitError(`kernel ${label} needs ${x}×${y}×${z} workgroups and this device runs at most ${most} a dimension: use a smaller batch`);
+      throw new LimitError(
+        `kernel ${label} needs ${x}×${y}×${z} workgroups and this device runs at most ${most} a dimension: use a smaller batch`,
+      );
     }
   }
 
-  private bindGroup(key: string, layout: GPUBindGroupLayout, label: string, bound: PooledBuffer[], ring: boolean): GPUBindGroup {
+  private bindGroup(
+    key: string,
+    layout: GPUBindGroupLayout,
+    label: string,
+    bound: PooledBuffer[],
+    ring: boolean,
+  ): GPUBindGroup {
     const known = this.bindGroups.get(key);
     if (known) return known;
     if (this.bindGroups.size >= MAX_BIND_GROUPS) this.bindGroups.clear();
@@ -338,6 +366,7 @@ function padded(data: ArrayBufferView): Uint8Array {
 }
 
 let current: Device | null = null;
+let opening: Promise<Device> | null = null;
 
 /**
  * Acquires a GPU device and makes it the one that tensors live on. Takes, in this order: the device or adapter given, a hardware adapter,
@@ -350,11 +379,23 @@ let current: Device | null = null;
  * @throws AdapterNotFoundError when there is no WebGPU or no adapter.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  const given = options.device ?? options.adapter ?? options.gpu;
-  if (current && !given && !isLost(current)) return current;
+  if (options.device ?? options.adapter ?? options.gpu) return open(options);
+  if (current && !current.isLost) return current;
+  // Callers at the same time share one device.
+  opening ??= open(options).finally(() => {
+    opening = null;
+  });
+  return opening;
+}
+
+async function open(options: InitOptions): Promise<Device> {
   if (options.device) {
     const info = (options.device as GPUDevice & { adapterInfo?: GPUAdapterInfo }).adapterInfo ?? options.adapter?.info;
-    return (current = new Device(options.device, info ?? ({ vendor: "", architecture: "", device: "", description: "" } as GPUAdapterInfo), options));
+    return (current = new Device(
+      options.device,
+      info ?? ({ vendor: "", architecture: "", device: "", description: "" } as GPUAdapterInfo),
+      options,
+    ));
   }
   const adapter = options.adapter ?? (await requestAdapter(options.gpu));
   const optional = ["subgroups", "timestamp-query", "shader-f16"] as GPUFeatureName[];
@@ -368,31 +409,26 @@ export async function init(options: InitOptions = {}): Promise<Device> {
 
 /** The device that {@link init} acquired. @throws ArgumentError before init. */
 export function device(): Device {
-  if (!current) throw new ArgumentError("no GPU device yet: call `await init()` (in Node `await init({ gpu: await dawn() })`) first");
+  if (!current)
+    throw new ArgumentError(
+      "no GPU device yet: call `await init()` (in Node `await init({ gpu: await dawn() })`) first",
+    );
   return current;
-}
-
-function isLost(d: Device): boolean {
-  try {
-    d.check();
-    return false;
-  } catch (e) {
-    return e instanceof DeviceLostError;
-  }
 }
 
 async function requestAdapter(gpu?: GPU): Promise<GPUAdapter> {
   const source = gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
   if (!source) {
     throw new AdapterNotFoundError(
-      "this JavaScript has no WebGPU (`navigator.gpu` is missing). In Node: npm install webgpu, then `await init({ gpu: await dawn() })` with dawn from \"@pan/core/node\". In a browser: use a current one, over https or localhost",
+      'this JavaScript has no WebGPU (`navigator.gpu` is missing). In Node: npm install webgpu, then `await init({ gpu: await dawn() })` with dawn from "@pan/core/node". In a browser: use a current one, over https or localhost',
     );
   }
   const found =
-    (await source.requestAdapter({ powerPreference: "high-performance" })) ?? (await source.requestAdapter({ forceFallbackAdapter: true }));
+    (await source.requestAdapter({ powerPreference: "high-performance" })) ??
+    (await source.requestAdapter({ forceFallbackAdapter: true }));
   if (found) return found;
   throw new AdapterNotFoundError(
-    "WebGPU is here, but it offers no adapter: tried a high-performance one and the software fallback. In Chrome open chrome://gpu to see why (headless without a GPU: --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader); in Node use dawn() from \"@pan/core/node\", which says more",
+    'WebGPU is here, but it offers no adapter: tried a high-performance one and the software fallback. In Chrome open chrome://gpu to see why (headless without a GPU: --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader); in Node use dawn() from "@pan/core/node", which says more',
   );
 }
 

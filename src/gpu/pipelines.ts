@@ -51,7 +51,11 @@ export class PipelineCache {
       buffer: { type: b.access === "read" ? "read-only-storage" : "storage" },
     }));
     if (params.length && !immediates) {
-      entries.push({ binding: bindings.length, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform", hasDynamicOffset: true } });
+      entries.push({
+        binding: bindings.length,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: "uniform", hasDynamicOffset: true },
+      });
     }
     const layout = device.createBindGroupLayout({ label, entries });
     const layoutDescriptor = { label, bindGroupLayouts: [layout], immediateSize: immediates ? params.length * 4 : 0 };

@@ -20,8 +20,8 @@ export interface PoolStats {
 }
 
 /**
- * Rounds up to a size class: four classes an octave, at least 256 bytes, so that at most a fifth of a buffer is unused
- * and tensors of nearby sizes share buffers.
+ * Rounds up to a size class: multiples of 256 bytes up to 1 KiB, then four classes an octave, so that at most a fifth of a
+ * larger buffer is unused and tensors of nearby sizes share buffers.
  */
 export function sizeClass(bytes: number): number {
   if (bytes <= 256) return 256;
@@ -29,14 +29,16 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
+/** Of all pools, so that buffers of two devices are never taken for each other. */
+let nextId = 1;
+
 /**
  * Storage buffers by size class. Creating a buffer costs milliseconds on a software adapter, so released ones wait for the
- * next taker; when those waiting exceed `budget` bytes, the longest-waiting are destroyed.
+ * next taker; when those waiting exceed `budget` bytes, {@link trim} destroys some.
  */
 export class BufferPool {
   private readonly free = new Map<number, PooledBuffer[]>();
   private readonly stats: PoolStats = { buffers: 0, bytes: 0, freeBytes: 0, created: 0 };
-  private nextId = 1;
 
   constructor(
     private readonly device: GPUDevice,
@@ -51,8 +53,10 @@ export class BufferPool {
    * @throws LimitError when the device cannot bind a buffer of that size.
    */
   acquire(bytes: number, notSerial = -1): PooledBuffer {
-    const limit = Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
-    const size = Math.min(sizeClass(bytes), limit - (limit % 16));
+    const most = Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
+    // Kernels walk whole vectors of 16 bytes.
+    const limit = most - (most % 16);
+    const size = Math.min(sizeClass(bytes), limit);
     if (bytes > limit) {
       throw new LimitError(
         `a tensor of ${bytes} bytes was asked for, and this device binds at most ${limit} bytes: use a smaller batch, or an adapter with a higher maxStorageBufferBindingSize`,
@@ -73,7 +77,7 @@ export class BufferPool {
     this.stats.buffers++;
     this.stats.bytes += size;
     this.stats.created++;
-    return { id: this.nextId++, buffer, bytes: size, serial: -1 };
+    return { id: nextId++, buffer, bytes: size, serial: -1 };
   }
 
   /** Gives a buffer back; commands already recorded on it still run before any later taker's. */
@@ -84,12 +88,20 @@ export class BufferPool {
     this.stats.freeBytes += b.bytes;
   }
 
-  /** Destroys waiting buffers until at most `budget` bytes wait. Call between submits only. */
-  trim(budget = this.budget): void {
+  /**
+   * Destroys waiting buffers, large ones first, until at most `budget` bytes wait. Call between submits only.
+   * @param before Spare buffers that commands of this batch or a later one used: the next step wants them again, however many.
+   */
+  trim(budget = this.budget, before = Number.POSITIVE_INFINITY): void {
     if (this.stats.freeBytes <= budget) return;
     for (const [size, list] of [...this.free].sort((a, b) => b[0] - a[0])) {
-      while (list.length && this.stats.freeBytes > budget) {
-        const b = list.shift()!;
+      for (let i = 0; i < list.length && this.stats.freeBytes > budget; ) {
+        const b = list[i]!;
+        if (b.serial >= before) {
+          i++;
+          continue;
+        }
+        list.splice(i, 1);
         this.stats.freeBytes -= b.bytes;
         this.stats.bytes -= b.bytes;
         this.stats.buffers--;

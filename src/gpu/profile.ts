@@ -29,7 +29,10 @@ export class Profiler {
   resolve(encoder: GPUCommandEncoder): void {
     if (!this.labels.length) return;
     const bytes = this.labels.length * 16;
-    const resolved = this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
+    const resolved = this.device.createBuffer({
+      size: bytes,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    });
     const result = this.device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
     encoder.resolveQuerySet(this.queries, 0, 2 * this.labels.length, resolved, 0);
     encoder.copyBufferToBuffer(resolved, 0, result, 0, bytes);

@@ -17,7 +17,11 @@ export class Readback {
     const size = sizeClass(whole);
     const staging =
       this.free.get(size)?.pop() ??
-      this.device.createBuffer({ label: `readback ${size}`, size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+      this.device.createBuffer({
+        label: `readback ${size}`,
+        size,
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      });
     encoder.copyBufferToBuffer(source, 0, staging, 0, whole);
     return { staging, bytes };
   }

@@ -7,11 +7,11 @@ import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
 import { BatchNorm } from "../nn/norm";
 import { type Branch, PassportConv2d, type PrivateScales } from "../passport/passport-aware";
-import { Generator } from "../tensor/random";
 import { add } from "../tensor/ops/elementwise";
+import { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
-import { checkConfig, type ConvNetConfig, layerSizes, passportLayers } from "./config";
+import { type ConvNetConfig, checkConfig, layerSizes, passportLayers } from "./config";
 import { type BranchAccuracy, credentialFile, deployedConfig, deployedFile } from "./split";
 
 /** conv → batch norm → ReLU, without a passport. Names in state dicts: `conv.weight`, `bn.*`. */
@@ -19,7 +19,12 @@ export class ConvBlock extends Module {
   readonly conv: Conv2d;
   readonly bn: BatchNorm;
 
-  constructor(inChannels: number, outChannels: number, kernel: number, options: { stride?: number; padding?: number; random: Generator }) {
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernel: number,
+    options: { stride?: number; padding?: number; random: Generator },
+  ) {
     super();
     const init = (shape: Shape, random: Generator) => kaimingNormal(shape, random, { mode: "fanOut" });
     this.conv = new Conv2d(inChannels, outChannels, kernel, { ...options, bias: false, init });
@@ -82,7 +87,8 @@ export class ConvNet extends Module {
 
   /** Logits of one branch. @throws ArgumentError when the network has no private branch. */
   forward(x: Tensor, branch: Branch = "public"): Tensor {
-    if (branch === "private" && this.config.scheme === "plain") throw new ArgumentError("a plain network has no private branch");
+    if (branch === "private" && this.config.scheme === "plain")
+      throw new ArgumentError("a plain network has no private branch");
     const h = this.features.reduce((t, f) => (f instanceof PassportConv2d ? f.forward(t, branch) : f.forward(t)), x);
     return this.head(h);
   }
@@ -117,7 +123,9 @@ export class ConvNet extends Module {
 
   /** Passport layers with their names in state dicts. */
   passportLayers(): { name: string; index: number; layer: PassportConv2d }[] {
-    return this.features.flatMap((layer, index) => (layer instanceof PassportConv2d ? [{ name: `features.${index}`, index, layer }] : []));
+    return this.features.flatMap((layer, index) =>
+      layer instanceof PassportConv2d ? [{ name: `features.${index}`, index, layer }] : [],
+    );
   }
 
   /** γ_raw of every passport layer against its signature bits. */

@@ -1,3 +1,10 @@
 export { type ConvNetConfig, checkConfig, type LayerSpec, layerSizes, passportLayers } from "./config";
 export { type BothBranches, ConvBlock, ConvNet, type LayerSigns } from "./convnet";
-export { type BranchAccuracy, type CredentialInfo, joinState, readCredential, type SplitState, splitState } from "./split";
+export {
+  type BranchAccuracy,
+  type CredentialInfo,
+  joinState,
+  readCredential,
+  type SplitState,
+  splitState,
+} from "./split";

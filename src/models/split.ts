@@ -1,4 +1,4 @@
-import { FormatError, StateDictError } from "../errors";
+import { ArgumentError, FormatError, StateDictError } from "../errors";
 import type { SafetensorsFile, StateDict } from "../io/safetensors";
 import type { Branch } from "../passport/passport-aware";
 import { type ConvNetConfig, checkConfig, passportLayers } from "./config";
@@ -46,8 +46,12 @@ export function joinState({ deployed, credential }: SplitState, config: ConvNetC
   const original = new Map(Object.entries(PUBLIC_NAMES).map(([own, open]) => [open, own]));
   for (const [name, value] of deployed) {
     const prefix = layers.find((p) => name.startsWith(p));
-    const own = prefix === undefined ? name : prefix + (original.get(name.slice(prefix.length)) ?? name.slice(prefix.length));
-    if (whole.has(own)) throw new StateDictError(`${own} is in the network's weights and in the credential: this is not a deployed model and its credential`);
+    const own =
+      prefix === undefined ? name : prefix + (original.get(name.slice(prefix.length)) ?? name.slice(prefix.length));
+    if (whole.has(own))
+      throw new StateDictError(
+        `${own} is in the network's weights and in the credential: this is not a deployed model and its credential`,
+      );
     whole.set(own, value);
   }
   return whole;
@@ -83,16 +87,28 @@ export interface CredentialInfo {
 /** @throws FormatError when the file is no credential. */
 export function readCredential(file: SafetensorsFile): CredentialInfo {
   const config = configOf(file, CREDENTIAL);
-  const texts = new Map(passportLayers(config).flatMap(([i, v]) => (typeof v === "string" ? [[`features.${i}`, v]] : [])));
-  return { config, claimed: parse(file, "claimed") as BranchAccuracy, texts };
+  const texts = new Map(
+    passportLayers(config).flatMap(([i, v]) => (typeof v === "string" ? [[`features.${i}`, v]] : [])),
+  );
+  const claimed = parse(file, "claimed");
+  if (typeof claimed !== "object" || claimed === null)
+    throw new FormatError(`the file's entry "claimed" holds no accuracies: ${JSON.stringify(claimed)}`);
+  return { config, claimed, texts };
 }
 
 function configOf(file: SafetensorsFile, format: string): ConvNetConfig {
   if (file.metadata["format"] !== format) {
-    throw new FormatError(`a ${format} file expected, found ${file.metadata["format"] ?? "one without a format"}: are the deployed model and the credential exchanged?`);
+    throw new FormatError(
+      `a ${format} file expected, found ${file.metadata["format"] ?? "one without a format"}: are the deployed model and the credential exchanged?`,
+    );
   }
   const config = parse(file, "model") as ConvNetConfig;
-  checkConfig(config);
+  try {
+    checkConfig(config);
+  } catch (cause) {
+    if (!(cause instanceof ArgumentError)) throw cause;
+    throw new FormatError(`the file's entry "model" describes no network: ${cause.message}`, { cause });
+  }
   return config;
 }
 

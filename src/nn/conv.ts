@@ -1,5 +1,6 @@
-import type { Generator } from "../tensor/random";
+import { ArgumentError } from "../errors";
 import { conv1d, conv2d } from "../tensor/ops/conv";
+import type { Generator } from "../tensor/random";
 import { type Pair, pair, type Shape } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import { fans, kaimingUniform, uniform } from "./init";
@@ -9,6 +10,15 @@ import { Module, parameter } from "./module";
 export const DEFAULT_GAIN = Math.sqrt(1 / 3);
 
 const torchDefault = (shape: Shape, random: Generator) => kaimingUniform(shape, random, { gain: DEFAULT_GAIN });
+
+/** @throws ArgumentError unless all are whole, and `groups` divides both numbers of channels. */
+function channelsPerGroup(what: string, inputs: number, outputs: number, groups: number): number {
+  const whole = [inputs, outputs, groups].every((n) => Number.isInteger(n) && n >= 1);
+  if (whole && inputs % groups === 0 && outputs % groups === 0) return inputs / groups;
+  throw new ArgumentError(
+    `${what}: channels and groups are integers ≥ 1 and groups divides both, found ${inputs} to ${outputs} channels in ${groups} groups`,
+  );
+}
 
 export interface Conv2dOptions {
   stride?: Pair;
@@ -28,6 +38,7 @@ export interface Conv2dOptions {
  *
  * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts [O, I/groups, kH, kW].
  * Initialised as PyTorch's: U(±1/√fan-in). Formula and errors: {@link conv2d}.
+ * @throws ArgumentError when `groups` does not divide the channels.
  *
  * @example
  * const conv = new Conv2d(3, 16, 3, { padding: 1, random: new Generator(1) });
@@ -48,7 +59,7 @@ export class Conv2d extends Module {
   ) {
     super();
     const [kh, kw] = pair(kernel);
-    const shape = [kh, kw, inChannels / groups, outChannels];
+    const shape = [kh, kw, channelsPerGroup("Conv2d", inChannels, outChannels, groups), outChannels];
     this.stride = stride;
     this.padding = padding;
     this.dilation = dilation;
@@ -73,6 +84,7 @@ export interface Conv1dOptions {
 
 /**
  * 1-D convolution layer over [N, L, I] → [N, L', O]. Weight [k, I/groups, O], in state dicts [O, I/groups, k]. Initialised as {@link Conv2d}.
+ * @throws ArgumentError when `groups` does not divide the channels.
  */
 export class Conv1d extends Module {
   readonly weight: Tensor;
@@ -89,7 +101,7 @@ export class Conv1d extends Module {
     { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, random }: Conv1dOptions,
   ) {
     super();
-    const shape = [kernel, inChannels / groups, outChannels];
+    const shape = [kernel, channelsPerGroup("Conv1d", inChannels, outChannels, groups), outChannels];
     this.stride = stride;
     this.padding = padding;
     this.dilation = dilation;

@@ -1,6 +1,25 @@
 export { Conv1d, type Conv1dOptions, Conv2d, type Conv2dOptions } from "./conv";
 export { fans, gain, type KaimingOptions, kaimingNormal, kaimingUniform, xavierNormal, xavierUniform } from "./init";
-export { AvgPool2d, Dropout, Flatten, GlobalAvgPool, Identity, type Layer, LeakyReLU, MaxPool2d, ReLU, Sequential } from "./layers";
+export {
+  AvgPool2d,
+  Dropout,
+  Flatten,
+  GlobalAvgPool,
+  Identity,
+  type Layer,
+  LeakyReLU,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+} from "./layers";
 export { Linear } from "./linear";
 export { buffer, type HostState, type Layout, type LoadReport, Module, parameter } from "./module";
-export { type Affine, BatchNorm, type BatchNormOptions, GroupNorm, InstanceNorm, LayerNorm, type NormOptions } from "./norm";
+export {
+  type Affine,
+  BatchNorm,
+  type BatchNormOptions,
+  GroupNorm,
+  InstanceNorm,
+  LayerNorm,
+  type NormOptions,
+} from "./norm";

@@ -28,12 +28,20 @@ export interface KaimingOptions {
 const fan = (shape: Shape, mode: "fanIn" | "fanOut") => Math.max(1, fans(shape)[mode]);
 
 /** N(0, gain² / fan). He et al., "Delving deep into rectifiers", 2015. */
-export function kaimingNormal(shape: Shape, random: Generator, { mode = "fanIn", gain: g = Math.SQRT2 }: KaimingOptions = {}): Tensor {
+export function kaimingNormal(
+  shape: Shape,
+  random: Generator,
+  { mode = "fanIn", gain: g = Math.SQRT2 }: KaimingOptions = {},
+): Tensor {
   return normal(shape, random, g / Math.sqrt(fan(shape, mode)));
 }
 
 /** U(−b, b), b = gain · √(3 / fan). He et al., 2015. */
-export function kaimingUniform(shape: Shape, random: Generator, { mode = "fanIn", gain: g = Math.SQRT2 }: KaimingOptions = {}): Tensor {
+export function kaimingUniform(
+  shape: Shape,
+  random: Generator,
+  { mode = "fanIn", gain: g = Math.SQRT2 }: KaimingOptions = {},
+): Tensor {
   return uniform(shape, random, g * Math.sqrt(3 / fan(shape, mode)));
 }
 

@@ -3,8 +3,8 @@ import { permute } from "../tensor/ops/movement";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
 import { dropout, RandomStream } from "../tensor/ops/random";
 import type { Generator } from "../tensor/random";
-import type { Tensor } from "../tensor/tensor";
 import type { Pair } from "../tensor/shape";
+import type { Tensor } from "../tensor/tensor";
 import { Module } from "./module";
 
 /** A module from one tensor to one tensor. */

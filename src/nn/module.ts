@@ -1,7 +1,7 @@
 import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/safetensors";
-import { keep } from "../tensor/storage";
 import { sameShape, showShape, stridesOf } from "../tensor/shape";
+import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 
 /**
@@ -104,15 +104,19 @@ export abstract class Module {
     for (const p of this.parameters()) p.zeroGrad();
   }
 
-  /** Every tensor of the module, read back and put into PyTorch's order. */
+  /** Every tensor of the module, as it is now, read back and put into PyTorch's order. */
   async stateDict(): Promise<StateDict> {
     const entries = [...this.namedTensors()];
-    const data = await Promise.all(entries.map(([, t]) => t.data()));
+    const host = [...this.hostStates()].map(([name, state]) => [name, state.get()] as const);
+    // All copies go with one submit, so that no step that is recorded meanwhile comes between them.
+    const reads = entries.map(([, t]) => t.data({ withStep: true }));
+    const submitted = async () => entries[0]?.[1].device.flush();
+    const [, ...data] = await Promise.all([submitted(), ...reads]);
     const dict: StateDict = new Map();
     entries.forEach(([name, t, { layout }], i) => {
       dict.set(name, toTorch(data[i]!, t.shape, layout));
     });
-    for (const [name, state] of this.hostStates()) dict.set(name, state.get());
+    for (const [name, value] of host) dict.set(name, value);
     return dict;
   }
 
@@ -168,7 +172,9 @@ export abstract class Module {
 const snake = (key: string) => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
 const listNames = (names: string[]) =>
-  names.length === 0 ? "none" : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
+  names.length === 0
+    ? "none"
+    : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
 
 /** Host data in our order as a tensor in PyTorch's. */
 export function toTorch(data: Float32Array<ArrayBuffer>, shape: readonly number[], layout: Layout): HostTensor {
@@ -182,7 +188,9 @@ export function fromTorch(value: HostTensor, shape: readonly number[], layout: L
   const order = layout === "same" ? null : TO_TORCH[layout];
   const expected = order ? order.map((d) => shape[d]!) : shape;
   if (!sameShape(value.shape, expected)) {
-    throw new StateDictError(`${name}: shape ${showShape(value.shape)} in the state dict, ${showShape(expected)} in this module`);
+    throw new StateDictError(
+      `${name}: shape ${showShape(value.shape)} in the state dict, ${showShape(expected)} in this module`,
+    );
   }
   const data = toFloat32(value);
   if (!order) return data;

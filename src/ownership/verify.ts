@@ -56,7 +56,9 @@ export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): ConvNe
   } catch (cause) {
     model.dispose();
     if (!(cause instanceof StateDictError)) throw cause;
-    throw new StateDictError(`this credential does not belong to a network of that structure: ${cause.message}`, { cause });
+    throw new StateDictError(`this credential does not belong to a network of that structure: ${cause.message}`, {
+      cause,
+    });
   }
   return model.eval();
 }
@@ -68,7 +70,11 @@ export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): ConvNe
  * A matching signature alone shows that passports and weights fit; it does not show who made them first (see the limits in the README).
  * @throws FormatError, StateDictError when the files are not a network and a credential of that network.
  */
-export async function verify(suspect: SafetensorsFile, owner: SafetensorsFile, options: VerifyOptions = {}): Promise<Verification> {
+export async function verify(
+  suspect: SafetensorsFile,
+  owner: SafetensorsFile,
+  options: VerifyOptions = {},
+): Promise<Verification> {
   const { tolerance = 0.03, falsePositiveRate = 1e-6 } = options;
   const { claimed, texts } = readCredential(owner);
   const model = rejoin(suspect, owner);
@@ -76,15 +82,23 @@ export async function verify(suspect: SafetensorsFile, owner: SafetensorsFile, o
     const signs = await model.readSigns();
     const bits = signs.reduce((n, s) => n + s.bits.length, 0);
     const matched = signs.reduce((n, s) => n + s.matched, 0);
-    const decoded = signs.flatMap(({ name, gamma }) => (texts.has(name) ? [decodeSignature(gamma, signatureBytes(texts.get(name)!))] : []));
+    const decoded = signs.flatMap(({ name, gamma }) =>
+      texts.has(name) ? [decodeSignature(gamma, signatureBytes(texts.get(name)!))] : [],
+    );
     const threshold = matchThreshold(bits, falsePositiveRate);
-    const accuracy = options.test ? await evaluate(model, options.test, options.transform ? { transform: options.transform } : {}) : {};
+    const accuracy = options.test
+      ? await evaluate(model, options.test, options.transform ? { transform: options.transform } : {})
+      : {};
     const reasons: string[] = [];
     const enough = matched >= threshold;
-    reasons.push(`${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate}`);
+    reasons.push(
+      `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate}`,
+    );
     let faithful = true;
-    if (accuracy.private === undefined) reasons.push("no test images were given: the accuracy of the private branch is not checked");
-    else if (claimed.private === undefined) reasons.push("the credential claims no accuracy: that of the private branch is measured but not compared");
+    if (accuracy.private === undefined)
+      reasons.push("no test images were given: the accuracy of the private branch is not checked");
+    else if (claimed.private === undefined)
+      reasons.push("the credential claims no accuracy: that of the private branch is measured but not compared");
     else {
       faithful = Math.abs(accuracy.private - claimed.private) <= tolerance;
       reasons.push(
@@ -94,7 +108,13 @@ export async function verify(suspect: SafetensorsFile, owner: SafetensorsFile, o
     return {
       decodedText: decoded.join(" "),
       claimedText: [...texts.values()].join(" "),
-      layers: signs.map((s) => ({ name: s.name, bits: s.bits.length, matched: s.matched, gamma: [...s.gamma], signs: [...s.bits] })),
+      layers: signs.map((s) => ({
+        name: s.name,
+        bits: s.bits.length,
+        matched: s.matched,
+        gamma: [...s.gamma],
+        signs: [...s.bits],
+      })),
       bits,
       matched,
       pValue: binomialPValue(matched, bits),

@@ -4,6 +4,7 @@ import { reshape } from "../tensor/ops/elementwise";
 import { matmul } from "../tensor/ops/matmul";
 import { concat } from "../tensor/ops/movement";
 import { showShape } from "../tensor/shape";
+import { scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 
 /**
@@ -16,9 +17,11 @@ import { noGrad, Tensor } from "../tensor/tensor";
  * Shapes: passport [1, H, W, I], kernel of `weight` [kH, kW, I, O] → [kH·kW·I]. No gradient towards the passport.
  */
 export function windowMeans(passport: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
-  if ((options.groups ?? 1) !== 1) throw new ShapeError("a passport branch in closed form takes convolutions of one group");
+  if ((options.groups ?? 1) !== 1)
+    throw new ShapeError("a passport branch in closed form takes convolutions of one group");
   const [n, oh, ow] = convOutputShape(passport, weight, options);
-  if (n !== 1) throw new ShapeError(`a passport is one input of the layer, [1, H, W, I], found ${showShape(passport.shape)}`);
+  if (n !== 1)
+    throw new ShapeError(`a passport is one input of the layer, [1, H, W, I], found ${showShape(passport.shape)}`);
   return noGrad(() => {
     const even = Tensor.full([1, oh, ow, 1], 1 / (oh * ow));
     const means = conv2dWeightGradient(passport, even, [weight.shape[0]!, weight.shape[1]!], options);
@@ -46,13 +49,13 @@ export function passportScales(means: Tensor, weight: Tensor): Tensor {
 
 /** The two rows that {@link passportScales} takes, from the passports for γ and β. */
 export function passportMeans(skey: Tensor, key: Tensor, weight: Tensor, options: ConvOptions): Tensor {
-  return noGrad(() => {
-    const rows = [skey, key].map((p) => windowMeans(p, weight, options));
-    const both = concat(
-      rows.map((r) => r.view([1, r.size])),
-      0,
-    );
-    for (const r of rows) r.dispose();
-    return both;
-  });
+  return scope(() =>
+    noGrad(() => {
+      const rows = [skey, key].map((p) => windowMeans(p, weight, options));
+      return concat(
+        rows.map((r) => r.view([1, r.size])),
+        0,
+      );
+    }),
+  );
 }

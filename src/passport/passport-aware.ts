@@ -9,11 +9,11 @@ import { reshape } from "../tensor/ops/elementwise";
 import { narrow } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";
 import { type Pair, pair, type Shape, sameShape, showShape } from "../tensor/shape";
-import { keep } from "../tensor/storage";
+import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 import { passportMeans, passportScales } from "./branch";
-import { signatureBits } from "./signature";
 import { type SignLossOptions, signLoss } from "./sign-loss";
+import { signatureBits } from "./signature";
 
 /** Which of the two branches of a passport-aware network to run. */
 export type Branch = "public" | "private";
@@ -69,7 +69,10 @@ export class PassportConv2d extends Module {
   ) {
     super();
     this.#conv = { stride, padding };
-    this.weight = parameter(kaimingNormal([...pair(kernel), inChannels, outChannels], random.fork("weight"), { mode: "fanOut" }), "conv2d");
+    this.weight = parameter(
+      kaimingNormal([...pair(kernel), inChannels, outChannels], random.fork("weight"), { mode: "fanOut" }),
+      "conv2d",
+    );
     this.scale = parameter(Tensor.full([outChannels], 1));
     this.bias = parameter(Tensor.full([outChannels], 0));
     this.b = buffer(Tensor.from(signatureBits(signature, outChannels, random.fork("signature")), [outChannels]));
@@ -135,14 +138,13 @@ export class PassportConv2d extends Module {
 
   /** γ_raw of every channel, read back: its signs are the signature when the passports are the owner's. */
   async readGamma(): Promise<Float32Array<ArrayBuffer>> {
-    const gamma = noGrad(() => {
-      const means = passportMeans(this.skeyPrivate, this.keyPrivate, this.weight, this.#conv);
-      const raw = passportScales(means, this.weight);
-      means.dispose();
-      return raw;
-    });
-    const both = await gamma.data();
-    gamma.dispose();
+    const raw = scope(() =>
+      noGrad(() =>
+        passportScales(passportMeans(this.skeyPrivate, this.keyPrivate, this.weight, this.#conv), this.weight),
+      ),
+    );
+    const both = await raw.data();
+    raw.dispose();
     return both.slice(0, this.outChannels);
   }
 
@@ -164,7 +166,9 @@ export class PassportConv2d extends Module {
   private checkInput(shape: Shape): void {
     const expected = this.keyPrivate.shape.slice(1);
     if (shape.length !== 4 || !sameShape(shape.slice(1), expected)) {
-      throw new ShapeError(`this passport layer takes inputs [N, ${expected.join(", ")}], the shape of its passports; found ${showShape(shape)}`);
+      throw new ShapeError(
+        `this passport layer takes inputs [N, ${expected.join(", ")}], the shape of its passports; found ${showShape(shape)}`,
+      );
     }
   }
 }

@@ -21,16 +21,27 @@ export interface SignLossOptions {
  * the authors' code.
  * @throws ShapeError unless gamma and bits are of one shape [O].
  */
-export function signLoss(gamma: Tensor, bits: Tensor, { alpha = 0.1, margin = 0.1, l2 = 1e-5 }: SignLossOptions = {}): Tensor {
+export function signLoss(
+  gamma: Tensor,
+  bits: Tensor,
+  { alpha = 0.1, margin = 0.1, l2 = 1e-5 }: SignLossOptions = {},
+): Tensor {
   if (gamma.rank !== 1 || !sameShape(gamma.shape, bits.shape)) {
-    throw new ShapeError(`signLoss: γ ${showShape(gamma.shape)} and bits ${showShape(bits.shape)}: one bit a channel, both of shape [O]`);
+    throw new ShapeError(
+      `signLoss: γ ${showShape(gamma.shape)} and bits ${showShape(bits.shape)}: one bit a channel, both of shape [O]`,
+    );
   }
   const params = { n: gamma.size, alpha, margin, l2 };
   const loss = Tensor.empty([]);
   gamma.device.run(signLossKernel, null, { gamma: gamma.buffer, b: bits.buffer, loss: loss.buffer }, params);
   return record("signLoss", loss, [gamma], [gamma, bits], (saved, b) => (g) => {
     const d = Tensor.empty(saved.shape);
-    saved.device.run(signLossGradKernel, null, { g: g.buffer, gamma: saved.buffer, b: b.buffer, dgamma: d.buffer }, params);
+    saved.device.run(
+      signLossGradKernel,
+      null,
+      { g: g.buffer, gamma: saved.buffer, b: b.buffer, dgamma: d.buffer },
+      params,
+    );
     return [d];
   });
 }

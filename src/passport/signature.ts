@@ -24,15 +24,22 @@ export function signatureBits(text: string, channels: number, random: Generator)
   return bits;
 }
 
-/** The text that the first `8 · bytes` signs spell; bytes that are no UTF-8 become U+FFFD. */
+/**
+ * The text that the first `8 · bytes` signs spell; bytes that are no UTF-8 become U+FFFD.
+ * @throws ArgumentError unless `bytes` is a whole number from 0 that the signs suffice for.
+ */
 export function decodeSignature(signs: ArrayLike<number>, bytes: number): string {
-  if (8 * bytes > signs.length) throw new ArgumentError(`${bytes} characters need ${8 * bytes} signs, found ${signs.length}`);
+  if (!Number.isInteger(bytes) || bytes < 0)
+    throw new ArgumentError(`a whole number of characters from 0 expected, found ${bytes}`);
+  if (8 * bytes > signs.length)
+    throw new ArgumentError(`${bytes} characters need ${8 * bytes} signs, found ${signs.length}`);
   const text = Uint8Array.from({ length: bytes }, (_, i) => {
     let byte = 0;
     for (let k = 0; k < 8; k++) byte = (byte << 1) | (signs[8 * i + k]! > 0 ? 1 : 0);
     return byte;
   });
-  return new TextDecoder().decode(text);
+  // A byte order mark is a character of the text, not to be swallowed.
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(text);
 }
 
 /** Bytes a signature text occupies. */

@@ -41,7 +41,14 @@ export { linear, type MatmulOptions, matmul } from "./ops/matmul";
 export { accumulateAt, correctCount, correctRows } from "./ops/metrics";
 export { concat, expand, flip, narrow, pad, permute, split, stack, transpose } from "./ops/movement";
 export { batchNorm, groupNorm, instanceNorm, layerNorm } from "./ops/norm";
-export { type AvgPoolOptions, avgPool2d, globalAvgPool, globalMaxPool, type MaxPoolOptions, maxPool2d } from "./ops/pool";
+export {
+  type AvgPoolOptions,
+  avgPool2d,
+  globalAvgPool,
+  globalMaxPool,
+  type MaxPoolOptions,
+  maxPool2d,
+} from "./ops/pool";
 export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
 export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
 export { logSoftmax, softmax } from "./ops/softmax";

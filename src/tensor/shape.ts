@@ -32,7 +32,9 @@ export function broadcastShapes(a: Shape, b: Shape, what: string): number[] {
     const m = a[i - rank + a.length] ?? 1;
     const n = b[i - rank + b.length] ?? 1;
     if (m !== n && m !== 1 && n !== 1) {
-      throw new ShapeError(`${what}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast: from the right, each pair of sizes must be equal or one of them 1`);
+      throw new ShapeError(
+        `${what}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast: from the right, each pair of sizes must be equal or one of them 1`,
+      );
     }
     return m === 1 ? n : m;
   });

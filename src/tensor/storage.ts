@@ -55,7 +55,10 @@ export class Storage {
 
   release(): void {
     if (--this.references > 0) return;
-    if (this.references < 0) throw new LifetimeError("a tensor's memory was released twice: this is a defect of the package, please report it");
+    if (this.references < 0)
+      throw new LifetimeError(
+        "a tensor's memory was released twice: this is a defect of the package, please report it",
+      );
     live.storages--;
     live.bytes -= this.bytes;
     this.device.pool.release(this.buffer);
@@ -92,7 +95,11 @@ export function scope<T>(body: () => T): T {
   let result: T;
   try {
     result = body();
-    if (result instanceof Promise) throw new ArgumentError("scope() takes a synchronous function: read results after it, outside");
+    if (result instanceof Promise) {
+      // What it does from here on meets disposed tensors; that is not a second error.
+      result.catch(() => undefined);
+      throw new ArgumentError("scope() takes a synchronous function: read results after it, outside");
+    }
     const outer = scopes[scopes.length - 2];
     for (const t of tensorsIn(result, mine)) {
       mine.delete(t);
@@ -115,5 +122,6 @@ function* tensorsIn(value: unknown, known: Set<Disposable>): Iterable<Disposable
   if (value === null || typeof value !== "object") return;
   if (known.has(value as Disposable)) yield value as Disposable;
   else if (Array.isArray(value)) for (const v of value) yield* tensorsIn(v, known);
-  else if (Object.getPrototypeOf(value) === Object.prototype) for (const v of Object.values(value)) yield* tensorsIn(v, known);
+  else if (Object.getPrototypeOf(value) === Object.prototype)
+    for (const v of Object.values(value)) yield* tensorsIn(v, known);
 }

@@ -2,7 +2,7 @@ import { accumulateKernel, binaryKernel, fillKernel } from "../../shaders/elemen
 import { LifetimeError, ShapeError } from "../errors";
 import { type Device, device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
-import { checkShape, sameShape, type Shape, showShape, sizeOf } from "./shape";
+import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape";
 import { forgotten, keep, register, Storage, scope, unregister } from "./storage";
 
 export type DType = "f32" | "i32" | "u32";
@@ -89,7 +89,9 @@ export class Tensor {
   /** The buffer kernels bind. @throws LifetimeError after dispose. */
   get buffer(): PooledBuffer {
     if (!this.alive) {
-      throw new LifetimeError(`a tensor of shape ${showShape(this.shape)} was used after it was disposed: return it from its scope, or keep() it`);
+      throw new LifetimeError(
+        `a tensor of shape ${showShape(this.shape)} was used after it was disposed: return it from its scope, or keep() it`,
+      );
     }
     return this.storage.buffer;
   }
@@ -108,7 +110,9 @@ export class Tensor {
   view(shape: Shape, internal = false): Tensor {
     void this.buffer;
     if (sizeOf(shape) !== this.size) {
-      throw new ShapeError(`cannot view ${showShape(this.shape)} (${this.size} elements) as ${showShape(shape)} (${sizeOf(shape)})`);
+      throw new ShapeError(
+        `cannot view ${showShape(this.shape)} (${this.size} elements) as ${showShape(shape)} (${sizeOf(shape)})`,
+      );
     }
     return new Tensor([...shape], this.dtype, this.storage.retain(), false, internal);
   }
@@ -130,13 +134,17 @@ export class Tensor {
 
   /** The only element of a one-element tensor. */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new ShapeError(`item() reads tensors of one element, this one has shape ${showShape(this.shape)}`);
+    if (this.size !== 1)
+      throw new ShapeError(`item() reads tensors of one element, this one has shape ${showShape(this.shape)}`);
     return (await this.data())[0]!;
   }
 
   /** Overwrites the elements from the host. */
   write(data: Float32Array | Int32Array | Uint32Array): void {
-    if (data.length !== this.size) throw new ShapeError(`write: shape ${showShape(this.shape)} takes ${this.size} elements, the data has ${data.length}`);
+    if (data.length !== this.size)
+      throw new ShapeError(
+        `write: shape ${showShape(this.shape)} takes ${this.size} elements, the data has ${data.length}`,
+      );
     const wanted = { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[this.dtype];
     this.device.write(this.buffer, data instanceof wanted ? data : wanted.from(data));
   }
@@ -183,7 +191,11 @@ export class GraphNode {
     private readonly saved: readonly Tensor[],
     private readonly fn: BackwardFn,
   ) {
-    this.inputs = inputs.map((tensor) => ({ tensor, node: tensor.node?.retain() ?? null, needsGrad: tensor.requiresGrad }));
+    this.inputs = inputs.map((tensor) => ({
+      tensor,
+      node: tensor.node?.retain() ?? null,
+      needsGrad: tensor.requiresGrad,
+    }));
   }
 
   retain(): this {
@@ -197,17 +209,24 @@ export class GraphNode {
 
   /** Runs the backward function, then frees what was saved for it. */
   run(grad: Tensor): readonly (Tensor | null)[] {
-    if (this.freed) throw new LifetimeError(`backward through ${this.name} a second time: its saved tensors are freed after the first; compute the forward pass again`);
+    if (this.freed)
+      throw new LifetimeError(
+        `backward through ${this.name} a second time: its saved tensors are freed after the first; compute the forward pass again`,
+      );
     const grads = this.fn(grad);
     this.free();
     return grads;
   }
 
+  /** Frees what this node saved, and the nodes before it that nothing else holds; in a loop, for graphs deeper than the call stack. */
   private free(): void {
-    if (this.freed) return;
-    this.freed = true;
-    for (const t of this.saved) t.dispose();
-    for (const { node } of this.inputs) node?.release();
+    const unused: GraphNode[] = [this];
+    for (let node = unused.pop(); node; node = unused.pop()) {
+      if (node.freed) continue;
+      node.freed = true;
+      for (const t of node.saved) t.dispose();
+      for (const { node: from } of node.inputs) if (from && --from.references === 0) unused.push(from);
+    }
   }
 }
 
@@ -259,44 +278,59 @@ function bitsOf(value: number, dtype: DType): number {
 }
 
 function backward(root: Tensor, seed?: Tensor): void {
-  if (!root.requiresGrad) throw new LifetimeError("backward() of a tensor that no parameter with requiresGrad led to (or under noGrad): nothing to differentiate");
-  if (!seed && root.size !== 1) throw new ShapeError(`backward() of a tensor of shape ${showShape(root.shape)} needs a seed gradient: reduce it to one element, or pass one`);
-  if (seed && !sameShape(seed.shape, root.shape)) throw new ShapeError(`backward(): the seed has shape ${showShape(seed.shape)}, the tensor ${showShape(root.shape)}`);
-  noGrad(() => {
-    const first = seed ? seed.detach() : Tensor.full(root.shape, 1);
-    if (!root.node) return deliver(root, first);
-    const pending = new Map<GraphNode, Tensor>([[root.node, first]]);
-    const order = topological(root.node);
-    // A node that ran releases its inputs' nodes: hold them all until each has had its turn.
-    for (const node of order) node.retain();
-    try {
-      for (const node of order) {
-        const grad = pending.get(node);
-        pending.delete(node);
-        if (!grad) continue;
-        const grads = scope(() => node.run(grad));
-        grads.forEach((g, i) => {
-          if (!g) return;
-          const { tensor, node: from, needsGrad } = node.inputs[i]!;
-          if (!needsGrad) return g === grad ? undefined : g.dispose();
-          const mine = g === grad ? g.detach() : g;
-          if (!from) return deliver(tensor, mine);
-          const before = pending.get(from);
-          pending.set(from, before ? sum(before, mine) : mine);
-        });
-        grad.dispose();
-      }
-    } finally {
-      for (const node of order) node.release();
+  if (!root.requiresGrad)
+    throw new LifetimeError(
+      "backward() of a tensor that no parameter with requiresGrad led to (or under noGrad): nothing to differentiate",
+    );
+  if (!seed && root.size !== 1)
+    throw new ShapeError(
+      `backward() of a tensor of shape ${showShape(root.shape)} needs a seed gradient: reduce it to one element, or pass one`,
+    );
+  if (seed && (seed.dtype !== root.dtype || !sameShape(seed.shape, root.shape))) {
+    throw new ShapeError(
+      `backward(): the seed is ${seed.dtype} ${showShape(seed.shape)}, the tensor ${root.dtype} ${showShape(root.shape)}`,
+    );
+  }
+  noGrad(() => scope(() => propagate(root, seed)));
+}
+
+/** Runs the graph of `root` backwards. Gradients of leaves are kept; all else is the caller's scope's. */
+function propagate(root: Tensor, seed?: Tensor): void {
+  const first = seed ? seed.detach() : Tensor.full(root.shape, 1);
+  if (!root.node) return deliver(root, first);
+  const pending = new Map<GraphNode, Tensor>([[root.node, first]]);
+  const order = topological(root.node);
+  // A node that ran releases its inputs' nodes: hold them all until each has had its turn.
+  for (const node of order) node.retain();
+  try {
+    for (const node of order) {
+      const grad = pending.get(node);
+      pending.delete(node);
+      if (!grad) continue;
+      const grads = scope(() => node.run(grad));
+      grads.forEach((g, i) => {
+        if (!g) return;
+        const { tensor, node: from, needsGrad } = node.inputs[i]!;
+        if (!needsGrad) return g === grad ? undefined : g.dispose();
+        const mine = g === grad ? g.detach() : g;
+        if (!from) return deliver(tensor, mine);
+        const before = pending.get(from);
+        pending.set(from, before ? sum(before, mine) : mine);
+      });
+      grad.dispose();
     }
-  });
+  } finally {
+    for (const node of order) node.release();
+  }
 }
 
 /** Adds a gradient into a leaf. */
 function deliver(leaf: Tensor, g: Tensor): void {
   if (leaf.isDisposed) {
     g.dispose();
-    throw new LifetimeError(`backward(): a leaf of shape ${showShape(leaf.shape)} was disposed before its gradient arrived`);
+    throw new LifetimeError(
+      `backward(): a leaf of shape ${showShape(leaf.shape)} was disposed before its gradient arrived`,
+    );
   }
   if (!leaf.grad) {
     // Gradients are later added to and clipped in place, so a leaf's must be its own memory.

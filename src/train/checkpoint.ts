@@ -31,18 +31,26 @@ export function encodeCheckpoint(c: Checkpoint): Uint8Array {
     tensors.set(`optimizer.${name}`, { dtype: "F32", shape: [data.length], data: new Float32Array(data) });
   }
   const { fingerprint, epoch, batch, history } = c;
-  return encodeSafetensors(tensors, { format: FORMAT, fingerprint, progress: JSON.stringify({ epoch, batch }), history: JSON.stringify(history) });
+  return encodeSafetensors(tensors, {
+    format: FORMAT,
+    fingerprint,
+    progress: JSON.stringify({ epoch, batch }),
+    history: JSON.stringify(history),
+  });
 }
 
 /** @throws CheckpointFormatError when the bytes are damaged or no checkpoint. */
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   try {
     const { tensors, metadata } = decodeSafetensors(bytes);
-    if (metadata["format"] !== FORMAT) throw new FormatError(`format ${FORMAT} expected, found ${metadata["format"] ?? "none"}`);
+    if (metadata["format"] !== FORMAT)
+      throw new FormatError(`format ${FORMAT} expected, found ${metadata["format"] ?? "none"}`);
     const { epoch, batch } = JSON.parse(metadata["progress"] ?? "") as { epoch: number; batch: number };
     const history = JSON.parse(metadata["history"] ?? "") as History;
-    if (![epoch, batch].every((n) => Number.isInteger(n) && n >= 0)) throw new FormatError(`progress ${metadata["progress"]}`);
-    const under = (prefix: string) => [...tensors].filter(([n]) => n.startsWith(prefix)).map(([n, t]) => [n.slice(prefix.length), t] as const);
+    if (![epoch, batch].every((n) => Number.isInteger(n) && n >= 0))
+      throw new FormatError(`progress ${metadata["progress"]}`);
+    const under = (prefix: string) =>
+      [...tensors].filter(([n]) => n.startsWith(prefix)).map(([n, t]) => [n.slice(prefix.length), t] as const);
     return {
       fingerprint: metadata["fingerprint"] ?? "",
       epoch,
@@ -53,6 +61,9 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
     };
   } catch (cause) {
     if (!(cause instanceof FormatError) && !(cause instanceof SyntaxError)) throw cause;
-    throw new CheckpointFormatError(`not a whole checkpoint: ${cause.message}. Remove it and start anew, or give the right file`, { cause });
+    throw new CheckpointFormatError(
+      `not a whole checkpoint: ${cause.message}. Remove it and start anew, or give the right file`,
+      { cause },
+    );
   }
 }

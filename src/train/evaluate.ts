@@ -1,5 +1,5 @@
-import { DataLoader } from "../data/loader";
 import type { ImageSet } from "../data/dataset";
+import { DataLoader } from "../data/loader";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { ConvNet } from "../models/convnet";
@@ -50,10 +50,16 @@ export async function evaluate(model: ConvNet, set: ImageSet, options: EvaluateO
 }
 
 /** @throws ArgumentError when the images have another shape than the network takes, or more classes than it has. */
-export function checkImages(model: ConvNet, set: ImageSet, shape: readonly number[] = [set.height, set.width, set.channels]): void {
+export function checkImages(
+  model: ConvNet,
+  set: ImageSet,
+  shape: readonly number[] = [set.height, set.width, set.channels],
+): void {
   const { input, classes } = model.config;
-  if (shape.some((d, i) => d !== input[i])) throw new ArgumentError(`the network takes images of ${input.join("×")}, these are ${shape.join("×")}`);
+  if (shape.some((d, i) => d !== input[i]))
+    throw new ArgumentError(`the network takes images of ${input.join("×")}, these are ${shape.join("×")}`);
   let most = 0;
   for (const label of set.labels) most = Math.max(most, label);
-  if (most >= classes) throw new ArgumentError(`a label is ${most} and the network has ${classes} classes, 0 to ${classes - 1}`);
+  if (most >= classes)
+    throw new ArgumentError(`a label is ${most} and the network has ${classes} classes, 0 to ${classes - 1}`);
 }

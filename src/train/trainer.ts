@@ -52,7 +52,8 @@ const LOSSES = ["publicLoss", "privateLoss", "signLoss"] as const;
  */
 export class Trainer {
   readonly history: History = { steps: [], epochs: [] };
-  readonly #options: Required<Omit<TrainerOptions, "checkpoints" | "onProgress">> & Pick<TrainerOptions, "checkpoints" | "onProgress">;
+  readonly #options: Required<Omit<TrainerOptions, "checkpoints" | "onProgress">> &
+    Pick<TrainerOptions, "checkpoints" | "onProgress">;
   readonly #baseLr: number;
   #stopping = false;
   /** Where the next step is. */
@@ -63,7 +64,14 @@ export class Trainer {
     readonly optimizer: Optimizer,
     options: TrainerOptions = {},
   ) {
-    const defaults = { schedule: constantLR(), batchSize: 64, seed: 0, transform: [], testTransform: [], readEvery: 10 };
+    const defaults = {
+      schedule: constantLR(),
+      batchSize: 64,
+      seed: 0,
+      transform: [],
+      testTransform: [],
+      readEvery: 10,
+    };
     this.#options = { ...defaults, ...options };
     if (!Number.isInteger(this.#options.readEvery) || this.#options.readEvery < 1) {
       throw new ArgumentError(`readEvery: a whole number from 1 expected, found ${this.#options.readEvery}`);
@@ -89,7 +97,8 @@ export class Trainer {
     train: ImageSet,
     { epochs, test, resume = false }: { epochs: number; test?: ImageSet; resume?: boolean },
   ): AsyncGenerator<EpochRecord, void, void> {
-    if (!Number.isInteger(epochs) || epochs < 1) throw new ArgumentError(`epochs: a whole number from 1 expected, found ${epochs}`);
+    if (!Number.isInteger(epochs) || epochs < 1)
+      throw new ArgumentError(`epochs: a whole number from 1 expected, found ${epochs}`);
     const { batchSize, seed, transform } = this.#options;
     const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
     checkImages(this.model, train, loader.imageShape);
@@ -202,7 +211,14 @@ export class Trainer {
   /** What must be equal for a checkpoint to belong to this run. */
   #fingerprint(train: ImageSet): string {
     const { batchSize, seed } = this.#options;
-    return JSON.stringify({ config: this.model.config, batchSize, seed, images: train.length, optimizer: this.optimizer.constructor.name, lr: this.#baseLr });
+    return JSON.stringify({
+      config: this.model.config,
+      batchSize,
+      seed,
+      images: train.length,
+      optimizer: this.optimizer.constructor.name,
+      lr: this.#baseLr,
+    });
   }
 
   async #save(fingerprint: string): Promise<void> {
@@ -217,7 +233,9 @@ export class Trainer {
     if (!bytes) return;
     const saved = decodeCheckpoint(bytes);
     if (saved.fingerprint !== fingerprint) {
-      throw new CheckpointFormatError(`the checkpoint belongs to another run: it has ${saved.fingerprint}, this is ${fingerprint}. Start anew, or use the settings it was made with`);
+      throw new CheckpointFormatError(
+        `the checkpoint belongs to another run: it has ${saved.fingerprint}, this is ${fingerprint}. Start anew, or use the settings it was made with`,
+      );
     }
     this.model.loadStateDict(saved.model);
     this.optimizer.loadStateDict(saved.optimizer);

@@ -38,7 +38,7 @@ function oracle(c: Case, x: Float32Array, w: Float32Array, b: Float32Array | nul
         for (let o = 0; o < c.o; o++) {
           const at = ((n * oh + p) * ow + q) * c.o + o;
           let sum = b ? b[o]! : 0;
-          if (g) db[o]! += g[at]!;
+          if (g) db[o]! += g[at];
           for (let u = 0; u < kh; u++)
             for (let v = 0; v < kw; v++) {
               const iy = p * c.stride[0] + u * c.dilation[0] - c.padding[0];
@@ -114,10 +114,18 @@ describe("conv2d", () => {
   }
 
   it("equals nested loops where pixels, channels and columns are all many", () =>
-    compare({ n: 3, h: 12, w: 11, i: 16, o: 40, k: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 }, 5, true));
+    compare(
+      { n: 3, h: 12, w: 11, i: 16, o: 40, k: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 },
+      5,
+      true,
+    ));
 
   it("handles sizes of 1 everywhere", () =>
-    compare({ n: 1, h: 1, w: 1, i: 1, o: 1, k: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }, 6, true));
+    compare(
+      { n: 1, h: 1, w: 1, i: 1, o: 1, k: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 },
+      6,
+      true,
+    ));
 
   it("has PyTorch's output and gradients", async () => {
     const golden = new Golden("conv");
@@ -136,16 +144,23 @@ describe("conv2d", () => {
   });
 
   it("agrees with finite differences", () =>
-    gradcheck((x, w, b) => conv2d(x, w, b, { stride: 2, padding: 1, groups: 2 }), [
-      { shape: [2, 5, 4, 4], data: randomData([2, 5, 4, 4], 1) },
-      { shape: [3, 3, 2, 6], data: randomData([3, 3, 2, 6], 2) },
-      { shape: [6], data: randomData([6], 3) },
-    ]));
+    gradcheck(
+      (x, w, b) => conv2d(x, w, b, { stride: 2, padding: 1, groups: 2 }),
+      [
+        { shape: [2, 5, 4, 4], data: randomData([2, 5, 4, 4], 1) },
+        { shape: [3, 3, 2, 6], data: randomData([3, 3, 2, 6], 2) },
+        { shape: [6], data: randomData([6], 3) },
+      ],
+    ));
 
   it("gives the same numbers on every tile", async () => {
     const d = await gpu();
     const [n, size, i, o] = [2, 6, 8, 12];
-    const [x, w, g] = [randomTensor([n, size, size, i], 1), randomTensor([3, 3, i, o], 2), randomTensor([n, size, size, o], 3)];
+    const [x, w, g] = [
+      randomTensor([n, size, size, i], 1),
+      randomTensor([3, 3, i, o], 2),
+      randomTensor([n, size, size, o], 3),
+    ];
     const shape = { kernel: [3, 3], stride: [1, 1], dilation: [1, 1] } as const;
     const pixels = n * size * size;
     const common = { dstH: size, dstW: size, srcH: size, srcW: size, groups: 1, padY: 1, padX: 1, pixels };
@@ -154,13 +169,36 @@ describe("conv2d", () => {
     for (const tile of lanes.flatMap((l) => [1, 4, 16].map((rows) => ({ rows, lanes: l })))) {
       const [y, dx, dw] = [Tensor.empty([n, size, size, o]), Tensor.empty(x.shape), Tensor.empty(w.shape)];
       const base = { ...shape, bias: false, tile };
-      d.run(convGatherKernel, { ...base, mode: "forward", vec: true }, { src: x.buffer, w: w.buffer, bias: w.buffer, dst: y.buffer }, { ...common, srcK: i, dstN: o });
-      d.run(convGatherKernel, { ...base, mode: "input", vec: true }, { src: g.buffer, w: w.buffer, bias: w.buffer, dst: dx.buffer }, { ...common, srcK: o, dstN: i });
+      d.run(
+        convGatherKernel,
+        { ...base, mode: "forward", vec: true },
+        { src: x.buffer, w: w.buffer, bias: w.buffer, dst: y.buffer },
+        { ...common, srcK: i, dstN: o },
+      );
+      d.run(
+        convGatherKernel,
+        { ...base, mode: "input", vec: true },
+        { src: g.buffer, w: w.buffer, bias: w.buffer, dst: dx.buffer },
+        { ...common, srcK: o, dstN: i },
+      );
       d.run(
         convWeightKernel,
         { ...shape, vec: true, tile },
         { x: x.buffer, dy: g.buffer, dw: dw.buffer },
-        { pixels, chunk: pixels, splits: 1, dyH: size, dyW: size, xH: size, xW: size, i, o, groups: 1, padY: 1, padX: 1 },
+        {
+          pixels,
+          chunk: pixels,
+          splits: 1,
+          dyH: size,
+          dyW: size,
+          xH: size,
+          xW: size,
+          i,
+          o,
+          groups: 1,
+          padY: 1,
+          padX: 1,
+        },
       );
       results.push(await Promise.all([y.data(), dx.data(), dw.data()]));
     }

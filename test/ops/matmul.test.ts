@@ -10,7 +10,15 @@ import { expectClose, gpu, gradcheck, randomData, randomTensor } from "../suppor
 beforeAll(async () => void (await gpu()));
 
 /** op(a)·op(b) of one pair of matrices, float64. */
-function product(a: Float32Array, b: Float32Array, m: number, n: number, k: number, ta: boolean, tb: boolean): Float64Array {
+function product(
+  a: Float32Array,
+  b: Float32Array,
+  m: number,
+  n: number,
+  k: number,
+  ta: boolean,
+  tb: boolean,
+): Float64Array {
   const y = new Float64Array(m * n);
   for (let i = 0; i < m; i++)
     for (let j = 0; j < n; j++)
@@ -35,9 +43,20 @@ describe("matmul", () => {
           const [as, bs] = [ta ? [k, m] : [m, k], tb ? [n, k] : [k, n]];
           const lead = batch ? [batch] : [];
           const [ad, bd] = [randomData([...lead, ...as], t), randomData([...lead, ...bs], t + 50)];
-          const y = await matmul(Tensor.from(ad, [...lead, ...as]), Tensor.from(bd, [...lead, ...bs]), { transposeA: ta, transposeB: tb }).data();
+          const y = await matmul(Tensor.from(ad, [...lead, ...as]), Tensor.from(bd, [...lead, ...bs]), {
+            transposeA: ta,
+            transposeB: tb,
+          }).data();
           for (let q = 0; q < Math.max(batch, 1); q++) {
-            const want = product(ad.subarray(q * m * k, (q + 1) * m * k), bd.subarray(q * n * k, (q + 1) * n * k), m, n, k, ta, tb);
+            const want = product(
+              ad.subarray(q * m * k, (q + 1) * m * k),
+              bd.subarray(q * n * k, (q + 1) * n * k),
+              m,
+              n,
+              k,
+              ta,
+              tb,
+            );
             expectClose(y.subarray(q * m * n, (q + 1) * m * n), want, { what: `${m}×${k} · ${k}×${n}, matrix ${q}` });
           }
         }
@@ -64,13 +83,18 @@ describe("matmul", () => {
   for (const ta of [false, true])
     for (const tb of [false, true])
       it(`agrees with finite differences${ta ? ", a transposed" : ""}${tb ? ", b transposed" : ""}`, () =>
-        gradcheck((a, b) => matmul(a, b, { transposeA: ta, transposeB: tb }), [
-          { shape: ta ? [2, 3, 4] : [2, 4, 3], data: randomData([24], 1) },
-          { shape: tb ? [5, 3] : [3, 5], data: randomData([15], 2) },
-        ]));
+        gradcheck(
+          (a, b) => matmul(a, b, { transposeA: ta, transposeB: tb }),
+          [
+            { shape: ta ? [2, 3, 4] : [2, 4, 3], data: randomData([24], 1) },
+            { shape: tb ? [5, 3] : [3, 5], data: randomData([15], 2) },
+          ],
+        ));
 
   it("sums over nothing to zero, and multiplies empty matrices", async () => {
-    expect([...(await matmul(Tensor.from(new Float32Array(0), [2, 0]), Tensor.from(new Float32Array(0), [0, 3])).data())]).toEqual([0, 0, 0, 0, 0, 0]);
+    expect([
+      ...(await matmul(Tensor.from(new Float32Array(0), [2, 0]), Tensor.from(new Float32Array(0), [0, 3])).data()),
+    ]).toEqual([0, 0, 0, 0, 0, 0]);
     expect(matmul(Tensor.from(new Float32Array(0), [0, 4]), randomTensor([4, 3], 1)).shape).toEqual([0, 3]);
   });
 

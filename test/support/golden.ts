@@ -7,7 +7,9 @@ export class Golden {
   readonly file: SafetensorsFile;
 
   constructor(name: string) {
-    this.file = decodeSafetensors(readFileSync(fileURLToPath(new URL(`../golden/${name}.safetensors`, import.meta.url))));
+    this.file = decodeSafetensors(
+      readFileSync(fileURLToPath(new URL(`../golden/${name}.safetensors`, import.meta.url))),
+    );
   }
 
   has(name: string): boolean {

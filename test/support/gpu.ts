@@ -4,8 +4,8 @@ import { dawn } from "../../src/node/dawn";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";
 import { sizeOf } from "../../src/tensor/shape";
-import { Tensor } from "../../src/tensor/tensor";
 import { scope } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
 
 let shared: Promise<Device> | null = null;
 
@@ -26,7 +26,11 @@ export function randomTensor(shape: Shape, seed: number, scale = 1): Tensor {
 }
 
 /** |a − e| ≤ atol + rtol·|e| for every element; NaN and infinities must agree. */
-export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, { rtol = 1e-4, atol = 1e-5, what = "" } = {}): void {
+export function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  { rtol = 1e-4, atol = 1e-5, what = "" } = {},
+): void {
   expect(actual.length, `${what} length`).toBe(expected.length);
   let worst = 0;
   let at = -1;
@@ -39,7 +43,10 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
       at = i;
     }
   }
-  if (at >= 0) expect.fail(`${what}: element ${at} of ${expected.length} is ${actual[at]}, expected ${expected[at]} (rtol ${rtol}, atol ${atol})`);
+  if (at >= 0)
+    expect.fail(
+      `${what}: element ${at} of ${expected.length} is ${actual[at]}, expected ${expected[at]} (rtol ${rtol}, atol ${atol})`,
+    );
 }
 
 /**
@@ -76,7 +83,8 @@ export async function gradcheck(
     const n = inputs[k]!.data.length;
     for (let j = 0; j < Math.min(probes, n); j++) {
       const i = n <= probes ? j : pick.integer(n);
-      const shifted = (d: number) => inputs.map((x, m) => (m === k ? x.data.map((v, q) => (q === i ? v + d : v)) : x.data));
+      const shifted = (d: number) =>
+        inputs.map((x, m) => (m === k ? x.data.map((v, q) => (q === i ? v + d : v)) : x.data));
       const numeric = ((await run(shifted(step))) - (await run(shifted(-step)))) / (2 * step);
       expectClose([analytic[i]!], [numeric], { rtol, atol, what: `d/d input ${k}[${i}]` });
     }

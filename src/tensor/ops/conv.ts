@@ -43,7 +43,8 @@ interface Geometry extends ConvShape {
 export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
   const geo = geometry(x.shape, w.shape, options);
   const channels = geo.o * geo.groups;
-  if (bias && !sameShape(bias.shape, [channels])) throw new ShapeError(`conv2d: bias ${showShape(bias.shape)} for ${channels} output channels`);
+  if (bias && !sameShape(bias.shape, [channels]))
+    throw new ShapeError(`conv2d: bias ${showShape(bias.shape)} for ${channels} output channels`);
   const y = forward(x, w, bias, geo);
   return record("conv2d", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (g) => [
     x.requiresGrad ? inputGradient(g, sw, geo) : null,
@@ -60,9 +61,17 @@ export function conv1d(
   x: Tensor,
   w: Tensor,
   bias: Tensor | null = null,
-  { stride = 1, padding = 0, dilation = 1, groups = 1 }: { stride?: number; padding?: number; dilation?: number; groups?: number } = {},
+  {
+    stride = 1,
+    padding = 0,
+    dilation = 1,
+    groups = 1,
+  }: { stride?: number; padding?: number; dilation?: number; groups?: number } = {},
 ): Tensor {
-  if (x.rank !== 3 || w.rank !== 3) throw new ShapeError(`conv1d: x [N, L, I] and w [k, I/groups, O] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`);
+  if (x.rank !== 3 || w.rank !== 3)
+    throw new ShapeError(
+      `conv1d: x [N, L, I] and w [k, I/groups, O] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`,
+    );
   const [n, l, i] = x.shape as [number, number, number];
   const y = conv2d(reshape(x, [n, 1, l, i]), reshape(w, [1, ...w.shape]), bias, {
     stride: [1, stride],
@@ -77,11 +86,17 @@ export function conv1d(
  * dL/dw of {@link conv2d} from the input and the output's gradient, without a graph.
  * Shapes: x [N, H, W, I], dy [N, H', W', O], kernel [kH, kW] → [kH, kW, I/groups, O].
  */
-export function conv2dWeightGradient(x: Tensor, dy: Tensor, kernel: readonly [number, number], options: ConvOptions = {}): Tensor {
+export function conv2dWeightGradient(
+  x: Tensor,
+  dy: Tensor,
+  kernel: readonly [number, number],
+  options: ConvOptions = {},
+): Tensor {
   const weight = [...kernel, (x.shape[3] ?? 0) / (options.groups ?? 1), dy.shape[3] ?? 0];
   const geo = geometry(x.shape, weight, options);
   const expected = [geo.n, ...geo.out, dy.shape[3]!];
-  if (!sameShape(dy.shape, expected)) throw new ShapeError(`conv2dWeightGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
+  if (!sameShape(dy.shape, expected))
+    throw new ShapeError(`conv2dWeightGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
   return weightGradient(x, dy, geo);
 }
 
@@ -98,11 +113,17 @@ export function windowCount(size: number, kernel: number, stride: number, paddin
 
 function geometry(x: Shape, w: Shape, options: ConvOptions): Geometry {
   if (x.length !== 4 || w.length !== 4) {
-    throw new ShapeError(`conv2d: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x)} and ${showShape(w)}`);
+    throw new ShapeError(
+      `conv2d: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x)} and ${showShape(w)}`,
+    );
   }
   const [n, h, width, c] = x as [number, number, number, number];
   const [kh, kw, i, o] = w as [number, number, number, number];
-  const [stride, padding, dilation] = [pair(options.stride ?? 1), pair(options.padding ?? 0), pair(options.dilation ?? 1)];
+  const [stride, padding, dilation] = [
+    pair(options.stride ?? 1),
+    pair(options.padding ?? 0),
+    pair(options.dilation ?? 1),
+  ];
   const groups = options.groups ?? 1;
   const whole = [...stride, ...dilation, groups, kh, kw].every((v) => Number.isInteger(v) && v >= 1);
   if (!whole || !padding.every((v) => Number.isInteger(v) && v >= 0)) {
@@ -120,7 +141,9 @@ function geometry(x: Shape, w: Shape, options: ConvOptions): Geometry {
     windowCount(width, kw, stride[1], padding[1], dilation[1]),
   ] as const;
   if (out[0] < 1 || out[1] < 1) {
-    throw new ShapeError(`conv2d: a ${kh}×${kw} kernel with dilation ${dilation} does not fit into ${h}×${width} with padding ${padding}`);
+    throw new ShapeError(
+      `conv2d: a ${kh}×${kw} kernel with dilation ${dilation} does not fit into ${h}×${width} with padding ${padding}`,
+    );
   }
   return { n, in: [h, width], out, i, o: o / groups, groups, kernel: [kh, kw], stride, dilation, padding };
 }

@@ -1,10 +1,10 @@
 import { tileFor } from "../../../shaders/gemm.wgsl";
 import { matmulKernel } from "../../../shaders/matmul.wgsl";
 import { ShapeError } from "../../errors";
-import { broadcastShapes, sameShape, type Shape, showShape, sizeOf } from "../shape";
+import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { record, Tensor } from "../tensor";
-import { sumTo } from "./reduce-to";
 import { sum } from "./reduce";
+import { sumTo } from "./reduce-to";
 
 export interface MatmulOptions {
   /** Use the transpose of a's last two dimensions. */
@@ -44,9 +44,12 @@ export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = 
 export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor {
   const [i, o] = w.shape;
   if (w.rank !== 2 || x.shape[x.rank - 1] !== i) {
-    throw new ShapeError(`linear: input ${showShape(x.shape)} and weight ${showShape(w.shape)}: the input's last size must be the weight's first`);
+    throw new ShapeError(
+      `linear: input ${showShape(x.shape)} and weight ${showShape(w.shape)}: the input's last size must be the weight's first`,
+    );
   }
-  if (bias && !sameShape(bias.shape, [o!])) throw new ShapeError(`linear: bias ${showShape(bias.shape)} for ${o} outputs`);
+  if (bias && !sameShape(bias.shape, [o!]))
+    throw new ShapeError(`linear: bias ${showShape(bias.shape)} for ${o} outputs`);
   const rows = [x.size / Math.max(i!, 1), i!];
   const y = product(x.view(rows), w, false, false, bias).view([...x.shape.slice(0, -1), o!]);
   return record("linear", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (grad) => {
@@ -68,7 +71,8 @@ function gradB(g: Tensor, a: Tensor, ta: boolean, tb: boolean): Tensor {
 }
 
 function extents(a: Tensor, b: Tensor, ta: boolean, tb: boolean): Extents {
-  if (a.rank < 2 || b.rank < 2) throw new ShapeError(`matmul: at least two dimensions each, found ${showShape(a.shape)} and ${showShape(b.shape)}`);
+  if (a.rank < 2 || b.rank < 2)
+    throw new ShapeError(`matmul: at least two dimensions each, found ${showShape(a.shape)} and ${showShape(b.shape)}`);
   const [ar, ac] = a.shape.slice(-2) as [number, number];
   const [br, bc] = b.shape.slice(-2) as [number, number];
   const [m, k] = ta ? [ac, ar] : [ar, ac];
@@ -79,7 +83,9 @@ function extents(a: Tensor, b: Tensor, ta: boolean, tb: boolean): Extents {
   }
   const [la, lb] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
   if (la.length && lb.length && !sameShape(la, lb)) {
-    throw new ShapeError(`matmul: batch dimensions ${showShape(la)} and ${showShape(lb)} differ: make them equal (expand), or leave them off one side`);
+    throw new ShapeError(
+      `matmul: batch dimensions ${showShape(la)} and ${showShape(lb)} differ: make them equal (expand), or leave them off one side`,
+    );
   }
   return { m, n, k, batch: broadcastShapes(la, lb, "matmul") };
 }

@@ -1,4 +1,4 @@
-import { sameShape, type Shape } from "../shape";
+import { type Shape, sameShape } from "../shape";
 import type { Tensor } from "../tensor";
 import { sum } from "./reduce";
 

@@ -21,7 +21,10 @@ export function stridedParams(
 ): { rank: StridedRank; params: StridedParams } {
   const c = collapse(shape, a, b);
   const rank = RANKS.find((r) => r >= c.shape.length);
-  if (!rank) throw new ShapeError(`${what}: ${c.shape.length} dimensions that cannot be merged, at most 8 are handled: reshape first`);
+  if (!rank)
+    throw new ShapeError(
+      `${what}: ${c.shape.length} dimensions that cannot be merged, at most 8 are handled: reshape first`,
+    );
   const params: Record<string, number> = { count: sizeOf(shape), o_a: offsetA, o_b: offsetB };
   const pad = rank - c.shape.length;
   for (let d = 0; d < rank; d++) {
@@ -39,6 +42,13 @@ export function copyRegion(
   region: { shape: Shape; fromStrides: number[]; fromOffset?: number; toStrides: number[]; toOffset?: number },
   what: string,
 ): void {
-  const { rank, params } = stridedParams(region.shape, region.fromStrides, region.toStrides, what, region.fromOffset, region.toOffset);
+  const { rank, params } = stridedParams(
+    region.shape,
+    region.fromStrides,
+    region.toStrides,
+    what,
+    region.fromOffset,
+    region.toOffset,
+  );
   from.device.run(copyStridedKernel, { rank }, { x: from.buffer, y: to.buffer }, params);
 }

@@ -1,0 +1,248 @@
+/**
+ * The main job on real images, start to finish: train a small network with passport-aware normalisation on a sample of CIFAR-10, give it away, and prove that it is yours.
+ *
+ *     npm run quickstart            (npm run quickstart -- --help lists the options)
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type BranchAccuracy,
+  ConvNet,
+  cifarTransform,
+  cosineLR,
+  type Device,
+  evaluate,
+  Generator,
+  type ImageSet,
+  init,
+  PanError,
+  parseCifar10,
+  rejoin,
+  SGD,
+  subset,
+  Trainer,
+  type Verification,
+  verify,
+} from "../src/index";
+import { dawn, fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "../src/node/index";
+import { formatPercent, formatPValue } from "../src/report/format";
+import { type QuickstartReport, renderQuickstart } from "../src/report/quickstart";
+import { TrainingBar } from "./quickstart/progress";
+import { CONFIG, HELP, readSettings, type Settings, SIGNATURE } from "./quickstart/settings";
+
+const say = (line = "") => console.log(line);
+const percent = (share: number | undefined) => formatPercent(share ?? 0, 1);
+
+interface Data {
+  train: ImageSet;
+  test: ImageSet;
+}
+
+async function loadSample({ images, testImages }: Settings): Promise<Data> {
+  const read = async (name: string) =>
+    parseCifar10(await readFile(new URL(`./data/${name}`, import.meta.url)), { source: name });
+  return {
+    train: subset(await read("train_sample.bin"), 0, images),
+    test: subset(await read("test_sample.bin"), 0, testImages),
+  };
+}
+
+/** Trains to the end, or to Ctrl-C. */
+async function train(model: ConvNet, { train, test }: Data, s: Settings): Promise<Trainer> {
+  const optimizer = new SGD(model.parameters(), {
+    lr: s.lr,
+    momentum: s.momentum,
+    weightDecay: s.weightDecay,
+    nesterov: true,
+  });
+  const bar = new TrainingBar(s.epochs, s.batchSize);
+  const trainer = new Trainer(model, optimizer, {
+    batchSize: s.batchSize,
+    seed: s.seed,
+    transform: cifarTransform("train"),
+    testTransform: cifarTransform("test"),
+    schedule: cosineLR({ epochs: s.epochs, warmup: Math.min(1, s.epochs / 2) }),
+    checkpoints: fileCheckpoints(join(s.out, "run.checkpoint")),
+    onProgress: (progress) => bar.update(progress),
+  });
+  const interrupt = () => {
+    if (trainer.interrupted) process.exit(130);
+    trainer.stop();
+  };
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  try {
+    for await (const _ of trainer.fit(train, { epochs: s.epochs, test, resume: s.resume })) {
+      // The bar shows the losses; accuracies are in the report.
+    }
+  } finally {
+    bar.stop();
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  }
+  return trainer;
+}
+
+/** Random passports in the place of the owner's, everything else of the credential known to the forger. */
+async function forge(deployed: string, credential: string, test: ImageSet, s: Settings) {
+  const model = rejoin(await loadSafetensors(deployed), await loadSafetensors(credential));
+  const tries: { accuracy: number; matched: number; gamma: number[][] }[] = [];
+  for (let i = 0; i < s.forgeries; i++) {
+    model.randomPassports(new Generator(s.seed).fork(`forgery ${i}`));
+    const accuracy = await evaluate(model, test, { branches: ["private"], transform: cifarTransform("test") });
+    const signs = await model.readSigns();
+    tries.push({
+      accuracy: accuracy.private ?? 0,
+      matched: signs.reduce((n, l) => n + l.matched, 0),
+      gamma: signs.map((l) => [...l.gamma]),
+    });
+  }
+  model.dispose();
+  return tries;
+}
+
+function printVerdict(v: Verification, forged: Awaited<ReturnType<typeof forge>>): void {
+  const range = (values: number[], show: (v: number) => string) =>
+    `${show(Math.min(...values))} to ${show(Math.max(...values))}`;
+  say(`  signature        "${v.decodedText}", ${v.matched} of ${v.bits} bits match, p = ${formatPValue(v.pValue)}`);
+  say(`  accuracy         public ${percent(v.accuracy.public)}, private ${percent(v.accuracy.private)}`);
+  const bits = range(
+    forged.map((f) => f.matched),
+    String,
+  );
+  say(
+    `  ${String(forged.length).padEnd(2)} forgeries     private ${range(
+      forged.map((f) => f.accuracy),
+      percent,
+    )}, ${bits} of ${v.bits} bits`,
+  );
+  say(`  verdict          ${v.holds ? "the claim holds" : "the claim does not hold"}`);
+}
+
+async function main(s: Settings): Promise<void> {
+  const startedAt = new Date();
+  const device: Device = await init({ gpu: await dawn() });
+  say(`adapter    ${device.name} (${device.caps.adapter})`);
+  const data = await loadSample(s);
+  say(`data       ${data.train.length} training and ${data.test.length} test images of CIFAR-10`);
+  await mkdir(s.out, { recursive: true });
+  const model = new ConvNet(CONFIG, { seed: s.seed });
+  const trainer = await train(model, data, s);
+  if (trainer.interrupted) {
+    say(
+      `\nstopped; everything so far is in ${join(s.out, "run.checkpoint")}. Go on with:\n  npm run quickstart -- --resume`,
+    );
+    process.exitCode = 130;
+    return;
+  }
+
+  const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
+  const claimed: BranchAccuracy = {
+    ...(last.public !== undefined && { public: last.public }),
+    ...(last.private !== undefined && { private: last.private }),
+  };
+  const [deployed, credential] = [join(s.out, "deployed.safetensors"), join(s.out, "owner.credential.safetensors")];
+  await saveSafetensors(deployed, await model.deployed());
+  await saveSafetensors(credential, await model.credential(claimed));
+  model.dispose();
+  say(`saved      ${deployed} (give this away) and ${credential} (keep this secret)`);
+
+  say("verifying  as a stranger would, from the two files");
+  const options = { test: data.test, transform: cifarTransform("test") };
+  const verified = await verify(await loadSafetensors(deployed), await loadSafetensors(credential), options);
+  const forged = await forge(deployed, credential, data.test, s);
+  printVerdict(verified, forged);
+
+  const report = await describe({ device, s, startedAt, trainer, verified, forged, deployed, credential });
+  await writeFileAtomic(join(s.out, "report.json"), new TextEncoder().encode(JSON.stringify(report, null, 1)));
+  await writeFileAtomic(join(s.out, "report.html"), new TextEncoder().encode(renderQuickstart(report)));
+  say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
+}
+
+interface Findings {
+  device: Device;
+  s: Settings;
+  startedAt: Date;
+  trainer: Trainer;
+  verified: Verification;
+  forged: Awaited<ReturnType<typeof forge>>;
+  deployed: string;
+  credential: string;
+}
+
+async function describe({
+  device,
+  s,
+  startedAt,
+  trainer,
+  verified: v,
+  forged,
+  ...paths
+}: Findings): Promise<QuickstartReport> {
+  const { epochs, steps } = trainer.history;
+  const [deployed, credential] = await Promise.all([readFile(paths.deployed), readFile(paths.credential)]);
+  const trainingSeconds = epochs.reduce((sum, e) => sum + e.seconds, 0);
+  return {
+    adapter: { kind: device.caps.adapter, name: device.name },
+    seconds: (Date.now() - startedAt.getTime()) / 1000,
+    startedAt: startedAt.toISOString(),
+    train: {
+      epochs: epochs.length,
+      lossCurve: steps,
+      accuracyCurve: epochs.map((e) => ({
+        epoch: e.epoch,
+        public: e.public ?? 0,
+        private: e.private ?? 0,
+        bits: e.bitsMatched,
+      })),
+      images: s.images,
+      batchSize: s.batchSize,
+      imagesPerSecond: (epochs.length * s.images) / trainingSeconds,
+    },
+    accuracy: {
+      public: v.accuracy.public ?? 0,
+      private: v.accuracy.private ?? 0,
+      forged: forged.map((f) => f.accuracy),
+      chance: 1 / CONFIG.classes,
+    },
+    signature: {
+      text: SIGNATURE,
+      decodedText: v.decodedText,
+      bits: v.bits,
+      matched: v.matched,
+      pValue: v.pValue,
+      forgedMatched: forged.map((f) => f.matched),
+      layers: v.layers.map(({ name, bits, matched }) => ({ name, bits, matched })),
+    },
+    gamma: v.layers.map((l, i) => ({
+      layer: l.name,
+      owner: l.gamma,
+      forged: forged[0]?.gamma[i] ?? [],
+      bits: l.signs,
+    })),
+    verdict: { claimHolds: v.holds, reasons: v.reasons },
+    files: {
+      deployed: {
+        path: paths.deployed,
+        bytes: deployed.length,
+        sha256: createHash("sha256").update(deployed).digest("hex"),
+      },
+      credential: { path: paths.credential, bytes: credential.length },
+    },
+    settings: {
+      ...s,
+      optimizer: "SGD, Nesterov",
+      schedule: "cosine, one epoch of warm-up",
+      network: JSON.stringify(CONFIG.layers),
+    },
+  };
+}
+
+try {
+  const settings = readSettings(process.argv.slice(2));
+  if (settings === "help") say(HELP);
+  else await main(settings);
+} catch (error) {
+  if (!(error instanceof PanError)) throw error;
+  console.error(`${error.name}: ${error.message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,53 @@
+import { SingleBar } from "cli-progress";
+import type { Progress } from "../../src/index";
+
+const clock = (seconds: number) =>
+  Number.isFinite(seconds)
+    ? `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`
+    : "?:??";
+
+/** A bar with rate and time left on a terminal; a line every ten seconds where output goes to a file. */
+export class TrainingBar {
+  readonly #bar = new SingleBar({
+    format: "training {bar} {percentage} %  epoch {epoch}/{epochs}  loss {loss}  {rate} images/s  {left} left",
+    barsize: 24,
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    hideCursor: true,
+    noTTYOutput: !process.stderr.isTTY,
+    notTTYSchedule: 10_000,
+    linewrap: false,
+  });
+  #started: { at: number; step: number } | null = null;
+
+  constructor(
+    private readonly epochs: number,
+    private readonly batchSize: number,
+  ) {}
+
+  update({ step, steps, epoch, record }: Progress): void {
+    if (!this.#started) {
+      // The first reading comes after the kernels were compiled: the rate counts from here.
+      this.#started = { at: performance.now(), step };
+      this.#bar.start(steps, step, {
+        epoch,
+        epochs: this.epochs,
+        loss: record.loss.toFixed(2),
+        rate: "…",
+        left: "?:??",
+      });
+      return;
+    }
+    const perStep = (performance.now() - this.#started.at) / 1000 / Math.max(1, step - this.#started.step);
+    this.#bar.update(step, {
+      epoch,
+      loss: record.loss.toFixed(2),
+      rate: Math.round(this.batchSize / perStep),
+      left: clock((steps - step) * perStep),
+    });
+  }
+
+  stop(): void {
+    this.#bar.stop();
+  }
+}

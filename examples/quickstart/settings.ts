@@ -1,0 +1,81 @@
+import { parseArgs } from "node:util";
+import { ArgumentError, type ConvNetConfig } from "../../src/index";
+
+/** A network small enough for two CPU cores: three convolutions, the last two with passports, the text in the last. */
+export const SIGNATURE = "(c) ACME";
+export const CONFIG: ConvNetConfig = {
+  classes: 10,
+  input: [32, 32, 3],
+  layers: [
+    { channels: 24, kernel: 5, padding: 2, stride: 2 },
+    "pool",
+    { channels: 48, kernel: 3, padding: 1 },
+    "pool",
+    { channels: 64, kernel: 3, padding: 1 },
+  ],
+  scheme: "pan",
+  passports: { 2: true, 4: SIGNATURE },
+};
+
+export interface Settings {
+  epochs: number;
+  /** Training images taken from the sample's 3,000, and test images from its 1,000. */
+  images: number;
+  testImages: number;
+  batchSize: number;
+  lr: number;
+  momentum: number;
+  weightDecay: number;
+  /** Random passports to try. */
+  forgeries: number;
+  seed: number;
+  out: string;
+  resume: boolean;
+}
+
+export const HELP = `npm run quickstart -- [options]
+  --epochs N     passes over the training images (default 6)
+  --images N     training images, up to 3000 (default 3000)
+  --tests N      test images, up to 1000 (default 1000)
+  --seed N       decides weights, passports and order (default 1)
+  --out DIR      where results go (default out/quickstart)
+  --resume       go on where an interrupted run stopped`;
+
+/** @throws ArgumentError for an option that is not there or a value out of range. */
+export function readSettings(args: string[]): Settings | "help" {
+  const options = {
+    epochs: { type: "string", default: "6" },
+    images: { type: "string", default: "3000" },
+    tests: { type: "string", default: "1000" },
+    seed: { type: "string", default: "1" },
+    out: { type: "string", default: "out/quickstart" },
+    resume: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  } as const;
+  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+  try {
+    ({ values } = parseArgs({ args, options }));
+  } catch (cause) {
+    throw new ArgumentError(`${(cause as Error).message}\n${HELP}`, { cause });
+  }
+  if (values.help) return "help";
+  const whole = (name: "epochs" | "images" | "tests" | "seed", low: number, high: number) => {
+    const n = Number(values[name]);
+    if (!Number.isInteger(n) || n < low || n > high)
+      throw new ArgumentError(`--${name}: a whole number from ${low} to ${high} expected, found "${values[name]}"`);
+    return n;
+  };
+  return {
+    epochs: whole("epochs", 1, 1000),
+    images: whole("images", 50, 3000),
+    testImages: whole("tests", 10, 1000),
+    batchSize: 50,
+    lr: 0.05,
+    momentum: 0.9,
+    weightDecay: 5e-4,
+    forgeries: 10,
+    seed: whole("seed", 0, 2 ** 31),
+    out: values.out,
+    resume: values.resume,
+  };
+}

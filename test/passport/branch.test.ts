@@ -1,0 +1,164 @@
+/** The closed form of the passport branch against the direct one, avg(W * P): from our convolution, and from a plain loop. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { ShapeError } from "../../src/errors";
+import { passportMeans, passportScales, windowMeans } from "../../src/passport/branch";
+import { conv2d, windowCount } from "../../src/tensor/ops/conv";
+import { mean } from "../../src/tensor/ops/reduce";
+import { memory, scope } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
+import { expectClose, gpu, gradcheck, randomData, randomTensor } from "../support/gpu";
+
+beforeAll(async () => void (await gpu()));
+
+interface Case {
+  size: [number, number];
+  i: number;
+  o: number;
+  k: [number, number];
+  stride?: [number, number];
+  padding?: [number, number];
+  dilation?: [number, number];
+}
+
+const CASES: Case[] = [
+  { size: [8, 8], i: 3, o: 8, k: [3, 3], padding: [1, 1] },
+  { size: [7, 5], i: 4, o: 6, k: [3, 3] },
+  { size: [9, 6], i: 2, o: 5, k: [5, 3], stride: [2, 1], padding: [2, 0] },
+  { size: [1, 1], i: 1, o: 1, k: [1, 1] },
+  { size: [3, 3], i: 1, o: 3, k: [3, 3] },
+  { size: [6, 11], i: 3, o: 4, k: [2, 4], stride: [3, 2], padding: [1, 3], dilation: [2, 1] },
+  { size: [4, 4], i: 5, o: 7, k: [1, 1], stride: [3, 3] },
+  { size: [5, 9], i: 2, o: 9, k: [3, 2], padding: [4, 2], dilation: [1, 3] },
+];
+
+/** S, γ, and dL/dW for L = Σ g·γ, by loops over the direct form in float64. */
+function oracle(c: Case, passport: Float32Array, w: Float32Array, g: Float32Array) {
+  const { size, i: channels, o: outputs, k, stride = [1, 1], padding = [0, 0], dilation = [1, 1] } = c;
+  const [oh, ow] = [0, 1].map((d) => windowCount(size[d]!, k[d]!, stride[d]!, padding[d]!, dilation[d]!)) as [
+    number,
+    number,
+  ];
+  const means = new Float64Array(k[0] * k[1] * channels);
+  const gamma = new Float64Array(outputs);
+  const dw = new Float64Array(w.length);
+  for (let p = 0; p < oh; p++)
+    for (let q = 0; q < ow; q++)
+      for (let u = 0; u < k[0]; u++)
+        for (let v = 0; v < k[1]; v++) {
+          const [y, x] = [p * stride[0] + u * dilation[0] - padding[0], q * stride[1] + v * dilation[1] - padding[1]];
+          if (y < 0 || x < 0 || y >= size[0] || x >= size[1]) continue;
+          for (let i = 0; i < channels; i++) {
+            const value = passport[(y * size[1] + x) * channels + i]! / (oh * ow);
+            const row = (u * k[1] + v) * channels + i;
+            means[row]! += value;
+            for (let o = 0; o < outputs; o++) {
+              gamma[o]! += value * w[row * outputs + o]!;
+              dw[row * outputs + o]! += value * g[o]!;
+            }
+          }
+        }
+  return { means, gamma, dw };
+}
+
+const shapes = (c: Case) => ({ passport: [1, ...c.size, c.i], weight: [...c.k, c.i, c.o] });
+
+function leaf(data: Float32Array, shape: number[]): Tensor {
+  const t = Tensor.from(data, shape);
+  t.requiresGrad = true;
+  return t;
+}
+
+describe("the closed form", () => {
+  it.each(
+    CASES.map((c, i) => [JSON.stringify(c), c, i] as const),
+  )("is the average of the convolution: %s", async (_, c, seed) => {
+    const { passport, weight } = shapes(c);
+    const [skey, key, wd] = [
+      randomData(passport, 3 * seed),
+      randomData(passport, 3 * seed + 1),
+      randomData(weight, 3 * seed + 2),
+    ];
+    const g = randomData([2, c.o], seed + 100);
+    const [ps, pk] = [Tensor.from(skey, passport), Tensor.from(key, passport)];
+
+    const closed = leaf(wd, weight);
+    const means = passportMeans(ps, pk, closed, c);
+    const scales = scope(() => {
+      const y = passportScales(means, closed);
+      y.backward(Tensor.from(g, [2, c.o]));
+      return y;
+    });
+    expect(means.shape).toEqual([2, c.k[0] * c.k[1] * c.i]);
+    expect(scales.shape).toEqual([2, c.o]);
+
+    const direct = leaf(wd, weight);
+    const [gamma, beta] = scope(() =>
+      [ps, pk].map((p, row) => {
+        const y = mean(conv2d(p, direct, null, c), [0, 1, 2]);
+        y.backward(Tensor.from(g.subarray(row * c.o, (row + 1) * c.o), [c.o]));
+        return y;
+      }),
+    );
+
+    const [s, raw] = [await means.data(), await scales.data()];
+    const rows = [skey, key].map((p, row) => oracle(c, p, wd, g.subarray(row * c.o, (row + 1) * c.o)));
+    rows.forEach((row, r) => {
+      expectClose(s.subarray(r * row.means.length, (r + 1) * row.means.length), row.means, { what: "window means" });
+      expectClose(raw.subarray(r * c.o, (r + 1) * c.o), row.gamma, { what: "scales" });
+    });
+    expectClose(raw, [...(await gamma!.data()), ...(await beta!.data())], { what: "scales against conv2d" });
+    const dw = await closed.grad!.data();
+    expectClose(
+      dw,
+      rows[0]!.dw.map((v, i) => v + rows[1]!.dw[i]!),
+      { what: "dW" },
+    );
+    expectClose(dw, await direct.grad!.data(), { what: "dW against conv2d" });
+    for (const t of [ps, pk, closed, direct, means, scales, gamma!, beta!]) t.dispose();
+  });
+
+  it.each([0, 2, 5])("agrees with finite differences towards the weight, case %i", async (n) => {
+    const c = CASES[n]!;
+    const { passport, weight } = shapes(c);
+    const [skey, key, w] = [randomTensor(passport, 1), randomTensor(passport, 2), randomTensor(weight, 3)];
+    const means = passportMeans(skey, key, w, c);
+    await gradcheck((t) => passportScales(means, t), [{ shape: weight, data: randomData(weight, 3) }], {
+      rtol: 1e-3,
+      atol: 1e-3,
+    });
+    for (const t of [skey, key, w, means]) t.dispose();
+  });
+
+  it("leaves nothing behind but its result", () => {
+    const [skey, key, w] = [
+      randomTensor([1, 4, 4, 2], 1),
+      randomTensor([1, 4, 4, 2], 2),
+      randomTensor([3, 3, 2, 4], 3),
+    ];
+    const before = memory();
+    passportMeans(skey, key, w, { padding: 1 }).dispose();
+    windowMeans(skey, w).dispose();
+    expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages, bytes: before.bytes });
+    for (const t of [skey, key, w]) t.dispose();
+  });
+});
+
+describe("errors", () => {
+  it("refuses grouped convolutions", () => {
+    const [p, w] = [randomTensor([1, 4, 4, 4], 1), randomTensor([3, 3, 2, 4], 2)];
+    expect(() => windowMeans(p, w, { groups: 2 })).toThrow(ShapeError);
+    expect(() => passportMeans(p, p, w, { groups: 2 })).toThrow(/one group/);
+  });
+
+  it.each([0, 2])("refuses a passport of batch %i", (n) => {
+    const [p, w] = [randomTensor([n, 4, 4, 2], 1), randomTensor([3, 3, 2, 4], 2)];
+    expect(() => windowMeans(p, w)).toThrow(ShapeError);
+    expect(() => windowMeans(p, w)).toThrow(`found [${n}, 4, 4, 2]`);
+  });
+
+  it("refuses a passport of other channels, or smaller than the kernel", () => {
+    const w = randomTensor([3, 3, 2, 4], 2);
+    expect(() => windowMeans(randomTensor([1, 4, 4, 3], 1), w)).toThrow(ShapeError);
+    expect(() => windowMeans(randomTensor([1, 2, 2, 2], 1), w)).toThrow(ShapeError);
+  });
+});
