@@ -9,6 +9,7 @@ import { projectRoot, SetupError, setup } from "./setup.mjs";
 
 const tasks = {
   quickstart: ["--import", "tsx", join("examples", "quickstart.ts")],
+  bench: ["--import", "tsx", join("bench", "kernels.ts")],
   test: [join("node_modules", "vitest", "vitest.mjs"), "run"],
 };
 
@@ -17,7 +18,7 @@ if (!Object.hasOwn(tasks, name)) {
   console.error(
     `Expected one of ${Object.keys(tasks).join(", ")}; got ${name === "" ? "nothing" : JSON.stringify(name)}.`,
   );
-  console.error("Usage: node scripts/run.mjs quickstart|test [arguments]");
+  console.error("Usage: node scripts/run.mjs quickstart|bench|test [arguments]");
   process.exit(2);
 }
 

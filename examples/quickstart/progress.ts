@@ -1,10 +1,11 @@
 import { SingleBar } from "cli-progress";
 import type { Progress } from "../../src/index";
 
-const clock = (seconds: number) =>
-  Number.isFinite(seconds)
-    ? `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`
-    : "?:??";
+/** Seconds as m:ss. */
+function clock(seconds: number): string {
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
 
 /** A bar with rate and time left on a terminal; a line every ten seconds where output goes to a file. */
 export class TrainingBar {

@@ -1,5 +1,6 @@
 import { ArgumentError, FormatError, StateDictError } from "../errors";
-import type { SafetensorsFile, StateDict } from "../io/safetensors";
+import type { StateDict } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
 import type { Branch } from "../passport/passport-aware";
 import { type ConvNetConfig, checkConfig, passportLayers } from "./config";
 
@@ -87,6 +88,7 @@ export interface CredentialInfo {
 /** @throws FormatError when the file is no credential. */
 export function readCredential(file: SafetensorsFile): CredentialInfo {
   const config = configOf(file, CREDENTIAL);
+  if (config.scheme === "plain") throw new FormatError("the credential describes a network without passports: there is nothing it could prove");
   const texts = new Map(
     passportLayers(config).flatMap(([i, v]) => (typeof v === "string" ? [[`features.${i}`, v]] : [])),
   );

@@ -1,5 +1,5 @@
 import { StateDictError } from "../errors";
-import { type HostTensor, type StateDict, toFloat32 } from "../io/safetensors";
+import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import { sameShape, showShape, stridesOf } from "../tensor/shape";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";

@@ -6,7 +6,8 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FormatError, PanError } from "../errors";
-import { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type StateDict } from "../io/safetensors";
+import type { StateDict } from "../io/host-tensor";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import type { CheckpointStore } from "../train/checkpoint";
 
 const errorCode = (error: unknown): string | undefined =>

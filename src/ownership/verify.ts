@@ -92,7 +92,7 @@ export async function verify(
     const reasons: string[] = [];
     const enough = matched >= threshold;
     reasons.push(
-      `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate}`,
+      `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential(0)}`,
     );
     let faithful = true;
     if (accuracy.private === undefined)

@@ -1,5 +1,6 @@
 import { CheckpointFormatError, FormatError } from "../errors";
-import { decodeSafetensors, encodeSafetensors, type StateDict, toFloat32 } from "../io/safetensors";
+import { type StateDict, toFloat32 } from "../io/host-tensor";
+import { decodeSafetensors, encodeSafetensors } from "../io/safetensors";
 import type { OptimizerState } from "../optim/optimizer";
 import type { History } from "./history";
 
@@ -45,10 +46,13 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
     const { tensors, metadata } = decodeSafetensors(bytes);
     if (metadata["format"] !== FORMAT)
       throw new FormatError(`format ${FORMAT} expected, found ${metadata["format"] ?? "none"}`);
-    const { epoch, batch } = JSON.parse(metadata["progress"] ?? "") as { epoch: number; batch: number };
-    const history = JSON.parse(metadata["history"] ?? "") as History;
+    const progress = JSON.parse(metadata["progress"] ?? "") as { epoch: number; batch: number } | null;
+    const { epoch, batch } = progress ?? { epoch: -1, batch: -1 };
     if (![epoch, batch].every((n) => Number.isInteger(n) && n >= 0))
       throw new FormatError(`progress ${metadata["progress"]}`);
+    const history = JSON.parse(metadata["history"] ?? "") as History | null;
+    if (!Array.isArray(history?.steps) || !Array.isArray(history.epochs))
+      throw new FormatError("its history has no lists of steps and epochs");
     const under = (prefix: string) =>
       [...tensors].filter(([n]) => n.startsWith(prefix)).map(([n, t]) => [n.slice(prefix.length), t] as const);
     return {

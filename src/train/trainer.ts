@@ -99,10 +99,10 @@ export class Trainer {
   ): AsyncGenerator<EpochRecord, void, void> {
     if (!Number.isInteger(epochs) || epochs < 1)
       throw new ArgumentError(`epochs: a whole number from 1 expected, found ${epochs}`);
-    const { batchSize, seed, transform } = this.#options;
+    const { batchSize, seed, transform, testTransform } = this.#options;
     const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
     checkImages(this.model, train, loader.imageShape);
-    if (test) checkImages(this.model, test);
+    if (test) checkImages(this.model, test, new DataLoader(test, { batchSize: 1, transform: testTransform }).imageShape);
     const fingerprint = this.#fingerprint(train);
     if (resume) await this.#restore(fingerprint);
     this.model.train();
@@ -195,10 +195,13 @@ export class Trainer {
     this.#at.batch = 0;
     const accuracy = test ? await evaluate(this.model, test, { transform: this.#options.testTransform }) : {};
     const signs = await this.model.readSigns();
-    const recent = this.history.steps.filter((s) => s.step > (epoch - 1) * batches);
+    const first = (epoch - 1) * batches;
+    const recent = this.history.steps.filter((s) => s.step > first);
+    // Stretches differ in length: the last of an epoch is what is left, and a stop cuts one short.
+    const total = recent.reduce((sum, s, i) => sum + s.loss * (s.step - (recent[i - 1]?.step ?? first)), 0);
     const record: EpochRecord = {
       epoch,
-      loss: recent.reduce((sum, s) => sum + s.loss, 0) / Math.max(1, recent.length),
+      loss: total / batches,
       ...accuracy,
       bitsMatched: signs.reduce((n, s) => n + s.matched, 0),
       bits: signs.reduce((n, s) => n + s.bits.length, 0),
@@ -225,6 +228,13 @@ export class Trainer {
     const { checkpoints } = this.#options;
     if (!checkpoints) return;
     const [model, optimizer] = await Promise.all([this.model.stateDict(), this.optimizer.stateDict()]);
+    // The last update can overflow after a loss that was still a number: such weights must not replace good ones.
+    for (const [name, { data }] of model) {
+      if (!(data instanceof Float32Array) || data.every(Number.isFinite)) continue;
+      throw new NanLossError(
+        `${name} is no longer made of numbers after epoch ${this.#at.epoch}, batch ${this.#at.batch}: lower the learning rate or clip gradients; the last checkpoint is as it was`,
+      );
+    }
     await checkpoints.save(encodeCheckpoint({ fingerprint, ...this.#at, history: this.history, model, optimizer }));
   }
 

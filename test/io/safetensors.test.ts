@@ -1,15 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArgumentError, FormatError, ShapeError } from "../../src/errors";
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  type HostArray,
-  type HostTensor,
-  type SafetensorsDtype,
-  type SafetensorsFile,
-  toFloat32,
-} from "../../src/io/safetensors";
+import { type HostArray, type HostTensor, type SafetensorsDtype, toFloat32 } from "../../src/io/host-tensor";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 
 const ARRAYS = {
   U64: BigUint64Array,

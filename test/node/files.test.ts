@@ -7,7 +7,8 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ArgumentError, FormatError, PanError } from "../../src/errors";
-import { encodeSafetensors, type HostTensor } from "../../src/io/safetensors";
+import type { HostTensor } from "../../src/io/host-tensor";
+import { encodeSafetensors } from "../../src/io/safetensors";
 import { loadSafetensors, saveSafetensors, writeFileAtomic } from "../../src/node/files";
 
 /** The step of a write that the disk refuses, and the system's code for it. */

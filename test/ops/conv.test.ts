@@ -38,7 +38,7 @@ function oracle(c: Case, x: Float32Array, w: Float32Array, b: Float32Array | nul
         for (let o = 0; o < c.o; o++) {
           const at = ((n * oh + p) * ow + q) * c.o + o;
           let sum = b ? b[o]! : 0;
-          if (g) db[o]! += g[at];
+          if (g) db[o] = db[o]! + g[at]!;
           for (let u = 0; u < kh; u++)
             for (let v = 0; v < kw; v++) {
               const iy = p * c.stride[0] + u * c.dilation[0] - c.padding[0];
@@ -226,6 +226,46 @@ describe("conv2d", () => {
 });
 
 describe("conv1d", () => {
+  it("equals nested loops", async () => {
+    for (const [t, [l, i, o, k, stride, padding, dilation, groups]] of [
+      [9, 3, 5, 3, 2, 1, 1, 1],
+      [12, 4, 8, 2, 1, 0, 3, 2],
+      [1, 2, 4, 1, 1, 0, 1, 1],
+    ].entries() as Iterable<[number, [number, number, number, number, number, number, number, number]]>) {
+      const [xd, wd] = [randomData([2, l, i], t), randomData([k, i / groups, o], t + 9)];
+      const c: Case = {
+        n: 2,
+        h: 1,
+        w: l,
+        i,
+        o,
+        k: [1, k],
+        stride: [1, stride],
+        padding: [0, padding],
+        dilation: [1, dilation],
+        groups,
+      };
+      const [x, w] = [leaf(xd, [2, l, i]), leaf(wd, [k, i / groups, o])];
+      const y = conv1d(x, w, null, { stride, padding, dilation, groups });
+      const gd = randomData(y.shape, t + 20);
+      const want = oracle(c, xd, wd, null, gd);
+      y.backward(Tensor.from(gd, y.shape));
+      expectClose(await y.data(), want.y);
+      expectClose(await x.grad!.data(), want.dx);
+      expectClose(await w.grad!.data(), want.dw);
+    }
+  });
+
+  it("agrees with finite differences", () =>
+    gradcheck(
+      (x, w, b) => conv1d(x, w, b, { stride: 2, padding: 1 }),
+      [
+        { shape: [2, 7, 3], data: randomData([2, 7, 3], 1) },
+        { shape: [3, 3, 4], data: randomData([3, 3, 4], 2) },
+        { shape: [4], data: randomData([4], 3) },
+      ],
+    ));
+
   it("has PyTorch's output and gradients", async () => {
     const golden = new Golden("conv");
     const cases = golden.meta("conv1d") as { stride: number; padding: number; dilation: number; groups: number }[];

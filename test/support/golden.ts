@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { decodeSafetensors, type SafetensorsFile, toFloat32 } from "../../src/io/safetensors";
+import { toFloat32 } from "../../src/io/host-tensor";
+import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 
 /** A committed file of reference numbers under test/golden. */
 export class Golden {

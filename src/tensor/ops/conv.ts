@@ -100,6 +100,17 @@ export function conv2dWeightGradient(
   return weightGradient(x, dy, geo);
 }
 
+/**
+ * dL/dx of {@link conv2d} from the output's gradient, without a graph: the transposed convolution.
+ * Shapes: dy [N, H', W', O], w [kH, kW, I/groups, O], size [H, W] → [N, H, W, I].
+ */
+export function conv2dInputGradient(dy: Tensor, w: Tensor, size: readonly [number, number], options: ConvOptions = {}): Tensor {
+  const geo = geometry([dy.shape[0] ?? 0, ...size, (w.shape[2] ?? 0) * (options.groups ?? 1)], w.shape, options);
+  const expected = [geo.n, ...geo.out, geo.o * geo.groups];
+  if (!sameShape(dy.shape, expected)) throw new ShapeError(`conv2dInputGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
+  return inputGradient(dy, w, geo);
+}
+
 /** Shape [N, H', W', O] of {@link conv2d}'s output. @throws ShapeError as conv2d. */
 export function convOutputShape(x: Tensor, w: Tensor, options: ConvOptions = {}): [number, number, number, number] {
   const geo = geometry(x.shape, w.shape, options);
