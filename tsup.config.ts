@@ -3,12 +3,18 @@ import { defineConfig } from "tsup";
 export default defineConfig({
   entry: { index: "src/index.ts", node: "src/node/index.ts" },
   format: ["esm", "cjs"],
-  dts: true,
+  // The public types speak of GPUDevice and its kin, which come from no `lib` of TypeScript 5.
+  dts: { banner: '/// <reference types="@webgpu/types" />' },
   splitting: true,
   sourcemap: false,
   treeshake: true,
   clean: true,
   target: "es2022",
-  // `webgpu` is an optional peer, loaded only when a Node program asks for Dawn.
-  external: ["webgpu", "@sparticuz/chromium"],
+  // `node:fs` stays `node:fs`: bundlers and other runtimes know at a glance what the entry needs.
+  removeNodeProtocol: false,
+  // An optional peer, loaded only when a Node program asks for Dawn.
+  external: ["webgpu"],
+  banner: {
+    js: "/*! Contains wgsl-preprocessor, Copyright (c) 2022 Brandon Jones, under the terms of the MIT licence (see LICENSE). */",
+  },
 });

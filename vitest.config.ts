@@ -1,13 +1,25 @@
 import { defineConfig } from "vitest/config";
 
-// One process for all GPU test files: they share the device and its compiled pipelines (0.2-3 s each on a software adapter).
+/** Tests that replace modules, end processes, change the environment or open a browser: each file gets a process of its own. */
+const APART = ["test/{node,package,browser}/**/*.test.ts"];
+
+const TIMEOUTS = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const };
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    pool: "forks",
-    poolOptions: { forks: { singleFork: true } },
-    isolate: false,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    projects: [
+      {
+        // One process for all others: they share the device and its compiled pipelines (0.2-3 s each on a software adapter).
+        test: {
+          ...TIMEOUTS,
+          name: "shared",
+          include: ["test/**/*.test.ts"],
+          exclude: APART,
+          poolOptions: { forks: { singleFork: true } },
+          isolate: false,
+        },
+      },
+      { test: { ...TIMEOUTS, name: "apart", include: APART } },
+    ],
   },
 });

@@ -24,7 +24,9 @@ interface Row {
   milliseconds: number[];
 }
 
-/** Eight independent chains of multiply-adds an invocation: no loads, nothing to wait for. */
+const CHAINS = Array.from({ length: 16 }, (_, i) => i);
+
+/** Sixteen independent chains of scalar multiply-adds an invocation: no loads, nothing to wait for. */
 const fma = defineKernel({
   name: "fma-ceiling",
   key: () => "",
@@ -34,12 +36,12 @@ const fma = defineKernel({
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let x = p.scale + f32(id.x) * 1e-9;
-  var a = vec4f(x, x + 1.0, x + 2.0, x + 3.0);
-  var b = a + 4.0;
+  let c = 1.0 - x;
+  ${CHAINS.map((i) => `var a${i} = ${i}.0;`).join(" ")}
   for (var i = 0u; i < p.steps; i++) {
-    a = a * x + b; b = b * x + a; a = a * x + b; b = b * x + a;
+    ${CHAINS.map((i) => `a${i} = a${i} * x + c;`).join(" ")}
   }
-  y[id.x] = a.x + a.y + a.z + a.w + b.x + b.y + b.z + b.w;
+  y[id.x] = ${CHAINS.map((i) => `a${i}`).join(" + ")};
 }`,
   workgroups: () => [64, 1, 1],
 });
@@ -52,7 +54,7 @@ function rows(): Row[] {
   const row = (name: string, work: number, unit: Row["unit"], run: () => void) => out.push({ name, work: work / 1e9, unit, run, milliseconds: [] });
   const steps = 2000;
   const sink = Tensor.empty([64 * 64]);
-  row("ceiling: multiply-adds in registers", 2 * 4 * 4 * steps * 64 * 64, "GFLOP/s", () => device.run(fma, null, { y: sink.buffer }, { steps, scale: 0.5 }));
+  row("ceiling: multiply-adds in registers", 2 * CHAINS.length * steps * 64 * 64, "GFLOP/s", () => device.run(fma, null, { y: sink.buffer }, { steps, scale: 0.5 }));
   const [a, b] = [random([1 << 20], 1), random([1 << 20], 2)];
   row("ceiling: bytes moved, a + b", 12 * 2 ** 20, "GB/s", () => void add(a, b));
   for (const n of [256, 512]) {

@@ -8,16 +8,8 @@ export * from "./errors";
 export { type AdapterClass, classifyAdapter } from "./gpu/adapter";
 export { Device, type DeviceCounters, device, type InitOptions, init } from "./gpu/device";
 export type { KernelTime } from "./gpu/profile";
-export {
-  decodeSafetensors,
-  encodeSafetensors,
-  type HostArray,
-  type HostTensor,
-  type SafetensorsDtype,
-  type SafetensorsFile,
-  type StateDict,
-  toFloat32,
-} from "./io/safetensors";
+export { type HostArray, type HostTensor, type SafetensorsDtype, type StateDict, toFloat32 } from "./io/host-tensor";
+export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./io/safetensors";
 export * from "./models";
 export * from "./nn";
 export * from "./optim";

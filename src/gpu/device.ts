@@ -50,7 +50,7 @@ const MAX_BIND_GROUPS = 8192;
  * dispatches until {@link Device.flush} submits them together.
  *
  * WebGPU reports most mistakes late and beside the call; they are recorded here and thrown, typed, by the next call that waits
- * ({@link Device.read}, {@link Device.sync}) or flushes.
+ * ({@link Device.read}, {@link Device.sync}) or flushes. The batch with the mistake is lost, the device goes on.
  */
 export class Device {
   readonly caps: Caps;
@@ -71,7 +71,11 @@ export class Device {
   private readonly recorded = new Set<string>();
   private afterSubmit: (() => void)[] = [];
   private profiler: Profiler | null = null;
+  /** The first error that nobody was told of yet; a lost device's stays. */
   private failure: Error | null = null;
+  /** Errors reported so far, and the last of them. */
+  private reports = 0;
+  private latest: Error | null = null;
   /** Number of the batch now being recorded. */
   serial = 0;
 
@@ -125,7 +129,7 @@ export class Device {
     buffers: Bound<NoInfer<B>>,
     params: Readonly<Record<NoInfer<P>, number>>,
   ): void {
-    this.check();
+    this.demandAlive();
     const groups = kernel.workgroups(spec, params, this.caps);
     if (groups[0] * groups[1] * groups[2] === 0) return;
     const pipeline = this.pipelines.get(kernel, spec);
@@ -169,7 +173,7 @@ export class Device {
 
   /** Records a copy of the first `bytes` (a multiple of 4) of `from` to `to`. */
   copy(from: PooledBuffer, to: PooledBuffer, bytes: number): void {
-    this.check();
+    this.demandAlive();
     if (bytes === 0) return;
     from.serial = to.serial = this.serial;
     this.closePass();
@@ -181,7 +185,7 @@ export class Device {
    * A buffer that recorded commands still use forces a submit first, so upload a step's data before recording it.
    */
   write(b: PooledBuffer, data: ArrayBufferView): void {
-    this.check();
+    this.demandAlive();
     if (data.byteLength === 0) return;
     if (b.serial === this.serial && this.encoder) this.flush();
     const whole = data.byteLength % 4 === 0 ? data : padded(data);
@@ -189,15 +193,20 @@ export class Device {
     this.counters.bytesUploaded += data.byteLength;
   }
 
-  /** Submits everything recorded, as one command buffer. Does nothing when nothing is recorded. */
+  /** Submits everything recorded, as one command buffer. @throws GpuError when WebGPU refused something since the last call. */
   flush(): void {
+    this.demandAlive();
+    // First the submit, then the check: a mistake in this batch ends with it, and is told of once.
+    if (this.encoder) this.submit(this.encoder);
     this.check();
-    if (!this.encoder) return;
+  }
+
+  private submit(encoder: GPUCommandEncoder): void {
     this.closePass();
-    this.profiler?.resolve(this.encoder);
+    this.profiler?.resolve(encoder);
     if (this.ring && this.ringUsed)
       this.gpu.queue.writeBuffer(this.ring, 0, this.ringData.buffer as ArrayBuffer, 0, this.ringUsed * RING_STRIDE);
-    const commands = this.encoder.finish();
+    const commands = encoder.finish();
     this.encoder = null;
     this.ringUsed = 0;
     this.gpu.queue.submit([commands]);
@@ -216,8 +225,9 @@ export class Device {
    * @param defer Do not submit now; the copy goes with the step's own submit.
    */
   async read(b: PooledBuffer, bytes: number, defer = false): Promise<ArrayBuffer> {
-    this.check();
+    this.demandAlive();
     if (bytes === 0) return new ArrayBuffer(0);
+    const reports = this.reports;
     this.closePass();
     b.serial = this.serial;
     const ticket = this.readback.record(this.openEncoder(), b.buffer, bytes);
@@ -229,6 +239,8 @@ export class Device {
     });
     this.counters.bytesRead += bytes;
     this.check();
+    // Somebody else was told, but these bytes may come from a batch that never ran.
+    if (this.reports !== reports) throw this.latest;
     return data;
   }
 
@@ -297,10 +309,16 @@ export class Device {
   }
 
   private fail(error: Error): void {
+    this.reports++;
+    this.latest = error;
     this.failure ??= error;
   }
 
-  /** Names the kernel of an error: pipelines and bind groups carry its name as their label, which WebGPU quotes. */
+  private demandAlive(): void {
+    if (this.isLost) throw this.failure;
+  }
+
+  /** Names the kernel of an error: shader modules, pipelines and bind groups carry its name as their label, which WebGPU quotes. */
   private culprit(message: string): string {
     const named = [...this.pipelines.labels()].find((label) => message.includes(`"${label}"`));
     if (named) return ` of kernel ${named}`;
@@ -376,7 +394,7 @@ let opening: Promise<Device> | null = null;
  * await init();                          // browser
  * await init({ gpu: await dawn() });     // Node, with dawn from "@pan/core/node"
  *
- * @throws AdapterNotFoundError when there is no WebGPU or no adapter.
+ * @throws AdapterNotFoundError when there is no WebGPU, no adapter, or the adapter gives no device.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
   if (options.device ?? options.adapter ?? options.gpu) return open(options);
@@ -399,11 +417,18 @@ async function open(options: InitOptions): Promise<Device> {
   }
   const adapter = options.adapter ?? (await requestAdapter(options.gpu));
   const optional = ["subgroups", "timestamp-query", "shader-f16"] as GPUFeatureName[];
-  const device = await adapter.requestDevice({
-    label: "@pan/core",
-    requiredFeatures: optional.filter((f) => adapter.features.has(f)),
-    requiredLimits: ownLimits(adapter),
-  });
+  const device = await adapter
+    .requestDevice({
+      label: "@pan/core",
+      requiredFeatures: optional.filter((f) => adapter.features.has(f)),
+      requiredLimits: ownLimits(adapter),
+    })
+    .catch((cause: Error) => {
+      throw new AdapterNotFoundError(
+        `the adapter gave no device: ${cause.message}. An adapter makes one device only: request another from its GPU, or call init() without one`,
+        { cause },
+      );
+    });
   return (current = new Device(device, adapter.info, options));
 }
 

@@ -16,6 +16,8 @@ export interface Compiled {
 /** Compute pipelines by kernel name and specification; each is compiled once a device. */
 export class PipelineCache {
   private readonly compiled = new Map<string, Compiled>();
+  /** Where one was refused, it is being compiled still when the error arrives. */
+  private readonly begun = new Set<string>();
 
   constructor(
     private readonly device: GPUDevice,
@@ -28,15 +30,20 @@ export class PipelineCache {
     return this.compiled.size;
   }
 
-  *labels(): Iterable<string> {
-    yield* this.compiled.keys();
+  /** Names of all kernels that were ever compiled, refused ones included. */
+  labels(): Iterable<string> {
+    return this.begun;
   }
 
   get<S, B extends string, P extends string>(kernel: Kernel<S, B, P>, spec: S): Compiled {
     const key = kernel.key(spec);
     const label = key ? `${kernel.name}<${key}>` : kernel.name;
     let found = this.compiled.get(label);
-    if (!found) this.compiled.set(label, (found = this.compile(kernel, spec, label)));
+    if (!found) {
+      this.begun.add(label);
+      found = this.compile(kernel, spec, label);
+      this.compiled.set(label, found);
+    }
     return found;
   }
 

@@ -52,7 +52,7 @@ export class BufferPool {
    * @param notSerial Do not hand out one with commands in this unsubmitted batch: `queue.writeBuffer` would overtake them.
    * @throws LimitError when the device cannot bind a buffer of that size.
    */
-  acquire(bytes: number, notSerial = -1): PooledBuffer {
+  acquire(bytes: number, notSerial?: number): PooledBuffer {
     const most = Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
     // Kernels walk whole vectors of 16 bytes.
     const limit = most - (most % 16);

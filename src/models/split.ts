@@ -88,7 +88,8 @@ export interface CredentialInfo {
 /** @throws FormatError when the file is no credential. */
 export function readCredential(file: SafetensorsFile): CredentialInfo {
   const config = configOf(file, CREDENTIAL);
-  if (config.scheme === "plain") throw new FormatError("the credential describes a network without passports: there is nothing it could prove");
+  if (config.scheme === "plain")
+    throw new FormatError("the credential describes a network without passports: there is nothing it could prove");
   const texts = new Map(
     passportLayers(config).flatMap(([i, v]) => (typeof v === "string" ? [[`features.${i}`, v]] : [])),
   );

@@ -1,5 +1,5 @@
 import type { Generator } from "../tensor/random";
-import { type Shape, sizeOf } from "../tensor/shape";
+import { checkShape, type Shape, sizeOf } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
 
 /**
@@ -57,12 +57,14 @@ export function xavierUniform(shape: Shape, random: Generator, g = 1): Tensor {
   return uniform(shape, random, g * Math.sqrt(6 / Math.max(1, fanIn + fanOut)));
 }
 
-/** N(0, std²). */
+/** N(0, std²). @throws ShapeError for a shape that is none. */
 export function normal(shape: Shape, random: Generator, std = 1): Tensor {
+  checkShape(shape);
   return Tensor.from(random.fill(new Float32Array(sizeOf(shape)), "normal", 0, std) as Float32Array, shape);
 }
 
-/** U(−bound, bound). */
+/** U(−bound, bound). @throws ShapeError for a shape that is none. */
 export function uniform(shape: Shape, random: Generator, bound = 1): Tensor {
+  checkShape(shape);
   return Tensor.from(random.fill(new Float32Array(sizeOf(shape)), "uniform", -bound, bound) as Float32Array, shape);
 }

@@ -21,7 +21,7 @@ export class Linear extends Module {
   ) {
     super();
     this.weight = parameter(kaimingUniform([inFeatures, outFeatures], random, { gain: DEFAULT_GAIN }), "linear");
-    this.bias = bias ? parameter(uniform([outFeatures], random, 1 / Math.sqrt(inFeatures))) : null;
+    this.bias = bias ? parameter(uniform([outFeatures], random, inFeatures > 0 ? 1 / Math.sqrt(inFeatures) : 0)) : null;
   }
 
   forward(x: Tensor): Tensor {

@@ -140,6 +140,13 @@ export abstract class Module {
       const value = dict.get(name);
       if (value) ready.push([tensor, fromTorch(value, tensor.shape, layout, name)]);
     }
+    for (const [name, state] of host) {
+      const [found, own] = [dict.get(name), state.get()];
+      if (!found || found.data.length === own.data.length) continue;
+      throw new StateDictError(
+        `${name}: shape ${showShape(found.shape)} in the state dict, ${showShape(own.shape)} in this module`,
+      );
+    }
     for (const [tensor, data] of ready) tensor.write(data);
     for (const [name, state] of host) {
       const value = dict.get(name);

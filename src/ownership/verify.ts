@@ -1,8 +1,8 @@
 import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
-import { StateDictError } from "../errors";
+import { FormatError, StateDictError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { ConvNet } from "../models/convnet";
+import { ConvNet, type LayerSigns } from "../models/convnet";
 import { type BranchAccuracy, joinState, readCredential } from "../models/split";
 import { decodeSignature, signatureBytes } from "../passport/signature";
 import { evaluate } from "../train/evaluate";
@@ -68,7 +68,7 @@ export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): ConvNe
  * private branch that works.
  *
  * A matching signature alone shows that passports and weights fit; it does not show who made them first (see the limits in the README).
- * @throws FormatError, StateDictError when the files are not a network and a credential of that network.
+ * @throws FormatError, StateDictError when the files are not a network and a credential of that network, or the credential's bits do not spell its texts.
  */
 export async function verify(
   suspect: SafetensorsFile,
@@ -80,6 +80,7 @@ export async function verify(
   const model = rejoin(suspect, owner);
   try {
     const signs = await model.readSigns();
+    checkTexts(signs, texts);
     const bits = signs.reduce((n, s) => n + s.bits.length, 0);
     const matched = signs.reduce((n, s) => n + s.matched, 0);
     const decoded = signs.flatMap(({ name, gamma }) =>
@@ -92,7 +93,7 @@ export async function verify(
     const reasons: string[] = [];
     const enough = matched >= threshold;
     reasons.push(
-      `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential(0)}`,
+      `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
     );
     let faithful = true;
     if (accuracy.private === undefined)
@@ -126,5 +127,18 @@ export async function verify(
     };
   } finally {
     model.dispose();
+  }
+}
+
+/** Bits that match γ prove nothing of a text which they do not spell. @throws FormatError when a layer's bits are not its text's. */
+function checkTexts(signs: readonly LayerSigns[], texts: ReadonlyMap<string, string>): void {
+  for (const { name, bits } of signs) {
+    const text = texts.get(name);
+    if (text === undefined) continue;
+    const spelled = decodeSignature(bits, signatureBytes(text));
+    if (spelled === text) continue;
+    throw new FormatError(
+      `the credential contradicts itself: its bits of ${name} spell "${spelled}", its text is "${text}"`,
+    );
   }
 }

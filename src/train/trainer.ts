@@ -102,7 +102,8 @@ export class Trainer {
     const { batchSize, seed, transform, testTransform } = this.#options;
     const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
     checkImages(this.model, train, loader.imageShape);
-    if (test) checkImages(this.model, test, new DataLoader(test, { batchSize: 1, transform: testTransform }).imageShape);
+    if (test)
+      checkImages(this.model, test, new DataLoader(test, { batchSize: 1, transform: testTransform }).imageShape);
     const fingerprint = this.#fingerprint(train);
     if (resume) await this.#restore(fingerprint);
     this.model.train();

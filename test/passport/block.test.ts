@@ -1,7 +1,7 @@
 /** PassportConv2d at parity with the authors' passport-aware block: 16 → 32 channels, 3×3, padding 1, batch norm, FC. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
-import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/safetensors";
+import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { fromTorch, type Layout } from "../../src/nn/module";
 import { PassportConv2d } from "../../src/passport/passport-aware";
 import { add, mul } from "../../src/tensor/ops/elementwise";

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { StateDict } from "../../src/io/safetensors";
-import { toFloat32 } from "../../src/io/safetensors";
+import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { BatchNorm, Conv2d, Flatten, GroupNorm, Linear, MaxPool2d, ReLU, Sequential } from "../../src/nn";
 import { toTorch } from "../../src/nn/module";
 import { SGD } from "../../src/optim/sgd";

@@ -165,7 +165,7 @@ function forward(x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tens
   const y = Tensor.empty([geo.n, ...geo.out, geo.o * geo.groups]);
   if (y.size === 0) return y;
   const pixels = geo.n * geo.out[0] * geo.out[1];
-  const tile = tileFor(x.device.caps, pixels, geo.o);
+  const tile = tileFor(x.device.caps, "pixels", pixels, geo.o);
   x.device.run(
     convGatherKernel,
     { ...structure(geo), mode: "forward", vec: geo.o % 4 === 0, bias: bias !== null, tile },
@@ -190,7 +190,7 @@ function inputGradient(g: Tensor, w: Tensor, geo: Geometry): Tensor {
   const dx = Tensor.empty([geo.n, ...geo.in, geo.i * geo.groups]);
   if (dx.size === 0) return dx;
   const pixels = geo.n * geo.in[0] * geo.in[1];
-  const tile = tileFor(g.device.caps, pixels, geo.i);
+  const tile = tileFor(g.device.caps, "pixels", pixels, geo.i);
   g.device.run(
     convGatherKernel,
     { ...structure(geo), mode: "input", vec: geo.i % 4 === 0, bias: false, tile },
@@ -218,7 +218,7 @@ function weightGradient(x: Tensor, g: Tensor, geo: Geometry): Tensor {
   const pixels = geo.n * geo.out[0] * geo.out[1];
   if (pixels === 0 || rows * geo.o === 0) return Tensor.full(shape, 0);
   const d = x.device;
-  const tile = tileFor(d.caps, rows, geo.o);
+  const tile = tileFor(d.caps, "taps", rows, geo.o);
   const splits = splitsFor(d, tile, rows, geo, pixels);
   const parts = splits === 1 ? Tensor.empty(shape) : Tensor.empty([splits, ...shape]);
   d.run(

@@ -98,7 +98,7 @@ function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, bias: T
   const y = Tensor.empty(shape);
   if (y.size === 0) return y;
   const d = a.device;
-  const spec = { transA, transB, vec: n % 4 === 0, bias: bias !== null, tile: tileFor(d.caps, m, n) };
+  const spec = { transA, transB, vec: n % 4 === 0, bias: bias !== null, tile: tileFor(d.caps, "matmul", m, n) };
   d.run(
     matmulKernel,
     spec,

@@ -1,0 +1,166 @@
+import * as fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { LimitError } from "../../src/errors";
+import { BufferPool, type PooledBuffer, sizeClass } from "../../src/gpu/pool";
+import { affine, square } from "../../src/tensor/ops/elementwise";
+import { Tensor } from "../../src/tensor/tensor";
+import { gpu } from "../support/gpu";
+import { ownDevice } from "../support/own-device";
+
+/** A device that only counts: the buffers it made and those that were destroyed, by label of size. */
+function fakeDevice(maxBufferSize = 2 ** 30, maxStorageBufferBindingSize = 2 ** 30) {
+  const destroyed: number[] = [];
+  const made: number[] = [];
+  const createBuffer = ({ size }: { size: number }) => {
+    made.push(size);
+    return { size, destroy: () => destroyed.push(size) };
+  };
+  const device = { limits: { maxBufferSize, maxStorageBufferBindingSize }, createBuffer } as unknown as GPUDevice;
+  return { device, made, destroyed };
+}
+
+function fakePool(budget: number) {
+  const fake = fakeDevice();
+  const forgotten: number[] = [];
+  const pool = new BufferPool(fake.device, budget, (b) => forgotten.push(b.id));
+  return { pool, forgotten, ...fake };
+}
+
+const used = (b: PooledBuffer, serial: number): PooledBuffer => {
+  b.serial = serial;
+  return b;
+};
+
+// The pool reads buffer usages, which Node has once WebGPU is open.
+beforeAll(gpu);
+
+describe("size classes", () => {
+  it("hold what is asked for, in whole vectors, and waste little", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 34 }), (bytes) => {
+        const size = sizeClass(bytes);
+        expect(size).toBeGreaterThanOrEqual(Math.max(bytes, 256));
+        expect(size % 256).toBe(0);
+        expect(size - bytes).toBeLessThanOrEqual(Math.max(256, bytes / 4));
+        expect(sizeClass(size)).toBe(size);
+      }),
+    );
+  });
+
+  it("are four an octave", () => {
+    expect([0, 1, 256, 257, 1024, 1025, 1281, 1537, 1793, 2048].map(sizeClass)).toEqual([
+      256, 256, 256, 512, 1024, 1280, 1536, 1792, 2048, 2048,
+    ]);
+    const classes = new Set(Array.from({ length: 4096 }, (_, i) => sizeClass(2 ** 20 + 256 * (i + 1))));
+    expect(classes.size).toBe(4);
+  });
+});
+
+describe("a pool", () => {
+  it("hands released buffers to the next taker of their class", () => {
+    const { pool, made } = fakePool(2 ** 20);
+    const [a, b] = [pool.acquire(1000), pool.acquire(1000)];
+    expect(a).not.toBe(b);
+    pool.release(a);
+    expect(pool.acquire(2000)).not.toBe(a);
+    expect(pool.acquire(1024)).toBe(a);
+    expect(pool.acquire(1000)).not.toBe(b);
+    expect(made).toEqual([1024, 1024, 2048, 1024]);
+    expect(pool.current).toEqual({ buffers: 4, bytes: 3 * 1024 + 2048, freeBytes: 0, created: 4 });
+  });
+
+  it("does not hand out what the batch being recorded uses, when asked not to", () => {
+    const { pool } = fakePool(2 ** 20);
+    const [old, recent] = [used(pool.acquire(10), 6), used(pool.acquire(10), 7)];
+    pool.release(old);
+    pool.release(recent);
+    expect(pool.acquire(10, 7)).toBe(old);
+    const fresh = pool.acquire(10, 7);
+    expect(fresh).not.toBe(recent);
+    expect(pool.acquire(10)).toBe(recent);
+    expect(pool.current.freeBytes).toBe(0);
+  });
+
+  it("destroys the waiting ones beyond its budget, large ones first", () => {
+    const { pool, destroyed, forgotten } = fakePool(2048);
+    const buffers = [256, 4096, 1024, 1024, 512].map((n) => pool.acquire(n));
+    for (const b of buffers) pool.release(b);
+    expect(pool.current.freeBytes).toBe(6912);
+    pool.trim();
+    expect(destroyed).toEqual([4096, 1024]);
+    expect(forgotten).toEqual([buffers[1]!.id, buffers[2]!.id]);
+    expect(pool.current).toEqual({ buffers: 3, bytes: 1792, freeBytes: 1792, created: 5 });
+    pool.trim();
+    expect(destroyed.length).toBe(2);
+    pool.trim(0);
+    expect(pool.current).toEqual({ buffers: 0, bytes: 0, freeBytes: 0, created: 5 });
+    expect(pool.acquire(256).id).not.toBe(buffers[0]!.id);
+  });
+
+  it("spares what the last batches used, whatever the budget", () => {
+    const { pool, destroyed } = fakePool(0);
+    const buffers = [3, 9, 5, 10].map((serial) => used(pool.acquire(1000), serial));
+    for (const b of buffers) pool.release(b);
+    pool.trim(undefined, 6);
+    expect(destroyed.length).toBe(2);
+    expect([pool.acquire(1000), pool.acquire(1000)].map((b) => b.serial).sort()).toEqual([10, 9]);
+  });
+
+  it("refuses what the device cannot bind, and rounds no class past it", () => {
+    const { device } = fakeDevice(10_000, 5000 + 4);
+    const pool = new BufferPool(device, 0, () => undefined);
+    expect(pool.acquire(4800).bytes).toBe(4992);
+    expect(pool.acquire(4992).bytes).toBe(4992);
+    for (const bytes of [4993, 5000, 9000]) expect(() => pool.acquire(bytes), String(bytes)).toThrow(LimitError);
+    expect(pool.current.created).toBe(2);
+    const small = new BufferPool(fakeDevice(1024, 2 ** 20).device, 0, () => undefined);
+    expect(() => small.acquire(1025)).toThrow(/1025 bytes.*at most 1024/);
+  });
+
+  it("numbers its buffers apart from every other pool's", () => {
+    const ids = [fakePool(0), fakePool(0)].flatMap(({ pool }) => [pool.acquire(1).id, pool.acquire(1).id]);
+    expect(new Set(ids).size).toBe(4);
+  });
+});
+
+describe("on a device", () => {
+  it("a repeated step finds its buffers again, however small the budget", async () => {
+    const d = await ownDevice({ poolBytes: 0 });
+    const step = () => {
+      const tensors = [1, 2, 3].map((n) => Tensor.empty([n * 1000], "f32", d).fill(n));
+      for (const t of tensors) t.dispose();
+      d.flush();
+    };
+    step();
+    const { created } = d.poolStats;
+    for (let i = 0; i < 10; i++) step();
+    expect(d.poolStats.created).toBe(created);
+    // What the step does not use any more goes after a few batches.
+    for (let i = 0; i < 10; i++) {
+      Tensor.empty([1000], "f32", d).fill(1).dispose();
+      d.flush();
+    }
+    expect(d.poolStats.buffers).toBe(1);
+    d.destroy();
+  });
+
+  it("destroyed buffers are forgotten by the bind groups that had them", async () => {
+    const d = await gpu();
+    const run = async () => {
+      const x = Tensor.from(Float32Array.of(1, 2, 3), [3]);
+      const y = affine(square(x), 2, 1);
+      const out = Array.from(await y.data());
+      x.dispose();
+      y.dispose();
+      return out;
+    };
+    expect(await run()).toEqual([3, 9, 19]);
+    await d.sync();
+    const { created } = d.poolStats;
+    d.pool.trim(0);
+    expect(d.poolStats.freeBytes).toBe(0);
+    expect(await run()).toEqual([3, 9, 19]);
+    await d.sync();
+    expect(d.poolStats.created).toBeGreaterThan(created);
+  });
+});

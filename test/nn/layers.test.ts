@@ -1,0 +1,189 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { ArgumentError, ShapeError } from "../../src/errors";
+import {
+  AvgPool2d,
+  BatchNorm,
+  Conv1d,
+  Conv2d,
+  Dropout,
+  Flatten,
+  GlobalAvgPool,
+  GroupNorm,
+  Identity,
+  InstanceNorm,
+  type Layer,
+  LayerNorm,
+  LeakyReLU,
+  Linear,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+} from "../../src/nn";
+import { conv1d, conv2d } from "../../src/tensor/ops/conv";
+import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
+import { linear } from "../../src/tensor/ops/matmul";
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm";
+import { avgPool2d, globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
+import { Generator } from "../../src/tensor/random";
+import type { Shape } from "../../src/tensor/shape";
+import { Tensor } from "../../src/tensor/tensor";
+import { gpu, randomTensor } from "../support/gpu";
+
+beforeAll(gpu);
+
+const random = new Generator(21);
+const values = async (t: Tensor) => [t.shape, ...(await t.data())];
+
+describe("a layer gives what its operation gives with the layer's weights and options", () => {
+  const conv = new Conv2d(4, 6, [3, 2], { stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 2, random });
+  const line = new Conv1d(3, 4, 3, { stride: 2, padding: 2, dilation: 2, bias: false, random });
+  const dense = new Linear(5, 3, { random });
+  const open = new Linear(5, 3, { bias: false, random });
+  const [gn, ln] = [new GroupNorm(3, 6, { eps: 0.1, relu: true }), new LayerNorm([4, 6], { eps: 0.2 })];
+  const inorm = new InstanceNorm(6, { affine: true, relu: true });
+  const image: Shape = [2, 7, 8, 6];
+  const table: [string, Layer, Shape, (x: Tensor) => Tensor][] = [
+    ["Identity", new Identity(), [3, 2], (x) => x],
+    ["ReLU", new ReLU(), [3, 2], relu],
+    ["LeakyReLU", new LeakyReLU(0.3), [3, 2], (x) => leakyRelu(x, 0.3)],
+    [
+      "Conv2d",
+      conv,
+      [2, 7, 8, 4],
+      (x) => conv2d(x, conv.weight, conv.bias, { stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 2 }),
+    ],
+    ["Conv1d", line, [2, 9, 3], (x) => conv1d(x, line.weight, null, { stride: 2, padding: 2, dilation: 2 })],
+    ["Linear", dense, [2, 4, 5], (x) => linear(x, dense.weight, dense.bias)],
+    ["Linear without bias", open, [4, 5], (x) => linear(x, open.weight)],
+    [
+      "MaxPool2d",
+      new MaxPool2d(3, { stride: 2, padding: 1 }),
+      image,
+      (x) => maxPool2d(x, 3, { stride: 2, padding: 1 }),
+    ],
+    ["AvgPool2d", new AvgPool2d([2, 3]), image, (x) => avgPool2d(x, [2, 3])],
+    ["GlobalAvgPool", new GlobalAvgPool(), image, globalAvgPool],
+    ["GroupNorm", gn, image, (x) => groupNorm(x, 3, { gamma: gn.weight, beta: gn.bias, eps: 0.1, relu: true })],
+    ["InstanceNorm", inorm, image, (x) => instanceNorm(x, { gamma: inorm.weight, beta: inorm.bias, relu: true })],
+    ["LayerNorm", ln, [3, 4, 6], (x) => layerNorm(x, [4, 6], { gamma: ln.weight, beta: ln.bias, eps: 0.2 })],
+  ];
+
+  it.each(table)("%s", async (_, layer, shape, op) => {
+    for (const [i, p] of layer.parameters().entries()) p.write(await randomTensor(p.shape, 40 + i).data());
+    const x = randomTensor(shape, 3);
+    expect(await values(layer.forward(x))).toEqual(await values(op(x)));
+  });
+
+  it("Flatten, in PyTorch's order of channel, row, column", async () => {
+    const x = Tensor.from(
+      Float32Array.from({ length: 12 }, (_, i) => i),
+      [1, 2, 2, 3],
+    );
+    expect(await values(new Flatten().forward(x))).toEqual([[1, 12], 0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]);
+    expect(new Flatten().forward(Tensor.full([2, 3, 4], 0)).shape).toEqual([2, 12]);
+  });
+});
+
+describe("BatchNorm", () => {
+  const [gamma, beta] = [randomTensor([3], 1), randomTensor([3], 2)];
+
+  it("normalises by the batch and tracks it while training, then by what it tracked", async () => {
+    const bn = new BatchNorm(3, { momentum: 0.3, eps: 0.01, relu: true });
+    bn.weight!.write(await gamma.data());
+    bn.bias!.write(await beta.data());
+    const [mean, variance] = [Tensor.full([3], 0), Tensor.full([3], 1)];
+    const options = { gamma, beta, runningMean: mean, runningVar: variance, momentum: 0.3, eps: 0.01, relu: true };
+    for (const seed of [5, 6]) {
+      const x = randomTensor([4, 2, 3], seed, 3);
+      expect(await values(bn.forward(x))).toEqual(await values(batchNorm(x, { ...options, training: true })));
+    }
+    expect(await values(bn.runningMean)).toEqual(await values(mean));
+    expect(await values(bn.runningVar)).toEqual(await values(variance));
+    expect(bn.batchesTracked).toBe(2);
+    const x = randomTensor([2, 3], 7);
+    const expected = await values(batchNorm(x, { ...options, training: false }));
+    expect(await values(bn.eval().forward(x))).toEqual(expected);
+    expect(await values(bn.runningMean)).toEqual(await values(mean));
+    expect(bn.batchesTracked).toBe(2);
+  });
+
+  it("takes γ and β of a call in place of its own", async () => {
+    const x = randomTensor([5, 3], 8);
+    const expected = await values(batchNorm(x, { gamma, beta, training: true }));
+    expect(await values(new BatchNorm(3, { affine: false }).forward(x, { gamma, beta }))).toEqual(expected);
+    expect(await values(new BatchNorm(3).forward(x, { gamma, beta }))).toEqual(expected);
+    const plain = await values(batchNorm(x, { training: true }));
+    expect(await values(new BatchNorm(3).forward(x, { gamma: null, beta: null }))).toEqual(plain);
+  });
+});
+
+describe("Dropout", () => {
+  it("drops a share p while training, scales the rest, and lets gradients through where values went", async () => {
+    const p = 0.3;
+    const layer = new Dropout(p, { random: new Generator(4) });
+    const n = 4000;
+    const x = Tensor.full([n], 2);
+    x.requiresGrad = true;
+    const y = layer.forward(x);
+    y.backward(Tensor.full([n], 1));
+    const [out, grad] = [await y.data(), await x.grad!.data()];
+    const dropped = out.filter((v) => v === 0).length;
+    expect(Math.abs(dropped - p * n)).toBeLessThan(3 * Math.sqrt(n * p * (1 - p)));
+    const scale = 1 / (1 - p);
+    for (let i = 0; i < n; i++) {
+      expect(Math.abs(out[i]! - (out[i] === 0 ? 0 : 2 * scale))).toBeLessThan(1e-5);
+      expect(Math.abs(grad[i]! - (out[i] === 0 ? 0 : scale))).toBeLessThan(1e-5);
+    }
+    expect(await values(layer.forward(x))).not.toEqual([[n], ...out]);
+    const again = new Dropout(p, { random: new Generator(4) });
+    expect(await values(again.forward(x))).toEqual([[n], ...out]);
+  });
+
+  it("does nothing in evaluation", async () => {
+    const layer = new Sequential(new Dropout(0.9, { random }));
+    const x = randomTensor([50], 5);
+    expect(await values(layer.eval().forward(x))).toEqual(await values(x));
+    expect(await values(layer.train().forward(x))).not.toEqual(await values(x));
+  });
+
+  it("refuses what is no probability", () => {
+    const layer = new Dropout(1.5, { random });
+    expect(() => layer.forward(Tensor.full([2], 1))).toThrow(ArgumentError);
+  });
+});
+
+describe("Sequential", () => {
+  it("applies its layers in order, none of them included", async () => {
+    const [a, b] = [new Linear(3, 4, { random }), new Linear(4, 2, { random })];
+    const x = randomTensor([5, 3], 6);
+    expect(await values(new Sequential(a, new ReLU(), b).forward(x))).toEqual(
+      await values(b.forward(relu(a.forward(x)))),
+    );
+    expect(new Sequential().forward(x)).toBe(x);
+  });
+});
+
+describe("layers refuse", () => {
+  it("groups that do not divide their channels", () => {
+    for (const [inputs, outputs, groups] of [
+      [3, 4, 2],
+      [4, 3, 2],
+      [5, 5, 0],
+      [1.5, 3, 1],
+    ] as const) {
+      expect(() => new Conv2d(inputs, outputs, 1, { groups, random })).toThrow(ArgumentError);
+      expect(() => new Conv1d(inputs, outputs, 1, { groups, random })).toThrow(/^Conv1d: .*groups/);
+    }
+  });
+
+  it("input of another width", () => {
+    expect(() => new Linear(3, 2, { random }).forward(Tensor.full([2, 4], 1))).toThrow(ShapeError);
+    expect(() => new Conv2d(3, 2, 1, { random }).forward(Tensor.full([1, 4, 4, 2], 1))).toThrow(ShapeError);
+    expect(() => new BatchNorm(3).forward(Tensor.full([4, 2], 1))).toThrow(ShapeError);
+    expect(() => new Linear(-1, 2, { random })).toThrow(ShapeError);
+  });
+
+  it("no layer without inputs: its bias is 0, as PyTorch's", async () => {
+    expect(await values(new Linear(0, 2, { random }).bias!)).toEqual([[2], 0, 0]);
+  });
+});

@@ -1,0 +1,121 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ArgumentError } from "../../src/errors";
+import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
+
+/** Σ_{k ≥ matched} C(n, k), exact. */
+function ways(matched: number, n: number): bigint {
+  let term = 1n;
+  let sum = 0n;
+  for (let k = n; k >= matched; k--) {
+    sum += term;
+    term = (term * BigInt(k)) / BigInt(n - k + 1);
+  }
+  return sum;
+}
+
+const relative = (got: number, want: number) => Math.abs(got - want) / want;
+
+describe("binomialPValue", () => {
+  it("equals exact arithmetic for every count up to 64 bits", () => {
+    let worst = 0;
+    for (let n = 1; n <= 64; n++)
+      for (let k = 0; k <= n; k++) worst = Math.max(worst, relative(binomialPValue(k, n), Number(ways(k, n)) / 2 ** n));
+    expect(worst).toBeLessThan(1e-12);
+  });
+
+  it.each([
+    [130, 256],
+    [167, 256],
+    [256, 256],
+    [520, 896],
+    [896, 896],
+    [1000, 1024],
+  ])("equals exact arithmetic for %i of %i", (k, n) => {
+    // The leading 60 bits hold all the digits that a double has.
+    const exact = ways(k, n);
+    const shift = Math.max(0, exact.toString(2).length - 60);
+    const want = Number(exact >> BigInt(shift)) * 2 ** (shift - n);
+    expect(relative(binomialPValue(k, n), want)).toBeLessThan(1e-10);
+  });
+
+  it("knows the simple ones", () => {
+    expect(binomialPValue(0, 1)).toBe(1);
+    expect(binomialPValue(1, 1)).toBeCloseTo(0.5, 15);
+    expect(binomialPValue(0, 4000)).toBeCloseTo(1, 10);
+    expect(binomialPValue(3, 4)).toBeCloseTo(5 / 16, 15);
+    expect(relative(binomialPValue(64, 64), 2 ** -64)).toBeLessThan(1e-12);
+    expect(binomialPValue(4000, 4000)).toBe(0);
+    // Far beyond where 2^-n leaves the doubles: half of the bits or more, symmetry gives ½ + ½·P(X = 2000).
+    expect(binomialPValue(2000, 4000)).toBeCloseTo(0.5 + 0.5 / Math.sqrt(Math.PI * 2000), 5);
+  });
+
+  it("falls with every further match", () => {
+    for (let k = 1; k <= 300; k++) expect(binomialPValue(k, 300)).toBeLessThanOrEqual(binomialPValue(k - 1, 300));
+  });
+
+  it.each([
+    [-1, 8],
+    [9, 8],
+    [1.5, 8],
+    [0, 0],
+    [1, Number.NaN],
+    [Number.NaN, 8],
+    [4, 8.5],
+    [4, Infinity],
+  ])("refuses %d of %d", (k, n) => {
+    expect(() => binomialPValue(k, n)).toThrow(ArgumentError);
+  });
+});
+
+describe("matchThreshold", () => {
+  it.each([
+    [64, 51],
+    [256, 167],
+    [896, 520],
+  ])("of %i bits is %i at 1e-6", (n, k) => {
+    expect(matchThreshold(n)).toBe(k);
+    expect(matchThreshold(n, 1e-6)).toBe(k);
+    // Exactly: guessing reaches k with 1e-6 at most, k − 1 with more.
+    expect(ways(k, n) * 1_000_000n <= 1n << BigInt(n)).toBe(true);
+    expect(ways(k - 1, n) * 1_000_000n <= 1n << BigInt(n)).toBe(false);
+  });
+
+  it("is the smallest count that exact arithmetic allows, for every length up to 64", () => {
+    for (let n = 1; n <= 64; n++)
+      for (const denominator of [3n, 100n, 1_000_000n, 10n ** 15n]) {
+        let k = n + 1;
+        while (k > 0 && ways(k - 1, n) * denominator <= 1n << BigInt(n)) k--;
+        expect(matchThreshold(n, 1 / Number(denominator)), `${n} bits at 1/${denominator}`).toBe(k);
+      }
+  });
+
+  it("cannot be met where even all bits are too likely a guess", () => {
+    expect(matchThreshold(16)).toBe(17);
+    expect(matchThreshold(19)).toBe(20);
+    expect(matchThreshold(20)).toBe(20);
+  });
+
+  it("agrees with the p-value: reached exactly when that is at most the rate", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1500 }), fc.double({ min: 1e-12, max: 0.4, noNaN: true }), (n, rate) => {
+        const k = matchThreshold(n, rate);
+        if (k <= n) expect(binomialPValue(k, n)).toBeLessThanOrEqual(rate);
+        if (k > 0) expect(binomialPValue(k - 1, n)).toBeGreaterThan(rate);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each([
+    [0, 1e-6],
+    [8.5, 1e-6],
+    [Number.NaN, 1e-6],
+    [8, 0],
+    [8, 1],
+    [8, -1],
+    [8, Number.NaN],
+  ])("refuses %d bits at rate %d", (n, rate) => {
+    expect(() => matchThreshold(n, rate)).toThrow(ArgumentError);
+  });
+});
