@@ -6,7 +6,8 @@
 export * from "./data";
 export * from "./errors";
 export { type AdapterClass, classifyAdapter } from "./gpu/adapter";
-export { Device, type DeviceCounters, device, type InitOptions, init } from "./gpu/device";
+export { Device, type DeviceCounters, type DeviceOptions } from "./gpu/device";
+export { device, type InitOptions, init } from "./gpu/init";
 export type { KernelTime } from "./gpu/profile";
 export { type HostArray, type HostTensor, type SafetensorsDtype, type StateDict, toFloat32 } from "./io/host-tensor";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./io/safetensors";

@@ -1,19 +1,13 @@
 import type { Caps, Kernel, Workgroups } from "../../shaders/kernel";
-import { AdapterNotFoundError, ArgumentError, DeviceLostError, GpuError, LimitError } from "../errors";
+import { DeviceLostError, GpuError, LimitError } from "../errors";
 import { classifyAdapter } from "./adapter";
 import { PipelineCache } from "./pipelines";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./pool";
 import { type KernelTime, Profiler } from "./profile";
 import { Readback } from "./readback";
 
-/** Where {@link init} takes its device from, and how it is used. */
-export interface InitOptions {
-  /** Use this device as it is (its limits are then the caller's business). */
-  device?: GPUDevice;
-  /** Request a device, with the adapter's own limits, from this adapter. */
-  adapter?: GPUAdapter;
-  /** Where to request an adapter; `navigator.gpu` by default. In Node: `await dawn()` from `@pan/core/node`. */
-  gpu?: GPU;
+/** How a {@link Device} uses what it has. */
+export interface DeviceOptions {
   /** Use subgroup operations where the adapter has them (default true). */
   subgroups?: boolean;
   /** Pass sizes as immediates where WebGPU has them (default true); otherwise through a uniform buffer. */
@@ -82,7 +76,7 @@ export class Device {
   constructor(
     readonly gpu: GPUDevice,
     info: GPUAdapterInfo,
-    options: InitOptions = {},
+    options: DeviceOptions = {},
   ) {
     const subgroups = (options.subgroups ?? true) && gpu.features.has("subgroups" as GPUFeatureName);
     const { subgroupMinSize: least, subgroupMaxSize: most } = info as {
@@ -381,94 +375,4 @@ function padded(data: ArrayBufferView): Uint8Array {
   const out = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
   out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   return out;
-}
-
-let current: Device | null = null;
-let opening: Promise<Device> | null = null;
-
-/**
- * Acquires a GPU device and makes it the one that tensors live on. Takes, in this order: the device or adapter given, a hardware adapter,
- * a software adapter. Called again without options while a device lives, it returns that one.
- *
- * @example
- * await init();                          // browser
- * await init({ gpu: await dawn() });     // Node, with dawn from "@pan/core/node"
- *
- * @throws AdapterNotFoundError when there is no WebGPU, no adapter, or the adapter gives no device.
- */
-export async function init(options: InitOptions = {}): Promise<Device> {
-  if (options.device ?? options.adapter ?? options.gpu) return open(options);
-  if (current && !current.isLost) return current;
-  // Callers at the same time share one device.
-  opening ??= open(options).finally(() => {
-    opening = null;
-  });
-  return opening;
-}
-
-async function open(options: InitOptions): Promise<Device> {
-  if (options.device) {
-    const info = (options.device as GPUDevice & { adapterInfo?: GPUAdapterInfo }).adapterInfo ?? options.adapter?.info;
-    return (current = new Device(
-      options.device,
-      info ?? ({ vendor: "", architecture: "", device: "", description: "" } as GPUAdapterInfo),
-      options,
-    ));
-  }
-  const adapter = options.adapter ?? (await requestAdapter(options.gpu));
-  const optional = ["subgroups", "timestamp-query", "shader-f16"] as GPUFeatureName[];
-  const device = await adapter
-    .requestDevice({
-      label: "@pan/core",
-      requiredFeatures: optional.filter((f) => adapter.features.has(f)),
-      requiredLimits: ownLimits(adapter),
-    })
-    .catch((cause: Error) => {
-      throw new AdapterNotFoundError(
-        `the adapter gave no device: ${cause.message}. An adapter makes one device only: request another from its GPU, or call init() without one`,
-        { cause },
-      );
-    });
-  return (current = new Device(device, adapter.info, options));
-}
-
-/** The device that {@link init} acquired. @throws ArgumentError before init. */
-export function device(): Device {
-  if (!current)
-    throw new ArgumentError(
-      "no GPU device yet: call `await init()` (in Node `await init({ gpu: await dawn() })`) first",
-    );
-  return current;
-}
-
-async function requestAdapter(gpu?: GPU): Promise<GPUAdapter> {
-  const source = gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
-  if (!source) {
-    throw new AdapterNotFoundError(
-      'this JavaScript has no WebGPU (`navigator.gpu` is missing). In Node: npm install webgpu, then `await init({ gpu: await dawn() })` with dawn from "@pan/core/node". In a browser: use a current one, over https or localhost',
-    );
-  }
-  const found =
-    (await source.requestAdapter({ powerPreference: "high-performance" })) ??
-    (await source.requestAdapter({ forceFallbackAdapter: true }));
-  if (found) return found;
-  throw new AdapterNotFoundError(
-    'WebGPU is here, but it offers no adapter: tried a high-performance one and the software fallback. In Chrome open chrome://gpu to see why (headless without a GPU: --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader); in Node use dawn() from "@pan/core/node", which says more',
-  );
-}
-
-/** WebGPU grants low default limits unless more is asked for: ask for what the adapter has. */
-function ownLimits(adapter: GPUAdapter): Record<string, number> {
-  const wanted = [
-    "maxBufferSize",
-    "maxStorageBufferBindingSize",
-    "maxStorageBuffersPerShaderStage",
-    "maxComputeInvocationsPerWorkgroup",
-    "maxComputeWorkgroupSizeX",
-    "maxComputeWorkgroupStorageSize",
-    "maxComputeWorkgroupsPerDimension",
-    "maxImmediateSize",
-  ];
-  const limits = adapter.limits as unknown as Record<string, number | undefined>;
-  return Object.fromEntries(wanted.flatMap((name) => (typeof limits[name] === "number" ? [[name, limits[name]]] : [])));
 }

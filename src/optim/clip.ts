@@ -1,7 +1,7 @@
 /** Gradient clipping, on the GPU and in place; nothing is read back. */
 import { clipKernel, clipSlots, normKernel, squaresKernel } from "../../shaders/optim.wgsl";
 import { ArgumentError, ShapeError } from "../errors";
-import { device } from "../gpu/device";
+import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
 import { showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";

@@ -1,5 +1,6 @@
 import { ArgumentError, LifetimeError } from "../errors";
-import { type Device, device } from "../gpu/device";
+import type { Device } from "../gpu/device";
+import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
 
 /** Anything a {@link scope} can free. */

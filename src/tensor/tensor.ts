@@ -1,6 +1,7 @@
 import { accumulateKernel, binaryKernel, fillKernel } from "../../shaders/elementwise.wgsl";
 import { LifetimeError, ShapeError } from "../errors";
-import { type Device, device } from "../gpu/device";
+import type { Device } from "../gpu/device";
+import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape";
 import { forgotten, keep, register, Storage, scope, unregister } from "./storage";

@@ -104,6 +104,12 @@ export class Trainer {
     checkImages(this.model, train, loader.imageShape);
     if (test)
       checkImages(this.model, test, new DataLoader(test, { batchSize: 1, transform: testTransform }).imageShape);
+    if (resume && !this.#options.checkpoints) {
+      throw new ArgumentError(
+        "resume: there is nowhere to resume from; give the trainer `checkpoints`, for example fileCheckpoints(path)",
+      );
+    }
+    this.#stopping = false;
     const fingerprint = this.#fingerprint(train);
     if (resume) await this.#restore(fingerprint);
     this.model.train();
@@ -137,8 +143,8 @@ export class Trainer {
           const steps = stretch;
           const before = reading;
           reading = before.then(() => sums).then((values) => this.#log(values, steps, where, loader.length, epochs));
-          // A failure is thrown by the await below, never reported as unhandled meanwhile.
-          reading.catch(() => {});
+          // A failure is thrown by the awaits below, never reported as unhandled meanwhile.
+          for (const p of [sums, reading]) p.catch(() => {});
           totals.device.flush();
           await before;
           stretch = 0;

@@ -67,9 +67,11 @@ describe("order", () => {
   it("of uploads: a new tensor does not take memory that recorded commands still read", async () => {
     for (let i = 0; i < 3; i++) {
       const x = tensor(1, 2, 3);
+      const { submits } = d.counters;
       const y = affine(x, 2);
       x.dispose();
       const z = tensor(7, 8, 9);
+      expect(d.counters.submits).toBe(submits);
       expect(await Promise.all([y, z].map(numbers))).toEqual([
         [2, 4, 6],
         [7, 8, 9],

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AdapterNotFoundError, ArgumentError, GpuError } from "../../src/errors";
-import type * as DeviceModule from "../../src/gpu/device";
+import type * as InitModule from "../../src/gpu/init";
 import { dawn } from "../../src/node/dawn";
 
 /** A copy of the module with a current device of its own: the other tests' device stays the current one. */
-async function freshModule(): Promise<typeof DeviceModule> {
-  const path = `../../src/gpu/device?copy=${copies++}`;
-  return (await import(/* @vite-ignore */ path)) as typeof DeviceModule;
+async function freshModule(): Promise<typeof InitModule> {
+  const path = `../../src/gpu/init?copy=${copies++}`;
+  return (await import(/* @vite-ignore */ path)) as typeof InitModule;
 }
 let copies = 0;
 
 let gpu: GPU;
-let m: typeof DeviceModule;
+let m: typeof InitModule;
 beforeEach(async () => {
   gpu = await dawn();
   m = await freshModule();

@@ -146,10 +146,14 @@ describe("on a device", () => {
 
   it("destroyed buffers are forgotten by the bind groups that had them", async () => {
     const d = await gpu();
+    const groups = (d as unknown as { bindGroups: Map<string, GPUBindGroup> }).bindGroups;
+    const naming = (id: number) => [...groups.keys()].filter((key) => key.split(",").slice(1).includes(String(id)));
+    let id = 0;
     const run = async () => {
       const x = Tensor.from(Float32Array.of(1, 2, 3), [3]);
       const y = affine(square(x), 2, 1);
       const out = Array.from(await y.data());
+      id = y.buffer.id;
       x.dispose();
       y.dispose();
       return out;
@@ -157,7 +161,9 @@ describe("on a device", () => {
     expect(await run()).toEqual([3, 9, 19]);
     await d.sync();
     const { created } = d.poolStats;
+    expect(naming(id)).not.toEqual([]);
     d.pool.trim(0);
+    expect(naming(id)).toEqual([]);
     expect(d.poolStats.freeBytes).toBe(0);
     expect(await run()).toEqual([3, 9, 19]);
     await d.sync();

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import { type Device, init } from "../../src/gpu/device";
+import type { Device } from "../../src/gpu/device";
+import { init } from "../../src/gpu/init";
 import { dawn } from "../../src/node/dawn";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";

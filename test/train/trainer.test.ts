@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
 import { normalize, randomCrop, randomHorizontalFlip } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError, FormatError, NanLossError, ShapeError } from "../../src/errors";
-import { type Device, device } from "../../src/gpu/device";
+import type { Device } from "../../src/gpu/device";
+import { device } from "../../src/gpu/init";
 import type { ConvNetConfig } from "../../src/models/config";
 import { ConvNet } from "../../src/models/convnet";
 import { stepLR } from "../../src/optim/schedules";
@@ -192,6 +193,22 @@ describe("stopping and resuming", () => {
     expect(await all(b.trainer.fit(images, { epochs: 2, resume: true }))).toEqual([]);
     a.dispose();
     b.dispose();
+  });
+
+  it("trains on when fit is called again after a stop", async () => {
+    let stops = 0;
+    const { trainer, dispose } = run({ onProgress: () => stops++ === 0 && trainer.stop() });
+    expect(await all(trainer.fit(images, { epochs: 1 }))).toEqual([]);
+    expect(trainer.interrupted).toBe(true);
+    expect((await all(trainer.fit(images, { epochs: 1 }))).map((e) => e.epoch)).toEqual([1]);
+    expect(trainer.interrupted).toBe(false);
+    dispose();
+  });
+
+  it("refuses to resume where nothing is kept", async () => {
+    const { trainer, dispose } = run({});
+    await expect(all(trainer.fit(images, { epochs: 1, resume: true }))).rejects.toThrow(/nowhere to resume from/);
+    dispose();
   });
 
   it("starts anew when there is no checkpoint yet", async () => {

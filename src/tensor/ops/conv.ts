@@ -104,10 +104,16 @@ export function conv2dWeightGradient(
  * dL/dx of {@link conv2d} from the output's gradient, without a graph: the transposed convolution.
  * Shapes: dy [N, H', W', O], w [kH, kW, I/groups, O], size [H, W] → [N, H, W, I].
  */
-export function conv2dInputGradient(dy: Tensor, w: Tensor, size: readonly [number, number], options: ConvOptions = {}): Tensor {
+export function conv2dInputGradient(
+  dy: Tensor,
+  w: Tensor,
+  size: readonly [number, number],
+  options: ConvOptions = {},
+): Tensor {
   const geo = geometry([dy.shape[0] ?? 0, ...size, (w.shape[2] ?? 0) * (options.groups ?? 1)], w.shape, options);
   const expected = [geo.n, ...geo.out, geo.o * geo.groups];
-  if (!sameShape(dy.shape, expected)) throw new ShapeError(`conv2dInputGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
+  if (!sameShape(dy.shape, expected))
+    throw new ShapeError(`conv2dInputGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
   return inputGradient(dy, w, geo);
 }
 
