@@ -51,10 +51,13 @@ const random = (shape: number[], seed: number) =>
 
 function rows(): Row[] {
   const out: Row[] = [];
-  const row = (name: string, work: number, unit: Row["unit"], run: () => void) => out.push({ name, work: work / 1e9, unit, run, milliseconds: [] });
+  const row = (name: string, work: number, unit: Row["unit"], run: () => void) =>
+    out.push({ name, work: work / 1e9, unit, run, milliseconds: [] });
   const steps = 2000;
   const sink = Tensor.empty([64 * 64]);
-  row("ceiling: multiply-adds in registers", 2 * CHAINS.length * steps * 64 * 64, "GFLOP/s", () => device.run(fma, null, { y: sink.buffer }, { steps, scale: 0.5 }));
+  row("ceiling: multiply-adds in registers", 2 * CHAINS.length * steps * 64 * 64, "GFLOP/s", () =>
+    device.run(fma, null, { y: sink.buffer }, { steps, scale: 0.5 }),
+  );
   const [a, b] = [random([1 << 20], 1), random([1 << 20], 2)];
   row("ceiling: bytes moved, a + b", 12 * 2 ** 20, "GB/s", () => void add(a, b));
   for (const n of [256, 512]) {
@@ -66,12 +69,21 @@ function rows(): Row[] {
     [16, 16, 64, 192, 5],
   ] as const) {
     const padding = (kernel - 1) / 2;
-    const [x, w, g] = [random([batch, size, size, i], 1), random([kernel, kernel, i, o], 2), random([batch, size, size, o], 3)];
+    const [x, w, g] = [
+      random([batch, size, size, i], 1),
+      random([kernel, kernel, i, o], 2),
+      random([batch, size, size, o], 3),
+    ];
     const flop = 2 * batch * size * size * kernel * kernel * i * o;
     const name = `conv ${kernel}×${kernel}, ${i}→${o}, ${batch}×${size}×${size}`;
     row(`${name}, forward`, flop, "GFLOP/s", () => void conv2d(x, w, null, { padding }));
     row(`${name}, input gradient`, flop, "GFLOP/s", () => void conv2dInputGradient(g, w, [size, size], { padding }));
-    row(`${name}, weight gradient`, flop, "GFLOP/s", () => void conv2dWeightGradient(x, g, [kernel, kernel], { padding }));
+    row(
+      `${name}, weight gradient`,
+      flop,
+      "GFLOP/s",
+      () => void conv2dWeightGradient(x, g, [kernel, kernel], { padding }),
+    );
   }
   return out;
 }
@@ -95,7 +107,9 @@ const ceiling = { "GFLOP/s": results[0]!.rate, "GB/s": results[1]!.rate };
 console.log(`${device.name}, median of ${ROUNDS} interleaved rounds`);
 for (const { name, ms, rate, unit } of results) {
   const share = `${Math.round((100 * rate) / ceiling[unit])} %`;
-  console.log(`${name.padEnd(44)} ${ms.toFixed(1).padStart(8)} ms ${rate.toFixed(2).padStart(9)} ${unit.padEnd(8)} ${share.padStart(6)} of the ceiling`);
+  console.log(
+    `${name.padEnd(44)} ${ms.toFixed(1).padStart(8)} ms ${rate.toFixed(2).padStart(9)} ${unit.padEnd(8)} ${share.padStart(6)} of the ceiling`,
+  );
 }
 await mkdir("out/bench", { recursive: true });
 const record = { adapter: device.name, kind: device.caps.adapter, rounds: ROUNDS, results };
