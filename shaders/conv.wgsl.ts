@@ -28,6 +28,8 @@ export interface ConvGatherSpec extends ConvShape {
   /** Forward: weights and output rows are whole vec4f a group. Input: the output rows are. */
   readonly vec: boolean;
   readonly bias: boolean;
+  /** Forward only: k runs over taps and channels as one, for few channels, which would leave most lanes of a tap idle. */
+  readonly flat: boolean;
   readonly tile: Tile;
 }
 
@@ -37,7 +39,8 @@ export interface ConvGatherSpec extends ConvShape {
  */
 export const convGatherKernel = defineKernel({
   name: "conv2d",
-  key: (s: ConvGatherSpec) => `${s.mode},${shapeKey(s)},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
+  key: (s: ConvGatherSpec) =>
+    `${s.mode}${s.flat ? ",flat" : ""},${shapeKey(s)},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
   bindings: (s) => ({
     src: { access: "read" },
     w: { access: "read", type: s.vec && s.mode === "forward" ? "vec4f" : "f32" },
@@ -76,20 +79,10 @@ export const convGatherKernel = defineKernel({
     const w = (k: string) => {
       if (!forward)
         return gather4("p.dstN", (j) => `w[(tap * p.dstN + ${j}) * (p.srcK * p.groups) + plane * p.srcK + ${k}]`);
-      const row = `(tap * p.srcK + ${k}) * (p.dstN * p.groups) + plane * p.dstN`;
+      const row = `(${s.flat ? k : `tap * p.srcK + ${k}`}) * (p.dstN * p.groups) + plane * p.dstN`;
       return s.vec ? `w[(${row} + min(col, p.dstN - 4u)) / 4u]` : gather4("p.dstN", (j) => `w[${row} + ${j}]`);
     };
-    return wgsl`
-${tileHead(t, "p.pixels", "p.dstN", "p.groups")}
-  let srcC = p.srcK * p.groups;
-  ${eachRow(
-    t,
-    (r) => `let m${r} = min(row + ${r}u, p.pixels - 1u);
-  let x${r} = i32(m${r} % p.dstW)${forward ? ` * ${s.stride[1]} - p.padX` : " + p.padX"};
-  let y${r} = i32((m${r} / p.dstW) % p.dstH)${forward ? ` * ${s.stride[0]} - p.padY` : " + p.padY"};
-  let n${r} = m${r} / (p.dstW * p.dstH) * p.srcH;`,
-  )}
-  ${accumulators(t)}
+    const byTap = () => /* wgsl */ `
   for (var i = 0u; i < ${kh}u; i++) {
     ${eachRow(t, (r) => locate(r, "y", "i", "p.srcH"))}
     for (var j = 0u; j < ${kw}u; j++) {
@@ -102,7 +95,31 @@ ${tileHead(t, "p.pixels", "p.dstN", "p.groups")}
       )}
       ${multiply(t, { from: "0u", to: "p.srcK", a: (r) => `select(0.0, src[at${r} + ka], ok${r})`, b: w })}
     }
-  }
+  }`;
+    const flat = () =>
+      multiply(t, {
+        from: "0u",
+        to: `(${kh * kw}u * p.srcK)`,
+        prepare: `let tap = ka / p.srcK;
+  let dy = i32(tap / ${kw}u) * ${s.dilation[0]};
+  let dx = i32(tap % ${kw}u) * ${s.dilation[1]};
+  let c = ka % p.srcK + plane * p.srcK;`,
+        a: (r) =>
+          `select(0.0, src[((n${r} + u32(y${r} + dy)) * p.srcW + u32(x${r} + dx)) * srcC + c], (u32(y${r} + dy) < p.srcH) & (u32(x${r} + dx) < p.srcW))`,
+        b: w,
+      });
+    return wgsl`
+${tileHead(t, "p.pixels", "p.dstN", "p.groups")}
+  let srcC = p.srcK * p.groups;
+  ${eachRow(
+    t,
+    (r) => `let m${r} = min(row + ${r}u, p.pixels - 1u);
+  let x${r} = i32(m${r} % p.dstW)${forward ? ` * ${s.stride[1]} - p.padX` : " + p.padX"};
+  let y${r} = i32((m${r} / p.dstW) % p.dstH)${forward ? ` * ${s.stride[0]} - p.padY` : " + p.padY"};
+  let n${r} = m${r} / (p.dstW * p.dstH) * p.srcH;`,
+  )}
+  ${accumulators(t)}
+  ${s.flat ? flat() : byTap()}
   let add = ${s.bias ? gather4("p.dstN", (j) => `bias[plane * p.dstN + ${j}]`) : "vec4f()"};
   ${store(t, {
     rows: "p.pixels",

@@ -16,16 +16,17 @@ export interface Tile {
 /** Invocations of a workgroup without subgroups; with them a workgroup is one subgroup. */
 const ALONE = 64;
 
-/** What a product's rows are: matrix rows, pixels of a convolution, or the taps of a weight gradient. */
-export type Product = "matmul" | "pixels" | "taps";
+/** What a product's rows are: matrix rows, pixels of a convolution (of few channels: `patches`), or the taps of a weight gradient. */
+export type Product = "matmul" | "pixels" | "patches" | "taps";
 
 /**
- * Most rows a subgroup's tile has, as measured with `npm run bench` (rate of 16 rows against 8): SwiftShader matmul 2.65 : 1.65 GFLOP/s, pixels 1.8 : 1.5,
- * taps 1.5 : 1.9; lavapipe matmul 10.8 : 8.4, pixels 4.5 : 6.3, taps 6.4 : 6.5. More rows also compile longer.
+ * Most rows a subgroup's tile has, by measurement of 16 against 8. SwiftShader: matmul 2.7 : 1.7 GFLOP/s, pixels 1.8 : 1.5, patches 35 : 24 ms, taps 1.5 : 1.9;
+ * lavapipe: matmul 10.8 : 8.4, pixels 4.5 : 6.3, taps 6.4 : 6.5. More rows also compile longer.
  */
 const SUBGROUP_ROWS: Readonly<Record<Product, Readonly<Partial<Record<Caps["adapter"], number>>>>> = {
   matmul: { swiftshader: 16, lavapipe: 16 },
   pixels: { swiftshader: 16, lavapipe: 8 },
+  patches: { swiftshader: 8, lavapipe: 8 },
   taps: { swiftshader: 8, lavapipe: 8 },
 };
 

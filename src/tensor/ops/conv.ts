@@ -165,16 +165,27 @@ function geometry(x: Shape, w: Shape, options: ConvOptions): Geometry {
   return { n, in: [h, width], out, i, o: o / groups, groups, kernel: [kh, kw], stride, dilation, padding };
 }
 
+/** Channels a group up to which taps and channels are walked as one. */
+const FEW_CHANNELS = 4;
+
 const structure = ({ kernel, stride, dilation }: Geometry): ConvShape => ({ kernel, stride, dilation });
 
 function forward(x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tensor {
   const y = Tensor.empty([geo.n, ...geo.out, geo.o * geo.groups]);
   if (y.size === 0) return y;
   const pixels = geo.n * geo.out[0] * geo.out[1];
-  const tile = tileFor(x.device.caps, "pixels", pixels, geo.o);
+  const flat = geo.i <= FEW_CHANNELS;
+  const tile = tileFor(x.device.caps, flat ? "patches" : "pixels", pixels, geo.o);
   x.device.run(
     convGatherKernel,
-    { ...structure(geo), mode: "forward", vec: geo.o % 4 === 0, bias: bias !== null, tile },
+    {
+      ...structure(geo),
+      mode: "forward",
+      vec: geo.o % 4 === 0,
+      bias: bias !== null,
+      flat,
+      tile,
+    },
     { src: x.buffer, w: w.buffer, bias: (bias ?? w).buffer, dst: y.buffer },
     {
       pixels,
@@ -199,7 +210,7 @@ function inputGradient(g: Tensor, w: Tensor, geo: Geometry): Tensor {
   const tile = tileFor(g.device.caps, "pixels", pixels, geo.i);
   g.device.run(
     convGatherKernel,
-    { ...structure(geo), mode: "input", vec: geo.i % 4 === 0, bias: false, tile },
+    { ...structure(geo), mode: "input", vec: geo.i % 4 === 0, bias: false, flat: false, tile },
     { src: g.buffer, w: w.buffer, bias: w.buffer, dst: dx.buffer },
     {
       pixels,
