@@ -170,62 +170,51 @@ const FEW_CHANNELS = 4;
 
 const structure = ({ kernel, stride, dilation }: Geometry): ConvShape => ({ kernel, stride, dilation });
 
-function forward(x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tensor {
-  const y = Tensor.empty([geo.n, ...geo.out, geo.o * geo.groups]);
-  if (y.size === 0) return y;
-  const pixels = geo.n * geo.out[0] * geo.out[1];
-  const flat = geo.i <= FEW_CHANNELS;
-  const tile = tileFor(x.device.caps, flat ? "patches" : "pixels", pixels, geo.o);
-  x.device.run(
-    convGatherKernel,
-    {
-      ...structure(geo),
-      mode: "forward",
-      vec: geo.o % 4 === 0,
-      bias: bias !== null,
-      flat,
-      tile,
-    },
-    { src: x.buffer, w: w.buffer, bias: (bias ?? w).buffer, dst: y.buffer },
-    {
-      pixels,
-      dstH: geo.out[0],
-      dstW: geo.out[1],
-      srcH: geo.in[0],
-      srcW: geo.in[1],
-      srcK: geo.i,
-      dstN: geo.o,
-      groups: geo.groups,
-      padY: geo.padding[0],
-      padX: geo.padding[1],
-    },
-  );
-  return y;
+const forward = (x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tensor =>
+  gather("forward", x, w, bias, geo, { size: geo.out, channels: geo.o }, { size: geo.in, channels: geo.i });
+
+const inputGradient = (g: Tensor, w: Tensor, geo: Geometry): Tensor =>
+  gather("input", g, w, null, geo, { size: geo.in, channels: geo.i }, { size: geo.out, channels: geo.o });
+
+/** One side of a convolution: height and width, and channels a group. */
+interface Side {
+  size: readonly [number, number];
+  channels: number;
 }
 
-function inputGradient(g: Tensor, w: Tensor, geo: Geometry): Tensor {
-  const dx = Tensor.empty([geo.n, ...geo.in, geo.i * geo.groups]);
-  if (dx.size === 0) return dx;
-  const pixels = geo.n * geo.in[0] * geo.in[1];
-  const tile = tileFor(g.device.caps, "pixels", pixels, geo.i);
-  g.device.run(
+/** Every pixel of `to` gathers from the pixels of `from` that its taps reach. */
+function gather(
+  mode: "forward" | "input",
+  src: Tensor,
+  w: Tensor,
+  bias: Tensor | null,
+  geo: Geometry,
+  to: Side,
+  from: Side,
+): Tensor {
+  const dst = Tensor.empty([geo.n, ...to.size, to.channels * geo.groups]);
+  if (dst.size === 0) return dst;
+  const pixels = geo.n * to.size[0] * to.size[1];
+  const flat = mode === "forward" && from.channels <= FEW_CHANNELS;
+  const tile = tileFor(src.device.caps, flat ? "patches" : "pixels", pixels, to.channels);
+  src.device.run(
     convGatherKernel,
-    { ...structure(geo), mode: "input", vec: geo.i % 4 === 0, bias: false, flat: false, tile },
-    { src: g.buffer, w: w.buffer, bias: w.buffer, dst: dx.buffer },
+    { ...structure(geo), mode, vec: to.channels % 4 === 0, bias: bias !== null, flat, tile },
+    { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer, dst: dst.buffer },
     {
       pixels,
-      dstH: geo.in[0],
-      dstW: geo.in[1],
-      srcH: geo.out[0],
-      srcW: geo.out[1],
-      srcK: geo.o,
-      dstN: geo.i,
+      dstH: to.size[0],
+      dstW: to.size[1],
+      srcH: from.size[0],
+      srcW: from.size[1],
+      srcK: from.channels,
+      dstN: to.channels,
       groups: geo.groups,
       padY: geo.padding[0],
       padX: geo.padding[1],
     },
   );
-  return dx;
+  return dst;
 }
 
 /** dL/dw [kH, kW, I/groups, O] from the input and the output's gradient. */
