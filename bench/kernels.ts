@@ -1,7 +1,7 @@
 /**
  * Rates of the kernels that training spends its time in, on whatever adapter is found, beside that adapter's own ceilings:
  *
- *     npm run bench            prints a table, writes out/bench/kernels.json
+ *     npm run bench            prints a table, writes out/bench/kernels.json (and runs step.ts)
  *
  * Every row is the median of interleaved rounds after a warm-up round, GPU waited for. Ceilings: multiply-adds of a kernel that touches registers only, and bytes moved by an elementwise add.
  */

@@ -128,8 +128,9 @@ async function main(s: Settings): Promise<void> {
   const model = new ConvNet(CONFIG, { seed: s.seed });
   const trainer = await train(model, data, s);
   if (trainer.interrupted) {
+    const again = [...process.argv.slice(2).filter((a) => a !== "--resume"), "--resume"].join(" ");
     say(
-      `\nstopped; everything so far is in ${join(s.out, "run.checkpoint")}. Go on with:\n  npm run quickstart -- --resume`,
+      `\nstopped; everything so far is in ${join(s.out, "run.checkpoint")}. Go on with:\n  npm run quickstart -- ${again}`,
     );
     process.exitCode = 130;
     return;

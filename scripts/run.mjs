@@ -9,7 +9,7 @@ import { projectRoot, SetupError, setup } from "./setup.mjs";
 
 const tasks = {
   quickstart: ["--import", "tsx", join("examples", "quickstart.ts")],
-  bench: ["--import", "tsx", join("bench", "kernels.ts")],
+  bench: ["--import", "tsx", join("bench", "index.ts")],
   test: [join("node_modules", "vitest", "vitest.mjs"), "run"],
 };
 

@@ -1,0 +1,52 @@
+/**
+ * One training step of the quickstart's network, both branches: time, launches and submits, and where the GPU time goes.
+ *
+ *     npm run bench            prints a table, writes out/bench/step.json (and runs kernels.ts)
+ */
+import { mkdir, readFile } from "node:fs/promises";
+import { CONFIG } from "../examples/quickstart/settings";
+import { ConvNet, init, parseCifar10, SGD, subset, Trainer } from "../src/index";
+import { dawn, writeFileAtomic } from "../src/node/index";
+
+const BATCH = 50;
+const STEPS = 10;
+const device = await init({ gpu: await dawn() });
+const sample = parseCifar10(await readFile(new URL("../examples/data/train_sample.bin", import.meta.url)));
+const model = new ConvNet(CONFIG, { seed: 1 });
+const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
+
+/** Trains `steps` steps and waits for the GPU. */
+async function train(steps: number): Promise<void> {
+  const trainer = new Trainer(model, optimizer, { batchSize: BATCH, readEvery: STEPS });
+  for await (const _ of trainer.fit(subset(sample, 0, steps * BATCH), { epochs: 1 })) await device.sync();
+}
+
+await train(3);
+// An epoch's end reads the signs of γ: a run of no more than one step tells what that adds to the counters.
+const before = { ...device.counters };
+await train(1);
+const one = { ...device.counters };
+const started = performance.now();
+await train(STEPS);
+const milliseconds = (performance.now() - started) / STEPS;
+const more = { ...device.counters };
+const each = (name: "dispatches" | "submits") => (more[name] - one[name] - (one[name] - before[name])) / (STEPS - 1);
+const profile = await device.profile(() => train(STEPS));
+
+console.log(`\n${device.name}: a step of batch ${BATCH}, both branches`);
+console.log(`${milliseconds.toFixed(0)} ms, ${each("dispatches")} dispatches, ${each("submits")} submit`);
+for (const { kernel, dispatches, milliseconds: ms } of profile.slice(0, 12)) {
+  console.log(
+    `${kernel.padEnd(60)} ${(ms / STEPS).toFixed(1).padStart(7)} ms  ${(dispatches / STEPS).toFixed(1).padStart(5)} dispatches`,
+  );
+}
+await mkdir("out/bench", { recursive: true });
+const record = {
+  adapter: device.name,
+  batch: BATCH,
+  milliseconds,
+  dispatches: each("dispatches"),
+  submits: each("submits"),
+  profile,
+};
+await writeFileAtomic("out/bench/step.json", new TextEncoder().encode(JSON.stringify(record, null, 1)));
