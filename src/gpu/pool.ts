@@ -9,6 +9,7 @@ export interface PooledBuffer {
   serial: number;
 }
 
+/** What a pool holds. */
 export interface PoolStats {
   /** Buffers that exist, in use or waiting. */
   buffers: number;

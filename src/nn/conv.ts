@@ -20,6 +20,7 @@ function channelsPerGroup(what: string, inputs: number, outputs: number, groups:
   );
 }
 
+/** Options of {@link Conv2d}; stride, padding, dilation and groups as in {@link conv2d}. */
 export interface Conv2dOptions {
   stride?: Pair;
   padding?: Pair;
@@ -73,6 +74,7 @@ export class Conv2d extends Module {
   }
 }
 
+/** Options of {@link Conv1d}, over one axis. */
 export interface Conv1dOptions {
   stride?: number;
   padding?: number;

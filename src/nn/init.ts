@@ -19,6 +19,7 @@ export function gain(nonlinearity: "linear" | "relu" | "leakyRelu" | "tanh" | "s
   return nonlinearity === "tanh" ? 5 / 3 : 1;
 }
 
+/** Options of Kaiming initialisation. */
 export interface KaimingOptions {
   mode?: "fanIn" | "fanOut";
   /** Gain of the activation (default √2, ReLU). */

@@ -2,6 +2,7 @@ import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../tensor/ops/nor
 import { Tensor } from "../tensor/tensor";
 import { buffer, type HostState, Module, parameter } from "./module";
 
+/** Options of {@link BatchNorm}. */
 export interface BatchNormOptions {
   /** Added to the variance (default 1e-5). */
   eps?: number;
@@ -68,6 +69,7 @@ export class BatchNorm extends Module {
   }
 }
 
+/** Options of group, instance and layer norm; as those of {@link BatchNorm}, without the running statistics. */
 export interface NormOptions {
   eps?: number;
   affine?: boolean;

@@ -8,6 +8,7 @@ import { decodeSignature, signatureBytes } from "../passport/signature";
 import { evaluate } from "../train/evaluate";
 import { binomialPValue, matchThreshold } from "./statistics";
 
+/** What {@link verify} may use beside the two files, and how strict it is. */
 export interface VerifyOptions {
   /** Images for the accuracies of both branches; without them only the signature is checked. */
   test?: ImageSet;
@@ -19,6 +20,7 @@ export interface VerifyOptions {
   falsePositiveRate?: number;
 }
 
+/** How one passport layer matches the signature. */
 export interface LayerMatch {
   name: string;
   bits: number;
@@ -28,6 +30,7 @@ export interface LayerMatch {
   signs: number[];
 }
 
+/** What {@link verify} found. */
 export interface Verification {
   /** Texts that the signs of γ spell, layer by layer. */
   decodedText: string;

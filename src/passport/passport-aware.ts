@@ -18,6 +18,7 @@ import { signatureBits } from "./signature";
 /** Which of the two branches of a passport-aware network to run. */
 export type Branch = "public" | "private";
 
+/** Options of {@link PassportConv2d}. */
 export interface PassportConv2dOptions {
   stride?: Pair;
   padding?: Pair;

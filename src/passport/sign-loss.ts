@@ -3,6 +3,7 @@ import { ShapeError } from "../errors";
 import { sameShape, showShape } from "../tensor/shape";
 import { record, Tensor } from "../tensor/tensor";
 
+/** Constants of {@link signLoss}. */
 export interface SignLossOptions {
   /** Weight of the hinge (default 0.1). */
   alpha?: number;

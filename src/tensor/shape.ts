@@ -1,17 +1,21 @@
 import { ShapeError } from "../errors";
 
+/** Sizes of a tensor's dimensions, outermost first. */
 export type Shape = readonly number[];
 
 /** One number for both axes of an image, or one each. */
 export type Pair = number | readonly [vertical: number, horizontal: number];
 
+/** Both axes of a {@link Pair}. */
 export const pair = (v: Pair): readonly [vertical: number, horizontal: number] => (typeof v === "number" ? [v, v] : v);
 
 /** Number of elements. */
 export const sizeOf = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
 
+/** A shape as messages show it. */
 export const showShape = (shape: Shape): string => `[${shape.join(", ")}]`;
 
+/** Whether two shapes are equal. */
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
 
 /** Row-major strides, in elements. */

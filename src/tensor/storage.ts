@@ -80,6 +80,7 @@ export function unregister(t: Disposable): boolean {
   return false;
 }
 
+/** Counts a disposed tensor out. */
 export function forgotten(): void {
   live.tensors--;
 }

@@ -6,6 +6,7 @@ import type { PooledBuffer } from "../gpu/pool";
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from "./shape";
 import { forgotten, keep, register, Storage, scope, unregister } from "./storage";
 
+/** Element types: 32 bits each. */
 export type DType = "f32" | "i32" | "u32";
 
 /** Gradients towards each input, in order; null where none is needed. */

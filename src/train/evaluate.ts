@@ -9,6 +9,7 @@ import { accumulateAt, correctRows } from "../tensor/ops/metrics";
 import { scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 
+/** Options of {@link evaluate}. */
 export interface EvaluateOptions {
   /** Branches to run (default: public, and private where there is one). */
   branches?: readonly Branch[];

@@ -24,6 +24,7 @@ export interface EpochRecord {
   seconds: number;
 }
 
+/** A run so far: losses by stretches of steps, findings by epochs. */
 export interface History {
   steps: StepRecord[];
   epochs: EpochRecord[];

@@ -14,6 +14,7 @@ import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./chec
 import { checkImages, evaluate } from "./evaluate";
 import type { EpochRecord, History, StepRecord } from "./history";
 
+/** Options of a {@link Trainer}. */
 export interface TrainerOptions {
   /** Multiplies the optimiser's learning rate; asked before each step with the fractional epoch. */
   schedule?: Schedule;
@@ -31,6 +32,7 @@ export interface TrainerOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** Where a run stands, at each reading of the losses. */
 export interface Progress {
   /** Steps done and to do, over all epochs. */
   step: number;

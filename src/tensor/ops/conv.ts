@@ -7,6 +7,7 @@ import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { sum } from "./reduce";
 
+/** Options of a 2-D convolution. */
 export interface ConvOptions {
   /** Step between output positions (default 1). */
   stride?: Pair;

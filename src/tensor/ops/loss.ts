@@ -15,6 +15,7 @@ import { mean, sum } from "./reduce";
 /** What becomes of the values of a loss: their mean, their sum, or all of them. */
 export type Reduction = "mean" | "sum" | "none";
 
+/** Options all losses have. */
 export interface LossOptions {
   /** Default `"mean"`; over an empty batch it is NaN. */
   readonly reduction?: Reduction;
@@ -49,6 +50,7 @@ function reduceLoss(what: string, values: Tensor, reduction: Reduction): { y: Te
   return { y, g_step: 0, scale };
 }
 
+/** Options of {@link crossEntropy}. */
 export interface CrossEntropyOptions extends LossOptions {
   /** ε of label smoothing: the target is (1 − ε) at the label plus ε/C everywhere. Default 0. */
   readonly labelSmoothing?: number;

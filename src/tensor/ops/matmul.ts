@@ -6,6 +6,7 @@ import { record, Tensor } from "../tensor";
 import { sum } from "./reduce";
 import { sumTo } from "./reduce-to";
 
+/** Options of {@link matmul}. */
 export interface MatmulOptions {
   /** Use the transpose of a's last two dimensions. */
   transposeA?: boolean;

@@ -5,6 +5,7 @@ import { expectShape, type NormOptions, normalise, OWN, type Source, type View }
 
 export type { NormOptions } from "./normalise";
 
+/** Options of {@link batchNorm}. */
 export interface BatchNormOptions extends NormOptions {
   /** Running mean `[C]`, updated in place in training; given together with the variance or not at all. */
   runningMean?: Tensor | null | undefined;

@@ -5,6 +5,7 @@ import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { mean } from "./reduce";
 
+/** Options of {@link maxPool2d}. */
 export interface MaxPoolOptions {
   /** Step from window to window (default: the kernel size). */
   stride?: Pair;
@@ -14,6 +15,7 @@ export interface MaxPoolOptions {
   dilation?: Pair;
 }
 
+/** Options of {@link avgPool2d}. */
 export interface AvgPoolOptions {
   /** Step from window to window (default: the kernel size). */
   stride?: Pair;
