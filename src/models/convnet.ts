@@ -1,16 +1,18 @@
 import { ArgumentError } from "../errors";
+import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { Conv2d } from "../nn/conv";
 import { kaimingNormal } from "../nn/init";
 import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
-import { Module } from "../nn/module";
+import { type LoadReport, Module } from "../nn/module";
 import { BatchNorm } from "../nn/norm";
 import { type Branch, PassportConv2d, type PrivateScales } from "../passport/passport-aware";
 import { add } from "../tensor/ops/elementwise";
 import { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
+import { withoutDuplicates } from "./authors";
 import { type ConvNetConfig, checkConfig, layerSizes, passportLayers } from "./config";
 import { type BranchAccuracy, credentialFile, deployedConfig, deployedFile } from "./split";
 
@@ -119,6 +121,11 @@ export class ConvNet extends Module {
       secret = f.normalise(f.convolve(secret), "private", scales);
     }
     return { public: this.head(open), private: this.head(secret), signLoss };
+  }
+
+  /** As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names. */
+  override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
+    return super.loadStateDict(withoutDuplicates(dict), options);
   }
 
   /** Passport layers with their names in state dicts. */
