@@ -7,9 +7,9 @@ import { Tensor } from "../tensor/tensor";
 /**
  * How a tensor of ours is ordered against PyTorch's, which is the order of state dicts:
  * `conv2d` [kH, kW, I, O] ↔ [O, I, kH, kW], `conv1d` [k, I, O] ↔ [O, I, k], `linear` [I, O] ↔ [O, I],
- * `image` [N, H, W, C] ↔ [N, C, H, W], `sequence` [N, L, C] ↔ [N, C, L].
+ * `image` [N, H, W, C] ↔ [N, C, H, W], `sequence` [N, L, C] ↔ [N, C, L], `map` [H, W, C] ↔ [C, H, W].
  */
-export type Layout = "same" | "conv2d" | "conv1d" | "linear" | "image" | "sequence";
+export type Layout = "same" | "conv2d" | "conv1d" | "linear" | "image" | "sequence" | "map";
 
 /** Our dimensions, in the order PyTorch has them. */
 const TO_TORCH: Record<Exclude<Layout, "same">, readonly number[]> = {
@@ -18,6 +18,7 @@ const TO_TORCH: Record<Exclude<Layout, "same">, readonly number[]> = {
   linear: [1, 0],
   image: [0, 3, 1, 2],
   sequence: [0, 2, 1],
+  map: [2, 0, 1],
 };
 
 interface Registration {

@@ -1,6 +1,6 @@
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../tensor/ops/norm";
 import { Tensor } from "../tensor/tensor";
-import { buffer, type HostState, Module, parameter } from "./module";
+import { buffer, type HostState, type Layout, Module, parameter } from "./module";
 
 /** Options of {@link BatchNorm}. */
 export interface BatchNormOptions {
@@ -83,12 +83,16 @@ abstract class StatelessNorm extends Module {
   readonly eps: number;
   readonly relu: boolean;
 
-  constructor(shape: readonly number[], { eps = 1e-5, affine = true, relu = false }: NormOptions) {
+  constructor(
+    shape: readonly number[],
+    { eps = 1e-5, affine = true, relu = false }: NormOptions,
+    layout: Layout = "same",
+  ) {
     super();
     this.eps = eps;
     this.relu = relu;
-    this.weight = affine ? parameter(Tensor.full(shape, 1)) : null;
-    this.bias = affine ? parameter(Tensor.full(shape, 0)) : null;
+    this.weight = affine ? parameter(Tensor.full(shape, 1), layout) : null;
+    this.bias = affine ? parameter(Tensor.full(shape, 0), layout) : null;
   }
 }
 
@@ -123,13 +127,16 @@ export class InstanceNorm extends StatelessNorm {
   }
 }
 
-/** Layer normalisation over the trailing dimensions `shape` (channels last), with an elementwise affine map. Ba et al., 2016. */
+/**
+ * Layer normalisation over the trailing dimensions `shape` (channels last), with an elementwise affine map. Weights over [H, W, C] are [C, H, W] in state
+ * dicts, as PyTorch's. Ba et al., 2016.
+ */
 export class LayerNorm extends StatelessNorm {
   constructor(
     readonly shape: readonly number[],
     options: NormOptions = {},
   ) {
-    super(shape, options);
+    super(shape, options, shape.length === 3 ? "map" : "same");
   }
 
   forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {

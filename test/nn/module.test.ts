@@ -183,6 +183,7 @@ describe("state dicts are in PyTorch's order", () => {
     ["InstanceNorm", () => new InstanceNorm(4), {}],
     ["InstanceNorm with affine map", () => new InstanceNorm(4, { affine: true }), { weight: [4], bias: [4] }],
     ["LayerNorm", () => new LayerNorm([3, 4]), { weight: [3, 4], bias: [3, 4] }],
+    ["LayerNorm of maps", () => new LayerNorm([2, 3, 4]), { weight: [4, 2, 3], bias: [4, 2, 3] }],
     ["GroupNorm without affine map", () => new GroupNorm(2, 4, { affine: false }), {}],
     ["Block", () => new Block(), BLOCK_SHAPES],
   ])("%s, there and back", async (_, make, shapes) => {

@@ -98,6 +98,12 @@ describe("matmul", () => {
     expect(matmul(Tensor.from(new Float32Array(0), [0, 4]), randomTensor([4, 3], 1)).shape).toEqual([0, 3]);
   });
 
+  it("gives the bias alone where there is no input", async () => {
+    const empty = Tensor.from(new Float32Array(0), [2, 0]);
+    const y = linear(empty, Tensor.from(new Float32Array(0), [0, 3]), Tensor.from(Float32Array.of(1, 2, 3), [3]));
+    expect([...(await y.data())]).toEqual([1, 2, 3, 1, 2, 3]);
+  });
+
   it("refuses sizes that do not meet, with both shapes", () => {
     expect(() => matmul(randomTensor([2, 3], 1), randomTensor([4, 5], 2))).toThrow(/\[2, 3\].*\[4, 5\].*3 and 4/s);
     expect(() => matmul(randomTensor([2, 2, 3], 1), randomTensor([3, 3, 5], 2))).toThrow(ShapeError);

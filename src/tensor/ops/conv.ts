@@ -3,6 +3,7 @@ import { type Tile, tileFor, tileGroups } from "../../../shaders/gemm.wgsl";
 import { ShapeError } from "../../errors";
 import type { Device } from "../../gpu/device";
 import { type Pair, pair, type Shape, sameShape, showShape } from "../shape";
+import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { sum } from "./reduce";
@@ -74,13 +75,15 @@ export function conv1d(
       `conv1d: x [N, L, I] and w [k, I/groups, O] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`,
     );
   const [n, l, i] = x.shape as [number, number, number];
-  const y = conv2d(reshape(x, [n, 1, l, i]), reshape(w, [1, ...w.shape]), bias, {
-    stride: [1, stride],
-    padding: [0, padding],
-    dilation: [1, dilation],
-    groups,
+  return scope(() => {
+    const y = conv2d(reshape(x, [n, 1, l, i]), reshape(w, [1, ...w.shape]), bias, {
+      stride: [1, stride],
+      padding: [0, padding],
+      dilation: [1, dilation],
+      groups,
+    });
+    return reshape(y, [n, y.shape[2]!, y.shape[3]!]);
   });
-  return reshape(y, [n, y.shape[2]!, y.shape[3]!]);
 }
 
 /**

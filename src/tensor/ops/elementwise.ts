@@ -10,6 +10,7 @@ import {
 } from "../../../shaders/elementwise.wgsl";
 import { ShapeError } from "../../errors";
 import { broadcastShapes, broadcastStrides, checkShape, type Shape, sameShape, showShape } from "../shape";
+import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
 import { sumTo } from "./reduce-to";
 import { stridedParams } from "./strided";
@@ -90,7 +91,9 @@ function binary(op: BinaryOp, a: Tensor, b: Tensor): Tensor {
   return y;
 }
 
-const asTensor = (v: Operand): Tensor => (typeof v === "number" ? Tensor.full([], v) : v);
+/** Gives numbers to `f` as tensors of shape [], which are freed after it. */
+const withTensors = (operands: readonly Operand[], f: (tensors: Tensor[]) => Tensor): Tensor =>
+  scope(() => f(operands.map((v) => (typeof v === "number" ? Tensor.full([], v) : v))));
 
 /** y = a + b, broadcasting. */
 export function add(a: Tensor, b: Operand): Tensor {
@@ -115,31 +118,36 @@ export function mul(a: Tensor, b: Operand): Tensor {
 
 /** y = a / b elementwise, broadcasting. */
 export function div(a: Operand, b: Operand): Tensor {
-  if (typeof b === "number") return affine(asTensor(a), 1 / b);
-  const top = asTensor(a);
-  return record("div", binary("div", top, b), [top, b], [top, b], (sa, sb) => (g) => {
+  if (typeof b === "number") return withTensors([a], ([x]) => affine(x!, 1 / b));
+  return withTensors([a, b], ([x, z]) => quotient(x!, z!));
+}
+
+function quotient(a: Tensor, b: Tensor): Tensor {
+  return record("div", binary("div", a, b), [a, b], [a, b], (sa, sb) => (g) => {
     const da = binary("div", g, sb);
     return [
-      sumTo(da, top.shape),
+      a.requiresGrad ? sumTo(da, a.shape) : null,
       b.requiresGrad ? sumTo(neg(binary("mul", da, binary("div", sa, sb))), b.shape) : null,
     ];
   });
 }
 
-function extremum(op: "max" | "min", a: Tensor, b: Operand): Tensor {
-  const other = asTensor(b);
-  return record(op, binary(op, a, other), [a, other], [a, other], (sa, sb) => (g) => {
+function extremum(op: "max" | "min", a: Tensor, b: Tensor): Tensor {
+  return record(op, binary(op, a, b), [a, b], [a, b], (sa, sb) => (g) => {
     const wins = binary(op === "max" ? "greater" : "less", sa, sb);
     const ties = affine(binary("equal", sa, sb), 0.5);
     const share = binary("mul", g, binary("add", wins, ties));
-    return [sumTo(share, a.shape), sumTo(binary("sub", g, share), other.shape)];
+    return [
+      a.requiresGrad ? sumTo(share, a.shape) : null,
+      b.requiresGrad ? sumTo(binary("sub", g, share), b.shape) : null,
+    ];
   });
 }
 
 /** y = max(a, b) elementwise, broadcasting; ties share the gradient equally. */
-export const maximum = (a: Tensor, b: Operand): Tensor => extremum("max", a, b);
+export const maximum = (a: Tensor, b: Operand): Tensor => withTensors([a, b], ([x, z]) => extremum("max", x!, z!));
 /** y = min(a, b) elementwise, broadcasting; ties share the gradient equally. */
-export const minimum = (a: Tensor, b: Operand): Tensor => extremum("min", a, b);
+export const minimum = (a: Tensor, b: Operand): Tensor => withTensors([a, b], ([x, z]) => extremum("min", x!, z!));
 
 /** 1 where the comparison holds, else 0, broadcasting; no gradient. */
 export function compare(
@@ -147,7 +155,7 @@ export function compare(
   a: Tensor,
   b: Operand,
 ): Tensor {
-  return binary(op, a, asTensor(b));
+  return withTensors([a, b], ([x, z]) => binary(op, x!, z!));
 }
 
 /** y = condition ≠ 0 ? a : b; three tensors of one shape. */

@@ -2,6 +2,7 @@ import { tileFor } from "../../../shaders/gemm.wgsl";
 import { matmulKernel } from "../../../shaders/matmul.wgsl";
 import { ShapeError } from "../../errors";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape";
+import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
 import { sum } from "./reduce";
 import { sumTo } from "./reduce-to";
@@ -51,8 +52,9 @@ export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor
   }
   if (bias && !sameShape(bias.shape, [o!]))
     throw new ShapeError(`linear: bias ${showShape(bias.shape)} for ${o} outputs`);
-  const rows = [x.size / Math.max(i!, 1), i!];
-  const y = product(x.view(rows), w, false, false, bias).view([...x.shape.slice(0, -1), o!]);
+  const lead = x.shape.slice(0, -1);
+  const rows = [sizeOf(lead), i!];
+  const y = scope(() => product(x.view(rows), w, false, false, bias).view([...lead, o!]));
   return record("linear", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (grad) => {
     const g = grad.view([rows[0]!, o!]);
     return [
