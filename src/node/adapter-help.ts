@@ -76,9 +76,10 @@ function mesaCommand({ osRelease, root }: HelpContext): string | null {
 
   // Debian 12 ships Mesa 22.3, which Dawn refuses; its backports have a newer one. Older releases have none at all.
   if (field("ID") === "debian" && version === 12) {
-    const source = "deb http://deb.debian.org/debian bookworm-backports main";
+    // The suite is taken from where this system takes Debian itself.
+    const site = "$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' | head -n 1)";
     const list = "/etc/apt/sources.list.d/bookworm-backports.list";
-    return `echo '${source}' | ${sudo}tee ${list} && ${apt("-t bookworm-backports ")}`;
+    return `echo "deb ${site} bookworm-backports main" | ${sudo}tee ${list} && ${apt("-t bookworm-backports ")}`;
   }
   if ((field("ID") === "debian" && version < 12) || (field("ID") === "ubuntu" && version < 22)) return null;
   if (family.includes("debian") || family.includes("ubuntu")) return apt("");
