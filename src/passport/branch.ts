@@ -1,61 +1,109 @@
-import { ShapeError } from "../errors";
-import { type ConvOptions, conv2dWeightGradient, convOutputShape } from "../tensor/ops/conv";
+import { ArgumentError, ShapeError } from "../errors";
+import { type ConvOptions, conv2dInputGradient, conv2dWeightGradient, convOutputShape } from "../tensor/ops/conv";
 import { reshape } from "../tensor/ops/elementwise";
 import { matmul } from "../tensor/ops/matmul";
-import { concat } from "../tensor/ops/movement";
-import { showShape } from "../tensor/shape";
+import { concat, permute } from "../tensor/ops/movement";
+import { type Pair, showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
-import { noGrad, Tensor } from "../tensor/tensor";
+import { record, Tensor } from "../tensor/tensor";
 
 /**
- * Window means of a passport, all that a convolution's average needs to know of it:
+ * Window means of a passport, all that the average of a convolution needs to know of it:
  *
  *     S[u, v, i] = mean over output positions (y, x) of P_padded[y·stride + u·dilation, x·stride + v·dilation, i]
  *
- * It is the convolution's own weight gradient for a constant output gradient of 1/(H'·W'), so the same kernel computes it.
+ * It is the weight gradient of a convolution with one output channel, for a constant output gradient of 1/(H'·W'), so the same kernel computes it; the
+ * gradient towards the passport is that convolution's input gradient with dS as its weights. Groups do not change it: S knows no outputs.
  *
- * Shapes: passport [1, H, W, I], kernel of `weight` [kH, kW, I, O] → [kH·kW·I]. No gradient towards the passport.
+ * Shapes: passport [1, H, W, I], weight [kH, kW, I/groups, O] → [kH·kW·I]. In one dimension passport [1, L, I], weight [k, I/groups, O] → [k·I], with
+ * plain numbers as options; for a linear map passport [1, I], weight [I, O] → [I], where S(P) = P. Differentiable towards the passport.
+ * @throws ShapeError when the passport is not one input of the layer; ArgumentError for a pair as an option of a one-dimensional map.
  */
 export function windowMeans(passport: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
-  if ((options.groups ?? 1) !== 1)
-    throw new ShapeError("a passport branch in closed form takes convolutions of one group");
-  const [n, oh, ow] = convOutputShape(passport, weight, options);
-  if (n !== 1)
-    throw new ShapeError(`a passport is one input of the layer, [1, H, W, I], found ${showShape(passport.shape)}`);
-  return noGrad(() => {
-    const even = Tensor.full([1, oh, ow, 1], 1 / (oh * ow));
-    const means = conv2dWeightGradient(passport, even, [weight.shape[0]!, weight.shape[1]!], options);
-    const flat = means.view([means.size]);
-    even.dispose();
-    means.dispose();
-    return flat;
+  if (passport.shape[0] !== 1 || passport.rank !== Math.max(2, weight.rank))
+    throw new ShapeError(
+      `a passport is one input of the layer, ${EXPECTED[weight.rank] ?? "[1, …, I]"} for a weight ${showShape(weight.shape)}, found ${showShape(passport.shape)}`,
+    );
+  if (weight.rank === 4) return planeMeans(passport, weight, options);
+  if (weight.rank === 3) return lineMeans(passport, weight, options);
+  if (passport.shape[1] !== weight.shape[0])
+    throw new ShapeError(`a passport ${showShape(passport.shape)} for a linear map ${showShape(weight.shape)}`);
+  return reshape(passport, [passport.size]);
+}
+
+const EXPECTED: Readonly<Record<number, string>> = { 2: "[1, I]", 3: "[1, L, I]", 4: "[1, H, W, I]" };
+
+function planeMeans(passport: Tensor, weight: Tensor, options: ConvOptions): Tensor {
+  const [, oh, ow] = convOutputShape(passport, weight, options);
+  const [, h, w, channels] = passport.shape as [number, number, number, number];
+  const kernel = [weight.shape[0]!, weight.shape[1]!] as const;
+  const single = { ...options, groups: 1 };
+  const even = () => Tensor.full([1, oh, ow, 1], 1 / (oh * ow));
+  const means = scope(() => {
+    const s = conv2dWeightGradient(passport, even(), kernel, single);
+    return s.view([s.size]);
   });
+  return record("windowMeans", means, [passport], [], () => (g) => [
+    conv2dInputGradient(even(), g.view([...kernel, channels, 1]), [h, w], single),
+  ]);
+}
+
+function lineMeans(passport: Tensor, weight: Tensor, { stride, padding, dilation, groups = 1 }: ConvOptions): Tensor {
+  const along = (name: string, value: Pair | undefined, none: number): Pair => {
+    if (value === undefined) return none;
+    if (typeof value === "number") return [none, value];
+    throw new ArgumentError(`${name} of a one-dimensional map is one number, found [${value.join(", ")}]`);
+  };
+  const options = {
+    stride: along("stride", stride, 1),
+    padding: along("padding", padding, 0),
+    dilation: along("dilation", dilation, 1),
+    groups,
+  };
+  const [, l, channels] = passport.shape as [number, number, number];
+  const plane = weight.view([1, ...weight.shape]);
+  const means = planeMeans(reshape(passport, [1, 1, l, channels]), plane, options);
+  plane.dispose();
+  return means;
 }
 
 /**
  * γ and β of a passport branch in closed form: the average of a convolution is linear in its weights, so
  *
- *     γ_raw[o] = avg(W * P_γ)[o] = Σ_{u,v,i} S(P_γ)[u, v, i] · W[u, v, i, o],   β_raw likewise from P_β
+ *     γ_raw[o] = avg(W * P_γ)[o] = Σ_{u,v,i} S(P_γ)[u, v, group(o)·I/groups + i] · W[u, v, i, o],   β_raw likewise from P_β
  *
- * and both are one small matrix product; the weight gradient is the rank-1 update that the product's backward gives.
+ * and both are one small matrix product, with groups one a group; the weight gradient is the rank-1 update that the product's backward gives.
  *
- * Shapes: means [2, kH·kW·I] (rows S(P_γ), S(P_β)), weight [kH, kW, I, O] → [2, O] (rows γ_raw, β_raw).
- * Differentiable towards the weight. Source: DeepIPR equation 2; the closed form is ours.
+ * Shapes: means [2, kH·kW·I] (rows S(P_γ), S(P_β)), weight [kH, kW, I/groups, O], [k, I/groups, O] or [I, O] → [2, O] (rows γ_raw, β_raw).
+ * Differentiable towards the means and the weight. Source: DeepIPR equation 2; the closed form is ours.
+ * @throws ShapeError when the means are not those of such a weight.
  */
-export function passportScales(means: Tensor, weight: Tensor): Tensor {
+export function passportScales(means: Tensor, weight: Tensor, groups = 1): Tensor {
   const o = weight.shape[weight.rank - 1]!;
-  return matmul(means, reshape(weight, [weight.size / o, o]));
+  if (groups === 1) return matmul(means, reshape(weight, [weight.size / o, o]));
+  const i = weight.shape[weight.rank - 2]!;
+  const taps = weight.size / (i * o);
+  const rows = means.shape[0]!;
+  if (o % groups !== 0 || means.size !== rows * taps * i * groups)
+    throw new ShapeError(
+      `passportScales: means ${showShape(means.shape)} and weight ${showShape(weight.shape)} in ${groups} groups do not belong together`,
+    );
+  return scope(() => {
+    // Groups lead, so that the product runs over them as a batch.
+    const s = permute(reshape(means, [rows, taps, groups, i]), [2, 0, 1, 3]);
+    const w = permute(reshape(weight, [taps * i, groups, o / groups]), [1, 0, 2]);
+    const product = matmul(reshape(s, [groups, rows, taps * i]), w);
+    return reshape(permute(product, [1, 0, 2]), [rows, o]);
+  });
 }
 
-/** The two rows that {@link passportScales} takes, from the passports for γ and β. */
-export function passportMeans(skey: Tensor, key: Tensor, weight: Tensor, options: ConvOptions): Tensor {
-  return scope(() =>
-    noGrad(() => {
-      const rows = [skey, key].map((p) => windowMeans(p, weight, options));
-      return concat(
-        rows.map((r) => r.view([1, r.size])),
-        0,
-      );
-    }),
-  );
+/** The two rows that {@link passportScales} takes, from the passports for γ and β. Differentiable towards the passports. */
+export function passportMeans(skey: Tensor, key: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
+  return scope(() => {
+    const rows = [skey, key].map((p) => windowMeans(p, weight, options));
+    return concat(
+      rows.map((r) => reshape(r, [1, r.size])),
+      0,
+    );
+  });
 }

@@ -1,4 +1,27 @@
 export { passportMeans, passportScales, windowMeans } from "./branch";
-export { type Branch, PassportConv2d, type PassportConv2dOptions, type PrivateScales } from "./passport-aware";
+export { imagePassports, randomPassport, shufflePassport } from "./generators";
+export { type Branch, PassportLayer, type PassportLayerOptions, type PassportPair, type PrivateScales } from "./layer";
+export type { LinePlacement, PlanePlacement } from "./map";
+export type { StatelessNorm } from "./norm";
+export {
+  type BranchNorm,
+  PassportAware,
+  type PassportAwareOptions,
+  PassportConv1d,
+  type PassportConv1dOptions,
+  PassportConv2d,
+  type PassportConv2dOptions,
+  PassportLinear,
+} from "./passport-aware";
+export {
+  type OnlyNorm,
+  PassportOnly,
+  PassportOnlyConv1d,
+  type PassportOnlyConv1dOptions,
+  PassportOnlyConv2d,
+  type PassportOnlyConv2dOptions,
+  PassportOnlyLinear,
+  type PassportOnlyOptions,
+} from "./passport-only";
 export { type SignLossOptions, signLoss } from "./sign-loss";
 export { capacity, decodeSignature, signatureBits, signatureBytes } from "./signature";

@@ -1,175 +1,153 @@
-import { ShapeError } from "../errors";
-import { kaimingNormal } from "../nn/init";
+import { ArgumentError } from "../errors";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
-import { buffer, Module, parameter } from "../nn/module";
+import { parameter } from "../nn/module";
 import { BatchNorm } from "../nn/norm";
-import { conv2d } from "../tensor/ops/conv";
-import { reshape } from "../tensor/ops/elementwise";
-import { narrow } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";
-import { type Pair, pair, type Shape, sameShape, showShape } from "../tensor/shape";
-import { keep, scope } from "../tensor/storage";
-import { noGrad, Tensor } from "../tensor/tensor";
-import { passportMeans, passportScales } from "./branch";
-import { type SignLossOptions, signLoss } from "./sign-loss";
-import { signatureBits } from "./signature";
+import type { Pair } from "../tensor/shape";
+import { Tensor } from "../tensor/tensor";
+import {
+  type Branch,
+  bitsOf,
+  emptyPassport,
+  PassportLayer,
+  type PassportLayerOptions,
+  type PrivateScales,
+  weightOf,
+} from "./layer";
+import { type LinePlacement, lineMap, type PassportMap, type PlanePlacement, planeMap, rowMap } from "./map";
+import { checkNorm, type StatelessNorm, statelessNorm } from "./norm";
 
-/** Which of the two branches of a passport-aware network to run. */
-export type Branch = "public" | "private";
+export type { Branch, PrivateScales } from "./layer";
+
+/** Normalisation of two branches: `bn` with statistics for each (`bn0` public, `bn1` private), `sbn` with one set (`bn`), or one without running statistics. */
+export type BranchNorm = "bn" | "sbn" | StatelessNorm;
+
+const NORMS: readonly BranchNorm[] = ["bn", "sbn", "gn", "in", "ln", "none"];
+
+/** Options of every {@link PassportAware} layer. */
+export interface PassportAwareOptions extends PassportLayerOptions {
+  /** Default `bn`. */
+  norm?: BranchNorm;
+  /** Send γ_raw and β_raw through the shared FC (default true). DeepIPR's V2 and V3 are `norm: "gn", fc: false`. */
+  fc?: boolean;
+}
 
 /** Options of {@link PassportConv2d}. */
-export interface PassportConv2dOptions {
-  stride?: Pair;
-  padding?: Pair;
-  /** Shape [H, W] of the layer's input: the passports have it. */
-  inputSize: readonly [number, number];
-  /** Text spelled by the first signs of γ; without one every sign is random. */
-  signature?: string;
-  random: Generator;
-}
+export interface PassportConv2dOptions extends PassportAwareOptions, PlanePlacement {}
 
-/** γ and β of a private branch before and after the shared FC. */
-export interface PrivateScales {
-  /** γ_raw [O]: what the sign loss acts on and the signature is read from. */
-  gammaRaw: Tensor;
-  gamma: Tensor;
-  beta: Tensor;
-}
+/** Options of {@link PassportConv1d}. */
+export interface PassportConv1dOptions extends PassportAwareOptions, LinePlacement {}
 
 /**
- * Convolution with passport-aware normalisation: y = relu(γ ⊙ norm(W * x) + β), in two branches that share W.
+ * Linear map with passport-aware normalisation: y = relu(γ ⊙ norm(W * x) + β), in two branches that share W.
  *
  * - `public`: γ = `scale`, β = `bias`, learned; statistics `bn0`. This is what is deployed.
  * - `private`: γ = FC(avg(W * P_γ)), β = FC(avg(W * P_β)) from the secret passports `skeyPrivate` and `keyPrivate`; statistics `bn1`.
- *   FC = Linear(O, O/4) → LeakyReLU(0.01) → Linear(O/4, O), no biases, one for both.
+ *   FC = Linear(O, O/4) → LeakyReLU(0.01) → Linear(O/4, O), no biases, one for both; identity with `fc: false`.
  *
- * Shape: x [N, H, W, I] → [N, H', W', O]. Names in state dicts are the authors': `weight`, `scale`, `bias`, `b`, `key_private`, `skey_private`, `bn0`, `bn1`,
- * `fc.0.weight`, `fc.2.weight`. Source: Zhang et al., "Passport-aware Normalization for Deep Model Protection", NeurIPS 2020.
+ * Names in state dicts are the authors': `weight`, `scale`, `bias`, `b`, `key_private`, `skey_private`, `bn0`, `bn1` (or `bn`), `fc.0.weight`, `fc.2.weight`.
+ * Source: Zhang et al., "Passport-aware Normalization for Deep Model Protection", NeurIPS 2020; without FC, Fan et al., "DeepIPR", TPAMI 2021, schemes V2, V3.
  */
-export class PassportConv2d extends Module {
+export abstract class PassportAware extends PassportLayer {
   readonly weight: Tensor;
   readonly scale: Tensor;
   readonly bias: Tensor;
-  /** Signature, −1 or +1 a channel. */
   readonly b: Tensor;
   readonly keyPrivate: Tensor;
   readonly skeyPrivate: Tensor;
-  readonly bn0: BatchNorm;
-  readonly bn1: BatchNorm;
-  readonly fc: Sequential;
-  readonly #conv: { stride: Pair; padding: Pair };
-  /** Window means of both passports [2, kH·kW·I]; made anew when the passports change. */
-  #means: Tensor | null = null;
+  /** Statistics of the public branch; there with `norm: "bn"` alone, as is `bn1`. */
+  readonly bn0!: BatchNorm;
+  /** Statistics of the private branch. */
+  readonly bn1!: BatchNorm;
+  /** Statistics of both branches; there with `norm: "sbn"` alone. */
+  readonly bn!: BatchNorm;
+  /** One for γ and β; null with `fc: false`. */
+  readonly fc: Sequential | null;
+  readonly #norm: { public: BatchNorm; private: BatchNorm } | StatelessNorm;
+  readonly #relu: boolean;
 
-  constructor(
-    readonly inChannels: number,
-    readonly outChannels: number,
-    kernel: Pair,
-    { stride = 1, padding = 0, inputSize, signature = "", random }: PassportConv2dOptions,
+  protected constructor(
+    map: PassportMap,
+    { norm = "bn", fc = true, relu = true, signature = "", random }: PassportAwareOptions,
   ) {
-    super();
-    this.#conv = { stride, padding };
-    this.weight = parameter(
-      kaimingNormal([...pair(kernel), inChannels, outChannels], random.fork("weight"), { mode: "fanOut" }),
-      "conv2d",
-    );
-    this.scale = parameter(Tensor.full([outChannels], 1));
-    this.bias = parameter(Tensor.full([outChannels], 0));
-    this.b = buffer(Tensor.from(signatureBits(signature, outChannels, random.fork("signature")), [outChannels]));
-    const shape = [1, ...inputSize, inChannels];
-    this.keyPrivate = buffer(Tensor.full(shape, 0), "image");
-    this.skeyPrivate = buffer(Tensor.full(shape, 0), "image");
-    this.bn0 = new BatchNorm(outChannels, { affine: false, relu: true });
-    this.bn1 = new BatchNorm(outChannels, { affine: false, relu: true });
-    const hidden = Math.max(1, Math.floor(outChannels / 4));
-    const fc = random.fork("fc");
-    this.fc = new Sequential(
-      new Linear(outChannels, hidden, { bias: false, random: fc }),
-      new LeakyReLU(0.01),
-      new Linear(hidden, outChannels, { bias: false, random: fc }),
-    );
+    super(map);
+    const channels = map.outChannels;
+    checkNorm(norm, NORMS, channels, map.passport.shape.length > 2);
+    this.weight = weightOf(map, random);
+    this.scale = parameter(Tensor.full([channels], 1));
+    this.bias = parameter(Tensor.full([channels], 0));
+    this.b = bitsOf(map, signature, random);
+    this.keyPrivate = emptyPassport(map);
+    this.skeyPrivate = emptyPassport(map);
+    const statistics = () => new BatchNorm(channels, { affine: false, relu });
+    if (norm === "bn") {
+      this.bn0 = statistics();
+      this.bn1 = statistics();
+      this.#norm = { public: this.bn0, private: this.bn1 };
+    } else if (norm === "sbn") {
+      this.bn = statistics();
+      this.#norm = { public: this.bn, private: this.bn };
+    } else this.#norm = norm;
+    this.#relu = relu;
+    this.fc = fc ? sharedFc(channels, random.fork("fc")) : null;
     this.randomPassports(random.fork("passports"));
   }
 
-  /** Fills both passports with fresh random numbers, uniform in [−1, 1). */
-  randomPassports(random: Generator): void {
-    const fresh = () => random.fill(new Float32Array(this.keyPrivate.size), "uniform", -1, 1);
-    this.setPassports({ skey: fresh(), key: fresh() });
-  }
-
-  /** Replaces the passports (host data in our order, [1, H, W, I]). */
-  setPassports({ skey, key }: { skey: Float32Array; key: Float32Array }): void {
-    this.skeyPrivate.write(skey);
-    this.keyPrivate.write(key);
-    this.#forgetMeans();
-  }
-
-  /** y of one branch. */
+  /**
+   * y of one branch.
+   * @throws ShapeError when x has not the passports' shape; ArgumentError for a branch that is neither public nor private.
+   */
   forward(x: Tensor, branch: Branch = "public"): Tensor {
     return this.normalise(this.convolve(x), branch);
   }
 
-  /** W * x, which both branches share when they get the same input. */
-  convolve(x: Tensor): Tensor {
-    this.checkInput(x.shape);
-    return conv2d(x, this.weight, null, this.#conv);
+  override normalise(h: Tensor, branch: Branch, scales?: PrivateScales): Tensor {
+    if (branch === "passport")
+      throw new ArgumentError('a passport-aware layer has the branches "public" and "private", not "passport"');
+    const { gamma, beta } =
+      branch === "public" ? { gamma: this.scale, beta: this.bias } : (scales ?? this.privateScales());
+    const norm = this.#norm;
+    return typeof norm === "string"
+      ? statelessNorm(norm, h, { gamma, beta }, this.#relu)
+      : norm[branch].forward(h, { gamma, beta });
   }
 
-  /** relu(γ ⊙ norm(h) + β) with the branch's statistics, γ and β. */
-  normalise(h: Tensor, branch: Branch, scales?: PrivateScales): Tensor {
-    if (branch === "public") return this.bn0.forward(h, { gamma: this.scale, beta: this.bias });
-    const { gamma, beta } = scales ?? this.privateScales();
-    return this.bn1.forward(h, { gamma, beta });
+  protected override passports(): { skey: Tensor; key: Tensor } {
+    return { skey: this.skeyPrivate, key: this.keyPrivate };
   }
 
-  /** γ and β that the passports give with the weights as they are. Differentiable towards the weights and the FC. */
-  privateScales(): PrivateScales {
-    this.#means ??= keep(passportMeans(this.skeyPrivate, this.keyPrivate, this.weight, this.#conv));
-    const raw = passportScales(this.#means, this.weight);
-    const out = this.fc.forward(raw);
-    const row = (t: Tensor, i: number) => reshape(narrow(t, 0, i, 1), [this.outChannels]);
-    return { gammaRaw: row(raw, 0), gamma: row(out, 0), beta: row(out, 1) };
+  protected override refine(raw: Tensor): Tensor {
+    return this.fc ? this.fc.forward(raw) : raw;
   }
+}
 
-  /** Sign loss of γ_raw against the signature. */
-  signLoss(gammaRaw: Tensor, options?: SignLossOptions): Tensor {
-    return signLoss(gammaRaw, this.b, options);
+function sharedFc(channels: number, random: Generator): Sequential {
+  const hidden = Math.max(1, Math.floor(channels / 4));
+  return new Sequential(
+    new Linear(channels, hidden, { bias: false, random }),
+    new LeakyReLU(0.01),
+    new Linear(hidden, channels, { bias: false, random }),
+  );
+}
+
+/** {@link PassportAware} convolution. Shape: x [N, H, W, I] → [N, H', W', O]; weight [kH, kW, I/groups, O], passports [1, H, W, I]. */
+export class PassportConv2d extends PassportAware {
+  constructor(inChannels: number, outChannels: number, kernel: Pair, options: PassportConv2dOptions) {
+    super(planeMap(inChannels, outChannels, kernel, options), options);
   }
+}
 
-  /** γ_raw of every channel, read back: its signs are the signature when the passports are the owner's. */
-  async readGamma(): Promise<Float32Array<ArrayBuffer>> {
-    const raw = scope(() =>
-      noGrad(() =>
-        passportScales(passportMeans(this.skeyPrivate, this.keyPrivate, this.weight, this.#conv), this.weight),
-      ),
-    );
-    const both = await raw.data();
-    raw.dispose();
-    return both.slice(0, this.outChannels);
+/** {@link PassportAware} convolution over one axis. Shape: x [N, L, I] → [N, L', O]; weight [k, I/groups, O], passports [1, L, I]. */
+export class PassportConv1d extends PassportAware {
+  constructor(inChannels: number, outChannels: number, kernel: number, options: PassportConv1dOptions) {
+    super(lineMap(inChannels, outChannels, kernel, options), options);
   }
+}
 
-  /** The passports may be others now. */
-  protected override loaded(): void {
-    this.#forgetMeans();
-  }
-
-  override dispose(): void {
-    this.#forgetMeans();
-    super.dispose();
-  }
-
-  #forgetMeans(): void {
-    this.#means?.dispose();
-    this.#means = null;
-  }
-
-  private checkInput(shape: Shape): void {
-    const expected = this.keyPrivate.shape.slice(1);
-    if (shape.length !== 4 || !sameShape(shape.slice(1), expected)) {
-      throw new ShapeError(
-        `this passport layer takes inputs [N, ${expected.join(", ")}], the shape of its passports; found ${showShape(shape)}`,
-      );
-    }
+/** {@link PassportAware} fully connected layer. Shape: x [N, I] → [N, O]; weight [I, O], passports [1, I]. */
+export class PassportLinear extends PassportAware {
+  constructor(inFeatures: number, outFeatures: number, options: PassportAwareOptions) {
+    super(rowMap(inFeatures, outFeatures), options);
   }
 }

@@ -1,9 +1,11 @@
-/** PassportConv2d at parity with the authors' passport-aware block: 16 → 32 channels, 3×3, padding 1, batch norm, FC. */
+/** Passport layers at parity with the authors' blocks: 16 → 32 channels, 3×3, padding 1, every normalisation, with and without FC, two branches and one. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { fromTorch, type Layout } from "../../src/nn/module";
-import { PassportConv2d } from "../../src/passport/passport-aware";
+import type { PassportLayer } from "../../src/passport/layer";
+import { type BranchNorm, PassportConv2d } from "../../src/passport/passport-aware";
+import { PassportOnlyConv2d } from "../../src/passport/passport-only";
 import { add, mul } from "../../src/tensor/ops/elementwise";
 import { sum } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
@@ -12,37 +14,76 @@ import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
 import { expectClose, gpu } from "../support/gpu";
 
-const golden = new Golden("pan_block_bn");
 const IMAGE = [4, 8, 8, 32] as const;
+const INPUT = [4, 8, 8, 16] as const;
 
 beforeAll(async () => void (await gpu()));
 
-/** The reference's state without the names it has twice and with the counters it leaves out. */
-function goldenState(): StateDict {
+/** The reference's state without the second names of tensors, and with the counters it leaves out. */
+function goldenState(golden: Golden, ...second: string[]): StateDict {
   const state: StateDict = new Map();
+  const none: HostTensor = { dtype: "I64", shape: [], data: BigInt64Array.of(0n) };
   for (const [name, value] of golden.file.tensors) {
     const own = name.startsWith("state.") ? name.slice(6) : null;
-    if (own && own !== "conv.weight" && own !== "sign_loss_private.b") state.set(own, value);
+    if (own && !second.includes(own)) state.set(own, value);
+    if (own?.endsWith("running_mean")) state.set(own.replace("running_mean", "num_batches_tracked"), none);
   }
-  const none: HostTensor = { dtype: "I64", shape: [], data: BigInt64Array.of(0n) };
-  return state.set("bn0.num_batches_tracked", none).set("bn1.num_batches_tracked", none);
+  return state;
 }
 
-function block(): PassportConv2d {
-  const layer = new PassportConv2d(16, 32, 3, { padding: 1, inputSize: [8, 8], random: new Generator(1) });
-  layer.loadStateDict(goldenState());
-  return layer;
-}
+const AWARE_TWICE = ["conv.weight", "sign_loss_private.b"];
+const ONLY_TWICE = ["weight", "sign_loss.b"];
+const BASE = { padding: 1, inputSize: [8, 8] as const };
 
 /** A reference tensor in our order. */
-function ours(name: string, layout: Layout, shape: readonly number[]): Float32Array {
+function ours(golden: Golden, name: string, layout: Layout, shape: readonly number[]): Float32Array {
   return fromTorch(golden.file.tensors.get(name)!, shape, layout, name);
 }
 
+const upload = (golden: Golden, name: string, shape: readonly number[]) =>
+  Tensor.from(ours(golden, name, "image", shape), shape);
+
+function input(golden: Golden): Tensor {
+  const x = upload(golden, "x", INPUT);
+  x.requiresGrad = true;
+  return x;
+}
+
+function train(passports: Tensor[], on: boolean): void {
+  for (const p of passports) p.requiresGrad = on;
+}
+
+/** Every gradient that the reference has, against those on the layer and on x. */
+async function expectGradients(golden: Golden, layer: PassportLayer, x: Tensor): Promise<void> {
+  const own: [name: string, tensor: Tensor, layout: Layout][] = [
+    ["x", x, "image"],
+    ...[...layer.namedTensors()].map(([name, t, r]) => [name, t, r.layout] as [string, Tensor, Layout]),
+  ];
+  const names = [...golden.file.tensors.keys()].flatMap((n) => (n.startsWith("grad.") ? [n.slice(5)] : []));
+  expect(names.length).toBeGreaterThan(3);
+  for (const name of names) {
+    const [, t, layout] = own.find(([n]) => n === name)!;
+    const expected = ours(golden, `grad.${name}`, layout, t.shape);
+    // Sums over 256 positions cancel: rounding is relative to the largest entry, not to the smallest.
+    const atol = 1e-5 * Math.max(...expected.map(Math.abs));
+    expectClose(await t.grad!.data(), expected, { atol, what: name });
+  }
+}
+
+/** Running statistics after one step, as far as the reference has any; `batches` each has seen. */
+async function expectStatistics(golden: Golden, layer: PassportLayer, batches: bigint): Promise<void> {
+  const state = await layer.stateDict();
+  const names = [...golden.file.tensors.keys()].flatMap((n) => (n.startsWith("after.") ? [n.slice(6)] : []));
+  for (const name of names) expectClose(toFloat32(state.get(name)!), golden.data(`after.${name}`), { what: name });
+  const counters = [...state].filter(([name]) => name.endsWith("num_batches_tracked"));
+  expect(counters.length * 2).toBe(names.length);
+  for (const [, count] of counters) expect(count.data[0]).toBe(batches);
+}
+
 /** One training pass as the reference made it; gradients are left on the layer and on x. */
-function pass(layer: PassportConv2d, x: Tensor, shared: boolean) {
+function pass(golden: Golden, layer: PassportConv2d, x: Tensor, shared: boolean) {
   return scope(() => {
-    const [g0, g1] = ["g0", "g1"].map((g) => Tensor.from(ours(g, "image", IMAGE), IMAGE)) as [Tensor, Tensor];
+    const [g0, g1] = [upload(golden, "g0", IMAGE), upload(golden, "g1", IMAGE)];
     const scales = layer.privateScales();
     const h = shared ? layer.convolve(x) : null;
     const open = h ? layer.normalise(h, "public") : layer.forward(x, "public");
@@ -54,83 +95,119 @@ function pass(layer: PassportConv2d, x: Tensor, shared: boolean) {
   });
 }
 
-describe.each([
-  ["each branch from x", false],
-  ["one convolution for both branches", true],
-])("against the reference, %s", (_, shared) => {
-  const layer: { at: PassportConv2d; x: Tensor; out: ReturnType<typeof pass> } = {} as never;
+const AWARE: [name: string, norm: BranchNorm, fc: boolean][] = [
+  ["pan_block_bn", "bn", true],
+  ["pan_block_gn", "gn", true],
+  ["pan_block_in", "in", true],
+  ["pan_block_sbn_nofc", "sbn", false],
+  ["deepipr_v2_block_gn", "gn", false],
+];
+
+const load = ([name, norm, fc]: (typeof AWARE)[number]) => {
+  const golden = new Golden(name);
+  const state = goldenState(golden, ...AWARE_TWICE);
+  const layer = new PassportConv2d(16, 32, 3, { ...BASE, norm, fc, random: new Generator(1) });
+  layer.loadStateDict(state);
+  return { golden, layer, state };
+};
+
+describe.each(
+  AWARE.flatMap((c) => [
+    [c[0], "each branch from x", c, false] as const,
+    [c[0], "one convolution for both branches", c, true] as const,
+  ]),
+)("%s, %s", (_name, _how, config, shared) => {
+  const run: { golden: Golden; at: PassportConv2d; x: Tensor; out: ReturnType<typeof pass> } = {} as never;
   beforeAll(() => {
-    const x = Tensor.from(ours("x", "image", [4, 8, 8, 16]), [4, 8, 8, 16]);
-    x.requiresGrad = true;
-    const at = block();
-    Object.assign(layer, { at, x, out: pass(at, x, shared) });
+    const { golden, layer } = load(config);
+    if (golden.has("grad.key_private")) train([layer.keyPrivate, layer.skeyPrivate], true);
+    const x = input(golden);
+    Object.assign(run, { golden, at: layer, x, out: pass(golden, layer, x, shared) });
   });
 
   it("gives both branches' outputs", async () => {
-    expectClose(await layer.out.open.data(), ours("out.public", "image", IMAGE), { what: "public" });
-    expectClose(await layer.out.secret.data(), ours("out.private", "image", IMAGE), { what: "private" });
+    const { golden, out } = run;
+    expectClose(await out.open.data(), ours(golden, "out.public", "image", IMAGE), { what: "public" });
+    expectClose(await out.secret.data(), ours(golden, "out.private", "image", IMAGE), { what: "private" });
   });
 
-  it("gives γ before and after the FC, β, and the sign loss", async () => {
-    const { scales, signs, loss } = layer.out;
+  it("gives γ before and after the FC, β, the sign loss, and the share of signs", async () => {
+    const { golden, at, out } = run;
+    const { scales, signs, loss } = out;
+    expectClose(await signs.data(), golden.data("sign_loss"), { what: "sign loss" });
+    expectClose(await loss.data(), golden.data("loss"), { what: "loss" });
+    const gamma = await at.readGamma();
+    expectClose(gamma, await scales.gammaRaw.data(), { what: "readGamma" });
+    if (!golden.has("gamma.raw")) return;
     expectClose(await scales.gammaRaw.data(), golden.data("gamma.raw"), { what: "γ_raw" });
     expectClose(await scales.gamma.data(), golden.data("gamma.effective"), { what: "γ" });
     expectClose(await scales.beta.data(), golden.data("beta.effective"), { what: "β" });
-    expectClose(await signs.data(), golden.data("sign_loss"), { what: "sign loss" });
-    expectClose(await loss.data(), golden.data("loss"), { what: "loss" });
-    const gamma = await layer.at.readGamma();
-    expectClose(gamma, golden.data("gamma.raw"), { what: "readGamma" });
-    const signsOf = await layer.at.b.data();
-    const share = gamma.reduce((n, g, i) => n + (g > 0 === signsOf[i]! > 0 ? 1 : 0), 0) / 32;
+    const bits = await at.b.data();
+    const share = gamma.reduce((n, g, i) => n + (g > 0 === bits[i]! > 0 ? 1 : 0), 0) / 32;
     expect(share).toBeCloseTo(golden.data("sign_accuracy")[0]!, 6);
   });
 
-  it("gives every gradient", async () => {
-    const { at, x } = layer;
-    const grads: [name: string, tensor: Tensor, layout: Layout][] = [
-      ["x", x, "image"],
-      ["weight", at.weight, "conv2d"],
-      ["scale", at.scale, "same"],
-      ["bias", at.bias, "same"],
-      ...[...at.fc.namedTensors("fc.")].map(([name, t, r]) => [name, t, r.layout] as [string, Tensor, Layout]),
-    ];
-    expect(grads.map(([name]) => name)).toEqual(["x", "weight", "scale", "bias", "fc.0.weight", "fc.2.weight"]);
-    for (const [name, t, layout] of grads) {
-      const expected = ours(`grad.${name}`, layout, t.shape);
-      // Sums over 256 positions cancel: rounding is relative to the largest entry, not to the smallest.
-      const atol = 1e-5 * Math.max(...expected.map(Math.abs));
-      expectClose(await t.grad!.data(), expected, { atol, what: name });
-    }
-    expect([at.b, at.keyPrivate, at.skeyPrivate].map((t) => t.grad)).toEqual([null, null, null]);
+  it("gives every gradient, those of the passports too", async () => {
+    await expectGradients(run.golden, run.at, run.x);
+    expect(run.at.b.grad).toBeNull();
   });
 
-  it("moves each branch's running statistics by its own batch", async () => {
-    const state = await layer.at.stateDict();
-    for (const name of ["bn0.running_mean", "bn0.running_var", "bn1.running_mean", "bn1.running_var"]) {
-      expectClose(toFloat32(state.get(name)!), golden.data(`after.${name}`), { what: name });
-    }
-    for (const bn of ["bn0", "bn1"]) expect(state.get(`${bn}.num_batches_tracked`)!.data[0]).toBe(1n);
-  });
+  it("moves the running statistics", () => expectStatistics(run.golden, run.at, config[1] === "sbn" ? 2n : 1n));
 
   it("gives the evaluation outputs from the statistics it gathered", async () => {
-    layer.at.eval();
+    run.at.eval();
     for (const branch of ["public", "private"] as const) {
-      const y = scope(() => noGrad(() => layer.at.forward(layer.x, branch)));
-      expectClose(await y.data(), ours(`eval.${branch}`, "image", IMAGE), { what: branch });
+      const y = scope(() => noGrad(() => run.at.forward(run.x, branch)));
+      expectClose(await y.data(), ours(run.golden, `eval.${branch}`, "image", IMAGE), { what: branch });
       y.dispose();
     }
+  });
+});
+
+describe.each([
+  ["deepipr_v1_block_bn", "bn"],
+  ["deepipr_v1_block_gn", "gn"],
+] as const)("%s", (name, norm) => {
+  it("gives output, γ, β, sign loss, gradients, statistics and evaluation output", async () => {
+    const golden = new Golden(name);
+    const layer = new PassportOnlyConv2d(16, 32, 3, { ...BASE, norm, random: new Generator(1) });
+    layer.loadStateDict(goldenState(golden, ...ONLY_TWICE));
+    train([layer.key, layer.skey], true);
+    const x = input(golden);
+    const { y, signs, loss, gamma, beta } = scope(() => {
+      const scales = layer.privateScales();
+      const y = layer.normalise(layer.convolve(x), "passport", scales);
+      const signs = layer.signLoss(scales.gammaRaw);
+      const loss = add(sum(mul(y, upload(golden, "g", IMAGE))), mul(signs, 10));
+      loss.backward();
+      return { y, signs, loss, gamma: scales.gamma, beta: scales.beta };
+    });
+    expectClose(await y.data(), ours(golden, "out", "image", IMAGE), { what: "out" });
+    expectClose(await gamma.data(), golden.data("gamma"), { what: "γ" });
+    expectClose(await beta.data(), golden.data("beta"), { what: "β" });
+    expectClose(await layer.readGamma(), golden.data("gamma"), { what: "readGamma" });
+    expectClose(await signs.data(), golden.data("sign_loss"), { what: "sign loss" });
+    expectClose(await loss.data(), golden.data("loss"), { what: "loss" });
+    await expectGradients(golden, layer, x);
+    await expectStatistics(golden, layer, 1n);
+    layer.eval();
+    const after = scope(() => noGrad(() => layer.forward(x)));
+    expectClose(await after.data(), ours(golden, "eval", "image", IMAGE), { what: "eval" });
+  });
+});
+
+describe("names", () => {
+  it.each(AWARE)("%s: the authors' names and shapes", async (...config) => {
+    const { layer, state } = load(config);
+    const own = await layer.stateDict();
+    expect([...own.keys()].sort()).toEqual([...state.keys()].sort());
+    for (const [name, value] of state) expect(own.get(name)!.shape, name).toEqual(value.shape);
   });
 });
 
 describe("PassportConv2d", () => {
   const small = (seed = 1) =>
     new PassportConv2d(2, 8, 3, { padding: 1, inputSize: [4, 4], signature: "A", random: new Generator(seed) });
-
-  it("has the authors' names and shapes", async () => {
-    const state = await block().stateDict();
-    expect([...state.keys()].sort()).toEqual([...goldenState().keys()].sort());
-    for (const [name, value] of goldenState()) expect(state.get(name)!.shape, name).toEqual(value.shape);
-  });
 
   it("refuses inputs that do not have the passports' shape", () => {
     const layer = small();

@@ -1,9 +1,11 @@
 /** The closed form of the passport branch against the direct one, avg(W * P): from our convolution, and from a plain loop. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { ShapeError } from "../../src/errors";
+import { ArgumentError, ShapeError } from "../../src/errors";
 import { passportMeans, passportScales, windowMeans } from "../../src/passport/branch";
-import { conv2d, windowCount } from "../../src/tensor/ops/conv";
+import { type ConvOptions, conv1d, conv2d, windowCount } from "../../src/tensor/ops/conv";
+import { linear } from "../../src/tensor/ops/matmul";
 import { mean } from "../../src/tensor/ops/reduce";
+import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { expectClose, gpu, gradcheck, randomData, randomTensor } from "../support/gpu";
@@ -143,11 +145,92 @@ describe("the closed form", () => {
   });
 });
 
+/** One random map of any kind: passport and weight shapes, options, and the map itself. */
+function randomMap(seed: number) {
+  const r = new Generator(seed);
+  const [groups, ig, og] = [1 + r.integer(3), 1 + r.integer(3), 1 + r.integer(4)];
+  const kind = seed % 3;
+  if (kind === 2) {
+    const map = (p: Tensor, w: Tensor) => mean(linear(p, w), [0]);
+    return { kind: "linear", groups: 1, options: {}, passport: [1, ig * groups], weight: [ig * groups, og], map };
+  }
+  const axis = () => {
+    const [k, dilation, stride, padding] = [1 + r.integer(3), 1 + r.integer(2), 1 + r.integer(3), r.integer(3)];
+    return { k, dilation, stride, padding, size: dilation * (k - 1) + 1 + r.integer(5) };
+  };
+  const [a, b] = [axis(), axis()];
+  if (kind === 1) {
+    const options = { stride: a.stride, padding: a.padding, dilation: a.dilation, groups };
+    const map = (p: Tensor, w: Tensor) => mean(conv1d(p, w, null, options), [0, 1]);
+    const shapes = { passport: [1, a.size, ig * groups], weight: [a.k, ig, og * groups] };
+    return { kind: "conv1d", groups, options, ...shapes, map };
+  }
+  const both = (f: (v: typeof a) => number) => [f(a), f(b)] as const;
+  const options: ConvOptions = {
+    stride: both((v) => v.stride),
+    padding: both((v) => v.padding),
+    dilation: both((v) => v.dilation),
+    groups,
+  };
+  const map = (p: Tensor, w: Tensor) => mean(conv2d(p, w, null, options), [0, 1, 2]);
+  const shapes = { passport: [1, ...both((v) => v.size), ig * groups], weight: [...both((v) => v.k), ig, og * groups] };
+  return { kind: "conv2d", groups, options, ...shapes, map };
+}
+
+describe("groups, one dimension, linear maps, and gradients towards the passports", () => {
+  it.each(
+    Array.from({ length: 24 }, (_, seed) => seed),
+  )("equals the direct form, forward and both gradients: random map %i", async (seed) => {
+    const m = randomMap(seed);
+    const o = m.weight[m.weight.length - 1]!;
+    const data = [m.passport, m.passport, m.weight].map((shape, i) => randomData(shape, 10 * seed + i));
+    const g = randomData([2, o], seed + 500);
+    const leaves = () =>
+      [m.passport, m.passport, m.weight].map((shape, i) => leaf(data[i]!, shape)) as [Tensor, Tensor, Tensor];
+    const [closed, direct] = [leaves(), leaves()];
+    const scales = scope(() => {
+      const y = passportScales(passportMeans(closed[0], closed[1], closed[2], m.options), closed[2], m.groups);
+      y.backward(Tensor.from(g, [2, o]));
+      return y;
+    });
+    const rows = scope(() =>
+      [0, 1].map((row) => {
+        const y = m.map(direct[row]!, direct[2]);
+        y.backward(Tensor.from(g.subarray(row * o, (row + 1) * o), [o]));
+        return y;
+      }),
+    );
+    expect(scales.shape).toEqual([2, o]);
+    expectClose(await scales.data(), [...(await rows[0]!.data()), ...(await rows[1]!.data())], { what: m.kind });
+    for (const [i, what] of ["dP_γ", "dP_β", "dW"].entries()) {
+      expect(closed[i]!.grad!.shape, what).toEqual(direct[i]!.shape);
+      expectClose(await closed[i]!.grad!.data(), await direct[i]!.grad!.data(), { what: `${m.kind} ${what}` });
+    }
+    for (const t of [...closed, ...direct, scales, ...rows]) t.dispose();
+  });
+
+  it.each([
+    0, 1, 2, 3, 6,
+  ])("agrees with finite differences towards passports and weight: random map %i", async (seed) => {
+    const m = randomMap(seed);
+    const inputs = [m.passport, m.passport, m.weight].map((shape, i) => ({ shape, data: randomData(shape, seed + i) }));
+    await gradcheck((skey, key, w) => passportScales(passportMeans(skey!, key!, w!, m.options), w!, m.groups), inputs, {
+      rtol: 2e-3,
+      atol: 2e-3,
+      probes: 6,
+    });
+  });
+});
+
 describe("errors", () => {
-  it("refuses grouped convolutions", () => {
+  it("refuses groups that the channels do not have, pairs for one dimension, and other passports for linear maps", () => {
     const [p, w] = [randomTensor([1, 4, 4, 4], 1), randomTensor([3, 3, 2, 4], 2)];
-    expect(() => windowMeans(p, w, { groups: 2 })).toThrow(ShapeError);
-    expect(() => passportMeans(p, p, w, { groups: 2 })).toThrow(/one group/);
+    expect(() => windowMeans(p, w)).toThrow(ShapeError);
+    expect(() => passportScales(randomTensor([2, 18], 1), w, 2)).toThrow(/in 2 groups do not belong together/);
+    const [line, taps] = [randomTensor([1, 5, 2], 1), randomTensor([3, 2, 4], 2)];
+    expect(() => windowMeans(line, taps, { stride: [1, 2] })).toThrow(ArgumentError);
+    expect(() => windowMeans(line, w)).toThrow(/\[1, H, W, I\]/);
+    expect(() => windowMeans(randomTensor([1, 3], 1), randomTensor([2, 4], 2))).toThrow(ShapeError);
   });
 
   it.each([0, 2])("refuses a passport of batch %i", (n) => {

@@ -1,0 +1,180 @@
+import { ShapeError } from "../errors";
+import { kaimingNormal } from "../nn/init";
+import { buffer, Module, parameter } from "../nn/module";
+import { reshape } from "../tensor/ops/elementwise";
+import { narrow } from "../tensor/ops/movement";
+import type { Generator } from "../tensor/random";
+import { type Shape, sameShape, showShape } from "../tensor/shape";
+import { keep, scope } from "../tensor/storage";
+import { noGrad, Tensor } from "../tensor/tensor";
+import { passportMeans, passportScales } from "./branch";
+import { randomPassport } from "./generators";
+import type { PassportMap } from "./map";
+import { type SignLossOptions, signLoss } from "./sign-loss";
+import { signatureBits } from "./signature";
+
+/** Which branch of a network to run: the two of a passport-aware one, or the only one of a network whose passports go with it (`passport`). */
+export type Branch = "public" | "private" | "passport";
+
+/** γ and β of a passport branch before and after the FC, where there is one. */
+export interface PrivateScales {
+  /** γ_raw [O]: what the sign loss acts on and the signature is read from. */
+  gammaRaw: Tensor;
+  gamma: Tensor;
+  beta: Tensor;
+}
+
+/** What passport layers of every kind take. */
+export interface PassportLayerOptions {
+  /** Text spelled by the first signs of γ; without one every sign is random. */
+  signature?: string;
+  /** End in a ReLU (default true). */
+  relu?: boolean;
+  random: Generator;
+}
+
+/** Two passports of a layer, host data in our order (channels last, batch 1): `skey` gives γ, `key` gives β. */
+export interface PassportPair {
+  skey: Float32Array;
+  key: Float32Array;
+}
+
+/**
+ * What all passport layers share: a linear map W * x, two passports of its input's shape, γ and β from them in closed form, the signature and its loss.
+ * Which tensors there are under which names, and which branches they make, is the subclass's.
+ */
+export abstract class PassportLayer extends Module {
+  abstract readonly weight: Tensor;
+  /** Signature, −1 or +1 a channel. */
+  abstract readonly b: Tensor;
+  readonly #map: PassportMap;
+  /** Window means of both passports [2, K]; made anew when the passports change. */
+  #means: Tensor | null = null;
+
+  protected constructor(map: PassportMap) {
+    super();
+    this.#map = map;
+  }
+
+  get inChannels(): number {
+    return this.#map.inChannels;
+  }
+
+  get outChannels(): number {
+    return this.#map.outChannels;
+  }
+
+  /** The secret inputs: γ from `skey`, β from `key`. */
+  protected abstract passports(): { skey: Tensor; key: Tensor };
+
+  /** What becomes of the rows γ_raw and β_raw [2, O] before they scale; nothing by default. */
+  protected refine(raw: Tensor): Tensor {
+    return raw;
+  }
+
+  /** relu(γ ⊙ norm(h) + β) with the branch's statistics, γ and β. */
+  abstract normalise(h: Tensor, branch: Branch, scales?: PrivateScales): Tensor;
+
+  /** Fills both passports with fresh random numbers, uniform in [−1, 1). */
+  randomPassports(random: Generator): void {
+    const fresh = () => randomPassport(this.passports().key.size, random);
+    this.setPassports({ skey: fresh(), key: fresh() });
+  }
+
+  /** Replaces the passports. @throws ShapeError when either is of another size, and changes nothing then. */
+  setPassports({ skey, key }: PassportPair): void {
+    const own = this.passports();
+    for (const data of [skey, key]) {
+      if (data.length === own.key.size) continue;
+      throw new ShapeError(
+        `the passports of this layer are ${showShape(own.key.shape)}, ${own.key.size} numbers each; found ${data.length}`,
+      );
+    }
+    own.skey.write(skey);
+    own.key.write(key);
+    this.#forgetMeans();
+  }
+
+  /** W * x, which branches share when they get the same input. */
+  convolve(x: Tensor): Tensor {
+    this.checkInput(x.shape);
+    return this.#map.apply(x, this.weight);
+  }
+
+  /** γ and β that the passports give with the weights as they are. Differentiable towards the weights, the FC, and passports with `requiresGrad`. */
+  privateScales(): PrivateScales {
+    const raw = this.#raw();
+    const out = this.refine(raw);
+    const row = (t: Tensor, i: number) => reshape(narrow(t, 0, i, 1), [this.outChannels]);
+    const gammaRaw = row(raw, 0);
+    return { gammaRaw, gamma: out === raw ? gammaRaw : row(out, 0), beta: row(out, 1) };
+  }
+
+  /** Sign loss of γ_raw against the signature. */
+  signLoss(gammaRaw: Tensor, options?: SignLossOptions): Tensor {
+    return signLoss(gammaRaw, this.b, options);
+  }
+
+  /** γ_raw of every channel, read back: its signs are the signature when the passports are the owner's. */
+  async readGamma(): Promise<Float32Array<ArrayBuffer>> {
+    const raw = scope(() => noGrad(() => this.#scales(this.#freshMeans())));
+    const both = await raw.data();
+    raw.dispose();
+    return both.slice(0, this.outChannels);
+  }
+
+  /** The passports may be others now. */
+  protected override loaded(): void {
+    this.#forgetMeans();
+  }
+
+  override dispose(): void {
+    this.#forgetMeans();
+    super.dispose();
+  }
+
+  #raw(): Tensor {
+    const { skey, key } = this.passports();
+    if (skey.requiresGrad || key.requiresGrad) {
+      // Passports in training change with every step, and their gradients flow through the means.
+      this.#forgetMeans();
+      return this.#scales(this.#freshMeans());
+    }
+    this.#means ??= keep(this.#freshMeans());
+    return this.#scales(this.#means);
+  }
+
+  #freshMeans(): Tensor {
+    const { skey, key } = this.passports();
+    return passportMeans(skey, key, this.weight, this.#map.options);
+  }
+
+  #scales(means: Tensor): Tensor {
+    return passportScales(means, this.weight, this.#map.options.groups);
+  }
+
+  #forgetMeans(): void {
+    this.#means?.dispose();
+    this.#means = null;
+  }
+
+  private checkInput(shape: Shape): void {
+    const expected = this.#map.passport.shape.slice(1);
+    if (shape.length !== expected.length + 1 || !sameShape(shape.slice(1), expected)) {
+      throw new ShapeError(
+        `this passport layer takes inputs [N, ${expected.join(", ")}], the shape of its passports; found ${showShape(shape)}`,
+      );
+    }
+  }
+}
+
+/** Kaiming normal, fan-out. */
+export const weightOf = ({ weight }: PassportMap, random: Generator): Tensor =>
+  parameter(kaimingNormal(weight.shape, random.fork("weight"), { mode: "fanOut" }), weight.layout);
+
+export const bitsOf = ({ outChannels }: PassportMap, signature: string, random: Generator): Tensor =>
+  buffer(Tensor.from(signatureBits(signature, outChannels, random.fork("signature")), [outChannels]));
+
+/** A passport still to be filled. */
+export const emptyPassport = ({ passport }: PassportMap): Tensor =>
+  buffer(Tensor.full(passport.shape, 0), passport.layout);

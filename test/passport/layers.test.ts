@@ -1,0 +1,222 @@
+/** Passport layers of every kind against their formula, written with the plain operations: avg(W * P) by the map itself, norm, γ, β, ReLU. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { ArgumentError, ShapeError } from "../../src/errors";
+import type { PassportLayer } from "../../src/passport/layer";
+import { PassportConv1d, PassportConv2d, PassportLinear } from "../../src/passport/passport-aware";
+import { PassportOnlyConv1d, PassportOnlyConv2d, PassportOnlyLinear } from "../../src/passport/passport-only";
+import { conv1d, conv2d } from "../../src/tensor/ops/conv";
+import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
+import { linear } from "../../src/tensor/ops/matmul";
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm";
+import { mean } from "../../src/tensor/ops/reduce";
+import { Generator } from "../../src/tensor/random";
+import { memory, scope } from "../../src/tensor/storage";
+import { noGrad, type Tensor } from "../../src/tensor/tensor";
+import { expectClose, gpu, randomTensor } from "../support/gpu";
+
+beforeAll(async () => void (await gpu()));
+
+const plane = { inputSize: [5, 6] as const, stride: [2, 1] as const, padding: 1, groups: 2 };
+const line = { inputSize: 9, stride: 2, padding: 2, dilation: 2, groups: 2 };
+const seeded = () => ({ random: new Generator(3), signature: "A" });
+
+const KINDS = {
+  conv2d: {
+    input: [3, 5, 6, 4],
+    aware: (o: object) => new PassportConv2d(4, 32, 3, { ...plane, ...seeded(), ...o }),
+    only: (o: object) => new PassportOnlyConv2d(4, 32, 3, { ...plane, ...seeded(), ...o }),
+    map: (x: Tensor, w: Tensor) => conv2d(x, w, null, plane),
+  },
+  conv1d: {
+    input: [3, 9, 4],
+    aware: (o: object) => new PassportConv1d(4, 32, 3, { ...line, ...seeded(), ...o }),
+    only: (o: object) => new PassportOnlyConv1d(4, 32, 3, { ...line, ...seeded(), ...o }),
+    map: (x: Tensor, w: Tensor) => conv1d(x, w, null, line),
+  },
+  linear: {
+    input: [5, 4],
+    aware: (o: object) => new PassportLinear(4, 32, { ...seeded(), ...o }),
+    only: (o: object) => new PassportOnlyLinear(4, 32, { ...seeded(), ...o }),
+    map: (x: Tensor, w: Tensor) => linear(x, w),
+  },
+};
+type Kind = keyof typeof KINDS;
+
+const NORMS: Record<string, (h: Tensor) => Tensor> = {
+  bn: (h) => batchNorm(h, { training: true }),
+  sbn: (h) => batchNorm(h, { training: true }),
+  gn: (h) => groupNorm(h, 2),
+  in: (h) => instanceNorm(h),
+  ln: (h) => layerNorm(h, h.shape.slice(1)),
+  none: (h) => h,
+};
+
+const cases = (Object.keys(KINDS) as Kind[]).flatMap((kind) =>
+  Object.keys(NORMS).flatMap((norm) => (kind === "linear" && norm === "in" ? [] : [[kind, norm] as const])),
+);
+
+const average = (t: Tensor) =>
+  mean(
+    t,
+    t.shape.slice(0, -1).map((_, d) => d),
+  );
+
+/** The layer's branch by plain operations. */
+function formula(kind: Kind, norm: string, layer: PassportLayer, x: Tensor, gamma: Tensor, beta: Tensor, end = relu) {
+  return end(add(mul(NORMS[norm]!(KINDS[kind].map(x, layer.weight)), gamma), beta));
+}
+
+/** Output and gradients of x, weight and passports for one seed gradient. */
+async function measure(y: () => Tensor, leaves: Tensor[]) {
+  for (const t of leaves) t.zeroGrad();
+  const out = scope(() => {
+    const t = y();
+    const g = randomTensor(t.shape, 77);
+    t.backward(g);
+    return t;
+  });
+  return [await out.data(), ...(await Promise.all(leaves.map((t) => t.grad!.data())))];
+}
+
+function expectSame(got: Float32Array[], want: Float32Array[]): void {
+  for (const [i, w] of want.entries()) {
+    const atol = 1e-5 * Math.max(1, ...w.map(Math.abs));
+    expectClose(got[i]!, w, { atol, what: ["output", "dx", "dW", "dP_γ", "dP_β"][i]! });
+  }
+}
+
+describe("two branches", () => {
+  it.each(cases)("%s with %s equals the formula, gradients of the passports too", async (kind, norm) => {
+    const layer = KINDS[kind].aware({ norm, fc: false });
+    const x = randomTensor(KINDS[kind].input, 5);
+    const leaves = [x, layer.weight, layer.skeyPrivate, layer.keyPrivate];
+    for (const t of leaves) t.requiresGrad = true;
+    const avg = (p: Tensor) => average(KINDS[kind].map(p, layer.weight));
+    const want = await measure(
+      () => formula(kind, norm, layer, x, avg(layer.skeyPrivate), avg(layer.keyPrivate)),
+      leaves,
+    );
+    expectSame(await measure(() => layer.forward(x, "private"), leaves), want);
+    layer.scale.write(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)));
+    layer.bias.write(Float32Array.from({ length: 32 }, (_, i) => Math.cos(i)));
+    const open = await measure(() => formula(kind, norm, layer, x, layer.scale, layer.bias), leaves.slice(0, 2));
+    expectSame(await measure(() => layer.forward(x), leaves.slice(0, 2)), open);
+  });
+
+  it.each(Object.keys(KINDS) as Kind[])("%s sends γ and β through one FC", async (kind) => {
+    const layer = KINDS[kind].aware({});
+    const [raw, beta, want] = scope(() => {
+      const { gammaRaw, beta } = layer.privateScales();
+      const direct = average(KINDS[kind].map(layer.keyPrivate, layer.weight));
+      return [gammaRaw, beta, layer.fc!.forward(reshape(direct, [1, 32]))];
+    }) as [Tensor, Tensor, Tensor];
+    expectClose(await beta.data(), await want.data(), { what: "β" });
+    expectClose(await layer.readGamma(), await raw.data(), { what: "γ_raw" });
+  });
+});
+
+describe("one branch", () => {
+  it.each(cases.filter(([, norm]) => norm !== "sbn"))("%s with %s equals the formula", async (kind, norm) => {
+    const layer = KINDS[kind].only({ norm });
+    const x = randomTensor(KINDS[kind].input, 5);
+    const leaves = [x, layer.weight, layer.skey, layer.key];
+    for (const t of leaves) t.requiresGrad = true;
+    const avg = (p: Tensor) => average(KINDS[kind].map(p, layer.weight));
+    const want = await measure(() => formula(kind, norm, layer, x, avg(layer.skey), avg(layer.key)), leaves);
+    expectSame(await measure(() => layer.forward(x), leaves), want);
+  });
+
+  it("has the authors' names, in PyTorch's shapes", async () => {
+    const shapes = async (layer: PassportLayer) =>
+      Object.fromEntries([...(await layer.stateDict())].map(([name, t]) => [name, t.shape]));
+    expect(await shapes(KINDS.conv2d.only({ norm: "gn" }))).toEqual({
+      b: [32],
+      key: [1, 4, 5, 6],
+      skey: [1, 4, 5, 6],
+      "conv.weight": [32, 2, 3, 3],
+    });
+    expect(await shapes(KINDS.conv1d.only({ norm: "none" }))).toEqual({
+      b: [32],
+      key: [1, 4, 9],
+      skey: [1, 4, 9],
+      "conv.weight": [32, 2, 3],
+    });
+    expect(await shapes(KINDS.linear.only({}))).toEqual({
+      b: [32],
+      key: [1, 4],
+      skey: [1, 4],
+      "linear.weight": [32, 4],
+      "bn.running_mean": [32],
+      "bn.running_var": [32],
+      "bn.num_batches_tracked": [],
+    });
+    expect(KINDS.conv2d.only({}).parameters()).toHaveLength(1);
+  });
+});
+
+describe("passports in training", () => {
+  it("are never taken from the cache, and are cached again afterwards", async () => {
+    const layer = KINDS.linear.aware({});
+    const gamma = async () => (await scope(() => noGrad(() => layer.privateScales().gammaRaw)).data()).slice();
+    const before = await gamma();
+    layer.skeyPrivate.requiresGrad = true;
+    for (const value of [1, 2]) {
+      layer.skeyPrivate.fill(value);
+      expectClose(await gamma(), await layer.readGamma(), { what: `filled with ${value}` });
+    }
+    expect(await gamma()).not.toEqual(before);
+    layer.skeyPrivate.requiresGrad = false;
+    expectClose(await gamma(), await layer.readGamma(), { what: "fixed again" });
+    const held = memory().tensors;
+    scope(() => void layer.privateScales());
+    expect(memory().tensors).toBe(held);
+  });
+});
+
+describe("options and errors", () => {
+  it.each(["bn", "gn", "none"])("leaves the ReLU out on request, with %s", async (norm) => {
+    const x = randomTensor(KINDS.linear.input, 5);
+    for (const layer of [
+      KINDS.linear.aware({ norm, relu: false, fc: false }),
+      KINDS.linear.only({ norm, relu: false }),
+    ]) {
+      const [y, want] = scope(() => {
+        const { gamma, beta } = layer.privateScales();
+        const branch = layer instanceof PassportLinear ? "private" : "passport";
+        const h = layer.convolve(x);
+        return [layer.normalise(h, branch), formula("linear", norm, layer, x, gamma, beta, (t) => t)];
+      }) as [Tensor, Tensor];
+      expectClose(await y.data(), await want.data());
+      expect((await y.data()).some((v) => v < 0)).toBe(true);
+    }
+  });
+
+  it("refuses branches that a layer does not have", () => {
+    const x = randomTensor(KINDS.linear.input, 5);
+    expect(() => KINDS.linear.aware({}).forward(x, "passport")).toThrow(ArgumentError);
+    for (const branch of ["public", "private"] as const)
+      expect(() => KINDS.linear.only({}).forward(x, branch)).toThrow(/one branch "passport"/);
+  });
+
+  it("refuses norms that are not there or do not fit", () => {
+    expect(() => KINDS.conv2d.aware({ norm: "batch" })).toThrow(/bn, sbn, gn, in, ln, none/);
+    expect(() => KINDS.conv2d.only({ norm: "sbn" })).toThrow(ArgumentError);
+    expect(() => KINDS.linear.aware({ norm: "in" })).toThrow(/"ln"/);
+    expect(() => new PassportLinear(4, 33, { norm: "gn", random: new Generator(1) })).toThrow(/multiple of 16/);
+    expect(() => new PassportLinear(4, 7, { norm: "gn", random: new Generator(1) })).not.toThrow();
+  });
+
+  it("refuses groups that do not divide the channels, and inputs of another shape", () => {
+    expect(() => KINDS.conv1d.aware({ groups: 3 })).toThrow(ArgumentError);
+    expect(() => KINDS.conv1d.aware({}).forward(randomTensor([3, 8, 4], 1))).toThrow(/\[N, 9, 4\]/);
+    expect(() => KINDS.linear.only({}).forward(randomTensor([3, 1, 4], 1))).toThrow(ShapeError);
+  });
+
+  it("frees everything on dispose", () => {
+    const before = memory();
+    const layer = KINDS.conv2d.only({});
+    scope(() => void layer.privateScales());
+    layer.dispose();
+    expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages, bytes: before.bytes });
+  });
+});
