@@ -1,31 +1,32 @@
 import { StateDictError } from "../errors";
 import type { HostTensor, StateDict } from "../io/host-tensor";
 
-/** The authors' layers register some tensors under a second name too: second name → first. */
-const DUPLICATES: Readonly<Record<string, string>> = {
-  "conv.weight": "weight",
-  "sign_loss.b": "b",
-  "sign_loss_private.b": "b",
-};
+/** The authors' layers register some tensors under a second name too. */
+const DOUBLES: readonly (readonly [string, string])[] = [
+  ["weight", "conv.weight"],
+  ["b", "sign_loss.b"],
+  ["b", "sign_loss_private.b"],
+];
 
 /**
- * A state dict as the authors' code saves it, without the second names of tensors it has under their first.
+ * A state dict as the authors' code saves it, with each tensor once: layers that work with their passports only (they have `skey`) keep `conv.weight`, those with two branches `weight`.
  * @throws StateDictError when two names of one tensor hold different values.
  */
 export function withoutDuplicates(state: StateDict): StateDict {
-  const kept: StateDict = new Map();
-  for (const [name, value] of state) {
-    const second = Object.keys(DUPLICATES).find((d) => name.endsWith(`.${d}`));
-    const first = second && name.slice(0, name.length - second.length) + DUPLICATES[second];
-    const original = first ? state.get(first) : undefined;
-    if (!original) kept.set(name, value);
-    else if (!sameValues(original, value)) {
-      throw new StateDictError(
-        `${name} and ${first} are one tensor and hold different values: the state dict is damaged`,
-      );
+  const dropped = new Set<string>();
+  for (const [name, value] of state)
+    for (const [first, second] of DOUBLES) {
+      if (!name.endsWith(`.${second}`)) continue;
+      const layer = name.slice(0, -second.length);
+      const original = state.get(layer + first);
+      if (!original) continue;
+      if (!sameValues(original, value))
+        throw new StateDictError(
+          `${name} and ${layer}${first} are one tensor and hold different values: the state dict is damaged`,
+        );
+      dropped.add(second === "conv.weight" && state.has(`${layer}skey`) ? layer + first : name);
     }
-  }
-  return kept;
+  return new Map([...state].filter(([name]) => !dropped.has(name)));
 }
 
 function sameValues(a: HostTensor, b: HostTensor): boolean {

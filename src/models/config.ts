@@ -1,101 +1,202 @@
 import { ArgumentError } from "../errors";
-import { capacity, signatureBytes } from "../passport/signature";
+import type { Branch } from "../passport/layer";
+import type { BranchNorm } from "../passport/passport-aware";
+import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
 
-/** A convolution of a {@link ConvNet} (conv → norm → ReLU), or a 2×2 max-pooling. */
-export type LayerSpec = "pool" | { channels: number; kernel: number; padding?: number; stride?: number };
+/**
+ * How a network carries passports: `plain` not at all; `v1`, `v2`, `v3` as DeepIPR's schemes (passports given away with the network; a private branch;
+ * a private branch and a trigger set); `pan` by passport-aware normalisation (a private branch behind an FC, with statistics of its own).
+ */
+export type Scheme = "plain" | "v1" | "v2" | "v3" | "pan";
 
-/** Everything that decides a network's structure; JSON-able, it travels with saved files. */
-export interface ConvNetConfig {
+/**
+ * Normalisation of a whole network. `bn` batch norm (in two-branch layers a statistic a branch), `sbn` batch norm whose statistic both branches share, `gn` group norm in
+ * O/16 groups, `in` instance, `ln` layer norm, `none` scale and shift alone. `folded`: none, and the convolutions have a bias; what batch norm folded into the convolutions leaves.
+ */
+export type NetworkNorm = BranchNorm | "folded";
+
+/** Layer → `true` (random signature bits), a text to embed there, or `false`; layers inside layers as in `{ layer4: { 0: { convbn_2: "text" } } }`. */
+export type Passports = { readonly [layer: string]: boolean | string | Passports };
+
+/** What the configurations of all networks have in common; JSON-able, it travels with saved files. */
+export interface NetworkSettings {
   classes: number;
   /** Height, width and channels of an input image. */
   input: readonly [number, number, number];
-  layers: readonly LayerSpec[];
-  /** `plain`: one branch. `pan`: passport-aware normalisation, a public and a private branch. */
-  scheme: "plain" | "pan";
-  /** Layer index → `true` (random signature bits) or the text to embed there. */
-  passports?: Readonly<Record<number, boolean | string>>;
+  scheme: Scheme;
+  /** Default `gn` for `v2` and `v3`, `bn` else. */
+  norm?: NetworkNorm;
+  /** `pan`: send γ and β through the shared FC (default true). */
+  fc?: boolean;
+  passports?: Passports;
+  /** A text spread over the passport layers that have none of their own, in order. */
+  signature?: string;
 }
 
-/** Output sizes [H, W, C] of every layer, its input's first. @throws ArgumentError when an image shrinks to nothing. */
-export function layerSizes({ input, layers }: ConvNetConfig): [number, number, number][] {
-  const sizes: [number, number, number][] = [[...input]];
-  layers.forEach((layer, i) => {
-    const [h, w, c] = sizes[i]!;
-    const size = (n: number) =>
-      layer === "pool"
-        ? Math.floor(n / 2)
-        : Math.floor((n + 2 * (layer.padding ?? 0) - layer.kernel) / (layer.stride ?? 1)) + 1;
-    const next: [number, number, number] = [size(h), size(w), layer === "pool" ? c : layer.channels];
-    if (next[0] < 1 || next[1] < 1)
-      throw new ArgumentError(`layer ${i} leaves nothing of a ${h}×${w} image: drop a pooling, or use larger images`);
-    sizes.push(next);
-  });
-  return sizes;
+/** A convolution of a network with everything that decides its shape. */
+export interface ConvLayer {
+  /** Its name in state dicts, such as `features.4` or `layer4.0.convbn_2`. */
+  readonly name: string;
+  /** Its place in {@link Passports}, keys joined by dots. */
+  readonly key: string;
+  readonly inChannels: number;
+  readonly channels: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+  readonly inputSize: readonly [number, number];
+}
+
+const SCHEMES: readonly Scheme[] = ["plain", "v1", "v2", "v3", "pan"];
+const NORMS: Readonly<Record<"plain" | "v1" | "two", readonly NetworkNorm[]>> = {
+  plain: ["bn", "gn", "in", "ln", "none", "folded"],
+  v1: ["bn", "gn", "in", "ln", "none"],
+  two: ["bn", "sbn", "gn", "in", "ln", "none"],
+};
+
+/** The branches a scheme has; the first is the one that is given away. */
+export function branchesOf(scheme: Scheme): readonly Branch[] {
+  if (scheme === "plain") return ["public"];
+  return scheme === "v1" ? ["passport"] : ["public", "private"];
+}
+
+/** The normalisation of a network, defaults filled in. */
+export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
+  norm ?? (scheme === "v2" || scheme === "v3" ? "gn" : "bn");
+
+/** Output size of a convolution or pooling along one axis. */
+export const outputSize = (n: number, kernel: number, stride: number, padding: number): number =>
+  Math.floor((n + 2 * padding - kernel) / stride) + 1;
+
+/**
+ * The passport layers of a network in order, each with the bytes of text it carries (none for random bits).
+ * @throws ArgumentError naming a layer that is not there, a text that does not fit, or a scheme that does not go with the passports.
+ */
+export function passportPlan(settings: NetworkSettings, layers: readonly ConvLayer[]): Map<string, Uint8Array> {
+  const chosen = flatten(settings.passports ?? {}, layers);
+  const at = layers.filter((l) => chosen.has(l.key));
+  for (const layer of at) {
+    const text = chosen.get(layer.key)!;
+    if (signatureBytes(text) > capacity(layer.channels))
+      throw new ArgumentError(
+        `the signature "${text}" of layer ${layer.key} takes ${signatureBytes(text)} bytes; its ${layer.channels} channels hold ${capacity(layer.channels)}: shorten it, put it into a wider layer, or spread it over layers with \`signature\``,
+      );
+  }
+  const bytes = new Map<string, Uint8Array>(at.map((l) => [l.name, new TextEncoder().encode(chosen.get(l.key))]));
+  if (settings.signature !== undefined) {
+    const free = at.filter((l) => chosen.get(l.key) === "");
+    const parts = spreadSignature(
+      settings.signature,
+      free.map((l) => l.channels),
+    );
+    free.forEach((l, i) => void bytes.set(l.name, parts[i]!));
+  }
+  return bytes;
+}
+
+/** A text that a network carries, and the layers that spell it one after another. */
+export interface SignatureText {
+  text: string;
+  layers: readonly string[];
+}
+
+/** All texts of a configuration: those of single layers in order, then the one that is spread. */
+export function signatureTexts(settings: NetworkSettings, layers: readonly ConvLayer[]): SignatureText[] {
+  const chosen = flatten(settings.passports ?? {}, layers);
+  const own = layers.filter((l) => chosen.get(l.key));
+  const texts = own.map((l): SignatureText => ({ text: chosen.get(l.key)!, layers: [l.name] }));
+  if (!settings.signature) return texts;
+  const free = layers.filter((l) => chosen.get(l.key) === "").map((l) => l.name);
+  return [...texts, { text: settings.signature, layers: free }];
 }
 
 /**
- * Checks a configuration before anything is built. It may have come out of a file, so its form is checked too.
- * @throws ArgumentError naming sizes that are no whole numbers, a passport layer that is not a convolution, a text that does not fit, or a scheme without passports.
+ * Checks the settings all networks share before anything is built. They may have come out of a file, so their form is checked too.
+ * @throws ArgumentError
  */
-export function checkConfig(config: ConvNetConfig): void {
-  checkForm(config);
-  const convolutions = config.layers.flatMap((l, i) => (l === "pool" ? [] : [i]));
-  if (!Number.isInteger(config.classes) || config.classes < 2)
-    throw new ArgumentError(`classes: at least 2 expected, found ${config.classes}`);
-  const chosen = passportLayers(config);
-  if (config.scheme === "plain" && chosen.length)
-    throw new ArgumentError('scheme "plain" takes no passports: use "pan", or leave passports out');
-  if (config.scheme === "pan" && !chosen.length) {
+export function checkSettings(settings: NetworkSettings, layers: readonly ConvLayer[]): void {
+  const { classes, scheme, fc, signature } = settings;
+  if (!Number.isInteger(classes) || classes < 2)
+    throw new ArgumentError(`classes: at least 2 expected, found ${JSON.stringify(classes)}`);
+  const allowed = NORMS[scheme === "plain" || scheme === "v1" ? scheme : "two"];
+  const norm = normOf(settings);
+  if (!allowed.includes(norm))
+    throw new ArgumentError(`norm of scheme "${scheme}": one of ${allowed.join(", ")} expected, found "${norm}"`);
+  if (fc !== undefined && scheme !== "pan")
+    throw new ArgumentError(`fc belongs to scheme "pan", this is "${scheme}": leave it out`);
+  const plan = passportPlan(settings, layers);
+  if (scheme === "plain" && (plan.size || signature !== undefined))
+    throw new ArgumentError('scheme "plain" takes no passports and no signature: use "v1", "v2", "v3" or "pan"');
+  if (scheme !== "plain" && !plan.size)
     throw new ArgumentError(
-      `scheme "pan" needs passports at one convolution or more, for example { ${convolutions[convolutions.length - 1]}: true }`,
+      `scheme "${scheme}" needs passports at one convolution or more, for example { ${example(layers)}: true }`,
     );
-  }
-  for (const [index, value] of chosen) {
-    const layer = config.layers[index];
-    if (!layer || layer === "pool") {
-      throw new ArgumentError(
-        `passports name layer ${index}, which is ${layer ? "a pooling" : "not there"}: the convolutions are ${convolutions.join(", ")}`,
-      );
-    }
-    if (typeof value === "string" && signatureBytes(value) > capacity(layer.channels)) {
-      throw new ArgumentError(
-        `the signature "${value}" of layer ${index} takes ${signatureBytes(value)} bytes; its ${layer.channels} channels hold ${capacity(layer.channels)}: shorten it, or put it into a wider layer`,
-      );
-    }
-  }
-  layerSizes(config);
 }
 
-const isWhole = (n: unknown, least: number): boolean => Number.isSafeInteger(n) && (n as number) >= least;
-const isObject = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);
+const example = (layers: readonly ConvLayer[]) => {
+  const key = layers[layers.length - 1]!.key;
+  return key.includes(".") ? JSON.stringify(key) : key;
+};
 
-function checkForm(config: unknown): void {
-  const refuse = (expected: string, found: unknown): never => {
-    throw new ArgumentError(`${expected} expected, found ${JSON.stringify(found)}`);
-  };
-  if (!isObject(config)) return refuse("a network configuration", config);
-  const { input, layers, scheme, passports = {} } = config;
+export const isWhole = (n: unknown, least: number): boolean => Number.isSafeInteger(n) && (n as number) >= least;
+export const isObject = (v: unknown): v is Record<string, unknown> =>
+  typeof v === "object" && v !== null && !Array.isArray(v);
+
+/** @throws ArgumentError saying what a configuration should have held. */
+export function refuse(expected: string, found: unknown): never {
+  throw new ArgumentError(`${expected} expected, found ${JSON.stringify(found)}`);
+}
+
+/** Checks types alone, so that what follows may rely on them. @throws ArgumentError */
+export function checkForm(config: unknown): asserts config is NetworkSettings & Record<string, unknown> {
+  if (!isObject(config)) refuse("a network configuration", config);
+  const { input, scheme, fc, passports = {}, signature } = config;
   if (!Array.isArray(input) || input.length !== 3 || !input.every((n) => isWhole(n, 1)))
     refuse("input: [height, width, channels], whole numbers from 1,", input);
-  if (!Array.isArray(layers)) return refuse("layers: a list", layers);
-  layers.forEach((layer: unknown, i) => {
-    if (layer === "pool") return;
-    if (!isObject(layer)) return refuse(`layer ${i}: "pool" or { channels, kernel, padding?, stride? }`, layer);
-    const { channels, kernel, padding = 0, stride = 1 } = layer;
-    const whole = [channels, kernel, stride].every((n) => isWhole(n, 1)) && isWhole(padding, 0);
-    if (!whole) refuse(`layer ${i}: whole numbers (channels, kernel and stride from 1, padding from 0)`, layer);
-  });
-  if (scheme !== "plain" && scheme !== "pan") refuse('scheme: "plain" or "pan"', scheme);
+  if (!SCHEMES.includes(scheme as Scheme)) refuse(`scheme: one of ${SCHEMES.join(", ")}`, scheme);
+  if (fc !== undefined && typeof fc !== "boolean") refuse("fc: true or false", fc);
+  if (signature !== undefined && typeof signature !== "string") refuse("signature: a text", signature);
+  checkPassports(passports, "");
+}
+
+function checkPassports(passports: unknown, path: string): void {
   if (!isObject(passports)) return refuse("passports: { layer: true or a text }", passports);
-  for (const [layer, value] of Object.entries(passports)) {
-    if (typeof value !== "boolean" && typeof value !== "string")
-      refuse(`passports: true, false or a text at layer ${layer}`, value);
+  for (const [key, value] of Object.entries(passports)) {
+    if (isObject(value)) checkPassports(value, `${path}${key}.`);
+    else if (typeof value !== "boolean" && typeof value !== "string")
+      refuse(`passports: true, false or a text at layer ${path}${key}`, value);
   }
 }
 
-/** Passport layers in order, with their signature text or `true`. */
-export function passportLayers({ passports = {} }: ConvNetConfig): [index: number, value: true | string][] {
-  return Object.entries(passports)
-    .flatMap(([k, v]) => (v === false ? [] : [[Number(k), v] as [number, true | string]]))
-    .sort((a, b) => a[0] - b[0]);
+/** Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them; what is said of a single layer counts more. */
+function flatten(passports: Passports, layers: readonly ConvLayer[]): Map<string, string> {
+  const said = new Map<string, string | false>();
+  const visit = (level: Passports, path: string): void => {
+    for (const [key, value] of Object.entries(level)) {
+      const at = path + key;
+      if (typeof value === "object") {
+        visit(value, `${at}.`);
+        continue;
+      }
+      const below = layers.filter((l) => l.key === at || l.key.startsWith(`${at}.`));
+      if (!below.length)
+        throw new ArgumentError(
+          `passports name layer ${at}, which is not a convolution of this network: they are ${layers.map((l) => l.key).join(", ")}`,
+        );
+      if (typeof value === "string" && (below.length > 1 || below[0]!.key !== at))
+        throw new ArgumentError(
+          `passports: the text "${value}" is given to the group ${at}: name one layer of ${below.map((l) => l.key).join(", ")}, or spread it over layers with \`signature\``,
+        );
+      for (const layer of below) {
+        const single = layer.key === at;
+        if (single || !said.has(layer.key)) said.set(layer.key, typeof value === "string" ? value : value && "");
+      }
+    }
+  };
+  visit(passports, "");
+  const chosen = layers.flatMap((l) => {
+    const text = said.get(l.key);
+    return text === undefined || text === false ? [] : [[l.key, text] as const];
+  });
+  return new Map(chosen);
 }

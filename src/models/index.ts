@@ -1,12 +1,39 @@
 export { AlexNet, type AlexNetOptions } from "./alexnet";
 export { withoutDuplicates } from "./authors";
-export { type ConvNetConfig, checkConfig, type LayerSpec, layerSizes, passportLayers } from "./config";
-export { type BothBranches, ConvBlock, ConvNet, type LayerSigns } from "./convnet";
+export { AffineNorm, type Block, ConvBlock } from "./block";
 export {
-  type BranchAccuracy,
+  type AnyNetwork,
+  buildNetwork,
   type CredentialInfo,
-  joinState,
+  checkConfig,
+  deployedConfig,
+  loadDeployed,
+  type NetworkConfig,
+  networkLayers,
   readCredential,
-  type SplitState,
-  splitState,
-} from "./split";
+} from "./build";
+export {
+  branchesOf,
+  type ConvLayer,
+  type NetworkNorm,
+  type NetworkSettings,
+  normOf,
+  type Passports,
+  passportPlan,
+  type Scheme,
+  type SignatureText,
+  signatureTexts,
+} from "./config";
+export { ConvNet, type ConvNetConfig, type LayerSpec, layerSizes } from "./convnet";
+export type { BranchAccuracy } from "./files";
+export { foldBatchNorm } from "./fold";
+export {
+  type DeployOptions,
+  type LayerSigns,
+  Network,
+  type TrainingPass,
+  type TrainingPassOptions,
+} from "./network";
+export type { PassOptions } from "./pass";
+export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions } from "./resnet";
+export { joinState, type Scales, type SplitState, type Structure, splitState } from "./split";

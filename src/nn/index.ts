@@ -17,6 +17,7 @@ export { buffer, type HostState, type Layout, type LoadReport, Module, parameter
 export {
   type Affine,
   BatchNorm,
+  type BatchNormCall,
   type BatchNormOptions,
   GroupNorm,
   InstanceNorm,

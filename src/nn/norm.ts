@@ -20,6 +20,15 @@ export interface Affine {
   beta?: Tensor | null;
 }
 
+/** Options of one call of {@link BatchNorm}. */
+export interface BatchNormCall extends Affine {
+  /**
+   * How many updates by this batch the running statistics take (default 1): k of them at once, running = (1 − m)ᵏ·running + (1 − (1 − m)ᵏ)·batch. For a batch that stands for k
+   * equal ones.
+   */
+  updates?: number | undefined;
+}
+
 /**
  * Batch normalisation over every dimension but the last: y = γ · (x − μ) / √(σ² + ε) + β.
  *
@@ -51,9 +60,10 @@ export class BatchNorm extends Module {
     this.runningVar = buffer(Tensor.full([channels], 1));
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
-    if (this.training) this.batchesTracked++;
-    const { runningMean, runningVar, training, momentum, eps, relu } = this;
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias, updates = 1 }: BatchNormCall = {}): Tensor {
+    if (this.training) this.batchesTracked += updates;
+    const { runningMean, runningVar, training, eps, relu } = this;
+    const momentum = updates === 1 ? this.momentum : 1 - (1 - this.momentum) ** updates;
     return batchNorm(x, { gamma, beta, runningMean, runningVar, training, momentum, eps, relu });
   }
 

@@ -1,49 +1,62 @@
 /** What guessing achieves: the binomial law behind p-values and thresholds. */
 import { ArgumentError } from "../errors";
 
+function checkLaw(n: number, probability: number): void {
+  if (!Number.isInteger(n) || n < 1 || !(probability > 0 && probability < 1))
+    throw new ArgumentError(
+      `expected a whole number of trials n ≥ 1 and a probability between 0 and 1, got n = ${n}, probability = ${probability}. Pass the length of the signature, or the number of triggers.`,
+    );
+}
+
+/** P(X = k) of one trial less, from that of k: the terms are walked in logarithms because 2^-n leaves the doubles beyond n = 1074. */
+const step = (k: number, n: number, probability: number) =>
+  Math.log(k / (n - k + 1)) + Math.log((1 - probability) / probability);
+
 /**
- * Probability that guessing matches `matched` or more of n bits:
+ * Probability that guessing hits `matched` or more of n:
  *
- *     p = P(X ≥ matched),   X ~ Bin(n, ½)
+ *     p = P(X ≥ matched),   X ~ Bin(n, probability)
  *
- * Exact but for rounding: the terms are added from the smallest up. Below about 1e-308 the result is 0.
- * @throws ArgumentError unless 0 ≤ matched ≤ n are whole numbers and n ≥ 1.
+ * Exact but for rounding. Below about 1e-308 the result is 0.
+ * @param probability of one hit: ½ for a bit (default), 1/classes for a trigger's label.
+ * @throws ArgumentError unless 0 ≤ matched ≤ n are whole numbers, n ≥ 1, and 0 < probability < 1.
  */
-export function binomialPValue(matched: number, n: number): number {
+export function binomialPValue(matched: number, n: number, probability = 0.5): number {
   if (!Number.isInteger(n) || n < 1 || !Number.isInteger(matched) || matched < 0 || matched > n) {
     throw new ArgumentError(`expected whole numbers 0 ≤ matched ≤ n, n ≥ 1, got matched = ${matched}, n = ${n}`);
   }
-  let log = -n * Math.LN2;
+  checkLaw(n, probability);
+  let log = n * Math.log(probability);
   let tail = Math.exp(log);
   for (let k = n; k > matched; k--) {
-    log += Math.log(k / (n - k + 1));
+    log += step(k, n, probability);
     tail += Math.exp(log);
   }
   return Math.min(1, tail);
 }
 
 /**
- * Smallest number of agreeing bits that pure guessing reaches with probability `rate` at most:
+ * Smallest number of hits that pure guessing reaches with probability `rate` at most:
  *
- *     min { k : P(X ≥ k) ≤ rate },   X ~ Bin(n, ½)
+ *     min { k : P(X ≥ k) ≤ rate },   X ~ Bin(n, probability)
  *
- * `n + 1` where even all n bits would not do (n = 16 at 1e-6). For 1e-6: 51 of 64, 167 of 256, 520 of 896.
+ * `n + 1` where even n hits would not do (n = 16 bits at 1e-6). For bits at 1e-6: 51 of 64, 167 of 256, 520 of 896.
  *
- * @throws ArgumentError unless n is a whole number ≥ 1 and 0 < rate < 1.
+ * @throws ArgumentError unless n is a whole number ≥ 1, 0 < rate < 1 and 0 < probability < 1.
  */
-export function matchThreshold(n: number, rate = 1e-6): number {
+export function matchThreshold(n: number, rate = 1e-6, probability = 0.5): number {
   if (!Number.isInteger(n) || n < 1 || !(rate > 0 && rate < 1)) {
     throw new ArgumentError(
       `expected a whole number of bits ≥ 1 and a rate between 0 and 1, got n = ${n}, rate = ${rate}. Pass the length of the signature.`,
     );
   }
-  // Terms C(n, k) / 2^n from k = n downwards, in logarithms because 2^-n leaves the doubles beyond n = 1074.
-  let log = -n * Math.LN2;
+  checkLaw(n, probability);
+  let log = n * Math.log(probability);
   let tail = Math.exp(log);
   let k = n;
   if (tail > rate) return n + 1;
   while (k > 0) {
-    log += Math.log(k / (n - k + 1));
+    log += step(k, n, probability);
     if (tail + Math.exp(log) > rate) return k;
     tail += Math.exp(log);
     k--;

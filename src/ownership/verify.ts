@@ -1,22 +1,27 @@
 import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
-import { FormatError, StateDictError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { ConvNet, type LayerSigns } from "../models/convnet";
-import { type BranchAccuracy, joinState, readCredential } from "../models/split";
-import { decodeSignature, signatureBytes } from "../passport/signature";
+import { networkLayers, readCredential } from "../models/build";
+import { passportPlan } from "../models/config";
+import type { BranchAccuracy } from "../models/files";
+import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
+import { type Rejoined, rejoinSuspect, secretBranch } from "./rejoin";
+import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
+import { type TriggerHits, triggerHits } from "./triggers";
 
 /** What {@link verify} may use beside the two files, and how strict it is. */
 export interface VerifyOptions {
-  /** Images for the accuracies of both branches; without them only the signature is checked. */
+  /** Images for the accuracies of the branches; without them only the signature is checked. */
   test?: ImageSet;
+  /** The trigger set the network was trained with. */
+  triggers?: ImageSet;
   /** The normalisation the network was trained with. */
   transform?: readonly ImageTransform[];
-  /** Most a claim may differ from the measured private accuracy (default 0.03, DeepIPR's ε_f for AlexNet). */
+  /** Most a claim may differ from the measured accuracy (default 0.03, DeepIPR's ε_f for AlexNet). */
   tolerance?: number;
-  /** False-positive rate of the verdict (default 1e-6). */
+  /** False-positive rate of the verdicts (default 1e-6). */
   falsePositiveRate?: number;
 }
 
@@ -30,9 +35,9 @@ export interface LayerMatch {
   signs: number[];
 }
 
-/** What {@link verify} found. */
+/** What {@link verify} found. JSON-able. */
 export interface Verification {
-  /** Texts that the signs of γ spell, layer by layer. */
+  /** Texts that the signs of γ spell, one after another. */
   decodedText: string;
   /** Texts the credential claims. */
   claimedText: string;
@@ -45,30 +50,17 @@ export interface Verification {
   threshold: number;
   accuracy: BranchAccuracy;
   claimed: BranchAccuracy;
+  /** What the branch that is given away makes of the trigger images; null when it was not checked. Evidence of its own: `holds` does not need it. */
+  triggers: TriggerHits | null;
+  /** The signature matches, and the branch that the passports open does what is claimed, as far as that could be checked. */
   holds: boolean;
   /** One sentence a finding, what could not be checked included. */
   reasons: string[];
 }
 
-/** The suspect's weights under the credential's private parts. @throws StateDictError when they do not fit together. */
-export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): ConvNet {
-  const { config } = readCredential(owner);
-  const model = new ConvNet(config);
-  try {
-    model.loadStateDict(joinState({ deployed: suspect.tensors, credential: owner.tensors }, config));
-  } catch (cause) {
-    model.dispose();
-    if (!(cause instanceof StateDictError)) throw cause;
-    throw new StateDictError(`this credential does not belong to a network of that structure: ${cause.message}`, {
-      cause,
-    });
-  }
-  return model.eval();
-}
-
 /**
  * Checks a claim of ownership: the suspect's weights, put under the credential's passports, must give the credential's signature in the signs of γ, and (with test images) a
- * private branch that works.
+ * branch that works. A suspect with another classifier, or with folded norms, is checked as far as that goes.
  *
  * A matching signature alone shows that passports and weights fit; it does not show who made them first (see the limits in the README).
  * @throws FormatError, StateDictError when the files are not a network and a credential of that network, or the credential's bits do not spell its texts.
@@ -79,39 +71,28 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const { tolerance = 0.03, falsePositiveRate = 1e-6 } = options;
-  const { claimed, texts } = readCredential(owner);
-  const model = rejoin(suspect, owner);
+  const { config, claimed, texts } = readCredential(owner);
+  const joined = rejoinSuspect(suspect, owner);
   try {
-    const signs = await model.readSigns();
-    checkTexts(signs, texts);
+    const signs = await joined.model.readSigns();
+    const plan = passportPlan(config, networkLayers(config));
+    const decoded = decodeTexts(signs, texts, new Map([...plan].map(([name, bytes]) => [name, bytes.length])));
     const bits = signs.reduce((n, s) => n + s.bits.length, 0);
     const matched = signs.reduce((n, s) => n + s.matched, 0);
-    const decoded = signs.flatMap(({ name, gamma }) =>
-      texts.has(name) ? [decodeSignature(gamma, signatureBytes(texts.get(name)!))] : [],
-    );
     const threshold = matchThreshold(bits, falsePositiveRate);
-    const accuracy = options.test
-      ? await evaluate(model, options.test, options.transform ? { transform: options.transform } : {})
-      : {};
-    const reasons: string[] = [];
     const enough = matched >= threshold;
-    reasons.push(
+    const reasons = [
       `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
-    );
-    let faithful = true;
-    if (accuracy.private === undefined)
-      reasons.push("no test images were given: the accuracy of the private branch is not checked");
-    else if (claimed.private === undefined)
-      reasons.push("the credential claims no accuracy: that of the private branch is measured but not compared");
-    else {
-      faithful = Math.abs(accuracy.private - claimed.private) <= tolerance;
-      reasons.push(
-        `the private branch reaches ${(100 * accuracy.private).toFixed(1)} %, ${faithful ? "within" : "not within"} ${100 * tolerance} points of the claimed ${(100 * claimed.private).toFixed(1)} %`,
-      );
-    }
+      ...structureFindings(joined, config.classes),
+    ];
+    const accuracy = await measure(joined, options);
+    const fidelity = compare({ accuracy, claimed, tolerance, branch: secretBranch(config), joined, options });
+    reasons.push(...fidelity.reasons);
+    const triggers = await triggerHits(joined, config.classes, options);
+    reasons.push(...triggers.reasons);
     return {
       decodedText: decoded.join(" "),
-      claimedText: [...texts.values()].join(" "),
+      claimedText: texts.map((t) => t.text).join(" "),
       layers: signs.map((s) => ({
         name: s.name,
         bits: s.bits.length,
@@ -125,23 +106,70 @@ export async function verify(
       threshold,
       accuracy,
       claimed,
-      holds: enough && faithful,
+      triggers: triggers.hits,
+      holds: enough && fidelity.faithful,
       reasons,
     };
   } finally {
-    model.dispose();
+    joined.model.dispose();
+    joined.folded?.open.dispose();
   }
 }
 
-/** Bits that match γ prove nothing of a text which they do not spell. @throws FormatError when a layer's bits are not its text's. */
-function checkTexts(signs: readonly LayerSigns[], texts: ReadonlyMap<string, string>): void {
-  for (const { name, bits } of signs) {
-    const text = texts.get(name);
-    if (text === undefined) continue;
-    const spelled = decodeSignature(bits, signatureBytes(text));
-    if (spelled === text) continue;
-    throw new FormatError(
-      `the credential contradicts itself: its bits of ${name} spell "${spelled}", its text is "${text}"`,
+function structureFindings({ folded, otherClasses }: Rejoined, claimedClasses: number): string[] {
+  const findings: string[] = [];
+  if (folded)
+    findings.push(
+      "the suspect's norms are folded into its convolutions: the private branch cannot run, and a channel that was scaled by a negative number has its bit turned",
     );
+  if (otherClasses === null) findings.push("the suspect has no classifier: no branch can run");
+  else if (otherClasses !== undefined)
+    findings.push(
+      `the suspect classifies into ${otherClasses} classes, the claim is for ${claimedClasses}: accuracies are measured but not compared`,
+    );
+  return findings;
+}
+
+/** Accuracies of the branches that can run. */
+async function measure({ model, folded, otherClasses }: Rejoined, options: VerifyOptions): Promise<BranchAccuracy> {
+  const { test, transform } = options;
+  if (!test || otherClasses === null) return {};
+  return evaluate(folded?.open ?? model, test, transform ? { transform } : {});
+}
+
+interface Fidelity {
+  accuracy: BranchAccuracy;
+  claimed: BranchAccuracy;
+  tolerance: number;
+  /** The branch that the passports open: it decides. */
+  branch: Branch;
+  joined: Rejoined;
+  options: VerifyOptions;
+}
+
+function compare({ accuracy, claimed, tolerance, branch, joined, options }: Fidelity): {
+  faithful: boolean;
+  reasons: string[];
+} {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const reasons: string[] = [];
+  let faithful = true;
+  if (!options.test) {
+    reasons.push(`no test images were given: the accuracy of the ${branch} branch is not checked`);
+    return { faithful, reasons };
   }
+  for (const [name, value] of Object.entries(accuracy) as [Branch, number][]) {
+    const claim = claimed[name];
+    if (joined.otherClasses !== undefined) reasons.push(`the ${name} branch reaches ${percent(value)}`);
+    else if (claim === undefined)
+      reasons.push(`the credential claims no accuracy of the ${name} branch: its ${percent(value)} are not compared`);
+    else {
+      const within = Math.abs(value - claim) <= tolerance;
+      if (name === branch) faithful = within;
+      reasons.push(
+        `the ${name} branch reaches ${percent(value)}, ${within ? "within" : "not within"} ${100 * tolerance} points of the claimed ${percent(claim)}`,
+      );
+    }
+  }
+  return { faithful, reasons };
 }

@@ -24,4 +24,12 @@ export {
   type PassportOnlyOptions,
 } from "./passport-only";
 export { type SignLossOptions, signLoss } from "./sign-loss";
-export { capacity, decodeSignature, signatureBits, signatureBytes } from "./signature";
+export {
+  capacity,
+  decodeBytes,
+  decodeSignature,
+  signatureBits,
+  signatureBytes,
+  signBytes,
+  spreadSignature,
+} from "./signature";

@@ -26,8 +26,8 @@ export interface PrivateScales {
 
 /** What passport layers of every kind take. */
 export interface PassportLayerOptions {
-  /** Text spelled by the first signs of γ; without one every sign is random. */
-  signature?: string;
+  /** Text (or bytes of one that is spread over layers) spelled by the first signs of γ; without one every sign is random. */
+  signature?: string | Uint8Array;
   /** End in a ReLU (default true). */
   relu?: boolean;
   random: Generator;
@@ -172,7 +172,7 @@ export abstract class PassportLayer extends Module {
 export const weightOf = ({ weight }: PassportMap, random: Generator): Tensor =>
   parameter(kaimingNormal(weight.shape, random.fork("weight"), { mode: "fanOut" }), weight.layout);
 
-export const bitsOf = ({ outChannels }: PassportMap, signature: string, random: Generator): Tensor =>
+export const bitsOf = ({ outChannels }: PassportMap, signature: string | Uint8Array, random: Generator): Tensor =>
   buffer(Tensor.from(signatureBits(signature, outChannels, random.fork("signature")), [outChannels]));
 
 /** A passport still to be filled. */

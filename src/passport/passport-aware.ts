@@ -57,11 +57,11 @@ export abstract class PassportAware extends PassportLayer {
   readonly keyPrivate: Tensor;
   readonly skeyPrivate: Tensor;
   /** Statistics of the public branch; there with `norm: "bn"` alone, as is `bn1`. */
-  readonly bn0!: BatchNorm;
+  readonly bn0: BatchNorm | null;
   /** Statistics of the private branch. */
-  readonly bn1!: BatchNorm;
+  readonly bn1: BatchNorm | null;
   /** Statistics of both branches; there with `norm: "sbn"` alone. */
-  readonly bn!: BatchNorm;
+  readonly bn: BatchNorm | null;
   /** One for γ and β; null with `fc: false`. */
   readonly fc: Sequential | null;
   readonly #norm: { public: BatchNorm; private: BatchNorm } | StatelessNorm;
@@ -81,14 +81,11 @@ export abstract class PassportAware extends PassportLayer {
     this.keyPrivate = emptyPassport(map);
     this.skeyPrivate = emptyPassport(map);
     const statistics = () => new BatchNorm(channels, { affine: false, relu });
-    if (norm === "bn") {
-      this.bn0 = statistics();
-      this.bn1 = statistics();
-      this.#norm = { public: this.bn0, private: this.bn1 };
-    } else if (norm === "sbn") {
-      this.bn = statistics();
-      this.#norm = { public: this.bn, private: this.bn };
-    } else this.#norm = norm;
+    this.bn0 = norm === "bn" ? statistics() : null;
+    this.bn1 = norm === "bn" ? statistics() : null;
+    this.bn = norm === "sbn" ? statistics() : null;
+    const [open, secret] = [this.bn0 ?? this.bn, this.bn1 ?? this.bn];
+    this.#norm = open && secret ? { public: open, private: secret } : (norm as StatelessNorm);
     this.#relu = relu;
     this.fc = fc ? sharedFc(channels, random.fork("fc")) : null;
     this.randomPassports(random.fork("passports"));

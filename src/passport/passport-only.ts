@@ -50,7 +50,7 @@ export abstract class PassportOnly extends PassportLayer {
   readonly key: Tensor;
   readonly skey: Tensor;
   /** Running statistics; there with `norm: "bn"` alone. */
-  readonly bn!: BatchNorm;
+  readonly bn: BatchNorm | null;
   readonly #norm: BatchNorm | StatelessNorm;
   readonly #relu: boolean;
 
@@ -60,10 +60,8 @@ export abstract class PassportOnly extends PassportLayer {
     this.b = bitsOf(map, signature, random);
     this.key = emptyPassport(map);
     this.skey = emptyPassport(map);
-    if (norm === "bn") {
-      this.bn = new BatchNorm(map.outChannels, { affine: false, relu });
-      this.#norm = this.bn;
-    } else this.#norm = norm;
+    this.bn = norm === "bn" ? new BatchNorm(map.outChannels, { affine: false, relu }) : null;
+    this.#norm = this.bn ?? (norm as StatelessNorm);
     this.#relu = relu;
     this.randomPassports(random.fork("passports"));
   }

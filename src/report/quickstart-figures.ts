@@ -1,131 +1,52 @@
-/** The quickstart's figures: how training went, where γ stands, and what forged passports achieve. */
+/** The quickstart's figures: those of every run drawn from its record, and where γ stands. */
 
 import { matchThreshold } from "../ownership/statistics";
-import { histogramChart, lineChart, type Reference, type Strip, stripChart } from "./charts";
-import { figure, type LegendEntry } from "./figure";
-import { formatCount, formatPercent, formatPercentRange, formatSpan, plural } from "./format";
+import { histogramChart, type Strip, stripChart } from "./charts";
+import { figure } from "./figure";
+import { formatCount } from "./format";
 import type { Html } from "./html";
 import type { QuickstartReport } from "./record";
+import * as run from "./run-figures";
 import { MAX_DOTS, span } from "./series";
 import { palette } from "./theme";
 
-/** Below this value of γ·b the sign loss pushes , whose terms are max(0.1 − γ·b, 0). */
+/** Below this value of γ·b the sign loss pushes, whose terms are max(0.1 − γ·b, 0). */
 const MARGIN = 0.1;
-
-const PUBLIC: LegendEntry = { label: "public branch (no passport)", colour: palette.open, mark: "broad" };
-const PRIVATE: LegendEntry = { label: "private branch (real passport)", colour: palette.owner, mark: "dashed" };
 
 /** Cross-entropies over steps. */
 export function lossFigure({ train }: QuickstartReport): Html {
-  const series = (key: "loss" | "publicLoss" | "privateLoss") => train.lossCurve.map((p) => ({ x: p.step, y: p[key] }));
-  const [first, last] = [train.lossCurve[0], train.lossCurve.at(-1)];
-  return figure({
-    title: "Loss while training",
-    caption:
-      "One set of weights learns two tasks at once. Both branches should fall together: the passport must not get in the way of the " +
-      "network's real job. Total = public + private + sign loss. Long runs are averaged over neighbouring steps.",
-    alt:
-      first && last
-        ? `Line chart of losses over training steps. Total loss goes from ${first.loss.toFixed(2)} to ${last.loss.toFixed(2)}, public from ` +
-          `${first.publicLoss.toFixed(2)} to ${last.publicLoss.toFixed(2)}, private from ${first.privateLoss.toFixed(2)} to ${last.privateLoss.toFixed(2)}.`
-        : "Line chart of losses over training steps; no step was recorded.",
-    legend: [{ label: "total", colour: palette.muted, mark: "line" }, PUBLIC, PRIVATE],
-    draw: (size) =>
-      lineChart(size, {
-        x: { label: "training step", whole: true },
-        y: { label: "loss (nats)" },
-        series: [
-          { points: series("loss"), colour: palette.muted },
-          { points: series("publicLoss"), colour: palette.open, under: true },
-          { points: series("privateLoss"), colour: palette.owner, dashed: true },
-        ],
-      }),
-  });
+  const points = (key: "loss" | "publicLoss" | "privateLoss") => train.lossCurve.map((p) => ({ x: p.step, y: p[key] }));
+  return run.lossFigure(
+    [
+      { name: "total", label: "total", colour: palette.muted, mark: "line", points: points("loss") },
+      { ...run.BRANCHES.public, points: points("publicLoss") },
+      { ...run.BRANCHES.private, points: points("privateLoss") },
+    ],
+    "One set of weights learns two tasks at once. Both branches should fall together: the passport must not get in the way of the " +
+      "network's real job. Total = public + private + sign loss.",
+  );
 }
 
 /** The sign loss over steps. */
 export function signLossFigure({ train }: QuickstartReport): Html {
-  const [first, last] = [train.lossCurve[0], train.lossCurve.at(-1)];
-  return figure({
-    title: "Writing the signature",
-    caption:
-      "The sign loss counts how far γ is from carrying the signature with a margin of 0.1. It should fall to almost nothing; the small " +
-      "remainder comes from its second term, which keeps γ small.",
-    alt:
-      first && last
-        ? `Line chart of the sign loss over training steps, from ${first.signLoss.toPrecision(2)} to ${last.signLoss.toPrecision(2)}.`
-        : "Line chart of the sign loss over training steps; no step was recorded.",
-    legend: [{ label: "sign loss, all passport layers", colour: palette.owner, mark: "line" }],
-    draw: (size) =>
-      lineChart(size, {
-        x: { label: "training step", whole: true },
-        y: { label: "sign loss (no unit)" },
-        series: [{ points: train.lossCurve.map((p) => ({ x: p.step, y: p.signLoss })), colour: palette.owner }],
-      }),
-  });
-}
-
-/** Epochs as an axis; a single one gets half an epoch of room on both sides. */
-function epochAxis({ train }: QuickstartReport) {
-  const [low, high] = span(train.accuracyCurve.map((p) => p.epoch));
-  const single = train.accuracyCurve.length === 1;
-  const at = train.accuracyCurve[0]?.epoch ?? 0;
-  return { label: "epoch", whole: true, domain: single ? ([at - 0.5, at + 0.5] as const) : ([low, high] as const) };
+  const points = train.lossCurve.map((p) => ({ x: p.step, y: p.signLoss }));
+  return run.signLossFigure(points, `a margin of ${MARGIN}`);
 }
 
 /** Test accuracies over epochs, with the chance line. */
-export function accuracyFigure(report: QuickstartReport): Html {
-  const { train, accuracy } = report;
-  const series = (key: "public" | "private") => train.accuracyCurve.map((p) => ({ x: p.epoch, y: 100 * p[key] }));
-  return figure({
-    title: "Test accuracy after each epoch",
-    caption:
-      `The two branches should stay close: the gap is the price of carrying a passport. The dashed line is guessing among ` +
-      `${Math.round(1 / accuracy.chance)} classes.`,
-    alt:
-      `Line chart of test accuracy over ${plural(train.accuracyCurve.length, "epoch")}. Public branch ends at ${formatPercent(accuracy.public)}, ` +
-      `private branch at ${formatPercent(accuracy.private)}; chance is ${formatPercent(accuracy.chance, 0)}.`,
-    legend: [PUBLIC, PRIVATE],
-    draw: (size) =>
-      lineChart(size, {
-        x: epochAxis(report),
-        y: { label: "accuracy (%)", domain: [0, 100] },
-        series: [
-          { points: series("public"), colour: palette.open, under: true },
-          { points: series("private"), colour: palette.owner, dashed: true },
-        ],
-        references: [{ at: 100 * accuracy.chance, label: `chance, ${formatPercent(accuracy.chance, 0)}` }],
-      }),
-  });
+export function accuracyFigure({ train, accuracy }: QuickstartReport): Html {
+  const points = (key: "public" | "private") => train.accuracyCurve.map((p) => ({ x: p.epoch, y: p[key] }));
+  return run.accuracyFigure(
+    (["public", "private"] as const).map((key) => ({ ...run.BRANCHES[key], points: points(key) })),
+    accuracy.chance,
+    "The two branches should stay close: the gap is the price of carrying a passport.",
+  );
 }
 
 /** Share of signature bits in γ over epochs. */
-export function bitsFigure(report: QuickstartReport): Html {
-  const { bits, matched } = report.signature;
-  const threshold = matchThreshold(bits);
-  const references: Reference[] = [{ at: 50, label: "coin flips, 50\u202f%", side: "end" }];
-  if (threshold <= bits)
-    references.push({ at: (100 * threshold) / bits, label: `one in a million, ${threshold} bits` });
-  return figure({
-    title: "Signature bits in place after each epoch",
-    caption:
-      `An untrained network agrees with any signature in about half of its ${formatCount(bits)} bits. Above the upper dashed line, ` +
-      "chance would get there less than once in a million times.",
-    alt: `Line chart of the share of matching signature bits over epochs; it ends at ${matched} of ${bits}. Coin flips reach 50 %.`,
-    legend: [{ label: "bits matched under the real passport", colour: palette.owner, mark: "line" }],
-    draw: (size) =>
-      lineChart(size, {
-        x: epochAxis(report),
-        y: { label: "bits matched (%)", domain: [0, 104] },
-        series: [
-          {
-            points: report.train.accuracyCurve.map((p) => ({ x: p.epoch, y: (100 * p.bits) / bits })),
-            colour: palette.owner,
-          },
-        ],
-        references,
-      }),
-  });
+export function bitsFigure({ train, signature: { bits } }: QuickstartReport): Html {
+  const points = train.accuracyCurve.map((p) => ({ x: p.epoch, y: p.bits / bits }));
+  return run.bitsFigure(points, { bits, threshold: matchThreshold(bits) });
 }
 
 const share = (n: number, of: number) => `${formatCount(n)} of ${formatCount(of)} right`;
@@ -216,81 +137,12 @@ export function gammaFigure({ gamma }: QuickstartReport): Html {
   });
 }
 
-/** Rows for the real passport and, where there are any, the forged ones. */
-function passportRows(real: number, forged: readonly number[], realNote: string, forgedNote: string): Strip[] {
-  const rows: Strip[] = [{ label: "real passport", note: realNote, values: [real], colour: palette.owner }];
-  if (forged.length > 0) {
-    rows.push({
-      label: plural(forged.length, "forged passport"),
-      note: forgedNote,
-      values: forged,
-      colour: palette.forged,
-    });
-  }
-  return rows;
-}
-
 /** Accuracy of the private branch under the real and the forged passports. */
 export function forgedAccuracyFigure({ accuracy }: QuickstartReport): Html {
-  const range = formatPercentRange(accuracy.forged) ?? "none tried";
-  const rows = [
-    {
-      label: "no passport (public)",
-      note: formatPercent(accuracy.public),
-      values: [100 * accuracy.public],
-      colour: palette.open,
-    },
-    ...passportRows(
-      100 * accuracy.private,
-      accuracy.forged.map((a) => 100 * a),
-      formatPercent(accuracy.private),
-      range,
-    ),
-  ];
-  return figure({
-    title: "Does the passport open the network?",
-    caption:
-      "Only the real passport should make the private branch work. Forged ones should sit at the chance line, however many are tried.",
-    alt: `Dot plot of test accuracy. No passport ${formatPercent(accuracy.public)}, real passport ${formatPercent(accuracy.private)}, forged passports ${range}, chance ${formatPercent(accuracy.chance, 0)}.`,
-    draw: (size, width) =>
-      stripChart(size, width, {
-        x: { label: "test accuracy (%)", domain: [0, 100] },
-        rows,
-        references: [
-          { at: 100 * accuracy.chance, label: `chance, ${formatPercent(accuracy.chance, 0)}`, dashed: true },
-        ],
-      }),
-  });
+  return run.forgedAccuracyFigure({ ...accuracy, real: accuracy.private });
 }
 
 /** Matching bits under the real and the forged passports, against what chance reaches. */
-export function forgedBitsFigure({ signature }: QuickstartReport): Html {
-  const { bits, matched, forgedMatched } = signature;
-  const threshold = matchThreshold(bits);
-  const reachable = threshold <= bits;
-  const range =
-    forgedMatched.length === 0 ? "none tried" : formatSpan(Math.min(...forgedMatched), Math.max(...forgedMatched));
-  const rows = passportRows(matched, forgedMatched, `${matched} of ${bits}`, range);
-  const references: Reference[] = [{ at: bits / 2, label: "50\u202f%", side: "end" }];
-  if (reachable) references.push({ at: threshold, label: `threshold ${threshold}`, dashed: true });
-  return figure({
-    title: "Does the signature come out?",
-    caption:
-      "Forged passports should scatter around half of the bits, inside the shaded span that coin flips stay in. A claim needs to be right of " +
-      (reachable
-        ? `the threshold: ${threshold} or more of ${bits} bits happen by chance less than once in a million times.`
-        : `a threshold that a signature of ${bits} bits is too short for: even all of them happen by chance more than once in a million times.`),
-    alt: `Dot plot of matching signature bits of ${bits}. Real passport ${matched}, forged passports ${range}, threshold ${reachable ? threshold : "out of reach"}.`,
-    draw: (size, width) =>
-      stripChart(size, width, {
-        x: {
-          label: `matching bits (of ${formatCount(bits)})`,
-          domain: [0, bits],
-          ticks: [0, 1, 2, 3, 4].map((q) => Math.round((q * bits) / 4)),
-        },
-        rows,
-        shade: reachable ? [bits - threshold, threshold] : [0, bits],
-        references,
-      }),
-  });
+export function forgedBitsFigure({ signature: s }: QuickstartReport): Html {
+  return run.forgedBitsFigure({ ...s, threshold: matchThreshold(s.bits) }, s.forgedMatched);
 }

@@ -3,7 +3,7 @@
  * All shares and accuracies are fractions from 0 to 1, all bit counts whole numbers.
  */
 
-import { ArgumentError } from "../errors";
+import { recordChecks } from "./checks";
 
 /** Everything a quickstart run found out. Survives `JSON.stringify` unchanged. */
 export interface QuickstartReport {
@@ -46,22 +46,9 @@ export interface QuickstartReport {
   settings: Record<string, string | number | boolean>;
 }
 
-function fail(where: string, expected: string, got: unknown): never {
-  throw new ArgumentError(
-    `report.${where}: expected ${expected}, got ${typeof got === "string" ? `"${got.slice(0, 60)}"` : String(got)}. ` +
-      "A report is drawn from complete records only; run `npm run quickstart` again, or correct the record.",
-  );
-}
-
-function number(where: string, value: number, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): void {
-  const limits = Number.isFinite(high) ? ` from ${low} to ${high}` : Number.isFinite(low) ? ` ≥ ${low}` : "";
-  if (!Number.isFinite(value) || value < low || value > high) fail(where, `a finite number${limits}`, value);
-}
-
-function whole(where: string, value: number, low: number, high?: number): void {
-  number(where, value, low, high);
-  if (!Number.isInteger(value)) fail(where, "a whole number", value);
-}
+const { fail, number, whole, date, layers } = recordChecks(
+  "A report is drawn from complete records only; run `npm run quickstart` again, or correct the record.",
+);
 
 /**
  * Checks a record before it is drawn: finite numbers, fractions in [0, 1], counts that add up, arrays of equal length.
@@ -70,7 +57,7 @@ function whole(where: string, value: number, low: number, high?: number): void {
  */
 export function checkQuickstartReport(r: QuickstartReport): void {
   number("seconds", r.seconds, 0);
-  if (Number.isNaN(Date.parse(r.startedAt))) fail("startedAt", "a date in ISO 8601", r.startedAt);
+  date("startedAt", r.startedAt);
   checkTraining(r);
   for (const key of ["public", "private", "chance"] as const) number(`accuracy.${key}`, r.accuracy[key], 0, 1);
   r.accuracy.forged.forEach((v, i) => {
@@ -121,10 +108,5 @@ function checkSignature({ signature: s, accuracy }: QuickstartReport): void {
       s.forgedMatched.length,
     );
   }
-  for (const [i, layer] of s.layers.entries()) whole(`signature.layers[${i}].matched`, layer.matched, 0, layer.bits);
-  for (const key of ["bits", "matched"] as const) {
-    const sum = s.layers.reduce((total, layer) => total + layer[key], 0);
-    if (s.layers.length > 0 && sum !== s[key])
-      fail(`signature.layers`, `${key} that add up to signature.${key} = ${s[key]}`, sum);
-  }
+  layers("signature.layers", s.layers, s);
 }

@@ -2,16 +2,16 @@ import type { ImageSet } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
-import type { ConvNet } from "../models/convnet";
-import type { BranchAccuracy } from "../models/split";
-import type { Branch } from "../passport/passport-aware";
+import type { BranchAccuracy } from "../models/files";
+import type { Network } from "../models/network";
+import type { Branch } from "../passport/layer";
 import { accumulateAt, correctRows } from "../tensor/ops/metrics";
 import { scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 
 /** Options of {@link evaluate}. */
 export interface EvaluateOptions {
-  /** Branches to run (default: public, and private where there is one). */
+  /** Branches to run (default: all there are). */
   branches?: readonly Branch[];
   batchSize?: number;
   /** What is done to each image; the same normalisation as in training. */
@@ -22,9 +22,9 @@ export interface EvaluateOptions {
  * Share of images that each branch classifies right, in evaluation mode. Counts are summed on the GPU and read once.
  * @throws ArgumentError when the images or classes are not the network's.
  */
-export async function evaluate(model: ConvNet, set: ImageSet, options: EvaluateOptions = {}): Promise<BranchAccuracy> {
+export async function evaluate(model: Network, set: ImageSet, options: EvaluateOptions = {}): Promise<BranchAccuracy> {
   const { batchSize = 100, transform = [] } = options;
-  const branches = options.branches ?? (model.config.scheme === "plain" ? ["public"] : ["public", "private"]);
+  const branches = options.branches ?? model.branches;
   const loader = new DataLoader(set, { batchSize, transform });
   checkImages(model, set, loader.imageShape);
   const wasTraining = model.training;
@@ -52,7 +52,7 @@ export async function evaluate(model: ConvNet, set: ImageSet, options: EvaluateO
 
 /** @throws ArgumentError when the images have another shape than the network takes, or more classes than it has. */
 export function checkImages(
-  model: ConvNet,
+  model: Network,
   set: ImageSet,
   shape: readonly number[] = [set.height, set.width, set.channels],
 ): void {

@@ -1,31 +1,81 @@
-/** Mean losses over a stretch of training steps; the private ones are 0 for a plain network. */
+import type { BranchAccuracy } from "../models/files";
+
+/** Mean losses over a stretch of training steps; 0 for a branch that did not run. */
 export interface StepRecord {
   /** Number of the stretch's last step, from 1. */
   step: number;
-  /** Sum of the three below. */
+  /** Sum of those below. */
   loss: number;
   publicLoss: number;
   privateLoss: number;
+  /** Of a network that works with its passports only. */
+  passportLoss: number;
   signLoss: number;
 }
 
-/** What one epoch came to. */
-export interface EpochRecord {
+/** What one epoch came to, with the test accuracy of each branch, where there are test images. */
+export interface EpochRecord extends BranchAccuracy {
   /** From 1. */
   epoch: number;
   /** Mean training loss. */
   loss: number;
-  /** Test accuracies, where there are test images. */
-  public?: number;
-  private?: number;
+  /** Share of trigger images that each branch classifies as assigned, where there are some. */
+  triggers?: BranchAccuracy;
   /** Signature bits that the signs of γ match, of how many. */
   bitsMatched: number;
   bits: number;
   seconds: number;
 }
 
-/** A run so far: losses by stretches of steps, findings by epochs. */
+/** A run so far: losses by stretches of steps, findings by epochs. JSON-able. */
 export interface History {
   steps: StepRecord[];
   epochs: EpochRecord[];
+}
+
+const BRANCHES = ["public", "private", "passport"] as const;
+
+/** Mean test accuracy of an epoch's branches; undefined without test images. */
+export function meanAccuracy(record: BranchAccuracy): number | undefined {
+  const values = BRANCHES.flatMap((b) => record[b] ?? []);
+  return values.length ? values.reduce((a, b) => a + b) / values.length : undefined;
+}
+
+/** The epoch of the highest mean test accuracy, the first of equals; undefined without test images. */
+export function bestEpoch({ epochs }: History): EpochRecord | undefined {
+  let best: EpochRecord | undefined;
+  for (const e of epochs) {
+    const mean = meanAccuracy(e);
+    if (mean !== undefined && (!best || mean > meanAccuracy(best)!)) best = e;
+  }
+  return best;
+}
+
+const csv = (header: readonly string[], rows: (number | undefined)[][]): string =>
+  [header.join(","), ...rows.map((r) => r.map((v) => v ?? "").join(",")), ""].join("\n");
+
+/** Losses as CSV, a row a stretch of steps. */
+export function stepsCsv({ steps }: History): string {
+  const columns = ["step", "loss", "publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
+  return csv(
+    columns,
+    steps.map((s) => columns.map((c) => s[c])),
+  );
+}
+
+/** Epochs as CSV, a row each; empty where a branch or trigger set is not there. */
+export function epochsCsv({ epochs }: History): string {
+  const header = ["epoch", "loss", ...BRANCHES, ...BRANCHES.map((b) => `triggers.${b}`), "bitsMatched", "bits"];
+  return csv(
+    [...header, "seconds"],
+    epochs.map((e) => [
+      e.epoch,
+      e.loss,
+      ...BRANCHES.map((b) => e[b]),
+      ...BRANCHES.map((b) => e.triggers?.[b]),
+      e.bitsMatched,
+      e.bits,
+      e.seconds,
+    ]),
+  );
 }

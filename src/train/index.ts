@@ -1,4 +1,13 @@
 export { type Checkpoint, type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./checkpoint";
 export { type EvaluateOptions, evaluate } from "./evaluate";
-export type { EpochRecord, History, StepRecord } from "./history";
-export { type Progress, Trainer, type TrainerOptions } from "./trainer";
+export {
+  bestEpoch,
+  type EpochRecord,
+  epochsCsv,
+  type History,
+  meanAccuracy,
+  type StepRecord,
+  stepsCsv,
+} from "./history";
+export type { EarlyStop, Progress, TrainerOptions, TrainingMode, TriggerOptions } from "./options";
+export { type FitOptions, Trainer } from "./trainer";

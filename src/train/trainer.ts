@@ -1,52 +1,43 @@
 import type { ImageSet } from "../data/dataset";
 import { type Batch, DataLoader } from "../data/loader";
-import type { ImageTransform } from "../data/transforms";
 import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
-import type { ConvNet } from "../models/convnet";
+import type { Network } from "../models/network";
 import type { Optimizer } from "../optim/optimizer";
-import { constantLR, type Schedule } from "../optim/schedules";
+import type { Branch } from "../passport/layer";
 import { add } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
 import { accumulateAt } from "../tensor/ops/metrics";
 import { keep, scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
+import { TriggerBatches, Uploader } from "./batches";
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./checkpoint";
 import { checkImages, evaluate } from "./evaluate";
-import type { EpochRecord, History, StepRecord } from "./history";
+import { bestEpoch, type EpochRecord, type History, meanAccuracy, type StepRecord } from "./history";
+import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
 
-/** Options of a {@link Trainer}. */
-export interface TrainerOptions {
-  /** Multiplies the optimiser's learning rate; asked before each step with the fractional epoch. */
-  schedule?: Schedule;
-  batchSize?: number;
-  /** Decides the order of the images and their augmentation. */
-  seed?: number;
-  transform?: readonly ImageTransform[];
-  /** For test images; usually the normalisation alone. */
-  testTransform?: readonly ImageTransform[];
-  /** Where to keep a checkpoint, written after every epoch and when stopped. */
-  checkpoints?: CheckpointStore;
-  /** Steps between two readings of the losses (default 10). */
-  readEvery?: number;
-  /** Called after each reading. */
-  onProgress?: (progress: Progress) => void;
+const LOSSES = ["publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
+type Loss = (typeof LOSSES)[number];
+
+/** What {@link Trainer.fit} is asked for. */
+export interface FitOptions {
+  /** In all, those of an earlier part of the run included. */
+  epochs: number;
+  test?: ImageSet;
+  /** Go on where the last checkpoint ends. */
+  resume?: boolean;
 }
 
-/** Where a run stands, at each reading of the losses. */
-export interface Progress {
-  /** Steps done and to do, over all epochs. */
-  step: number;
-  steps: number;
-  /** From 1. */
-  epoch: number;
-  record: StepRecord;
+/** Loss sums of a stretch of steps, on their way from the device, and how many steps went into each. */
+interface Stretch {
+  sums: Promise<Float32Array>;
+  counts: Record<Loss, number>;
+  at: { epoch: number; batch: number };
 }
-
-const LOSSES = ["publicLoss", "privateLoss", "signLoss"] as const;
 
 /**
- * Trains a network: on every batch both branches forward, L = CE_public + CE_private + Σ sign loss, one backward pass, one optimiser step (METHODS: joint
- * training), all of it one submit. Losses are summed on the GPU and read every `readEvery` steps without holding the next ones up.
+ * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ CE + Σ sign loss, one backward pass, one optimiser step, all of it one submit. Alternating
+ * mode: a step is one branch's; the sign loss goes with the private one. Trigger images join every batch. Losses are summed on the GPU and read every `readEvery` steps
+ * without holding the next ones up.
  *
  * @example
  * const trainer = new Trainer(model, new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 }), { batchSize: 50, seed: 1 });
@@ -54,30 +45,21 @@ const LOSSES = ["publicLoss", "privateLoss", "signLoss"] as const;
  */
 export class Trainer {
   readonly history: History = { steps: [], epochs: [] };
-  readonly #options: Required<Omit<TrainerOptions, "checkpoints" | "onProgress">> &
-    Pick<TrainerOptions, "checkpoints" | "onProgress">;
+  readonly #options: FullOptions;
   readonly #baseLr: number;
+  readonly #uploader = new Uploader();
+  #triggers: TriggerBatches | null = null;
   #stopping = false;
   /** Where the next step is. */
   #at = { epoch: 0, batch: 0 };
 
+  /** @throws ArgumentError for options that are out of range or do not go with the network. */
   constructor(
-    readonly model: ConvNet,
+    readonly model: Network,
     readonly optimizer: Optimizer,
     options: TrainerOptions = {},
   ) {
-    const defaults = {
-      schedule: constantLR(),
-      batchSize: 64,
-      seed: 0,
-      transform: [],
-      testTransform: [],
-      readEvery: 10,
-    };
-    this.#options = { ...defaults, ...options };
-    if (!Number.isInteger(this.#options.readEvery) || this.#options.readEvery < 1) {
-      throw new ArgumentError(`readEvery: a whole number from 1 expected, found ${this.#options.readEvery}`);
-    }
+    this.#options = fullOptions(model, options);
     this.#baseLr = optimizer.lr;
   }
 
@@ -90,22 +72,26 @@ export class Trainer {
     return this.#stopping;
   }
 
+  /** Whether the last epochs brought nothing better, by `earlyStop`. */
+  get stalled(): boolean {
+    const { earlyStop } = this.#options;
+    const { epochs } = this.history;
+    if (!earlyStop || epochs.length <= earlyStop.patience) return false;
+    const best = (records: EpochRecord[]) => Math.max(...records.map((e) => meanAccuracy(e) ?? 0));
+    const before = best(epochs.slice(0, -earlyStop.patience));
+    return best(epochs.slice(-earlyStop.patience)) <= before + (earlyStop.minDelta ?? 0);
+  }
+
   /**
    * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on where the last one ends, to the same bits as a run that was never stopped.
+   * @throws ArgumentError when images, labels or options do not fit, before any step.
    * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is untouched.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
-  async *fit(
-    train: ImageSet,
-    { epochs, test, resume = false }: { epochs: number; test?: ImageSet; resume?: boolean },
-  ): AsyncGenerator<EpochRecord, void, void> {
+  async *fit(train: ImageSet, { epochs, test, resume = false }: FitOptions): AsyncGenerator<EpochRecord, void, void> {
     if (!Number.isInteger(epochs) || epochs < 1)
       throw new ArgumentError(`epochs: a whole number from 1 expected, found ${epochs}`);
-    const { batchSize, seed, transform, testTransform } = this.#options;
-    const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
-    checkImages(this.model, train, loader.imageShape);
-    if (test)
-      checkImages(this.model, test, new DataLoader(test, { batchSize: 1, transform: testTransform }).imageShape);
+    const loader = this.#check(train, test);
     if (resume && !this.#options.checkpoints) {
       throw new ArgumentError(
         "resume: there is nowhere to resume from; give the trainer `checkpoints`, for example fileCheckpoints(path)",
@@ -115,15 +101,49 @@ export class Trainer {
     const fingerprint = this.#fingerprint(train);
     if (resume) await this.#restore(fingerprint);
     this.model.train();
-    while (this.#at.epoch < epochs && !this.#stopping) {
-      const started = performance.now();
-      await this.#epoch(loader, epochs);
-      if (this.#stopping) break;
-      const record = await this.#finishEpoch(test, loader.length, started);
-      await this.#save(fingerprint);
-      yield record;
+    try {
+      while (this.#at.epoch < epochs && !this.#stopping && !this.stalled) {
+        const started = performance.now();
+        await this.#epoch(loader, epochs);
+        if (this.#stopping) break;
+        const record = await this.#finishEpoch(test, loader.length, started);
+        await this.#options.onEpoch?.(record);
+        if (this.#options.best && bestEpoch(this.history) === record) await this.#save(this.#options.best, fingerprint);
+        await this.#save(this.#options.checkpoints, fingerprint);
+        yield record;
+      }
+      if (this.#stopping) await this.#save(this.#options.checkpoints, fingerprint);
+    } finally {
+      await this.#triggers?.close();
     }
-    if (this.#stopping) await this.#save(fingerprint);
+  }
+
+  /**
+   * Puts the weights of the best epoch back into the model. @returns that epoch's record, or null when there is none to restore.
+   * @throws CheckpointFormatError when the checkpoint is damaged.
+   */
+  async restoreBest(): Promise<EpochRecord | null> {
+    const bytes = await this.#options.best?.load();
+    if (!bytes) return null;
+    const saved = decodeCheckpoint(bytes);
+    this.model.loadStateDict(saved.model);
+    return saved.history.epochs[saved.history.epochs.length - 1] ?? null;
+  }
+
+  /** Everything that can be known before the first step. */
+  #check(train: ImageSet, test: ImageSet | undefined): DataLoader {
+    const { batchSize, seed, transform, testTransform, triggers, best, earlyStop } = this.#options;
+    const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
+    checkImages(this.model, train, loader.imageShape);
+    if (test)
+      checkImages(this.model, test, new DataLoader(test, { batchSize: 1, transform: testTransform }).imageShape);
+    else if (best || earlyStop)
+      throw new ArgumentError("`best` and `earlyStop` go by the test accuracy: give `fit` a test set");
+    if (triggers) {
+      this.#triggers = new TriggerBatches(triggers, this.#options);
+      checkImages(this.model, triggers.set, this.#triggers.imageShape);
+    }
+    return loader;
   }
 
   /** Steps from where the run stands to the end of the epoch, or to a stop. */
@@ -132,24 +152,26 @@ export class Trainer {
     const totals = keep(Tensor.full([LOSSES.length], 0));
     let reading: Promise<void> = Promise.resolve();
     let stretch = 0;
+    let counts = noCounts();
     try {
       for await (const batch of loader.epoch(this.#at.epoch, this.#at.batch)) {
-        this.#step(batch, totals, loader.length);
+        const triggers = (await this.#triggers?.at(this.#at.epoch * loader.length + this.#at.batch)) ?? null;
+        this.#step(batch, triggers, { totals, counts, batches: loader.length });
         this.#at.batch++;
         const last = this.#at.batch === loader.length;
         if (++stretch === readEvery || last || this.#stopping) {
           // The copy of the sums goes with this step's submit; waiting for the one before keeps few steps in flight.
           const sums = totals.data({ withStep: true });
           totals.fill(0);
-          const where = { ...this.#at };
-          const steps = stretch;
+          const done: Stretch = { sums, counts, at: { ...this.#at } };
           const before = reading;
-          reading = before.then(() => sums).then((values) => this.#log(values, steps, where, loader.length, epochs));
+          reading = before.then(() => this.#log(done, loader.length, epochs));
           // A failure is thrown by the awaits below, never reported as unhandled meanwhile.
           for (const p of [sums, reading]) p.catch(() => {});
           totals.device.flush();
           await before;
           stretch = 0;
+          counts = noCounts();
         } else totals.device.flush();
         if (this.#stopping) break;
       }
@@ -160,39 +182,55 @@ export class Trainer {
   }
 
   /** Records one training step; the caller submits it. */
-  #step(batch: Batch, totals: Tensor, batches: number): void {
+  #step(
+    batch: Batch,
+    triggers: Batch | null,
+    { totals, counts, batches }: { totals: Tensor; counts: Record<Loss, number>; batches: number },
+  ): void {
     const { model, optimizer } = this;
-    optimizer.lr = this.#baseLr * this.#options.schedule(this.#at.epoch + this.#at.batch / batches);
+    const { schedule, signLoss, trunkUpdates } = this.#options;
+    const step = this.#at.epoch * batches + this.#at.batch;
+    optimizer.lr = this.#baseLr * schedule(this.#at.epoch + this.#at.batch / batches);
     scope(() => {
-      const [x, y] = [Tensor.from(batch.images, batch.shape), Tensor.from(batch.labels, [batch.size])];
+      const { x, y } = this.#uploader.upload(batch, triggers);
       optimizer.prepare();
       optimizer.zeroGrad();
-      const losses = model.config.scheme === "plain" ? [crossEntropy(model.forward(x), y)] : this.#jointLosses(x, y);
-      losses.reduce((a, b) => add(a, b)).backward();
+      const pass = model.trainingPass(x, { branches: this.#branches(step), signLoss, trunkUpdates });
+      const losses = Object.entries(pass.logits).map(([b, t]): [Loss, Tensor] => [
+        `${b as Branch}Loss`,
+        crossEntropy(t, y),
+      ]);
+      if (pass.signLoss) losses.push(["signLoss", pass.signLoss]);
+      losses
+        .map(([, loss]) => loss)
+        .reduce((a, b) => add(a, b))
+        .backward();
       optimizer.step();
-      losses.forEach((loss, i) => {
-        accumulateAt(totals, i, loss);
-      });
+      for (const [name, loss] of losses) {
+        accumulateAt(totals, LOSSES.indexOf(name), loss);
+        counts[name]++;
+      }
     });
   }
 
-  #jointLosses(x: Tensor, y: Tensor): Tensor[] {
-    const both = this.model.forwardBoth(x);
-    return [crossEntropy(both.public, y), crossEntropy(both.private, y), both.signLoss];
+  /** The branches of step `step`, from 0. */
+  #branches(step: number): readonly Branch[] {
+    const { mode } = this.#options;
+    if (mode === "joint") return this.model.branches;
+    const secret = Math.floor((step + 1) * mode.alternating) > Math.floor(step * mode.alternating);
+    return [secret ? "private" : "public"];
   }
 
-  #log(sums: Float32Array, steps: number, at: { epoch: number; batch: number }, batches: number, epochs: number): void {
-    const [publicLoss, privateLoss, signLoss] = [...sums].map((s) => s / steps) as [number, number, number];
-    const record: StepRecord = {
-      step: at.epoch * batches + at.batch,
-      loss: publicLoss + privateLoss + signLoss,
-      publicLoss,
-      privateLoss,
-      signLoss,
-    };
-    if (!Number.isFinite(record.loss)) {
+  async #log({ sums, counts, at }: Stretch, batches: number, epochs: number): Promise<void> {
+    const values = await sums;
+    const mean = (name: Loss) => (counts[name] ? values[LOSSES.indexOf(name)]! / counts[name] : 0);
+    const parts = Object.fromEntries(LOSSES.map((name) => [name, mean(name)])) as Record<Loss, number>;
+    const loss = LOSSES.reduce((sum, name) => sum + parts[name], 0);
+    const record: StepRecord = { step: at.epoch * batches + at.batch, loss, ...parts };
+    if (!Number.isFinite(loss)) {
+      const shown = LOSSES.filter((name) => counts[name]).map((name) => `${name.replace("Loss", "")} ${parts[name]}`);
       throw new NanLossError(
-        `the loss is not a number at step ${record.step} (public ${publicLoss}, private ${privateLoss}, sign ${signLoss}): lower the learning rate or clip gradients; the last checkpoint is as it was`,
+        `the loss is not a number at step ${record.step} (${shown.join(", ")}): lower the learning rate or clip gradients; the last checkpoint is as it was`,
       );
     }
     this.history.steps.push(record);
@@ -202,7 +240,11 @@ export class Trainer {
   async #finishEpoch(test: ImageSet | undefined, batches: number, started: number): Promise<EpochRecord> {
     const epoch = ++this.#at.epoch;
     this.#at.batch = 0;
-    const accuracy = test ? await evaluate(this.model, test, { transform: this.#options.testTransform }) : {};
+    const { testTransform: transform, triggers } = this.#options;
+    const accuracy = test ? await evaluate(this.model, test, { transform }) : {};
+    const hits = triggers
+      ? { triggers: await evaluate(this.model, triggers.set, { transform: triggers.transform ?? transform }) }
+      : {};
     const signs = await this.model.readSigns();
     const first = (epoch - 1) * batches;
     const recent = this.history.steps.filter((s) => s.step > first);
@@ -212,6 +254,7 @@ export class Trainer {
       epoch,
       loss: total / batches,
       ...accuracy,
+      ...hits,
       bitsMatched: signs.reduce((n, s) => n + s.matched, 0),
       bits: signs.reduce((n, s) => n + s.bits.length, 0),
       seconds: (performance.now() - started) / 1000,
@@ -222,20 +265,22 @@ export class Trainer {
 
   /** What must be equal for a checkpoint to belong to this run. */
   #fingerprint(train: ImageSet): string {
-    const { batchSize, seed } = this.#options;
+    const { batchSize, seed, mode, triggers, trunkUpdates } = this.#options;
     return JSON.stringify({
       config: this.model.config,
       batchSize,
       seed,
+      mode,
+      trunkUpdates,
       images: train.length,
+      triggers: triggers?.set.length ?? 0,
       optimizer: this.optimizer.constructor.name,
       lr: this.#baseLr,
     });
   }
 
-  async #save(fingerprint: string): Promise<void> {
-    const { checkpoints } = this.#options;
-    if (!checkpoints) return;
+  async #save(store: CheckpointStore | undefined, fingerprint: string): Promise<void> {
+    if (!store) return;
     const [model, optimizer] = await Promise.all([this.model.stateDict(), this.optimizer.stateDict()]);
     // The last update can overflow after a loss that was still a number: such weights must not replace good ones.
     for (const [name, { data }] of model) {
@@ -244,7 +289,7 @@ export class Trainer {
         `${name} is no longer made of numbers after epoch ${this.#at.epoch}, batch ${this.#at.batch}: lower the learning rate or clip gradients; the last checkpoint is as it was`,
       );
     }
-    await checkpoints.save(encodeCheckpoint({ fingerprint, ...this.#at, history: this.history, model, optimizer }));
+    await store.save(encodeCheckpoint({ fingerprint, ...this.#at, history: this.history, model, optimizer }));
   }
 
   async #restore(fingerprint: string): Promise<void> {
@@ -263,3 +308,5 @@ export class Trainer {
     this.history.epochs.splice(0, Infinity, ...saved.history.epochs);
   }
 }
+
+const noCounts = (): Record<Loss, number> => ({ publicLoss: 0, privateLoss: 0, passportLoss: 0, signLoss: 0 });

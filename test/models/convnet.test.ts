@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { type ConvNetConfig, checkConfig, layerSizes, passportLayers } from "../../src/models/config";
-import { ConvNet } from "../../src/models/convnet";
+import { checkConfig } from "../../src/models/build";
+import { passportPlan } from "../../src/models/config";
+import { ConvNet, type ConvNetConfig, convNetLayers, layerSizes } from "../../src/models/convnet";
+import type { PassportConv2d } from "../../src/passport";
 import { decodeSignature } from "../../src/passport/signature";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
@@ -40,9 +42,11 @@ describe("configurations", () => {
   });
 
   it("lists passport layers in order, those switched off left out", () => {
-    expect(passportLayers({ ...TINY, passports: { 3: "x", 0: true, 2: false } })).toEqual([
-      [0, true],
-      [3, "x"],
+    const config: ConvNetConfig = { ...TINY, passports: { 3: "x", 0: true, 2: false } };
+    const plan = passportPlan(config, convNetLayers(config));
+    expect([...plan].map(([name, bytes]) => [name, [...bytes]])).toEqual([
+      ["features.0", []],
+      ["features.3", [0x78]],
     ]);
   });
 
@@ -50,10 +54,10 @@ describe("configurations", () => {
     [
       "a passport at a layer that is not there",
       { passports: { 9: true } },
-      /layer 9, which is not there: the convolutions are 0, 2, 3/,
+      /layer 9, which is not a convolution of this network: they are 0, 2, 3/,
     ],
-    ["a passport at no number", { passports: { conv: true } }, /not there/],
-    ["a passport at a pooling", { passports: { 1: true } }, /layer 1, which is a pooling/],
+    ["a passport at no number", { passports: { conv: true } }, /layer conv, which is not a convolution/],
+    ["a passport at a pooling", { passports: { 1: true } }, /layer 1, which is not a convolution/],
     ["a text too long", { passports: { 2: "ABC" } }, /"ABC" of layer 2 takes 3 bytes; its 16 channels hold 2/],
     ["a text too long in UTF-8", { passports: { 2: "€" } }, /takes 3 bytes/],
     ["a passport that is a number", { passports: { 2: 1 } }, /at layer 2/],
@@ -64,7 +68,7 @@ describe("configurations", () => {
       /needs passports at one convolution or more, for example \{ 3: true \}/,
     ],
     ["all passports switched off", { passports: { 2: false } }, /needs passports/],
-    ["an unknown scheme", { scheme: "v1" }, /"plain" or "pan" expected, found "v1"/],
+    ["an unknown scheme", { scheme: "v4" }, /one of plain, v1, v2, v3, pan expected, found "v4"/],
     [
       "an image that shrinks to nothing by pooling",
       { layers: ["pool", "pool", "pool", "pool", { channels: 8, kernel: 1 }], passports: { 4: true } },
@@ -153,7 +157,10 @@ describe("ConvNet", () => {
       passports: { 2: true, 3: true },
     });
     const keys = await Promise.all(
-      model.passportLayers().flatMap(({ layer }) => [layer.keyPrivate.data(), layer.skeyPrivate.data()]),
+      model.passportLayers().flatMap(({ layer }) => {
+        const { keyPrivate, skeyPrivate } = layer as PassportConv2d;
+        return [keyPrivate.data(), skeyPrivate.data()];
+      }),
     );
     expect(new Set(keys.map((k) => k.slice(0, 8).join())).size).toBe(4);
     for (const k of keys)
@@ -193,7 +200,7 @@ describe("ConvNet", () => {
   it("frees everything on dispose", () => {
     const before = live();
     const model = new ConvNet(TINY);
-    scope(() => void model.forwardBoth(randomTensor([2, 8, 8, 3], 1)));
+    scope(() => void model.trainingPass(randomTensor([2, 8, 8, 3], 1)));
     model.dispose();
     expect(live()).toEqual(before);
   });
@@ -202,7 +209,8 @@ describe("ConvNet", () => {
     const model = new ConvNet(TINY_PLAIN);
     const x = randomTensor([2, 8, 8, 3], 1);
     expect(() => model.forward(x, "private")).toThrow(ArgumentError);
-    expect(() => model.forwardBoth(x)).toThrow(ArgumentError);
+    expect(() => model.trainingPass(x, { branches: ["private"] })).toThrow(ArgumentError);
+    expect(() => model.forward(x, "passport")).toThrow(/has the branch "public", found "passport"/);
     await expect(model.credential()).rejects.toThrow(ArgumentError);
     expect(await model.readSigns()).toEqual([]);
     expect(scope(() => model.forward(x).shape)).toEqual([2, 3]);
@@ -211,7 +219,7 @@ describe("ConvNet", () => {
   });
 });
 
-describe("forwardBoth", () => {
+describe("a training pass", () => {
   // A plain convolution after the first passport layer too: both branches run through it.
   const config: ConvNetConfig = {
     ...TINY,
@@ -234,9 +242,10 @@ describe("forwardBoth", () => {
     const x = randomTensor([5, 8, 8, 3], 9);
     const y = Tensor.from(Int32Array.of(0, 1, 2, 1, 0), [5]);
     const a = scope(() => {
-      const out = both.forwardBoth(x);
-      add(add(crossEntropy(out.public, y), crossEntropy(out.private, y)), out.signLoss).backward();
-      return { ...out };
+      const out = both.trainingPass(x);
+      const [open, secret, signLoss] = [out.logits.public!, out.logits.private!, out.signLoss!];
+      add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
+      return { public: open, private: secret, signLoss };
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
@@ -255,14 +264,14 @@ describe("forwardBoth", () => {
         expectClose(await t.data(), await theirs[i]![1].data(), { what: name });
     }
     for (const { layer } of both.passportLayers())
-      expect([layer.bn0.batchesTracked, layer.bn1.batchesTracked]).toEqual([1, 1]);
+      expect(["bn0", "bn1"].map((bn) => (layer as PassportConv2d)[bn as "bn0"]!.batchesTracked)).toEqual([1, 1]);
     for (const m of [both, apart]) m.dispose();
     for (const t of [x, y, ...Object.values(a), ...Object.values(b)]) t.dispose();
   });
 
   it("computes the trunk once", async () => {
     const model = new ConvNet(TINY, { seed: 5 });
-    scope(() => void model.forwardBoth(randomTensor([2, 8, 8, 3], 1)));
+    scope(() => void model.trainingPass(randomTensor([2, 8, 8, 3], 1)));
     const state = await model.stateDict();
     expect(state.get("features.0.bn.num_batches_tracked")!.data[0]).toBe(1n);
     model.dispose();

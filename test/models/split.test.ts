@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FormatError, StateDictError } from "../../src/errors";
 import type { HostTensor, StateDict } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
+import { deployedConfig, loadDeployed, networkLayers, readCredential } from "../../src/models/build";
 import { ConvNet } from "../../src/models/convnet";
-import { deployedConfig, joinState, readCredential, splitState } from "../../src/models/split";
+import { joinState, splitState } from "../../src/models/split";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
@@ -12,6 +13,7 @@ import { gpu, randomTensor } from "../support/gpu";
 import { TINY, TINY_PLAIN } from "../support/tiny";
 
 const TEXT = "PAN!";
+const STRUCTURE = { config: TINY, layers: networkLayers(TINY) };
 let model: ConvNet;
 let whole: StateDict;
 let deployed: SafetensorsFile;
@@ -65,9 +67,9 @@ function found(secret: StateDict, file: Uint8Array): string[] {
 
 describe("the two halves", () => {
   it("part the whole: nothing lost, nothing doubled", () => {
-    const parts = splitState(whole, TINY);
+    const parts = splitState(whole, STRUCTURE);
     expect(parts.deployed.size + parts.credential.size).toBe(whole.size);
-    const joined = joinState(parts, TINY);
+    const joined = joinState(parts, STRUCTURE);
     expect([...joined.keys()].sort()).toEqual([...whole.keys()].sort());
     for (const [name, t] of whole) expect(joined.get(name), name).toEqual(t);
   });
@@ -98,7 +100,7 @@ describe("the two halves", () => {
 
   it("send an entry that nobody knows to the credential, never into the deployed file", () => {
     const secret: HostTensor = { dtype: "F32", shape: [1], data: Float32Array.of(42) };
-    const parts = splitState(new Map([...whole, ["features.2.new_secret", secret]]), TINY);
+    const parts = splitState(new Map([...whole, ["features.2.new_secret", secret]]), STRUCTURE);
     expect(parts.deployed.size).toBe(deployed.tensors.size);
     expect(parts.credential.get("features.2.new_secret")).toBe(secret);
   });
@@ -128,7 +130,7 @@ describe("the deployed file, byte by byte", () => {
 
   it("loads as a plain network that gives the public branch's logits bit for bit", async () => {
     const file = decodeSafetensors(encodeSafetensors(deployed.tensors, deployed.metadata));
-    const plain = ConvNet.fromDeployed(file);
+    const plain = loadDeployed(file);
     expect(plain.config.scheme).toBe("plain");
     expect(plain.training).toBe(false);
     const x = randomTensor([3, 8, 8, 3], 4);
@@ -148,7 +150,7 @@ describe("readCredential", () => {
     );
     expect(config).toEqual(TINY);
     expect(claimed).toEqual({ public: 0.9, private: 0.8 });
-    expect([...texts]).toEqual([["features.3", TEXT]]);
+    expect(texts).toEqual([{ text: TEXT, layers: ["features.3"] }]);
   });
 
   const without = (entry: string, value?: string): SafetensorsFile => {
@@ -174,11 +176,11 @@ describe("readCredential", () => {
   it("refuses exchanged files, and says so", () => {
     expect(() => readCredential(deployed)).toThrow(/exchanged/);
     expect(() => deployedConfig(credential)).toThrow(/exchanged/);
-    expect(() => ConvNet.fromDeployed(credential)).toThrow(FormatError);
+    expect(() => loadDeployed(credential)).toThrow(FormatError);
   });
 
   it("refuses to join weights with names that the credential has", () => {
-    expect(() => joinState({ deployed: whole, credential: credential.tensors }, TINY)).toThrow(StateDictError);
+    expect(() => joinState({ deployed: whole, credential: credential.tensors }, STRUCTURE)).toThrow(StateDictError);
   });
 });
 

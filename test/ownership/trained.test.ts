@@ -9,7 +9,7 @@ import { cifarTransform, parseCifar10, subset } from "../../src/data";
 import { DataLoader } from "../../src/data/loader";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
-import { AlexNet, ConvNet } from "../../src/models";
+import { AlexNet, loadDeployed } from "../../src/models";
 import { verify } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
@@ -78,7 +78,7 @@ describe.skipIf(!present)("a network trained by the authors' code", () => {
     expect(found.decodedText).toBe(signature);
     expect([found.matched, found.bits]).toEqual([896, 896]);
     expect(found.holds).toBe(true);
-    const plain = ConvNet.fromDeployed(deployed);
+    const plain = loadDeployed(deployed);
     expect(
       (await evaluate(plain, subset(images, 0, 16), { transform: cifarTransform("test") })).private,
     ).toBeUndefined();

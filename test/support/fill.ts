@@ -31,14 +31,16 @@ export function filled(name: string, shape: readonly number[]): Float32Array<Arr
   return by(last === "weight" || last === "scale" ? (x) => 1 + 0.1 * x : (x) => 0.1 * x);
 }
 
-/** A whole state dict by that rule; second names of a tensor are left out. */
+/** A whole state dict by that rule, with second names of a tensor as the authors' code has them: the same values. */
 export function filledState(shapes: Readonly<Record<string, readonly number[]>>): StateDict {
-  const duplicate = (name: string) =>
-    /\.sign_loss(_private)?\.b$/.test(name) ||
-    (name.endsWith(".conv.weight") && `${name.slice(0, -12)}.weight` in shapes);
+  const first = (name: string) => {
+    const weight = name.replace(/\.conv\.weight$/, ".weight");
+    return (weight in shapes ? weight : name).replace(/\.sign_loss(_private)?\.b$/, ".b");
+  };
   return new Map(
-    Object.entries(shapes).flatMap(([name, shape]) =>
-      duplicate(name) ? [] : [[name, { dtype: "F32" as const, shape, data: filled(name, shape) }]],
-    ),
+    Object.entries(shapes).map(([name, shape]) => [
+      name,
+      { dtype: "F32" as const, shape, data: filled(first(name), shape) },
+    ]),
   );
 }

@@ -12,7 +12,7 @@ const checkpoint = (): Checkpoint => ({
   epoch: 3,
   batch: 17,
   history: {
-    steps: [{ step: 10, loss: 1.5, publicLoss: 0.1, privateLoss: 1.3, signLoss: 1e-300 }],
+    steps: [{ step: 10, loss: 1.5, publicLoss: 0.1, privateLoss: 1.3, passportLoss: 0, signLoss: 1e-300 }],
     epochs: [{ epoch: 1, loss: 1 / 3, public: 0.5, bitsMatched: 7, bits: 8, seconds: 0.25 }],
   },
   model: new Map([

@@ -4,7 +4,7 @@ import type { GeometryTransform } from "../../src/data/transforms";
 import { ArgumentError } from "../../src/errors";
 import { ConvNet } from "../../src/models/convnet";
 import { SGD } from "../../src/optim/sgd";
-import type { Branch } from "../../src/passport/passport-aware";
+import type { Branch, PassportConv2d } from "../../src/passport";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
@@ -100,11 +100,13 @@ describe("evaluate", () => {
 
   it.each([true, false])("leaves training mode (%s) and statistics as they were, and no tensors", async (training) => {
     model.train(training);
-    const before = [memory().tensors, memory().bytes, model.passportLayers()[0]!.layer.bn0.batchesTracked];
+    const before = [memory().tensors, memory().bytes, (model.features[2] as PassportConv2d).bn0!.batchesTracked];
     await evaluate(model, set);
     expect(model.training).toBe(training);
     expect([...model.children()].every(([, m]) => m.training === training)).toBe(true);
-    expect([memory().tensors, memory().bytes, model.passportLayers()[0]!.layer.bn0.batchesTracked]).toEqual(before);
+    expect([memory().tensors, memory().bytes, (model.features[2] as PassportConv2d).bn0!.batchesTracked]).toEqual(
+      before,
+    );
   });
 
   it("restores training mode and frees its tensors when it fails midway", async () => {

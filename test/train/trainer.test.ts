@@ -4,14 +4,14 @@ import { normalize, randomCrop, randomHorizontalFlip } from "../../src/data/tran
 import { ArgumentError, CheckpointFormatError, FormatError, NanLossError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { device } from "../../src/gpu/init";
-import type { ConvNetConfig } from "../../src/models/config";
-import { ConvNet } from "../../src/models/convnet";
+import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
 import { memory } from "../../src/tensor/storage";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint";
 import type { EpochRecord } from "../../src/train/history";
-import { Trainer, type TrainerOptions } from "../../src/train/trainer";
+import type { TrainerOptions } from "../../src/train/options";
+import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 

@@ -1,0 +1,173 @@
+import { ArgumentError } from "../errors";
+import type { StateDict } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import { type LoadReport, Module } from "../nn/module";
+import type { Branch, PassportLayer } from "../passport/layer";
+import type { SignLossOptions } from "../passport/sign-loss";
+import { Generator } from "../tensor/random";
+import { keep, scope } from "../tensor/storage";
+import { noGrad, type Tensor } from "../tensor/tensor";
+import { withoutDuplicates } from "./authors";
+import { type Block, ConvBlock, makeBlock } from "./block";
+import { branchesOf, type ConvLayer, type NetworkSettings, passportPlan } from "./config";
+import { type BranchAccuracy, credentialFile, deployedFile } from "./files";
+import { type Flow, Pass, type PassOptions } from "./pass";
+import type { Scales } from "./split";
+
+/** How many of a layer's signature bits the signs of γ match. */
+export interface LayerSigns {
+  name: string;
+  gamma: Float32Array<ArrayBuffer>;
+  bits: Float32Array<ArrayBuffer>;
+  matched: number;
+}
+
+/** Outputs of one training pass. */
+export interface TrainingPass {
+  /** Logits of each branch that ran. */
+  logits: Partial<Record<Branch, Tensor>>;
+  /** Σ over passport layers of the sign loss; null without passports, or where no passport branch ran. */
+  signLoss: Tensor | null;
+}
+
+/** How a training pass runs. */
+export interface TrainingPassOptions extends Pick<PassOptions, "trunkUpdates"> {
+  /** Default: all there are. */
+  branches?: readonly Branch[] | undefined;
+  signLoss?: SignLossOptions | undefined;
+}
+
+/** What {@link Network.deployed} may do beside. */
+export interface DeployOptions {
+  /** Fold batch norm into the convolutions: one kernel less a layer, the same function up to rounding (default false). */
+  foldNorm?: boolean;
+}
+
+/**
+ * A classifier of images by convolutions, plain or with passports at some of them, in any of the schemes. What is the same for all architectures: branches, signatures,
+ * what is given away and what is kept.
+ *
+ * Shape: x [N, H, W, C] → logits [N, classes] of one branch.
+ */
+export abstract class Network extends Module {
+  /** Every convolution by name, in order. */
+  protected readonly blocks: ReadonlyMap<string, Block>;
+  /** Source of the weights that a subclass adds. */
+  protected readonly random: Generator;
+
+  protected constructor(
+    readonly config: NetworkSettings,
+    readonly layers: readonly ConvLayer[],
+    seed: number,
+  ) {
+    super();
+    const plan = passportPlan(config, layers);
+    this.random = new Generator(seed);
+    this.blocks = new Map(
+      layers.map((l) => [l.name, makeBlock(l, config, plan.get(l.name), this.random.fork(l.name))]),
+    );
+  }
+
+  /** Everything between images and logits, for as many branches as the flow has. */
+  protected abstract body(pass: Pass, x: Flow): Flow;
+
+  /** The configuration of the plain network that computes what the given-away branch does. */
+  abstract plainConfig(): NetworkSettings;
+
+  /** The branches there are: `public`, with two of them `private`, and `passport` alone where the network works with its passports only. */
+  get branches(): readonly Branch[] {
+    return branchesOf(this.config.scheme);
+  }
+
+  /** Logits of one branch (default: the one that is given away). @throws ArgumentError when the network has no such branch. */
+  forward(x: Tensor, branch: Branch = this.branches[0]!): Tensor {
+    this.checkBranches([branch]);
+    return this.body(new Pass([branch]), [x])[0]!;
+  }
+
+  /** Logits of several branches and the sign loss for one batch; what the branches share is computed once. @throws ArgumentError as {@link forward}. */
+  trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass {
+    const { branches = this.branches, signLoss = {}, trunkUpdates } = options;
+    this.checkBranches(branches);
+    const pass = new Pass(branches, { signLoss, trunkUpdates });
+    const out = this.body(pass, [x]);
+    const logits = branches.map((b, i) => [b, out[i] ?? out[0]!] as const);
+    return { logits: Object.fromEntries(logits), signLoss: pass.signLoss };
+  }
+
+  /** What every convolution is given for a batch: the feature maps that passports can be made of. The caller disposes them. */
+  layerInputs(x: Tensor, branch: Branch = this.branches[0]!): Map<string, Tensor> {
+    this.checkBranches([branch]);
+    const inputs = new Map<string, Tensor>();
+    const visit = (name: string, input: Tensor) => void inputs.set(name, keep(input.detach()));
+    scope(() => noGrad(() => void this.body(new Pass([branch], { visit }), [x])));
+    return inputs;
+  }
+
+  /** As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names. */
+  override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
+    return super.loadStateDict(withoutDuplicates(dict), options);
+  }
+
+  /** Passport layers with their names in state dicts, in order. */
+  passportLayers(): { name: string; layer: PassportLayer }[] {
+    return [...this.blocks].flatMap(([name, layer]) => (layer instanceof ConvBlock ? [] : [{ name, layer }]));
+  }
+
+  /** γ_raw of every passport layer against its signature bits. */
+  async readSigns(): Promise<LayerSigns[]> {
+    return Promise.all(
+      this.passportLayers().map(async ({ name, layer }) => {
+        const [gamma, bits] = await Promise.all([layer.readGamma(), layer.b.data()]);
+        return { name, gamma, bits, matched: gamma.reduce((n, g, i) => n + (g > 0 === bits[i]! > 0 ? 1 : 0), 0) };
+      }),
+    );
+  }
+
+  /** Replaces every passport by fresh random numbers: a stranger's forgery. */
+  randomPassports(random: Generator): void {
+    for (const { name, layer } of this.passportLayers()) layer.randomPassports(random.fork(name));
+  }
+
+  /**
+   * What may be given away: the public branch as a plain network of the same structure, nothing private inside. Of a network that works with its passports only
+   * (`v1`) the γ and β they give, as constants: the passports themselves, which the scheme hands out, are in {@link stateDict} alone.
+   * @throws ArgumentError when the norm to fold is not batch norm, or the scheme is `v1`.
+   */
+  async deployed({ foldNorm = false }: DeployOptions = {}): Promise<SafetensorsFile> {
+    const { config, layers } = this;
+    if (foldNorm && config.scheme === "v1")
+      throw new ArgumentError(
+        "scheme v1 cannot fold its norms: γ = avg(W * P) times W has the signature's signs squared away, and nobody could verify the network any more",
+      );
+    const scales = config.scheme === "v1" ? await this.readScales() : undefined;
+    return deployedFile(await this.stateDict(), { config, layers, plain: this.plainConfig(), scales, foldNorm });
+  }
+
+  /** What only the owner keeps: passports, signature, FC, private statistics and the claimed accuracies. Whoever has it can claim the network. @throws ArgumentError for a plain one. */
+  async credential(claimed: BranchAccuracy = {}): Promise<SafetensorsFile> {
+    const { config, layers } = this;
+    if (config.scheme === "plain") throw new ArgumentError("a plain network has nothing private to keep");
+    return credentialFile(await this.stateDict(), { config, layers, claimed });
+  }
+
+  /** γ and β that the passports give, layer by layer. */
+  private async readScales(): Promise<Scales> {
+    const scales: Scales = new Map();
+    for (const { name, layer } of this.passportLayers()) {
+      const { gamma, beta } = scope(() => noGrad(() => layer.privateScales()));
+      scales.set(name, { gamma: await gamma.data(), beta: await beta.data() });
+      for (const t of [gamma, beta]) t.dispose();
+    }
+    return scales;
+  }
+
+  private checkBranches(branches: readonly Branch[]): void {
+    const unknown = branches.find((b) => !this.branches.includes(b));
+    if (unknown === undefined && branches.length) return;
+    const there = this.branches.map((b) => `"${b}"`).join(" and ");
+    throw new ArgumentError(
+      `a network of scheme "${this.config.scheme}" has the branch ${there}, found "${unknown ?? "none"}"`,
+    );
+  }
+}

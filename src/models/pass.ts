@@ -1,0 +1,64 @@
+import type { Branch, PassportLayer } from "../passport/layer";
+import type { SignLossOptions } from "../passport/sign-loss";
+import { add } from "../tensor/ops/elementwise";
+import type { Tensor } from "../tensor/tensor";
+import { type Block, ConvBlock } from "./block";
+
+/** Activations on their way through a network: one tensor while all branches agree, then one a branch. */
+export type Flow = readonly Tensor[];
+
+/** How a {@link Pass} runs. */
+export interface PassOptions {
+  /** Sum the sign losses of the passport layers. */
+  signLoss?: SignLossOptions | undefined;
+  /**
+   * How many times a training pass moves the running statistics of what both branches share: 1, or 2 as in the authors' code, which computes
+   * that part once for each branch.
+   */
+  trunkUpdates?: 1 | 2 | undefined;
+  /** Is shown the input of every block. */
+  visit?: ((name: string, input: Tensor) => void) | undefined;
+}
+
+/**
+ * One pass through a network in some of its branches. What comes before the first passport layer, and that layer's convolution, is the same for all and
+ * computed once. A network describes its body in terms of flows, once for any number of branches.
+ */
+export class Pass {
+  #signLoss: Tensor | null = null;
+
+  constructor(
+    readonly branches: readonly Branch[],
+    private readonly options: PassOptions = {},
+  ) {}
+
+  /** Σ over the passport layers met so far of the sign loss; null before the first, or when it was not asked for. */
+  get signLoss(): Tensor | null {
+    return this.#signLoss;
+  }
+
+  /** The flow behind a convolution. */
+  block(name: string, block: Block, flow: Flow): Flow {
+    this.options.visit?.(name, flow[0]!);
+    if (block instanceof ConvBlock) {
+      const shared = flow.length < this.branches.length;
+      return flow.map((x) => block.forward(x, shared ? this.options.trunkUpdates : 1));
+    }
+    return this.#passport(block, flow);
+  }
+
+  #passport(layer: PassportLayer, flow: Flow): Flow {
+    const h = flow.map((x) => layer.convolve(x));
+    const secret = this.branches.some((b) => b !== "public");
+    const scales = secret ? layer.privateScales() : undefined;
+    if (scales && this.options.signLoss) {
+      const loss = layer.signLoss(scales.gammaRaw, this.options.signLoss);
+      this.#signLoss = this.#signLoss ? add(this.#signLoss, loss) : loss;
+    }
+    return this.branches.map((branch, i) => layer.normalise(h[i] ?? h[0]!, branch, scales));
+  }
+}
+
+/** f of two flows, branch by branch. */
+export const join = (a: Flow, b: Flow, f: (a: Tensor, b: Tensor) => Tensor): Flow =>
+  (a.length > b.length ? a : b).map((_, i) => f(a[i] ?? a[0]!, b[i] ?? b[0]!));

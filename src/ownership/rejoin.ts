@@ -1,0 +1,99 @@
+import { StateDictError } from "../errors";
+import type { StateDict } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import {
+  type AnyNetwork,
+  buildNetwork,
+  headName,
+  type NetworkConfig,
+  networkLayers,
+  readCredential,
+} from "../models/build";
+import { branchesOf } from "../models/config";
+import { joinState } from "../models/split";
+
+/** A suspect's weights under a credential, and what the suspect lacked for it. */
+export interface Rejoined {
+  /** The owner's network with the suspect's weights, in evaluation mode. */
+  model: AnyNetwork;
+  /** Classes of the suspect's classifier where they are not those of the claim; null for no classifier at all. */
+  otherClasses?: number | null;
+  /** The suspect's norms are folded into its convolutions: γ can be read, the private branch cannot run. `open` is the suspect as it is. */
+  folded?: { open: AnyNetwork };
+}
+
+/**
+ * The suspect's weights under the credential's private parts. A suspect with another classifier, or none, and one whose batch norms are folded are taken too; the result
+ * says so.
+ * @throws FormatError when the second file is no credential; StateDictError, naming tensors, when they do not fit together.
+ */
+export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile): Rejoined {
+  const { config } = readCredential(owner);
+  const found: Omit<Rejoined, "model"> = {};
+  const classes = classesOf(suspect.tensors, config);
+  if (classes !== config.classes) found.otherClasses = classes;
+  const own: NetworkConfig = { ...config, classes: classes ?? config.classes };
+  const names = networkLayers(own).map((l) => l.name);
+  const folded = names.length > 0 && names.every((n) => suspect.tensors.has(`${n}.conv.bias`));
+  const made: AnyNetwork[] = [];
+  const build = (c: NetworkConfig) => {
+    const model = buildNetwork(c);
+    made.push(model);
+    return model;
+  };
+  try {
+    const model = build(own);
+    const layers = networkLayers(own);
+    const deployed = folded ? without(suspect.tensors, (name) => name.endsWith(".conv.bias")) : suspect.tensors;
+    const whole = joinState({ deployed, credential: owner.tensors }, { config: own, layers });
+    const report = model.loadStateDict(whole, { strict: false });
+    const head = headName(config);
+    const excused = (name: string) =>
+      (classes === null && name.startsWith(`${head}.`)) || (folded && /\.(scale|bias|bn0?\.[a-z_]+)$/.test(name));
+    const missing = report.missing.filter((name) => !excused(name));
+    if (missing.length || report.unexpected.length)
+      throw new StateDictError(`missing ${list(missing)}; unexpected ${list(report.unexpected)}`);
+    if (folded) {
+      const open = build({ ...model.plainConfig(), norm: "folded" } as NetworkConfig);
+      open.loadStateDict(suspect.tensors, { strict: classes !== null });
+      found.folded = { open: open.eval() };
+    }
+    return { ...found, model: model.eval() };
+  } catch (cause) {
+    for (const model of made) model.dispose();
+    if (!(cause instanceof StateDictError)) throw cause;
+    throw new StateDictError(`this credential does not belong to a network of that structure: ${cause.message}`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * The suspect's weights under the credential's private parts, all branches able to run.
+ * @throws FormatError, StateDictError as {@link rejoinSuspect}, and for a suspect without a classifier or with folded norms.
+ */
+export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): AnyNetwork {
+  const { model, folded, otherClasses } = rejoinSuspect(suspect, owner);
+  if (!folded && otherClasses !== null) return model;
+  model.dispose();
+  folded?.open.dispose();
+  throw new StateDictError(
+    `the suspect ${folded ? "has its norms folded into its convolutions" : "has no classifier"}: its private branch cannot run. \`verify\` still reads its signature`,
+  );
+}
+
+/** The branch that the credential opens. */
+export const secretBranch = (config: NetworkConfig) => branchesOf(config.scheme)[branchesOf(config.scheme).length - 1]!;
+
+/** Rows of the suspect's classifier; null when there is none. */
+function classesOf(state: StateDict, config: NetworkConfig): number | null {
+  return state.get(`${headName(config)}.weight`)?.shape[0] ?? null;
+}
+
+const without = (state: StateDict, drop: (name: string) => boolean): StateDict =>
+  new Map([...state].filter(([name]) => !drop(name)));
+
+const list = (names: readonly string[]) =>
+  names.length === 0
+    ? "none"
+    : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");

@@ -1,0 +1,36 @@
+import { FormatError } from "../errors";
+import type { SignatureText } from "../models/config";
+import type { LayerSigns } from "../models/network";
+import { decodeBytes, signatureBytes, signBytes } from "../passport/signature";
+
+/** The text that signs spell in the layers it is spread over. `byteCounts`: bytes of text in each layer. */
+function spelled(
+  text: SignatureText,
+  signs: ReadonlyMap<string, ArrayLike<number>>,
+  byteCounts: ReadonlyMap<string, number>,
+): string {
+  const bytes = text.layers.flatMap((name) => [...signBytes(signs.get(name) ?? [], byteCounts.get(name) ?? 0)]);
+  return decodeBytes(Uint8Array.from(bytes));
+}
+
+/**
+ * The texts that the signs of γ spell, in the order of the claim.
+ * @param byteCounts bytes of text in each layer, from the passport plan
+ * @throws FormatError when the credential's own bits do not spell its texts: bits that match γ prove nothing of a text which they do not spell.
+ */
+export function decodeTexts(
+  layers: readonly LayerSigns[],
+  texts: readonly SignatureText[],
+  byteCounts: ReadonlyMap<string, number>,
+): string[] {
+  const bits = new Map(layers.map((l) => [l.name, l.bits]));
+  const gamma = new Map(layers.map((l) => [l.name, l.gamma]));
+  for (const text of texts) {
+    const own = spelled(text, bits, byteCounts);
+    if (own === text.text && signatureBytes(own) === signatureBytes(text.text)) continue;
+    throw new FormatError(
+      `the credential contradicts itself: its bits of ${text.layers.join(", ")} spell "${own}", its text is "${text.text}"`,
+    );
+  }
+  return texts.map((text) => spelled(text, gamma, byteCounts));
+}

@@ -1,0 +1,126 @@
+import type { ImageSet } from "../data/dataset";
+import type { ImageTransform } from "../data/transforms";
+import { ArgumentError } from "../errors";
+import type { Network } from "../models/network";
+import { constantLR, type Schedule } from "../optim/schedules";
+import type { SignLossOptions } from "../passport/sign-loss";
+import type { CheckpointStore } from "./checkpoint";
+import type { EpochRecord, StepRecord } from "./history";
+
+/**
+ * How the branches of a network share the steps: `joint` runs both on every batch, `alternating` one of them; r is the share of steps that are the private branch's,
+ * 0.5 one after each public one.
+ */
+export type TrainingMode = "joint" | { readonly alternating: number };
+
+/** Images with assigned labels that a network shall learn beside its task. */
+export interface TriggerOptions {
+  set: ImageSet;
+  /** How many join each batch (default 2, as in DeepIPR). */
+  batchSize?: number;
+  /** Default: the trainer's `testTransform`. */
+  transform?: readonly ImageTransform[];
+}
+
+/** When to end before the last epoch. */
+export interface EarlyStop {
+  /** Epochs without a better mean test accuracy after which to end. */
+  patience: number;
+  /** What counts as better (default 0). */
+  minDelta?: number;
+}
+
+/** Where a run stands, at each reading of the losses. */
+export interface Progress {
+  /** Steps done and to do, over all epochs. */
+  step: number;
+  steps: number;
+  /** From 1. */
+  epoch: number;
+  record: StepRecord;
+}
+
+/** Options of a {@link Trainer}. */
+export interface TrainerOptions {
+  /** Default `joint`. */
+  mode?: TrainingMode;
+  /** Required for a network of scheme `v3`. */
+  triggers?: TriggerOptions;
+  /** Constants of the sign loss. */
+  signLoss?: SignLossOptions;
+  /** How many times a step moves the running statistics that both branches share (default 1; 2 as in the authors' code). */
+  trunkUpdates?: 1 | 2;
+  /** Multiplies the optimiser's learning rate; asked before each step with the fractional epoch. */
+  schedule?: Schedule;
+  batchSize?: number;
+  /** Decides the order of the images and their augmentation. */
+  seed?: number;
+  transform?: readonly ImageTransform[];
+  /** For test images; usually the normalisation alone. */
+  testTransform?: readonly ImageTransform[];
+  /** Where to keep a checkpoint, written after every epoch and when stopped. */
+  checkpoints?: CheckpointStore;
+  /** Where to keep the checkpoint of the epoch with the highest mean test accuracy of all branches. */
+  best?: CheckpointStore;
+  earlyStop?: EarlyStop;
+  /** Steps between two readings of the losses (default 10). */
+  readEvery?: number;
+  /** Called after each reading. */
+  onProgress?: (progress: Progress) => void;
+  /** Called after each epoch, before its checkpoint is written; awaited. */
+  onEpoch?: (record: EpochRecord) => void | Promise<void>;
+}
+
+type Defaulted =
+  | "mode"
+  | "signLoss"
+  | "trunkUpdates"
+  | "schedule"
+  | "batchSize"
+  | "seed"
+  | "transform"
+  | "testTransform"
+  | "readEvery";
+
+/** Options with the defaults filled in. */
+export type FullOptions = Required<Pick<TrainerOptions, Defaulted>> & Omit<TrainerOptions, Defaulted>;
+
+/** @throws ArgumentError naming an option that is out of range or does not go with the network. */
+export function fullOptions(model: Network, options: TrainerOptions): FullOptions {
+  const full: FullOptions = {
+    mode: "joint",
+    signLoss: {},
+    trunkUpdates: 1,
+    schedule: constantLR(),
+    batchSize: 64,
+    seed: 0,
+    transform: [],
+    testTransform: [],
+    readEvery: 10,
+    ...options,
+  };
+  const { mode, triggers, readEvery, earlyStop, trunkUpdates } = full;
+  const whole = (name: string, n: number) => {
+    if (!Number.isInteger(n) || n < 1) throw new ArgumentError(`${name}: a whole number from 1 expected, found ${n}`);
+  };
+  whole("readEvery", readEvery);
+  if (earlyStop) whole("earlyStop.patience", earlyStop.patience);
+  if (triggers?.batchSize !== undefined) whole("triggers.batchSize", triggers.batchSize);
+  if (trunkUpdates !== 1 && trunkUpdates !== 2)
+    throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${String(trunkUpdates)}`);
+  if (mode !== "joint") {
+    if (model.branches.length < 2)
+      throw new ArgumentError(
+        `mode alternating needs two branches; scheme "${model.config.scheme}" has one: use "joint"`,
+      );
+    if (!(mode.alternating > 0 && mode.alternating < 1))
+      throw new ArgumentError(
+        `mode: "joint", or { alternating: share of private steps between 0 and 1 }, found ${JSON.stringify(mode)}`,
+      );
+  }
+  if (model.config.scheme === "v3" && !triggers)
+    throw new ArgumentError(
+      'scheme "v3" trains on a trigger set too: give the trainer `triggers: { set }`, or use scheme "v2"',
+    );
+  return full;
+}
