@@ -28,7 +28,7 @@ import {
 import { dawn, fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "../src/node/index";
 import { formatPercent, formatPValue } from "../src/report/format";
 import { type QuickstartReport, renderQuickstart } from "../src/report/quickstart";
-import { TrainingBar } from "./quickstart/progress";
+import { TrainingBar } from "./progress";
 import { CONFIG, HELP, readSettings, type Settings, SIGNATURE } from "./quickstart/settings";
 
 const say = (line = "") => console.log(line);

@@ -47,7 +47,8 @@ export interface ConvLayer {
   readonly inputSize: readonly [number, number];
 }
 
-const SCHEMES: readonly Scheme[] = ["plain", "v1", "v2", "v3", "pan"];
+/** All schemes. */
+export const SCHEMES: readonly Scheme[] = ["plain", "v1", "v2", "v3", "pan"];
 const NORMS: Readonly<Record<"plain" | "v1" | "two", readonly NetworkNorm[]>> = {
   plain: ["bn", "gn", "in", "ln", "none", "folded"],
   v1: ["bn", "gn", "in", "ln", "none"],

@@ -27,6 +27,7 @@ export {
 export { ConvNet, type ConvNetConfig, type LayerSpec, layerSizes } from "./convnet";
 export type { BranchAccuracy } from "./files";
 export { foldBatchNorm } from "./fold";
+export { type ImagePassportOptions, setImagePassports } from "./image-passports";
 export {
   type DeployOptions,
   type LayerSigns,

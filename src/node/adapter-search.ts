@@ -90,6 +90,8 @@ async function trySystem(
   for (const kind of kinds) {
     const forceFallbackAdapter = kind === "lavapipe";
     const request: GPURequestAdapterOptions = { powerPreference: "high-performance", forceFallbackAdapter };
+    // Asked for a fallback adapter before it has looked at what there is, Dawn finds none.
+    if (forceFallbackAdapter) await gpu.requestAdapter();
     const adapter = await gpu.requestAdapter(request);
     const found = adapter && classifyAdapter(adapter.info);
     // Left to choose, any software adapter of the system will do, not lavapipe alone.

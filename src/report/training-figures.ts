@@ -1,11 +1,13 @@
 /** The figures of a training run, drawn from its record. Those whose data a scheme does not have are left out. */
 
+import { branchesOf } from "../models/config";
+import type { Branch } from "../passport/layer";
 import type { Reference } from "./charts";
 import { formatPercent, plural } from "./format";
 import type { Html } from "./html";
 import * as run from "./run-figures";
 import { palette } from "./theme";
-import { type Branch, type ByBranch, branchesOf, type TrainingReport } from "./training-record";
+import type { ByBranch, TrainingReport } from "./training-record";
 
 /** How a branch is drawn and called. */
 function look(branch: Branch, { network }: TrainingReport) {

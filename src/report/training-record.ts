@@ -3,16 +3,9 @@
  * All accuracies and shares are fractions from 0 to 1, all bit counts whole numbers.
  */
 
+import { branchesOf, SCHEMES, type Scheme } from "../models/config";
+import type { Branch } from "../passport/layer";
 import { recordChecks } from "./checks";
-
-/**
- * How a network is marked. `plain`: not at all. `v1`, `v2`, `v3`: DeepIPR (Fan et al., TPAMI 2021), a passport needed for every use,
- * a private branch beside a public one, and that with trigger pictures. `pan`: passport-aware normalisation (Zhang et al., NeurIPS 2020).
- */
-export type Scheme = "plain" | "v1" | "v2" | "v3" | "pan";
-
-/** A way through a network. `public`: without a passport; `private`: with it, beside a public one; `passport`: with it, the only way. */
-export type Branch = "public" | "private" | "passport";
 
 /** A fraction for each branch that was tried. */
 export type ByBranch = { [branch in Branch]?: number };
@@ -88,19 +81,6 @@ export interface TrainingReport {
   files: { path: string; bytes: number; about: string }[];
 }
 
-const SCHEMES: Record<Scheme, readonly Branch[]> = {
-  plain: ["public"],
-  v1: ["passport"],
-  v2: ["public", "private"],
-  v3: ["public", "private"],
-  pan: ["public", "private"],
-};
-
-/** The branches of a scheme, the one that is handed out first. */
-export function branchesOf(scheme: Scheme): readonly Branch[] {
-  return SCHEMES[scheme];
-}
-
 const { fail, number, whole, text, date, list, object, layers } = recordChecks(
   "A report is drawn from complete records only; run the command again, or correct the record.",
 );
@@ -140,8 +120,8 @@ export function checkTrainingReport(r: TrainingReport): void {
 
 function checkNetwork({ network }: TrainingReport): void {
   text("network.arch", network.arch);
-  if (!Object.hasOwn(SCHEMES, network.scheme)) {
-    fail("network.scheme", `one of ${Object.keys(SCHEMES).join(", ")}`, network.scheme);
+  if (!SCHEMES.includes(network.scheme)) {
+    fail("network.scheme", `one of ${SCHEMES.join(", ")}`, network.scheme);
   }
   whole("network.parameters", network.parameters, 0);
   list("network.passportLayers", network.passportLayers);

@@ -1,5 +1,7 @@
 /** The tables of a training run's page, and its numbers as text. */
 
+import { branchesOf, type Scheme } from "../models/config";
+import type { Branch } from "../passport/layer";
 import {
   formatCount,
   formatDuration,
@@ -14,7 +16,7 @@ import { type Html, html } from "./html";
 import { fold, glossary, grid, panel, table } from "./page";
 import { forgedTable, layersTable, settingsTable } from "./run-parts";
 import { latest } from "./training-figures";
-import { type Branch, branchesOf, type Scheme, type TrainingReport } from "./training-record";
+import type { TrainingReport } from "./training-record";
 
 const SCHEMES: Record<Scheme, string> = {
   plain: "none: an ordinary network",

@@ -3,12 +3,14 @@
  * has never heard of passports.
  */
 
+import { branchesOf } from "../models/config";
+import type { Branch } from "../passport/layer";
 import { formatCount, formatDuration, formatPercent, formatPValue, plural } from "./format";
 import { type Html, html } from "./html";
 import { glossary, grid, page, panel, section, type Tile, tiles } from "./page";
 import { filesTable, limits, message, odds, reasons, TERMS } from "./run-parts";
 import { accuracyFigure, forgedFigures, latest, lossFigure, signatureFigures, triggerFigure } from "./training-figures";
-import { type Branch, branchesOf, checkTrainingReport, type TrainingReport } from "./training-record";
+import { checkTrainingReport, type TrainingReport } from "./training-record";
 import { accuracy, forgedAccuracy, forgedBits, numbers } from "./training-tables";
 
 export { checkTrainingReport, type TrainingReport } from "./training-record";

@@ -1,5 +1,6 @@
+import { branchesOf, type Scheme } from "../../src/models/config";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
-import { type ByBranch, branchesOf, type Scheme, type TrainingReport } from "../../src/report/training-record";
+import type { ByBranch, TrainingReport } from "../../src/report/training-record";
 
 /** Park and Miller's generator: the same made-up run every time. */
 function generator(seed: number): () => number {

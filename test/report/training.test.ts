@@ -1,8 +1,8 @@
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
+import type { Scheme } from "../../src/models/config";
 import { renderTraining, type TrainingReport } from "../../src/report/training";
-import type { Scheme } from "../../src/report/training-record";
 import { madeUpTraining } from "./training-fixture";
 
 const ALL = ["plain", "v1", "v2", "v3", "pan"] as const;

@@ -1,5 +1,5 @@
 import { SingleBar } from "cli-progress";
-import type { Progress } from "../../src/index";
+import type { Progress } from "../src/index";
 
 /** Seconds as m:ss. */
 function clock(seconds: number): string {
@@ -46,6 +46,12 @@ export class TrainingBar {
       rate: Math.round(this.batchSize / perStep),
       left: clock((steps - step) * perStep),
     });
+  }
+
+  /** A line above the bar. */
+  line(text: string): void {
+    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    console.log(text);
   }
 
   stop(): void {

@@ -1,0 +1,200 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ArgumentError, type Passports, type Scheme, type TrainingMode } from "../../src/index";
+
+export const ARCHITECTURES = ["alexnet", "resnet18", "resnet9"] as const;
+export type Architecture = (typeof ARCHITECTURES)[number];
+const SCHEMES = ["plain", "v1", "v2", "v3", "pan"] as const;
+const NORMS = ["bn", "sbn", "gn", "in", "ln", "none"] as const;
+const KINDS = ["random", "image", "shuffle"] as const;
+export type PassportKind = (typeof KINDS)[number];
+
+export interface Settings {
+  arch: Architecture;
+  scheme: Scheme;
+  norm: (typeof NORMS)[number] | undefined;
+  /** Channels as a share of the papers'. */
+  width: number;
+  /** Which layers have passports; undefined in a plain network. */
+  layers: Passports | undefined;
+  signature: string;
+  passports: PassportKind;
+  /** Where image passports come from: the test images or the trigger set. */
+  passportImages: "test" | "triggers";
+  /** Deployed file of a plain network, for image passports. */
+  source: string;
+  /** Train on the trigger set too. */
+  triggers: boolean;
+  triggerFile: string | undefined;
+  epochs: number;
+  batchSize: number;
+  lr: number;
+  schedule: "steps" | "cosine";
+  momentum: number;
+  weightDecay: number;
+  mode: TrainingMode;
+  trunkUpdates: 1 | 2;
+  /** Images taken from the front of the training and test files. */
+  images: number;
+  testImages: number;
+  forgeries: number;
+  earlyStop: number;
+  seed: number;
+  data: string;
+  download: boolean;
+  out: string;
+  resume: boolean;
+}
+
+export const HELP = `npm run cifar10 -- [options]        trains on CIFAR-10 and proves whose network it is
+
+network
+  --arch NAME          ${ARCHITECTURES.join(" | ")} (default alexnet)
+  --scheme NAME        ${SCHEMES.join(" | ")} (default pan)
+  --norm NAME          bn | sbn | gn | in | ln | none (default: gn for v2 and v3, bn else)
+  --width SHARE        channels, as a share of the papers' (default 1)
+  --passport-layers L  alexnet: numbers, such as 4,5,6; resnet: names, such as layer4; or all
+                       (default: 4,5,6 or layer4 for v1, v2, v3; all for pan)
+  --signature TEXT     spread over the passport layers (default "(c) ACME 2026")
+passports
+  --passports KIND     random | image | shuffle (default: shuffle for v1, v2, v3; random for pan)
+  --source FILE        image, shuffle: a trained plain network, its deployed.safetensors
+                       (default: where a plain run with these settings leaves it)
+  --passport-images S  test | triggers: which images make passports (default test)
+training
+  --epochs N           (default 200)        --batch N    (default 64)
+  --lr X               (default 0.01)       --seed N     (default 1)
+  --schedule NAME      steps (x 0.1 at half and at three quarters) | cosine (default steps)
+  --mode NAME          joint | alternating (default joint)
+  --trunk-updates N    1 | 2, as the authors' code (default 1)
+  --triggers           train on the trigger set too (v3 always does)
+  --trigger-file FILE  CIFAR-10 binary layout (default: the 100 images in examples/data)
+  --early-stop N       end after N epochs without a better accuracy
+  --forgeries N        random passports to try afterwards (default 10)
+data and output
+  --data DIR           CIFAR-10, binary version (default $PAN_DATA, or data)
+  --download           fetch it from its official address into that folder first
+  --images N           training images to use (default 50000)
+  --tests N            test images to use (default 10000)
+  --out DIR            (default out/cifar10/ARCH-SCHEME)
+  --resume             go on where an interrupted run stopped
+  --preset cpu         a network of an eighth of the channels on 8000 images, 6 epochs, passports in the last
+                       layers in every scheme: for machines without a GPU; options given beside it count more`;
+
+const CPU = {
+  width: "0.125",
+  images: "8000",
+  tests: "2000",
+  epochs: "6",
+  batch: "50",
+  lr: "0.05",
+  schedule: "cosine",
+} as const;
+
+const OPTIONS = {
+  arch: "alexnet",
+  scheme: "pan",
+  norm: "",
+  width: "1",
+  "passport-layers": "",
+  signature: "(c) ACME 2026",
+  passports: "",
+  source: "",
+  "passport-images": "test",
+  epochs: "200",
+  batch: "64",
+  lr: "0.01",
+  seed: "1",
+  schedule: "steps",
+  mode: "joint",
+  "trunk-updates": "1",
+  "trigger-file": "",
+  "early-stop": "0",
+  forgeries: "10",
+  data: "",
+  images: "50000",
+  tests: "10000",
+  out: "",
+  preset: "",
+} as const;
+const SWITCHES = ["triggers", "download", "resume", "help"] as const;
+
+type Values = Record<keyof typeof OPTIONS, string> & Record<(typeof SWITCHES)[number], boolean>;
+
+function parse(args: string[]): Values {
+  const options = Object.fromEntries([
+    ...Object.keys(OPTIONS).map((name) => [name, { type: "string" }] as const),
+    ...SWITCHES.map((name) => [name, { type: "boolean" }] as const),
+  ]);
+  let given: Record<string, unknown>;
+  try {
+    ({ values: given } = parseArgs({ args, options }));
+  } catch (cause) {
+    throw new ArgumentError(`${(cause as Error).message}\n\n${HELP}`, { cause });
+  }
+  const preset = given["preset"];
+  if (preset !== undefined && preset !== "cpu")
+    throw new ArgumentError(`--preset: cpu expected, found "${String(preset)}"`);
+  return { ...OPTIONS, ...(preset ? CPU : {}), ...given } as Values;
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  if ((allowed as readonly string[]).includes(value)) return value as T;
+  throw new ArgumentError(`--${name}: one of ${allowed.join(", ")} expected, found "${value}"`);
+}
+
+function number(name: string, text: string, low: number, high: number, whole = true): number {
+  const n = Number(text);
+  if (text.trim() !== "" && n >= low && n <= high && (!whole || Number.isInteger(n))) return n;
+  throw new ArgumentError(
+    `--${name}: a ${whole ? "whole " : ""}number from ${low} to ${high} expected, found "${text}"`,
+  );
+}
+
+/** @throws ArgumentError for an option that is not there or a value out of range. */
+export function readSettings(args: string[]): Settings | "help" {
+  const v = parse(args);
+  if (v.help) return "help";
+  const arch = oneOf("arch", v.arch, ARCHITECTURES);
+  const scheme = oneOf("scheme", v.scheme, SCHEMES);
+  const outside = process.env["PAN_DATA"];
+  const root = join("out", "cifar10", v.preset ? "cpu" : "full");
+  return {
+    arch,
+    scheme,
+    norm: v.norm === "" ? undefined : oneOf("norm", v.norm, NORMS),
+    width: number("width", v.width, 0.02, 8, false),
+    layers: scheme === "plain" ? undefined : passportLayers(arch, scheme, v["passport-layers"], v.preset),
+    signature: v.signature,
+    passports: oneOf("passports", v.passports || (scheme === "pan" ? "random" : "shuffle"), KINDS),
+    passportImages: oneOf("passport-images", v["passport-images"], ["test", "triggers"]),
+    source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
+    triggers: v.triggers || scheme === "v3",
+    triggerFile: v["trigger-file"] || undefined,
+    epochs: number("epochs", v.epochs, 1, 100_000),
+    batchSize: number("batch", v.batch, 1, 50_000),
+    lr: number("lr", v.lr, 0, 100, false),
+    schedule: oneOf("schedule", v.schedule, ["steps", "cosine"]),
+    momentum: 0.9,
+    weightDecay: 5e-4,
+    mode: oneOf("mode", v.mode, ["joint", "alternating"]) === "joint" ? "joint" : { alternating: 0.5 },
+    trunkUpdates: number("trunk-updates", v["trunk-updates"], 1, 2) as 1 | 2,
+    images: number("images", v.images, 1, 50_000),
+    testImages: number("tests", v.tests, 20, 10_000),
+    forgeries: number("forgeries", v.forgeries, 0, 1000),
+    earlyStop: number("early-stop", v["early-stop"], 0, 100_000),
+    seed: number("seed", v.seed, 0, 2 ** 31),
+    data: v.data || outside || "data",
+    download: v.download,
+    out: v.out || join(root, `${arch}-${scheme}`),
+    resume: v.resume,
+  };
+}
+
+function passportLayers(arch: Architecture, scheme: Scheme, text: string, preset: string): Passports {
+  const last = arch === "alexnet" ? "4,5,6" : "layer4";
+  const chosen = text || (scheme === "pan" && !preset ? "all" : last);
+  const all = arch === "alexnet" ? ["0", "2", "4", "5", "6"] : ["convbnrelu_1", "layer1", "layer2", "layer3", "layer4"];
+  const names = chosen === "all" ? all : chosen.split(",").map((n) => n.trim());
+  return Object.fromEntries(names.map((n) => [n, true]));
+}

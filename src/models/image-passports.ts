@@ -1,0 +1,94 @@
+import { concatImages, type ImageSet, subset } from "../data/dataset";
+import { DataLoader } from "../data/loader";
+import type { ImageTransform } from "../data/transforms";
+import { ArgumentError } from "../errors";
+import { imagePassports, shufflePassport } from "../passport/generators";
+import type { PassportPair } from "../passport/layer";
+import type { Generator } from "../tensor/random";
+import { showShape } from "../tensor/shape";
+import { Tensor } from "../tensor/tensor";
+import type { Network } from "./network";
+
+/** How {@link setImagePassports} makes passports. */
+export interface ImagePassportOptions {
+  /** `image`: one image for γ, another for β. `shuffle` (default): the channels of 20 images mixed, as DeepIPR's experiments. */
+  kind?: "image" | "shuffle";
+  /** Which images, and how they are mixed. */
+  random: Generator;
+  /** What is done to the images; the same as in evaluation. */
+  transform?: readonly ImageTransform[];
+}
+
+/** Images whose channels are mixed. */
+const CANDIDATES = 20;
+
+/**
+ * Makes the passports of a network from images: what each passport layer's convolution is given when the images go through a trained plain network of
+ * the same architecture. Source: Fan et al., "DeepIPR", TPAMI 2021.
+ * @param source the plain network; its convolutions have the names and input shapes of the model's
+ * @param images test images, or the trigger set
+ * @throws ArgumentError when the networks differ or there are too few images; no passport is changed then.
+ */
+export async function setImagePassports(
+  model: Network,
+  source: Network,
+  images: ImageSet,
+  { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
+): Promise<void> {
+  checkSame(model, source);
+  const count = kind === "image" ? 2 : CANDIDATES;
+  if (images.length < count)
+    throw new ArgumentError(`passports of kind "${kind}" take ${count} images, found ${images.length}`);
+  const chosen = [...random.fork("images").permutation(images.length)].slice(0, count);
+  const candidates = concatImages(chosen.map((i) => subset(images, i, i + 1)));
+  const inputs = await readInputs(source, candidates, transform);
+  const pairs = model.passportLayers().map(({ name, layer }) => {
+    const { data, shape } = inputs.get(name)!;
+    const maps = imagePassports(data, shape);
+    const mixed = (part: string) => shufflePassport(maps, layer.inChannels, random.fork(`${name}.${part}`));
+    const pair: PassportPair =
+      kind === "image" ? { skey: maps[0]!, key: maps[1]! } : { skey: mixed("skey"), key: mixed("key") };
+    return { layer, pair };
+  });
+  for (const { layer, pair } of pairs) layer.setPassports(pair);
+}
+
+/** Inputs of all convolutions for some images, on the host. */
+async function readInputs(
+  source: Network,
+  images: ImageSet,
+  transform: readonly ImageTransform[],
+): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
+  const wasTraining = source.training;
+  source.eval();
+  try {
+    const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();
+    for await (const batch of new DataLoader(images, { batchSize: images.length, transform }).epoch(0)) {
+      const x = Tensor.from(batch.images, batch.shape);
+      const inputs = source.layerInputs(x);
+      x.dispose();
+      for (const [name, t] of inputs) {
+        read.set(name, { data: await t.data(), shape: t.shape });
+        t.dispose();
+      }
+    }
+    return read;
+  } finally {
+    source.train(wasTraining);
+  }
+}
+
+function checkSame(model: Network, source: Network): void {
+  if (source.config.scheme !== "plain")
+    throw new ArgumentError(
+      `passports are made with a plain network, this is of scheme "${source.config.scheme}": take a deployed one`,
+    );
+  const there = new Map(source.layers.map((l) => [l.name, [...l.inputSize, l.inChannels]]));
+  for (const { name, inputSize, inChannels } of model.layers) {
+    const [own, other] = [[...inputSize, inChannels], there.get(name)];
+    if (other && own.every((n, d) => n === other[d])) continue;
+    throw new ArgumentError(
+      `passports are made with a plain network of the same architecture: the input of ${name} is ${showShape(own)} here and ${other ? showShape(other) : "not there"} in the other`,
+    );
+  }
+}
