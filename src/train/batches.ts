@@ -10,12 +10,17 @@ export class TriggerBatches {
 
   constructor({ set, batchSize = 2, transform }: TriggerOptions, { seed, testTransform }: FullOptions) {
     this.#loader = new DataLoader(set, {
-      batchSize: Math.min(batchSize, set.length),
+      // An empty set is the loader's to refuse.
+      batchSize: Math.max(1, Math.min(batchSize, set.length)),
       seed: seed + 1,
       shuffle: true,
       dropLast: true,
       transform: transform ?? testTransform,
     });
+  }
+
+  get batchSize(): number {
+    return this.#loader.batchSize;
   }
 
   get imageShape(): readonly number[] {

@@ -274,6 +274,7 @@ export class Trainer {
       trunkUpdates,
       images: train.length,
       triggers: triggers?.set.length ?? 0,
+      triggerBatch: this.#triggers?.batchSize ?? 0,
       optimizer: this.optimizer.constructor.name,
       lr: this.#baseLr,
     });

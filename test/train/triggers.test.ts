@@ -1,0 +1,336 @@
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
+import { DataLoader } from "../../src/data/loader";
+import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "../../src/data/transforms";
+import { ArgumentError, CheckpointFormatError, FormatError, ShapeError } from "../../src/errors";
+import type { Device } from "../../src/gpu/device";
+import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
+import { stepLR } from "../../src/optim/schedules";
+import { SGD } from "../../src/optim/sgd";
+import { add } from "../../src/tensor/ops/elementwise";
+import { crossEntropy } from "../../src/tensor/ops/loss";
+import { memory, scope } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
+import { decodeCheckpoint } from "../../src/train/checkpoint";
+import { evaluate } from "../../src/train/evaluate";
+import type { EpochRecord } from "../../src/train/history";
+import type { TrainerOptions, TriggerOptions } from "../../src/train/options";
+import { Trainer } from "../../src/train/trainer";
+import { gpu } from "../support/gpu";
+import { memoryStore, stateBytes, TINY, tinySet } from "../support/tiny";
+
+let gpuDevice: Device;
+beforeAll(async () => {
+  gpuDevice = await gpu();
+});
+
+const V3: ConvNetConfig = { ...TINY, scheme: "v3" };
+const images = tinySet(60, 1);
+const scale = [normalize([0.5, 0.5, 0.5], [0.25, 0.25, 0.25])];
+/** n images that look like those of a class and have the label of another. */
+const wrong = (n: number): ImageSet => {
+  const set = tinySet(n, 3);
+  return { ...set, labels: set.labels.map((l) => (l + 1) % 3) };
+};
+const FLOATS = 8 * 8 * 3;
+
+function run(
+  options: TrainerOptions,
+  { seed = 4, lr = 0.02, config = V3 }: { seed?: number; lr?: number; config?: ConvNetConfig } = {},
+) {
+  const model = new ConvNet(config, { seed });
+  const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
+  const fixed = { batchSize: 12, seed: 5, transform: scale, testTransform: scale, readEvery: 1 };
+  const trainer = new Trainer(model, optimizer, { ...fixed, ...options });
+  /** Images of each step, read back before it. */
+  const inputs: Promise<Float32Array>[] = [];
+  const pass = model.trainingPass.bind(model);
+  const watch = (each?: (step: number) => void) =>
+    vi.spyOn(model, "trainingPass").mockImplementation((x, o) => {
+      inputs.push(x.data({ withStep: true }));
+      each?.(inputs.length);
+      return pass(x, o);
+    });
+  const dispose = () => {
+    vi.restoreAllMocks();
+    optimizer.dispose();
+    model.dispose();
+  };
+  return { model, optimizer, trainer, inputs, watch, dispose };
+}
+
+async function all(epochs: AsyncIterable<EpochRecord>): Promise<EpochRecord[]> {
+  const out: EpochRecord[] = [];
+  for await (const e of epochs) out.push(e);
+  return out;
+}
+
+const timeless = (epochs: readonly EpochRecord[]) => epochs.map(({ seconds: _, ...rest }) => rest);
+
+/** The images of a set as a network gets them, in the set's order. */
+async function rowsOf(set: ImageSet, transform: readonly ImageTransform[] = scale): Promise<Float32Array[]> {
+  const { value } = await new DataLoader(set, { batchSize: set.length, transform }).epoch(0).next();
+  return Array.from({ length: set.length }, (_, i) => value!.images.slice(i * FLOATS, (i + 1) * FLOATS));
+}
+
+/** Which image of a list each row of a batch is; −1 for none of them. */
+function indicesIn(rows: readonly Float32Array[], batch: Float32Array): number[] {
+  const known = new Map(rows.map((row, i) => [row.join(), i]));
+  return Array.from(
+    { length: batch.length / FLOATS },
+    (_, i) => known.get(batch.subarray(i * FLOATS, (i + 1) * FLOATS).join()) ?? -1,
+  );
+}
+
+/** Which triggers, of `rows`, stand behind the twelve images of each step. */
+const triggersOf = async (inputs: readonly Promise<Float32Array>[], rows: readonly Float32Array[]) =>
+  (await Promise.all(inputs)).map((x) => indicesIn(rows, x).slice(12));
+
+describe("triggers", () => {
+  it("join every batch: the step is that of one batch made of both, bit for bit", async () => {
+    const set = wrong(5);
+    const { model, trainer, inputs, watch, dispose } = run({ triggers: { set } });
+    watch();
+    await all(trainer.fit(images, { epochs: 2 }));
+    const [known, secret] = [await rowsOf(images), await rowsOf(set)];
+    const steps = (await Promise.all(inputs)).map((x) => ({
+      own: indicesIn(known, x.subarray(0, 12 * FLOATS)),
+      added: indicesIn(secret, x.subarray(12 * FLOATS)),
+    }));
+    expect(steps).toHaveLength(10);
+
+    const hand = run({ triggers: { set } });
+    hand.model.train();
+    for (const { own, added } of steps) {
+      expect([own.length, added.length]).toEqual([12, 2]);
+      expect([...own, ...added], "every row is an image of its set").not.toContain(-1);
+      const x = Float32Array.from(
+        [...own.map((i) => known[i]!), ...added.map((i) => secret[i]!)].flatMap((r) => [...r]),
+      );
+      const labels = Int32Array.from([...own.map((i) => images.labels[i]!), ...added.map((i) => set.labels[i]!)]);
+      scope(() => {
+        const y = Tensor.from(labels, [14]);
+        hand.optimizer.zeroGrad();
+        const { logits, signLoss } = hand.model.trainingPass(Tensor.from(x, [14, 8, 8, 3]));
+        add(add(crossEntropy(logits.public!, y), crossEntropy(logits.private!, y)), signLoss!).backward();
+        hand.optimizer.step();
+      });
+    }
+    expect(await stateBytes(model)).toEqual(await stateBytes(hand.model));
+    // Each image once an epoch.
+    for (const epoch of [steps.slice(0, 5), steps.slice(5)]) expect(new Set(epoch.flatMap((s) => s.own)).size).toBe(60);
+    hand.dispose();
+    dispose();
+  });
+
+  it("come round and round, none twice in a round, in a new order each", async () => {
+    const set = wrong(6);
+    const { trainer, inputs, watch, dispose } = run({ triggers: { set } });
+    watch();
+    await all(trainer.fit(images, { epochs: 3 }));
+    const added = (await triggersOf(inputs, await rowsOf(set))).flat();
+    const rounds = Array.from({ length: 5 }, (_, i) => added.slice(6 * i, 6 * i + 6));
+    for (const round of rounds) expect([...round].sort()).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(new Set(rounds.map((r) => r.join())).size).toBeGreaterThan(1);
+    dispose();
+  });
+
+  it("are learnt in both branches, labels against their looks", async () => {
+    const set = wrong(4);
+    const { model, trainer, dispose } = run({ triggers: { set, batchSize: 4 } }, { lr: 0.03 });
+    const epochs = await all(trainer.fit(images, { epochs: 12, test: tinySet(30, 2) }));
+    const last = epochs[epochs.length - 1]!;
+    expect(epochs[0]!.triggers!.public).toBeLessThan(1);
+    expect(epochs[0]!.triggers!.private).toBeLessThan(1);
+    expect(last.triggers).toEqual({ public: 1, private: 1 });
+    expect(await evaluate(model, set, { transform: scale })).toEqual({ public: 1, private: 1 });
+    expect(last.public).toBeGreaterThan(0.8);
+    expect(last.private).toBeGreaterThan(0.8);
+    dispose();
+  });
+
+  it("fewer than their batch size all join each batch", async () => {
+    const set = wrong(3);
+    const { trainer, inputs, watch, dispose } = run({ triggers: { set, batchSize: 8 } });
+    watch();
+    await all(trainer.fit(images, { epochs: 1 }));
+    for (const added of await triggersOf(inputs, await rowsOf(set))) expect([...added].sort()).toEqual([0, 1, 2]);
+    expect(inputs).toHaveLength(5);
+    dispose();
+  });
+
+  it("are prepared as test images are, or by a transform of their own; their hits are counted so too", async () => {
+    const set = wrong(4);
+    const negative: ImageTransform = { kind: "value", map: (v) => Math.fround(1 - v) };
+    const cases: [Pick<TriggerOptions, "transform">, readonly ImageTransform[]][] = [
+      [{}, scale],
+      [{ transform: [negative] }, [negative]],
+    ];
+    for (const [own, used] of cases) {
+      const { model, trainer, inputs, watch, dispose } = run({
+        triggers: { set, ...own },
+        transform: [randomCrop({ padding: 1 }), ...scale],
+      });
+      watch();
+      const [record] = await all(trainer.fit(images, { epochs: 1 }));
+      for (const added of await triggersOf(inputs, await rowsOf(set, used))) expect(added).not.toContain(-1);
+      expect(record!.triggers).toEqual(await evaluate(model, set, { transform: used }));
+      expect(record).not.toHaveProperty("public");
+      dispose();
+    }
+  });
+
+  it("go with any scheme, and are not there unless asked for", async () => {
+    const pan = run({ triggers: { set: wrong(2) } }, { config: TINY });
+    expect((await all(pan.trainer.fit(images, { epochs: 1 })))[0]!.triggers).toHaveProperty("private");
+    const bare = run({}, { config: TINY });
+    bare.watch();
+    expect((await all(bare.trainer.fit(images, { epochs: 1 })))[0]).not.toHaveProperty("triggers");
+    expect((await bare.inputs[0])!.length).toBe(12 * FLOATS);
+    pan.dispose();
+    bare.dispose();
+  });
+});
+
+describe("a stopped run with triggers and alternation", () => {
+  const set = wrong(5);
+  const settings: TrainerOptions = {
+    triggers: { set },
+    mode: { alternating: 0.5 },
+    schedule: stepLR({ stepSize: 1, gamma: 0.5 }),
+    transform: [randomCrop({ padding: 1 }), randomHorizontalFlip(), ...scale],
+  };
+
+  it("goes on to the same bits and the same order, stopped within a round of the triggers or where one ends", async () => {
+    const whole = run(settings);
+    whole.watch();
+    await all(whole.trainer.fit(images, { epochs: 3, test: images }));
+    const weights = await stateBytes(whole.model);
+    const inputs = await Promise.all(whole.inputs);
+    const order = await triggersOf(whole.inputs, await rowsOf(set));
+    expect(order.flat()).not.toContain(-1);
+    // Two steps are a round of the triggers, five an epoch: both stops are in the middle of the second.
+    for (const at of [7, 8]) {
+      const store = memoryStore();
+      const first = run({ ...settings, checkpoints: store });
+      first.watch((step) => step === at && first.trainer.stop());
+      await all(first.trainer.fit(images, { epochs: 3, test: images }));
+      expect(decodeCheckpoint(store.bytes!)).toMatchObject({ epoch: 1, batch: at - 5 });
+      const begun = await Promise.all(first.inputs);
+      first.dispose();
+
+      const second = run({ ...settings, checkpoints: store }, { seed: 99 });
+      second.watch();
+      await all(second.trainer.fit(images, { epochs: 3, test: images, resume: true }));
+      expect([...begun, ...(await Promise.all(second.inputs))]).toEqual(inputs);
+      expect(await stateBytes(second.model)).toEqual(weights);
+      expect(second.trainer.history.steps).toEqual(whole.trainer.history.steps);
+      expect(timeless(second.trainer.history.epochs)).toEqual(timeless(whole.trainer.history.epochs));
+      second.dispose();
+    }
+    whole.dispose();
+  });
+
+  it.each<[string, TrainerOptions]>([
+    ["more triggers", { triggers: { set: wrong(6) } }],
+    ["more of them in a batch", { triggers: { set, batchSize: 3 } }],
+    ["another share", { mode: { alternating: 0.25 } }],
+    ["joint mode", { mode: "joint" }],
+    ["two updates of the trunk", { trunkUpdates: 2 }],
+  ])("is not gone on with by one with %s", async (_, change) => {
+    const store = memoryStore();
+    const first = run({ ...settings, checkpoints: store });
+    await all(first.trainer.fit(subset(images, 0, 12), { epochs: 1 }));
+    const other = run({ ...settings, ...change, checkpoints: store });
+    const failed = all(other.trainer.fit(subset(images, 0, 12), { epochs: 2, resume: true }));
+    await expect(failed).rejects.toThrow(CheckpointFormatError);
+    first.dispose();
+    other.dispose();
+  });
+});
+
+describe("triggers that do not fit are refused before any step", () => {
+  const set = wrong(5);
+  const four = imageSet({ ...set, labels: Uint8Array.of(0, 1, 3, 2, 0), classes: ["a", "b", "c", "d"] });
+  const outside = { ...set, labels: Uint8Array.of(0, 1, 3, 2, 0) };
+  const wide = imageSet({ ...set, images: new Uint8Array(5 * 3 * 8 * 9), width: 9 });
+  const grey = imageSet({ ...set, images: new Uint8Array(5 * 8 * 8), channels: 1 });
+
+  it.each<[string, ImageSet, new (m: string) => Error, RegExp]>([
+    ["labels beyond the network's classes", four, ArgumentError, /a label is 3 and the network has 3 classes/],
+    ["labels beyond the set's own classes", outside, FormatError, /image 2 has label 3/],
+    ["images of another width", wide, ArgumentError, /takes images of 8×8×3, these are 8×9×3/],
+    ["images of one channel", grey, ShapeError, /channels/],
+    ["no images", subset(set, 0, 0), ArgumentError, /empty set/],
+  ])("%s", async (_, triggers, type, message) => {
+    const { trainer, optimizer, dispose } = run({ triggers: { set: triggers } });
+    const step = vi.spyOn(optimizer, "step");
+    const { dispatches } = gpuDevice.counters;
+    const error = await all(trainer.fit(images, { epochs: 1 })).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(type);
+    expect((error as Error).message).toMatch(message);
+    expect(step).not.toHaveBeenCalled();
+    expect(gpuDevice.counters.dispatches).toBe(dispatches);
+    dispose();
+  });
+
+  it.each([0, -1, 1.5, Number.NaN])("a batch size of %d", (batchSize) => {
+    const { model, optimizer, dispose } = run({ triggers: { set } });
+    const make = () => new Trainer(model, optimizer, { triggers: { set, batchSize } });
+    expect(make).toThrow(ArgumentError);
+    expect(make).toThrow(/triggers.batchSize: a whole number from 1 expected/);
+    dispose();
+  });
+});
+
+describe("with triggers and alternation", () => {
+  const live = () => {
+    const { tensors, storages, bytes } = memory();
+    return { tensors, storages, bytes };
+  };
+
+  it.each<[string, TrainerOptions]>([
+    ["joint", { mode: "joint" }],
+    ["alternating", { mode: { alternating: 0.5 } }],
+  ])("%s: a step is one submit and makes no buffer, no pipeline and keeps no tensor", async (_, options) => {
+    const before = live();
+    const { trainer, optimizer, dispose } = run({ ...options, triggers: { set: wrong(5) }, readEvery: 2 });
+    const snapshots: { submits: number; made: unknown }[] = [];
+    const step = optimizer.step.bind(optimizer);
+    vi.spyOn(optimizer, "step").mockImplementation(() => {
+      step();
+      const { submits, pipelines } = gpuDevice.counters;
+      snapshots.push({ submits, made: { buffers: memory().buffersCreated, pipelines } });
+    });
+    const ends: object[] = [];
+    for await (const _ of trainer.fit(images, { epochs: 4 })) {
+      ends.push({ ...live(), buffers: memory().buffersCreated, pipelines: gpuDevice.counters.pipelines });
+    }
+    expect(snapshots).toHaveLength(20);
+    for (let i = 1; i < 20; i++) {
+      if (i % 5 !== 0) expect(snapshots[i]!.submits - snapshots[i - 1]!.submits, `submits before step ${i}`).toBe(1);
+    }
+    // After two epochs both branches have had every place in an epoch.
+    for (const { made } of snapshots.slice(10)) expect(made).toEqual(snapshots[10]!.made);
+    expect(ends[3]).toEqual(ends[1]);
+    dispose();
+    expect(live()).toEqual(before);
+  });
+
+  it("a run that is left in the middle, or fails, leaves nothing behind", async () => {
+    const before = live();
+    const left = run({ triggers: { set: wrong(5) }, mode: { alternating: 0.5 } });
+    for await (const _ of left.trainer.fit(images, { epochs: 3 })) break;
+    left.dispose();
+    expect(live()).toEqual(before);
+    const failed = run({
+      triggers: { set: wrong(5) },
+      onProgress: ({ step }) => {
+        if (step === 3) throw new Error("mine");
+      },
+    });
+    await expect(all(failed.trainer.fit(images, { epochs: 3 }))).rejects.toThrow("mine");
+    failed.dispose();
+    expect(live()).toEqual(before);
+  });
+});
