@@ -1,0 +1,99 @@
+/** What the options of the CIFAR-10 example come to. */
+import { describe, expect, it } from "vitest";
+import { makeNetwork } from "../../examples/cifar10/network";
+import { readSettings, type Settings } from "../../examples/cifar10/settings";
+import { ArgumentError } from "../../src/errors";
+import { gpu } from "../support/gpu";
+
+const settings = (...args: string[]): Settings => {
+  const s = readSettings(args);
+  if (s === "help") throw new Error("help");
+  return s;
+};
+
+describe("readSettings", () => {
+  it("has the papers' settings by default", () => {
+    expect(settings()).toMatchObject({
+      arch: "alexnet",
+      scheme: "pan",
+      epochs: 200,
+      batchSize: 64,
+      lr: 0.01,
+      momentum: 0.9,
+      weightDecay: 5e-4,
+      schedule: "steps",
+      passports: "random",
+      layers: { 0: true, 2: true, 4: true, 5: true, 6: true },
+      triggers: false,
+      images: 50_000,
+      testImages: 10_000,
+      width: 1,
+      mode: "joint",
+    });
+  });
+
+  it.each(["v1", "v2", "v3"])("takes DeepIPR's layers and shuffled passports for %s", (scheme) => {
+    expect(settings("--scheme", scheme)).toMatchObject({
+      passports: "shuffle",
+      layers: { 4: true, 5: true, 6: true },
+      triggers: scheme === "v3",
+    });
+    expect(settings("--scheme", scheme, "--arch", "resnet18").layers).toEqual({ layer4: true });
+  });
+
+  it("has no passports in a plain network, and leaves it where the others look for it", () => {
+    const plain = settings("--scheme", "plain");
+    expect(plain.layers).toBeUndefined();
+    expect(settings("--scheme", "v1").source.startsWith(plain.out)).toBe(true);
+    expect(settings("--scheme", "v1", "--preset", "cpu").source.startsWith(plain.out)).toBe(false);
+  });
+
+  it("lets options count more than the preset", () => {
+    expect(settings("--preset", "cpu")).toMatchObject({ width: 0.125, epochs: 6, images: 8000, schedule: "cosine" });
+    expect(settings("--preset", "cpu", "--epochs", "2", "--width", "0.5")).toMatchObject({
+      width: 0.5,
+      epochs: 2,
+      images: 8000,
+    });
+  });
+
+  it("chooses layers, the data folder and modes", () => {
+    expect(settings("--passport-layers", "4, 6").layers).toEqual({ 4: true, 6: true });
+    expect(settings("--data", "/a").data).toBe("/a");
+    expect(settings("--mode", "alternating").mode).toEqual({ alternating: 0.5 });
+    expect(readSettings(["--help"])).toBe("help");
+  });
+
+  it.each([
+    [["--arch", "vgg"], /--arch: one of alexnet, resnet18, resnet9 expected, found "vgg"/],
+    [["--epochs", "0"], /--epochs: a whole number from 1/],
+    [["--epochs", "1.5"], /--epochs: a whole number/],
+    [["--lr", "much"], /--lr: a number from 0 to 100 expected, found "much"/],
+    [["--preset", "gpu"], /--preset: cpu expected/],
+    [["--colour", "red"], /colour/],
+    [["--epochs"], /epochs/],
+  ])("refuses %j", (args, message) => {
+    expect(() => readSettings(args)).toThrow(ArgumentError);
+    expect(() => readSettings(args)).toThrow(message);
+  });
+});
+
+describe("makeNetwork", () => {
+  it.each([
+    ["alexnet", "pan"],
+    ["resnet9", "v1"],
+    ["resnet18", "plain"],
+  ])("builds %s, %s, of the width asked for", async (arch, scheme) => {
+    await gpu();
+    const model = makeNetwork(settings("--arch", arch, "--scheme", scheme, "--width", "0.125"));
+    expect(model.config.scheme).toBe(scheme);
+    expect(model.layers[0]!.channels).toBe(8);
+    expect(model.passportLayers().length).toBe({ pan: 5, v1: 3, plain: 0 }[scheme]);
+    model.dispose();
+  });
+
+  it("refuses layers that are not there, by name", async () => {
+    await gpu();
+    expect(() => makeNetwork(settings("--passport-layers", "3"))).toThrow(/layer 3, which is not a convolution/);
+  });
+});
