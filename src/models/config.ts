@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors";
 import type { Branch } from "../passport/layer";
+import { checkNorm } from "../passport/norm";
 import type { BranchNorm } from "../passport/passport-aware";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
 
@@ -84,7 +85,7 @@ export function passportPlan(settings: NetworkSettings, layers: readonly ConvLay
       );
   }
   const bytes = new Map<string, Uint8Array>(at.map((l) => [l.name, new TextEncoder().encode(chosen.get(l.key))]));
-  if (settings.signature !== undefined) {
+  if (settings.signature !== undefined && at.length) {
     const free = at.filter((l) => chosen.get(l.key) === "");
     const parts = spreadSignature(
       settings.signature,
@@ -123,6 +124,7 @@ export function checkSettings(settings: NetworkSettings, layers: readonly ConvLa
   const norm = normOf(settings);
   if (!allowed.includes(norm))
     throw new ArgumentError(`norm of scheme "${scheme}": one of ${allowed.join(", ")} expected, found "${norm}"`);
+  if (norm === "gn") for (const { channels } of layers) checkNorm(norm, allowed, channels, true);
   if (fc !== undefined && scheme !== "pan")
     throw new ArgumentError(`fc belongs to scheme "pan", this is "${scheme}": leave it out`);
   const plan = passportPlan(settings, layers);
@@ -169,32 +171,31 @@ function checkPassports(passports: unknown, path: string): void {
   }
 }
 
-/** Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them; what is said of a single layer counts more. */
+/** Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them; what is said of a part of the group counts more. */
 function flatten(passports: Passports, layers: readonly ConvLayer[]): Map<string, string> {
-  const said = new Map<string, string | false>();
+  const sayings: [at: string, value: boolean | string][] = [];
   const visit = (level: Passports, path: string): void => {
     for (const [key, value] of Object.entries(level)) {
-      const at = path + key;
-      if (typeof value === "object") {
-        visit(value, `${at}.`);
-        continue;
-      }
-      const below = layers.filter((l) => l.key === at || l.key.startsWith(`${at}.`));
-      if (!below.length)
-        throw new ArgumentError(
-          `passports name layer ${at}, which is not a convolution of this network: they are ${layers.map((l) => l.key).join(", ")}`,
-        );
-      if (typeof value === "string" && (below.length > 1 || below[0]!.key !== at))
-        throw new ArgumentError(
-          `passports: the text "${value}" is given to the group ${at}: name one layer of ${below.map((l) => l.key).join(", ")}, or spread it over layers with \`signature\``,
-        );
-      for (const layer of below) {
-        const single = layer.key === at;
-        if (single || !said.has(layer.key)) said.set(layer.key, typeof value === "string" ? value : value && "");
-      }
+      if (typeof value === "object") visit(value, `${path}${key}.`);
+      else sayings.push([path + key, value]);
     }
   };
   visit(passports, "");
+  const depth = (at: string) => at.split(".").length;
+  sayings.sort(([a], [b]) => depth(a) - depth(b));
+  const said = new Map<string, string | false>();
+  for (const [at, value] of sayings) {
+    const below = layers.filter((l) => l.key === at || l.key.startsWith(`${at}.`));
+    if (!below.length)
+      throw new ArgumentError(
+        `passports name layer ${at}, which is not a convolution of this network: they are ${layers.map((l) => l.key).join(", ")}`,
+      );
+    if (typeof value === "string" && below[0]!.key !== at)
+      throw new ArgumentError(
+        `passports: the text "${value}" is given to the group ${at}: name one layer of ${below.map((l) => l.key).join(", ")}, or spread it over layers with \`signature\``,
+      );
+    for (const layer of below) said.set(layer.key, value === true ? "" : value);
+  }
   const chosen = layers.flatMap((l) => {
     const text = said.get(l.key);
     return text === undefined || text === false ? [] : [[l.key, text] as const];

@@ -16,7 +16,7 @@ import { joinState } from "../models/split";
 export interface Rejoined {
   /** The owner's network with the suspect's weights, in evaluation mode. */
   model: AnyNetwork;
-  /** Classes of the suspect's classifier where they are not those of the claim; null for no classifier at all. */
+  /** Classes of the suspect's classifier where they are not those of the claim; null for no classifier of two classes or more. */
   otherClasses?: number | null;
   /** The suspect's norms are folded into its convolutions: γ can be read, the private branch cannot run. `open` is the suspect as it is. */
   folded?: { open: AnyNetwork };
@@ -44,10 +44,12 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile):
   try {
     const model = build(own);
     const layers = networkLayers(own);
-    const deployed = folded ? without(suspect.tensors, (name) => name.endsWith(".conv.bias")) : suspect.tensors;
+    const head = headName(config);
+    // What cannot run as a classifier is left out, so that the rest can be read.
+    const body = classes === null ? without(suspect.tensors, (name) => name.startsWith(`${head}.`)) : suspect.tensors;
+    const deployed = folded ? without(body, (name) => name.endsWith(".conv.bias")) : body;
     const whole = joinState({ deployed, credential: owner.tensors }, { config: own, layers });
     const report = model.loadStateDict(whole, { strict: false });
-    const head = headName(config);
     const excused = (name: string) =>
       (classes === null && name.startsWith(`${head}.`)) || (folded && /\.(scale|bias|bn0?\.[a-z_]+)$/.test(name));
     const missing = report.missing.filter((name) => !excused(name));
@@ -55,7 +57,7 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile):
       throw new StateDictError(`missing ${list(missing)}; unexpected ${list(report.unexpected)}`);
     if (folded) {
       const open = build({ ...model.plainConfig(), norm: "folded" } as NetworkConfig);
-      open.loadStateDict(suspect.tensors, { strict: classes !== null });
+      open.loadStateDict(body, { strict: classes !== null });
       found.folded = { open: open.eval() };
     }
     return { ...found, model: model.eval() };
@@ -78,16 +80,17 @@ export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): AnyNet
   model.dispose();
   folded?.open.dispose();
   throw new StateDictError(
-    `the suspect ${folded ? "has its norms folded into its convolutions" : "has no classifier"}: its private branch cannot run. \`verify\` still reads its signature`,
+    `the suspect ${folded ? "has its norms folded into its convolutions" : "has no classifier of two classes or more"}: its private branch cannot run. \`verify\` still reads its signature`,
   );
 }
 
 /** The branch that the credential opens. */
 export const secretBranch = (config: NetworkConfig) => branchesOf(config.scheme)[branchesOf(config.scheme).length - 1]!;
 
-/** Rows of the suspect's classifier; null when there is none. */
+/** Rows of the suspect's classifier; null when there is none, or too few to tell classes apart. */
 function classesOf(state: StateDict, config: NetworkConfig): number | null {
-  return state.get(`${headName(config)}.weight`)?.shape[0] ?? null;
+  const rows = state.get(`${headName(config)}.weight`)?.shape[0] ?? 0;
+  return rows < 2 ? null : rows;
 }
 
 const without = (state: StateDict, drop: (name: string) => boolean): StateDict =>

@@ -83,7 +83,7 @@ export async function verify(
     const enough = matched >= threshold;
     const reasons = [
       `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
-      ...structureFindings(joined, config.classes),
+      ...structureFindings(joined, config.classes, options.test),
     ];
     const accuracy = await measure(joined, options);
     const fidelity = compare({ accuracy, claimed, tolerance, branch: secretBranch(config), joined, options });
@@ -116,24 +116,33 @@ export async function verify(
   }
 }
 
-function structureFindings({ folded, otherClasses }: Rejoined, claimedClasses: number): string[] {
+/** Whether the test images' labels are classes of the suspect: a classifier of its own may have fewer. */
+const hasLabels = ({ otherClasses }: Rejoined, { labels }: ImageSet): boolean =>
+  !otherClasses || labels.every((label) => label < otherClasses);
+
+function structureFindings(joined: Rejoined, claimedClasses: number, test: ImageSet | undefined): string[] {
+  const { folded, otherClasses } = joined;
   const findings: string[] = [];
   if (folded)
     findings.push(
       "the suspect's norms are folded into its convolutions: the private branch cannot run, and a channel that was scaled by a negative number has its bit turned",
     );
-  if (otherClasses === null) findings.push("the suspect has no classifier: no branch can run");
+  if (otherClasses === null) findings.push("the suspect has no classifier of two classes or more: no branch can run");
   else if (otherClasses !== undefined)
     findings.push(
-      `the suspect classifies into ${otherClasses} classes, the claim is for ${claimedClasses}: accuracies are measured but not compared`,
+      `the suspect classifies into ${otherClasses} classes, the claim is for ${claimedClasses}: ${
+        !test || hasLabels(joined, test)
+          ? "accuracies are measured but not compared"
+          : "labels of the test images are not among them, and accuracies are not measured"
+      }`,
     );
   return findings;
 }
 
 /** Accuracies of the branches that can run. */
-async function measure({ model, folded, otherClasses }: Rejoined, options: VerifyOptions): Promise<BranchAccuracy> {
-  const { test, transform } = options;
-  if (!test || otherClasses === null) return {};
+async function measure(joined: Rejoined, { test, transform }: VerifyOptions): Promise<BranchAccuracy> {
+  const { model, folded, otherClasses } = joined;
+  if (!test || otherClasses === null || !hasLabels(joined, test)) return {};
   return evaluate(folded?.open ?? model, test, transform ? { transform } : {});
 }
 

@@ -28,7 +28,7 @@ function worth(r: TrainingReport): Html {
   if (network.scheme === "plain")
     return html`${trained} it classifies ${reached("public")} of the test pictures correctly.${guessing}`;
   if (network.scheme === "v1") {
-    return html`The network is made to work with its passport only, so whoever may use it is given the passport too.
+    return html`The network is made to work with its passport only: whoever may use it is given the passport too, or the factors it comes to.
       ${trained} it classifies ${reached("passport")} of the test pictures correctly${others}.${guessing}`;
   }
   return html`There are two ways through the network. The public one is handed out and needs nothing: ${trained.toLowerCase()} it classifies

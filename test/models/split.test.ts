@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FormatError, StateDictError } from "../../src/errors";
 import type { HostTensor, StateDict } from "../../src/io/host-tensor";
-import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
+import { encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 import { deployedConfig, loadDeployed, networkLayers, readCredential } from "../../src/models/build";
 import { ConvNet } from "../../src/models/convnet";
 import { joinState, splitState } from "../../src/models/split";
-import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
+import { fileBytes, found, latin1, scattered, stored } from "../support/bytes";
 import { gpu, randomTensor } from "../support/gpu";
 import { TINY, TINY_PLAIN } from "../support/tiny";
 
@@ -18,19 +18,6 @@ let model: ConvNet;
 let whole: StateDict;
 let deployed: SafetensorsFile;
 let credential: SafetensorsFile;
-
-/** Every float of the state random, as after training: no two tensors then share a pattern by being all 0 or all 1. */
-function scattered(state: StateDict): StateDict {
-  const random = new Generator(11);
-  return new Map(
-    [...state].map(([name, t]): [string, HostTensor] => {
-      if (name.endsWith(".b")) return [name, t];
-      if (t.dtype === "I64") return [name, { ...t, data: BigInt64Array.of(BigInt(random.integer(2 ** 31))) }];
-      const [low, high] = name.endsWith("running_var") ? [0.5, 2] : [-1, 1];
-      return [name, { ...t, data: random.fill(new Float32Array(t.data.length), "uniform", low, high) }];
-    }),
-  );
-}
 
 beforeAll(async () => {
   await gpu();
@@ -42,28 +29,6 @@ beforeAll(async () => {
   credential = await model.credential({ public: 0.9, private: 0.8 });
 });
 afterAll(() => model.dispose());
-
-const bytesOf = (t: HostTensor) => new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.byteLength);
-const latin = (b: Uint8Array, from: number, length: number) => String.fromCharCode(...b.subarray(from, from + length));
-const WINDOW = 16;
-
-/** All windows of `length` bytes in a file, at every offset. */
-function windows(file: Uint8Array, length: number): Set<string> {
-  const out = new Set<string>();
-  for (let i = 0; i + length <= file.length; i++) out.add(latin(file, i, length));
-  return out;
-}
-
-/** Private tensors of which some window (the whole tensor, where it is shorter) stands in the file. */
-function found(secret: StateDict, file: Uint8Array): string[] {
-  const known = new Map([WINDOW, 8].map((n) => [n, windows(file, n)]));
-  return [...secret].flatMap(([name, t]) => {
-    const b = bytesOf(t);
-    const length = Math.min(WINDOW, b.length);
-    for (let i = 0; i + length <= b.length; i += 4) if (known.get(length)!.has(latin(b, i, length))) return [name];
-    return [];
-  });
-}
 
 describe("the two halves", () => {
   it("part the whole: nothing lost, nothing doubled", () => {
@@ -108,28 +73,28 @@ describe("the two halves", () => {
 
 describe("the deployed file, byte by byte", () => {
   it("holds no 16 bytes of anything private", () => {
-    const file = encodeSafetensors(deployed.tensors, deployed.metadata);
+    const file = fileBytes(deployed);
     expect(found(credential.tensors, file)).toEqual([]);
   });
 
   it("would be caught if it did: the same search finds every tensor in the credential and in the whole state", () => {
     const names = [...credential.tensors.keys()];
-    expect(found(credential.tensors, encodeSafetensors(credential.tensors, credential.metadata))).toEqual(names);
+    expect(found(credential.tensors, fileBytes(credential))).toEqual(names);
     expect(found(credential.tensors, encodeSafetensors(whole))).toEqual(names);
     const slipped = new Map(deployed.tensors).set("extra", whole.get("features.3.b")!);
     expect(found(credential.tensors, encodeSafetensors(slipped))).toContain("features.3.b");
   });
 
   it("says neither the signature nor that there are passports", () => {
-    const text = latin1(encodeSafetensors(deployed.tensors, deployed.metadata)).toLowerCase();
+    const text = latin1(fileBytes(deployed)).toLowerCase();
     for (const word of [TEXT.toLowerCase(), "passport", "key", "sign", "private", "fc.", "bn1", '"pan"'])
       expect(text, word).not.toContain(word);
-    expect(latin1(encodeSafetensors(credential.tensors, credential.metadata))).toContain(TEXT);
+    expect(latin1(fileBytes(credential))).toContain(TEXT);
     expect(deployedConfig(deployed)).toEqual(TINY_PLAIN);
   });
 
   it("loads as a plain network that gives the public branch's logits bit for bit", async () => {
-    const file = decodeSafetensors(encodeSafetensors(deployed.tensors, deployed.metadata));
+    const file = stored(deployed);
     const plain = loadDeployed(file);
     expect(plain.config.scheme).toBe("plain");
     expect(plain.training).toBe(false);
@@ -145,9 +110,7 @@ describe("the deployed file, byte by byte", () => {
 
 describe("readCredential", () => {
   it("gives configuration, texts and claims", () => {
-    const { config, claimed, texts } = readCredential(
-      decodeSafetensors(encodeSafetensors(credential.tensors, credential.metadata)),
-    );
+    const { config, claimed, texts } = readCredential(stored(credential));
     expect(config).toEqual(TINY);
     expect(claimed).toEqual({ public: 0.9, private: 0.8 });
     expect(texts).toEqual([{ text: TEXT, layers: ["features.3"] }]);
@@ -183,5 +146,3 @@ describe("readCredential", () => {
     expect(() => joinState({ deployed: whole, credential: credential.tensors }, STRUCTURE)).toThrow(StateDictError);
   });
 });
-
-const latin1 = (b: Uint8Array): string => Buffer.from(b).toString("latin1");

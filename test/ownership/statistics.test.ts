@@ -14,6 +14,24 @@ function ways(matched: number, n: number): bigint {
   return sum;
 }
 
+/** P(X ≥ matched) as an exact fraction, for a probability of hits/of a trial. */
+function exactTail(matched: number, n: number, hits: number, of: number): [bigint, bigint] {
+  let ways = 1n;
+  let sum = 0n;
+  for (let k = n; k >= matched; k--) {
+    sum += ways * BigInt(hits) ** BigInt(k) * BigInt(of - hits) ** BigInt(n - k);
+    ways = (ways * BigInt(k)) / BigInt(n - k + 1);
+  }
+  return [sum, BigInt(of) ** BigInt(n)];
+}
+
+/** A fraction of any size as a double; its leading 62 bits hold all the digits there are. */
+function quotient([above, below]: [bigint, bigint]): number {
+  const bits = (v: bigint) => v.toString(2).length;
+  const shift = 62 + bits(below) - bits(above);
+  return Number((above << BigInt(Math.max(0, shift))) / below) * 2 ** -Math.max(0, shift);
+}
+
 const relative = (got: number, want: number) => Math.abs(got - want) / want;
 
 describe("binomialPValue", () => {
@@ -48,6 +66,39 @@ describe("binomialPValue", () => {
     expect(binomialPValue(4000, 4000)).toBe(0);
     // Far beyond where 2^-n leaves the doubles: half of the bits or more, symmetry gives ½ + ½·P(X = 2000).
     expect(binomialPValue(2000, 4000)).toBeCloseTo(0.5 + 0.5 / Math.sqrt(Math.PI * 2000), 5);
+  });
+
+  it.each([
+    [1, 10],
+    [1, 3],
+    [1, 2],
+    [9, 10],
+    [1, 100],
+  ])("equals exact arithmetic where a guess hits with %i/%i", (hits, of) => {
+    let worst = 0;
+    for (const n of [1, 2, 7, 30, 100])
+      for (let k = 0; k <= n; k++) {
+        const want = quotient(exactTail(k, n, hits, of));
+        worst = Math.max(worst, relative(binomialPValue(k, n, hits / of), want));
+      }
+    expect(worst).toBeLessThan(1e-11);
+  });
+
+  it("knows simple ones of other probabilities", () => {
+    expect(relative(binomialPValue(100, 100, 0.1), 1e-100)).toBeLessThan(1e-12);
+    expect(binomialPValue(1, 1, 0.1)).toBeCloseTo(0.1, 15);
+    expect(binomialPValue(1, 2, 0.1)).toBeCloseTo(0.19, 15);
+    expect(binomialPValue(0, 5000, 0.1)).toBeCloseTo(1, 10);
+    // 100 triggers of ten classes: ten hits are what guessing gives, fifty are nothing it ever does.
+    expect(binomialPValue(10, 100, 0.1)).toBeGreaterThan(0.5);
+    expect(binomialPValue(50, 100, 0.1)).toBeLessThan(1e-20);
+    expect(binomialPValue(30, 100)).toBe(binomialPValue(30, 100, 0.5));
+  });
+
+  it.each([0, 1, -0.1, 1.1, Number.NaN, Infinity])("refuses a probability of %d", (probability) => {
+    expect(() => binomialPValue(4, 8, probability)).toThrow(ArgumentError);
+    expect(() => binomialPValue(4, 8, probability)).toThrow(/probability between 0 and 1.*number of triggers/);
+    expect(() => matchThreshold(8, 1e-6, probability)).toThrow(ArgumentError);
   });
 
   it("falls with every further match", () => {
@@ -88,6 +139,30 @@ describe("matchThreshold", () => {
         while (k > 0 && ways(k - 1, n) * denominator <= 1n << BigInt(n)) k--;
         expect(matchThreshold(n, 1 / Number(denominator)), `${n} bits at 1/${denominator}`).toBe(k);
       }
+  });
+
+  it.each([
+    [1, 10],
+    [1, 3],
+    [3, 4],
+  ])("is the smallest count that exact arithmetic allows where a guess hits with %i/%i", (hits, of) => {
+    for (const n of [1, 5, 6, 30, 100])
+      for (const denominator of [7n, 1_000_003n]) {
+        const rare = (k: number) => {
+          const [above, below] = exactTail(k, n, hits, of);
+          return above * denominator <= below;
+        };
+        let k = n + 1;
+        while (k > 0 && rare(k - 1)) k--;
+        expect(matchThreshold(n, 1 / Number(denominator), hits / of), `${n} trials at 1/${denominator}`).toBe(k);
+      }
+  });
+
+  it("asks fewer hits of triggers than of bits", () => {
+    expect(matchThreshold(100, 1e-6, 0.1)).toBe(28);
+    expect(matchThreshold(100, 1e-6)).toBe(74);
+    expect(matchThreshold(5, 1e-6, 0.1)).toBe(6);
+    expect(matchThreshold(7, 1e-6, 0.1)).toBe(7);
   });
 
   it("cannot be met where even all bits are too likely a guess", () => {

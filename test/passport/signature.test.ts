@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { capacity, decodeSignature, signatureBits, signatureBytes } from "../../src/passport/signature";
+import {
+  capacity,
+  decodeBytes,
+  decodeSignature,
+  signatureBits,
+  signatureBytes,
+  signBytes,
+  spreadSignature,
+} from "../../src/passport/signature";
 import { Generator } from "../../src/tensor/random";
 
 const bitsOf = (text: string, channels: number, seed = 1) => signatureBits(text, channels, new Generator(seed));
@@ -85,5 +93,67 @@ describe("decodeSignature", () => {
     expect(() => decodeSignature(new Float32Array(16), -1)).toThrow(ArgumentError);
     expect(() => decodeSignature(new Float32Array(16), 1.5)).toThrow(ArgumentError);
     expect(decodeSignature(new Float32Array(16), 0)).toBe("");
+  });
+});
+
+describe("spreadSignature", () => {
+  const joined = (parts: readonly Uint8Array[]) => Uint8Array.from(parts.flatMap((p) => [...p]));
+  const utf8 = (text: string) => new TextEncoder().encode(text);
+
+  it("fills each layer before the next begins, characters cut where it ends", () => {
+    const parts = spreadSignature("é€b", [8, 16, 37, 64]);
+    expect(parts.map((p) => [...p])).toEqual([[0xc3], [0xa9, 0xe2], [0x82, 0xac, 0x62], []]);
+    expect(spreadSignature("ab", [16, 16]).map((p) => decodeBytes(p))).toEqual(["ab", ""]);
+    expect(spreadSignature("ab", [7, 15, 3, 9]).map((p) => decodeBytes(p))).toEqual(["", "a", "", "b"]);
+    expect(spreadSignature("", [])).toEqual([]);
+  });
+
+  it("loses nothing, whatever the text and the layers", () => {
+    const channels = fc.array(fc.integer({ min: 1, max: 70 }), { maxLength: 8 });
+    fc.assert(
+      fc.property(anyText, channels, (text, layers) => {
+        const room = layers.reduce((n, c) => n + capacity(c), 0);
+        if (signatureBytes(text) > room) {
+          expect(() => spreadSignature(text, layers)).toThrow(ArgumentError);
+          return;
+        }
+        const parts = spreadSignature(text, layers);
+        expect(parts.map((p, i) => p.length <= capacity(layers[i]!))).not.toContain(false);
+        expect(joined(parts)).toEqual(utf8(text));
+        // Through the bits of every layer and back.
+        const signs = parts.map((p, i) => signatureBits(p, layers[i]!, new Generator(i)));
+        expect(decodeBytes(joined(signs.map((s, i) => signBytes(s, parts[i]!.length))))).toBe(text);
+      }),
+    );
+  });
+
+  it("refuses a text longer than all layers hold, with the sum", () => {
+    expect(() => spreadSignature("12345678", [8, 16, 32])).toThrow(ArgumentError);
+    expect(() => spreadSignature("12345678", [8, 16, 32])).toThrow(
+      /"12345678" takes 8 bytes; the 3 layers it is spread over hold 7 \(1 \+ 2 \+ 4\)/,
+    );
+    expect(() => spreadSignature("a", [])).toThrow(/0 layers/);
+    expect(() => spreadSignature("1234567", [8, 16, 32])).not.toThrow();
+  });
+});
+
+describe("bytes of texts", () => {
+  it("are written as the text they are part of is", () => {
+    const bytes = Uint8Array.of(0xe2, 0x82);
+    const bits = signatureBits(bytes, 24, new Generator(1));
+    expect([...signBytes(bits, 2)]).toEqual([0xe2, 0x82]);
+    expect(bits.subarray(16)).toEqual(bitsOf("ab", 24).subarray(16));
+    expect(() => signatureBits(bytes, 15, new Generator(1))).toThrow(/takes 2 bytes and a layer of 15 channels/);
+  });
+
+  it("keep a byte order mark and show what is no UTF-8", () => {
+    expect(decodeBytes(Uint8Array.of(0xef, 0xbb, 0xbf, 0x41))).toBe("\ufeffA");
+    expect(decodeBytes(Uint8Array.of(0xc3))).toBe("\ufffd");
+    expect(decodeBytes(new Uint8Array())).toBe("");
+  });
+
+  it("are not read from fewer signs than they need", () => {
+    expect(() => signBytes(new Float32Array(15), 2)).toThrow(/2 characters need 16 signs, found 15/);
+    expect(() => signBytes(new Float32Array(16), 0.5)).toThrow(ArgumentError);
   });
 });

@@ -73,13 +73,13 @@ describe("every scheme", () => {
     ["v2", { ...TINY, scheme: "v2" }, ["public", "private"], 48],
     ["v3", { ...TINY, scheme: "v3" }, ["public", "private"], 48, { triggers }],
     ["pan", TINY, ["public", "private"], 48],
-    // The shortcut's γ is made of 8 weights a channel: its bits need a stronger pull.
-    ["v2 in a ResNet", RESNET, ["public", "private"], 48, { signLoss: { alpha: 1 } }, 0.06],
+    ["v2 in a ResNet", RESNET, ["public", "private"], 48, {}, 0.06],
   ])("%s: lowers the loss, learns the classes in each branch, embeds every bit", async (_, config, branches, bits, extras, lr) => {
     const before = live();
-    const { trainer, dispose } = run({ ...extras, readEvery: 5 }, config, lr);
-    const epochs = await all(trainer.fit(images, { epochs: 8, test: testSet }));
-    const [first, last] = [epochs[0]!, epochs[7]!];
+    // Few steps: γ of a few weights, as of the residual network's shortcut, needs a stronger pull than by default.
+    const { trainer, dispose } = run({ ...extras, signLoss: { alpha: 0.5 }, readEvery: 5 }, config, lr);
+    const epochs = await all(trainer.fit(images, { epochs: 6, test: testSet }));
+    const [first, last] = [epochs[0]!, epochs[5]!];
     expect(last.loss).toBeLessThan(0.5 * first.loss);
     for (const branch of ["public", "private", "passport"] as const) {
       if (branches.includes(branch)) expect(last[branch], branch).toBeGreaterThan(0.9);
@@ -123,7 +123,6 @@ describe("alternating mode", () => {
     [{ alternating: 0.5 }, "o S o S o S o S o S"],
     [{ alternating: 0.25 }, "o o o S o o o S o o"],
     [{ alternating: 0.75 }, "o S S S o S S S o S"],
-    [{ alternating: 0.1 }, "o o o o o o o o o S"],
   ])("%j: whose each step is, through the epochs", async (mode, wanted) => {
     expect(await branchesOf(mode)).toBe(wanted);
   });

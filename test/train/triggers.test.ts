@@ -138,7 +138,7 @@ describe("triggers", () => {
   it("are learnt in both branches, labels against their looks", async () => {
     const set = wrong(4);
     const { model, trainer, dispose } = run({ triggers: { set, batchSize: 4 } }, { lr: 0.03 });
-    const epochs = await all(trainer.fit(images, { epochs: 12, test: tinySet(30, 2) }));
+    const epochs = await all(trainer.fit(images, { epochs: 10, test: tinySet(30, 2) }));
     const last = epochs[epochs.length - 1]!;
     expect(epochs[0]!.triggers!.public).toBeLessThan(1);
     expect(epochs[0]!.triggers!.private).toBeLessThan(1);
@@ -204,7 +204,7 @@ describe("a stopped run with triggers and alternation", () => {
   it("goes on to the same bits and the same order, stopped within a round of the triggers or where one ends", async () => {
     const whole = run(settings);
     whole.watch();
-    await all(whole.trainer.fit(images, { epochs: 3, test: images }));
+    await all(whole.trainer.fit(images, { epochs: 2, test: images }));
     const weights = await stateBytes(whole.model);
     const inputs = await Promise.all(whole.inputs);
     const order = await triggersOf(whole.inputs, await rowsOf(set));
@@ -214,14 +214,14 @@ describe("a stopped run with triggers and alternation", () => {
       const store = memoryStore();
       const first = run({ ...settings, checkpoints: store });
       first.watch((step) => step === at && first.trainer.stop());
-      await all(first.trainer.fit(images, { epochs: 3, test: images }));
+      await all(first.trainer.fit(images, { epochs: 2, test: images }));
       expect(decodeCheckpoint(store.bytes!)).toMatchObject({ epoch: 1, batch: at - 5 });
       const begun = await Promise.all(first.inputs);
       first.dispose();
 
       const second = run({ ...settings, checkpoints: store }, { seed: 99 });
       second.watch();
-      await all(second.trainer.fit(images, { epochs: 3, test: images, resume: true }));
+      await all(second.trainer.fit(images, { epochs: 2, test: images, resume: true }));
       expect([...begun, ...(await Promise.all(second.inputs))]).toEqual(inputs);
       expect(await stateBytes(second.model)).toEqual(weights);
       expect(second.trainer.history.steps).toEqual(whole.trainer.history.steps);
