@@ -78,13 +78,13 @@ data and output
   --tests N            test images to use (default 10000)
   --out DIR            (default out/cifar10/ARCH-SCHEME)
   --resume             go on where an interrupted run stopped
-  --preset cpu         a network of an eighth of the channels on 8000 images, 6 epochs, passports in the last
+  --preset cpu         a network of an eighth of the channels on 5000 images, 6 epochs, passports in the last
                        layers in every scheme: for machines without a GPU; options given beside it count more`;
 
 const CPU = {
   width: "0.125",
-  images: "8000",
-  tests: "2000",
+  images: "5000",
+  tests: "1000",
   epochs: "6",
   batch: "50",
   lr: "0.05",

@@ -95,7 +95,7 @@ export abstract class Network extends Module {
     return { logits: Object.fromEntries(logits), signLoss: pass.signLoss };
   }
 
-  /** What every convolution is given for a batch: the feature maps that passports can be made of. The caller disposes them. */
+  /** What every convolution is given for a batch: the feature maps that passports can be made of. Call `eval()` first; the caller disposes them. */
   layerInputs(x: Tensor, branch: Branch = this.branches[0]!): Map<string, Tensor> {
     this.checkBranches([branch]);
     const inputs = new Map<string, Tensor>();
