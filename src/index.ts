@@ -3,6 +3,7 @@
  * what needs Node (Dawn, files) is in `@pan/core/node`.
  */
 
+export * from "./attacks";
 export * from "./data";
 export * from "./errors";
 export { type AdapterClass, classifyAdapter } from "./gpu/adapter";

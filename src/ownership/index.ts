@@ -1,3 +1,14 @@
+export {
+  type Binding,
+  type BindingInfo,
+  bind,
+  boundCredential,
+  deriveBinding,
+  newSecret,
+  readBinding,
+} from "./binding";
+export type { BoundEvidence } from "./bound";
+export { type Commitment, type CommitmentMatch, commit, openCommitment } from "./commitment";
 export { type Rejoined, rejoin, rejoinSuspect } from "./rejoin";
 export { binomialPValue, matchThreshold } from "./statistics";
 export type { TriggerHits } from "./triggers";

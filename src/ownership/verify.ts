@@ -6,6 +6,8 @@ import { passportPlan } from "../models/config";
 import type { BranchAccuracy } from "../models/files";
 import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
+import { type BoundEvidence, boundEvidence } from "./bound";
+import type { Commitment } from "./commitment";
 import { type Rejoined, rejoinSuspect, secretBranch } from "./rejoin";
 import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
@@ -23,6 +25,10 @@ export interface VerifyOptions {
   tolerance?: number;
   /** False-positive rate of the verdicts (default 1e-6). */
   falsePositiveRate?: number;
+  /** What the owner published before the release: the credential must be the one it was made of. */
+  commitment?: Commitment;
+  /** Let only bound credentials hold: those whose passports and bits follow from a secret and a statement (default false, as in the papers). */
+  requireBinding?: boolean;
 }
 
 /** How one passport layer matches the signature. */
@@ -52,6 +58,8 @@ export interface Verification {
   claimed: BranchAccuracy;
   /** What the branch that is given away makes of the trigger images; null when it was not checked. Evidence of its own: `holds` does not need it. */
   triggers: TriggerHits | null;
+  /** What the credential's binding adds; null when it has none. Without it, solved passports match as well as the owner's. */
+  bound: BoundEvidence | null;
   /** The signature matches, and the branch that the passports open does what is claimed, as far as that could be checked. */
   holds: boolean;
   /** One sentence a finding, what could not be checked included. */
@@ -90,6 +98,9 @@ export async function verify(
     reasons.push(...fidelity.reasons);
     const triggers = await triggerHits(joined, config.classes, options);
     reasons.push(...triggers.reasons);
+    const bound = await boundEvidence(signs, owner, suspect, options.commitment);
+    reasons.push(...bound.reasons);
+    const trusted = bound.evidence ? bound.evidence.holds : !options.requireBinding;
     return {
       decodedText: decoded.join(" "),
       claimedText: texts.map((t) => t.text).join(" "),
@@ -107,7 +118,8 @@ export async function verify(
       accuracy,
       claimed,
       triggers: triggers.hits,
-      holds: enough && fidelity.faithful,
+      bound: bound.evidence,
+      holds: enough && fidelity.faithful && trusted,
       reasons,
     };
   } finally {

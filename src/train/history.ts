@@ -17,7 +17,7 @@ export interface StepRecord {
 export interface EpochRecord extends BranchAccuracy {
   /** From 1. */
   epoch: number;
-  /** Mean training loss. */
+  /** Mean training loss; in alternating mode that of the branches together, stretch by stretch. */
   loss: number;
   /** Share of trigger images that each branch classifies as assigned, where there are some. */
   triggers?: BranchAccuracy;

@@ -105,6 +105,8 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
   };
   whole("readEvery", readEvery);
   if (earlyStop) whole("earlyStop.patience", earlyStop.patience);
+  if (earlyStop?.minDelta !== undefined && !(earlyStop.minDelta >= 0))
+    throw new ArgumentError(`earlyStop.minDelta: a number from 0 expected, found ${earlyStop.minDelta}`);
   if (triggers?.batchSize !== undefined) whole("triggers.batchSize", triggers.batchSize);
   if (trunkUpdates !== 1 && trunkUpdates !== 2)
     throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${String(trunkUpdates)}`);

@@ -265,12 +265,13 @@ export class Trainer {
 
   /** What must be equal for a checkpoint to belong to this run. */
   #fingerprint(train: ImageSet): string {
-    const { batchSize, seed, mode, triggers, trunkUpdates } = this.#options;
+    const { batchSize, seed, mode, triggers, signLoss, trunkUpdates } = this.#options;
     return JSON.stringify({
       config: this.model.config,
       batchSize,
       seed,
       mode,
+      signLoss,
       trunkUpdates,
       images: train.length,
       triggers: triggers?.set.length ?? 0,

@@ -1,0 +1,2 @@
+export { PassportEquations } from "./solve";
+export { type ForgeryOptions, solvePassports } from "./solved-passports";

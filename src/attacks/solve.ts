@@ -1,0 +1,125 @@
+import { ArgumentError } from "../errors";
+import type { ConvLayer } from "../models/config";
+
+/** In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor, L·Lᵀ = A + ridge·I. */
+function cholesky(a: Float64Array, n: number, ridge: number): void {
+  for (let j = 0; j < n; j++) {
+    for (let i = j; i < n; i++) {
+      let sum = a[i * n + j]! + (i === j ? ridge : 0);
+      for (let k = 0; k < j; k++) sum -= a[i * n + k]! * a[j * n + k]!;
+      if (i === j && !(sum > 0)) throw new ArgumentError("the equations are dependent: no unique solution");
+      a[i * n + j] = i === j ? Math.sqrt(sum) : sum / a[j * n + j]!;
+    }
+  }
+}
+
+/** x of L·Lᵀ·x = b, in place of b. */
+function substitute(l: Float64Array, n: number, b: Float64Array): Float64Array {
+  for (let i = 0; i < n; i++) {
+    let sum = b[i]!;
+    for (let k = 0; k < i; k++) sum -= l[i * n + k]! * b[k]!;
+    b[i] = sum / l[i * n + i]!;
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    let sum = b[i]!;
+    for (let k = i + 1; k < n; k++) sum -= l[k * n + i]! * b[k]!;
+    b[i] = sum / l[i * n + i]!;
+  }
+  return b;
+}
+
+/** A·Bᵀ of rows [m, n] each. */
+function rowProducts(a: ArrayLike<number>, b: ArrayLike<number>, m: number, n: number): Float64Array {
+  const out = new Float64Array(m * m);
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j < m; j++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) sum += a[i * n + k]! * b[j * n + k]!;
+      out[i * m + j] = sum;
+    }
+  return out;
+}
+
+/** Share of the mean diagonal that keeps nearly dependent filters solvable. */
+const RIDGE = 1e-10;
+
+const ridgeOf = (g: Float64Array, n: number): number => {
+  let trace = 0;
+  for (let i = 0; i < n; i++) trace += g[i * n + i]!;
+  return (RIDGE * trace) / n;
+};
+
+/**
+ * A passport layer whose weights are known: all that a forger needs. With A the average that each tap of a filter takes of a channel,
+ *
+ *     avg(W * P)[o] = Σ_i W[o, i] · A · P[i],   so P[i] = Aᵀ · Σ_o W[o, i] · λ[o]   with (Σ_i W[·, i] · A · Aᵀ · W[·, i]ᵀ) λ = target
+ *
+ * is the smallest passport that gives the target, by normal equations in float64.
+ */
+export class PassportEquations {
+  /** Rows: one a filter, its taps in the order of state dicts (channel, row, column). */
+  readonly #weight: Float32Array;
+  /** Cholesky factor of the normal equations. */
+  readonly #factor: Float64Array;
+  /** A. */
+  readonly #taps: Float64Array;
+
+  /**
+   * @param weight [O, I, k, k], as in state dicts
+   * @throws ArgumentError where filters outnumber the taps of one, or depend on each other: then no passport gives them all any value one likes.
+   */
+  constructor(
+    readonly layer: ConvLayer,
+    weight: Float32Array,
+  ) {
+    const { channels, inChannels, kernel, inputSize } = layer;
+    const taps = kernel ** 2;
+    const size = inChannels * taps;
+    if (channels > size)
+      throw new ArgumentError(
+        `${layer.name} has ${channels} filters of ${size} taps: more equations than unknowns, no passport solves them all`,
+      );
+    this.#weight = weight;
+    this.#taps = tapMeans(layer);
+    const square = rowProducts(this.#taps, this.#taps, taps, inputSize[0] * inputSize[1]);
+    const seen = new Float64Array(weight.length);
+    for (let at = 0; at < weight.length; at += taps)
+      for (let t = 0; t < taps; t++)
+        for (let u = 0; u < taps; u++) seen[at + t]! += square[t * taps + u]! * weight[at + u]!;
+    this.#factor = rowProducts(weight, seen, channels, size);
+    cholesky(this.#factor, channels, ridgeOf(this.#factor, channels));
+  }
+
+  /** The smallest passport P, [1, I, H, W], with avg(W * P) = target. */
+  solve(target: ArrayLike<number>): Float32Array<ArrayBuffer> {
+    const { channels, inChannels, kernel, inputSize } = this.layer;
+    const [taps, area] = [kernel ** 2, inputSize[0] * inputSize[1]];
+    const size = inChannels * taps;
+    const multipliers = substitute(this.#factor, channels, Float64Array.from(target));
+    const shares = new Float64Array(size);
+    for (let o = 0; o < channels; o++)
+      for (let k = 0; k < size; k++) shares[k]! += multipliers[o]! * this.#weight[o * size + k]!;
+    return Float32Array.from({ length: inChannels * area }, (_, at) => {
+      const [channel, position] = [Math.floor(at / area), at % area];
+      let sum = 0;
+      for (let t = 0; t < taps; t++) sum += shares[channel * taps + t]! * this.#taps[t * area + position]!;
+      return sum;
+    });
+  }
+}
+
+/** What each tap averages: rows [k·k, H·W], 1/(H'·W') at positions that some window puts under the tap. */
+function tapMeans({ kernel, stride, padding, inputSize: [h, w] }: ConvLayer): Float64Array {
+  const outputs = (n: number) => Math.floor((n + 2 * padding - kernel) / stride) + 1;
+  const [oh, ow] = [outputs(h), outputs(w)];
+  const rows = new Float64Array(kernel * kernel * h * w);
+  for (let u = 0; u < kernel; u++)
+    for (let v = 0; v < kernel; v++)
+      for (let y = 0; y < oh; y++)
+        for (let x = 0; x < ow; x++) {
+          const [row, column] = [y * stride + u - padding, x * stride + v - padding];
+          if (row < 0 || row >= h || column < 0 || column >= w) continue;
+          rows[((u * kernel + v) * h + row) * w + column] = 1 / (oh * ow);
+        }
+  return rows;
+}

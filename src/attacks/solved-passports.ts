@@ -1,0 +1,121 @@
+import { ArgumentError, StateDictError } from "../errors";
+import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import { checkConfig, type NetworkConfig, networkLayers } from "../models/build";
+import { branchesOf, normOf, passportPlan } from "../models/config";
+import { type BranchAccuracy, CREDENTIAL } from "../models/files";
+import { signatureBits } from "../passport/signature";
+import { Generator } from "../tensor/random";
+import { PassportEquations } from "./solve";
+
+/** What a forger of a credential chooses. */
+export interface ForgeryOptions {
+  /** Accuracies to claim: those of the deployed network are easily measured. */
+  claimed?: BranchAccuracy;
+  /** Decides the bits that no text takes. */
+  seed?: number;
+}
+
+/** How far every γ is pushed to its bit's side. */
+const MARGIN = 1;
+
+/**
+ * Closed-form forgery: a credential for a network of somebody else, from its deployed weights alone, without a step of training. avg(W * P) is linear in P, so the passports are solved for:
+ *
+ * - scheme `pan`: γ_raw := the forger's bits, whatever they spell; a made-up FC turns γ_raw and β_raw into the deployed γ and β, and the private statistics are
+ *   the deployed ones. Any text, and a private branch that equals the public one.
+ * - scheme `v1`, `v2`, `v3` (no FC): γ and β are the deployed ones, the bits the signs of γ: a working branch, a signature that spells nothing. A text costs it the
+ *   channels whose sign it turns, so texts in the configuration are refused.
+ *
+ * Knowledge: the deployed weights. Budget: two least-squares solutions a layer. What stops it is binding, see `bind`.
+ * @param suspect a deployed network
+ * @param config the network, scheme and passport layers that the forger claims
+ * @returns a credential that satisfies every check of the papers
+ * @throws ArgumentError for a configuration that cannot be forged, StateDictError for weights of another network.
+ */
+export function solvePassports(
+  suspect: SafetensorsFile,
+  config: NetworkConfig,
+  { claimed = {}, seed = 0 }: ForgeryOptions = {},
+): SafetensorsFile {
+  checkConfig(config);
+  const layers = networkLayers(config);
+  const plan = passportPlan(config, layers);
+  const free = config.scheme === "pan" && (config.fc ?? true);
+  if (config.scheme === "plain") throw new ArgumentError("a plain network has no passports to forge");
+  if (!free && [...plan.values()].some((text) => text.length))
+    throw new ArgumentError(
+      `without an FC the signs of γ are those of the deployed network and spell no text: forge scheme "${config.scheme}" without texts`,
+    );
+  const two = branchesOf(config.scheme).length > 1;
+  const [gammaKey, betaKey] = two ? ["skey_private", "key_private"] : ["skey", "key"];
+  const random = new Generator(seed);
+  const tensors: StateDict = new Map();
+  for (const layer of layers.filter((l) => plan.has(l.name))) {
+    const { name, channels, inChannels, inputSize } = layer;
+    const read = (part: string) => toFloat32(take(suspect.tensors, `${name}.${part}`));
+    const [gamma, beta] = [read("bn.weight"), read("bn.bias")];
+    const equations = new PassportEquations(layer, read("conv.weight"));
+    const bits = free
+      ? signatureBits(plan.get(name)!, channels, random.fork(name))
+      : gamma.map((g) => (g > 0 ? 1 : -1));
+    const rawGamma = free ? bits.map((b) => MARGIN * b) : gamma;
+    // β_raw is free as well: one that is not a multiple of γ_raw lets the FC tell them apart.
+    const rawBeta = free ? apartFrom(rawGamma) : beta;
+    const shape = [1, inChannels, ...inputSize];
+    tensors.set(`${name}.b`, vector(bits));
+    tensors.set(`${name}.${gammaKey}`, { dtype: "F32", shape, data: equations.solve(rawGamma) });
+    tensors.set(`${name}.${betaKey}`, { dtype: "F32", shape, data: equations.solve(rawBeta) });
+    if (free)
+      for (const [part, value] of encoder(rawGamma, rawBeta, gamma, beta)) tensors.set(`${name}.${part}`, value);
+    if (two && normOf(config) === "bn")
+      for (const part of ["running_mean", "running_var", "num_batches_tracked"])
+        tensors.set(`${name}.bn1.${part}`, take(suspect.tensors, `${name}.bn.${part}`));
+  }
+  const metadata = { format: CREDENTIAL, model: JSON.stringify(config), claimed: JSON.stringify(claimed) };
+  return { tensors, metadata };
+}
+
+function take(state: StateDict, name: string): HostTensor {
+  const value = state.get(name);
+  if (!value) throw new StateDictError(`the deployed network has no ${name}: the configuration is another network's`);
+  return value;
+}
+
+const vector = (values: ArrayLike<number>): HostTensor => ({
+  dtype: "F32",
+  shape: [values.length],
+  data: Float32Array.from(values),
+});
+
+/** The same signs with every other one turned. */
+const apartFrom = (v: Float32Array): Float32Array => v.map((x, i) => (i % 2 ? -x : x));
+
+/**
+ * An FC (O → O/4 → O, LeakyReLU between) with FC(a) = γ and FC(b) = β: its first two hidden units are 1 for one of them and 0 for the other. a and b are made of
+ * ±MARGIN and differ at every other place, so neither is a multiple of the other.
+ */
+function encoder(a: Float32Array, b: Float32Array, gamma: Float32Array, beta: Float32Array): [string, HostTensor][] {
+  const [o, hidden] = [a.length, Math.max(1, Math.floor(a.length / 4))];
+  if (hidden < 2) throw new ArgumentError(`an FC of ${hidden} hidden unit cannot be forged: 8 channels or more`);
+  const first = new Float32Array(hidden * o);
+  const second = new Float32Array(o * hidden);
+  const [aa, ab, bb] = [dot(a, a), dot(a, b), dot(b, b)];
+  const det = aa * bb - ab * ab;
+  for (let i = 0; i < o; i++) {
+    first[i] = (bb * a[i]! - ab * b[i]!) / det;
+    first[o + i] = (aa * b[i]! - ab * a[i]!) / det;
+    second[i * hidden] = gamma[i]!;
+    second[i * hidden + 1] = beta[i]!;
+  }
+  return [
+    ["fc.0.weight", { dtype: "F32", shape: [hidden, o], data: first }],
+    ["fc.2.weight", { dtype: "F32", shape: [o, hidden], data: second }],
+  ];
+}
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}

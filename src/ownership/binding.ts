@@ -1,0 +1,146 @@
+import { ArgumentError, FormatError } from "../errors";
+import { type StateDict, toFloat32 } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import { networkLayers, readCredential } from "../models/build";
+import { branchesOf, type NetworkSettings, passportPlan } from "../models/config";
+import { parseEntry } from "../models/files";
+import type { Network } from "../models/network";
+import type { Structure } from "../models/split";
+import { fromTorch } from "../nn/module";
+import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
+
+/**
+ * Binding. γ is linear in the passport, so whoever holds a network can solve for passports that spell any signature. A bound credential leaves no such
+ * freedom: its passports are drawn from one secret, and the signature bits that no text takes are those of a hash of passports and statement,
+ *
+ *     P[layer, name] = uniform(AES-CTR(SHA-512(secret, layer.name)))
+ *     h = SHA-512(every P, statement),   bits[layer] = AES-CTR(SHA-512(h, layer))
+ *
+ * A solved passport is the stream of no secret; of a secret found by trying, each bit matches with the chance of a fair coin.
+ */
+export interface Binding {
+  /** What the owner says of the network: name, date, terms. Any length. */
+  statement: string;
+  /** 32 bytes that nobody else knows, hexadecimal; {@link newSecret} makes one. */
+  secret: string;
+}
+
+const SECRET = 32;
+const utf8 = new TextEncoder();
+
+/** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
+export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Array(SECRET)));
+
+/** @throws ArgumentError unless the statement is a text and the secret 32 bytes in hexadecimal. */
+function checkBinding({ statement, secret }: Binding): Uint8Array {
+  if (typeof statement !== "string" || statement === "")
+    throw new ArgumentError("binding: a statement expected, what the owner says of the network, found none");
+  if (typeof secret !== "string" || !/^[0-9a-f]{64}$/.test(secret))
+    throw new ArgumentError(
+      `binding: a secret of ${2 * SECRET} hexadecimal digits expected; make one with newSecret(), and keep it secret`,
+    );
+  return Uint8Array.from({ length: SECRET }, (_, i) => Number.parseInt(secret.slice(2 * i, 2 * i + 2), 16));
+}
+
+/** What a binding makes of a network, by name and in the order of state dicts. */
+export interface Derived {
+  /** Passports [1, I, H, W], two a layer. */
+  passports: Map<string, Float32Array<ArrayBuffer>>;
+  /** Signature bits a layer, ±1; 0 where a text has its own. */
+  bits: Map<string, Float32Array<ArrayBuffer>>;
+  /** h: what a commitment commits to. */
+  hash: Uint8Array<ArrayBuffer>;
+}
+
+/** Names of a layer's passports for γ and β. */
+const passportNames = ({ scheme }: NetworkSettings): readonly [string, string] =>
+  branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
+
+/** Passports and signature bits of a bound network. @throws ArgumentError for a binding that is none. */
+export async function deriveBinding(binding: Binding, { config, layers }: Structure): Promise<Derived> {
+  const secret = checkBinding(binding);
+  const plan = passportPlan(config, layers);
+  const marked = layers.filter((l) => plan.has(l.name));
+  const passports = new Map<string, Float32Array<ArrayBuffer>>();
+  for (const { name, inChannels, inputSize } of marked)
+    for (const part of passportNames(config)) {
+      const seed = await sha512([secret, utf8.encode(`${name}.${part}`)]);
+      passports.set(`${name}.${part}`, toUniform(await keystream(seed, 4 * inChannels * inputSize[0] * inputSize[1])));
+    }
+  const hashed = [...passports].flatMap(([name, p]) => [utf8.encode(name), new Uint8Array(p.buffer)]);
+  const hash = await sha512([...hashed, utf8.encode(binding.statement)]);
+  const bits = new Map<string, Float32Array<ArrayBuffer>>();
+  for (const { name, channels } of marked) {
+    const stream = await keystream(await sha512([hash, utf8.encode(name)]), Math.ceil(channels / 8));
+    bits.set(name, toBits(stream, channels).fill(0, 0, 8 * plan.get(name)!.length));
+  }
+  return { passports, bits, hash };
+}
+
+/**
+ * Gives a network the passports and signature bits of a binding. Call it before training; texts of the configuration stay. {@link boundCredential} then puts the binding
+ * into the owner's file.
+ * @throws ArgumentError for a plain network or a binding that is none; nothing is changed then.
+ */
+export async function bind(model: Network, binding: Binding): Promise<void> {
+  if (model.config.scheme === "plain")
+    throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
+  const { passports, bits } = await deriveBinding(binding, model);
+  const places = new Map(model.layers.map((l) => [l.name, l]));
+  for (const { name, layer } of model.passportLayers()) {
+    const { inChannels, inputSize } = places.get(name)!;
+    const [skey, key] = passportNames(model.config).map((part) => {
+      const data = passports.get(`${name}.${part}`)!;
+      const value = { dtype: "F32" as const, shape: [1, inChannels, ...inputSize], data };
+      return fromTorch(value, [1, ...inputSize, inChannels], "image", name);
+    });
+    const own = await layer.b.data();
+    layer.b.write(bits.get(name)!.map((bit, i) => bit || own[i]!));
+    layer.setPassports({ skey: skey!, key: key! });
+  }
+}
+
+/** A credential with its binding inside. @throws FormatError when passports and bits are not the binding's. */
+export async function boundCredential(credential: SafetensorsFile, binding: Binding): Promise<SafetensorsFile> {
+  const bound = { ...credential, metadata: { ...credential.metadata, binding: JSON.stringify(binding) } };
+  await readBinding(bound);
+  return bound;
+}
+
+/** What a credential's binding says. */
+export interface BindingInfo extends Derived {
+  statement: string;
+}
+
+/**
+ * The binding of a credential, after checking that its passports and bits follow from it; null when it has none.
+ * @throws FormatError naming what does not follow.
+ */
+export async function readBinding(credential: SafetensorsFile): Promise<BindingInfo | null> {
+  if (credential.metadata["binding"] === undefined) return null;
+  const binding = parseEntry(credential, "binding") as Binding;
+  const { config } = readCredential(credential);
+  let derived: Derived;
+  try {
+    derived = await deriveBinding(binding, { config, layers: networkLayers(config) });
+  } catch (cause) {
+    if (!(cause instanceof ArgumentError)) throw cause;
+    throw new FormatError(`the credential's entry "binding" is none: ${cause.message}`, { cause });
+  }
+  for (const [name, expected] of derived.passports)
+    if (!agrees(credential.tensors, name, expected))
+      throw new FormatError(`the credential is not bound: its passport ${name} does not come from its secret`);
+  for (const [name, expected] of derived.bits)
+    if (!agrees(credential.tensors, `${name}.b`, expected))
+      throw new FormatError(
+        `the credential is not bound: its signature bits of ${name} are not the hash of passports and statement`,
+      );
+  return { ...derived, statement: binding.statement };
+}
+
+/** Whether a tensor holds what is expected of it; 0 expects nothing. */
+function agrees(tensors: StateDict, name: string, expected: Float32Array): boolean {
+  const found = tensors.get(name);
+  if (!found || found.data.length !== expected.length) return false;
+  return toFloat32(found).every((v, i) => expected[i] === 0 || v === expected[i]);
+}

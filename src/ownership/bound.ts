@@ -1,0 +1,78 @@
+import type { SafetensorsFile } from "../io/safetensors";
+import type { LayerSigns } from "../models/network";
+import { readBinding } from "./binding";
+import { type Commitment, type CommitmentMatch, openCommitment } from "./commitment";
+import { binomialPValue, matchThreshold } from "./statistics";
+
+/** Signature bits that follow from the hash of passports and statement: they could not be chosen to fit the suspect. */
+export interface BoundEvidence {
+  statement: string;
+  /** Bits that no text takes. */
+  bits: number;
+  matched: number;
+  /** P(X ≥ matched), X ~ Bin(bits, ½): of one secret. Whoever tries many secrets is that much likelier to find one. */
+  pValue: number;
+  threshold: number;
+  /** Null when no commitment was given. */
+  commitment: CommitmentMatch | null;
+  holds: boolean;
+}
+
+/**
+ * Secrets that nobody can try, 2⁸⁰: a bound claim is held to a false-positive rate of one in so many, so that searching for a secret that happens to fit
+ * is no way to forge one.
+ */
+const TRIALS = 2 ** 80;
+
+/**
+ * What a credential's binding adds to its signature.
+ * @throws FormatError when the binding contradicts the credential, or the commitment is none; ArgumentError for a commitment to a credential without a binding.
+ */
+export async function boundEvidence(
+  signs: readonly LayerSigns[],
+  owner: SafetensorsFile,
+  suspect: SafetensorsFile,
+  published: Commitment | undefined,
+): Promise<{ evidence: BoundEvidence | null; reasons: string[] }> {
+  const binding = await readBinding(owner);
+  if (!binding && !published)
+    return {
+      evidence: null,
+      reasons: [
+        "the credential is not bound to a secret: passports solved for these very weights would match as well, and only its date speaks for it",
+      ],
+    };
+  const commitment = published ? await openCommitment(published, owner, suspect) : null;
+  let [bits, matched] = [0, 0];
+  for (const { name, gamma } of signs)
+    for (const [i, bit] of binding!.bits.get(name)!.entries()) {
+      if (bit === 0) continue;
+      bits++;
+      if (gamma[i]! > 0 === bit > 0) matched++;
+    }
+  const threshold = bits ? matchThreshold(bits, 1 / TRIALS) : 1;
+  const fits = bits > 0 && matched >= threshold;
+  const reasons = [
+    `the passports come from the credential's secret, and ${matched} of the ${bits} bits that follow from them and the statement match; ${threshold} are needed against 2^80 tried secrets`,
+  ];
+  if (commitment)
+    reasons.push(
+      commitment.claim
+        ? "the commitment is this credential's"
+        : "the commitment is not this credential's: it was made for another claim",
+    );
+  if (commitment?.network === false)
+    reasons.push("the suspect is not the very file that was committed to, which a changed copy never is");
+  return {
+    evidence: {
+      statement: binding!.statement,
+      bits,
+      matched,
+      pValue: bits ? binomialPValue(matched, bits) : 1,
+      threshold,
+      commitment,
+      holds: fits && commitment?.claim !== false,
+    },
+    reasons,
+  };
+}

@@ -1,0 +1,224 @@
+/** Credentials bound to a secret and a statement: what follows from them, and what does not pass. */
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ArgumentError, FormatError } from "../../src/errors";
+import { toFloat32 } from "../../src/io/host-tensor";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
+import { type AnyNetwork, buildNetwork, type NetworkConfig, networkLayers } from "../../src/models";
+import { SGD } from "../../src/optim";
+import {
+  type Binding,
+  bind,
+  boundCredential,
+  commit,
+  deriveBinding,
+  newSecret,
+  openCommitment,
+  readBinding,
+  verify,
+} from "../../src/ownership";
+import { Trainer } from "../../src/train";
+import { gpu } from "../support/gpu";
+import { TINY, tinySet } from "../support/tiny";
+
+/** Two passport layers of 64 and 96 bits, no text: every bit follows from the binding. */
+const CONFIG: NetworkConfig = {
+  ...TINY,
+  layers: [{ channels: 8, kernel: 3, padding: 1 }, "pool", { channels: 64, kernel: 3 }, { channels: 96, kernel: 1 }],
+  passports: { 2: true, 3: true },
+};
+const BINDING: Binding = { statement: "Trained by ACME, 2026", secret: "0123456789abcdef".repeat(4) };
+const structure = { config: CONFIG, layers: networkLayers(CONFIG) };
+
+let model: AnyNetwork;
+let deployed: SafetensorsFile;
+let plainCredential: SafetensorsFile;
+let credential: SafetensorsFile;
+
+beforeAll(async () => {
+  await gpu();
+  model = buildNetwork(CONFIG, { seed: 3 });
+  await bind(model, BINDING);
+  const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
+  const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
+  for await (const _ of trainer.fit(tinySet(60, 1), { epochs: 6 }));
+  optimizer.dispose();
+  deployed = await model.deployed();
+  plainCredential = await model.credential();
+  credential = await boundCredential(plainCredential, BINDING);
+});
+afterAll(() => model.dispose());
+
+const changed = (file: SafetensorsFile, name: string, at: number, value: number): SafetensorsFile => {
+  const t = file.tensors.get(name)!;
+  const data = toFloat32(t).slice();
+  data[at] = value;
+  return { ...file, tensors: new Map(file.tensors).set(name, { dtype: "F32", shape: t.shape, data }) };
+};
+
+describe("what follows from a binding", () => {
+  it("is the same for the same secret and statement; another secret changes all of it, another statement the bits", async () => {
+    const [one, again] = [await deriveBinding(BINDING, structure), await deriveBinding(BINDING, structure)];
+    expect(again).toEqual(one);
+    const secret = await deriveBinding({ ...BINDING, secret: "f".repeat(64) }, structure);
+    const statement = await deriveBinding({ ...BINDING, statement: "Trained by ACME, 2027" }, structure);
+    const first = "features.2.skey_private";
+    expect(secret.passports.get(first)).not.toEqual(one.passports.get(first));
+    expect(statement.passports).toEqual(one.passports);
+    for (const other of [secret, statement]) {
+      const agree = [...one.bits.get("features.3")!].filter((b, i) => b === other.bits.get("features.3")![i]).length;
+      expect(Math.abs(agree - 48)).toBeLessThan(30);
+    }
+  });
+
+  it("is what the documentation says, by another implementation of the hash", async () => {
+    const part = (bytes: Uint8Array | string) => {
+      const b = Buffer.from(bytes);
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64BE(BigInt(b.length));
+      return Buffer.concat([length, b]);
+    };
+    const { passports, hash } = await deriveBinding(BINDING, structure);
+    const all = [...passports].flatMap(([name, p]) => [part(name), part(new Uint8Array(p.buffer))]);
+    const expected = createHash("sha512").update(Buffer.concat([...all, part(BINDING.statement)]));
+    expect(Buffer.from(hash).toString("hex")).toBe(expected.digest("hex"));
+  });
+
+  it("draws passports uniform in [−1, 1), different for every layer and part", async () => {
+    const { passports } = await deriveBinding(BINDING, structure);
+    expect([...passports.keys()]).toEqual(
+      [2, 3].flatMap((i) => ["skey_private", "key_private"].map((k) => `features.${i}.${k}`)),
+    );
+    for (const p of passports.values()) {
+      const mean = p.reduce((a, b) => a + b) / p.length;
+      expect(Math.abs(mean)).toBeLessThan(4 * Math.sqrt(1 / (3 * p.length)));
+      expect(p.every((v) => v >= -1 && v < 1)).toBe(true);
+    }
+    expect(new Set([...passports.values()].map((p) => p.slice(0, 4).join())).size).toBe(4);
+  });
+
+  it("keeps the bits of a text", async () => {
+    const config: NetworkConfig = { ...CONFIG, passports: { 2: "ACME", 3: true } };
+    const { bits } = await deriveBinding(BINDING, { config, layers: networkLayers(config) });
+    expect([...bits.get("features.2")!.subarray(0, 32)].every((b) => b === 0)).toBe(true);
+    expect([...bits.get("features.2")!.subarray(32)].every((b) => Math.abs(b) === 1)).toBe(true);
+  });
+
+  it("makes secrets of 32 bytes, never the same", () => {
+    expect(newSecret()).toMatch(/^[0-9a-f]{64}$/);
+    expect(newSecret()).not.toBe(newSecret());
+  });
+});
+
+describe("a bound credential", () => {
+  it("survives a file, and reads back its statement", async () => {
+    const file = decodeSafetensors(encodeSafetensors(credential.tensors, credential.metadata));
+    expect((await readBinding(file))!.statement).toBe(BINDING.statement);
+    expect(await readBinding(plainCredential)).toBeNull();
+  });
+
+  it("verifies with every bit bound, where the unbound one does not if binding is asked for", async () => {
+    const found = await verify(deployed, credential, { requireBinding: true });
+    expect(found).toMatchObject({ holds: true, bits: 160, matched: 160 });
+    expect(found.bound).toMatchObject({ statement: BINDING.statement, bits: 160, matched: 160, holds: true });
+    expect(found.bound!.threshold).toBeLessThan(160);
+    expect((await verify(deployed, plainCredential)).holds).toBe(true);
+    const unbound = await verify(deployed, plainCredential, { requireBinding: true });
+    expect(unbound).toMatchObject({ holds: false, bound: null });
+    expect(unbound.reasons.join("\n")).toMatch(/not bound to a secret/);
+  });
+
+  it.each<[string, () => SafetensorsFile, RegExp]>([
+    [
+      "a passport changed in one number",
+      () => changed(credential, "features.3.skey_private", 7, 0.5),
+      /features\.3\.skey_private does not come from its secret/,
+    ],
+    [
+      "a bit turned",
+      () => {
+        const { data } = credential.tensors.get("features.2.b")!;
+        return changed(credential, "features.2.b", 5, -Number(data[5]));
+      },
+      /signature bits of features\.2 are not the hash/,
+    ],
+    ["another statement", () => rebound({ ...BINDING, statement: "Trained by EVIL" }), /signature bits/],
+    ["another secret", () => rebound({ ...BINDING, secret: newSecret() }), /does not come from its secret/],
+    ["no secret", () => rebound({ ...BINDING, secret: "" }), /64 hexadecimal digits/],
+    [
+      "a binding that is no JSON",
+      () => ({ ...credential, metadata: { ...credential.metadata, binding: "{" } }),
+      /"binding" is not readable/,
+    ],
+  ])("is refused with %s", async (_, file, message) => {
+    await expect(verify(deployed, file())).rejects.toThrow(FormatError);
+    await expect(verify(deployed, file())).rejects.toThrow(message);
+  });
+
+  const rebound = (binding: Binding): SafetensorsFile => ({
+    ...credential,
+    metadata: { ...credential.metadata, binding: JSON.stringify(binding) },
+  });
+
+  it("cannot be had for a network that was not bound before training", async () => {
+    const other = buildNetwork(CONFIG, { seed: 4 });
+    await expect(boundCredential(await other.credential(), BINDING)).rejects.toThrow(/does not come from its secret/);
+    other.dispose();
+  });
+
+  it("does not hold for a network that was not trained with it, whatever the secret", async () => {
+    const other = buildNetwork(CONFIG, { seed: 4 });
+    const victim = await other.deployed();
+    for (let i = 0; i < 5; i++) {
+      const binding = { ...BINDING, secret: newSecret() };
+      await bind(other, binding);
+      const found = await verify(victim, await boundCredential(await other.credential(), binding));
+      expect(found.holds).toBe(false);
+      expect(found.bound!.holds).toBe(false);
+    }
+    other.dispose();
+  });
+
+  it("is refused for a plain network or a binding that is none, changing nothing", async () => {
+    const plain = buildNetwork({ classes: 3, input: TINY.input, layers: TINY.layers, scheme: "plain" });
+    await expect(bind(plain, BINDING)).rejects.toThrow(ArgumentError);
+    plain.dispose();
+    const before = (await model.readSigns()).map((s) => [...s.bits].join());
+    await expect(bind(model, { ...BINDING, statement: "" })).rejects.toThrow(/a statement expected/);
+    expect((await model.readSigns()).map((s) => [...s.bits].join())).toEqual(before);
+  });
+});
+
+describe("a commitment", () => {
+  it("tells nothing of the secret and is opened by its credential alone", async () => {
+    const commitment = await commit(credential, deployed);
+    expect(JSON.stringify(commitment)).not.toContain(BINDING.secret);
+    expect(JSON.stringify(commitment)).not.toContain(BINDING.statement);
+    expect(await openCommitment(commitment, credential, deployed)).toEqual({ claim: true, network: true });
+    const found = await verify(deployed, credential, { commitment });
+    expect(found.holds).toBe(true);
+    expect(found.bound!.commitment).toEqual({ claim: true, network: true });
+  });
+
+  it("names a changed copy as one, which the claim survives", async () => {
+    const commitment = await commit(credential, deployed);
+    const copy = changed(deployed, "classifier.bias", 0, 0.125);
+    const found = await verify(copy, credential, { commitment });
+    expect(found.bound!.commitment).toEqual({ claim: true, network: false });
+    expect(found.holds).toBe(true);
+    expect((await commit(credential)).network).toBeUndefined();
+  });
+
+  it("refuses another claim, an unbound credential, and what is no commitment", async () => {
+    const other = buildNetwork(CONFIG, { seed: 4 });
+    const binding = { statement: "another", secret: newSecret() };
+    await bind(other, binding);
+    const commitment = await commit(await boundCredential(await other.credential(), binding));
+    other.dispose();
+    const found = await verify(deployed, credential, { commitment });
+    expect(found).toMatchObject({ holds: false, matched: 160 });
+    expect(found.reasons.join("\n")).toMatch(/made for another claim/);
+    await expect(verify(deployed, plainCredential, { commitment })).rejects.toThrow(ArgumentError);
+    await expect(verify(deployed, credential, { commitment: {} as never })).rejects.toThrow(FormatError);
+  });
+});
