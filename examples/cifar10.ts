@@ -48,7 +48,7 @@ async function train(model: Network, { train, test, triggers }: Data, s: Setting
     testTransform: cifarTransform("test"),
     schedule:
       s.schedule === "cosine" ? cosineLR({ epochs, warmup: Math.min(1, epochs / 2) }) : multiStepLR({ milestones }),
-    ...(s.triggers && triggers && { triggers: { set: triggers } }),
+    ...(s.triggers && triggers && { triggers: { set: triggers, batchSize: s.triggerBatch } }),
     ...(s.earlyStop && { earlyStop: { patience: s.earlyStop } }),
     checkpoints: fileCheckpoints(join(s.out, "last.checkpoint")),
     best: fileCheckpoints(join(s.out, "best.checkpoint")),
@@ -189,6 +189,7 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
   const { width, signature, triggers, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates, seed } = s;
   return {
     ...{ width, signature, passports, triggers, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates },
+    ...(triggers && { triggerBatch: s.triggerBatch }),
     norm: s.norm ?? "of the scheme",
     layers: JSON.stringify(s.layers ?? {}),
     mode: JSON.stringify(s.mode),

@@ -26,6 +26,8 @@ export interface Settings {
   /** Train on the trigger set too. */
   triggers: boolean;
   triggerFile: string | undefined;
+  /** Triggers that join each batch. */
+  triggerBatch: number;
   epochs: number;
   batchSize: number;
   lr: number;
@@ -69,6 +71,7 @@ training
   --trunk-updates N    1 | 2, as the authors' code (default 1)
   --triggers           train on the trigger set too (v3 always does)
   --trigger-file FILE  CIFAR-10 binary layout (default: the 100 images in examples/data)
+  --trigger-batch N    triggers that join each batch (default 2)
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -79,7 +82,8 @@ data and output
   --out DIR            (default out/cifar10/ARCH-SCHEME)
   --resume             go on where an interrupted run stopped
   --preset cpu         a network of an eighth of the channels on 5000 images, 6 epochs, passports in the last
-                       layers in every scheme: for machines without a GPU; options given beside it count more`;
+                       layers in every scheme, 10 triggers a batch: for machines without a GPU; options given
+                       beside it count more`;
 
 const CPU = {
   width: "0.125",
@@ -89,6 +93,7 @@ const CPU = {
   batch: "50",
   lr: "0.05",
   schedule: "cosine",
+  "trigger-batch": "10",
 } as const;
 
 const OPTIONS = {
@@ -109,6 +114,7 @@ const OPTIONS = {
   mode: "joint",
   "trunk-updates": "1",
   "trigger-file": "",
+  "trigger-batch": "2",
   "early-stop": "0",
   forgeries: "10",
   data: "",
@@ -171,6 +177,7 @@ export function readSettings(args: string[]): Settings | "help" {
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
     triggers: v.triggers || scheme === "v3",
     triggerFile: v["trigger-file"] || undefined,
+    triggerBatch: number("trigger-batch", v["trigger-batch"], 1, 10_000),
     epochs: number("epochs", v.epochs, 1, 100_000),
     batchSize: number("batch", v.batch, 1, 50_000),
     lr: number("lr", v.lr, 0, 100, false),
