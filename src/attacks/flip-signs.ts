@@ -1,0 +1,88 @@
+import { ArgumentError } from "../errors";
+import { toFloat32 } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import { networkLayers, readCredential } from "../models/build";
+import { branchesOf, passportPlan } from "../models/config";
+import { rejoin } from "../ownership/rejoin";
+import { Generator } from "../tensor/random";
+import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
+import { PassportEquations } from "./solve";
+
+/** Options of {@link flipSigns}. */
+export interface FlipSignsOptions extends AttackOptions {
+  /** Shares of each layer's signs to turn (default 0, 0.1, … 1). */
+  shares?: readonly number[];
+  /** Passport layers to attack, by name (default all). */
+  layers?: readonly string[];
+}
+
+/**
+ * Turned signs: γ_raw of the owner's passport with a share of its signs turned, everything else as it was. What a forger gets who claims another signature and keeps the
+ * magnitudes. The passports that give those γ are solved for in closed form. Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.3.
+ * @throws ArgumentError for a share outside 0 to 1, an unknown layer, or one whose equations have no solution.
+ */
+export async function flipSigns(
+  target: Target,
+  { shares = Array.from({ length: 11 }, (_, i) => i / 10), layers, seed = 0, onStep }: FlipSignsOptions = {},
+): Promise<AttackRecord> {
+  for (const share of shares)
+    if (!(share >= 0 && share <= 1)) throw new ArgumentError(`flipSigns: shares from 0 to 1 expected, found ${share}`);
+  const attacked = equations(target, layers);
+  const owner = rejoin(target.deployed, target.credential);
+  try {
+    const before = await measure(owner, target);
+    const gammas = new Map((await owner.readSigns()).map(({ name, gamma }) => [name, gamma]));
+    const steps: AttackStep[] = [];
+    for (const share of shares) {
+      const tensors = new Map(target.credential.tensors);
+      for (const [key, { name, solve }] of attacked) {
+        const turned = withTurned(gammas.get(name)!, share, new Generator(seed).fork(`${name} ${share}`));
+        const { shape } = tensors.get(key)!;
+        tensors.set(key, { dtype: "F32", shape, data: solve(turned) });
+      }
+      const step = { setting: { share }, after: await measured({ ...target.credential, tensors }, target) };
+      steps.push(step);
+      onStep?.(step, steps.length, shares.length);
+    }
+    const knowledge = ["the deployed network", "the owner's whole credential"];
+    return { attack: "turned signs", knowledge, budget: { data: "none" }, seed, before, steps };
+  } finally {
+    owner.dispose();
+  }
+}
+
+async function measured(credential: SafetensorsFile, target: Target) {
+  const model = rejoin(target.deployed, credential);
+  try {
+    return await measure(model, target);
+  } finally {
+    model.dispose();
+  }
+}
+
+type Solver = { name: string; solve: (gamma: Float32Array) => Float32Array<ArrayBuffer> };
+
+/** Name of each attacked layer's passport for γ → how to solve for it. */
+function equations({ deployed, credential }: Target, chosen?: readonly string[]): Map<string, Solver> {
+  const { config } = readCredential(credential);
+  const layers = networkLayers(config);
+  const names = [...passportPlan(config, layers).keys()];
+  const unknown = chosen?.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new ArgumentError(`${unknown} is no passport layer of the credential: they are ${names.join(", ")}`);
+  const key = branchesOf(config.scheme).length > 1 ? "skey_private" : "skey";
+  return new Map(
+    (chosen ?? names).map((name) => {
+      const weight = toFloat32(deployed.tensors.get(`${name}.conv.weight`)!);
+      const system = new PassportEquations(layers.find((l) => l.name === name)!, weight);
+      return [`${name}.${key}`, { name, solve: (gamma: Float32Array) => system.solve(gamma) }];
+    }),
+  );
+}
+
+function withTurned(gamma: Float32Array, share: number, random: Generator): Float32Array {
+  const turned = Float32Array.from(gamma);
+  const order = random.permutation(gamma.length);
+  for (const i of order.subarray(0, Math.round(share * gamma.length))) turned[i] = -turned[i]!;
+  return turned;
+}

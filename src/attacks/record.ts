@@ -1,0 +1,78 @@
+import type { ImageSet } from "../data/dataset";
+import type { ImageTransform } from "../data/transforms";
+import type { SafetensorsFile } from "../io/safetensors";
+import type { AnyNetwork } from "../models/build";
+import type { BranchAccuracy } from "../models/files";
+import { binomialPValue } from "../ownership/statistics";
+import { evaluate } from "../train/evaluate";
+
+/** What an attack is tried on: the network that was given away, the owner's half to measure with, and data. */
+export interface Target {
+  deployed: SafetensorsFile;
+  /** The owner's: what the attacker knows of it is said by each attack. */
+  credential: SafetensorsFile;
+  test: ImageSet;
+  /** What is done to test images. */
+  transform?: readonly ImageTransform[];
+  /** The trigger set the network was trained with. */
+  triggers?: ImageSet;
+}
+
+/** What can be measured of a network and a credential. */
+export interface Measurement {
+  /** Test accuracy of each branch. */
+  accuracy: BranchAccuracy;
+  /** Signature bits, and how many the signs of γ match. */
+  bits: number;
+  matched: number;
+  /** P(X ≥ matched), X ~ Bin(bits, ½). */
+  pValue: number;
+  /** Share of triggers that the given-away branch classifies as assigned. */
+  triggers?: number;
+}
+
+/** One setting of an attack and what it came to. */
+export interface AttackStep {
+  /** What was varied, such as `{ share: 0.3 }`. */
+  setting: Readonly<Record<string, number | string>>;
+  after: Measurement;
+}
+
+/** What an attack did. JSON-able. */
+export interface AttackRecord {
+  /** Plain name, such as `random passports`. */
+  attack: string;
+  /** What the attacker has. */
+  knowledge: readonly string[];
+  /** What the attacker spends. */
+  budget: Readonly<Record<string, number | string>>;
+  seed: number;
+  before: Measurement;
+  steps: AttackStep[];
+}
+
+/** What every attack takes beside its own options. */
+export interface AttackOptions {
+  /** Decides all random choices (default 0). */
+  seed?: number;
+  /** Called after each step. */
+  onStep?: (step: AttackStep, done: number, of: number) => void;
+}
+
+/** Measures a rejoined network as it is. */
+export async function measure(model: AnyNetwork, { test, transform, triggers }: Target): Promise<Measurement> {
+  const options = transform ? { transform } : {};
+  const accuracy = await evaluate(model, test, options);
+  const signs = await model.readSigns();
+  const bits = signs.reduce((n, s) => n + s.bits.length, 0);
+  const matched = signs.reduce((n, s) => n + s.matched, 0);
+  const open = model.branches[0]!;
+  const hits = triggers && (await evaluate(model, triggers, { ...options, branches: [open] }))[open];
+  return {
+    accuracy,
+    bits,
+    matched,
+    pValue: binomialPValue(matched, bits),
+    ...(hits !== undefined && { triggers: hits }),
+  };
+}
