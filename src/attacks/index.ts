@@ -1,3 +1,4 @@
+export { type DisguiseOptions, disguise } from "./disguise";
 export { type FlipSignsOptions, flipSigns } from "./flip-signs";
 export { type RandomPassportsOptions, randomPassports } from "./random-passports";
 export type { AttackOptions, AttackRecord, AttackStep, Measurement, Target } from "./record";

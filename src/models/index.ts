@@ -12,6 +12,7 @@ export {
   networkLayers,
   readCredential,
 } from "./build";
+export { permuteChannels, scaleChannels, scaleFilters } from "./channels";
 export {
   branchesOf,
   type ConvLayer,
@@ -25,6 +26,7 @@ export {
   signatureTexts,
 } from "./config";
 export { ConvNet, type ConvNetConfig, type LayerSpec, layerSizes } from "./convnet";
+export { type HiddenChannels, hiddenChannels } from "./edges";
 export type { BranchAccuracy } from "./files";
 export { foldBatchNorm } from "./fold";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";

@@ -9,6 +9,7 @@ export {
 } from "./binding";
 export type { BoundEvidence } from "./bound";
 export { type Commitment, type CommitmentMatch, commit, openCommitment } from "./commitment";
+export { type RealignedLayer, type Realignment, realign } from "./realign";
 export { type Rejoined, rejoin, rejoinSuspect } from "./rejoin";
 export { binomialPValue, matchThreshold } from "./statistics";
 export type { TriggerHits } from "./triggers";

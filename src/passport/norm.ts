@@ -31,7 +31,8 @@ export function statelessNorm(norm: StatelessNorm, h: Tensor, affine: Required<A
   return relu ? rectify(y) : y;
 }
 
-const groupsOf = (channels: number): number => Math.max(1, Math.floor(channels / GROUP));
+/** Groups that `gn` makes of so many channels. */
+export const groupsOf = (channels: number): number => Math.max(1, Math.floor(channels / GROUP));
 
 /** @throws ArgumentError when the norm is none of `allowed`, or does not go with the number of channels or the kind of map. */
 export function checkNorm(norm: string, allowed: readonly string[], channels: number, positions: boolean): void {

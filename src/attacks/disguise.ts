@@ -1,0 +1,58 @@
+import { ArgumentError } from "../errors";
+import type { SafetensorsFile } from "../io/safetensors";
+import { deployedConfig } from "../models/build";
+import { permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
+import { hiddenChannels } from "../models/edges";
+import { groupsOf } from "../passport/norm";
+import { Generator } from "../tensor/random";
+
+/** What {@link disguise} changes. */
+export interface DisguiseOptions {
+  /** Shuffle the hidden channels (default true). */
+  permute?: boolean;
+  /** Most that a channel is scaled by, up or down; 1 leaves them (default 1). */
+  scale?: number;
+  /** As `scale`, for the filters in front of batch norms. */
+  filterScale?: number;
+  seed?: number;
+}
+
+/**
+ * Function-preserving transforms of a deployed network: hidden channels in another order, and scaled by positive factors that the next layer, or the batch norm, takes back. The network
+ * classifies as before and its weights look like another's: signs of γ read channel by channel say nothing any more. The owner's answer is `realign`.
+ *
+ * Knowledge: the deployed network. Budget: none.
+ * @throws ArgumentError for a scale below 1, or filters scaled in front of another norm than batch norm.
+ */
+export function disguise(deployed: SafetensorsFile, options: DisguiseOptions = {}): SafetensorsFile {
+  const { permute = true, scale = 1, filterScale = 1, seed = 0 } = options;
+  for (const [name, s] of Object.entries({ scale, filterScale }))
+    if (!(s >= 1)) throw new ArgumentError(`disguise: ${name} of 1 or more expected, found ${s}`);
+  const config = deployedConfig(deployed);
+  if (filterScale > 1 && (config.norm ?? "bn") !== "bn")
+    throw new ArgumentError(
+      `disguise: filters can be scaled in front of batch norm alone, this network has ${config.norm}`,
+    );
+  const tensors = new Map(deployed.tensors);
+  for (const hidden of hiddenChannels(config)) {
+    const random = new Generator(seed).fork(hidden.from);
+    const factors = (most: number, part: string) => {
+      const source = random.fork(part);
+      return Float64Array.from({ length: hidden.channels }, () => most ** source.uniform(-1, 1));
+    };
+    if (scale > 1) scaleChannels(tensors, hidden, factors(scale, "channels"));
+    if (filterScale > 1) scaleFilters(tensors, hidden, factors(filterScale, "filters"));
+    if (permute) {
+      const groups = config.norm === "gn" ? groupsOf(hidden.channels) : 1;
+      permuteChannels(tensors, hidden, shuffled(hidden.channels, groups, random.fork("order")));
+    }
+  }
+  return { ...deployed, tensors };
+}
+
+/** A random order that keeps the channels of a group together, as group norm demands: groups change places, and channels within them. */
+function shuffled(channels: number, groups: number, random: Generator): number[] {
+  const size = channels / groups;
+  const within = (group: number) => [...random.permutation(size)].map((i) => group * size + i);
+  return [...random.permutation(groups)].flatMap(within);
+}

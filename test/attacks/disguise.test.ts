@@ -1,0 +1,131 @@
+/** Disguised networks compute the same and hide their signature; realigned ones show it again. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { disguise } from "../../src/attacks";
+import { ArgumentError, StateDictError } from "../../src/errors";
+import { toFloat32 } from "../../src/io/host-tensor";
+import type { SafetensorsFile } from "../../src/io/safetensors";
+import { type AnyNetwork, buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
+import { realign, verify } from "../../src/ownership";
+import { Generator } from "../../src/tensor/random";
+import { scope } from "../../src/tensor/storage";
+import { noGrad } from "../../src/tensor/tensor";
+import { scattered } from "../support/bytes";
+import { expectClose, gpu, randomTensor } from "../support/gpu";
+import { TINY } from "../support/tiny";
+
+beforeAll(async () => void (await gpu()));
+
+const CHAIN: NetworkConfig = {
+  ...TINY,
+  layers: [{ channels: 16, kernel: 3, padding: 1 }, "pool", { channels: 32, kernel: 3 }, { channels: 64, kernel: 1 }],
+  passports: { 2: true, 3: true },
+};
+const RESNET: NetworkConfig = {
+  arch: "resnet",
+  classes: 3,
+  input: [8, 8, 3],
+  blocks: [1, 1],
+  width: 16,
+  scheme: "pan",
+  passports: { layer2: true },
+};
+
+/** A network with scattered weights and statistics whose bits are the signs of its γ: a claim that holds. */
+async function claimed(
+  config: NetworkConfig,
+): Promise<{ deployed: SafetensorsFile; credential: SafetensorsFile; model: AnyNetwork }> {
+  const model = buildNetwork(config, { seed: 3 });
+  model.loadStateDict(scattered(await model.stateDict()));
+  const state = await model.stateDict();
+  for (const { name, gamma } of await model.readSigns())
+    state.set(`${name}.b`, { dtype: "F32", shape: [gamma.length], data: gamma.map((g) => (g > 0 ? 1 : -1)) });
+  model.loadStateDict(state);
+  model.eval();
+  return { deployed: await model.deployed(), credential: await model.credential(), model };
+}
+
+async function logits(file: SafetensorsFile): Promise<Float32Array> {
+  const model = loadDeployed(file);
+  const x = randomTensor([3, 8, 8, 3], 4);
+  const y = scope(() => noGrad(() => model.forward(x)));
+  const out = await y.data();
+  for (const t of [x, y]) t.dispose();
+  model.dispose();
+  return out;
+}
+
+const OPTIONS = {
+  "another order": { permute: true },
+  "scaled channels": { permute: false, scale: 4 },
+  "scaled filters": { permute: false, filterScale: 4 },
+  "all of it": { permute: true, scale: 3, filterScale: 3 },
+};
+
+describe.each<[string, NetworkConfig]>([
+  ["a chain", CHAIN],
+  ["a ResNet", RESNET],
+])("%s", (_, config) => {
+  it.each(Object.entries(OPTIONS))("computes the same with %s, and shows its signature again", async (_, options) => {
+    const { deployed, credential, model } = await claimed(config);
+    const bits = (await verify(deployed, credential)).bits;
+    expect((await verify(deployed, credential)).matched).toBe(bits);
+    const hidden = disguise(deployed, { ...options, seed: 1 });
+    expectClose(await logits(hidden), await logits(deployed), { rtol: 2e-3, atol: 2e-3 });
+    const { aligned, layers } = realign(hidden, deployed);
+    for (const l of layers) expect(l.similarity).toBeGreaterThan(0.9999);
+    expect((await verify(aligned, credential)).matched).toBe(bits);
+    expectClose(await logits(aligned), await logits(deployed), { rtol: 2e-3, atol: 2e-3 });
+    model.dispose();
+  });
+});
+
+it("shuffled channels hide a signature, and leave order within groups to group norm", async () => {
+  for (const norm of ["bn", "gn"] as const) {
+    const { deployed, credential, model } = await claimed({ ...CHAIN, norm });
+    const hidden = disguise(deployed, { seed: 2 });
+    const found = await verify(hidden, credential);
+    expect(found.matched).toBeLessThan(75);
+    expect(found.holds).toBe(false);
+    expectClose(await logits(hidden), await logits(deployed), { rtol: 1e-3, atol: 1e-3 });
+    expect((await verify(realign(hidden, deployed).aligned, credential)).matched).toBe(96);
+    model.dispose();
+  }
+});
+
+it("is undone on a changed copy too", async () => {
+  const { deployed, credential, model } = await claimed(CHAIN);
+  const random = new Generator(5);
+  const noisy = new Map(
+    [...deployed.tensors].map(([name, t]) =>
+      name.endsWith("conv.weight")
+        ? [
+            name,
+            { ...t, dtype: "F32" as const, data: Float32Array.from(toFloat32(t), (v) => v + random.normal(0, 0.02)) },
+          ]
+        : [name, t],
+    ),
+  );
+  const hidden = disguise({ ...deployed, tensors: noisy }, { scale: 3, seed: 6 });
+  const found = await verify(realign(hidden, deployed).aligned, credential);
+  expect(found.matched).toBeGreaterThan(80);
+  expect(found.holds).toBe(true);
+  model.dispose();
+});
+
+it("makes no signature out of an unrelated network", async () => {
+  const { deployed, credential, model } = await claimed(CHAIN);
+  const other = buildNetwork({ ...CHAIN, scheme: "plain", passports: {} }, { seed: 77 });
+  const { aligned, layers } = realign(await other.deployed(), deployed);
+  expect(layers[layers.length - 1]!.similarity).toBeLessThan(0.6);
+  expect((await verify(aligned, credential)).holds).toBe(false);
+  for (const m of [model, other]) m.dispose();
+});
+
+it("refuses scales below 1, filters without batch norm, another structure", async () => {
+  const { deployed, model } = await claimed({ ...CHAIN, norm: "gn" });
+  expect(() => disguise(deployed, { scale: 0.5 })).toThrow(ArgumentError);
+  expect(() => disguise(deployed, { filterScale: 2 })).toThrow(/batch norm alone/);
+  const other = await claimed(RESNET);
+  expect(() => realign(other.deployed, deployed)).toThrow(StateDictError);
+  for (const m of [model, other.model]) m.dispose();
+});
