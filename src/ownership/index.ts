@@ -11,6 +11,6 @@ export type { BoundEvidence } from "./bound";
 export { type Commitment, type CommitmentMatch, commit, openCommitment } from "./commitment";
 export { type RealignedLayer, type Realignment, realign } from "./realign";
 export { type Rejoined, rejoin, rejoinSuspect } from "./rejoin";
-export { binomialPValue, matchThreshold } from "./statistics";
+export { binomialPValue, matchThreshold, twoSidedPValue } from "./statistics";
 export type { TriggerHits } from "./triggers";
 export { type LayerMatch, type Verification, type VerifyOptions, verify } from "./verify";

@@ -36,6 +36,18 @@ export function binomialPValue(matched: number, n: number, probability = 0.5): n
 }
 
 /**
+ * Probability that guessing deviates from half of n bits as far as `matched` does, to either side:
+ *
+ *     p = P(|X − n/2| ≥ |matched − n/2|) = min(1, 2·P(X ≥ max(matched, n − matched))),   X ~ Bin(n, ½)
+ *
+ * A signature turned as a whole, by negating every γ, is as unlikely as one that matches.
+ * @throws ArgumentError as {@link binomialPValue}.
+ */
+export function twoSidedPValue(matched: number, n: number): number {
+  return Math.min(1, 2 * binomialPValue(Math.max(matched, n - matched), n));
+}
+
+/**
  * Smallest number of hits that pure guessing reaches with probability `rate` at most:
  *
  *     min { k : P(X ≥ k) ≤ rate },   X ~ Bin(n, probability)

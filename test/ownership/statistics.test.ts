@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
+import { binomialPValue, matchThreshold, twoSidedPValue } from "../../src/ownership/statistics";
 
 /** Σ_{k ≥ matched} C(n, k), exact. */
 function ways(matched: number, n: number): bigint {
@@ -192,5 +192,16 @@ describe("matchThreshold", () => {
     [8, Number.NaN],
   ])("refuses %d bits at rate %d", (n, rate) => {
     expect(() => matchThreshold(n, rate)).toThrow(ArgumentError);
+  });
+});
+
+describe("twoSidedPValue", () => {
+  it("counts both tails, and is symmetric", () => {
+    // Of 8 bits: P(X ≤ 1) + P(X ≥ 7) = 2 · 9 / 256.
+    expect(twoSidedPValue(7, 8)).toBeCloseTo(18 / 256, 12);
+    expect(twoSidedPValue(1, 8)).toBe(twoSidedPValue(7, 8));
+    expect(twoSidedPValue(0, 64)).toBeCloseTo(2 ** -63, 25);
+    expect(twoSidedPValue(4, 8)).toBe(1);
+    expect(() => twoSidedPValue(9, 8)).toThrow(ArgumentError);
   });
 });

@@ -1,0 +1,41 @@
+import { ArgumentError } from "../errors";
+import { buildNetwork, deployedConfig, headName, type NetworkConfig } from "../models/build";
+import type { AttackRecord, Target } from "./record";
+import { attackByTraining, checkBudget, ownersView, type TrainingBudget } from "./training";
+
+/** Options of {@link fineTune}. */
+export interface FineTuneOptions extends TrainingBudget {
+  /** `rtal`: the last layer anew, train all layers (default); `ftal`: train all layers as they are. */
+  mode?: "rtal" | "ftal";
+}
+
+/**
+ * Fine-tuning of the deployed network on the attacker's images, of the same task or another: does the signature go away? Learning rate 0.001 without a schedule by default, as in the papers.
+ * Measured after every epoch: signature, and accuracy of the branches on the attacker's task.
+ * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.1.1.
+ * @throws ArgumentError for epochs that are none, an unknown mode, or classes that `ftal` cannot have.
+ */
+export async function fineTune(target: Target, options: FineTuneOptions): Promise<AttackRecord> {
+  checkBudget("fineTune", options);
+  const { mode = "rtal", train, seed = 0 } = options;
+  if (mode !== "rtal" && mode !== "ftal")
+    throw new ArgumentError(`fineTune: mode "rtal" or "ftal" expected, found "${String(mode)}"`);
+  const own = deployedConfig(target.deployed);
+  const classes = train.classes.length;
+  if (mode === "ftal" && classes !== own.classes)
+    throw new ArgumentError(
+      `fineTune: the images have ${classes} classes, the network ${own.classes}: "ftal" keeps the last layer, use "rtal"`,
+    );
+  const model = buildNetwork({ ...own, classes } as NetworkConfig, { seed });
+  try {
+    const head = `${headName(own)}.`;
+    const kept = [...target.deployed.tensors].filter(([name]) => mode === "ftal" || !name.startsWith(head));
+    model.loadStateDict(new Map(kept), { strict: mode === "ftal" });
+    const before = await ownersView(target.deployed, target);
+    const knowledge = ["the deployed network", "labelled images of its own"];
+    const attack = `fine-tuning, ${mode.toUpperCase()}`;
+    return await attackByTraining(target, { attack, knowledge, model, before }, options);
+  } finally {
+    model.dispose();
+  }
+}

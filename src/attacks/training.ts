@@ -1,0 +1,71 @@
+import type { ImageSet } from "../data/dataset";
+import type { ImageTransform } from "../data/transforms";
+import { ArgumentError } from "../errors";
+import type { SafetensorsFile } from "../io/safetensors";
+import type { AnyNetwork } from "../models/build";
+import { SGD } from "../optim/sgd";
+import { rejoin } from "../ownership/rejoin";
+import { Trainer } from "../train/trainer";
+import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
+
+/** What an attacker who trains spends. */
+export interface TrainingBudget extends AttackOptions {
+  /** The attacker's images. */
+  train: ImageSet;
+  /** Test images of the attacker's task (default the target's). */
+  test?: ImageSet;
+  epochs: number;
+  lr?: number;
+  batchSize?: number;
+  /** What is done to training images. */
+  transform?: readonly ImageTransform[];
+}
+
+/** @throws ArgumentError unless epochs is a whole number from 1. */
+export function checkBudget(attack: string, { epochs }: TrainingBudget): void {
+  if (!Number.isInteger(epochs) || epochs < 1)
+    throw new ArgumentError(`${attack}: epochs, a whole number from 1, expected, found ${epochs}`);
+}
+
+/** An attack that trains a network: what it is called, what it starts from, and what is known. */
+export interface TrainingAttack {
+  attack: string;
+  knowledge: readonly string[];
+  model: AnyNetwork;
+  before: AttackRecord["before"];
+}
+
+/** The owner puts the passports over the attacked network's weights, and measures. */
+export async function ownersView(deployed: SafetensorsFile, target: Target, test?: ImageSet) {
+  const model = rejoin(deployed, target.credential);
+  try {
+    return await measure(model, test ? withTest(target, test) : target);
+  } finally {
+    model.dispose();
+  }
+}
+
+/** The target with the attacker's test images; triggers belong to the owner's task. */
+const withTest = ({ triggers: _, ...target }: Target, test: ImageSet): Target => ({ ...target, test });
+
+/** Trains the attacker's network, and after every epoch has the owner look for the signature. */
+export async function attackByTraining(
+  target: Target,
+  { attack, knowledge, model, before }: TrainingAttack,
+  { train, test, epochs, lr = 0.001, batchSize = 64, transform = [], seed = 0, onStep }: TrainingBudget,
+): Promise<AttackRecord> {
+  const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
+  try {
+    const trainer = new Trainer(model, optimizer, { batchSize, seed, transform });
+    const steps: AttackStep[] = [];
+    for await (const { epoch } of trainer.fit(train, { epochs })) {
+      const after = await ownersView(await model.deployed(), target, test);
+      const step = { setting: { epoch }, after };
+      steps.push(step);
+      onStep?.(step, epoch, epochs);
+    }
+    return { attack, knowledge, budget: { images: train.length, epochs, lr, batchSize }, seed, before, steps };
+  } finally {
+    optimizer.dispose();
+  }
+}

@@ -1,0 +1,91 @@
+/** Attacks that train the deployed network: does the owner's signature survive them? */
+import { beforeAll, describe, expect, it } from "vitest";
+import { fineTune, overwrite, type Target } from "../../src/attacks";
+import { type ImageSet, imageSet } from "../../src/data/dataset";
+import { ArgumentError } from "../../src/errors";
+import { buildNetwork, type NetworkConfig } from "../../src/models";
+import { SGD } from "../../src/optim";
+import { memory } from "../../src/tensor/storage";
+import { evaluate, Trainer } from "../../src/train";
+import { gpu } from "../support/gpu";
+import { TINY, tinySet } from "../support/tiny";
+
+const CONFIG: NetworkConfig = { ...TINY, scheme: "v2", norm: "bn", passports: { 2: true, 3: true } };
+const test = tinySet(60, 2);
+let target: Target;
+
+beforeAll(async () => {
+  await gpu();
+  const model = buildNetwork(CONFIG, { seed: 4 });
+  const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
+  const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
+  for await (const _ of trainer.fit(tinySet(120, 1), { epochs: 6 }));
+  target = { deployed: await model.deployed(), credential: await model.credential(await evaluate(model, test)), test };
+  optimizer.dispose();
+  model.dispose();
+});
+
+/** The same images under two labels of another task: is the first channel the bright one? */
+function anotherTask(set: ImageSet): ImageSet {
+  const { images, height, width, channels } = set;
+  const labels = Uint8Array.from(set.labels, (l) => (l === 0 ? 1 : 0));
+  return imageSet({ images, labels, channels, height, width, classes: ["other", "red"] });
+}
+
+describe("fine-tuning", () => {
+  it("to another task with a new last layer leaves the signature, and learns the task", async () => {
+    const before = memory().tensors;
+    const train = anotherTask(tinySet(120, 8));
+    const record = await fineTune(target, {
+      train,
+      test: anotherTask(test),
+      epochs: 2,
+      lr: 0.01,
+      batchSize: 12,
+      seed: 2,
+    });
+    expect(record.attack).toBe("fine-tuning, RTAL");
+    expect(record.before).toMatchObject({ bits: 48, matched: 48 });
+    expect(record.steps.map((s) => s.setting)).toEqual([{ epoch: 1 }, { epoch: 2 }]);
+    const { after } = record.steps[1]!;
+    expect(after.accuracy.public).toBeGreaterThan(0.8);
+    expect(after.matched).toBeGreaterThan(40);
+    expect(record.budget).toMatchObject({ images: 120, epochs: 2, lr: 0.01 });
+    expect(memory().tensors).toBe(before);
+  });
+
+  it("hurts more the harder it trains", async () => {
+    const train = anotherTask(tinySet(120, 8));
+    const options = { train, test: anotherTask(test), epochs: 1, batchSize: 12 };
+    const gentle = await fineTune(target, { ...options, lr: 1e-5 });
+    const brutal = await fineTune(target, { ...options, lr: 0.5 });
+    expect(gentle.steps[0]!.after.matched).toBe(48);
+    expect(brutal.steps[0]!.after.matched).toBeLessThan(gentle.steps[0]!.after.matched);
+  });
+
+  it("keeps the last layer as FTAL, which must fit", async () => {
+    const record = await fineTune(target, { train: tinySet(60, 8), epochs: 1, lr: 1e-6, batchSize: 12, mode: "ftal" });
+    const { after } = record.steps[0]!;
+    expect(Math.abs(after.accuracy.public! - record.before.accuracy.public!)).toBeLessThan(0.1);
+    const train = anotherTask(tinySet(60, 8));
+    await expect(fineTune(target, { train, epochs: 1, mode: "ftal" })).rejects.toThrow(/2 classes, the network 3/);
+    await expect(fineTune(target, { train, epochs: 0 })).rejects.toThrow(ArgumentError);
+  });
+});
+
+describe("overwriting", () => {
+  it("embeds another signature; what is left of the owner's is measured", async () => {
+    const steps: number[] = [];
+    const options = { train: tinySet(120, 9), epochs: 3, lr: 0.005, batchSize: 12, seed: 6 };
+    const record = await overwrite(target, { ...options, onStep: (_, done) => steps.push(done) });
+    expect(steps).toEqual([1, 2, 3]);
+    expect(record.before.matched).toBe(48);
+    const { after } = record.steps[2]!;
+    expect(after.accuracy.public).toBeGreaterThan(0.8);
+    expect(after.matched).toBeLessThanOrEqual(48);
+    expect(after.matched).toBeGreaterThan(24);
+    const again = await overwrite(target, options);
+    expect(again.steps).toEqual(record.steps);
+    await expect(overwrite(target, { ...options, epochs: 1.5 })).rejects.toThrow(ArgumentError);
+  });
+});
