@@ -26,6 +26,9 @@ export interface Binding {
 }
 
 const SECRET = 32;
+
+/** Bits that must follow from a binding: fewer, and somebody could find a fitting secret by trying 2⁸⁰ of them. */
+export const BOUND_BITS = 80;
 const utf8 = new TextEncoder();
 
 /** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
@@ -56,7 +59,10 @@ export interface Derived {
 const passportNames = ({ scheme }: NetworkSettings): readonly [string, string] =>
   branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
 
-/** Passports and signature bits of a bound network. @throws ArgumentError for a binding that is none. */
+/**
+ * Passports and signature bits of a bound network.
+ * @throws ArgumentError for a binding that is none, or a network with fewer than {@link BOUND_BITS} bits that no text takes.
+ */
 export async function deriveBinding(binding: Binding, { config, layers }: Structure): Promise<Derived> {
   const secret = checkBinding(binding);
   const plan = passportPlan(config, layers);
@@ -74,13 +80,18 @@ export async function deriveBinding(binding: Binding, { config, layers }: Struct
     const stream = await keystream(await sha512([hash, utf8.encode(name)]), Math.ceil(channels / 8));
     bits.set(name, toBits(stream, channels).fill(0, 0, 8 * plan.get(name)!.length));
   }
+  const count = [...bits.values()].reduce((n, b) => n + b.reduce((m, bit) => m + Math.abs(bit), 0), 0);
+  if (count < BOUND_BITS)
+    throw new ArgumentError(
+      `binding: ${BOUND_BITS} signature bits or more that no text takes are needed, this network has ${count}: give passports to more or wider layers, or say the text in the statement`,
+    );
   return { passports, bits, hash };
 }
 
 /**
  * Gives a network the passports and signature bits of a binding. Call it before training; texts of the configuration stay. {@link boundCredential} then puts the binding
  * into the owner's file.
- * @throws ArgumentError for a plain network or a binding that is none; nothing is changed then.
+ * @throws ArgumentError for a plain network, one with fewer than {@link BOUND_BITS} free bits, or a binding that is none; nothing is changed then.
  */
 export async function bind(model: Network, binding: Binding): Promise<void> {
   if (model.config.scheme === "plain")

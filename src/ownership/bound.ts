@@ -1,6 +1,6 @@
 import type { SafetensorsFile } from "../io/safetensors";
 import type { LayerSigns } from "../models/network";
-import { readBinding } from "./binding";
+import { BOUND_BITS, readBinding } from "./binding";
 import { type Commitment, type CommitmentMatch, openCommitment } from "./commitment";
 import { binomialPValue, matchThreshold } from "./statistics";
 
@@ -19,10 +19,10 @@ export interface BoundEvidence {
 }
 
 /**
- * Secrets that nobody can try, 2⁸⁰: a bound claim is held to a false-positive rate of one in so many, so that searching for a secret that happens to fit
- * is no way to forge one.
+ * Secrets that nobody can try: a bound claim is held to a false-positive rate of one in so many, so that searching for a secret that happens to fit is no
+ * way to forge one.
  */
-const TRIALS = 2 ** 80;
+const TRIALS = 2 ** BOUND_BITS;
 
 /**
  * What a credential's binding adds to its signature.
@@ -50,10 +50,10 @@ export async function boundEvidence(
       bits++;
       if (gamma[i]! > 0 === bit > 0) matched++;
     }
-  const threshold = bits ? matchThreshold(bits, 1 / TRIALS) : 1;
-  const fits = bits > 0 && matched >= threshold;
+  const threshold = matchThreshold(bits, 1 / TRIALS);
+  const fits = matched >= threshold;
   const reasons = [
-    `the passports come from the credential's secret, and ${matched} of the ${bits} bits that follow from them and the statement match; ${threshold} are needed against 2^80 tried secrets`,
+    `the passports come from the credential's secret, and ${matched} of the ${bits} bits that follow from them and the statement match; ${threshold} are needed against 2^${BOUND_BITS} tried secrets`,
   ];
   if (commitment)
     reasons.push(
@@ -68,7 +68,7 @@ export async function boundEvidence(
       statement: binding!.statement,
       bits,
       matched,
-      pValue: bits ? binomialPValue(matched, bits) : 1,
+      pValue: binomialPValue(matched, bits),
       threshold,
       commitment,
       holds: fits && commitment?.claim !== false,

@@ -1,6 +1,7 @@
 export {
   type Binding,
   type BindingInfo,
+  BOUND_BITS,
   bind,
   boundCredential,
   deriveBinding,

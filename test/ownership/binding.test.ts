@@ -182,7 +182,9 @@ describe("a bound credential", () => {
   it("is refused for a plain network or a binding that is none, changing nothing", async () => {
     const plain = buildNetwork({ classes: 3, input: TINY.input, layers: TINY.layers, scheme: "plain" });
     await expect(bind(plain, BINDING)).rejects.toThrow(ArgumentError);
-    plain.dispose();
+    const narrow = buildNetwork(TINY);
+    await expect(bind(narrow, BINDING)).rejects.toThrow(/80 signature bits or more .* this network has 16/);
+    for (const m of [plain, narrow]) m.dispose();
     const before = (await model.readSigns()).map((s) => [...s.bits].join());
     await expect(bind(model, { ...BINDING, statement: "" })).rejects.toThrow(/a statement expected/);
     expect((await model.readSigns()).map((s) => [...s.bits].join())).toEqual(before);
