@@ -6,5 +6,7 @@ export { type RandomPassportsOptions, randomPassports } from "./random-passports
 export type { AttackOptions, AttackRecord, AttackStep, Measurement, Target } from "./record";
 export { PassportEquations } from "./solve";
 export { type ForgeryOptions, solvePassports } from "./solved-passports";
+export { type PassportVariant, type TrainPassportsOptions, trainPassports } from "./train-passports";
+export { type TrainScalesOptions, trainScales } from "./train-scales";
 export type { TrainingBudget } from "./training";
 export { type PruneOptions, prune, pruned, type QuantiseOptions, quantise, quantised } from "./weights";

@@ -64,8 +64,8 @@ export abstract class PassportLayer extends Module {
     return this.#map.outChannels;
   }
 
-  /** The secret inputs: γ from `skey`, β from `key`. */
-  protected abstract passports(): { skey: Tensor; key: Tensor };
+  /** The secret inputs themselves: γ from `skey`, β from `key`. Set them with {@link setPassports}; with `requiresGrad` they can be trained. */
+  abstract passports(): { skey: Tensor; key: Tensor };
 
   /** What becomes of the rows γ_raw and β_raw [2, O] before they scale; nothing by default. */
   protected refine(raw: Tensor): Tensor {

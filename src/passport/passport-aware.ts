@@ -110,7 +110,7 @@ export abstract class PassportAware extends PassportLayer {
       : norm[branch].forward(h, { gamma, beta });
   }
 
-  protected override passports(): { skey: Tensor; key: Tensor } {
+  override passports(): { skey: Tensor; key: Tensor } {
     return { skey: this.skeyPrivate, key: this.keyPrivate };
   }
 

@@ -86,7 +86,7 @@ export abstract class PassportOnly extends PassportLayer {
       : norm.forward(h, { gamma, beta });
   }
 
-  protected override passports(): { skey: Tensor; key: Tensor } {
+  override passports(): { skey: Tensor; key: Tensor } {
     return { skey: this.skey, key: this.key };
   }
 }

@@ -1,0 +1,106 @@
+import { ArgumentError } from "../errors";
+import { type HostTensor, toFloat32 } from "../io/host-tensor";
+import { buildNetwork, deployedConfig, networkLayers, readCredential } from "../models/build";
+import { branchesOf, passportPlan, type Scheme } from "../models/config";
+import { rejoin } from "../ownership/rejoin";
+import { binomialPValue } from "../ownership/statistics";
+import type { Branch } from "../passport/layer";
+import { crossEntropy } from "../tensor/ops/loss";
+import { Generator } from "../tensor/random";
+import type { Tensor } from "../tensor/tensor";
+import { evaluate } from "../train/evaluate";
+import { descend } from "./descent";
+import { type AttackRecord, type AttackStep, type Measurement, measure, type Target } from "./record";
+import { checkBudget, type TrainingBudget } from "./training";
+
+/** Options of {@link trainScales}. */
+export interface TrainScalesOptions extends TrainingBudget {
+  /** Shares of the owner's signs to turn before training (default 0, 0.1, … 1). */
+  shares?: readonly number[];
+}
+
+/**
+ * Trained γ and β without passports (DeepIPR's fake 2): γ starts as the signs of the owner's with a share of them turned, β as 0; both are trained, all weights frozen. How well can
+ * a branch with other signs be made to work? Measured after the last epoch: its accuracy, and the owner's bits among its signs.
+ * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.2; 100 epochs there.
+ * @throws ArgumentError for a share outside 0 to 1, epochs that are none, or a network whose norms are folded.
+ */
+export async function trainScales(target: Target, options: TrainScalesOptions): Promise<AttackRecord> {
+  checkBudget("trainScales", options);
+  const { shares = Array.from({ length: 11 }, (_, i) => i / 10), train, epochs, lr = 0.01, batchSize = 64 } = options;
+  for (const share of shares)
+    if (!(share >= 0 && share <= 1))
+      throw new ArgumentError(`trainScales: shares from 0 to 1 expected, found ${share}`);
+  const own = deployedConfig(target.deployed);
+  if (own.norm === "folded") throw new ArgumentError("trainScales: folded norms have no γ and β to train");
+  const { config } = readCredential(target.credential);
+  const names = [...passportPlan(config, networkLayers(config)).keys()];
+  const { before, gammas } = await ownersGammas(target);
+  const { seed = 0 } = options;
+  const steps: AttackStep[] = [];
+  for (const share of shares) {
+    const tensors = new Map(target.deployed.tensors);
+    for (const name of names) {
+      tensors.set(
+        `${name}.bn.weight`,
+        vector(turnedSigns(gammas.get(name)!, share, new Generator(seed).fork(`${name} ${share}`))),
+      );
+      tensors.set(`${name}.bn.bias`, vector(new Float32Array(gammas.get(name)!.length)));
+    }
+    const model = buildNetwork(own);
+    try {
+      model.loadStateDict(tensors);
+      const byName = new Map([...model.namedTensors()].map(([name, t]) => [name, t]));
+      const params = names.flatMap((n) => [byName.get(`${n}.bn.weight`)!, byName.get(`${n}.bn.bias`)!]);
+      const loss = (x: Tensor, y: Tensor) => crossEntropy(model.forward(x), y);
+      for await (const _ of descend({ model, params, loss }, options));
+      const trained = await model.stateDict();
+      const found = names.map((n) => toFloat32(trained.get(`${n}.bn.weight`)!));
+      const accuracy = (await evaluate(model, target.test, target.transform ? { transform: target.transform } : {}))
+        .public!;
+      const signs = names.map((n) => toFloat32(target.credential.tensors.get(`${n}.b`)!));
+      const step = { setting: { share }, after: measurement(accuracy, found, signs, config.scheme) };
+      steps.push(step);
+      options.onStep?.(step, steps.length, shares.length);
+    } finally {
+      model.dispose();
+    }
+  }
+  const knowledge = ["the deployed network", "the signs of the owner's γ", "labelled images"];
+  const budget = { images: train.length, epochs, lr, batchSize };
+  return { attack: "trained scales", knowledge, budget, seed, before, steps };
+}
+
+async function ownersGammas(target: Target) {
+  const model = rejoin(target.deployed, target.credential);
+  try {
+    const before = await measure(model, target);
+    return { before, gammas: new Map((await model.readSigns()).map(({ name, gamma }) => [name, gamma])) };
+  } finally {
+    model.dispose();
+  }
+}
+
+const vector = (data: Float32Array<ArrayBuffer>): HostTensor => ({ dtype: "F32", shape: [data.length], data });
+
+function turnedSigns(gamma: Float32Array, share: number, random: Generator): Float32Array<ArrayBuffer> {
+  const signs = Float32Array.from(gamma, (g) => (g > 0 ? 1 : -1));
+  for (const i of random.permutation(gamma.length).subarray(0, Math.round(share * gamma.length))) signs[i] = -signs[i]!;
+  return signs;
+}
+
+/** What the forged branch reaches, under the name of the branch it stands for. */
+export function measurement(
+  accuracy: number,
+  gammas: readonly Float32Array[],
+  bits: readonly Float32Array[],
+  scheme: Scheme,
+): Measurement {
+  const count = bits.reduce((n, b) => n + b.length, 0);
+  const matched = bits.reduce(
+    (n, b, l) => n + b.reduce((m, bit, i) => m + (gammas[l]![i]! > 0 === bit > 0 ? 1 : 0), 0),
+    0,
+  );
+  const branch: Branch = branchesOf(scheme)[branchesOf(scheme).length - 1]!;
+  return { accuracy: { [branch]: accuracy }, bits: count, matched, pValue: binomialPValue(matched, count) };
+}
