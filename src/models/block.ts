@@ -1,7 +1,7 @@
 import { Conv2d } from "../nn/conv";
 import { kaimingNormal } from "../nn/init";
 import { Module, parameter } from "../nn/module";
-import { BatchNorm } from "../nn/norm";
+import { type Affine, BatchNorm, type BatchNormCall } from "../nn/norm";
 import { type StatelessNorm, statelessNorm } from "../passport/norm";
 import { PassportConv2d } from "../passport/passport-aware";
 import { PassportOnlyConv2d } from "../passport/passport-only";
@@ -25,8 +25,8 @@ export class AffineNorm extends Module {
     this.bias = parameter(Tensor.full([channels], 0));
   }
 
-  forward(h: Tensor): Tensor {
-    return statelessNorm(this.norm, h, { gamma: this.weight, beta: this.bias }, true);
+  forward(h: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
+    return statelessNorm(this.norm, h, { gamma, beta }, true);
   }
 }
 
@@ -48,11 +48,14 @@ export class ConvBlock extends Module {
     else this.bn = new AffineNorm(norm, channels);
   }
 
-  /** @param updates how many times a training pass moves the running statistics, where there are some (default once). */
-  forward(x: Tensor, updates = 1): Tensor {
+  /**
+   * @param call γ and β in the place of the learned ones, and how many times a training pass moves the running statistics, where there are some
+   * (default once).
+   */
+  forward(x: Tensor, { updates, ...affine }: BatchNormCall = {}): Tensor {
     const h = this.conv.forward(x);
-    if (this.bn instanceof BatchNorm) return this.bn.forward(h, { updates });
-    return this.bn ? this.bn.forward(h) : relu(h);
+    if (this.bn instanceof BatchNorm) return this.bn.forward(h, { updates, ...affine });
+    return this.bn ? this.bn.forward(h, affine) : relu(h);
   }
 }
 

@@ -31,7 +31,7 @@ export interface TrainingPass {
 }
 
 /** How a training pass runs. */
-export interface TrainingPassOptions extends Pick<PassOptions, "trunkUpdates"> {
+export interface TrainingPassOptions extends Pick<PassOptions, "trunkUpdates" | "affine"> {
   /** Default: all there are. */
   branches?: readonly Branch[] | undefined;
   signLoss?: SignLossOptions | undefined;
@@ -87,9 +87,9 @@ export abstract class Network extends Module {
 
   /** Logits of several branches and the sign loss for one batch; what the branches share is computed once. @throws ArgumentError as {@link forward}. */
   trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass {
-    const { branches = this.branches, signLoss = {}, trunkUpdates } = options;
+    const { branches = this.branches, signLoss = {}, trunkUpdates, affine } = options;
     this.checkBranches(branches);
-    const pass = new Pass(branches, { signLoss, trunkUpdates });
+    const pass = new Pass(branches, { signLoss, trunkUpdates, affine });
     const out = this.body(pass, [x]);
     const logits = branches.map((b, i) => [b, out[i] ?? out[0]!] as const);
     return { logits: Object.fromEntries(logits), signLoss: pass.signLoss };

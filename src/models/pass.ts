@@ -1,3 +1,4 @@
+import type { Affine } from "../nn/norm";
 import type { Branch, PassportLayer } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { add } from "../tensor/ops/elementwise";
@@ -16,6 +17,8 @@ export interface PassOptions {
    * that part once for each branch.
    */
   trunkUpdates?: 1 | 2 | undefined;
+  /** γ and β for some plain layers, by name, in the place of their own. */
+  affine?: ((name: string) => Affine | undefined) | undefined;
   /** Is shown the input of every block. */
   visit?: ((name: string, input: Tensor) => void) | undefined;
 }
@@ -42,7 +45,8 @@ export class Pass {
     this.options.visit?.(name, flow[0]!);
     if (block instanceof ConvBlock) {
       const shared = flow.length < this.branches.length;
-      return flow.map((x) => block.forward(x, shared ? this.options.trunkUpdates : 1));
+      const updates = shared ? this.options.trunkUpdates : 1;
+      return flow.map((x) => block.forward(x, { updates, ...this.options.affine?.(name) }));
     }
     return this.#passport(block, flow);
   }

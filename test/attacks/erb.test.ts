@@ -1,0 +1,111 @@
+/** Expanded residual blocks: their formula against a plain computation, and the branch they forge. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { CollectiveErb, IndividualErb, replaceScales, type Target } from "../../src/attacks";
+import { subset } from "../../src/data/dataset";
+import { ArgumentError } from "../../src/errors";
+import { buildNetwork, type NetworkConfig } from "../../src/models";
+import { SGD } from "../../src/optim";
+import { sum } from "../../src/tensor/ops/reduce";
+import { Generator } from "../../src/tensor/random";
+import { memory, scope } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
+import { evaluate, Trainer } from "../../src/train";
+import { expectClose, gpu } from "../support/gpu";
+import { TINY, tinySet } from "../support/tiny";
+
+beforeAll(async () => void (await gpu()));
+
+const leaky = (x: number) => (x > 0 ? x : 0.01 * x);
+const CHANNELS = 19;
+const scales = new Generator(3).fill(new Float32Array(CHANNELS), "normal", 0.5, 1);
+
+describe("the blocks", () => {
+  it("individual: Σ v · leaky(w · s + b) + d + s, channel by channel, and its gradient towards s", async () => {
+    const erb = new IndividualErb(CHANNELS, 10, new Generator(4));
+    const [w, b, v, d] = await Promise.all([erb.w, erb.b, erb.v, erb.d].map((t) => t.data()));
+    const unit = (c: number, h: number) => w![10 * c + h]! * scales[c]! + b![10 * c + h]!;
+    const units = Array.from({ length: 10 }, (_, h) => h);
+    const expected = [...scales].map((s, c) =>
+      units.reduce((n, h) => n + v![10 * c + h]! * leaky(unit(c, h)), d![c]! + s),
+    );
+    const slope = [...scales].map((_, c) =>
+      units.reduce((n, h) => n + v![10 * c + h]! * w![10 * c + h]! * (unit(c, h) > 0 ? 1 : 0.01), 1),
+    );
+    const s = Tensor.from(scales, [CHANNELS]);
+    s.requiresGrad = true;
+    const y = scope(() => {
+      const out = erb.forward(s);
+      sum(out).backward();
+      return out;
+    });
+    expectClose(await y.data(), expected, { what: "forward" });
+    expectClose(await s.grad!.data(), slope, { what: "gradient" });
+    for (const t of [s, y]) t.dispose();
+    erb.dispose();
+  });
+
+  it("collective: W₂ · leaky(W₁ · s + b₁) + b₂ + s", async () => {
+    const erb = new CollectiveErb(CHANNELS, new Generator(4));
+    const state = await erb.stateDict();
+    const read = (name: string) => [...(state.get(`mlp.${name}`)!.data as Float32Array)];
+    const [w1, b1, w2, b2] = ["0.weight", "0.bias", "2.weight", "2.bias"].map(read);
+    const hidden = Math.floor(CHANNELS / 8);
+    expect(b1!.length).toBe(hidden);
+    const units = b1!.map((b, h) => leaky(b + [...scales].reduce((n, s, c) => n + w1![h * CHANNELS + c]! * s, 0)));
+    const expected = [...scales].map(
+      (s, c) => s + b2![c]! + units.reduce((n, u, h) => n + w2![c * hidden + h]! * u, 0),
+    );
+    const s = Tensor.from(scales, [CHANNELS]);
+    const y = scope(() => erb.forward(s));
+    expectClose(await y.data(), expected);
+    for (const t of [s, y]) t.dispose();
+    erb.dispose();
+  });
+});
+
+const CONFIG: NetworkConfig = { ...TINY, scheme: "v2", norm: "bn", passports: { 2: true, 3: true } };
+
+describe("the attack", () => {
+  let target: Target;
+  beforeAll(async () => {
+    const model = buildNetwork(CONFIG, { seed: 4 });
+    const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
+    const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
+    for await (const _ of trainer.fit(tinySet(120, 1), { epochs: 6 }));
+    const test = tinySet(60, 2);
+    target = {
+      deployed: await model.deployed(),
+      credential: await model.credential(await evaluate(model, test)),
+      test,
+    };
+    optimizer.dispose();
+    model.dispose();
+  });
+
+  it.each([
+    "individual",
+    "collective",
+  ] as const)("%s: makes a branch without passports work, with signs of its own", async (kind) => {
+    const before = memory().tensors;
+    const few = subset(tinySet(120, 1), 0, 36);
+    const record = await replaceScales(target, { kind, train: few, epochs: 6, lr: 0.02, batchSize: 12, seed: 2 });
+    expect(record.steps.length).toBe(6);
+    const last = record.steps[5]!.after;
+    expect(last.accuracy.private).toBeGreaterThan(0.8);
+    expect(last.accuracy.private).toBeGreaterThanOrEqual(record.steps[0]!.after.accuracy.private! - 0.05);
+    // γ starts at 1 in every channel: about half of the owner's bits differ.
+    expect(last.matched).toBeGreaterThan(8);
+    expect(last.matched).toBeLessThan(40);
+    expect(record.before.matched).toBe(48);
+    expect(record.budget).toMatchObject({ images: 36, epochs: 6 });
+    expect(memory().tensors).toBe(before);
+  });
+
+  it("is the same for the same seed, and refuses what is unknown", async () => {
+    const options = { train: tinySet(36, 1), epochs: 1, batchSize: 12, seed: 3 };
+    const one = await replaceScales(target, options);
+    expect((await replaceScales(target, options)).steps).toEqual(one.steps);
+    await expect(replaceScales(target, { ...options, kind: "both" as never })).rejects.toThrow(/kind "individual" or/);
+    await expect(replaceScales(target, { ...options, epochs: 0 })).rejects.toThrow(ArgumentError);
+  });
+});
