@@ -2,8 +2,10 @@ import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { AnyNetwork } from "../models/build";
+import { branchesOf, type Scheme } from "../models/config";
 import type { BranchAccuracy } from "../models/files";
 import { binomialPValue } from "../ownership/statistics";
+import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
 
 /** What an attack is tried on: the network that was given away, the owner's half to measure with, and data. */
@@ -75,4 +77,17 @@ export async function measure(model: AnyNetwork, { test, transform, triggers }: 
     pValue: binomialPValue(matched, bits),
     ...(hits !== undefined && { triggers: hits }),
   };
+}
+
+/** What the forged branch reaches, under the name of the branch it stands for. */
+export function forgedMeasurement(
+  accuracy: number,
+  gammas: readonly Float32Array[],
+  bits: readonly Float32Array[],
+  scheme: Scheme,
+): Measurement {
+  const count = bits.reduce((n, b) => n + b.length, 0);
+  const matched = bits.reduce((n, b, l) => n + b.reduce((m, bit, i) => m + (gammas[l]![i]! * bit > 0 ? 1 : 0), 0), 0);
+  const branch: Branch = branchesOf(scheme)[branchesOf(scheme).length - 1]!;
+  return { accuracy: { [branch]: accuracy }, bits: count, matched, pValue: binomialPValue(matched, count) };
 }

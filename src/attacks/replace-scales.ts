@@ -3,7 +3,6 @@ import { toFloat32 } from "../io/host-tensor";
 import { buildNetwork, deployedConfig, networkLayers, readCredential } from "../models/build";
 import { passportPlan } from "../models/config";
 import type { Affine } from "../nn/norm";
-import { rejoin } from "../ownership/rejoin";
 import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import { scope } from "../tensor/storage";
@@ -11,9 +10,8 @@ import { noGrad, type Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
 import { descend } from "./descent";
 import { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
-import { type AttackRecord, type AttackStep, measure, type Target } from "./record";
-import { measurement } from "./train-scales";
-import { checkBudget, type TrainingBudget } from "./training";
+import { type AttackRecord, type AttackStep, forgedMeasurement, type Target } from "./record";
+import { checkBudget, ownersView, type TrainingBudget } from "./training";
 
 /** Options of {@link replaceScales}. */
 export interface ReplaceScalesOptions extends TrainingBudget {
@@ -48,7 +46,7 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
   if (own.norm === "folded") throw new ArgumentError("replaceScales: folded norms have no γ and β to replace");
   const { config } = readCredential(target.credential);
   const plan = passportPlan(config, networkLayers(config));
-  const before = await ownersMeasurement(target);
+  const before = await ownersView(target.deployed, target);
   const model = buildNetwork(own);
   const made: ExpandedResidualBlock[] = [];
   try {
@@ -86,7 +84,7 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
         const found = await evaluate(model, target.test, target.transform ? { transform: target.transform } : {});
         return found.public!;
       });
-      const step = { setting: { epoch }, after: measurement(accuracy, gammas, bits, config.scheme) };
+      const step = { setting: { epoch }, after: forgedMeasurement(accuracy, gammas, bits, config.scheme) };
       steps.push(step);
       options.onStep?.(step, epoch, epochs);
     }
@@ -95,15 +93,6 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
     return { attack: `expanded residual blocks, ${kind}`, knowledge, budget, seed, before, steps };
   } finally {
     for (const b of made) b.dispose();
-    model.dispose();
-  }
-}
-
-async function ownersMeasurement(target: Target) {
-  const model = rejoin(target.deployed, target.credential);
-  try {
-    return await measure(model, target);
-  } finally {
     model.dispose();
   }
 }

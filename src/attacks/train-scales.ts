@@ -1,16 +1,14 @@
 import { ArgumentError } from "../errors";
 import { type HostTensor, toFloat32 } from "../io/host-tensor";
 import { buildNetwork, deployedConfig, networkLayers, readCredential } from "../models/build";
-import { branchesOf, passportPlan, type Scheme } from "../models/config";
+import { passportPlan } from "../models/config";
 import { rejoin } from "../ownership/rejoin";
-import { binomialPValue } from "../ownership/statistics";
-import type { Branch } from "../passport/layer";
 import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
 import { descend } from "./descent";
-import { type AttackRecord, type AttackStep, type Measurement, measure, type Target } from "./record";
+import { type AttackRecord, type AttackStep, forgedMeasurement, measure, type Target } from "./record";
 import { checkBudget, type TrainingBudget } from "./training";
 
 /** Options of {@link trainScales}. */
@@ -59,7 +57,7 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
       const accuracy = (await evaluate(model, target.test, target.transform ? { transform: target.transform } : {}))
         .public!;
       const signs = names.map((n) => toFloat32(target.credential.tensors.get(`${n}.b`)!));
-      const step = { setting: { share }, after: measurement(accuracy, found, signs, config.scheme) };
+      const step = { setting: { share }, after: forgedMeasurement(accuracy, found, signs, config.scheme) };
       steps.push(step);
       options.onStep?.(step, steps.length, shares.length);
     } finally {
@@ -87,20 +85,4 @@ function turnedSigns(gamma: Float32Array, share: number, random: Generator): Flo
   const signs = Float32Array.from(gamma, (g) => (g > 0 ? 1 : -1));
   for (const i of random.permutation(gamma.length).subarray(0, Math.round(share * gamma.length))) signs[i] = -signs[i]!;
   return signs;
-}
-
-/** What the forged branch reaches, under the name of the branch it stands for. */
-export function measurement(
-  accuracy: number,
-  gammas: readonly Float32Array[],
-  bits: readonly Float32Array[],
-  scheme: Scheme,
-): Measurement {
-  const count = bits.reduce((n, b) => n + b.length, 0);
-  const matched = bits.reduce(
-    (n, b, l) => n + b.reduce((m, bit, i) => m + (gammas[l]![i]! > 0 === bit > 0 ? 1 : 0), 0),
-    0,
-  );
-  const branch: Branch = branchesOf(scheme)[branchesOf(scheme).length - 1]!;
-  return { accuracy: { [branch]: accuracy }, bits: count, matched, pValue: binomialPValue(matched, count) };
 }

@@ -14,7 +14,7 @@ import { type BranchAccuracy, credentialFile, deployedFile } from "./files";
 import { type Flow, Pass, type PassOptions } from "./pass";
 import type { Scales } from "./split";
 
-/** How many of a layer's signature bits the signs of γ match. */
+/** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
 export interface LayerSigns {
   name: string;
   gamma: Float32Array<ArrayBuffer>;
@@ -119,7 +119,7 @@ export abstract class Network extends Module {
     return Promise.all(
       this.passportLayers().map(async ({ name, layer }) => {
         const [gamma, bits] = await Promise.all([layer.readGamma(), layer.b.data()]);
-        return { name, gamma, bits, matched: gamma.reduce((n, g, i) => n + (g > 0 === bits[i]! > 0 ? 1 : 0), 0) };
+        return { name, gamma, bits, matched: gamma.reduce((n, g, i) => n + (g * bits[i]! > 0 ? 1 : 0), 0) };
       }),
     );
   }

@@ -48,7 +48,7 @@ export async function boundEvidence(
     for (const [i, bit] of binding!.bits.get(name)!.entries()) {
       if (bit === 0) continue;
       bits++;
-      if (gamma[i]! > 0 === bit > 0) matched++;
+      if (gamma[i]! * bit > 0) matched++;
     }
   const threshold = matchThreshold(bits, 1 / TRIALS);
   const fits = matched >= threshold;
