@@ -4,12 +4,19 @@
  *     npm run cifar10 -- --arch alexnet --scheme pan --data DIR          (--help lists the options)
  *     npm run cifar10 -- --preset cpu --scheme plain                     (about 15 minutes without a GPU)
  */
-import { mkdir, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  ArgumentError,
+  type Binding,
   type BranchAccuracy,
   bestEpoch,
+  bind,
+  boundCredential,
+  type Commitment,
   cifarTransform,
+  commit,
   cosineLR,
   epochsCsv,
   evaluate,
@@ -17,6 +24,7 @@ import {
   init,
   multiStepLR,
   type Network,
+  newSecret,
   PanError,
   rejoin,
   SGD,
@@ -82,19 +90,51 @@ async function saveHistory({ history }: Trainer, { out }: Settings): Promise<voi
 interface Paths {
   deployed: string;
   credential: string | null;
+  commitment: string | null;
 }
 
-async function saveHalves(model: Network, trainer: Trainer, { out, scheme }: Settings): Promise<Paths> {
+async function saveHalves(
+  model: Network,
+  trainer: Trainer,
+  { out, scheme }: Settings,
+  binding: Binding | null,
+): Promise<Paths> {
   const deployed = join(out, "deployed.safetensors");
   await saveSafetensors(deployed, await model.deployed());
-  if (scheme === "plain") return { deployed, credential: null };
+  if (scheme === "plain") return { deployed, credential: null, commitment: null };
   const credential = join(out, "owner.credential.safetensors");
   const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
   const claimed: BranchAccuracy = {};
   for (const branch of model.branches) if (last[branch] !== undefined) claimed[branch] = last[branch];
-  await saveSafetensors(credential, await model.credential(claimed));
-  return { deployed, credential };
+  const own = await model.credential(claimed);
+  if (!binding) {
+    await saveSafetensors(credential, own);
+    return { deployed, credential, commitment: null };
+  }
+  const bound = await boundCredential(own, binding);
+  await saveSafetensors(credential, bound);
+  const commitment = join(out, "commitment.json");
+  const published = await commit(bound, await loadSafetensors(deployed));
+  await writeFileAtomic(commitment, text(JSON.stringify(published, null, 1)));
+  return { deployed, credential, commitment };
 }
+
+/** The secret outlives an interrupted run: a resumed one must have the same. */
+async function bindNetwork(model: Network, { statement, out, resume }: Settings): Promise<Binding | null> {
+  if (statement === undefined) return null;
+  const path = join(out, "binding.secret.json");
+  const known = resume && existsSync(path);
+  const binding: Binding = known
+    ? (JSON.parse(await readFile(path, "utf8")) as Binding)
+    : { statement, secret: newSecret() };
+  if (binding.statement !== statement)
+    throw new ArgumentError(`--statement: the run in ${out} says "${binding.statement}"; resume with that`);
+  await bind(model, binding);
+  await writeFileAtomic(path, text(JSON.stringify(binding, null, 1)));
+  return binding;
+}
+
+const readCommitment = async (path: string) => JSON.parse(await readFile(path, "utf8")) as Commitment;
 
 /** Random passports in the place of the owner's, everything else of the credential known to the forger. */
 async function forge(paths: Paths, test: Data["test"], s: Settings): Promise<TrainingReport["forged"]> {
@@ -124,6 +164,7 @@ async function main(s: Settings, command: string): Promise<void> {
   await mkdir(s.out, { recursive: true });
   const model = makeNetwork(s);
   const passports = await setPassports(model, data, s);
+  const binding = await bindNetwork(model, s);
   const parameters = model.parameters().reduce((n, p) => n + p.size, 0);
   const passportLayers = model.passportLayers().map((l) => l.name);
   say(`network    ${s.arch}, ${s.scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${passports}`);
@@ -135,7 +176,7 @@ async function main(s: Settings, command: string): Promise<void> {
     process.exitCode = 130;
     return;
   }
-  const paths = await saveHalves(model, trainer, s);
+  const paths = await saveHalves(model, trainer, s, binding);
   say(
     `saved      ${paths.deployed} (give this away)${paths.credential ? ` and ${paths.credential} (keep this secret)` : ""}`,
   );
@@ -145,6 +186,7 @@ async function main(s: Settings, command: string): Promise<void> {
         test,
         transform: cifarTransform("test"),
         ...(s.triggers && triggers && { triggers }),
+        ...(paths.commitment && { commitment: await readCommitment(paths.commitment), requireBinding: true }),
       })
     : null;
   const forged = await forge(paths, test, s);
@@ -186,10 +228,24 @@ function signatureOf(v: Verification): NonNullable<TrainingReport["signature"]> 
 }
 
 function shownSettings(s: Settings, passports: string): TrainingReport["settings"] {
-  const { width, signature, triggers, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates, seed } = s;
+  const {
+    width,
+    signature,
+    statement,
+    triggers,
+    epochs,
+    batchSize,
+    lr,
+    schedule,
+    momentum,
+    weightDecay,
+    trunkUpdates,
+    seed,
+  } = s;
   return {
     ...{ width, signature, passports, triggers, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates },
     ...(triggers && { triggerBatch: s.triggerBatch }),
+    ...(statement !== undefined && { statement }),
     norm: s.norm ?? "of the scheme",
     layers: JSON.stringify(s.layers ?? {}),
     mode: JSON.stringify(s.mode),
@@ -197,10 +253,14 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
   };
 }
 
-async function describeFiles({ deployed, credential }: Paths, { out }: Settings): Promise<TrainingReport["files"]> {
+async function describeFiles(
+  { deployed, credential, commitment }: Paths,
+  { out }: Settings,
+): Promise<TrainingReport["files"]> {
   const known: [string | null, string][] = [
     [deployed, "To hand out: the network as a plain one, no passport, no signature."],
     [credential, "Keep secret: passports, signature and all that makes the branch they open."],
+    [commitment, "To publish before the release, where its date can be shown: says nothing of the secret."],
     [join(out, "last.checkpoint"), "Everything a further epoch needs; secret too."],
     [join(out, "best.checkpoint"), "The same after the best epoch; secret too."],
     [join(out, "epochs.csv"), "Accuracies and bits by epoch."],

@@ -21,7 +21,7 @@ export function makeNetwork(s: Settings): Network {
     scheme: s.scheme,
     seed: s.seed,
     ...(s.norm && { norm: s.norm }),
-    ...(s.layers && { passports: s.layers, signature: s.signature }),
+    ...(s.layers && { passports: s.layers, ...(s.signature && { signature: s.signature }) }),
   };
   if (s.arch === "alexnet") return new AlexNet({ ...common, width: s.width });
   const width = Math.max(1, Math.round(64 * s.width));
@@ -32,6 +32,7 @@ export function makeNetwork(s: Settings): Network {
 export async function setPassports(model: Network, { test, triggers }: Data, s: Settings): Promise<string> {
   if (s.scheme === "plain") return "none";
   if (s.passports === "random") return "random";
+  if (s.passports === "bound") return "bound to a secret and a statement";
   const images = s.passportImages === "triggers" ? triggers! : test;
   try {
     await access(s.source);

@@ -6,7 +6,7 @@ export const ARCHITECTURES = ["alexnet", "resnet18", "resnet9"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 const SCHEMES = ["plain", "v1", "v2", "v3", "pan"] as const;
 const NORMS = ["bn", "sbn", "gn", "in", "ln", "none"] as const;
-const KINDS = ["random", "image", "shuffle"] as const;
+const KINDS = ["random", "image", "shuffle", "bound"] as const;
 export type PassportKind = (typeof KINDS)[number];
 
 export interface Settings {
@@ -19,6 +19,8 @@ export interface Settings {
   layers: Passports | undefined;
   signature: string;
   passports: PassportKind;
+  /** What the owner says of the network: binds passports and bits to a secret. */
+  statement: string | undefined;
   /** Where image passports come from: the test images or the trigger set. */
   passportImages: "test" | "triggers";
   /** Deployed file of a plain network, for image passports. */
@@ -57,9 +59,11 @@ network
   --width SHARE        channels, as a share of the papers' (default 1)
   --passport-layers L  alexnet: numbers, such as 4,5,6; resnet: names, such as layer4; or all
                        (default: 4,5,6 or layer4 for v1, v2, v3; all for pan)
-  --signature TEXT     spread over the passport layers (default "(c) ACME 2026")
+  --signature TEXT     spread over the passport layers (default "(c) ACME 2026", none with --statement)
 passports
-  --passports KIND     random | image | shuffle (default: shuffle for v1, v2, v3; random for pan)
+  --statement TEXT     what you say of the network: passports and signature bits then follow from it and a
+                       fresh secret, and a commitment to publish is written beside the credential
+  --passports KIND     random | image | shuffle (default without a statement: shuffle for v1, v2, v3; random for pan)
   --source FILE        image, shuffle: a trained plain network, its deployed.safetensors
                        (default: where a plain run with these settings leaves it)
   --passport-images S  test | triggers: which images make passports (default test)
@@ -102,7 +106,8 @@ const OPTIONS = {
   norm: "",
   width: "1",
   "passport-layers": "",
-  signature: "(c) ACME 2026",
+  signature: "",
+  statement: "",
   passports: "",
   source: "",
   "passport-images": "test",
@@ -171,8 +176,9 @@ export function readSettings(args: string[]): Settings | "help" {
     norm: v.norm === "" ? undefined : oneOf("norm", v.norm, NORMS),
     width: number("width", v.width, 0.02, 8, false),
     layers: scheme === "plain" ? undefined : passportLayers(arch, scheme, v["passport-layers"], v.preset),
-    signature: v.signature,
-    passports: oneOf("passports", v.passports || (scheme === "pan" ? "random" : "shuffle"), KINDS),
+    signature: v.signature || (v.statement ? "" : "(c) ACME 2026"),
+    statement: v.statement || undefined,
+    passports: passportKind(scheme, v.passports, v.statement),
     passportImages: oneOf("passport-images", v["passport-images"], ["test", "triggers"]),
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
     triggers: v.triggers || scheme === "v3",
@@ -196,6 +202,17 @@ export function readSettings(args: string[]): Settings | "help" {
     out: v.out || join(root, `${arch}-${scheme}`),
     resume: v.resume,
   };
+}
+
+/** Bound passports come with a statement, and with nothing else. */
+function passportKind(scheme: Scheme, given: string, statement: string): PassportKind {
+  const kind = oneOf("passports", given || (statement ? "bound" : scheme === "pan" ? "random" : "shuffle"), KINDS);
+  if ((kind === "bound") === (statement !== "")) return kind;
+  throw new ArgumentError(
+    statement
+      ? `--passports ${kind}: with a statement, passports come from the secret: leave --passports out`
+      : "--passports bound: a --statement expected, what you say of the network",
+  );
 }
 
 function passportLayers(arch: Architecture, scheme: Scheme, text: string, preset: string): Passports {

@@ -39,5 +39,9 @@ export function printVerdict(v: Verification | null, forged: readonly { accuracy
     );
     say(`  ${String(forged.length).padEnd(2)} forgeries     accuracy ${accuracy}, ${bits} of ${v.bits} bits`);
   }
+  if (v.bound)
+    say(
+      `  binding          "${v.bound.statement}": ${v.bound.matched} of ${v.bound.bits} bits follow from secret and statement`,
+    );
   say(`  verdict          ${v.holds ? "the claim holds" : "the claim does not hold"}`);
 }

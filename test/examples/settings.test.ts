@@ -64,6 +64,17 @@ describe("readSettings", () => {
     expect(readSettings(["--help"])).toBe("help");
   });
 
+  it("binds to a statement, which leaves no choice of passports and takes the place of the text", () => {
+    expect(settings()).toMatchObject({ signature: "(c) ACME 2026", statement: undefined });
+    expect(settings("--statement", "mine", "--scheme", "v1")).toMatchObject({
+      signature: "",
+      statement: "mine",
+      passports: "bound",
+    });
+    expect(() => readSettings(["--statement", "mine", "--passports", "random"])).toThrow(/leave --passports out/);
+    expect(() => readSettings(["--passports", "bound"])).toThrow(/a --statement expected/);
+  });
+
   it.each([
     [["--arch", "vgg"], /--arch: one of alexnet, resnet18, resnet9 expected, found "vgg"/],
     [["--epochs", "0"], /--epochs: a whole number from 1/],
