@@ -12,11 +12,10 @@ import {
 } from "../../src/attacks";
 import { ArgumentError } from "../../src/errors";
 import type { HostTensor } from "../../src/io/host-tensor";
-import { buildNetwork, type NetworkConfig } from "../../src/models";
-import { SGD } from "../../src/optim";
+import type { NetworkConfig } from "../../src/models";
 import { memory } from "../../src/tensor/storage";
-import { evaluate, Trainer } from "../../src/train";
 import { gpu } from "../support/gpu";
+import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
 
 const CONFIG: NetworkConfig = {
@@ -31,18 +30,12 @@ const CONFIG: NetworkConfig = {
   ],
   passports: { 2: true, 3: true },
 };
-const test = tinySet(60, 2);
+const _test = tinySet(60, 2);
 let target: Target;
 
 beforeAll(async () => {
   await gpu();
-  const model = buildNetwork(CONFIG, { seed: 4 });
-  const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
-  const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
-  for await (const _ of trainer.fit(tinySet(120, 1), { epochs: 6 }));
-  target = { deployed: await model.deployed(), credential: await model.credential(await evaluate(model, test)), test };
-  optimizer.dispose();
-  model.dispose();
+  target = await trainedTarget(CONFIG);
 });
 
 const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;

@@ -3,14 +3,13 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { CollectiveErb, IndividualErb, replaceScales, type Target } from "../../src/attacks";
 import { subset } from "../../src/data/dataset";
 import { ArgumentError } from "../../src/errors";
-import { buildNetwork, type NetworkConfig } from "../../src/models";
-import { SGD } from "../../src/optim";
+import type { NetworkConfig } from "../../src/models";
 import { sum } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
-import { evaluate, Trainer } from "../../src/train";
 import { expectClose, gpu } from "../support/gpu";
+import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -68,18 +67,7 @@ const CONFIG: NetworkConfig = { ...TINY, scheme: "v2", norm: "bn", passports: { 
 describe("the attack", () => {
   let target: Target;
   beforeAll(async () => {
-    const model = buildNetwork(CONFIG, { seed: 4 });
-    const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
-    const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
-    for await (const _ of trainer.fit(tinySet(120, 1), { epochs: 6 }));
-    const test = tinySet(60, 2);
-    target = {
-      deployed: await model.deployed(),
-      credential: await model.credential(await evaluate(model, test)),
-      test,
-    };
-    optimizer.dispose();
-    model.dispose();
+    target = await trainedTarget(CONFIG);
   });
 
   it.each([

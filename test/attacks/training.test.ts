@@ -3,11 +3,10 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { fineTune, overwrite, type Target } from "../../src/attacks";
 import { type ImageSet, imageSet } from "../../src/data/dataset";
 import { ArgumentError } from "../../src/errors";
-import { buildNetwork, type NetworkConfig } from "../../src/models";
-import { SGD } from "../../src/optim";
+import type { NetworkConfig } from "../../src/models";
 import { memory } from "../../src/tensor/storage";
-import { evaluate, Trainer } from "../../src/train";
 import { gpu } from "../support/gpu";
+import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
 
 const CONFIG: NetworkConfig = { ...TINY, scheme: "v2", norm: "bn", passports: { 2: true, 3: true } };
@@ -16,13 +15,7 @@ let target: Target;
 
 beforeAll(async () => {
   await gpu();
-  const model = buildNetwork(CONFIG, { seed: 4 });
-  const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
-  const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
-  for await (const _ of trainer.fit(tinySet(120, 1), { epochs: 6 }));
-  target = { deployed: await model.deployed(), credential: await model.credential(await evaluate(model, test)), test };
-  optimizer.dispose();
-  model.dispose();
+  target = await trainedTarget(CONFIG);
 });
 
 /** The same images under two labels of another task: is the first channel the bright one? */
