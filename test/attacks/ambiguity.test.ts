@@ -9,7 +9,6 @@ import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
 
 const CONFIG: NetworkConfig = { ...TINY, scheme: "pan", passports: { 2: true, 3: true } };
-const _test = tinySet(60, 2);
 const train = tinySet(96, 7);
 const budget = { train, epochs: 4, batchSize: 12, seed: 1 };
 let target: Target;

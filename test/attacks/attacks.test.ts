@@ -16,7 +16,7 @@ import type { NetworkConfig } from "../../src/models";
 import { memory } from "../../src/tensor/storage";
 import { gpu } from "../support/gpu";
 import { trainedTarget } from "../support/target";
-import { TINY, tinySet } from "../support/tiny";
+import { TINY } from "../support/tiny";
 
 const CONFIG: NetworkConfig = {
   ...TINY,
@@ -30,7 +30,6 @@ const CONFIG: NetworkConfig = {
   ],
   passports: { 2: true, 3: true },
 };
-const _test = tinySet(60, 2);
 let target: Target;
 
 beforeAll(async () => {
