@@ -22,6 +22,7 @@ import {
 import { dawn, loadCifar10, loadSafetensors, writeFileAtomic } from "../src/node/index";
 import { ATTACKS, type AttackName } from "./attacks/list";
 import { HELP, readSettings, type Settings } from "./attacks/settings";
+import { range } from "./run";
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
@@ -69,8 +70,6 @@ async function attack(name: AttackName, target: Target, train: ImageSet, s: Sett
 
 /** Smallest to largest over many draws. */
 function spread(after: readonly Measurement[]): string {
-  const range = (values: number[], text: (v: number) => string) =>
-    `${text(Math.min(...values))} to ${text(Math.max(...values))}`;
   const secret = after.map((m) => m.accuracy.private ?? m.accuracy.passport ?? 0);
   const bits = after.map((m) => m.matched);
   return `${range(secret, percent)}, ${range(bits, String)} of ${after[0]!.bits} bits`;

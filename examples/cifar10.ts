@@ -19,14 +19,11 @@ import {
   commit,
   cosineLR,
   epochsCsv,
-  evaluate,
-  Generator,
   init,
   multiStepLR,
   type Network,
   newSecret,
   PanError,
-  rejoin,
   SGD,
   stepsCsv,
   Trainer,
@@ -40,6 +37,7 @@ import { makeNetwork, setPassports } from "./cifar10/network";
 import { HELP, readSettings, type Settings } from "./cifar10/settings";
 import { describeEpoch, printVerdict, say } from "./cifar10/show";
 import { TrainingBar } from "./progress";
+import { forge, untilInterrupted } from "./run";
 
 /** Trains to the end, or to Ctrl-C. */
 async function train(model: Network, { train, test, triggers }: Data, s: Settings): Promise<Trainer> {
@@ -62,19 +60,15 @@ async function train(model: Network, { train, test, triggers }: Data, s: Setting
     best: fileCheckpoints(join(s.out, "best.checkpoint")),
     onProgress: (progress) => bar.update(progress),
   });
-  const interrupt = () => {
-    if (trainer.interrupted) process.exit(130);
-    trainer.stop();
-  };
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   try {
-    for await (const epoch of trainer.fit(train, { epochs, test, resume: s.resume })) {
-      bar.line(describeEpoch(epoch));
-      await saveHistory(trainer, s);
-    }
+    await untilInterrupted(trainer, async () => {
+      for await (const epoch of trainer.fit(train, { epochs, test, resume: s.resume })) {
+        bar.line(describeEpoch(epoch));
+        await saveHistory(trainer, s);
+      }
+    });
   } finally {
     bar.stop();
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }
   return trainer;
 }
@@ -136,22 +130,6 @@ async function bindNetwork(model: Network, { statement, out, resume }: Settings)
 
 const readCommitment = async (path: string) => JSON.parse(await readFile(path, "utf8")) as Commitment;
 
-/** Random passports in the place of the owner's, everything else of the credential known to the forger. */
-async function forge(paths: Paths, test: Data["test"], s: Settings): Promise<TrainingReport["forged"]> {
-  if (!paths.credential) return [];
-  const model = rejoin(await loadSafetensors(paths.deployed), await loadSafetensors(paths.credential));
-  const secret = model.branches[model.branches.length - 1]!;
-  const found: TrainingReport["forged"] = [];
-  for (let i = 0; i < s.forgeries; i++) {
-    model.randomPassports(new Generator(s.seed).fork(`forgery ${i}`));
-    const accuracy = await evaluate(model, test, { branches: [secret], transform: cifarTransform("test") });
-    const signs = await model.readSigns();
-    found.push({ accuracy: accuracy[secret] ?? 0, matched: signs.reduce((n, l) => n + l.matched, 0) });
-  }
-  model.dispose();
-  return found;
-}
-
 async function main(s: Settings, command: string): Promise<void> {
   const startedAt = new Date();
   const device = await init({ gpu: await dawn() });
@@ -189,7 +167,8 @@ async function main(s: Settings, command: string): Promise<void> {
         ...(paths.commitment && { commitment: await readCommitment(paths.commitment), requireBinding: true }),
       })
     : null;
-  const forged = await forge(paths, test, s);
+  const { deployed, credential } = paths;
+  const forged = credential ? await forge({ deployed, credential }, test, s) : [];
   printVerdict(verified, forged);
   const best = bestEpoch(trainer.history);
   const report: TrainingReport = {
@@ -206,7 +185,7 @@ async function main(s: Settings, command: string): Promise<void> {
     chance: 1 / model.config.classes,
     signature: verified && signatureOf(verified),
     triggers: verified?.triggers ?? null,
-    forged,
+    forged: forged.map(({ accuracy, matched }) => ({ accuracy, matched })),
     verdict: verified && { claimHolds: verified.holds, reasons: verified.reasons },
     files: await describeFiles(paths, s),
   };

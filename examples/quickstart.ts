@@ -12,13 +12,10 @@ import {
   cifarTransform,
   cosineLR,
   type Device,
-  evaluate,
-  Generator,
   type ImageSet,
   init,
   PanError,
   parseCifar10,
-  rejoin,
   SGD,
   subset,
   Trainer,
@@ -30,6 +27,7 @@ import { formatPercent, formatPValue } from "../src/report/format";
 import { type QuickstartReport, renderQuickstart } from "../src/report/quickstart";
 import { TrainingBar } from "./progress";
 import { CONFIG, HELP, readSettings, type Settings, SIGNATURE } from "./quickstart/settings";
+import { type Forgery, forge, range, untilInterrupted } from "./run";
 
 const say = (line = "") => console.log(line);
 const percent = (share: number | undefined) => formatPercent(share ?? 0, 1);
@@ -66,43 +64,19 @@ async function train(model: ConvNet, { train, test }: Data, s: Settings): Promis
     checkpoints: fileCheckpoints(join(s.out, "run.checkpoint")),
     onProgress: (progress) => bar.update(progress),
   });
-  const interrupt = () => {
-    if (trainer.interrupted) process.exit(130);
-    trainer.stop();
-  };
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   try {
-    for await (const _ of trainer.fit(train, { epochs: s.epochs, test, resume: s.resume })) {
-      // The bar shows the losses; accuracies are in the report.
-    }
+    await untilInterrupted(trainer, async () => {
+      for await (const _ of trainer.fit(train, { epochs: s.epochs, test, resume: s.resume })) {
+        // The bar shows the losses; accuracies are in the report.
+      }
+    });
   } finally {
     bar.stop();
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }
   return trainer;
 }
 
-/** Random passports in the place of the owner's, everything else of the credential known to the forger. */
-async function forge(deployed: string, credential: string, test: ImageSet, s: Settings) {
-  const model = rejoin(await loadSafetensors(deployed), await loadSafetensors(credential));
-  const tries: { accuracy: number; matched: number; gamma: number[][] }[] = [];
-  for (let i = 0; i < s.forgeries; i++) {
-    model.randomPassports(new Generator(s.seed).fork(`forgery ${i}`));
-    const accuracy = await evaluate(model, test, { branches: ["private"], transform: cifarTransform("test") });
-    const signs = await model.readSigns();
-    tries.push({
-      accuracy: accuracy.private ?? 0,
-      matched: signs.reduce((n, l) => n + l.matched, 0),
-      gamma: signs.map((l) => [...l.gamma]),
-    });
-  }
-  model.dispose();
-  return tries;
-}
-
-function printVerdict(v: Verification, forged: Awaited<ReturnType<typeof forge>>): void {
-  const range = (values: number[], show: (v: number) => string) =>
-    `${show(Math.min(...values))} to ${show(Math.max(...values))}`;
+function printVerdict(v: Verification, forged: readonly Forgery[]): void {
   say(`  signature        "${v.decodedText}", ${v.matched} of ${v.bits} bits match, p = ${formatPValue(v.pValue)}`);
   say(`  accuracy         public ${percent(v.accuracy.public)}, private ${percent(v.accuracy.private)}`);
   const bits = range(
@@ -150,7 +124,7 @@ async function main(s: Settings): Promise<void> {
   say("verifying  as a stranger would, from the two files");
   const options = { test: data.test, transform: cifarTransform("test") };
   const verified = await verify(await loadSafetensors(deployed), await loadSafetensors(credential), options);
-  const forged = await forge(deployed, credential, data.test, s);
+  const forged = await forge({ deployed, credential }, data.test, s);
   printVerdict(verified, forged);
 
   const report = await describe({ device, s, startedAt, trainer, verified, forged, deployed, credential });
@@ -165,7 +139,7 @@ interface Findings {
   startedAt: Date;
   trainer: Trainer;
   verified: Verification;
-  forged: Awaited<ReturnType<typeof forge>>;
+  forged: readonly Forgery[];
   deployed: string;
   credential: string;
 }

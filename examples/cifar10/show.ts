@@ -1,5 +1,6 @@
 import type { EpochRecord, Verification } from "../../src/index";
 import { formatPercent, formatPValue } from "../../src/report/format";
+import { range } from "../run";
 
 export const say = (line = "") => console.log(line);
 
@@ -18,8 +19,6 @@ export function describeEpoch(e: EpochRecord): string {
 /** What verification found, and how random passports did beside. */
 export function printVerdict(v: Verification | null, forged: readonly { accuracy: number; matched: number }[]): void {
   if (!v) return;
-  const range = (values: number[], show: (n: number) => string) =>
-    `${show(Math.min(...values))} to ${show(Math.max(...values))}`;
   say(`  signature        "${v.decodedText}", ${v.matched} of ${v.bits} bits match, p = ${formatPValue(v.pValue)}`);
   say(
     `  accuracy         ${BRANCHES.flatMap((b) => (v.accuracy[b] === undefined ? [] : [`${b} ${percent(v.accuracy[b])}`])).join(", ")}`,

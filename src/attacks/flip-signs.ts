@@ -1,12 +1,13 @@
 import { ArgumentError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
-import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
-import { branchesOf, passportPlan } from "../models/config";
+import { passportNames, passportPlan } from "../models/config";
 import { rejoin } from "../ownership/rejoin";
 import { Generator } from "../tensor/random";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
+import { checkShares, TENS, turnShare } from "./shares";
 import { PassportEquations } from "./solve";
+import { ownersView } from "./training";
 
 /** Options of {@link flipSigns}. */
 export interface FlipSignsOptions extends AttackOptions {
@@ -23,10 +24,9 @@ export interface FlipSignsOptions extends AttackOptions {
  */
 export async function flipSigns(
   target: Target,
-  { shares = Array.from({ length: 11 }, (_, i) => i / 10), layers, seed = 0, onStep }: FlipSignsOptions = {},
+  { shares = TENS, layers, seed = 0, onStep }: FlipSignsOptions = {},
 ): Promise<AttackRecord> {
-  for (const share of shares)
-    if (!(share >= 0 && share <= 1)) throw new ArgumentError(`flipSigns: shares from 0 to 1 expected, found ${share}`);
+  checkShares("flipSigns", shares);
   const attacked = equations(target, layers);
   const owner = rejoin(target.deployed, target.credential);
   try {
@@ -36,11 +36,12 @@ export async function flipSigns(
     for (const share of shares) {
       const tensors = new Map(target.credential.tensors);
       for (const [key, { name, solve }] of attacked) {
-        const turned = withTurned(gammas.get(name)!, share, new Generator(seed).fork(`${name} ${share}`));
+        const turned = turnShare(gammas.get(name)!, share, new Generator(seed).fork(`${name} ${share}`));
         const { shape } = tensors.get(key)!;
         tensors.set(key, { dtype: "F32", shape, data: solve(turned) });
       }
-      const step = { setting: { share }, after: await measured({ ...target.credential, tensors }, target) };
+      const forged = { ...target, credential: { ...target.credential, tensors } };
+      const step = { setting: { share }, after: await ownersView(target.deployed, forged) };
       steps.push(step);
       onStep?.(step, steps.length, shares.length);
     }
@@ -48,15 +49,6 @@ export async function flipSigns(
     return { attack: "turned signs", knowledge, budget: { data: "none" }, seed, before, steps };
   } finally {
     owner.dispose();
-  }
-}
-
-async function measured(credential: SafetensorsFile, target: Target) {
-  const model = rejoin(target.deployed, credential);
-  try {
-    return await measure(model, target);
-  } finally {
-    model.dispose();
   }
 }
 
@@ -70,7 +62,7 @@ function equations({ deployed, credential }: Target, chosen?: readonly string[])
   const unknown = chosen?.find((name) => !names.includes(name));
   if (unknown !== undefined)
     throw new ArgumentError(`${unknown} is no passport layer of the credential: they are ${names.join(", ")}`);
-  const key = branchesOf(config.scheme).length > 1 ? "skey_private" : "skey";
+  const [key] = passportNames(config.scheme);
   return new Map(
     (chosen ?? names).map((name) => {
       const weight = toFloat32(deployed.tensors.get(`${name}.conv.weight`)!);
@@ -78,11 +70,4 @@ function equations({ deployed, credential }: Target, chosen?: readonly string[])
       return [`${name}.${key}`, { name, solve: (gamma: Float32Array) => system.solve(gamma) }];
     }),
   );
-}
-
-function withTurned(gamma: Float32Array, share: number, random: Generator): Float32Array {
-  const turned = Float32Array.from(gamma);
-  const order = random.permutation(gamma.length);
-  for (const i of order.subarray(0, Math.round(share * gamma.length))) turned[i] = -turned[i]!;
-  return turned;
 }

@@ -2,10 +2,10 @@ import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { AnyNetwork } from "../models/build";
-import { branchesOf, type Scheme } from "../models/config";
+import { type Scheme, secretBranch } from "../models/config";
 import type { BranchAccuracy } from "../models/files";
+import { countSigns } from "../models/network";
 import { binomialPValue } from "../ownership/statistics";
-import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
 
 /** What an attack is tried on: the network that was given away, the owner's half to measure with, and data. */
@@ -63,13 +63,10 @@ export interface AttackOptions {
 
 /** Measures a rejoined network as it is. */
 export async function measure(model: AnyNetwork, { test, transform, triggers }: Target): Promise<Measurement> {
-  const options = transform ? { transform } : {};
-  const accuracy = await evaluate(model, test, options);
-  const signs = await model.readSigns();
-  const bits = signs.reduce((n, s) => n + s.bits.length, 0);
-  const matched = signs.reduce((n, s) => n + s.matched, 0);
+  const accuracy = await evaluate(model, test, { transform });
+  const { bits, matched } = countSigns(await model.readSigns());
   const open = model.branches[0]!;
-  const hits = triggers && (await evaluate(model, triggers, { ...options, branches: [open] }))[open];
+  const hits = triggers && (await evaluate(model, triggers, { transform, branches: [open] }))[open];
   return {
     accuracy,
     bits,
@@ -88,6 +85,10 @@ export function forgedMeasurement(
 ): Measurement {
   const count = bits.reduce((n, b) => n + b.length, 0);
   const matched = bits.reduce((n, b, l) => n + b.reduce((m, bit, i) => m + (gammas[l]![i]! * bit > 0 ? 1 : 0), 0), 0);
-  const branch: Branch = branchesOf(scheme)[branchesOf(scheme).length - 1]!;
-  return { accuracy: { [branch]: accuracy }, bits: count, matched, pValue: binomialPValue(matched, count) };
+  return {
+    accuracy: { [secretBranch(scheme)]: accuracy },
+    bits: count,
+    matched,
+    pValue: binomialPValue(matched, count),
+  };
 }

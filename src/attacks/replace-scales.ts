@@ -81,7 +81,7 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
     const steps: AttackStep[] = [];
     for await (const epoch of descend({ model, params, loss }, options)) {
       const { accuracy, gammas } = await asConstants(replaced, async () => {
-        const found = await evaluate(model, target.test, target.transform ? { transform: target.transform } : {});
+        const found = await evaluate(model, target.test, { transform: target.transform });
         return found.public!;
       });
       const step = { setting: { epoch }, after: forgedMeasurement(accuracy, gammas, bits, config.scheme) };

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import type { ConvLayer } from "../models/config";
+import { type ConvLayer, outputSize } from "../models/config";
 
 /** In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor, L·Lᵀ = A + ridge·I. */
 function cholesky(a: Float64Array, n: number, ridge: number): void {
@@ -110,8 +110,7 @@ export class PassportEquations {
 
 /** What each tap averages: rows [k·k, H·W], 1/(H'·W') at positions that some window puts under the tap. */
 function tapMeans({ kernel, stride, padding, inputSize: [h, w] }: ConvLayer): Float64Array {
-  const outputs = (n: number) => Math.floor((n + 2 * padding - kernel) / stride) + 1;
-  const [oh, ow] = [outputs(h), outputs(w)];
+  const [oh, ow] = [outputSize(h, kernel, stride, padding), outputSize(w, kernel, stride, padding)];
   const rows = new Float64Array(kernel * kernel * h * w);
   for (let u = 0; u < kernel; u++)
     for (let v = 0; v < kernel; v++)

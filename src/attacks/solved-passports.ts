@@ -2,7 +2,7 @@ import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { checkConfig, type NetworkConfig, networkLayers } from "../models/build";
-import { branchesOf, normOf, passportPlan } from "../models/config";
+import { branchesOf, normOf, passportNames, passportPlan } from "../models/config";
 import { type BranchAccuracy, CREDENTIAL } from "../models/files";
 import { signatureBits } from "../passport/signature";
 import { Generator } from "../tensor/random";
@@ -15,9 +15,6 @@ export interface ForgeryOptions {
   /** Decides the bits that no text takes. */
   seed?: number;
 }
-
-/** How far every γ is pushed to its bit's side. */
-const MARGIN = 1;
 
 /**
  * Closed-form forgery: a credential for a network of somebody else, from its deployed weights alone, without a step of training. avg(W * P) is linear in P, so the passports are solved for:
@@ -48,7 +45,7 @@ export function solvePassports(
       `without an FC the signs of γ are those of the deployed network and spell no text: forge scheme "${config.scheme}" without texts`,
     );
   const two = branchesOf(config.scheme).length > 1;
-  const [gammaKey, betaKey] = two ? ["skey_private", "key_private"] : ["skey", "key"];
+  const [gammaKey, betaKey] = passportNames(config.scheme);
   const random = new Generator(seed);
   const tensors: StateDict = new Map();
   for (const layer of layers.filter((l) => plan.has(l.name))) {
@@ -59,7 +56,7 @@ export function solvePassports(
     const bits = free
       ? signatureBits(plan.get(name)!, channels, random.fork(name))
       : gamma.map((g) => (g > 0 ? 1 : -1));
-    const rawGamma = free ? bits.map((b) => MARGIN * b) : gamma;
+    const rawGamma = free ? bits : gamma;
     // β_raw is free as well: one that is not a multiple of γ_raw lets the FC tell them apart.
     const rawBeta = free ? apartFrom(rawGamma) : beta;
     const shape = [1, inChannels, ...inputSize];
@@ -93,7 +90,7 @@ const apartFrom = (v: Float32Array): Float32Array => v.map((x, i) => (i % 2 ? -x
 
 /**
  * An FC (O → O/4 → O, LeakyReLU between) with FC(a) = γ and FC(b) = β: its first two hidden units are 1 for one of them and 0 for the other. a and b are made of
- * ±MARGIN and differ at every other place, so neither is a multiple of the other.
+ * ±1 and differ at every other place, so neither is a multiple of the other.
  */
 function encoder(a: Float32Array, b: Float32Array, gamma: Float32Array, beta: Float32Array): [string, HostTensor][] {
   const [o, hidden] = [a.length, Math.max(1, Math.floor(a.length / 4))];

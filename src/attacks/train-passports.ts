@@ -1,9 +1,8 @@
 import { ArgumentError } from "../errors";
 import { buildNetwork, readCredential } from "../models/build";
-import { branchesOf } from "../models/config";
+import { secretBranch } from "../models/config";
 import type { Network } from "../models/network";
 import { joinState } from "../models/split";
-import type { PassportLayer } from "../passport/layer";
 import { PassportAware } from "../passport/passport-aware";
 import { add, div, mul, sub } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
@@ -13,6 +12,7 @@ import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { descend } from "./descent";
 import { type AttackRecord, type AttackStep, measure, type Target } from "./record";
+import { checkShares, TENS, turnShare } from "./shares";
 import { checkBudget, type TrainingBudget } from "./training";
 
 /** How passports are forged by training. */
@@ -68,12 +68,10 @@ export async function trainPassports(target: Target, options: TrainPassportsOpti
       `trainPassports: variant one of ${Object.keys(VARIANTS).join(" | ")} expected, found "${variant}"`,
     );
   const chosen: Variant = VARIANTS[variant];
-  const shares = chosen.signs ? (options.shares ?? Array.from({ length: 11 }, (_, i) => i / 10)) : [0];
-  for (const share of shares)
-    if (!(share >= 0 && share <= 1))
-      throw new ArgumentError(`trainPassports: shares from 0 to 1 expected, found ${share}`);
+  const shares = chosen.signs ? (options.shares ?? TENS) : [0];
+  checkShares("trainPassports", shares);
   const { config } = readCredential(target.credential);
-  const branch = branchesOf(config.scheme)[branchesOf(config.scheme).length - 1]!;
+  const branch = secretBranch(config.scheme);
   const steps: AttackStep[] = [];
   let before: AttackRecord["before"] | undefined;
   for (const share of shares) {
@@ -133,14 +131,8 @@ async function start(model: Network, { start, signs }: Variant, share: number, r
       };
       layer.setPassports({ skey: await fresh("skey"), key: await fresh("key") });
     }
-    if (signs) await turnBits(layer, share, source.fork("signs"));
+    if (signs) layer.b.write(turnShare(await layer.b.data(), share, source.fork("signs")));
   }
-}
-
-async function turnBits(layer: PassportLayer, share: number, random: Generator): Promise<void> {
-  const bits = await layer.b.data();
-  for (const i of random.permutation(bits.length).subarray(0, Math.round(share * bits.length))) bits[i] = -bits[i]!;
-  layer.b.write(bits);
 }
 
 /** Re-initialises every FC. @returns its weights. */

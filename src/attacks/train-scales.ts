@@ -9,6 +9,7 @@ import type { Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
 import { descend } from "./descent";
 import { type AttackRecord, type AttackStep, forgedMeasurement, measure, type Target } from "./record";
+import { checkShares, TENS, turnShare } from "./shares";
 import { checkBudget, type TrainingBudget } from "./training";
 
 /** Options of {@link trainScales}. */
@@ -25,10 +26,8 @@ export interface TrainScalesOptions extends TrainingBudget {
  */
 export async function trainScales(target: Target, options: TrainScalesOptions): Promise<AttackRecord> {
   checkBudget("trainScales", options);
-  const { shares = Array.from({ length: 11 }, (_, i) => i / 10), train, epochs, lr = 0.01, batchSize = 64 } = options;
-  for (const share of shares)
-    if (!(share >= 0 && share <= 1))
-      throw new ArgumentError(`trainScales: shares from 0 to 1 expected, found ${share}`);
+  const { shares = TENS, train, epochs, lr = 0.01, batchSize = 64 } = options;
+  checkShares("trainScales", shares);
   const own = deployedConfig(target.deployed);
   if (own.norm === "folded") throw new ArgumentError("trainScales: folded norms have no γ and β to train");
   const { config } = readCredential(target.credential);
@@ -41,7 +40,7 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
     for (const name of names) {
       tensors.set(
         `${name}.bn.weight`,
-        vector(turnedSigns(gammas.get(name)!, share, new Generator(seed).fork(`${name} ${share}`))),
+        vector(turnShare(signsOf(gammas.get(name)!), share, new Generator(seed).fork(`${name} ${share}`))),
       );
       tensors.set(`${name}.bn.bias`, vector(new Float32Array(gammas.get(name)!.length)));
     }
@@ -54,8 +53,7 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
       for await (const _ of descend({ model, params, loss }, options));
       const trained = await model.stateDict();
       const found = names.map((n) => toFloat32(trained.get(`${n}.bn.weight`)!));
-      const accuracy = (await evaluate(model, target.test, target.transform ? { transform: target.transform } : {}))
-        .public!;
+      const accuracy = (await evaluate(model, target.test, { transform: target.transform })).public!;
       const signs = names.map((n) => toFloat32(target.credential.tensors.get(`${n}.b`)!));
       const step = { setting: { share }, after: forgedMeasurement(accuracy, found, signs, config.scheme) };
       steps.push(step);
@@ -81,8 +79,4 @@ async function ownersGammas(target: Target) {
 
 const vector = (data: Float32Array<ArrayBuffer>): HostTensor => ({ dtype: "F32", shape: [data.length], data });
 
-function turnedSigns(gamma: Float32Array, share: number, random: Generator): Float32Array<ArrayBuffer> {
-  const signs = Float32Array.from(gamma, (g) => (g > 0 ? 1 : -1));
-  for (const i of random.permutation(gamma.length).subarray(0, Math.round(share * gamma.length))) signs[i] = -signs[i]!;
-  return signs;
-}
+const signsOf = (gamma: Float32Array) => gamma.map((g) => (g > 0 ? 1 : -1));

@@ -1,8 +1,9 @@
 import { ArgumentError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { rejoin } from "../ownership/rejoin";
-import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
+import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
+import { checkShares, TENS } from "./shares";
+import { ownersView } from "./training";
 
 /** Tensors that an attacker without data may change: trained ones of the deployed network. Statistics and counters are left alone. */
 const isTrained = (name: string): boolean => !/\.(running_mean|running_var|num_batches_tracked)$/.test(name);
@@ -29,26 +30,15 @@ export async function attackWeights(
   { attack, budget, settings }: WeightAttack,
   { seed = 0, onStep }: AttackOptions = {},
 ): Promise<AttackRecord> {
-  const of = async (deployed: SafetensorsFile) => {
-    const model = rejoin(deployed, target.credential);
-    try {
-      return await measure(model, target);
-    } finally {
-      model.dispose();
-    }
-  };
-  const before = await of(target.deployed);
+  const before = await ownersView(target.deployed, target);
   const steps: AttackStep[] = [];
   for (const { setting, change } of settings) {
-    const step = { setting, after: await of(changeWeights(target.deployed, change)) };
+    const step = { setting, after: await ownersView(changeWeights(target.deployed, change), target) };
     steps.push(step);
     onStep?.(step, steps.length, settings.length);
   }
   return { attack, knowledge: ["the deployed network"], budget, seed, before, steps };
 }
-
-/** Shares in tens, 0 to 1. */
-const TENS = Array.from({ length: 11 }, (_, i) => i / 10);
 
 const withData = (t: HostTensor, data: Float32Array<ArrayBuffer>): HostTensor => ({ ...t, dtype: "F32", data });
 
@@ -64,8 +54,7 @@ export interface PruneOptions extends AttackOptions {
  * @throws ArgumentError for a share outside 0 to 1.
  */
 export async function prune(target: Target, { shares = TENS, ...options }: PruneOptions = {}): Promise<AttackRecord> {
-  for (const share of shares)
-    if (!(share >= 0 && share <= 1)) throw new ArgumentError(`prune: shares from 0 to 1 expected, found ${share}`);
+  checkShares("prune", shares);
   const settings = shares.map((share) => ({ setting: { share }, change: (t: StateDict) => pruned(t, share) }));
   return attackWeights(target, { attack: "class-blind pruning", budget: { data: "none" }, settings }, options);
 }

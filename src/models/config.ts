@@ -62,6 +62,13 @@ export function branchesOf(scheme: Scheme): readonly Branch[] {
   return scheme === "v1" ? ["passport"] : ["public", "private"];
 }
 
+/** The branch that passports open: the last one. */
+export const secretBranch = (scheme: Scheme): Branch => branchesOf(scheme)[branchesOf(scheme).length - 1]!;
+
+/** Names of a layer's passports for γ and β in state dicts. */
+export const passportNames = (scheme: Scheme): readonly [gamma: string, beta: string] =>
+  branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
+
 /** The normalisation of a network, defaults filled in. */
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
   norm ?? (scheme === "v2" || scheme === "v3" ? "gn" : "bn");

@@ -31,6 +31,7 @@ export type { BranchAccuracy } from "./files";
 export { foldBatchNorm } from "./fold";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";
 export {
+  countSigns,
   type DeployOptions,
   type LayerSigns,
   Network,

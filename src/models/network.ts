@@ -22,6 +22,12 @@ export interface LayerSigns {
   matched: number;
 }
 
+/** Signature bits of all layers together, and how many match. */
+export const countSigns = (layers: readonly LayerSigns[]): { bits: number; matched: number } => ({
+  bits: layers.reduce((n, l) => n + l.bits.length, 0),
+  matched: layers.reduce((n, l) => n + l.matched, 0),
+});
+
 /** Outputs of one training pass. */
 export interface TrainingPass {
   /** Logits of each branch that ran. */

@@ -179,7 +179,8 @@ export abstract class Module {
 
 const snake = (key: string) => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
-const listNames = (names: string[]) =>
+/** Names for a message: the first twelve, and how many more. */
+export const listNames = (names: readonly string[]) =>
   names.length === 0
     ? "none"
     : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");

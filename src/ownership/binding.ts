@@ -2,7 +2,7 @@ import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
-import { branchesOf, type NetworkSettings, passportPlan } from "../models/config";
+import { passportNames, passportPlan } from "../models/config";
 import { parseEntry } from "../models/files";
 import type { Network } from "../models/network";
 import type { Structure } from "../models/split";
@@ -55,10 +55,6 @@ export interface Derived {
   hash: Uint8Array<ArrayBuffer>;
 }
 
-/** Names of a layer's passports for γ and β. */
-const passportNames = ({ scheme }: NetworkSettings): readonly [string, string] =>
-  branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
-
 /**
  * Passports and signature bits of a bound network.
  * @throws ArgumentError for a binding that is none, or a network with fewer than {@link BOUND_BITS} bits that no text takes.
@@ -69,7 +65,7 @@ export async function deriveBinding(binding: Binding, { config, layers }: Struct
   const marked = layers.filter((l) => plan.has(l.name));
   const passports = new Map<string, Float32Array<ArrayBuffer>>();
   for (const { name, inChannels, inputSize } of marked)
-    for (const part of passportNames(config)) {
+    for (const part of passportNames(config.scheme)) {
       const seed = await sha512([secret, utf8.encode(`${name}.${part}`)]);
       passports.set(`${name}.${part}`, toUniform(await keystream(seed, 4 * inChannels * inputSize[0] * inputSize[1])));
     }
@@ -100,7 +96,7 @@ export async function bind(model: Network, binding: Binding): Promise<void> {
   const places = new Map(model.layers.map((l) => [l.name, l]));
   for (const { name, layer } of model.passportLayers()) {
     const { inChannels, inputSize } = places.get(name)!;
-    const [skey, key] = passportNames(model.config).map((part) => {
+    const [skey, key] = passportNames(model.config.scheme).map((part) => {
       const data = passports.get(`${name}.${part}`)!;
       const value = { dtype: "F32" as const, shape: [1, inChannels, ...inputSize], data };
       return fromTorch(value, [1, ...inputSize, inChannels], "image", name);

@@ -1,7 +1,7 @@
 import type { SafetensorsFile } from "../io/safetensors";
 import type { LayerSigns } from "../models/network";
 import { BOUND_BITS, readBinding } from "./binding";
-import { type Commitment, type CommitmentMatch, openCommitment } from "./commitment";
+import { type Commitment, type CommitmentMatch, matchCommitment } from "./commitment";
 import { binomialPValue, matchThreshold } from "./statistics";
 
 /** Signature bits that follow from the hash of passports and statement: they could not be chosen to fit the suspect. */
@@ -42,7 +42,7 @@ export async function boundEvidence(
         "the credential is not bound to a secret: passports solved for these very weights would match as well, and only its date speaks for it",
       ],
     };
-  const commitment = published ? await openCommitment(published, owner, suspect) : null;
+  const commitment = published ? await matchCommitment(published, binding, suspect) : null;
   let [bits, matched] = [0, 0];
   for (const { name, gamma } of signs)
     for (const [i, bit] of binding!.bits.get(name)!.entries()) {

@@ -1,7 +1,7 @@
 import { ArgumentError, FormatError } from "../errors";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import { isObject } from "../models/config";
-import { readBinding } from "./binding";
+import { type BindingInfo, readBinding } from "./binding";
 import { sha512, toHex } from "./digest";
 
 /** What an owner publishes, and has time-stamped, before a network is released: it says nothing of the secret and can be opened by the credential alone. */
@@ -20,13 +20,16 @@ const FORMAT = "pan-commitment-1";
  * @throws ArgumentError for a credential without a binding; FormatError for one that contradicts it.
  */
 export async function commit(credential: SafetensorsFile, deployed?: SafetensorsFile): Promise<Commitment> {
-  const binding = await readBinding(credential);
-  if (!binding)
-    throw new ArgumentError(
-      "the credential is not bound, so there is nothing that could be committed to: call bind() before training and boundCredential() after",
-    );
-  const claim = toHex(await sha512([binding.hash]));
+  const claim = await claimOf(await readBinding(credential));
   return { format: FORMAT, claim, ...(deployed && { network: await digestOf(deployed) }) };
+}
+
+/** What stands for a binding in public. */
+async function claimOf(binding: BindingInfo | null): Promise<string> {
+  if (binding) return toHex(await sha512([binding.hash]));
+  throw new ArgumentError(
+    "the credential is not bound, so there is nothing that could be committed to: call bind() before training and boundCredential() after",
+  );
 }
 
 /** SHA-512 of a file as {@link encodeSafetensors} writes it. */
@@ -47,11 +50,20 @@ export async function openCommitment(
   credential: SafetensorsFile,
   suspect: SafetensorsFile,
 ): Promise<CommitmentMatch> {
+  return matchCommitment(commitment, await readBinding(credential), suspect);
+}
+
+/** {@link openCommitment} for a binding that was read already. */
+export async function matchCommitment(
+  commitment: Commitment,
+  binding: BindingInfo | null,
+  suspect: SafetensorsFile,
+): Promise<CommitmentMatch> {
   if (!isObject(commitment) || commitment.format !== FORMAT || typeof commitment.claim !== "string")
     throw new FormatError(
       `a commitment of format ${FORMAT} expected, found ${JSON.stringify(commitment).slice(0, 80)}`,
     );
-  const { claim } = await commit(credential);
+  const claim = await claimOf(binding);
   const network = commitment.network === undefined ? null : commitment.network === (await digestOf(suspect));
   return { claim: claim === commitment.claim, network };
 }

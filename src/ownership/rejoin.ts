@@ -9,8 +9,8 @@ import {
   networkLayers,
   readCredential,
 } from "../models/build";
-import { branchesOf } from "../models/config";
 import { joinState } from "../models/split";
+import { listNames } from "../nn/module";
 
 /** A suspect's weights under a credential, and what the suspect lacked for it. */
 export interface Rejoined {
@@ -33,8 +33,8 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile):
   const classes = classesOf(suspect.tensors, config);
   if (classes !== config.classes) found.otherClasses = classes;
   const own: NetworkConfig = { ...config, classes: classes ?? config.classes };
-  const names = networkLayers(own).map((l) => l.name);
-  const folded = names.length > 0 && names.every((n) => suspect.tensors.has(`${n}.conv.bias`));
+  const layers = networkLayers(own);
+  const folded = layers.every(({ name }) => suspect.tensors.has(`${name}.conv.bias`));
   const made: AnyNetwork[] = [];
   const build = (c: NetworkConfig) => {
     const model = buildNetwork(c);
@@ -43,7 +43,6 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile):
   };
   try {
     const model = build(own);
-    const layers = networkLayers(own);
     const head = headName(config);
     // What cannot run as a classifier is left out, so that the rest can be read.
     const body = classes === null ? without(suspect.tensors, (name) => name.startsWith(`${head}.`)) : suspect.tensors;
@@ -54,7 +53,7 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile):
       (classes === null && name.startsWith(`${head}.`)) || (folded && /\.(scale|bias|bn0?\.[a-z_]+)$/.test(name));
     const missing = report.missing.filter((name) => !excused(name));
     if (missing.length || report.unexpected.length)
-      throw new StateDictError(`missing ${list(missing)}; unexpected ${list(report.unexpected)}`);
+      throw new StateDictError(`missing ${listNames(missing)}; unexpected ${listNames(report.unexpected)}`);
     if (folded) {
       const open = build({ ...model.plainConfig(), norm: "folded" } as NetworkConfig);
       open.loadStateDict(body, { strict: classes !== null });
@@ -84,9 +83,6 @@ export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): AnyNet
   );
 }
 
-/** The branch that the credential opens. */
-export const secretBranch = (config: NetworkConfig) => branchesOf(config.scheme)[branchesOf(config.scheme).length - 1]!;
-
 /** Rows of the suspect's classifier; null when there is none, or too few to tell classes apart. */
 function classesOf(state: StateDict, config: NetworkConfig): number | null {
   const rows = state.get(`${headName(config)}.weight`)?.shape[0] ?? 0;
@@ -95,8 +91,3 @@ function classesOf(state: StateDict, config: NetworkConfig): number | null {
 
 const without = (state: StateDict, drop: (name: string) => boolean): StateDict =>
   new Map([...state].filter(([name]) => !drop(name)));
-
-const list = (names: readonly string[]) =>
-  names.length === 0
-    ? "none"
-    : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");

@@ -40,7 +40,7 @@ export async function triggerHits(
     };
   const network = folded?.open ?? model;
   const branch = network.branches[0]!;
-  const share = await evaluate(network, triggers, { branches: [branch], ...(transform && { transform }) });
+  const share = await evaluate(network, triggers, { branches: [branch], transform });
   const count = triggers.length;
   const hits = Math.round((share[branch] ?? 0) * count);
   const threshold = matchThreshold(count, falsePositiveRate, 1 / classes);

@@ -2,13 +2,14 @@ import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
-import { passportPlan } from "../models/config";
+import { passportPlan, secretBranch } from "../models/config";
 import type { BranchAccuracy } from "../models/files";
+import { countSigns } from "../models/network";
 import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
 import { type BoundEvidence, boundEvidence } from "./bound";
 import type { Commitment } from "./commitment";
-import { type Rejoined, rejoinSuspect, secretBranch } from "./rejoin";
+import { type Rejoined, rejoinSuspect } from "./rejoin";
 import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
 import { type TriggerHits, triggerHits } from "./triggers";
@@ -85,8 +86,7 @@ export async function verify(
     const signs = await joined.model.readSigns();
     const plan = passportPlan(config, networkLayers(config));
     const decoded = decodeTexts(signs, texts, new Map([...plan].map(([name, bytes]) => [name, bytes.length])));
-    const bits = signs.reduce((n, s) => n + s.bits.length, 0);
-    const matched = signs.reduce((n, s) => n + s.matched, 0);
+    const { bits, matched } = countSigns(signs);
     const threshold = matchThreshold(bits, falsePositiveRate);
     const enough = matched >= threshold;
     const reasons = [
@@ -94,7 +94,7 @@ export async function verify(
       ...structureFindings(joined, config.classes, options.test),
     ];
     const accuracy = await measure(joined, options);
-    const fidelity = compare({ accuracy, claimed, tolerance, branch: secretBranch(config), joined, options });
+    const fidelity = compare({ accuracy, claimed, tolerance, branch: secretBranch(config.scheme), joined, options });
     reasons.push(...fidelity.reasons);
     const triggers = await triggerHits(joined, config.classes, options);
     reasons.push(...triggers.reasons);
@@ -155,7 +155,7 @@ function structureFindings(joined: Rejoined, claimedClasses: number, test: Image
 async function measure(joined: Rejoined, { test, transform }: VerifyOptions): Promise<BranchAccuracy> {
   const { model, folded, otherClasses } = joined;
   if (!test || otherClasses === null || !hasLabels(joined, test)) return {};
-  return evaluate(folded?.open ?? model, test, transform ? { transform } : {});
+  return evaluate(folded?.open ?? model, test, { transform });
 }
 
 interface Fidelity {

@@ -6,7 +6,6 @@ import type { FullOptions, TriggerOptions } from "./options";
 export class TriggerBatches {
   readonly #loader: DataLoader;
   #batches: AsyncGenerator<Batch, void, void> | null = null;
-  #next = -1;
 
   constructor({ set, batchSize = 2, transform }: TriggerOptions, { seed, testTransform }: FullOptions) {
     this.#loader = new DataLoader(set, {
@@ -27,14 +26,13 @@ export class TriggerBatches {
     return this.#loader.imageShape;
   }
 
-  /** The batch of step `step`, from 0. */
+  /** The batch of step `step`, from 0; steps follow one another, from the first after {@link close} on. */
   async at(step: number): Promise<Batch> {
     const index = step % this.#loader.length;
-    if (step !== this.#next || index === 0 || !this.#batches) {
+    if (index === 0 || !this.#batches) {
       await this.#batches?.return();
       this.#batches = this.#loader.epoch(Math.floor(step / this.#loader.length), index);
     }
-    this.#next = step + 1;
     const { value } = await this.#batches.next();
     return value as Batch;
   }

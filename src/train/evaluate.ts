@@ -15,7 +15,7 @@ export interface EvaluateOptions {
   branches?: readonly Branch[];
   batchSize?: number;
   /** What is done to each image; the same normalisation as in training. */
-  transform?: readonly ImageTransform[];
+  transform?: readonly ImageTransform[] | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ImageSet } from "../data/dataset";
 import { type Batch, DataLoader } from "../data/loader";
 import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
-import type { Network } from "../models/network";
+import { countSigns, type Network } from "../models/network";
 import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/layer";
 import { add } from "../tensor/ops/elementwise";
@@ -245,7 +245,7 @@ export class Trainer {
     const hits = triggers
       ? { triggers: await evaluate(this.model, triggers.set, { transform: triggers.transform ?? transform }) }
       : {};
-    const signs = await this.model.readSigns();
+    const { bits, matched } = countSigns(await this.model.readSigns());
     const first = (epoch - 1) * batches;
     const recent = this.history.steps.filter((s) => s.step > first);
     // Stretches differ in length: the last of an epoch is what is left, and a stop cuts one short.
@@ -255,8 +255,8 @@ export class Trainer {
       loss: total / batches,
       ...accuracy,
       ...hits,
-      bitsMatched: signs.reduce((n, s) => n + s.matched, 0),
-      bits: signs.reduce((n, s) => n + s.bits.length, 0),
+      bitsMatched: matched,
+      bits,
       seconds: (performance.now() - started) / 1000,
     };
     this.history.epochs.push(record);
