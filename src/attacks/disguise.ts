@@ -1,10 +1,11 @@
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { deployedConfig } from "../models/build";
-import { permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
+import { deployedConfig, networkLayers } from "../models/build";
+import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { hiddenChannels } from "../models/edges";
 import { groupsOf } from "../passport/norm";
 import { Generator } from "../tensor/random";
+import { checkShares, turnShare } from "./shares";
 
 /** What {@link disguise} changes. */
 export interface DisguiseOptions {
@@ -14,26 +15,43 @@ export interface DisguiseOptions {
   scale?: number;
   /** As `scale`, for the filters in front of batch norms. */
   filterScale?: number;
+  /** Share of each layer's filters to negate, whole groups where the norm is group norm, whole layers where it is layer norm (default 0). */
+  negate?: number;
   seed?: number;
 }
 
 /**
- * Function-preserving transforms of a deployed network: hidden channels in another order, and scaled by positive factors that the next layer, or the batch norm, takes back. The network
- * classifies as before and its weights look like another's: signs of γ read channel by channel say nothing any more. The owner's answer is `realign`.
+ * Function-preserving transforms of a deployed network: hidden channels in another order; scaled by positive factors that the next layer, or the batch norm, takes back; and filters
+ * negated together with γ, which turns a bit each, since between a convolution and its norm there is no ReLU. The network classifies as before and its weights look like another's: signs of γ
+ * read channel by channel say nothing any more. The owner's answer is `realign`.
  *
  * Knowledge: the deployed network. Budget: none.
- * @throws ArgumentError for a scale below 1, or filters scaled in front of another norm than batch norm.
+ * @throws ArgumentError for a scale below 1, a share outside 0 to 1, filters scaled in front of another norm than batch norm, or negated ones where norms are folded.
  */
 export function disguise(deployed: SafetensorsFile, options: DisguiseOptions = {}): SafetensorsFile {
-  const { permute = true, scale = 1, filterScale = 1, seed = 0 } = options;
+  const { permute = true, scale = 1, filterScale = 1, negate = 0, seed = 0 } = options;
   for (const [name, s] of Object.entries({ scale, filterScale }))
     if (!(s >= 1)) throw new ArgumentError(`disguise: ${name} of 1 or more expected, found ${s}`);
+  checkShares("disguise", [negate]);
   const config = deployedConfig(deployed);
+  if (negate > 0 && config.norm === "folded")
+    throw new ArgumentError("disguise: filters can be negated in front of a norm alone, and these norms are folded");
   if (filterScale > 1 && (config.norm ?? "bn") !== "bn")
     throw new ArgumentError(
       `disguise: filters can be scaled in front of batch norm alone, this network has ${config.norm}`,
     );
   const tensors = new Map(deployed.tensors);
+  if (negate > 0)
+    for (const { name, channels } of networkLayers(config)) {
+      const units = config.norm === "gn" ? groupsOf(channels) : config.norm === "ln" ? 1 : channels;
+      const signs = turnShare(new Float32Array(units).fill(1), negate, new Generator(seed).fork(`${name} signs`));
+      const each = channels / units;
+      negateFilters(
+        tensors,
+        name,
+        Float32Array.from({ length: channels }, (_, i) => signs[Math.floor(i / each)]!),
+      );
+    }
   for (const hidden of hiddenChannels(config)) {
     const random = new Generator(seed).fork(hidden.from);
     const factors = (most: number, part: string) => {

@@ -49,6 +49,23 @@ export function scaleChannels(state: StateDict, hidden: HiddenChannels, factors:
   state.set(into, { ...weight, dtype: "F32", data });
 }
 
+/**
+ * Negates filters, and with them what their norm knows of them: running mean, bias and γ. norm(−x) = −norm(x), so every output stays as it is to the bit, behind whatever comes next. Batch and instance norm
+ * take any channels, group norm whole groups, layer norm the whole layer.
+ * @param signs −1 for the channels to negate, 1 for the others
+ */
+export function negateFilters(state: StateDict, name: string, signs: ArrayLike<number>): void {
+  read(state, `${name}.bn.weight`);
+  for (const part of ["conv.weight", "conv.bias", "bn.weight", "bn.running_mean"]) {
+    const value = state.get(`${name}.${part}`);
+    if (!value) continue;
+    const values = toFloat32(value);
+    const each = values.length / signs.length;
+    const data = Float32Array.from(values, (v, at) => v * signs[Math.floor(at / each)]!);
+    state.set(`${name}.${part}`, { ...value, dtype: "F32", data });
+  }
+}
+
 /** Multiplies the filters before a batch norm by positive factors, and its statistics with them: the norm takes them out again, up to its ε. */
 export function scaleFilters(state: StateDict, { from, channels }: HiddenChannels, factors: ArrayLike<number>): void {
   const scale = (part: string, by: (i: number) => number) => {

@@ -12,7 +12,7 @@ export {
   networkLayers,
   readCredential,
 } from "./build";
-export { permuteChannels, scaleChannels, scaleFilters } from "./channels";
+export { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "./channels";
 export {
   branchesOf,
   type ConvLayer,

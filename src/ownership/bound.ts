@@ -39,7 +39,7 @@ export async function boundEvidence(
     return {
       evidence: null,
       reasons: [
-        "the credential is not bound to a secret: passports solved for these very weights would match as well, and only its date speaks for it",
+        "the credential is not bound to a secret: passports solved for these very weights would match as well, so it proves nothing by itself (`requireBinding: false` checks the rest, as the papers do)",
       ],
     };
   const commitment = published ? await matchCommitment(published, binding, suspect) : null;

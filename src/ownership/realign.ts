@@ -1,8 +1,8 @@
-import { StateDictError } from "../errors";
+import { ArgumentError, StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { deployedConfig } from "../models/build";
-import { permuteChannels, scaleChannels } from "../models/channels";
+import { deployedConfig, networkLayers } from "../models/build";
+import { negateFilters, permuteChannels, scaleChannels } from "../models/channels";
 import { type HiddenChannels, hiddenChannels } from "../models/edges";
 
 /** How one layer's channels were put back. */
@@ -11,33 +11,59 @@ export interface RealignedLayer {
   channels: number;
   /** Channels that stood elsewhere. */
   moved: number;
-  /** Mean cosine of the suspect's filters and the owner's, matched: 1 for the same up to scale, about 0 for unrelated networks. */
+  /** Filters that were negated. */
+  negated: number;
+  /** Mean cosine, without its sign, of the suspect's filters and the owner's, matched: 1 for the same up to scale, far below for unrelated networks. */
   similarity: number;
+  /** Whether the layer is similar enough to be taken for a copy; else it is left as it was. */
+  copied: boolean;
 }
 
 /** What {@link realign} found. */
 export interface Realignment {
-  /** The suspect with its channels in the owner's order and scale. */
+  /** The suspect with its channels in the owner's order, sign and scale. */
   aligned: SafetensorsFile;
   layers: RealignedLayer[];
 }
 
+/** Options of {@link realign}. */
+export interface RealignOptions {
+  /** Similarity from which a layer is taken for a copy (default 0.7). */
+  least?: number;
+}
+
 /**
- * Undoes disguises of a suspect that preserve its function: matches every layer's filters to those of the owner's own copy by cosine similarity, which no positive scale changes, puts the hidden
- * channels into the owner's order, and gives γ and β of their norm the owner's size, channel by channel. Read the signature from `aligned`.
+ * Undoes disguises of a suspect that preserve its function: matches every layer's filters to those of the owner's own copy by cosine similarity, which no positive scale changes and a negated filter
+ * turns, puts the hidden channels into the owner's order, negates filters back together with γ, and gives γ and β of their norm the owner's size, channel by channel. Read the signature from `aligned`.
  *
- * It cannot make a signature: filters of an unrelated network stay unrelated in any order, and their similarity tells.
+ * It must not make a signature. Filters of an unrelated network, each turned towards the owner's, would lean to the owner's bits: layers that are not similar enough stay as they are, and so does all
+ * behind them that has no order of its own.
  * @param reference the owner's deployed network, of the same structure
- * @throws StateDictError when the suspect is another structure.
+ * @throws StateDictError when the suspect is another structure; ArgumentError unless `least` is from 0 to 1.
  */
-export function realign(suspect: SafetensorsFile, reference: SafetensorsFile): Realignment {
+export function realign(
+  suspect: SafetensorsFile,
+  reference: SafetensorsFile,
+  { least = 0.7 }: RealignOptions = {},
+): Realignment {
+  if (!(least >= 0 && least <= 1)) throw new ArgumentError(`realign: least from 0 to 1 expected, found ${least}`);
   const tensors = new Map(suspect.tensors);
-  const layers = hiddenChannels(deployedConfig(reference)).map((hidden) => {
-    const { order, similarity } = match(tensors, reference.tensors, hidden);
-    permuteChannels(tensors, hidden, order);
-    scaleChannels(tensors, hidden, factors(tensors, reference.tensors, hidden));
+  const config = deployedConfig(reference);
+  const inner = new Map(hiddenChannels(config).map((h) => [h.from, h]));
+  const layers = networkLayers(config).map(({ name, channels }): RealignedLayer => {
+    const hidden = inner.get(name);
+    // Channels of a residual stream are added to others': they have no order of their own, only a sign.
+    const { order, signs, similarity } = match(tensors, reference.tensors, { name, channels, free: !!hidden });
+    const copied = similarity >= least;
+    const found = { name, channels, moved: 0, negated: 0, similarity, copied };
+    if (!copied) return found;
+    if (hidden) permuteChannels(tensors, hidden, order);
     const moved = order.filter((from, to) => from !== to).length;
-    return { name: hidden.from, channels: hidden.channels, moved, similarity };
+    // Folded norms have no γ that could be negated or scaled.
+    if (!tensors.has(`${name}.bn.weight`)) return { ...found, moved };
+    negateFilters(tensors, name, signs);
+    if (hidden) scaleChannels(tensors, hidden, factors(tensors, reference.tensors, hidden));
+    return { ...found, moved, negated: signs.filter((s) => s < 0).length };
   });
   return { aligned: { ...suspect, tensors }, layers };
 }
@@ -64,34 +90,36 @@ function unitRows(data: Float32Array, rows: number): Float32Array {
   return out;
 }
 
-/** The suspect's filter for each of the owner's: pairs are taken from the most alike down, each filter once. */
+/** The suspect's filter for each of the owner's, and whether it is negated: pairs are taken from the most alike down, each filter once. Without `free` every filter stays in its place. */
 function match(
   suspect: StateDict,
   reference: StateDict,
-  { from, channels }: HiddenChannels,
-): { order: number[]; similarity: number } {
-  const name = `${from}.conv.weight`;
+  { name: layer, channels, free }: { name: string; channels: number; free: boolean },
+): { order: number[]; signs: number[]; similarity: number } {
+  const name = `${layer}.conv.weight`;
   const theirs = unitRows(weights(suspect, name, reference), channels);
   const own = unitRows(toFloat32(reference.get(name)!), channels);
   const m = own.length / channels;
   const pairs: { to: number; from: number; cosine: number }[] = [];
   for (let to = 0; to < channels; to++)
-    for (let at = 0; at < channels; at++) {
+    for (let at = free ? 0 : to; at < (free ? channels : to + 1); at++) {
       let cosine = 0;
       for (let k = 0; k < m; k++) cosine += own[to * m + k]! * theirs[at * m + k]!;
       pairs.push({ to, from: at, cosine });
     }
-  pairs.sort((a, b) => b.cosine - a.cosine);
+  pairs.sort((a, b) => Math.abs(b.cosine) - Math.abs(a.cosine));
   const order = new Array<number>(channels).fill(-1);
+  const signs = new Array<number>(channels).fill(1);
   const taken = new Set<number>();
   let sum = 0;
   for (const { to, from: at, cosine } of pairs) {
     if (order[to] !== -1 || taken.has(at)) continue;
     order[to] = at;
+    signs[to] = cosine < 0 ? -1 : 1;
     taken.add(at);
-    sum += cosine;
+    sum += Math.abs(cosine);
   }
-  return { order, similarity: sum / channels };
+  return { order, signs, similarity: sum / channels };
 }
 
 /** What hidden channels must be multiplied by so that γ and β of their norm are as large as the owner's. */

@@ -5,10 +5,12 @@ import { networkLayers, readCredential } from "../models/build";
 import { passportPlan, secretBranch } from "../models/config";
 import type { BranchAccuracy } from "../models/files";
 import { countSigns } from "../models/network";
+import { listNames } from "../nn/module";
 import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
 import { type BoundEvidence, boundEvidence } from "./bound";
 import type { Commitment } from "./commitment";
+import { realign } from "./realign";
 import { type Rejoined, rejoinSuspect } from "./rejoin";
 import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
@@ -28,8 +30,16 @@ export interface VerifyOptions {
   falsePositiveRate?: number;
   /** What the owner published before the release: the credential must be the one it was made of. */
   commitment?: Commitment;
-  /** Let only bound credentials hold: those whose passports and bits follow from a secret and a statement (default false, as in the papers). */
+  /**
+   * Let only bound credentials hold, those whose passports and bits follow from a secret and a statement (default true). `false` checks what the papers check, which solved passports
+   * pass as well.
+   */
   requireBinding?: boolean;
+  /**
+   * The owner's own deployed network: channels that the suspect has in another order, negated or scaled are put back by it before anything is read. A suspect whose filters are not the owner's is left
+   * as it is.
+   */
+  reference?: SafetensorsFile;
 }
 
 /** How one passport layer matches the signature. */
@@ -71,7 +81,8 @@ export interface Verification {
  * Checks a claim of ownership: the suspect's weights, put under the credential's passports, must give the credential's signature in the signs of γ, and (with test images) a
  * branch that works. A suspect with another classifier, or with folded norms, is checked as far as that goes.
  *
- * A matching signature alone shows that passports and weights fit; it does not show who made them first (see the limits in the README).
+ * A matching signature alone shows that passports and weights fit, and passports that fit can be computed: `holds` asks for a binding, unless told otherwise. Who made the claim first, the dates of commitments
+ * tell (see the limits in the README).
  * @throws FormatError, StateDictError when the files are not a network and a credential of that network, or the credential's bits do not spell its texts.
  */
 export async function verify(
@@ -81,7 +92,8 @@ export async function verify(
 ): Promise<Verification> {
   const { tolerance = 0.03, falsePositiveRate = 1e-6 } = options;
   const { config, claimed, texts } = readCredential(owner);
-  const joined = rejoinSuspect(suspect, owner);
+  const undisguised = options.reference ? undisguise(suspect, options.reference) : { suspect, reasons: [] };
+  const joined = rejoinSuspect(undisguised.suspect, owner);
   try {
     const signs = await joined.model.readSigns();
     const plan = passportPlan(config, networkLayers(config));
@@ -91,6 +103,7 @@ export async function verify(
     const enough = matched >= threshold;
     const reasons = [
       `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
+      ...undisguised.reasons,
       ...structureFindings(joined, config.classes, options.test),
     ];
     const accuracy = await measure(joined, options);
@@ -100,7 +113,7 @@ export async function verify(
     reasons.push(...triggers.reasons);
     const bound = await boundEvidence(signs, owner, suspect, options.commitment);
     reasons.push(...bound.reasons);
-    const trusted = bound.evidence ? bound.evidence.holds : !options.requireBinding;
+    const trusted = bound.evidence ? bound.evidence.holds : options.requireBinding === false;
     return {
       decodedText: decoded.join(" "),
       claimedText: texts.map((t) => t.text).join(" "),
@@ -126,6 +139,19 @@ export async function verify(
     joined.model.dispose();
     joined.folded?.open.dispose();
   }
+}
+
+/** The suspect with its channels put back where the owner's copy has them. */
+function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile) {
+  const { aligned, layers } = realign(suspect, reference);
+  const count = (key: "moved" | "negated" | "channels") => layers.reduce((n, l) => n + l[key], 0);
+  const strange = layers.filter((l) => !l.copied).map((l) => l.name);
+  const reasons = [
+    `against the owner's own copy, ${count("moved")} of ${count("channels")} channels stood elsewhere and ${count("negated")} were negated; they were put back`,
+  ];
+  if (strange.length)
+    reasons.push(`filters of ${listNames(strange)} are not like the owner's and were left as they are`);
+  return { suspect: aligned, reasons };
 }
 
 /** Whether the test images' labels are classes of the suspect: a classifier of its own may have fewer. */

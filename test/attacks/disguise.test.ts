@@ -5,13 +5,14 @@ import { ArgumentError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { type AnyNetwork, buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
-import { realign, verify } from "../../src/ownership";
+import { realign } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
 import { scattered } from "../support/bytes";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
 import { TINY } from "../support/tiny";
+import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
 
@@ -58,7 +59,8 @@ const OPTIONS = {
   "another order": { permute: true },
   "scaled channels": { permute: false, scale: 4 },
   "scaled filters": { permute: false, filterScale: 4 },
-  "all of it": { permute: true, scale: 3, filterScale: 3 },
+  "negated filters": { permute: false, negate: 0.5 },
+  "all of it": { permute: true, scale: 3, filterScale: 3, negate: 0.5 },
 };
 
 describe.each<[string, NetworkConfig]>([
@@ -67,27 +69,43 @@ describe.each<[string, NetworkConfig]>([
 ])("%s", (_, config) => {
   it.each(Object.entries(OPTIONS))("computes the same with %s, and shows its signature again", async (_, options) => {
     const { deployed, credential, model } = await claimed(config);
-    const bits = (await verify(deployed, credential)).bits;
-    expect((await verify(deployed, credential)).matched).toBe(bits);
+    const bits = (await verifyUnbound(deployed, credential)).bits;
+    expect((await verifyUnbound(deployed, credential)).matched).toBe(bits);
     const hidden = disguise(deployed, { ...options, seed: 1 });
     expectClose(await logits(hidden), await logits(deployed), { rtol: 2e-3, atol: 2e-3 });
     const { aligned, layers } = realign(hidden, deployed);
     for (const l of layers) expect(l.similarity).toBeGreaterThan(0.9999);
-    expect((await verify(aligned, credential)).matched).toBe(bits);
+    expect((await verifyUnbound(aligned, credential)).matched).toBe(bits);
     expectClose(await logits(aligned), await logits(deployed), { rtol: 2e-3, atol: 2e-3 });
     model.dispose();
   });
+});
+
+it("negated filters turn bits, in whole groups of group norm and whole layers of layer norm, and compute the same to the bit", async () => {
+  // Of 16, 32 and 64 channels; group norm has 1, 2 and 4 groups of them.
+  const negated = { bn: 56, in: 56, gn: 64, ln: 112 } as const;
+  for (const norm of ["bn", "gn", "ln", "in"] as const) {
+    const { deployed, credential, model } = await claimed({ ...CHAIN, norm });
+    const share = norm === "ln" ? 1 : 0.5;
+    const hidden = disguise(deployed, { permute: false, negate: share, seed: 2 });
+    expect((await verifyUnbound(hidden, credential)).matched).toBe(96 * (1 - share));
+    expect(await logits(hidden)).toEqual(await logits(deployed));
+    const found = await verifyUnbound(hidden, credential, { reference: deployed });
+    expect(found.matched).toBe(96);
+    expect(found.reasons.join("\n")).toContain(` and ${negated[norm]} were negated`);
+    model.dispose();
+  }
 });
 
 it("shuffled channels hide a signature, and leave order within groups to group norm", async () => {
   for (const norm of ["bn", "gn"] as const) {
     const { deployed, credential, model } = await claimed({ ...CHAIN, norm });
     const hidden = disguise(deployed, { seed: 2 });
-    const found = await verify(hidden, credential);
+    const found = await verifyUnbound(hidden, credential);
     expect(found.matched).toBeLessThan(75);
     expect(found.holds).toBe(false);
     expectClose(await logits(hidden), await logits(deployed), { rtol: 1e-3, atol: 1e-3 });
-    expect((await verify(realign(hidden, deployed).aligned, credential)).matched).toBe(96);
+    expect((await verifyUnbound(realign(hidden, deployed).aligned, credential)).matched).toBe(96);
     model.dispose();
   }
 });
@@ -106,7 +124,7 @@ it("is undone on a changed copy too", async () => {
     ),
   );
   const hidden = disguise({ ...deployed, tensors: noisy }, { scale: 3, seed: 6 });
-  const found = await verify(realign(hidden, deployed).aligned, credential);
+  const found = await verifyUnbound(realign(hidden, deployed).aligned, credential);
   expect(found.matched).toBeGreaterThan(80);
   expect(found.holds).toBe(true);
   model.dispose();
@@ -116,14 +134,21 @@ it("makes no signature out of an unrelated network", async () => {
   const { deployed, credential, model } = await claimed(CHAIN);
   const other = buildNetwork({ ...CHAIN, scheme: "plain", passports: {} }, { seed: 77 });
   const { aligned, layers } = realign(await other.deployed(), deployed);
-  expect(layers[layers.length - 1]!.similarity).toBeLessThan(0.6);
-  expect((await verify(aligned, credential)).holds).toBe(false);
+  for (const l of layers) expect(l.similarity).toBeLessThan(0.7);
+  expect(layers.some((l) => l.copied)).toBe(false);
+  // Nothing was put back, so nothing leans towards the owner's bits.
+  expect(aligned.tensors).toEqual((await other.deployed()).tensors);
+  const found = await verifyUnbound(await other.deployed(), credential, { reference: deployed });
+  expect(found.holds).toBe(false);
+  expect(found.reasons.join("\n")).toMatch(/are not like the owner's/);
   for (const m of [model, other]) m.dispose();
 });
 
 it("refuses scales below 1, filters without batch norm, another structure", async () => {
   const { deployed, model } = await claimed({ ...CHAIN, norm: "gn" });
   expect(() => disguise(deployed, { scale: 0.5 })).toThrow(ArgumentError);
+  expect(() => disguise(deployed, { negate: 1.5 })).toThrow(ArgumentError);
+  expect(() => realign(deployed, deployed, { least: 2 })).toThrow(ArgumentError);
   expect(() => disguise(deployed, { filterScale: 2 })).toThrow(/batch norm alone/);
   const other = await claimed(RESNET);
   expect(() => realign(other.deployed, deployed)).toThrow(StateDictError);

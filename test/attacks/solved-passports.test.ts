@@ -5,11 +5,12 @@ import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type ConvLayer, type NetworkConfig, type Scheme } from "../../src/models";
 import { SGD } from "../../src/optim";
-import { boundCredential, newSecret, verify } from "../../src/ownership";
+import { boundCredential, newSecret } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { evaluate, Trainer } from "../../src/train";
 import { gpu } from "../support/gpu";
 import { TINY_PLAIN, tinySet } from "../support/tiny";
+import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
 
@@ -95,7 +96,7 @@ describe("a credential solved for a stranger's network", () => {
     expect(accuracy).toBeGreaterThan(0.5);
     const claimed = scheme === "v1" ? { passport: accuracy } : { public: accuracy, private: accuracy };
     const forged = solvePassports(file, config(scheme), { claimed });
-    const found = await verify(file, forged, { test: images });
+    const found = await verifyUnbound(file, forged, { test: images });
     expect(found).toMatchObject({ holds: true, bits: 48, matched: 48, decodedText: scheme === "pan" ? "EVIL" : "" });
     expect(found.accuracy[scheme === "v1" ? "passport" : "private"]).toBeCloseTo(accuracy, 5);
     expect(found.reasons.join("\n")).toMatch(/passports solved for these very weights would match as well/);
@@ -104,7 +105,7 @@ describe("a credential solved for a stranger's network", () => {
   it("is refused once binding is asked for, and cannot be bound afterwards", async () => {
     const { file, accuracy } = await victim("bn");
     const forged = solvePassports(file, config("pan"), { claimed: { private: accuracy } });
-    expect((await verify(file, forged, { requireBinding: true })).holds).toBe(false);
+    expect((await verifyUnbound(file, forged, { requireBinding: true })).holds).toBe(false);
     const binding = { statement: "mine", secret: newSecret() };
     await expect(boundCredential(forged, binding)).rejects.toThrow(FormatError);
   });

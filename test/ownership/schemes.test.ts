@@ -10,7 +10,6 @@ import type { BranchAccuracy } from "../../src/models/files";
 import { SGD } from "../../src/optim/sgd";
 import { rejoin } from "../../src/ownership/rejoin";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
-import { verify } from "../../src/ownership/verify";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
@@ -19,6 +18,7 @@ import { Trainer } from "../../src/train/trainer";
 import { scattered, stored } from "../support/bytes";
 import { gpu, randomTensor } from "../support/gpu";
 import { TINY, tinySet } from "../support/tiny";
+import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
 
@@ -142,14 +142,14 @@ afterAll(() => {
 
 describe("the owner's claim", () => {
   const holds = async ({ model, deployed, credential, accuracy }: Claim) => {
-    const found = await leakless(() => verify(deployed, credential, { test, transform }));
+    const found = await leakless(() => verifyUnbound(deployed, credential, { test, transform }));
     expect(found).toMatchObject({ holds: true, decodedText: TEXT, claimedText: TEXT, bits: 48, matched: 48 });
     expect(found.pValue).toBe(binomialPValue(48, 48));
     expect(found.accuracy).toEqual(accuracy);
     expect(Object.keys(accuracy)).toEqual([...model.branches]);
     expect(found.triggers).toBeNull();
     for (const seed of [1, 2, 3]) {
-      const other = await leakless(() => verify(deployed, forged(credential, seed)));
+      const other = await leakless(() => verifyUnbound(deployed, forged(credential, seed)));
       expect(other, `forgery ${seed}`).toMatchObject({ holds: false, claimedText: TEXT });
       expect(other.decodedText).not.toBe(TEXT);
     }
@@ -192,28 +192,30 @@ describe("the owner's claim", () => {
 
   it("stands on the branch that the passports open: V1's only one", async () => {
     const boast = changed(v1.credential, {}, { claimed: JSON.stringify({ passport: v1.accuracy.passport! - 0.2 }) });
-    const found = await verify(v1.deployed, boast, { test, transform });
+    const found = await verifyUnbound(v1.deployed, boast, { test, transform });
     expect(found).toMatchObject({ holds: false, matched: 48 });
     expect(text(found.reasons)).toMatch(/the passport branch reaches .* not within 3 points/);
-    expect(text((await verify(v1.deployed, boast)).reasons)).toMatch(/accuracy of the passport branch is not checked/);
+    expect(text((await verifyUnbound(v1.deployed, boast)).reasons)).toMatch(
+      /accuracy of the passport branch is not checked/,
+    );
   });
 
   it("stands on the private branch of two, and says what the public one does", async () => {
     const claimed = { ...v2.accuracy, public: v2.accuracy.public! - 0.5 };
     const open = changed(v2.credential, {}, { claimed: JSON.stringify(claimed) });
-    const found = await verify(v2.deployed, open, { test, transform });
+    const found = await verifyUnbound(v2.deployed, open, { test, transform });
     expect(found).toMatchObject({ holds: true, matched: 48 });
     expect(text(found.reasons)).toMatch(/the public branch reaches .* not within 3 points/);
     const secret = { ...v2.accuracy, private: v2.accuracy.private! - 0.5 };
     const boast = changed(v2.credential, {}, { claimed: JSON.stringify(secret) });
-    expect((await verify(v2.deployed, boast, { test, transform })).holds).toBe(false);
+    expect((await verifyUnbound(v2.deployed, boast, { test, transform })).holds).toBe(false);
   });
 
   it("falls with a text its bits do not spell, over whatever layers", async () => {
     const config = JSON.stringify({ ...v2.model.config, signature: "Q€NS" });
     const other = changed(v2.credential, {}, { model: config });
-    await expect(leakless(() => verify(v2.deployed, other))).rejects.toThrow(FormatError);
-    await expect(verify(v2.deployed, other)).rejects.toThrow(
+    await expect(leakless(() => verifyUnbound(v2.deployed, other))).rejects.toThrow(FormatError);
+    await expect(verifyUnbound(v2.deployed, other)).rejects.toThrow(
       /bits of features\.2, features\.3 spell "P€NS", its text is "Q€NS"/,
     );
   });
@@ -227,7 +229,7 @@ describe("a suspect with another classifier", () => {
   ] as const)("of more classes is read in %s: accuracies are shown, not compared", async (_, made, head, classes) => {
     const { deployed, credential, accuracy } = made();
     const suspect = withHead(deployed, head, classes);
-    const found = await leakless(() => verify(suspect, credential, { test, transform, triggers: test }));
+    const found = await leakless(() => verifyUnbound(suspect, credential, { test, transform, triggers: test }));
     expect(found).toMatchObject({ holds: true, matched: 48, decodedText: TEXT, claimed: accuracy, triggers: null });
     expect(Object.keys(found.accuracy)).toEqual(Object.keys(accuracy));
     expect(text(found.reasons)).toContain(`classifies into ${classes} classes, the claim is for 3`);
@@ -240,12 +242,15 @@ describe("a suspect with another classifier", () => {
 
   it("of fewer classes than the test images have is read all the same", async () => {
     const found = await leakless(() =>
-      verify(withHead(v2.deployed, "classifier", 2), v2.credential, { test, transform, triggers: test }),
+      verifyUnbound(withHead(v2.deployed, "classifier", 2), v2.credential, { test, transform, triggers: test }),
     );
     expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {}, triggers: null });
     expect(text(found.reasons)).toMatch(/2 classes.*labels of the test images.*not measured/s);
     const two = { ...test, labels: test.labels.map((l) => l % 2) };
-    const measured = await verify(withHead(v2.deployed, "classifier", 2), v2.credential, { test: two, transform });
+    const measured = await verifyUnbound(withHead(v2.deployed, "classifier", 2), v2.credential, {
+      test: two,
+      transform,
+    });
     expect(Object.keys(measured.accuracy)).toEqual(["public", "private"]);
   });
 
@@ -255,25 +260,25 @@ describe("a suspect with another classifier", () => {
       [folding, "linear"],
     ] as const) {
       const one = withHead(made.deployed, head, 1);
-      const found = await leakless(() => verify(one, made.credential, { test, transform }));
+      const found = await leakless(() => verifyUnbound(one, made.credential, { test, transform }));
       expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {} });
       expect(text(found.reasons)).toMatch(/no classifier of two classes or more/);
     }
     const one = withHead(await folding.model.deployed({ foldNorm: true }), "linear", 1);
-    expect(await leakless(() => verify(one, folding.credential))).toMatchObject({ holds: true, matched: 48 });
+    expect(await leakless(() => verifyUnbound(one, folding.credential))).toMatchObject({ holds: true, matched: 48 });
   });
 
   it("is refused by name where its tensors do not fit each other, or the network", async () => {
     const bias = changed(v2.deployed, { "classifier.bias": undefined });
-    await expect(leakless(() => verify(bias, v2.credential))).rejects.toThrow(StateDictError);
-    await expect(verify(bias, v2.credential)).rejects.toThrow(/missing classifier\.bias/);
+    await expect(leakless(() => verifyUnbound(bias, v2.credential))).rejects.toThrow(StateDictError);
+    await expect(verifyUnbound(bias, v2.credential)).rejects.toThrow(/missing classifier\.bias/);
     const other = withHead(v2.deployed, "classifier", 5).tensors.get("classifier.bias");
     await expect(
-      leakless(() => verify(changed(v2.deployed, { "classifier.bias": other }), v2.credential)),
+      leakless(() => verifyUnbound(changed(v2.deployed, { "classifier.bias": other }), v2.credential)),
     ).rejects.toThrow(/classifier\.bias: shape \[5\].*\[3\]/);
     const narrow: HostTensor = { dtype: "F32", shape: [4, 64], data: new Float32Array(256) };
     await expect(
-      leakless(() => verify(changed(v2.deployed, { "classifier.weight": narrow }), v2.credential)),
+      leakless(() => verifyUnbound(changed(v2.deployed, { "classifier.weight": narrow }), v2.credential)),
     ).rejects.toThrow(/classifier\.weight: shape \[4, 64\].*\[4, 128\]/);
   });
 
@@ -284,10 +289,10 @@ describe("a suspect with another classifier", () => {
       [folding, "linear"],
     ] as const) {
       const suspect = withHead(made.deployed, head, 0);
-      const found = await leakless(() => verify(suspect, made.credential, { test, transform, triggers: test }));
+      const found = await leakless(() => verifyUnbound(suspect, made.credential, { test, transform, triggers: test }));
       expect(found).toMatchObject({ holds: true, matched: 48, decodedText: TEXT, accuracy: {}, triggers: null });
       expect(text(found.reasons)).toMatch(/no classifier of two classes or more: no branch can run/);
-      expect((await verify(suspect, forged(made.credential, 1))).holds).toBe(false);
+      expect((await verifyUnbound(suspect, forged(made.credential, 1))).holds).toBe(false);
     }
   });
 });
@@ -295,13 +300,13 @@ describe("a suspect with another classifier", () => {
 describe("a suspect with folded norms", () => {
   it("is read, its open branch measured, its private one not", async () => {
     const suspect = stored(await folding.model.deployed({ foldNorm: true }));
-    const found = await leakless(() => verify(suspect, folding.credential, { test, transform, triggers: test }));
+    const found = await leakless(() => verifyUnbound(suspect, folding.credential, { test, transform, triggers: test }));
     expect(found).toMatchObject({ holds: true, matched: 48, decodedText: TEXT });
     expect(Object.keys(found.accuracy)).toEqual(["public"]);
     expect(found.accuracy.public).toBeCloseTo(folding.accuracy.public!, 1);
     expect(found.triggers).toMatchObject({ branch: "public", count: 30 });
     expect(text(found.reasons)).toMatch(/folded into its convolutions: the private branch cannot run/);
-    expect((await leakless(() => verify(suspect, forged(folding.credential, 1)))).holds).toBe(false);
+    expect((await leakless(() => verifyUnbound(suspect, forged(folding.credential, 1)))).holds).toBe(false);
   });
 
   it("loses a bit where a channel was scaled by a negative number, and no other", async () => {
@@ -312,7 +317,7 @@ describe("a suspect with folded norms", () => {
     });
     const model = buildNetwork(JSON.parse(open.metadata["model"]!) as NetworkConfig);
     model.loadStateDict(open.tensors);
-    const found = await verify(stored(await model.deployed({ foldNorm: true })), folding.credential);
+    const found = await verifyUnbound(stored(await model.deployed({ foldNorm: true })), folding.credential);
     model.dispose();
     expect(found.layers.map(({ bits, matched }) => bits - matched)).toEqual([0, 3, 0]);
     const { gamma, signs } = found.layers[1]!;
@@ -321,19 +326,21 @@ describe("a suspect with folded norms", () => {
 
   it("and without a classifier is read by its weights alone", async () => {
     const suspect = withHead(await folding.model.deployed({ foldNorm: true }), "linear", 0);
-    const found = await leakless(() => verify(suspect, folding.credential, { test, transform }));
+    const found = await leakless(() => verifyUnbound(suspect, folding.credential, { test, transform }));
     expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {} });
   });
 
   it("in part is refused, naming what does not fit", async () => {
     const file = await folding.model.deployed({ foldNorm: true });
     const half = changed(file, { "layer1.0.convbn_2.conv.bias": undefined });
-    await expect(leakless(() => verify(half, folding.credential))).rejects.toThrow(StateDictError);
-    await expect(verify(half, folding.credential)).rejects.toThrow(/missing convbnrelu_1\.bn\./);
+    await expect(leakless(() => verifyUnbound(half, folding.credential))).rejects.toThrow(StateDictError);
+    await expect(verifyUnbound(half, folding.credential)).rejects.toThrow(/missing convbnrelu_1\.bn\./);
     const more = changed(file, {
       "layer1.0.convbn_2.bn.weight": folding.deployed.tensors.get("layer1.0.convbn_2.bn.weight")!,
     });
-    await expect(leakless(() => verify(more, folding.credential))).rejects.toThrow(/layer1\.0\.convbn_2\.bn\.weight/);
+    await expect(leakless(() => verifyUnbound(more, folding.credential))).rejects.toThrow(
+      /layer1\.0\.convbn_2\.bn\.weight/,
+    );
   });
 });
 
@@ -363,7 +370,7 @@ describe("triggers", () => {
     imageSet({ ...set, labels: Uint8Array.from(set.labels, (l) => (l + shift) % 3) });
 
   it("are counted in the branch that is given away", async () => {
-    const found = await leakless(() => verify(v2.deployed, v2.credential, { triggers: test, transform }));
+    const found = await leakless(() => verifyUnbound(v2.deployed, v2.credential, { triggers: test, transform }));
     const hits = Math.round(30 * v2.accuracy.public!);
     const threshold = matchThreshold(30, 1e-6, 1 / 3);
     expect(found.triggers).toEqual({
@@ -376,11 +383,13 @@ describe("triggers", () => {
     });
     expect(hits).toBeGreaterThanOrEqual(threshold);
     expect(text(found.reasons)).toContain(`${hits} of 30 triggers are classified as assigned; ${threshold} are needed`);
-    expect((await verify(v1.deployed, v1.credential, { triggers: test, transform })).triggers!.branch).toBe("passport");
+    expect((await verifyUnbound(v1.deployed, v1.credential, { triggers: test, transform })).triggers!.branch).toBe(
+      "passport",
+    );
   });
 
   it("with labels that the network never learnt do not hold, and do not hurt the signature", async () => {
-    const found = await verify(v2.deployed, v2.credential, { triggers: labelled(test, 1), transform });
+    const found = await verifyUnbound(v2.deployed, v2.credential, { triggers: labelled(test, 1), transform });
     expect(found.triggers).toMatchObject({ count: 30, holds: false });
     expect(found.triggers!.hits).toBeLessThanOrEqual(3);
     expect(found.triggers!.pValue).toBe(binomialPValue(found.triggers!.hits, 30, 1 / 3));
@@ -389,10 +398,10 @@ describe("triggers", () => {
 
   it("take the false-positive rate asked for, and are evidence of their own", async () => {
     const options = { triggers: test, transform, falsePositiveRate: 1e-14 };
-    const found = await verify(v2.deployed, forged(v2.credential, 1), options);
+    const found = await verifyUnbound(v2.deployed, forged(v2.credential, 1), options);
     expect(found.holds).toBe(false);
     expect(found.triggers).toMatchObject({ threshold: matchThreshold(30, 1e-14, 1 / 3) });
-    const lax = await verify(v2.deployed, forged(v2.credential, 1), { triggers: test, transform });
+    const lax = await verifyUnbound(v2.deployed, forged(v2.credential, 1), { triggers: test, transform });
     expect(lax).toMatchObject({ holds: false, triggers: { holds: true } });
   });
 });
@@ -435,7 +444,7 @@ describe("credentials of other networks", () => {
       /unexpected features\.2\./,
     ],
   ])("are refused by name: %s", async (_, files, message) => {
-    const error = await leakless(() => verify(...files()).catch((e: unknown) => e));
+    const error = await leakless(() => verifyUnbound(...files()).catch((e: unknown) => e));
     expect(error).toBeInstanceOf(StateDictError);
     expect((error as Error).message).toMatch(/does not belong to a network of that structure/);
     expect((error as Error).message).toMatch(message);
@@ -443,10 +452,10 @@ describe("credentials of other networks", () => {
 
   it("of other layers of the same structure fit, and do not hold", async () => {
     const other = await signed({ ...TINY, scheme: "v2", passports: { 0: true, 3: true } });
-    const found = await leakless(() => verify(v2.deployed, other.credential, { test, transform }));
+    const found = await leakless(() => verifyUnbound(v2.deployed, other.credential, { test, transform }));
     expect(found.holds).toBe(false);
     expect(found.matched).toBeLessThan(found.threshold);
-    expect((await verify(other.deployed, other.credential)).holds).toBe(true);
+    expect((await verifyUnbound(other.deployed, other.credential)).holds).toBe(true);
     other.model.dispose();
   });
 });

@@ -11,12 +11,13 @@ import { DataLoader } from "../../src/data/loader";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 import { AlexNet, type AlexNetOptions, loadDeployed } from "../../src/models";
-import { matchThreshold, verify } from "../../src/ownership";
+import { matchThreshold } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { expectClose, gpu } from "../support/gpu";
+import { verifyUnbound } from "../support/verify";
 
 interface Trained {
   state: StateDict;
@@ -109,7 +110,7 @@ function checks(load: () => Trained): void {
     const claimed = { public: right("public"), private: right("private") };
     expect(claimed.public).toBeGreaterThan(0.3);
     const [deployed, credential] = [await model.deployed(), await model.credential(claimed)];
-    const found = await verify(deployed, credential, { test: images, transform });
+    const found = await verifyUnbound(deployed, credential, { test: images, transform });
     expect(found.accuracy).toEqual(claimed);
     expect(found.decodedText).toBe(trained.signature);
     expect(found.bits).toBe(896 * trained.width);

@@ -7,13 +7,13 @@ import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../.
 import { ConvNet } from "../../src/models/convnet";
 import { SGD } from "../../src/optim/sgd";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
-import { verify } from "../../src/ownership/verify";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { evaluate } from "../../src/train/evaluate";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
 import { TINY, TINY_PLAIN, tinySet } from "../support/tiny";
+import { verifyUnbound } from "../support/verify";
 
 const train = tinySet(60, 1);
 const test = tinySet(30, 2);
@@ -69,7 +69,7 @@ function forged(seed: number): SafetensorsFile {
 describe("the owner's claim", () => {
   it("holds, decodes the text, and finds the accuracies", async () => {
     const before = memory();
-    const found = await verify(deployed, credential, { test, transform });
+    const found = await verifyUnbound(deployed, credential, { test, transform });
     expect(found).toMatchObject({
       holds: true,
       decodedText: "PAN!",
@@ -94,7 +94,7 @@ describe("the owner's claim", () => {
   });
 
   it("is checked without images too, and says what then was not", async () => {
-    const found = await verify(deployed, credential);
+    const found = await verifyUnbound(deployed, credential);
     expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {} });
     expect(found.reasons.join("\n")).toMatch(
       /no test images were given: the accuracy of the private branch is not checked/,
@@ -102,7 +102,7 @@ describe("the owner's claim", () => {
   });
 
   it("compares no accuracy where none is claimed, and says so", async () => {
-    const found = await verify(deployed, changed(credential, {}, { claimed: "{}" }), { test, transform });
+    const found = await verifyUnbound(deployed, changed(credential, {}, { claimed: "{}" }), { test, transform });
     expect(found.holds).toBe(true);
     expect(found.accuracy).toEqual(accuracy);
     expect(found.reasons.join("\n")).toMatch(/claims no accuracy/);
@@ -110,10 +110,10 @@ describe("the owner's claim", () => {
 
   it("falls when the private branch does not do what is claimed, within the tolerance asked for", async () => {
     const boast = changed(credential, {}, { claimed: JSON.stringify({ private: accuracy.private! - 0.2 }) });
-    const strict = await verify(deployed, boast, { test, transform });
+    const strict = await verifyUnbound(deployed, boast, { test, transform });
     expect(strict).toMatchObject({ holds: false, matched: 48 });
     expect(strict.reasons.join("\n")).toMatch(/not within 3 points/);
-    expect((await verify(deployed, boast, { test, transform, tolerance: 0.25 })).holds).toBe(true);
+    expect((await verifyUnbound(deployed, boast, { test, transform, tolerance: 0.25 })).holds).toBe(true);
   });
 
   it("survives small changes of the weights, and still counts the bits they cost", async () => {
@@ -124,27 +124,27 @@ describe("the owner's claim", () => {
         n.endsWith("conv.weight") ? floats(t, (v) => v + random.normal(0, 0.005)) : t,
       ]),
     );
-    expect((await verify({ ...deployed, tensors: noisy }, credential)).holds).toBe(true);
+    expect((await verifyUnbound({ ...deployed, tensors: noisy }, credential)).holds).toBe(true);
     const blank = new Map(
       [...deployed.tensors].map(([n, t]): [string, HostTensor] => [
         n,
         n.endsWith("conv.weight") ? floats(t, () => random.normal()) : t,
       ]),
     );
-    expect((await verify({ ...deployed, tensors: blank }, credential)).holds).toBe(false);
+    expect((await verifyUnbound({ ...deployed, tensors: blank }, credential)).holds).toBe(false);
   });
 
   it("takes the false-positive rate asked for", async () => {
-    const found = await verify(deployed, credential, { falsePositiveRate: 1e-15 });
+    const found = await verifyUnbound(deployed, credential, { falsePositiveRate: 1e-15 });
     expect(found).toMatchObject({ holds: false, matched: 48, threshold: 49 });
-    await expect(verify(deployed, credential, { falsePositiveRate: 0 })).rejects.toThrow(ArgumentError);
+    await expect(verifyUnbound(deployed, credential, { falsePositiveRate: 0 })).rejects.toThrow(ArgumentError);
   });
 });
 
 describe("a claim that is none", () => {
   it("matches about half of the bits with random passports, and does not hold", async () => {
     for (const seed of [1, 2, 3]) {
-      const found = await verify(deployed, forged(seed), { test, transform });
+      const found = await verifyUnbound(deployed, forged(seed), { test, transform });
       expect(found).toMatchObject({ holds: false, claimedText: "PAN!" });
       expect(found.decodedText).not.toBe("PAN!");
       expect(found.reasons.join("\n")).toMatch(new RegExp(`${found.matched} of 48 signature bits match`));
@@ -170,7 +170,7 @@ describe("a claim that is none", () => {
 
   it("does not hold against another model of the same structure", async () => {
     const other = new ConvNet(TINY_PLAIN, { seed: 7 });
-    const found = await verify(await other.deployed(), credential, { test, transform });
+    const found = await verifyUnbound(await other.deployed(), credential, { test, transform });
     expect(found.holds).toBe(false);
     expect(found.matched).toBeLessThan(matchThreshold(48));
     other.dispose();
@@ -179,15 +179,15 @@ describe("a claim that is none", () => {
   it("is refused when the credential's bits do not spell its text", async () => {
     // A stranger writes down the signs that passports of their own happen to give, under a text that they do not spell.
     const stranger = forged(9);
-    const { layers } = await verify(deployed, stranger);
+    const { layers } = await verifyUnbound(deployed, stranger);
     const bits = Object.fromEntries(
       layers.map(({ name, gamma }) => [
         `${name}.b`,
         floats(credential.tensors.get(`${name}.b`)!, (_, i) => Math.sign(gamma[i]!)),
       ]),
     );
-    await expect(verify(deployed, changed(stranger, bits))).rejects.toThrow(FormatError);
-    await expect(verify(deployed, changed(stranger, bits))).rejects.toThrow(
+    await expect(verifyUnbound(deployed, changed(stranger, bits))).rejects.toThrow(FormatError);
+    await expect(verifyUnbound(deployed, changed(stranger, bits))).rejects.toThrow(
       /bits of features\.3 spell .*its text is "PAN!"/,
     );
   });
@@ -197,13 +197,13 @@ describe("files that do not fit", () => {
   const scalar: HostTensor = { dtype: "F32", shape: [1], data: new Float32Array(1) };
 
   it("refuses exchanged files, naming the exchange", async () => {
-    await expect(verify(credential, deployed)).rejects.toThrow(FormatError);
-    await expect(verify(credential, deployed)).rejects.toThrow(/exchanged/);
+    await expect(verifyUnbound(credential, deployed)).rejects.toThrow(FormatError);
+    await expect(verifyUnbound(credential, deployed)).rejects.toThrow(/exchanged/);
   });
 
   it("refuses two credentials, or two networks", async () => {
-    await expect(verify(credential, credential)).rejects.toThrow(StateDictError);
-    await expect(verify(deployed, deployed)).rejects.toThrow(FormatError);
+    await expect(verifyUnbound(credential, credential)).rejects.toThrow(StateDictError);
+    await expect(verifyUnbound(deployed, deployed)).rejects.toThrow(FormatError);
   });
 
   it.each<[string, () => [SafetensorsFile, SafetensorsFile], RegExp]>([
@@ -245,7 +245,7 @@ describe("files that do not fit", () => {
     ["an empty network", () => [{ tensors: new Map(), metadata: {} }, credential], /missing features\.0\./],
   ])("refuses %s, by name", async (_, files, message) => {
     const before = memory().tensors;
-    const error = await verify(...files()).catch((e: unknown) => e);
+    const error = await verifyUnbound(...files()).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(StateDictError);
     expect((error as Error).message).toMatch(/does not belong to a network of that structure/);
     expect((error as Error).message).toMatch(message);
@@ -257,14 +257,14 @@ describe("files that do not fit", () => {
       ...TINY_PLAIN,
       layers: TINY.layers.map((l) => (l === "pool" ? l : { ...l, channels: 2 * l.channels })),
     });
-    await expect(verify(await wider.deployed(), credential)).rejects.toThrow(StateDictError);
+    await expect(verifyUnbound(await wider.deployed(), credential)).rejects.toThrow(StateDictError);
     wider.dispose();
   });
 
   it("refuses test images of another size, and frees what it made", async () => {
     const before = memory().tensors;
     const wide = { ...test, images: new Uint8Array(30 * 3 * 8 * 9), width: 9 };
-    await expect(verify(deployed, credential, { test: wide })).rejects.toThrow(ArgumentError);
+    await expect(verifyUnbound(deployed, credential, { test: wide })).rejects.toThrow(ArgumentError);
     expect(memory().tensors).toBe(before);
   });
 });
