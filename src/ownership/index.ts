@@ -10,8 +10,9 @@ export {
 } from "./binding";
 export type { BoundEvidence } from "./bound";
 export { type Commitment, type CommitmentMatch, commit, openCommitment } from "./commitment";
+export { empiricalPValue, type NullOptions, type NullSample, nullOfCredentials, nullOfNetworks } from "./null";
 export { type RealignedLayer, type Realignment, type RealignOptions, realign } from "./realign";
 export { type Rejoined, rejoin, rejoinSuspect } from "./rejoin";
-export { binomialPValue, matchThreshold, twoSidedPValue } from "./statistics";
+export { binomialPValue, matchThreshold, type SignatureBalance, signatureBalance, twoSidedPValue } from "./statistics";
 export type { TriggerHits } from "./triggers";
 export { type LayerMatch, type Verification, type VerifyOptions, verify } from "./verify";

@@ -75,3 +75,23 @@ export function matchThreshold(n: number, rate = 1e-6, probability = 0.5): numbe
   }
   return k;
 }
+
+/** How many bits of a signature are +1, and whether coins fall so. */
+export interface SignatureBalance {
+  bits: number;
+  /** Bits that are +1. */
+  ones: number;
+  /** Two-sided, of fair coins: small for signatures of texts, whose first bit a character is always 0, and of networks whose γ all have one sign. */
+  pValue: number;
+}
+
+/**
+ * Balance of a signature, or of the signs of γ: a claim whose bits are nearly all alike matches every network whose γ are all alike.
+ * @param signs +1 and −1 (or γ itself; 0 counts as −1)
+ * @throws ArgumentError for none.
+ */
+export function signatureBalance(signs: ArrayLike<number>): SignatureBalance {
+  let ones = 0;
+  for (let i = 0; i < signs.length; i++) if (signs[i]! > 0) ones++;
+  return { bits: signs.length, ones, pValue: twoSidedPValue(ones, signs.length) };
+}

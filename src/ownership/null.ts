@@ -1,0 +1,130 @@
+import { ArgumentError, StateDictError } from "../errors";
+import type { StateDict } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import { type AnyNetwork, readCredential } from "../models/build";
+import { joinState } from "../models/split";
+import { Generator } from "../tensor/random";
+import { rejoinSuspect } from "./rejoin";
+
+/** Matching bits where there is nothing to match: what chance really looks like on trained networks. JSON-able. */
+export interface NullSample {
+  /**
+   * `credentials`: strangers' passports and strangers' bits on this network; `passports`: strangers' passports and the owner's bits; `networks`: the owner's passports and bits on
+   * networks that were trained by others.
+   */
+  kind: "credentials" | "passports" | "networks";
+  bits: number;
+  /** Matches of each draw. */
+  matched: number[];
+  mean: number;
+  /** Standard deviation of the sample (n − 1); fair coins have √bits / 2. */
+  deviation: number;
+}
+
+/** Options of {@link nullOfCredentials}. */
+export interface NullOptions {
+  /** Draws (default 1000). */
+  draws?: number;
+  /** Whose bits: fresh random ones in each draw, as a stranger's credential has (default), or the owner's. */
+  bits?: "fresh" | "owner";
+  seed?: number;
+  onStep?: (done: number, of: number) => void;
+}
+
+/**
+ * How many bits credentials match that have nothing to do with a network: passports uniform in [−1, 1), bits fresh or the owner's. With fresh bits the matches are Bin(n, ½) whatever the network is,
+ * because each bit is a fair coin given all signs of γ: so it is for bound credentials, whose bits are a hash, and their p-values are exact. With the owner's bits the matches scatter more,
+ * because signs of γ under one passport hang together.
+ * @throws ArgumentError unless draws is a whole number from 2; else as `rejoinSuspect`.
+ */
+export async function nullOfCredentials(
+  deployed: SafetensorsFile,
+  credential: SafetensorsFile,
+  { draws = 1000, bits = "fresh", seed = 0, onStep }: NullOptions = {},
+): Promise<NullSample> {
+  if (!Number.isInteger(draws) || draws < 2)
+    throw new ArgumentError(`draws: a whole number from 2 expected, found ${draws}`);
+  return withModel(deployed, credential, async (model) => {
+    const owners = await ownersBits(model);
+    const matched: number[] = [];
+    for (let draw = 1; draw <= draws; draw++) {
+      const random = new Generator(seed).fork(`stranger ${draw}`);
+      model.randomPassports(random.fork("passports"));
+      const coins = random.fork("bits");
+      const wanted = bits === "owner" ? owners : owners.map((b) => (coins.uniform() < 0.5 ? -1 : b * b));
+      matched.push(count(await readGammas(model), wanted));
+      onStep?.(draw, draws);
+    }
+    return sample(bits === "owner" ? "passports" : "credentials", owners.length, matched);
+  });
+}
+
+/**
+ * How many bits of a credential other people's networks match, trained without it: their convolutions under its passports.
+ * @param deployed the owner's network: gives what a stranger's lacks
+ * @param networks of the same sizes at the passport layers, of any scheme and norm
+ * @throws ArgumentError for fewer than two networks; StateDictError for one of other sizes.
+ */
+export async function nullOfNetworks(
+  deployed: SafetensorsFile,
+  credential: SafetensorsFile,
+  networks: readonly SafetensorsFile[],
+): Promise<NullSample> {
+  if (networks.length < 2) throw new ArgumentError(`networks: two or more expected, found ${networks.length}`);
+  return withModel(deployed, credential, async (model) => {
+    const bits = await ownersBits(model);
+    const structure = { config: readCredential(credential).config, layers: model.layers };
+    const matched: number[] = [];
+    for (const { tensors } of networks) {
+      const weights: StateDict = new Map(deployed.tensors);
+      for (const { name } of model.passportLayers()) {
+        const weight = tensors.get(`${name}.conv.weight`);
+        if (!weight) throw new StateDictError(`${name}.conv.weight is missing: a network of another structure`);
+        weights.set(`${name}.conv.weight`, weight);
+      }
+      model.loadStateDict(joinState({ deployed: weights, credential: credential.tensors }, structure));
+      matched.push(count(await readGammas(model), bits));
+    }
+    return sample("networks", bits.length, matched);
+  });
+}
+
+/**
+ * Share of a null sample that does as well as a claim, the claim itself counted among them: (1 + #{matchedᵢ ≥ matched}) / (1 + n). It cannot be smaller than 1 / (1 + n), however good the claim.
+ * @throws ArgumentError for an empty sample.
+ */
+export function empiricalPValue(matched: number, { matched: sample }: Pick<NullSample, "matched">): number {
+  if (!sample.length) throw new ArgumentError("empiricalPValue: a sample of one or more expected, found none");
+  return (1 + sample.filter((m) => m >= matched).length) / (1 + sample.length);
+}
+
+async function withModel<T>(
+  deployed: SafetensorsFile,
+  credential: SafetensorsFile,
+  run: (model: AnyNetwork) => Promise<T>,
+): Promise<T> {
+  const { model, folded } = rejoinSuspect(deployed, credential);
+  try {
+    return await run(model);
+  } finally {
+    model.dispose();
+    folded?.open.dispose();
+  }
+}
+
+/** γ_raw of all layers, one after another. */
+const readGammas = async (model: AnyNetwork): Promise<number[]> =>
+  (await model.readSigns()).flatMap(({ gamma }) => [...gamma]);
+
+/** Signature bits of all layers, in the same order. */
+const ownersBits = async (model: AnyNetwork): Promise<number[]> =>
+  (await model.readSigns()).flatMap(({ bits }) => [...bits]);
+
+const count = (gammas: readonly number[], bits: readonly number[]): number =>
+  gammas.reduce((n, g, i) => n + (g * bits[i]! > 0 ? 1 : 0), 0);
+
+function sample(kind: NullSample["kind"], bits: number, matched: number[]): NullSample {
+  const mean = matched.reduce((a, b) => a + b, 0) / matched.length;
+  const square = matched.reduce((sum, m) => sum + (m - mean) ** 2, 0);
+  return { kind, bits, matched, mean, deviation: Math.sqrt(square / (matched.length - 1)) };
+}
