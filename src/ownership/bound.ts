@@ -19,8 +19,8 @@ export interface BoundEvidence {
 }
 
 /**
- * Secrets that nobody can try: a bound claim is held to a false-positive rate of one in so many, so that searching for a secret that happens to fit is no
- * way to forge one.
+ * Secrets that nobody can try: a bound claim without a commitment is held to a false-positive rate of one in so many, so that searching for a secret that happens to fit is no way to
+ * forge one. Of a claim that was committed to before the network was there, nobody could search: the ordinary rate is enough.
  */
 const TRIALS = 2 ** BOUND_BITS;
 
@@ -33,6 +33,7 @@ export async function boundEvidence(
   owner: SafetensorsFile,
   suspect: SafetensorsFile,
   published: Commitment | undefined,
+  falsePositiveRate: number,
 ): Promise<{ evidence: BoundEvidence | null; reasons: string[] }> {
   const binding = await readBinding(owner);
   if (!binding && !published)
@@ -50,15 +51,16 @@ export async function boundEvidence(
       bits++;
       if (gamma[i]! * bit > 0) matched++;
     }
-  const threshold = matchThreshold(bits, 1 / TRIALS);
+  const committed = commitment?.claim === true;
+  const threshold = matchThreshold(bits, committed ? falsePositiveRate : 1 / TRIALS);
   const fits = matched >= threshold;
   const reasons = [
-    `the passports come from the credential's secret, and ${matched} of the ${bits} bits that follow from them and the statement match; ${threshold} are needed against 2^${BOUND_BITS} tried secrets`,
+    `the passports come from the credential's secret, and ${matched} of the ${bits} bits that follow from them and the statement match; ${threshold} are needed ${committed ? `at a false-positive rate of ${falsePositiveRate.toExponential()}` : `against 2^${BOUND_BITS} tried secrets`}`,
   ];
   if (commitment)
     reasons.push(
       commitment.claim
-        ? "the commitment is this credential's"
+        ? "the commitment is this credential's: that it was published before the suspect, its date must show"
         : "the commitment is not this credential's: it was made for another claim",
     );
   if (commitment?.network === false)

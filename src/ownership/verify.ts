@@ -28,7 +28,10 @@ export interface VerifyOptions {
   tolerance?: number;
   /** False-positive rate of the verdicts (default 1e-6). */
   falsePositiveRate?: number;
-  /** What the owner published before the release: the credential must be the one it was made of. */
+  /**
+   * What the owner published before the release: the credential must be the one it was made of. Check the date yourself. Bits of a claim that was committed to in time could not be searched
+   * for, so `falsePositiveRate` is enough for them.
+   */
   commitment?: Commitment;
   /**
    * Let only bound credentials hold, those whose passports and bits follow from a secret and a statement (default true). `false` checks what the papers check, which solved passports
@@ -111,7 +114,7 @@ export async function verify(
     reasons.push(...fidelity.reasons);
     const triggers = await triggerHits(joined, config.classes, options);
     reasons.push(...triggers.reasons);
-    const bound = await boundEvidence(signs, owner, suspect, options.commitment);
+    const bound = await boundEvidence(signs, owner, suspect, options.commitment, falsePositiveRate);
     reasons.push(...bound.reasons);
     const trusted = bound.evidence ? bound.evidence.holds : options.requireBinding === false;
     return {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
-import { type AnyNetwork, buildNetwork, type NetworkConfig, networkLayers } from "../../src/models";
+import { type AnyNetwork, buildNetwork, type NetworkConfig, negateFilters, networkLayers } from "../../src/models";
 import { SGD } from "../../src/optim";
 import {
   type Binding,
@@ -12,6 +12,7 @@ import {
   boundCredential,
   commit,
   deriveBinding,
+  matchThreshold,
   newSecret,
   openCommitment,
   readBinding,
@@ -200,6 +201,24 @@ describe("a commitment", () => {
     const found = await verify(deployed, credential, { commitment });
     expect(found.holds).toBe(true);
     expect(found.bound!.commitment).toEqual({ claim: true, network: true });
+  });
+
+  it("lets a claim stand that lost some bits, which alone would need nearly all of them", async () => {
+    const commitment = await commit(credential, deployed);
+    const tensors = new Map(deployed.tensors);
+    negateFilters(
+      tensors,
+      "features.3",
+      Float32Array.from({ length: 96 }, (_, i) => (i < 20 ? -1 : 1)),
+    );
+    const worn = { ...deployed, tensors };
+    // Among 2^80 secrets one with 140 of 160 bits could be found; a commitment of an earlier date leaves no search.
+    const alone = await verify(worn, credential);
+    expect(alone.bound).toMatchObject({ matched: 140, threshold: matchThreshold(160, 2 ** -80), holds: false });
+    expect(alone.holds).toBe(false);
+    const dated = await verify(worn, credential, { commitment });
+    expect(dated.bound).toMatchObject({ matched: 140, threshold: matchThreshold(160), holds: true });
+    expect(dated.holds).toBe(true);
   });
 
   it("names a changed copy as one, which the claim survives", async () => {
