@@ -4,25 +4,16 @@
  *     npm run cifar10 -- --arch alexnet --scheme pan --data DIR          (--help lists the options)
  *     npm run cifar10 -- --preset cpu --scheme plain                     (about 15 minutes without a GPU)
  */
-import { existsSync } from "node:fs";
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  ArgumentError,
-  type Binding,
-  type BranchAccuracy,
   bestEpoch,
-  bind,
-  boundCredential,
-  type Commitment,
   cifarTransform,
-  commit,
   cosineLR,
   epochsCsv,
   init,
   multiStepLR,
   type Network,
-  newSecret,
   PanError,
   SGD,
   stepsCsv,
@@ -30,12 +21,14 @@ import {
   type Verification,
   verify,
 } from "../src/index";
-import { dawn, fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "../src/node/index";
+import { dawn, fileCheckpoints, loadSafetensors, writeFileAtomic } from "../src/node/index";
 import { renderTraining, type TrainingReport } from "../src/report/training";
 import { type Data, loadData } from "./cifar10/data";
 import { makeNetwork, setPassports } from "./cifar10/network";
+import { ScaleLog } from "./cifar10/scales";
 import { HELP, readSettings, type Settings } from "./cifar10/settings";
 import { describeEpoch, printVerdict, say } from "./cifar10/show";
+import { accuracies, bindNetwork, type ClaimPaths, saveClaim, strictness } from "./claim";
 import { TrainingBar } from "./progress";
 import { forge, untilInterrupted } from "./run";
 
@@ -43,6 +36,8 @@ import { forge, untilInterrupted } from "./run";
 async function train(model: Network, { train, test, triggers }: Data, s: Settings): Promise<Trainer> {
   const { lr, momentum, weightDecay, epochs } = s;
   const bar = new TrainingBar(epochs, s.batchSize);
+  const scales = new ScaleLog(model, s.out);
+  await scales.start(s);
   const half = Math.max(1, Math.floor(epochs / 2));
   const milestones = [half, Math.max(half + 1, Math.floor((3 * epochs) / 4))];
   const trainer = new Trainer(model, new SGD(model.parameters(), { lr, momentum, weightDecay }), {
@@ -59,6 +54,7 @@ async function train(model: Network, { train, test, triggers }: Data, s: Setting
     checkpoints: fileCheckpoints(join(s.out, "last.checkpoint")),
     best: fileCheckpoints(join(s.out, "best.checkpoint")),
     onProgress: (progress) => bar.update(progress),
+    onEpoch: (record) => scales.epoch(record),
   });
   try {
     await untilInterrupted(trainer, async () => {
@@ -81,55 +77,6 @@ async function saveHistory({ history }: Trainer, { out }: Settings): Promise<voi
   await writeFileAtomic(join(out, "steps.csv"), text(stepsCsv(history)));
 }
 
-interface Paths {
-  deployed: string;
-  credential: string | null;
-  commitment: string | null;
-}
-
-async function saveHalves(
-  model: Network,
-  trainer: Trainer,
-  { out, scheme }: Settings,
-  binding: Binding | null,
-): Promise<Paths> {
-  const deployed = join(out, "deployed.safetensors");
-  await saveSafetensors(deployed, await model.deployed());
-  if (scheme === "plain") return { deployed, credential: null, commitment: null };
-  const credential = join(out, "owner.credential.safetensors");
-  const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
-  const claimed: BranchAccuracy = {};
-  for (const branch of model.branches) if (last[branch] !== undefined) claimed[branch] = last[branch];
-  const own = await model.credential(claimed);
-  if (!binding) {
-    await saveSafetensors(credential, own);
-    return { deployed, credential, commitment: null };
-  }
-  const bound = await boundCredential(own, binding);
-  await saveSafetensors(credential, bound);
-  const commitment = join(out, "commitment.json");
-  const published = await commit(bound, await loadSafetensors(deployed));
-  await writeFileAtomic(commitment, text(JSON.stringify(published, null, 1)));
-  return { deployed, credential, commitment };
-}
-
-/** The secret outlives an interrupted run: a resumed one must have the same. */
-async function bindNetwork(model: Network, { statement, out, resume }: Settings): Promise<Binding | null> {
-  if (statement === undefined) return null;
-  const path = join(out, "binding.secret.json");
-  const known = resume && existsSync(path);
-  const binding: Binding = known
-    ? (JSON.parse(await readFile(path, "utf8")) as Binding)
-    : { statement, secret: newSecret() };
-  if (binding.statement !== statement)
-    throw new ArgumentError(`--statement: the run in ${out} says "${binding.statement}"; resume with that`);
-  await bind(model, binding);
-  await writeFileAtomic(path, text(JSON.stringify(binding, null, 1)));
-  return binding;
-}
-
-const readCommitment = async (path: string) => JSON.parse(await readFile(path, "utf8")) as Commitment;
-
 async function main(s: Settings, command: string): Promise<void> {
   const startedAt = new Date();
   const device = await init({ gpu: await dawn() });
@@ -142,7 +89,8 @@ async function main(s: Settings, command: string): Promise<void> {
   await mkdir(s.out, { recursive: true });
   const model = makeNetwork(s);
   const passports = await setPassports(model, data, s);
-  const binding = await bindNetwork(model, s);
+  const { statement } = s;
+  const binding = statement === undefined ? null : await bindNetwork(model, { ...s, statement });
   const parameters = model.parameters().reduce((n, p) => n + p.size, 0);
   const passportLayers = model.passportLayers().map((l) => l.name);
   say(`network    ${s.arch}, ${s.scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${passports}`);
@@ -154,7 +102,8 @@ async function main(s: Settings, command: string): Promise<void> {
     process.exitCode = 130;
     return;
   }
-  const paths = await saveHalves(model, trainer, s, binding);
+  const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
+  const paths = await saveClaim(model, accuracies(last), s.out, binding);
   say(
     `saved      ${paths.deployed} (give this away)${paths.credential ? ` and ${paths.credential} (keep this secret)` : ""}`,
   );
@@ -164,7 +113,7 @@ async function main(s: Settings, command: string): Promise<void> {
         test,
         transform: cifarTransform("test"),
         ...(s.triggers && triggers && { triggers }),
-        ...(paths.commitment && { commitment: await readCommitment(paths.commitment), requireBinding: true }),
+        ...(await strictness(paths)),
       })
     : null;
   const { deployed, credential } = paths;
@@ -193,12 +142,6 @@ async function main(s: Settings, command: string): Promise<void> {
   await writeFileAtomic(join(s.out, "report.html"), text(renderTraining(report)));
   say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
 }
-
-const accuracies = ({ public: open, private: secret, passport }: BranchAccuracy): BranchAccuracy => ({
-  ...(open !== undefined && { public: open }),
-  ...(secret !== undefined && { private: secret }),
-  ...(passport !== undefined && { passport }),
-});
 
 function signatureOf(v: Verification): NonNullable<TrainingReport["signature"]> {
   const { claimedText, decodedText, bits, matched, pValue, threshold } = v;
@@ -233,7 +176,7 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
 }
 
 async function describeFiles(
-  { deployed, credential, commitment }: Paths,
+  { deployed, credential, commitment }: ClaimPaths,
   { out }: Settings,
 ): Promise<TrainingReport["files"]> {
   const known: [string | null, string][] = [

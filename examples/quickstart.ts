@@ -7,7 +7,6 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  type BranchAccuracy,
   ConvNet,
   cifarTransform,
   cosineLR,
@@ -22,11 +21,12 @@ import {
   type Verification,
   verify,
 } from "../src/index";
-import { dawn, fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "../src/node/index";
+import { dawn, fileCheckpoints, loadSafetensors, writeFileAtomic } from "../src/node/index";
 import { formatPercent, formatPValue } from "../src/report/format";
 import { type QuickstartReport, renderQuickstart } from "../src/report/quickstart";
+import { accuracies, bindNetwork, saveClaim, strictness } from "./claim";
 import { TrainingBar } from "./progress";
-import { CONFIG, HELP, readSettings, type Settings, SIGNATURE } from "./quickstart/settings";
+import { CONFIG, HELP, readSettings, type Settings, SIGNATURE, STATEMENT } from "./quickstart/settings";
 import { type Forgery, forge, range, untilInterrupted } from "./run";
 
 const say = (line = "") => console.log(line);
@@ -89,6 +89,10 @@ function printVerdict(v: Verification, forged: readonly Forgery[]): void {
       percent,
     )}, ${bits} of ${v.bits} bits`,
   );
+  if (v.bound)
+    say(
+      `  binding          "${v.bound.statement}": ${v.bound.matched} of the ${v.bound.bits} bits that follow from it`,
+    );
   say(`  verdict          ${v.holds ? "the claim holds" : "the claim does not hold"}`);
 }
 
@@ -100,6 +104,7 @@ async function main(s: Settings): Promise<void> {
   say(`data       ${data.train.length} training and ${data.test.length} test images of CIFAR-10`);
   await mkdir(s.out, { recursive: true });
   const model = new ConvNet(CONFIG, { seed: s.seed });
+  const binding = await bindNetwork(model, { ...s, statement: STATEMENT });
   const trainer = await train(model, data, s);
   if (trainer.interrupted) {
     const again = [...process.argv.slice(2).filter((a) => a !== "--resume"), "--resume"].join(" ");
@@ -111,18 +116,15 @@ async function main(s: Settings): Promise<void> {
   }
 
   const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
-  const claimed: BranchAccuracy = {
-    ...(last.public !== undefined && { public: last.public }),
-    ...(last.private !== undefined && { private: last.private }),
-  };
-  const [deployed, credential] = [join(s.out, "deployed.safetensors"), join(s.out, "owner.credential.safetensors")];
-  await saveSafetensors(deployed, await model.deployed());
-  await saveSafetensors(credential, await model.credential(claimed));
+  const paths = await saveClaim(model, accuracies(last), s.out, binding);
+  const { deployed } = paths;
+  const credential = paths.credential!;
   model.dispose();
-  say(`saved      ${deployed} (give this away) and ${credential} (keep this secret)`);
+  say(`saved      ${deployed} (give this away), ${credential} (keep this secret),`);
+  say(`           ${paths.commitment} (publish this before the release)`);
 
-  say("verifying  as a stranger would, from the two files");
-  const options = { test: data.test, transform: cifarTransform("test") };
+  say("verifying  as a stranger would, from the three files");
+  const options = { test: data.test, transform: cifarTransform("test"), ...(await strictness(paths)) };
   const verified = await verify(await loadSafetensors(deployed), await loadSafetensors(credential), options);
   const forged = await forge({ deployed, credential }, data.test, s);
   printVerdict(verified, forged);

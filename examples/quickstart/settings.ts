@@ -2,7 +2,9 @@ import { parseArgs } from "node:util";
 import { ArgumentError, type ConvNetConfig } from "../../src/index";
 
 /** A network small enough for two CPU cores: three convolutions, the last two with passports, the text in the last. */
-export const SIGNATURE = "(c) ACME";
+export const SIGNATURE = "ACME";
+/** What the owner says of it: passports and all bits beyond the text follow from this and a secret. */
+export const STATEMENT = "Trained by ACME, with @pan/core";
 export const CONFIG: ConvNetConfig = {
   classes: 10,
   input: [32, 32, 3],
@@ -37,7 +39,7 @@ export const HELP = `npm run quickstart -- [options]
   --epochs N     passes over the training images (default 6)
   --images N     training images, up to 3000 (default 3000)
   --tests N      test images, up to 1000 (default 1000)
-  --seed N       decides weights, passports and order (default 1)
+  --seed N       decides weights and order (default 1); the secret behind the passports is fresh in every run
   --out DIR      where results go (default out/quickstart)
   --resume       go on where an interrupted run stopped`;
 

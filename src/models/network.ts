@@ -157,8 +157,8 @@ export abstract class Network extends Module {
     return credentialFile(await this.stateDict(), { config, layers, claimed });
   }
 
-  /** γ and β that the passports give, layer by layer. */
-  private async readScales(): Promise<Scales> {
+  /** γ and β that the passports give with the weights as they are, behind the FC where there is one, layer by layer. */
+  async readScales(): Promise<Scales> {
     const scales: Scales = new Map();
     for (const { name, layer } of this.passportLayers()) {
       const { gamma, beta } = scope(() => noGrad(() => layer.privateScales()));

@@ -1,0 +1,51 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { EpochRecord, Network } from "../../src/index";
+import { writeFileAtomic } from "../../src/node/index";
+import type { Convergence } from "../../src/report/attack-record";
+import { accuracies } from "../claim";
+
+/** Channels that are followed, as in the papers' figure. */
+const CHANNELS = 10;
+
+/** Follows γ and β of the last passport layer, and how far its weights move, epoch by epoch, in convergence.json. */
+export class ScaleLog {
+  readonly #path: string;
+  #log: Convergence | null = null;
+  #weight: Float32Array | null = null;
+
+  constructor(
+    private readonly model: Network,
+    out: string,
+  ) {
+    this.#path = join(out, "convergence.json");
+  }
+
+  /** Before the first step: what the first epoch's movement is measured from. */
+  async start({ resume }: { resume: boolean }): Promise<void> {
+    const last = this.model.passportLayers().at(-1);
+    if (!last) return;
+    this.#weight = await last.layer.weight.data();
+    const known = resume ? await readFile(this.#path, "utf8").catch(() => null) : null;
+    this.#log = known ? (JSON.parse(known) as Convergence) : { layer: last.name, epochs: [] };
+  }
+
+  async epoch(record: EpochRecord): Promise<void> {
+    const last = this.model.passportLayers().at(-1);
+    if (!last || !this.#log) return;
+    const [weight, scales] = await Promise.all([last.layer.weight.data(), this.model.readScales()]);
+    const { gamma, beta } = scales.get(last.name)!;
+    const before = this.#weight!;
+    const update = Math.sqrt(weight.reduce((sum, w, i) => sum + (w - before[i]!) ** 2, 0));
+    this.#weight = weight;
+    this.#log.epochs = this.#log.epochs.filter((e) => e.epoch < record.epoch);
+    this.#log.epochs.push({
+      epoch: record.epoch,
+      gamma: [...gamma.subarray(0, CHANNELS)],
+      beta: [...beta.subarray(0, CHANNELS)],
+      update,
+      accuracy: accuracies(record),
+    });
+    await writeFileAtomic(this.#path, new TextEncoder().encode(JSON.stringify(this.#log, null, 1)));
+  }
+}
