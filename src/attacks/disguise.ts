@@ -3,9 +3,12 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { deployedConfig, networkLayers } from "../models/build";
 import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { hiddenChannels } from "../models/edges";
+import { realign } from "../ownership/realign";
 import { groupsOf } from "../passport/norm";
 import { Generator } from "../tensor/random";
+import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, turnShare } from "./shares";
+import { ownersView } from "./training";
 
 /** What {@link disguise} changes. */
 export interface DisguiseOptions {
@@ -73,4 +76,33 @@ function shuffled(channels: number, groups: number, random: Generator): number[]
   const size = channels / groups;
   const within = (group: number) => [...random.permutation(size)].map((i) => group * size + i);
   return [...random.permutation(groups)].flatMap(within);
+}
+
+/** Disguises that {@link disguises} tries: one of each kind, and all together. */
+const TRIED = (batchNorm: boolean): Record<string, DisguiseOptions> => ({
+  "channels shuffled": { permute: true },
+  "channels scaled": { permute: false, scale: 8 },
+  "half of the filters negated": { permute: false, negate: 0.5 },
+  "all of it": { permute: true, scale: 8, negate: 0.5, ...(batchNorm && { filterScale: 8 }) },
+});
+
+/**
+ * Every kind of {@link disguise}, and the owner's answer to it: bits that the owner reads from the network as it stands, and after `realign` put its channels back.
+ * @throws ArgumentError for a network whose norms are folded.
+ */
+export async function disguises(target: Target, { seed = 0, onStep }: AttackOptions = {}): Promise<AttackRecord> {
+  const before = await ownersView(target.deployed, target);
+  const tried = Object.entries(TRIED((deployedConfig(target.deployed).norm ?? "bn") === "bn"));
+  const steps: AttackStep[] = [];
+  for (const [name, options] of tried) {
+    const hidden = disguise(target.deployed, { ...options, seed });
+    const answers = { "as it stands": hidden, realigned: realign(hidden, target.deployed).aligned };
+    for (const [answer, file] of Object.entries(answers)) {
+      const step = { setting: { disguise: name, answer }, after: await ownersView(file, target) };
+      steps.push(step);
+      onStep?.(step, steps.length, 2 * tried.length);
+    }
+  }
+  const knowledge = ["the deployed network"];
+  return { attack: "function-preserving disguise", knowledge, budget: { data: "none" }, seed, before, steps };
 }

@@ -1,13 +1,14 @@
 import { ArgumentError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
 import { passportNames, passportPlan } from "../models/config";
 import { rejoin } from "../ownership/rejoin";
+import { decodeTexts } from "../ownership/signature";
 import { Generator } from "../tensor/random";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";
 import { PassportEquations } from "./solve";
-import { ownersView } from "./training";
 
 /** Options of {@link flipSigns}. */
 export interface FlipSignsOptions extends AttackOptions {
@@ -40,15 +41,29 @@ export async function flipSigns(
         const { shape } = tensors.get(key)!;
         tensors.set(key, { dtype: "F32", shape, data: solve(turned) });
       }
-      const forged = { ...target, credential: { ...target.credential, tensors } };
-      const step = { setting: { share }, after: await ownersView(target.deployed, forged) };
+      const step: AttackStep = { setting: { share }, ...(await look({ ...target.credential, tensors }, target)) };
       steps.push(step);
       onStep?.(step, steps.length, shares.length);
     }
     const knowledge = ["the deployed network", "the owner's whole credential"];
-    return { attack: "turned signs", knowledge, budget: { data: "none" }, seed, before, steps };
+    const layers = [...attacked.values()].map(({ name }) => name).join(", ");
+    return { attack: "turned signs", knowledge, budget: { data: "none", layers }, seed, before, steps };
   } finally {
     owner.dispose();
+  }
+}
+
+/** What the network does under the forger's passports, and what its signs then spell. */
+async function look(forged: SafetensorsFile, target: Target): Promise<Pick<AttackStep, "after" | "text">> {
+  const model = rejoin(target.deployed, forged);
+  try {
+    const after = await measure(model, target);
+    const { texts } = readCredential(forged);
+    if (!texts.length) return { after };
+    const sizes = [...passportPlan(model.config, model.layers)].map(([name, bytes]) => [name, bytes.length] as const);
+    return { after, text: decodeTexts(await model.readSigns(), texts, new Map(sizes)).join(" ") };
+  } finally {
+    model.dispose();
   }
 }
 

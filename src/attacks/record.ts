@@ -38,6 +38,8 @@ export interface AttackStep {
   /** What was varied, such as `{ share: 0.3 }`. */
   setting: Readonly<Record<string, number | string>>;
   after: Measurement;
+  /** What the signature's texts read as afterwards, where the attack is about that. */
+  text?: string;
 }
 
 /** What an attack did. JSON-able. */

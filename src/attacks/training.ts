@@ -2,7 +2,7 @@ import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import type { AnyNetwork } from "../models/build";
+import { type AnyNetwork, deployedConfig, headName } from "../models/build";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
 import { Trainer } from "../train/trainer";
@@ -14,6 +14,8 @@ export interface TrainingBudget extends AttackOptions {
   train: ImageSet;
   /** Test images of the attacker's task (default the target's). */
   test?: ImageSet;
+  /** What the attacker's task is called in the record. */
+  task?: string;
   epochs: number;
   lr?: number;
   batchSize?: number;
@@ -48,23 +50,39 @@ export async function ownersView(deployed: SafetensorsFile, target: Target, test
 /** The target with the attacker's test images; triggers belong to the owner's task. */
 const withTest = ({ triggers: _, ...target }: Target, test: ImageSet): Target => ({ ...target, test });
 
+/** Share of the owner's triggers that an attacked network still answers as assigned, the owner's classifier put back over it. */
+async function triggersUnderOwnersHead(attacked: SafetensorsFile, target: Target): Promise<number | undefined> {
+  if (!target.triggers) return undefined;
+  const head = `${headName(deployedConfig(target.deployed))}.`;
+  const own = [...target.deployed.tensors].filter(([name]) => name.startsWith(head));
+  const view = await ownersView(
+    { ...target.deployed, tensors: new Map([...attacked.tensors, ...own]) },
+    { ...target, test: target.triggers },
+  );
+  return view.triggers;
+}
+
 /** Trains the attacker's network, and after every epoch has the owner look for the signature. */
 export async function attackByTraining(
   target: Target,
   { attack, knowledge, model, before }: TrainingAttack,
-  { train, test, epochs, lr = 0.001, batchSize = 64, transform = [], seed = 0, onStep }: TrainingBudget,
+  { train, test, task, epochs, lr = 0.001, batchSize = 64, transform = [], seed = 0, onStep }: TrainingBudget,
 ): Promise<AttackRecord> {
   const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
   try {
     const trainer = new Trainer(model, optimizer, { batchSize, seed, transform });
     const steps: AttackStep[] = [];
     for await (const { epoch } of trainer.fit(train, { epochs })) {
-      const after = await ownersView(await model.deployed(), target, test);
+      const attacked = await model.deployed();
+      const after = await ownersView(attacked, target, test);
+      const triggers = test && (await triggersUnderOwnersHead(attacked, target));
+      if (triggers !== undefined) after.triggers = triggers;
       const step = { setting: { epoch }, after };
       steps.push(step);
       onStep?.(step, epoch, epochs);
     }
-    return { attack, knowledge, budget: { images: train.length, epochs, lr, batchSize }, seed, before, steps };
+    const budget = { ...(task !== undefined && { task }), images: train.length, epochs, lr, batchSize };
+    return { attack, knowledge, budget, seed, before, steps };
   } finally {
     optimizer.dispose();
   }

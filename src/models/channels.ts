@@ -67,7 +67,11 @@ export function negateFilters(state: StateDict, name: string, signs: ArrayLike<n
 }
 
 /** Multiplies the filters before a batch norm by positive factors, and its statistics with them: the norm takes them out again, up to its ε. */
-export function scaleFilters(state: StateDict, { from, channels }: HiddenChannels, factors: ArrayLike<number>): void {
+export function scaleFilters(
+  state: StateDict,
+  { from, channels }: Pick<HiddenChannels, "from" | "channels">,
+  factors: ArrayLike<number>,
+): void {
   const scale = (part: string, by: (i: number) => number) => {
     const value = read(state, `${from}.${part}`);
     const values = toFloat32(value);

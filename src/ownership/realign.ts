@@ -2,7 +2,7 @@ import { ArgumentError, StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { deployedConfig, networkLayers } from "../models/build";
-import { negateFilters, permuteChannels, scaleChannels } from "../models/channels";
+import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { type HiddenChannels, hiddenChannels } from "../models/edges";
 
 /** How one layer's channels were put back. */
@@ -34,7 +34,8 @@ export interface RealignOptions {
 
 /**
  * Undoes disguises of a suspect that preserve its function: matches every layer's filters to those of the owner's own copy by cosine similarity, which no positive scale changes and a negated filter
- * turns, puts the hidden channels into the owner's order, negates filters back together with γ, and gives γ and β of their norm the owner's size, channel by channel. Read the signature from `aligned`.
+ * turns, puts the hidden channels into the owner's order, negates filters back together with γ, gives filters in front of batch norm the owner's length, and γ and β of their norm the owner's size, channel by
+ * channel. Read the signature from `aligned`.
  *
  * It must not make a signature. Filters of an unrelated network, each turned towards the owner's, would lean to the owner's bits: layers that are not similar enough stay as they are, and so does all
  * behind them that has no order of its own.
@@ -62,6 +63,9 @@ export function realign(
     // Folded norms have no γ that could be negated or scaled.
     if (!tensors.has(`${name}.bn.weight`)) return { ...found, moved };
     negateFilters(tensors, name, signs);
+    // What a filter is multiplied by in front of batch norm, the norm takes out again.
+    if (tensors.has(`${name}.bn.running_var`))
+      scaleFilters(tensors, { from: name, channels }, lengthRatios(tensors, reference.tensors, { name, channels }));
     if (hidden) scaleChannels(tensors, hidden, factors(tensors, reference.tensors, hidden));
     return { ...found, moved, negated: signs.filter((s) => s < 0).length };
   });
@@ -120,6 +124,21 @@ function match(
     sum += Math.abs(cosine);
   }
   return { order, signs, similarity: sum / channels };
+}
+
+/** Length of the owner's filters over that of the suspect's. */
+function lengthRatios(
+  suspect: StateDict,
+  reference: StateDict,
+  { name, channels }: { name: string; channels: number },
+): number[] {
+  const lengths = (state: StateDict) => {
+    const data = weights(state, `${name}.conv.weight`, reference);
+    const m = data.length / channels;
+    return Array.from({ length: channels }, (_, r) => Math.hypot(...data.subarray(r * m, (r + 1) * m)));
+  };
+  const [theirs, own] = [lengths(suspect), lengths(reference)];
+  return theirs.map((length, i) => (length > 0 && own[i]! > 0 ? own[i]! / length : 1));
 }
 
 /** What hidden channels must be multiplied by so that γ and β of their norm are as large as the owner's. */

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   type AttackStep,
+  disguises,
   flipSigns,
   prune,
   pruned,
@@ -65,12 +66,22 @@ describe("random passports", () => {
 
 describe("turned signs", () => {
   it("change nothing at 0, every bit at 1, and break the private branch in between", async () => {
-    const { steps, before } = await flipSigns(target, { shares: [0, 0.5, 1] });
+    const { steps, before, budget } = await flipSigns(target, { shares: [0, 0.5, 1] });
+    expect(budget).toMatchObject({ layers: "features.2, features.3" });
+    expect(steps[0]!.text).toBeUndefined();
     expect(at(steps, "share", 0).matched).toBe(96);
     expect(at(steps, "share", 0).accuracy).toEqual(before.accuracy);
     expect(at(steps, "share", 0.5).matched).toBe(48);
     expect(at(steps, "share", 0.5).accuracy.private).toBeLessThan(before.accuracy.private! - 0.2);
     expect(at(steps, "share", 1).matched).toBe(0);
+  });
+
+  it("say what the owner's text reads as then", async () => {
+    const named = await trainedTarget({ ...CONFIG, passports: { 2: "ACME", 3: true } });
+    const { steps } = await flipSigns(named, { shares: [0, 0.5, 1] });
+    const texts = steps.map((s) => s.text);
+    expect(texts[0]).toBe("ACME");
+    expect(new Set(texts).size).toBe(3);
   });
 
   it("touch the chosen layers alone", async () => {
@@ -138,5 +149,27 @@ describe("quantisation", () => {
     expect(Math.abs(at(steps, "bits", 8).accuracy.public! - before.accuracy.public!)).toBeLessThan(0.1);
     expect(at(steps, "bits", 2).matched).toBeLessThan(at(steps, "bits", 8).matched);
     await expect(quantise(target, { bits: [1] })).rejects.toThrow(ArgumentError);
+  });
+});
+
+describe("disguises", () => {
+  it("hide bits without touching the given-away branch, and are undone by realigning", async () => {
+    const { steps, before, attack } = await disguises(target, { seed: 1 });
+    expect(attack).toBe("function-preserving disguise");
+    const found = (disguise: string, answer: string) =>
+      steps.find((s) => s.setting["disguise"] === disguise && s.setting["answer"] === answer)!.after;
+    for (const [name, least, most] of [
+      ["channels shuffled", 24, 72],
+      ["channels scaled", 72, 96],
+      ["half of the filters negated", 48, 48],
+      ["all of it", 24, 72],
+    ] as const) {
+      const [hidden, shown] = [found(name, "as it stands"), found(name, "realigned")];
+      expect(hidden.accuracy.public, name).toBeCloseTo(before.accuracy.public!, 1);
+      expect(hidden.matched, name).toBeGreaterThanOrEqual(least);
+      expect(hidden.matched, name).toBeLessThanOrEqual(most);
+      expect(shown.matched, name).toBe(96);
+      expect(shown.accuracy.private, name).toBeCloseTo(before.accuracy.private!, 1);
+    }
   });
 });

@@ -47,6 +47,24 @@ describe("fine-tuning", () => {
     expect(memory().tensors).toBe(before);
   });
 
+  it("looks for triggers under the owner's classifier, put back over the attacker's network", async () => {
+    // The target answers its own test images nearly all as assigned: as triggers they must survive a gentle attacker, and not a brutal one.
+    const options = {
+      train: anotherTask(tinySet(60, 8)),
+      test: anotherTask(test),
+      epochs: 1,
+      batchSize: 12,
+      task: "red?",
+    };
+    const marked = { ...target, triggers: test };
+    const gentle = await fineTune(marked, { ...options, lr: 1e-7 });
+    const brutal = await fineTune(marked, { ...options, lr: 0.5 });
+    expect(gentle.budget).toMatchObject({ task: "red?" });
+    expect(gentle.before.triggers).toBe(gentle.before.accuracy.public);
+    expect(gentle.steps[0]!.after.triggers).toBeGreaterThan(gentle.before.triggers! - 0.1);
+    expect(brutal.steps[0]!.after.triggers).toBeLessThan(gentle.steps[0]!.after.triggers!);
+  });
+
   it("hurts more the harder it trains", async () => {
     const train = anotherTask(tinySet(120, 8));
     const options = { train, test: anotherTask(test), epochs: 1, batchSize: 12 };
