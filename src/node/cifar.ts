@@ -1,7 +1,7 @@
-/** CIFAR-10 from the files of its official distribution. */
+/** CIFAR-10 and CIFAR-100 from the files of their official distribution, and other images in the same layout. */
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseCifar10 } from "../data/cifar";
+import { type Cifar100Options, parseCifar10, parseCifar100 } from "../data/cifar";
 import { concatImages, type ImageSet } from "../data/dataset";
 import { FormatError } from "../errors";
 
@@ -24,6 +24,44 @@ export async function loadCifar10(directory: string): Promise<{ train: ImageSet;
   return { train: concatImages(train), test: await read(join(folder, TEST)) };
 }
 
+/**
+ * Reads CIFAR-100's binary version: `train.bin` (50,000 images) and `test.bin` (10,000), in `directory` or in `directory/cifar-100-binary`.
+ *
+ * @throws FormatError if files are missing, unreadable or damaged
+ */
+export async function loadCifar100(
+  directory: string,
+  options: Pick<Cifar100Options, "labels"> = {},
+): Promise<{ train: ImageSet; test: ImageSet }> {
+  const inside = join(directory, "cifar-100-binary");
+  const folder = (await there(join(inside, "train.bin"))) ? inside : directory;
+  const part = async (name: string) =>
+    parseCifar100(await bytesOf(join(folder, name), "CIFAR-100"), { ...options, source: join(folder, name) });
+  return { train: await part("train.bin"), test: await part("test.bin") };
+}
+
+/**
+ * Reads any images of 32 × 32 in the layout of CIFAR-10's records (a label byte, then the red, green and blue plane): `train.bin`, `test.bin`, and the names of the classes, one a line, in
+ * `class_names.txt`. So are data sets kept that are scaled down to CIFAR's size, such as Caltech-101.
+ *
+ * @throws FormatError if files are missing, unreadable or damaged
+ */
+export async function loadImageRecords(directory: string): Promise<{ train: ImageSet; test: ImageSet }> {
+  const path = (name: string) => join(directory, name);
+  const names = new TextDecoder().decode(await bytesOf(path("class_names.txt"), "image records"));
+  const classes = names.split("\n").map((n) => n.trim());
+  while (classes.at(-1) === "") classes.pop();
+  const part = async (name: string) =>
+    parseCifar10(await bytesOf(path(name), "image records"), { classes, source: path(name) });
+  return { train: await part("train.bin"), test: await part("test.bin") };
+}
+
+const there = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
 async function findFolder(directory: string): Promise<string> {
   const [outside, inside] = await Promise.all([directory, join(directory, FOLDER)].map(look));
   const best = inside!.missing.length < outside!.missing.length ? inside! : outside!;
@@ -35,23 +73,16 @@ async function findFolder(directory: string): Promise<string> {
 }
 
 async function look(folder: string): Promise<{ folder: string; missing: string[] }> {
-  const present = await Promise.all(
-    [...TRAIN, TEST].map((name) =>
-      access(join(folder, name)).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
+  const present = await Promise.all([...TRAIN, TEST].map((name) => there(join(folder, name))));
   return { folder, missing: [...TRAIN, TEST].filter((_, i) => !present[i]) };
 }
 
-async function read(path: string): Promise<ImageSet> {
-  let bytes: Uint8Array;
+const read = async (path: string): Promise<ImageSet> => parseCifar10(await bytesOf(path, "CIFAR-10"), { source: path });
+
+async function bytesOf(path: string, what: string): Promise<Uint8Array> {
   try {
-    bytes = await readFile(path);
+    return await readFile(path);
   } catch (cause) {
-    throw new FormatError(`CIFAR-10: cannot read ${path}: ${(cause as Error).message}`, { cause });
+    throw new FormatError(`${what}: cannot read ${path}: ${(cause as Error).message}`, { cause });
   }
-  return parseCifar10(bytes, { source: path });
 }
