@@ -1,18 +1,18 @@
-/** Batches of an image set, in an order and with augmentations that depend only on the seed, the epoch and the position. */
+/** Batches of images or point clouds, in an order and with augmentations that depend only on the seed, the epoch and the position. */
 import { ArgumentError } from "../errors";
 import { Generator } from "../tensor/random";
-import { type ImageSet, imageSet } from "./dataset";
-import { type ImageTransform, ImageWriter } from "./transforms";
+import { checkedSet, type Dataset, isPointSet } from "./dataset";
+import { type SampleTransform, type SampleWriter, sampleWriter } from "./samples";
 
-/** Some images and their labels, ready to be uploaded. See {@link DataLoader} for how long the arrays stay valid. */
+/** Some images or clouds and their labels, ready to be uploaded. See {@link DataLoader} for how long the arrays stay valid. */
 export interface Batch {
-  /** n × height × width × channels, channels last. */
+  /** n × height × width × channels, channels last; n × points × 3 for clouds. */
   readonly images: Float32Array;
   /** n class indices. */
   readonly labels: Int32Array;
-  /** n, the number of images; the last batch of an epoch may be smaller than the others. */
+  /** n, the number of samples; the last batch of an epoch may be smaller than the others. */
   readonly size: number;
-  readonly shape: readonly [n: number, height: number, width: number, channels: number];
+  readonly shape: readonly [n: number, ...sample: number[]];
   /** Which batch of its epoch this is, from 0. */
   readonly index: number;
 }
@@ -20,14 +20,14 @@ export interface Batch {
 /** Options of {@link DataLoader}. */
 export interface DataLoaderOptions {
   batchSize: number;
-  /** Visit the images in a new random order every epoch. Default false. */
+  /** Visit the samples in a new random order every epoch. Default false. */
   shuffle?: boolean;
   /** Decides orders and augmentations. Default 0. */
   seed?: number;
   /** Leave out the last batch if it is not full. Default false. */
   dropLast?: boolean;
-  /** What is done to every image. Default none: bytes become 0 … 1. */
-  transform?: readonly ImageTransform[];
+  /** What is done to every sample. Default none: bytes of images become 0 … 1, coordinates of clouds stay. */
+  transform?: readonly SampleTransform[];
   /** How many batches to prepare before they are asked for, while the caller waits for something else. Default 1. */
   prefetch?: number;
   /** The epoch that the first plain `for await` over the loader runs. Default 0. */
@@ -35,13 +35,13 @@ export interface DataLoaderOptions {
 }
 
 /**
- * Iterates over an image set in batches.
+ * Iterates over images or point clouds in batches.
  *
  *     for await (const batch of loader.epoch(3)) …            // epoch 3
  *     for await (const batch of loader.epoch(3, 120)) …       // the same epoch from its batch 120 on: the same bits
  *     for await (const batch of loader) …                     // epoch 0, the next time epoch 1, …
  *
- * The order of epoch e is a permutation drawn from (seed, e); image number i of that order is augmented with a stream of its
+ * The order of epoch e is a permutation drawn from (seed, e); sample number i of that order is augmented with a stream of its
  * own, drawn from (seed, e, i). So neither depends on what ran before, on `prefetch` or, for the order, on the batch size.
  *
  * Buffers are recycled: a batch's arrays are valid until `prefetch + 1` further batches have been taken from the loader (with
@@ -49,18 +49,20 @@ export interface DataLoaderOptions {
  * another.
  *
  * @throws ArgumentError if batchSize is not a whole number from 1, prefetch, epoch or seed not one from 0, or if there is not a
- *   single batch
+ *   single batch, or the transforms are for another kind of samples; ShapeError, FormatError if the set's parts do not agree
  */
 export class DataLoader implements AsyncIterable<Batch> {
   /** Batches an epoch. */
   readonly length: number;
-  /** Images an epoch: the set's, less those that `dropLast` leaves out. */
+  /** Samples an epoch: the set's, less those that `dropLast` leaves out. */
   readonly samples: number;
   readonly batchSize: number;
-  /** Height, width and channels of the images in a batch. */
-  readonly imageShape: readonly [height: number, width: number, channels: number];
-  readonly #set: ImageSet;
-  readonly #writer: ImageWriter;
+  /** Shape of a sample in a batch: height, width and channels of an image, points and 3 of a cloud. */
+  readonly imageShape: readonly number[];
+  readonly #set: Dataset;
+  readonly #writer: SampleWriter;
+  /** Floats a sample. */
+  readonly #floats: number;
   readonly #shuffle: boolean;
   readonly #prefetch: number;
   readonly #orders: Generator;
@@ -68,18 +70,20 @@ export class DataLoader implements AsyncIterable<Batch> {
   readonly #idle: Ring[] = [];
   #nextEpoch: number;
 
-  constructor(set: ImageSet, options: DataLoaderOptions) {
+  constructor(data: Dataset, options: DataLoaderOptions) {
     const { batchSize, shuffle = false, seed = 0, dropLast = false, transform = [], prefetch = 1, epoch = 0 } = options;
     demandWhole("batchSize", batchSize, 1);
     demandWhole("prefetch", prefetch, 0);
     demandWhole("epoch", epoch, 0);
-    this.#set = imageSet(set);
+    const set = checkedSet(data);
+    this.#set = set;
     this.length = dropLast ? Math.floor(set.length / batchSize) : Math.ceil(set.length / batchSize);
     if (this.length === 0) {
       throw new ArgumentError(
         set.length === 0
-          ? "DataLoader: expected at least one image, got an empty set"
-          : `DataLoader: dropLast with batchSize ${batchSize} leaves no batch of the ${set.length} images; ` +
+          ? "DataLoader: expected at least one sample, got an empty set"
+          : `DataLoader: dropLast with batchSize ${batchSize} leaves no batch of the ${set.length} ` +
+              `${isPointSet(set) ? "clouds" : "images"}; ` +
               "use a smaller batchSize or dropLast: false",
       );
     }
@@ -88,8 +92,9 @@ export class DataLoader implements AsyncIterable<Batch> {
     const random = new Generator(seed);
     this.#orders = random.fork("order");
     this.#augmentations = random.fork("augmentation");
-    this.#writer = new ImageWriter(set, transform, random);
+    this.#writer = sampleWriter(set, transform, random);
     this.imageShape = this.#writer.shape;
+    this.#floats = this.imageShape.reduce((a, b) => a * b);
     this.#shuffle = shuffle;
     this.#prefetch = prefetch;
     this.#nextEpoch = epoch;
@@ -119,7 +124,7 @@ export class DataLoader implements AsyncIterable<Batch> {
   async *#run(epoch: number, startBatch: number): AsyncGenerator<Batch, void, void> {
     const order = this.#shuffle ? this.#orders.fork(epoch).permutation(this.#set.length) : undefined;
     const augmentations = this.#augmentations.fork(epoch);
-    const ring = this.#idle.pop() ?? new Ring(this.batchSize, this.imageShape, 2 * this.#prefetch + 1);
+    const ring = this.#idle.pop() ?? new Ring(this.batchSize, this.#floats, 2 * this.#prefetch + 1);
     const ready: Batch[] = [];
     let next = startBatch;
     let failure: { error: unknown } | undefined;
@@ -161,22 +166,21 @@ export class DataLoader implements AsyncIterable<Batch> {
   }
 
   #fill(slot: Slot, index: number, order: Uint32Array | undefined, augmentations: Generator): Batch {
-    const [height, width, channels] = this.imageShape;
     const start = index * this.batchSize;
     const size = Math.min(this.batchSize, this.samples - start);
-    const floats = height * width * channels;
+    const floats = this.#floats;
     for (let i = 0; i < size; i++) {
       const position = start + i;
-      const image = order ? order[position]! : position;
-      this.#writer.write(this.#set, image, slot.images, i * floats, augmentations.fork(position));
-      slot.labels[i] = this.#set.labels[image]!;
+      const sample = order ? order[position]! : position;
+      this.#writer.write(sample, slot.images, i * floats, augmentations.fork(position));
+      slot.labels[i] = this.#set.labels[sample]!;
     }
     const full = size === this.batchSize;
     return {
       images: full ? slot.images : slot.images.subarray(0, size * floats),
       labels: full ? slot.labels : slot.labels.subarray(0, size),
       size,
-      shape: [size, height, width, channels],
+      shape: [size, ...this.imageShape],
       index,
     };
   }
@@ -195,9 +199,9 @@ class Ring {
   readonly #slots: Slot[];
   #taken = 0;
 
-  constructor(batchSize: number, [height, width, channels]: readonly [number, number, number], count: number) {
+  constructor(batchSize: number, floats: number, count: number) {
     this.#slots = Array.from({ length: count }, () => ({
-      images: new Float32Array(batchSize * height * width * channels),
+      images: new Float32Array(batchSize * floats),
       labels: new Int32Array(batchSize),
     }));
   }

@@ -1,6 +1,6 @@
-import type { ImageSet } from "../data/dataset";
+import { type Dataset, sampleShape } from "../data/dataset";
 import { DataLoader } from "../data/loader";
-import type { ImageTransform } from "../data/transforms";
+import type { SampleTransform } from "../data/samples";
 import { ArgumentError } from "../errors";
 import type { BranchAccuracy } from "../models/files";
 import type { Network } from "../models/network";
@@ -14,15 +14,15 @@ export interface EvaluateOptions {
   /** Branches to run (default: all there are). */
   branches?: readonly Branch[];
   batchSize?: number;
-  /** What is done to each image; the same normalisation as in training. */
-  transform?: readonly ImageTransform[] | undefined;
+  /** What is done to each sample; the same normalisation as in training. */
+  transform?: readonly SampleTransform[] | undefined;
 }
 
 /**
- * Share of images that each branch classifies right, in evaluation mode. Counts are summed on the GPU and read once.
- * @throws ArgumentError when the images or classes are not the network's.
+ * Share of images, or of point clouds, that each branch classifies right, in evaluation mode. Counts are summed on the GPU and read once.
+ * @throws ArgumentError when the samples or classes are not the network's.
  */
-export async function evaluate(model: Network, set: ImageSet, options: EvaluateOptions = {}): Promise<BranchAccuracy> {
+export async function evaluate(model: Network, set: Dataset, options: EvaluateOptions = {}): Promise<BranchAccuracy> {
   const { batchSize = 100, transform = [] } = options;
   const branches = options.branches ?? model.branches;
   const loader = new DataLoader(set, { batchSize, transform });
@@ -50,14 +50,10 @@ export async function evaluate(model: Network, set: ImageSet, options: EvaluateO
   }
 }
 
-/** @throws ArgumentError when the images have another shape than the network takes, or more classes than it has. */
-export function checkImages(
-  model: Network,
-  set: ImageSet,
-  shape: readonly number[] = [set.height, set.width, set.channels],
-): void {
+/** @throws ArgumentError when the samples have another shape than the network takes, or more classes than it has. */
+export function checkImages(model: Network, set: Dataset, shape: readonly number[] = sampleShape(set)): void {
   const { input, classes } = model.config;
-  if (shape.some((d, i) => d !== input[i]))
+  if (shape.length !== input.length || shape.some((d, i) => d !== input[i]))
     throw new ArgumentError(`the network takes images of ${input.join("×")}, these are ${shape.join("×")}`);
   let most = 0;
   for (const label of set.labels) most = Math.max(most, label);
