@@ -1,5 +1,6 @@
 import { DataLoader } from "../data/loader";
 import type { AnyNetwork } from "../models/build";
+import type { Module } from "../nn/module";
 import { clipGradNorm } from "../optim/clip";
 import { SGD } from "../optim/sgd";
 import { scope } from "../tensor/storage";
@@ -11,16 +12,30 @@ export interface Descent {
   model: AnyNetwork;
   params: readonly Tensor[];
   loss: (x: Tensor, y: Tensor) => Tensor;
-  /** Largest norm of all gradients together (default none). */
-  clipNorm?: number;
+  /** Norms whose running statistics are the attacker's own and follow the batches; those that were given away stay as they are. */
+  following?: readonly Module[];
+  /** Largest norm of the gradients of `of` together (default: no clipping). */
+  clip?: { norm: number; of: readonly Tensor[] };
+}
+
+/** The norms of some layers of a plain network, by the layers' names: an attacker who takes the places of passports has statistics of its own there. */
+export function normsOf(model: AnyNetwork, names: readonly string[]): Module[] {
+  const wanted = new Set(names.map((name) => `${name}.bn`));
+  const found: Module[] = [];
+  const visit = (module: Module, path: string) => {
+    if (wanted.has(path)) found.push(module);
+    for (const [name, child] of module.children()) visit(child, path === "" ? name : `${path}.${name}`);
+  };
+  visit(model, "");
+  return found;
 }
 
 /**
- * SGD with momentum 0.9 and weight decay 5e-4 on some tensors alone, the network's weights frozen; gives the number of each epoch after it. The papers' settings for
+ * SGD with momentum 0.9 and weight decay 5e-4 on some tensors alone, the network's weights and running statistics frozen; gives the number of each epoch after it. The papers' settings for
  * ambiguity attacks: learning rate 0.01 without a schedule.
  */
 export async function* descend(
-  { model, params, loss, clipNorm }: Descent,
+  { model, params, loss, following = [], clip }: Descent,
   { train, epochs, lr = 0.01, batchSize = 64, transform = [], seed = 0 }: TrainingBudget,
 ): AsyncGenerator<number, void, void> {
   const chosen = new Set(params);
@@ -29,15 +44,16 @@ export async function* descend(
   for (const p of params) p.requiresGrad = true;
   const optimizer = new SGD(params, { lr, momentum: 0.9, weightDecay: 5e-4 });
   const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
+  model.eval();
   try {
     for (let epoch = 0; epoch < epochs; epoch++) {
-      model.train();
+      for (const norm of following) norm.train();
       for await (const { images, labels, shape, size } of loader.epoch(epoch)) {
         scope(() => {
           optimizer.prepare();
           optimizer.zeroGrad();
           loss(Tensor.from(images, shape), Tensor.from(labels, [size])).backward();
-          if (clipNorm) clipGradNorm(params, clipNorm);
+          if (clip) clipGradNorm(clip.of, clip.norm);
           optimizer.step();
         });
         params[0]!.device.flush();

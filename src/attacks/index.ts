@@ -8,7 +8,12 @@ export type { AttackOptions, AttackRecord, AttackStep, Measurement, Target } fro
 export { type ReplaceScalesOptions, replaceScales } from "./replace-scales";
 export { PassportEquations } from "./solve";
 export { type ForgeryOptions, solvePassports } from "./solved-passports";
-export { type PassportVariant, type TrainPassportsOptions, trainPassports } from "./train-passports";
+export {
+  type ForgedPassports,
+  type PassportVariant,
+  type TrainPassportsOptions,
+  trainPassports,
+} from "./train-passports";
 export { type TrainScalesOptions, trainScales } from "./train-scales";
 export type { TrainingBudget } from "./training";
 export { type PruneOptions, prune, pruned, type QuantiseOptions, quantise, quantised } from "./weights";

@@ -8,7 +8,7 @@ import { Generator } from "../tensor/random";
 import { scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
-import { descend } from "./descent";
+import { descend, normsOf } from "./descent";
 import { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 import { type AttackRecord, type AttackStep, forgedMeasurement, type Target } from "./record";
 import { checkBudget, ownersView, type TrainingBudget } from "./training";
@@ -79,7 +79,7 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
     const loss = (x: Tensor, y: Tensor) => crossEntropy(model.trainingPass(x, { affine }).logits.public!, y);
     const bits = [...plan.keys()].map((n) => toFloat32(target.credential.tensors.get(`${n}.b`)!));
     const steps: AttackStep[] = [];
-    for await (const epoch of descend({ model, params, loss }, options)) {
+    for await (const epoch of descend({ model, params, loss, following: normsOf(model, [...plan.keys()]) }, options)) {
       const { accuracy, gammas } = await asConstants(replaced, async () => {
         const found = await evaluate(model, target.test, { transform: target.transform });
         return found.public!;

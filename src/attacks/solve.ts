@@ -77,7 +77,7 @@ export class PassportEquations {
     const size = inChannels * taps;
     if (channels > size)
       throw new ArgumentError(
-        `${layer.name} has ${channels} filters of ${size} taps: more equations than unknowns, no passport solves them all`,
+        `${layer.name} has ${channels} filters of ${size} taps: more equations than unknowns, no passport solves them all. Leave this layer out`,
       );
     this.#weight = weight;
     this.#taps = tapMeans(layer);

@@ -7,7 +7,7 @@ import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
-import { descend } from "./descent";
+import { descend, normsOf } from "./descent";
 import { type AttackRecord, type AttackStep, forgedMeasurement, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";
 import { checkBudget, type TrainingBudget } from "./training";
@@ -19,7 +19,8 @@ export interface TrainScalesOptions extends TrainingBudget {
 }
 
 /**
- * Trained γ and β without passports (DeepIPR's fake 2): γ starts as the signs of the owner's with a share of them turned, β as 0; both are trained, all weights frozen. How well can
+ * Trained γ and β without passports (DeepIPR's fake 2): γ starts as the signs of the owner's with a share of them turned, β as 0; both are trained, all weights frozen, and running statistics but those of the
+ * norms in question. How well can
  * a branch with other signs be made to work? Measured after the last epoch: its accuracy, and the owner's bits among its signs.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.2; 100 epochs there.
  * @throws ArgumentError for a share outside 0 to 1, epochs that are none, or a network whose norms are folded.
@@ -50,7 +51,7 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
       const byName = new Map([...model.namedTensors()].map(([name, t]) => [name, t]));
       const params = names.flatMap((n) => [byName.get(`${n}.bn.weight`)!, byName.get(`${n}.bn.bias`)!]);
       const loss = (x: Tensor, y: Tensor) => crossEntropy(model.forward(x), y);
-      for await (const _ of descend({ model, params, loss }, options));
+      for await (const _ of descend({ model, params, loss, following: normsOf(model, names) }, options));
       const trained = await model.stateDict();
       const found = names.map((n) => toFloat32(trained.get(`${n}.bn.weight`)!));
       const accuracy = (await evaluate(model, target.test, { transform: target.transform })).public!;
