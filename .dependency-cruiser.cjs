@@ -8,6 +8,7 @@ const floors = [
   ["^src/models/"],
   ["^src/train/"],
   ["^src/ownership/"],
+  ["^src/watermarks/"],
   ["^src/attacks/"],
   ["^src/report/"],
   ["^src/cli/", "^examples/", "^bench/"],

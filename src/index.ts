@@ -19,3 +19,4 @@ export * from "./ownership";
 export * from "./passport";
 export * from "./tensor";
 export * from "./train";
+export * from "./watermarks";

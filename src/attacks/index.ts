@@ -2,6 +2,8 @@ export { type DisguiseOptions, disguise, disguises } from "./disguise";
 export { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 export { type FineTuneOptions, fineTune } from "./fine-tune";
 export { type FlipSignsOptions, flipSigns } from "./flip-signs";
+export { type ForgedTriggers, type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
+export { type ForgedWatermark, type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
 export { overwrite } from "./overwrite";
 export { type RandomPassportsOptions, randomPassports } from "./random-passports";
 export type { AttackOptions, AttackRecord, AttackStep, Measurement, Target } from "./record";
@@ -16,4 +18,12 @@ export {
 } from "./train-passports";
 export { type TrainScalesOptions, trainScales } from "./train-scales";
 export type { TrainingBudget } from "./training";
+export type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
+export {
+  attackFeatureWatermark,
+  attackTriggerSet,
+  type MarkedNetwork,
+  type TransferTask,
+  type WatermarkAttackOptions,
+} from "./watermarks";
 export { type PruneOptions, prune, pruned, type QuantiseOptions, quantise, quantised } from "./weights";

@@ -20,6 +20,8 @@ export interface StepLosses {
   privateLoss: number;
   passportLoss: number;
   signLoss: number;
+  /** Of a regularizer, where the run had one; it may be negative. */
+  regularizerLoss?: number;
 }
 
 /** What an epoch came to. */
@@ -150,15 +152,19 @@ function byBranch(where: string, shares: ByBranch, scheme: Scheme): void {
 }
 
 function checkCourse({ steps, epochs, best, signature, network: { scheme } }: TrainingReport): void {
-  const losses = ["loss", "publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
+  const losses = ["publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
+  // Only a regularizer can make a loss negative.
+  const least = steps.some((s) => s.regularizerLoss !== undefined) ? Number.NEGATIVE_INFINITY : 0;
   for (const [i, point] of steps.entries()) {
     whole(`steps[${i}].step`, point.step, i === 0 ? 0 : steps[i - 1]!.step + 1);
+    number(`steps[${i}].loss`, point.loss, least);
     for (const key of losses) number(`steps[${i}].${key}`, point[key], 0);
+    if (point.regularizerLoss !== undefined) number(`steps[${i}].regularizerLoss`, point.regularizerLoss);
   }
   const bits = signature?.bits ?? 0;
   for (const [i, e] of epochs.entries()) {
     whole(`epochs[${i}].epoch`, e.epoch, i === 0 ? 0 : epochs[i - 1]!.epoch + 1);
-    number(`epochs[${i}].loss`, e.loss, 0);
+    number(`epochs[${i}].loss`, e.loss, least);
     number(`epochs[${i}].seconds`, e.seconds, 0);
     byBranch(`epochs[${i}]`, e, scheme);
     if (e.triggers !== undefined) {

@@ -11,6 +11,8 @@ export interface StepRecord {
   /** Of a network that works with its passports only. */
   passportLoss: number;
   signLoss: number;
+  /** Of the trainer's `regularizer`, where there is one. */
+  regularizerLoss?: number;
 }
 
 /** What one epoch came to, with the test accuracy of each branch, where there are test images. */
@@ -54,9 +56,11 @@ export function bestEpoch({ epochs }: History): EpochRecord | undefined {
 const csv = (header: readonly string[], rows: (number | undefined)[][]): string =>
   [header.join(","), ...rows.map((r) => r.map((v) => v ?? "").join(",")), ""].join("\n");
 
-/** Losses as CSV, a row a stretch of steps. */
+/** Losses as CSV, a row a stretch of steps; a column for the regularizer where there was one. */
 export function stepsCsv({ steps }: History): string {
-  const columns = ["step", "loss", "publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
+  const always = ["step", "loss", "publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
+  const regularized = steps.some((s) => s.regularizerLoss !== undefined);
+  const columns = [...always, ...(regularized ? (["regularizerLoss"] as const) : [])];
   return csv(
     columns,
     steps.map((s) => columns.map((c) => s[c])),

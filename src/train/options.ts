@@ -1,9 +1,11 @@
 import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
-import { ArgumentError } from "../errors";
+import { ArgumentError, ShapeError } from "../errors";
 import type { Network } from "../models/network";
 import { constantLR, type Schedule } from "../optim/schedules";
 import type { SignLossOptions } from "../passport/sign-loss";
+import { showShape } from "../tensor/shape";
+import { Tensor } from "../tensor/tensor";
 import type { CheckpointStore } from "./checkpoint";
 import type { EpochRecord, StepRecord } from "./history";
 
@@ -48,6 +50,11 @@ export interface TrainerOptions {
   triggers?: TriggerOptions;
   /** Constants of the sign loss. */
   signLoss?: SignLossOptions;
+  /**
+   * A number added to the loss of every step, of one element and differentiable towards the network's parameters: what is embedded in the weights themselves, such as a feature watermark. Called in
+   * each step before the forward pass; tensors made inside live as long as the step.
+   */
+  regularizer?: (model: Network) => Tensor;
   /** How many times a step moves the running statistics that both branches share (default 1; 2 as in the authors' code). */
   trunkUpdates?: 1 | 2;
   /** Multiplies the optimiser's learning rate; asked before each step with the fractional epoch. */
@@ -99,7 +106,7 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
     readEvery: 10,
     ...options,
   };
-  const { mode, triggers, readEvery, earlyStop, trunkUpdates } = full;
+  const { mode, triggers, readEvery, earlyStop, trunkUpdates, regularizer } = full;
   const whole = (name: string, n: number) => {
     if (!Number.isInteger(n) || n < 1) throw new ArgumentError(`${name}: a whole number from 1 expected, found ${n}`);
   };
@@ -110,6 +117,10 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
   if (triggers?.batchSize !== undefined) whole("triggers.batchSize", triggers.batchSize);
   if (trunkUpdates !== 1 && trunkUpdates !== 2)
     throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${String(trunkUpdates)}`);
+  if (regularizer !== undefined && typeof regularizer !== "function")
+    throw new ArgumentError(
+      `regularizer: a function of the network that gives a tensor of one element expected, found ${typeof regularizer}`,
+    );
   if (mode !== "joint") {
     if (model.branches.length < 2)
       throw new ArgumentError(
@@ -125,4 +136,13 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
       'scheme "v3" trains on a trigger set too: give the trainer `triggers: { set }`, or use scheme "v2"',
     );
   return full;
+}
+
+/** What the regularizer adds to a step's loss; null without one. @throws ShapeError when it gives anything but one number. */
+export function regularization(model: Network, { regularizer }: Pick<TrainerOptions, "regularizer">): Tensor | null {
+  if (!regularizer) return null;
+  const loss: unknown = regularizer(model);
+  if (loss instanceof Tensor && loss.size === 1) return loss;
+  const found = loss instanceof Tensor ? `one of shape ${showShape(loss.shape)}: reduce it` : String(loss);
+  throw new ShapeError(`regularizer: a tensor of one element expected, found ${found}`);
 }

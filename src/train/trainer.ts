@@ -13,9 +13,9 @@ import { TriggerBatches, Uploader } from "./batches";
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./checkpoint";
 import { checkImages, evaluate } from "./evaluate";
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, type StepRecord } from "./history";
-import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
+import { type FullOptions, fullOptions, regularization, type TrainerOptions } from "./options";
 
-const LOSSES = ["publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
+const LOSSES = ["publicLoss", "privateLoss", "passportLoss", "signLoss", "regularizerLoss"] as const;
 type Loss = (typeof LOSSES)[number];
 
 /** What {@link Trainer.fit} is asked for. */
@@ -35,7 +35,7 @@ interface Stretch {
 }
 
 /**
- * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ CE + Σ sign loss, one backward pass, one optimiser step, all of it one submit. Alternating
+ * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ CE + Σ sign loss [+ regularizer], one backward pass, one optimiser step, all of it one submit. Alternating
  * mode: a step is one branch's; the sign loss goes with the private one. Trigger images join every batch. Losses are summed on the GPU and read every `readEvery` steps
  * without holding the next ones up.
  *
@@ -84,7 +84,7 @@ export class Trainer {
 
   /**
    * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on where the last one ends, to the same bits as a run that was never stopped.
-   * @throws ArgumentError when images, labels or options do not fit, before any step.
+   * @throws ArgumentError when images, labels or options do not fit, before any step; ShapeError when the regularizer gives anything but one number, in the first.
    * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is untouched.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
@@ -192,6 +192,8 @@ export class Trainer {
     const step = this.#at.epoch * batches + this.#at.batch;
     optimizer.lr = this.#baseLr * schedule(this.#at.epoch + this.#at.batch / batches);
     scope(() => {
+      // Before anything of the step is changed: it is somebody else's function, and may throw.
+      const extra = regularization(model, this.#options);
       const { x, y } = this.#uploader.upload(batch, triggers);
       optimizer.prepare();
       optimizer.zeroGrad();
@@ -201,6 +203,7 @@ export class Trainer {
         crossEntropy(t, y),
       ]);
       if (pass.signLoss) losses.push(["signLoss", pass.signLoss]);
+      if (extra) losses.push(["regularizerLoss", extra]);
       losses
         .map(([, loss]) => loss)
         .reduce((a, b) => add(a, b))
@@ -224,11 +227,17 @@ export class Trainer {
   async #log({ sums, counts, at }: Stretch, batches: number, epochs: number): Promise<void> {
     const values = await sums;
     const mean = (name: Loss) => (counts[name] ? values[LOSSES.indexOf(name)]! / counts[name] : 0);
-    const parts = Object.fromEntries(LOSSES.map((name) => [name, mean(name)])) as Record<Loss, number>;
-    const loss = LOSSES.reduce((sum, name) => sum + parts[name], 0);
-    const record: StepRecord = { step: at.epoch * batches + at.batch, loss, ...parts };
+    const means = Object.fromEntries(LOSSES.map((name) => [name, mean(name)])) as Record<Loss, number>;
+    const loss = LOSSES.reduce((sum, name) => sum + means[name], 0);
+    const { regularizerLoss, ...parts } = means;
+    const record: StepRecord = {
+      step: at.epoch * batches + at.batch,
+      loss,
+      ...parts,
+      ...(this.#options.regularizer && { regularizerLoss }),
+    };
     if (!Number.isFinite(loss)) {
-      const shown = LOSSES.filter((name) => counts[name]).map((name) => `${name.replace("Loss", "")} ${parts[name]}`);
+      const shown = LOSSES.filter((name) => counts[name]).map((name) => `${name.replace("Loss", "")} ${means[name]}`);
       throw new NanLossError(
         `the loss is not a number at step ${record.step} (${shown.join(", ")}): lower the learning rate or clip gradients; the last checkpoint is as it was`,
       );
@@ -265,7 +274,7 @@ export class Trainer {
 
   /** What must be equal for a checkpoint to belong to this run. */
   #fingerprint(train: ImageSet): string {
-    const { batchSize, seed, mode, triggers, signLoss, trunkUpdates } = this.#options;
+    const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer } = this.#options;
     return JSON.stringify({
       config: this.model.config,
       batchSize,
@@ -278,6 +287,8 @@ export class Trainer {
       triggerBatch: this.#triggers?.batchSize ?? 0,
       optimizer: this.optimizer.constructor.name,
       lr: this.#baseLr,
+      // A function cannot be compared, only whether there is one.
+      ...(regularizer && { regularizer: true }),
     });
   }
 
@@ -311,4 +322,4 @@ export class Trainer {
   }
 }
 
-const noCounts = (): Record<Loss, number> => ({ publicLoss: 0, privateLoss: 0, passportLoss: 0, signLoss: 0 });
+const noCounts = () => Object.fromEntries(LOSSES.map((name) => [name, 0])) as Record<Loss, number>;

@@ -1,0 +1,203 @@
+import type { ImageSet } from "../data/dataset";
+import type { ImageTransform } from "../data/transforms";
+import { ArgumentError } from "../errors";
+import type { SafetensorsFile } from "../io/safetensors";
+import { buildNetwork, deployedConfig, headName, loadDeployed, type NetworkConfig } from "../models/build";
+import { SGD } from "../optim/sgd";
+import { Generator } from "../tensor/random";
+import { evaluate } from "../train/evaluate";
+import { Trainer } from "../train/trainer";
+import type { FeatureWatermark } from "../watermarks/feature";
+import { detectTriggers } from "../watermarks/trigger-set";
+import { type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
+import { type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
+import { checkBudget, type TrainingBudget } from "./training";
+import type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
+
+/** A plain network that was trained with one of the older methods. */
+export interface MarkedNetwork {
+  deployed: SafetensorsFile;
+  /** What it was trained on, such as "CIFAR-10". */
+  task: string;
+  test: ImageSet;
+  /** What is done to test images, of every task. */
+  transform?: readonly ImageTransform[];
+}
+
+/** Another task that somebody fine-tunes the network to: the last layer anew, all layers trained. */
+export interface TransferTask extends Omit<TrainingBudget, "seed" | "onStep"> {
+  task: string;
+  test: ImageSet;
+}
+
+/** What both attacks take. */
+export interface WatermarkAttackOptions {
+  /** Tasks to fine-tune to, each from the network as it was trained (default none). */
+  tasks?: readonly TransferTask[];
+  /** Decides all random choices (default 0). */
+  seed?: number;
+  /** Called with what was found on the network as trained, then task by task. */
+  onStep?: (found: WatermarkRecord["fineTuned"][number], done: number, of: number) => void;
+}
+
+/**
+ * Table 2 of DeepIPR for the feature watermark: the forger makes an X' for as many random bits of the same layer, and both watermarks are read from the network as it was trained and after fine-tuning.
+ * Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.1.
+ * @throws ArgumentError as {@link forgeWatermark}, and for tasks whose test images are of other classes or whose epochs are none; StateDictError when the watermark is of another network.
+ */
+export async function attackFeatureWatermark(
+  network: MarkedNetwork,
+  watermark: FeatureWatermark,
+  {
+    forging,
+    ...options
+  }: WatermarkAttackOptions & { forging?: Omit<ForgeWatermarkOptions, "layer" | "bits" | "seed"> } = {},
+): Promise<WatermarkRecord> {
+  checkTasks(options);
+  const { seed = 0 } = options;
+  const owners = await watermark.read(network.deployed.tensors);
+  const own = { layer: watermark.layer, bits: owners.bits, seed };
+  const forged = await forgeWatermark(network.deployed, { ...forging, ...own });
+  const share = async (mark: FeatureWatermark, { tensors }: SafetensorsFile) => {
+    const { matched, bits } = await mark.read(tensors);
+    return matched / bits;
+  };
+  const found = await detections(network, options, async (file) => ({
+    real: await share(watermark, file),
+    forged: await share(forged.watermark, file),
+  }));
+  return {
+    method: "feature watermark",
+    count: owners.bits,
+    task: network.task,
+    ...found,
+    forging: { steps: forged.steps, seconds: forged.seconds },
+    values: samples(watermark.x, forged.watermark.x, seed),
+    pValue: { real: owners.pValue, forged: forged.pValue },
+    seed,
+  };
+}
+
+/**
+ * Table 2 of DeepIPR for the trigger set: the forger makes as many triggers from images of its own, and the network is asked for both sets, as it was trained and after fine-tuning. A network fine-tuned to
+ * other classes cannot answer with the triggers' labels: the owner's classifier is put back over its body.
+ * Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.2.
+ * @throws ArgumentError as {@link forgeTriggers}, and for tasks whose test images are of other classes or whose epochs are none.
+ */
+export async function attackTriggerSet(
+  network: MarkedNetwork,
+  triggers: ImageSet,
+  {
+    forging,
+    ...options
+  }: WatermarkAttackOptions & { forging: Omit<ForgeTriggersOptions, "transform" | "count" | "seed"> },
+): Promise<WatermarkRecord> {
+  checkTasks(options);
+  const { deployed, transform = [] } = network;
+  const { seed = 0 } = options;
+  const detect = async (file: SafetensorsFile, set: ImageSet) => {
+    const model = loadDeployed(file);
+    return detectTriggers(model, set, { transform }).finally(() => model.dispose());
+  };
+  const owners = await detect(deployed, triggers);
+  const forged = await forgeTriggers(deployed, { ...forging, transform, count: triggers.length, seed });
+  const found = await detections(network, options, async (file, { classes }) => {
+    const asked = sameClasses(classes, network.test.classes) ? file : withHead(file, deployed);
+    const hits = async (set: ImageSet) => (await detect(asked, set)).hits / set.length;
+    return { real: await hits(triggers), forged: await hits(forged.triggers) };
+  });
+  return {
+    method: "trigger set",
+    count: triggers.length,
+    task: network.task,
+    ...found,
+    forging: { steps: forged.steps, seconds: forged.seconds },
+    values: samples(triggers.images, forged.triggers.images, seed),
+    pValue: { real: owners.pValue, forged: forged.pValue },
+    seed,
+  };
+}
+
+type Detect = (file: SafetensorsFile, images: ImageSet) => Promise<Omit<WatermarkDetection, "accuracy">>;
+
+/** Both watermarks on the network as trained, then after each task. */
+async function detections(
+  network: MarkedNetwork,
+  { tasks = [], seed = 0, onStep }: WatermarkAttackOptions,
+  detect: Detect,
+): Promise<Pick<WatermarkRecord, "trained" | "fineTuned">> {
+  const at = async (file: SafetensorsFile, test: ImageSet): Promise<WatermarkDetection> => {
+    const model = loadDeployed(file);
+    const accuracy = await evaluate(model, test, { transform: network.transform }).finally(() => model.dispose());
+    return { accuracy: accuracy.public!, ...(await detect(file, test)) };
+  };
+  const trained = await at(network.deployed, network.test);
+  onStep?.({ task: network.task, ...trained }, 1, tasks.length + 1);
+  const fineTuned: WatermarkRecord["fineTuned"] = [];
+  for (const task of tasks) {
+    const found = { task: task.task, ...(await at(await transferred(network.deployed, task, seed), task.test)) };
+    fineTuned.push(found);
+    onStep?.(found, fineTuned.length + 1, tasks.length + 1);
+  }
+  return { trained, fineTuned };
+}
+
+/** The network fine-tuned to another task (RTAL); the settings are those of {@link fineTune}. */
+async function transferred(deployed: SafetensorsFile, task: TransferTask, seed: number): Promise<SafetensorsFile> {
+  const { train, epochs, lr = 0.001, batchSize = 64, transform = [] } = task;
+  const own = deployedConfig(deployed);
+  const model = buildNetwork({ ...own, classes: train.classes.length } as NetworkConfig, { seed });
+  try {
+    const [body] = split(deployed);
+    model.loadStateDict(new Map(body), { strict: false });
+    const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
+    try {
+      const trainer = new Trainer(model, optimizer, { batchSize, seed, transform });
+      for await (const _ of trainer.fit(train, { epochs }));
+    } finally {
+      optimizer.dispose();
+    }
+    return await model.deployed();
+  } finally {
+    model.dispose();
+  }
+}
+
+/** A file's tensors without its classifier, and the classifier. */
+function split(file: SafetensorsFile) {
+  const head = `${headName(deployedConfig(file))}.`;
+  const entries = [...file.tensors];
+  return [entries.filter(([n]) => !n.startsWith(head)), entries.filter(([n]) => n.startsWith(head))] as const;
+}
+
+/** The body of a fine-tuned network under the owner's classifier. */
+const withHead = (file: SafetensorsFile, owners: SafetensorsFile): SafetensorsFile => ({
+  metadata: owners.metadata,
+  tensors: new Map([...split(file)[0], ...split(owners)[1]]),
+});
+
+const sameClasses = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((name, i) => name === b[i]);
+
+function checkTasks({ tasks = [] }: WatermarkAttackOptions): void {
+  for (const task of tasks) {
+    checkBudget(`fine-tuning to ${task.task}`, task);
+    if (!sameClasses(task.train.classes, task.test.classes))
+      throw new ArgumentError(
+        `fine-tuning to ${task.task}: training and test images of the same classes expected, found ${task.train.classes.length} and ${task.test.classes.length}`,
+      );
+  }
+}
+
+/** Values whose distributions are compared: as many as there are, or a random sample of this size. */
+const SAMPLE = 2000;
+
+function samples(real: ArrayLike<number>, forged: ArrayLike<number>, seed: number): WatermarkRecord["values"] {
+  const sample = (values: ArrayLike<number>) => {
+    const random = new Generator(seed).fork("sample");
+    return values.length <= SAMPLE
+      ? Array.from(values)
+      : Array.from({ length: SAMPLE }, () => values[random.integer(values.length)]!);
+  };
+  return { real: sample(real), forged: sample(forged) };
+}

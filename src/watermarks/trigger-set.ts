@@ -1,0 +1,28 @@
+import type { ImageSet } from "../data/dataset";
+import type { ImageTransform } from "../data/transforms";
+import type { AnyNetwork } from "../models/build";
+import { type TriggerHits, triggerHits } from "../ownership/triggers";
+
+/** Options of {@link detectTriggers}. */
+export interface TriggerDetectionOptions {
+  /** What is done to each image; the normalisation of the training. */
+  transform?: readonly ImageTransform[];
+  /** Largest probability that guessing is taken for the watermark (default 1e-6). */
+  falsePositiveRate?: number;
+}
+
+/**
+ * Asks a network for a trigger set: images with assigned labels that it was trained on beside its task, by the trainer's `triggers`. Hits of guessing follow Bin(count, 1/classes).
+ *
+ * Source: Adi, Baum, Cisse, Pinkas, Keshet, "Turning your weakness into a strength: watermarking deep neural networks by backdooring", USENIX Security 2018; attacked in Fan et al., "DeepIPR", TPAMI 2021,
+ * section 3.2.2.
+ * @throws ArgumentError when the images, their classes or the rate do not fit.
+ */
+export async function detectTriggers(
+  model: AnyNetwork,
+  triggers: ImageSet,
+  options: TriggerDetectionOptions = {},
+): Promise<TriggerHits> {
+  const { hits } = await triggerHits({ model }, model.config.classes, { triggers, ...options });
+  return hits!;
+}
