@@ -1,131 +1,180 @@
 /**
- * Attacks a trained network of examples/cifar10.ts and says what is left of its owner's claim.
+ * Attacks trained networks of examples/cifar10.ts, says what is left of their owner's claims, and makes one report of it.
  *
- *     npm run attacks -- --run out/cifar10/cpu/alexnet-pan          (--help lists the options)
+ *     npm run attacks -- --checkpoint out/cifar10/cpu/alexnet-pan          (--help lists the options)
  */
-import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import {
-  type AttackRecord,
   cifarTransform,
+  type Device,
   type ImageSet,
   init,
-  type Measurement,
-  matchThreshold,
   PanError,
+  parseCifar10,
   readCredential,
-  solvePassports,
+  type SafetensorsFile,
   subset,
   type Target,
-  verify,
+  type WatermarkRecord,
 } from "../src/index";
-import { dawn, loadCifar10, loadSafetensors, writeFileAtomic } from "../src/node/index";
-import { ATTACKS, type AttackName } from "./attacks/list";
+import { dawn, loadCifar10, loadImageRecords, loadSafetensors, writeFileAtomic } from "../src/node/index";
+import type { AttackedNetwork } from "../src/report/attack-record";
+import { report, tablesCsv } from "../src/report/attacks";
+import { BUDGETS } from "./attacks/budget";
+import { describeNetwork, loadPlain } from "./attacks/describe";
+import { ATTACKS, type Attack, type AttackName, type Findings, type Setup } from "./attacks/list";
 import { HELP, readSettings, type Settings } from "./attacks/settings";
-import { range } from "./run";
+import { printFindings } from "./attacks/show";
+import { loadTrained, type Trained } from "./attacks/target";
+import { attackWatermark, printWatermark } from "./attacks/watermarks";
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const bytes = (text: string) => new TextEncoder().encode(text);
 
-function show(m: Measurement): string {
-  const accuracy = Object.entries(m.accuracy).map(([branch, share]) => `${branch} ${percent(share)}`);
-  return [...accuracy, `${m.matched} of ${m.bits} bits`].join("  ");
+/** What results on disk were made with. */
+interface Made {
+  network: string;
+  budget: string;
+  seed: number;
 }
 
-const settingOf = (setting: Readonly<Record<string, number | string>>) =>
-  Object.entries(setting)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(", ");
-
-/** The record of an earlier run of this attack, where there is one. */
-async function earlier(path: string): Promise<AttackRecord | null> {
+/** Results of an earlier run of this attack on this network, where there are some. */
+async function earlier<T>(path: string, made: Made): Promise<T | null> {
   try {
-    return JSON.parse(await readFile(path, "utf8")) as AttackRecord;
+    const { made: then, ...kept } = JSON.parse(await readFile(path, "utf8")) as T & { made: Made };
+    return JSON.stringify(then) === JSON.stringify(made) ? (kept as T) : null;
   } catch {
     return null;
   }
 }
 
-async function attack(name: AttackName, target: Target, train: ImageSet, s: Settings): Promise<void> {
-  const path = join(s.out, `${name}.json`);
-  const known = s.again ? null : await earlier(path);
+/** Runs one attack, or takes over what it found before. */
+async function attack(name: AttackName, setup: Setup, trained: Trained, s: Settings): Promise<Findings> {
+  const { run, unless }: Attack = ATTACKS[name];
+  const reason = unless?.(setup);
+  if (reason) {
+    console.log(`\n${name}: left out, ${reason}`);
+    return {};
+  }
+  const path = join(trained.out, `${name}.json`);
+  const made = { network: trained.digest, budget: s.budget, seed: s.seed };
+  const known = s.again ? null : await earlier<Findings>(path, made);
   if (known) {
-    console.log(`\n${known.attack}: done before, ${path}`);
-    return;
+    console.log(`\n${name}: done before, ${path}`);
+    return known;
   }
   const started = performance.now();
-  const progress = (_: unknown, done: number, of: number) => {
+  const onStep = (_: unknown, done: number, of: number) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name} ${done} of ${of}`);
   };
-  const record = await ATTACKS[name]({ target, train, budget: s.budget, options: { seed: s.seed, onStep: progress } });
+  const findings = await run({ ...setup, options: { seed: s.seed, onStep } });
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  await writeFileAtomic(path, new TextEncoder().encode(JSON.stringify(record, null, 1)));
   const seconds = Math.round((performance.now() - started) / 1000);
-  console.log(`\n${record.attack}  (knows ${record.knowledge.join(", ")}; ${seconds} s)`);
-  console.log(`  ${"before".padEnd(14)} ${show(record.before)}`);
-  const { steps } = record;
-  if (name !== "random-passports")
-    for (const { setting, after } of steps) console.log(`  ${settingOf(setting).padEnd(14)} ${show(after)}`);
-  else console.log(`  ${`${steps.length} draws`.padEnd(14)} ${spread(steps.map((step) => step.after))}`);
+  await writeFileAtomic(path, bytes(JSON.stringify({ made, seconds, ...findings }, null, 1)));
+  printFindings(name, findings, seconds);
+  return findings;
 }
 
-/** Smallest to largest over many draws. */
-function spread(after: readonly Measurement[]): string {
-  const secret = after.map((m) => m.accuracy.private ?? m.accuracy.passport ?? 0);
-  const bits = after.map((m) => m.matched);
-  return `${range(secret, percent)}, ${range(bits, String)} of ${after[0]!.bits} bits`;
+/** Other people's networks: every deployed.safetensors one folder down. */
+async function loadStrangers(folder: string): Promise<SafetensorsFile[]> {
+  const names = (await readdir(folder).catch(() => [])).sort();
+  const files = names.map((name) => loadSafetensors(join(folder, name, "deployed.safetensors")).catch(() => null));
+  return (await Promise.all(files)).filter((f) => f !== null);
 }
 
-/** A credential made for the deployed network by solving equations, and what verification makes of it. */
-async function forge({ deployed, credential, test, transform }: Target): Promise<void> {
-  const { config } = readCredential(credential);
-  const { signature: _, ...own } = config;
-  const started = performance.now();
-  const forged = solvePassports(deployed, { ...own, passports: bare(own.passports) } as typeof config, { seed: 1 });
-  const milliseconds = performance.now() - started;
-  const options = { test, ...(transform && { transform }) };
-  const found = await verify(deployed, forged, options);
-  const strict = await verify(deployed, forged, { ...options, requireBinding: true });
-  console.log(`\nsolved passports  (knows the deployed network; ${milliseconds.toFixed(0)} ms)`);
-  const accuracy = Object.entries(found.accuracy).map(([branch, share]) => `${branch} ${percent(share)}`);
-  console.log(`  forged claim   ${accuracy.join("  ")}  ${found.matched} of ${found.bits} bits`);
+interface Images {
+  train: ImageSet;
+  test: ImageSet;
+  caltech: Setup["caltech"];
+  triggers: ImageSet;
+}
+
+async function loadImages({ data, budget }: Settings): Promise<Images> {
+  const { train, test } = await loadCifar10(data);
+  const source = "trigger_set.bin";
+  return {
+    train,
+    test: subset(test, 0, Math.min(BUDGETS[budget].testImages, test.length)),
+    caltech: await loadImageRecords(join(data, "caltech-101-32")).catch(() => null),
+    triggers: parseCifar10(await readFile(new URL(`./data/${source}`, import.meta.url)), { source }),
+  };
+}
+
+async function attackNetwork(
+  trained: Trained,
+  images: Images,
+  s: Settings,
+  { device, command }: { device: Device; command: string },
+): Promise<AttackedNetwork> {
+  const { config } = readCredential(trained.credential);
+  const { train, test, caltech, triggers } = images;
+  const target: Target = {
+    deployed: trained.deployed,
+    credential: trained.credential,
+    test,
+    transform: cifarTransform("test"),
+    ...(config.scheme === "v3" && { triggers }),
+  };
+  const beside = dirname(resolve(trained.folder));
+  const strangers = await loadStrangers(s.strangers ?? join(beside, "strangers"));
+  const arch = config.arch === "resnet" ? "resnet18" : "alexnet";
+  const plain = await loadPlain(s.plain ?? join(beside, `${arch}-plain`));
   console.log(
-    `  verdict        as in the papers: ${found.holds ? "holds" : "does not hold"}; with binding asked for: ${strict.holds ? "holds" : "does not hold"}`,
+    `\nnetwork    scheme ${config.scheme}, ${trained.path}; ${test.length} test images, ${strangers.length} strangers' networks, ${plain ? "a" : "no"} plain one`,
+  );
+  await mkdir(trained.out, { recursive: true });
+  const setup: Setup = { target, train, caltech, strangers, budget: BUDGETS[s.budget], options: {} };
+  const findings: Findings[] = [];
+  for (const name of s.attacks) findings.push(await attack(name, setup, trained, s));
+  return describeNetwork(trained, findings, { target, plain, device, command });
+}
+
+/** What became of an older watermark, taken over where it was tried before. */
+async function watermarkOf(folder: string, images: Images, s: Settings): Promise<WatermarkRecord> {
+  const path = join(folder, "attacks", "watermark.json");
+  const digest = createHash("sha256")
+    .update(await readFile(join(folder, "deployed.safetensors")))
+    .digest("hex");
+  const made = { network: digest, budget: s.budget, seed: s.seed };
+  const known = s.again ? null : await earlier<WatermarkRecord>(path, made);
+  const record = known ?? (await attackWatermark(folder, { ...images, budget: BUDGETS[s.budget], seed: s.seed }));
+  await mkdir(dirname(path), { recursive: true });
+  if (!known) await writeFileAtomic(path, bytes(JSON.stringify({ made, ...record }, null, 1)));
+  printWatermark(folder, record);
+  return record;
+}
+
+async function main(s: Settings, command: string): Promise<void> {
+  const started = performance.now();
+  const device = await init({ gpu: await dawn() });
+  console.log(`adapter    ${device.name} (${device.caps.adapter})`);
+  const images = await loadImages(s);
+  const networks: AttackedNetwork[] = [];
+  let out = s.report;
+  for (const path of s.checkpoints) {
+    const trained = await loadTrained(path);
+    out ??= s.checkpoints.length === 1 ? trained.out : join(dirname(resolve(trained.folder)), "attacks");
+    networks.push(await attackNetwork(trained, images, s, { device, command }));
+  }
+  const watermarks: WatermarkRecord[] = [];
+  for (const folder of s.watermarks) watermarks.push(await watermarkOf(folder, images, s));
+  const { html, tables } = report({ networks, ...(watermarks.length && { watermarks }) });
+  await mkdir(join(out!, "tables"), { recursive: true });
+  await writeFileAtomic(join(out!, "report.html"), bytes(html));
+  await writeFileAtomic(join(out!, "tables.json"), bytes(JSON.stringify(tables, null, 1)));
+  for (const table of tables) await writeFileAtomic(join(out!, "tables", `${table.name}.csv`), bytes(tablesCsv(table)));
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.log(
+    `\nreport     ${join(out!, "report.html")}, numbers in tables.json and tables/ beside it  (${seconds} s in all)`,
   );
 }
 
-type Bare = ReturnType<typeof readCredential>["config"]["passports"];
-
-/** The same layers without texts: without an FC a forged signature spells none. */
-const bare = (passports: Bare): Bare =>
-  JSON.parse(JSON.stringify(passports ?? {}), (_, value) => (typeof value === "string" ? true : value));
-
-async function main(s: Settings): Promise<void> {
-  const device = await init({ gpu: await dawn() });
-  console.log(`adapter    ${device.name} (${device.caps.adapter})`);
-  const { train, test } = await loadCifar10(s.data);
-  const target: Target = {
-    deployed: await loadSafetensors(join(s.run, "deployed.safetensors")),
-    credential: await loadSafetensors(join(s.run, "owner.credential.safetensors")),
-    test: subset(test, 0, Math.min(s.budget.testImages, test.length)),
-    transform: cifarTransform("test"),
-  };
-  const { config } = readCredential(target.credential);
-  await mkdir(s.out, { recursive: true });
-  console.log(`network    scheme ${config.scheme}, ${s.run}; ${target.test.length} test images`);
-  for (const name of s.attacks) await attack(name, target, train, s);
-  await forge(target);
-  const record = await earlier(join(s.out, "random-passports.json"));
-  const bits = record?.before.bits;
-  if (bits)
-    console.log(
-      `\n${matchThreshold(bits)} of ${bits} bits are needed at a false-positive rate of 1e-6; records in ${s.out}`,
-    );
-}
-
 try {
-  const settings = readSettings(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  const settings = readSettings(args);
   if (settings === "help") console.log(HELP);
-  else await main(settings);
+  else await main(settings, ["npm run attacks --", ...args].join(" "));
 } catch (error) {
   if (!(error instanceof PanError)) throw error;
   console.error(`${error.name}: ${error.message}`);

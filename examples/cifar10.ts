@@ -11,6 +11,7 @@ import {
   cifarTransform,
   cosineLR,
   epochsCsv,
+  FeatureWatermark,
   init,
   multiStepLR,
   type Network,
@@ -21,7 +22,8 @@ import {
   type Verification,
   verify,
 } from "../src/index";
-import { dawn, fileCheckpoints, loadSafetensors, writeFileAtomic } from "../src/node/index";
+import { dawn, fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "../src/node/index";
+import { formatPValue } from "../src/report/format";
 import { renderTraining, type TrainingReport } from "../src/report/training";
 import { type Data, loadData } from "./cifar10/data";
 import { makeNetwork, setPassports } from "./cifar10/network";
@@ -33,7 +35,12 @@ import { TrainingBar } from "./progress";
 import { forge, untilInterrupted } from "./run";
 
 /** Trains to the end, or to Ctrl-C. */
-async function train(model: Network, { train, test, triggers }: Data, s: Settings): Promise<Trainer> {
+async function train(
+  model: Network,
+  { train, test, triggers }: Data,
+  s: Settings,
+  watermark: FeatureWatermark | null,
+): Promise<Trainer> {
   const { lr, momentum, weightDecay, epochs } = s;
   const bar = new TrainingBar(epochs, s.batchSize);
   const scales = new ScaleLog(model, s.out);
@@ -50,6 +57,7 @@ async function train(model: Network, { train, test, triggers }: Data, s: Setting
     schedule:
       s.schedule === "cosine" ? cosineLR({ epochs, warmup: Math.min(1, epochs / 2) }) : multiStepLR({ milestones }),
     ...(s.triggers && triggers && { triggers: { set: triggers, batchSize: s.triggerBatch } }),
+    ...(watermark && { regularizer: (network) => watermark.loss(network) }),
     ...(s.earlyStop && { earlyStop: { patience: s.earlyStop } }),
     checkpoints: fileCheckpoints(join(s.out, "last.checkpoint")),
     best: fileCheckpoints(join(s.out, "best.checkpoint")),
@@ -67,6 +75,14 @@ async function train(model: Network, { train, test, triggers }: Data, s: Setting
     bar.stop();
   }
   return trainer;
+}
+
+/** A feature watermark in the last convolution, its secret beside the run; a resumed run has the same, by its seed. */
+async function makeWatermark(model: Network, { featureWatermark: bits, seed, out }: Settings) {
+  if (!bits) return null;
+  const watermark = await FeatureWatermark.create({ model, layer: model.layers.at(-1)!.name, bits, seed });
+  await saveSafetensors(join(out, "watermark.secret.safetensors"), watermark.toFile());
+  return watermark;
 }
 
 const text = (t: string) => new TextEncoder().encode(t);
@@ -94,7 +110,8 @@ async function main(s: Settings, command: string): Promise<void> {
   const parameters = model.parameters().reduce((n, p) => n + p.size, 0);
   const passportLayers = model.passportLayers().map((l) => l.name);
   say(`network    ${s.arch}, ${s.scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${passports}`);
-  const trainer = await train(model, data, s);
+  const watermark = await makeWatermark(model, s);
+  const trainer = await train(model, data, s, watermark);
   if (trainer.interrupted) {
     say(
       `\nstopped; everything so far is in ${join(s.out, "last.checkpoint")}. Go on with:\n  ${command.replace(/ --resume\b/, "")} --resume`,
@@ -107,6 +124,11 @@ async function main(s: Settings, command: string): Promise<void> {
   say(
     `saved      ${paths.deployed} (give this away)${paths.credential ? ` and ${paths.credential} (keep this secret)` : ""}`,
   );
+  if (watermark) {
+    const { matched, bits, pValue } = await watermark.read(model);
+    say(`  feature watermark  ${matched} of ${bits} bits, p = ${formatPValue(pValue)}`);
+    watermark.dispose();
+  }
   model.dispose();
   const verified = paths.credential
     ? await verify(await loadSafetensors(paths.deployed), await loadSafetensors(paths.credential), {

@@ -2,65 +2,190 @@ import {
   type AttackOptions,
   type AttackRecord,
   cifarTransform,
+  disguises,
   fineTune,
   flipSigns,
   type ImageSet,
-  imageSet,
+  type NullSample,
+  networkLayers,
+  nullOfCredentials,
+  nullOfNetworks,
   overwrite,
+  type PassportVariant,
+  passportPlan,
   prune,
   quantise,
   randomPassports,
+  readCredential,
   replaceScales,
-  subset,
+  type SafetensorsFile,
   type Target,
   type TrainingBudget,
   trainPassports,
   trainScales,
 } from "../../src/index";
+import type { ForgedClaim } from "../../src/report/attack-record";
 import type { Budget } from "./budget";
+import { solve, tryForged } from "./forge";
+import { animals, type Caltech, cut } from "./images";
 
 /** What an attack is given. */
 export interface Setup {
   target: Target;
   /** Training images of the owner's task. */
   train: ImageSet;
+  /** Another data set to fine-tune to. */
+  caltech: Caltech | null;
+  /** Other people's networks of the same sizes. */
+  strangers: readonly SafetensorsFile[];
   budget: Budget;
   options: AttackOptions;
 }
 
+/** What an attack finds. JSON-able. */
+export interface Findings {
+  records?: AttackRecord[];
+  forgeries?: ForgedClaim[];
+  nulls?: NullSample[];
+}
+
+/** An attack of the runner. */
+export interface Attack {
+  /** One line for the help. */
+  about: string;
+  run(setup: Setup): Promise<Findings>;
+  /** Why it cannot be run here. */
+  unless?(setup: Setup): string | false;
+}
+
+const one = async (record: Promise<AttackRecord>): Promise<Findings> => ({ records: [await record] });
+
 /** Images, epochs and batches of an attack that trains. */
 const training = ({ train, budget, options }: Setup): TrainingBudget => ({
   ...options,
-  train: subset(train, 0, Math.min(budget.images, train.length)),
+  train: cut(train, budget.images),
   epochs: budget.epochs,
   batchSize: budget.batchSize,
   transform: cifarTransform("train"),
 });
 
-/** Another task on the same pictures: animals against vehicles. */
-function animals(set: ImageSet): ImageSet {
-  const { images, height, width, channels, classes } = set;
-  const isAnimal = classes.map((name) => !["airplane", "automobile", "ship", "truck"].includes(name));
-  const labels = Uint8Array.from(set.labels, (l) => (isAnimal[l] ? 1 : 0));
-  return imageSet({ images, labels, channels, height, width, classes: ["vehicle", "animal"] });
+const passportLayers = ({ target }: Setup): string[] => {
+  const { config } = readCredential(target.credential);
+  return [...passportPlan(config, networkLayers(config)).keys()];
+};
+
+/** Turned signs in the last passport layer, in the last two, … in all. */
+async function flipByLayers(setup: Setup): Promise<Findings> {
+  const names = passportLayers(setup);
+  const records: AttackRecord[] = [];
+  for (let n = 1; n <= names.length; n++)
+    records.push(
+      await flipSigns(setup.target, { ...setup.options, shares: setup.budget.shares, layers: names.slice(-n) }),
+    );
+  return { records };
 }
+
+const hasFc = ({ target }: Setup) => {
+  const { config } = readCredential(target.credential);
+  return config.scheme === "pan" && config.fc !== false;
+};
+
+const passports = (variant: PassportVariant, about: string): Attack => ({
+  about,
+  run: async (setup) => {
+    const { shares } = setup.budget;
+    const forgeries: ForgedClaim[] = [];
+    const record = await trainPassports(setup.target, {
+      ...training(setup),
+      variant,
+      shares,
+      onForged: async ({ share, credential }) => {
+        // One forged claim a variant: that whose bits are as unlike the owner's as coins.
+        if (variant.includes("near") && variant !== "near, fresh FC" && share !== 0.5) return;
+        forgeries.push(
+          await tryForged(setup.target, credential, {
+            method: `trained passports, ${variant}`,
+            knowledge: ["the deployed network", "the owner's credential", "labelled images"],
+            budget: { epochs: setup.budget.epochs, images: Math.min(setup.budget.images, setup.train.length) },
+          }),
+        );
+      },
+    });
+    return { records: [record], forgeries };
+  },
+  ...(variant.includes("fresh FC") && { unless: (s) => !hasFc(s) && "the network has no FC" }),
+});
 
 /** Every attack of the runner by name. */
 export const ATTACKS = {
-  "random-passports": ({ target, budget, options }: Setup) =>
-    randomPassports(target, { ...options, draws: budget.draws }),
-  "flip-signs": ({ target, budget, options }: Setup) => flipSigns(target, { ...options, shares: budget.shares }),
-  prune: ({ target, budget, options }: Setup) => prune(target, { ...options, shares: budget.pruneShares }),
-  quantise: ({ target, options }: Setup) => quantise(target, options),
-  "fine-tune": (s: Setup) => {
-    const t = training(s);
-    return fineTune(s.target, { ...t, train: animals(t.train), test: animals(s.target.test) });
+  "random-passports": {
+    about: "passports drawn at random (fake 1)",
+    run: ({ target, budget, options }) => one(randomPassports(target, { ...options, draws: budget.draws })),
   },
-  overwrite: (s: Setup) => overwrite(s.target, { ...training(s), lr: 0.01 }),
-  "train-scales": (s: Setup) => trainScales(s.target, { ...training(s), shares: s.budget.shares }),
-  "train-passports": (s: Setup) =>
-    trainPassports(s.target, { ...training(s), variant: "near", shares: s.budget.shares }),
-  "replace-scales": (s: Setup) => replaceScales(s.target, training(s)),
-} satisfies Record<string, (setup: Setup) => Promise<AttackRecord>>;
+  "flip-signs": { about: "shares of the signs of γ turned, by layers", run: flipByLayers },
+  prune: {
+    about: "small weights set to 0",
+    run: ({ target, budget, options }) => one(prune(target, { ...options, shares: budget.pruneShares })),
+  },
+  quantise: { about: "weights rounded to 8 and 4 bits", run: ({ target, options }) => one(quantise(target, options)) },
+  "fine-tune": {
+    about: "trained on for animals against vehicles",
+    run: (s) => {
+      const t = training(s);
+      const task = "CIFAR-10, animals against vehicles";
+      return one(fineTune(s.target, { ...t, train: animals(t.train), test: animals(s.target.test), task }));
+    },
+  },
+  "fine-tune-caltech": {
+    about: "trained on for Caltech-101",
+    run: (s) => {
+      const { train, test } = s.caltech!;
+      const [images, tests] = [cut(train, s.budget.images), cut(test, s.budget.testImages)];
+      return one(fineTune(s.target, { ...training(s), train: images, test: tests, task: "Caltech-101" }));
+    },
+    unless: (s) => !s.caltech && "Caltech-101 is not in the data folder (--data, caltech-101-32)",
+  },
+  overwrite: {
+    about: "another signature trained in",
+    run: (s) => one(overwrite(s.target, { ...training(s), lr: 0.01 })),
+  },
+  disguise: {
+    about: "channels shuffled, scaled, negated; and put back",
+    run: ({ target, options }) => one(disguises(target, options)),
+  },
+  "train-scales": {
+    about: "γ and β trained without passports (fake 2)",
+    run: (s) => one(trainScales(s.target, { ...training(s), shares: s.budget.shares })),
+  },
+  "train-passports": passports("near", "passports trained beside the owner's (fake 3)"),
+  "train-passports-other": passports("other", "passports trained from other random ones (attack 1)"),
+  "train-passports-noise": passports("noise", "passports trained from noise (PAN attack I)"),
+  "train-passports-fc": passports("near, fresh FC", "passports and a new FC trained (PAN attack II)"),
+  "train-passports-fc-signs": passports("near, fresh FC, signs", "the same with a signature of the forger's"),
+  "individual-blocks": {
+    about: "expanded residual blocks, one a channel (IERB)",
+    run: (s) => one(replaceScales(s.target, { ...training(s), kind: "individual" })),
+  },
+  "collective-blocks": {
+    about: "expanded residual blocks, one a layer (CERB)",
+    run: (s) => one(replaceScales(s.target, { ...training(s), kind: "collective" })),
+  },
+  solve: {
+    about: "a whole credential computed from the weights",
+    run: async (s) => ({ forgeries: [await solve(s.target)] }),
+  },
+  nulls: {
+    about: "how many bits strangers' credentials match, and strangers' networks",
+    run: async ({ target: { deployed, credential }, strangers, budget, options: { seed = 0 } }) => {
+      const draws = budget.strangers;
+      const nulls = [
+        await nullOfCredentials(deployed, credential, { draws, seed }),
+        await nullOfCredentials(deployed, credential, { draws, seed, bits: "owner" }),
+      ];
+      if (strangers.length > 1) nulls.push(await nullOfNetworks(deployed, credential, strangers));
+      return { nulls };
+    },
+  },
+} satisfies Record<string, Attack>;
 
 export type AttackName = keyof typeof ATTACKS;

@@ -30,6 +30,8 @@ export interface Settings {
   triggerFile: string | undefined;
   /** Triggers that join each batch. */
   triggerBatch: number;
+  /** Bits of a feature watermark in a plain network; 0 for none. */
+  featureWatermark: number;
   epochs: number;
   batchSize: number;
   lr: number;
@@ -76,6 +78,8 @@ training
   --triggers           train on the trigger set too (v3 always does)
   --trigger-file FILE  CIFAR-10 binary layout (default: the 100 images in examples/data)
   --trigger-batch N    triggers that join each batch (default 2)
+  --feature-watermark N  bits of Uchida's watermark in the last convolution of a plain network (default 0: none);
+                       --triggers with --scheme plain is the trigger set of Adi et al.
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -120,6 +124,7 @@ const OPTIONS = {
   "trunk-updates": "1",
   "trigger-file": "",
   "trigger-batch": "2",
+  "feature-watermark": "0",
   "early-stop": "0",
   forgeries: "10",
   data: "",
@@ -168,6 +173,9 @@ export function readSettings(args: string[]): Settings | "help" {
   if (v.help) return "help";
   const arch = oneOf("arch", v.arch, ARCHITECTURES);
   const scheme = oneOf("scheme", v.scheme, SCHEMES);
+  const featureWatermark = number("feature-watermark", v["feature-watermark"], 0, 4096);
+  if (featureWatermark && scheme !== "plain")
+    throw new ArgumentError(`--feature-watermark marks plain networks: --scheme plain expected, found ${scheme}`);
   const outside = process.env["PAN_DATA"];
   const root = join("out", "cifar10", v.preset ? "cpu" : "full");
   return {
@@ -184,6 +192,7 @@ export function readSettings(args: string[]): Settings | "help" {
     triggers: v.triggers || scheme === "v3",
     triggerFile: v["trigger-file"] || undefined,
     triggerBatch: number("trigger-batch", v["trigger-batch"], 1, 10_000),
+    featureWatermark,
     epochs: number("epochs", v.epochs, 1, 100_000),
     batchSize: number("batch", v.batch, 1, 50_000),
     lr: number("lr", v.lr, 0, 100, false),
@@ -199,7 +208,12 @@ export function readSettings(args: string[]): Settings | "help" {
     seed: number("seed", v.seed, 0, 2 ** 31),
     data: v.data || outside || "data",
     download: v.download,
-    out: v.out || join(root, `${arch}-${scheme}`),
+    out:
+      v.out ||
+      join(
+        root,
+        `${arch}-${scheme}${featureWatermark ? "-feature" : scheme === "plain" && v.triggers ? "-triggers" : ""}`,
+      ),
     resume: v.resume,
   };
 }

@@ -1,0 +1,117 @@
+/** Puts together what the report shows of one network. */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Device,
+  evaluate,
+  type History,
+  loadDeployed,
+  readCredential,
+  rejoin,
+  type SafetensorsFile,
+  type Target,
+  toFloat32,
+  verify,
+} from "../../src/index";
+import { loadSafetensors } from "../../src/node/index";
+import type { AttackedNetwork, Distributions } from "../../src/report/attack-record";
+import type { Findings } from "./list";
+import type { Trained } from "./target";
+
+/** A trained plain network to compare with. */
+export interface Plain {
+  deployed: SafetensorsFile;
+  history: History | null;
+}
+
+/** A trained plain network, where there is one in the folder. */
+export async function loadPlain(folder: string): Promise<Plain | null> {
+  const path = join(folder, "deployed.safetensors");
+  if (!(await stat(path).catch(() => null))) return null;
+  const history = await readFile(join(folder, "history.json"), "utf8").catch(() => null);
+  return { deployed: await loadSafetensors(path), history: history === null ? null : (JSON.parse(history) as History) };
+}
+
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+/** Seconds of an epoch, evaluation included, and of one pass over the test images. */
+async function secondsOf(deployed: SafetensorsFile, history: History | null, { test, transform }: Target) {
+  if (!history?.epochs.length) return undefined;
+  const model = loadDeployed(deployed);
+  try {
+    // The first pass compiles.
+    await evaluate(model, test, { transform });
+    const started = performance.now();
+    await evaluate(model, test, { transform });
+    return {
+      epoch: median(history.epochs.map((e) => e.seconds)),
+      inference: (performance.now() - started) / 1000,
+    };
+  } finally {
+    model.dispose();
+  }
+}
+
+/** Weights, γ and β of the last passport layer, in the protected network and in the plain one. */
+async function distributionsOf({ deployed, credential }: Trained, plain: Plain | null): Promise<Distributions> {
+  const model = rejoin(deployed, credential);
+  try {
+    const layer = model.passportLayers().at(-1)!.name;
+    const { gamma, beta } = (await model.readScales()).get(layer)!;
+    const values = (file: SafetensorsFile, part: string) => [...toFloat32(file.tensors.get(`${layer}.${part}`)!)];
+    const own = { weights: values(deployed, "conv.weight"), gamma: [...gamma], beta: [...beta] };
+    if (!plain?.deployed.tensors.has(`${layer}.conv.weight`)) return { layer, own };
+    const theirs = {
+      weights: values(plain.deployed, "conv.weight"),
+      gamma: values(plain.deployed, "bn.weight"),
+      beta: values(plain.deployed, "bn.bias"),
+    };
+    return { layer, own, plain: theirs };
+  } finally {
+    model.dispose();
+  }
+}
+
+/** Everything the report shows of a network. */
+export async function describeNetwork(
+  trained: Trained,
+  findings: readonly Findings[],
+  { target, plain, device, command }: { target: Target; plain: Plain | null; device: Device; command: string },
+): Promise<AttackedNetwork> {
+  const { deployed, credential, history, convergence, commitment } = trained;
+  const { config } = readCredential(credential);
+  const claim = await verify(deployed, credential, {
+    test: target.test,
+    ...(target.transform && { transform: target.transform }),
+    ...(target.triggers && { triggers: target.triggers }),
+    ...(commitment ? { commitment } : { requireBinding: false }),
+  });
+  const seconds = await secondsOf(deployed, history, target);
+  const plainSeconds = plain && (await secondsOf(plain.deployed, plain.history, target));
+  const accuracy = plain?.history?.epochs.at(-1)?.public;
+  const parameters = [...deployed.tensors]
+    .filter(([name]) => !/\.(running_mean|running_var|num_batches_tracked)$/.test(name))
+    .reduce((n, [, t]) => n + t.data.length, 0);
+  const arch = config.arch === "resnet" ? "ResNet" : "AlexNet";
+  return {
+    title: `${arch}, ${config.scheme.toUpperCase()}, CIFAR-10`,
+    command,
+    adapter: { kind: device.caps.adapter, name: device.name },
+    network: {
+      arch,
+      scheme: config.scheme as AttackedNetwork["network"]["scheme"],
+      parameters,
+      passportLayers: claim.layers.map((l) => l.name),
+    },
+    chance: 1 / config.classes,
+    testImages: target.test.length,
+    claim,
+    ...(seconds && { seconds }),
+    ...(accuracy !== undefined && { plain: { accuracy, ...(plainSeconds && { seconds: plainSeconds }) } }),
+    attacks: findings.flatMap((f) => f.records ?? []),
+    forgeries: findings.flatMap((f) => f.forgeries ?? []),
+    nulls: findings.flatMap((f) => f.nulls ?? []),
+    ...(convergence && { convergence }),
+    distributions: await distributionsOf(trained, plain),
+  };
+}

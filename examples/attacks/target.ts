@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import {
+  ArgumentError,
+  type Binding,
+  boundCredential,
+  buildNetwork,
+  type Commitment,
+  decodeCheckpoint,
+  encodeSafetensors,
+  type History,
+  type NetworkConfig,
+  type SafetensorsFile,
+} from "../../src/index";
+import { loadSafetensors } from "../../src/node/index";
+import type { Convergence } from "../../src/report/attack-record";
+import { accuracies } from "../claim";
+
+/** A trained network to attack, and what its training left beside it. */
+export interface Trained {
+  /** Folder of the run. */
+  folder: string;
+  /** What is attacked: the folder, or a checkpoint in it. */
+  path: string;
+  /** Where results go. */
+  out: string;
+  deployed: SafetensorsFile;
+  credential: SafetensorsFile;
+  commitment: Commitment | null;
+  history: History | null;
+  convergence: Convergence | null;
+  /** SHA-256 of the deployed file: records of another network are made anew. */
+  digest: string;
+}
+
+const json = async <T>(path: string): Promise<T | null> => {
+  const text = await readFile(path, "utf8").catch(() => null);
+  return text === null ? null : (JSON.parse(text) as T);
+};
+
+/** Both halves out of a checkpoint, bound where the run was. */
+async function fromCheckpoint(path: string): Promise<Pick<Trained, "deployed" | "credential" | "history">> {
+  const { fingerprint, model: state, history } = decodeCheckpoint(await readFile(path));
+  const model = buildNetwork((JSON.parse(fingerprint) as { config: NetworkConfig }).config);
+  try {
+    model.loadStateDict(state);
+    const binding = await json<Binding>(join(dirname(path), "binding.secret.json"));
+    const credential = await model.credential(accuracies(history.epochs.at(-1) ?? {}));
+    return {
+      deployed: await model.deployed(),
+      credential: binding ? await boundCredential(credential, binding) : credential,
+      history,
+    };
+  } finally {
+    model.dispose();
+  }
+}
+
+async function fromFolder(folder: string): Promise<Pick<Trained, "deployed" | "credential" | "history">> {
+  return {
+    deployed: await loadSafetensors(join(folder, "deployed.safetensors")),
+    credential: await loadSafetensors(join(folder, "owner.credential.safetensors")),
+    history: await json<History>(join(folder, "history.json")),
+  };
+}
+
+/**
+ * What `npm run cifar10` left in a folder, or one of its checkpoints.
+ * @throws ArgumentError when there is nothing there; FormatError for files that are none of it.
+ */
+export async function loadTrained(path: string, out?: string): Promise<Trained> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new ArgumentError(
+      `--checkpoint: the folder of a trained network or a .checkpoint file expected, ${path} is not there`,
+      {
+        cause,
+      },
+    );
+  });
+  const folder = found.isDirectory() ? path : dirname(path);
+  const parts = found.isDirectory() ? await fromFolder(path) : await fromCheckpoint(path);
+  const beside = found.isDirectory() ? "attacks" : `attacks-${basename(path, ".checkpoint")}`;
+  const bytes = encodeSafetensors(parts.deployed.tensors, parts.deployed.metadata);
+  return {
+    ...parts,
+    folder,
+    path,
+    out: out ?? join(folder, beside),
+    // A commitment names a network: that of the last epoch. Its claim is every epoch's.
+    commitment: await json<Commitment>(join(folder, "commitment.json")),
+    convergence: await json<Convergence>(join(folder, "convergence.json")),
+    digest: createHash("sha256").update(bytes).digest("hex"),
+  };
+}
