@@ -75,6 +75,15 @@ describe("readSettings", () => {
     expect(() => readSettings(["--passports", "bound"])).toThrow(/a --statement expected/);
   });
 
+  it("marks plain networks in the older ways, each in a folder of its own", () => {
+    const feature = settings("--scheme", "plain", "--preset", "cpu", "--feature-watermark", "64");
+    expect(feature).toMatchObject({ featureWatermark: 64, out: "out/cifar10/cpu/alexnet-plain-feature" });
+    const adi = settings("--scheme", "plain", "--preset", "cpu", "--triggers");
+    expect(adi).toMatchObject({ triggers: true, out: "out/cifar10/cpu/alexnet-plain-triggers" });
+    expect(settings("--scheme", "plain", "--preset", "cpu").out).toBe("out/cifar10/cpu/alexnet-plain");
+    expect(() => readSettings(["--feature-watermark", "64"])).toThrow(/--scheme plain expected, found pan/);
+  });
+
   it.each([
     [["--arch", "vgg"], /--arch: one of alexnet, resnet18, resnet9 expected, found "vgg"/],
     [["--epochs", "0"], /--epochs: a whole number from 1/],
