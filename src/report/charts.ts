@@ -15,6 +15,8 @@ export interface Series {
   dashed?: boolean;
   /** Drawn broad and pale, so that a line on top of it hides nothing. */
   under?: boolean;
+  /** Drawn fine and without points, one of many. */
+  fine?: boolean;
 }
 
 /** A line that marks a value on an axis, with its name beside it. */
@@ -24,6 +26,8 @@ export interface Reference {
   /** On which side of the line the name stands; for horizontal lines it stands above ("start") or below ("end"). */
   side?: "start" | "end";
   dashed?: boolean;
+  /** How many names above it a vertical line's name makes room for (default 0). */
+  below?: number;
 }
 
 /** An axis: its name with unit and, where the data should not decide, its span. */
@@ -73,10 +77,14 @@ export function lineChart(
   for (const r of chart.references ?? []) {
     marks.push(Plot.ruleY([r.at], { stroke: palette.muted, strokeDasharray: "4 3" }));
   }
-  for (const { points, colour, dashed, under } of lines) {
-    const stroke = { stroke: colour, strokeWidth: under ? 5 : 2, strokeOpacity: under ? 0.5 : 1 };
+  for (const { points, colour, dashed, under, fine } of lines) {
+    const stroke = {
+      stroke: colour,
+      strokeWidth: under ? 5 : fine ? 1.2 : 2,
+      strokeOpacity: under ? 0.5 : fine ? 0.8 : 1,
+    };
     marks.push(Plot.lineY(points, { x: "x", y: "y", ...stroke, ...(dashed ? { strokeDasharray: "6 3" } : {}) }));
-    if (points.length <= 24)
+    if (points.length <= 24 && !fine)
       marks.push(Plot.dot(points, { x: "x", y: "y", fill: colour, fillOpacity: under ? 0.5 : 1, r: under ? 5 : 2.5 }));
   }
   for (const r of chart.references ?? []) {
@@ -101,6 +109,9 @@ export function lineChart(
   };
 }
 
+/** Bins of a {@link histogramChart} over its width. */
+export const BINS = { s: 30, m: 44, l: 88 } as const;
+
 /** Histograms over one another on the same bins. */
 export function histogramChart(
   size: Size,
@@ -109,6 +120,12 @@ export function histogramChart(
     countLabel: string;
     sets: readonly { values: readonly number[]; colour: string }[];
     references?: readonly Reference[];
+    /** How many bins there are, if {@link BINS} will not do. */
+    bins?: number;
+    /** Percent of each set instead of counts, for sets of different sizes. */
+    shares?: boolean;
+    /** A line over the bars: what was to be expected. */
+    expected?: readonly { x: number; y: number }[];
   },
 ): Plot.PlotOptions {
   requireFinite(
@@ -121,11 +138,15 @@ export function histogramChart(
       chart.sets.flatMap((s) => [...s.values]),
       0.02,
     );
+  const expected = chart.expected ?? [];
   const binned = chart.sets.map((s) => ({
     colour: s.colour,
-    bins: bins(s.values, domain, { s: 30, m: 44, l: 88 }[size]),
+    bins: bins(s.values, domain, chart.bins ?? BINS[size]).map((b) =>
+      chart.shares ? { ...b, n: (100 * b.n) / Math.max(1, s.values.length) } : b,
+    ),
   }));
-  const top = Math.max(1, ...binned.flatMap((s) => s.bins.map((b) => b.n)));
+  const heights = [...binned.flatMap((s) => s.bins.map((b) => b.n)), ...expected.map((p) => p.y)];
+  const top = Math.max(chart.shares ? 0.1 : 1, ...heights);
   const marks: Plot.Markish[] = [
     Plot.gridY({ stroke: palette.rule, strokeOpacity: 1, ticks: 5 }),
     Plot.axisY({ ticks: 5, label: chart.countLabel, labelArrow: "none", tickSize: 0, color: palette.muted }),
@@ -136,12 +157,13 @@ export function histogramChart(
         { x1: "x1", x2: "x2", y: "n", fill: s.colour, fillOpacity: 0.35, stroke: s.colour, strokeWidth: 1, inset: 0.5 },
       ),
     ),
+    Plot.lineY(expected, { x: "x", y: "y", stroke: palette.ink, strokeWidth: 1.5 }),
     Plot.ruleY([0], { stroke: palette.muted }),
   ];
   for (const r of chart.references ?? []) {
     marks.push(
       Plot.ruleX([r.at], { stroke: palette.ink, strokeOpacity: 0.7, ...(r.dashed ? { strokeDasharray: "4 3" } : {}) }),
-      referenceName(r, 1.12 * top),
+      referenceName(r, (1.12 - 0.09 * (r.below ?? 0)) * top),
     );
   }
   return { height: size === "s" ? 240 : 300, x: { domain: [...domain] }, y: { domain: [0, 1.14 * top] }, marks };

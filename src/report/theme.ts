@@ -18,13 +18,25 @@ export const palette = {
   forged: "var(--forged)",
 } as const;
 
+/** Colours that mean nothing by themselves, to tell lines apart. */
+export const hues = [
+  "var(--violet)",
+  "var(--amber)",
+  "var(--teal)",
+  "var(--rose)",
+  "var(--slate)",
+  "var(--olive)",
+] as const;
+
 const colours = `
 :root { color-scheme: light dark;
   --page: #f6f5f2; --surface: #ffffff; --ink: #1b1d23; --muted: #62656e; --rule: #e2e0da; --shade: #efede8;
-  --owner: #3f46c9; --open: #0b857c; --forged: #cf5314; --good: #1a7f4b; --good-bg: #e6f4ec; --bad: #b42318; --bad-bg: #fdeceb; }
+  --owner: #3f46c9; --open: #0b857c; --forged: #cf5314; --good: #1a7f4b; --good-bg: #e6f4ec; --bad: #b42318; --bad-bg: #fdeceb;
+  --violet: #5b3fb5; --amber: #b86e00; --teal: #0c7c86; --rose: #c0316b; --slate: #4d5a70; --olive: #66791a; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #111317; --surface: #191c22; --ink: #e9e8e4; --muted: #a0a4ae; --rule: #31353e; --shade: #242831;
-  --owner: #a3a9ff; --open: #4fc9bb; --forged: #ff9a63; --good: #6fd6a0; --good-bg: #15301f; --bad: #ff9d94; --bad-bg: #3a1917; } }
+  --owner: #a3a9ff; --open: #4fc9bb; --forged: #ff9a63; --good: #6fd6a0; --good-bg: #15301f; --bad: #ff9d94; --bad-bg: #3a1917;
+  --violet: #b9a5ff; --amber: #f0b34d; --teal: #58cbd6; --rose: #ff8fb6; --slate: #b3bfd4; --olive: #c3d66a; } }
 `;
 
 const layout = `
@@ -92,9 +104,55 @@ pre { margin: 8px 0 12px; padding: 12px 16px; background: var(--shade); border-r
 :focus-visible { outline: 2px solid var(--owner); outline-offset: 2px; border-radius: 4px; }
 `;
 
+/** The summary that fits one printed page, and tables of many columns. */
+const brief = `
+.blocks { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px 20px; margin-top: 18px; align-items: start; }
+.block { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 14px 18px 12px; font-size: 15px; min-width: 0; }
+.block h2 { font-size: 16px; letter-spacing: 0; margin: 0 0 6px; }
+.block h3 { font-size: 14px; color: var(--muted); font-weight: 600; margin: 10px 0 2px; }
+.block p { margin: 0 0 8px; max-width: 84ch; }
+.block ul { margin: 0; padding-left: 18px; }
+.block li { margin: 4px 0; overflow-wrap: anywhere; }
+.block table { font-size: 14px; margin-bottom: 8px; }
+.block caption, .data caption { position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; clip-path: inset(50%); }
+.held, .lost, .open { font-weight: 650; }
+.held { color: var(--good); } .lost { color: var(--bad); } .open { color: var(--muted); }
+.data th[scope=row] { min-width: 8em; }
+.data td:not(.n) { min-width: 5em; }
+.data th:not(.n), .data td:not(.n) { overflow-wrap: break-word; }
+.data thead th { white-space: normal; vertical-align: bottom; }
+.data { margin-bottom: 14px; }
+.data h3 { margin-bottom: 6px; }
+.scroll + .note { margin-top: 10px; }
+.panel > .data:last-child { margin-bottom: 0; }
+.panel > details:first-child { margin-top: 0; }
+ul.note { margin: 8px 0 0; padding-left: 18px; }
+.block .columns { gap: 0 28px; margin-top: 0; }
+td .wrong { color: var(--bad); font-weight: 650; }
+@media print {
+  @page { margin: 10mm; }
+  .onepage { break-after: page; }
+  .onepage .kicker { font-size: 8pt; }
+  .onepage .badge { margin-top: 2px; padding: 1px 9px; font-size: 8.5pt; }
+  .onepage h1 { font-size: 16pt; margin: 3px 0; max-width: none; }
+  .onepage .lead { font-size: 9pt; line-height: 1.35; margin: 0; max-width: none; }
+  .onepage .blocks, .onepage .columns { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 5px 8px; margin-top: 5px; }
+  .onepage .columns { gap: 0 16px; margin: 0; }
+  .onepage .block { padding: 5px 9px 3px; font-size: 7.5pt; line-height: 1.27; }
+  .onepage .block h2 { font-size: 9.5pt; margin: 0 0 2px; }
+  .onepage .block h3 { font-size: 8pt; margin: 2px 0 0; }
+  .onepage .block p, .onepage .block li { font-size: 7.5pt; margin: 0 0 1px; max-width: none; }
+  .onepage .block ul { padding-left: 13px; }
+  .onepage .block table, .onepage thead th { font-size: 7.4pt; margin: 0; }
+  .onepage .data { margin: 0 0 2px; }
+  .onepage th, .onepage td { padding-top: 1px; padding-bottom: 1px; }
+  main, .top, footer { max-width: none; padding: 0; }
+}
+`;
+
 const narrow = `
 @media (max-width: 1040px) { .tiles { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
-@media (max-width: 820px) { .grid, .summary, .glossary, .columns { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 820px) { .grid, .summary, .glossary, .columns, .blocks { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 520px) {
   main, .top, footer { padding-left: 16px; padding-right: 16px; }
   .top { padding-top: 28px; }
@@ -109,4 +167,4 @@ const narrow = `
 `;
 
 /** The style sheet every page carries inline. */
-export const css = colours + layout + pieces + narrow;
+export const css = colours + layout + pieces + brief + narrow;
