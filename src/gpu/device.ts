@@ -24,6 +24,8 @@ export interface DeviceCounters {
   buffersCreated: number;
   bytesUploaded: number;
   bytesRead: number;
+  /** Sizes of all buffers bound to dispatches: what they move at most, if each reads or writes its buffers once. */
+  bytesBound: number;
 }
 
 /** What is bound to a kernel: one pooled buffer a binding name. */
@@ -94,7 +96,15 @@ export class Device {
     const room = (gpu.limits as { maxImmediateSize?: number }).maxImmediateSize ?? 0;
     this.immediates =
       (options.immediates ?? true) && room >= IMMEDIATE_BYTES && "setImmediates" in GPUComputePassEncoder.prototype;
-    this.counters = { dispatches: 0, submits: 0, pipelines: 0, buffersCreated: 0, bytesUploaded: 0, bytesRead: 0 };
+    this.counters = {
+      dispatches: 0,
+      submits: 0,
+      pipelines: 0,
+      buffersCreated: 0,
+      bytesUploaded: 0,
+      bytesRead: 0,
+      bytesBound: 0,
+    };
     this.pool = new BufferPool(gpu, options.poolBytes ?? 512 * 2 ** 20, (b) => this.forget(b));
     this.pipelines = new PipelineCache(gpu, this.caps, this.immediates ? IMMEDIATE_BYTES : 0);
     this.readback = new Readback(gpu);
@@ -139,6 +149,7 @@ export class Device {
       b.serial = this.serial;
       bound.push(b);
       key += "," + b.id;
+      this.counters.bytesBound += b.bytes;
     }
     const group = this.bindGroup(key, pipeline.layout, pipeline.label, bound, useRing);
     const target = useRing ? this.ringData : this.scratch;

@@ -1,0 +1,73 @@
+/** What a training step of each model costs in launches, bytes and allocations: facts of the code, the same on every machine, beside which a change shows. */
+import { beforeAll, expect, it } from "vitest";
+import { CONFIG as QUICKSTART } from "../../examples/quickstart/settings";
+import type { Device, DeviceCounters } from "../../src/gpu/device";
+import { AlexNet, type AlexNetOptions, ConvNet, type Network, ResNet9, type ResNetOptions } from "../../src/models";
+import { SGD } from "../../src/optim/sgd";
+import { add } from "../../src/tensor/ops/elementwise";
+import { crossEntropy } from "../../src/tensor/ops/loss";
+import { scope } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
+import { gpu, randomData } from "../support/gpu";
+
+let d: Device;
+beforeAll(async () => {
+  d = await gpu();
+});
+
+const BATCH = 8;
+const alexnet = (options: AlexNetOptions) => () => new AlexNet({ width: 0.125, seed: 1, ...options });
+const resnet = (options: ResNetOptions) => () => new ResNet9({ width: 8, seed: 1, ...options });
+const LAST = { passports: { 4: true, 5: true, 6: true } };
+const STAGE = { passports: { layer4: true } };
+
+/** Networks of the papers' structure with few channels: launches do not depend on the width. */
+const MODELS: Record<string, () => Network> = {
+  quickstart: () => new ConvNet(QUICKSTART, { seed: 1 }),
+  "alexnet plain": alexnet({ scheme: "plain" }),
+  "alexnet v1": alexnet({ scheme: "v1", ...LAST }),
+  "alexnet v2": alexnet({ scheme: "v2", ...LAST }),
+  "alexnet pan": alexnet({ scheme: "pan", ...LAST }),
+  "resnet9 plain": resnet({ scheme: "plain" }),
+  "resnet9 pan": resnet({ scheme: "pan", ...STAGE }),
+};
+
+/** Counters of one step in steady state. */
+async function stepFacts(model: Network): Promise<DeviceCounters> {
+  const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
+  const shape = [BATCH, 32, 32, 3];
+  const images = randomData(shape, 3);
+  const labels = Int32Array.from({ length: BATCH }, (_, i) => i % 10);
+  const step = () => {
+    scope(() => {
+      const [x, y] = [Tensor.from(images, shape), Tensor.from(labels, [BATCH])];
+      optimizer.prepare();
+      optimizer.zeroGrad();
+      const { logits, signLoss } = model.trainingPass(x);
+      const losses = Object.values(logits).map((t) => crossEntropy(t, y));
+      [...losses, ...(signLoss ? [signLoss] : [])].reduce((a, b) => add(a, b)).backward();
+      optimizer.step();
+    });
+    d.flush();
+  };
+  for (let i = 0; i < 6; i++) step();
+  await d.sync();
+  const before = { ...d.counters };
+  for (let i = 0; i < 2; i++) step();
+  const after = { ...d.counters };
+  await d.sync();
+  optimizer.dispose();
+  model.dispose();
+  const each = Object.entries(after).map(([name, n]) => [name, (n - before[name as keyof DeviceCounters]) / 2]);
+  return Object.fromEntries(each) as DeviceCounters;
+}
+
+it("costs what is committed (npx vitest run test/gpu/step-facts.test.ts -u, to commit other figures)", async () => {
+  const facts: Record<string, DeviceCounters> = {};
+  for (const [name, make] of Object.entries(MODELS)) {
+    facts[name] = await stepFacts(make());
+    // A steady step allocates, compiles and reads nothing, whatever the figures are.
+    expect(facts[name], name).toMatchObject({ submits: 1, buffersCreated: 0, pipelines: 0, bytesRead: 0 });
+  }
+  await expect(`${JSON.stringify(facts, null, 1)}\n`).toMatchFileSnapshot("../../bench/step-facts.json");
+}, 300_000);
