@@ -19,6 +19,7 @@ import type { Cell, DataTable } from "./data-table";
 import { figure } from "./figure";
 import { formatPercent, formatPercentRange, plural } from "./format";
 import type { Html } from "./html";
+import { nounOf } from "./samples";
 import { hues, palette } from "./theme";
 
 const shareOf = ({ setting }: AttackRecord["steps"][number]): number => Number(setting["share"] ?? 0);
@@ -57,7 +58,7 @@ export function passportsFigure(n: AttackedNetwork, wide: boolean): Html | undef
   return figure({
     title: `What opens the network: ${n.title}`,
     caption:
-      `Accuracy of the branch that passports open, a dot a try on ${plural(n.testImages, "test picture")}. Dots of trained forgeries far to the right matter only where the owner’s bits are gone: see the table. ` +
+      `Accuracy of the branch that passports open, a dot a try on ${plural(n.testImages, `test ${nounOf(n).one}`)}. Dots of trained forgeries far to the right matter only where the owner’s bits are gone: see the table. ` +
       "DeepIPR’s Fig. 6b and 13.",
     alt: `Dot plot of accuracy. ${rows.map(({ label, note, values }) => `${label}: ${note} in ${plural(values.length, "attempt")}`).join("; ")}.`,
     wide,

@@ -6,8 +6,9 @@ import { branchesOf, SCHEMES, type Scheme } from "../models/config";
 import type { BranchAccuracy } from "../models/files";
 import type { AttackedNetwork, AttackRuns, Claim } from "./attack-record";
 import { recordChecks } from "./checks";
+import { SAMPLES } from "./samples";
 
-const { fail, number, whole, text, list, object, layers } = recordChecks(
+const { fail, number, whole, text, choice, list, object, layers } = recordChecks(
   "A report is drawn from complete records only; attack the network again, or correct the record.",
 );
 
@@ -44,6 +45,7 @@ function checkNetwork(where: string, n: AttackedNetwork): void {
   number(`${where}.chance`, n.chance, 0, 1);
   if (n.chance === 0 || n.chance === 1) fail(`${where}.chance`, "1 / classes, between 0 and 1", n.chance);
   whole(`${where}.testImages`, n.testImages, 1);
+  if (n.samples !== undefined) choice(`${where}.samples`, n.samples, SAMPLES);
   checkClaim(`${where}.claim`, n.claim, scheme);
   if (n.seconds) times(`${where}.seconds`, n.seconds);
   if (n.plain) {

@@ -5,6 +5,7 @@ import { branchesOf, secretBranch } from "../models/config";
 import { matchThreshold } from "../ownership/statistics";
 import type { AttackedNetwork } from "./attack-record";
 import { formatCount, formatNumber, formatPercent, formatSpan, plural } from "./format";
+import type { Noun } from "./samples";
 
 /** Attacks that want the same thing in the same way. */
 export interface Family {
@@ -99,8 +100,8 @@ export function settingText(setting: AttackStep["setting"]): string {
     .join(", ");
 }
 
-const SPENT: Readonly<Record<string, (value: number) => string>> = {
-  images: (n) => plural(n, "picture"),
+const SPENT: Readonly<Record<string, (value: number, noun: Noun) => string>> = {
+  images: (n, noun) => plural(n, noun.one),
   epochs: (n) => plural(n, "epoch"),
   lr: (n) => `learning rate ${formatNumber(n)}`,
   batchSize: (n) => `batches of ${formatCount(n)}`,
@@ -109,13 +110,13 @@ const SPENT: Readonly<Record<string, (value: number) => string>> = {
   seconds: (n) => `${formatNumber(n)}\u202fs`,
 };
 
-/** What an attacker spent, in words. */
-export function budgetText(budget: AttackRecord["budget"]): string {
+/** What an attacker spent, in words; `noun` is what it trained with. */
+export function budgetText(budget: AttackRecord["budget"], noun: Noun): string {
   const parts = Object.entries(budget).map(([key, value]) => {
     if (key === "data" && value === "none") return "no data";
     if (key === "task") return `on ${value}`;
     const write = SPENT[key];
-    return typeof value === "number" && write ? write(value) : `${key} ${value}`;
+    return typeof value === "number" && write ? write(value, noun) : `${key} ${value}`;
   });
   return parts.join(", ") || "nothing";
 }
@@ -126,15 +127,15 @@ export function budgetRange(records: readonly AttackRecord[], key: string): [low
   return values.length > 0 ? [Math.min(...values), Math.max(...values)] : undefined;
 }
 
-/** What training attackers spent at least and at most, in words: `2–10 epochs, 1,000 pictures`. */
-export function effortText(records: readonly AttackRecord[]): string {
-  const said = (key: string, noun: string) => {
+/** What training attackers spent at least and at most, in words: `2–10 epochs with 1,000 pictures`. */
+export function effortText(records: readonly AttackRecord[], noun: Noun): string {
+  const said = (key: string, unit: string) => {
     const range = budgetRange(records, key);
     if (!range) return [];
     const [low, high] = range;
-    return [low === high ? plural(low, noun) : `${formatSpan(formatCount(low), formatCount(high))} ${noun}s`];
+    return [low === high ? plural(low, unit) : `${formatSpan(formatCount(low), formatCount(high))} ${unit}s`];
   };
-  return [...said("epochs", "epoch"), ...said("images", "picture")].join(" with ");
+  return [...said("epochs", "epoch"), ...said("images", noun.one)].join(" with ");
 }
 
 /** The passport layers that an attack turned to, in words. */

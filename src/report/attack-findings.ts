@@ -5,6 +5,7 @@ import type { AttackedNetwork } from "./attack-record";
 import { bestWithout, gap, margin, USEFUL_LOSS, type Verdict, verdicts } from "./attack-verdicts";
 import { formatCount, formatPercent, plural } from "./format";
 import { type Html, html } from "./html";
+import { commonNoun } from "./samples";
 
 /** `AlexNet, V1 at 60 %`, or the setting alone where there is one network. */
 function place({ network, step }: Found, single: boolean): string {
@@ -25,7 +26,9 @@ const mark = (tone: "held" | "lost" | "open", word: string): Html => html`<span 
 
 /** The training that the attackers did, in brackets. */
 function effort({ family, tried }: Verdict): string {
-  const text = family.trains ? effortText([...new Set(tried.map(({ record }) => record))]) : "";
+  if (!family.trains) return "";
+  const noun = commonNoun(tried.map(({ network }) => network));
+  const text = effortText([...new Set(tried.map(({ record }) => record))], noun);
   return text && `, ${text}`;
 }
 

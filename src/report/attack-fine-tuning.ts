@@ -5,6 +5,7 @@ import { binomialPValue, matchThreshold, twoSidedPValue } from "../ownership/sta
 import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, settingText } from "./attack-families";
 import type { AttackedNetwork } from "./attack-record";
 import type { Cell, DataTable } from "./data-table";
+import { commonNoun } from "./samples";
 
 /** Attacks that change the weights. */
 export const REMOVAL = [
@@ -76,7 +77,7 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
       ["Scheme", "text"],
       ["Task", "text"],
       ["Mode", "text"],
-      ["Pictures", "count"],
+      [commonNoun(networks).Many, "count"],
       ["Epochs", "count"],
       ["Accuracy", "share"],
       ["Plain network", "share"],
@@ -123,7 +124,7 @@ export function triggerTable(networks: readonly AttackedNetwork[]): DataTable | 
   if (rows.length === 0) return undefined;
   return {
     name: "triggers",
-    title: "Trigger pictures still answered as taught",
+    title: `Trigger ${commonNoun(networks).many} still answered as taught`,
     columns: [
       ["Network", "network"],
       ["Attack", "text"],

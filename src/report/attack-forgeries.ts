@@ -6,6 +6,7 @@ import type { AttackedNetwork, Claim, ForgedClaim } from "./attack-record";
 import { type Cell, type DataTable, type Part, showTable } from "./data-table";
 import { type Html, html } from "./html";
 import { fold, grid, panel, section } from "./page";
+import { nounOf } from "./samples";
 
 const word = ({ holds }: Claim): string => (holds ? "holds" : "does not hold");
 
@@ -32,7 +33,7 @@ function forgeriesTable(networks: readonly AttackedNetwork[]): DataTable {
         n.title,
         method,
         knowledge.join(", "),
-        budgetText(budget),
+        budgetText(budget, nounOf(n)),
         asInPapers.matched,
         asInPapers.bits,
         asInPapers.pValue,

@@ -8,6 +8,7 @@ import type { Scheme } from "../models/config";
 import type { BranchAccuracy } from "../models/files";
 import type { NullSample } from "../ownership/null";
 import type { Verification } from "../ownership/verify";
+import type { Samples } from "./samples";
 
 /** A credential that somebody else made for the network, and what verification says of it. */
 export interface ForgedClaim {
@@ -51,7 +52,10 @@ export interface AttackedNetwork {
   network: { arch: string; scheme: Exclude<Scheme, "plain">; parameters: number; passportLayers: string[] };
   /** 1 / classes. */
   chance: number;
+  /** Test samples. */
   testImages: number;
+  /** What the network is trained with and asked about (default `pictures`). */
+  samples?: Samples;
   /** The owner's own claim. */
   claim: Pick<
     Verification,
@@ -68,7 +72,7 @@ export interface AttackedNetwork {
     | "holds"
     | "reasons"
   >;
-  /** Seconds of a training epoch, and of the given-away branch over the test images. */
+  /** Seconds of a training epoch, and of the given-away branch over the test samples. */
   seconds?: { epoch: number; inference: number };
   /** A plain network of the same architecture and training. */
   plain?: { accuracy: number; seconds?: { epoch: number; inference: number } };

@@ -11,6 +11,7 @@ import { type DataTable, type Part, showTable } from "./data-table";
 import { formatPercent, formatPValue } from "./format";
 import { type Html, html } from "./html";
 import { grid, panel, section } from "./page";
+import { commonNoun, type Noun } from "./samples";
 import { palette } from "./theme";
 
 /** What the accuracy and the bits do as more is set to 0, in a sentence. */
@@ -92,11 +93,12 @@ const TABLES: readonly { family: Family; title: string; setting: string }[] = [
 ];
 
 /** Columns of the table on fine-tuning that its page has no room for: they are in the titles, or in what the attackers spent. */
-const NARROWED = ["Scheme", "Pictures", "Epochs", "Fewest on the way", "p, two-sided"];
+const narrowed = ({ Many }: Noun): string[] => ["Scheme", Many, "Epochs", "Fewest on the way", "p, two-sided"];
 
 /** The section on removal. */
 export function removalPart(networks: readonly AttackedNetwork[]): Part {
   const single = networks.length === 1;
+  const noun = commonNoun(networks);
   const tables: DataTable[] = [];
   const blocks: Html[] = [];
   const fineTuned = fineTuningTable(networks);
@@ -104,7 +106,7 @@ export function removalPart(networks: readonly AttackedNetwork[]): Part {
     tables.push(fineTuned);
     blocks.push(
       panel(
-        html`${showTable(without(fineTuned, NARROWED), single)}
+        html`${showTable(without(fineTuned, narrowed(noun)), single)}
           <p class="note">DeepIPR’s Table 7. Accuracy is that of the branch given away, on the task named; κ is its difference to a plain network trained, and fine-tuned, the same way, where
             there is one. “RTAL”: a new last layer, all layers trained; “FTAL”: all layers as they are. The papers give the share of detected bits alone; p is the probability
             that guessing finds as many.</p>`,
@@ -118,7 +120,7 @@ export function removalPart(networks: readonly AttackedNetwork[]): Part {
     blocks.push(
       panel(
         html`${showTable(triggers, single)}<p class="note">DeepIPR’s Table 6, with what a claim needs at one false alarm in a million, and p: the probability that guessing labels answers as
-          many. After fine-tuning the owner’s classifier is put back before the pictures are asked.</p>`,
+          many. After fine-tuning the owner’s classifier is put back before the ${noun.many} are asked.</p>`,
         true,
       ),
     );

@@ -10,6 +10,7 @@ import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpa
 import { type Html, html } from "./html";
 import { table } from "./page";
 import { odds } from "./run-parts";
+import { commonNoun, nounOf } from "./samples";
 
 type Networks = readonly AttackedNetwork[];
 
@@ -110,13 +111,17 @@ function sure(networks: Networks): Html {
       ? `A claim needs ${formatCount(claim.threshold)} of its ${formatCount(claim.bits)} bits.`
       : `A signature of ${formatCount(claim.bits)} bits is too short to prove anything.`;
   const chance = nullText(networks);
-  const triggers = networks.flatMap(({ title, claim: { triggers: t } }) =>
-    t
+  const triggers = networks.flatMap((n) => {
+    const {
+      title,
+      claim: { triggers: t },
+    } = n;
+    return t
       ? [
-          `${networks.length > 1 ? `${title}: ` : ""}${t.hits} of ${t.count} trigger pictures are answered as taught, by guessing with probability ${formatPValue(t.pValue)}.`,
+          `${networks.length > 1 ? `${title}: ` : ""}${t.hits} of ${t.count} trigger ${nounOf(n).many} are answered as taught, by guessing with probability ${formatPValue(t.pValue)}.`,
         ]
-      : [],
-  );
+      : [];
+  });
   return html`<div class="block wide"><h2>How sure it is</h2><div class="columns">
     <div><p>${least}${odds(p(weakest))} ${enough}</p>${triggers.length > 0 && html`<p>${triggers.join(" ")}</p>`}</div>
     ${chance.length > 0 && html`<p>What chance finds, tried on the networks themselves: ${chance.join("; ")}.</p>`}</div></div>`;
@@ -164,11 +169,11 @@ function opponent(networks: Networks, findings: Findings): Html {
 }
 
 function notShown(networks: Networks, findings: Findings): Html {
-  const images = networks.map(({ testImages }) => testImages);
-  const half = 1.96 * Math.sqrt(0.25 / Math.min(...images));
+  const sizes = networks.map(({ testImages }) => testImages);
+  const half = 1.96 * Math.sqrt(0.25 / Math.min(...sizes));
   const points = [
     "Who trained first. Passports and weights that fit do not say which was there before; dated commitments do.",
-    `Accuracies to the decimal: they come from ${formatSpan(formatCount(Math.min(...images)), formatCount(Math.max(...images)))} test pictures, up to ±${(100 * half).toFixed(1)} points (95\u202f%).`,
+    `Accuracies to the decimal: they come from ${formatSpan(formatCount(Math.min(...sizes)), formatCount(Math.max(...sizes)))} test ${commonNoun(networks).many}, up to ±${(100 * half).toFixed(1)} points (95\u202f%).`,
     "Other networks, data or seeds: each network here is one training run, and each attack one try.",
   ];
   const training = [...findings.removal, ...findings.ambiguity]
@@ -212,7 +217,7 @@ export function summary(networks: Networks, findings: Findings): Html {
   const holds = networks.every(({ claim }) => claim.holds);
   const open = formatPercentRange(networks.flatMap((n) => openAccuracy(n, n.claim) ?? []));
   const settings = [...findings.removal, ...findings.ambiguity].reduce((sum, v) => sum + v.tried.length, 0);
-  const lead = `${plural(networks.length, "network")} marked with a hidden signature${open === undefined ? "" : `, right on ${open} of test pictures as given away`}; ${plural(settings, "attack setting")} tried.`;
+  const lead = `${plural(networks.length, "network")} marked with a hidden signature${open === undefined ? "" : `, right on ${open} of test ${commonNoun(networks).many} as given away`}; ${plural(settings, "attack setting")} tried.`;
   return html`<div class="onepage"><p class="kicker">@pan/core · attacks on marked networks</p>
     <span class="badge${!holds && " bad"}">${badge(networks)}</span>
     <h1>${headline(networks, findings)}</h1><p class="lead">${lead}</p>

@@ -15,6 +15,7 @@ import {
 import type { AttackedNetwork } from "./attack-record";
 import type { Cell, DataColumn, DataTable } from "./data-table";
 import { type Html, html } from "./html";
+import { nounOf } from "./samples";
 
 /** Columns of {@link measured}. */
 export const MEASURED: readonly DataColumn[] = [
@@ -82,7 +83,7 @@ export function spentNote(
   const lines = new Map<string, { knowledge: string; budget: string }>();
   for (const network of networks)
     for (const record of families.flatMap((family) => recordsOf(network, family))) {
-      const spent = { knowledge: record.knowledge.join(", "), budget: budgetText(record.budget) };
+      const spent = { knowledge: record.knowledge.join(", "), budget: budgetText(record.budget, nounOf(network)) };
       lines.set(`${record.attack}\n${spent.knowledge}\n${spent.budget}`, spent);
     }
   const items = [...lines].map(

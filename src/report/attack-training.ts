@@ -10,6 +10,7 @@ import { formatNumber, formatPercent, plural } from "./format";
 import { type Html, html } from "./html";
 import { grid, panel, section } from "./page";
 import * as run from "./run-figures";
+import { commonNoun } from "./samples";
 import { span, thin } from "./series";
 import { palette } from "./theme";
 
@@ -171,7 +172,7 @@ function timesTable(networks: readonly AttackedNetwork[]): DataTable {
       ["Training, an epoch", "seconds"],
       ["Plain", "seconds"],
       ["Ratio", "ratio"],
-      ["Inference, test pictures", "seconds"],
+      [`Inference, test ${commonNoun(networks).many}`, "seconds"],
       ["Plain, inference", "seconds"],
       ["Ratio, inference", "ratio"],
     ],
@@ -203,7 +204,7 @@ function complexityTable(networks: readonly AttackedNetwork[]): DataTable {
   };
   const facts: readonly [string, (n: AttackedNetwork) => string][] = [
     ["Training: passport needed", () => "yes"],
-    ["Training: trigger pictures needed", (n) => yes(n.network.scheme === "v3")],
+    [`Training: trigger ${commonNoun(networks).many} needed`, (n) => yes(n.network.scheme === "v3")],
     ["Training: time against plain", times("epoch")],
     ["Inference: passport needed", (n) => (n.network.scheme === "v1" ? "yes, or the γ and β it comes to" : "no")],
     ["Inference: time against plain", times("inference")],
@@ -240,7 +241,7 @@ export function trainingPart(networks: readonly AttackedNetwork[]): Part {
   const adapters = [...new Set(networks.map(({ adapter }) => `${adapter.name} (${adapter.kind})`))].join(", ");
   add(
     timesTable(networks),
-    `DeepIPR’s Table 11, there on an NVIDIA Titan V; here on ${adapters}. Inference is that of the branch given away, over all test pictures.`,
+    `DeepIPR’s Table 11, there on an NVIDIA Titan V; here on ${adapters}. Inference is that of the branch given away, over all test ${commonNoun(networks).many}.`,
   );
   add(complexityTable(networks), "DeepIPR’s Table 12, with the ratios that were measured here.");
   const compared = networks.some((n) => recordsOf(n, FAMILIES.fineTuning).length > 0 && n.plainAttacks);

@@ -7,9 +7,8 @@ import { type Cell, type DataTable, type Part, showTable } from "./data-table";
 import { formatDuration, formatPercent, formatPValue, plural } from "./format";
 import { type Html, html } from "./html";
 import { grid, panel, section } from "./page";
+import type { Noun } from "./samples";
 import { palette } from "./theme";
-
-const UNITS = { "feature watermark": "bit", "trigger set": "picture" } as const;
 
 function watermarkTable(watermarks: readonly WatermarkRecord[]): DataTable {
   const rows = watermarks.flatMap((w) => {
@@ -48,15 +47,15 @@ function watermarkTable(watermarks: readonly WatermarkRecord[]): DataTable {
 }
 
 /** Fig. 3 and 5 of DeepIPR. */
-function valuesFigure(w: WatermarkRecord, wide: boolean): Html | undefined {
+function valuesFigure(w: WatermarkRecord, { many, Parts, part }: Noun, wide: boolean): Html | undefined {
   const { real, forged } = w.values;
   if (real.length === 0 || forged.length === 0) return undefined;
   const feature = w.method === "feature watermark";
   const shared = overlap(real, forged);
   return sampleFigure({
-    title: feature ? "Entries of the feature watermark" : "Pixels of the trigger pictures",
+    title: feature ? "Entries of the feature watermark" : `${Parts} of the trigger ${many}`,
     caption: `${formatPercent(shared, 0)} of the two histograms lie over one another: the values ${shared >= 0.8 ? "hardly tell" : "in part tell"} the real ones from the forged. DeepIPR’s Fig. ${feature ? "3" : "5"}.`,
-    x: feature ? "entry of the watermark’s matrix" : "pixel value",
+    x: feature ? "entry of the watermark’s matrix" : part,
     samples: [
       { label: "the owner’s", values: real, colour: palette.owner },
       { label: "forged", values: forged, colour: palette.forged },
@@ -66,9 +65,9 @@ function valuesFigure(w: WatermarkRecord, wide: boolean): Html | undefined {
 }
 
 /** What forging took, and whether it worked. */
-function forgingText(w: WatermarkRecord): Html {
+function forgingText(w: WatermarkRecord, noun: Noun): Html {
   const { steps, seconds } = w.forging;
-  const unit = UNITS[w.method];
+  const unit = w.method === "feature watermark" ? "bit" : noun.one;
   const [real, forged] = [w.trained.real, w.trained.forged].map((share) => formatPercent(share));
   return html`<p class="note"><strong>${w.method}</strong>: forged in ${plural(steps, "step")}, ${formatDuration(seconds)}, without touching the network. Of ${plural(w.count, unit)}, ${real!} of the owner’s are
     found and ${forged!} of the forger’s; guessing finds as many of the forger’s with p\u00a0=\u00a0${formatPValue(w.pValue.forged)}.${
@@ -76,19 +75,18 @@ function forgingText(w: WatermarkRecord): Html {
     }</p>`;
 }
 
-/** The section on the older methods; none where none was run. */
-export function watermarksPart(watermarks: readonly WatermarkRecord[] = []): Part {
+/** The section on the older methods, `noun` being what their networks are trained with; none where none was run. */
+export function watermarksPart(watermarks: readonly WatermarkRecord[], noun: Noun): Part {
   if (watermarks.length === 0) return { tables: [] };
   const table = watermarkTable(watermarks);
-  const lead =
-    "Before passports, bits were hidden in the weights, or labels taught for chosen pictures. A forger can look for bits or pictures that a finished network already answers to.";
+  const lead = `Before passports, bits were hidden in the weights, or labels taught for chosen ${noun.many}. A forger can look for bits or ${noun.many} that a finished network already answers to.`;
   const body = grid(
     panel(
-      html`${showTable(table, true)}${watermarks.map(forgingText)}<p class="note">DeepIPR’s Table 2, with p: the probability that guessing finds as many. A forged watermark is fitted to the network, so a small p shows that
+      html`${showTable(table, true)}${watermarks.map((w) => forgingText(w, noun))}<p class="note">DeepIPR’s Table 2, with p: the probability that guessing finds as many. A forged watermark is fitted to the network, so a small p shows that
         the forging worked and not that the forger owns anything.</p>`,
       true,
     ),
-    ...paired(watermarks.map((w) => (wide) => valuesFigure(w, wide))),
+    ...paired(watermarks.map((w) => (wide) => valuesFigure(w, noun, wide))),
   );
   return { body: section("watermarks", "Older methods", lead, body), tables: [table] };
 }

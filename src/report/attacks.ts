@@ -21,6 +21,7 @@ import { formatPValue, formatSpan } from "./format";
 import { type Html, html } from "./html";
 import { fold, glossary, grid, page, panel, section, type Tile, tiles } from "./page";
 import { TERMS } from "./run-parts";
+import { commonNoun } from "./samples";
 
 export { checkAttackRuns } from "./attack-checks";
 export { tablesCsv } from "./data-table";
@@ -201,7 +202,7 @@ export function report(runs: AttackRuns): AttackReport {
     forgeriesPart(networks),
     otherPart(networks),
     statisticsPart(networks),
-    watermarksPart(watermarks),
+    watermarksPart(watermarks ?? [], commonNoun(networks)),
     trainingPart(networks),
   ];
   const commands = [...new Set(networks.map(({ command }) => command))].join("\n");

@@ -16,6 +16,8 @@ export interface RecordChecks {
   text(where: string, value: string, empty?: "may be empty"): void;
   /** A date that can be read. */
   date(where: string, value: string): void;
+  /** One of some names. */
+  choice(where: string, value: string, among: readonly string[]): void;
   /** A list. */
   list(where: string, value: readonly unknown[]): void;
   /** An object that is no list. */
@@ -63,6 +65,9 @@ export function recordChecks(advice: string): RecordChecks {
     },
     date: (where, value) => {
       if (typeof value !== "string" || Number.isNaN(Date.parse(value))) fail(where, "a date in ISO 8601", value);
+    },
+    choice: (where, value, among) => {
+      if (!among.includes(value)) fail(where, `one of ${among.join(", ")}`, value);
     },
     list: (where, value) => {
       if (!Array.isArray(value)) fail(where, "a list", value);

@@ -5,6 +5,7 @@ import { lineChart, type Reference, type Series, type Strip, stripChart } from "
 import { figure, type LegendEntry } from "./figure";
 import { formatCount, formatPercent, formatPercentRange, formatSpan, plural } from "./format";
 import type { Html } from "./html";
+import type { Noun } from "./samples";
 import { span } from "./series";
 import { palette } from "./theme";
 
@@ -129,14 +130,18 @@ export function accuracyFigure(lines: readonly Line[], chance: number, reading: 
   );
 }
 
-/** Share of trigger pictures (fractions) answered as the owner taught it, over epochs. */
-export function triggerFigure(lines: readonly Line[], references: readonly Reference[], reading: string): Html {
+/** Share of triggers (fractions) answered as the owner taught it, over epochs; `noun` is what they are. */
+export function triggerFigure(
+  lines: readonly Line[],
+  references: readonly Reference[],
+  { reading, noun }: { reading: string; noun: Noun },
+): Html {
   return sharesFigure(
     {
-      title: "Trigger pictures answered as taught",
+      title: `Trigger ${noun.many} answered as taught`,
       caption: reading,
-      what: "the share of trigger pictures answered as taught",
-      unit: "trigger pictures (%)",
+      what: `the share of trigger ${noun.many} answered as taught`,
+      unit: `trigger ${noun.many} (%)`,
       top: 104,
     },
     lines,

@@ -86,6 +86,12 @@ const pieces = `
 figcaption { color: var(--muted); font-size: 14px; line-height: 1.5; max-width: 84ch; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 5px 0 0; padding: 0; list-style: none; font-size: 13.5px; color: var(--muted); }
 .legend svg { display: inline-block; vertical-align: -1px; margin-right: 6px; overflow: visible; }
+.clouds { display: grid; grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 14px 18px; margin: 12px 0 10px; padding: 0; list-style: none; }
+.clouds li { min-width: 0; text-align: center; font-size: 14px; line-height: 1.4; color: var(--muted); overflow-wrap: anywhere; break-inside: avoid; }
+.clouds svg { display: block; width: 100%; height: auto; }
+.clouds p { margin: 4px 0 0; }
+.clouds span { display: inline-block; }
+.clouds strong { color: var(--ink); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; font-size: 16px; padding-bottom: 8px; }

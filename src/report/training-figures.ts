@@ -6,6 +6,7 @@ import type { Reference } from "./charts";
 import { formatPercent, plural } from "./format";
 import type { Html } from "./html";
 import * as run from "./run-figures";
+import { nounOf } from "./samples";
 import { palette } from "./theme";
 import type { ByBranch, TrainingReport } from "./training-record";
 
@@ -33,7 +34,7 @@ export function accuracyFigure(report: TrainingReport): Html {
   const reading =
     branchesOf(report.network.scheme).length > 1
       ? "The two branches should stay close: the gap is the price of carrying a passport."
-      : "The share of pictures never trained on that are classified correctly.";
+      : `The share of ${nounOf(report.data).many} never trained on that are classified correctly.`;
   return run.accuracyFigure(lines, report.chance, reading);
 }
 
@@ -46,7 +47,7 @@ export function lossFigure(report: TrainingReport): Html {
   if (network.scheme === "plain") {
     return run.lossFigure(
       [{ ...run.BRANCHES.plain, points: points("loss") }],
-      "How far the network’s answers are from the right ones, on the pictures it is trained with.",
+      `How far the network’s answers are from the right ones, on the ${nounOf(report.data).many} it is trained with.`,
     );
   }
   const branches = branchesOf(network.scheme);
@@ -85,15 +86,14 @@ export function triggerFigure(report: TrainingReport): Html | undefined {
   const lines = byEpoch(report, (e) => e.triggers ?? {});
   if (lines.length === 0) return undefined;
   const { triggers: t, chance } = report;
+  const noun = nounOf(report.data);
   const references: Reference[] = [{ at: 100 * chance, label: `chance, ${formatPercent(chance, 0)}` }];
   const reachable = t !== null && t.threshold <= t.count;
   if (reachable) references.push({ at: (100 * t.threshold) / t.count, label: `threshold, ${t.threshold} hits` });
-  return run.triggerFigure(
-    lines,
-    references,
-    `A network that was never taught these pictures answers about one in ${Math.round(1 / chance)} as the owner did.` +
-      (reachable ? ` ${plural(t.threshold, "hit")} of ${t.count} are enough for a claim.` : ""),
-  );
+  const reading =
+    `A network that was never taught these ${noun.many} answers about one in ${Math.round(1 / chance)} as the owner did.` +
+    (reachable ? ` ${plural(t.threshold, "hit")} of ${t.count} are enough for a claim.` : "");
+  return run.triggerFigure(lines, references, { reading, noun });
 }
 
 /** The last value that was recorded for a branch. */

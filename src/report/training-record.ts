@@ -6,6 +6,8 @@
 import { branchesOf, SCHEMES, type Scheme } from "../models/config";
 import type { Branch } from "../passport/layer";
 import { recordChecks } from "./checks";
+import { type CloudSample, checkClouds } from "./cloud-record";
+import { SAMPLES, type Samples } from "./samples";
 
 /** A fraction for each branch that was tried. */
 export type ByBranch = { [branch in Branch]?: number };
@@ -30,7 +32,7 @@ export interface EpochResult extends ByBranch {
   epoch: number;
   /** Mean training loss. */
   loss: number;
-  /** Share of the trigger pictures answered with the labels that were taught. */
+  /** Share of the triggers answered with the labels that were taught. */
   triggers?: ByBranch;
   /** Signature bits that the signs of γ match, of how many; 0 of 0 for a plain network. */
   bitsMatched: number;
@@ -52,8 +54,8 @@ export interface TrainingReport {
   seconds: number;
   /** `parameters` counts numbers that are trained; `passportLayers` names the marked layers, none for a plain network. */
   network: { arch: string; scheme: Scheme; parameters: number; passportLayers: string[] };
-  /** Numbers of pictures. */
-  data: { train: number; test: number; triggers: number };
+  /** Numbers of samples, and what they are (default `pictures`). */
+  data: { train: number; test: number; triggers: number; samples?: Samples };
   settings: Record<string, string | number | boolean>;
   steps: StepLosses[];
   epochs: EpochResult[];
@@ -74,8 +76,10 @@ export interface TrainingReport {
     threshold: number;
     layers: { name: string; bits: number; matched: number }[];
   } | null;
-  /** The claim read from answers to trigger pictures on a branch; `threshold` hits are enough, count + 1 where none is. */
+  /** The claim read from answers to triggers on a branch; `threshold` hits are enough, count + 1 where none is. */
   triggers: { count: number; hits: number; pValue: number; threshold: number; branch: string } | null;
+  /** Trigger shapes to show, in the order of showing; none for a run of pictures. */
+  clouds?: CloudSample[];
   /** What passports made up at random achieved: test accuracy and bits. Empty for a plain network. */
   forged: { accuracy: number; matched: number }[];
   /** `null` for a plain network. */
@@ -83,9 +87,10 @@ export interface TrainingReport {
   files: { path: string; bytes: number; about: string }[];
 }
 
-const { fail, number, whole, text, date, list, object, layers } = recordChecks(
+const checks = recordChecks(
   "A report is drawn from complete records only; run the command again, or correct the record.",
 );
+const { fail, number, whole, text, date, choice, list, object, layers } = checks;
 
 /**
  * Checks a record before it is drawn: finite numbers, fractions in [0, 1], counts that add up, only the branches and claims that the
@@ -106,7 +111,7 @@ export function checkTrainingReport(r: TrainingReport): void {
   number("chance", r.chance, 0, 1);
   if (r.chance === 0) fail("chance", "1 / classes, above 0", r.chance);
   checkNetwork(r);
-  for (const key of ["train", "test", "triggers"] as const) whole(`data.${key}`, r.data[key], 0);
+  checkData(r);
   for (const [key, value] of Object.entries(r.settings)) {
     if (typeof value === "number") number(`settings.${key}`, value);
     else if (typeof value !== "boolean") text(`settings.${key}`, value, "may be empty");
@@ -122,9 +127,7 @@ export function checkTrainingReport(r: TrainingReport): void {
 
 function checkNetwork({ network }: TrainingReport): void {
   text("network.arch", network.arch);
-  if (!SCHEMES.includes(network.scheme)) {
-    fail("network.scheme", `one of ${SCHEMES.join(", ")}`, network.scheme);
-  }
+  choice("network.scheme", network.scheme, SCHEMES);
   whole("network.parameters", network.parameters, 0);
   list("network.passportLayers", network.passportLayers);
   for (const [i, name] of network.passportLayers.entries()) text(`network.passportLayers[${i}]`, name);
@@ -133,6 +136,16 @@ function checkNetwork({ network }: TrainingReport): void {
     const wanted = network.scheme === "plain" ? "no layer for a plain network" : "at least one layer";
     fail("network.passportLayers", wanted, network.passportLayers);
   }
+}
+
+function checkData({ data, clouds }: TrainingReport): void {
+  for (const key of ["train", "test", "triggers"] as const) whole(`data.${key}`, data[key], 0);
+  if (data.samples !== undefined) choice("data.samples", data.samples, SAMPLES);
+  if (clouds === undefined) return;
+  checkClouds(clouds, checks);
+  if (clouds.length > 0 && data.samples !== "shapes")
+    fail("clouds", 'no clouds unless data.samples is "shapes"', clouds);
+  if (clouds.length > data.triggers) fail("clouds", `no more than data.triggers = ${data.triggers}`, clouds);
 }
 
 /** Accuracies or hits by branch: only branches of the scheme, fractions each. */

@@ -15,16 +15,17 @@ import {
 import { type Html, html } from "./html";
 import { fold, glossary, grid, panel, table } from "./page";
 import { forgedTable, layersTable, settingsTable } from "./run-parts";
+import { type Noun, nounOf } from "./samples";
 import { latest } from "./training-figures";
 import type { TrainingReport } from "./training-record";
 
-const SCHEMES: Record<Scheme, string> = {
+const markings = ({ many }: Noun): Record<Scheme, string> => ({
   plain: "none: an ordinary network",
   v1: "DeepIPR V1: the passport is needed for every use",
   v2: "DeepIPR V2: a private branch, with passport, beside the public one",
-  v3: "DeepIPR V3: as V2, and trigger pictures with labels of the owner’s choice",
+  v3: `DeepIPR V3: as V2, and trigger ${many} with labels of the owner’s choice`,
   pan: "passport-aware normalisation: a private branch, with passport, beside the public one, each with statistics of its own",
-};
+});
 
 /** What a branch is to someone who uses the network. */
 const BRANCH: Record<Branch, string> = {
@@ -34,8 +35,8 @@ const BRANCH: Record<Branch, string> = {
 };
 
 /** As BRANCH, but a plain network has no passport to be without. */
-function nameOf(branch: Branch, { network }: TrainingReport): string {
-  return network.scheme === "plain" ? "on the test pictures" : BRANCH[branch];
+function nameOf(branch: Branch, { network, data }: TrainingReport): string {
+  return network.scheme === "plain" ? `on the test ${nounOf(data).many}` : BRANCH[branch];
 }
 
 /** A branch's last accuracy, as text. */
@@ -61,12 +62,13 @@ export const forgedAccuracy = (r: TrainingReport, digits?: number) =>
 /** What was run, on what, for how long. */
 function facts(r: TrainingReport): Html {
   const { network, data, best, adapter } = r;
+  const noun = nounOf(data);
   const entries: [string, string][] = [
     ["Network", `${network.arch}, ${plural(network.parameters, "parameter")}`],
-    ["Marking", SCHEMES[network.scheme]],
+    ["Marking", markings(noun)[network.scheme]],
     ["Passport layers", network.passportLayers.join(", ") || "none"],
-    ["Pictures", `${formatCount(data.train)} to train with, ${formatCount(data.test)} to test with`],
-    ["Trigger pictures", data.triggers > 0 ? formatCount(data.triggers) : "none"],
+    [noun.Many, `${formatCount(data.train)} to train with, ${formatCount(data.test)} to test with`],
+    [`Trigger ${noun.many}`, data.triggers > 0 ? formatCount(data.triggers) : "none"],
     ["Time taken", `${formatDuration(r.seconds)}, ${plural(r.epochs.length, "epoch")}`],
   ];
   if (best) {
@@ -76,7 +78,7 @@ function facts(r: TrainingReport): Html {
     });
     entries.push([
       "Best epoch",
-      `${[best.epoch, ...values].join(", ")}. It is found with the test pictures themselves, which flatters it a little; all other results are those after the last epoch.`,
+      `${[best.epoch, ...values].join(", ")}. It is found with the test ${noun.many} themselves, which flatters it a little; all other results are those after the last epoch.`,
     ]);
   }
   entries.push(["Adapter", `${adapter.name} (${adapter.kind})`]);
@@ -87,7 +89,7 @@ function results(r: TrainingReport): Html {
   const { signature: s, triggers: t, chance, network } = r;
   const guess = `chance ${formatPercent(chance, 0)}`;
   const rows: [string, string, string][] = branchesOf(network.scheme).map((branch) => [
-    `Test accuracy ${nameOf(branch, r)}`.replace("accuracy on the test pictures", "accuracy"),
+    network.scheme === "plain" ? "Test accuracy" : `Test accuracy ${BRANCH[branch]}`,
     accuracy(r, branch, 2),
     guess,
   ]);
@@ -107,7 +109,7 @@ function results(r: TrainingReport): Html {
   if (t !== null) {
     const needs = t.threshold <= t.count ? `needs ${t.threshold}` : "too few to prove";
     rows.push(
-      [`Trigger pictures answered as taught, ${t.branch} branch`, `${t.hits} of ${t.count}`, needs],
+      [`Trigger ${nounOf(r.data).many} answered as taught, ${t.branch} branch`, `${t.hits} of ${t.count}`, needs],
       ["p-value of these answers", formatPValue(t.pValue), "the smaller, the surer"],
     );
   }

@@ -5,10 +5,12 @@
 
 import { branchesOf } from "../models/config";
 import type { Branch } from "../passport/layer";
+import { cloudFigure } from "./cloud-figure";
 import { formatCount, formatDuration, formatPercent, formatPValue, plural } from "./format";
 import { type Html, html } from "./html";
 import { glossary, grid, page, panel, section, type Tile, tiles } from "./page";
 import { filesTable, limits, message, odds, reasons, TERMS } from "./run-parts";
+import { type Noun, nounOf } from "./samples";
 import { accuracyFigure, forgedFigures, latest, lossFigure, signatureFigures, triggerFigure } from "./training-figures";
 import { checkTrainingReport, type TrainingReport } from "./training-record";
 import { accuracy, forgedAccuracy, forgedBits, numbers } from "./training-tables";
@@ -18,21 +20,22 @@ export { checkTrainingReport, type TrainingReport } from "./training-record";
 /** What the network is worth to its users, in a paragraph. */
 function worth(r: TrainingReport): Html {
   const { chance, epochs, forged, network } = r;
+  const { many } = nounOf(r.data);
   const reached = (branch: Branch) => html`<strong>${accuracy(r, branch)}</strong>`;
   const trained = `After ${plural(epochs.length, "epoch")}`;
   const guessing = html` Guessing gives ${formatPercent(chance, 0)}.`;
   if (branchesOf(network.scheme).every((branch) => latest(r, branch) === undefined))
-    return html`Its accuracy on test pictures was not measured in this run.${guessing}`;
+    return html`Its accuracy on test ${many} was not measured in this run.${guessing}`;
   const range = forgedAccuracy(r);
   const others = range && html`; with ${plural(forged.length, "forged passport")}, <strong>${range}</strong>`;
   if (network.scheme === "plain")
-    return html`${trained} it classifies ${reached("public")} of the test pictures correctly.${guessing}`;
+    return html`${trained} it classifies ${reached("public")} of the test ${many} correctly.${guessing}`;
   if (network.scheme === "v1") {
     return html`The network is made to work with its passport only: whoever may use it is given the passport too, or the factors it comes to.
-      ${trained} it classifies ${reached("passport")} of the test pictures correctly${others}.${guessing}`;
+      ${trained} it classifies ${reached("passport")} of the test ${many} correctly${others}.${guessing}`;
   }
   return html`There are two ways through the network. The public one is handed out and needs nothing: ${trained.toLowerCase()} it classifies
-    ${reached("public")} of the test pictures correctly. The private one needs a secret, the passport, and serves to prove whose network
+    ${reached("public")} of the test ${many} correctly. The private one needs a secret, the passport, and serves to prove whose network
     it is: with the real passport it reaches ${reached("private")}${others}.${guessing}`;
 }
 
@@ -51,23 +54,24 @@ function summary(r: TrainingReport): Html {
     <h1>${holds ? "This network carries its owner’s signature" : "This network does not prove its owner’s claim"}</h1>
     <div class="summary"><div>
       <p class="lead">${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
-      <p>${worth(r)}</p>${t !== null && html`<p>${triggerText(t)}</p>`}
+      <p>${worth(r)}</p>${t !== null && html`<p>${triggerText(t, nounOf(r.data))}</p>`}
     </div>
     ${reasons(verdict)}</div>`;
 }
 
-function triggerText(t: NonNullable<TrainingReport["triggers"]>): Html {
-  return html`Of ${plural(t.count, "trigger picture")}, which were trained with labels of the owner’s choice, it answers <strong>${formatCount(t.hits)}</strong> as
+function triggerText(t: NonNullable<TrainingReport["triggers"]>, noun: Noun): Html {
+  return html`Of ${plural(t.count, `trigger ${noun.one}`)}, which were trained with labels of the owner’s choice, it answers <strong>${formatCount(t.hits)}</strong> as
     taught. By chance that many come about with probability <strong>${formatPValue(t.pValue)}</strong>.`;
 }
 
 function keyFigures(r: TrainingReport): Html {
   const { signature: s, triggers: t, network, data, best, chance } = r;
+  const noun = nounOf(data);
   const items: Tile[] = [];
   if (s !== null) {
     const bits = { label: "Signature bits", value: `${s.matched} / ${s.bits}`, tone: "owner" } as const;
     const p = formatPValue(s.pValue);
-    // With trigger pictures the row is full: the p-value moves under the bits.
+    // With triggers the row is full: the p-value moves under the bits.
     if (t !== null) items.push({ ...bits, about: `by guessing: p\u00a0=\u00a0${p}` });
     else {
       items.push({ ...bits, about: `forged: ${forgedBits(r) ?? "none tried"}` });
@@ -76,7 +80,7 @@ function keyFigures(r: TrainingReport): Html {
   }
   if (t !== null) {
     const about = `answered as taught: p\u00a0=\u00a0${formatPValue(t.pValue)}`;
-    items.push({ label: "Trigger pictures", value: `${t.hits} / ${t.count}`, about, tone: "owner" });
+    items.push({ label: `Trigger ${noun.many}`, value: `${t.hits} / ${t.count}`, about, tone: "owner" });
   }
   for (const branch of [...branchesOf(network.scheme)].reverse()) {
     const value = latest(r, branch);
@@ -96,19 +100,19 @@ function keyFigures(r: TrainingReport): Html {
   const fillers: Tile[] = [
     { label: "Parameters", value: formatCount(network.parameters), about: network.arch },
     {
-      label: "Training pictures",
+      label: `Training ${noun.many}`,
       value: formatCount(data.train),
       about: `${formatCount(data.test)} more to test with`,
     },
     { label: "Chance", value: formatPercent(chance, 0), about: "accuracy of guessing" },
-    { label: "Epochs", value: formatCount(r.epochs.length), about: "passes over all pictures" },
+    { label: "Epochs", value: formatCount(r.epochs.length), about: `passes over all ${noun.many}` },
   ];
   items.push(...fillers.slice(0, Math.max(0, 5 - items.length)));
   items.push({ label: "Time taken", value: formatDuration(r.seconds), about: r.adapter.name });
   return tiles(items);
 }
 
-/** The sections on the claim; a plain network has none but, perhaps, trigger pictures. */
+/** The sections on the claim; a plain network has none but, perhaps, triggers. */
 function claim(r: TrainingReport): Html[] {
   const out: Html[] = [];
   if (r.signature !== null) {
@@ -117,14 +121,14 @@ function claim(r: TrainingReport): Html[] {
     out.push(section("signature", "The signature in the weights", lead, grid(...signatureFigures(r))));
   }
   const triggers = triggerFigure(r);
-  if (triggers || r.triggers) {
-    const said = html`<h3>Why they are of use</h3><p class="note">The signature is read from the weights. Trigger pictures need only the answers: a service that
-      runs the network out of sight can be asked about them.</p>${r.triggers && html`<p class="note">${triggerText(r.triggers)}</p>`}`;
-    const lead =
-      "Pictures that were trained with labels of the owner’s choice; no other network should answer them so.";
-    out.push(
-      section("triggers", "Trigger pictures", lead, grid(...(triggers ? [triggers] : []), panel(said, !triggers))),
-    );
+  const clouds = cloudFigure(r);
+  if (triggers || r.triggers || clouds) {
+    const noun = nounOf(r.data);
+    const said = html`<h3>Why they are of use</h3><p class="note">The signature is read from the weights. Trigger ${noun.many} need only the answers: a service that
+      runs the network out of sight can be asked about them.</p>${r.triggers && html`<p class="note">${triggerText(r.triggers, noun)}</p>`}`;
+    const lead = `${noun.Many} that were trained with labels of the owner’s choice; no other network should answer them so.`;
+    const cards = [triggers ?? [], panel(said, !triggers), clouds ?? []].flat();
+    out.push(section("triggers", `Trigger ${noun.many}`, lead, grid(...cards)));
   }
   if (r.forged.length > 0) {
     const lead =
@@ -134,8 +138,9 @@ function claim(r: TrainingReport): Html[] {
   return out;
 }
 
-function words({ network: { scheme }, forged, triggers }: TrainingReport) {
+function words({ network: { scheme }, data, forged, triggers }: TrainingReport) {
   if (scheme === "plain") return [];
+  const noun = nounOf(data);
   const without = scheme === "v1" ? "the network" : "the private branch";
   return [
     [
@@ -153,8 +158,8 @@ function words({ network: { scheme }, forged, triggers }: TrainingReport) {
     ...(triggers
       ? [
           [
-            "Trigger pictures",
-            "Pictures with labels that only the owner knows, trained along with the others.",
+            `Trigger ${noun.many}`,
+            `${noun.Many} with labels that only the owner knows, trained along with the others.`,
           ] as const,
         ]
       : []),
@@ -177,7 +182,7 @@ export function renderTraining(report: TrainingReport): string {
       section(
         "training",
         "How it learned",
-        "Accuracy is measured on pictures the network is never trained with.",
+        `Accuracy is measured on ${nounOf(report.data).many} the network is never trained with.`,
         grid(accuracyFigure(report), lossFigure(report)),
       ),
       ...claim(report),

@@ -3,6 +3,7 @@ import type { WatermarkRecord } from "../../src/attacks/watermark-record";
 import type { NullSample } from "../../src/ownership/null";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
 import type { AttackedNetwork, AttackRuns, Claim } from "../../src/report/attack-record";
+import type { Samples } from "../../src/report/samples";
 import { attacksOf, BITS, generator, LAYERS, Recorder, type Scheme, TEXT, WIDTHS } from "./attacks-fixture-records";
 
 function nullOf(r: Recorder, kind: NullSample["kind"], deviation: number, size: number): NullSample {
@@ -165,8 +166,11 @@ export function madeUpWatermarks(values = 60): WatermarkRecord[] {
   ];
 }
 
-/** A network of each scheme, and the older methods. */
-export const madeUpRuns = (sizes?: Sizes): AttackRuns => ({
-  networks: (["v1", "v2", "v3", "pan"] as const).map((scheme) => madeUpNetwork(scheme, sizes)),
+/** A network of each scheme, each with its kind of samples where it is given, and the older methods. */
+export const madeUpRuns = (sizes?: Sizes, samples: readonly Samples[] = []): AttackRuns => ({
+  networks: (["v1", "v2", "v3", "pan"] as const).map((scheme, i) => {
+    const kind = samples[i];
+    return { ...madeUpNetwork(scheme, sizes), ...(kind && { samples: kind }) };
+  }),
   watermarks: madeUpWatermarks(sizes?.values),
 });

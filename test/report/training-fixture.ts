@@ -1,5 +1,7 @@
 import { branchesOf, type Scheme } from "../../src/models/config";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
+import type { CloudSample } from "../../src/report/cloud-record";
+import type { Samples } from "../../src/report/samples";
 import type { ByBranch, TrainingReport } from "../../src/report/training-record";
 
 /** Park and Miller's generator: the same made-up run every time. */
@@ -13,8 +15,19 @@ function generator(seed: number): () => number {
 
 const TITLES = { plain: "plain", v1: "V1", v2: "V2", v3: "V3", pan: "passport-aware normalisation" };
 
+/** A made-up shape: points on a ball. */
+export function madeUpCloud(size: number, truth = "bowl", label = "chair"): CloudSample {
+  const random = generator(size);
+  const points = Array.from({ length: size }, (): CloudSample["points"][number] => {
+    const [turn, z] = [2 * Math.PI * random(), 2 * random() - 1];
+    const radius = Math.sqrt(1 - z * z);
+    return [radius * Math.cos(turn), radius * Math.sin(turn), z];
+  });
+  return { points, label, truth };
+}
+
 /** A made-up run that looks like a real one: AlexNet with three passport layers, ten forged passports near chance. */
-export function madeUpTraining(scheme: Scheme, epochs = 60): TrainingReport {
+export function madeUpTraining(scheme: Scheme, epochs = 60, samples?: Samples): TrainingReport {
   const random = generator(11);
   const normal = () => Math.sqrt(-2 * Math.log(random() + 1e-12)) * Math.cos(2 * Math.PI * random());
   const marked = scheme !== "plain";
@@ -50,7 +63,7 @@ export function madeUpTraining(scheme: Scheme, epochs = 60): TrainingReport {
     startedAt: "2026-03-14T09:26:53.000Z",
     seconds: 43 * epochs + 120,
     network: { arch: "AlexNet", scheme, parameters: 2_473_610, passportLayers: names },
-    data: { train: 50_000, test: 10_000, triggers: scheme === "v3" ? 100 : 0 },
+    data: { train: 50_000, test: 10_000, triggers: scheme === "v3" ? 100 : 0, ...(samples && { samples }) },
     settings: {
       batchSize: 64,
       learningRate: 0.01,
