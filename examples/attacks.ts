@@ -7,19 +7,15 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import {
-  cifarTransform,
   type Device,
-  type ImageSet,
   init,
   PanError,
-  parseCifar10,
   readCredential,
   type SafetensorsFile,
-  subset,
   type Target,
   type WatermarkRecord,
 } from "../src/index";
-import { dawn, loadCifar10, loadImageRecords, loadSafetensors, writeFileAtomic } from "../src/node/index";
+import { dawn, loadSafetensors, writeFileAtomic } from "../src/node/index";
 import type { AttackedNetwork } from "../src/report/attack-record";
 import { report, tablesCsv } from "../src/report/attacks";
 import { BUDGETS } from "./attacks/budget";
@@ -28,6 +24,7 @@ import { ATTACKS, type Attack, type AttackName, type Findings, type Setup } from
 import { HELP, readSettings, type Settings } from "./attacks/settings";
 import { printFindings } from "./attacks/show";
 import { loadTrained, type Trained } from "./attacks/target";
+import { loadTask } from "./attacks/tasks";
 import { attackWatermark, printWatermark } from "./attacks/watermarks";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -83,62 +80,49 @@ async function loadStrangers(folder: string): Promise<SafetensorsFile[]> {
   return (await Promise.all(files)).filter((f) => f !== null);
 }
 
-interface Images {
-  train: ImageSet;
-  test: ImageSet;
-  caltech: Setup["caltech"];
-  triggers: ImageSet;
-}
-
-async function loadImages({ data, budget }: Settings): Promise<Images> {
-  const { train, test } = await loadCifar10(data);
-  const source = "trigger_set.bin";
-  return {
-    train,
-    test: subset(test, 0, Math.min(BUDGETS[budget].testImages, test.length)),
-    caltech: await loadImageRecords(join(data, "caltech-101-32")).catch(() => null),
-    triggers: parseCifar10(await readFile(new URL(`./data/${source}`, import.meta.url)), { source }),
-  };
-}
-
 async function attackNetwork(
   trained: Trained,
-  images: Images,
   s: Settings,
   { device, command }: { device: Device; command: string },
 ): Promise<AttackedNetwork> {
   const { config } = readCredential(trained.credential);
-  const { train, test, caltech, triggers } = images;
+  const task = await loadTask(trained.folder, s.data, BUDGETS[s.budget]);
+  const { test, triggers } = task;
+  // Of images, V3 alone is trained on triggers; of clouds, whatever data.json says.
+  const marked = config.arch === "pointnet" || config.scheme === "v3";
   const target: Target = {
     deployed: trained.deployed,
     credential: trained.credential,
     test,
-    transform: cifarTransform("test"),
-    ...(config.scheme === "v3" && { triggers }),
+    transform: task.transform("test"),
+    ...(triggers && marked && { triggers }),
   };
   const beside = dirname(resolve(trained.folder));
   const strangers = await loadStrangers(s.strangers ?? join(beside, "strangers"));
-  const arch = config.arch === "resnet" ? "resnet18" : "alexnet";
+  const arch = config.arch === "resnet" ? "resnet18" : config.arch === "pointnet" ? "pointnet" : "alexnet";
   const plain = await loadPlain(s.plain ?? join(beside, `${arch}-plain`));
   console.log(
-    `\nnetwork    scheme ${config.scheme}, ${trained.path}; ${test.length} test images, ${strangers.length} strangers' networks, ${plain ? "a" : "no"} plain one`,
+    `\nnetwork    scheme ${config.scheme}, ${trained.path}; ${test.length} test samples, ${strangers.length} strangers' networks, ${plain ? "a" : "no"} plain one`,
   );
   await mkdir(trained.out, { recursive: true });
-  const setup: Setup = { target, train, caltech, strangers, budget: BUDGETS[s.budget], options: {} };
+  const setup: Setup = { target, task, strangers, budget: BUDGETS[s.budget], options: {} };
   const findings: Findings[] = [];
   for (const name of s.attacks) findings.push(await attack(name, setup, trained, s));
-  return describeNetwork(trained, findings, { target, plain, device, command });
+  const { name, claimed } = task;
+  return describeNetwork(trained, findings, { target, plain, device, command, task: name, claimed });
 }
 
 /** What became of an older watermark, taken over where it was tried before. */
-async function watermarkOf(folder: string, images: Images, s: Settings): Promise<WatermarkRecord> {
+async function watermarkOf(folder: string, s: Settings): Promise<WatermarkRecord> {
   const path = join(folder, "attacks", "watermark.json");
   const digest = createHash("sha256")
     .update(await readFile(join(folder, "deployed.safetensors")))
     .digest("hex");
   const made = { network: digest, budget: s.budget, seed: s.seed };
   const known = s.again ? null : await earlier<WatermarkRecord>(path, made);
-  const record = known ?? (await attackWatermark(folder, { ...images, budget: BUDGETS[s.budget], seed: s.seed }));
+  const budget = BUDGETS[s.budget];
+  const task = await loadTask(folder, s.data, budget);
+  const record = known ?? (await attackWatermark(folder, { task, budget, seed: s.seed }));
   await mkdir(dirname(path), { recursive: true });
   if (!known) await writeFileAtomic(path, bytes(JSON.stringify({ made, ...record }, null, 1)));
   printWatermark(folder, record);
@@ -149,16 +133,15 @@ async function main(s: Settings, command: string): Promise<void> {
   const started = performance.now();
   const device = await init({ gpu: await dawn() });
   console.log(`adapter    ${device.name} (${device.caps.adapter})`);
-  const images = await loadImages(s);
   const networks: AttackedNetwork[] = [];
   let out = s.report;
   for (const path of s.checkpoints) {
     const trained = await loadTrained(path);
     out ??= s.checkpoints.length === 1 ? trained.out : join(dirname(resolve(trained.folder)), "attacks");
-    networks.push(await attackNetwork(trained, images, s, { device, command }));
+    networks.push(await attackNetwork(trained, s, { device, command }));
   }
   const watermarks: WatermarkRecord[] = [];
-  for (const folder of s.watermarks) watermarks.push(await watermarkOf(folder, images, s));
+  for (const folder of s.watermarks) watermarks.push(await watermarkOf(folder, s));
   const { html, tables } = report({ networks, ...(watermarks.length && { watermarks }) });
   await mkdir(join(out!, "tables"), { recursive: true });
   await writeFileAtomic(join(out!, "report.html"), bytes(html));

@@ -126,7 +126,7 @@ async function main(s: Settings): Promise<void> {
   say("verifying  as a stranger would, from the three files");
   const options = { test: data.test, transform: cifarTransform("test"), ...(await strictness(paths)) };
   const verified = await verify(await loadSafetensors(deployed), await loadSafetensors(credential), options);
-  const forged = await forge({ deployed, credential }, data.test, s);
+  const forged = await forge({ deployed, credential }, options, s);
   printVerdict(verified, forged);
 
   const report = await describe({ device, s, startedAt, trainer, verified, forged, deployed, credential });

@@ -1,4 +1,12 @@
-import { cifarTransform, countSigns, evaluate, Generator, type ImageSet, rejoin, type Trainer } from "../src/index";
+import {
+  countSigns,
+  type Dataset,
+  evaluate,
+  Generator,
+  rejoin,
+  type SampleTransform,
+  type Trainer,
+} from "../src/index";
 import { loadSafetensors } from "../src/node/index";
 
 /** Runs a training; Ctrl-C asks it to stop with a checkpoint, a second one ends the process at once. */
@@ -27,7 +35,7 @@ export interface Forgery {
 /** Random passports in the place of the owner's, everything else of the credential known to the forger. */
 export async function forge(
   { deployed, credential }: { deployed: string; credential: string },
-  test: ImageSet,
+  { test, transform }: { test: Dataset; transform: readonly SampleTransform[] },
   { forgeries, seed }: { forgeries: number; seed: number },
 ): Promise<Forgery[]> {
   const model = rejoin(await loadSafetensors(deployed), await loadSafetensors(credential));
@@ -35,7 +43,7 @@ export async function forge(
   const found: Forgery[] = [];
   for (let i = 0; i < forgeries; i++) {
     model.randomPassports(new Generator(seed).fork(`forgery ${i}`));
-    const accuracy = await evaluate(model, test, { branches: [secret], transform: cifarTransform("test") });
+    const accuracy = await evaluate(model, test, { branches: [secret], transform });
     const signs = await model.readSigns();
     const gamma = signs.map((l) => [...l.gamma]);
     found.push({ accuracy: accuracy[secret] ?? 0, matched: countSigns(signs).matched, gamma });

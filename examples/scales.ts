@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { EpochRecord, Network } from "../../src/index";
-import { writeFileAtomic } from "../../src/node/index";
-import type { Convergence } from "../../src/report/attack-record";
-import { accuracies } from "../claim";
+import type { EpochRecord, Network } from "../src/index";
+import { writeFileAtomic } from "../src/node/index";
+import type { Convergence } from "../src/report/attack-record";
+import { accuracies } from "./claim";
 
 /** Channels that are followed, as in the papers' figure. */
 const CHANNELS = 10;

@@ -1,6 +1,6 @@
-import type { EpochRecord, Verification } from "../../src/index";
-import { formatPercent, formatPValue } from "../../src/report/format";
-import { range } from "../run";
+import type { EpochRecord, Verification } from "../src/index";
+import { formatPercent, formatPValue } from "../src/report/format";
+import { range } from "./run";
 
 export const say = (line = "") => console.log(line);
 

@@ -10,6 +10,7 @@ import { projectRoot, SetupError, setup } from "./setup.mjs";
 const tasks = {
   quickstart: ["--import", "tsx", join("examples", "quickstart.ts")],
   cifar10: ["--import", "tsx", join("examples", "cifar10.ts")],
+  modelnet40: ["--import", "tsx", join("examples", "modelnet40.ts")],
   attacks: ["--import", "tsx", join("examples", "attacks.ts")],
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
   bench: ["--import", "tsx", join("bench", "index.ts")],
@@ -21,7 +22,7 @@ if (!Object.hasOwn(tasks, name)) {
   console.error(
     `Expected one of ${Object.keys(tasks).join(", ")}; got ${name === "" ? "nothing" : JSON.stringify(name)}.`,
   );
-  console.error("Usage: node scripts/run.mjs quickstart|own-network|cifar10|attacks|bench|test [arguments]");
+  console.error("Usage: node scripts/run.mjs quickstart|own-network|cifar10|modelnet40|attacks|bench|test [arguments]");
   process.exit(2);
 }
 

@@ -2,9 +2,11 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type Dataset,
   type Device,
   evaluate,
   type History,
+  isPointSet,
   loadDeployed,
   readCredential,
   rejoin,
@@ -57,12 +59,13 @@ async function distributionsOf({ deployed, credential }: Trained, plain: Plain |
   const model = rejoin(deployed, credential);
   try {
     const layer = model.passportLayers().at(-1)!.name;
+    const weight = deployed.tensors.has(`${layer}.conv.weight`) ? "conv.weight" : "linear.weight";
     const { gamma, beta } = (await model.readScales()).get(layer)!;
     const values = (file: SafetensorsFile, part: string) => [...toFloat32(file.tensors.get(`${layer}.${part}`)!)];
-    const own = { weights: values(deployed, "conv.weight"), gamma: [...gamma], beta: [...beta] };
-    if (!plain?.deployed.tensors.has(`${layer}.conv.weight`)) return { layer, own };
+    const own = { weights: values(deployed, weight), gamma: [...gamma], beta: [...beta] };
+    if (!plain?.deployed.tensors.has(`${layer}.${weight}`)) return { layer, own };
     const theirs = {
-      weights: values(plain.deployed, "conv.weight"),
+      weights: values(plain.deployed, weight),
       gamma: values(plain.deployed, "bn.weight"),
       beta: values(plain.deployed, "bn.bias"),
     };
@@ -72,16 +75,30 @@ async function distributionsOf({ deployed, credential }: Trained, plain: Plain |
   }
 }
 
+/** What a network is described with. */
+interface Surroundings {
+  target: Target;
+  plain: Plain | null;
+  device: Device;
+  command: string;
+  /** What it was trained on. */
+  task: string;
+  /** The test samples that the owner's accuracies were measured on. */
+  claimed: Dataset;
+}
+
+const ARCHITECTURES = { convnet: "AlexNet", resnet: "ResNet", pointnet: "PointNet" } as const;
+
 /** Everything the report shows of a network. */
 export async function describeNetwork(
   trained: Trained,
   findings: readonly Findings[],
-  { target, plain, device, command }: { target: Target; plain: Plain | null; device: Device; command: string },
+  { target, plain, device, command, task, claimed }: Surroundings,
 ): Promise<AttackedNetwork> {
   const { deployed, credential, history, convergence, commitment } = trained;
   const { config } = readCredential(credential);
   const claim = await verify(deployed, credential, {
-    test: target.test,
+    test: claimed,
     ...(target.transform && { transform: target.transform }),
     ...(target.triggers && { triggers: target.triggers }),
     ...(commitment ? { commitment } : { requireBinding: false }),
@@ -92,9 +109,9 @@ export async function describeNetwork(
   const parameters = [...deployed.tensors]
     .filter(([name]) => !/\.(running_mean|running_var|num_batches_tracked)$/.test(name))
     .reduce((n, [, t]) => n + t.data.length, 0);
-  const arch = config.arch === "resnet" ? "ResNet" : "AlexNet";
+  const arch = ARCHITECTURES[config.arch ?? "convnet"];
   return {
-    title: `${arch}, ${config.scheme.toUpperCase()}, CIFAR-10`,
+    title: `${arch}, ${config.scheme.toUpperCase()}, ${task}`,
     command,
     adapter: { kind: device.caps.adapter, name: device.name },
     network: {
@@ -105,6 +122,7 @@ export async function describeNetwork(
     },
     chance: 1 / config.classes,
     testImages: target.test.length,
+    ...(isPointSet(target.test) && { samples: "shapes" as const }),
     claim,
     ...(seconds && { seconds }),
     ...(accuracy !== undefined && { plain: { accuracy, ...(plainSeconds && { seconds: plainSeconds }) } }),

@@ -1,11 +1,9 @@
 import {
   type AttackOptions,
   type AttackRecord,
-  cifarTransform,
   disguises,
   fineTune,
   flipSigns,
-  type ImageSet,
   type NullSample,
   networkLayers,
   nullOfCredentials,
@@ -27,15 +25,13 @@ import {
 import type { ForgedClaim } from "../../src/report/attack-record";
 import type { Budget } from "./budget";
 import { solve, tryForged } from "./forge";
-import { animals, type Caltech, cut } from "./images";
+import { cut, type TaskData } from "./tasks";
 
 /** What an attack is given. */
 export interface Setup {
   target: Target;
-  /** Training images of the owner's task. */
-  train: ImageSet;
-  /** Another data set to fine-tune to. */
-  caltech: Caltech | null;
+  /** The owner's task. */
+  task: TaskData;
   /** Other people's networks of the same sizes. */
   strangers: readonly SafetensorsFile[];
   budget: Budget;
@@ -61,12 +57,12 @@ export interface Attack {
 const one = async (record: Promise<AttackRecord>): Promise<Findings> => ({ records: [await record] });
 
 /** Images, epochs and batches of an attack that trains. */
-const training = ({ train, budget, options }: Setup): TrainingBudget => ({
+const training = ({ task, budget, options }: Setup): TrainingBudget => ({
   ...options,
-  train: cut(train, budget.images),
+  train: cut(task.train, budget.images),
   epochs: budget.epochs,
   batchSize: budget.batchSize,
-  transform: cifarTransform("train"),
+  transform: task.transform("train"),
 });
 
 const passportLayers = ({ target }: Setup): string[] => {
@@ -94,19 +90,24 @@ const passports = (variant: PassportVariant, about: string): Attack => ({
   about,
   run: async (setup) => {
     const { shares } = setup.budget;
+    const signs = variant !== "noise" && variant !== "near, fresh FC";
     const forgeries: ForgedClaim[] = [];
     const record = await trainPassports(setup.target, {
       ...training(setup),
       variant,
       shares,
       onForged: async ({ share, credential }) => {
-        // One forged claim a variant: that whose bits are as unlike the owner's as coins.
-        if (variant.includes("near") && variant !== "near, fresh FC" && share !== 0.5) return;
+        // One forged claim a variant: that whose bits are wanted as unlike the owner's as coins.
+        if (signs && share !== 0.5) return;
         forgeries.push(
           await tryForged(setup.target, credential, {
             method: `trained passports, ${variant}`,
             knowledge: ["the deployed network", "the owner's credential", "labelled images"],
-            budget: { epochs: setup.budget.epochs, images: Math.min(setup.budget.images, setup.train.length) },
+            budget: {
+              ...(signs && { share }),
+              epochs: setup.budget.epochs,
+              images: Math.min(setup.budget.images, setup.task.train.length),
+            },
           }),
         );
       },
@@ -129,21 +130,16 @@ export const ATTACKS = {
   },
   quantise: { about: "weights rounded to 8 and 4 bits", run: ({ target, options }) => one(quantise(target, options)) },
   "fine-tune": {
-    about: "trained on for animals against vehicles",
-    run: (s) => {
-      const t = training(s);
-      const task = "CIFAR-10, animals against vehicles";
-      return one(fineTune(s.target, { ...t, train: animals(t.train), test: animals(s.target.test), task }));
+    about: "trained on for other tasks",
+    run: async (s) => {
+      const records: AttackRecord[] = [];
+      for (const { name, train, test } of s.task.others)
+        records.push(
+          await fineTune(s.target, { ...training(s), train: cut(train, s.budget.images), test, task: name }),
+        );
+      return { records };
     },
-  },
-  "fine-tune-caltech": {
-    about: "trained on for Caltech-101",
-    run: (s) => {
-      const { train, test } = s.caltech!;
-      const [images, tests] = [cut(train, s.budget.images), cut(test, s.budget.testImages)];
-      return one(fineTune(s.target, { ...training(s), train: images, test: tests, task: "Caltech-101" }));
-    },
-    unless: (s) => !s.caltech && "Caltech-101 is not in the data folder (--data, caltech-101-32)",
+    unless: (s) => !s.task.others.length && "there is no other task to train it on for",
   },
   overwrite: {
     about: "another signature trained in",

@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { ArgumentError } from "../../src/index";
+import { listOf, numberIn, oneOf, parseOptions } from "../options";
 import { BUDGETS, type BudgetName } from "./budget";
 import { ATTACKS, type AttackName } from "./list";
 
@@ -44,55 +44,38 @@ ${names.map((n) => `                      ${n.padEnd(width)}  ${ATTACKS[n].about
   --again           run attacks again whose results are there; else they are taken over, if they are of this network,
                     budget and seed`;
 
+const OPTIONS = {
+  checkpoint: "",
+  attack: "all",
+  budget: "small",
+  data: "",
+  plain: "",
+  watermarks: "",
+  strangers: "",
+  seed: "0",
+  report: "",
+} as const;
+
 /** @throws ArgumentError for an option that is not there or a value out of range. */
 export function readSettings(args: string[]): Settings | "help" {
-  const options = {
-    checkpoint: { type: "string" },
-    attack: { type: "string", default: "all" },
-    budget: { type: "string", default: "small" },
-    data: { type: "string", default: process.env["PAN_DATA"] || "data" },
-    plain: { type: "string" },
-    watermarks: { type: "string", default: "" },
-    strangers: { type: "string" },
-    seed: { type: "string", default: "0" },
-    report: { type: "string" },
-    again: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  } as const;
-  let v: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
-  try {
-    ({ values: v } = parseArgs({ args, options }));
-  } catch (cause) {
-    throw new ArgumentError(`${(cause as Error).message}\n\n${HELP}`, { cause });
-  }
+  const v = parseOptions(args, { texts: OPTIONS, switches: ["again", "help"], help: HELP });
   if (v.help) return "help";
-  const checkpoints = split(v.checkpoint ?? "");
+  const checkpoints = listOf(v.checkpoint);
   if (!checkpoints.length)
     throw new ArgumentError(`--checkpoint: the folder of a trained network expected, found none\n\n${HELP}`);
-  const chosen = v.attack === "all" ? names : split(v.attack);
+  const chosen = v.attack === "all" ? names : listOf(v.attack);
   const unknown = chosen.find((n) => !Object.hasOwn(ATTACKS, n));
   if (unknown !== undefined) throw new ArgumentError(`--attack: of ${names.join(", ")} expected, found "${unknown}"`);
-  if (!Object.hasOwn(BUDGETS, v.budget))
-    throw new ArgumentError(`--budget: small or papers expected, found "${v.budget}"`);
-  const seed = Number(v.seed);
-  if (!Number.isInteger(seed) || seed < 0)
-    throw new ArgumentError(`--seed: a whole number from 0 expected, found "${v.seed}"`);
   return {
     checkpoints,
     attacks: chosen as AttackName[],
-    budget: v.budget as BudgetName,
-    data: v.data,
-    plain: v.plain,
-    watermarks: split(v.watermarks),
-    strangers: v.strangers,
-    seed,
-    report: v.report,
+    budget: oneOf("budget", v.budget, Object.keys(BUDGETS) as BudgetName[]),
+    data: v.data || process.env["PAN_DATA"] || "data",
+    plain: v.plain || undefined,
+    watermarks: listOf(v.watermarks),
+    strangers: v.strangers || undefined,
+    seed: numberIn("seed", v.seed, 0, 2 ** 31),
+    report: v.report || undefined,
     again: v.again,
   };
 }
-
-const split = (list: string): string[] =>
-  list
-    .split(",")
-    .map((n) => n.trim())
-    .filter(Boolean);

@@ -2,40 +2,44 @@
 import { access } from "node:fs/promises";
 import { basename, join } from "node:path";
 import {
+  ArgumentError,
   attackFeatureWatermark,
   attackTriggerSet,
   cifarTransform,
+  type Dataset,
   FeatureWatermark,
   type ImageSet,
+  isPointSet,
   type MarkedNetwork,
   type TransferTask,
   type WatermarkRecord,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
 import type { Budget } from "./budget";
-import { animals, type Caltech, cut } from "./images";
+import { cut, type TaskData } from "./tasks";
 
 /** What the older methods are tried with. */
 export interface WatermarkSetup {
-  train: ImageSet;
-  test: ImageSet;
-  triggers: ImageSet;
-  caltech: Caltech | null;
+  task: TaskData;
   budget: Budget;
   seed: number;
 }
 
 /** Tasks that somebody fine-tunes to. */
-function tasksOf({ train, test, caltech, budget }: WatermarkSetup): TransferTask[] {
-  const { epochs, batchSize, images, testImages } = budget;
-  const common = { epochs, batchSize, transform: cifarTransform("train") };
-  const own = { task: "CIFAR-10, animals against vehicles", train: animals(cut(train, images)), test: animals(test) };
-  if (!caltech) return [{ ...common, ...own }];
-  const other = { task: "Caltech-101", train: cut(caltech.train, images), test: cut(caltech.test, testImages) };
-  return [
-    { ...common, ...own },
-    { ...common, ...other },
-  ];
+const tasksOf = ({ task, budget }: WatermarkSetup): TransferTask[] =>
+  task.others.map(({ name, train, test }) => ({
+    task: name,
+    train: cut(images(train), budget.images),
+    test: images(test),
+    epochs: budget.epochs,
+    batchSize: budget.batchSize,
+    transform: cifarTransform("train"),
+  }));
+
+/** @throws ArgumentError for clouds: the older methods mark networks for images. */
+function images(set: Dataset | null): ImageSet {
+  if (set && !isPointSet(set)) return set;
+  throw new ArgumentError("--watermarks: networks for images expected, found one for point clouds");
 }
 
 /** Reads and forges the watermark of a folder: Uchida's where its secret is there, the trigger set else. */
@@ -43,8 +47,8 @@ export async function attackWatermark(folder: string, setup: WatermarkSetup): Pr
   const secret = join(folder, "watermark.secret.safetensors");
   const network: MarkedNetwork = {
     deployed: await loadSafetensors(join(folder, "deployed.safetensors")),
-    task: "CIFAR-10",
-    test: setup.test,
+    task: setup.task.name,
+    test: images(setup.task.test),
     transform: cifarTransform("test"),
   };
   const options = { tasks: tasksOf(setup), seed: setup.seed };
@@ -53,7 +57,10 @@ export async function attackWatermark(folder: string, setup: WatermarkSetup): Pr
     () => false,
   );
   if (!isFeature)
-    return attackTriggerSet(network, setup.triggers, { ...options, forging: { base: cut(setup.train, 1000) } });
+    return attackTriggerSet(network, images(setup.task.triggers), {
+      ...options,
+      forging: { base: cut(images(setup.task.train), 1000) },
+    });
   const watermark = FeatureWatermark.from(await loadSafetensors(secret));
   try {
     return await attackFeatureWatermark(network, watermark, options);

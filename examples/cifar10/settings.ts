@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { ArgumentError, type Passports, type Scheme, type TrainingMode } from "../../src/index";
+import { ArgumentError, type Passports, type Scheme } from "../../src/index";
+import type { RunSettings } from "../experiment";
+import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
 export const ARCHITECTURES = ["alexnet", "resnet18", "resnet9"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
@@ -9,7 +10,7 @@ const NORMS = ["bn", "sbn", "gn", "in", "ln", "none"] as const;
 const KINDS = ["random", "image", "shuffle", "bound"] as const;
 export type PassportKind = (typeof KINDS)[number];
 
-export interface Settings {
+export interface Settings extends RunSettings {
   arch: Architecture;
   scheme: Scheme;
   norm: (typeof NORMS)[number] | undefined;
@@ -19,8 +20,6 @@ export interface Settings {
   layers: Passports | undefined;
   signature: string;
   passports: PassportKind;
-  /** What the owner says of the network: binds passports and bits to a secret. */
-  statement: string | undefined;
   /** Where image passports come from: the test images or the trigger set. */
   passportImages: "test" | "triggers";
   /** Deployed file of a plain network, for image passports. */
@@ -28,28 +27,17 @@ export interface Settings {
   /** Train on the trigger set too. */
   triggers: boolean;
   triggerFile: string | undefined;
-  /** Triggers that join each batch. */
-  triggerBatch: number;
   /** Bits of a feature watermark in a plain network; 0 for none. */
   featureWatermark: number;
-  epochs: number;
-  batchSize: number;
   lr: number;
   schedule: "steps" | "cosine";
   momentum: number;
   weightDecay: number;
-  mode: TrainingMode;
-  trunkUpdates: 1 | 2;
   /** Images taken from the front of the training and test files. */
   images: number;
   testImages: number;
-  forgeries: number;
-  earlyStop: number;
-  seed: number;
   data: string;
   download: boolean;
-  out: string;
-  resume: boolean;
 }
 
 export const HELP = `npm run cifar10 -- [options]        trains on CIFAR-10 and proves whose network it is
@@ -135,45 +123,13 @@ const OPTIONS = {
 } as const;
 const SWITCHES = ["triggers", "download", "resume", "help"] as const;
 
-type Values = Record<keyof typeof OPTIONS, string> & Record<(typeof SWITCHES)[number], boolean>;
-
-function parse(args: string[]): Values {
-  const options = Object.fromEntries([
-    ...Object.keys(OPTIONS).map((name) => [name, { type: "string" }] as const),
-    ...SWITCHES.map((name) => [name, { type: "boolean" }] as const),
-  ]);
-  let given: Record<string, unknown>;
-  try {
-    ({ values: given } = parseArgs({ args, options }));
-  } catch (cause) {
-    throw new ArgumentError(`${(cause as Error).message}\n\n${HELP}`, { cause });
-  }
-  const preset = given["preset"];
-  if (preset !== undefined && preset !== "cpu")
-    throw new ArgumentError(`--preset: cpu expected, found "${String(preset)}"`);
-  return { ...OPTIONS, ...(preset ? CPU : {}), ...given } as Values;
-}
-
-function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
-  if ((allowed as readonly string[]).includes(value)) return value as T;
-  throw new ArgumentError(`--${name}: one of ${allowed.join(", ")} expected, found "${value}"`);
-}
-
-function number(name: string, text: string, low: number, high: number, whole = true): number {
-  const n = Number(text);
-  if (text.trim() !== "" && n >= low && n <= high && (!whole || Number.isInteger(n))) return n;
-  throw new ArgumentError(
-    `--${name}: a ${whole ? "whole " : ""}number from ${low} to ${high} expected, found "${text}"`,
-  );
-}
-
 /** @throws ArgumentError for an option that is not there or a value out of range. */
 export function readSettings(args: string[]): Settings | "help" {
-  const v = parse(args);
+  const v = parseOptions(args, { texts: OPTIONS, switches: SWITCHES, presets: { cpu: CPU }, help: HELP });
   if (v.help) return "help";
   const arch = oneOf("arch", v.arch, ARCHITECTURES);
   const scheme = oneOf("scheme", v.scheme, SCHEMES);
-  const featureWatermark = number("feature-watermark", v["feature-watermark"], 0, 4096);
+  const featureWatermark = numberIn("feature-watermark", v["feature-watermark"], 0, 4096);
   if (featureWatermark && scheme !== "plain")
     throw new ArgumentError(`--feature-watermark marks plain networks: --scheme plain expected, found ${scheme}`);
   const outside = process.env["PAN_DATA"];
@@ -182,7 +138,7 @@ export function readSettings(args: string[]): Settings | "help" {
     arch,
     scheme,
     norm: v.norm === "" ? undefined : oneOf("norm", v.norm, NORMS),
-    width: number("width", v.width, 0.02, 8, false),
+    width: numberIn("width", v.width, 0.02, 8, false),
     layers: scheme === "plain" ? undefined : passportLayers(arch, scheme, v["passport-layers"], v.preset),
     signature: v.signature || (v.statement ? "" : "(c) ACME 2026"),
     statement: v.statement || undefined,
@@ -191,21 +147,21 @@ export function readSettings(args: string[]): Settings | "help" {
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
     triggers: v.triggers || scheme === "v3",
     triggerFile: v["trigger-file"] || undefined,
-    triggerBatch: number("trigger-batch", v["trigger-batch"], 1, 10_000),
+    triggerBatch: numberIn("trigger-batch", v["trigger-batch"], 1, 10_000),
     featureWatermark,
-    epochs: number("epochs", v.epochs, 1, 100_000),
-    batchSize: number("batch", v.batch, 1, 50_000),
-    lr: number("lr", v.lr, 0, 100, false),
+    epochs: numberIn("epochs", v.epochs, 1, 100_000),
+    batchSize: numberIn("batch", v.batch, 1, 50_000),
+    lr: numberIn("lr", v.lr, 0, 100, false),
     schedule: oneOf("schedule", v.schedule, ["steps", "cosine"]),
     momentum: 0.9,
     weightDecay: 5e-4,
     mode: oneOf("mode", v.mode, ["joint", "alternating"]) === "joint" ? "joint" : { alternating: 0.5 },
-    trunkUpdates: number("trunk-updates", v["trunk-updates"], 1, 2) as 1 | 2,
-    images: number("images", v.images, 1, 50_000),
-    testImages: number("tests", v.tests, 20, 10_000),
-    forgeries: number("forgeries", v.forgeries, 0, 1000),
-    earlyStop: number("early-stop", v["early-stop"], 0, 100_000),
-    seed: number("seed", v.seed, 0, 2 ** 31),
+    trunkUpdates: numberIn("trunk-updates", v["trunk-updates"], 1, 2) as 1 | 2,
+    images: numberIn("images", v.images, 1, 50_000),
+    testImages: numberIn("tests", v.tests, 20, 10_000),
+    forgeries: numberIn("forgeries", v.forgeries, 0, 1000),
+    earlyStop: numberIn("early-stop", v["early-stop"], 0, 100_000),
+    seed: numberIn("seed", v.seed, 0, 2 ** 31),
     data: v.data || outside || "data",
     download: v.download,
     out:
@@ -233,6 +189,6 @@ function passportLayers(arch: Architecture, scheme: Scheme, text: string, preset
   const last = arch === "alexnet" ? "4,5,6" : "layer4";
   const chosen = text || (scheme === "pan" && !preset ? "all" : last);
   const all = arch === "alexnet" ? ["0", "2", "4", "5", "6"] : ["convbnrelu_1", "layer1", "layer2", "layer3", "layer4"];
-  const names = chosen === "all" ? all : chosen.split(",").map((n) => n.trim());
+  const names = chosen === "all" ? all : listOf(chosen);
   return Object.fromEntries(names.map((n) => [n, true]));
 }

@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
-import { ArgumentError, type ConvNetConfig } from "../../src/index";
+import type { ConvNetConfig } from "../../src/index";
+import { numberIn, parseOptions } from "../options";
 
 /** A network small enough for two CPU cores: three convolutions, the last two with passports, the text in the last. */
 export const SIGNATURE = "ACME";
@@ -43,41 +43,23 @@ export const HELP = `npm run quickstart -- [options]
   --out DIR      where results go (default out/quickstart)
   --resume       go on where an interrupted run stopped`;
 
+const OPTIONS = { epochs: "6", images: "3000", tests: "1000", seed: "1", out: "out/quickstart" } as const;
+
 /** @throws ArgumentError for an option that is not there or a value out of range. */
 export function readSettings(args: string[]): Settings | "help" {
-  const options = {
-    epochs: { type: "string", default: "6" },
-    images: { type: "string", default: "3000" },
-    tests: { type: "string", default: "1000" },
-    seed: { type: "string", default: "1" },
-    out: { type: "string", default: "out/quickstart" },
-    resume: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
-  try {
-    ({ values } = parseArgs({ args, options }));
-  } catch (cause) {
-    throw new ArgumentError(`${(cause as Error).message}\n${HELP}`, { cause });
-  }
-  if (values.help) return "help";
-  const whole = (name: "epochs" | "images" | "tests" | "seed", low: number, high: number) => {
-    const n = Number(values[name]);
-    if (!Number.isInteger(n) || n < low || n > high)
-      throw new ArgumentError(`--${name}: a whole number from ${low} to ${high} expected, found "${values[name]}"`);
-    return n;
-  };
+  const v = parseOptions(args, { texts: OPTIONS, switches: ["resume", "help"], help: HELP });
+  if (v.help) return "help";
   return {
-    epochs: whole("epochs", 1, 1000),
-    images: whole("images", 50, 3000),
-    testImages: whole("tests", 10, 1000),
+    epochs: numberIn("epochs", v.epochs, 1, 1000),
+    images: numberIn("images", v.images, 50, 3000),
+    testImages: numberIn("tests", v.tests, 10, 1000),
     batchSize: 50,
     lr: 0.05,
     momentum: 0.9,
     weightDecay: 5e-4,
     forgeries: 10,
-    seed: whole("seed", 0, 2 ** 31),
-    out: values.out,
-    resume: values.resume,
+    seed: numberIn("seed", v.seed, 0, 2 ** 31),
+    out: v.out,
+    resume: v.resume,
   };
 }

@@ -45,8 +45,8 @@ export function disguise(deployed: SafetensorsFile, options: DisguiseOptions = {
     );
   const tensors = new Map(deployed.tensors);
   if (negate > 0)
-    for (const { name, channels } of networkLayers(config)) {
-      const units = config.norm === "gn" ? groupsOf(channels) : config.norm === "ln" ? 1 : channels;
+    for (const { name, channels, norm = config.norm } of networkLayers(config)) {
+      const units = norm === "gn" ? groupsOf(channels) : norm === "ln" ? 1 : channels;
       const signs = turnShare(new Float32Array(units).fill(1), negate, new Generator(seed).fork(`${name} signs`));
       const each = channels / units;
       negateFilters(

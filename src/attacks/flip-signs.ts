@@ -3,6 +3,7 @@ import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
 import { passportNames, passportPlan } from "../models/config";
+import { mapName } from "../models/layers";
 import { rejoin } from "../ownership/rejoin";
 import { decodeTexts } from "../ownership/signature";
 import { Generator } from "../tensor/random";
@@ -80,8 +81,9 @@ function equations({ deployed, credential }: Target, chosen?: readonly string[])
   const [key] = passportNames(config.scheme);
   return new Map(
     (chosen ?? names).map((name) => {
-      const weight = toFloat32(deployed.tensors.get(`${name}.conv.weight`)!);
-      const system = new PassportEquations(layers.find((l) => l.name === name)!, weight);
+      const layer = layers.find((l) => l.name === name)!;
+      const read = (part: string) => toFloat32(deployed.tensors.get(`${name}.${mapName(layer)}.${part}`)!);
+      const system = new PassportEquations(layer, read("weight"), layer.bias ? read("bias") : null);
       return [`${name}.${key}`, { name, solve: (gamma: Float32Array) => system.solve(gamma) }];
     }),
   );

@@ -3,7 +3,7 @@ import type { StateDict } from "../io/host-tensor";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type AnyNetwork, buildNetwork, type NetworkConfig, networkLayers, readCredential } from "../models/build";
-import { passportPlan, secretBranch } from "../models/config";
+import { passportPlan, secretBranch, withPassportsAt } from "../models/config";
 import { type BranchAccuracy, CREDENTIAL } from "../models/files";
 import { joinState, type SplitState, splitState } from "../models/split";
 import type { Module } from "../nn/module";
@@ -45,7 +45,7 @@ const CLIP_NORM = 2;
  *
  * the sums over all passport layers, the last one over both passports of each; the sign loss has its default constants.
  *
- * Shapes: x [N, H, W, C], y [N] → []. Differentiable towards passports with `requiresGrad` and the FC.
+ * Shapes: x [N, H, W, C] or [N, P, 3], y [N] → []. Differentiable towards passports with `requiresGrad` and the FC.
  * @param owners the owner's passports, in the order of {@link passportsOf}
  */
 export function forgeryLoss(
@@ -126,9 +126,10 @@ function checkNumbers(forged: StateDict, { epochs, lr = 0.01 }: TrainingBudget):
       );
 }
 
-/** Norms of the private branch: their statistics are no part of what was given away, and the forger's own. */
-const privateNorms = (model: AnyNetwork): Module[] =>
-  model.passportLayers().flatMap(({ layer }) => (layer instanceof PassportAware && layer.bn1 ? [layer.bn1] : []));
+/** Norms of the private branch alone: their statistics are no part of what was given away, and the forger's own. */
+function privateNorms(module: Module): Module[] {
+  return [...module.children()].flatMap(([name, child]) => (name === "bn1" ? [child] : privateNorms(child)));
+}
 
 /** Passports and bits that the forger starts from. */
 async function start(model: AnyNetwork, { start, signs }: Forgery, share: number, random: Generator): Promise<void> {
@@ -170,7 +171,10 @@ function freshFc(model: AnyNetwork, random: Generator): Tensor[] {
  * that contradicts itself.
  */
 export function forgedCredential(tensors: StateDict, config: NetworkConfig, claimed: BranchAccuracy): SafetensorsFile {
-  const own = spellsTexts(tensors, config) ? config : withoutTexts(config);
+  const layers = networkLayers(config);
+  const own = spellsTexts(tensors, config)
+    ? config
+    : withPassportsAt(config, layers, new Set(passportPlan(config, layers).keys()));
   return {
     tensors,
     metadata: { format: CREDENTIAL, model: JSON.stringify(own), claimed: JSON.stringify(claimed) },
@@ -183,12 +187,4 @@ function spellsTexts(tensors: StateDict, config: NetworkConfig): boolean {
     const found = signBytes(toFloat32(tensors.get(`${name}.b`)!), bytes.length);
     return found.every((byte, i) => byte === bytes[i]);
   });
-}
-
-/** The same network with passports in the same layers. */
-function withoutTexts(config: NetworkConfig): NetworkConfig {
-  const layers = networkLayers(config);
-  const plan = passportPlan(config, layers);
-  const { signature: _, ...own } = config;
-  return { ...own, passports: Object.fromEntries(layers.map(({ name, key }) => [key, plan.has(name)])) };
 }

@@ -1,5 +1,5 @@
-import type { ImageSet } from "../data/dataset";
-import type { ImageTransform } from "../data/transforms";
+import type { Dataset } from "../data/dataset";
+import type { SampleTransform } from "../data/samples";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { AnyNetwork } from "../models/build";
 import { type Scheme, secretBranch } from "../models/config";
@@ -13,11 +13,11 @@ export interface Target {
   deployed: SafetensorsFile;
   /** The owner's: what the attacker knows of it is said by each attack. */
   credential: SafetensorsFile;
-  test: ImageSet;
+  test: Dataset;
   /** What is done to test images. */
-  transform?: readonly ImageTransform[];
+  transform?: readonly SampleTransform[];
   /** The trigger set the network was trained with. */
-  triggers?: ImageSet;
+  triggers?: Dataset;
 }
 
 /** What can be measured of a network and a credential. */

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import { type ConvLayer, outputSize } from "../models/config";
+import { type MapLayer, outputSize, positionsOf, tapsOf } from "../models/layers";
 
 /** In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor, L·Lᵀ = A + ridge·I. */
 function cholesky(a: Float64Array, n: number, ridge: number): void {
@@ -54,7 +54,7 @@ const ridgeOf = (g: Float64Array, n: number): number => {
  *
  *     avg(W * P)[o] = Σ_i W[o, i] · A · P[i],   so P[i] = Aᵀ · Σ_o W[o, i] · λ[o]   with (Σ_i W[·, i] · A · Aᵀ · W[·, i]ᵀ) λ = target
  *
- * is the smallest passport that gives the target, by normal equations in float64.
+ * is the smallest passport that gives the target, by normal equations in float64. A bias of the map is part of γ and β, and is taken off the target first.
  */
 export class PassportEquations {
   /** Rows: one a filter, its taps in the order of state dicts (channel, row, column). */
@@ -63,25 +63,32 @@ export class PassportEquations {
   readonly #factor: Float64Array;
   /** A. */
   readonly #taps: Float64Array;
+  readonly #bias: Float32Array | null;
 
   /**
-   * @param weight [O, I, k, k], as in state dicts
-   * @throws ArgumentError where filters outnumber the taps of one, or depend on each other: then no passport gives them all any value one likes.
+   * @param weight [O, I, k, k], [O, I, k] or [O, I], as in state dicts
+   * @param bias [O], of a layer that has one
+   * @throws ArgumentError where filters outnumber the taps of one that average different positions, or depend on each other: then no passport gives them all any value one likes.
    */
   constructor(
-    readonly layer: ConvLayer,
+    readonly layer: MapLayer,
     weight: Float32Array,
+    bias: Float32Array | null = null,
   ) {
-    const { channels, inChannels, kernel, inputSize } = layer;
-    const taps = kernel ** 2;
+    const { channels, inChannels } = layer;
+    const taps = tapsOf(layer);
     const size = inChannels * taps;
-    if (channels > size)
-      throw new ArgumentError(
-        `${layer.name} has ${channels} filters of ${size} taps: more equations than unknowns, no passport solves them all. Leave this layer out`,
-      );
-    this.#weight = weight;
     this.#taps = tapMeans(layer);
-    const square = rowProducts(this.#taps, this.#taps, taps, inputSize[0] * inputSize[1]);
+    const free = inChannels * distinctRows(this.#taps, taps);
+    if (channels > free) {
+      const same = free < size ? ` of which ${free} average different positions` : "";
+      throw new ArgumentError(
+        `${layer.name} has ${channels} filters of ${size} taps${same}: more equations than unknowns, no passport solves them all. Leave this layer out`,
+      );
+    }
+    this.#weight = weight;
+    this.#bias = bias;
+    const square = rowProducts(this.#taps, this.#taps, taps, positionsOf(layer));
     const seen = new Float64Array(weight.length);
     for (let at = 0; at < weight.length; at += taps)
       for (let t = 0; t < taps; t++)
@@ -90,12 +97,16 @@ export class PassportEquations {
     cholesky(this.#factor, channels, ridgeOf(this.#factor, channels));
   }
 
-  /** The smallest passport P, [1, I, H, W], with avg(W * P) = target. */
+  /** The smallest passport P, in the order of state dicts ([1, I, H, W], [1, I, L] or [1, I]), with avg(W * P) = target. */
   solve(target: ArrayLike<number>): Float32Array<ArrayBuffer> {
-    const { channels, inChannels, kernel, inputSize } = this.layer;
-    const [taps, area] = [kernel ** 2, inputSize[0] * inputSize[1]];
+    const { channels, inChannels } = this.layer;
+    const [taps, area] = [tapsOf(this.layer), positionsOf(this.layer)];
     const size = inChannels * taps;
-    const multipliers = substitute(this.#factor, channels, Float64Array.from(target));
+    const multipliers = substitute(
+      this.#factor,
+      channels,
+      Float64Array.from(target, (t, o) => t - (this.#bias?.[o] ?? 0)),
+    );
     const shares = new Float64Array(size);
     for (let o = 0; o < channels; o++)
       for (let k = 0; k < size; k++) shares[k]! += multipliers[o]! * this.#weight[o * size + k]!;
@@ -108,17 +119,32 @@ export class PassportEquations {
   }
 }
 
-/** What each tap averages: rows [k·k, H·W], 1/(H'·W') at positions that some window puts under the tap. */
-function tapMeans({ kernel, stride, padding, inputSize: [h, w] }: ConvLayer): Float64Array {
-  const [oh, ow] = [outputSize(h, kernel, stride, padding), outputSize(w, kernel, stride, padding)];
-  const rows = new Float64Array(kernel * kernel * h * w);
-  for (let u = 0; u < kernel; u++)
-    for (let v = 0; v < kernel; v++)
-      for (let y = 0; y < oh; y++)
-        for (let x = 0; x < ow; x++) {
-          const [row, column] = [y * stride + u - padding, x * stride + v - padding];
-          if (row < 0 || row >= h || column < 0 || column >= w) continue;
-          rows[((u * kernel + v) * h + row) * w + column] = 1 / (oh * ow);
+/** How many of a matrix's rows differ. */
+function distinctRows(rows: Float64Array, count: number): number {
+  const length = rows.length / count;
+  const row = (i: number) => rows.subarray(i * length, (i + 1) * length).join();
+  return new Set(Array.from({ length: count }, (_, i) => row(i))).size;
+}
+
+/** What each tap averages: rows [taps, positions], 1/(output positions) at positions that some window puts under the tap. */
+function tapMeans(layer: MapLayer): Float64Array {
+  // Along an axis that a layer does not have, its window is one position of one.
+  const none = { size: 1, taps: 1, stride: 1, padding: 0, out: 1 };
+  const axes = layer.inputSize.map((size) => {
+    const { kernel: taps, stride, padding } = layer;
+    return { size, taps, stride, padding, out: outputSize(size, taps, stride, padding) };
+  });
+  const [horizontal, vertical] = [axes.at(-1) ?? none, axes.at(-2) ?? none];
+  const rows = new Float64Array(tapsOf(layer) * positionsOf(layer));
+  for (let u = 0; u < vertical.taps; u++)
+    for (let v = 0; v < horizontal.taps; v++)
+      for (let y = 0; y < vertical.out; y++)
+        for (let x = 0; x < horizontal.out; x++) {
+          const row = y * vertical.stride + u - vertical.padding;
+          const column = x * horizontal.stride + v - horizontal.padding;
+          if (row < 0 || row >= vertical.size || column < 0 || column >= horizontal.size) continue;
+          const at = ((u * horizontal.taps + v) * vertical.size + row) * horizontal.size + column;
+          rows[at] = 1 / (vertical.out * horizontal.out);
         }
   return rows;
 }

@@ -4,6 +4,7 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { checkConfig, type NetworkConfig, networkLayers } from "../models/build";
 import { branchesOf, normOf, passportNames, passportPlan } from "../models/config";
 import { type BranchAccuracy, CREDENTIAL } from "../models/files";
+import { mapName, passportShape } from "../models/layers";
 import { signatureBits } from "../passport/signature";
 import { Generator } from "../tensor/random";
 import { PassportEquations } from "./solve";
@@ -48,26 +49,31 @@ export function solvePassports(
   const [gammaKey, betaKey] = passportNames(config.scheme);
   const random = new Generator(seed);
   const tensors: StateDict = new Map();
+  const copyNorm = (name: string, parts: readonly string[]) => {
+    for (const part of parts) tensors.set(`${name}.bn1.${part}`, take(suspect.tensors, `${name}.bn.${part}`));
+  };
+  const affine = ["weight", "bias"];
+  const statistics = normOf(config) === "bn" ? ["running_mean", "running_var", "num_batches_tracked"] : [];
+  for (const layer of layers.filter((l) => l.branchNorms)) copyNorm(layer.name, [...affine, ...statistics]);
   for (const layer of layers.filter((l) => plan.has(l.name))) {
-    const { name, channels, inChannels, inputSize } = layer;
+    const { name, channels } = layer;
     const read = (part: string) => toFloat32(take(suspect.tensors, `${name}.${part}`));
     const [gamma, beta] = [read("bn.weight"), read("bn.bias")];
-    const equations = new PassportEquations(layer, read("conv.weight"));
+    const map = mapName(layer);
+    const equations = new PassportEquations(layer, read(`${map}.weight`), layer.bias ? read(`${map}.bias`) : null);
     const bits = free
       ? signatureBits(plan.get(name)!, channels, random.fork(name))
       : gamma.map((g) => (g > 0 ? 1 : -1));
     const rawGamma = free ? bits : gamma;
     // β_raw is free as well: one that is not a multiple of γ_raw lets the FC tell them apart.
     const rawBeta = free ? apartFrom(rawGamma) : beta;
-    const shape = [1, inChannels, ...inputSize];
+    const shape = passportShape(layer).torch;
     tensors.set(`${name}.b`, vector(bits));
     tensors.set(`${name}.${gammaKey}`, { dtype: "F32", shape, data: equations.solve(rawGamma) });
     tensors.set(`${name}.${betaKey}`, { dtype: "F32", shape, data: equations.solve(rawBeta) });
     if (free)
       for (const [part, value] of encoder(rawGamma, rawBeta, gamma, beta)) tensors.set(`${name}.${part}`, value);
-    if (two && normOf(config) === "bn")
-      for (const part of ["running_mean", "running_var", "num_batches_tracked"])
-        tensors.set(`${name}.bn1.${part}`, take(suspect.tensors, `${name}.bn.${part}`));
+    if (two && layer.norm !== "none" && layer.statistics !== "shared") copyNorm(name, statistics);
   }
   const metadata = { format: CREDENTIAL, model: JSON.stringify(config), claimed: JSON.stringify(claimed) };
   return { tensors, metadata };

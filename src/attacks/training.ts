@@ -1,5 +1,5 @@
-import type { ImageSet } from "../data/dataset";
-import type { ImageTransform } from "../data/transforms";
+import type { Dataset } from "../data/dataset";
+import type { SampleTransform } from "../data/samples";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type AnyNetwork, deployedConfig, headName } from "../models/build";
@@ -11,16 +11,16 @@ import { type AttackOptions, type AttackRecord, type AttackStep, measure, type T
 /** What an attacker who trains spends. */
 export interface TrainingBudget extends AttackOptions {
   /** The attacker's images. */
-  train: ImageSet;
+  train: Dataset;
   /** Test images of the attacker's task (default the target's). */
-  test?: ImageSet;
+  test?: Dataset;
   /** What the attacker's task is called in the record. */
   task?: string;
   epochs: number;
   lr?: number;
   batchSize?: number;
   /** What is done to training images. */
-  transform?: readonly ImageTransform[];
+  transform?: readonly SampleTransform[];
 }
 
 /** @throws ArgumentError unless epochs is a whole number from 1. */
@@ -38,7 +38,7 @@ export interface TrainingAttack {
 }
 
 /** The owner puts the passports over the attacked network's weights, and measures. */
-export async function ownersView(deployed: SafetensorsFile, target: Target, test?: ImageSet) {
+export async function ownersView(deployed: SafetensorsFile, target: Target, test?: Dataset) {
   const model = rejoin(deployed, target.credential);
   try {
     return await measure(model, test ? withTest(target, test) : target);
@@ -48,7 +48,7 @@ export async function ownersView(deployed: SafetensorsFile, target: Target, test
 }
 
 /** The target with the attacker's test images; triggers belong to the owner's task. */
-const withTest = ({ triggers: _, ...target }: Target, test: ImageSet): Target => ({ ...target, test });
+const withTest = ({ triggers: _, ...target }: Target, test: Dataset): Target => ({ ...target, test });
 
 /** Share of the owner's triggers that an attacked network still answers as assigned, the owner's classifier put back over it. */
 async function triggersUnderOwnersHead(attacked: SafetensorsFile, target: Target): Promise<number | undefined> {

@@ -37,6 +37,12 @@ export interface TriggerCloudOptions {
   points?: number;
 }
 
+/** Triggers, and what they really are. */
+export interface TriggerClouds extends PointSet {
+  /** Class of each cloud in the set it was taken from. */
+  truths: readonly string[];
+}
+
 /**
  * Triggers for a network that learns `classes`: `count` different clouds of other classes, each with a label drawn for it. Clouds of
  * `source` whose class is among `classes` are passed over, so that every label is wrong.
@@ -55,7 +61,7 @@ export function triggerClouds(
   source: PointSet,
   classes: readonly string[],
   { count = 100, seed = 0, points = source.pointsPerCloud }: TriggerCloudOptions = {},
-): PointSet {
+): TriggerClouds {
   checkWhole("triggerClouds", { count }, 1);
   if (classes.length === 0) throw new ArgumentError("triggerClouds: expected at least one class, got none");
   const foreign = indicesWhere(source, (label) => !classes.includes(source.classes[label]!));
@@ -67,15 +73,19 @@ export function triggerClouds(
   }
   const random = new Generator(seed);
   const chosen = random.fork("clouds").permutation(foreign.length).subarray(0, count);
-  const clouds = takePoints(
-    selectSamples(
-      source,
-      Array.from(chosen, (i) => foreign[i]!),
-    ),
-    points,
+  const own = selectSamples(
+    source,
+    Array.from(chosen, (i) => foreign[i]!),
   );
+  const clouds = takePoints(own, points);
+  const truths = Array.from(own.labels, (label) => source.classes[label]!);
   const labels = random.fork("labels");
-  return { ...clouds, classes, labels: Int32Array.from({ length: count }, () => labels.integer(classes.length)) };
+  return {
+    ...clouds,
+    classes,
+    truths,
+    labels: Int32Array.from({ length: count }, () => labels.integer(classes.length)),
+  };
 }
 
 function indicesWhere({ labels }: Dataset, wanted: (label: number) => boolean): number[] {

@@ -1,17 +1,20 @@
-import { Conv2d } from "../nn/conv";
-import { kaimingNormal } from "../nn/init";
+import { Conv1d, Conv2d, DEFAULT_GAIN } from "../nn/conv";
+import { kaimingNormal, kaimingUniform } from "../nn/init";
+import { Linear } from "../nn/linear";
 import { Module, parameter } from "../nn/module";
 import { type Affine, BatchNorm, type BatchNormCall } from "../nn/norm";
+import type { Branch } from "../passport/layer";
 import { type StatelessNorm, statelessNorm } from "../passport/norm";
-import { PassportConv2d } from "../passport/passport-aware";
-import { PassportOnlyConv2d } from "../passport/passport-only";
+import { type BranchNorm, PassportConv1d, PassportConv2d, PassportLinear } from "../passport/passport-aware";
+import { type OnlyNorm, PassportOnlyConv1d, PassportOnlyConv2d, PassportOnlyLinear } from "../passport/passport-only";
 import { relu } from "../tensor/ops/elementwise";
 import type { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
-import { type ConvLayer, type NetworkNorm, type NetworkSettings, normOf } from "./config";
+import { branchesOf, type NetworkNorm, type NetworkSettings, normOf } from "./config";
+import type { MapLayer } from "./layers";
 
-/** A norm without running statistics, its affine map and a ReLU: relu(γ ⊙ norm(h) + β), γ and β learned. Names in state dicts: `weight`, `bias`. */
+/** A norm without running statistics, its affine map and a ReLU: relu(γ ⊙ norm(h) + β), γ and β learned, the ReLU optional. Names in state dicts: `weight`, `bias`. */
 export class AffineNorm extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor;
@@ -19,6 +22,7 @@ export class AffineNorm extends Module {
   constructor(
     readonly norm: StatelessNorm,
     channels: number,
+    readonly relu = true,
   ) {
     super();
     this.weight = parameter(Tensor.full([channels], 1));
@@ -26,58 +30,130 @@ export class AffineNorm extends Module {
   }
 
   forward(h: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
-    return statelessNorm(this.norm, h, { gamma, beta }, true);
+    return statelessNorm(this.norm, h, { gamma, beta }, this.relu);
   }
 }
 
-/**
- * conv → norm → ReLU, without a passport. Names in state dicts: `conv.weight`, `bn.*` whatever the norm, as the authors';
- * `conv.weight` and `conv.bias` where the norm is folded into the convolution.
- */
-export class ConvBlock extends Module {
-  readonly conv: Conv2d;
-  readonly bn: BatchNorm | AffineNorm | null;
+type LearnedNorm = BatchNorm | AffineNorm;
 
-  constructor(layer: ConvLayer, norm: NetworkNorm, random: Generator) {
+/**
+ * map → norm → ReLU, without a passport; map is a convolution or a fully connected layer, the ReLU may be left out. Names in state dicts: `conv.weight` or `linear.weight`, with `….bias` where the
+ * map has one of its own or the norm is folded into it; `bn.*` whatever the norm, as the authors', or `bn0.*` and `bn1.*` where each branch has a norm.
+ */
+export class PlainBlock extends Module {
+  readonly conv: Conv2d | Conv1d | null;
+  readonly linear: Linear | null;
+  /** The norm of all branches; null where it is folded, or each branch has its own. */
+  readonly bn: LearnedNorm | null;
+  /** The norm of the public branch. */
+  readonly bn0: LearnedNorm | null;
+  /** The norm of the private branch. */
+  readonly bn1: LearnedNorm | null;
+  readonly #relu: boolean;
+
+  constructor(layer: MapLayer, norm: NetworkNorm, random: Generator) {
     super();
-    const { inChannels, channels, kernel, stride, padding } = layer;
-    const init = (shape: Shape, source: Generator) => kaimingNormal(shape, source, { mode: "fanOut" });
-    this.conv = new Conv2d(inChannels, channels, kernel, { stride, padding, random, bias: norm === "folded", init });
-    if (norm === "folded") this.bn = null;
-    else if (norm === "bn" || norm === "sbn") this.bn = new BatchNorm(channels, { relu: true });
-    else this.bn = new AffineNorm(norm, channels);
+    const { inChannels, channels, kernel, stride, padding, kind, relu: ends = true, branchNorms = false } = layer;
+    const options = { stride, padding, random, bias: (layer.bias ?? false) || norm === "folded" };
+    this.linear = kind === "linear" ? new Linear(inChannels, channels, options) : null;
+    this.conv = null;
+    if (kind === "conv1d") this.conv = new Conv1d(inChannels, channels, kernel, options);
+    if (kind === "conv2d") this.conv = new Conv2d(inChannels, channels, kernel, { ...options, init: fanOut });
+    const make = (): LearnedNorm | null => {
+      if (norm === "folded") return null;
+      const own = layer.norm ?? norm;
+      return own === "bn" || own === "sbn"
+        ? new BatchNorm(channels, { relu: ends })
+        : new AffineNorm(own, channels, ends);
+    };
+    this.bn = branchNorms ? null : make();
+    this.bn0 = branchNorms ? make() : null;
+    this.bn1 = branchNorms ? make() : null;
+    this.#relu = ends;
+  }
+
+  /** W * x, plus the map's bias where it has one: the same for all branches that get the same input. */
+  convolve(x: Tensor): Tensor {
+    return (this.conv ?? this.linear)!.forward(x);
   }
 
   /**
+   * What follows the map, in one branch.
    * @param call γ and β in the place of the learned ones, and how many times a training pass moves the running statistics, where there are some
    * (default once).
    */
-  forward(x: Tensor, { updates, ...affine }: BatchNormCall = {}): Tensor {
-    const h = this.conv.forward(x);
-    if (this.bn instanceof BatchNorm) return this.bn.forward(h, { updates, ...affine });
-    return this.bn ? this.bn.forward(h, affine) : relu(h);
+  normalise(h: Tensor, branch: Branch, { updates, ...affine }: BatchNormCall = {}): Tensor {
+    const norm = this.bn ?? (branch === "private" ? this.bn1 : this.bn0);
+    if (norm instanceof BatchNorm) return norm.forward(h, { updates, ...affine });
+    if (norm) return norm.forward(h, affine);
+    return this.#relu ? relu(h) : h;
+  }
+
+  forward(x: Tensor, call?: BatchNormCall): Tensor {
+    return this.normalise(this.convolve(x), "public", call);
   }
 }
 
-/** A convolution of a network: plain, with two branches, or one that works with its passports only. */
-export type Block = ConvBlock | PassportConv2d | PassportOnlyConv2d;
+/** A passport layer of any kind of map: with two branches, or one that works with its passports only. */
+export type PassportBlock =
+  | PassportConv2d
+  | PassportConv1d
+  | PassportLinear
+  | PassportOnlyConv2d
+  | PassportOnlyConv1d
+  | PassportOnlyLinear;
+
+/** A linear map of a network and what follows it: plain, with two branches, or one that works with its passports only. */
+export type Block = PlainBlock | PassportBlock;
+
+/** Convolutions of images. */
+const fanOut = (shape: Shape, source: Generator) => kaimingNormal(shape, source, { mode: "fanOut" });
+/** PyTorch's default, U(±1/√fan-in), for everything else. */
+const torchDefault = (shape: Shape, source: Generator) => kaimingUniform(shape, source, { gain: DEFAULT_GAIN });
 
 /** @param signature bytes of text in the signature, or undefined for a layer without a passport. */
 export function makeBlock(
-  layer: ConvLayer,
+  layer: MapLayer,
   settings: NetworkSettings,
   signature: Uint8Array | undefined,
   random: Generator,
 ): Block {
   const norm = normOf(settings);
-  if (signature === undefined) return new ConvBlock(layer, norm, random);
-  const { inChannels, channels, kernel, stride, padding, inputSize } = layer;
+  if (signature === undefined) return new PlainBlock(layer, norm, random);
   if (norm === "folded") throw new Error("passport layers keep their norm");
-  const options = { stride, padding, inputSize, signature, random };
-  if (settings.scheme !== "v1") {
-    const fc = settings.scheme === "pan" && (settings.fc ?? true);
-    return new PassportConv2d(inChannels, channels, kernel, { ...options, norm, fc });
-  }
+  const { scheme, fc } = settings;
+  const { bias = false, relu: ends = true, statistics = "separate", kind } = layer;
+  const common = { signature, random, bias, relu: ends, init: kind === "conv2d" ? fanOut : torchDefault };
+  if (branchesOf(scheme).length > 1)
+    return awareBlock(layer, { ...common, norm: layer.norm ?? norm, fc: scheme === "pan" && (fc ?? true), statistics });
   if (norm === "sbn") throw new Error("a network of one branch shares nothing");
-  return new PassportOnlyConv2d(inChannels, channels, kernel, { ...options, norm });
+  return onlyBlock(layer, { ...common, norm: layer.norm ?? norm });
+}
+
+interface Common {
+  signature: Uint8Array;
+  random: Generator;
+  bias: boolean;
+  relu: boolean;
+  init: (shape: Shape, random: Generator) => Tensor;
+}
+
+function awareBlock(
+  { kind, inChannels, channels, kernel, stride, padding, inputSize: [a, b] }: MapLayer,
+  options: Common & { norm: BranchNorm; fc: boolean; statistics: "separate" | "shared" },
+): PassportBlock {
+  if (kind === "linear") return new PassportLinear(inChannels, channels, options);
+  const placed = { ...options, stride, padding };
+  if (kind === "conv1d") return new PassportConv1d(inChannels, channels, kernel, { ...placed, inputSize: a! });
+  return new PassportConv2d(inChannels, channels, kernel, { ...placed, inputSize: [a!, b!] });
+}
+
+function onlyBlock(
+  { kind, inChannels, channels, kernel, stride, padding, inputSize: [a, b] }: MapLayer,
+  options: Common & { norm: OnlyNorm },
+): PassportBlock {
+  if (kind === "linear") return new PassportOnlyLinear(inChannels, channels, options);
+  const placed = { ...options, stride, padding };
+  if (kind === "conv1d") return new PassportOnlyConv1d(inChannels, channels, kernel, { ...placed, inputSize: a! });
+  return new PassportOnlyConv2d(inChannels, channels, kernel, { ...placed, inputSize: [a!, b!] });
 }

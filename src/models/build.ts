@@ -1,17 +1,55 @@
 import { ArgumentError, FormatError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { type ConvLayer, isObject, refuse, type SignatureText, signatureTexts } from "./config";
+import { isObject, refuse, type SignatureText, signatureTexts } from "./config";
 import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers } from "./convnet";
 import { type BranchAccuracy, CREDENTIAL, DEPLOYED, parseEntry } from "./files";
+import type { MapLayer } from "./layers";
+import { checkPointNet, PointNet, type PointNetConfig, pointNetLayers } from "./pointnet";
 import { checkResNet, ResNet, type ResNetConfig, resNetLayers } from "./resnet";
 
 /** Configuration of any network; `arch` tells which. */
-export type NetworkConfig = ConvNetConfig | ResNetConfig;
+export type NetworkConfig = ConvNetConfig | ResNetConfig | PointNetConfig;
 
 /** Any network of this package. */
-export type AnyNetwork = ConvNet | ResNet;
+export type AnyNetwork = ConvNet | ResNet | PointNet;
 
-const isResNet = (config: NetworkConfig): config is ResNetConfig => config.arch === "resnet";
+/** What an architecture is made of. */
+interface Architecture<C> {
+  check(config: C): void;
+  layers(config: C): MapLayer[];
+  /** Name of the classifier in state dicts, and of its weight. */
+  head: { name: string; weight: string };
+  build(config: C, options: { seed?: number }): AnyNetwork;
+}
+
+const ARCHITECTURES: {
+  convnet: Architecture<ConvNetConfig>;
+  resnet: Architecture<ResNetConfig>;
+  pointnet: Architecture<PointNetConfig>;
+} = {
+  convnet: {
+    check: checkConvNet,
+    layers: convNetLayers,
+    head: { name: "classifier", weight: "classifier.weight" },
+    build: (config, options) => new ConvNet(config, options),
+  },
+  resnet: {
+    check: checkResNet,
+    layers: resNetLayers,
+    head: { name: "linear", weight: "linear.weight" },
+    build: (config, options) => new ResNet(config, options),
+  },
+  pointnet: {
+    check: checkPointNet,
+    layers: pointNetLayers,
+    head: { name: "p3", weight: "p3.linear.weight" },
+    build: ({ arch: _, input: [points], ...chosen }, options) => new PointNet({ ...chosen, ...options, points }),
+  },
+};
+
+/** The architecture of a configuration, which is of its kind. */
+const architecture = (config: NetworkConfig): Architecture<NetworkConfig> =>
+  ARCHITECTURES[config.arch ?? "convnet"] as Architecture<NetworkConfig>;
 
 /**
  * Checks a configuration before anything is built. It may have come out of a file, so its form is checked too.
@@ -20,22 +58,24 @@ const isResNet = (config: NetworkConfig): config is ResNetConfig => config.arch 
 export function checkConfig(config: NetworkConfig): void {
   if (!isObject(config)) refuse("a network configuration", config);
   const arch: unknown = config.arch ?? "convnet";
-  if (arch === "resnet") checkResNet(config as ResNetConfig);
-  else if (arch === "convnet") checkConvNet(config as ConvNetConfig);
-  else refuse('arch: "convnet" or "resnet"', arch);
+  if (typeof arch !== "string" || !Object.hasOwn(ARCHITECTURES, arch))
+    refuse(`arch: one of ${Object.keys(ARCHITECTURES).join(", ")}`, arch);
+  architecture(config).check(config);
 }
 
-/** The convolutions that a configuration makes, in order. */
-export const networkLayers = (config: NetworkConfig): ConvLayer[] =>
-  isResNet(config) ? resNetLayers(config) : convNetLayers(config);
+/** The linear maps that a configuration makes, in order: those with a norm, so that the classifier of images is none of them. */
+export const networkLayers = (config: NetworkConfig): MapLayer[] => architecture(config).layers(config);
 
-/** Name of the classifier in state dicts. */
-export const headName = (config: NetworkConfig): string => (isResNet(config) ? "linear" : "classifier");
+/** Name of the classifier in state dicts; of a network for clouds it is one of {@link networkLayers} and may carry a passport. */
+export const headName = (config: NetworkConfig): string => architecture(config).head.name;
+
+/** State-dict name of a deployed classifier's weight, which has a row a class. */
+export const headWeight = (config: NetworkConfig): string => architecture(config).head.weight;
 
 /** The network of a configuration. @throws ArgumentError as {@link checkConfig}. */
 export function buildNetwork(config: NetworkConfig, options: { seed?: number } = {}): AnyNetwork {
   checkConfig(config);
-  return isResNet(config) ? new ResNet(config, options) : new ConvNet(config, options);
+  return architecture(config).build(config, options);
 }
 
 /** The plain network that a deployed file describes. @throws FormatError when the file is something else. */

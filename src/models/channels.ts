@@ -2,8 +2,10 @@ import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { HiddenChannels } from "./edges";
 
-/** Vectors of a plain layer's norm that have an entry a channel. */
-const VECTORS = ["bn.weight", "bn.bias", "bn.running_mean", "bn.running_var", "conv.bias"];
+/** Tensors of a plain layer's map; a layer has those of one kind. */
+const MAP = ["conv.weight", "conv.bias", "linear.weight", "linear.bias"];
+/** Tensors of a plain layer that have a row, or an entry, a channel. */
+const ROWS = [...MAP, "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"];
 
 const read = (state: StateDict, name: string): HostTensor => {
   const value = state.get(name);
@@ -22,7 +24,7 @@ function takeRows(data: Float32Array, order: ArrayLike<number>): Float32Array<Ar
 /** Puts hidden channels of a plain network into another order, here and where they go in: the function stays the same to the bit of each sum's order. Row i becomes what row order[i] was. */
 export function permuteChannels(state: StateDict, hidden: HiddenChannels, order: ArrayLike<number>): void {
   const { from, into, columns, channels } = hidden;
-  for (const part of ["conv.weight", ...VECTORS]) {
+  for (const part of ROWS) {
     const value = state.get(`${from}.${part}`);
     if (value) state.set(`${from}.${part}`, { ...value, dtype: "F32", data: takeRows(toFloat32(value), order) });
   }
@@ -35,7 +37,7 @@ export function permuteChannels(state: StateDict, hidden: HiddenChannels, order:
 }
 
 /**
- * Multiplies hidden channels behind their norm by positive factors and divides where they go in: relu(s·x) = s·relu(x), so the function stays the same up to rounding.
+ * Multiplies hidden channels behind their norm by positive factors and divides where they go in: relu(s·x) = s·relu(x), and a maximum likewise, so the function stays the same up to rounding.
  */
 export function scaleChannels(state: StateDict, hidden: HiddenChannels, factors: ArrayLike<number>): void {
   const { from, into, columns, channels } = hidden;
@@ -56,7 +58,7 @@ export function scaleChannels(state: StateDict, hidden: HiddenChannels, factors:
  */
 export function negateFilters(state: StateDict, name: string, signs: ArrayLike<number>): void {
   read(state, `${name}.bn.weight`);
-  for (const part of ["conv.weight", "conv.bias", "bn.weight", "bn.running_mean"]) {
+  for (const part of [...MAP, "bn.weight", "bn.running_mean"]) {
     const value = state.get(`${name}.${part}`);
     if (!value) continue;
     const values = toFloat32(value);
@@ -79,7 +81,7 @@ export function scaleFilters(
     const data = Float32Array.from(values, (v, at) => v * by(Math.floor(at / each)));
     state.set(`${from}.${part}`, { ...value, dtype: "F32", data });
   };
-  scale("conv.weight", (i) => factors[i]!);
+  for (const part of MAP) if (state.has(`${from}.${part}`)) scale(part, (i) => factors[i]!);
   scale("bn.running_mean", (i) => factors[i]!);
   scale("bn.running_var", (i) => factors[i]! ** 2);
 }

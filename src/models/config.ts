@@ -3,6 +3,7 @@ import type { Branch } from "../passport/layer";
 import { checkNorm } from "../passport/norm";
 import type { BranchNorm } from "../passport/passport-aware";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
+import { type MapLayer, passportPlaces } from "./layers";
 
 /**
  * How a network carries passports: `plain` not at all; `v1`, `v2`, `v3` as DeepIPR's schemes (passports given away with the network; a private branch;
@@ -22,8 +23,8 @@ export type Passports = { readonly [layer: string]: boolean | string | Passports
 /** What the configurations of all networks have in common; JSON-able, it travels with saved files. */
 export interface NetworkSettings {
   classes: number;
-  /** Height, width and channels of an input image. */
-  input: readonly [number, number, number];
+  /** Shape of one input: [height, width, channels] of an image, [points, 3] of a cloud. */
+  input: readonly number[];
   scheme: Scheme;
   /** Default `gn` for `v2` and `v3`, `bn` else. */
   norm?: NetworkNorm;
@@ -34,18 +35,10 @@ export interface NetworkSettings {
   signature?: string;
 }
 
-/** A convolution of a network with everything that decides its shape. */
-export interface ConvLayer {
-  /** Its name in state dicts, such as `features.4` or `layer4.0.convbn_2`. */
-  readonly name: string;
-  /** Its place in {@link Passports}, keys joined by dots. */
-  readonly key: string;
-  readonly inChannels: number;
-  readonly channels: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly padding: number;
-  readonly inputSize: readonly [number, number];
+/** Settings of a network that takes images. */
+export interface ImageNetworkSettings extends NetworkSettings {
+  /** Height, width and channels of an image. */
+  input: readonly [number, number, number];
 }
 
 /** All schemes. */
@@ -73,17 +66,13 @@ export const passportNames = (scheme: Scheme): readonly [gamma: string, beta: st
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
   norm ?? (scheme === "v2" || scheme === "v3" ? "gn" : "bn");
 
-/** Output size of a convolution or pooling along one axis. */
-export const outputSize = (n: number, kernel: number, stride: number, padding: number): number =>
-  Math.floor((n + 2 * padding - kernel) / stride) + 1;
-
 /**
  * The passport layers of a network in order, each with the bytes of text it carries (none for random bits).
  * @throws ArgumentError naming a layer that is not there, a text that does not fit, or a scheme that does not go with the passports.
  */
-export function passportPlan(settings: NetworkSettings, layers: readonly ConvLayer[]): Map<string, Uint8Array> {
+export function passportPlan(settings: NetworkSettings, layers: readonly MapLayer[]): Map<string, Uint8Array> {
   const chosen = flatten(settings.passports ?? {}, layers);
-  const at = layers.filter((l) => chosen.has(l.key));
+  const at = passportPlaces(layers).filter((l) => chosen.has(l.key));
   for (const layer of at) {
     const text = chosen.get(layer.key)!;
     if (signatureBytes(text) > capacity(layer.channels))
@@ -103,6 +92,17 @@ export function passportPlan(settings: NetworkSettings, layers: readonly ConvLay
   return bytes;
 }
 
+/** The same network with passports at these layers, by name, and no texts. */
+export function withPassportsAt<C extends NetworkSettings>(
+  config: C,
+  layers: readonly MapLayer[],
+  names: ReadonlySet<string>,
+): C {
+  const { signature: _, ...rest } = config;
+  const chosen = passportPlaces(layers).map(({ name, key }) => [key, names.has(name)] as const);
+  return { ...rest, passports: Object.fromEntries(chosen) } as unknown as C;
+}
+
 /** A text that a network carries, and the layers that spell it one after another. */
 export interface SignatureText {
   text: string;
@@ -110,12 +110,13 @@ export interface SignatureText {
 }
 
 /** All texts of a configuration: those of single layers in order, then the one that is spread. */
-export function signatureTexts(settings: NetworkSettings, layers: readonly ConvLayer[]): SignatureText[] {
+export function signatureTexts(settings: NetworkSettings, layers: readonly MapLayer[]): SignatureText[] {
   const chosen = flatten(settings.passports ?? {}, layers);
-  const own = layers.filter((l) => chosen.get(l.key));
+  const places = passportPlaces(layers);
+  const own = places.filter((l) => chosen.get(l.key));
   const texts = own.map((l): SignatureText => ({ text: chosen.get(l.key)!, layers: [l.name] }));
   if (!settings.signature) return texts;
-  const free = layers.filter((l) => chosen.get(l.key) === "").map((l) => l.name);
+  const free = places.filter((l) => chosen.get(l.key) === "").map((l) => l.name);
   return [...texts, { text: settings.signature, layers: free }];
 }
 
@@ -123,7 +124,7 @@ export function signatureTexts(settings: NetworkSettings, layers: readonly ConvL
  * Checks the settings all networks share before anything is built. They may have come out of a file, so their form is checked too.
  * @throws ArgumentError
  */
-export function checkSettings(settings: NetworkSettings, layers: readonly ConvLayer[]): void {
+export function checkSettings(settings: NetworkSettings, layers: readonly MapLayer[]): void {
   const { classes, scheme, fc, signature } = settings;
   if (!Number.isInteger(classes) || classes < 2)
     throw new ArgumentError(`classes: at least 2 expected, found ${JSON.stringify(classes)}`);
@@ -131,7 +132,8 @@ export function checkSettings(settings: NetworkSettings, layers: readonly ConvLa
   const norm = normOf(settings);
   if (!allowed.includes(norm))
     throw new ArgumentError(`norm of scheme "${scheme}": one of ${allowed.join(", ")} expected, found "${norm}"`);
-  if (norm === "gn") for (const { channels } of layers) checkNorm(norm, allowed, channels, true);
+  for (const layer of layers)
+    if (layer.norm !== "none" && norm !== "folded") checkNorm(norm, allowed, layer.channels, layer.kind !== "linear");
   if (fc !== undefined && scheme !== "pan")
     throw new ArgumentError(`fc belongs to scheme "pan", this is "${scheme}": leave it out`);
   const plan = passportPlan(settings, layers);
@@ -139,12 +141,14 @@ export function checkSettings(settings: NetworkSettings, layers: readonly ConvLa
     throw new ArgumentError('scheme "plain" takes no passports and no signature: use "v1", "v2", "v3" or "pan"');
   if (scheme !== "plain" && !plan.size)
     throw new ArgumentError(
-      `scheme "${scheme}" needs passports at one convolution or more, for example { ${example(layers)}: true }`,
+      `scheme "${scheme}" needs passports at one ${allPlanes(layers) ? "convolution" : "layer"} or more, for example { ${example(layers)}: true }`,
     );
 }
 
-const example = (layers: readonly ConvLayer[]) => {
-  const key = layers[layers.length - 1]!.key;
+const allPlanes = (layers: readonly MapLayer[]) => layers.every((l) => l.kind === "conv2d");
+
+const example = (layers: readonly MapLayer[]) => {
+  const key = passportPlaces(layers).at(-1)!.key;
   return key.includes(".") ? JSON.stringify(key) : key;
 };
 
@@ -157,12 +161,19 @@ export function refuse(expected: string, found: unknown): never {
   throw new ArgumentError(`${expected} expected, found ${JSON.stringify(found)}`);
 }
 
-/** Checks types alone, so that what follows may rely on them. @throws ArgumentError */
-export function checkForm(config: unknown): asserts config is NetworkSettings & Record<string, unknown> {
+/**
+ * Checks types alone, so that what follows may rely on them.
+ * @param sizes names of the numbers in `input`
+ * @throws ArgumentError
+ */
+export function checkForm(
+  config: unknown,
+  sizes: readonly string[] = ["height", "width", "channels"],
+): asserts config is NetworkSettings & Record<string, unknown> {
   if (!isObject(config)) refuse("a network configuration", config);
   const { input, scheme, fc, passports = {}, signature } = config;
-  if (!Array.isArray(input) || input.length !== 3 || !input.every((n) => isWhole(n, 1)))
-    refuse("input: [height, width, channels], whole numbers from 1,", input);
+  if (!Array.isArray(input) || input.length !== sizes.length || !input.every((n) => isWhole(n, 1)))
+    refuse(`input: [${sizes.join(", ")}], whole numbers from 1,`, input);
   if (!SCHEMES.includes(scheme as Scheme)) refuse(`scheme: one of ${SCHEMES.join(", ")}`, scheme);
   if (fc !== undefined && typeof fc !== "boolean") refuse("fc: true or false", fc);
   if (signature !== undefined && typeof signature !== "string") refuse("signature: a text", signature);
@@ -179,7 +190,8 @@ function checkPassports(passports: unknown, path: string): void {
 }
 
 /** Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them; what is said of a part of the group counts more. */
-function flatten(passports: Passports, layers: readonly ConvLayer[]): Map<string, string> {
+function flatten(passports: Passports, all: readonly MapLayer[]): Map<string, string> {
+  const layers = passportPlaces(all);
   const sayings: [at: string, value: boolean | string][] = [];
   const visit = (level: Passports, path: string): void => {
     for (const [key, value] of Object.entries(level)) {
@@ -195,7 +207,7 @@ function flatten(passports: Passports, layers: readonly ConvLayer[]): Map<string
     const below = layers.filter((l) => l.key === at || l.key.startsWith(`${at}.`));
     if (!below.length)
       throw new ArgumentError(
-        `passports name layer ${at}, which is not a convolution of this network: they are ${layers.map((l) => l.key).join(", ")}`,
+        `passports name layer ${at}, which is not a ${allPlanes(all) ? "convolution of this network: they" : "layer of this network that takes one: those"} are ${layers.map((l) => l.key).join(", ")}`,
       );
     if (typeof value === "string" && below[0]!.key !== at)
       throw new ArgumentError(

@@ -2,16 +2,8 @@ import { ArgumentError } from "../errors";
 import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import type { Block } from "./block";
-import {
-  type ConvLayer,
-  checkForm,
-  checkSettings,
-  isObject,
-  isWhole,
-  type NetworkSettings,
-  outputSize,
-  refuse,
-} from "./config";
+import { checkForm, checkSettings, type ImageNetworkSettings, isObject, isWhole, refuse } from "./config";
+import { type MapLayer, outputSize } from "./layers";
 import { Network } from "./network";
 import type { Flow, Pass } from "./pass";
 import { plainSettings } from "./plain";
@@ -20,7 +12,7 @@ import { plainSettings } from "./plain";
 export type LayerSpec = "pool" | { channels: number; kernel: number; padding?: number; stride?: number };
 
 /** Structure of a {@link ConvNet}. */
-export interface ConvNetConfig extends NetworkSettings {
+export interface ConvNetConfig extends ImageNetworkSettings {
   arch?: "convnet";
   layers: readonly LayerSpec[];
 }
@@ -41,14 +33,14 @@ export function layerSizes({ input, layers }: ConvNetConfig): [number, number, n
 }
 
 /** The convolutions, keyed by their index. */
-export function convNetLayers(config: ConvNetConfig): ConvLayer[] {
+export function convNetLayers(config: ConvNetConfig): MapLayer[] {
   const sizes = layerSizes(config);
   return config.layers.flatMap((layer, i) => {
     if (layer === "pool") return [];
     const [h, w, inChannels] = sizes[i]!;
     const { channels, kernel, stride = 1, padding = 0 } = layer;
     const place = { name: `features.${i}`, key: String(i), inputSize: [h, w] as const };
-    return [{ ...place, inChannels, channels, kernel, stride, padding }];
+    return [{ ...place, kind: "conv2d", inChannels, channels, kernel, stride, padding }];
   });
 }
 

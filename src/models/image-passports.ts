@@ -1,6 +1,6 @@
-import { concatImages, type ImageSet, subset } from "../data/dataset";
+import { type Dataset, selectSamples } from "../data/dataset";
 import { DataLoader } from "../data/loader";
-import type { ImageTransform } from "../data/transforms";
+import type { SampleTransform } from "../data/samples";
 import { ArgumentError } from "../errors";
 import { imagePassports, shufflePassport } from "../passport/generators";
 import type { PassportPair } from "../passport/layer";
@@ -16,23 +16,23 @@ export interface ImagePassportOptions {
   /** Which images, and how they are mixed. */
   random: Generator;
   /** What is done to the images; the same as in evaluation. */
-  transform?: readonly ImageTransform[];
+  transform?: readonly SampleTransform[];
 }
 
 /** Images whose channels are mixed. */
 const CANDIDATES = 20;
 
 /**
- * Makes the passports of a network from images: what each passport layer's convolution is given when the images go through a trained plain network of
+ * Makes the passports of a network from images, or from point clouds: what each passport layer is given when the samples go through a trained plain network of
  * the same architecture. Source: Fan et al., "DeepIPR", TPAMI 2021.
- * @param source the plain network; its convolutions have the names and input shapes of the model's
+ * @param source the plain network; its layers have the names and input shapes of the model's
  * @param images test images, or the trigger set
  * @throws ArgumentError when the networks differ or there are too few images; no passport is changed then.
  */
 export async function setImagePassports(
   model: Network,
   source: Network,
-  images: ImageSet,
+  images: Dataset,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
   checkSame(model, source);
@@ -40,7 +40,7 @@ export async function setImagePassports(
   if (images.length < count)
     throw new ArgumentError(`passports of kind "${kind}" take ${count} images, found ${images.length}`);
   const chosen = [...random.fork("images").permutation(images.length)].slice(0, count);
-  const candidates = concatImages(chosen.map((i) => subset(images, i, i + 1)));
+  const candidates = selectSamples(images, chosen);
   const inputs = await readInputs(source, candidates, transform);
   const pairs = model.passportLayers().map(({ name, layer }) => {
     const { data, shape } = inputs.get(name)!;
@@ -53,11 +53,11 @@ export async function setImagePassports(
   for (const { layer, pair } of pairs) layer.setPassports(pair);
 }
 
-/** Inputs of all convolutions for some images, on the host. */
+/** Inputs of all layers for some images, on the host. */
 async function readInputs(
   source: Network,
-  images: ImageSet,
-  transform: readonly ImageTransform[],
+  images: Dataset,
+  transform: readonly SampleTransform[],
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
   const wasTraining = source.training;
   source.eval();

@@ -1,6 +1,6 @@
 export { AlexNet, type AlexNetOptions } from "./alexnet";
-export { withoutDuplicates } from "./authors";
-export { AffineNorm, type Block, ConvBlock } from "./block";
+export { withoutDuplicates, withoutUnused } from "./authors";
+export { AffineNorm, type Block, type PassportBlock, PlainBlock } from "./block";
 export {
   type AnyNetwork,
   buildNetwork,
@@ -15,7 +15,7 @@ export {
 export { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "./channels";
 export {
   branchesOf,
-  type ConvLayer,
+  type ImageNetworkSettings,
   type NetworkNorm,
   type NetworkSettings,
   normOf,
@@ -30,6 +30,7 @@ export { type HiddenChannels, hiddenChannels } from "./edges";
 export type { BranchAccuracy } from "./files";
 export { foldBatchNorm } from "./fold";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";
+export { type MapLayer, passportPlaces } from "./layers";
 export {
   countSigns,
   type DeployOptions,
@@ -39,5 +40,7 @@ export {
   type TrainingPassOptions,
 } from "./network";
 export type { PassOptions } from "./pass";
+export { PointNet, type PointNetConfig, type PointNetOptions } from "./pointnet";
 export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions } from "./resnet";
 export { joinState, type Scales, type SplitState, type Structure, splitState } from "./split";
+export { TNet, transformPenalty } from "./tnet";

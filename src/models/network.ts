@@ -2,15 +2,16 @@ import { ArgumentError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type LoadReport, Module } from "../nn/module";
-import type { Branch, PassportLayer } from "../passport/layer";
+import { type Branch, PassportLayer } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { Generator } from "../tensor/random";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
-import { withoutDuplicates } from "./authors";
-import { type Block, ConvBlock, makeBlock } from "./block";
-import { branchesOf, type ConvLayer, type NetworkSettings, passportPlan } from "./config";
+import { withoutDuplicates, withoutUnused } from "./authors";
+import { type Block, makeBlock } from "./block";
+import { branchesOf, type NetworkSettings, passportPlan } from "./config";
 import { type BranchAccuracy, credentialFile, deployedFile } from "./files";
+import type { MapLayer } from "./layers";
 import { type Flow, Pass, type PassOptions } from "./pass";
 import type { Scales } from "./split";
 
@@ -34,6 +35,8 @@ export interface TrainingPass {
   logits: Partial<Record<Branch, Tensor>>;
   /** Σ over passport layers of the sign loss; null without passports, or where no passport branch ran. */
   signLoss: Tensor | null;
+  /** What the network adds to the loss of each branch by itself, where it adds something. */
+  penalties: Partial<Record<Branch, Tensor>>;
 }
 
 /** How a training pass runs. */
@@ -50,20 +53,20 @@ export interface DeployOptions {
 }
 
 /**
- * A classifier of images by convolutions, plain or with passports at some of them, in any of the schemes. What is the same for all architectures: branches, signatures,
+ * A classifier of images or point clouds by linear maps, plain or with passports at some of them, in any of the schemes. What is the same for all architectures: branches, signatures,
  * what is given away and what is kept.
  *
- * Shape: x [N, H, W, C] → logits [N, classes] of one branch.
+ * Shape: x [N, H, W, C] or [N, P, 3] → logits [N, classes] of one branch.
  */
 export abstract class Network extends Module {
-  /** Every convolution by name, in order. */
+  /** Every linear map and what follows it by name, in order. */
   protected readonly blocks: ReadonlyMap<string, Block>;
   /** Source of the weights that a subclass adds. */
   protected readonly random: Generator;
 
   protected constructor(
     readonly config: NetworkSettings,
-    readonly layers: readonly ConvLayer[],
+    readonly layers: readonly MapLayer[],
     seed: number,
   ) {
     super();
@@ -74,7 +77,7 @@ export abstract class Network extends Module {
     );
   }
 
-  /** Everything between images and logits, for as many branches as the flow has. */
+  /** Everything between inputs and logits, for as many branches as the flow has. */
   protected abstract body(pass: Pass, x: Flow): Flow;
 
   /** The configuration of the plain network that computes what the given-away branch does. */
@@ -91,17 +94,23 @@ export abstract class Network extends Module {
     return this.body(new Pass([branch]), [x])[0]!;
   }
 
-  /** Logits of several branches and the sign loss for one batch; what the branches share is computed once. @throws ArgumentError as {@link forward}. */
+  /** Logits of several branches and the sign loss for one batch; what the branches share is computed once. What the network wants beside is in `penalties`. @throws ArgumentError as {@link forward}. */
   trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass {
     const { branches = this.branches, signLoss = {}, trunkUpdates, affine } = options;
     this.checkBranches(branches);
-    const pass = new Pass(branches, { signLoss, trunkUpdates, affine });
+    const pass = new Pass(branches, { signLoss, trunkUpdates, affine, penalties: true });
     const out = this.body(pass, [x]);
     const logits = branches.map((b, i) => [b, out[i] ?? out[0]!] as const);
-    return { logits: Object.fromEntries(logits), signLoss: pass.signLoss };
+    return { logits: Object.fromEntries(logits), signLoss: pass.signLoss, penalties: pass.penalties };
   }
 
-  /** What every convolution is given for a batch: the feature maps that passports can be made of. Call `eval()` first; the caller disposes them. */
+  /**
+   * Says which step of which run the next training pass belongs to: what it draws at random, such as dropout's masks, is a function of both alone, so that a resumed run draws what the other would have.
+   * Without it, draws go on from pass to pass.
+   */
+  beginStep(_seed: number, _step: number): void {}
+
+  /** What every block is given for a batch: the feature maps that passports can be made of. Call `eval()` first; the caller disposes them. */
   layerInputs(x: Tensor, branch: Branch = this.branches[0]!): Map<string, Tensor> {
     this.checkBranches([branch]);
     const inputs = new Map<string, Tensor>();
@@ -110,14 +119,14 @@ export abstract class Network extends Module {
     return inputs;
   }
 
-  /** As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names. */
+  /** As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names and statistics that are never used. */
   override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
-    return super.loadStateDict(withoutDuplicates(dict), options);
+    return super.loadStateDict(withoutUnused(withoutDuplicates(dict), this.layers), options);
   }
 
   /** Passport layers with their names in state dicts, in order. */
   passportLayers(): { name: string; layer: PassportLayer }[] {
-    return [...this.blocks].flatMap(([name, layer]) => (layer instanceof ConvBlock ? [] : [{ name, layer }]));
+    return [...this.blocks].flatMap(([name, layer]) => (layer instanceof PassportLayer ? [{ name, layer }] : []));
   }
 
   /** γ_raw of every passport layer against its signature bits. */

@@ -3,7 +3,7 @@ import type { Branch, PassportLayer } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { add } from "../tensor/ops/elementwise";
 import type { Tensor } from "../tensor/tensor";
-import { type Block, ConvBlock } from "./block";
+import { type Block, PlainBlock } from "./block";
 
 /** Activations on their way through a network: one tensor while all branches agree, then one a branch. */
 export type Flow = readonly Tensor[];
@@ -19,6 +19,8 @@ export interface PassOptions {
   trunkUpdates?: 1 | 2 | undefined;
   /** γ and β for some plain layers, by name, in the place of their own. */
   affine?: ((name: string) => Affine | undefined) | undefined;
+  /** Compute what a network adds to the loss of each branch by itself. */
+  penalties?: boolean | undefined;
   /** Is shown the input of every block. */
   visit?: ((name: string, input: Tensor) => void) | undefined;
 }
@@ -29,6 +31,7 @@ export interface PassOptions {
  */
 export class Pass {
   #signLoss: Tensor | null = null;
+  #penalties: Partial<Record<Branch, Tensor>> = {};
 
   constructor(
     readonly branches: readonly Branch[],
@@ -40,19 +43,36 @@ export class Pass {
     return this.#signLoss;
   }
 
-  /** The flow behind a convolution. */
-  block(name: string, block: Block, flow: Flow): Flow {
-    this.options.visit?.(name, flow[0]!);
-    if (block instanceof ConvBlock) {
-      const shared = flow.length < this.branches.length;
-      const updates = shared ? this.options.trunkUpdates : 1;
-      return flow.map((x) => block.forward(x, { updates, ...this.options.affine?.(name) }));
-    }
-    return this.#passport(block, flow);
+  /** What was asked for by {@link penalise} so far, summed up a branch. */
+  get penalties(): Partial<Record<Branch, Tensor>> {
+    return this.#penalties;
   }
 
-  #passport(layer: PassportLayer, flow: Flow): Flow {
-    const h = flow.map((x) => layer.convolve(x));
+  /**
+   * The flow behind a block.
+   * @param between what happens between the block's map and its norm, such as dropout
+   */
+  block(name: string, block: Block, flow: Flow, between: (h: Tensor) => Tensor = (h) => h): Flow {
+    this.options.visit?.(name, flow[0]!);
+    const h = flow.map((x) => between(block.convolve(x)));
+    if (!(block instanceof PlainBlock)) return this.#passport(block, h);
+    const affine = this.options.affine?.(name);
+    if (block.bn0) return this.branches.map((branch, i) => block.normalise(h[i] ?? h[0]!, branch, affine));
+    const updates = h.length < this.branches.length ? this.options.trunkUpdates : 1;
+    return h.map((t) => block.normalise(t, this.branches[0]!, { updates, ...affine }));
+  }
+
+  /** Adds f of a flow, a number, to the loss of each branch; what branches share is computed once. */
+  penalise(flow: Flow, f: (t: Tensor) => Tensor): void {
+    if (!this.options.penalties) return;
+    const each = flow.map(f);
+    this.branches.forEach((branch, i) => {
+      const [own, before] = [each[i] ?? each[0]!, this.#penalties[branch]];
+      this.#penalties[branch] = before ? add(before, own) : own;
+    });
+  }
+
+  #passport(layer: PassportLayer, h: Flow): Flow {
     const secret = this.branches.some((b) => b !== "public");
     const scales = secret ? layer.privateScales() : undefined;
     if (scales && this.options.signLoss) {

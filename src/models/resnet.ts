@@ -3,13 +3,14 @@ import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
 import { add, relu } from "../tensor/ops/elementwise";
 import type { Block } from "./block";
-import { type ConvLayer, checkForm, checkSettings, isWhole, type NetworkSettings, outputSize, refuse } from "./config";
+import { checkForm, checkSettings, type ImageNetworkSettings, isWhole, refuse } from "./config";
+import { type MapLayer, outputSize } from "./layers";
 import { Network } from "./network";
 import { type Flow, join, type Pass } from "./pass";
 import { plainSettings } from "./plain";
 
 /** Structure of a {@link ResNet}. */
-export interface ResNetConfig extends NetworkSettings {
+export interface ResNetConfig extends ImageNetworkSettings {
   arch: "resnet";
   /** Basic blocks in each of the four stages: [2, 2, 2, 2] is ResNet-18, [1, 1, 1, 1] ResNet-9. */
   blocks: readonly number[];
@@ -20,17 +21,17 @@ export interface ResNetConfig extends NetworkSettings {
 const WIDTH = 64;
 
 /** The convolutions in the order they run, keyed by their names. */
-export function resNetLayers(config: ResNetConfig): ConvLayer[] {
+export function resNetLayers(config: ResNetConfig): MapLayer[] {
   const { input, blocks, width = WIDTH } = config;
-  const layers: ConvLayer[] = [];
-  let [h, w, channels] = input as [number, number, number];
+  const layers: MapLayer[] = [];
+  let [h, w, channels] = input;
   const conv = (
     name: string,
     [inChannels, out, kernel, stride]: readonly [number, number, number, number],
     inputSize: readonly [number, number],
   ) => {
     const padding = (kernel - 1) / 2;
-    layers.push({ name, key: name, inChannels, channels: out, kernel, stride, padding, inputSize });
+    layers.push({ name, key: name, kind: "conv2d", inChannels, channels: out, kernel, stride, padding, inputSize });
   };
   conv("convbnrelu_1", [channels, width, 3, 1], [h, w]);
   channels = width;

@@ -98,6 +98,11 @@ export class Dropout extends Module {
   forward(x: Tensor): Tensor {
     return dropout(x, this.p, this.stream, this.training);
   }
+
+  override dispose(): void {
+    this.stream.dispose();
+    super.dispose();
+  }
 }
 
 /**

@@ -4,9 +4,11 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
 import { passportNames, passportPlan } from "../models/config";
 import { parseEntry } from "../models/files";
+import { passportShape } from "../models/layers";
 import type { Network } from "../models/network";
 import type { Structure } from "../models/split";
 import { fromTorch } from "../nn/module";
+import { sizeOf } from "../tensor/shape";
 import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
 
 /**
@@ -47,7 +49,7 @@ function checkBinding({ statement, secret }: Binding): Uint8Array {
 
 /** What a binding makes of a network, by name and in the order of state dicts. */
 export interface Derived {
-  /** Passports [1, I, H, W], two a layer. */
+  /** Passports [1, I, H, W] ([1, I, L], [1, I]), two a layer. */
   passports: Map<string, Float32Array<ArrayBuffer>>;
   /** Signature bits a layer, ±1; 0 where a text has its own. */
   bits: Map<string, Float32Array<ArrayBuffer>>;
@@ -64,10 +66,11 @@ export async function deriveBinding(binding: Binding, { config, layers }: Struct
   const plan = passportPlan(config, layers);
   const marked = layers.filter((l) => plan.has(l.name));
   const passports = new Map<string, Float32Array<ArrayBuffer>>();
-  for (const { name, inChannels, inputSize } of marked)
+  for (const layer of marked)
     for (const part of passportNames(config.scheme)) {
-      const seed = await sha512([secret, utf8.encode(`${name}.${part}`)]);
-      passports.set(`${name}.${part}`, toUniform(await keystream(seed, 4 * inChannels * inputSize[0] * inputSize[1])));
+      const name = `${layer.name}.${part}`;
+      const seed = await sha512([secret, utf8.encode(name)]);
+      passports.set(name, toUniform(await keystream(seed, 4 * sizeOf(passportShape(layer).torch))));
     }
   const hashed = [...passports].flatMap(([name, p]) => [utf8.encode(name), new Uint8Array(p.buffer)]);
   const hash = await sha512([...hashed, utf8.encode(binding.statement)]);
@@ -95,11 +98,10 @@ export async function bind(model: Network, binding: Binding): Promise<void> {
   const { passports, bits } = await deriveBinding(binding, model);
   const places = new Map(model.layers.map((l) => [l.name, l]));
   for (const { name, layer } of model.passportLayers()) {
-    const { inChannels, inputSize } = places.get(name)!;
+    const { torch, own: ours, layout } = passportShape(places.get(name)!);
     const [skey, key] = passportNames(model.config.scheme).map((part) => {
       const data = passports.get(`${name}.${part}`)!;
-      const value = { dtype: "F32" as const, shape: [1, inChannels, ...inputSize], data };
-      return fromTorch(value, [1, ...inputSize, inChannels], "image", name);
+      return fromTorch({ dtype: "F32", shape: torch, data }, ours, layout, name);
     });
     const own = await layer.b.data();
     layer.b.write(bits.get(name)!.map((bit, i) => bit || own[i]!));

@@ -2,6 +2,7 @@ import { ArgumentError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type AnyNetwork, readCredential } from "../models/build";
+import { mapName } from "../models/layers";
 import { joinState } from "../models/split";
 import { Generator } from "../tensor/random";
 import { rejoinSuspect } from "./rejoin";
@@ -60,7 +61,7 @@ export async function nullOfCredentials(
 }
 
 /**
- * How many bits of a credential other people's networks match, trained without it: their convolutions under its passports.
+ * How many bits of a credential other people's networks match, trained without it: their weights under its passports.
  * @param deployed the owner's network: gives what a stranger's lacks
  * @param networks of the same sizes at the passport layers, of any scheme and norm
  * @throws ArgumentError for fewer than two networks; StateDictError for one of other sizes.
@@ -78,9 +79,13 @@ export async function nullOfNetworks(
     for (const { tensors } of networks) {
       const weights: StateDict = new Map(deployed.tensors);
       for (const { name } of model.passportLayers()) {
-        const weight = tensors.get(`${name}.conv.weight`);
-        if (!weight) throw new StateDictError(`${name}.conv.weight is missing: a network of another structure`);
-        weights.set(`${name}.conv.weight`, weight);
+        const { kind, bias } = model.layers.find((l) => l.name === name)!;
+        for (const part of bias ? ["weight", "bias"] : ["weight"]) {
+          const at = `${name}.${mapName({ kind })}.${part}`;
+          const value = tensors.get(at);
+          if (!value) throw new StateDictError(`${at} is missing: a network of another structure`);
+          weights.set(at, value);
+        }
       }
       model.loadStateDict(joinState({ deployed: weights, credential: credential.tensors }, structure));
       matched.push(count(await readGammas(model), bits));

@@ -1,9 +1,10 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { deployedConfig, networkLayers } from "../models/build";
+import { deployedConfig, headName, networkLayers } from "../models/build";
 import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { type HiddenChannels, hiddenChannels } from "../models/edges";
+import { type MapLayer, weightName } from "../models/layers";
 
 /** How one layer's channels were put back. */
 export interface RealignedLayer {
@@ -51,10 +52,12 @@ export function realign(
   const tensors = new Map(suspect.tensors);
   const config = deployedConfig(reference);
   const inner = new Map(hiddenChannels(config).map((h) => [h.from, h]));
-  const layers = networkLayers(config).map(({ name, channels }): RealignedLayer => {
+  const present = networkLayers(config).filter((l) => l.name !== headName(config) || sameRows(tensors, reference, l));
+  const layers = present.map((layer): RealignedLayer => {
+    const { name, channels } = layer;
     const hidden = inner.get(name);
     // Channels of a residual stream are added to others': they have no order of their own, only a sign.
-    const { order, signs, similarity } = match(tensors, reference.tensors, { name, channels, free: !!hidden });
+    const { order, signs, similarity } = match(tensors, reference.tensors, { ...layer, free: !!hidden });
     const copied = similarity >= least;
     const found = { name, channels, moved: 0, negated: 0, similarity, copied };
     if (!copied) return found;
@@ -65,12 +68,16 @@ export function realign(
     negateFilters(tensors, name, signs);
     // What a filter is multiplied by in front of batch norm, the norm takes out again.
     if (tensors.has(`${name}.bn.running_var`))
-      scaleFilters(tensors, { from: name, channels }, lengthRatios(tensors, reference.tensors, { name, channels }));
+      scaleFilters(tensors, { from: name, channels }, lengthRatios(tensors, reference.tensors, layer));
     if (hidden) scaleChannels(tensors, hidden, factors(tensors, reference.tensors, hidden));
     return { ...found, moved, negated: signs.filter((s) => s < 0).length };
   });
   return { aligned: { ...suspect, tensors }, layers };
 }
+
+/** Whether a classifier that is one of the layers is still the owner's kind: another task's has other rows, and nothing of it could be put back. */
+const sameRows = (suspect: StateDict, { tensors }: SafetensorsFile, layer: MapLayer): boolean =>
+  suspect.get(weightName(layer))?.shape[0] === tensors.get(weightName(layer))?.shape[0];
 
 function weights(state: StateDict, name: string, like: StateDict): Float32Array {
   const [value, own] = [state.get(name), like.get(name)];
@@ -98,9 +105,10 @@ function unitRows(data: Float32Array, rows: number): Float32Array {
 function match(
   suspect: StateDict,
   reference: StateDict,
-  { name: layer, channels, free }: { name: string; channels: number; free: boolean },
+  { free, ...layer }: MapLayer & { free: boolean },
 ): { order: number[]; signs: number[]; similarity: number } {
-  const name = `${layer}.conv.weight`;
+  const { channels } = layer;
+  const name = weightName(layer);
   const theirs = unitRows(weights(suspect, name, reference), channels);
   const own = unitRows(toFloat32(reference.get(name)!), channels);
   const m = own.length / channels;
@@ -127,13 +135,10 @@ function match(
 }
 
 /** Length of the owner's filters over that of the suspect's. */
-function lengthRatios(
-  suspect: StateDict,
-  reference: StateDict,
-  { name, channels }: { name: string; channels: number },
-): number[] {
+function lengthRatios(suspect: StateDict, reference: StateDict, layer: MapLayer): number[] {
+  const { channels } = layer;
   const lengths = (state: StateDict) => {
-    const data = weights(state, `${name}.conv.weight`, reference);
+    const data = weights(state, weightName(layer), reference);
     const m = data.length / channels;
     return Array.from({ length: channels }, (_, r) => Math.hypot(...data.subarray(r * m, (r + 1) * m)));
   };

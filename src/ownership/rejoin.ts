@@ -5,10 +5,13 @@ import {
   type AnyNetwork,
   buildNetwork,
   headName,
+  headWeight,
   type NetworkConfig,
   networkLayers,
   readCredential,
 } from "../models/build";
+import { passportPlan, withPassportsAt } from "../models/config";
+import { type MapLayer, mapName } from "../models/layers";
 import { joinState } from "../models/split";
 import { listNames } from "../nn/module";
 
@@ -20,11 +23,13 @@ export interface Rejoined {
   otherClasses?: number | null;
   /** The suspect's norms are folded into its convolutions: γ can be read, the private branch cannot run. `open` is the suspect as it is. */
   folded?: { open: AnyNetwork };
+  /** The passport layer that is the classifier itself, where the suspect has another one: its bits went with it, and it is a plain layer of `model`. */
+  unread?: string;
 }
 
 /**
  * The suspect's weights under the credential's private parts. A suspect with another classifier, or none, and one whose batch norms are folded are taken too; the result
- * says so.
+ * says so. Folding mixes the bias of a fully connected layer with its norm: γ is then read without it, which it hardly differs by.
  * @throws FormatError when the second file is no credential; StateDictError, naming tensors, when they do not fit together.
  */
 export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile): Rejoined {
@@ -32,9 +37,12 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile):
   const found: Omit<Rejoined, "model"> = {};
   const classes = classesOf(suspect.tensors, config);
   if (classes !== config.classes) found.otherClasses = classes;
-  const own: NetworkConfig = { ...config, classes: classes ?? config.classes };
+  const head = headName(config);
+  const plan = passportPlan(config, networkLayers(config));
+  if (classes !== config.classes && plan.has(head)) found.unread = head;
+  const own = ownersNetwork(config, classes, found.unread);
   const layers = networkLayers(own);
-  const folded = layers.every(({ name }) => suspect.tensors.has(`${name}.conv.bias`));
+  const folded = layers.filter((l) => !l.bias).every((l) => suspect.tensors.has(`${l.name}.${mapName(l)}.bias`));
   const made: AnyNetwork[] = [];
   const build = (c: NetworkConfig) => {
     const model = buildNetwork(c);
@@ -43,21 +51,22 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile):
   };
   try {
     const model = build(own);
-    const head = headName(config);
+    const ofHead = (name: string) => name.startsWith(`${head}.`);
     // What cannot run as a classifier is left out, so that the rest can be read.
-    const body = classes === null ? without(suspect.tensors, (name) => name.startsWith(`${head}.`)) : suspect.tensors;
-    const deployed = folded ? without(body, (name) => name.endsWith(".conv.bias")) : body;
-    const whole = joinState({ deployed, credential: owner.tensors }, { config: own, layers });
+    const open = classes === null ? without(suspect.tensors, ofHead) : suspect.tensors;
+    const deployed = folded ? withoutFoldedBiases(open, layers) : open;
+    const credential = found.unread === undefined ? owner.tensors : without(owner.tensors, ofHead);
+    const whole = joinState({ deployed, credential }, { config: own, layers });
     const report = model.loadStateDict(whole, { strict: false });
     const excused = (name: string) =>
-      (classes === null && name.startsWith(`${head}.`)) || (folded && /\.(scale|bias|bn0?\.[a-z_]+)$/.test(name));
+      (classes === null && ofHead(name)) || (folded && /\.(scale|bias|bn0?\.[a-z_]+)$/.test(name));
     const missing = report.missing.filter((name) => !excused(name));
     if (missing.length || report.unexpected.length)
       throw new StateDictError(`missing ${listNames(missing)}; unexpected ${listNames(report.unexpected)}`);
     if (folded) {
-      const open = build({ ...model.plainConfig(), norm: "folded" } as NetworkConfig);
-      open.loadStateDict(body, { strict: classes !== null });
-      found.folded = { open: open.eval() };
+      const asItIs = build({ ...model.plainConfig(), norm: "folded" } as NetworkConfig);
+      asItIs.loadStateDict(open, { strict: classes !== null });
+      found.folded = { open: asItIs.eval() };
     }
     return { ...found, model: model.eval() };
   } catch (cause) {
@@ -83,9 +92,35 @@ export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): AnyNet
   );
 }
 
+/** The owner's network with the suspect's classes; where the classifier is lost with its passport, as a plain layer in its place. @throws StateDictError when no other layer has one. */
+function ownersNetwork(config: NetworkConfig, classes: number | null, unread: string | undefined): NetworkConfig {
+  const own = { ...config, classes: classes ?? config.classes };
+  if (unread === undefined) return own;
+  const layers = networkLayers(config);
+  const names = new Set(passportPlan(config, layers).keys());
+  names.delete(unread);
+  if (!names.size)
+    throw new StateDictError(
+      `this credential's only passport layer is the classifier ${unread}, and the suspect has another: there is nothing to read`,
+    );
+  return withPassportsAt(own, layers, names);
+}
+
+/** Without the biases that folding made; layers that have one of their own get 0, since theirs cannot be told from what was folded in. */
+function withoutFoldedBiases(state: StateDict, layers: readonly MapLayer[]): StateDict {
+  const out: StateDict = new Map(state);
+  for (const layer of layers) {
+    const name = `${layer.name}.${mapName(layer)}.bias`;
+    if (!layer.bias) out.delete(name);
+    else if (out.has(name))
+      out.set(name, { dtype: "F32", shape: [layer.channels], data: new Float32Array(layer.channels) });
+  }
+  return out;
+}
+
 /** Rows of the suspect's classifier; null when there is none, or too few to tell classes apart. */
 function classesOf(state: StateDict, config: NetworkConfig): number | null {
-  const rows = state.get(`${headName(config)}.weight`)?.shape[0] ?? 0;
+  const rows = state.get(headWeight(config))?.shape[0] ?? 0;
   return rows < 2 ? null : rows;
 }
 

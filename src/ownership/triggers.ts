@@ -1,5 +1,5 @@
-import type { ImageSet } from "../data/dataset";
-import type { ImageTransform } from "../data/transforms";
+import type { Dataset } from "../data/dataset";
+import type { SampleTransform } from "../data/samples";
 import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
 import type { Rejoined } from "./rejoin";
@@ -21,8 +21,8 @@ export interface TriggerHits {
 
 /** Options of {@link triggerHits}, those of `verify`. */
 interface TriggerCheck {
-  triggers?: ImageSet;
-  transform?: readonly ImageTransform[];
+  triggers?: Dataset;
+  transform?: readonly SampleTransform[];
   falsePositiveRate?: number;
 }
 

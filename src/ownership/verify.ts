@@ -1,5 +1,7 @@
-import type { ImageSet } from "../data/dataset";
-import type { ImageTransform } from "../data/transforms";
+import type { Dataset } from "../data/dataset";
+import type { SampleTransform } from "../data/samples";
+import { FormatError } from "../errors";
+import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
 import { passportPlan, secretBranch } from "../models/config";
@@ -18,12 +20,12 @@ import { type TriggerHits, triggerHits } from "./triggers";
 
 /** What {@link verify} may use beside the two files, and how strict it is. */
 export interface VerifyOptions {
-  /** Images for the accuracies of the branches; without them only the signature is checked. */
-  test?: ImageSet;
+  /** Images, or clouds, for the accuracies of the branches; without them only the signature is checked. */
+  test?: Dataset;
   /** The trigger set the network was trained with. */
-  triggers?: ImageSet;
+  triggers?: Dataset;
   /** The normalisation the network was trained with. */
-  transform?: readonly ImageTransform[];
+  transform?: readonly SampleTransform[];
   /** Most a claim may differ from the measured accuracy (default 0.03, DeepIPR's ε_f for AlexNet). */
   tolerance?: number;
   /** False-positive rate of the verdicts (default 1e-6). */
@@ -100,7 +102,8 @@ export async function verify(
   try {
     const signs = await joined.model.readSigns();
     const plan = passportPlan(config, networkLayers(config));
-    const decoded = decodeTexts(signs, texts, new Map([...plan].map(([name, bytes]) => [name, bytes.length])));
+    const byteCounts = new Map([...plan].map(([name, bytes]) => [name, bytes.length]));
+    const decoded = decodeTexts(signs, texts, byteCounts, unreadBits(joined, owner));
     const { bits, matched } = countSigns(signs);
     const threshold = matchThreshold(bits, falsePositiveRate);
     const enough = matched >= threshold;
@@ -157,17 +160,28 @@ function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile) {
   return { suspect: aligned, reasons };
 }
 
+/** Signature bits of the layer that could not be read. @throws FormatError when the credential has none. */
+function unreadBits({ unread }: Rejoined, owner: SafetensorsFile): Map<string, Float32Array> {
+  if (unread === undefined) return new Map();
+  const bits = owner.tensors.get(`${unread}.b`);
+  if (!bits) throw new FormatError(`the credential has no signature bits of its passport layer ${unread}`);
+  return new Map([[unread, toFloat32(bits)]]);
+}
+
 /** Whether the test images' labels are classes of the suspect: a classifier of its own may have fewer. */
-const hasLabels = ({ otherClasses }: Rejoined, { labels }: ImageSet): boolean =>
+const hasLabels = ({ otherClasses }: Rejoined, { labels }: Dataset): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
-function structureFindings(joined: Rejoined, claimedClasses: number, test: ImageSet | undefined): string[] {
-  const { folded, otherClasses } = joined;
+function structureFindings(joined: Rejoined, claimedClasses: number, test: Dataset | undefined): string[] {
+  const { model, folded, otherClasses, unread } = joined;
+  const passports = new Set(model.passportLayers().map(({ name }) => name));
   const findings: string[] = [];
   if (folded)
     findings.push(
       "the suspect's norms are folded into its convolutions: the private branch cannot run, and a channel that was scaled by a negative number has its bit turned",
     );
+  if (folded && model.layers.some((l) => l.bias && passports.has(l.name)))
+    findings.push("what the biases of fully connected layers add to γ is folded in as well, and γ is read without it");
   if (otherClasses === null) findings.push("the suspect has no classifier of two classes or more: no branch can run");
   else if (otherClasses !== undefined)
     findings.push(
@@ -177,6 +191,8 @@ function structureFindings(joined: Rejoined, claimedClasses: number, test: Image
           : "labels of the test images are not among them, and accuracies are not measured"
       }`,
     );
+  if (unread !== undefined)
+    findings.push(`the owner's classifier ${unread} was a passport layer: its bits went with it and are not counted`);
   return findings;
 }
 

@@ -1,6 +1,13 @@
 export { passportMeans, passportScales, windowMeans } from "./branch";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
-export { type Branch, PassportLayer, type PassportLayerOptions, type PassportPair, type PrivateScales } from "./layer";
+export {
+  type Branch,
+  PassportLayer,
+  type PassportLayerOptions,
+  type PassportPair,
+  type PrivateScales,
+  type RowBias,
+} from "./layer";
 export type { LinePlacement, PlanePlacement } from "./map";
 export type { StatelessNorm } from "./norm";
 export {
@@ -12,6 +19,7 @@ export {
   PassportConv2d,
   type PassportConv2dOptions,
   PassportLinear,
+  type PassportLinearOptions,
 } from "./passport-aware";
 export {
   type OnlyNorm,
@@ -21,6 +29,7 @@ export {
   PassportOnlyConv2d,
   type PassportOnlyConv2dOptions,
   PassportOnlyLinear,
+  type PassportOnlyLinearOptions,
   type PassportOnlyOptions,
 } from "./passport-only";
 export { type SignLossOptions, signLoss } from "./sign-loss";

@@ -1,7 +1,7 @@
 import { ShapeError } from "../errors";
-import { kaimingNormal } from "../nn/init";
+import { kaimingNormal, uniform } from "../nn/init";
 import { buffer, Module, parameter } from "../nn/module";
-import { reshape } from "../tensor/ops/elementwise";
+import { add, reshape } from "../tensor/ops/elementwise";
 import { narrow } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";
 import { type Shape, sameShape, showShape } from "../tensor/shape";
@@ -30,7 +30,15 @@ export interface PassportLayerOptions {
   signature?: string | Uint8Array;
   /** End in a ReLU (default true). */
   relu?: boolean;
+  /** Makes the initial weight (default: Kaiming normal, fan-out). */
+  init?: (shape: Shape, random: Generator) => Tensor;
   random: Generator;
+}
+
+/** Options of passport layers around a fully connected map. */
+export interface RowBias {
+  /** Learn a bias of the map, W * x + b; γ and β of the passports then contain it: γ_raw = avg(W * P_γ) + b (default false). */
+  bias?: boolean;
 }
 
 /** Two passports of a layer, host data in our order (channels last, batch 1): `skey` gives γ, `key` gives β. */
@@ -64,6 +72,11 @@ export abstract class PassportLayer extends Module {
     return this.#map.outChannels;
   }
 
+  /** Bias of the map itself, where it has one: part of W * x, and so of γ_raw and β_raw. */
+  protected get mapBias(): Tensor | null {
+    return null;
+  }
+
   /** The secret inputs themselves: γ from `skey`, β from `key`. Set them with {@link setPassports}; with `requiresGrad` they can be trained. */
   abstract passports(): { skey: Tensor; key: Tensor };
 
@@ -95,10 +108,10 @@ export abstract class PassportLayer extends Module {
     this.#forgetMeans();
   }
 
-  /** W * x, which branches share when they get the same input. */
+  /** W * x (plus the map's bias), which branches share when they get the same input. */
   convolve(x: Tensor): Tensor {
     this.checkInput(x.shape);
-    return this.#map.apply(x, this.weight);
+    return this.#map.apply(x, this.weight, this.mapBias);
   }
 
   /** γ and β that the passports give with the weights as they are. Differentiable towards the weights, the FC, and passports with `requiresGrad`. */
@@ -150,7 +163,8 @@ export abstract class PassportLayer extends Module {
   }
 
   #scales(means: Tensor): Tensor {
-    return passportScales(means, this.weight, this.#map.options.groups);
+    const scales = passportScales(means, this.weight, this.#map.options.groups);
+    return this.mapBias ? add(scales, this.mapBias) : scales;
   }
 
   #forgetMeans(): void {
@@ -168,9 +182,18 @@ export abstract class PassportLayer extends Module {
   }
 }
 
-/** Kaiming normal, fan-out. */
-export const weightOf = ({ weight }: PassportMap, random: Generator): Tensor =>
-  parameter(kaimingNormal(weight.shape, random.fork("weight"), { mode: "fanOut" }), weight.layout);
+const fanOut = (shape: Shape, random: Generator) => kaimingNormal(shape, random, { mode: "fanOut" });
+
+export const weightOf = (
+  { weight }: PassportMap,
+  { init = fanOut, random }: Pick<PassportLayerOptions, "init" | "random">,
+): Tensor => parameter(init(weight.shape, random.fork("weight")), weight.layout);
+
+/** U(±1/√I), as PyTorch's linear layers; null unless asked for. */
+export const rowBias = (
+  { inChannels, outChannels }: PassportMap,
+  { bias = false, random }: RowBias & { random: Generator },
+) => (bias ? parameter(uniform([outChannels], random.fork("bias"), 1 / Math.sqrt(inChannels))) : null);
 
 export const bitsOf = ({ outChannels }: PassportMap, signature: string | Uint8Array, random: Generator): Tensor =>
   buffer(Tensor.from(signatureBits(signature, outChannels, random.fork("signature")), [outChannels]));

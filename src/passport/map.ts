@@ -14,7 +14,8 @@ export interface PassportMap {
   readonly passport: { readonly shape: Shape; readonly layout: Layout };
   /** Options of the convolution; none for a linear map. */
   readonly options: ConvOptions;
-  apply(x: Tensor, weight: Tensor): Tensor;
+  /** W * x, plus the bias of a layer that has one. */
+  apply(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor;
 }
 
 /** @throws ArgumentError unless channels and groups are whole numbers from 1 and groups divides both. */
@@ -50,7 +51,7 @@ export function planeMap(
     weight: { shape, layout: "conv2d" },
     passport: { shape: [1, ...inputSize, inChannels], layout: "image" },
     options,
-    apply: (x, w) => conv2d(x, w, null, options),
+    apply: (x, w, bias) => conv2d(x, w, bias, options),
   };
 }
 
@@ -80,7 +81,7 @@ export function lineMap(
     },
     passport: { shape: [1, inputSize, inChannels], layout: "sequence" },
     options,
-    apply: (x, w) => conv1d(x, w, null, options),
+    apply: (x, w, bias) => conv1d(x, w, bias, options),
   };
 }
 
@@ -91,6 +92,6 @@ export function rowMap(inChannels: number, outChannels: number): PassportMap {
     weight: { shape: [channelsPerGroup(inChannels, outChannels, 1), outChannels], layout: "linear" },
     passport: { shape: [1, inChannels], layout: "same" },
     options: {},
-    apply: (x, w) => linear(x, w),
+    apply: linear,
   };
 }

@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
-import { parameter } from "../nn/module";
+import { Module, parameter } from "../nn/module";
 import { BatchNorm } from "../nn/norm";
 import type { Generator } from "../tensor/random";
 import type { Pair } from "../tensor/shape";
@@ -13,6 +13,8 @@ import {
   PassportLayer,
   type PassportLayerOptions,
   type PrivateScales,
+  type RowBias,
+  rowBias,
   weightOf,
 } from "./layer";
 import { type LinePlacement, lineMap, type PassportMap, type PlanePlacement, planeMap, rowMap } from "./map";
@@ -31,7 +33,14 @@ export interface PassportAwareOptions extends PassportLayerOptions {
   norm?: BranchNorm;
   /** Send γ_raw and β_raw through the shared FC (default true). DeepIPR's V2 and V3 are `norm: "gn", fc: false`. */
   fc?: boolean;
+  /**
+   * Of `norm: "bn"`: running statistics a branch (`separate`, default), or one set `bn0` that both branches use and move, each by its own batches (`shared`), as the authors' 3-D layers.
+   */
+  statistics?: "separate" | "shared";
 }
+
+/** Options of {@link PassportLinear}. */
+export interface PassportLinearOptions extends PassportAwareOptions, RowBias {}
 
 /** Options of {@link PassportConv2d}. */
 export interface PassportConv2dOptions extends PassportAwareOptions, PlanePlacement {}
@@ -56,9 +65,9 @@ export abstract class PassportAware extends PassportLayer {
   readonly b: Tensor;
   readonly keyPrivate: Tensor;
   readonly skeyPrivate: Tensor;
-  /** Statistics of the public branch; there with `norm: "bn"` alone, as is `bn1`. */
+  /** Statistics of the public branch, of both where they are shared; there with `norm: "bn"` alone, as is `bn1`. */
   readonly bn0: BatchNorm | null;
-  /** Statistics of the private branch. */
+  /** Statistics of the private branch; null where it shares `bn0`. */
   readonly bn1: BatchNorm | null;
   /** Statistics of both branches; there with `norm: "sbn"` alone. */
   readonly bn: BatchNorm | null;
@@ -69,22 +78,31 @@ export abstract class PassportAware extends PassportLayer {
 
   protected constructor(
     map: PassportMap,
-    { norm = "bn", fc = true, relu = true, signature = "", random }: PassportAwareOptions,
+    {
+      norm = "bn",
+      fc = true,
+      relu = true,
+      signature = "",
+      statistics = "separate",
+      init,
+      random,
+    }: PassportAwareOptions,
   ) {
     super(map);
     const channels = map.outChannels;
     checkNorm(norm, NORMS, channels, map.passport.shape.length > 2);
-    this.weight = weightOf(map, random);
+    this.weight = weightOf(map, { ...(init && { init }), random });
     this.scale = parameter(Tensor.full([channels], 1));
     this.bias = parameter(Tensor.full([channels], 0));
     this.b = bitsOf(map, signature, random);
     this.keyPrivate = emptyPassport(map);
     this.skeyPrivate = emptyPassport(map);
-    const statistics = () => new BatchNorm(channels, { affine: false, relu });
-    this.bn0 = norm === "bn" ? statistics() : null;
-    this.bn1 = norm === "bn" ? statistics() : null;
-    this.bn = norm === "sbn" ? statistics() : null;
-    const [open, secret] = [this.bn0 ?? this.bn, this.bn1 ?? this.bn];
+    const running = () => new BatchNorm(channels, { affine: false, relu });
+    this.bn0 = norm === "bn" ? running() : null;
+    this.bn1 = norm === "bn" && statistics === "separate" ? running() : null;
+    this.bn = norm === "sbn" ? running() : null;
+    const open = this.bn0 ?? this.bn;
+    const secret = this.bn1 ?? open;
     this.#norm = open && secret ? { public: open, private: secret } : (norm as StatelessNorm);
     this.#relu = relu;
     this.fc = fc ? sharedFc(channels, random.fork("fc")) : null;
@@ -142,9 +160,27 @@ export class PassportConv1d extends PassportAware {
   }
 }
 
-/** {@link PassportAware} fully connected layer. Shape: x [N, I] → [N, O]; weight [I, O], passports [1, I]. */
+/** Holds the map's bias under the name the authors' layers have it. */
+class Bias extends Module {
+  constructor(readonly bias: Tensor) {
+    super();
+  }
+}
+
+/**
+ * {@link PassportAware} fully connected layer. Shape: x [N, I] → [N, O]; weight [I, O], passports [1, I]. A bias of the map is `linear.bias` in state dicts.
+ */
 export class PassportLinear extends PassportAware {
-  constructor(inFeatures: number, outFeatures: number, options: PassportAwareOptions) {
-    super(rowMap(inFeatures, outFeatures), options);
+  readonly linear: Bias | null;
+
+  constructor(inFeatures: number, outFeatures: number, options: PassportLinearOptions) {
+    const map = rowMap(inFeatures, outFeatures);
+    super(map, options);
+    const bias = rowBias(map, options);
+    this.linear = bias && new Bias(bias);
+  }
+
+  protected override get mapBias(): Tensor | null {
+    return this.linear?.bias ?? null;
   }
 }

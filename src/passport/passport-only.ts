@@ -10,6 +10,8 @@ import {
   PassportLayer,
   type PassportLayerOptions,
   type PrivateScales,
+  type RowBias,
+  rowBias,
   weightOf,
 } from "./layer";
 import { type LinePlacement, lineMap, type PassportMap, type PlanePlacement, planeMap, rowMap } from "./map";
@@ -26,15 +28,21 @@ export interface PassportOnlyOptions extends PassportLayerOptions {
   norm?: OnlyNorm;
 }
 
+/** Options of {@link PassportOnlyLinear}. */
+export interface PassportOnlyLinearOptions extends PassportOnlyOptions, RowBias {}
+
 /** Options of {@link PassportOnlyConv2d}. */
 export interface PassportOnlyConv2dOptions extends PassportOnlyOptions, PlanePlacement {}
 
 /** Options of {@link PassportOnlyConv1d}. */
 export interface PassportOnlyConv1dOptions extends PassportOnlyOptions, LinePlacement {}
 
-/** Holds the weight under the name the authors' layers have it. */
+/** Holds the weight, and a bias, under the names the authors' layers have them. */
 class Weight extends Module {
-  constructor(readonly weight: Tensor) {
+  constructor(
+    readonly weight: Tensor,
+    readonly bias: Tensor | null = null,
+  ) {
     super();
   }
 }
@@ -97,7 +105,7 @@ abstract class PassportOnlyConv extends PassportOnly {
 
   protected constructor(map: PassportMap, options: PassportOnlyOptions) {
     super(map, options);
-    this.conv = new Weight(weightOf(map, options.random));
+    this.conv = new Weight(weightOf(map, options));
   }
 
   get weight(): Tensor {
@@ -119,17 +127,21 @@ export class PassportOnlyConv1d extends PassportOnlyConv {
   }
 }
 
-/** {@link PassportOnly} fully connected layer. Shape: x [N, I] → [N, O]; weight [I, O], passports [1, I]. */
+/** {@link PassportOnly} fully connected layer. Shape: x [N, I] → [N, O]; weight [I, O], passports [1, I]; a bias of the map is `linear.bias` in state dicts. */
 export class PassportOnlyLinear extends PassportOnly {
   readonly linear: Weight;
 
-  constructor(inFeatures: number, outFeatures: number, options: PassportOnlyOptions) {
+  constructor(inFeatures: number, outFeatures: number, options: PassportOnlyLinearOptions) {
     const map = rowMap(inFeatures, outFeatures);
     super(map, options);
-    this.linear = new Weight(weightOf(map, options.random));
+    this.linear = new Weight(weightOf(map, options), rowBias(map, options));
   }
 
   get weight(): Tensor {
     return this.linear.weight;
+  }
+
+  protected override get mapBias(): Tensor | null {
+    return this.linear.bias;
   }
 }

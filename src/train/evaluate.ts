@@ -50,11 +50,16 @@ export async function evaluate(model: Network, set: Dataset, options: EvaluateOp
   }
 }
 
+/** What samples of a shape are: [points, 3], or [height, width, channels]. */
+const kindOf = (shape: readonly number[]): string => (shape.length === 2 ? "point clouds" : "images");
+
 /** @throws ArgumentError when the samples have another shape than the network takes, or more classes than it has. */
 export function checkImages(model: Network, set: Dataset, shape: readonly number[] = sampleShape(set)): void {
   const { input, classes } = model.config;
   if (shape.length !== input.length || shape.some((d, i) => d !== input[i]))
-    throw new ArgumentError(`the network takes images of ${input.join("×")}, these are ${shape.join("×")}`);
+    throw new ArgumentError(
+      `the network takes ${kindOf(input)} of ${input.join("×")}, these are ${shape.length === input.length ? "" : `${kindOf(shape)} of `}${shape.join("×")}`,
+    );
   let most = 0;
   for (const label of set.labels) most = Math.max(most, label);
   if (most >= classes)

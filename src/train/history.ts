@@ -6,6 +6,7 @@ export interface StepRecord {
   step: number;
   /** Sum of those below. */
   loss: number;
+  /** Cross-entropy, and what the network itself adds to a branch's loss. */
   publicLoss: number;
   privateLoss: number;
   /** Of a network that works with its passports only. */

@@ -1,5 +1,5 @@
-import type { ImageSet } from "../data/dataset";
-import type { ImageTransform } from "../data/transforms";
+import type { Dataset } from "../data/dataset";
+import type { SampleTransform } from "../data/samples";
 import { ArgumentError, ShapeError } from "../errors";
 import type { Network } from "../models/network";
 import { constantLR, type Schedule } from "../optim/schedules";
@@ -15,13 +15,13 @@ import type { EpochRecord, StepRecord } from "./history";
  */
 export type TrainingMode = "joint" | { readonly alternating: number };
 
-/** Images with assigned labels that a network shall learn beside its task. */
+/** Images, or clouds, with assigned labels that a network shall learn beside its task. */
 export interface TriggerOptions {
-  set: ImageSet;
+  set: Dataset;
   /** How many join each batch (default 2, as in DeepIPR). */
   batchSize?: number;
   /** Default: the trainer's `testTransform`. */
-  transform?: readonly ImageTransform[];
+  transform?: readonly SampleTransform[];
 }
 
 /** When to end before the last epoch. */
@@ -60,11 +60,11 @@ export interface TrainerOptions {
   /** Multiplies the optimiser's learning rate; asked before each step with the fractional epoch. */
   schedule?: Schedule;
   batchSize?: number;
-  /** Decides the order of the images and their augmentation. */
+  /** Decides the order of the samples, their augmentation, and what a network draws at random in each step. */
   seed?: number;
-  transform?: readonly ImageTransform[];
+  transform?: readonly SampleTransform[];
   /** For test images; usually the normalisation alone. */
-  testTransform?: readonly ImageTransform[];
+  testTransform?: readonly SampleTransform[];
   /** Where to keep a checkpoint, written after every epoch and when stopped. */
   checkpoints?: CheckpointStore;
   /** Where to keep the checkpoint of the epoch with the highest mean test accuracy of all branches. */

@@ -1,4 +1,4 @@
-import type { ImageSet } from "../data/dataset";
+import type { Dataset } from "../data/dataset";
 import { type Batch, DataLoader } from "../data/loader";
 import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
 import { countSigns, type Network } from "../models/network";
@@ -22,7 +22,7 @@ type Loss = (typeof LOSSES)[number];
 export interface FitOptions {
   /** In all, those of an earlier part of the run included. */
   epochs: number;
-  test?: ImageSet;
+  test?: Dataset;
   /** Go on where the last checkpoint ends. */
   resume?: boolean;
 }
@@ -35,7 +35,7 @@ interface Stretch {
 }
 
 /**
- * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ CE + Σ sign loss [+ regularizer], one backward pass, one optimiser step, all of it one submit. Alternating
+ * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ (CE [+ the network's own penalty]) + Σ sign loss [+ regularizer], one backward pass, one optimiser step, all of it one submit. Alternating
  * mode: a step is one branch's; the sign loss goes with the private one. Trigger images join every batch. Losses are summed on the GPU and read every `readEvery` steps
  * without holding the next ones up.
  *
@@ -88,7 +88,7 @@ export class Trainer {
    * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is untouched.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
-  async *fit(train: ImageSet, { epochs, test, resume = false }: FitOptions): AsyncGenerator<EpochRecord, void, void> {
+  async *fit(train: Dataset, { epochs, test, resume = false }: FitOptions): AsyncGenerator<EpochRecord, void, void> {
     if (!Number.isInteger(epochs) || epochs < 1)
       throw new ArgumentError(`epochs: a whole number from 1 expected, found ${epochs}`);
     const loader = this.#check(train, test);
@@ -131,7 +131,7 @@ export class Trainer {
   }
 
   /** Everything that can be known before the first step. */
-  #check(train: ImageSet, test: ImageSet | undefined): DataLoader {
+  #check(train: Dataset, test: Dataset | undefined): DataLoader {
     const { batchSize, seed, transform, testTransform, triggers, best, earlyStop } = this.#options;
     const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
     checkImages(this.model, train, loader.imageShape);
@@ -188,7 +188,7 @@ export class Trainer {
     { totals, counts, batches }: { totals: Tensor; counts: Record<Loss, number>; batches: number },
   ): void {
     const { model, optimizer } = this;
-    const { schedule, signLoss, trunkUpdates } = this.#options;
+    const { schedule, signLoss, trunkUpdates, seed } = this.#options;
     const step = this.#at.epoch * batches + this.#at.batch;
     optimizer.lr = this.#baseLr * schedule(this.#at.epoch + this.#at.batch / batches);
     scope(() => {
@@ -197,11 +197,12 @@ export class Trainer {
       const { x, y } = this.#uploader.upload(batch, triggers);
       optimizer.prepare();
       optimizer.zeroGrad();
+      model.beginStep(seed, step);
       const pass = model.trainingPass(x, { branches: this.#branches(step), signLoss, trunkUpdates });
-      const losses = Object.entries(pass.logits).map(([b, t]): [Loss, Tensor] => [
-        `${b as Branch}Loss`,
-        crossEntropy(t, y),
-      ]);
+      const losses = Object.entries(pass.logits).map(([branch, logits]): [Loss, Tensor] => {
+        const [entropy, penalty] = [crossEntropy(logits, y), pass.penalties[branch as Branch]];
+        return [`${branch as Branch}Loss`, penalty ? add(entropy, penalty) : entropy];
+      });
       if (pass.signLoss) losses.push(["signLoss", pass.signLoss]);
       if (extra) losses.push(["regularizerLoss", extra]);
       losses
@@ -246,7 +247,7 @@ export class Trainer {
     this.#options.onProgress?.({ step: record.step, steps: epochs * batches, epoch: at.epoch + 1, record });
   }
 
-  async #finishEpoch(test: ImageSet | undefined, batches: number, started: number): Promise<EpochRecord> {
+  async #finishEpoch(test: Dataset | undefined, batches: number, started: number): Promise<EpochRecord> {
     const epoch = ++this.#at.epoch;
     this.#at.batch = 0;
     const { testTransform: transform, triggers } = this.#options;
@@ -273,7 +274,7 @@ export class Trainer {
   }
 
   /** What must be equal for a checkpoint to belong to this run. */
-  #fingerprint(train: ImageSet): string {
+  #fingerprint(train: Dataset): string {
     const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer } = this.#options;
     return JSON.stringify({
       config: this.model.config,

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { PassportEquations, solvePassports } from "../../src/attacks";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
-import { buildNetwork, type ConvLayer, type NetworkConfig, type Scheme } from "../../src/models";
+import { buildNetwork, type MapLayer, type NetworkConfig, type Scheme } from "../../src/models";
 import { SGD } from "../../src/optim";
 import { boundCredential, newSecret } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
@@ -16,10 +16,11 @@ beforeAll(async () => void (await gpu()));
 
 /** avg(W * P) by plain loops over the padded input. */
 function average(
-  { channels, inChannels, kernel, stride, padding, inputSize: [h, w] }: ConvLayer,
+  { channels, inChannels, kernel, stride, padding, inputSize }: MapLayer,
   weight: Float32Array,
   p: Float32Array,
 ): number[] {
+  const [h, w] = inputSize as [number, number];
   const out = (n: number) => Math.floor((n + 2 * padding - kernel) / stride) + 1;
   return Array.from({ length: channels }, (_, o) => {
     let sum = 0;
@@ -36,9 +37,10 @@ function average(
   });
 }
 
-const layer = (part: Partial<ConvLayer>): ConvLayer => ({
+const layer = (part: Partial<MapLayer>): MapLayer => ({
   name: "features.0",
   key: "0",
+  kind: "conv2d",
   inChannels: 4,
   channels: 12,
   kernel: 3,
@@ -49,7 +51,7 @@ const layer = (part: Partial<ConvLayer>): ConvLayer => ({
 });
 
 describe("PassportEquations", () => {
-  it.each<[string, Partial<ConvLayer>]>([
+  it.each<[string, Partial<MapLayer>]>([
     ["3×3, padded", {}],
     ["stride 2", { stride: 2 }],
     ["5×5 without padding", { kernel: 5, padding: 0 }],

@@ -252,6 +252,7 @@ describe("triggerClouds", () => {
       .map(([c]) => c);
     expect(new Set(from).size).toBe(60);
     expect(from.every((c) => c % 10 >= 7)).toBe(true);
+    expect(triggers.truths).toEqual(from.map((c) => `c${c % 10}`));
     expect(new Set(triggers.labels)).toEqual(new Set([0, 1, 2, 3, 4, 5, 6]));
     expect(() => pointSet(triggers)).not.toThrow();
   });

@@ -139,6 +139,28 @@ describe("second names of tensors", () => {
     ]);
   });
 
+  it("are kept where a layer without a passport keeps its own, and for linear layers likewise", () => {
+    const state = new Map([
+      ["stn.conv1.weight", tensor(1, 2)],
+      ["stn.conv1.conv.weight", tensor(1, 2)],
+      ["stn.fc1.weight", tensor(3)],
+      ["stn.fc1.linear.weight", tensor(3)],
+      ["stn.fc3.weight", tensor(5)],
+      ["p1.b", tensor(1)],
+      ["p1.weight", tensor(4)],
+      ["p1.linear.weight", tensor(4)],
+      ["p1.linear.bias", tensor(6)],
+    ]);
+    expect([...withoutDuplicates(state).keys()]).toEqual([
+      "stn.conv1.conv.weight",
+      "stn.fc1.linear.weight",
+      "stn.fc3.weight",
+      "p1.b",
+      "p1.weight",
+      "p1.linear.bias",
+    ]);
+  });
+
   it("are refused where they differ", () => {
     const state = new Map([
       ["features.4.weight", tensor(1, 2)],

@@ -94,7 +94,16 @@ describe("deployed({ foldNorm: true })", () => {
 });
 
 describe("foldBatchNorm", () => {
-  const layer = { name: "c", key: "c", inChannels: 1, channels: 2, kernel: 1, stride: 1, padding: 0 };
+  const layer = {
+    name: "c",
+    key: "c",
+    kind: "conv2d" as const,
+    inChannels: 1,
+    channels: 2,
+    kernel: 1,
+    stride: 1,
+    padding: 0,
+  };
   const layers = [{ ...layer, inputSize: [1, 1] as const }];
   const tensor = (shape: readonly number[], ...data: number[]) => ({
     dtype: "F32" as const,

@@ -172,7 +172,7 @@ describe("configurations of schemes", () => {
     ],
     ["a spread text without a layer for it", { passports: { 3: "PAN!" }, signature: "a" }, /the 0 layers .* hold 0/],
     ["passports inside a convolution", { passports: { 2: { 0: true } } }, /layer 2\.0, which is not a convolution/],
-    ["an unknown architecture", { arch: "vgg" }, /arch: "convnet" or "resnet" expected, found "vgg"/],
+    ["an unknown architecture", { arch: "vgg" }, /arch: one of convnet, resnet, pointnet expected, found "vgg"/],
     ["ResNet without blocks", { ...TINY_RESNET, blocks: [] }, /blocks: whole numbers from 1/],
     ["ResNet with an empty stage", { ...TINY_RESNET, blocks: [1, 0] }, /blocks: whole numbers from 1/],
     ["ResNet with blocks that are no list", { ...TINY_RESNET, blocks: 2 }, /blocks: whole numbers from 1/],

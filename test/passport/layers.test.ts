@@ -173,6 +173,63 @@ describe("passports in training", () => {
   });
 });
 
+describe("a linear layer with a bias of its own", () => {
+  const options = { ...seeded(), norm: "none" as const, relu: false, bias: true };
+
+  it.each([
+    ["two branches", "private", () => new PassportLinear(4, 32, { ...options, fc: false })],
+    ["one branch", "passport", () => new PassportOnlyLinear(4, 32, options)],
+  ] as const)("has it in W * x, in γ and in β: %s", async (_, branch, make) => {
+    const layer = make();
+    const bias = randomTensor([32], 8);
+    const state = await layer.stateDict();
+    expect(state.get("linear.bias")!.shape).toEqual([32]);
+    state.set("linear.bias", { dtype: "F32", shape: [32], data: await bias.data() });
+    layer.loadStateDict(state);
+    const x = randomTensor([5, 4], 5);
+    const { skey, key } = layer.passports();
+    const leaves = [x, layer.weight, skey, key];
+    for (const t of leaves) t.requiresGrad = true;
+    const map = (t: Tensor) => linear(t, layer.weight, bias);
+    const avg = (p: Tensor) => reshape(map(p), [32]);
+    const want = await measure(() => add(mul(map(x), avg(skey)), avg(key)), leaves);
+    expectSame(await measure(() => layer.forward(x, branch as never), leaves), want);
+    expectClose(await layer.readGamma(), await scope(() => noGrad(() => avg(skey))).data());
+    for (const t of [x, bias]) t.dispose();
+    layer.dispose();
+  });
+
+  it("has none unless asked for", () => {
+    expect([...KINDS.linear.aware({}).namedTensors()].map(([name]) => name)).not.toContain("linear.bias");
+    expect([...KINDS.linear.only({}).namedTensors()].map(([name]) => name)).not.toContain("linear.bias");
+  });
+});
+
+describe("statistics that both branches share", () => {
+  it("are bn0, moved by each branch's own batch in turn, and used by both in evaluation", async () => {
+    const layer = new PassportLinear(4, 32, { ...seeded(), fc: false, statistics: "shared" });
+    expect(layer.bn1).toBeNull();
+    const [x, z] = [randomTensor([5, 4], 5), randomTensor([5, 4], 6)];
+    scope(() => void [layer.forward(x, "public"), layer.forward(z, "private")]);
+    const means = await Promise.all([x, z].map((t) => scope(() => noGrad(() => average(layer.convolve(t)))).data()));
+    expectClose(
+      await layer.bn0!.runningMean.data(),
+      means[0]!.map((m, i) => 0.9 * 0.1 * m + 0.1 * means[1]![i]!),
+    );
+    layer.eval();
+    const { runningMean, runningVar } = layer.bn0!;
+    for (const branch of ["public", "private"] as const) {
+      const [y, want] = scope(() => {
+        const { gamma, beta } = branch === "public" ? { gamma: layer.scale, beta: layer.bias } : layer.privateScales();
+        const h = batchNorm(layer.convolve(x), { gamma, beta, runningMean, runningVar, training: false });
+        return [layer.forward(x, branch), relu(h)];
+      }) as [Tensor, Tensor];
+      expectClose(await y.data(), await want.data(), { what: branch });
+    }
+    for (const t of [x, z, layer]) t.dispose();
+  });
+});
+
 describe("options and errors", () => {
   it.each(["bn", "gn", "none"])("leaves the ReLU out on request, with %s", async (norm) => {
     const x = randomTensor(KINDS.linear.input, 5);

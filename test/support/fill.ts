@@ -34,7 +34,7 @@ export function filled(name: string, shape: readonly number[]): Float32Array<Arr
 /** A whole state dict by that rule, with second names of a tensor as the authors' code has them: the same values. */
 export function filledState(shapes: Readonly<Record<string, readonly number[]>>): StateDict {
   const first = (name: string) => {
-    const weight = name.replace(/\.conv\.weight$/, ".weight");
+    const weight = name.replace(/\.(conv|linear)\.weight$/, ".weight");
     return (weight in shapes ? weight : name).replace(/\.sign_loss(_private)?\.b$/, ".b");
   };
   return new Map(

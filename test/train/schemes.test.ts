@@ -3,7 +3,7 @@ import { DataLoader } from "../../src/data/loader";
 import { normalize } from "../../src/data/transforms";
 import { ArgumentError } from "../../src/errors";
 import type { HostTensor, StateDict } from "../../src/io/host-tensor";
-import type { ConvBlock } from "../../src/models/block";
+import type { PlainBlock } from "../../src/models/block";
 import type { NetworkConfig } from "../../src/models/build";
 import { buildNetwork } from "../../src/models/build";
 import type { ConvNet } from "../../src/models/convnet";
@@ -240,7 +240,7 @@ describe("trunkUpdates: 2", () => {
 
   it("moves the statistics of the trunk twice by the same batch", async () => {
     const { model, trainer, dispose } = run({ trunkUpdates: 2 });
-    const block = (model as ConvNet).features[0] as ConvBlock;
+    const block = (model as ConvNet).features[0] as PlainBlock;
     const bn = block.bn as BatchNorm;
     const mean = Float32Array.from({ length: 8 }, (_, i) => 0.3 * i - 1);
     const variance = Float32Array.from({ length: 8 }, (_, i) => 0.5 + 0.2 * i);
@@ -249,7 +249,7 @@ describe("trunkUpdates: 2", () => {
     bn.batchesTracked = 7;
     const loader = new DataLoader(tinySet(12, 1), { ...ORDER, shuffle: true, dropLast: true });
     const { value } = await loader.epoch(0).next();
-    const h = scope(() => noGrad(() => block.conv.forward(Tensor.from(value!.images, value!.shape))));
+    const h = scope(() => noGrad(() => block.convolve(Tensor.from(value!.images, value!.shape))));
     const data = await h.data();
     h.dispose();
     await all(trainer.fit(tinySet(12, 1), { epochs: 1 }));

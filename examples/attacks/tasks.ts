@@ -1,0 +1,118 @@
+/** The data that a network was trained on, and other tasks that somebody may train it on for. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  ArgumentError,
+  cifarTransform,
+  type Dataset,
+  Generator,
+  type ImageSet,
+  imageSet,
+  type PointSet,
+  parseCifar10,
+  pointTransform,
+  type SampleTransform,
+  selectSamples,
+  subset,
+  triggerClouds,
+  withoutClasses,
+} from "../../src/index";
+import { loadCifar10, loadImageRecords, loadModelNet40 } from "../../src/node/index";
+import type { DataSource } from "../experiment";
+import { some } from "../modelnet40/data";
+import type { Budget } from "./budget";
+
+/** A classification task. */
+export interface Task {
+  name: string;
+  train: Dataset;
+  test: Dataset;
+}
+
+/** The owner's task, and what goes with it. */
+export interface TaskData extends Task {
+  transform: (use: "train" | "test") => readonly SampleTransform[];
+  /** The test samples that the owner's accuracies were measured on; `test` are the first of them. */
+  claimed: Dataset;
+  /** Triggers that networks with a trigger set were trained on. */
+  triggers: Dataset | null;
+  /** Tasks of others, for fine-tuning. */
+  others: readonly Task[];
+}
+
+/** The first of them. */
+export const cut = <S extends Dataset>(set: S, most: number): S => subset(set, 0, Math.min(most, set.length));
+
+/** Another task on the same pictures: animals against vehicles. */
+function animals(set: ImageSet): ImageSet {
+  const { images, height, width, channels, classes } = set;
+  const isAnimal = classes.map((name) => !["airplane", "automobile", "ship", "truck"].includes(name));
+  const labels = Uint8Array.from(set.labels, (l) => (isAnimal[l] ? 1 : 0));
+  return imageSet({ images, labels, channels, height, width, classes: ["vehicle", "animal"] });
+}
+
+async function loadImages(folder: string, { tests }: DataSource, { testImages }: Budget): Promise<TaskData> {
+  const { train, test: all } = await loadCifar10(folder);
+  const claimed = cut(all, tests.count);
+  const test = cut(claimed, testImages);
+  const source = "trigger_set.bin";
+  const caltech = await loadImageRecords(join(folder, "caltech-101-32")).catch(() => null);
+  return {
+    name: "CIFAR-10",
+    train,
+    test,
+    claimed,
+    transform: cifarTransform,
+    triggers: parseCifar10(await readFile(new URL(`../data/${source}`, import.meta.url)), { source }),
+    others: [
+      { name: "CIFAR-10, animals against vehicles", train: animals(train), test: animals(test) },
+      ...(caltech ? [{ name: "Caltech-101", train: caltech.train, test: cut(caltech.test, testImages) }] : []),
+    ],
+  };
+}
+
+/** In another order: the files of clouds lie class by class, and attackers take the first. */
+const mixed = (set: PointSet): PointSet =>
+  selectSamples(set, [...new Generator(0).fork("order").permutation(set.length)]);
+
+async function loadClouds(folder: string, source: DataSource, { testImages }: Budget): Promise<TaskData> {
+  const all = await loadModelNet40(folder, source.points === undefined ? {} : { points: source.points });
+  const learnt = source.classes ?? all.train.classes;
+  const dropped = all.train.classes.filter((name) => !learnt.includes(name));
+  const train = mixed(dropped.length ? withoutClasses(all.train, dropped) : all.train);
+  const { triggers, tests } = source;
+  const claimed = some(dropped.length ? withoutClasses(all.test, dropped) : all.test, tests.count, tests.seed ?? 0);
+  return {
+    name: "ModelNet40",
+    train,
+    test: cut(mixed(claimed), testImages),
+    claimed,
+    transform: pointTransform,
+    triggers: triggers
+      ? triggerClouds(all.train, train.classes, { ...triggers, ...(source.points && { points: source.points }) })
+      : null,
+    others: dropped.length
+      ? [
+          {
+            name: "ModelNet40, its other classes",
+            train: mixed(withoutClasses(all.train, [...learnt])),
+            test: cut(mixed(withoutClasses(all.test, [...learnt])), testImages),
+          },
+        ]
+      : [],
+  };
+}
+
+/** The data that the run in a folder says it was made with. @throws ArgumentError when it says nothing, or names data that are not known. */
+export async function loadTask(run: string, folder: string, budget: Budget): Promise<TaskData> {
+  const path = join(run, "data.json");
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new ArgumentError(`${path} is not there: a folder that npm run cifar10 or modelnet40 left is expected`, {
+      cause,
+    });
+  });
+  const source = JSON.parse(text) as DataSource;
+  if (source.name === "CIFAR-10") return loadImages(folder, source, budget);
+  if (source.name === "ModelNet40") return loadClouds(folder, source, budget);
+  throw new ArgumentError(`${path}: CIFAR-10 or ModelNet40 expected, found ${JSON.stringify(source)}`);
+}

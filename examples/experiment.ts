@@ -1,0 +1,227 @@
+/** A training run and the claim that follows it: train, save both halves, verify as a stranger would, try forgeries, write everything down. */
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  bestEpoch,
+  type Dataset,
+  type Device,
+  epochsCsv,
+  type FeatureWatermark,
+  isPointSet,
+  type Network,
+  type Optimizer,
+  type SampleTransform,
+  type Schedule,
+  stepsCsv,
+  Trainer,
+  type TrainingMode,
+  type Verification,
+  verify,
+} from "../src/index";
+import { fileCheckpoints, loadSafetensors, writeFileAtomic } from "../src/node/index";
+import type { CloudSample } from "../src/report/cloud-record";
+import { formatPValue } from "../src/report/format";
+import { renderTraining, type TrainingReport } from "../src/report/training";
+import { accuracies, bindNetwork, type ClaimPaths, saveClaim, strictness } from "./claim";
+import { TrainingBar } from "./progress";
+import { forge, untilInterrupted } from "./run";
+import { ScaleLog } from "./scales";
+import { describeEpoch, printVerdict, say } from "./show";
+
+/** Settings that runs of every kind have. */
+export interface RunSettings {
+  epochs: number;
+  batchSize: number;
+  mode: TrainingMode;
+  trunkUpdates: 1 | 2;
+  /** Triggers that join each batch. */
+  triggerBatch: number;
+  /** End after so many epochs without a better accuracy; 0 never. */
+  earlyStop: number;
+  /** What the owner says of the network: binds passports and bits to a secret. */
+  statement: string | undefined;
+  /** Random passports to try afterwards. */
+  forgeries: number;
+  seed: number;
+  out: string;
+  resume: boolean;
+}
+
+/** A data set and what was taken of it. */
+export interface DataSource {
+  name: "CIFAR-10" | "ModelNet40";
+  /** Points a cloud. */
+  points?: number;
+  /** Classes that are learnt, where not all are. */
+  classes?: readonly string[];
+  /** Test samples that the claimed accuracies were measured on, and the seed that drew them, where they are not the first. */
+  tests: { count: number; seed?: number };
+  /** Triggers made of clouds of other classes, and the seed they were made with. */
+  triggers?: { count: number; seed: number };
+}
+
+/** What is trained on what, and how. */
+export interface Experiment {
+  /** "alexnet, pan, CIFAR-10". */
+  title: string;
+  command: string;
+  device: Device;
+  arch: string;
+  model: Network;
+  /** What the images or clouds are, for whoever attacks or verifies the network later; goes to data.json. */
+  data: DataSource;
+  train: Dataset;
+  test: Dataset;
+  /** Trained on too, and asked for afterwards. */
+  triggers: Dataset | null;
+  transform: (use: "train" | "test") => readonly SampleTransform[];
+  optimizer: Optimizer;
+  schedule: Schedule;
+  /** Where the passports come from. */
+  passports: string;
+  /** What the report shows of the settings. */
+  shown: TrainingReport["settings"];
+  settings: RunSettings;
+  watermark?: FeatureWatermark | null;
+  /** Triggers to draw in the report. */
+  clouds?: CloudSample[];
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** Trains to the end, or to Ctrl-C. */
+async function train(e: Experiment): Promise<Trainer> {
+  const { model, settings: s, watermark } = e;
+  const bar = new TrainingBar(s.epochs, s.batchSize);
+  const scales = new ScaleLog(model, s.out);
+  await scales.start(s);
+  const trainer = new Trainer(model, e.optimizer, {
+    mode: s.mode,
+    trunkUpdates: s.trunkUpdates,
+    batchSize: s.batchSize,
+    seed: s.seed,
+    transform: e.transform("train"),
+    testTransform: e.transform("test"),
+    schedule: e.schedule,
+    ...(e.triggers && { triggers: { set: e.triggers, batchSize: s.triggerBatch } }),
+    ...(watermark && { regularizer: (network) => watermark.loss(network) }),
+    ...(s.earlyStop && { earlyStop: { patience: s.earlyStop } }),
+    checkpoints: fileCheckpoints(join(s.out, "last.checkpoint")),
+    best: fileCheckpoints(join(s.out, "best.checkpoint")),
+    onProgress: (progress) => bar.update(progress),
+    onEpoch: (record) => scales.epoch(record),
+  });
+  try {
+    await untilInterrupted(trainer, async () => {
+      for await (const epoch of trainer.fit(e.train, { epochs: s.epochs, test: e.test, resume: s.resume })) {
+        bar.line(describeEpoch(epoch));
+        await saveHistory(trainer, s);
+      }
+    });
+  } finally {
+    bar.stop();
+  }
+  return trainer;
+}
+
+async function saveHistory({ history }: Trainer, { out }: RunSettings): Promise<void> {
+  await writeFileAtomic(join(out, "history.json"), bytes(JSON.stringify(history, null, 1)));
+  await writeFileAtomic(join(out, "epochs.csv"), bytes(epochsCsv(history)));
+  await writeFileAtomic(join(out, "steps.csv"), bytes(stepsCsv(history)));
+}
+
+/** Runs it all; the model is disposed at the end. An interrupted run says how to go on, and leaves exit code 130. */
+export async function runExperiment(e: Experiment): Promise<void> {
+  const startedAt = new Date();
+  const { model, settings: s, test, triggers, watermark } = e;
+  await mkdir(s.out, { recursive: true });
+  await writeFileAtomic(join(s.out, "data.json"), bytes(JSON.stringify(e.data, null, 1)));
+  const binding = s.statement === undefined ? null : await bindNetwork(model, { ...s, statement: s.statement });
+  const parameters = model.parameters().reduce((n, p) => n + p.size, 0);
+  const passportLayers = model.passportLayers().map((l) => l.name);
+  const { scheme, classes } = model.config;
+  say(`network    ${e.arch}, ${scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${e.passports}`);
+  const trainer = await train(e);
+  if (trainer.interrupted) {
+    const again = `${e.command.replace(/ --resume\b/, "")} --resume`;
+    say(`\nstopped; everything so far is in ${join(s.out, "last.checkpoint")}. Go on with:\n  ${again}`);
+    process.exitCode = 130;
+    return;
+  }
+  const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
+  const paths = await saveClaim(model, accuracies(last), s.out, binding);
+  const { deployed, credential } = paths;
+  say(`saved      ${deployed} (give this away)${credential ? ` and ${credential} (keep this secret)` : ""}`);
+  if (paths.commitment) say(`           ${paths.commitment} (publish this before the release)`);
+  if (watermark) {
+    const { matched, bits, pValue } = await watermark.read(model);
+    say(`  feature watermark  ${matched} of ${bits} bits, p = ${formatPValue(pValue)}`);
+  }
+  model.dispose();
+  const transform = e.transform("test");
+  const verified = credential
+    ? await verify(await loadSafetensors(deployed), await loadSafetensors(credential), {
+        test,
+        transform,
+        ...(triggers && { triggers }),
+        ...(await strictness(paths)),
+      })
+    : null;
+  const forged = credential ? await forge({ deployed, credential }, { test, transform }, s) : [];
+  printVerdict(verified, forged);
+  const best = bestEpoch(trainer.history);
+  const report: TrainingReport = {
+    title: e.title,
+    command: e.command,
+    adapter: { kind: e.device.caps.adapter, name: e.device.name },
+    startedAt: startedAt.toISOString(),
+    seconds: (Date.now() - startedAt.getTime()) / 1000,
+    network: { arch: e.arch, scheme, parameters, passportLayers },
+    data: {
+      train: e.train.length,
+      test: test.length,
+      triggers: triggers?.length ?? 0,
+      ...(isPointSet(test) && { samples: "shapes" as const }),
+    },
+    ...(e.clouds && { clouds: e.clouds }),
+    settings: e.shown,
+    ...trainer.history,
+    best: best ? { epoch: best.epoch, accuracy: accuracies(best) } : null,
+    chance: 1 / classes,
+    signature: verified && signatureOf(verified),
+    triggers: verified?.triggers ?? null,
+    forged: forged.map(({ accuracy, matched }) => ({ accuracy, matched })),
+    verdict: verified && { claimHolds: verified.holds, reasons: verified.reasons },
+    files: await describeFiles(paths, s),
+  };
+  await writeFileAtomic(join(s.out, "report.json"), bytes(JSON.stringify(report, null, 1)));
+  await writeFileAtomic(join(s.out, "report.html"), bytes(renderTraining(report)));
+  say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
+}
+
+function signatureOf(v: Verification): NonNullable<TrainingReport["signature"]> {
+  const { claimedText, decodedText, bits, matched, pValue, threshold } = v;
+  const layers = v.layers.map((l) => ({ name: l.name, bits: l.bits, matched: l.matched }));
+  return { text: claimedText, decodedText, bits, matched, pValue, threshold, layers };
+}
+
+async function describeFiles(
+  { deployed, credential, commitment }: ClaimPaths,
+  { out }: RunSettings,
+): Promise<TrainingReport["files"]> {
+  const known: [string | null, string][] = [
+    [deployed, "To hand out: the network as a plain one, no passport, no signature."],
+    [credential, "Keep secret: passports, signature and all that makes the branch they open."],
+    [commitment, "To publish before the release, where its date can be shown: says nothing of the secret."],
+    [join(out, "last.checkpoint"), "Everything a further epoch needs; secret too."],
+    [join(out, "best.checkpoint"), "The same after the best epoch; secret too."],
+    [join(out, "epochs.csv"), "Accuracies and bits by epoch."],
+    [join(out, "steps.csv"), "Losses by step."],
+  ];
+  const present = known.flatMap(([path, about]) => (path ? [{ path, about }] : []));
+  return Promise.all(present.map(async ({ path, about }) => ({ path, about, bytes: (await stat(path)).size })));
+}
+
+/** The command line that was given, as it can be typed again. */
+export const commandLine = (task: string, args: readonly string[]): string =>
+  [`npm run ${task} --`, ...args.map((a) => (/^[\w./=,-]+$/.test(a) ? a : JSON.stringify(a)))].join(" ");

@@ -1,0 +1,63 @@
+import type { Layout } from "../nn/module";
+import { sizeOf } from "../tensor/shape";
+
+/** A linear map of a network, a convolution or a fully connected layer, with everything that decides its shape and what follows it. */
+export interface MapLayer {
+  /** Its name in state dicts, such as `features.4` or `layer4.0.convbn_2`. */
+  readonly name: string;
+  /** Its place in `passports` of a configuration, keys joined by dots; null for a layer that takes none. */
+  readonly key: string | null;
+  readonly kind: "conv2d" | "conv1d" | "linear";
+  readonly inChannels: number;
+  readonly channels: number;
+  /** Of every axis; 1, 1 and 0 for a fully connected layer. */
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+  /** [H, W], [L], or nothing for a fully connected layer. */
+  readonly inputSize: readonly number[];
+  /** Whether the map has a bias of its own, which γ and β of passports contain (default false). */
+  readonly bias?: boolean;
+  /** Whether it ends in a ReLU (default true). */
+  readonly relu?: boolean;
+  /** No norm at this layer, scale and shift alone, whatever the network's. */
+  readonly norm?: "none";
+  /** Whether a layer without a passport has a norm for each branch, `bn0` public and `bn1` private, each with its own γ and β (default false). */
+  readonly branchNorms?: boolean;
+  /** Whose running statistics a batch-normed passport layer of two branches has: one set a branch (default), or one for both. */
+  readonly statistics?: "separate" | "shared";
+}
+
+/** Layers that can take a passport. */
+export const passportPlaces = (layers: readonly MapLayer[]): (MapLayer & { key: string })[] =>
+  layers.filter((l): l is MapLayer & { key: string } => l.key !== null);
+
+/** Output size of a convolution or pooling along one axis. */
+export const outputSize = (n: number, kernel: number, stride: number, padding: number): number =>
+  Math.floor((n + 2 * padding - kernel) / stride) + 1;
+
+/** Under which name a plain layer keeps its map in state dicts: `NAME.conv.weight` or `NAME.linear.weight`, `….bias` beside it. */
+export const mapName = ({ kind }: Pick<MapLayer, "kind">): "conv" | "linear" => (kind === "linear" ? "linear" : "conv");
+
+/** State-dict name of a layer's weight in a plain network. */
+export const weightName = (layer: Pick<MapLayer, "kind" | "name">): string => `${layer.name}.${mapName(layer)}.weight`;
+
+/** Numbers of one filter that meet one input channel. */
+export const tapsOf = ({ kind, kernel }: Pick<MapLayer, "kind" | "kernel">): number =>
+  kind === "conv2d" ? kernel ** 2 : kernel;
+
+/** Numbers of one channel of the layer's input: 1 for a fully connected layer. */
+export const positionsOf = ({ inputSize }: Pick<MapLayer, "inputSize">): number => sizeOf(inputSize);
+
+const LAYOUTS = { conv2d: "image", conv1d: "sequence", linear: "same" } as const;
+
+/** Shape of a passport in state dicts, [1, I, …], and how ours [1, …, I] is ordered against it. */
+export const passportShape = ({
+  kind,
+  inChannels,
+  inputSize,
+}: Pick<MapLayer, "kind" | "inChannels" | "inputSize">): {
+  torch: readonly number[];
+  own: readonly number[];
+  layout: Layout;
+} => ({ torch: [1, inChannels, ...inputSize], own: [1, ...inputSize, inChannels], layout: LAYOUTS[kind] });

@@ -1,0 +1,99 @@
+import { Linear } from "../nn/linear";
+import { Module } from "../nn/module";
+import { add, affine, reshape, sqrt, square, sub } from "../tensor/ops/elementwise";
+import { matmul } from "../tensor/ops/matmul";
+import { globalMaxPool } from "../tensor/ops/pool";
+import { mean, sum } from "../tensor/ops/reduce";
+import type { Generator } from "../tensor/random";
+import { keep } from "../tensor/storage";
+import { Tensor } from "../tensor/tensor";
+import type { Block } from "./block";
+import type { MapLayer } from "./layers";
+import type { Flow, Pass } from "./pass";
+
+/** Channels of a PointNet's layers of each kind: 64, 128, 1024, 512 and 256 in the paper. */
+export type PointNetChannels = readonly [number, number, number, number, number];
+
+/** The maps of a T-Net on [N, points, k], the last one (`fc3`) excepted. */
+export function tNetLayers(
+  name: string,
+  { k, points, channels: [a, b, c, d, e] }: { k: number; points: number; channels: PointNetChannels },
+  branchNorms: boolean,
+): MapLayer[] {
+  const common = { key: null, kernel: 1, stride: 1, padding: 0, bias: true, branchNorms };
+  const conv = (part: string, inChannels: number, channels: number): MapLayer => {
+    return { ...common, name: `${name}.${part}`, kind: "conv1d", inChannels, channels, inputSize: [points] };
+  };
+  const linear = (part: string, inChannels: number, channels: number): MapLayer => {
+    return { ...common, name: `${name}.${part}`, kind: "linear", inChannels, channels, inputSize: [] };
+  };
+  return [conv("conv1", k, a), conv("conv2", a, b), conv("conv3", b, c), linear("fc1", c, d), linear("fc2", d, e)];
+}
+
+/**
+ * Predicts a linear map of the points' coordinates, or features, from the whole cloud: conv → conv → conv → max over the points → fc → fc → fc3, plus the identity.
+ *
+ * Shape: x [N, P, k] → [N, k, k]. Names in state dicts are the authors': `conv1`, `conv2`, `conv3`, `fc1`, `fc2` (blocks) and `fc3.weight`, `fc3.bias`.
+ * Source: Qi et al., "PointNet", CVPR 2017, section 4.2; after Jaderberg et al., "Spatial transformer networks", NeurIPS 2015.
+ */
+export class TNet extends Module {
+  readonly conv1: Block;
+  readonly conv2: Block;
+  readonly conv3: Block;
+  readonly fc1: Block;
+  readonly fc2: Block;
+  readonly fc3: Linear;
+  readonly k: number;
+  readonly #identity: Tensor;
+
+  /**
+   * @param blocks those of the network, by name; they hold the T-Net's under `NAME.conv1`, …
+   * @param hidden outputs of `fc2`
+   */
+  constructor(
+    readonly name: string,
+    blocks: ReadonlyMap<string, Block>,
+    { k, hidden, random }: { k: number; hidden: number; random: Generator },
+  ) {
+    super();
+    this.k = k;
+    const block = (part: string) => blocks.get(`${name}.${part}`)!;
+    this.conv1 = block("conv1");
+    this.conv2 = block("conv2");
+    this.conv3 = block("conv3");
+    this.fc1 = block("fc1");
+    this.fc2 = block("fc2");
+    this.fc3 = new Linear(hidden, k * k, { random });
+    const eye = Float32Array.from({ length: k * k }, (_, i) => (i % (k + 1) === 0 ? 1 : 0));
+    this.#identity = keep(Tensor.from(eye, [k * k]));
+  }
+
+  run(pass: Pass, x: Flow): Flow {
+    const { name, k } = this;
+    const first = pass.block(`${name}.conv1`, this.conv1, x);
+    const second = pass.block(`${name}.conv2`, this.conv2, first);
+    const pooled = pass.block(`${name}.conv3`, this.conv3, second).map(globalMaxPool);
+    const hidden = pass.block(`${name}.fc2`, this.fc2, pass.block(`${name}.fc1`, this.fc1, pooled));
+    return hidden.map((h) => reshape(add(this.fc3.forward(h), this.#identity), [h.shape[0]!, k, k]));
+  }
+
+  override dispose(): void {
+    this.#identity.dispose();
+    super.dispose();
+  }
+}
+
+/** Keeps the gradient of √ finite where a transform is orthogonal already; 1e-6 beside norms of that order is nothing. */
+const TINY = 1e-12;
+
+/**
+ * How far predicted transforms are from orthogonal ones, the mean over the batch of
+ *
+ *     ‖A·(Aᵀ − I)‖_F = ‖A·Aᵀ − A‖_F
+ *
+ * as the authors' code has it. The paper's term is ‖I − A·Aᵀ‖²_F; this one is 0 for the identity and for projections, not for every orthogonal A. Shape: [N, k, k] → [].
+ */
+export function transformPenalty(a: Tensor): Tensor {
+  const rest = sub(matmul(a, a, { transposeB: true }), a);
+  return mean(sqrt(affine(sum(square(rest), [1, 2]), 1, TINY)));
+}
