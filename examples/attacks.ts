@@ -7,9 +7,12 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import {
+  type AttackRecord,
   type Device,
+  encodeSafetensors,
   init,
   PanError,
+  type PlainTarget,
   readCredential,
   type SafetensorsFile,
   type Target,
@@ -19,8 +22,8 @@ import { dawn, loadSafetensors, writeFileAtomic } from "../src/node/index";
 import type { AttackedNetwork } from "../src/report/attack-record";
 import { report, tablesCsv } from "../src/report/attacks";
 import { BUDGETS } from "./attacks/budget";
-import { describeNetwork, loadPlain } from "./attacks/describe";
-import { ATTACKS, type Attack, type AttackName, type Findings, type Setup } from "./attacks/list";
+import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
+import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";
 import { HELP, readSettings, type Settings } from "./attacks/settings";
 import { printFindings } from "./attacks/show";
 import { loadTrained, type Trained } from "./attacks/target";
@@ -80,6 +83,20 @@ async function loadStrangers(folder: string): Promise<SafetensorsFile[]> {
   return (await Promise.all(files)).filter((f) => f !== null);
 }
 
+/** The same fine-tuning of the plain network, to compare with; beside its own folder's files. */
+async function fineTunePlain(plain: Plain, setup: Setup, { out }: Trained, s: Settings): Promise<AttackRecord[]> {
+  const network = createHash("sha256").update(encodeSafetensors(plain.deployed.tensors, plain.deployed.metadata));
+  const made = { network: network.digest("hex"), budget: s.budget, seed: s.seed };
+  const path = join(out, "fine-tune-plain.json");
+  const known = s.again ? null : await earlier<Findings>(path, made);
+  if (known) return known.records ?? [];
+  const { test, transform } = setup.target;
+  const target: PlainTarget = { deployed: plain.deployed, test, ...(transform && { transform }) };
+  const records = await fineTuneAll(target, { ...setup, options: { seed: s.seed } });
+  await writeFileAtomic(path, bytes(JSON.stringify({ made, records }, null, 1)));
+  return records;
+}
+
 async function attackNetwork(
   trained: Trained,
   s: Settings,
@@ -109,7 +126,11 @@ async function attackNetwork(
   const findings: Findings[] = [];
   for (const name of s.attacks) findings.push(await attack(name, setup, trained, s));
   const { name, claimed } = task;
-  return describeNetwork(trained, findings, { target, plain, device, command, task: name, claimed });
+  const plainAttacks = plain && s.attacks.includes("fine-tune") ? await fineTunePlain(plain, setup, trained, s) : [];
+  return {
+    ...(await describeNetwork(trained, findings, { target, plain, device, command, task: name, claimed })),
+    ...(plainAttacks.length && { plainAttacks }),
+  };
 }
 
 /** What became of an older watermark, taken over where it was tried before. */

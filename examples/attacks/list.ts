@@ -4,12 +4,14 @@ import {
   disguises,
   fineTune,
   flipSigns,
+  isSolvable,
   type NullSample,
   networkLayers,
   nullOfCredentials,
   nullOfNetworks,
   overwrite,
   type PassportVariant,
+  type PlainTarget,
   passportPlan,
   prune,
   quantise,
@@ -65,14 +67,24 @@ const training = ({ task, budget, options }: Setup): TrainingBudget => ({
   transform: task.transform("train"),
 });
 
+/** Fine-tuning to every other task there is. */
+export async function fineTuneAll(target: Target | PlainTarget, s: Setup): Promise<AttackRecord[]> {
+  const records: AttackRecord[] = [];
+  for (const { name, train, test } of s.task.others)
+    records.push(await fineTune(target, { ...training(s), train: cut(train, s.budget.images), test, task: name }));
+  return records;
+}
+
 const passportLayers = ({ target }: Setup): string[] => {
   const { config } = readCredential(target.credential);
   return [...passportPlan(config, networkLayers(config)).keys()];
 };
 
-/** Turned signs in the last passport layer, in the last two, … in all. */
+/** Turned signs in the last passport layer, in the last two, … in all for which passports can be solved. */
 async function flipByLayers(setup: Setup): Promise<Findings> {
-  const names = passportLayers(setup);
+  const { config } = readCredential(setup.target.credential);
+  const layers = networkLayers(config);
+  const names = passportLayers(setup).filter((name) => isSolvable(layers.find((l) => l.name === name)!));
   const records: AttackRecord[] = [];
   for (let n = 1; n <= names.length; n++)
     records.push(
@@ -131,14 +143,7 @@ export const ATTACKS = {
   quantise: { about: "weights rounded to 8 and 4 bits", run: ({ target, options }) => one(quantise(target, options)) },
   "fine-tune": {
     about: "trained on for other tasks",
-    run: async (s) => {
-      const records: AttackRecord[] = [];
-      for (const { name, train, test } of s.task.others)
-        records.push(
-          await fineTune(s.target, { ...training(s), train: cut(train, s.budget.images), test, task: name }),
-        );
-      return { records };
-    },
+    run: async (s) => ({ records: await fineTuneAll(s.target, s) }),
     unless: (s) => !s.task.others.length && "there is no other task to train it on for",
   },
   overwrite: {

@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors";
 import { buildNetwork, deployedConfig, headName, type NetworkConfig } from "../models/build";
 import type { AttackRecord, Target } from "./record";
-import { attackByTraining, checkBudget, ownersView, type TrainingBudget } from "./training";
+import { attackByTraining, checkBudget, ownersView, type PlainTarget, type TrainingBudget } from "./training";
 
 /** Options of {@link fineTune}. */
 export interface FineTuneOptions extends TrainingBudget {
@@ -13,9 +13,10 @@ export interface FineTuneOptions extends TrainingBudget {
  * Fine-tuning of the deployed network on the attacker's images, of the same task or another: does the signature go away? Learning rate 0.001 without a schedule by default, as in the papers.
  * Measured after every epoch: signature, and accuracy of the branches on the attacker's task.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.1.1.
+ * A plain network can be fine-tuned too, to compare with; it has no bits to lose.
  * @throws ArgumentError for epochs that are none, an unknown mode, or classes that `ftal` cannot have.
  */
-export async function fineTune(target: Target, options: FineTuneOptions): Promise<AttackRecord> {
+export async function fineTune(target: Target | PlainTarget, options: FineTuneOptions): Promise<AttackRecord> {
   checkBudget("fineTune", options);
   const { mode = "rtal", train, seed = 0 } = options;
   if (mode !== "rtal" && mode !== "ftal")

@@ -8,7 +8,7 @@ export { overwrite } from "./overwrite";
 export { type RandomPassportsOptions, randomPassports } from "./random-passports";
 export type { AttackOptions, AttackRecord, AttackStep, Measurement, Target } from "./record";
 export { type ReplaceScalesOptions, replaceScales } from "./replace-scales";
-export { PassportEquations } from "./solve";
+export { averageUnder, isSolvable, PassportEquations } from "./solve";
 export { type ForgeryOptions, solvePassports } from "./solved-passports";
 export {
   type ForgedPassports,
@@ -17,7 +17,7 @@ export {
   trainPassports,
 } from "./train-passports";
 export { type TrainScalesOptions, trainScales } from "./train-scales";
-export type { TrainingBudget } from "./training";
+export type { PlainTarget, TrainingBudget } from "./training";
 export type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
 export {
   attackFeatureWatermark,

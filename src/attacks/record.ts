@@ -64,7 +64,10 @@ export interface AttackOptions {
 }
 
 /** Measures a rejoined network as it is. */
-export async function measure(model: AnyNetwork, { test, transform, triggers }: Target): Promise<Measurement> {
+export async function measure(
+  model: AnyNetwork,
+  { test, transform, triggers }: Omit<Target, "credential">,
+): Promise<Measurement> {
   const accuracy = await evaluate(model, test, { transform });
   const { bits, matched } = countSigns(await model.readSigns());
   const open = model.branches[0]!;
@@ -73,7 +76,8 @@ export async function measure(model: AnyNetwork, { test, transform, triggers }: 
     accuracy,
     bits,
     matched,
-    pValue: binomialPValue(matched, bits),
+    // A plain network has no bits, and nothing is unlikely about that.
+    pValue: bits ? binomialPValue(matched, bits) : 1,
     ...(hits !== undefined && { triggers: hits }),
   };
 }

@@ -126,6 +126,35 @@ function distinctRows(rows: Float64Array, count: number): number {
   return new Set(Array.from({ length: count }, (_, i) => row(i))).size;
 }
 
+/** Whether passports can give all filters of a layer any value: there are as many numbers to choose as filters. */
+export const isSolvable = (layer: MapLayer): boolean =>
+  layer.channels <= layer.inChannels * distinctRows(tapMeans(layer), tapsOf(layer));
+
+/**
+ * avg(W * P) + bias on the host, in double precision.
+ * @param weight as {@link PassportEquations} takes it
+ * @param passport in the order of state dicts
+ */
+export function averageUnder(
+  layer: MapLayer,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  passport: Float32Array,
+): Float32Array<ArrayBuffer> {
+  const [taps, area, rows] = [tapsOf(layer), positionsOf(layer), tapMeans(layer)];
+  const means = Float64Array.from({ length: layer.inChannels * taps }, (_, at) => {
+    const [channel, tap] = [Math.floor(at / taps), at % taps];
+    let sum = 0;
+    for (let p = 0; p < area; p++) sum += rows[tap * area + p]! * passport[channel * area + p]!;
+    return sum;
+  });
+  return Float32Array.from({ length: layer.channels }, (_, o) => {
+    let sum = bias?.[o] ?? 0;
+    for (let k = 0; k < means.length; k++) sum += weight[o * means.length + k]! * means[k]!;
+    return sum;
+  });
+}
+
 /** What each tap averages: rows [taps, positions], 1/(output positions) at positions that some window puts under the tap. */
 function tapMeans(layer: MapLayer): Float64Array {
   // Along an axis that a layer does not have, its window is one position of one.

@@ -4,10 +4,10 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { checkConfig, type NetworkConfig, networkLayers } from "../models/build";
 import { branchesOf, normOf, passportNames, passportPlan } from "../models/config";
 import { type BranchAccuracy, CREDENTIAL } from "../models/files";
-import { mapName, passportShape } from "../models/layers";
+import { type MapLayer, mapName, passportShape } from "../models/layers";
 import { signatureBits } from "../passport/signature";
 import { Generator } from "../tensor/random";
-import { PassportEquations } from "./solve";
+import { averageUnder, isSolvable, PassportEquations } from "./solve";
 
 /** What a forger of a credential chooses. */
 export interface ForgeryOptions {
@@ -56,27 +56,81 @@ export function solvePassports(
   const statistics = normOf(config) === "bn" ? ["running_mean", "running_var", "num_batches_tracked"] : [];
   for (const layer of layers.filter((l) => l.branchNorms)) copyNorm(layer.name, [...affine, ...statistics]);
   for (const layer of layers.filter((l) => plan.has(l.name))) {
-    const { name, channels } = layer;
+    const { name } = layer;
     const read = (part: string) => toFloat32(take(suspect.tensors, `${name}.${part}`));
     const [gamma, beta] = [read("bn.weight"), read("bn.bias")];
     const map = mapName(layer);
-    const equations = new PassportEquations(layer, read(`${map}.weight`), layer.bias ? read(`${map}.bias`) : null);
-    const bits = free
-      ? signatureBits(plan.get(name)!, channels, random.fork(name))
-      : gamma.map((g) => (g > 0 ? 1 : -1));
-    const rawGamma = free ? bits : gamma;
-    // β_raw is free as well: one that is not a multiple of γ_raw lets the FC tell them apart.
-    const rawBeta = free ? apartFrom(rawGamma) : beta;
+    const known: Known = { layer, weight: read(`${map}.weight`), bias: layer.bias ? read(`${map}.bias`) : null };
+    const text = plan.get(name)!;
+    const forged = free ? underFc(known, text, random.fork(name)) : withoutFc(known, { gamma, beta });
+    const { bits, rawGamma, rawBeta } = forged;
     const shape = passportShape(layer).torch;
     tensors.set(`${name}.b`, vector(bits));
-    tensors.set(`${name}.${gammaKey}`, { dtype: "F32", shape, data: equations.solve(rawGamma) });
-    tensors.set(`${name}.${betaKey}`, { dtype: "F32", shape, data: equations.solve(rawBeta) });
+    tensors.set(`${name}.${gammaKey}`, { dtype: "F32", shape, data: forged.gammaPassport });
+    tensors.set(`${name}.${betaKey}`, { dtype: "F32", shape, data: forged.betaPassport });
     if (free)
       for (const [part, value] of encoder(rawGamma, rawBeta, gamma, beta)) tensors.set(`${name}.${part}`, value);
     if (two && layer.norm !== "none" && layer.statistics !== "shared") copyNorm(name, statistics);
   }
   const metadata = { format: CREDENTIAL, model: JSON.stringify(config), claimed: JSON.stringify(claimed) };
   return { tensors, metadata };
+}
+
+/** What a forger knows of a layer. */
+interface Known {
+  layer: MapLayer;
+  weight: Float32Array;
+  bias: Float32Array | null;
+}
+
+/** A layer's forged passports, what they give, and the bits that the forger claims. */
+interface ForgedLayer {
+  bits: Float32Array;
+  rawGamma: Float32Array;
+  rawBeta: Float32Array;
+  gammaPassport: Float32Array<ArrayBuffer>;
+  betaPassport: Float32Array<ArrayBuffer>;
+}
+
+/** Passports that give the deployed γ and β themselves. */
+function withoutFc(
+  { layer, weight, bias }: Known,
+  { gamma, beta }: { gamma: Float32Array; beta: Float32Array },
+): ForgedLayer {
+  const equations = new PassportEquations(layer, weight, bias);
+  return {
+    bits: gamma.map((g) => (g > 0 ? 1 : -1)),
+    rawGamma: gamma,
+    rawBeta: beta,
+    gammaPassport: equations.solve(gamma),
+    betaPassport: equations.solve(beta),
+  };
+}
+
+/**
+ * Passports that give the forger's bits. Where filters are too many for that, any passports do, their signs are the bits, and the FC makes γ and β of them; a text cannot be written there.
+ */
+function underFc({ layer, weight, bias }: Known, text: Uint8Array, random: Generator): ForgedLayer {
+  if (!text.length && !isSolvable(layer)) {
+    const size = passportShape(layer).torch.reduce((a, b) => a * b);
+    const draw = (part: string) => random.fork(part).fill(new Float32Array(size), "uniform", -1, 1);
+    const [gammaPassport, betaPassport] = [draw("gamma"), draw("beta")];
+    const raw = (passport: Float32Array) => averageUnder(layer, weight, bias, passport);
+    const rawGamma = raw(gammaPassport);
+    const bits = rawGamma.map((g) => (g > 0 ? 1 : -1));
+    return { bits, rawGamma, rawBeta: raw(betaPassport), gammaPassport, betaPassport };
+  }
+  const equations = new PassportEquations(layer, weight, bias);
+  const bits = signatureBits(text, layer.channels, random);
+  // β_raw is free as well: one that is not a multiple of γ_raw lets the FC tell them apart.
+  const rawBeta = apartFrom(bits);
+  return {
+    bits,
+    rawGamma: bits,
+    rawBeta,
+    gammaPassport: equations.solve(bits),
+    betaPassport: equations.solve(rawBeta),
+  };
 }
 
 function take(state: StateDict, name: string): HostTensor {
@@ -95,8 +149,8 @@ const vector = (values: ArrayLike<number>): HostTensor => ({
 const apartFrom = (v: Float32Array): Float32Array => v.map((x, i) => (i % 2 ? -x : x));
 
 /**
- * An FC (O → O/4 → O, LeakyReLU between) with FC(a) = γ and FC(b) = β: its first two hidden units are 1 for one of them and 0 for the other. a and b are made of
- * ±1 and differ at every other place, so neither is a multiple of the other.
+ * An FC (O → O/4 → O, LeakyReLU between) with FC(a) = γ and FC(b) = β: its first two hidden units are 1 for one of them and 0 for the other. Neither of a and b may be a multiple of the other: they are ±1 and
+ * differ at every other place, or come from two random passports.
  */
 function encoder(a: Float32Array, b: Float32Array, gamma: Float32Array, beta: Float32Array): [string, HostTensor][] {
   const [o, hidden] = [a.length, Math.max(1, Math.floor(a.length / 4))];

@@ -2,7 +2,7 @@ import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { type AnyNetwork, deployedConfig, headName } from "../models/build";
+import { type AnyNetwork, deployedConfig, headName, loadDeployed } from "../models/build";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
 import { Trainer } from "../train/trainer";
@@ -21,7 +21,12 @@ export interface TrainingBudget extends AttackOptions {
   batchSize?: number;
   /** What is done to training images. */
   transform?: readonly SampleTransform[];
+  /** Is given the attacked network after every epoch, as the attacker would give it away. */
+  onAttacked?: (attacked: SafetensorsFile, epoch: number) => void;
 }
+
+/** A plain network, to compare with: nobody has a credential of it. */
+export type PlainTarget = Omit<Target, "credential"> & { credential?: undefined };
 
 /** @throws ArgumentError unless epochs is a whole number from 1. */
 export function checkBudget(attack: string, { epochs }: TrainingBudget): void {
@@ -37,9 +42,9 @@ export interface TrainingAttack {
   before: AttackRecord["before"];
 }
 
-/** The owner puts the passports over the attacked network's weights, and measures. */
-export async function ownersView(deployed: SafetensorsFile, target: Target, test?: Dataset) {
-  const model = rejoin(deployed, target.credential);
+/** The owner puts the passports over the attacked network's weights, where there are some, and measures. */
+export async function ownersView(deployed: SafetensorsFile, target: Target | PlainTarget, test?: Dataset) {
+  const model = target.credential ? rejoin(deployed, target.credential) : loadDeployed(deployed);
   try {
     return await measure(model, test ? withTest(target, test) : target);
   } finally {
@@ -48,10 +53,16 @@ export async function ownersView(deployed: SafetensorsFile, target: Target, test
 }
 
 /** The target with the attacker's test images; triggers belong to the owner's task. */
-const withTest = ({ triggers: _, ...target }: Target, test: Dataset): Target => ({ ...target, test });
+const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T, test: Dataset) => ({
+  ...target,
+  test,
+});
 
 /** Share of the owner's triggers that an attacked network still answers as assigned, the owner's classifier put back over it. */
-async function triggersUnderOwnersHead(attacked: SafetensorsFile, target: Target): Promise<number | undefined> {
+async function triggersUnderOwnersHead(
+  attacked: SafetensorsFile,
+  target: Target | PlainTarget,
+): Promise<number | undefined> {
   if (!target.triggers) return undefined;
   const head = `${headName(deployedConfig(target.deployed))}.`;
   const own = [...target.deployed.tensors].filter(([name]) => name.startsWith(head));
@@ -64,9 +75,9 @@ async function triggersUnderOwnersHead(attacked: SafetensorsFile, target: Target
 
 /** Trains the attacker's network, and after every epoch has the owner look for the signature. */
 export async function attackByTraining(
-  target: Target,
+  target: Target | PlainTarget,
   { attack, knowledge, model, before }: TrainingAttack,
-  { train, test, task, epochs, lr = 0.001, batchSize = 64, transform = [], seed = 0, onStep }: TrainingBudget,
+  { train, test, task, epochs, lr = 0.001, batchSize = 64, transform = [], seed = 0, ...on }: TrainingBudget,
 ): Promise<AttackRecord> {
   const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
   try {
@@ -79,7 +90,8 @@ export async function attackByTraining(
       if (triggers !== undefined) after.triggers = triggers;
       const step = { setting: { epoch }, after };
       steps.push(step);
-      onStep?.(step, epoch, epochs);
+      on.onAttacked?.(attacked, epoch);
+      on.onStep?.(step, epoch, epochs);
     }
     const budget = { ...(task !== undefined && { task }), images: train.length, epochs, lr, batchSize };
     return { attack, knowledge, budget, seed, before, steps };

@@ -2,13 +2,12 @@ import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { buildNetwork, deployedConfig, headName, loadDeployed, type NetworkConfig } from "../models/build";
-import { SGD } from "../optim/sgd";
+import { deployedConfig, headName, loadDeployed } from "../models/build";
 import { Generator } from "../tensor/random";
 import { evaluate } from "../train/evaluate";
-import { Trainer } from "../train/trainer";
 import type { FeatureWatermark } from "../watermarks/feature";
 import { detectTriggers } from "../watermarks/trigger-set";
+import { fineTune } from "./fine-tune";
 import { type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
 import { type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
 import { checkBudget, type TrainingBudget } from "./training";
@@ -25,7 +24,7 @@ export interface MarkedNetwork {
 }
 
 /** Another task that somebody fine-tunes the network to: the last layer anew, all layers trained. */
-export interface TransferTask extends Omit<TrainingBudget, "seed" | "onStep"> {
+export interface TransferTask extends Omit<TrainingBudget, "seed" | "onStep" | "onAttacked"> {
   task: string;
   test: ImageSet;
 }
@@ -135,32 +134,18 @@ async function detections(
   onStep?.({ task: network.task, ...trained }, 1, tasks.length + 1);
   const fineTuned: WatermarkRecord["fineTuned"] = [];
   for (const task of tasks) {
-    const found = { task: task.task, ...(await at(await transferred(network.deployed, task, seed), task.test)) };
+    const found = { task: task.task, ...(await at(await transferred(network, task, seed), task.test)) };
     fineTuned.push(found);
     onStep?.(found, fineTuned.length + 1, tasks.length + 1);
   }
   return { trained, fineTuned };
 }
 
-/** The network fine-tuned to another task (RTAL); the settings are those of {@link fineTune}. */
-async function transferred(deployed: SafetensorsFile, task: TransferTask, seed: number): Promise<SafetensorsFile> {
-  const { train, epochs, lr = 0.001, batchSize = 64, transform = [] } = task;
-  const own = deployedConfig(deployed);
-  const model = buildNetwork({ ...own, classes: train.classes.length } as NetworkConfig, { seed });
-  try {
-    const [body] = split(deployed);
-    model.loadStateDict(new Map(body), { strict: false });
-    const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
-    try {
-      const trainer = new Trainer(model, optimizer, { batchSize, seed, transform });
-      for await (const _ of trainer.fit(train, { epochs }));
-    } finally {
-      optimizer.dispose();
-    }
-    return await model.deployed();
-  } finally {
-    model.dispose();
-  }
+/** The network fine-tuned to another task (RTAL). */
+async function transferred(network: MarkedNetwork, task: TransferTask, seed: number): Promise<SafetensorsFile> {
+  let last = network.deployed;
+  await fineTune(network, { ...task, seed, onAttacked: (attacked) => (last = attacked) });
+  return last;
 }
 
 /** A file's tensors without its classifier, and the classifier. */

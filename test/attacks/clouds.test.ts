@@ -129,7 +129,14 @@ describe("a PointNet", () => {
       expect(again).toMatchObject({ holds: true, bits: 96, matched: 96 });
     }
     expect(() => solvePassports(deployed, { ...TINY_CLOUD, passports: { p3: true } })).toThrow(ArgumentError);
-    expect(() => solvePassports(deployed, TINY_CLOUD)).toThrow(/convp3 has 128 filters of 16 taps/);
+    // Without an FC every γ must be met, and convp3 has more filters than numbers to choose; with one, any passports do.
+    const many = { ...TINY_CLOUD, passports: { convp3: true, p1: true } };
+    const wide = await verifyUnbound(deployed, solvePassports(deployed, many, { claimed }), { test });
+    expect(wide).toMatchObject({ holds: true, bits: 192, matched: 192, accuracy: claimed });
+    const none = { ...many, scheme: "v2", norm: "bn" } as const;
+    expect(() => solvePassports(deployed, none)).toThrow(/convp3 has 128 filters of 16 taps/);
+    const text = { ...many, passports: { convp3: "EVIL" } };
+    expect(() => solvePassports(deployed, text)).toThrow(/convp3 has 128 filters of 16 taps/);
   });
 
   it("disguises are undone by the owner's copy", async () => {

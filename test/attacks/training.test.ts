@@ -3,8 +3,10 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { fineTune, overwrite, type Target } from "../../src/attacks";
 import { type ImageSet, imageSet } from "../../src/data/dataset";
 import { ArgumentError } from "../../src/errors";
-import type { NetworkConfig } from "../../src/models";
+import type { SafetensorsFile } from "../../src/io/safetensors";
+import { loadDeployed, type NetworkConfig } from "../../src/models";
 import { memory } from "../../src/tensor/storage";
+import { evaluate } from "../../src/train";
 import { gpu } from "../support/gpu";
 import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
@@ -63,6 +65,23 @@ describe("fine-tuning", () => {
     expect(gentle.before.triggers).toBe(gentle.before.accuracy.public);
     expect(gentle.steps[0]!.after.triggers).toBeGreaterThan(gentle.before.triggers! - 0.1);
     expect(brutal.steps[0]!.after.triggers).toBeLessThan(gentle.steps[0]!.after.triggers!);
+  });
+
+  it("takes a plain network too, and hands out what it made", async () => {
+    const train = anotherTask(tinySet(60, 8));
+    const files: (readonly [SafetensorsFile, number])[] = [];
+    const plain = { deployed: target.deployed, test: target.test };
+    const options = { train, test: anotherTask(test), epochs: 2, lr: 0.01, batchSize: 12, seed: 2 };
+    const record = await fineTune(plain, { ...options, onAttacked: (file, epoch) => files.push([file, epoch]) });
+    expect(record.before).toMatchObject({ bits: 0, matched: 0, pValue: 1 });
+    expect(Object.keys(record.before.accuracy)).toEqual(["public"]);
+    // The attacker does the same whether somebody has a credential or not.
+    const marked = await fineTune(target, options);
+    expect(record.steps.map((s) => s.after.accuracy.public)).toEqual(marked.steps.map((s) => s.after.accuracy.public));
+    expect(files.map(([, epoch]) => epoch)).toEqual([1, 2]);
+    const model = loadDeployed(files[1]![0]);
+    expect(await evaluate(model, options.test)).toEqual(record.steps[1]!.after.accuracy);
+    model.dispose();
   });
 
   it("hurts more the harder it trains", async () => {
