@@ -2,7 +2,15 @@
 import { beforeAll, expect, it } from "vitest";
 import { CONFIG as QUICKSTART } from "../../examples/quickstart/settings";
 import type { Device, DeviceCounters } from "../../src/gpu/device";
-import { AlexNet, type AlexNetOptions, ConvNet, type Network, ResNet9, type ResNetOptions } from "../../src/models";
+import {
+  AlexNet,
+  type AlexNetOptions,
+  ConvNet,
+  type Network,
+  PointNet,
+  ResNet9,
+  type ResNetOptions,
+} from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
@@ -30,21 +38,23 @@ const MODELS: Record<string, () => Network> = {
   "alexnet pan": alexnet({ scheme: "pan", ...LAST }),
   "resnet9 plain": resnet({ scheme: "plain" }),
   "resnet9 pan": resnet({ scheme: "pan", ...STAGE }),
+  "pointnet pan": () =>
+    new PointNet({ scheme: "pan", classes: 10, points: 64, width: 0.125, passports: { p1: true, p2: true }, seed: 1 }),
 };
 
 /** Counters of one step in steady state. */
 async function stepFacts(model: Network): Promise<DeviceCounters> {
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
-  const shape = [BATCH, 32, 32, 3];
-  const images = randomData(shape, 3);
+  const shape = [BATCH, ...model.config.input];
+  const samples = randomData(shape, 3);
   const labels = Int32Array.from({ length: BATCH }, (_, i) => i % 10);
   const step = () => {
     scope(() => {
-      const [x, y] = [Tensor.from(images, shape), Tensor.from(labels, [BATCH])];
+      const [x, y] = [Tensor.from(samples, shape), Tensor.from(labels, [BATCH])];
       optimizer.prepare();
       optimizer.zeroGrad();
-      const { logits, signLoss } = model.trainingPass(x);
-      const losses = Object.values(logits).map((t) => crossEntropy(t, y));
+      const { logits, signLoss, penalties } = model.trainingPass(x);
+      const losses = [...Object.values(logits).map((t) => crossEntropy(t, y)), ...Object.values(penalties)];
       [...losses, ...(signLoss ? [signLoss] : [])].reduce((a, b) => add(a, b)).backward();
       optimizer.step();
     });
@@ -69,5 +79,5 @@ it("costs what is committed (npx vitest run test/gpu/step-facts.test.ts -u, to c
     // A steady step allocates, compiles and reads nothing, whatever the figures are.
     expect(facts[name], name).toMatchObject({ submits: 1, buffersCreated: 0, pipelines: 0, bytesRead: 0 });
   }
-  await expect(`${JSON.stringify(facts, null, 1)}\n`).toMatchFileSnapshot("../../bench/step-facts.json");
+  await expect(`${JSON.stringify(facts, null, 2)}\n`).toMatchFileSnapshot("../../bench/step-facts.json");
 }, 300_000);
