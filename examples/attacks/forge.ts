@@ -1,4 +1,7 @@
 import {
+  isSolvable,
+  networkLayers,
+  passportPlan,
   readCredential,
   type SafetensorsFile,
   solvePassports,
@@ -29,21 +32,30 @@ export async function tryForged(
   return { ...how, asInPapers, bound: claimOf(await verify(deployed, forged, options)) };
 }
 
-type Bare = ReturnType<typeof readCredential>["config"]["passports"];
+/** Passport layers of a credential for which any γ can be solved, and whether it has others. */
+function solvable(credential: SafetensorsFile) {
+  const { config } = readCredential(credential);
+  const layers = networkLayers(config);
+  const marked = layers.filter((l) => passportPlan(config, layers).has(l.name));
+  const fc = config.scheme === "pan" && config.fc !== false;
+  return { config, marked, wide: marked.filter((l) => !isSolvable(l)), fc };
+}
 
-/** The same layers without the owner's texts. */
-const bare = (passports: Bare): Bare =>
-  JSON.parse(JSON.stringify(passports ?? {}), (_, value) => (typeof value === "string" ? true : value));
+/** Why no credential can be solved for a network: without an FC, every γ must be met. */
+export function unsolvable(credential: SafetensorsFile): string | false {
+  const { wide, fc } = solvable(credential);
+  return !fc && wide.length > 0 && `${wide.map((l) => l.name).join(", ")} has more filters than numbers to choose`;
+}
 
-/** A credential made for the deployed network by solving equations. */
+/** A credential made for the deployed network by solving equations, with passports in the same layers. */
 export async function solve(target: Target): Promise<ForgedClaim> {
-  const { config } = readCredential(target.credential);
+  const { config, marked, wide, fc } = solvable(target.credential);
   const { signature: _, ...own } = config;
   // An FC lets the forger write any text; without one the signs of γ are what they are.
-  const text = config.scheme === "pan" && config.fc !== false ? { signature: "MINE" } : {};
-  const claimed = { ...own, ...text, passports: bare(own.passports) } as typeof config;
+  const last = fc ? marked.findLast((l) => !wide.includes(l)) : undefined;
+  const passports = Object.fromEntries(marked.map((l) => [l.key!, l === last ? "MINE" : true]));
   const started = performance.now();
-  const forged = solvePassports(target.deployed, claimed, { seed: 1 });
+  const forged = solvePassports(target.deployed, { ...own, passports } as typeof config, { seed: 1 });
   const milliseconds = Math.round(performance.now() - started);
   return tryForged(target, forged, {
     method: "solved passports",

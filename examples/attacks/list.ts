@@ -26,7 +26,7 @@ import {
 } from "../../src/index";
 import type { ForgedClaim } from "../../src/report/attack-record";
 import type { Budget } from "./budget";
-import { solve, tryForged } from "./forge";
+import { solve, tryForged, unsolvable } from "./forge";
 import { cut, type TaskData } from "./tasks";
 
 /** What an attack is given. */
@@ -174,6 +174,7 @@ export const ATTACKS = {
   solve: {
     about: "a whole credential computed from the weights",
     run: async (s) => ({ forgeries: [await solve(s.target)] }),
+    unless: (s) => unsolvable(s.target.credential),
   },
   nulls: {
     about: "how many bits strangers' credentials match, and strangers' networks",
