@@ -19,8 +19,8 @@ import {
   type WatermarkRecord,
 } from "../src/index";
 import { dawn, loadSafetensors, writeFileAtomic } from "../src/node/index";
-import type { AttackedNetwork } from "../src/report/attack-record";
 import { report, tablesCsv } from "../src/report/attacks";
+import type { AttackedNetwork } from "../src/report/attacks/record";
 import { BUDGETS } from "./attacks/budget";
 import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
 import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";

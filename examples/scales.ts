@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EpochRecord, Network } from "../src/index";
 import { writeFileAtomic } from "../src/node/index";
-import type { Convergence } from "../src/report/attack-record";
+import type { Convergence } from "../src/report/attacks/record";
 import { accuracies } from "./claim";
 
 /** Channels that are followed, as in the papers' figure. */

@@ -16,7 +16,7 @@ import {
   verify,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
-import type { AttackedNetwork, Distributions } from "../../src/report/attack-record";
+import type { AttackedNetwork, Distributions } from "../../src/report/attacks/record";
 import type { Findings } from "./list";
 import type { Trained } from "./target";
 

@@ -9,7 +9,7 @@ import {
   type Verification,
   verify,
 } from "../../src/index";
-import type { Claim, ForgedClaim } from "../../src/report/attack-record";
+import type { Claim, ForgedClaim } from "../../src/report/attacks/record";
 
 const claimOf = ({ bits, matched, pValue, accuracy, decodedText, holds, reasons }: Verification): Claim => ({
   bits,

@@ -24,7 +24,7 @@ import {
   trainPassports,
   trainScales,
 } from "../../src/index";
-import type { ForgedClaim } from "../../src/report/attack-record";
+import type { ForgedClaim } from "../../src/report/attacks/record";
 import type { Budget } from "./budget";
 import { solve, tryForged, unsolvable } from "./forge";
 import { cut, type TaskData } from "./tasks";

@@ -14,7 +14,7 @@ import {
   type SafetensorsFile,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
-import type { Convergence } from "../../src/report/attack-record";
+import type { Convergence } from "../../src/report/attacks/record";
 import { accuracies } from "../claim";
 
 /** A trained network to attack, and what its training left beside it. */

@@ -1,7 +1,7 @@
 import type { AttackRecord, AttackStep, Measurement } from "../../src/attacks/record";
 import { branchesOf } from "../../src/models/config";
 import { binomialPValue } from "../../src/ownership/statistics";
-import type { AttackedNetwork } from "../../src/report/attack-record";
+import type { AttackedNetwork } from "../../src/report/attacks/record";
 
 export type Scheme = AttackedNetwork["network"]["scheme"];
 

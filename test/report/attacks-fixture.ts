@@ -2,7 +2,7 @@ import type { AttackRecord, Measurement } from "../../src/attacks/record";
 import type { WatermarkRecord } from "../../src/attacks/watermark-record";
 import type { NullSample } from "../../src/ownership/null";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
-import type { AttackedNetwork, AttackRuns, Claim } from "../../src/report/attack-record";
+import type { AttackedNetwork, AttackRuns, Claim } from "../../src/report/attacks/record";
 import type { Samples } from "../../src/report/samples";
 import { attacksOf, BITS, generator, LAYERS, Recorder, type Scheme, TEXT, WIDTHS } from "./attacks-fixture-records";
 

@@ -1,11 +1,11 @@
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { FAMILIES } from "../../src/report/attack-families";
-import type { AttackedNetwork, AttackRuns } from "../../src/report/attack-record";
-import { lettersOf } from "../../src/report/attack-signatures";
-import { ambiguity, removal } from "../../src/report/attack-verdicts";
 import { report } from "../../src/report/attacks";
+import { FAMILIES } from "../../src/report/attacks/families";
+import type { AttackedNetwork, AttackRuns } from "../../src/report/attacks/record";
+import { lettersOf } from "../../src/report/attacks/signatures";
+import { ambiguity, removal } from "../../src/report/attacks/verdicts";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
 
 /** The page's text with all kinds of space made plain, so that the tests do not depend on typography. */

@@ -1,9 +1,9 @@
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
 import { binomialPValue, matchThreshold, twoSidedPValue } from "../../src/ownership/statistics";
-import { FAMILIES } from "../../src/report/attack-families";
-import type { AttackedNetwork, AttackRuns } from "../../src/report/attack-record";
 import { type AttackReport, report, tablesCsv } from "../../src/report/attacks";
+import { FAMILIES } from "../../src/report/attacks/families";
+import type { AttackedNetwork, AttackRuns } from "../../src/report/attacks/record";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
 
 const parse = (page: string) => parseHTML(page).document;

@@ -1,8 +1,8 @@
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import type { AttackRuns } from "../../src/report/attack-record";
 import { report } from "../../src/report/attacks";
+import type { AttackRuns } from "../../src/report/attacks/record";
 import { commonNoun, nounOf } from "../../src/report/samples";
 import { renderTraining } from "../../src/report/training";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";

@@ -1,11 +1,11 @@
 /** What was tried and what it came to, one sentence a kind of attack, for readers who know nothing of networks. */
 
-import { effortText, type Found, fidelity, needed, otherRecords, secretAccuracy, settingText } from "./attack-families";
-import type { AttackedNetwork } from "./attack-record";
-import { bestWithout, gap, margin, USEFUL_LOSS, type Verdict, verdicts } from "./attack-verdicts";
-import { formatCount, formatPercent, plural } from "./format";
-import { type Html, html } from "./html";
-import { commonNoun } from "./samples";
+import { formatCount, formatPercent, plural } from "../format";
+import { type Html, html } from "../html";
+import { commonNoun } from "../samples";
+import { effortText, type Found, fidelity, needed, otherRecords, secretAccuracy, settingText } from "./families";
+import type { AttackedNetwork } from "./record";
+import { bestWithout, gap, margin, USEFUL_LOSS, type Verdict, verdicts } from "./verdicts";
 
 /** `AlexNet, V1 at 60 %`, or the setting alone where there is one network. */
 function place({ network, step }: Found, single: boolean): string {

@@ -1,18 +1,18 @@
 /** How far the p-values can be trusted: what chance looks like on these very networks, and whether the signature is a fair one. */
 
-import { empiricalPValue } from "../ownership/null";
-import { binomialPValue, matchThreshold, twoSidedPValue } from "../ownership/statistics";
-import { FAMILIES, needed, stepsOf } from "./attack-families";
-import type { AttackedNetwork } from "./attack-record";
-import { allSteps, stepTable, without } from "./attack-tables";
-import { isLost } from "./attack-verdicts";
-import { BINS, histogramChart, type Reference } from "./charts";
-import { type Cell, type DataTable, type Part, showTable } from "./data-table";
-import { figure } from "./figure";
-import { formatCount, formatNumber, formatPValue, formatSpan, plural } from "./format";
-import { type Html, html } from "./html";
-import { grid, panel, section } from "./page";
-import { hues, palette } from "./theme";
+import { empiricalPValue } from "../../ownership/null";
+import { binomialPValue, matchThreshold, twoSidedPValue } from "../../ownership/statistics";
+import { BINS, histogramChart, type Reference } from "../charts";
+import { type Cell, type DataTable, type Part, showTable } from "../data-table";
+import { figure } from "../figure";
+import { formatCount, formatNumber, formatPValue, formatSpan, plural } from "../format";
+import { type Html, html } from "../html";
+import { grid, panel, section } from "../page";
+import { hues, palette } from "../theme";
+import { FAMILIES, needed, stepsOf } from "./families";
+import type { AttackedNetwork } from "./record";
+import { allSteps, stepTable, without } from "./tables";
+import { isLost } from "./verdicts";
 
 /** Matches where there is nothing to match. */
 export interface NullDraws {

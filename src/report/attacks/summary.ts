@@ -1,16 +1,16 @@
 /** The page's first page: what was claimed, how sure it is, what was tried, what remains to be said, what is not shown. */
 
-import { binomialPValue } from "../ownership/statistics";
-import { budgetRange, openAccuracy, secretAccuracy } from "./attack-families";
-import { ambiguityFinding, criteria, type Findings, removalFinding } from "./attack-findings";
-import { forgeriesText } from "./attack-forgeries";
-import type { AttackedNetwork } from "./attack-record";
-import { coins, nullsOf } from "./attack-statistics";
-import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural } from "./format";
-import { type Html, html } from "./html";
-import { table } from "./page";
-import { odds } from "./run-parts";
-import { commonNoun, nounOf } from "./samples";
+import { binomialPValue } from "../../ownership/statistics";
+import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural } from "../format";
+import { type Html, html } from "../html";
+import { table } from "../page";
+import { odds } from "../run-parts";
+import { commonNoun, nounOf } from "../samples";
+import { budgetRange, openAccuracy, secretAccuracy } from "./families";
+import { ambiguityFinding, criteria, type Findings, removalFinding } from "./findings";
+import { forgeriesText } from "./forgeries";
+import type { AttackedNetwork } from "./record";
+import { coins, nullsOf } from "./statistics";
 
 type Networks = readonly AttackedNetwork[];
 

@@ -1,11 +1,11 @@
 /** The kinds of attacks a report knows, what they are called, and where a record's numbers are found. */
 
-import type { AttackRecord, AttackStep, Measurement } from "../attacks/record";
-import { branchesOf, secretBranch } from "../models/config";
-import { matchThreshold } from "../ownership/statistics";
-import type { AttackedNetwork } from "./attack-record";
-import { formatCount, formatNumber, formatPercent, formatSpan, plural } from "./format";
-import type { Noun } from "./samples";
+import type { AttackRecord, AttackStep, Measurement } from "../../attacks/record";
+import { branchesOf, secretBranch } from "../../models/config";
+import { matchThreshold } from "../../ownership/statistics";
+import { formatCount, formatNumber, formatPercent, formatSpan, plural } from "../format";
+import type { Noun } from "../samples";
+import type { AttackedNetwork } from "./record";
 
 /** Attacks that want the same thing in the same way. */
 export interface Family {

@@ -1,18 +1,18 @@
 /** What protection costs: convergence, distributions of values, time and what has to be at hand. */
 
-import { FAMILIES, recordsOf, SCHEME_NAMES } from "./attack-families";
-import { overlap, paired, sampleFigure } from "./attack-figures";
-import type { AttackedNetwork, Convergence } from "./attack-record";
-import { lineChart, type Series } from "./charts";
-import { type Cell, type DataTable, type Part, showTable } from "./data-table";
-import { figure, type LegendEntry } from "./figure";
-import { formatNumber, formatPercent, plural } from "./format";
-import { type Html, html } from "./html";
-import { grid, panel, section } from "./page";
-import * as run from "./run-figures";
-import { commonNoun } from "./samples";
-import { span, thin } from "./series";
-import { palette } from "./theme";
+import { lineChart, type Series } from "../charts";
+import { type Cell, type DataTable, type Part, showTable } from "../data-table";
+import { figure, type LegendEntry } from "../figure";
+import { formatNumber, formatPercent, plural } from "../format";
+import { type Html, html } from "../html";
+import { grid, panel, section } from "../page";
+import * as run from "../run-figures";
+import { commonNoun } from "../samples";
+import { span, thin } from "../series";
+import { palette } from "../theme";
+import { FAMILIES, recordsOf, SCHEME_NAMES } from "./families";
+import { overlap, paired, sampleFigure } from "./figures";
+import type { AttackedNetwork, Convergence } from "./record";
 
 /** Points of one channel's line: there are many lines, and each is drawn twice. */
 const CHANNEL_POINTS = 60;

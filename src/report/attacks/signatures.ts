@@ -1,14 +1,14 @@
 /** The signature letter by letter, and what becomes of the text when signs are turned. */
 
-import { binomialPValue } from "../ownership/statistics";
-import { capacity, decodeBytes, signBytes } from "../passport/signature";
-import { attackedLayers, FAMILIES, needed, recordsOf, secretAccuracy, settingText } from "./attack-families";
-import { paired } from "./attack-figures";
-import type { AttackedNetwork } from "./attack-record";
-import { type Cell, type DataTable, type Part, showTable } from "./data-table";
-import { formatPValue, plural } from "./format";
-import { type Html, html } from "./html";
-import { panel, table } from "./page";
+import { binomialPValue } from "../../ownership/statistics";
+import { capacity, decodeBytes, signBytes } from "../../passport/signature";
+import { type Cell, type DataTable, type Part, showTable } from "../data-table";
+import { formatPValue, plural } from "../format";
+import { type Html, html } from "../html";
+import { panel, table } from "../page";
+import { attackedLayers, FAMILIES, needed, recordsOf, secretAccuracy, settingText } from "./families";
+import { paired } from "./figures";
+import type { AttackedNetwork } from "./record";
 
 /** Letters that the table shows, as many as DeepIPR's. */
 const LETTERS = 6;

@@ -1,29 +1,21 @@
 /** Attacks that put another claim beside the owner's, or a branch that works without the passports. */
 
+import { type Cell, type DataColumn, type DataTable, type Part, showTable } from "../data-table";
+import { type Html, html } from "../html";
+import { grid, panel, section } from "../page";
 import {
   passportsFigure,
   passportsTable,
   scalesFigure,
   trainedPassportsFigure,
   turnedFigure,
-} from "./attack-ambiguity-figures";
-import {
-  attackedLayers,
-  FAMILIES,
-  type Family,
-  type Found,
-  fidelity,
-  secretAccuracy,
-  stepsOf,
-} from "./attack-families";
-import { paired } from "./attack-figures";
-import type { AttackedNetwork } from "./attack-record";
-import { signaturePart } from "./attack-signatures";
-import { spentNote, stepTable, without } from "./attack-tables";
-import { ambiguity, bestWithout, isLost } from "./attack-verdicts";
-import { type Cell, type DataColumn, type DataTable, type Part, showTable } from "./data-table";
-import { type Html, html } from "./html";
-import { grid, panel, section } from "./page";
+} from "./ambiguity-figures";
+import { attackedLayers, FAMILIES, type Family, type Found, fidelity, secretAccuracy, stepsOf } from "./families";
+import { paired } from "./figures";
+import type { AttackedNetwork } from "./record";
+import { signaturePart } from "./signatures";
+import { spentNote, stepTable, without } from "./tables";
+import { ambiguity, bestWithout, isLost } from "./verdicts";
 
 const KINDS = [FAMILIES.random, FAMILIES.turned, FAMILIES.scales, FAMILIES.passports, FAMILIES.blocks] as const;
 

@@ -1,26 +1,17 @@
 /** Figures on rival claims: what branches under other passports, other signs and other factors are good for. */
 
-import type { AttackRecord } from "../attacks/record";
-import {
-  attackedLayers,
-  FAMILIES,
-  type Found,
-  fidelity,
-  needed,
-  recordsOf,
-  secretAccuracy,
-  stepsOf,
-} from "./attack-families";
-import { type SweepLine, sweepFigure } from "./attack-figures";
-import type { AttackedNetwork } from "./attack-record";
-import { bestWithout, isFaithful } from "./attack-verdicts";
-import { type Reference, type Strip, stripChart } from "./charts";
-import type { Cell, DataTable } from "./data-table";
-import { figure } from "./figure";
-import { formatPercent, formatPercentRange, plural } from "./format";
-import type { Html } from "./html";
-import { nounOf } from "./samples";
-import { hues, palette } from "./theme";
+import type { AttackRecord } from "../../attacks/record";
+import { type Reference, type Strip, stripChart } from "../charts";
+import type { Cell, DataTable } from "../data-table";
+import { figure } from "../figure";
+import { formatPercent, formatPercentRange, plural } from "../format";
+import type { Html } from "../html";
+import { nounOf } from "../samples";
+import { hues, palette } from "../theme";
+import { attackedLayers, FAMILIES, type Found, fidelity, needed, recordsOf, secretAccuracy, stepsOf } from "./families";
+import { type SweepLine, sweepFigure } from "./figures";
+import type { AttackedNetwork } from "./record";
+import { bestWithout, isFaithful } from "./verdicts";
 
 const shareOf = ({ setting }: AttackRecord["steps"][number]): number => Number(setting["share"] ?? 0);
 

@@ -1,18 +1,18 @@
 /** Attacks that want the signature gone: fine-tuning, pruning, quantisation, overwriting, disguises. */
 
-import { binomialPValue } from "../ownership/statistics";
-import { FAMILIES, type Family, type Found, needed, openAccuracy, secretAccuracy, stepsOf } from "./attack-families";
-import { paired, type SweepLine, sweepFigure } from "./attack-figures";
-import { fineTuningTable, REMOVAL, triggerTable } from "./attack-fine-tuning";
-import type { AttackedNetwork } from "./attack-record";
-import { spentNote, stepTable, without } from "./attack-tables";
-import { removal, USEFUL_LOSS } from "./attack-verdicts";
-import { type DataTable, type Part, showTable } from "./data-table";
-import { formatPercent, formatPValue } from "./format";
-import { type Html, html } from "./html";
-import { grid, panel, section } from "./page";
-import { commonNoun, type Noun } from "./samples";
-import { palette } from "./theme";
+import { binomialPValue } from "../../ownership/statistics";
+import { type DataTable, type Part, showTable } from "../data-table";
+import { formatPercent, formatPValue } from "../format";
+import { type Html, html } from "../html";
+import { grid, panel, section } from "../page";
+import { commonNoun, type Noun } from "../samples";
+import { palette } from "../theme";
+import { FAMILIES, type Family, type Found, needed, openAccuracy, secretAccuracy, stepsOf } from "./families";
+import { paired, type SweepLine, sweepFigure } from "./figures";
+import { fineTuningTable, REMOVAL, triggerTable } from "./fine-tuning";
+import type { AttackedNetwork } from "./record";
+import { spentNote, stepTable, without } from "./tables";
+import { removal, USEFUL_LOSS } from "./verdicts";
 
 /** What the accuracy and the bits do as more is set to 0, in a sentence. */
 function pruningCaption(found: readonly Found[]): string {

@@ -1,12 +1,12 @@
 /** Checks of a record of attacks before a page is drawn from it. */
 
-import type { AttackRecord, Measurement } from "../attacks/record";
-import type { WatermarkDetection, WatermarkRecord } from "../attacks/watermark-record";
-import { branchesOf, SCHEMES, type Scheme } from "../models/config";
-import type { BranchAccuracy } from "../models/files";
-import type { AttackedNetwork, AttackRuns, Claim } from "./attack-record";
-import { recordChecks } from "./checks";
-import { SAMPLES } from "./samples";
+import type { AttackRecord, Measurement } from "../../attacks/record";
+import type { WatermarkDetection, WatermarkRecord } from "../../attacks/watermark-record";
+import { branchesOf, SCHEMES, type Scheme } from "../../models/config";
+import type { BranchAccuracy } from "../../models/files";
+import { recordChecks } from "../checks";
+import { SAMPLES } from "../samples";
+import type { AttackedNetwork, AttackRuns, Claim } from "./record";
 
 const { fail, number, whole, text, choice, list, object, layers } = recordChecks(
   "A report is drawn from complete records only; attack the network again, or correct the record.",

@@ -10,8 +10,8 @@ import {
   recordsOf,
   secretAccuracy,
   stepsOf,
-} from "./attack-families";
-import type { AttackedNetwork } from "./attack-record";
+} from "./families";
+import type { AttackedNetwork } from "./record";
 
 /** A network that lost no more accuracy than this is still of use to whoever attacked it. */
 export const USEFUL_LOSS = 0.1;

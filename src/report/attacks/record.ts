@@ -2,13 +2,13 @@
  * What a report on attacks is drawn from: networks, what was tried on each, and the older methods beside them. Every part is JSON; accuracies and shares are fractions from 0 to 1.
  */
 
-import type { AttackRecord } from "../attacks/record";
-import type { WatermarkRecord } from "../attacks/watermark-record";
-import type { Scheme } from "../models/config";
-import type { BranchAccuracy } from "../models/files";
-import type { NullSample } from "../ownership/null";
-import type { Verification } from "../ownership/verify";
-import type { Samples } from "./samples";
+import type { AttackRecord } from "../../attacks/record";
+import type { WatermarkRecord } from "../../attacks/watermark-record";
+import type { Scheme } from "../../models/config";
+import type { BranchAccuracy } from "../../models/files";
+import type { NullSample } from "../../ownership/null";
+import type { Verification } from "../../ownership/verify";
+import type { Samples } from "../samples";
 
 /** A credential that somebody else made for the network, and what verification says of it. */
 export interface ForgedClaim {

@@ -1,11 +1,11 @@
 /** Fine-tuning, and what triggers are left after it and the other attacks on the weights: Tables 7 and 6 of DeepIPR. */
 
-import type { AttackRecord } from "../attacks/record";
-import { binomialPValue, matchThreshold, twoSidedPValue } from "../ownership/statistics";
-import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, settingText } from "./attack-families";
-import type { AttackedNetwork } from "./attack-record";
-import type { Cell, DataTable } from "./data-table";
-import { commonNoun } from "./samples";
+import type { AttackRecord } from "../../attacks/record";
+import { binomialPValue, matchThreshold, twoSidedPValue } from "../../ownership/statistics";
+import type { Cell, DataTable } from "../data-table";
+import { commonNoun } from "../samples";
+import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, settingText } from "./families";
+import type { AttackedNetwork } from "./record";
 
 /** Attacks that change the weights. */
 export const REMOVAL = [

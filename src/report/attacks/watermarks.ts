@@ -1,14 +1,14 @@
 /** The older methods beside passports: a feature watermark and a trigger set, real and forged. */
 
-import type { WatermarkRecord } from "../attacks/watermark-record";
-import { binomialPValue, matchThreshold } from "../ownership/statistics";
-import { overlap, paired, sampleFigure } from "./attack-figures";
-import { type Cell, type DataTable, type Part, showTable } from "./data-table";
-import { formatDuration, formatPercent, formatPValue, plural } from "./format";
-import { type Html, html } from "./html";
-import { grid, panel, section } from "./page";
-import type { Noun } from "./samples";
-import { palette } from "./theme";
+import type { WatermarkRecord } from "../../attacks/watermark-record";
+import { binomialPValue, matchThreshold } from "../../ownership/statistics";
+import { type Cell, type DataTable, type Part, showTable } from "../data-table";
+import { formatDuration, formatPercent, formatPValue, plural } from "../format";
+import { type Html, html } from "../html";
+import { grid, panel, section } from "../page";
+import type { Noun } from "../samples";
+import { palette } from "../theme";
+import { overlap, paired, sampleFigure } from "./figures";
 
 function watermarkTable(watermarks: readonly WatermarkRecord[]): DataTable {
   const rows = watermarks.flatMap((w) => {

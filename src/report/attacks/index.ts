@@ -3,28 +3,28 @@
  * figures and tables of DeepIPR (Fan et al., TPAMI 2021), with the p-values and thresholds that the paper lacks.
  */
 
-import { binomialPValue } from "../ownership/statistics";
-import { ambiguityPart } from "./attack-ambiguity";
-import { checkAttackRuns } from "./attack-checks";
-import { openAccuracy, SCHEME_NAMES, secretAccuracy } from "./attack-families";
-import { type Findings, findingsOf } from "./attack-findings";
-import { forgeriesPart } from "./attack-forgeries";
-import type { AttackedNetwork, AttackRuns } from "./attack-record";
-import { removalPart } from "./attack-removal";
-import { statisticsPart } from "./attack-statistics";
-import { summary } from "./attack-summary";
-import { otherSteps, stepTable, without } from "./attack-tables";
-import { trainingPart } from "./attack-training";
-import { watermarksPart } from "./attack-watermarks";
-import { type Cell, type DataTable, type Part, type PlainTable, plainTable, showTable } from "./data-table";
-import { formatPValue, formatSpan } from "./format";
-import { type Html, html } from "./html";
-import { fold, glossary, grid, page, panel, section, type Tile, tiles } from "./page";
-import { TERMS } from "./run-parts";
-import { commonNoun } from "./samples";
+import { binomialPValue } from "../../ownership/statistics";
+import { type Cell, type DataTable, type Part, type PlainTable, plainTable, showTable } from "../data-table";
+import { formatPValue, formatSpan } from "../format";
+import { type Html, html } from "../html";
+import { fold, glossary, grid, page, panel, section, type Tile, tiles } from "../page";
+import { TERMS } from "../run-parts";
+import { commonNoun } from "../samples";
+import { ambiguityPart } from "./ambiguity";
+import { checkAttackRuns } from "./checks";
+import { openAccuracy, SCHEME_NAMES, secretAccuracy } from "./families";
+import { type Findings, findingsOf } from "./findings";
+import { forgeriesPart } from "./forgeries";
+import type { AttackedNetwork, AttackRuns } from "./record";
+import { removalPart } from "./removal";
+import { statisticsPart } from "./statistics";
+import { summary } from "./summary";
+import { otherSteps, stepTable, without } from "./tables";
+import { trainingPart } from "./training";
+import { watermarksPart } from "./watermarks";
 
-export { checkAttackRuns } from "./attack-checks";
-export { tablesCsv } from "./data-table";
+export { tablesCsv } from "../data-table";
+export { checkAttackRuns } from "./checks";
 
 /** A report: the page, and every table on it as data. JSON-able. */
 export interface AttackReport {

@@ -1,10 +1,10 @@
 /** Figures that several parts of a report on attacks use: sweeps over a share, histograms of samples. */
 
-import { BINS, histogramChart, lineChart, type Reference } from "./charts";
-import { figure, type LegendEntry } from "./figure";
-import { formatPercent } from "./format";
-import type { Html } from "./html";
-import { bins, span } from "./series";
+import { BINS, histogramChart, lineChart, type Reference } from "../charts";
+import { figure, type LegendEntry } from "../figure";
+import { formatPercent } from "../format";
+import type { Html } from "../html";
+import { bins, span } from "../series";
 
 /** A line over shares from 0 to 1; y is a fraction. */
 export interface SweepLine extends LegendEntry {

@@ -1,12 +1,12 @@
 /** Credentials that somebody else made afterwards, and what verification says of them. */
 
-import { twoSidedPValue } from "../ownership/statistics";
-import { budgetText, secretAccuracy } from "./attack-families";
-import type { AttackedNetwork, Claim, ForgedClaim } from "./attack-record";
-import { type Cell, type DataTable, type Part, showTable } from "./data-table";
-import { type Html, html } from "./html";
-import { fold, grid, panel, section } from "./page";
-import { nounOf } from "./samples";
+import { twoSidedPValue } from "../../ownership/statistics";
+import { type Cell, type DataTable, type Part, showTable } from "../data-table";
+import { type Html, html } from "../html";
+import { fold, grid, panel, section } from "../page";
+import { nounOf } from "../samples";
+import { budgetText, secretAccuracy } from "./families";
+import type { AttackedNetwork, Claim, ForgedClaim } from "./record";
 
 const word = ({ holds }: Claim): string => (holds ? "holds" : "does not hold");
 

@@ -1,7 +1,10 @@
 /** Tables of what was measured in attacks, one row a setting. */
 
-import type { AttackStep } from "../attacks/record";
-import { binomialPValue, twoSidedPValue } from "../ownership/statistics";
+import type { AttackStep } from "../../attacks/record";
+import { binomialPValue, twoSidedPValue } from "../../ownership/statistics";
+import type { Cell, DataColumn, DataTable } from "../data-table";
+import { type Html, html } from "../html";
+import { nounOf } from "../samples";
 import {
   budgetText,
   type Found,
@@ -11,11 +14,8 @@ import {
   recordsOf,
   secretAccuracy,
   settingText,
-} from "./attack-families";
-import type { AttackedNetwork } from "./attack-record";
-import type { Cell, DataColumn, DataTable } from "./data-table";
-import { type Html, html } from "./html";
-import { nounOf } from "./samples";
+} from "./families";
+import type { AttackedNetwork } from "./record";
 
 /** Columns of {@link measured}. */
 export const MEASURED: readonly DataColumn[] = [
