@@ -15,6 +15,6 @@ export default defineConfig({
   // An optional peer, loaded only when a Node program asks for Dawn.
   external: ["webgpu"],
   banner: {
-    js: "/*! Contains wgsl-preprocessor, Copyright (c) 2022 Brandon Jones, under the terms of the MIT licence (see LICENSE). */",
+    js: "/*! Contains wgsl-preprocessor, Copyright (c) 2022 Brandon Jones, and parts of gl-matrix, Copyright (c) 2015-2025 Brandon Jones, Colin MacKenzie IV, under the terms of the MIT licence (see LICENSE). */",
   },
 });
