@@ -1,0 +1,138 @@
+/**
+ * What passports cost: a training step and inference of each scheme beside the plain network's, in the same run.
+ *
+ *     npm run bench -- schemes [--arch alexnet|resnet18] [--width 0.125] [--batch 50] [--rounds 5] [--steps 2]
+ *
+ * Rounds go through all schemes in turn, so that a drifting machine meets all of them alike; medians over rounds; ratios to plain. Writes out/bench/schemes-ARCH.json.
+ */
+import { mkdir } from "node:fs/promises";
+import { numberIn, oneOf, parseOptions } from "../examples/options";
+import {
+  AlexNet,
+  add,
+  crossEntropy,
+  Generator,
+  init,
+  type Network,
+  noGrad,
+  type Passports,
+  ResNet18,
+  type Scheme,
+  SGD,
+  scope,
+  Tensor,
+} from "../src/index";
+import { dawn, writeFileAtomic } from "../src/node/index";
+
+const HELP = "npm run bench -- schemes [--arch alexnet|resnet18] [--width S] [--batch N] [--rounds N] [--steps N]";
+const v = parseOptions(process.argv.slice(2), {
+  texts: { arch: "alexnet", width: "0.125", batch: "50", rounds: "5", steps: "2" },
+  switches: ["help"],
+  help: HELP,
+});
+const arch = oneOf("arch", v.arch, ["alexnet", "resnet18"]);
+const width = numberIn("width", v.width, 0.02, 1, false);
+const batch = numberIn("batch", v.batch, 1, 1024);
+const rounds = numberIn("rounds", v.rounds, 1, 1000);
+const steps = numberIn("steps", v.steps, 1, 1000);
+
+/** The papers' passport layers: the last three convolutions, the last stage; and all of them. */
+const LAYERS: Record<typeof arch, { last: Passports; all: Passports }> = {
+  alexnet: { last: { 4: true, 5: true, 6: true }, all: { 0: true, 2: true, 4: true, 5: true, 6: true } },
+  resnet18: {
+    last: { layer4: true },
+    all: { convbnrelu_1: true, layer1: true, layer2: true, layer3: true, layer4: true },
+  },
+};
+const CASES: readonly [name: string, scheme: Scheme, where: "last" | "all"][] = [
+  ["plain", "plain", "last"],
+  ["v1", "v1", "last"],
+  ["v2", "v2", "last"],
+  ["pan", "pan", "last"],
+  ["pan, all layers", "pan", "all"],
+];
+
+const device = await init({ gpu: await dawn() });
+const random = new Generator(1);
+const images = random.fill(new Float32Array(batch * 32 * 32 * 3), "normal", 0, 1);
+const labels = Int32Array.from({ length: batch }, () => random.integer(10));
+
+function build(scheme: Scheme, where: "last" | "all"): Network {
+  const options = { scheme, seed: 1, ...(scheme !== "plain" && { passports: LAYERS[arch][where] }) };
+  return arch === "alexnet"
+    ? new AlexNet({ ...options, width })
+    : new ResNet18({ ...options, width: Math.round(64 * width) });
+}
+
+/** A network with its optimiser, and what was measured of it in milliseconds. */
+const runs = CASES.map(([name, scheme, where]) => {
+  const model = build(scheme, where);
+  const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
+  const step = () =>
+    scope(() => {
+      const [x, y] = [Tensor.from(images, [batch, 32, 32, 3]), Tensor.from(labels, [batch])];
+      optimizer.prepare();
+      optimizer.zeroGrad();
+      const { logits, signLoss } = model.trainingPass(x);
+      const losses = Object.values(logits).map((t) => crossEntropy(t, y));
+      [...losses, ...(signLoss ? [signLoss] : [])].reduce((a, b) => add(a, b)).backward();
+      optimizer.step();
+      device.flush();
+    });
+  // What is given away: the first branch, in evaluation.
+  const infer = () =>
+    scope(() => {
+      noGrad(() => model.forward(Tensor.from(images, [batch, 32, 32, 3])));
+      device.flush();
+    });
+  return { name, model, optimizer, step, infer, train: [] as number[], inference: [] as number[], dispatches: 0 };
+});
+
+/** Milliseconds of `steps` calls, a call. */
+async function timed(call: () => void): Promise<number> {
+  await device.sync();
+  const started = performance.now();
+  for (let i = 0; i < steps; i++) call();
+  await device.sync();
+  return (performance.now() - started) / steps;
+}
+
+for (let round = -1; round < rounds; round++)
+  for (const run of runs) {
+    run.model.train();
+    const before = device.counters.dispatches;
+    const train = await timed(run.step);
+    run.dispatches = (device.counters.dispatches - before) / steps;
+    run.model.eval();
+    const inference = await timed(run.infer);
+    // The round before the first compiles.
+    if (round >= 0) {
+      run.train.push(train);
+      run.inference.push(inference);
+    }
+  }
+
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+/** Median of the ratios to plain, round by round. */
+const ratio = (key: "train" | "inference", run: (typeof runs)[number]) =>
+  median(run[key].map((t, i) => t / runs[0]![key][i]!));
+const table = runs.map((run) => ({
+  scheme: run.name,
+  trainMs: median(run.train),
+  trainRatio: ratio("train", run),
+  inferenceMs: median(run.inference),
+  inferenceRatio: ratio("inference", run),
+  dispatches: run.dispatches,
+}));
+console.log(`\n${device.name}: ${arch}, width ${width}, batch ${batch}, medians of ${rounds} interleaved rounds`);
+for (const r of table)
+  console.log(
+    `${r.scheme.padEnd(16)} step ${r.trainMs.toFixed(1).padStart(8)} ms  ${r.trainRatio.toFixed(2)} of plain  ${String(r.dispatches).padStart(4)} dispatches   inference ${r.inferenceMs.toFixed(1).padStart(7)} ms  ${r.inferenceRatio.toFixed(2)} of plain`,
+  );
+for (const { model, optimizer } of runs) {
+  optimizer.dispose();
+  model.dispose();
+}
+await mkdir("out/bench", { recursive: true });
+const record = { adapter: device.name, kind: device.caps.adapter, arch, width, batch, rounds, steps, table };
+await writeFileAtomic(`out/bench/schemes-${arch}.json`, new TextEncoder().encode(JSON.stringify(record, null, 1)));
