@@ -42,5 +42,8 @@ export function printVerdict(v: Verification | null, forged: readonly { accuracy
     say(
       `  binding          "${v.bound.statement}": ${v.bound.matched} of ${v.bound.bits} bits follow from secret and statement`,
     );
-  say(`  verdict          ${v.holds ? "the claim holds" : "the claim does not hold"}`);
+  const verdict = v.holds ? "the claim holds" : "the claim does not hold";
+  say(
+    `  verdict          ${verdict}${v.bound ? "" : ", as the papers check it (--statement binds it, so that nobody can forge it)"}`,
+  );
 }
