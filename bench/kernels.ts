@@ -11,6 +11,7 @@ import { defineKernel } from "../shaders/kernel";
 import { add, conv2d, Generator, init, matmul, noGrad, scope, Tensor } from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
 import { conv2dInputGradient, conv2dWeightGradient } from "../src/tensor/ops/conv";
+import { median } from "./median";
 
 const ROUNDS = 7;
 const device = await init({ gpu: await dawn() });
@@ -98,7 +99,6 @@ for (let round = 0; round <= ROUNDS; round++) {
   }
 }
 
-const median = (values: number[]) => values.sort((x, y) => x - y)[Math.floor(values.length / 2)]!;
 const results = table.map(({ name, work, unit, milliseconds }) => {
   const ms = median(milliseconds);
   return { name, ms, rate: work / (ms / 1000), unit };

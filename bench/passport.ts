@@ -8,6 +8,7 @@
 import { mkdir } from "node:fs/promises";
 import { concat, conv2d, Generator, init, mean, passportMeans, passportScales, scope, sum, Tensor } from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
+import { median } from "./median";
 
 const ROUNDS = 9;
 const device = await init({ gpu: await dawn() });
@@ -57,7 +58,6 @@ for (let round = 0; round <= ROUNDS; round++) {
   }
 }
 
-const median = (values: number[]) => [...values].sort((x, y) => x - y)[Math.floor(values.length / 2)]!;
 console.log(`\n${device.name}: γ and β of a passport layer and their weight gradient, median of ${ROUNDS}`);
 const results = LAYERS.map(([layer, size, i, o]) => {
   const ms = (form: Row["form"]) => median(table.find((r) => r.layer === layer && r.form === form)!.milliseconds);

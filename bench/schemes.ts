@@ -24,6 +24,7 @@ import {
   Tensor,
 } from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
+import { median } from "./median";
 
 const HELP = "npm run bench -- schemes [--arch alexnet|resnet18] [--width S] [--batch N] [--rounds N] [--steps N]";
 const v = parseOptions(process.argv.slice(2), {
@@ -114,7 +115,6 @@ for (let round = -1; round < rounds; round++)
     }
   }
 
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 /** Median of the ratios to plain, round by round. */
 const ratio = (key: "train" | "inference", run: (typeof runs)[number]) =>
   median(run[key].map((t, i) => t / runs[0]![key][i]!));

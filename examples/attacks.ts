@@ -3,15 +3,12 @@
  *
  *     npm run attacks -- --checkpoint out/cifar10/cpu/alexnet-pan          (--help lists the options)
  */
-import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import {
   type AttackRecord,
   type Device,
-  encodeSafetensors,
   init,
-  PanError,
   type PlainTarget,
   readCredential,
   type SafetensorsFile,
@@ -26,9 +23,10 @@ import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
 import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";
 import { HELP, readSettings, type Settings } from "./attacks/settings";
 import { printFindings } from "./attacks/show";
-import { loadTrained, type Trained } from "./attacks/target";
+import { digestOf, loadTrained, type Trained } from "./attacks/target";
 import { loadTask } from "./attacks/tasks";
 import { attackWatermark, printWatermark } from "./attacks/watermarks";
+import { runTask } from "./options";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -85,8 +83,7 @@ async function loadStrangers(folder: string): Promise<SafetensorsFile[]> {
 
 /** The same fine-tuning of the plain network, to compare with; beside its own folder's files. */
 async function fineTunePlain(plain: Plain, setup: Setup, { out }: Trained, s: Settings): Promise<AttackRecord[]> {
-  const network = createHash("sha256").update(encodeSafetensors(plain.deployed.tensors, plain.deployed.metadata));
-  const made = { network: network.digest("hex"), budget: s.budget, seed: s.seed };
+  const made = { network: digestOf(plain.deployed), budget: s.budget, seed: s.seed };
   const path = join(out, "fine-tune-plain.json");
   const known = s.again ? null : await earlier<Findings>(path, made);
   if (known) return known.records ?? [];
@@ -136,16 +133,16 @@ async function attackNetwork(
 /** What became of an older watermark, taken over where it was tried before. */
 async function watermarkOf(folder: string, s: Settings): Promise<WatermarkRecord> {
   const path = join(folder, "attacks", "watermark.json");
-  const digest = createHash("sha256")
-    .update(await readFile(join(folder, "deployed.safetensors")))
-    .digest("hex");
-  const made = { network: digest, budget: s.budget, seed: s.seed };
-  const known = s.again ? null : await earlier<WatermarkRecord>(path, made);
-  const budget = BUDGETS[s.budget];
-  const task = await loadTask(folder, s.data, budget);
-  const record = known ?? (await attackWatermark(folder, { task, budget, seed: s.seed }));
-  await mkdir(dirname(path), { recursive: true });
-  if (!known) await writeFileAtomic(path, bytes(JSON.stringify({ made, ...record }, null, 1)));
+  const deployed = await loadSafetensors(join(folder, "deployed.safetensors"));
+  const made = { network: digestOf(deployed), budget: s.budget, seed: s.seed };
+  let record = s.again ? null : await earlier<WatermarkRecord>(path, made);
+  if (!record) {
+    const budget = BUDGETS[s.budget];
+    const task = await loadTask(folder, s.data, budget);
+    record = await attackWatermark(folder, deployed, { task, budget, seed: s.seed });
+    await mkdir(dirname(path), { recursive: true });
+    await writeFileAtomic(path, bytes(JSON.stringify({ made, ...record }, null, 1)));
+  }
   printWatermark(folder, record);
   return record;
 }
@@ -174,13 +171,4 @@ async function main(s: Settings, command: string): Promise<void> {
   );
 }
 
-try {
-  const args = process.argv.slice(2);
-  const settings = readSettings(args);
-  if (settings === "help") console.log(HELP);
-  else await main(settings, ["npm run attacks --", ...args].join(" "));
-} catch (error) {
-  if (!(error instanceof PanError)) throw error;
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-}
+await runTask("attacks", { help: HELP, read: readSettings }, main);

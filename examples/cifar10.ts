@@ -13,7 +13,6 @@ import {
   init,
   multiStepLR,
   type Network,
-  PanError,
   type Schedule,
   SGD,
 } from "../src/index";
@@ -22,7 +21,8 @@ import type { TrainingReport } from "../src/report/training";
 import { loadData } from "./cifar10/data";
 import { makeNetwork, setPassports } from "./cifar10/network";
 import { HELP, readSettings, type Settings } from "./cifar10/settings";
-import { commandLine, runExperiment } from "./experiment";
+import { runExperiment } from "./experiment";
+import { runTask } from "./options";
 import { say } from "./show";
 
 /** A feature watermark in the last convolution, its secret beside the run; a resumed run has the same, by its seed. */
@@ -90,13 +90,4 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
   };
 }
 
-try {
-  const args = process.argv.slice(2);
-  const settings = readSettings(args);
-  if (settings === "help") say(HELP);
-  else await main(settings, commandLine("cifar10", args));
-} catch (error) {
-  if (!(error instanceof PanError)) throw error;
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-}
+await runTask("cifar10", { help: HELP, read: readSettings }, main);

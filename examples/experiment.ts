@@ -221,7 +221,3 @@ async function describeFiles(
   const present = known.flatMap(([path, about]) => (path ? [{ path, about }] : []));
   return Promise.all(present.map(async ({ path, about }) => ({ path, about, bytes: (await stat(path)).size })));
 }
-
-/** The command line that was given, as it can be typed again. */
-export const commandLine = (task: string, args: readonly string[]): string =>
-  [`npm run ${task} --`, ...args.map((a) => (/^[\w./=,-]+$/.test(a) ? a : JSON.stringify(a)))].join(" ");

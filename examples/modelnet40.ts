@@ -4,11 +4,12 @@
  *     npm run modelnet40 -- --scheme pan --data DIR                      (--help lists the options)
  *     npm run modelnet40 -- --preset cpu                                 (about 15 minutes without a GPU)
  */
-import { Adam, init, PanError, PointNet, pointTransform, stepLR } from "../src/index";
+import { Adam, init, PointNet, pointTransform, stepLR } from "../src/index";
 import { dawn } from "../src/node/index";
-import { commandLine, runExperiment } from "./experiment";
+import { runExperiment } from "./experiment";
 import { drawnTriggers, loadData } from "./modelnet40/data";
 import { HELP, readSettings, type Settings } from "./modelnet40/settings";
+import { runTask } from "./options";
 import { say } from "./show";
 
 async function main(s: Settings, command: string): Promise<void> {
@@ -63,13 +64,4 @@ async function main(s: Settings, command: string): Promise<void> {
   });
 }
 
-try {
-  const args = process.argv.slice(2);
-  const settings = readSettings(args);
-  if (settings === "help") say(HELP);
-  else await main(settings, commandLine("modelnet40", args));
-} catch (error) {
-  if (!(error instanceof PanError)) throw error;
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-}
+await runTask("modelnet40", { help: HELP, read: readSettings }, main);

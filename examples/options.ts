@@ -1,6 +1,6 @@
 /** Command-line options of the examples: texts with defaults, switches, presets. */
 import { parseArgs } from "node:util";
-import { ArgumentError } from "../src/index";
+import { ArgumentError, PanError } from "../src/index";
 
 /** What an example takes. */
 export interface OptionSpec<Name extends string, Switch extends string> {
@@ -57,3 +57,25 @@ export const listOf = (text: string): string[] =>
     .split(",")
     .map((name) => name.trim())
     .filter(Boolean);
+
+/** The command line that was given, as it can be typed again. */
+const commandLine = (task: string, args: readonly string[]): string =>
+  [`npm run ${task} --`, ...args.map((a) => (/^[\w./=,-]+$/.test(a) ? a : JSON.stringify(a)))].join(" ");
+
+/** Runs an example on the command line's arguments: its help, or its work. What was not right is said in a line, and is the exit code. */
+export async function runTask<Settings>(
+  task: string,
+  { help, read }: { help: string; read: (args: string[]) => Settings | "help" },
+  work: (settings: Settings, command: string) => Promise<void>,
+): Promise<void> {
+  try {
+    const args = process.argv.slice(2);
+    const settings = read(args);
+    if (settings === "help") console.log(help);
+    else await work(settings as Settings, commandLine(task, args));
+  } catch (error) {
+    if (!(error instanceof PanError)) throw error;
+    console.error(`${error.name}: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,4 +1,4 @@
-import { SingleBar } from "cli-progress";
+import { type Options, SingleBar } from "cli-progress";
 import type { Progress } from "../src/index";
 
 /** Seconds as m:ss. */
@@ -7,18 +7,24 @@ function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-/** A bar with rate and time left on a terminal; a line every ten seconds where output goes to a file. */
-export class TrainingBar {
-  readonly #bar = new SingleBar({
-    format: "training {bar} {percentage} %  epoch {epoch}/{epochs}  loss {loss}  {rate} images/s  {left} left",
+/** A bar on a terminal; a line every ten seconds where output goes to a file. */
+export const progressBar = (format: string, options: Options = {}): SingleBar =>
+  new SingleBar({
+    format,
     barsize: 24,
     barCompleteChar: "█",
     barIncompleteChar: "░",
-    hideCursor: true,
     noTTYOutput: !process.stderr.isTTY,
     notTTYSchedule: 10_000,
-    linewrap: false,
+    ...options,
   });
+
+/** A bar with rate and time left on a terminal; a line every ten seconds where output goes to a file. */
+export class TrainingBar {
+  readonly #bar = progressBar(
+    "training {bar} {percentage} %  epoch {epoch}/{epochs}  loss {loss}  {rate} images/s  {left} left",
+    { hideCursor: true, linewrap: false },
+  );
   #started: { at: number; step: number } | null = null;
 
   constructor(

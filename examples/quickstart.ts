@@ -13,7 +13,6 @@ import {
   type Device,
   type ImageSet,
   init,
-  PanError,
   parseCifar10,
   SGD,
   subset,
@@ -25,6 +24,7 @@ import { dawn, fileCheckpoints, loadSafetensors, writeFileAtomic } from "../src/
 import { formatPercent, formatPValue } from "../src/report/format";
 import { type QuickstartReport, renderQuickstart } from "../src/report/quickstart";
 import { accuracies, bindNetwork, saveClaim, strictness } from "./claim";
+import { runTask } from "./options";
 import { TrainingBar } from "./progress";
 import { CONFIG, HELP, readSettings, type Settings, SIGNATURE, STATEMENT } from "./quickstart/settings";
 import { type Forgery, forge, range, untilInterrupted } from "./run";
@@ -214,12 +214,4 @@ async function describe({
   };
 }
 
-try {
-  const settings = readSettings(process.argv.slice(2));
-  if (settings === "help") say(HELP);
-  else await main(settings);
-} catch (error) {
-  if (!(error instanceof PanError)) throw error;
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-}
+await runTask("quickstart", { help: HELP, read: readSettings }, main);

@@ -1,4 +1,5 @@
 import {
+  hasFc,
   isSolvable,
   networkLayers,
   passportPlan,
@@ -32,13 +33,13 @@ export async function tryForged(
   return { ...how, asInPapers, bound: claimOf(await verify(deployed, forged, options)) };
 }
 
-/** Passport layers of a credential for which any γ can be solved, and whether it has others. */
-function solvable(credential: SafetensorsFile) {
+/** Passport layers of a credential, those of them that are too wide for any γ to be solved for, and whether an FC stands behind. */
+export function solvable(credential: SafetensorsFile) {
   const { config } = readCredential(credential);
   const layers = networkLayers(config);
-  const marked = layers.filter((l) => passportPlan(config, layers).has(l.name));
-  const fc = config.scheme === "pan" && config.fc !== false;
-  return { config, marked, wide: marked.filter((l) => !isSolvable(l)), fc };
+  const plan = passportPlan(config, layers);
+  const marked = layers.filter((l) => plan.has(l.name));
+  return { config, marked, wide: marked.filter((l) => !isSolvable(l)), fc: hasFc(config) };
 }
 
 /** Why no credential can be solved for a network: without an FC, every γ must be met. */

@@ -4,19 +4,15 @@ import {
   disguises,
   fineTune,
   flipSigns,
-  isSolvable,
   type NullSample,
-  networkLayers,
   nullOfCredentials,
   nullOfNetworks,
   overwrite,
   type PassportVariant,
   type PlainTarget,
-  passportPlan,
   prune,
   quantise,
   randomPassports,
-  readCredential,
   replaceScales,
   type SafetensorsFile,
   type Target,
@@ -26,7 +22,7 @@ import {
 } from "../../src/index";
 import type { ForgedClaim } from "../../src/report/attacks/record";
 import type { Budget } from "./budget";
-import { solve, tryForged, unsolvable } from "./forge";
+import { solvable, solve, tryForged, unsolvable } from "./forge";
 import { cut, type TaskData } from "./tasks";
 
 /** What an attack is given. */
@@ -75,16 +71,10 @@ export async function fineTuneAll(target: Target | PlainTarget, s: Setup): Promi
   return records;
 }
 
-const passportLayers = ({ target }: Setup): string[] => {
-  const { config } = readCredential(target.credential);
-  return [...passportPlan(config, networkLayers(config)).keys()];
-};
-
 /** Turned signs in the last passport layer, in the last two, … in all for which passports can be solved. */
 async function flipByLayers(setup: Setup): Promise<Findings> {
-  const { config } = readCredential(setup.target.credential);
-  const layers = networkLayers(config);
-  const names = passportLayers(setup).filter((name) => isSolvable(layers.find((l) => l.name === name)!));
+  const { marked, wide } = solvable(setup.target.credential);
+  const names = marked.filter((l) => !wide.includes(l)).map((l) => l.name);
   const records: AttackRecord[] = [];
   for (let n = 1; n <= names.length; n++)
     records.push(
@@ -92,11 +82,6 @@ async function flipByLayers(setup: Setup): Promise<Findings> {
     );
   return { records };
 }
-
-const hasFc = ({ target }: Setup) => {
-  const { config } = readCredential(target.credential);
-  return config.scheme === "pan" && config.fc !== false;
-};
 
 const passports = (variant: PassportVariant, about: string): Attack => ({
   about,
@@ -126,7 +111,7 @@ const passports = (variant: PassportVariant, about: string): Attack => ({
     });
     return { records: [record], forgeries };
   },
-  ...(variant.includes("fresh FC") && { unless: (s) => !hasFc(s) && "the network has no FC" }),
+  ...(variant.includes("fresh FC") && { unless: (s) => !solvable(s.target.credential).fc && "the network has no FC" }),
 });
 
 /** Every attack of the runner by name. */

@@ -4,7 +4,8 @@ import type { ForgedClaim } from "../../src/report/attacks/record";
 import { range } from "../run";
 import type { Findings } from "./list";
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+/** A share as text. */
+export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 function show(m: Measurement): string {
   const accuracy = Object.entries(m.accuracy).map(([branch, share]) => `${branch} ${percent(share)}`);

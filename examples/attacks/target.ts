@@ -34,6 +34,10 @@ export interface Trained {
   digest: string;
 }
 
+/** SHA-256 of a file as it is saved. */
+export const digestOf = ({ tensors, metadata }: SafetensorsFile): string =>
+  createHash("sha256").update(encodeSafetensors(tensors, metadata)).digest("hex");
+
 const json = async <T>(path: string): Promise<T | null> => {
   const text = await readFile(path, "utf8").catch(() => null);
   return text === null ? null : (JSON.parse(text) as T);
@@ -81,7 +85,6 @@ export async function loadTrained(path: string, out?: string): Promise<Trained> 
   const folder = found.isDirectory() ? path : dirname(path);
   const parts = found.isDirectory() ? await fromFolder(path) : await fromCheckpoint(path);
   const beside = found.isDirectory() ? "attacks" : `attacks-${basename(path, ".checkpoint")}`;
-  const bytes = encodeSafetensors(parts.deployed.tensors, parts.deployed.metadata);
   return {
     ...parts,
     folder,
@@ -90,6 +93,6 @@ export async function loadTrained(path: string, out?: string): Promise<Trained> 
     // A commitment names a network: that of the last epoch. Its claim is every epoch's.
     commitment: await json<Commitment>(join(folder, "commitment.json")),
     convergence: await json<Convergence>(join(folder, "convergence.json")),
-    digest: createHash("sha256").update(bytes).digest("hex"),
+    digest: digestOf(parts.deployed),
   };
 }

@@ -103,7 +103,10 @@ async function loadClouds(folder: string, source: DataSource, { testImages }: Bu
   };
 }
 
-/** The data that the run in a folder says it was made with. @throws ArgumentError when it says nothing, or names data that are not known. */
+/** What was read already: networks of one report mostly share their data. */
+const loaded = new Map<string, Promise<TaskData>>();
+
+/** The data that the run in a folder says it was made with, read once for all runs that say the same. @throws ArgumentError when it says nothing, or names data that are not known. */
 export async function loadTask(run: string, folder: string, budget: Budget): Promise<TaskData> {
   const path = join(run, "data.json");
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
@@ -112,7 +115,10 @@ export async function loadTask(run: string, folder: string, budget: Budget): Pro
     });
   });
   const source = JSON.parse(text) as DataSource;
-  if (source.name === "CIFAR-10") return loadImages(folder, source, budget);
-  if (source.name === "ModelNet40") return loadClouds(folder, source, budget);
+  const load = { "CIFAR-10": loadImages, ModelNet40: loadClouds }[source.name];
+  const key = JSON.stringify([source, folder, budget.testImages]);
+  if (load && !loaded.has(key)) loaded.set(key, load(folder, source, budget));
+  const task = loaded.get(key);
+  if (task) return task;
   throw new ArgumentError(`${path}: CIFAR-10 or ModelNet40 expected, found ${JSON.stringify(source)}`);
 }

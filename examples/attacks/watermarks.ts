@@ -11,11 +11,13 @@ import {
   type ImageSet,
   isPointSet,
   type MarkedNetwork,
+  type SafetensorsFile,
   type TransferTask,
   type WatermarkRecord,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
 import type { Budget } from "./budget";
+import { percent } from "./show";
 import { cut, type TaskData } from "./tasks";
 
 /** What the older methods are tried with. */
@@ -43,10 +45,14 @@ function images(set: Dataset | null): ImageSet {
 }
 
 /** Reads and forges the watermark of a folder: Uchida's where its secret is there, the trigger set else. */
-export async function attackWatermark(folder: string, setup: WatermarkSetup): Promise<WatermarkRecord> {
+export async function attackWatermark(
+  folder: string,
+  deployed: SafetensorsFile,
+  setup: WatermarkSetup,
+): Promise<WatermarkRecord> {
   const secret = join(folder, "watermark.secret.safetensors");
   const network: MarkedNetwork = {
-    deployed: await loadSafetensors(join(folder, "deployed.safetensors")),
+    deployed,
     task: setup.task.name,
     test: images(setup.task.test),
     transform: cifarTransform("test"),
@@ -68,8 +74,6 @@ export async function attackWatermark(folder: string, setup: WatermarkSetup): Pr
     watermark.dispose();
   }
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** Prints what became of a watermark. */
 export function printWatermark(folder: string, r: WatermarkRecord): void {

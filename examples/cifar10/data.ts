@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { SingleBar } from "cli-progress";
 import { FormatError, type ImageSet, parseCifar10, subset } from "../../src/index";
 import { loadCifar10 } from "../../src/node/index";
+import { progressBar } from "../progress";
 import { downloadCifar10 } from "./download";
 import type { Settings } from "./settings";
 
@@ -42,14 +42,7 @@ async function loadTriggers(file: string | undefined): Promise<ImageSet> {
 }
 
 async function download(folder: string): Promise<void> {
-  const bar = new SingleBar({
-    format: "download {bar} {percentage} %  {value} of {total} MB",
-    barsize: 24,
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    noTTYOutput: !process.stderr.isTTY,
-    notTTYSchedule: 10_000,
-  });
+  const bar = progressBar("download {bar} {percentage} %  {value} of {total} MB");
   let started = false;
   const megabytes = (bytes: number) => Math.round(bytes / 1e6);
   try {

@@ -1,4 +1,3 @@
-import { SingleBar } from "cli-progress";
 import {
   ArgumentError,
   FormatError,
@@ -11,6 +10,7 @@ import {
 } from "../../src/index";
 import { loadModelNet40, type ModelNet } from "../../src/node/index";
 import { type CloudSample, spread } from "../../src/report/cloud-record";
+import { progressBar } from "../progress";
 import type { Settings } from "./settings";
 
 export interface Data {
@@ -49,14 +49,7 @@ export function some(set: PointSet, most: number, seed: number): PointSet {
 }
 
 async function load({ data, points }: Settings): Promise<ModelNet> {
-  const bar = new SingleBar({
-    format: "reading  {bar} {percentage} %  {value} of {total} clouds",
-    barsize: 24,
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    noTTYOutput: !process.stderr.isTTY,
-    notTTYSchedule: 10_000,
-  });
+  const bar = progressBar("reading  {bar} {percentage} %  {value} of {total} clouds");
   const started = performance.now();
   let shown = false;
   try {

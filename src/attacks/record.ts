@@ -63,6 +63,15 @@ export interface AttackOptions {
   onStep?: (step: AttackStep, done: number, of: number) => void;
 }
 
+/** Share of the triggers that the given-away branch classifies as assigned; undefined where there are none. */
+export async function triggerShare(
+  model: AnyNetwork,
+  { transform, triggers }: { [K in "transform" | "triggers"]?: Target[K] | undefined },
+): Promise<number | undefined> {
+  const open = model.branches[0]!;
+  return triggers && (await evaluate(model, triggers, { transform, branches: [open] }))[open];
+}
+
 /** Measures a rejoined network as it is. */
 export async function measure(
   model: AnyNetwork,
@@ -70,8 +79,7 @@ export async function measure(
 ): Promise<Measurement> {
   const accuracy = await evaluate(model, test, { transform });
   const { bits, matched } = countSigns(await model.readSigns());
-  const open = model.branches[0]!;
-  const hits = triggers && (await evaluate(model, triggers, { transform, branches: [open] }))[open];
+  const hits = await triggerShare(model, { transform, triggers });
   return {
     accuracy,
     bits,

@@ -2,7 +2,7 @@ import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { checkConfig, type NetworkConfig, networkLayers } from "../models/build";
-import { branchesOf, normOf, passportNames, passportPlan } from "../models/config";
+import { branchesOf, hasFc, normOf, passportNames, passportPlan } from "../models/config";
 import { type BranchAccuracy, CREDENTIAL } from "../models/files";
 import { type MapLayer, mapName, passportShape } from "../models/layers";
 import { signatureBits } from "../passport/signature";
@@ -39,7 +39,7 @@ export function solvePassports(
   checkConfig(config);
   const layers = networkLayers(config);
   const plan = passportPlan(config, layers);
-  const free = config.scheme === "pan" && (config.fc ?? true);
+  const free = hasFc(config);
   if (config.scheme === "plain") throw new ArgumentError("a plain network has no passports to forge");
   if (!free && [...plan.values()].some((text) => text.length))
     throw new ArgumentError(

@@ -6,7 +6,7 @@ import { type AnyNetwork, deployedConfig, headName, loadDeployed } from "../mode
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
 import { Trainer } from "../train/trainer";
-import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
+import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target, triggerShare } from "./record";
 
 /** What an attacker who trains spends. */
 export interface TrainingBudget extends AttackOptions {
@@ -44,7 +44,7 @@ export interface TrainingAttack {
 
 /** The owner puts the passports over the attacked network's weights, where there are some, and measures. */
 export async function ownersView(deployed: SafetensorsFile, target: Target | PlainTarget, test?: Dataset) {
-  const model = target.credential ? rejoin(deployed, target.credential) : loadDeployed(deployed);
+  const model = ownersModel(deployed, target);
   try {
     return await measure(model, test ? withTest(target, test) : target);
   } finally {
@@ -52,11 +52,22 @@ export async function ownersView(deployed: SafetensorsFile, target: Target | Pla
   }
 }
 
+const ownersModel = (deployed: SafetensorsFile, { credential }: Target | PlainTarget): AnyNetwork =>
+  credential ? rejoin(deployed, credential) : loadDeployed(deployed);
+
 /** The target with the attacker's test images; triggers belong to the owner's task. */
 const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T, test: Dataset) => ({
   ...target,
   test,
 });
+
+/** An attacked network's body under the classifier of the network it was made of. */
+export function underHeadOf(owners: SafetensorsFile, attacked: SafetensorsFile): SafetensorsFile {
+  const head = `${headName(deployedConfig(owners))}.`;
+  const body = [...attacked.tensors].filter(([name]) => !name.startsWith(head));
+  const own = [...owners.tensors].filter(([name]) => name.startsWith(head));
+  return { ...owners, tensors: new Map([...body, ...own]) };
+}
 
 /** Share of the owner's triggers that an attacked network still answers as assigned, the owner's classifier put back over it. */
 async function triggersUnderOwnersHead(
@@ -64,13 +75,12 @@ async function triggersUnderOwnersHead(
   target: Target | PlainTarget,
 ): Promise<number | undefined> {
   if (!target.triggers) return undefined;
-  const head = `${headName(deployedConfig(target.deployed))}.`;
-  const own = [...target.deployed.tensors].filter(([name]) => name.startsWith(head));
-  const view = await ownersView(
-    { ...target.deployed, tensors: new Map([...attacked.tensors, ...own]) },
-    { ...target, test: target.triggers },
-  );
-  return view.triggers;
+  const model = ownersModel(underHeadOf(target.deployed, attacked), target);
+  try {
+    return await triggerShare(model, target);
+  } finally {
+    model.dispose();
+  }
 }
 
 /** Trains the attacker's network, and after every epoch has the owner look for the signature. */

@@ -2,7 +2,7 @@ import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { deployedConfig, headName, loadDeployed } from "../models/build";
+import { loadDeployed } from "../models/build";
 import { Generator } from "../tensor/random";
 import { evaluate } from "../train/evaluate";
 import type { FeatureWatermark } from "../watermarks/feature";
@@ -10,7 +10,7 @@ import { detectTriggers } from "../watermarks/trigger-set";
 import { fineTune } from "./fine-tune";
 import { type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
 import { type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
-import { checkBudget, type TrainingBudget } from "./training";
+import { checkBudget, type TrainingBudget, underHeadOf } from "./training";
 import type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
 
 /** A plain network that was trained with one of the older methods. */
@@ -55,8 +55,8 @@ export async function attackFeatureWatermark(
   checkTasks(options);
   const { seed = 0 } = options;
   const owners = await watermark.read(network.deployed.tensors);
-  const own = { layer: watermark.layer, bits: owners.bits, seed };
-  const forged = await forgeWatermark(network.deployed, { ...forging, ...own });
+  const { layer } = watermark;
+  const forged = await forgeWatermark(network.deployed, { ...forging, layer, bits: owners.bits, seed });
   const share = async (mark: FeatureWatermark, { tensors }: SafetensorsFile) => {
     const { matched, bits } = await mark.read(tensors);
     return matched / bits;
@@ -65,16 +65,8 @@ export async function attackFeatureWatermark(
     real: await share(watermark, file),
     forged: await share(forged.watermark, file),
   }));
-  return {
-    method: "feature watermark",
-    count: owners.bits,
-    task: network.task,
-    ...found,
-    forging: { steps: forged.steps, seconds: forged.seconds },
-    values: samples(watermark.x, forged.watermark.x, seed),
-    pValue: { real: owners.pValue, forged: forged.pValue },
-    seed,
-  };
+  const own = { method: "feature watermark", count: owners.bits, task: network.task, seed } as const;
+  return { ...own, ...found, ...compared({ owners, forged }), values: samples(watermark.x, forged.watermark.x, seed) };
 }
 
 /**
@@ -101,21 +93,26 @@ export async function attackTriggerSet(
   const owners = await detect(deployed, triggers);
   const forged = await forgeTriggers(deployed, { ...forging, transform, count: triggers.length, seed });
   const found = await detections(network, options, async (file, { classes }) => {
-    const asked = sameClasses(classes, network.test.classes) ? file : withHead(file, deployed);
+    const asked = sameClasses(classes, network.test.classes) ? file : underHeadOf(deployed, file);
     const hits = async (set: ImageSet) => (await detect(asked, set)).hits / set.length;
     return { real: await hits(triggers), forged: await hits(forged.triggers) };
   });
-  return {
-    method: "trigger set",
-    count: triggers.length,
-    task: network.task,
-    ...found,
-    forging: { steps: forged.steps, seconds: forged.seconds },
-    values: samples(triggers.images, forged.triggers.images, seed),
-    pValue: { real: owners.pValue, forged: forged.pValue },
-    seed,
-  };
+  const own = { method: "trigger set", count: triggers.length, task: network.task, seed } as const;
+  const values = samples(triggers.images, forged.triggers.images, seed);
+  return { ...own, ...found, ...compared({ owners, forged }), values };
 }
+
+/** What the forger needed, and how likely guessing finds either mark. */
+const compared = ({
+  owners,
+  forged,
+}: {
+  owners: { pValue: number };
+  forged: { pValue: number; steps: number; seconds: number };
+}): Pick<WatermarkRecord, "forging" | "pValue"> => ({
+  forging: { steps: forged.steps, seconds: forged.seconds },
+  pValue: { real: owners.pValue, forged: forged.pValue },
+});
 
 type Detect = (file: SafetensorsFile, images: ImageSet) => Promise<Omit<WatermarkDetection, "accuracy">>;
 
@@ -147,19 +144,6 @@ async function transferred(network: MarkedNetwork, task: TransferTask, seed: num
   await fineTune(network, { ...task, seed, onAttacked: (attacked) => (last = attacked) });
   return last;
 }
-
-/** A file's tensors without its classifier, and the classifier. */
-function split(file: SafetensorsFile) {
-  const head = `${headName(deployedConfig(file))}.`;
-  const entries = [...file.tensors];
-  return [entries.filter(([n]) => !n.startsWith(head)), entries.filter(([n]) => n.startsWith(head))] as const;
-}
-
-/** The body of a fine-tuned network under the owner's classifier. */
-const withHead = (file: SafetensorsFile, owners: SafetensorsFile): SafetensorsFile => ({
-  metadata: owners.metadata,
-  tensors: new Map([...split(file)[0], ...split(owners)[1]]),
-});
 
 const sameClasses = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((name, i) => name === b[i]);

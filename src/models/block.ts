@@ -11,7 +11,7 @@ import { relu } from "../tensor/ops/elementwise";
 import type { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
-import { branchesOf, type NetworkNorm, type NetworkSettings, normOf } from "./config";
+import { branchesOf, hasFc, type NetworkNorm, type NetworkSettings, normOf } from "./config";
 import type { MapLayer } from "./layers";
 
 /** A norm without running statistics, its affine map and a ReLU: relu(γ ⊙ norm(h) + β), γ and β learned, the ReLU optional. Names in state dicts: `weight`, `bias`. */
@@ -121,11 +121,11 @@ export function makeBlock(
   const norm = normOf(settings);
   if (signature === undefined) return new PlainBlock(layer, norm, random);
   if (norm === "folded") throw new Error("passport layers keep their norm");
-  const { scheme, fc } = settings;
+  const { scheme } = settings;
   const { bias = false, relu: ends = true, statistics = "separate", kind } = layer;
   const common = { signature, random, bias, relu: ends, init: kind === "conv2d" ? fanOut : torchDefault };
   if (branchesOf(scheme).length > 1)
-    return awareBlock(layer, { ...common, norm: layer.norm ?? norm, fc: scheme === "pan" && (fc ?? true), statistics });
+    return awareBlock(layer, { ...common, norm: layer.norm ?? norm, fc: hasFc(settings), statistics });
   if (norm === "sbn") throw new Error("a network of one branch shares nothing");
   return onlyBlock(layer, { ...common, norm: layer.norm ?? norm });
 }

@@ -62,6 +62,9 @@ export const secretBranch = (scheme: Scheme): Branch => branchesOf(scheme)[branc
 export const passportNames = (scheme: Scheme): readonly [gamma: string, beta: string] =>
   branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
 
+/** Whether γ and β go through the shared FC: in passport-aware normalisation alone, unless it is left out. */
+export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "fc">): boolean => scheme === "pan" && fc;
+
 /** The normalisation of a network, defaults filled in. */
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
   norm ?? (scheme === "v2" || scheme === "v3" ? "gn" : "bn");

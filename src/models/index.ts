@@ -15,6 +15,7 @@ export {
 export { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "./channels";
 export {
   branchesOf,
+  hasFc,
   type ImageNetworkSettings,
   type NetworkNorm,
   type NetworkSettings,
