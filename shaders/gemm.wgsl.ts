@@ -84,25 +84,36 @@ export const eachRow = (t: Tile, f: (r: number) => string) => range(t.rows).map(
 /** WGSL: zeroed accumulators `acc0 …`. */
 export const accumulators = (t: Tile) => eachRow(t, (r) => `var acc${r} = vec4f();`);
 
-/**
- * WGSL: adds Σ_k a(r, k) · b(k) to every accumulator, k from `from` up to below `to`.
- * `prepare` runs once for the k a lane loads (name `ka`); `a(r)` is the row operand there, an expression that is 0 when row r has none at `ka`; it is
- * dropped when `ka` ≥ `to`. `b(k)` gives the four columns' vec4f and must be readable (and finite) for every k in range.
- */
-export function multiply(
-  t: Tile,
-  k: { from: string; to: string; prepare?: string; a: (r: number) => string; b: (k: string) => string },
-): string {
+/** How {@link multiply} walks k and finds its operands. */
+export interface Walk {
+  readonly from: string;
+  readonly to: string;
+  /** The range is made of whole steps of `lanes`: nothing has to be looked after at its end. */
+  readonly whole?: boolean;
+  /** Runs once for the k a lane loads (name `ka`). */
+  readonly prepare?: string;
+  /** The row operand at `ka`, an expression that is 0 when row r has none there; it is dropped when `ka` ≥ `to`. */
+  readonly a: (r: number) => string;
+  /** The four columns' vec4f at k, which must be readable (and finite) for every k in range. */
+  readonly b: (k: string) => string;
+  /** Runs once a step, for `b` of all its k to use, which is then asked for the number of k in the step, from 0. */
+  readonly columns?: string;
+}
+
+/** WGSL: adds Σ_k a(r, k) · b(k) to every accumulator, k from `from` up to below `to`. */
+export function multiply(t: Tile, k: Walk): string {
+  const whole = k.whole || t.lanes === 1;
   const steps = range(t.lanes).map((s) => {
-    const at = t.lanes > 1 ? `min(k0 + ${s}u, ${k.to} - 1u)` : "k0";
+    const at = s === 0 ? "k0" : whole ? `(k0 + ${s}u)` : `min(k0 + ${s}u, ${k.to} - 1u)`;
     const take = (r: number) => (t.lanes > 1 ? `subgroupBroadcast(a${r}, ${s}u)` : `a${r}`);
-    return `{ let b = ${k.b(at)};\n${eachRow(t, (r) => `acc${r} += ${take(r)} * b;`)} }`;
+    return `{ let b = ${k.b(k.columns ? String(s) : at)};\n${eachRow(t, (r) => `acc${r} += ${take(r)} * b;`)} }`;
   });
   return /* wgsl */ `
 for (var k0 = ${k.from}; k0 < ${k.to}; k0 += ${t.lanes}u) {
   let ka = k0 + lane;
   ${k.prepare ?? ""}
-  ${eachRow(t, (r) => (t.lanes > 1 ? `let a${r} = select(0.0, ${k.a(r)}, ka < ${k.to});` : `let a${r} = ${k.a(r)};`))}
+  ${eachRow(t, (r) => (whole ? `let a${r} = ${k.a(r)};` : `let a${r} = select(0.0, ${k.a(r)}, ka < ${k.to});`))}
+  ${k.columns ?? ""}
   ${steps.join("\n")}
 }`;
 }
@@ -118,6 +129,8 @@ export const store = (
     columns: string;
     vec: boolean;
     into: string;
+    /** Another condition on row r. */
+    when?: (r: number) => string;
     at: (r: number) => string;
     value: (r: number) => string;
   },
@@ -125,7 +138,7 @@ export const store = (
   eachRow(
     t,
     (r) => /* wgsl */ `
-if ((row + ${r}u < ${o.rows}) & (col < ${o.columns})) {
+if ((row + ${r}u < ${o.rows}) & (col < ${o.columns})${o.when ? ` & ${o.when(r)}` : ""}) {
   let at = ${o.at(r)};
   let v = ${o.value(r)};
   ${

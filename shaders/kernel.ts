@@ -24,6 +24,25 @@ export interface Caps {
   readonly maxStorageBuffers: number;
 }
 
+/**
+ * How matrix products and convolutions are computed:
+ * - `workgroup`: blocks staged in workgroup memory, for graphics processors (`tiled.wgsl.ts`); small products take the registers' form;
+ * - `subgroup`: one operand handed round a small subgroup, for software adapters (`gemm.wgsl.ts`);
+ * - `registers`: the same without subgroups.
+ */
+export type Tiling = "workgroup" | "subgroup" | "registers";
+
+/** What operands of products are rounded to before they are multiplied; sums are always f32. */
+export type Precision = "f32" | "f16";
+
+/** What the choice of a product's kernel depends on besides. */
+export interface ProductCaps extends Caps {
+  readonly tiling: Tiling;
+  readonly precision: Precision;
+  /** Bytes of workgroup memory. */
+  readonly maxWorkgroupStorage: number;
+}
+
 /** Number of workgroups along x, y and z. */
 export type Workgroups = readonly [x: number, y: number, z: number];
 
@@ -43,6 +62,8 @@ export interface Kernel<Spec, B extends string = string, P extends string = stri
   /** WGSL extensions to enable. */
   readonly enables?: (spec: Spec, caps: Caps) => readonly string[];
   readonly workgroups: (spec: Spec, params: Readonly<Record<P, number>>, caps: Caps) => Workgroups;
+  /** Multiplications and additions of one dispatch, where they and not memory are what it takes time for. */
+  readonly operations?: (spec: Spec, params: Readonly<Record<P, number>>) => number;
 }
 
 /** Gives a kernel its types from one literal. */
@@ -58,6 +79,7 @@ export function defineKernel<
   body: (spec: Spec, caps: Caps) => string;
   enables?: (spec: Spec, caps: Caps) => readonly string[];
   workgroups: (spec: Spec, params: Readonly<Record<Names<P>, number>>, caps: Caps) => Workgroups;
+  operations?: (spec: Spec, params: Readonly<Record<Names<P>, number>>) => number;
 }): Kernel<Spec, Names<B>, Names<P>> {
   const { bindings, params } = k;
   return {

@@ -64,4 +64,5 @@ ${tileHead(t, "p.m", "p.n", "p.batch")}
 }`;
   },
   workgroups: (s, p) => foldGrid(tileGroups(s.tile, p.m, p.n, p.batch)),
+  operations: (_, p) => 2 * p.m * p.n * p.k * p.batch,
 });

@@ -1,13 +1,20 @@
-import type { Caps, Kernel, Workgroups } from "../../shaders/kernel";
-import { DeviceLostError, GpuError, LimitError } from "../errors";
+import type { Kernel, ProductCaps, Workgroups } from "../../shaders/kernel";
+import { GpuError, LifetimeError, LimitError } from "../errors";
 import { classifyAdapter } from "./adapter";
+import { BindGroups } from "./bind-groups";
+import { type Command, isDispatch, packed, padded } from "./commands";
+import { RING_SLOTS, UniformRing } from "./encode";
+import { Failures } from "./failures";
 import { PipelineCache } from "./pipelines";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./pool";
 import { type KernelTime, Profiler } from "./profile";
+import { type Batch, Queue } from "./queue";
 import { Readback } from "./readback";
+import { Recording } from "./recording";
+import { type ProductOptions, productCaps } from "./tiling";
 
 /** How a {@link Device} uses what it has. */
-export interface DeviceOptions {
+export interface DeviceOptions extends ProductOptions {
   /** Use subgroup operations where the adapter has them (default true). */
   subgroups?: boolean;
   /** Pass sizes as immediates where WebGPU has them (default true); otherwise through a uniform buffer. */
@@ -31,48 +38,36 @@ export interface DeviceCounters {
 /** What is bound to a kernel: one pooled buffer a binding name. */
 export type Bound<B extends string> = Readonly<Record<B, PooledBuffer>>;
 
-/** Dispatches of one submit that may take their sizes from the uniform ring before the batch is submitted early. */
-const RING_SLOTS = 2048;
-const RING_STRIDE = 256;
 /** Bytes that immediates hold at most (WebGPU's guaranteed `maxImmediateSize`). */
 const IMMEDIATE_BYTES = 64;
 /** A buffer that one of so many last batches used is kept, whatever the pool's budget: a step is a batch or a few. */
 const WARM_BATCHES = 4;
-/** Bind groups kept for reuse; a steady step repeats the same few hundred. */
-const MAX_BIND_GROUPS = 8192;
 
 /**
- * A GPU device with what the package needs around it: a buffer pool, a pipeline cache, and one command encoder that collects
- * dispatches until {@link Device.flush} submits them together.
+ * A GPU device with what the package needs around it: a buffer pool, kernels compiled beside the work, and a list of commands that grows
+ * until {@link Device.flush} submits them together. The list of a steady step can be kept and given again: {@link Device.record}.
  *
  * WebGPU reports most mistakes late and beside the call; they are recorded here and thrown, typed, by the next call that waits
  * ({@link Device.read}, {@link Device.sync}) or flushes. The batch with the mistake is lost, the device goes on.
  */
 export class Device {
-  readonly caps: Caps;
+  readonly caps: ProductCaps;
   readonly pool: BufferPool;
   readonly counters: DeviceCounters;
   /** Human-readable name of the adapter. */
   readonly name: string;
+  private readonly failures = new Failures();
   private readonly pipelines: PipelineCache;
-  private readonly bindGroups = new Map<string, GPUBindGroup>();
+  private readonly bindGroups: BindGroups;
   private readonly readback: Readback;
-  private readonly immediates: boolean;
-  private readonly ring: GPUBuffer | null;
-  private readonly ringData: DataView;
-  private ringUsed = 0;
-  private readonly scratch = new DataView(new ArrayBuffer(RING_STRIDE));
-  private encoder: GPUCommandEncoder | null = null;
-  private pass: GPUComputePassEncoder | null = null;
-  private readonly recorded = new Set<string>();
-  private afterSubmit: (() => void)[] = [];
+  private readonly queue: Queue;
+  /** What the next batch consists of, and how many of its dispatches go through the uniform ring. */
+  private commands: Command[] = [];
+  private slots = 0;
+  private after: (() => void)[] = [];
   private profiler: Profiler | null = null;
-  /** The first error that nobody was told of yet; a lost device's stays. */
-  private failure: Error | null = null;
-  /** Errors reported so far, and the last of them. */
-  private reports = 0;
-  private latest: Error | null = null;
-  /** Number of the batch now being recorded. */
+  private recording: Recording | null = null;
+  /** Number of the batch now being put together. */
   serial = 0;
 
   constructor(
@@ -85,16 +80,17 @@ export class Device {
       subgroupMinSize?: number;
       subgroupMaxSize?: number;
     };
-    this.caps = {
+    const caps = {
       adapter: classifyAdapter(info),
       subgroupSize: subgroups && least !== undefined && least === most ? least : 0,
       maxInvocations: Math.min(gpu.limits.maxComputeInvocationsPerWorkgroup, gpu.limits.maxComputeWorkgroupSizeX),
       maxStorageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,
     };
+    this.caps = productCaps(caps, gpu, options);
     this.name =
       info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
     const room = (gpu.limits as { maxImmediateSize?: number }).maxImmediateSize ?? 0;
-    this.immediates =
+    const immediates =
       (options.immediates ?? true) && room >= IMMEDIATE_BYTES && "setImmediates" in GPUComputePassEncoder.prototype;
     this.counters = {
       dispatches: 0,
@@ -105,19 +101,18 @@ export class Device {
       bytesRead: 0,
       bytesBound: 0,
     };
-    this.pool = new BufferPool(gpu, options.poolBytes ?? 512 * 2 ** 20, (b) => this.forget(b));
-    this.pipelines = new PipelineCache(gpu, this.caps, this.immediates ? IMMEDIATE_BYTES : 0);
+    this.pool = new BufferPool(gpu, options.poolBytes ?? 512 * 2 ** 20, (b) => this.bindGroups.forget(b));
+    this.pipelines = new PipelineCache(gpu, this.caps, immediates ? IMMEDIATE_BYTES : 0);
     this.readback = new Readback(gpu);
-    this.ringData = new DataView(new ArrayBuffer(RING_SLOTS * RING_STRIDE));
-    this.ring = gpu.createBuffer({
-      label: "kernel sizes",
-      size: RING_SLOTS * RING_STRIDE,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    });
+    const ring = new UniformRing(gpu);
+    this.bindGroups = new BindGroups(gpu, ring);
+    this.queue = new Queue(gpu, ring, this.failures, (batch) => this.submitted(batch));
     gpu.addEventListener("uncapturederror", (event) => {
       (event as Event).preventDefault();
-      const { error } = event as GPUUncapturedErrorEvent;
-      this.fail(new GpuError(`WebGPU refused a command${this.culprit(error.message)}: ${error.message}`));
+      const { message } = (event as GPUUncapturedErrorEvent).error;
+      const label = [...this.pipelines.labels()].find((name) => message.includes(`"${name}"`));
+      const error = new GpuError(`WebGPU refused a command${this.suspects(label)}: ${message}`);
+      this.failures.add(error, label);
     });
     void gpu.lost.then((lost) => {
       this.lose(
@@ -126,134 +121,129 @@ export class Device {
     });
   }
 
-  /** Records one dispatch of `kernel`; nothing runs before {@link flush}. */
+  /** Adds one dispatch of `kernel`; nothing runs before {@link flush}. */
   run<S, B extends string, P extends string>(
     kernel: Kernel<S, B, P>,
     spec: S,
     buffers: Bound<NoInfer<B>>,
     params: Readonly<Record<NoInfer<P>, number>>,
   ): void {
-    this.demandAlive();
+    this.failures.demandAlive();
     const groups = kernel.workgroups(spec, params, this.caps);
     if (groups[0] * groups[1] * groups[2] === 0) return;
-    const pipeline = this.pipelines.get(kernel, spec);
+    const compiled = this.pipelines.get(kernel, spec);
     this.counters.pipelines = this.pipelines.size;
-    this.checkGrid(pipeline.label, groups);
-    const { paramNames } = pipeline;
-    const useRing = paramNames.length > 0 && !pipeline.immediates;
-    if (useRing && this.ringUsed === RING_SLOTS) this.flush();
-    const bound: PooledBuffer[] = [];
-    let key = String(pipeline.id);
-    for (const name of pipeline.bindingNames) {
-      const b = buffers[name as B];
-      b.serial = this.serial;
-      bound.push(b);
-      key += "," + b.id;
-      this.counters.bytesBound += b.bytes;
-    }
-    const group = this.bindGroup(key, pipeline.layout, pipeline.label, bound, useRing);
-    const target = useRing ? this.ringData : this.scratch;
-    const at = useRing ? this.ringUsed * RING_STRIDE : 0;
-    paramNames.forEach((name, i) => {
-      const value = params[name as P];
-      if (pipeline.paramTypes[i] === "f32") target.setFloat32(at + 4 * i, value, true);
-      else if (pipeline.paramTypes[i] === "i32") target.setInt32(at + 4 * i, value, true);
-      else target.setUint32(at + 4 * i, value, true);
-    });
-    const pass = this.openPass(pipeline.label);
-    pass.setPipeline(pipeline.pipeline);
-    if (useRing) pass.setBindGroup(0, group, [at]);
-    else pass.setBindGroup(0, group);
-    if (paramNames.length && pipeline.immediates) {
-      (
-        pass as unknown as { setImmediates(offset: number, data: ArrayBuffer, from: number, size: number): void }
-      ).setImmediates(0, this.scratch.buffer as ArrayBuffer, 0, 4 * paramNames.length);
-    }
-    if (useRing) this.ringUsed++;
-    pass.dispatchWorkgroups(groups[0], groups[1], groups[2]);
-    this.recorded.add(kernel.name);
-    this.counters.dispatches++;
-    if (this.profiler) this.closePass();
+    this.checkGrid(compiled.label, groups);
+    const bound = compiled.bindingNames.map((name) => buffers[name as B]);
+    this.add(
+      {
+        kernel: compiled,
+        group: this.bindGroups.get(compiled, bound),
+        params: packed(compiled, params),
+        groups,
+        bytesBound: bound.reduce((sum, b) => sum + b.bytes, 0),
+        operations: kernel.operations?.(spec, params) ?? 0,
+      },
+      bound,
+    );
   }
 
-  /** Records a copy of the first `bytes` (a multiple of 4) of `from` to `to`. */
+  /** Adds a copy of the first `bytes` (a multiple of 4) of `from` to `to`. */
   copy(from: PooledBuffer, to: PooledBuffer, bytes: number): void {
-    this.demandAlive();
+    this.failures.demandAlive();
     if (bytes === 0) return;
-    from.serial = to.serial = this.serial;
-    this.closePass();
-    this.openEncoder().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, bytes);
+    this.add({ from: from.buffer, to: to.buffer, bytes }, [from, to]);
   }
 
   /**
-   * Writes `data` into `b` ahead of everything that is recorded afterwards.
-   * A buffer that recorded commands still use forces a submit first, so upload a step's data before recording it.
+   * Writes `data` into `b` ahead of everything that is added afterwards.
+   * A buffer that commands not yet submitted use forces a submit first, so upload a step's data before its commands.
+   * What is being recorded cannot be replayed then: an upload is no command.
    */
   write(b: PooledBuffer, data: ArrayBufferView): void {
-    this.demandAlive();
+    this.failures.demandAlive();
     if (data.byteLength === 0) return;
-    if (b.serial === this.serial && this.encoder) this.flush();
-    const whole = data.byteLength % 4 === 0 ? data : padded(data);
-    this.gpu.queue.writeBuffer(b.buffer, 0, whole.buffer as ArrayBuffer, whole.byteOffset, whole.byteLength);
+    this.recording?.obstruct(
+      `${data.byteLength} bytes were uploaded while a step was recorded, which a replay would not repeat: make its tensors before, and write() to them between replays`,
+    );
+    if (b.serial === this.serial && this.commands.length) this.flush();
+    this.queue.write(b.buffer, data.byteLength % 4 === 0 ? data : padded(data));
     this.counters.bytesUploaded += data.byteLength;
   }
 
-  /** Submits everything recorded, as one command buffer. @throws GpuError when WebGPU refused something since the last call. */
+  /** Submits everything added, as one command buffer. @throws GpuError when WebGPU refused something since the last call. */
   flush(): void {
-    this.demandAlive();
+    this.failures.demandAlive();
     // First the submit, then the check: a mistake in this batch ends with it, and is told of once.
-    if (this.encoder) this.submit(this.encoder);
+    if (this.commands.length) {
+      const batch = { serial: this.serial++, commands: this.commands, profiler: this.profiler, after: this.after };
+      this.commands = [];
+      this.after = [];
+      this.slots = 0;
+      this.queue.submit(batch);
+    }
     this.check();
-  }
-
-  private submit(encoder: GPUCommandEncoder): void {
-    this.closePass();
-    this.profiler?.resolve(encoder);
-    if (this.ring && this.ringUsed)
-      this.gpu.queue.writeBuffer(this.ring, 0, this.ringData.buffer as ArrayBuffer, 0, this.ringUsed * RING_STRIDE);
-    const commands = encoder.finish();
-    this.encoder = null;
-    this.ringUsed = 0;
-    this.gpu.queue.submit([commands]);
-    this.counters.submits++;
-    this.serial++;
-    this.recorded.clear();
-    const waiting = this.afterSubmit;
-    this.afterSubmit = [];
-    for (const f of waiting) f();
-    this.pool.trim(undefined, this.serial - WARM_BATCHES);
-    this.counters.buffersCreated = this.pool.current.created;
   }
 
   /**
-   * Reads the first `bytes` of a buffer as they are after everything recorded so far. Never blocks: the copy is recorded, and the promise resolves when the GPU got there.
+   * Reads the first `bytes` of a buffer as they are after everything added so far. Never blocks: the copy is a command, and the promise resolves when the GPU got there.
    * @param defer Do not submit now; the copy goes with the step's own submit.
    */
   async read(b: PooledBuffer, bytes: number, defer = false): Promise<ArrayBuffer> {
-    this.demandAlive();
+    this.failures.demandAlive();
     if (bytes === 0) return new ArrayBuffer(0);
-    const reports = this.reports;
-    this.closePass();
+    const verify = this.failures.watch();
     b.serial = this.serial;
-    const ticket = this.readback.record(this.openEncoder(), b.buffer, bytes);
-    const submitted = new Promise<void>((resolve) => this.afterSubmit.push(resolve));
+    const ticket = this.readback.take(bytes);
+    this.commands.push({ from: b.buffer, to: ticket.staging, bytes: ticket.whole });
+    const submitted = new Promise<void>((resolve) => this.after.push(resolve));
     if (!defer) this.flush();
     await submitted;
     const data = await this.readback.finish(ticket).catch((e: unknown) => {
-      throw this.failure ?? new GpuError(`reading ${bytes} bytes back failed: ${String(e)}`, { cause: e });
+      throw this.failures.waiting ?? new GpuError(`reading ${bytes} bytes back failed: ${String(e)}`, { cause: e });
     });
     this.counters.bytesRead += bytes;
-    this.check();
-    // Somebody else was told, but these bytes may come from a batch that never ran.
-    if (this.reports !== reports) throw this.latest;
+    verify();
     return data;
   }
 
-  /** Submits what is recorded and waits until the GPU has done it. */
+  /** Submits what was added and waits until the GPU has done it. */
   async sync(): Promise<void> {
     this.flush();
+    await this.queue.drained();
     await this.gpu.queue.onSubmittedWorkDone();
     this.check();
+  }
+
+  /**
+   * Runs `body`, and keeps the commands it gives, to be given again by {@link Recording.replay}.
+   * @returns what `body` returned, and the recording; dispose of it to free its buffers.
+   * @throws LifetimeError inside another recording.
+   */
+  record<T>(body: () => T): { result: T; recording: Recording } {
+    if (this.recording) throw new LifetimeError("a step is being recorded already: recordings do not nest");
+    const recording = new Recording(this);
+    this.recording = recording;
+    try {
+      const result = body();
+      recording.close();
+      return { result, recording };
+    } finally {
+      this.recording = null;
+    }
+  }
+
+  /** Does something on the host now, and again whenever the step being recorded is replayed: counters that follow the steps. */
+  effect(action: () => void): void {
+    action();
+    this.recording?.addEffect(action);
+  }
+
+  /** Adds commands that were recorded. */
+  play(commands: readonly Command[], buffers: Iterable<PooledBuffer>): void {
+    this.failures.demandAlive();
+    for (const c of commands) this.add(c, []);
+    for (const b of buffers) b.serial = this.serial;
   }
 
   /**
@@ -286,15 +276,12 @@ export class Device {
 
   /** Throws the first error that WebGPU reported since the device was made, if any. A lost device stays lost. */
   check(): void {
-    if (!this.failure) return;
-    const error = this.failure;
-    if (!(error instanceof DeviceLostError)) this.failure = null;
-    throw error;
+    this.failures.tell();
   }
 
   /** Whether the device is gone for good. */
   get isLost(): boolean {
-    return this.failure instanceof DeviceLostError;
+    return this.failures.isLost;
   }
 
   /** Ends the device; every tensor on it is gone, and who waits for one gets a DeviceLostError. */
@@ -304,30 +291,39 @@ export class Device {
   }
 
   private lose(message: string): void {
-    if (!this.isLost) this.failure = new DeviceLostError(message);
-    this.encoder = null;
-    this.pass = null;
+    this.failures.lose(message);
+    this.commands = [];
     // No submit will come any more: let the readers that wait for one find the failure.
-    const waiting = this.afterSubmit;
-    this.afterSubmit = [];
+    const waiting = this.after;
+    this.after = [];
     for (const f of waiting) f();
   }
 
-  private fail(error: Error): void {
-    this.reports++;
-    this.latest = error;
-    this.failure ??= error;
+  private add(command: Command, buffers: readonly PooledBuffer[]): void {
+    if (isDispatch(command)) {
+      if (UniformRing.serves(command.kernel) && this.slots++ === RING_SLOTS) {
+        this.flush();
+        this.slots = 1;
+      }
+      this.counters.dispatches++;
+      this.counters.bytesBound += command.bytesBound;
+    }
+    for (const b of buffers) b.serial = this.serial;
+    this.commands.push(command);
+    this.recording?.add(command, buffers);
   }
 
-  private demandAlive(): void {
-    if (this.isLost) throw this.failure;
+  private submitted({ serial }: Batch): void {
+    this.counters.submits++;
+    this.pool.trim(undefined, serial + 1 - WARM_BATCHES);
+    this.counters.buffersCreated = this.pool.current.created;
   }
 
   /** Names the kernel of an error: shader modules, pipelines and bind groups carry its name as their label, which WebGPU quotes. */
-  private culprit(message: string): string {
-    const named = [...this.pipelines.labels()].find((label) => message.includes(`"${label}"`));
-    if (named) return ` of kernel ${named}`;
-    return this.recorded.size ? ` among the kernels ${[...this.recorded].join(", ")}` : "";
+  private suspects(label: string | undefined): string {
+    if (label !== undefined) return ` of kernel ${label}`;
+    const names = new Set(this.queue.current.filter(isDispatch).map((c) => c.kernel.label));
+    return names.size ? ` among the kernels ${[...names].join(", ")}` : "";
   }
 
   private checkGrid(label: string, [x, y, z]: Workgroups): void {
@@ -338,52 +334,4 @@ export class Device {
       );
     }
   }
-
-  private bindGroup(
-    key: string,
-    layout: GPUBindGroupLayout,
-    label: string,
-    bound: PooledBuffer[],
-    ring: boolean,
-  ): GPUBindGroup {
-    const known = this.bindGroups.get(key);
-    if (known) return known;
-    if (this.bindGroups.size >= MAX_BIND_GROUPS) this.bindGroups.clear();
-    const entries: GPUBindGroupEntry[] = bound.map((b, binding) => ({ binding, resource: { buffer: b.buffer } }));
-    if (ring) entries.push({ binding: bound.length, resource: { buffer: this.ring!, size: RING_STRIDE } });
-    const group = this.gpu.createBindGroup({ label, layout, entries });
-    this.bindGroups.set(key, group);
-    return group;
-  }
-
-  /** Drops bind groups of a buffer that is about to be destroyed. */
-  private forget(b: PooledBuffer): void {
-    const id = String(b.id);
-    for (const key of this.bindGroups.keys()) if (key.split(",").indexOf(id, 1) > 0) this.bindGroups.delete(key);
-  }
-
-  private openEncoder(): GPUCommandEncoder {
-    this.encoder ??= this.gpu.createCommandEncoder({ label: "step" });
-    return this.encoder;
-  }
-
-  private openPass(label: string): GPUComputePassEncoder {
-    if (this.pass) return this.pass;
-    const encoder = this.openEncoder();
-    const timestampWrites = this.profiler?.begin(label);
-    this.pass = encoder.beginComputePass(timestampWrites ? { label, timestampWrites } : {});
-    return this.pass;
-  }
-
-  private closePass(): void {
-    this.pass?.end();
-    this.pass = null;
-  }
-}
-
-/** Copies to a length that is a multiple of four, as WebGPU writes whole words. */
-function padded(data: ArrayBufferView): Uint8Array {
-  const out = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
-  out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  return out;
 }

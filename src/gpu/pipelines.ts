@@ -1,22 +1,30 @@
 import { type Caps, type Kernel, moduleSource, type ParamType } from "../../shaders/kernel";
 
-/** A compiled kernel with what a dispatch needs to know of it. */
+/** A kernel's pipeline, from the moment its compilation begins, with what a dispatch needs to know of it. */
 export interface Compiled {
   readonly id: number;
   readonly label: string;
-  readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly bindingNames: readonly string[];
   readonly paramNames: readonly string[];
   readonly paramTypes: readonly ParamType[];
   /** Sizes travel as immediates rather than in the uniform ring. */
   readonly immediates: boolean;
+  /** Null while it is being compiled, and where it was refused. */
+  pipeline: GPUComputePipeline | null;
+  /** Why WebGPU refused it. */
+  refusal: string | null;
+  /** Resolves when it is compiled or refused; null from then on. */
+  ready: Promise<void> | null;
 }
 
-/** Compute pipelines by kernel name and specification; each is compiled once a device. */
+/**
+ * Compute pipelines by kernel name and specification; each is compiled once a device, beside whatever goes on: a first step asks for dozens,
+ * and compilers use all cores that are there.
+ */
 export class PipelineCache {
   private readonly compiled = new Map<string, Compiled>();
-  /** Where one was refused, it is being compiled still when the error arrives. */
+  /** Names of them all: one that is faulty is being made still when the error arrives. */
   private readonly begun = new Set<string>();
 
   constructor(
@@ -30,7 +38,7 @@ export class PipelineCache {
     return this.compiled.size;
   }
 
-  /** Names of all kernels that were ever compiled, refused ones included. */
+  /** Names of all kernels that were ever asked for, refused ones included. */
   labels(): Iterable<string> {
     return this.begun;
   }
@@ -67,20 +75,35 @@ export class PipelineCache {
     const layout = device.createBindGroupLayout({ label, entries });
     const layoutDescriptor = { label, bindGroupLayouts: [layout], immediateSize: immediates ? params.length * 4 : 0 };
     const module = device.createShaderModule({ label, code: moduleSource(kernel, spec, this.caps, immediates) });
-    const pipeline = device.createComputePipeline({
-      label,
-      layout: device.createPipelineLayout(layoutDescriptor),
-      compute: { module, entryPoint: "main" },
-    });
-    return {
+    const compiled: Compiled = {
       id: this.compiled.size,
       label,
-      pipeline,
       layout,
       bindingNames: bindings.map(([name]) => name),
       paramNames: params.map(([name]) => name),
       paramTypes: params.map(([, type]) => type),
       immediates,
+      pipeline: null,
+      refusal: null,
+      ready: null,
     };
+    compiled.ready = device
+      .createComputePipelineAsync({
+        label,
+        layout: device.createPipelineLayout(layoutDescriptor),
+        compute: { module, entryPoint: "main" },
+      })
+      .then(
+        (pipeline) => {
+          compiled.pipeline = pipeline;
+        },
+        (error: unknown) => {
+          compiled.refusal = error instanceof Error ? error.message : String(error);
+        },
+      )
+      .finally(() => {
+        compiled.ready = null;
+      });
+    return compiled;
   }
 }

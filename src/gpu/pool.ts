@@ -7,6 +7,10 @@ export interface PooledBuffer {
   readonly bytes: number;
   /** Number of the submit that the last command recorded on this buffer belongs to. */
   serial: number;
+  /** Recordings that hold it: while there are some, it is given back to nobody. */
+  pins: number;
+  /** It was given back while it was held. */
+  parked: boolean;
 }
 
 /** What a pool holds. */
@@ -18,6 +22,10 @@ export interface PoolStats {
   freeBytes: number;
   /** Buffers ever created: constant over a steady training step. */
   created: number;
+  /** Most bytes in use at once since the last {@link BufferPool.resetPeak}: of buffers taken and not given back, whole size classes. */
+  peakUsed: number;
+  /** Most bytes that existed at once since then, waiting buffers included: what the device had to hold. */
+  peakBytes: number;
 }
 
 /**
@@ -39,7 +47,14 @@ let nextId = 1;
  */
 export class BufferPool {
   private readonly free = new Map<number, PooledBuffer[]>();
-  private readonly stats: PoolStats = { buffers: 0, bytes: 0, freeBytes: 0, created: 0 };
+  private readonly stats: PoolStats = {
+    buffers: 0,
+    bytes: 0,
+    freeBytes: 0,
+    created: 0,
+    peakUsed: 0,
+    peakBytes: 0,
+  };
 
   constructor(
     private readonly device: GPUDevice,
@@ -70,6 +85,7 @@ export class BufferPool {
         if (found.serial === notSerial) continue;
         list.splice(i, 1);
         this.stats.freeBytes -= found.bytes;
+        this.raisePeaks();
         return found;
       }
     }
@@ -78,15 +94,39 @@ export class BufferPool {
     this.stats.buffers++;
     this.stats.bytes += size;
     this.stats.created++;
-    return { id: nextId++, buffer, bytes: size, serial: -1 };
+    this.raisePeaks();
+    return { id: nextId++, buffer, bytes: size, serial: -1, pins: 0, parked: false };
   }
 
   /** Gives a buffer back; commands already recorded on it still run before any later taker's. */
   release(b: PooledBuffer): void {
+    if (b.pins) {
+      b.parked = true;
+      return;
+    }
     let list = this.free.get(b.bytes);
     if (!list) this.free.set(b.bytes, (list = []));
     list.push(b);
     this.stats.freeBytes += b.bytes;
+  }
+
+  /** Keeps `b` from other takers until {@link unpin}, also where it waits already. */
+  pin(b: PooledBuffer): void {
+    if (b.pins++) return;
+    const list = this.free.get(b.bytes);
+    const at = list?.indexOf(b) ?? -1;
+    if (at < 0) return;
+    list!.splice(at, 1);
+    this.stats.freeBytes -= b.bytes;
+    b.parked = true;
+    this.raisePeaks();
+  }
+
+  /** Ends one {@link pin}; after the last the buffer waits for a taker, if it was given back. */
+  unpin(b: PooledBuffer): void {
+    if (--b.pins || !b.parked) return;
+    b.parked = false;
+    this.release(b);
   }
 
   /**
@@ -115,5 +155,18 @@ export class BufferPool {
 
   get current(): Readonly<PoolStats> {
     return this.stats;
+  }
+
+  /** Counts the peaks anew, from what is in use and what exists now. */
+  resetPeak(): void {
+    this.stats.peakUsed = 0;
+    this.stats.peakBytes = 0;
+    this.raisePeaks();
+  }
+
+  private raisePeaks(): void {
+    const { bytes, freeBytes, peakUsed, peakBytes } = this.stats;
+    this.stats.peakUsed = Math.max(peakUsed, bytes - freeBytes);
+    this.stats.peakBytes = Math.max(peakBytes, bytes);
   }
 }

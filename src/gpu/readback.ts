@@ -1,18 +1,21 @@
 import { sizeClass } from "./pool";
 
-/** A copy that is recorded and waits to be mapped. */
+/** A place to copy to that waits to be mapped. */
 export interface Ticket {
   readonly staging: GPUBuffer;
   readonly bytes: number;
+  /** `bytes` in whole words: what is to be copied. */
+  readonly whole: number;
 }
 
-/** Copies buffers to mappable ones, which are reused; mapping waits for the GPU without holding anything up. */
+/** Mappable buffers to copy to, which are reused; mapping waits for the GPU without holding anything up. */
 export class Readback {
   private readonly free = new Map<number, GPUBuffer[]>();
 
   constructor(private readonly device: GPUDevice) {}
 
-  record(encoder: GPUCommandEncoder, source: GPUBuffer, bytes: number): Ticket {
+  /** A place for `bytes`. */
+  take(bytes: number): Ticket {
     const whole = Math.ceil(bytes / 4) * 4;
     const size = sizeClass(whole);
     const staging =
@@ -22,13 +25,11 @@ export class Readback {
         size,
         usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
       });
-    encoder.copyBufferToBuffer(source, 0, staging, 0, whole);
-    return { staging, bytes };
+    return { staging, bytes, whole };
   }
 
   /** The bytes, once the submit that holds the copy has run. */
-  async finish({ staging, bytes }: Ticket): Promise<ArrayBuffer> {
-    const whole = Math.ceil(bytes / 4) * 4;
+  async finish({ staging, bytes, whole }: Ticket): Promise<ArrayBuffer> {
     await staging.mapAsync(GPUMapMode.READ, 0, whole);
     const data = staging.getMappedRange(0, whole).slice(0, bytes);
     staging.unmap();

@@ -53,6 +53,7 @@ export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
 export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
 export { logSoftmax, softmax } from "./ops/softmax";
 export { Generator, type GeneratorState } from "./random";
+export { type RecordedStep, recordStep } from "./recorded";
 export type { Pair, Shape } from "./shape";
 export { keep, type MemoryInfo, memory, scope } from "./storage";
 export { type DType, noGrad, Tensor } from "./tensor";

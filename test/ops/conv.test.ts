@@ -168,7 +168,7 @@ describe("conv2d", () => {
     const lanes = d.caps.subgroupSize > 1 ? [1, d.caps.subgroupSize] : [1];
     for (const tile of lanes.flatMap((l) => [1, 4, 16].map((rows) => ({ rows, lanes: l })))) {
       const [y, dx, dw] = [Tensor.empty([n, size, size, o]), Tensor.empty(x.shape), Tensor.empty(w.shape)];
-      const base = { ...shape, bias: false, flat: false, tile };
+      const base = { ...shape, bias: false, flat: false, whole: false, tile };
       d.run(
         convGatherKernel,
         { ...base, mode: "forward", vec: true },
@@ -183,7 +183,7 @@ describe("conv2d", () => {
       );
       d.run(
         convWeightKernel,
-        { ...shape, vec: true, tile },
+        { ...shape, vec: true, whole: false, oneTap: false, tile },
         { x: x.buffer, dy: g.buffer, dw: dw.buffer },
         {
           pixels,

@@ -1,5 +1,6 @@
-import { type ConvShape, convGatherKernel, convWeightKernel, sumSplitsKernel } from "../../../shaders/conv.wgsl";
-import { type Tile, tileFor, tileGroups } from "../../../shaders/gemm.wgsl";
+import { type ConvShape, convGatherKernel, convWeightKernel } from "../../../shaders/conv.wgsl";
+import { convTiledKernel, convWeightTiledKernel } from "../../../shaders/conv-tiled.wgsl";
+import { type Tile, tileGroups } from "../../../shaders/gemm.wgsl";
 import { ShapeError } from "../../errors";
 import type { Device } from "../../gpu/device";
 import { type Pair, pair, type Shape, sameShape, showShape } from "../shape";
@@ -7,6 +8,7 @@ import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { sum } from "./reduce";
+import { inSplits, planBlocks, planTile } from "./tiling";
 
 /** Options of a 2-D convolution. */
 export interface ConvOptions {
@@ -196,28 +198,41 @@ function gather(
   to: Side,
   from: Side,
 ): Tensor {
-  const dst = Tensor.empty([geo.n, ...to.size, to.channels * geo.groups]);
-  if (dst.size === 0) return dst;
+  const shape = [geo.n, ...to.size, to.channels * geo.groups];
   const pixels = geo.n * to.size[0] * to.size[1];
+  if (pixels * to.channels === 0) return Tensor.empty(shape);
+  const d = src.device;
+  const spec = { ...structure(geo), mode, vec: to.channels % 4 === 0, bias: bias !== null };
+  const buffers = { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer };
+  const sizes = {
+    pixels,
+    dstH: to.size[0],
+    dstW: to.size[1],
+    srcH: from.size[0],
+    srcW: from.size[1],
+    srcK: from.channels,
+    dstN: to.channels,
+    groups: geo.groups,
+    padY: geo.padding[0],
+    padX: geo.padding[1],
+  };
+  const depth = geo.kernel[0] * geo.kernel[1] * from.channels;
+  const plan = planBlocks(d.caps, { rows: pixels, columns: to.channels, depth, planes: geo.groups });
+  if (plan) {
+    const { block, splits, chunk } = plan;
+    const tiled = { ...spec, vecSrc: from.channels % 4 === 0, block };
+    return inSplits(d, shape, splits, (dst) =>
+      d.run(convTiledKernel, tiled, { ...buffers, dst: dst.buffer }, { ...sizes, splits, chunk }),
+    );
+  }
+  const dst = Tensor.empty(shape);
+  // Of a strided convolution's input pixels those of one phase, equal in coordinates modulo the stride, are computed together.
+  const phase = (size: number, stride: number) => (mode === "input" ? Math.ceil(size / stride) : size);
+  const rows = geo.n * phase(to.size[0], geo.stride[0]) * phase(to.size[1], geo.stride[1]);
   const flat = mode === "forward" && from.channels <= FEW_CHANNELS;
-  const tile = tileFor(src.device.caps, flat ? "patches" : "pixels", pixels, to.channels);
-  src.device.run(
-    convGatherKernel,
-    { ...structure(geo), mode, vec: to.channels % 4 === 0, bias: bias !== null, flat, tile },
-    { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer, dst: dst.buffer },
-    {
-      pixels,
-      dstH: to.size[0],
-      dstW: to.size[1],
-      srcH: from.size[0],
-      srcW: from.size[1],
-      srcK: from.channels,
-      dstN: to.channels,
-      groups: geo.groups,
-      padY: geo.padding[0],
-      padX: geo.padding[1],
-    },
-  );
+  const tile = planTile(d.caps, flat ? "patches" : "pixels", rows, to.channels);
+  const whole = !flat && from.channels % tile.lanes === 0;
+  d.run(convGatherKernel, { ...spec, flat, whole, tile }, { ...buffers, dst: dst.buffer }, { ...sizes, pixels: rows });
   return dst;
 }
 
@@ -228,33 +243,41 @@ function weightGradient(x: Tensor, g: Tensor, geo: Geometry): Tensor {
   const pixels = geo.n * geo.out[0] * geo.out[1];
   if (pixels === 0 || rows * geo.o === 0) return Tensor.full(shape, 0);
   const d = x.device;
-  const tile = tileFor(d.caps, "taps", rows, geo.o);
+  const spec = { ...structure(geo), vec: geo.o % 4 === 0 };
+  const buffers = { x: x.buffer, dy: g.buffer };
+  const sizes = {
+    pixels,
+    dyH: geo.out[0],
+    dyW: geo.out[1],
+    xH: geo.in[0],
+    xW: geo.in[1],
+    i: geo.i,
+    o: geo.o,
+    groups: geo.groups,
+    padY: geo.padding[0],
+    padX: geo.padding[1],
+  };
+  const plan = planBlocks(d.caps, { rows, columns: geo.o, depth: pixels, planes: geo.groups });
+  if (plan) {
+    const { block, splits, chunk } = plan;
+    const tiled = { ...spec, vecX: geo.i % 4 === 0, block };
+    return inSplits(d, shape, splits, (dw) =>
+      d.run(convWeightTiledKernel, tiled, { ...buffers, dw: dw.buffer }, { ...sizes, splits, chunk }),
+    );
+  }
+  const tile = planTile(d.caps, "taps", rows, geo.o);
   const splits = splitsFor(d, tile, rows, geo, pixels);
-  const parts = splits === 1 ? Tensor.empty(shape) : Tensor.empty([splits, ...shape]);
-  d.run(
-    convWeightKernel,
-    { ...structure(geo), vec: geo.o % 4 === 0, tile },
-    { x: x.buffer, dy: g.buffer, dw: parts.buffer },
-    {
-      pixels,
-      chunk: Math.ceil(pixels / splits),
-      splits,
-      dyH: geo.out[0],
-      dyW: geo.out[1],
-      xH: geo.in[0],
-      xW: geo.in[1],
-      i: geo.i,
-      o: geo.o,
-      groups: geo.groups,
-      padY: geo.padding[0],
-      padX: geo.padding[1],
-    },
+  const chunk = Math.ceil(pixels / splits);
+  const whole = chunk % tile.lanes === 0 && pixels % tile.lanes === 0;
+  const oneTap = tile.rows >= 4 && geo.i % tile.rows === 0;
+  return inSplits(d, shape, splits, (dw) =>
+    d.run(
+      convWeightKernel,
+      { ...spec, whole, oneTap, tile },
+      { ...buffers, dw: dw.buffer },
+      { ...sizes, splits, chunk },
+    ),
   );
-  if (splits === 1) return parts;
-  const dw = Tensor.empty(shape);
-  d.run(sumSplitsKernel, null, { parts: parts.buffer, out: dw.buffer }, { n: dw.size, splits });
-  parts.dispose();
-  return dw;
 }
 
 /** Chunks of the pixels, so that enough workgroups run at once; each chunk keeps at least 64 pixels. */

@@ -1,11 +1,12 @@
-import { tileFor } from "../../../shaders/gemm.wgsl";
 import { matmulKernel } from "../../../shaders/matmul.wgsl";
+import { matmulTiledKernel } from "../../../shaders/matmul-tiled.wgsl";
 import { ShapeError } from "../../errors";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
 import { sum } from "./reduce";
 import { sumTo } from "./reduce-to";
+import { inSplits, planBlocks, planTile } from "./tiling";
 
 /** Options of {@link matmul}. */
 export interface MatmulOptions {
@@ -98,15 +99,21 @@ function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, bias: T
   const shape = [...batch, m, n];
   // An empty sum is zero.
   if (k === 0 && !bias) return Tensor.full(shape, 0);
-  const y = Tensor.empty(shape);
-  if (y.size === 0) return y;
+  if (sizeOf(shape) === 0) return Tensor.empty(shape);
   const d = a.device;
-  const spec = { transA, transB, vec: n % 4 === 0, bias: bias !== null, tile: tileFor(d.caps, "matmul", m, n) };
-  d.run(
-    matmulKernel,
-    spec,
-    { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer, c: y.buffer },
-    { m, n, k, batch: sizeOf(batch), strideA: a.rank > 2 ? m * k : 0, strideB: b.rank > 2 ? k * n : 0 },
-  );
+  const planes = sizeOf(batch);
+  const spec = { transA, transB, vec: n % 4 === 0, bias: bias !== null };
+  const sizes = { m, n, k, batch: planes, strideA: a.rank > 2 ? m * k : 0, strideB: b.rank > 2 ? k * n : 0 };
+  const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer };
+  const plan = planBlocks(d.caps, { rows: m, columns: n, depth: k, planes });
+  if (plan) {
+    const { block, splits, chunk } = plan;
+    const vecA = (transA ? m : k) % 4 === 0;
+    return inSplits(d, shape, splits, (y) =>
+      d.run(matmulTiledKernel, { ...spec, vecA, block }, { ...buffers, c: y.buffer }, { ...sizes, splits, chunk }),
+    );
+  }
+  const y = Tensor.empty(shape);
+  d.run(matmulKernel, { ...spec, tile: planTile(d.caps, "matmul", m, n) }, { ...buffers, c: y.buffer }, sizes);
   return y;
 }

@@ -1,0 +1,86 @@
+import { LifetimeError } from "../errors";
+import { type Command, isDispatch } from "./commands";
+import type { BufferPool, PooledBuffer } from "./pool";
+
+/** What a {@link Recording} needs of its device. */
+interface Player {
+  readonly pool: BufferPool;
+  play(commands: readonly Command[], buffers: Iterable<PooledBuffer>): void;
+}
+
+/**
+ * The commands that some code gave the device, kept to be given again without running that code: same kernels, same scalars, same buffers.
+ * It owns its buffers as long as it lives: those that the code freed go to nobody else.
+ */
+export class Recording {
+  private readonly commands: Command[] = [];
+  private readonly buffers = new Set<PooledBuffer>();
+  private readonly effects: (() => void)[] = [];
+  private reason: string | null = null;
+  private state: "open" | "whole" | "gone" = "open";
+
+  constructor(private readonly player: Player) {}
+
+  /** Notes a command that was just given. */
+  add(command: Command, buffers: Iterable<PooledBuffer>): void {
+    this.commands.push(command);
+    for (const b of buffers) this.buffers.add(b);
+  }
+
+  /** Notes what the host did besides, to be done with every replay. */
+  addEffect(effect: () => void): void {
+    this.effects.push(effect);
+  }
+
+  /** Notes that something happened which a replay would not repeat. */
+  obstruct(reason: string): void {
+    this.reason ??= reason;
+  }
+
+  /** Why this cannot be replayed; null when it can. */
+  get obstacle(): string | null {
+    return this.reason;
+  }
+
+  /** Ends the recording: from here on its buffers are its own. */
+  close(): this {
+    for (const b of this.buffers) this.player.pool.pin(b);
+    this.state = "whole";
+    return this;
+  }
+
+  /** Number of commands. */
+  get length(): number {
+    return this.commands.length;
+  }
+
+  /** Kernels, scalars and grids in order, without the buffers: equal for two runs of code that decides nothing anew. */
+  trace(): string {
+    const line = (c: Command) =>
+      isDispatch(c)
+        ? `${c.kernel.id}(${c.params ? new Uint32Array(c.params).join() : ""})${c.groups.join()}`
+        : `copy ${c.bytes}`;
+    return this.commands.map(line).join(";");
+  }
+
+  /**
+   * Gives all commands again; they are submitted by the next flush.
+   * @throws LifetimeError after {@link dispose}, and where there is an {@link obstacle}.
+   */
+  replay(): void {
+    if (this.state !== "whole")
+      throw new LifetimeError("replay() of a recorded step that was disposed: record it again");
+    if (this.reason !== null) throw new LifetimeError(this.reason);
+    for (const effect of this.effects) effect();
+    this.player.play(this.commands, this.buffers);
+  }
+
+  /** Frees the buffers that nothing else uses. */
+  dispose(): void {
+    if (this.state === "whole") for (const b of this.buffers) this.player.pool.unpin(b);
+    this.state = "gone";
+    this.commands.length = 0;
+    this.buffers.clear();
+    this.effects.length = 0;
+  }
+}
