@@ -1,37 +1,79 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
-import { bind, flagsKey, lanesKey, loadType, type NormLanes, read, statIndex, statType, write } from "./norm.wgsl";
+import {
+  affineOf,
+  bind,
+  flagsKey,
+  hasScale,
+  hasShift,
+  inputSets,
+  lanesKey,
+  loadType,
+  type NormAffine,
+  type NormLanes,
+  type NormParts,
+  normalised,
+  numbers,
+  partAt,
+  partsKey,
+  read,
+  scaleBindings,
+  scaled,
+  setOf,
+  statIndex,
+  statistic,
+  statSets,
+  statType,
+  write,
+} from "./norm.wgsl";
 
 /*
- * Backward normalisation; sizes and statistics as in norm.wgsl.ts. With dz = g (masked by y > 0 under ReLU), z = (x − μ)·rstd
- * and means over the S·C/G values of a group:
+ * Backward normalisation; sizes, parts and statistics as in norm.wgsl.ts. With dz = g (masked by y > 0 under ReLU), z = (x − μ)·rstd
+ * and means over the S·C/G values of a group, a part has
  *
- *   dβ = Σ dz,   dγ = Σ dz·z,   dx = rstd·(γ·dz − mean(γ·dz) − z·mean(γ·dz·z)).
+ *   dβ = Σ dz,   dγ = Σ dz·z,   dx = rstd·(γ·dz − mean(γ·dz) − z·mean(γ·dz·z));
+ *
+ * parts that share x share z too, and dx is the same formula with Σ over the parts of γ·dz in the place of γ·dz.
  */
 
-/** WGSL: dz of load `at`. */
-const masked = (relu: boolean, at: string) => (relu ? `select(T(), g[${at}], y[${at}] > T())` : `g[${at}]`);
-/** WGSL: z of load `at`, with statistic `u`. */
-const normalised = (at: string, u: string) =>
-  `(x[${at}] - stats[${u}] - stats[p.units + ${u}]) * stats[2u * p.units + ${u}]`;
+/** WGSL: dz of load `at` of part `k`. */
+const masked = (relu: boolean, at: string, k: number): string => {
+  const place = partAt(at, k);
+  return relu ? `select(T(), g[${place}], y[${place}] > T())` : `g[${place}]`;
+};
+
+/** The parts whose gradients go into set `set` of dx, of as many as there are of x. */
+const partsOf = (s: NormParts, set: number): number[] => (s.shared ? numbers(s.parts) : [set]);
+/** How many dx there are. */
+const gradSets = (s: NormParts): number => (s.shared ? 1 : s.parts);
+
+const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
 
 /**
- * Partial Σ dz and Σ dz·z a channel: plane 0 and 1 of [batch items, splits, C], split `k` taking rows k, k + splits, ….
+ * Partial Σ dz and Σ dz·z a channel: planes of [parts, 2, batch items, splits, C], split `k` taking rows k, k + splits, ….
  * `perRow`: every row is a batch item of its own (S = 1), all summed as one.
  */
 export const normGradPartialKernel = defineKernel({
   name: "norm-grad-partial",
-  key: (s: NormLanes & { relu: boolean; perRow: boolean }) =>
-    lanesKey(s) + flagsKey({ relu: s.relu, perRow: s.perRow }),
+  key: (s: NormLanes & NormParts & { relu: boolean; perRow: boolean }) =>
+    lanesKey(s) + partsKey({ ...s, affine: [] }) + flagsKey({ relu: s.relu, perRow: s.perRow }),
   bindings: (s) =>
     bind({
       x: read(loadType(s)),
       g: read(loadType(s)),
       y: s.relu && read(loadType(s)),
-      stats: read(statType(s)),
+      stats: s.statistics !== "none" && read(statType(s)),
       part: write(loadType(s)),
     }),
-  params: { invocations: "u32", units: "u32", splits: "u32", items: "u32", row: "u32", q: "u32" },
+  params: {
+    invocations: "u32",
+    loads: "u32",
+    units: "u32",
+    splits: "u32",
+    items: "u32",
+    row: "u32",
+    q: "u32",
+  },
   body: (s) => wgsl`
 alias T = ${loadType(s).type};
 ${linearMain()} {
@@ -39,83 +81,116 @@ ${linearMain()} {
   let j = index % p.row;
   let k = index / p.row % p.splits;
   let b = index / p.row / p.splits;
-  ${s.perRow ? "" : `let u = ${statIndex(s, "b", "j")};`}
-  var plain = T();
-  var weighted = T();
+  ${s.perRow || s.statistics === "none" ? "" : `let u = ${statIndex(s, "b", "j")};`}
+${lines(s.parts, (k) => `  var plain${k} = T();\n  var weighted${k} = T();`)}
   for (var i = k; i < p.items; i += p.splits) {
     let at = (b * p.items + i) * p.row + j;
-    ${s.perRow ? `let u = ${statIndex(s, "i", "j")};` : ""}
-    let dz = ${masked(s.relu, "at")};
-    plain += dz;
-    weighted += dz * (${normalised("at", "u")});
+    ${s.perRow && s.statistics !== "none" ? `let u = ${statIndex(s, "i", "j")};` : ""}
+${lines(inputSets(s), (k) => `    let z${k} = ${normalised(s, "at", "u", k)};`)}
+${lines(
+  s.parts,
+  (k) => `    let dz${k} = ${masked(s.relu, "at", k)};
+    plain${k} += dz${k};
+    weighted${k} += dz${k} * z${setOf(inputSets(s), k)};`,
+)}
   }
-  part[index] = plain;
-  part[p.invocations + index] = weighted;
+${lines(
+  s.parts,
+  (k) => `  part[${2 * k}u * p.invocations + index] = plain${k};
+  part[${2 * k + 1}u * p.invocations + index] = weighted${k};`,
+)}
 }`,
   workgroups: (_, p) => linearGrid(p.invocations),
 });
 
-export interface NormGradFinishSpec {
-  readonly gamma: boolean;
+export interface NormGradFinishSpec extends NormParts {
   /** Write the group means that dx needs. */
   readonly groups: boolean;
-  /** Write dγ and dβ. */
-  readonly affine: boolean;
+  /** Of each γ and β what is to be written: their own form, or nothing. */
+  readonly grads: readonly NormAffine[];
+}
+
+/** WGSL: dγ and dβ of channel `c` of affine map `a`, summed over the parts that use it. */
+function affineGrad(s: NormGradFinishSpec, a: number): string {
+  const form = s.grads[a]!;
+  if (form === "none") return "";
+  const sums = numbers(s.parts)
+    .filter((k) => affineOf(s, k)[0] === a)
+    .map((k) => {
+      const [plain, weighted] = [partAt("at", 2 * k, "p.plane"), partAt("at", 2 * k + 1, "p.plane")];
+      return `      plain += part[${plain}];
+      weighted += part[${weighted}];`;
+    });
+  return `  {
+    var plain = 0.0;
+    var weighted = 0.0;
+    for (var at = c; at < p.plane; at += p.row) {
+${sums.join("\n")}
+    }
+    ${hasScale(form) ? `dgamma${a}[c] = weighted;` : ""}
+    ${form === "rows" ? `dgamma${a}[p.row + c] = plain;` : ""}
+    ${hasShift(form) ? `dbeta${a}[c] = plain;` : ""}
+  }`;
 }
 
 /** From the partial sums: mean γ·dz and mean γ·dz·z a group (planes of `means`), then dγ and dβ a channel. Sizes in scalars. */
 export const normGradFinishKernel = defineKernel({
   name: "norm-grad-finish",
-  key: (s: NormGradFinishSpec) => flagsKey({ gamma: s.gamma && s.groups, groups: s.groups, affine: s.affine }).slice(1),
+  key: (s: NormGradFinishSpec) => `${partsKey(s)}${flagsKey({ groups: s.groups })},${s.grads.join("+")}`,
   bindings: (s) => {
-    const out = write({ type: "f32" });
-    return bind({
-      part: read({ type: "f32" }),
-      gamma: s.gamma && s.groups && read({ type: "f32" }),
-      means: s.groups && out,
-      dgamma: s.affine && out,
-      dbeta: s.affine && out,
+    const [scalar, out] = [{ type: "f32" } as const, write({ type: "f32" })];
+    const grads: Record<`dgamma${number}` | `dbeta${number}`, typeof out | false> = {};
+    s.grads.forEach((form, a) => {
+      grads[`dgamma${a}`] = hasScale(form) && out;
+      grads[`dbeta${a}`] = hasShift(form) && out;
     });
+    return {
+      ...bind({ part: read(scalar), means: s.groups && out }),
+      ...(s.groups && scaleBindings(s, scalar)),
+      ...bind(grads),
+    };
   },
-  /** `parts` is a plane of the partial sums, `units` is 0 without group means and `channels` 0 without dγ and dβ. */
-  params: { parts: "u32", units: "u32", channels: "u32", splits: "u32", row: "u32", q: "u32", values: "f32" },
+  /** `plane` is one of the partial sums, `units` is 0 without group means and `channels` 0 without dγ and dβ. */
+  params: { plane: "u32", units: "u32", channels: "u32", splits: "u32", row: "u32", q: "u32", values: "f32" },
   body: (s) => wgsl`
 ${linearMain()} {
   ${linearIndex("p.units + p.channels")}
-  var plain = 0.0;
-  var weighted = 0.0;
 ${
   s.groups
     ? `  if (index < p.units) {
     let b = index / (p.row / p.q);
     let first = index % (p.row / p.q) * p.q;
-    for (var c = first; c < first + p.q; c++) {
-      var sums = vec2f();
-      for (var k = 0u; k < p.splits; k++) {
-        let at = (b * p.splits + k) * p.row + c;
-        sums += vec2f(part[at], part[p.parts + at]);
+${lines(
+  gradSets(s),
+  (set) => `    {
+      var plain = 0.0;
+      var weighted = 0.0;
+      for (var c = first; c < first + p.q; c++) {
+${partsOf(s, set)
+  .map(
+    (k) => `        {
+          var sums = vec2f();
+          for (var k = 0u; k < p.splits; k++) {
+            let at = (b * p.splits + k) * p.row + c;
+            sums += vec2f(part[${partAt("at", 2 * k, "p.plane")}], part[${partAt("at", 2 * k + 1, "p.plane")}]);
+          }
+          ${scaled(s, "sums", "c", k)}
+          plain += sums.x;
+          weighted += sums.y;
+        }`,
+  )
+  .join("\n")}
       }
-      ${s.gamma ? "sums *= gamma[c];" : ""}
-      plain += sums.x;
-      weighted += sums.y;
-    }
-    means[index] = plain / p.values;
-    means[p.units + index] = weighted / p.values;
+      means[${set}u * p.units + index] = plain / p.values;
+      means[${gradSets(s) + set}u * p.units + index] = weighted / p.values;
+    }`,
+)}
     return;
   }`
     : ""
 }
-${
-  s.affine
-    ? `  let c = index - p.units;
-  for (var at = c; at < p.parts; at += p.row) {
-    plain += part[at];
-    weighted += part[p.parts + at];
-  }
-  dbeta[c] = plain;
-  dgamma[c] = weighted;`
-    : ""
-}
+  let c = index - p.units;
+${lines(s.grads.length, (a) => affineGrad(s, a))}
 }`,
   workgroups: (_, p) => linearGrid(p.units + p.channels),
 });
@@ -123,70 +198,98 @@ ${
 /** Mean γ·dz and mean γ·dz·z of groups within one row (S = 1), one group an invocation. */
 export const normGradRowsKernel = defineKernel({
   name: "norm-grad-rows",
-  key: (s: { width: 1 | 4; relu: boolean; gamma: boolean }) => s.width + flagsKey({ relu: s.relu, gamma: s.gamma }),
-  bindings: (s) => {
-    const load = read(loadType({ ...s, grouped: true }));
-    return bind({
-      x: load,
-      g: load,
-      y: s.relu && load,
+  key: (s: NormParts & { width: 1 | 4; relu: boolean }) => s.width + partsKey(s) + flagsKey({ relu: s.relu }),
+  bindings: (s) => ({
+    ...bind({
+      x: read(loadType(s)),
+      g: read(loadType(s)),
+      y: s.relu && read(loadType(s)),
       stats: read({ type: "f32" }),
-      gamma: s.gamma && load,
       means: write({ type: "f32" }),
-    });
-  },
-  params: { units: "u32", row: "u32", q: "u32", values: "f32" },
+    }),
+    ...scaleBindings(s, loadType(s)),
+  }),
+  params: { loads: "u32", units: "u32", row: "u32", q: "u32", values: "f32" },
   body: (s) => wgsl`
-alias T = ${loadType({ ...s, grouped: true }).type};
+alias T = ${loadType(s).type};
 ${linearMain()} {
   ${linearIndex("p.units")}
   let first = index * p.q;
-  var plain = T();
-  var weighted = T();
-  for (var i = 0u; i < p.q; i++) {
-    let at = first + i;
-    let d = ${s.gamma ? "gamma[at % p.row] * " : ""}${masked(s.relu, "at")};
-    plain += d;
-    weighted += d * (${normalised("at", "index")});
-  }
-  means[index] = ${s.width === 4 ? "dot(plain, vec4f(1.0))" : "plain"} / p.values;
-  means[p.units + index] = ${s.width === 4 ? "dot(weighted, vec4f(1.0))" : "weighted"} / p.values;
+${lines(
+  gradSets(s),
+  (set) => `  {
+    var plain = T();
+    var weighted = T();
+    for (var i = 0u; i < p.q; i++) {
+      let at = first + i;
+      let z = ${normalised(s, "at", "index", set)};
+${partsOf(s, set)
+  .map(
+    (k) => `      {
+        var d = ${masked(s.relu, "at", k)};
+        ${scaled(s, "d", "at % p.row", k)}
+        plain += d;
+        weighted += d * z;
+      }`,
+  )
+  .join("\n")}
+    }
+    means[${set}u * p.units + index] = ${s.width === 4 ? "dot(plain, vec4f(1.0))" : "plain"} / p.values;
+    means[${gradSets(s) + set}u * p.units + index] = ${s.width === 4 ? "dot(weighted, vec4f(1.0))" : "weighted"} / p.values;
+  }`,
+)}
 }`,
   workgroups: (_, p) => linearGrid(p.units),
 });
 
-export interface NormGradApplySpec extends NormLanes {
+export interface NormGradApplySpec extends NormLanes, NormParts {
   readonly relu: boolean;
-  readonly gamma: boolean;
-  /** The statistics were the input's own; else constants, and dx = rstd·γ·dz. */
+  /** The statistics were the input's own; else constants, and dx = rstd·γ·dz (rstd = 1 without any). */
   readonly batch: boolean;
 }
 
-/** dx, one load an invocation. */
+/** WGSL: dx of set `set`, from `d0`, … = γ·dz of each part. */
+function inputGrad(s: NormGradApplySpec, set: number): string {
+  const parts = partsOf(s, set);
+  const rstd = (k: number) => (s.statistics === "none" ? "" : ` * ${statistic(s, 2, "u", k)}`);
+  const sum = (terms: string[]) => terms.join(" + ");
+  if (!s.batch) {
+    // Constants may differ from part to part even where they read the same x.
+    const perPart = s.shared && statSets(s) > 1;
+    return perPart ? sum(parts.map((k) => `d${k}${rstd(k)}`)) : `(${sum(parts.map((k) => `d${k}`))})${rstd(set)}`;
+  }
+  const mean = (plane: number) => `means[${plane * gradSets(s) + set}u * p.units + u]`;
+  return `(${sum(parts.map((k) => `d${k}`))} - ${mean(0)} - (${normalised(s, "index", "u", set)}) * ${mean(1)})${rstd(set)}`;
+}
+
+/** dx, one load of each part an invocation. */
 export const normGradApplyKernel = defineKernel({
   name: "norm-grad-apply",
-  key: (s: NormGradApplySpec) => lanesKey(s) + flagsKey({ relu: s.relu, gamma: s.gamma, batch: s.batch }),
-  bindings: (s) =>
-    bind({
+  key: (s: NormGradApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu, batch: s.batch }),
+  bindings: (s) => ({
+    ...bind({
       x: s.batch && read(loadType(s)),
       g: read(loadType(s)),
       y: s.relu && read(loadType(s)),
-      stats: read(statType(s)),
-      gamma: s.gamma && read(loadType(s)),
+      stats: s.statistics !== "none" && read(statType(s)),
       means: s.batch && read(statType(s)),
       dx: write(loadType(s)),
     }),
+    ...scaleBindings(s, loadType(s)),
+  }),
   params: { loads: "u32", units: "u32", row: "u32", q: "u32", block: "u32" },
   body: (s) => wgsl`
 alias T = ${loadType(s).type};
 ${linearMain()} {
   ${linearIndex("p.loads")}
   let j = index % p.row;
-  let u = ${statIndex(s, "(index / p.block)", "j")};
-  var d = ${masked(s.relu, "index")};
-  ${s.gamma ? "d *= gamma[j];" : ""}
-  ${s.batch ? `d -= means[u] + (${normalised("index", "u")}) * means[p.units + u];` : ""}
-  dx[index] = d * stats[2u * p.units + u];
+  ${s.statistics === "none" ? "" : `let u = ${statIndex(s, "(index / p.block)", "j")};`}
+${lines(
+  s.parts,
+  (k) => `  var d${k} = ${masked(s.relu, "index", k)};
+  ${scaled(s, `d${k}`, "j", k)}`,
+)}
+${lines(gradSets(s), (set) => `  dx[${partAt("index", set)}] = ${inputGrad(s, set)};`)}
 }`,
   workgroups: (_, p) => linearGrid(p.loads),
 });

@@ -1,15 +1,23 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+
+const READ: Binding = { access: "read" };
 
 /**
- * loss = alpha · Σ max(margin − γ·b, 0) + l2 · Σ γ². One invocation: a layer has a few hundred channels, and a fixed order costs nothing.
+ * loss = alpha · Σ max(margin − γ·b, 0) + l2 · Σ γ² (+ the losses before). One invocation: a layer has a few hundred channels, and a fixed order costs nothing.
  */
 export const signLossKernel = defineKernel({
   name: "sign-loss",
-  key: () => "",
-  bindings: { gamma: { access: "read" }, b: { access: "read" }, loss: { access: "write" } },
+  key: (s: { more: boolean }) => (s.more ? "more" : ""),
+  bindings: (s) => {
+    const before: { before?: Binding } = s.more ? { before: READ } : {};
+    return { gamma: READ, b: READ, ...before, loss: { access: "write" } } as Record<
+      "gamma" | "b" | "before" | "loss",
+      Binding
+    >;
+  },
   params: { n: "u32", alpha: "f32", margin: "f32", l2: "f32" },
-  body: (_: null) => wgsl`
+  body: (s) => wgsl`
 @compute @workgroup_size(1)
 fn main() {
   var hinge = 0.0;
@@ -18,22 +26,26 @@ fn main() {
     hinge += max(p.margin - gamma[i] * b[i], 0.0);
     squares += gamma[i] * gamma[i];
   }
-  loss[0] = p.alpha * hinge + p.l2 * squares;
+  loss[0] = ${s.more ? "before[0] + " : ""}p.alpha * hinge + p.l2 * squares;
 }`,
   workgroups: () => [1, 1, 1],
 });
 
-/** dγ = g · ( −alpha·b where γ·b < margin, + 2·l2·γ ). */
+/** dγ = g · ( −alpha·b where γ·b < margin, + 2·l2·γ ); 0 in what lies behind the n channels of γ, up to `size`. */
 export const signLossGradKernel = defineKernel({
   name: "sign-loss-grad",
   key: () => "",
   bindings: { g: { access: "read" }, gamma: { access: "read" }, b: { access: "read" }, dgamma: { access: "write" } },
-  params: { n: "u32", alpha: "f32", margin: "f32", l2: "f32" },
+  params: { n: "u32", size: "u32", alpha: "f32", margin: "f32", l2: "f32" },
   body: (_: null) => wgsl`
 ${linearMain()} {
-  ${linearIndex("p.n")}
+  ${linearIndex("p.size")}
+  if (index >= p.n) {
+    dgamma[index] = 0.0;
+    return;
+  }
   let push = select(0.0, p.alpha * b[index], gamma[index] * b[index] < p.margin);
   dgamma[index] = g[0] * (2.0 * p.l2 * gamma[index] - push);
 }`,
-  workgroups: (_, p) => linearGrid(p.n),
+  workgroups: (_, p) => linearGrid(p.size),
 });

@@ -2,7 +2,7 @@ import { Conv1d, Conv2d, DEFAULT_GAIN } from "../nn/conv";
 import { kaimingNormal, kaimingUniform } from "../nn/init";
 import { Linear } from "../nn/linear";
 import { Module, parameter } from "../nn/module";
-import { type Affine, BatchNorm, type BatchNormCall } from "../nn/norm";
+import { type Affine, BatchNorm, type BatchNormCall, normaliseParts } from "../nn/norm";
 import type { Branch } from "../passport/layer";
 import { type StatelessNorm, statelessNorm } from "../passport/norm";
 import { type BranchNorm, PassportConv1d, PassportConv2d, PassportLinear } from "../passport/passport-aware";
@@ -12,6 +12,7 @@ import type { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
 import { branchesOf, hasFc, type NetworkNorm, type NetworkSettings, normOf } from "./config";
+import { Flow } from "./flow";
 import type { MapLayer } from "./layers";
 
 /** A norm without running statistics, its affine map and a ReLU: relu(γ ⊙ norm(h) + β), γ and β learned, the ReLU optional. Names in state dicts: `weight`, `bias`. */
@@ -29,12 +30,25 @@ export class AffineNorm extends Module {
     this.bias = parameter(Tensor.full([channels], 0));
   }
 
-  forward(h: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
-    return statelessNorm(this.norm, h, { gamma, beta }, this.relu);
+  forward(h: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
+    return statelessNorm(this.norm, h, { parts: 1, shared: false, affine: [{ gamma, beta, rows }] }, this.relu);
   }
 }
 
 type LearnedNorm = BatchNorm | AffineNorm;
+
+/** Each part of a batch by its norm, all of one kind. */
+function normaliseEach(h: Tensor, norms: readonly LearnedNorm[], shared: boolean, call: Affine): Tensor {
+  const own = norms.every((n) => n === norms[0]) ? norms.slice(0, 1) : norms;
+  const affine = own.map(({ weight, bias }) => {
+    const { gamma = weight, beta = bias, rows } = call;
+    return { gamma, beta, rows };
+  });
+  const [head] = norms;
+  return head instanceof AffineNorm
+    ? statelessNorm(head.norm, h, { parts: norms.length, shared, affine }, head.relu)
+    : normaliseParts(h, norms as readonly BatchNorm[], { shared, affine });
+}
 
 /**
  * map → norm → ReLU, without a passport; map is a convolution or a fully connected layer, the ReLU may be left out. Names in state dicts: `conv.weight` or `linear.weight`, with `….bias` where the
@@ -87,6 +101,16 @@ export class PlainBlock extends Module {
     if (norm instanceof BatchNorm) return norm.forward(h, { updates, ...affine });
     if (norm) return norm.forward(h, affine);
     return this.#relu ? relu(h) : h;
+  }
+
+  /** What follows the map, in all branches of a pass; a norm that takes statistics of the batch takes them of each branch's. @param call as in {@link normalise}, `updates` for what the branches share */
+  normaliseFlow(h: Flow, branches: readonly Branch[], { updates, ...affine }: BatchNormCall = {}): Flow {
+    const { bn, bn0, bn1 } = this;
+    const norms: LearnedNorm[] = [];
+    if (bn0 && bn1) norms.push(...branches.map((branch) => (branch === "private" ? bn1 : bn0)));
+    else if (bn instanceof BatchNorm) norms.push(...Array.from({ length: h.parts }, () => bn));
+    if (norms.length < 2) return h.map((t) => this.normalise(t, branches[0]!, { updates, ...affine }));
+    return new Flow(normaliseEach(h.tensor, norms, h.parts < norms.length, affine), norms.length);
   }
 
   forward(x: Tensor, call?: BatchNormCall): Tensor {

@@ -3,9 +3,10 @@ import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import type { Block } from "./block";
 import { checkForm, checkSettings, type ImageNetworkSettings, isObject, isWhole, refuse } from "./config";
+import type { Flow } from "./flow";
 import { type MapLayer, outputSize } from "./layers";
 import { Network } from "./network";
-import type { Flow, Pass } from "./pass";
+import type { Pass } from "./pass";
 import { plainSettings } from "./plain";
 
 /** A convolution of a {@link ConvNet} (conv → norm → ReLU), or a 2×2 max-pooling. */

@@ -11,8 +11,9 @@ import { withoutDuplicates, withoutUnused } from "./authors";
 import { type Block, makeBlock } from "./block";
 import { branchesOf, type NetworkSettings, passportPlan } from "./config";
 import { type BranchAccuracy, credentialFile, deployedFile } from "./files";
+import { Flow } from "./flow";
 import type { MapLayer } from "./layers";
-import { type Flow, Pass, type PassOptions } from "./pass";
+import { Pass, type PassOptions } from "./pass";
 import type { Scales } from "./split";
 
 /** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
@@ -77,7 +78,7 @@ export abstract class Network extends Module {
     );
   }
 
-  /** Everything between inputs and logits, for as many branches as the flow has. */
+  /** Everything between inputs and logits, for as many branches as the pass has. */
   protected abstract body(pass: Pass, x: Flow): Flow;
 
   /** The configuration of the plain network that computes what the given-away branch does. */
@@ -91,17 +92,16 @@ export abstract class Network extends Module {
   /** Logits of one branch (default: the one that is given away). @throws ArgumentError when the network has no such branch. */
   forward(x: Tensor, branch: Branch = this.branches[0]!): Tensor {
     this.checkBranches([branch]);
-    return this.body(new Pass([branch]), [x])[0]!;
+    return this.body(new Pass([branch]), new Flow(x)).tensor;
   }
 
   /** Logits of several branches and the sign loss for one batch; what the branches share is computed once. What the network wants beside is in `penalties`. @throws ArgumentError as {@link forward}. */
   trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass {
     const { branches = this.branches, signLoss = {}, trunkUpdates, affine } = options;
     this.checkBranches(branches);
-    const pass = new Pass(branches, { signLoss, trunkUpdates, affine, penalties: true });
-    const out = this.body(pass, [x]);
-    const logits = branches.map((b, i) => [b, out[i] ?? out[0]!] as const);
-    return { logits: Object.fromEntries(logits), signLoss: pass.signLoss, penalties: pass.penalties };
+    const pass = new Pass([...new Set(branches)], { signLoss, trunkUpdates, affine, penalties: true });
+    const logits = pass.outputs(this.body(pass, new Flow(x)));
+    return { logits, signLoss: pass.signLoss, penalties: pass.penalties };
   }
 
   /**
@@ -115,7 +115,7 @@ export abstract class Network extends Module {
     this.checkBranches([branch]);
     const inputs = new Map<string, Tensor>();
     const visit = (name: string, input: Tensor) => void inputs.set(name, keep(input.detach()));
-    scope(() => noGrad(() => void this.body(new Pass([branch], { visit }), [x])));
+    scope(() => noGrad(() => void this.body(new Pass([branch], { visit }), new Flow(x))));
     return inputs;
   }
 

@@ -2,11 +2,11 @@ import type { Affine } from "../nn/norm";
 import type { Branch, PassportLayer } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { add } from "../tensor/ops/elementwise";
+import { mean } from "../tensor/ops/reduce";
+import { unstack } from "../tensor/ops/unstack";
 import type { Tensor } from "../tensor/tensor";
 import { type Block, PlainBlock } from "./block";
-
-/** Activations on their way through a network: one tensor while all branches agree, then one a branch. */
-export type Flow = readonly Tensor[];
+import { Flow } from "./flow";
 
 /** How a {@link Pass} runs. */
 export interface PassOptions {
@@ -53,36 +53,40 @@ export class Pass {
    * @param between what happens between the block's map and its norm, such as dropout
    */
   block(name: string, block: Block, flow: Flow, between: (h: Tensor) => Tensor = (h) => h): Flow {
-    this.options.visit?.(name, flow[0]!);
+    this.options.visit?.(name, flow.tensor);
     const h = flow.map((x) => between(block.convolve(x)));
     if (!(block instanceof PlainBlock)) return this.#passport(block, h);
-    const affine = this.options.affine?.(name);
-    if (block.bn0) return this.branches.map((branch, i) => block.normalise(h[i] ?? h[0]!, branch, affine));
-    const updates = h.length < this.branches.length ? this.options.trunkUpdates : 1;
-    return h.map((t) => block.normalise(t, this.branches[0]!, { updates, ...affine }));
+    const updates = this.#parted(h) ? 1 : this.options.trunkUpdates;
+    return block.normaliseFlow(h, this.branches, { updates, ...this.options.affine?.(name) });
   }
 
-  /** Adds f of a flow, a number, to the loss of each branch; what branches share is computed once. */
+  /** By branch, the output of a network whose body ends in this flow. */
+  outputs(flow: Flow): Partial<Record<Branch, Tensor>> {
+    const each = flow.split();
+    return Object.fromEntries(this.branches.map((b, i) => [b, each[i] ?? each[0]!]));
+  }
+
+  /** Adds the mean over the batch of f, a number a sample, to the loss of each branch; what branches share is computed once. Shape of f: [N, …] → [N]. */
   penalise(flow: Flow, f: (t: Tensor) => Tensor): void {
     if (!this.options.penalties) return;
-    const each = flow.map(f);
+    const values = flow.map(f);
+    const means = values.parts === 1 ? [mean(values.tensor)] : unstack(mean(values.stack(), 1));
     this.branches.forEach((branch, i) => {
-      const [own, before] = [each[i] ?? each[0]!, this.#penalties[branch]];
+      const [own, before] = [means[i] ?? means[0]!, this.#penalties[branch]];
       this.#penalties[branch] = before ? add(before, own) : own;
     });
   }
 
   #passport(layer: PassportLayer, h: Flow): Flow {
     const secret = this.branches.some((b) => b !== "public");
-    const scales = secret ? layer.privateScales() : undefined;
-    if (scales && this.options.signLoss) {
-      const loss = layer.signLoss(scales.gammaRaw, this.options.signLoss);
-      this.#signLoss = this.#signLoss ? add(this.#signLoss, loss) : loss;
-    }
-    return this.branches.map((branch, i) => layer.normalise(h[i] ?? h[0]!, branch, scales));
+    const rows = secret ? layer.scaleRows() : undefined;
+    if (rows && this.options.signLoss) this.#signLoss = layer.signLoss(rows.raw, this.options.signLoss, this.#signLoss);
+    const call = { shared: !this.#parted(h), scales: rows && { rows: rows.refined } };
+    return new Flow(layer.normaliseBranches(h.tensor, this.branches, call), this.branches.length);
+  }
+
+  /** Whether each branch has activations of its own. */
+  #parted({ parts }: Flow): boolean {
+    return parts === this.branches.length;
   }
 }
-
-/** f of two flows, branch by branch. */
-export const join = (a: Flow, b: Flow, f: (a: Tensor, b: Tensor) => Tensor): Flow =>
-  (a.length > b.length ? a : b).map((_, i) => f(a[i] ?? a[0]!, b[i] ?? b[0]!));

@@ -3,16 +3,18 @@ import { Dropout } from "../nn/layers";
 import type { Module } from "../nn/module";
 import { affine } from "../tensor/ops/elementwise";
 import { matmul } from "../tensor/ops/matmul";
+import { expand } from "../tensor/ops/movement";
 import { globalMaxPool } from "../tensor/ops/pool";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import type { Block } from "./block";
 import { checkForm, checkSettings, isWhole, type NetworkSettings, normOf, refuse } from "./config";
+import { type Flow, join } from "./flow";
 import type { MapLayer } from "./layers";
 import { Network } from "./network";
-import { type Flow, join, type Pass } from "./pass";
+import type { Pass } from "./pass";
 import { plainSettings } from "./plain";
-import { type PointNetChannels, TNet, tNetLayers, transformPenalty } from "./tnet";
+import { type PointNetChannels, TNet, tNetLayers, transformDistances } from "./tnet";
 
 /** Structure of a {@link PointNet}. */
 export interface PointNetConfig extends NetworkSettings {
@@ -31,6 +33,10 @@ const CHANNELS: PointNetChannels = [64, 128, 1024, 512, 256];
 /** Weight of the feature transform's penalty in the loss of a branch. */
 const PENALTY = 0.001;
 const DROPOUT = 0.4;
+
+/** Every point of a cloud times the cloud's matrix; a cloud that branches share is repeated for each. Shapes: [N, P, k] or [1, N, P, k], [N, k, k] or [parts, N, k, k]. */
+const transformed = (points: Tensor, matrix: Tensor): Tensor =>
+  matmul(expand(points, [...matrix.shape.slice(0, -2), -1, -1]), matrix);
 
 const channelsOf = ({ width = 1 }: PointNetConfig): PointNetChannels => {
   const scaled = CHANNELS.map((n) => Math.max(8, 8 * Math.round((n * width) / 8)));
@@ -95,7 +101,7 @@ export interface PointNetOptions extends Partial<Omit<PointNetConfig, "arch" | "
  *
  * T and A are T-Nets of 3×3 and of 64×64 (`stn`, `fstn`); convolutions are of one point and without bias, p1 … p3 fully connected with one; each is followed by norm, γ, β and ReLU, p3 by γ and β alone,
  * p2 has dropout in front of its norm. In scheme `pan` the T-Nets carry no passports, but a norm a branch: public and private branch part at the first layer. A training pass adds
- * 0.001 · {@link transformPenalty} of A to the loss of each branch.
+ * 0.001 · `transformPenalty` of A to the loss of each branch.
  *
  * Shape: x [N, points, 3] → logits [N, classes] (40 by default). State-dict names are the authors' own, so a checkpoint converted from their code loads as it is. Initialised as PyTorch's layers.
  * Source: Qi et al., "PointNet", CVPR 2017; with passports, Zhang et al., "Passport-aware Normalization", NeurIPS 2020.
@@ -154,10 +160,10 @@ export class PointNet extends Network {
 
   protected override body(pass: Pass, x: Flow): Flow {
     const run = (name: string, flow: Flow) => pass.block(name, this.#block(name), flow);
-    const first = run("convp1", join(x, this.stn.run(pass, x), matmul));
+    const first = run("convp1", join(x, this.stn.run(pass, x), transformed));
     const transform = this.fstn.run(pass, first);
-    pass.penalise(transform, (a) => affine(transformPenalty(a), PENALTY));
-    const points = run("convp3", run("convp2", join(first, transform, matmul)));
+    pass.penalise(transform, (a) => affine(transformDistances(a), PENALTY));
+    const points = run("convp3", run("convp2", join(first, transform, transformed)));
     const cloud = run("p1", points.map(globalMaxPool));
     const hidden = pass.block("p2", this.#block("p2"), cloud, (h) => this.#drop(h));
     return run("p3", hidden);

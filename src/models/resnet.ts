@@ -4,9 +4,10 @@ import { Module } from "../nn/module";
 import { add, relu } from "../tensor/ops/elementwise";
 import type { Block } from "./block";
 import { checkForm, checkSettings, type ImageNetworkSettings, isWhole, refuse } from "./config";
+import { type Flow, join } from "./flow";
 import { type MapLayer, outputSize } from "./layers";
 import { Network } from "./network";
-import { type Flow, join, type Pass } from "./pass";
+import type { Pass } from "./pass";
 import { plainSettings } from "./plain";
 
 /** Structure of a {@link ResNet}. */

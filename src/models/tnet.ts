@@ -8,8 +8,9 @@ import type { Generator } from "../tensor/random";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import type { Block } from "./block";
+import type { Flow } from "./flow";
 import type { MapLayer } from "./layers";
-import type { Flow, Pass } from "./pass";
+import type { Pass } from "./pass";
 
 /** Channels of a PointNet's layers of each kind: 64, 128, 1024, 512 and 256 in the paper. */
 export type PointNetChannels = readonly [number, number, number, number, number];
@@ -93,7 +94,10 @@ const TINY = 1e-12;
  *
  * as the authors' code has it. The paper's term is ‖I − A·Aᵀ‖²_F; this one is 0 for the identity and for projections, not for every orthogonal A. Shape: [N, k, k] → [].
  */
-export function transformPenalty(a: Tensor): Tensor {
+export const transformPenalty = (a: Tensor): Tensor => mean(transformDistances(a));
+
+/** ‖A·Aᵀ − A‖_F of each transform. Shape: [N, k, k] → [N]. */
+export function transformDistances(a: Tensor): Tensor {
   const rest = sub(matmul(a, a, { transposeB: true }), a);
-  return mean(sqrt(affine(sum(square(rest), [1, 2]), 1, TINY)));
+  return sqrt(affine(sum(square(rest), [1, 2]), 1, TINY));
 }

@@ -1,4 +1,6 @@
+import { concat, narrow } from "../tensor/ops/movement";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../tensor/ops/norm";
+import { type AffineTensors, batchNormParts } from "../tensor/ops/norm-parts";
 import { Tensor } from "../tensor/tensor";
 import { buffer, type HostState, type Layout, Module, parameter } from "./module";
 
@@ -14,11 +16,8 @@ export interface BatchNormOptions {
   relu?: boolean;
 }
 
-/** γ and β of a call; layers that learn none (passport branches) are given theirs. */
-export interface Affine {
-  gamma?: Tensor | null;
-  beta?: Tensor | null;
-}
+/** γ and β of a call, or both as the rows of one tensor; layers that learn none (passport branches) are given theirs. */
+export type Affine = AffineTensors;
 
 /** Options of one call of {@link BatchNorm}. */
 export interface BatchNormCall extends Affine {
@@ -60,11 +59,14 @@ export class BatchNorm extends Module {
     this.runningVar = buffer(Tensor.full([channels], 1));
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias, updates = 1 }: BatchNormCall = {}): Tensor {
-    if (this.training) this.batchesTracked += updates;
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows, updates = 1 }: BatchNormCall = {}): Tensor {
+    if (this.training)
+      x.device.effect(() => {
+        this.batchesTracked += updates;
+      });
     const { runningMean, runningVar, training, eps, relu } = this;
     const momentum = updates === 1 ? this.momentum : 1 - (1 - this.momentum) ** updates;
-    return batchNorm(x, { gamma, beta, runningMean, runningVar, training, momentum, eps, relu });
+    return batchNorm(x, { gamma, beta, rows, runningMean, runningVar, training, momentum, eps, relu });
   }
 
   protected override hostState(): Record<string, HostState> {
@@ -77,6 +79,46 @@ export class BatchNorm extends Module {
       },
     };
   }
+}
+
+/** How {@link normaliseParts} takes a batch. */
+export interface PartsCall {
+  /** All parts read the same x [N, …]; else it is [parts · N, …] (default false). */
+  shared?: boolean;
+  /** γ and β of each part, or (a single entry) of all; by default the norms' own. */
+  affine?: readonly Affine[];
+}
+
+/**
+ * Batch norm of a batch of `norms.length` parts, each by its norm as if it were a batch of its own; a norm that stands there several times moves its running statistics with each of its parts, in their order.
+ *
+ * Shape: x [N, …, C] where the parts share it, else [parts · N, …, C] → [parts · N, …, C].
+ */
+export function normaliseParts(
+  x: Tensor,
+  norms: readonly BatchNorm[],
+  { shared = false, affine }: PartsCall = {},
+): Tensor {
+  const [head] = norms as readonly [BatchNorm];
+  const parts = norms.length;
+  const distinct = norms.every((n) => n === head) ? [head] : norms;
+  const own = affine ?? distinct.map(({ weight, bias }) => ({ gamma: weight, beta: bias }));
+  const alike = ({ training, eps, momentum, relu }: BatchNorm): boolean =>
+    training === head.training && eps === head.eps && momentum === head.momentum && relu === head.relu;
+  if (!norms.every(alike)) {
+    const n = x.shape[0]! / parts;
+    return concat(
+      norms.map((norm, i) => norm.forward(shared ? x : narrow(x, 0, i * n, n), own[i] ?? own[0]!)),
+      0,
+    );
+  }
+  const { training, eps, momentum, relu } = head;
+  if (training)
+    x.device.effect(() => {
+      for (const norm of norms) norm.batchesTracked++;
+    });
+  const running = distinct.map(({ runningMean, runningVar }) => ({ mean: runningMean, variance: runningVar }));
+  return batchNormParts(x, { parts, shared, affine: own }, { running, training, momentum, eps, relu });
 }
 
 /** Options of group, instance and layer norm; as those of {@link BatchNorm}, without the running statistics. */
@@ -118,8 +160,8 @@ export class GroupNorm extends StatelessNorm {
     super([channels], options);
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
-    return groupNorm(x, this.groups, { gamma, beta, eps: this.eps, relu: this.relu });
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
+    return groupNorm(x, this.groups, { gamma, beta, rows, eps: this.eps, relu: this.relu });
   }
 }
 
@@ -132,8 +174,8 @@ export class InstanceNorm extends StatelessNorm {
     super([channels], { affine, ...options });
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
-    return instanceNorm(x, { gamma, beta, eps: this.eps, relu: this.relu });
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
+    return instanceNorm(x, { gamma, beta, rows, eps: this.eps, relu: this.relu });
   }
 }
 
@@ -149,7 +191,7 @@ export class LayerNorm extends StatelessNorm {
     super(shape, options, shape.length === 3 ? "map" : "same");
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias }: Affine = {}): Tensor {
-    return layerNorm(x, this.shape, { gamma, beta, eps: this.eps, relu: this.relu });
+  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
+    return layerNorm(x, this.shape, { gamma, beta, rows, eps: this.eps, relu: this.relu });
   }
 }

@@ -1,7 +1,7 @@
 import { ArgumentError, ShapeError } from "../errors";
 import { type ConvOptions, conv2dInputGradient, conv2dWeightGradient, convOutputShape } from "../tensor/ops/conv";
-import { reshape } from "../tensor/ops/elementwise";
-import { matmul } from "../tensor/ops/matmul";
+import { add, reshape } from "../tensor/ops/elementwise";
+import { linear, matmul } from "../tensor/ops/matmul";
 import { concat, permute } from "../tensor/ops/movement";
 import { type Pair, showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
@@ -74,13 +74,15 @@ function lineMeans(passport: Tensor, weight: Tensor, { stride, padding, dilation
  *
  * and both are one small matrix product, with groups one a group; the weight gradient is the rank-1 update that the product's backward gives.
  *
- * Shapes: means [2, kH·kW·I] (rows S(P_γ), S(P_β)), weight [kH, kW, I/groups, O], [k, I/groups, O] or [I, O] → [2, O] (rows γ_raw, β_raw).
- * Differentiable towards the means and the weight. Source: DeepIPR equation 2; the closed form is ours.
+ * and where the map has a bias, γ_raw and β_raw contain it.
+ *
+ * Shapes: means [2, kH·kW·I] (rows S(P_γ), S(P_β)), weight [kH, kW, I/groups, O], [k, I/groups, O] or [I, O], bias [O] → [2, O] (rows γ_raw, β_raw).
+ * Differentiable towards the means, the weight and the bias. Source: DeepIPR equation 2; the closed form is ours.
  * @throws ShapeError when the means are not those of such a weight.
  */
-export function passportScales(means: Tensor, weight: Tensor, groups = 1): Tensor {
+export function passportScales(means: Tensor, weight: Tensor, groups = 1, bias: Tensor | null = null): Tensor {
   const o = weight.shape[weight.rank - 1]!;
-  if (groups === 1) return matmul(means, reshape(weight, [weight.size / o, o]));
+  if (groups === 1) return linear(means, reshape(weight, [weight.size / o, o]), bias);
   const i = weight.shape[weight.rank - 2]!;
   const taps = weight.size / (i * o);
   const rows = means.shape[0]!;
@@ -93,7 +95,8 @@ export function passportScales(means: Tensor, weight: Tensor, groups = 1): Tenso
     const s = permute(reshape(means, [rows, taps, groups, i]), [2, 0, 1, 3]);
     const w = permute(reshape(weight, [taps * i, groups, o / groups]), [1, 0, 2]);
     const product = matmul(reshape(s, [groups, rows, taps * i]), w);
-    return reshape(permute(product, [1, 0, 2]), [rows, o]);
+    const scales = reshape(permute(product, [1, 0, 2]), [rows, o]);
+    return bias ? add(scales, bias) : scales;
   });
 }
 

@@ -2,11 +2,13 @@ export { passportMeans, passportScales, windowMeans } from "./branch";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
 export {
   type Branch,
+  type BranchesCall,
   PassportLayer,
   type PassportLayerOptions,
   type PassportPair,
   type PrivateScales,
   type RowBias,
+  type ScaleRows,
 } from "./layer";
 export type { LinePlacement, PlanePlacement } from "./map";
 export type { StatelessNorm } from "./norm";

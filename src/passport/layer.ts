@@ -1,7 +1,8 @@
 import { ShapeError } from "../errors";
 import { kaimingNormal, uniform } from "../nn/init";
 import { buffer, Module, parameter } from "../nn/module";
-import { add, reshape } from "../tensor/ops/elementwise";
+import type { Affine } from "../nn/norm";
+import { reshape } from "../tensor/ops/elementwise";
 import { narrow } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";
 import { type Shape, sameShape, showShape } from "../tensor/shape";
@@ -22,6 +23,22 @@ export interface PrivateScales {
   gammaRaw: Tensor;
   gamma: Tensor;
   beta: Tensor;
+}
+
+/** The same as rows [2, O], γ first: how the norm and the sign loss take them, without a copy. */
+export interface ScaleRows {
+  /** γ_raw and β_raw. */
+  raw: Tensor;
+  /** γ and β; the same tensor where there is no FC. */
+  refined: Tensor;
+}
+
+/** How {@link PassportLayer.normaliseBranches} takes a batch. */
+export interface BranchesCall {
+  /** All branches read the same h [N, …]; else theirs lie one after the other in it (default false). */
+  shared?: boolean;
+  /** γ and β of the branch that passports open; computed where they are missing. */
+  scales?: Affine | undefined;
 }
 
 /** What passport layers of every kind take. */
@@ -85,8 +102,16 @@ export abstract class PassportLayer extends Module {
     return raw;
   }
 
+  /**
+   * relu(γ ⊙ norm(h) + β) with each branch's statistics, γ and β, one branch after the other along the batch.
+   * Shape: h [branches · N, …, O], or [N, …, O] where the branches share it → [branches · N, …, O].
+   */
+  abstract normaliseBranches(h: Tensor, branches: readonly Branch[], call?: BranchesCall): Tensor;
+
   /** relu(γ ⊙ norm(h) + β) with the branch's statistics, γ and β. */
-  abstract normalise(h: Tensor, branch: Branch, scales?: PrivateScales): Tensor;
+  normalise(h: Tensor, branch: Branch, scales?: PrivateScales): Tensor {
+    return this.normaliseBranches(h, [branch], { scales });
+  }
 
   /** Fills both passports with fresh random numbers, uniform in [−1, 1). */
   randomPassports(random: Generator): void {
@@ -115,17 +140,22 @@ export abstract class PassportLayer extends Module {
   }
 
   /** γ and β that the passports give with the weights as they are. Differentiable towards the weights, the FC, and passports with `requiresGrad`. */
-  privateScales(): PrivateScales {
+  scaleRows(): ScaleRows {
     const raw = this.#raw();
-    const out = this.refine(raw);
-    const row = (t: Tensor, i: number) => reshape(narrow(t, 0, i, 1), [this.outChannels]);
-    const gammaRaw = row(raw, 0);
-    return { gammaRaw, gamma: out === raw ? gammaRaw : row(out, 0), beta: row(out, 1) };
+    return { raw, refined: this.refine(raw) };
   }
 
-  /** Sign loss of γ_raw against the signature. */
-  signLoss(gammaRaw: Tensor, options?: SignLossOptions): Tensor {
-    return signLoss(gammaRaw, this.b, options);
+  /** As {@link scaleRows}, each row a tensor [O] of its own. */
+  privateScales(): PrivateScales {
+    const { raw, refined } = this.scaleRows();
+    const row = (t: Tensor, i: number) => reshape(narrow(t, 0, i, 1), [this.outChannels]);
+    const gammaRaw = row(raw, 0);
+    return { gammaRaw, gamma: refined === raw ? gammaRaw : row(refined, 0), beta: row(refined, 1) };
+  }
+
+  /** Sign loss of γ_raw, alone or the first of its rows, against the signature. @param before is added: the loss of other layers. */
+  signLoss(gammaRaw: Tensor, options?: SignLossOptions, before?: Tensor | null): Tensor {
+    return signLoss(gammaRaw, this.b, options, before);
   }
 
   /** γ_raw of every channel, read back: its signs are the signature when the passports are the owner's. */
@@ -163,8 +193,7 @@ export abstract class PassportLayer extends Module {
   }
 
   #scales(means: Tensor): Tensor {
-    const scales = passportScales(means, this.weight, this.#map.options.groups);
-    return this.mapBias ? add(scales, this.mapBias) : scales;
+    return passportScales(means, this.weight, this.#map.options.groups, this.mapBias);
   }
 
   #forgetMeans(): void {

@@ -1,7 +1,5 @@
 import { ArgumentError } from "../errors";
-import type { Affine } from "../nn/norm";
-import { add, mul, relu as rectify } from "../tensor/ops/elementwise";
-import { groupNorm, instanceNorm } from "../tensor/ops/norm";
+import { groupNormParts, instanceNormParts, type Parted, scaleParts } from "../tensor/ops/norm-parts";
 import type { Tensor } from "../tensor/tensor";
 
 /**
@@ -14,21 +12,16 @@ export type StatelessNorm = "gn" | "in" | "ln" | "none";
 const GROUP = 16;
 
 /**
- * y = relu(γ ⊙ norm(h) + β), the ReLU optional. Shapes: h [N, …, O], γ and β [O] → [N, …, O].
+ * y = relu(γ ⊙ norm(h) + β) with γ and β for each part of a batch, the ReLU optional. Shapes: h [parts · N, …, O], or [N, …, O] where the parts share it, γ and β [O] → [parts · N, …, O].
  *
  * Layer norm over [H, W, C] without an affine map of its own, followed by γ and β a channel, has the statistics of group norm with one group, whose
  * kernel applies them in the same pass.
  */
-export function statelessNorm(norm: StatelessNorm, h: Tensor, affine: Required<Affine>, relu: boolean): Tensor {
-  const options = { ...affine, relu };
+export function statelessNorm(norm: StatelessNorm, h: Tensor, parted: Parted, relu: boolean): Tensor {
   const channels = h.shape[h.rank - 1]!;
-  if (norm === "gn") return groupNorm(h, groupsOf(channels), options);
-  if (norm === "ln") return groupNorm(h, 1, options);
-  if (norm === "in") return instanceNorm(h, options);
-  const { gamma, beta } = affine;
-  const scaled = gamma ? mul(h, gamma) : h;
-  const y = beta ? add(scaled, beta) : scaled;
-  return relu ? rectify(y) : y;
+  if (norm === "gn") return groupNormParts(h, groupsOf(channels), parted, { relu });
+  if (norm === "ln") return groupNormParts(h, 1, parted, { relu });
+  return norm === "in" ? instanceNormParts(h, parted, { relu }) : scaleParts(h, parted, { relu });
 }
 
 /** Groups that `gn` makes of so many channels. */

@@ -2,17 +2,17 @@ import { ArgumentError } from "../errors";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module, parameter } from "../nn/module";
-import { BatchNorm } from "../nn/norm";
+import { BatchNorm, normaliseParts } from "../nn/norm";
 import type { Generator } from "../tensor/random";
 import type { Pair } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
 import {
   type Branch,
+  type BranchesCall,
   bitsOf,
   emptyPassport,
   PassportLayer,
   type PassportLayerOptions,
-  type PrivateScales,
   type RowBias,
   rowBias,
   weightOf,
@@ -117,15 +117,22 @@ export abstract class PassportAware extends PassportLayer {
     return this.normalise(this.convolve(x), branch);
   }
 
-  override normalise(h: Tensor, branch: Branch, scales?: PrivateScales): Tensor {
-    if (branch === "passport")
-      throw new ArgumentError('a passport-aware layer has the branches "public" and "private", not "passport"');
-    const { gamma, beta } =
-      branch === "public" ? { gamma: this.scale, beta: this.bias } : (scales ?? this.privateScales());
-    const norm = this.#norm;
-    return typeof norm === "string"
-      ? statelessNorm(norm, h, { gamma, beta }, this.#relu)
-      : norm[branch].forward(h, { gamma, beta });
+  override normaliseBranches(
+    h: Tensor,
+    branches: readonly Branch[],
+    { shared = false, scales }: BranchesCall = {},
+  ): Tensor {
+    const secret = () => scales ?? { rows: this.scaleRows().refined };
+    const norms: BatchNorm[] = [];
+    const affine = branches.map((branch) => {
+      if (branch === "passport")
+        throw new ArgumentError('a passport-aware layer has the branches "public" and "private", not "passport"');
+      if (typeof this.#norm !== "string") norms.push(this.#norm[branch]);
+      return branch === "public" ? { gamma: this.scale, beta: this.bias } : secret();
+    });
+    return typeof this.#norm === "string"
+      ? statelessNorm(this.#norm, h, { parts: branches.length, shared, affine }, this.#relu)
+      : normaliseParts(h, norms, { shared, affine });
   }
 
   override passports(): { skey: Tensor; key: Tensor } {

@@ -1,15 +1,15 @@
 import { ArgumentError } from "../errors";
 import { Module } from "../nn/module";
-import { BatchNorm } from "../nn/norm";
+import { BatchNorm, normaliseParts } from "../nn/norm";
 import type { Pair } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import {
   type Branch,
+  type BranchesCall,
   bitsOf,
   emptyPassport,
   PassportLayer,
   type PassportLayerOptions,
-  type PrivateScales,
   type RowBias,
   rowBias,
   weightOf,
@@ -82,16 +82,16 @@ export abstract class PassportOnly extends PassportLayer {
     return this.normalise(this.convolve(x), branch);
   }
 
-  override normalise(h: Tensor, branch: Branch = "passport", scales?: PrivateScales): Tensor {
-    if (branch !== "passport")
+  override normaliseBranches(h: Tensor, branches: readonly Branch[], { scales }: BranchesCall = {}): Tensor {
+    if (branches.length !== 1 || branches[0] !== "passport")
       throw new ArgumentError(
-        `this layer works with its passports only and has the one branch "passport", found "${branch}"`,
+        `this layer works with its passports only and has the one branch "passport", found "${branches.join('", "')}"`,
       );
-    const { gamma, beta } = scales ?? this.privateScales();
     const norm = this.#norm;
+    const affine = [scales ?? { rows: this.scaleRows().refined }];
     return typeof norm === "string"
-      ? statelessNorm(norm, h, { gamma, beta }, this.#relu)
-      : norm.forward(h, { gamma, beta });
+      ? statelessNorm(norm, h, { parts: 1, shared: false, affine }, this.#relu)
+      : normaliseParts(h, [norm], { affine });
   }
 
   override passports(): { skey: Tensor; key: Tensor } {

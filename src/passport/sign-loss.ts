@@ -18,24 +18,27 @@ export interface SignLossOptions {
  *
  *     L = alpha · Σ_i max(margin − γ_i·b_i, 0) + l2 · Σ_i γ_i²
  *
- * Shapes: gamma [O] (before any FC), bits [O] of −1 and +1 → []. Fan et al., "DeepIPR", TPAMI 2021, equation 4; margin, alpha and the second term as in
+ * Shapes: gamma [O] (before any FC), or rows [2, O] that begin with it; bits [O] of −1 and +1 → []. Fan et al., "DeepIPR", TPAMI 2021, equation 4; margin, alpha and the second term as in
  * the authors' code.
- * @throws ShapeError unless gamma and bits are of one shape [O].
+ * @param before loss of other layers [], added in the same kernel
+ * @throws ShapeError unless there is one bit a channel.
  */
 export function signLoss(
   gamma: Tensor,
   bits: Tensor,
   { alpha = 0.1, margin = 0.1, l2 = 1e-5 }: SignLossOptions = {},
+  before: Tensor | null = null,
 ): Tensor {
-  if (gamma.rank !== 1 || !sameShape(gamma.shape, bits.shape)) {
+  if (bits.rank !== 1 || !(sameShape(gamma.shape, bits.shape) || sameShape(gamma.shape, [2, bits.size]))) {
     throw new ShapeError(
-      `signLoss: γ ${showShape(gamma.shape)} and bits ${showShape(bits.shape)}: one bit a channel, both of shape [O]`,
+      `signLoss: γ ${showShape(gamma.shape)} and bits ${showShape(bits.shape)}: one bit a channel, both of shape [O], or γ the first of two rows [2, O]`,
     );
   }
-  const params = { n: gamma.size, alpha, margin, l2 };
+  const params = { n: bits.size, size: gamma.size, alpha, margin, l2 };
   const loss = Tensor.empty([]);
-  gamma.device.run(signLossKernel, null, { gamma: gamma.buffer, b: bits.buffer, loss: loss.buffer }, params);
-  return record("signLoss", loss, [gamma], [gamma, bits], (saved, b) => (g) => {
+  const buffers = { gamma: gamma.buffer, b: bits.buffer, before: (before ?? gamma).buffer, loss: loss.buffer };
+  gamma.device.run(signLossKernel, { more: !!before }, buffers, params);
+  return record("signLoss", loss, before ? [gamma, before] : [gamma], [gamma, bits], (saved, b) => (g) => {
     const d = Tensor.empty(saved.shape);
     saved.device.run(
       signLossGradKernel,
@@ -43,6 +46,6 @@ export function signLoss(
       { g: g.buffer, gamma: saved.buffer, b: b.buffer, dgamma: d.buffer },
       params,
     );
-    return [d];
+    return before ? [d, g] : [d];
   });
 }

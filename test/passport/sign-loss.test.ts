@@ -66,6 +66,26 @@ describe("signLoss", () => {
     );
   });
 
+  it("takes γ as the first of two rows, and adds up over layers", async () => {
+    const rows = randomData([2, 24], 5, 0.2);
+    const bits = bitsFor(24, 6);
+    const leaf = Tensor.from(rows, [2, 24]);
+    leaf.requiresGrad = true;
+    const loss = scope(() => {
+      const b = Tensor.from(bits, [24]);
+      const y = signLoss(leaf, b, {}, signLoss(leaf, b, { alpha: 1 }));
+      y.backward();
+      return y;
+    });
+    const gamma = rows.slice(0, 24);
+    const [one, other] = [oracle(gamma, bits), oracle(gamma, bits, { alpha: 1 })];
+    expectClose([await loss.item()], [one.loss + other.loss]);
+    const grad = one.grad.map((g, i) => g + other.grad[i]!);
+    expectClose(await leaf.grad!.data(), [...grad, ...new Array<number>(24).fill(0)], { atol: 1e-7 });
+    leaf.dispose();
+    loss.dispose();
+  });
+
   it("agrees with finite differences away from the kink", async () => {
     const b = bitsFor(24, 3);
     // |γ·b − margin| ≥ 0.04 on either side; the probe steps 0.01.

@@ -1,7 +1,9 @@
 import { ArgumentError, ShapeError } from "../../errors";
 import { type Shape, sameShape, showShape, sizeOf } from "../shape";
 import type { Tensor } from "../tensor";
-import { expectShape, type NormOptions, normalise, OWN, type Source, type View } from "./normalise";
+import type { Parted } from "./norm-layout";
+import { batchNormParts, groupNormParts, instanceNormParts } from "./norm-parts";
+import { type NormOptions, normalise, OWN } from "./normalise";
 
 export type { NormOptions } from "./normalise";
 
@@ -30,33 +32,16 @@ export interface BatchNormOptions extends NormOptions {
  *
  * Source: Ioffe, Szegedy, "Batch normalization", ICML 2015.
  */
-export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
-  const what = "batchNorm";
-  if (x.rank < 2) throw new ShapeError(`${what}: an input [N, …, C] is expected, found shape ${showShape(x.shape)}`);
-  const { runningMean: mean, runningVar: variance, training, momentum = 0.1 } = options;
-  const channels = x.shape[x.rank - 1]!;
+export function batchNorm(
+  x: Tensor,
+  { runningMean: mean, runningVar: variance, ...options }: BatchNormOptions,
+): Tensor {
   if (!mean !== !variance) {
     throw new ArgumentError(
-      `${what}: runningMean and runningVar belong together, only ${mean ? "runningMean" : "runningVar"} was given`,
+      `batchNorm: runningMean and runningVar belong together, only ${mean ? "runningMean" : "runningVar"} was given`,
     );
   }
-  if (!(momentum >= 0 && momentum <= 1))
-    throw new ArgumentError(`${what}: momentum from 0 to 1 is expected, found ${momentum}`);
-  for (const [name, t] of [
-    ["runningMean", mean],
-    ["runningVar", variance],
-  ] as const)
-    if (t) expectShape(what, name, t, [channels]);
-  const running = mean && variance ? { mean, variance } : null;
-  const rows = sizeOf(x.shape.slice(0, -1));
-  const source: Source =
-    training || !running ? { own: true, track: training ? running : null, momentum } : { own: false, fixed: running };
-  if (source.own && rows < 2) {
-    throw new ShapeError(
-      `${what}: expected more than 1 value per channel when normalising by the batch, found input ${showShape(x.shape)}: use a larger batch, or running statistics`,
-    );
-  }
-  return normalise(what, x, { batches: 1, rows, channels, groups: channels }, [channels], options, source);
+  return batchNormParts(x, whole(options), { ...options, running: mean && variance ? [{ mean, variance }] : [] });
 }
 
 /**
@@ -69,13 +54,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
  * Source: Wu, He, "Group normalization", ECCV 2018.
  */
 export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
-  const view = itemView("groupNorm", x, 2);
-  if (!Number.isInteger(groups) || groups < 1 || view.channels % groups !== 0) {
-    throw new ShapeError(
-      `groupNorm: a number of groups that divides the ${view.channels} channels of input ${showShape(x.shape)} is expected, found ${groups}`,
-    );
-  }
-  return normalise("groupNorm", x, { ...view, groups }, [view.channels], options, OWN);
+  return groupNormParts(x, groups, whole(options), options);
 }
 
 /**
@@ -89,13 +68,7 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
  * Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016.
  */
 export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
-  const view = itemView("instanceNorm", x, 3);
-  if (view.rows < 2) {
-    throw new ShapeError(
-      `instanceNorm: expected more than 1 position per channel, found input ${showShape(x.shape)}: use a larger input, or another normalisation`,
-    );
-  }
-  return normalise("instanceNorm", x, { ...view, groups: view.channels }, [view.channels], options, OWN);
+  return instanceNormParts(x, whole(options), options);
 }
 
 /**
@@ -116,15 +89,8 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
     );
   }
   const view = { batches: sizeOf(x.shape.slice(0, lead)), rows: 1, channels: sizeOf(normalizedShape), groups: 1 };
-  return normalise("layerNorm", x, view, normalizedShape, options, OWN);
+  return normalise("layerNorm", x, view, normalizedShape, whole(options), options, OWN);
 }
 
-/** [N, …, C] as N batches of positions. */
-function itemView(what: string, x: Tensor, least: number): Omit<View, "groups"> {
-  if (x.rank < least) {
-    throw new ShapeError(
-      `${what}: an input [N, ${least > 2 ? "L, " : "…, "}C] of at least ${least} dimensions is expected, found shape ${showShape(x.shape)}`,
-    );
-  }
-  return { batches: x.shape[0]!, rows: sizeOf(x.shape.slice(1, -1)), channels: x.shape[x.rank - 1]! };
-}
+/** A batch that is one part. */
+const whole = (options: NormOptions): Parted => ({ parts: 1, shared: false, affine: [options] });

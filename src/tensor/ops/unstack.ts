@@ -1,0 +1,41 @@
+import { ShapeError } from "../../errors";
+import { sizeOf, stridesOf } from "../shape";
+import { record, Tensor } from "../tensor";
+import { copyRegion } from "./strided";
+
+/**
+ * The slices x[0], x[1], … along the first dimension, each a tensor of its own. Shape: [n, …] → n times […].
+ *
+ * Their gradients are written side by side into one tensor, a launch each, with nothing to pad and to add.
+ * @throws ShapeError for a tensor without dimensions.
+ */
+export function unstack(x: Tensor): Tensor[] {
+  const [n, ...shape] = x.shape;
+  if (n === undefined) throw new ShapeError("unstack: a tensor of one dimension or more is expected, found shape []");
+  const size = sizeOf(shape);
+  const strides = stridesOf(shape);
+  const place = { shape, fromStrides: strides, toStrides: strides };
+  // A gradient arrives slice by slice, of some slices perhaps not at all: this node, behind all of them, runs when those that come are there.
+  let gathered: Tensor | null = null;
+  const arrived = new Set<number>();
+  const whole = record("unstack", x.view(x.shape), [x], [], () => (g) => {
+    if (arrived.size === n) return [g];
+    const dx = Tensor.full(x.shape, 0, x.dtype);
+    for (const i of arrived) copyRegion(g, dx, { ...place, fromOffset: i * size, toOffset: i * size }, "unstack");
+    return [dx];
+  });
+  const slices = Array.from({ length: n }, (_, i) => {
+    const y = Tensor.empty(shape, x.dtype);
+    copyRegion(whole, y, { ...place, fromOffset: i * size }, "unstack");
+    return record("slice", y, [whole], [], () => (g) => {
+      const first = gathered === null;
+      gathered ??= Tensor.empty([n, ...shape], x.dtype);
+      copyRegion(g, gathered, { ...place, toOffset: i * size }, "unstack");
+      arrived.add(i);
+      // The node behind is given the gathered gradient once; what comes later is written into it.
+      return [first ? gathered : null];
+    });
+  });
+  whole.dispose();
+  return slices;
+}

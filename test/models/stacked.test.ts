@@ -1,0 +1,130 @@
+/** Both branches as one batch: what a training pass gives and leaves equals that of each branch run alone, one after the other. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { toFloat32 } from "../../src/io/host-tensor";
+import { AlexNet, ConvNet, type Network, PointNet, ResNet9 } from "../../src/models";
+import type { Branch } from "../../src/passport/layer";
+import type { PassportConv2d } from "../../src/passport/passport-aware";
+import { add } from "../../src/tensor/ops/elementwise";
+import { crossEntropy } from "../../src/tensor/ops/loss";
+import { scope } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
+import { scattered } from "../support/bytes";
+import { expectClose, gpu, randomTensor } from "../support/gpu";
+import { TINY } from "../support/tiny";
+
+beforeAll(async () => void (await gpu()));
+
+const BATCH = 4;
+const LATE = { 4: true, 5: true, 6: true };
+const alexnet = (options: object) => () => new AlexNet({ width: 1 / 8, seed: 3, passports: LATE, ...options });
+const resnet = (options: object) => () => new ResNet9({ width: 8, input: [16, 16, 3], seed: 3, ...options });
+const pointnet = (options: object) => () =>
+  new PointNet({ classes: 10, points: 64, width: 1 / 8, dropout: 0, seed: 3, scheme: "pan", ...options });
+const SOME = { passports: { layer2: { 0: { convbn_2: true } }, layer4: true } };
+
+const NETWORKS: Record<string, () => Network> = {
+  "AlexNet, v2 with group norm": alexnet({ scheme: "v2" }),
+  "AlexNet, pan with batch norm": alexnet({ scheme: "pan" }),
+  "AlexNet, a passport in the middle, batch norm behind it": alexnet({ scheme: "pan", passports: { 4: true } }),
+  "AlexNet, pan with shared statistics": alexnet({ scheme: "pan", norm: "sbn" }),
+  "AlexNet, a passport in the middle, shared statistics": alexnet({
+    scheme: "pan",
+    norm: "sbn",
+    passports: { 2: true },
+  }),
+  "a chain without any norm": () =>
+    new ConvNet({ ...TINY, scheme: "v2", norm: "none", passports: { 2: true } }, { seed: 3 }),
+  "a chain with instance norm": () => new ConvNet({ ...TINY, scheme: "v2", norm: "in" }, { seed: 3 }),
+  "ResNet, pan, a shared shortcut beside a passport": resnet({ scheme: "pan", ...SOME }),
+  "ResNet, v2, a shared shortcut beside a passport": resnet({ scheme: "v2", ...SOME }),
+  "ResNet, a passport in a shortcut alone": resnet({ scheme: "pan", passports: { layer3: { 0: { shortcut: true } } } }),
+  "PointNet, parted from the first layer on": pointnet({ passports: { convp3: true, p1: true } }),
+  "PointNet, statistics for each branch": pointnet({ passports: { p1: true, p2: true }, branchStatistics: "separate" }),
+  "PointNet, v2 with layer norm": pointnet({ scheme: "v2", norm: "ln", passports: { convp2: true, p3: true } }),
+};
+
+interface Found {
+  values: Map<string, Float32Array>;
+  gradients: Map<string, Float32Array>;
+  state: Map<string, Float32Array>;
+}
+
+/** Logits and losses, gradients, and the state afterwards: of all branches in one pass, or of a pass for each. */
+async function train(
+  make: () => Network,
+  passes: readonly (readonly Branch[])[],
+  prepare: (model: Network) => void = () => {},
+): Promise<Found> {
+  const model = make();
+  prepare(model);
+  model.loadStateDict(scattered(await model.stateDict(), (name) => name.includes("running")));
+  const x = randomTensor([BATCH, ...model.config.input], 9);
+  const y = Tensor.from(
+    Int32Array.from({ length: BATCH }, (_, i) => i % model.config.classes),
+    [BATCH],
+  );
+  const values = new Map<string, Float32Array>();
+  for (const branches of passes) {
+    const out = scope(() => {
+      // A branch alone moves what both run through once; so both together move it twice.
+      const { logits, signLoss, penalties } = model.trainingPass(x, {
+        branches,
+        trunkUpdates: branches.length as 1 | 2,
+      });
+      const losses = [...Object.values(logits).map((t) => crossEntropy(t, y)), ...Object.values(penalties)];
+      if (signLoss) losses.push(signLoss);
+      losses.reduce((a, b) => add(a, b)).backward();
+      const named = Object.entries(penalties).map(([branch, t]) => [`penalty of ${branch}`, t]);
+      return { ...logits, ...Object.fromEntries(named), ...(signLoss && { signLoss }) } as Record<string, Tensor>;
+    });
+    for (const [name, t] of Object.entries(out)) values.set(name, await t.data());
+    for (const t of Object.values(out)) t.dispose();
+  }
+  const gradients = new Map<string, Float32Array>();
+  for (const [name, t, { kind }] of model.namedTensors())
+    if (kind === "parameter") gradients.set(name, await t.grad!.data());
+  const state = new Map([...(await model.stateDict())].map(([name, t]) => [name, toFloat32(t)]));
+  for (const t of [x, y]) t.dispose();
+  model.dispose();
+  return { values, gradients, state };
+}
+
+const largest = (values: Iterable<Float32Array>) =>
+  [...values].reduce((most, v) => v.reduce((m, a) => Math.max(m, Math.abs(a)), most), 0);
+
+/** Whether batch norm subtracts this bias again: then its gradient is 0, and what is left of it the rounding of terms that cancel. */
+function cancels(name: string, state: ReadonlyMap<string, unknown>): boolean {
+  const layer = /^(.*)\.(conv|linear)\.bias$/.exec(name)?.[1];
+  const normed = ["bn", "bn0"].some((bn) => state.has(`${layer}.${bn}.running_mean`));
+  // In γ and β of passports it counts.
+  return layer !== undefined && normed && !state.has(`${layer}.b`);
+}
+
+/** Holds one pass of both branches against a pass of each. */
+async function compare(make: () => Network, prepare?: (model: Network) => void): Promise<void> {
+  const mine = await train(make, [["public", "private"]], prepare);
+  const theirs = await train(make, [["public"], ["private"]], prepare);
+  const everything = largest(theirs.gradients.values());
+  for (const what of ["values", "state", "gradients"] as const) {
+    expect([...mine[what].keys()].sort()).toEqual([...theirs[what].keys()].sort());
+    for (const [name, expected] of theirs[what]) {
+      // Through a maximum and a linear map behind it a shift reaches batch norm too.
+      const floor = what === "gradients" ? 1e-4 * everything : 0;
+      const size =
+        what === "gradients" && cancels(name, theirs.state) ? everything : Math.max(largest([expected]), floor);
+      expectClose(mine[what].get(name)!, expected, { rtol: 0, atol: 1e-5 * size, what: name });
+    }
+  }
+}
+
+describe("both branches of a training pass as one batch", () => {
+  it.each(Object.entries(NETWORKS))("give and leave what each gives alone: %s", (_, make) => compare(make));
+
+  it("do so by running statistics", () =>
+    compare(NETWORKS["ResNet, pan, a shared shortcut beside a passport"]!, (m) => void m.eval()));
+
+  it("do so where the norm of one branch is frozen", () =>
+    compare(NETWORKS["AlexNet, pan with batch norm"]!, (model) => {
+      for (const { layer } of model.passportLayers()) (layer as PassportConv2d).bn0!.eval();
+    }));
+});
