@@ -80,6 +80,7 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
   const { weightDecay, trunkUpdates, featureWatermark, seed } = s;
   return {
     ...{ width, signature, passports, triggers, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates },
+    ...(s.accumulate > 1 && { accumulate: s.accumulate }),
     ...(triggers && { triggerBatch: s.triggerBatch }),
     ...(featureWatermark && { featureWatermark }),
     ...(statement !== undefined && { statement }),

@@ -32,6 +32,8 @@ import { describeEpoch, printVerdict, say } from "./show";
 export interface RunSettings {
   epochs: number;
   batchSize: number;
+  /** Parts that a step takes its batch in, for batches that do not fit. */
+  accumulate: number;
   mode: TrainingMode;
   trunkUpdates: 1 | 2;
   /** Triggers that join each batch. */
@@ -99,6 +101,7 @@ async function train(e: Experiment): Promise<Trainer> {
     mode: s.mode,
     trunkUpdates: s.trunkUpdates,
     batchSize: s.batchSize,
+    accumulate: s.accumulate,
     seed: s.seed,
     transform: e.transform("train"),
     testTransform: e.transform("test"),

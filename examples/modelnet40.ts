@@ -54,6 +54,7 @@ async function main(s: Settings, command: string): Promise<void> {
     shown: {
       ...{ width, points, classes: s.classes?.join(", ") ?? "all", dropout, branchStatistics, signature },
       ...{ epochs: s.epochs, batchSize: s.batchSize, lr, weightDecay, stepSize, gamma, seed },
+      ...(s.accumulate > 1 && { accumulate: s.accumulate }),
       ...(triggers && { triggers: triggers.length, triggerBatch: s.triggerBatch }),
       ...(s.statement !== undefined && { statement: s.statement }),
       layers: JSON.stringify(layers ?? {}),

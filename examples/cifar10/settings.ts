@@ -59,6 +59,7 @@ passports
   --passport-images S  test | triggers: which images make passports (default test)
 training
   --epochs N           (default 200)        --batch N    (default 64)
+  --accumulate N       parts that a step takes its batch in, for batches that do not fit (default 1)
   --lr X               (default 0.01)       --seed N     (default 1)
   --schedule NAME      steps (x 0.1 at half and at three quarters) | cosine (default steps)
   --mode NAME          joint | alternating (default joint)
@@ -105,6 +106,7 @@ const OPTIONS = {
   "passport-images": "test",
   epochs: "200",
   batch: "64",
+  accumulate: "1",
   lr: "0.01",
   seed: "1",
   schedule: "steps",
@@ -151,6 +153,7 @@ export function readSettings(args: string[]): Settings | "help" {
     featureWatermark,
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize: numberIn("batch", v.batch, 1, 50_000),
+    accumulate: numberIn("accumulate", v.accumulate, 1, 50_000),
     lr: numberIn("lr", v.lr, 0, 100, false),
     schedule: oneOf("schedule", v.schedule, ["steps", "cosine"]),
     momentum: 0.9,

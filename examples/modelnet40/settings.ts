@@ -51,6 +51,7 @@ network
   --dropout P          before the norm of the second fully connected layer (default 0.4)
 training (the authors' settings are the defaults)
   --epochs N           (default 200)        --batch N         (default 16)
+  --accumulate N       parts that a step takes its batch in, for batches that do not fit (default 1)
   --lr X               Adam (default 0.001) --weight-decay X  (default 0.0001)
   --step-size N        epochs after which the rate is multiplied by --gamma (defaults 20 and 0.7)
   --seed N             (default 1)
@@ -99,6 +100,7 @@ const OPTIONS = {
   dropout: "0.4",
   epochs: "200",
   batch: "16",
+  accumulate: "1",
   lr: "0.001",
   "weight-decay": "0.0001",
   "step-size": "20",
@@ -145,6 +147,7 @@ export function readSettings(args: string[]): Settings | "help" {
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || String(batchSize), 1, 10_000),
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize,
+    accumulate: numberIn("accumulate", v.accumulate, 1, 10_000),
     lr: numberIn("lr", v.lr, 0, 100, false),
     weightDecay: numberIn("weight-decay", v["weight-decay"], 0, 1, false),
     stepSize: numberIn("step-size", v["step-size"], 1, 100_000),

@@ -1,16 +1,20 @@
 import { type Batch, DataLoader } from "../data/loader";
+import { sameShape } from "../tensor/shape";
+import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
-import type { FullOptions, TriggerOptions } from "./options";
+import { type FullOptions, type TriggerOptions, triggersPerBatch } from "./options";
+import type { Samples } from "./step";
 
 /** The batches of a trigger set, over and over: which comes with a step depends on the step's number alone, so that a resumed run gets the same. */
 export class TriggerBatches {
   readonly #loader: DataLoader;
   #batches: AsyncGenerator<Batch, void, void> | null = null;
 
-  constructor({ set, batchSize = 2, transform }: TriggerOptions, { seed, testTransform }: FullOptions) {
+  constructor(triggers: TriggerOptions, { seed, testTransform }: FullOptions) {
+    const { set, transform } = triggers;
     this.#loader = new DataLoader(set, {
       // An empty set is the loader's to refuse.
-      batchSize: Math.max(1, Math.min(batchSize, set.length)),
+      batchSize: Math.max(1, triggersPerBatch(triggers)),
       seed: seed + 1,
       shuffle: true,
       dropLast: true,
@@ -43,22 +47,69 @@ export class TriggerBatches {
   }
 }
 
-/** Images and labels of a batch on the device, those of a trigger batch behind them. */
+/** Samples of a batch, in host memory. */
+type Rows = Omit<Batch, "index">;
+
+/** Puts batches on the device, in parts of one size: some images and labels of the batch each, and some of the triggers' behind them. */
 export class Uploader {
   #images = new Float32Array(0);
   #labels = new Int32Array(0);
+  #kept: Samples | null = null;
 
-  upload(batch: Batch, triggers: Batch | null): { x: Tensor; y: Tensor } {
-    if (!triggers) return { x: Tensor.from(batch.images, batch.shape), y: Tensor.from(batch.labels, [batch.size]) };
-    const size = batch.size + triggers.size;
-    const floats = batch.images.length + triggers.images.length;
-    // One pair of arrays for all steps: batches are of one size.
-    if (this.#images.length !== floats) [this.#images, this.#labels] = [new Float32Array(floats), new Int32Array(size)];
-    this.#images.set(batch.images);
-    this.#images.set(triggers.images, batch.images.length);
-    this.#labels.set(batch.labels);
-    this.#labels.set(triggers.labels, batch.size);
-    const [, ...image] = batch.shape;
-    return { x: Tensor.from(this.#images, [size, ...image]), y: Tensor.from(this.#labels, [size]) };
+  /** A function a part, which puts it on the device. @param count divides the batch and the triggers. */
+  parts(batch: Batch, triggers: Batch | null, count: number): (() => Samples)[] {
+    return Array.from(
+      { length: count },
+      (_, i) => () => onDevice(this.#joined(partOf(batch, i, count), triggers && partOf(triggers, i, count))),
+    );
   }
+
+  /** The whole batch, in tensors that stay the same from call to call while its size does: what a recorded step reads. They are the uploader's. */
+  refill(batch: Batch, triggers: Batch | null): Samples {
+    const rows = this.#joined(batch, triggers);
+    if (this.#kept && sameShape(this.#kept.x.shape, rows.shape)) {
+      this.#kept.x.write(rows.images);
+      this.#kept.y.write(rows.labels);
+      return this.#kept;
+    }
+    this.dispose();
+    const { x, y } = onDevice(rows);
+    return (this.#kept = { x: keep(x), y: keep(y) });
+  }
+
+  dispose(): void {
+    this.#kept?.x.dispose();
+    this.#kept?.y.dispose();
+    this.#kept = null;
+  }
+
+  #joined(own: Rows, triggers: Rows | null): Rows {
+    if (!triggers) return own;
+    const size = own.size + triggers.size;
+    const floats = own.images.length + triggers.images.length;
+    // One pair of arrays for all parts and steps: they are of one size.
+    if (this.#images.length !== floats) [this.#images, this.#labels] = [new Float32Array(floats), new Int32Array(size)];
+    this.#images.set(own.images);
+    this.#images.set(triggers.images, own.images.length);
+    this.#labels.set(own.labels);
+    this.#labels.set(triggers.labels, own.size);
+    const [, ...sample] = own.shape;
+    return { images: this.#images, labels: this.#labels, size, shape: [size, ...sample] };
+  }
+}
+
+const onDevice = ({ images, labels, shape, size }: Rows): Samples => ({
+  x: Tensor.from(images, shape),
+  y: Tensor.from(labels, [size]),
+});
+
+/** The i-th of `count` equal parts, without a copy. */
+function partOf({ images, labels, size, shape: [, ...sample] }: Batch, i: number, count: number): Rows {
+  const [part, floats] = [size / count, images.length / count];
+  return {
+    images: images.subarray(i * floats, (i + 1) * floats),
+    labels: labels.subarray(i * part, (i + 1) * part),
+    size: part,
+    shape: [part, ...sample],
+  };
 }

@@ -18,7 +18,7 @@ export type TrainingMode = "joint" | { readonly alternating: number };
 /** Images, or clouds, with assigned labels that a network shall learn beside its task. */
 export interface TriggerOptions {
   set: Dataset;
-  /** How many join each batch (default 2, as in DeepIPR). */
+  /** How many join each batch (default 2, as in DeepIPR; never more than the set has). */
   batchSize?: number;
   /** Default: the trainer's `testTransform`. */
   transform?: readonly SampleTransform[];
@@ -60,6 +60,18 @@ export interface TrainerOptions {
   /** Multiplies the optimiser's learning rate; asked before each step with the fractional epoch. */
   schedule?: Schedule;
   batchSize?: number;
+  /**
+   * Parts that a step takes its batch in (default 1), for batches whose activations do not fit: forward and backward for each, then one optimiser step on the gradient of the mean over the whole batch. Memory is
+   * that of a part. It must divide `batchSize`, and the triggers that join each batch, which are divided as the batch is. Batch norm takes its statistics from each part, and its running ones move once a part: with it,
+   * parts train as batches of their size, at the whole batch's gradient noise. Networks without it train as on whole batches.
+   */
+  accumulate?: number;
+  /**
+   * Give the GPU the commands of the second of two equal steps again, on the next batches, instead of running the forward and backward pass in JavaScript for each (default true). Steps with a `regularizer` or in
+   * several parts are always run. Turn it off for a network of your own whose forward pass decides something anew in JavaScript now and then (a layer that is skipped at random). What a callback changes in
+   * the model beyond numbers holds from the next epoch on.
+   */
+  replay?: boolean;
   /** Decides the order of the samples, their augmentation, and what a network draws at random in each step. */
   seed?: number;
   transform?: readonly SampleTransform[];
@@ -84,6 +96,8 @@ type Defaulted =
   | "trunkUpdates"
   | "schedule"
   | "batchSize"
+  | "accumulate"
+  | "replay"
   | "seed"
   | "transform"
   | "testTransform"
@@ -100,6 +114,8 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
     trunkUpdates: 1,
     schedule: constantLR(),
     batchSize: 64,
+    accumulate: 1,
+    replay: true,
     seed: 0,
     transform: [],
     testTransform: [],
@@ -115,6 +131,7 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
   if (earlyStop?.minDelta !== undefined && !(earlyStop.minDelta >= 0))
     throw new ArgumentError(`earlyStop.minDelta: a number from 0 expected, found ${earlyStop.minDelta}`);
   if (triggers?.batchSize !== undefined) whole("triggers.batchSize", triggers.batchSize);
+  checkParts(full, whole);
   if (trunkUpdates !== 1 && trunkUpdates !== 2)
     throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${String(trunkUpdates)}`);
   if (regularizer !== undefined && typeof regularizer !== "function")
@@ -136,6 +153,24 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
       'scheme "v3" trains on a trigger set too: give the trainer `triggers: { set }`, or use scheme "v2"',
     );
   return full;
+}
+
+/** How many triggers join each batch. */
+export const triggersPerBatch = ({ set, batchSize = 2 }: TriggerOptions): number => Math.min(batchSize, set.length);
+
+/** Parts are of one size, in images and in triggers: means over parts are then means over the whole. */
+function checkParts({ accumulate, batchSize, triggers }: FullOptions, whole: (name: string, n: number) => void): void {
+  whole("accumulate", accumulate);
+  if (accumulate === 1) return;
+  if (batchSize % accumulate !== 0)
+    throw new ArgumentError(
+      `accumulate: a divisor of batchSize expected, found ${accumulate} parts for a batch of ${batchSize}`,
+    );
+  const joining = triggers ? triggersPerBatch(triggers) : 0;
+  if (joining % accumulate !== 0)
+    throw new ArgumentError(
+      `triggers.batchSize: a multiple of accumulate expected, found ${joining} triggers a batch for ${accumulate} parts: use a multiple (the set has ${triggers!.set.length}), or another accumulate`,
+    );
 }
 
 /** What the regularizer adds to a step's loss; null without one. @throws ShapeError when it gives anything but one number. */

@@ -4,19 +4,15 @@ import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
 import { countSigns, type Network } from "../models/network";
 import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/layer";
-import { add } from "../tensor/ops/elementwise";
-import { crossEntropy } from "../tensor/ops/loss";
-import { accumulateAt } from "../tensor/ops/metrics";
-import { keep, scope } from "../tensor/storage";
-import { Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./checkpoint";
 import { checkImages, evaluate } from "./evaluate";
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, type StepRecord } from "./history";
-import { type FullOptions, fullOptions, regularization, type TrainerOptions } from "./options";
-
-const LOSSES = ["publicLoss", "privateLoss", "passportLoss", "signLoss", "regularizerLoss"] as const;
-type Loss = (typeof LOSSES)[number];
+import { LOSSES, type Loss, LossSums, type MeanLosses } from "./losses";
+import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
+import { StepReplay } from "./replay";
+import { trainStep } from "./step";
 
 /** What {@link Trainer.fit} is asked for. */
 export interface FitOptions {
@@ -27,17 +23,16 @@ export interface FitOptions {
   resume?: boolean;
 }
 
-/** Loss sums of a stretch of steps, on their way from the device, and how many steps went into each. */
-interface Stretch {
-  sums: Promise<Float32Array>;
-  counts: Record<Loss, number>;
-  at: { epoch: number; batch: number };
+/** Where a run stands: its next step. */
+interface Position {
+  epoch: number;
+  batch: number;
 }
 
 /**
  * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ (CE [+ the network's own penalty]) + Σ sign loss [+ regularizer], one backward pass, one optimiser step, all of it one submit. Alternating
- * mode: a step is one branch's; the sign loss goes with the private one. Trigger images join every batch. Losses are summed on the GPU and read every `readEvery` steps
- * without holding the next ones up.
+ * mode: a step is one branch's; the sign loss goes with the private one. Trigger images join every batch. With `accumulate`, a step takes its batch in parts. Losses are summed on the GPU and
+ * read every `readEvery` steps without holding the next ones up.
  *
  * @example
  * const trainer = new Trainer(model, new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 }), { batchSize: 50, seed: 1 });
@@ -48,10 +43,10 @@ export class Trainer {
   readonly #options: FullOptions;
   readonly #baseLr: number;
   readonly #uploader = new Uploader();
+  #replay: StepReplay | null = null;
   #triggers: TriggerBatches | null = null;
   #stopping = false;
-  /** Where the next step is. */
-  #at = { epoch: 0, batch: 0 };
+  #at: Position = { epoch: 0, batch: 0 };
 
   /** @throws ArgumentError for options that are out of range or do not go with the network. */
   constructor(
@@ -114,6 +109,8 @@ export class Trainer {
       }
       if (this.#stopping) await this.#save(this.#options.checkpoints, fingerprint);
     } finally {
+      this.#replay = null;
+      this.#uploader.dispose();
       await this.#triggers?.close();
     }
   }
@@ -149,72 +146,60 @@ export class Trainer {
   /** Steps from where the run stands to the end of the epoch, or to a stop. */
   async #epoch(loader: DataLoader, epochs: number): Promise<void> {
     const { readEvery } = this.#options;
-    const totals = keep(Tensor.full([LOSSES.length], 0));
+    const sums = new LossSums();
     let reading: Promise<void> = Promise.resolve();
     let stretch = 0;
-    let counts = noCounts();
     try {
       for await (const batch of loader.epoch(this.#at.epoch, this.#at.batch)) {
         const triggers = (await this.#triggers?.at(this.#at.epoch * loader.length + this.#at.batch)) ?? null;
-        this.#step(batch, triggers, { totals, counts, batches: loader.length });
+        this.#step(batch, triggers, sums, loader.length);
         this.#at.batch++;
         const last = this.#at.batch === loader.length;
         if (++stretch === readEvery || last || this.#stopping) {
           // The copy of the sums goes with this step's submit; waiting for the one before keeps few steps in flight.
-          const sums = totals.data({ withStep: true });
-          totals.fill(0);
-          const done: Stretch = { sums, counts, at: { ...this.#at } };
-          const before = reading;
-          reading = before.then(() => this.#log(done, loader.length, epochs));
+          const [means, at, before] = [sums.take(), { ...this.#at }, reading];
+          reading = before.then(async () => this.#log(await means, at, loader.length, epochs));
           // A failure is thrown by the awaits below, never reported as unhandled meanwhile.
-          for (const p of [sums, reading]) p.catch(() => {});
-          totals.device.flush();
+          for (const p of [means, reading]) p.catch(() => {});
+          sums.flush();
           await before;
           stretch = 0;
-          counts = noCounts();
-        } else totals.device.flush();
+        } else sums.flush();
         if (this.#stopping) break;
       }
       await reading;
     } finally {
-      totals.dispose();
+      sums.dispose();
+      // Evaluation, and whoever looks at the epoch, may use the memory.
+      this.#replay?.release();
     }
   }
 
-  /** Records one training step; the caller submits it. */
-  #step(
-    batch: Batch,
-    triggers: Batch | null,
-    { totals, counts, batches }: { totals: Tensor; counts: Record<Loss, number>; batches: number },
-  ): void {
+  /** One training step, up to its submit. */
+  #step(batch: Batch, triggers: Batch | null, sums: LossSums, batches: number): void {
     const { model, optimizer } = this;
-    const { schedule, signLoss, trunkUpdates, seed } = this.#options;
+    const { schedule, signLoss, trunkUpdates, seed, regularizer, accumulate, replay } = this.#options;
     const step = this.#at.epoch * batches + this.#at.batch;
+    const branches = this.#branches(step);
+    const common = {
+      branches,
+      signLoss,
+      trunkUpdates,
+      onLoss: (name: Loss, value: Tensor, weight: number) => sums.add(name, value, weight),
+    };
     optimizer.lr = this.#baseLr * schedule(this.#at.epoch + this.#at.batch / batches);
-    scope(() => {
-      // Before anything of the step is changed: it is somebody else's function, and may throw.
-      const extra = regularization(model, this.#options);
-      const { x, y } = this.#uploader.upload(batch, triggers);
-      optimizer.prepare();
-      optimizer.zeroGrad();
-      model.beginStep(seed, step);
-      const pass = model.trainingPass(x, { branches: this.#branches(step), signLoss, trunkUpdates });
-      const losses = Object.entries(pass.logits).map(([branch, logits]): [Loss, Tensor] => {
-        const [entropy, penalty] = [crossEntropy(logits, y), pass.penalties[branch as Branch]];
-        return [`${branch as Branch}Loss`, penalty ? add(entropy, penalty) : entropy];
-      });
-      if (pass.signLoss) losses.push(["signLoss", pass.signLoss]);
-      if (extra) losses.push(["regularizerLoss", extra]);
-      losses
-        .map(([, loss]) => loss)
-        .reduce((a, b) => add(a, b))
-        .backward();
-      optimizer.step();
-      for (const [name, loss] of losses) {
-        accumulateAt(totals, LOSSES.indexOf(name), loss);
-        counts[name]++;
-      }
-    });
+    if (!replay || regularizer || accumulate > 1) {
+      const own = { ...common, draws: { seed, step }, ...(regularizer && { regularizer }) };
+      trainStep(model, optimizer, this.#uploader.parts(batch, triggers, accumulate), own);
+      return;
+    }
+    // What differs from step to step is put where the step reads it; the step itself is then the same.
+    const samples = this.#uploader.refill(batch, triggers);
+    optimizer.prepare();
+    model.beginStep(seed, step);
+    const kind = `${branches.join()} ${samples.x.buffer.id}`;
+    this.#replay ??= new StepReplay(samples.x.device);
+    this.#replay.run(kind, () => trainStep(model, optimizer, [() => samples], common));
   }
 
   /** The branches of step `step`, from 0. */
@@ -225,12 +210,11 @@ export class Trainer {
     return [secret ? "private" : "public"];
   }
 
-  async #log({ sums, counts, at }: Stretch, batches: number, epochs: number): Promise<void> {
-    const values = await sums;
-    const mean = (name: Loss) => (counts[name] ? values[LOSSES.indexOf(name)]! / counts[name] : 0);
-    const means = Object.fromEntries(LOSSES.map((name) => [name, mean(name)])) as Record<Loss, number>;
-    const loss = LOSSES.reduce((sum, name) => sum + means[name], 0);
-    const { regularizerLoss, ...parts } = means;
+  /** Records the mean losses of a stretch that ends at `at`. */
+  #log(means: MeanLosses, at: Position, batches: number, epochs: number): void {
+    const { regularizerLoss = 0, ...rest } = means;
+    const parts = { publicLoss: 0, privateLoss: 0, passportLoss: 0, signLoss: 0, ...rest };
+    const loss = Object.values(parts).reduce((sum, part) => sum + part) + regularizerLoss;
     const record: StepRecord = {
       step: at.epoch * batches + at.batch,
       loss,
@@ -238,7 +222,7 @@ export class Trainer {
       ...(this.#options.regularizer && { regularizerLoss }),
     };
     if (!Number.isFinite(loss)) {
-      const shown = LOSSES.filter((name) => counts[name]).map((name) => `${name.replace("Loss", "")} ${means[name]}`);
+      const shown = LOSSES.flatMap((name) => (name in means ? `${name.replace("Loss", "")} ${means[name]}` : []));
       throw new NanLossError(
         `the loss is not a number at step ${record.step} (${shown.join(", ")}): lower the learning rate or clip gradients; the last checkpoint is as it was`,
       );
@@ -275,7 +259,7 @@ export class Trainer {
 
   /** What must be equal for a checkpoint to belong to this run. */
   #fingerprint(train: Dataset): string {
-    const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer } = this.#options;
+    const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer, accumulate } = this.#options;
     return JSON.stringify({
       config: this.model.config,
       batchSize,
@@ -290,6 +274,8 @@ export class Trainer {
       lr: this.#baseLr,
       // A function cannot be compared, only whether there is one.
       ...(regularizer && { regularizer: true }),
+      // Only where there are parts: checkpoints from before there could be any stay valid.
+      ...(accumulate !== 1 && { accumulate }),
     });
   }
 
@@ -322,5 +308,3 @@ export class Trainer {
     this.history.epochs.splice(0, Infinity, ...saved.history.epochs);
   }
 }
-
-const noCounts = () => Object.fromEntries(LOSSES.map((name) => [name, 0])) as Record<Loss, number>;

@@ -13,7 +13,15 @@ const settings = (...args: string[]): Settings => {
 describe("readSettings", () => {
   it("is the authors' by default: PointNet on all classes, every layer with passports", () => {
     const s = settings();
-    expect(s).toMatchObject({ scheme: "pan", width: 1, points: 1024, batchSize: 16, epochs: 200, dropout: 0.4 });
+    expect(s).toMatchObject({
+      scheme: "pan",
+      width: 1,
+      points: 1024,
+      batchSize: 16,
+      accumulate: 1,
+      epochs: 200,
+      dropout: 0.4,
+    });
     expect(s).toMatchObject({ lr: 0.001, weightDecay: 1e-4, stepSize: 20, gamma: 0.7, branchStatistics: "shared" });
     expect(s.layers).toEqual(Object.fromEntries(LAYERS.map((name) => [name, true])));
     expect(s).toMatchObject({ classes: undefined, triggers: 0, triggerBatch: 16, signature: "(c) ACME 2026" });

@@ -18,6 +18,7 @@ describe("readSettings", () => {
       scheme: "pan",
       epochs: 200,
       batchSize: 64,
+      accumulate: 1,
       lr: 0.01,
       momentum: 0.9,
       weightDecay: 5e-4,
@@ -55,6 +56,11 @@ describe("readSettings", () => {
       epochs: 2,
       images: 5000,
     });
+  });
+
+  it("takes batches in parts", () => {
+    expect(settings("--batch", "128", "--accumulate", "4")).toMatchObject({ batchSize: 128, accumulate: 4 });
+    expect(() => settings("--accumulate", "0")).toThrow(/--accumulate: a whole number from 1/);
   });
 
   it("chooses layers, the data folder and modes", () => {

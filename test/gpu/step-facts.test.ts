@@ -12,10 +12,8 @@ import {
   type ResNetOptions,
 } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
-import { add } from "../../src/tensor/ops/elementwise";
-import { crossEntropy } from "../../src/tensor/ops/loss";
-import { scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
+import { trainStep } from "../../src/train/step";
 import { gpu, randomData } from "../support/gpu";
 
 let d: Device;
@@ -49,15 +47,7 @@ async function stepFacts(model: Network): Promise<DeviceCounters> {
   const samples = randomData(shape, 3);
   const labels = Int32Array.from({ length: BATCH }, (_, i) => i % 10);
   const step = () => {
-    scope(() => {
-      const [x, y] = [Tensor.from(samples, shape), Tensor.from(labels, [BATCH])];
-      optimizer.prepare();
-      optimizer.zeroGrad();
-      const { logits, signLoss, penalties } = model.trainingPass(x);
-      const losses = [...Object.values(logits).map((t) => crossEntropy(t, y)), ...Object.values(penalties)];
-      [...losses, ...(signLoss ? [signLoss] : [])].reduce((a, b) => add(a, b)).backward();
-      optimizer.step();
-    });
+    trainStep(model, optimizer, [() => ({ x: Tensor.from(samples, shape), y: Tensor.from(labels, [BATCH]) })]);
     d.flush();
   };
   for (let i = 0; i < 6; i++) step();

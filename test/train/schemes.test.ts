@@ -111,7 +111,7 @@ describe("every scheme", () => {
 describe("alternating mode", () => {
   /** Which branches each step of two epochs ran. */
   async function branchesOf(mode: TrainingMode): Promise<string> {
-    const { model, trainer, dispose } = run({ mode });
+    const { model, trainer, dispose } = run({ mode, replay: false });
     const pass = vi.spyOn(model, "trainingPass");
     await all(trainer.fit(images, { epochs: 2 }));
     dispose();

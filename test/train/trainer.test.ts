@@ -108,7 +108,7 @@ describe("training", () => {
   });
 
   it("is one submit a step, and after the first epoch makes no buffer, no pipeline and keeps no tensor", async () => {
-    const { trainer, optimizer, dispose } = run({ readEvery: 2, schedule: (epoch) => 1 / (1 + epoch) });
+    const { trainer, optimizer, dispose } = run({ readEvery: 2, schedule: (epoch) => 1 / (1 + epoch), replay: false });
     const snapshots: { submits: number; dispatches: number }[] = [];
     const step = optimizer.step.bind(optimizer);
     vi.spyOn(optimizer, "step").mockImplementation(() => {

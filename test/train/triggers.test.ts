@@ -45,6 +45,7 @@ function run(
   /** Images of each step, read back before it. */
   const inputs: Promise<Float32Array>[] = [];
   const pass = model.trainingPass.bind(model);
+  // Passes that are replayed are not seen: who watches trains without.
   const watch = (each?: (step: number) => void) =>
     vi.spyOn(model, "trainingPass").mockImplementation((x, o) => {
       inputs.push(x.data({ withStep: true }));
@@ -89,7 +90,7 @@ const triggersOf = async (inputs: readonly Promise<Float32Array>[], rows: readon
 describe("triggers", () => {
   it("join every batch: the step is that of one batch made of both, bit for bit", async () => {
     const set = wrong(5);
-    const { model, trainer, inputs, watch, dispose } = run({ triggers: { set } });
+    const { model, trainer, inputs, watch, dispose } = run({ triggers: { set }, replay: false });
     watch();
     await all(trainer.fit(images, { epochs: 2 }));
     const [known, secret] = [await rowsOf(images), await rowsOf(set)];
@@ -125,7 +126,7 @@ describe("triggers", () => {
 
   it("come round and round, none twice in a round, in a new order each", async () => {
     const set = wrong(6);
-    const { trainer, inputs, watch, dispose } = run({ triggers: { set } });
+    const { trainer, inputs, watch, dispose } = run({ triggers: { set }, replay: false });
     watch();
     await all(trainer.fit(images, { epochs: 3 }));
     const added = (await triggersOf(inputs, await rowsOf(set))).flat();
@@ -151,7 +152,7 @@ describe("triggers", () => {
 
   it("fewer than their batch size all join each batch", async () => {
     const set = wrong(3);
-    const { trainer, inputs, watch, dispose } = run({ triggers: { set, batchSize: 8 } });
+    const { trainer, inputs, watch, dispose } = run({ triggers: { set, batchSize: 8 }, replay: false });
     watch();
     await all(trainer.fit(images, { epochs: 1 }));
     for (const added of await triggersOf(inputs, await rowsOf(set))) expect([...added].sort()).toEqual([0, 1, 2]);
@@ -170,6 +171,7 @@ describe("triggers", () => {
       const { model, trainer, inputs, watch, dispose } = run({
         triggers: { set, ...own },
         transform: [randomCrop({ padding: 1 }), ...scale],
+        replay: false,
       });
       watch();
       const [record] = await all(trainer.fit(images, { epochs: 1 }));
@@ -197,6 +199,7 @@ describe("a stopped run with triggers and alternation", () => {
   const settings: TrainerOptions = {
     triggers: { set },
     mode: { alternating: 0.5 },
+    replay: false,
     schedule: stepLR({ stepSize: 1, gamma: 0.5 }),
     transform: [randomCrop({ padding: 1 }), randomHorizontalFlip(), ...scale],
   };
@@ -294,7 +297,12 @@ describe("with triggers and alternation", () => {
     ["alternating", { mode: { alternating: 0.5 } }],
   ])("%s: a step is one submit and makes no buffer, no pipeline and keeps no tensor", async (_, options) => {
     const before = live();
-    const { trainer, optimizer, dispose } = run({ ...options, triggers: { set: wrong(5) }, readEvery: 2 });
+    const { trainer, optimizer, dispose } = run({
+      ...options,
+      triggers: { set: wrong(5) },
+      readEvery: 2,
+      replay: false,
+    });
     const snapshots: { submits: number; made: unknown }[] = [];
     const step = optimizer.step.bind(optimizer);
     vi.spyOn(optimizer, "step").mockImplementation(() => {

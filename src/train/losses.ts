@@ -1,0 +1,40 @@
+import { accumulateAt } from "../tensor/ops/metrics";
+import { keep } from "../tensor/storage";
+import { Tensor } from "../tensor/tensor";
+
+/** The losses of a step that are recorded, each on its own. */
+export const LOSSES = ["publicLoss", "privateLoss", "passportLoss", "signLoss", "regularizerLoss"] as const;
+export type Loss = (typeof LOSSES)[number];
+
+/** Mean of each loss that there was. */
+export type MeanLosses = Partial<Record<Loss, number>>;
+
+/** Weighted sums of losses, kept on the GPU over a stretch of steps, so that a step needs no readback. */
+export class LossSums {
+  readonly #sums = keep(Tensor.full([LOSSES.length], 0));
+  #weights = new Map<Loss, number>();
+
+  add(name: Loss, value: Tensor, weight: number): void {
+    accumulateAt(this.#sums, LOSSES.indexOf(name), value, weight);
+    // A replayed step adds to the sums again, and so to their weights.
+    value.device.effect(() => this.#weights.set(name, (this.#weights.get(name) ?? 0) + weight));
+  }
+
+  /** Σ weight · value / Σ weight of what was added since the last call. The copy goes with the next submit. */
+  async take(): Promise<MeanLosses> {
+    const weights = this.#weights;
+    this.#weights = new Map();
+    const reading = this.#sums.data({ withStep: true });
+    this.#sums.fill(0);
+    const sums = await reading;
+    return Object.fromEntries([...weights].map(([name, weight]) => [name, sums[LOSSES.indexOf(name)]! / weight]));
+  }
+
+  flush(): void {
+    this.#sums.device.flush();
+  }
+
+  dispose(): void {
+    this.#sums.dispose();
+  }
+}

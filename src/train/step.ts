@@ -1,0 +1,100 @@
+import { ArgumentError } from "../errors";
+import type { Network } from "../models/network";
+import type { Optimizer } from "../optim/optimizer";
+import type { Branch } from "../passport/layer";
+import type { SignLossOptions } from "../passport/sign-loss";
+import { add, affine } from "../tensor/ops/elementwise";
+import { crossEntropy } from "../tensor/ops/loss";
+import { scope } from "../tensor/storage";
+import { Tensor } from "../tensor/tensor";
+import type { Loss } from "./losses";
+import { regularization, type TrainerOptions } from "./options";
+
+/** Samples with their labels, on the device. */
+export interface Samples {
+  /** [N, H, W, C] or [N, P, 3]. */
+  x: Tensor;
+  /** Classes, [N], i32. */
+  y: Tensor;
+}
+
+/** How {@link trainStep} goes. */
+export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
+  /** Default: all there are. */
+  branches?: readonly Branch[];
+  signLoss?: SignLossOptions;
+  trunkUpdates?: 1 | 2;
+  /** Which step of which run this is, for what the network draws at random. */
+  draws?: { seed: number; step: number };
+  /** Is given each loss of each part, with its weight in the step's. Every name's weights add up to 1. */
+  onLoss?: (name: Loss, value: Tensor, weight: number) => void;
+}
+
+/**
+ * Records one training step, of the samples that `parts` put on the device, one call a part; the caller submits it. With one part,
+ * L = Σ over branches (CE [+ the network's own penalty]) + sign loss [+ regularizer], one backward pass, one optimiser step.
+ *
+ * With k parts of one size: forward and backward for each, gradients summed, then the optimiser's one step, on ∇ Σ_parts L_part / k. Cross-entropies are means over their samples, so that is the gradient of
+ * the whole batch's mean; the sign loss, which a pass computes anyway and which depends on weights alone, counts 1/k in each; the regularizer, somebody else's function, is called once, and counts whole in the first.
+ * What is a statistic of the batch (batch norm's, and how often running statistics move) is one of the part. Parts are submitted one by one and hold memory one after another.
+ *
+ * Handles made by the forward pass end before the backward pass starts: it finds the memory of everything that the graph does not keep.
+ *
+ * @throws ArgumentError without parts. @throws ShapeError when the regularizer gives anything but one number, before anything is changed.
+ */
+export function trainStep(
+  model: Network,
+  optimizer: Optimizer,
+  parts: readonly (() => Samples)[],
+  options: StepOptions = {},
+): void {
+  if (!parts.length) throw new ArgumentError("trainStep: samples expected, in one part or several, found none");
+  parts.forEach((upload, i) => {
+    scope(() => {
+      // Before anything of the step is changed: it is somebody else's function, and may throw.
+      const extra = i === 0 ? regularization(model, options) : null;
+      const samples = upload();
+      if (i === 0) {
+        optimizer.prepare();
+        optimizer.zeroGrad();
+        if (options.draws) model.beginStep(options.draws.seed, options.draws.step);
+      }
+      propagate(model, samples, { extra, parts: parts.length }, options);
+      if (i === parts.length - 1) optimizer.step();
+    });
+    // The next part's samples can then take the memory of these.
+    if (i < parts.length - 1) optimizer.params[0]!.device.flush();
+  });
+}
+
+/** The losses of one pass over samples, by name: of each branch, CE [+ the network's own penalty], and the sign loss where passports ran. */
+export function lossesOf(
+  model: Network,
+  { x, y }: Samples,
+  { branches, signLoss, trunkUpdates }: StepOptions = {},
+): [Loss, Tensor][] {
+  const pass = model.trainingPass(x, { branches, signLoss, trunkUpdates });
+  const losses = Object.entries(pass.logits).map(([branch, logits]): [Loss, Tensor] => {
+    const [entropy, penalty] = [crossEntropy(logits, y), pass.penalties[branch as Branch]];
+    return [`${branch as Branch}Loss`, penalty ? add(entropy, penalty) : entropy];
+  });
+  return pass.signLoss ? [...losses, ["signLoss", pass.signLoss]] : losses;
+}
+
+/** One part's forward and backward pass. */
+function propagate(
+  model: Network,
+  samples: Samples,
+  { extra, parts }: { extra: Tensor | null; parts: number },
+  options: StepOptions,
+): void {
+  const [losses, total] = scope((): [[Loss, Tensor][], Tensor] => {
+    const terms = lossesOf(model, samples, options);
+    const summed = terms.map(([, loss]) => loss);
+    if (extra) summed.push(parts === 1 ? extra : affine(extra, parts));
+    return [terms, summed.reduce((a, b) => add(a, b))];
+  });
+  total.backward(parts === 1 ? undefined : Tensor.full(total.shape, 1 / parts));
+  for (const [name, loss] of losses) options.onLoss?.(name, loss, 1 / parts);
+  if (extra) options.onLoss?.("regularizerLoss", extra, 1);
+}

@@ -1,0 +1,136 @@
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type { Dataset } from "../../src/data/dataset";
+import type { Device } from "../../src/gpu/device";
+import { ConvNet } from "../../src/models/convnet";
+import type { Network } from "../../src/models/network";
+import { PointNet } from "../../src/models/pointnet";
+import { Adam } from "../../src/optim/adam";
+import { memory } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
+import type { TrainerOptions } from "../../src/train/options";
+import { Trainer } from "../../src/train/trainer";
+import { TINY_CLOUD, tinyClouds } from "../support/clouds";
+import { gpu } from "../support/gpu";
+import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
+
+let d: Device;
+beforeAll(async () => {
+  d = await gpu();
+});
+afterEach(() => vi.restoreAllMocks());
+
+const images = tinySet(60, 1);
+const clouds = tinyClouds(40, 1);
+
+function run(make: () => Network, options: TrainerOptions) {
+  const model = make();
+  const optimizer = new Adam(model.parameters(), { lr: 0.005 });
+  const schedule = (epoch: number) => 1 / (1 + epoch);
+  const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, readEvery: 2, schedule, ...options });
+  const passes = vi.spyOn(model, "trainingPass");
+  const dispose = () => {
+    optimizer.dispose();
+    model.dispose();
+  };
+  return { model, optimizer, trainer, passes, dispose };
+}
+
+/** Weights, losses and epochs of a training. */
+async function outcome(make: () => Network, set: Dataset, options: TrainerOptions) {
+  const { model, trainer, passes, dispose } = run(make, options);
+  for await (const _ of trainer.fit(set, { epochs: 3, test: set }));
+  const out = {
+    weights: await stateBytes(model),
+    steps: trainer.history.steps,
+    epochs: trainer.history.epochs.map(({ seconds: _, ...rest }) => rest),
+  };
+  dispose();
+  return { ...out, passes: passes.mock.calls.length };
+}
+
+const conv = () => new ConvNet(TINY, { seed: 4 });
+const plain = () => new ConvNet(TINY_PLAIN, { seed: 4 });
+const v3 = () => new ConvNet({ ...TINY, scheme: "v3" }, { seed: 4 });
+const pointnet = () => new PointNet({ ...TINY_CLOUD, dropout: 0.4, seed: 4 });
+const triggers = { set: tinySet(5, 3) };
+
+describe("replayed steps", () => {
+  it.each<[string, () => Network, Dataset, TrainerOptions, number]>([
+    // Two steps of the first epoch and one of each later one run in JavaScript; the very first with passports also works out their means, and is like no other.
+    ["one branch", plain, images, {}, 2 + 1 + 1],
+    ["two branches", conv, images, {}, 3 + 1 + 1],
+    ["triggers", v3, images, { triggers }, 3 + 1 + 1],
+    // The two kinds of step take turns: 5 of an epoch are 3 and 2.
+    ["branches in turn", conv, images, { mode: { alternating: 0.5 } }, 4 + 2 + 2],
+    ["clouds, with dropout", pointnet, clouds, {}, 3 + 1 + 1],
+  ])("train %s to the same bits as steps that are run", async (_, make, set, options, passes) => {
+    const replayed = await outcome(make, set, options);
+    const written = await outcome(make, set, { ...options, replay: false });
+    expect(replayed.passes).toBe(passes);
+    expect(written.passes).toBe(3 * Math.floor(set.length / 12));
+    expect(replayed.steps).toEqual(written.steps);
+    expect(replayed.epochs).toEqual(written.epochs);
+    expect(replayed.weights).toEqual(written.weights);
+  });
+
+  it("go on to the same bits after a stop in the middle of an epoch", async () => {
+    const whole = await outcome(conv, images, {});
+    const store = memoryStore();
+    const first = run(conv, {
+      checkpoints: store,
+      readEvery: 1,
+      onProgress: ({ step }) => {
+        if (step >= 6) first.trainer.stop();
+      },
+    });
+    for await (const _ of first.trainer.fit(images, { epochs: 3 }));
+    expect(first.trainer.interrupted).toBe(true);
+    first.dispose();
+    const second = run(() => new ConvNet(TINY, { seed: 9 }), { checkpoints: store });
+    for await (const _ of second.trainer.fit(images, { epochs: 3, test: images, resume: true }));
+    expect(await stateBytes(second.model)).toEqual(whole.weights);
+    second.dispose();
+  });
+
+  it("are one submit each, and leave no memory behind", async () => {
+    const before = { tensors: memory().tensors, bytes: memory().bytes };
+    const { trainer, dispose } = run(conv, { readEvery: 5 });
+    const submit = vi.spyOn(d.gpu.queue, "submit");
+    const submits: number[] = [];
+    const used: number[] = [];
+    for await (const _ of trainer.fit(images, { epochs: 5 })) {
+      submits.push(submit.mock.calls.length);
+      used.push(d.poolStats.bytes - d.poolStats.freeBytes);
+    }
+    // Five steps, and four for the reading of losses and signs and what an epoch sets up.
+    expect(submits[4]! - submits[3]!).toBe(submits[3]! - submits[2]!);
+    expect(submits[4]! - submits[3]!).toBe(9);
+    expect(used[4]).toBe(used[1]);
+    dispose();
+    expect({ tensors: memory().tensors, bytes: memory().bytes }).toEqual(before);
+  });
+
+  it("are not tried where a step uploads something, or gives other commands every time", async () => {
+    const uploading = plain();
+    const pass = uploading.trainingPass.bind(uploading);
+    let runs = 0;
+    vi.spyOn(uploading, "trainingPass").mockImplementation((x, o) => {
+      runs++;
+      Tensor.from(Float32Array.of(runs), [1]);
+      return pass(x, o);
+    });
+    const changing = plain();
+    const other = changing.trainingPass.bind(changing);
+    vi.spyOn(changing, "trainingPass").mockImplementation((x, o) => {
+      Tensor.full([1], ++runs);
+      return other(x, o);
+    });
+    for (const model of [uploading, changing]) {
+      runs = 0;
+      const { trainer, dispose } = run(() => model, {});
+      for await (const _ of trainer.fit(images, { epochs: 2 }));
+      expect(runs).toBe(10);
+      dispose();
+    }
+  });
+});
