@@ -9,6 +9,8 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   passport: () => import("./passport"),
   step: () => import("./step"),
   schemes: () => import("./schemes"),
+  peers: () => import("./peers/index"),
+  scale: () => import("./scale"),
 };
 
 const name = process.argv[2];

@@ -1,0 +1,129 @@
+/** @pan/core in its process, used as its documentation says. */
+import {
+  AlexNet,
+  BatchNorm,
+  Conv2d,
+  conv2d,
+  crossEntropy,
+  type Device,
+  Generator,
+  GlobalAvgPool,
+  init,
+  Linear,
+  MaxPool2d,
+  type Module,
+  matmul,
+  noGrad,
+  ResNet18,
+  Sequential,
+  SGD,
+  scope,
+  Tensor,
+} from "../../src/index";
+import { conv2dInputGradient, conv2dWeightGradient } from "../../src/tensor/ops/conv";
+import { fmaCeiling } from "../ceiling";
+import { numbers, sizeOf } from "./inputs";
+import { INPUT_SHAPE, initialParameters, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
+import type { CeilingRow } from "./protocol";
+import type { Row } from "./rows";
+import { type ReadyRow, serve } from "./serve";
+
+const input = (label: string, shape: number[]) => Tensor.from(numbers(label, sizeOf(shape)), shape);
+
+/** A row that gives one tensor, without a graph. */
+function operation(inputs: Tensor[], compute: () => Tensor): ReadyRow {
+  return {
+    run: () => void scope(() => noGrad(() => void compute())),
+    output: async () => {
+      const y = scope(() => noGrad(compute));
+      const data = await y.data();
+      y.dispose();
+      return data;
+    },
+    dispose: () => {
+      for (const t of inputs) t.dispose();
+    },
+  };
+}
+
+function convolution({ pass, conv: c }: Extract<Row, { kind: "conv" }>): ReadyRow {
+  const options = { stride: c.stride, padding: c.padding };
+  const x = () => input("x", [c.batch, c.size, c.size, c.in]);
+  const w = () => input("w", [c.kernel, c.kernel, c.in, c.out]);
+  const dy = () => input("dy", [c.batch, c.outSize, c.outSize, c.out]);
+  if (pass === "forward") {
+    const [a, b] = [x(), w()];
+    return operation([a, b], () => conv2d(a, b, null, options));
+  }
+  if (pass === "input gradient") {
+    const [g, b] = [dy(), w()];
+    return operation([g, b], () => conv2dInputGradient(g, b, [c.size, c.size], options));
+  }
+  const [a, g] = [x(), dy()];
+  return operation([a, g], () => conv2dWeightGradient(a, g, [c.kernel, c.kernel], options));
+}
+
+type Network = Module & { forward(x: Tensor): Tensor };
+
+function build({ arch, width }: NetworkSpec): Network {
+  if (arch === "alexnet") return new AlexNet({ width });
+  if (arch === "resnet18") return new ResNet18({ width: Math.round(64 * width) });
+  const random = new Generator(1);
+  const conv = (from: number, to: number) => new Conv2d(from, to, 3, { padding: 1, bias: false, random });
+  const norm = (channels: number) => new BatchNorm(channels, { relu: true });
+  const body = [conv(3, 32), norm(32), new MaxPool2d(2), conv(32, 64), norm(64), new MaxPool2d(2)];
+  return new Sequential(...body, conv(64, 128), norm(128), new GlobalAvgPool(), new Linear(128, 10, { random }));
+}
+
+function trainingStep(device: Device, { network, batch }: Extract<Row, { kind: "step" }>): ReadyRow {
+  const model = build(network);
+  const initial = new Map(initialParameters(network).map(({ name, data }) => [name, data]));
+  for (const [name, tensor, { kind }] of model.namedTensors())
+    if (kind === "parameter") tensor.write(initial.get(name)!);
+  const optimizer = new SGD(model.parameters(), SGD_SETTINGS);
+  const x = input("images", INPUT_SHAPE(batch));
+  const y = Tensor.from(labelsOf(batch), [batch]);
+  const step = () =>
+    scope(() => {
+      optimizer.zeroGrad();
+      const loss = crossEntropy(model.forward(x), y);
+      loss.backward();
+      optimizer.step();
+      return loss;
+    });
+  return {
+    run: () => {
+      step().dispose();
+      device.flush();
+    },
+    output: async () => {
+      const loss = step();
+      const data = await loss.data();
+      loss.dispose();
+      return data;
+    },
+    dispose: () => {
+      for (const each of [optimizer, model, x, y]) each.dispose();
+    },
+  };
+}
+
+function prepare(device: Device, row: Row | CeilingRow): ReadyRow {
+  if (row.kind === "ceiling") {
+    const { run, flop } = fmaCeiling(device);
+    const output = async () => {
+      run();
+      return new Float32Array(0);
+    };
+    return { run, flop, output, dispose: () => {} };
+  }
+  if (row.kind === "conv") return convolution(row);
+  if (row.kind === "step") return trainingStep(device, row);
+  const [a, b] = [input("a", [row.n, row.n]), input("b", [row.n, row.n])];
+  return operation([a, b], () => matmul(a, b));
+}
+
+await serve(async (gpu) => {
+  const device = await init({ gpu });
+  return { prepare: (row) => prepare(device, row), submit: () => device.flush() };
+});
