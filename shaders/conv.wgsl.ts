@@ -5,6 +5,7 @@ import {
   gather4,
   multiply,
   store,
+  sums,
   type Tile,
   tileEnables,
   tileGroups,
@@ -180,7 +181,7 @@ ${tileHead(t, "p.pixels", "p.dstN", phases > 1 ? `(p.groups * ${phases}u)` : "p.
       when: (r: number) => `(u32(${toY(r)}) < p.dstH) & (u32(${toX(r)}) < p.dstW)`,
     }),
     at: (r) => `${pixel(r)} * (p.dstN * p.groups) + group_ * p.dstN + col`,
-    value: (r) => `acc${r} + add`,
+    value: (r) => `${sums(r)} + add`,
   })}
 }`;
   },
@@ -277,7 +278,7 @@ ${tileHead(t, `(${kh * kw}u * p.i)`, "p.o", "(p.splits * p.groups)")}
     vec: s.vec,
     into: "dw",
     at: (r) => `(split * rows + row + ${r}u) * (p.o * p.groups) + group_ * p.o + col`,
-    value: (r) => `acc${r}`,
+    value: sums,
   })}
 }`;
   },

@@ -20,14 +20,14 @@ const ALONE = 64;
 export type Product = "matmul" | "pixels" | "patches" | "taps";
 
 /**
- * Most rows a subgroup's tile has, by measurement of 16 against 8. SwiftShader: matmul 2.7 : 1.7 GFLOP/s, pixels 1.8 : 1.5, patches 35 : 24 ms, taps 1.5 : 1.9;
- * lavapipe: matmul 10.8 : 8.4, pixels 4.5 : 6.3, taps 6.4 : 6.5. More rows also compile longer.
+ * Most rows a subgroup's tile has, by measurement of 16 against 8 (GFLOP/s). SwiftShader: matmul 2.7 : 1.7, pixels 2.9 : 2.3, patches 35 : 24 ms, taps 2.6 : 2.4;
+ * lavapipe: matmul 10.8 : 8.4, pixels 12.5 : 12.1, taps 10.1 : 11.3. More rows also compile longer.
  */
 const SUBGROUP_ROWS: Readonly<Record<Product, Readonly<Partial<Record<Caps["adapter"], number>>>>> = {
   matmul: { swiftshader: 16, lavapipe: 16 },
   pixels: { swiftshader: 16, lavapipe: 8 },
   patches: { swiftshader: 8, lavapipe: 8 },
-  taps: { swiftshader: 8, lavapipe: 8 },
+  taps: { swiftshader: 16, lavapipe: 8 },
 };
 
 /** Most rows without subgroups: registers of one invocation. */
@@ -81,8 +81,19 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 /** WGSL for every row `r` of the tile. */
 export const eachRow = (t: Tile, f: (r: number) => string) => range(t.rows).map(f).join("\n");
 
-/** WGSL: zeroed accumulators `acc0 …`. */
-export const accumulators = (t: Tile) => eachRow(t, (r) => `var acc${r} = vec4f();`);
+/** WGSL: zeroed accumulators, four scalars a row: software adapters keep those in registers rather than vectors of a loop. */
+export const accumulators = (t: Tile) =>
+  eachRow(t, (r) =>
+    range(4)
+      .map((j) => `var acc${r}_${j} = 0.0;`)
+      .join(" "),
+  );
+
+/** WGSL: the four sums of row r. */
+export const sums = (r: number) =>
+  `vec4f(${range(4)
+    .map((j) => `acc${r}_${j}`)
+    .join(", ")})`;
 
 /** How {@link multiply} walks k and finds its operands. */
 export interface Walk {
@@ -106,7 +117,13 @@ export function multiply(t: Tile, k: Walk): string {
   const steps = range(t.lanes).map((s) => {
     const at = s === 0 ? "k0" : whole ? `(k0 + ${s}u)` : `min(k0 + ${s}u, ${k.to} - 1u)`;
     const take = (r: number) => (t.lanes > 1 ? `subgroupBroadcast(a${r}, ${s}u)` : `a${r}`);
-    return `{ let b = ${k.b(k.columns ? String(s) : at)};\n${eachRow(t, (r) => `acc${r} += ${take(r)} * b;`)} }`;
+    return `{ let b = ${k.b(k.columns ? String(s) : at)};\n${eachRow(
+      t,
+      (r) =>
+        `{ let a = ${take(r)}; ${range(4)
+          .map((j) => `acc${r}_${j} += a * b.${"xyzw"[j]};`)
+          .join(" ")} }`,
+    )} }`;
   });
   return /* wgsl */ `
 for (var k0 = ${k.from}; k0 < ${k.to}; k0 += ${t.lanes}u) {

@@ -5,6 +5,7 @@ import {
   gather4,
   multiply,
   store,
+  sums,
   type Tile,
   tileEnables,
   tileGroups,
@@ -59,7 +60,7 @@ ${tileHead(t, "p.m", "p.n", "p.batch")}
     vec: s.vec,
     into: "c",
     at: (r) => `(plane * p.m + row + ${r}u) * p.n + col`,
-    value: (r) => `acc${r} + add`,
+    value: (r) => `${sums(r)} + add`,
   })}
 }`;
   },

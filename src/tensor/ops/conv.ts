@@ -265,7 +265,12 @@ function weightGradient(x: Tensor, g: Tensor, geo: Geometry): Tensor {
       d.run(convWeightTiledKernel, tiled, { ...buffers, dw: dw.buffer }, { ...sizes, splits, chunk }),
     );
   }
-  const tile = planTile(d.caps, "taps", rows, geo.o);
+  const widest = planTile(d.caps, "taps", rows, geo.o);
+  // Rows of one tap are read together: a smaller tile that divides the channels beats a larger one that does not.
+  const tile = {
+    ...widest,
+    rows: geo.i % widest.rows !== 0 && geo.i % 8 === 0 ? Math.min(widest.rows, 8) : widest.rows,
+  };
   const splits = splitsFor(d, tile, rows, geo, pixels);
   const chunk = Math.ceil(pixels / splits);
   const whole = chunk % tile.lanes === 0 && pixels % tile.lanes === 0;
