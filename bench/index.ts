@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   schemes: () => import("./schemes"),
   peers: () => import("./peers/index"),
   scale: () => import("./scale"),
+  host: () => import("./host/index"),
 };
 
 const name = process.argv[2];

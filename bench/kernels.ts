@@ -1,116 +1,173 @@
 /**
- * Rates of the kernels that training spends its time in, on whatever adapter is found, beside that adapter's own ceilings:
+ * Every kind of kernel that training spends its time in, as a share of the adapter's ceiling that binds it:
  *
- *     npm run bench            prints a table, writes out/bench/kernels.json (and runs step.ts)
+ *     npm run bench -- kernels [--rows REGEX] [--width 1] [--batch 16] [--resnet-batch 4] [--rounds 5]
  *
- * Every row is the median of interleaved rounds after a warm-up round, GPU waited for. Ceilings: multiply-adds of a kernel that touches registers only, and bytes moved by an elementwise add.
+ * Products, all passes of the convolutions of AlexNet and ResNet-18, norms, pooling, elementwise operations, the optimiser. Medians of interleaved rounds after a warm-up round, ceilings measured in each; GPU waited for.
+ * Writes out/bench/kernels-ADAPTERCLASS.json.
  */
 import { mkdir } from "node:fs/promises";
-import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel } from "../shaders/kernel";
-import { add, conv2d, Generator, init, matmul, noGrad, scope, Tensor } from "../src/index";
+import { numberIn, parseOptions } from "../examples/options";
+import { add, batchNorm, init, keep, matmul, maxPool2d, relu, SGD, Tensor } from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
-import { conv2dInputGradient, conv2dWeightGradient } from "../src/tensor/ops/conv";
 import { median } from "./median";
+import { convolution, random } from "./operations";
+import { allRows } from "./peers/rows";
+import { BINDS, describeRoof, RoofMeter, shareOfRoof, timed, type Work, workOf } from "./roof";
 
-const ROUNDS = 7;
+const HELP = "npm run bench -- kernels [--rows REGEX] [--width S] [--batch N] [--resnet-batch N] [--rounds N]";
+const v = parseOptions(process.argv.slice(2), {
+  texts: { rows: "", width: "1", batch: "16", "resnet-batch": "4", rounds: "5" },
+  switches: ["help"],
+  help: HELP,
+});
+const wanted = new RegExp(v.rows);
+const sizes = {
+  width: numberIn("width", v.width, 0.02, 1, false),
+  batch: numberIn("batch", v.batch, 1, 1024),
+  resnetBatch: numberIn("resnet-batch", v["resnet-batch"], 1, 1024),
+};
+const rounds = numberIn("rounds", v.rounds, 1, 1000);
+
 const device = await init({ gpu: await dawn() });
+const meter = new RoofMeter(device);
 
+/** Something to measure, made when its turn comes: its inputs take much memory. */
 interface Row {
-  name: string;
-  /** Work of one run, in units of 1e9 (operations, or bytes). */
-  work: number;
-  unit: "GFLOP/s" | "GB/s";
-  run: () => void;
-  milliseconds: number[];
+  readonly name: string;
+  readonly make: () => { run: () => void; dispose: () => void };
 }
 
-const CHAINS = Array.from({ length: 16 }, (_, i) => i);
+/** Activations of a layer with 64 channels. */
+const LAYER = [16, 32, 32, 64];
 
-/** Sixteen independent chains of scalar multiply-adds an invocation: no loads, nothing to wait for. */
-const fma = defineKernel({
-  name: "fma-ceiling",
-  key: () => "",
-  bindings: { y: { access: "write" } },
-  params: { steps: "u32", scale: "f32" },
-  body: (_: null) => wgsl`
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let x = p.scale + f32(id.x) * 1e-9;
-  let c = 1.0 - x;
-  ${CHAINS.map((i) => `var a${i} = ${i}.0;`).join(" ")}
-  for (var i = 0u; i < p.steps; i++) {
-    ${CHAINS.map((i) => `a${i} = a${i} * x + c;`).join(" ")}
-  }
-  y[id.x] = ${CHAINS.map((i) => `a${i}`).join(" + ")};
-}`,
-  workgroups: () => [64, 1, 1],
+const operation = (inputs: Tensor[], run: () => void) => ({
+  run,
+  dispose: () => {
+    for (const t of inputs) t.dispose();
+  },
 });
 
-const random = (shape: number[], seed: number) =>
-  Tensor.from(new Generator(seed).fill(new Float32Array(shape.reduce((n, d) => n * d, 1)), "uniform", -1, 1), shape);
+/** What moves more than it computes; backward kernels are in the profile of a step (step.ts). */
+function memoryRows(): Row[] {
+  const one = (name: string, f: (x: Tensor) => void): Row => ({
+    name: `${name}, ${LAYER.join("×")}`,
+    make: () => {
+      const x = random(LAYER, 1);
+      return operation([x], () => f(x));
+    },
+  });
+  const channels = LAYER[3]!;
+  return [
+    one("add", (x) => add(x, x)),
+    one("relu", (x) => relu(x)),
+    one("max-pool 2×2", (x) => maxPool2d(x, 2)),
+    one("batch norm + affine + ReLU, forward", (x) =>
+      batchNorm(x, { gamma: gammaOf(channels), beta: gammaOf(channels), training: true, relu: true }),
+    ),
+    {
+      name: "SGD with momentum, 4 × 1 M weights",
+      make: () => {
+        const weights = [1, 2, 3, 4].map((seed) => {
+          const w = keep(random([2 ** 20], seed));
+          w.requiresGrad = true;
+          w.grad = keep(random([2 ** 20], seed + 4));
+          return w;
+        });
+        const sgd = new SGD(weights, { lr: 1e-6, momentum: 0.9, weightDecay: 1e-4 });
+        const dispose = () => {
+          sgd.dispose();
+          for (const w of weights) w.dispose();
+        };
+        return { run: () => sgd.step(), dispose };
+      },
+    },
+  ];
+}
 
-function rows(): Row[] {
-  const out: Row[] = [];
-  const row = (name: string, work: number, unit: Row["unit"], run: () => void) =>
-    out.push({ name, work: work / 1e9, unit, run, milliseconds: [] });
-  const steps = 2000;
-  const sink = Tensor.empty([64 * 64]);
-  row("ceiling: multiply-adds in registers", 2 * CHAINS.length * steps * 64 * 64, "GFLOP/s", () =>
-    device.run(fma, null, { y: sink.buffer }, { steps, scale: 0.5 }),
-  );
-  const [a, b] = [random([1 << 20], 1), random([1 << 20], 2)];
-  row("ceiling: bytes moved, a + b", 12 * 2 ** 20, "GB/s", () => void add(a, b));
-  for (const n of [256, 512]) {
-    const [m, k] = [random([n, n], 1), random([n, n], 2)];
-    row(`matmul ${n}³`, 2 * n ** 3, "GFLOP/s", () => void matmul(m, k));
-  }
-  for (const [batch, size, i, o, kernel] of [
-    [16, 16, 32, 64, 3],
-    [16, 16, 64, 192, 5],
-  ] as const) {
-    const padding = (kernel - 1) / 2;
-    const [x, w, g] = [
-      random([batch, size, size, i], 1),
-      random([kernel, kernel, i, o], 2),
-      random([batch, size, size, o], 3),
+const gammas = new Map<number, Tensor>();
+const gammaOf = (channels: number): Tensor => {
+  let found = gammas.get(channels);
+  if (!found) gammas.set(channels, (found = keep(Tensor.full([channels], 1))));
+  return found;
+};
+
+function productRows(): Row[] {
+  return allRows(sizes).flatMap((row): Row[] => {
+    if (row.kind === "step") return [];
+    if (row.kind === "conv")
+      return [
+        {
+          name: row.name,
+          make: () => {
+            const { inputs, compute } = convolution(row.pass, row.conv, (what, shape) =>
+              random(shape, what.charCodeAt(0)),
+            );
+            return operation(inputs, compute);
+          },
+        },
+      ];
+    return [
+      {
+        name: row.name,
+        make: () => {
+          const [a, b] = [random([row.n, row.n], 1), random([row.n, row.n], 2)];
+          return operation([a, b], () => matmul(a, b));
+        },
+      },
     ];
-    const flop = 2 * batch * size * size * kernel * kernel * i * o;
-    const name = `conv ${kernel}×${kernel}, ${i}→${o}, ${batch}×${size}×${size}`;
-    row(`${name}, forward`, flop, "GFLOP/s", () => void conv2d(x, w, null, { padding }));
-    row(`${name}, input gradient`, flop, "GFLOP/s", () => void conv2dInputGradient(g, w, [size, size], { padding }));
-    row(
-      `${name}, weight gradient`,
-      flop,
-      "GFLOP/s",
-      () => void conv2dWeightGradient(x, g, [kernel, kernel], { padding }),
-    );
-  }
-  return out;
+  });
 }
 
-const table = rows();
-for (let round = 0; round <= ROUNDS; round++) {
-  for (const row of table) {
-    const started = performance.now();
-    scope(() => noGrad(row.run));
-    await device.sync();
-    if (round > 0) row.milliseconds.push(performance.now() - started);
-  }
+interface Result {
+  readonly name: string;
+  readonly ms: number;
+  readonly work: Work;
 }
 
-const results = table.map(({ name, work, unit, milliseconds }) => {
-  const ms = median(milliseconds);
-  return { name, ms, rate: work / (ms / 1000), unit };
+async function measure({ name, make }: Row): Promise<Result> {
+  const { run, dispose } = make();
+  const milliseconds: number[] = [];
+  for (let round = -1; round < rounds; round++) {
+    await meter.round(round >= 0);
+    const ms = await timed(device, run);
+    if (round >= 0) milliseconds.push(ms);
+  }
+  const work = await workOf(device, run);
+  dispose();
+  return { name, ms: median(milliseconds), work };
+}
+
+const results: Result[] = [];
+for (const row of [...productRows(), ...memoryRows()]) {
+  if (!wanted.test(row.name)) continue;
+  process.stderr.write(`${row.name} …\n`);
+  results.push(await measure(row));
+}
+
+const { roof } = meter;
+console.log(`\n${device.name}: medians of ${rounds} interleaved rounds`);
+console.log(describeRoof(roof));
+const table = results.map(({ name, ms, work }) => {
+  const { binds, share } = shareOfRoof(work, roof, ms / 1000);
+  return { name, ms, ...work, gflops: work.operations / ms / 1e6, gbs: work.bytes / ms / 1e6, binds, share };
 });
-const ceiling = { "GFLOP/s": results[0]!.rate, "GB/s": results[1]!.rate };
-console.log(`${device.name}, median of ${ROUNDS} interleaved rounds`);
-for (const { name, ms, rate, unit } of results) {
-  const share = `${Math.round((100 * rate) / ceiling[unit])} %`;
+for (const { name, ms, operations, gflops, gbs, binds, share } of table) {
+  const rate = operations ? `${gflops.toFixed(2).padStart(9)} GFLOP/s` : `${gbs.toFixed(2).padStart(9)} GB/s   `;
+  const ofFma = operations
+    ? `${Math.round((100e9 * gflops) / roof.operations)
+        .toString()
+        .padStart(4)} % of multiply-adds`
+    : "".padStart(23);
   console.log(
-    `${name.padEnd(44)} ${ms.toFixed(1).padStart(8)} ms ${rate.toFixed(2).padStart(9)} ${unit.padEnd(8)} ${share.padStart(6)} of the ceiling`,
+    `${name.padEnd(62)} ${ms.toFixed(2).padStart(9)} ms ${rate} ${ofFma}  ${Math.round(100 * share)
+      .toString()
+      .padStart(4)} % of what binds it: ${BINDS[binds]}`,
   );
 }
 await mkdir("out/bench", { recursive: true });
-const record = { adapter: device.name, kind: device.caps.adapter, rounds: ROUNDS, results };
-await writeFileAtomic("out/bench/kernels.json", new TextEncoder().encode(JSON.stringify(record, null, 1)));
+const record = { adapter: device.name, kind: device.caps.adapter, caps: device.caps, rounds, ...sizes, roof, table };
+await writeFileAtomic(
+  `out/bench/kernels-${device.caps.adapter}.json`,
+  new TextEncoder().encode(JSON.stringify(record, null, 1)),
+);

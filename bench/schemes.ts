@@ -9,8 +9,6 @@ import { mkdir } from "node:fs/promises";
 import { numberIn, oneOf, parseOptions } from "../examples/options";
 import {
   AlexNet,
-  add,
-  crossEntropy,
   Generator,
   init,
   loadDeployed,
@@ -24,6 +22,7 @@ import {
   Tensor,
 } from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
+import { trainStep } from "../src/train/step";
 import { median } from "./median";
 
 const HELP = "npm run bench -- schemes [--arch alexnet|resnet18] [--width S] [--batch N] [--rounds N] [--steps N]";
@@ -71,17 +70,11 @@ async function prepare([name, scheme, where]: (typeof CASES)[number]) {
   const model = build(scheme, where);
   const given = loadDeployed(await model.deployed());
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
-  const step = () =>
-    scope(() => {
-      const [x, y] = [Tensor.from(images, [batch, 32, 32, 3]), Tensor.from(labels, [batch])];
-      optimizer.prepare();
-      optimizer.zeroGrad();
-      const { logits, signLoss } = model.trainingPass(x);
-      const losses = Object.values(logits).map((t) => crossEntropy(t, y));
-      [...losses, ...(signLoss ? [signLoss] : [])].reduce((a, b) => add(a, b)).backward();
-      optimizer.step();
-      device.flush();
-    });
+  const samples = () => ({ x: Tensor.from(images, [batch, 32, 32, 3]), y: Tensor.from(labels, [batch]) });
+  const step = () => {
+    trainStep(model, optimizer, [samples]);
+    device.flush();
+  };
   const infer = () =>
     scope(() => {
       noGrad(() => given.forward(Tensor.from(images, [batch, 32, 32, 3])));

@@ -1,19 +1,23 @@
 /**
- * One training step of the quickstart's network, both branches: time, launches and submits, and where the GPU time goes.
+ * A training step of the quickstart's network, both branches: time, launches and submits, and where the GPU time goes, each kernel as a share of the adapter's ceiling that binds it.
  *
- *     npm run bench            prints a table, writes out/bench/step.json (and runs kernels.ts)
+ *     npm run bench -- step            prints a table, writes out/bench/step-ADAPTERCLASS.json
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { CONFIG } from "../examples/quickstart/settings";
 import { ConvNet, init, parseCifar10, SGD, subset, Trainer } from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
+import { BINDS, describeRoof, RoofMeter, shareOfRoof } from "./roof";
 
 const BATCH = 50;
 const STEPS = 10;
+const SHOWN = 16;
 const device = await init({ gpu: await dawn() });
 const sample = parseCifar10(await readFile(new URL("../examples/data/train_sample.bin", import.meta.url)));
 const model = new ConvNet(CONFIG, { seed: 1 });
 const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
+const meter = new RoofMeter(device);
+for (let round = -1; round < 5; round++) await meter.round(round >= 0);
 
 /** Trains `steps` steps and waits for the GPU. */
 async function train(steps: number): Promise<void> {
@@ -33,11 +37,14 @@ const more = { ...device.counters };
 const each = (name: "dispatches" | "submits") => (more[name] - one[name] - (one[name] - before[name])) / (STEPS - 1);
 const profile = await device.profile(() => train(STEPS));
 
+const { roof } = meter;
 console.log(`\n${device.name}: a step of batch ${BATCH}, both branches`);
+console.log(describeRoof(roof));
 console.log(`${milliseconds.toFixed(0)} ms, ${each("dispatches")} dispatches, ${each("submits")} submit`);
-for (const { kernel, dispatches, milliseconds: ms } of profile.slice(0, 12)) {
+const table = profile.map((k) => ({ ...k, ...shareOfRoof(k, roof, k.milliseconds / 1000) }));
+for (const { kernel, dispatches, milliseconds: ms, binds, share } of table.slice(0, SHOWN)) {
   console.log(
-    `${kernel.padEnd(60)} ${(ms / STEPS).toFixed(1).padStart(7)} ms  ${(dispatches / STEPS).toFixed(1).padStart(5)} dispatches`,
+    `${kernel.padEnd(60)} ${(ms / STEPS).toFixed(1).padStart(7)} ms  ${(dispatches / STEPS).toFixed(1).padStart(5)} dispatches  ${Math.round(100 * share)} % of ${BINDS[binds]}`,
   );
 }
 await mkdir("out/bench", { recursive: true });
@@ -47,6 +54,10 @@ const record = {
   milliseconds,
   dispatches: each("dispatches"),
   submits: each("submits"),
-  profile,
+  roof,
+  table,
 };
-await writeFileAtomic("out/bench/step.json", new TextEncoder().encode(JSON.stringify(record, null, 1)));
+await writeFileAtomic(
+  `out/bench/step-${device.caps.adapter}.json`,
+  new TextEncoder().encode(JSON.stringify(record, null, 1)),
+);

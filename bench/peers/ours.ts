@@ -3,7 +3,6 @@ import {
   AlexNet,
   BatchNorm,
   Conv2d,
-  conv2d,
   crossEntropy,
   type Device,
   Generator,
@@ -20,8 +19,8 @@ import {
   scope,
   Tensor,
 } from "../../src/index";
-import { conv2dInputGradient, conv2dWeightGradient } from "../../src/tensor/ops/conv";
 import { fmaCeiling } from "../ceiling";
+import { convolution } from "../operations";
 import { numbers, sizeOf } from "./inputs";
 import { INPUT_SHAPE, initialParameters, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
 import type { CeilingRow } from "./protocol";
@@ -46,21 +45,9 @@ function operation(inputs: Tensor[], compute: () => Tensor): ReadyRow {
   };
 }
 
-function convolution({ pass, conv: c }: Extract<Row, { kind: "conv" }>): ReadyRow {
-  const options = { stride: c.stride, padding: c.padding };
-  const x = () => input("x", [c.batch, c.size, c.size, c.in]);
-  const w = () => input("w", [c.kernel, c.kernel, c.in, c.out]);
-  const dy = () => input("dy", [c.batch, c.outSize, c.outSize, c.out]);
-  if (pass === "forward") {
-    const [a, b] = [x(), w()];
-    return operation([a, b], () => conv2d(a, b, null, options));
-  }
-  if (pass === "input gradient") {
-    const [g, b] = [dy(), w()];
-    return operation([g, b], () => conv2dInputGradient(g, b, [c.size, c.size], options));
-  }
-  const [a, g] = [x(), dy()];
-  return operation([a, g], () => conv2dWeightGradient(a, g, [c.kernel, c.kernel], options));
+function convRow({ pass, conv }: Extract<Row, { kind: "conv" }>): ReadyRow {
+  const { inputs, compute } = convolution(pass, conv, input);
+  return operation(inputs, compute);
 }
 
 type Network = Module & { forward(x: Tensor): Tensor };
@@ -110,14 +97,14 @@ function trainingStep(device: Device, { network, batch }: Extract<Row, { kind: "
 
 function prepare(device: Device, row: Row | CeilingRow): ReadyRow {
   if (row.kind === "ceiling") {
-    const { run, flop } = fmaCeiling(device);
+    const { run, work: flop } = fmaCeiling(device);
     const output = async () => {
       run();
       return new Float32Array(0);
     };
     return { run, flop, output, dispose: () => {} };
   }
-  if (row.kind === "conv") return convolution(row);
+  if (row.kind === "conv") return convRow(row);
   if (row.kind === "step") return trainingStep(device, row);
   const [a, b] = [input("a", [row.n, row.n]), input("b", [row.n, row.n])];
   return operation([a, b], () => matmul(a, b));
