@@ -24,7 +24,13 @@ run() {
 for part in "${parts[@]}"; do
   case $part in
     tests) run tests npm test ;;
-    bench) run bench npm run bench && cp out/bench/*.json "$out"/ ;;
+    bench)
+      run kernels npm run bench -- kernels --batch 64 --resnet-batch 64
+      for each in passport step host; do run "$each" npm run bench -- "$each"; done
+      run scale npm run bench -- scale
+      if [[ -d bench/peers/node_modules ]]; then run peers npm run bench -- peers --resnet-batch 64; fi
+      cp out/bench/*.json out/bench/*.svg "$out"/ || true
+      ;;
     epochs)
       for arch in alexnet resnet18; do
         run "schemes-$arch" npm run bench -- schemes --arch "$arch" --width 1 --batch 64 --rounds 10 --steps 20

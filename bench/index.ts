@@ -16,7 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
 
 const name = process.argv[2];
 try {
-  if (name === undefined) for (const each of ["kernels", "passport", "step"]) await BENCHES[each]!();
+  if (name === undefined) for (const each of ["kernels", "passport", "step", "host"]) await BENCHES[each]!();
   else {
     const bench = BENCHES[name];
     if (!bench) throw new ArgumentError(`one of ${Object.keys(BENCHES).join(", ")} expected, found "${name}"`);

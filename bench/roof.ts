@@ -3,7 +3,7 @@ import { type Device, noGrad, scope } from "../src/index";
 import { type Ceiling, copyCeiling, fmaCeiling, loadCeiling } from "./ceiling";
 import { median } from "./median";
 
-/** What something does: operations, numbers loaded by invocations (0 where that is not counted), bytes of its buffers. */
+/** What something does: operations, numbers loaded by invocations (0 where that is not counted: then each number of its buffers once), bytes of its buffers. */
 export interface Work {
   readonly operations: number;
   readonly loads: number;
@@ -18,7 +18,8 @@ export const BINDS = { operations: "multiply-adds", loads: "loads", bytes: "byte
 /** The ceiling under which `work` takes longest, and that shortest time as a share of `seconds`. */
 export function shareOfRoof(work: Work, roof: Roof, seconds: number): { binds: keyof Work; share: number } {
   const names = ["operations", "loads", "bytes"] as const;
-  const least = (name: keyof Work) => work[name] / roof[name];
+  const done = { ...work, loads: work.loads || work.bytes / 4 };
+  const least = (name: keyof Work) => done[name] / roof[name];
   const binds = names.reduce((a, b) => (least(b) > least(a) ? b : a));
   return { binds, share: least(binds) / seconds };
 }
