@@ -11,6 +11,7 @@ import {
   tileGroups,
   tileHead,
   tileKey,
+  tileLoads,
 } from "./gemm.wgsl";
 import { defineKernel, foldGrid, linearGrid, linearIndex, linearMain } from "./kernel";
 
@@ -194,6 +195,8 @@ ${tileHead(t, "p.pixels", "p.dstN", phases > 1 ? `(p.groups * ${phases}u)` : "p.
     const outputs = images * (mode === "forward" ? p.dstH * p.dstW : p.srcH * p.srcW);
     return 2 * outputs * kh * kw * p.srcK * p.dstN * p.groups;
   },
+  // A phase of a strided input gradient meets its share of the taps.
+  loads: ({ tile, kernel: [kh, kw] }, p) => p.groups * tileLoads(tile, p.pixels, p.dstN, kh * kw * p.srcK),
 });
 
 export interface ConvWeightSpec extends ConvShape {
@@ -284,6 +287,7 @@ ${tileHead(t, `(${kh * kw}u * p.i)`, "p.o", "(p.splits * p.groups)")}
   },
   workgroups: (s, p) => foldGrid(tileGroups(s.tile, s.kernel[0] * s.kernel[1] * p.i, p.o, p.splits * p.groups)),
   operations: ({ kernel: [kh, kw] }, p) => 2 * p.pixels * kh * kw * p.i * p.o * p.groups,
+  loads: ({ tile, kernel: [kh, kw] }, p) => p.groups * tileLoads(tile, kh * kw * p.i, p.o, p.pixels),
 });
 
 /** out[i] = Σ_s parts[s·n + i], s ascending. */

@@ -54,6 +54,10 @@ export function tileGroups(t: Tile, rows: number, columns: number, planes: numbe
   return Math.ceil((Math.ceil(rows / t.rows) * columnBlocks(t, columns) * t.lanes * planes) / groupSize(t));
 }
 
+/** Numbers loaded by all invocations for `rows` × `columns` outputs over `depth` values of k: a value of each row and four of each lane's columns a step. */
+export const tileLoads = (t: Tile, rows: number, columns: number, depth: number): number =>
+  Math.ceil(rows / t.rows) * columnBlocks(t, columns) * depth * (t.rows + 4 * t.lanes);
+
 /** Column blocks (of 4 · lanes) across the output. */
 const columnBlocks = (t: Tile, columns: number) => Math.ceil(columns / (4 * t.lanes));
 

@@ -39,6 +39,8 @@ export type Precision = "f32" | "f16";
 export interface ProductCaps extends Caps {
   readonly tiling: Tiling;
   readonly precision: Precision;
+  /** Winograd's method for the 3×3 convolutions it can do: always, never, or (default) where it is faster. */
+  readonly winograd?: boolean | "auto";
   /** Bytes of workgroup memory. */
   readonly maxWorkgroupStorage: number;
 }
@@ -64,6 +66,8 @@ export interface Kernel<Spec, B extends string = string, P extends string = stri
   readonly workgroups: (spec: Spec, params: Readonly<Record<P, number>>, caps: Caps) => Workgroups;
   /** Multiplications and additions of one dispatch, where they and not memory are what it takes time for. */
   readonly operations?: (spec: Spec, params: Readonly<Record<P, number>>) => number;
+  /** Numbers that its invocations load from buffers, all together, where that is counted: what binds software adapters. */
+  readonly loads?: (spec: Spec, params: Readonly<Record<P, number>>) => number;
 }
 
 /** Gives a kernel its types from one literal. */
@@ -80,6 +84,7 @@ export function defineKernel<
   enables?: (spec: Spec, caps: Caps) => readonly string[];
   workgroups: (spec: Spec, params: Readonly<Record<Names<P>, number>>, caps: Caps) => Workgroups;
   operations?: (spec: Spec, params: Readonly<Record<Names<P>, number>>) => number;
+  loads?: (spec: Spec, params: Readonly<Record<Names<P>, number>>) => number;
 }): Kernel<Spec, Names<B>, Names<P>> {
   const { bindings, params } = k;
   return {

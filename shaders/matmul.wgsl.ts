@@ -11,6 +11,7 @@ import {
   tileGroups,
   tileHead,
   tileKey,
+  tileLoads,
 } from "./gemm.wgsl";
 import { defineKernel, foldGrid } from "./kernel";
 
@@ -66,4 +67,5 @@ ${tileHead(t, "p.m", "p.n", "p.batch")}
   },
   workgroups: (s, p) => foldGrid(tileGroups(s.tile, p.m, p.n, p.batch)),
   operations: (_, p) => 2 * p.m * p.n * p.k * p.batch,
+  loads: ({ tile }, p) => p.batch * tileLoads(tile, p.m, p.n, p.k),
 });

@@ -12,6 +12,8 @@ export interface Dispatch {
   readonly bytesBound: number;
   /** Multiplications and additions, where the kernel counts them. */
   readonly operations: number;
+  /** Numbers loaded by its invocations, likewise. */
+  readonly loads: number;
 }
 
 /** Copies the first `bytes` of a buffer to another. */

@@ -143,6 +143,7 @@ export class Device {
         groups,
         bytesBound: bound.reduce((sum, b) => sum + b.bytes, 0),
         operations: kernel.operations?.(spec, params) ?? 0,
+        loads: kernel.loads?.(spec, params) ?? 0,
       },
       bound,
     );

@@ -9,6 +9,8 @@ export interface KernelTime {
   bytes: number;
   /** Multiplications and additions of products and convolutions; 0 for other kernels. */
   operations: number;
+  /** Numbers that their invocations loaded, in the forms for software adapters; 0 elsewhere. */
+  loads: number;
 }
 
 const PAIRS = 2048;
@@ -52,11 +54,19 @@ export class Profiler {
     for (const { timed, queries, result } of this.batches) {
       await result.mapAsync(GPUMapMode.READ);
       const at = new BigUint64Array(result.getMappedRange());
-      timed.forEach(({ kernel: { label }, bytesBound, operations }, i) => {
-        const sum = sums.get(label) ?? { kernel: label, dispatches: 0, milliseconds: 0, bytes: 0, operations: 0 };
+      timed.forEach(({ kernel: { label }, bytesBound, operations, loads }, i) => {
+        const sum = sums.get(label) ?? {
+          kernel: label,
+          dispatches: 0,
+          milliseconds: 0,
+          bytes: 0,
+          operations: 0,
+          loads: 0,
+        };
         sum.dispatches++;
         sum.bytes += bytesBound;
         sum.operations += operations;
+        sum.loads += loads;
         sum.milliseconds += Number(at[2 * i + 1]! - at[2 * i]!) / 1e6;
         sums.set(label, sum);
       });

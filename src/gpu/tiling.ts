@@ -19,6 +19,11 @@ export interface ProductOptions {
    * become 0 (gradients of large batches do: scale the loss up), larger ones overflow, and the result is then infinite or not a number. Products too small to be worth a block stay f32.
    */
   precision?: Precision;
+  /**
+   * Winograd's method for 3×3 convolutions of stride 1, dilation 1, one group and padding up to 2 (default `"auto"`: on software adapters, where it is faster;
+   * `true`: wherever its transforms fit into a binding; `false`: never).
+   */
+  winograd?: boolean | "auto";
 }
 
 /** Workgroups of the blocks: what every core WebGPU adapter grants, and compatibility mode does not. */
@@ -36,10 +41,12 @@ const PRECISIONS = ["f32", "f16"];
  * @throws GpuError when f16 is asked of a device that cannot compute with it.
  */
 export function productCaps(caps: Caps, gpu: GPUDevice, options: ProductOptions): ProductCaps {
-  const { tiling = "auto", precision = "f32" } = options;
+  const { tiling = "auto", precision = "f32", winograd = "auto" } = options;
   if (!TILINGS.includes(tiling)) throw new ArgumentError(`tiling is one of ${TILINGS.join(", ")}, found ${tiling}`);
   if (!PRECISIONS.includes(precision))
     throw new ArgumentError(`precision is one of ${PRECISIONS.join(", ")}, found ${precision}`);
+  if (![true, false, "auto"].includes(winograd))
+    throw new ArgumentError(`winograd is true, false or "auto", found ${winograd}`);
   const maxWorkgroupStorage = gpu.limits.maxComputeWorkgroupStorageSize;
   const blocks = caps.maxInvocations >= INVOCATIONS && maxWorkgroupStorage >= STORAGE;
   if (precision === "f16") {
@@ -58,5 +65,11 @@ export function productCaps(caps: Caps, gpu: GPUDevice, options: ProductOptions)
   const suits = caps.adapter === "hardware" || precision === "f16" ? "workgroup" : "subgroup";
   const wanted = tiling === "auto" ? suits : tiling;
   const form = wanted === "workgroup" && !blocks ? "subgroup" : wanted;
-  return { ...caps, tiling: form === "subgroup" && !lanes ? "registers" : form, precision, maxWorkgroupStorage };
+  return {
+    ...caps,
+    tiling: form === "subgroup" && !lanes ? "registers" : form,
+    precision,
+    winograd,
+    maxWorkgroupStorage,
+  };
 }

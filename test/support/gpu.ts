@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { ProductCaps } from "../../shaders/kernel";
 import type { Device } from "../../src/gpu/device";
 import { init } from "../../src/gpu/init";
 import { dawn } from "../../src/node/dawn";
@@ -14,6 +15,16 @@ let shared: Promise<Device> | null = null;
 export function gpu(): Promise<Device> {
   shared ??= dawn().then((g) => init({ gpu: g }));
   return shared;
+}
+
+/** Convolutions without Winograd's method until the returned function is called. */
+export function directConvolutions({ caps }: Device): () => void {
+  const open = caps as { winograd?: ProductCaps["winograd"] };
+  const { winograd } = open;
+  open.winograd = false;
+  return () => {
+    open.winograd = winograd;
+  };
 }
 
 /** Uniform numbers in [-scale, scale), the same for the same seed. */

@@ -8,7 +8,8 @@ import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { sum } from "./reduce";
-import { inSplits, planBlocks, planTile } from "./tiling";
+import { inSplits, planBlocks, planTile, usesWinograd } from "./tiling";
+import { winogradForward, winogradInputGradient, winogradWeightGradient } from "./winograd";
 
 /** Options of a 2-D convolution. */
 export interface ConvOptions {
@@ -174,13 +175,21 @@ function geometry(x: Shape, w: Shape, options: ConvOptions): Geometry {
 /** Channels a group up to which taps and channels are walked as one. */
 const FEW_CHANNELS = 4;
 
+/** Winograd's method; it needs an output to divide into tiles. */
+const byTiles = (d: Device, geo: Geometry): boolean =>
+  geo.n * geo.i * geo.o > 0 && usesWinograd(d.caps, geo, d.gpu.limits.maxStorageBufferBindingSize);
+
 const structure = ({ kernel, stride, dilation }: Geometry): ConvShape => ({ kernel, stride, dilation });
 
 const forward = (x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tensor =>
-  gather("forward", x, w, bias, geo, { size: geo.out, channels: geo.o }, { size: geo.in, channels: geo.i });
+  byTiles(x.device, geo)
+    ? winogradForward(x, w, bias, geo)
+    : gather("forward", x, w, bias, geo, { size: geo.out, channels: geo.o }, { size: geo.in, channels: geo.i });
 
 const inputGradient = (g: Tensor, w: Tensor, geo: Geometry): Tensor =>
-  gather("input", g, w, null, geo, { size: geo.in, channels: geo.i }, { size: geo.out, channels: geo.o });
+  byTiles(g.device, geo)
+    ? winogradInputGradient(g, w, geo)
+    : gather("input", g, w, null, geo, { size: geo.in, channels: geo.i }, { size: geo.out, channels: geo.o });
 
 /** One side of a convolution: height and width, and channels a group. */
 interface Side {
@@ -243,6 +252,7 @@ function weightGradient(x: Tensor, g: Tensor, geo: Geometry): Tensor {
   const pixels = geo.n * geo.out[0] * geo.out[1];
   if (pixels === 0 || rows * geo.o === 0) return Tensor.full(shape, 0);
   const d = x.device;
+  if (byTiles(d, geo)) return winogradWeightGradient(x, g, geo);
   const spec = { ...structure(geo), vec: geo.o % 4 === 0 };
   const buffers = { x: x.buffer, dy: g.buffer };
   const sizes = {

@@ -102,3 +102,65 @@ export function inSplits(d: Device, shape: Shape, splits: number, run: (out: Ten
   parts.dispose();
   return out;
 }
+
+/** What a 2-D convolution's form is chosen by; channels are those of a group. */
+export interface ConvSize {
+  readonly n: number;
+  readonly in: readonly [number, number];
+  readonly out: readonly [number, number];
+  readonly i: number;
+  readonly o: number;
+  readonly groups: number;
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  readonly padding: readonly [number, number];
+}
+
+/** Tiles of 2×2 pixels that cover `n` images of `size`. */
+export const tilesOf = (n: number, [h, w]: readonly [number, number]): number =>
+  n * Math.ceil(h / 2) * Math.ceil(w / 2);
+
+/**
+ * From where on Winograd's method is clearly faster in all three passes: channels of either side, tiles, and tiles times both sides' channels. Measured with 3×3
+ * layers as direct : Winograd in ms, forward, input and weight gradient (medians of alternating runs on two cores that others used too):
+ *
+ *     N, H = W, I → O     tiles   lavapipe                                    SwiftShader
+ *     16, 16,  32 →  64    1024   14.5 : 8.3    20.1 : 8.6    13.3 : 7.7      107 : 54      92 : 69      81 : 48
+ *     16,  8,  64 → 128     256   12.8 : 7.3    14.1 : 8.9    16.3 : 7.2       64 : 36      73 : 29      61 : 34
+ *     16, 16,  16 →  16    1024    5.6 : 3.7     5.8 : 4.9     4.8 : 3.7     11.1 : 6.8   11.8 : 7.0    7.5 : 5.5
+ *     16,  8,  16 →  32     256    1.3 : 1.1     2.8 : 1.2     0.9 : 0.8      5.1 : 3.0    3.9 : 2.7    3.7 : 2.9
+ *      8,  8,  24 →  48     128    3.6 : 1.6     2.5 : 1.5     2.0 : 1.3      7.1 : 4.2    6.2 : 4.3    5.0 : 4.1
+ *      8,  4,  64 →  64      32    1.3 : 0.9     1.6 : 1.0     1.6 : 0.9      4.5 : 2.8    4.1 : 2.8    4.1 : 3.6
+ *      2,  8,  16 →  16      32    0.2 : 0.2     0.2 : 0.2     0.2 : 0.2      0.7 : 0.5    0.6 : 0.6    0.7 : 0.6
+ *      4,  4, 256 → 256      16    6.0 : 4.7     7.4 : 6.1     8.1 : 8.1       47 : 32      59 : 43      58 : 63
+ *      2,  4, 128 → 128       8    1.6 : 1.8     1.8 : 2.1     2.1 : 2.4      7.5 : 7.4    9.7 : 7.4    7.5 : 10.8
+ */
+const FEWEST = { channels: 16, tiles: 32, products: 1 << 17 };
+
+/** Bytes of one number of all 16 transformed values. */
+const TRANSFORMED = 16 * 4;
+
+/**
+ * Whether `winograd.ts` computes a convolution, in all three passes: where it can (3×3, stride 1, dilation 1, one group, padding up to 2, and every transform
+ * at most `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster there.
+ */
+export function usesWinograd(caps: ProductCaps, c: ConvSize, limit: number): boolean {
+  const { winograd = "auto" } = caps;
+  const fits =
+    c.kernel.every((k) => k === 3) &&
+    [...c.stride, ...c.dilation, c.groups].every((v) => v === 1) &&
+    c.padding.every((v) => v <= 2);
+  if (winograd === false || !fits) return false;
+  const [forth, back] = [tilesOf(c.n, c.out), tilesOf(c.n, c.in)];
+  if (TRANSFORMED * Math.max(forth * Math.max(c.i, c.o), back * c.o, c.i * c.o) > limit) return false;
+  if (winograd === true) return true;
+  const tiles = Math.min(forth, back);
+  return (
+    caps.tiling !== "workgroup" &&
+    caps.adapter !== "hardware" &&
+    Math.min(c.i, c.o) >= FEWEST.channels &&
+    tiles >= FEWEST.tiles &&
+    tiles * c.i * c.o >= FEWEST.products
+  );
+}

@@ -1,0 +1,240 @@
+/** Convolutions by Winograd's method, forced on: against loops in float64, against the direct form, and where the choice falls. */
+import { beforeAll, describe, expect, it } from "vitest";
+import type { ProductCaps } from "../../shaders/kernel";
+import type { Device } from "../../src/gpu/device";
+import { productCaps } from "../../src/gpu/tiling";
+import { conv2d } from "../../src/tensor/ops/conv";
+import { type ConvSize, usesWinograd } from "../../src/tensor/ops/tiling";
+import { memory, scope } from "../../src/tensor/storage";
+import { Tensor } from "../../src/tensor/tensor";
+import { expectClose, gpu, randomData } from "../support/gpu";
+
+let d: Device;
+beforeAll(async () => void (d = await gpu()));
+
+/** Runs `f` as on a device with this choice. */
+async function as<T>(choice: Partial<ProductCaps>, f: () => Promise<T>): Promise<T> {
+  const before = { winograd: "auto" as const, ...d.caps };
+  Object.assign(d.caps, choice);
+  try {
+    return await f();
+  } finally {
+    Object.assign(d.caps, before);
+  }
+}
+
+/** N, H, W, I, O, padding. */
+type Case = [n: number, h: number, w: number, i: number, o: number, padding: [number, number]];
+interface Passes {
+  y: ArrayLike<number>;
+  dx: ArrayLike<number>;
+  dw: ArrayLike<number>;
+}
+interface Data {
+  x: Float32Array;
+  w: Float32Array;
+  bias: Float32Array | null;
+  g: Float32Array;
+}
+
+function dataOf([n, h, w, i, o, [py, px]]: Case, bias: boolean, seed = 1): Data {
+  return {
+    x: randomData([n, h, w, i], seed),
+    w: randomData([3, 3, i, o], seed + 1),
+    bias: bias ? randomData([o], seed + 2) : null,
+    g: randomData([n, h + 2 * py - 2, w + 2 * px - 2, o], seed + 3),
+  };
+}
+
+/** Nested loops in float64. */
+function oracle([n, h, w, i, o, [py, px]]: Case, data: Data): Passes {
+  const [oh, ow] = [h + 2 * py - 2, w + 2 * px - 2];
+  const y = new Float64Array(n * oh * ow * o).map((_, at) => data.bias?.[at % o] ?? 0);
+  const [dx, dw] = [new Float64Array(data.x.length), new Float64Array(data.w.length)];
+  for (let pixel = 0; pixel < n * oh * ow; pixel++) {
+    const [q, p, b] = [pixel % ow, Math.floor(pixel / ow) % oh, Math.floor(pixel / ow / oh)];
+    for (let tap = 0; tap < 9; tap++) {
+      const [iy, ix] = [p + Math.floor(tap / 3) - py, q + (tap % 3) - px];
+      if (iy < 0 || ix < 0 || iy >= h || ix >= w) continue;
+      for (let c = 0; c < i; c++) {
+        const at = ((b * h + iy) * w + ix) * i + c;
+        for (let k = 0; k < o; k++) {
+          const [from, to] = [(tap * i + c) * o + k, pixel * o + k];
+          y[to]! += data.x[at]! * data.w[from]!;
+          dx[at]! += data.g[to]! * data.w[from]!;
+          dw[from]! += data.g[to]! * data.x[at]!;
+        }
+      }
+    }
+  }
+  return { y, dx, dw };
+}
+
+/** What conv2d and its gradients give on the device, and how many launches forward and backward passes took. */
+async function run([n, h, w, i, o, padding]: Case, data: Data): Promise<Passes & { launches: [number, number] }> {
+  const leaf = (v: Float32Array, shape: number[]) => {
+    const t = Tensor.from(v, shape);
+    t.requiresGrad = true;
+    return t;
+  };
+  const [x, wt] = [leaf(data.x, [n, h, w, i]), leaf(data.w, [3, 3, i, o])];
+  const bias = data.bias ? Tensor.from(data.bias, [o]) : null;
+  const before = d.counters.dispatches;
+  const y = scope(() => conv2d(x, wt, bias, { padding }));
+  const between = d.counters.dispatches;
+  const g = Tensor.from(data.g, y.shape);
+  y.backward(g);
+  const launches: [number, number] = [between - before, d.counters.dispatches - between];
+  const result = { y: await y.data(), dx: await x.grad!.data(), dw: await wt.grad!.data(), launches };
+  for (const t of [x, wt, bias, y, g, x.grad, wt.grad]) t?.dispose();
+  return result;
+}
+
+/** Largest error against `want`, over the largest number there. */
+function worst(found: ArrayLike<number>, want: ArrayLike<number>): number {
+  let [error, size] = [0, 0];
+  for (let k = 0; k < want.length; k++) {
+    error = Math.max(error, Math.abs(found[k]! - want[k]!));
+    size = Math.max(size, Math.abs(want[k]!));
+  }
+  return error / size;
+}
+
+const PASSES = ["y", "dx", "dw"] as const;
+
+describe("winograd", () => {
+  const cases: [Case, boolean][] = [
+    [[2, 6, 8, 16, 32, [1, 1]], true],
+    [[1, 7, 5, 8, 40, [1, 1]], false],
+    [[3, 5, 6, 7, 5, [0, 2]], true],
+    [[1, 3, 4, 12, 3, [0, 0]], true],
+    [[2, 1, 1, 4, 16, [1, 2]], false],
+    [[2, 9, 4, 3, 64, [2, 1]], true],
+    [[5, 4, 9, 33, 18, [2, 0]], false],
+  ];
+  for (const [c, bias] of cases) {
+    it(`equals nested loops: N, H, W, I, O, padding ${c}`, async () => {
+      const data = dataOf(c, bias);
+      const want = oracle(c, data);
+      const found = await as({ winograd: true }, () => run(c, data));
+      for (const pass of PASSES) expectClose(found[pass], want[pass], { atol: 3e-5, what: pass });
+    });
+  }
+
+  it("equals nested loops without subgroups", async () => {
+    const c: Case = [2, 6, 7, 8, 20, [1, 1]];
+    const data = dataOf(c, true);
+    const want = oracle(c, data);
+    const found = await as({ winograd: true, tiling: "registers" }, () => run(c, data));
+    for (const pass of PASSES) expectClose(found[pass], want[pass], { atol: 3e-5, what: pass });
+  });
+
+  it("errs by at most three times what the direct form errs by, in three and seven launches", async () => {
+    const c: Case = [4, 12, 12, 32, 32, [1, 1]];
+    const data = dataOf(c, false, 9);
+    const want = oracle(c, data);
+    const tiled = await as({ winograd: true }, () => run(c, data));
+    const direct = await as({ winograd: false }, () => run(c, data));
+    expect(tiled.launches).toEqual([3, 7]);
+    expect(direct.launches[0]).toBe(1);
+    for (const pass of PASSES) {
+      const [a, b] = [worst(tiled[pass], want[pass]), worst(direct[pass], want[pass])];
+      expect(a, `${pass}: direct ${b}`).toBeLessThan(3 * b);
+      expect(a, pass).toBeGreaterThan(0);
+    }
+  });
+
+  it("gives the same bits twice", async () => {
+    const c: Case = [2, 8, 8, 16, 16, [1, 1]];
+    const data = dataOf(c, true);
+    const [a, b] = await as({ winograd: true }, async () => [await run(c, data), await run(c, data)]);
+    for (const pass of PASSES) expect(a[pass]).toEqual(b[pass]);
+  });
+
+  it("a number that is none stays in the tiles that read it", async () => {
+    const c: Case = [1, 10, 10, 4, 4, [1, 1]];
+    const data = dataOf(c, false);
+    data.x[(4 * 10 + 4) * 4] = Number.NaN;
+    const { y } = await as({ winograd: true }, () => run(c, data));
+    const none = (row: number, column: number) => Number.isNaN(y[(row * 10 + column) * 4]);
+    // Tiles of outputs 2-3 and 4-5 read row 4: inputs 1-4 and 3-6.
+    for (let row = 0; row < 10; row++)
+      for (let column = 0; column < 10; column++)
+        if (row >= 3 && row <= 5 && column >= 3 && column <= 5) expect(none(row, column)).toBe(true);
+        else if (row < 2 || row > 5 || column < 2 || column > 5) expect(none(row, column)).toBe(false);
+  });
+
+  it("leaves nothing behind but its results", async () => {
+    const c: Case = [2, 8, 8, 16, 16, [1, 1]];
+    const data = dataOf(c, true);
+    const held = () => {
+      const { tensors, storages, bytes } = memory();
+      return { tensors, storages, bytes };
+    };
+    await as({ winograd: true }, async () => {
+      const before = held();
+      await run(c, data);
+      expect(held()).toEqual(before);
+    });
+  });
+});
+
+describe("choice", () => {
+  const software: ProductCaps = {
+    adapter: "lavapipe",
+    subgroupSize: 8,
+    maxInvocations: 256,
+    maxStorageBuffers: 8,
+    tiling: "subgroup",
+    precision: "f32",
+    maxWorkgroupStorage: 16_384,
+  };
+  const layer: ConvSize = {
+    n: 16,
+    in: [16, 16],
+    out: [16, 16],
+    i: 32,
+    o: 64,
+    groups: 1,
+    kernel: [3, 3],
+    stride: [1, 1],
+    dilation: [1, 1],
+    padding: [1, 1],
+  };
+  const LIMIT = 2 ** 27;
+  const chosen = (caps: Partial<ProductCaps>, size: Partial<ConvSize> = {}, limit = LIMIT) =>
+    usesWinograd({ ...software, ...caps }, { ...layer, ...size }, limit);
+
+  it("is for software adapters and layers large enough, and can be made and ruled out", () => {
+    expect(chosen({})).toBe(true);
+    expect(chosen({ winograd: false })).toBe(false);
+    expect(chosen({ tiling: "workgroup" })).toBe(false);
+    expect(chosen({ tiling: "workgroup", winograd: true })).toBe(true);
+    expect(chosen({ adapter: "hardware", tiling: "registers" })).toBe(false);
+    expect(chosen({}, { i: 3 })).toBe(false);
+    expect(chosen({ winograd: true }, { i: 3 })).toBe(true);
+    expect(chosen({}, { n: 1, in: [2, 2], out: [2, 2] })).toBe(false);
+  });
+
+  it("is not for what the method cannot do, nor for what does not fit into a binding", () => {
+    for (const size of [
+      { kernel: [3, 1] },
+      { kernel: [5, 5] },
+      { stride: [1, 2] },
+      { dilation: [2, 1] },
+      { groups: 2 },
+      { padding: [1, 3] },
+    ] as Partial<ConvSize>[])
+      expect(chosen({ winograd: true }, size), JSON.stringify(size)).toBe(false);
+    // Z is the largest: 64 bytes for each of 16·8·8 tiles and 64 channels.
+    expect(chosen({}, {}, 64 * 1024 * 64)).toBe(true);
+    expect(chosen({}, {}, 64 * 1024 * 64 - 1)).toBe(false);
+  });
+
+  it("is an option of the device", () => {
+    const device = { limits: { maxComputeWorkgroupStorageSize: 16_384 }, features: new Set() } as unknown as GPUDevice;
+    expect(productCaps(software, device, {}).winograd).toBe("auto");
+    expect(productCaps(software, device, { winograd: false }).winograd).toBe(false);
+    expect(() => productCaps(software, device, { winograd: "yes" as "auto" })).toThrow(/winograd.*yes/);
+  });
+});
