@@ -45,7 +45,7 @@ const masked = (relu: boolean, at: string, k: number): string => {
 /** The parts whose gradients go into set `set` of dx, of as many as there are of x. */
 const partsOf = (s: NormParts, set: number): number[] => (s.shared ? numbers(s.parts) : [set]);
 /** How many dx there are. */
-const gradSets = (s: NormParts): number => (s.shared ? 1 : s.parts);
+export const gradSets = (s: NormParts): number => (s.shared ? 1 : s.parts);
 
 const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
 
@@ -248,19 +248,38 @@ export interface NormGradApplySpec extends NormLanes, NormParts {
   readonly batch: boolean;
 }
 
-/** WGSL: dx of set `set`, from `d0`, … = γ·dz of each part. */
-function inputGrad(s: NormGradApplySpec, set: number): string {
+/** WGSL: what dx of one element is made of. */
+export interface InputGradTerms {
+  /** γ·dz of part `k`. */
+  readonly d: (k: number) => string;
+  readonly z: string;
+  /** 1/std of part `k`. */
+  readonly rstd: (k: number) => string;
+  /** Mean γ·dz (plane 0) and mean γ·dz·z (1) of the group. */
+  readonly mean: (plane: 0 | 1) => string;
+}
+
+/** WGSL: dx of set `set`. */
+export function inputGrad(s: NormParts & { batch: boolean }, set: number, terms: InputGradTerms): string {
   const parts = partsOf(s, set);
-  const rstd = (k: number) => (s.statistics === "none" ? "" : ` * ${statistic(s, 2, "u", k)}`);
-  const sum = (terms: string[]) => terms.join(" + ");
+  const rstd = (k: number) => (s.statistics === "none" ? "" : ` * ${terms.rstd(k)}`);
+  const sum = parts.map(terms.d).join(" + ");
   if (!s.batch) {
     // Constants may differ from part to part even where they read the same x.
     const perPart = s.shared && statSets(s) > 1;
-    return perPart ? sum(parts.map((k) => `d${k}${rstd(k)}`)) : `(${sum(parts.map((k) => `d${k}`))})${rstd(set)}`;
+    return perPart ? parts.map((k) => terms.d(k) + rstd(k)).join(" + ") : `(${sum})${rstd(set)}`;
   }
-  const mean = (plane: number) => `means[${plane * gradSets(s) + set}u * p.units + u]`;
-  return `(${sum(parts.map((k) => `d${k}`))} - ${mean(0)} - (${normalised(s, "index", "u", set)}) * ${mean(1)})${rstd(set)}`;
+  return `(${sum} - ${terms.mean(0)} - (${terms.z}) * ${terms.mean(1)})${rstd(set)}`;
 }
+
+/** WGSL: dx of set `set` at load `index`, from `d0`, … = γ·dz of each part. */
+const inputGradAt = (s: NormGradApplySpec, set: number): string =>
+  inputGrad(s, set, {
+    d: (k) => `d${k}`,
+    z: normalised(s, "index", "u", set),
+    rstd: (k) => statistic(s, 2, "u", k),
+    mean: (plane) => `means[${plane * gradSets(s) + set}u * p.units + u]`,
+  });
 
 /** dx, one load of each part an invocation. */
 export const normGradApplyKernel = defineKernel({
@@ -289,7 +308,7 @@ ${lines(
   (k) => `  var d${k} = ${masked(s.relu, "index", k)};
   ${scaled(s, `d${k}`, "j", k)}`,
 )}
-${lines(gradSets(s), (set) => `  dx[${partAt("index", set)}] = ${inputGrad(s, set)};`)}
+${lines(gradSets(s), (set) => `  dx[${partAt("index", set)}] = ${inputGradAt(s, set)};`)}
 }`,
   workgroups: (_, p) => linearGrid(p.loads),
 });

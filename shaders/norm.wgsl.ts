@@ -105,7 +105,8 @@ export const scaled = (s: NormParts, v: string, j: string, k: number): string =>
 export const scaleBindings = (s: NormParts, type: Typed): Record<`gamma${number}`, Binding> =>
   bind(Object.fromEntries(s.affine.map((form, a) => [`gamma${a}`, hasScale(form) && read(type)])));
 
-const shiftBindings = (s: NormParts, type: Typed): Record<`beta${number}`, Binding> =>
+/** Bindings `beta0`, …: the shifts that are tensors of their own. */
+export const shiftBindings = (s: NormParts, type: Typed): Record<`beta${number}`, Binding> =>
   bind(Object.fromEntries(s.affine.map((form, a) => [`beta${a}`, hasShift(form) && read(type)])));
 
 const shifted = (s: NormParts, k: number): string => {

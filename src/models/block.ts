@@ -2,12 +2,13 @@ import { Conv1d, Conv2d, DEFAULT_GAIN } from "../nn/conv";
 import { kaimingNormal, kaimingUniform } from "../nn/init";
 import { Linear } from "../nn/linear";
 import { Module, parameter } from "../nn/module";
-import { type Affine, BatchNorm, type BatchNormCall, normaliseParts } from "../nn/norm";
+import { BatchNorm, type BatchNormCall, normaliseParts } from "../nn/norm";
 import type { Branch } from "../passport/layer";
 import { type StatelessNorm, statelessNorm } from "../passport/norm";
 import { type BranchNorm, PassportConv1d, PassportConv2d, PassportLinear } from "../passport/passport-aware";
 import { type OnlyNorm, PassportOnlyConv1d, PassportOnlyConv2d, PassportOnlyLinear } from "../passport/passport-only";
 import { relu } from "../tensor/ops/elementwise";
+import { maxPool2d } from "../tensor/ops/pool";
 import type { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
@@ -30,24 +31,30 @@ export class AffineNorm extends Module {
     this.bias = parameter(Tensor.full([channels], 0));
   }
 
-  forward(h: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
-    return statelessNorm(this.norm, h, { parts: 1, shared: false, affine: [{ gamma, beta, rows }] }, this.relu);
+  /** @param call γ and β in the place of the learned ones, and the max-pooling at the end, where there is one */
+  forward(h: Tensor, { gamma = this.weight, beta = this.bias, rows, pool }: BlockCall = {}): Tensor {
+    const { relu } = this;
+    return statelessNorm(this.norm, h, { parts: 1, shared: false, affine: [{ gamma, beta, rows }] }, { relu, pool });
   }
 }
 
 type LearnedNorm = BatchNorm | AffineNorm;
 
+/** γ and β in the place of a block's own, and the rows and columns of the max-pooling windows behind it. */
+type BlockCall = Pick<BatchNormCall, "gamma" | "beta" | "rows" | "pool">;
+
 /** Each part of a batch by its norm, all of one kind. */
-function normaliseEach(h: Tensor, norms: readonly LearnedNorm[], shared: boolean, call: Affine): Tensor {
+function normaliseEach(h: Tensor, norms: readonly LearnedNorm[], shared: boolean, call: BlockCall): Tensor {
   const own = norms.every((n) => n === norms[0]) ? norms.slice(0, 1) : norms;
   const affine = own.map(({ weight, bias }) => {
     const { gamma = weight, beta = bias, rows } = call;
     return { gamma, beta, rows };
   });
   const [head] = norms;
+  const { pool } = call;
   return head instanceof AffineNorm
-    ? statelessNorm(head.norm, h, { parts: norms.length, shared, affine }, head.relu)
-    : normaliseParts(h, norms as readonly BatchNorm[], { shared, affine });
+    ? statelessNorm(head.norm, h, { parts: norms.length, shared, affine }, { relu: head.relu, pool })
+    : normaliseParts(h, norms as readonly BatchNorm[], { shared, affine, pool });
 }
 
 /**
@@ -93,24 +100,25 @@ export class PlainBlock extends Module {
 
   /**
    * What follows the map, in one branch.
-   * @param call γ and β in the place of the learned ones, and how many times a training pass moves the running statistics, where there are some
-   * (default once).
+   * @param call γ and β in the place of the learned ones, how many times a training pass moves the running statistics, where there are some
+   * (default once), and the max-pooling at the end, where there is one.
    */
-  normalise(h: Tensor, branch: Branch, { updates, ...affine }: BatchNormCall = {}): Tensor {
+  normalise(h: Tensor, branch: Branch, { updates, ...call }: BatchNormCall = {}): Tensor {
     const norm = this.bn ?? (branch === "private" ? this.bn1 : this.bn0);
-    if (norm instanceof BatchNorm) return norm.forward(h, { updates, ...affine });
-    if (norm) return norm.forward(h, affine);
-    return this.#relu ? relu(h) : h;
+    if (norm instanceof BatchNorm) return norm.forward(h, { updates, ...call });
+    if (norm) return norm.forward(h, call);
+    const y = this.#relu ? relu(h) : h;
+    return call.pool ? maxPool2d(y, call.pool) : y;
   }
 
   /** What follows the map, in all branches of a pass; a norm that takes statistics of the batch takes them of each branch's. @param call as in {@link normalise}, `updates` for what the branches share */
-  normaliseFlow(h: Flow, branches: readonly Branch[], { updates, ...affine }: BatchNormCall = {}): Flow {
+  normaliseFlow(h: Flow, branches: readonly Branch[], { updates, ...call }: BatchNormCall = {}): Flow {
     const { bn, bn0, bn1 } = this;
     const norms: LearnedNorm[] = [];
     if (bn0 && bn1) norms.push(...branches.map((branch) => (branch === "private" ? bn1 : bn0)));
     else if (bn instanceof BatchNorm) norms.push(...Array.from({ length: h.parts }, () => bn));
-    if (norms.length < 2) return h.map((t) => this.normalise(t, branches[0]!, { updates, ...affine }));
-    return new Flow(normaliseEach(h.tensor, norms, h.parts < norms.length, affine), norms.length);
+    if (norms.length < 2) return h.map((t) => this.normalise(t, branches[0]!, { updates, ...call }));
+    return new Flow(normaliseEach(h.tensor, norms, h.parts < norms.length, call), norms.length);
   }
 
   forward(x: Tensor, call?: BatchNormCall): Tensor {

@@ -12,6 +12,9 @@ import { plainSettings } from "./plain";
 /** A convolution of a {@link ConvNet} (conv → norm → ReLU), or a 2×2 max-pooling. */
 export type LayerSpec = "pool" | { channels: number; kernel: number; padding?: number; stride?: number };
 
+/** Rows and columns of a pooling's windows. */
+const POOL = 2;
+
 /** Structure of a {@link ConvNet}. */
 export interface ConvNetConfig extends ImageNetworkSettings {
   arch?: "convnet";
@@ -24,7 +27,7 @@ export function layerSizes({ input, layers }: ConvNetConfig): [number, number, n
   layers.forEach((layer, i) => {
     const [h, w, c] = sizes[i]!;
     const size = (n: number) =>
-      layer === "pool" ? Math.floor(n / 2) : outputSize(n, layer.kernel, layer.stride ?? 1, layer.padding ?? 0);
+      layer === "pool" ? Math.floor(n / POOL) : outputSize(n, layer.kernel, layer.stride ?? 1, layer.padding ?? 0);
     const next: [number, number, number] = [size(h), size(w), layer === "pool" ? c : layer.channels];
     if (next[0] < 1 || next[1] < 1)
       throw new ArgumentError(`layer ${i} leaves nothing of a ${h}×${w} image: drop a pooling, or use larger images`);
@@ -77,7 +80,7 @@ export class ConvNet extends Network {
     checkConvNet(config);
     super(config, convNetLayers(config), seed);
     this.features = config.layers.map((layer, i) =>
-      layer === "pool" ? new MaxPool2d(2) : this.blocks.get(`features.${i}`)!,
+      layer === "pool" ? new MaxPool2d(POOL) : this.blocks.get(`features.${i}`)!,
     );
     const [h, w, c] = layerSizes(config)[config.layers.length]!;
     this.classifier = new Linear(h * w * c, config.classes, { random: this.random.fork("classifier") });
@@ -88,10 +91,15 @@ export class ConvNet extends Network {
   }
 
   protected override body(pass: Pass, x: Flow): Flow {
-    const features = this.features.reduce<Flow>(
-      (flow, f, i) => (f instanceof MaxPool2d ? flow.map((t) => f.forward(t)) : pass.block(`features.${i}`, f, flow)),
-      x,
-    );
+    const features = this.features.reduce<Flow>((flow, f, i) => {
+      const [before, behind] = [this.features[i - 1], this.features[i + 1]];
+      if (f instanceof MaxPool2d) {
+        // A pooling right behind a block is done with that block's norm.
+        return before && !(before instanceof MaxPool2d) ? flow : flow.map((t) => f.forward(t));
+      }
+      const name = `features.${i}`;
+      return behind instanceof MaxPool2d ? pass.pooledBlock(name, f, flow, POOL) : pass.block(name, f, flow);
+    }, x);
     return features.map((t) => this.classifier.forward(this.#flatten.forward(t)));
   }
 }

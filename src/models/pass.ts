@@ -53,11 +53,12 @@ export class Pass {
    * @param between what happens between the block's map and its norm, such as dropout
    */
   block(name: string, block: Block, flow: Flow, between: (h: Tensor) => Tensor = (h) => h): Flow {
-    this.options.visit?.(name, flow.tensor);
-    const h = flow.map((x) => between(block.convolve(x)));
-    if (!(block instanceof PlainBlock)) return this.#passport(block, h);
-    const updates = this.#parted(h) ? 1 : this.options.trunkUpdates;
-    return block.normaliseFlow(h, this.branches, { updates, ...this.options.affine?.(name) });
+    return this.#normalise(name, block, this.#map(name, block, flow).map(between));
+  }
+
+  /** The flow behind a block and a max-pooling of pool×pool windows, which the block's norm takes over. */
+  pooledBlock(name: string, block: Block, flow: Flow, pool: number): Flow {
+    return this.#normalise(name, block, this.#map(name, block, flow), pool);
   }
 
   /** By branch, the output of a network whose body ends in this flow. */
@@ -77,11 +78,22 @@ export class Pass {
     });
   }
 
-  #passport(layer: PassportLayer, h: Flow): Flow {
+  #map(name: string, block: Block, flow: Flow): Flow {
+    this.options.visit?.(name, flow.tensor);
+    return flow.map((x) => block.convolve(x));
+  }
+
+  #normalise(name: string, block: Block, h: Flow, pool?: number): Flow {
+    if (!(block instanceof PlainBlock)) return this.#passport(block, h, pool);
+    const updates = this.#parted(h) ? 1 : this.options.trunkUpdates;
+    return block.normaliseFlow(h, this.branches, { updates, pool, ...this.options.affine?.(name) });
+  }
+
+  #passport(layer: PassportLayer, h: Flow, pool?: number): Flow {
     const secret = this.branches.some((b) => b !== "public");
     const rows = secret ? layer.scaleRows() : undefined;
     if (rows && this.options.signLoss) this.#signLoss = layer.signLoss(rows.raw, this.options.signLoss, this.#signLoss);
-    const call = { shared: !this.#parted(h), scales: rows && { rows: rows.refined } };
+    const call = { shared: !this.#parted(h), scales: rows && { rows: rows.refined }, pool };
     return new Flow(layer.normaliseBranches(h.tensor, this.branches, call), this.branches.length);
   }
 

@@ -14,6 +14,8 @@ export interface BatchNormOptions {
   affine?: boolean;
   /** Apply ReLU in the same kernel (default false). */
   relu?: boolean;
+  /** End in the maximum of each pool×pool window, in the same kernel: `MaxPool2d(pool)` behind the layer, without its memory and launches (default 1, no pooling). Takes images. */
+  pool?: number;
 }
 
 /** γ and β of a call, or both as the rows of one tensor; layers that learn none (passport branches) are given theirs. */
@@ -26,12 +28,14 @@ export interface BatchNormCall extends Affine {
    * equal ones.
    */
   updates?: number | undefined;
+  /** Windows of this call in the place of the layer's own. */
+  pool?: number | undefined;
 }
 
 /**
  * Batch normalisation over every dimension but the last: y = γ · (x − μ) / √(σ² + ε) + β.
  *
- * Shape: [..., C] → [..., C], whatever the dimensions before; one class serves images, sequences and rows. While training, μ and σ² are the
+ * Shape: [..., C] → [..., C], whatever the dimensions before, with `pool` [N, H, W, C] → [N, ⌊H / pool⌋, ⌊W / pool⌋, C]; one class serves images, sequences and rows. While training, μ and σ² are the
  * batch's and update the running statistics (unbiased variance), which evaluation uses. Ioffe and Szegedy, 2015.
  */
 export class BatchNorm extends Module {
@@ -44,29 +48,32 @@ export class BatchNorm extends Module {
   readonly eps: number;
   readonly momentum: number;
   readonly relu: boolean;
+  readonly pool: number;
 
   constructor(
     readonly channels: number,
-    { eps = 1e-5, momentum = 0.1, affine = true, relu = false }: BatchNormOptions = {},
+    { eps = 1e-5, momentum = 0.1, affine = true, relu = false, pool = 1 }: BatchNormOptions = {},
   ) {
     super();
     this.eps = eps;
     this.momentum = momentum;
     this.relu = relu;
+    this.pool = pool;
     this.weight = affine ? parameter(Tensor.full([channels], 1)) : null;
     this.bias = affine ? parameter(Tensor.full([channels], 0)) : null;
     this.runningMean = buffer(Tensor.full([channels], 0));
     this.runningVar = buffer(Tensor.full([channels], 1));
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows, updates = 1 }: BatchNormCall = {}): Tensor {
+  forward(x: Tensor, call: BatchNormCall = {}): Tensor {
+    const { gamma = this.weight, beta = this.bias, rows, updates = 1, pool = this.pool } = call;
     if (this.training)
       x.device.effect(() => {
         this.batchesTracked += updates;
       });
     const { runningMean, runningVar, training, eps, relu } = this;
     const momentum = updates === 1 ? this.momentum : 1 - (1 - this.momentum) ** updates;
-    return batchNorm(x, { gamma, beta, rows, runningMean, runningVar, training, momentum, eps, relu });
+    return batchNorm(x, { gamma, beta, rows, runningMean, runningVar, training, momentum, eps, relu, pool });
   }
 
   protected override hostState(): Record<string, HostState> {
@@ -87,28 +94,27 @@ export interface PartsCall {
   shared?: boolean;
   /** γ and β of each part, or (a single entry) of all; by default the norms' own. */
   affine?: readonly Affine[];
+  /** Windows of this call in the place of the norms' own. */
+  pool?: number | undefined;
 }
 
 /**
  * Batch norm of a batch of `norms.length` parts, each by its norm as if it were a batch of its own; a norm that stands there several times moves its running statistics with each of its parts, in their order.
  *
- * Shape: x [N, …, C] where the parts share it, else [parts · N, …, C] → [parts · N, …, C].
+ * Shape: x [N, …, C] where the parts share it, else [parts · N, …, C] → [parts · N, …, C], pooled where it says so.
  */
-export function normaliseParts(
-  x: Tensor,
-  norms: readonly BatchNorm[],
-  { shared = false, affine }: PartsCall = {},
-): Tensor {
+export function normaliseParts(x: Tensor, norms: readonly BatchNorm[], call: PartsCall = {}): Tensor {
   const [head] = norms as readonly [BatchNorm];
+  const { shared = false, affine, pool = head.pool } = call;
   const parts = norms.length;
   const distinct = norms.every((n) => n === head) ? [head] : norms;
   const own = affine ?? distinct.map(({ weight, bias }) => ({ gamma: weight, beta: bias }));
-  const alike = ({ training, eps, momentum, relu }: BatchNorm): boolean =>
-    training === head.training && eps === head.eps && momentum === head.momentum && relu === head.relu;
+  const alike = (norm: BatchNorm): boolean =>
+    (["training", "eps", "momentum", "relu"] as const).every((setting) => norm[setting] === head[setting]);
   if (!norms.every(alike)) {
     const n = x.shape[0]! / parts;
     return concat(
-      norms.map((norm, i) => norm.forward(shared ? x : narrow(x, 0, i * n, n), own[i] ?? own[0]!)),
+      norms.map((norm, i) => norm.forward(shared ? x : narrow(x, 0, i * n, n), { ...(own[i] ?? own[0]!), pool })),
       0,
     );
   }
@@ -118,7 +124,7 @@ export function normaliseParts(
       for (const norm of norms) norm.batchesTracked++;
     });
   const running = distinct.map(({ runningMean, runningVar }) => ({ mean: runningMean, variance: runningVar }));
-  return batchNormParts(x, { parts, shared, affine: own }, { running, training, momentum, eps, relu });
+  return batchNormParts(x, { parts, shared, affine: own }, { running, training, momentum, eps, relu, pool });
 }
 
 /** Options of group, instance and layer norm; as those of {@link BatchNorm}, without the running statistics. */
@@ -126,6 +132,8 @@ export interface NormOptions {
   eps?: number;
   affine?: boolean;
   relu?: boolean;
+  /** Windows of max-pooling at the end; of images alone, and not of layer norm. */
+  pool?: number;
 }
 
 /** What group, instance and layer norm have in common: no running state, an optional affine map. */
@@ -134,22 +142,24 @@ abstract class StatelessNorm extends Module {
   readonly bias: Tensor | null;
   readonly eps: number;
   readonly relu: boolean;
+  readonly pool: number;
 
   constructor(
     shape: readonly number[],
-    { eps = 1e-5, affine = true, relu = false }: NormOptions,
+    { eps = 1e-5, affine = true, relu = false, pool = 1 }: NormOptions,
     layout: Layout = "same",
   ) {
     super();
     this.eps = eps;
     this.relu = relu;
+    this.pool = pool;
     this.weight = affine ? parameter(Tensor.full(shape, 1), layout) : null;
     this.bias = affine ? parameter(Tensor.full(shape, 0), layout) : null;
   }
 }
 
 /**
- * Group normalisation: statistics over a sample's positions and each of `groups` groups of channels. Shape: [N, ..., C]. Wu and He, 2018.
+ * Group normalisation: statistics over a sample's positions and each of `groups` groups of channels. Shape: [N, ..., C] → [N, ..., C], with `pool` as {@link BatchNorm}. Wu and He, 2018.
  */
 export class GroupNorm extends StatelessNorm {
   constructor(
@@ -161,11 +171,12 @@ export class GroupNorm extends StatelessNorm {
   }
 
   forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
-    return groupNorm(x, this.groups, { gamma, beta, rows, eps: this.eps, relu: this.relu });
+    const { eps, relu, pool } = this;
+    return groupNorm(x, this.groups, { gamma, beta, rows, eps, relu, pool });
   }
 }
 
-/** Instance normalisation: statistics over a sample's positions, a channel at a time. Shape: [N, ..., C]. No affine map by default, as PyTorch's. */
+/** Instance normalisation: statistics over a sample's positions, a channel at a time. Shape: [N, ..., C] → [N, ..., C], with `pool` as {@link BatchNorm}. No affine map by default, as PyTorch's. */
 export class InstanceNorm extends StatelessNorm {
   constructor(
     readonly channels: number,
@@ -175,7 +186,8 @@ export class InstanceNorm extends StatelessNorm {
   }
 
   forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
-    return instanceNorm(x, { gamma, beta, rows, eps: this.eps, relu: this.relu });
+    const { eps, relu, pool } = this;
+    return instanceNorm(x, { gamma, beta, rows, eps, relu, pool });
   }
 }
 
@@ -186,7 +198,7 @@ export class InstanceNorm extends StatelessNorm {
 export class LayerNorm extends StatelessNorm {
   constructor(
     readonly shape: readonly number[],
-    options: NormOptions = {},
+    options: Omit<NormOptions, "pool"> = {},
   ) {
     super(shape, options, shape.length === 3 ? "map" : "same");
   }

@@ -39,6 +39,8 @@ export interface BranchesCall {
   shared?: boolean;
   /** γ and β of the branch that passports open; computed where they are missing. */
   scales?: Affine | undefined;
+  /** End in the maximum of each pool×pool window; of images alone (default 1, no pooling). */
+  pool?: number | undefined;
 }
 
 /** What passport layers of every kind take. */
@@ -104,7 +106,7 @@ export abstract class PassportLayer extends Module {
 
   /**
    * relu(γ ⊙ norm(h) + β) with each branch's statistics, γ and β, one branch after the other along the batch.
-   * Shape: h [branches · N, …, O], or [N, …, O] where the branches share it → [branches · N, …, O].
+   * Shape: h [branches · N, …, O], or [N, …, O] where the branches share it → [branches · N, …, O], pooled where the call says so.
    */
   abstract normaliseBranches(h: Tensor, branches: readonly Branch[], call?: BranchesCall): Tensor;
 

@@ -11,17 +11,25 @@ export type StatelessNorm = "gn" | "in" | "ln" | "none";
 /** Channels of one group of `gn`, as in the authors' code. */
 const GROUP = 16;
 
+/** What follows a {@link statelessNorm}. */
+export interface NormEnd {
+  /** A ReLU (default false). */
+  relu?: boolean | undefined;
+  /** The maximum of each pool×pool window (default 1, no pooling). */
+  pool?: number | undefined;
+}
+
 /**
- * y = relu(γ ⊙ norm(h) + β) with γ and β for each part of a batch, the ReLU optional. Shapes: h [parts · N, …, O], or [N, …, O] where the parts share it, γ and β [O] → [parts · N, …, O].
+ * y = relu(γ ⊙ norm(h) + β) with γ and β for each part of a batch, the ReLU optional. Shapes: h [parts · N, …, O], or [N, …, O] where the parts share it, γ and β [O] → [parts · N, …, O], pooled where asked for.
  *
  * Layer norm over [H, W, C] without an affine map of its own, followed by γ and β a channel, has the statistics of group norm with one group, whose
  * kernel applies them in the same pass.
  */
-export function statelessNorm(norm: StatelessNorm, h: Tensor, parted: Parted, relu: boolean): Tensor {
+export function statelessNorm(norm: StatelessNorm, h: Tensor, parted: Parted, end: NormEnd): Tensor {
   const channels = h.shape[h.rank - 1]!;
-  if (norm === "gn") return groupNormParts(h, groupsOf(channels), parted, { relu });
-  if (norm === "ln") return groupNormParts(h, 1, parted, { relu });
-  return norm === "in" ? instanceNormParts(h, parted, { relu }) : scaleParts(h, parted, { relu });
+  if (norm === "gn") return groupNormParts(h, groupsOf(channels), parted, end);
+  if (norm === "ln") return groupNormParts(h, 1, parted, end);
+  return norm === "in" ? instanceNormParts(h, parted, end) : scaleParts(h, parted, end);
 }
 
 /** Groups that `gn` makes of so many channels. */

@@ -120,7 +120,7 @@ export abstract class PassportAware extends PassportLayer {
   override normaliseBranches(
     h: Tensor,
     branches: readonly Branch[],
-    { shared = false, scales }: BranchesCall = {},
+    { shared = false, scales, pool }: BranchesCall = {},
   ): Tensor {
     const secret = () => scales ?? { rows: this.scaleRows().refined };
     const norms: BatchNorm[] = [];
@@ -131,8 +131,8 @@ export abstract class PassportAware extends PassportLayer {
       return branch === "public" ? { gamma: this.scale, beta: this.bias } : secret();
     });
     return typeof this.#norm === "string"
-      ? statelessNorm(this.#norm, h, { parts: branches.length, shared, affine }, this.#relu)
-      : normaliseParts(h, norms, { shared, affine });
+      ? statelessNorm(this.#norm, h, { parts: branches.length, shared, affine }, { relu: this.#relu, pool })
+      : normaliseParts(h, norms, { shared, affine, pool });
   }
 
   override passports(): { skey: Tensor; key: Tensor } {

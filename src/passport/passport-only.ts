@@ -82,7 +82,7 @@ export abstract class PassportOnly extends PassportLayer {
     return this.normalise(this.convolve(x), branch);
   }
 
-  override normaliseBranches(h: Tensor, branches: readonly Branch[], { scales }: BranchesCall = {}): Tensor {
+  override normaliseBranches(h: Tensor, branches: readonly Branch[], { scales, pool }: BranchesCall = {}): Tensor {
     if (branches.length !== 1 || branches[0] !== "passport")
       throw new ArgumentError(
         `this layer works with its passports only and has the one branch "passport", found "${branches.join('", "')}"`,
@@ -90,8 +90,8 @@ export abstract class PassportOnly extends PassportLayer {
     const norm = this.#norm;
     const affine = [scales ?? { rows: this.scaleRows().refined }];
     return typeof norm === "string"
-      ? statelessNorm(norm, h, { parts: 1, shared: false, affine }, this.#relu)
-      : normaliseParts(h, [norm], { affine });
+      ? statelessNorm(norm, h, { parts: 1, shared: false, affine }, { relu: this.#relu, pool })
+      : normaliseParts(h, [norm], { affine, pool });
   }
 
   override passports(): { skey: Tensor; key: Tensor } {

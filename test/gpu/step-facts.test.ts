@@ -27,7 +27,7 @@ const resnet = (options: ResNetOptions) => () => new ResNet9({ width: 8, seed: 1
 const LAST = { passports: { 4: true, 5: true, 6: true } };
 const STAGE = { passports: { layer4: true } };
 
-/** Networks of the papers' structure with few channels: launches do not depend on the width. */
+/** Networks of the papers' structure with few channels. Software adapters take Winograd's method where it pays, whose three passes are three or four launches each. */
 const MODELS: Record<string, () => Network> = {
   quickstart: () => new ConvNet(QUICKSTART, { seed: 1 }),
   "alexnet plain": alexnet({ scheme: "plain" }),

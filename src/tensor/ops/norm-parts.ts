@@ -21,7 +21,7 @@ export interface BatchNormPartsOptions extends NormSettings {
  * Batch normalisation of each part of a batch by itself: y_k = act(γ_k ⊙ (x_k − μ_k) / √(σ_k² + eps) + β_k), as if every part were a batch of its own, in the same number of
  * launches as one. Parts that share x have its statistics in common, and dx is the sum of theirs.
  *
- * Shapes: x [N, …, C] where the parts share it, else [parts · N, …, C]; γ, β and running statistics [C] → [parts · N, …, C].
+ * Shapes: x [N, …, C] where the parts share it, else [parts · N, …, C]; γ, β and running statistics [C] → [parts · N, …, C], with `pool` images as `batchNorm` leaves them.
  * @throws ShapeError, ArgumentError as `batchNorm`, and for parts that do not fit (see {@link groupNormParts}).
  */
 export function batchNormParts(
@@ -83,10 +83,10 @@ export function instanceNormParts(x: Tensor, parted: Parted, settings: NormSetti
  * y_k = act(γ_k ⊙ x_k + β_k): what is left of a normalisation without its statistics, for each part of a batch; shapes as {@link batchNormParts}.
  * @throws ShapeError for γ or β that are not [C], and as {@link groupNormParts}.
  */
-export function scaleParts(x: Tensor, parted: Parted, { relu }: Pick<NormSettings, "relu"> = {}): Tensor {
+export function scaleParts(x: Tensor, parted: Parted, { relu, pool }: Omit<NormSettings, "eps"> = {}): Tensor {
   const { batches, rows, channels } = partView("scale", x, parted, 2);
   const view = { batches: 1, rows: batches * rows, channels, groups: channels };
-  return normalise("scale", x, view, [channels], parted, { relu }, { kind: "none" });
+  return normalise("scale", x, view, [channels], parted, { relu, pool }, { kind: "none" });
 }
 
 /** One part of [N, …, C] as N batch items of positions. */

@@ -26,9 +26,12 @@ export interface BatchNormOptions extends NormOptions {
  * `running = (1 − momentum)·running + momentum·batch` with the unbiased variance, in place on the GPU.
  * Otherwise the running statistics are constants; without any, the batch's own are used in evaluation too.
  *
+ * With `pool` k, y is the maximum over k×k windows of that, `[N, ⌊H/k⌋, ⌊W/k⌋, C]`: the same as `maxPool2d(…, k)` behind it, gradients included, without anything of x's size in between.
+ *
  * @param x `[N, C]`, `[N, L, C]`, `[N, H, W, C]`, …
- * @throws ShapeError for γ, β or running statistics that are not `[C]`, and for batch statistics of fewer than two values a channel.
- * @throws ArgumentError for eps below 0, momentum outside 0 … 1, or only one of the running statistics.
+ * @throws ShapeError for γ, β or running statistics that are not `[C]`, for batch statistics of fewer than two values a channel, and with `pool`
+ * for anything but images `[N, H, W, C]` that a window fits into.
+ * @throws ArgumentError for eps below 0, momentum outside 0 … 1, only one of the running statistics, or a `pool` that is no whole number from 1.
  *
  * Source: Ioffe, Szegedy, "Batch normalization", ICML 2015.
  */
@@ -48,8 +51,8 @@ export function batchNorm(
  * Group normalisation of x `[N, …, C]`: y = act(γ ⊙ (x − μ) / √(σ² + eps) + β), μ and σ² (biased) over the middle dimensions
  * and the C / groups neighbouring channels of each group, for each item of the batch.
  *
- * @throws ShapeError when `groups` does not divide C, or γ, β are not `[C]`.
- * @throws ArgumentError for eps below 0.
+ * @throws ShapeError when `groups` does not divide C, or γ, β are not `[C]`, and with `pool` as {@link batchNorm}.
+ * @throws ArgumentError for eps below 0, and with `pool` as {@link batchNorm}.
  *
  * Source: Wu, He, "Group normalization", ECCV 2018.
  */
@@ -62,8 +65,8 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
  * for each channel of each item of the batch.
  *
  * @param x `[N, L, C]`, `[N, H, W, C]`, …
- * @throws ShapeError for fewer than two positions, or γ, β that are not `[C]`.
- * @throws ArgumentError for eps below 0.
+ * @throws ShapeError for fewer than two positions, or γ, β that are not `[C]`, and with `pool` as {@link batchNorm}.
+ * @throws ArgumentError for eps below 0, and with `pool` as {@link batchNorm}.
  *
  * Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016.
  */
@@ -81,7 +84,7 @@ export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
  *
  * Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
  */
-export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOptions = {}): Tensor {
+export function layerNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormOptions, "pool"> = {}): Tensor {
   const lead = x.rank - normalizedShape.length;
   if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
     throw new ShapeError(
@@ -89,7 +92,8 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
     );
   }
   const view = { batches: sizeOf(x.shape.slice(0, lead)), rows: 1, channels: sizeOf(normalizedShape), groups: 1 };
-  return normalise("layerNorm", x, view, normalizedShape, whole(options), options, OWN);
+  const { eps, relu } = options;
+  return normalise("layerNorm", x, view, normalizedShape, whole(options), { eps, relu }, OWN);
 }
 
 /** A batch that is one part. */

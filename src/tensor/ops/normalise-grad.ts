@@ -5,19 +5,37 @@ import {
   normGradPartialKernel,
   normGradRowsKernel,
 } from "../../../shaders/norm-grad.wgsl";
+import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../shaders/norm-pool-grad.wgsl";
 import type { Shape } from "../shape";
 import { Tensor } from "../tensor";
 import { layoutOf, numbered, splitsFor, type View } from "./norm-layout";
+import { type Windows, windowSizes, windowSpec } from "./norm-pool";
 
 /** What the forward pass of a normalisation left for its gradients. */
 export interface SavedNorm {
   readonly x: Tensor;
   /** Statistics planes; null where nothing was normalised. */
   readonly stats: Tensor | null;
-  /** The output, where a ReLU ended it. */
+  /** The output, where a ReLU ended it and no pooling came behind. */
   readonly y: Tensor | null;
   /** By affine map: γ, or the rows it is the first of. */
   readonly scales: readonly (Tensor | null)[];
+  /** By affine map: β, where it is a tensor of its own and windows need it. */
+  readonly shifts: readonly (Tensor | null)[];
+}
+
+/** What a normalisation was. */
+export interface NormForm {
+  /** Of one part. */
+  readonly view: View;
+  readonly spec: NormParts;
+  /** Of γ and β. */
+  readonly affineShape: Shape;
+  readonly relu: boolean;
+  /** Of the max-pooling at its end. */
+  readonly windows: Windows | null;
+  /** The statistics were the input's own. */
+  readonly batch: boolean;
 }
 
 /** Gradients of γ and β of one affine map; of `rows` the first is that of both. */
@@ -28,22 +46,21 @@ export interface AffineGrad {
 
 /**
  * dx, dγ and dβ, those that are needed: partial sums, their end, dx. Rows that are groups of their own take a fourth dispatch.
- * @param batch whether the statistics were the input's own
- * @param affineShape of γ and β
+ * @param g gradient of the output, the pooled one where there are windows
  */
 export function normGradients(
   g: Tensor,
-  view: View,
-  spec: NormParts,
-  { x, stats, y, scales }: SavedNorm,
-  batch: boolean,
+  { view, spec, affineShape, relu, windows, batch }: NormForm,
+  { x, stats, y, scales, shifts }: SavedNorm,
   needs: { x: boolean; affine: readonly boolean[] },
-  affineShape: Shape,
 ): { dx: Tensor | null; affine: AffineGrad[] } {
   const { device } = g;
   const { lanes, sizes } = layoutOf(view);
   const scalars = layoutOf(view, 1).sizes;
-  const relu = !!y;
+  const pooled = windows && {
+    spec: { ...lanes, ...spec, relu, ...windowSpec(windows) },
+    sizes: { ...sizes, ...windowSizes(windows, view, sizes.row) },
+  };
   const values = (view.rows * view.channels) / view.groups;
   // With one row a batch item there is nothing to sum a channel and item: group means come from the rows, dγ and dβ across them.
   const perRow = lanes.grouped && view.rows === 1;
@@ -63,6 +80,7 @@ export function normGradients(
     y: (y ?? g).buffer,
     stats: (stats ?? g).buffer,
     ...numbered("gamma", scales),
+    ...numbered("beta", shifts),
   };
 
   if (means && perRow) {
@@ -77,16 +95,14 @@ export function normGradients(
   const channels = grads.some((form) => form !== "none") ? view.channels : 0;
   if (groups || channels) {
     const batches = perRow ? 1 : view.batches;
-    const items = perRow ? view.batches : view.rows;
+    const items = pooled?.sizes.items ?? (perRow ? view.batches : view.rows);
     const splits = splitsFor(device, batches * sizes.row, items);
     const part = Tensor.empty([spec.parts, 2, batches, splits, view.channels]);
     const invocations = batches * splits * sizes.row;
-    device.run(
-      normGradPartialKernel,
-      { ...lanes, ...spec, relu, perRow },
-      { ...read, part: part.buffer },
-      { ...sizes, invocations, splits, items },
-    );
+    const counts = { invocations, splits, items };
+    const sums = { ...read, part: part.buffer };
+    if (pooled) device.run(normPoolGradPartialKernel, pooled.spec, sums, { ...pooled.sizes, ...counts });
+    else device.run(normGradPartialKernel, { ...lanes, ...spec, relu, perRow }, sums, { ...sizes, ...counts });
     device.run(
       normGradFinishKernel,
       { ...spec, groups, grads },
@@ -116,6 +132,7 @@ export function normGradients(
   if (!needs.x) return { dx: null, affine };
   const dx = Tensor.empty(x.shape);
   const buffers = { ...read, means: (means ?? g).buffer, dx: dx.buffer };
-  device.run(normGradApplyKernel, { ...lanes, ...spec, relu, batch }, buffers, sizes);
+  if (pooled) device.run(normPoolGradApplyKernel, { ...pooled.spec, batch }, buffers, pooled.sizes);
+  else device.run(normGradApplyKernel, { ...lanes, ...spec, relu, batch }, buffers, sizes);
   return { dx, affine };
 }

@@ -1,4 +1,5 @@
 import { type NormParts, normApplyKernel } from "../../../shaders/norm.wgsl";
+import { normPoolKernel } from "../../../shaders/norm-pool.wgsl";
 import { normMergeKernel, normRunningKernel, normStatsKernel } from "../../../shaders/norm-stats.wgsl";
 import { ArgumentError, ShapeError } from "../../errors";
 import type { Shape } from "../shape";
@@ -14,6 +15,7 @@ import {
   splitsFor,
   type View,
 } from "./norm-layout";
+import { pooledShape, windowSizes, windowSpec, windowsOf } from "./norm-pool";
 import { normGradients } from "./normalise-grad";
 
 /** What every normalisation takes besides its input, γ and β. */
@@ -22,6 +24,8 @@ export interface NormSettings {
   eps?: number | undefined;
   /** y = max(·, 0) in the same kernel (default false). */
   relu?: boolean | undefined;
+  /** Maximum of each window of so many rows and columns, side by side, in the same kernel: y [N, ⌊H / pool⌋, ⌊W / pool⌋, C] (default 1, no pooling). As `maxPool2d` of the norm without it. */
+  pool?: number | undefined;
 }
 
 /** What every normalisation takes besides its input. */
@@ -55,13 +59,14 @@ export function normalise(
   view: View,
   affineShape: Shape,
   { parts, shared, affine }: Parted,
-  { eps = 1e-5, relu = false }: NormSettings,
+  { eps = 1e-5, relu = false, pool = 1 }: NormSettings,
   source: Source,
 ): Tensor {
   if (x.dtype !== "f32") throw new ShapeError(`${what}: needs an f32 tensor, found ${x.dtype}`);
   if (!(eps >= 0 && eps < Infinity)) throw new ArgumentError(`${what}: eps of at least 0 is expected, found ${eps}`);
   for (const a of affine) expectAffine(what, a, affineShape);
-  const y = Tensor.empty(shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape);
+  const windows = windowsOf(what, x, pool);
+  const y = Tensor.empty(pooledShape(shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape, windows));
   const tensors = affine.map(affineTensors);
   const inputs = [x, ...tensors.flat()];
   if (x.size === 0) return record(what, y, inputs, [], () => () => inputs.map((t) => Tensor.full(t.shape, 0)));
@@ -82,14 +87,26 @@ export function normalise(
     ),
     y: y.buffer,
   };
-  x.device.run(normApplyKernel, { ...lanes, ...spec, relu }, buffers, sizes);
-  const optional = [stats, relu ? y : null, ...affine.map((a) => a.rows ?? a.gamma ?? null)];
+  const kernel = { ...lanes, ...spec, relu };
+  if (windows) {
+    const geometry = windowSizes(windows, view, sizes.row);
+    x.device.run(normPoolKernel, { ...kernel, ...windowSpec(windows) }, buffers, { ...sizes, ...geometry });
+  } else x.device.run(normApplyKernel, kernel, buffers, sizes);
+  // Which element of a window won is found again from what made y; without windows y tells where the ReLU let gradients through.
+  const optional = [
+    stats,
+    relu && !windows ? y : null,
+    ...affine.map((a) => a.rows ?? a.gamma ?? null),
+    ...affine.map((a) => (windows && a.beta) || null),
+  ];
   const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
   const present = optional.filter((t) => t !== null);
+  const form = { view, spec, affineShape, relu, windows, batch: source.kind === "own" };
   record(what, y, inputs, [x, ...present], (savedX, ...handles) => (g) => {
-    const [savedStats, savedY, ...scales] = optional.map((t) => (t ? handles[present.indexOf(t)]! : null));
-    const saved = { x: savedX!, stats: savedStats!, y: savedY!, scales };
-    const grads = normGradients(g, view, spec, saved, source.kind === "own", needs, affineShape);
+    const [savedStats, savedY, ...rest] = optional.map((t) => (t ? handles[present.indexOf(t)]! : null));
+    const [scales, shifts] = [rest.slice(0, affine.length), rest.slice(affine.length)];
+    const saved = { x: savedX!, stats: savedStats!, y: savedY!, scales, shifts };
+    const grads = normGradients(g, form, saved, needs);
     return [
       grads.dx,
       ...affine.flatMap((a, i) => {
