@@ -63,17 +63,17 @@ const blockOf = (layer: MapLayer): Block => ({
   size: layer.inputSize[0]!,
 });
 
-/** Three convolutions of 32, 64 and 128 channels with batch norm, as a `Sequential` numbers them. */
+/** Three convolutions of 32, 64 and 128 channels with batch norm, a max-pooling behind the first two, as a `Sequential` numbers layers whose norms pool. */
 export function smallNet(): NetworkSpec {
   const channels = [3, 32, 64, 128];
   const sizes = [32, 16, 8];
   const parts = sizes.flatMap((size, i): Part[] => {
-    const [weight, norm] = [`${3 * i}.weight`, 3 * i + 1];
+    const [weight, norm] = [`${2 * i}.weight`, 2 * i + 1];
     const names = { weight, gamma: `${norm}.weight`, beta: `${norm}.bias` };
     const block = { ...names, in: channels[i]!, out: channels[i + 1]!, kernel: 3, stride: 1, padding: 1, size };
     return [{ kind: "block", block }, ...(i < 2 ? [{ kind: "pool" } as const] : [])];
   });
-  const head = { weight: "9.weight", bias: "9.bias", inputs: 128 };
+  const head = { weight: "7.weight", bias: "7.bias", inputs: 128 };
   return { arch: "small", width: 1, parts, gather: { kind: "mean", shape: [8, 8, 128] }, head };
 }
 

@@ -9,7 +9,6 @@ import {
   GlobalAvgPool,
   init,
   Linear,
-  MaxPool2d,
   type Module,
   matmul,
   noGrad,
@@ -57,9 +56,9 @@ function build({ arch, width }: NetworkSpec): Network {
   if (arch === "resnet18") return new ResNet18({ width: Math.round(64 * width) });
   const random = new Generator(1);
   const conv = (from: number, to: number) => new Conv2d(from, to, 3, { padding: 1, bias: false, random });
-  const norm = (channels: number) => new BatchNorm(channels, { relu: true });
-  const body = [conv(3, 32), norm(32), new MaxPool2d(2), conv(32, 64), norm(64), new MaxPool2d(2)];
-  return new Sequential(...body, conv(64, 128), norm(128), new GlobalAvgPool(), new Linear(128, 10, { random }));
+  const norm = (channels: number, pool: number) => new BatchNorm(channels, { relu: true, pool });
+  const body = [conv(3, 32), norm(32, 2), conv(32, 64), norm(64, 2), conv(64, 128), norm(128, 1)];
+  return new Sequential(...body, new GlobalAvgPool(), new Linear(128, 10, { random }));
 }
 
 function trainingStep(device: Device, { network, batch }: Extract<Row, { kind: "step" }>): ReadyRow {

@@ -1,8 +1,9 @@
 import type { Kernel, ProductCaps, Workgroups } from "../../shaders/kernel";
 import { GpuError, LifetimeError, LimitError } from "../errors";
-import { classifyAdapter } from "./adapter";
 import { BindGroups } from "./bind-groups";
+import { type CapsOptions, deviceCaps } from "./caps";
 import { type Command, isDispatch, packed, padded } from "./commands";
+import { type DeviceCounters, noCounts } from "./counters";
 import { RING_SLOTS, UniformRing } from "./encode";
 import { Failures } from "./failures";
 import { PipelineCache } from "./pipelines";
@@ -11,28 +12,13 @@ import { type KernelTime, Profiler } from "./profile";
 import { type Batch, Queue } from "./queue";
 import { Readback } from "./readback";
 import { Recording } from "./recording";
-import { type ProductOptions, productCaps } from "./tiling";
 
 /** How a {@link Device} uses what it has. */
-export interface DeviceOptions extends ProductOptions {
-  /** Use subgroup operations where the adapter has them (default true). */
-  subgroups?: boolean;
+export interface DeviceOptions extends CapsOptions {
   /** Pass sizes as immediates where WebGPU has them (default true); otherwise through a uniform buffer. */
   immediates?: boolean;
   /** Bytes of released buffers that are kept for reuse beyond what the last few submits used (default 512 MiB). */
   poolBytes?: number;
-}
-
-/** Counters of what has been asked of the device since it was made. */
-export interface DeviceCounters {
-  dispatches: number;
-  submits: number;
-  pipelines: number;
-  buffersCreated: number;
-  bytesUploaded: number;
-  bytesRead: number;
-  /** Sizes of all buffers bound to dispatches: what they move at most, if each reads or writes its buffers once. */
-  bytesBound: number;
 }
 
 /** What is bound to a kernel: one pooled buffer a binding name. */
@@ -53,7 +39,7 @@ const WARM_BATCHES = 4;
 export class Device {
   readonly caps: ProductCaps;
   readonly pool: BufferPool;
-  readonly counters: DeviceCounters;
+  readonly counters: DeviceCounters = noCounts();
   /** Human-readable name of the adapter. */
   readonly name: string;
   private readonly failures = new Failures();
@@ -75,32 +61,12 @@ export class Device {
     info: GPUAdapterInfo,
     options: DeviceOptions = {},
   ) {
-    const subgroups = (options.subgroups ?? true) && gpu.features.has("subgroups" as GPUFeatureName);
-    const { subgroupMinSize: least, subgroupMaxSize: most } = info as {
-      subgroupMinSize?: number;
-      subgroupMaxSize?: number;
-    };
-    const caps = {
-      adapter: classifyAdapter(info),
-      subgroupSize: subgroups && least !== undefined && least === most ? least : 0,
-      maxInvocations: Math.min(gpu.limits.maxComputeInvocationsPerWorkgroup, gpu.limits.maxComputeWorkgroupSizeX),
-      maxStorageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,
-    };
-    this.caps = productCaps(caps, gpu, options);
+    this.caps = deviceCaps(gpu, info, options);
     this.name =
       info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
     const room = (gpu.limits as { maxImmediateSize?: number }).maxImmediateSize ?? 0;
     const immediates =
       (options.immediates ?? true) && room >= IMMEDIATE_BYTES && "setImmediates" in GPUComputePassEncoder.prototype;
-    this.counters = {
-      dispatches: 0,
-      submits: 0,
-      pipelines: 0,
-      buffersCreated: 0,
-      bytesUploaded: 0,
-      bytesRead: 0,
-      bytesBound: 0,
-    };
     this.pool = new BufferPool(gpu, options.poolBytes ?? 512 * 2 ** 20, (b) => this.bindGroups.forget(b));
     this.pipelines = new PipelineCache(gpu, this.caps, immediates ? IMMEDIATE_BYTES : 0);
     this.readback = new Readback(gpu);

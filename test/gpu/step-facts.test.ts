@@ -1,7 +1,8 @@
 /** What a training step of each model costs in launches, bytes and allocations: facts of the code, the same on every machine, beside which a change shows. */
 import { beforeAll, expect, it } from "vitest";
 import { CONFIG as QUICKSTART } from "../../examples/quickstart/settings";
-import type { Device, DeviceCounters } from "../../src/gpu/device";
+import type { DeviceCounters } from "../../src/gpu/counters";
+import type { Device } from "../../src/gpu/device";
 import {
   AlexNet,
   type AlexNetOptions,
