@@ -3,7 +3,8 @@
  *
  *     npm run bench -- host [--rounds 60] [--starts 3]
  *
- * 1. Its time a step, on the thread that runs JavaScript: a step whose forward and backward pass are run, and the same step replayed (`recordStep`), each up to the end of its submit. Interleaved, medians.
+ * 1. Its time a step, on the thread that runs JavaScript: a step whose forward and backward pass are run, and the same step replayed (`recordStep`), each up to the end of its submit and after a wait for the adapter;
+ *    and replayed steps given one behind the other, as the trainer gives them. A software adapter runs on the same processor: after a wait its work has taken the caches. Interleaved, medians.
  * 2. The first step of a fresh process, kernels compiled beside each other and one after another, driver caches off and on.
  * 3. An epoch of the trainer (shuffling, crops and flips, upload, losses) beside the bare steps of one batch: what is not hidden behind the adapter's work.
  *
@@ -42,6 +43,9 @@ const v = parseOptions(process.argv.slice(2), {
 const rounds = numberIn("rounds", v.rounds, 1, 10_000);
 const starts = numberIn("starts", v.starts, 0, 100);
 
+/** Replayed steps that follow one without a wait. */
+const IN_ROW = 4;
+
 /** Milliseconds on this thread, a step, up to the end of the submit. */
 async function hostTime(device: Device, name: Name) {
   const { step, dispose } = prepare(name, device);
@@ -51,20 +55,27 @@ async function hostTime(device: Device, name: Name) {
   }
   const recorded = recordStep(step);
   await device.sync();
-  const times = { run: [] as number[], replayed: [] as number[] };
+  const times = { run: [] as number[], replayed: [] as number[], inRow: [] as number[] };
+  const timed = (form: keyof typeof times, give: () => void) => {
+    const started = performance.now();
+    give();
+    device.flush();
+    times[form].push(performance.now() - started);
+  };
   for (let round = 0; round < rounds; round++) {
-    for (const [form, give] of [
-      ["run", () => scope(step)],
-      ["replayed", () => recorded.replay()],
-    ] as const) {
-      const started = performance.now();
-      give();
-      device.flush();
-      times[form].push(performance.now() - started);
-      await device.sync();
-    }
+    timed("run", () => scope(step));
+    await device.sync();
+    timed("replayed", () => recorded.replay());
+    for (let i = 0; i < IN_ROW; i++) timed("inRow", () => recorded.replay());
+    await device.sync();
   }
-  const result = { name, commands: recorded.commands, run: median(times.run), replayed: median(times.replayed) };
+  const result = {
+    name,
+    commands: recorded.commands,
+    run: median(times.run),
+    replayed: median(times.replayed),
+    inRow: median(times.inRow),
+  };
   recorded.dispose();
   dispose();
   return result;
@@ -146,7 +157,7 @@ for (const name of NAMES) {
   const row = await hostTime(device, name);
   host.push(row);
   console.log(
-    `${name.padEnd(18)} ${String(row.commands).padStart(4)} dispatches   run ${row.run.toFixed(2).padStart(6)} ms   replayed ${row.replayed.toFixed(2).padStart(6)} ms`,
+    `${name.padEnd(18)} ${String(row.commands).padStart(4)} dispatches   run ${row.run.toFixed(2).padStart(6)} ms   replayed ${row.replayed.toFixed(2).padStart(6)} ms   in a row ${row.inRow.toFixed(2).padStart(6)} ms`,
   );
 }
 const epoch = await hidden(device);
