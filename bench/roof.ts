@@ -24,11 +24,14 @@ export function shareOfRoof(work: Work, roof: Roof, seconds: number): { binds: k
   return { binds, share: least(binds) / seconds };
 }
 
+/** Runs without a graph, and frees what it gives: a result that is kept would have the next run make a new buffer. */
+const once = (run: () => unknown): void => scope(() => noGrad(() => void run()));
+
 /** Milliseconds of a call until the GPU has done it. */
-export async function timed(device: Device, run: () => void): Promise<number> {
+export async function timed(device: Device, run: () => unknown): Promise<number> {
   await device.sync();
   const started = performance.now();
-  scope(() => noGrad(run));
+  once(run);
   await device.sync();
   return performance.now() - started;
 }
@@ -57,8 +60,8 @@ export class RoofMeter {
 }
 
 /** What one run of something does, summed over its kernels. */
-export async function workOf(device: Device, run: () => void): Promise<Work> {
-  const kernels = await device.profile(() => scope(() => noGrad(run)));
+export async function workOf(device: Device, run: () => unknown): Promise<Work> {
+  const kernels = await device.profile(() => once(run));
   const sum = (name: keyof Work) => kernels.reduce((total, k) => total + k[name], 0);
   return { operations: sum("operations"), loads: sum("loads"), bytes: sum("bytes") };
 }

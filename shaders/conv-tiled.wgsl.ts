@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import type { ConvShape } from "./conv.wgsl";
+import { type ConvShape, GATHER_SIZES, WEIGHT_SIZES } from "./conv.wgsl";
 import { defineKernel, foldGrid } from "./kernel";
 import {
   type Block,
@@ -52,21 +52,7 @@ export const convTiledKernel = defineKernel({
     bias: { access: "read" },
     dst: { access: "write", type: s.vec ? "vec4f" : "f32" },
   }),
-  // srcK and dstN are channels a group.
-  params: {
-    pixels: "u32",
-    dstH: "u32",
-    dstW: "u32",
-    srcH: "u32",
-    srcW: "u32",
-    srcK: "u32",
-    dstN: "u32",
-    groups: "u32",
-    padY: "i32",
-    padX: "i32",
-    chunk: "u32",
-    splits: "u32",
-  },
+  params: { ...GATHER_SIZES, chunk: "u32", splits: "u32" },
   enables: (s) => blockEnables(s.block),
   body: (s) => {
     const b = s.block;
@@ -156,20 +142,7 @@ export const convWeightTiledKernel = defineKernel({
     dy: { access: "read", type: s.vec ? "vec4f" : "f32" },
     dw: { access: "write", type: s.vec ? "vec4f" : "f32" },
   }),
-  params: {
-    pixels: "u32",
-    chunk: "u32",
-    splits: "u32",
-    dyH: "u32",
-    dyW: "u32",
-    xH: "u32",
-    xW: "u32",
-    i: "u32",
-    o: "u32",
-    groups: "u32",
-    padY: "i32",
-    padX: "i32",
-  },
+  params: WEIGHT_SIZES,
   enables: (s) => blockEnables(s.block),
   body: (s) => {
     const b = s.block;

@@ -43,6 +43,20 @@ export interface ConvGatherSpec extends ConvShape {
  */
 const inQuads = (s: ConvGatherSpec) => s.mode === "input" && s.whole && s.tile.lanes % 4 === 0;
 
+/** Sizes of a forward convolution or an input gradient; srcK and dstN are channels a group. */
+export const GATHER_SIZES = {
+  pixels: "u32",
+  dstH: "u32",
+  dstW: "u32",
+  srcH: "u32",
+  srcW: "u32",
+  srcK: "u32",
+  dstN: "u32",
+  groups: "u32",
+  padY: "i32",
+  padX: "i32",
+} as const;
+
 /**
  * Implicit GEMM over output pixels (rows) and output channels (columns), k running over taps and, innermost, source channels.
  * Layouts: src and dst [N, H, W, C], w [kH, kW, I/groups, O]. With `input`, src is dy, dst is dx and every tap looks for the output pixel it came from.
@@ -60,19 +74,7 @@ export const convGatherKernel = defineKernel({
     bias: { access: "read" },
     dst: { access: "write", type: s.vec ? "vec4f" : "f32" },
   }),
-  // srcK and dstN are channels a group.
-  params: {
-    pixels: "u32",
-    dstH: "u32",
-    dstW: "u32",
-    srcH: "u32",
-    srcW: "u32",
-    srcK: "u32",
-    dstN: "u32",
-    groups: "u32",
-    padY: "i32",
-    padX: "i32",
-  },
+  params: GATHER_SIZES,
   enables: (s) => tileEnables(s.tile),
   body: (s) => {
     const t = s.tile;
@@ -209,6 +211,22 @@ export interface ConvWeightSpec extends ConvShape {
   readonly tile: Tile;
 }
 
+/** Sizes of a weight gradient; channels are those of a group. */
+export const WEIGHT_SIZES = {
+  pixels: "u32",
+  chunk: "u32",
+  splits: "u32",
+  dyH: "u32",
+  dyW: "u32",
+  xH: "u32",
+  xW: "u32",
+  i: "u32",
+  o: "u32",
+  groups: "u32",
+  padY: "i32",
+  padX: "i32",
+} as const;
+
 /**
  * Weight gradient: dw[tap, i, o] = Σ over output pixels of x[pixel·stride + tap, i] · dy[pixel, o]. Rows are (tap, i), columns o,
  * k the pixels, cut into `splits` chunks whose partial sums are added by {@link sumSplitsKernel} in a fixed order.
@@ -222,20 +240,7 @@ export const convWeightKernel = defineKernel({
     dy: { access: "read", type: s.vec ? "vec4f" : "f32" },
     dw: { access: "write", type: s.vec ? "vec4f" : "f32" },
   }),
-  params: {
-    pixels: "u32",
-    chunk: "u32",
-    splits: "u32",
-    dyH: "u32",
-    dyW: "u32",
-    xH: "u32",
-    xW: "u32",
-    i: "u32",
-    o: "u32",
-    groups: "u32",
-    padY: "i32",
-    padX: "i32",
-  },
+  params: WEIGHT_SIZES,
   enables: (s) => tileEnables(s.tile),
   body: (s) => {
     const t = s.tile;

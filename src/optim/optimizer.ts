@@ -28,6 +28,9 @@ interface Group {
   readonly to: number;
 }
 
+/** Vectors from which a parameter has a dispatch of its own on SwiftShader, where every invocation goes through the loads and stores of all parameters of its dispatch. */
+const ALONE = 256;
+
 /** Parameters of one group that one dispatch updates, with their state side by side in one buffer a state. */
 interface Batch {
   readonly group: number;
@@ -243,12 +246,14 @@ export abstract class Optimizer {
       members = [];
       vectors = 0;
     };
-    for (let index = from; index < to; index++) {
-      const p = this.params[index]!;
-      if (p.size === 0) continue;
-      if (members.length === slots || 16 * (vectors + p.vectors) > most) close();
+    const isAlone = (index: number) =>
+      this.device.caps.adapter === "swiftshader" && this.params[index]!.vectors > ALONE;
+    const indices = Array.from({ length: to - from }, (_, k) => from + k).filter((i) => this.params[i]!.size > 0);
+    for (const index of [...indices.filter((i) => !isAlone(i)), ...indices.filter(isAlone)]) {
+      const { vectors: own } = this.params[index]!;
+      if (members.length === slots || 16 * (vectors + own) > most || isAlone(index)) close();
       members.push({ index, at: vectors });
-      vectors += p.vectors;
+      vectors += own;
     }
     close();
     return batches;
