@@ -25,7 +25,7 @@ export function shareOfRoof(work: Work, roof: Roof, seconds: number): { binds: k
 }
 
 /** Runs without a graph, and frees what it gives: a result that is kept would have the next run make a new buffer. */
-const once = (run: () => unknown): void => scope(() => noGrad(() => void run()));
+export const once = (run: () => unknown): void => scope(() => noGrad(() => void run()));
 
 /** Milliseconds of a call until the GPU has done it. */
 export async function timed(device: Device, run: () => unknown): Promise<number> {

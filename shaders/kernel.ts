@@ -39,8 +39,8 @@ export type Precision = "f32" | "f16";
 export interface ProductCaps extends Caps {
   readonly tiling: Tiling;
   readonly precision: Precision;
-  /** Winograd's method for the 3×3 convolutions it can do: always, never, or (default) where it is faster. */
-  readonly winograd?: boolean | "auto";
+  /** Winograd's method for the 3×3 convolutions it can do: always, never, or where it is faster. */
+  readonly winograd: boolean | "auto";
   /** Bytes of workgroup memory. */
   readonly maxWorkgroupStorage: number;
 }

@@ -20,6 +20,7 @@ import {
 } from "../../src/index";
 import { fmaCeiling } from "../ceiling";
 import { convolution } from "../operations";
+import { once } from "../roof";
 import { numbers, sizeOf } from "./inputs";
 import { INPUT_SHAPE, initialParameters, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
 import type { CeilingRow } from "./protocol";
@@ -31,7 +32,7 @@ const input = (label: string, shape: number[]) => Tensor.from(numbers(label, siz
 /** A row that gives one tensor, without a graph. */
 function operation(inputs: Tensor[], compute: () => Tensor): ReadyRow {
   return {
-    run: () => void scope(() => noGrad(() => void compute())),
+    run: () => once(compute),
     output: async () => {
       const y = scope(() => noGrad(compute));
       const data = await y.data();

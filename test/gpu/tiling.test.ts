@@ -87,7 +87,14 @@ describe("blocks", () => {
         planes: 1 + r.integer(4),
       };
       const limits = t % 4 === 0 ? { maxInvocations: 128 } : {};
-      const c: ProductCaps = { ...caps, tiling: "workgroup", precision, maxWorkgroupStorage: 16_384, ...limits };
+      const c: ProductCaps = {
+        ...caps,
+        tiling: "workgroup",
+        precision,
+        winograd: "auto",
+        maxWorkgroupStorage: 16_384,
+        ...limits,
+      };
       const plan = planBlocks(c, size);
       if (!plan) {
         expect(Math.min(size.rows, size.columns)).toBeLessThan(8);
@@ -103,7 +110,13 @@ describe("blocks", () => {
   });
 
   it("are large where outputs are many, and split k where they are few", () => {
-    const c: ProductCaps = { ...caps, tiling: "workgroup", precision: "f32", maxWorkgroupStorage: 16_384 };
+    const c: ProductCaps = {
+      ...caps,
+      tiling: "workgroup",
+      precision: "f32",
+      winograd: "auto",
+      maxWorkgroupStorage: 16_384,
+    };
     const many = planBlocks(c, { rows: 8192, columns: 1024, depth: 1024, planes: 1 })!;
     expect([many.block.bm, many.block.bn, many.splits]).toEqual([128, 128, 1]);
     const narrow = planBlocks(c, { rows: 131_072, columns: 64, depth: 576, planes: 1 })!;

@@ -12,7 +12,7 @@ import { scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { filledState, named } from "../support/fill";
 import { Golden } from "../support/golden";
-import { directConvolutions, expectClose, gpu } from "../support/gpu";
+import { expectClose, gpu, setCaps } from "../support/gpu";
 
 let device: Device;
 beforeAll(async () => {
@@ -64,7 +64,7 @@ describe.each([
   // The authors' configuration says what each layer is: true, or false.
   const passports = golden.meta("passport_config") as NonNullable<AlexNetOptions["passports"]>;
 
-  beforeEach(() => exact.has(`${file}.convbnrelu_1.conv.weight`) && directConvolutions(device));
+  beforeEach(() => setCaps(device, exact.has(`${file}.convbnrelu_1.conv.weight`) ? { winograd: false } : {}));
 
   it("has their logits, losses, gradients and weights step by step, and their evaluation", async () => {
     const model: Network = new NETWORKS[arch]({ scheme, norm: norms, passports });

@@ -10,21 +10,13 @@ import { linear, matmul } from "../../src/tensor/ops/matmul";
 import { BLOCKS, inSplits } from "../../src/tensor/ops/tiling";
 import { Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
-import { expectClose, gpu, randomData, randomTensor } from "../support/gpu";
+import { expectClose, gpu, randomData, randomTensor, withCaps } from "../support/gpu";
 
 let d: Device;
 beforeAll(async () => void (d = await gpu()));
 
-/** Runs `f` as on a device with these options. */
-async function as<T>(choice: Partial<Pick<ProductCaps, "tiling" | "precision">>, f: () => Promise<T>): Promise<T> {
-  const before = { ...d.caps };
-  Object.assign(d.caps, choice);
-  try {
-    return await f();
-  } finally {
-    Object.assign(d.caps, before);
-  }
-}
+const as = <T>(choice: Partial<Pick<ProductCaps, "tiling" | "precision">>, f: () => Promise<T>) =>
+  withCaps(d, choice, f);
 
 function leaf(data: Float32Array, shape: number[]): Tensor {
   const t = Tensor.from(data, shape);

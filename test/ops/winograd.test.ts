@@ -7,21 +7,12 @@ import { conv2d } from "../../src/tensor/ops/conv";
 import { type ConvSize, usesWinograd } from "../../src/tensor/ops/tiling";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
-import { expectClose, gpu, randomData } from "../support/gpu";
+import { expectClose, gpu, randomData, withCaps } from "../support/gpu";
 
 let d: Device;
 beforeAll(async () => void (d = await gpu()));
 
-/** Runs `f` as on a device with this choice. */
-async function as<T>(choice: Partial<ProductCaps>, f: () => Promise<T>): Promise<T> {
-  const before = { winograd: "auto" as const, ...d.caps };
-  Object.assign(d.caps, choice);
-  try {
-    return await f();
-  } finally {
-    Object.assign(d.caps, before);
-  }
-}
+const as = <T>(choice: Partial<ProductCaps>, f: () => Promise<T>) => withCaps(d, choice, f);
 
 /** N, H, W, I, O, padding. */
 type Case = [n: number, h: number, w: number, i: number, o: number, padding: [number, number]];
@@ -187,6 +178,7 @@ describe("choice", () => {
     maxStorageBuffers: 8,
     tiling: "subgroup",
     precision: "f32",
+    winograd: "auto",
     maxWorkgroupStorage: 16_384,
   };
   const layer: ConvSize = {

@@ -17,14 +17,21 @@ export function gpu(): Promise<Device> {
   return shared;
 }
 
-/** Convolutions without Winograd's method until the returned function is called. */
-export function directConvolutions({ caps }: Device): () => void {
-  const open = caps as { winograd?: ProductCaps["winograd"] };
-  const { winograd } = open;
-  open.winograd = false;
-  return () => {
-    open.winograd = winograd;
-  };
+/** Has the device choose the kernels of products as one with these abilities would, until the returned function is called. */
+export function setCaps({ caps }: Device, choice: Partial<ProductCaps>): () => void {
+  const before = { ...caps };
+  Object.assign(caps, choice);
+  return () => void Object.assign(caps, before);
+}
+
+/** Runs `f` as on a device with these abilities. */
+export async function withCaps<T>(device: Device, choice: Partial<ProductCaps>, f: () => Promise<T>): Promise<T> {
+  const restore = setCaps(device, choice);
+  try {
+    return await f();
+  } finally {
+    restore();
+  }
 }
 
 /** Uniform numbers in [-scale, scale), the same for the same seed. */

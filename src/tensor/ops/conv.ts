@@ -175,9 +175,9 @@ function geometry(x: Shape, w: Shape, options: ConvOptions): Geometry {
 /** Channels a group up to which taps and channels are walked as one. */
 const FEW_CHANNELS = 4;
 
-/** Winograd's method; it needs an output to divide into tiles. */
+/** Whether by Winograd's method. */
 const byTiles = (d: Device, geo: Geometry): boolean =>
-  geo.n * geo.i * geo.o > 0 && usesWinograd(d.caps, geo, d.gpu.limits.maxStorageBufferBindingSize);
+  usesWinograd(d.caps, geo, d.gpu.limits.maxStorageBufferBindingSize);
 
 const structure = ({ kernel, stride, dilation }: Geometry): ConvShape => ({ kernel, stride, dilation });
 

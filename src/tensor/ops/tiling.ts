@@ -142,12 +142,13 @@ const FEWEST = { channels: 16, tiles: 32, products: 1 << 17 };
 const TRANSFORMED = 16 * 4;
 
 /**
- * Whether `winograd.ts` computes a convolution, in all three passes: where it can (3×3, stride 1, dilation 1, one group, padding up to 2, and every transform
+ * Whether `winograd.ts` computes a convolution, in all three passes: where it can (3×3, stride 1, dilation 1, one group, padding up to 2, something to divide into tiles, and every transform
  * at most `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster there.
  */
 export function usesWinograd(caps: ProductCaps, c: ConvSize, limit: number): boolean {
-  const { winograd = "auto" } = caps;
+  const { winograd } = caps;
   const fits =
+    c.n * c.i * c.o > 0 &&
     c.kernel.every((k) => k === 3) &&
     [...c.stride, ...c.dilation, c.groups].every((v) => v === 1) &&
     c.padding.every((v) => v <= 2);
