@@ -6,6 +6,8 @@ export interface Compiled {
   readonly label: string;
   readonly layout: GPUBindGroupLayout;
   readonly bindingNames: readonly string[];
+  /** For each binding, whether the kernel writes to it. */
+  readonly writes: readonly boolean[];
   readonly paramNames: readonly string[];
   readonly paramTypes: readonly ParamType[];
   /** Sizes travel as immediates rather than in the uniform ring. */
@@ -80,6 +82,7 @@ export class PipelineCache {
       label,
       layout,
       bindingNames: bindings.map(([name]) => name),
+      writes: bindings.map(([, { access }]) => access !== "read"),
       paramNames: params.map(([name]) => name),
       paramTypes: params.map(([, type]) => type),
       immediates,

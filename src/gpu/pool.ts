@@ -11,6 +11,10 @@ export interface PooledBuffer {
   pins: number;
   /** It was given back while it was held. */
   parked: boolean;
+  /** Whose it is: kernels of another device cannot use it. */
+  readonly pool: BufferPool;
+  /** How many commands and uploads have written to it: who keeps values for later sees whether they are still the same. */
+  version: number;
 }
 
 /** What a pool holds. */
@@ -95,7 +99,7 @@ export class BufferPool {
     this.stats.bytes += size;
     this.stats.created++;
     this.raisePeaks();
-    return { id: nextId++, buffer, bytes: size, serial: -1, pins: 0, parked: false };
+    return { id: nextId++, buffer, bytes: size, serial: -1, pins: 0, parked: false, pool: this, version: 0 };
   }
 
   /** Gives a buffer back; commands already recorded on it still run before any later taker's. */
