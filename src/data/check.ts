@@ -38,7 +38,10 @@ export function checkFlags(maker: string, values: Record<string, unknown>): void
 export function checkOneOf(maker: string, values: Record<string, unknown>, allowed: readonly string[]): void {
   for (const [name, value] of Object.entries(values)) {
     if (allowed.includes(value as string)) continue;
-    const choice = allowed.map((word) => JSON.stringify(word)).join(" or ");
+    const choice = allowed
+      .map((word) => JSON.stringify(word))
+      .join(", ")
+      .replace(/, (?=[^,]*$)/, " or ");
     throw new ArgumentError(`${maker}: expected ${name} to be ${choice}, got ${shown(value)}`);
   }
 }
@@ -90,9 +93,8 @@ export function floats(maker: string, count: number): Float32Array<ArrayBuffer> 
   }
 }
 
-/** @throws ArgumentError if there is no room for a sample of this shape in `out` from `offset` on */
-export function checkRoom(maker: string, shape: readonly number[], out: Float32Array, offset: number): void {
-  const size = shape.reduce((a, b) => a * b);
+/** @throws ArgumentError if there is no room for `size` floats in `out` from `offset` on */
+export function checkRoom(maker: string, size: number, out: Float32Array, offset: number): void {
   if (out instanceof Float32Array && Number.isSafeInteger(offset) && offset >= 0 && offset + size <= out.length) return;
   throw new ArgumentError(
     `${maker}: expected room for ${size} floats in a Float32Array, got ${shown(out)} and offset ${shown(offset)}`,

@@ -1,7 +1,7 @@
 /** Data sets in memory: images as bytes or floats, and what they share with point clouds. */
 import { ArgumentError, FormatError, ShapeError } from "../errors";
 import { listed, shown } from "../io/shown";
-import { checkObject, checkWhole, floats } from "./check";
+import { checkNames, checkObject, checkWhole, floats } from "./check";
 import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
 import { DIMENSIONS, type PointSet, pointParts, pointSet } from "./point-cloud";
 
@@ -223,14 +223,16 @@ export function concatImages(sets: readonly ImageSet<Pixels>[]): ImageSet<Pixels
   if (!Array.isArray(sets) || sets.length === 0) {
     throw new ArgumentError(`concatImages: expected at least one set in an array, got ${shown(sets)}`);
   }
-  const all = Array.from(sets, (set) => imageParts("concatImages", set));
-  const first = all[0]!;
-  for (const [i, set] of all.entries()) {
-    if (ofOneKind(set, first)) continue;
+  for (const [i, set] of Array.from(sets).entries()) {
+    checkObject("concatImages", "sets of images", set);
+    checkNames("concatImages", "classes", set.classes);
+    if (ofOneKind(set, sets[0]!)) continue;
     throw new ShapeError(
-      `concatImages: expected sets of one kind, but set 0 has ${kindOf(first)} and set ${i} ${kindOf(set)}`,
+      `concatImages: expected sets of one kind, but set 0 has ${kindOf(sets[0]!)} and set ${i} ${kindOf(set)}`,
     );
   }
+  const all = sets.map((set) => imageParts("concatImages", set));
+  const first = all[0]!;
   const length = all.reduce((sum, set) => sum + set.length, 0);
   const size = sizeOf(first);
   const images =
@@ -254,5 +256,5 @@ const ofOneKind = (a: ImageSet<Pixels>, b: ImageSet<Pixels>): boolean =>
   a.classes.every((name, i) => name === b.classes[i]);
 
 const kindOf = ({ images, channels, height, width, classes }: ImageSet<Pixels>): string =>
-  `${channels}x${height}x${width} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
+  `${[channels, height, width].map(shown).join("x")} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
   `in ${classes.length} classes (${listed(classes)})`;

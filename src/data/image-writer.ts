@@ -67,18 +67,27 @@ export class ImageWriter {
   write(set: ImageSet<Pixels>, index: number, out: Float32Array, offset: number, random: Generator): void {
     const [height, width, channels] = this.shape;
     this.#check(set, index, out, offset, random);
-    const rows = this.#rows;
-    const columns = this.#columns;
     this.#place(random);
-    if (rows.size !== height || columns.size !== width) {
+    const [rows, columns] = [this.#rows.size, this.#columns.size];
+    if (rows !== height || columns !== width) {
       throw new ShapeError(
-        `transforms: expected every picture to be ${height}x${width} as the first, got ${rows.size}x${columns.size}`,
+        `transforms: expected every picture to be ${height}x${width} as the first, got ${rows}x${columns}`,
       );
     }
-    const { images } = set;
-    const [bytes, floats] = images instanceof Uint8Array ? [images, undefined] : [undefined, images];
+    if (set.images instanceof Uint8Array) this.#writeBytes(set.images, index, out, offset);
+    else this.#writeFloats(set.images, index, out, offset);
+    if (this.#pixels.length > 0) {
+      const pixels = out.subarray(offset, offset + height * width * channels);
+      for (const transform of this.#pixels) transform.apply(pixels, this.shape, random);
+    }
+  }
+
+  #writeBytes(images: Uint8Array, index: number, out: Float32Array, offset: number): void {
+    const [height, width, channels] = this.shape;
+    const rows = this.#rows;
+    const columns = this.#columns;
     const table = this.#table;
-    const plane = set.height * set.width;
+    const plane = this.#source.height * this.#source.width;
     const step = columns.step;
     const firstRow = rows.first;
     const endRow = rows.end;
@@ -88,7 +97,7 @@ export class ImageWriter {
       const isShown = y >= firstRow && y < endRow;
       const first = isShown ? firstColumn : width;
       const end = isShown ? endColumn : width;
-      const line = (rows.origin + rows.step * y) * set.width + columns.origin + step * first;
+      const line = (rows.origin + rows.step * y) * this.#source.width + columns.origin + step * first;
       for (let c = 0; c < channels; c++) {
         const entry = c * 256;
         const black = table[entry]!;
@@ -96,14 +105,30 @@ export class ImageWriter {
         let from = (index * channels + c) * plane + line;
         let x = 0;
         for (; x < first; x++, to += channels) out[to] = black;
-        if (bytes) for (; x < end; x++, to += channels, from += step) out[to] = table[entry + bytes[from]!]!;
-        else for (; x < end; x++, to += channels, from += step) out[to] = this.#mapped(floats[from]!, c, from);
+        for (; x < end; x++, to += channels, from += step) out[to] = table[entry + images[from]!]!;
         for (; x < width; x++, to += channels) out[to] = black;
       }
     }
-    if (this.#pixels.length > 0) {
-      const pixels = out.subarray(offset, offset + height * width * channels);
-      for (const transform of this.#pixels) transform.apply(pixels, this.shape, random);
+  }
+
+  /** As for bytes, but that a value has to be mapped each time. */
+  #writeFloats(images: Float32Array, index: number, out: Float32Array, offset: number): void {
+    const [height, width, channels] = this.shape;
+    const { height: sourceHeight, width: sourceWidth } = this.#source;
+    const { first: firstRow, end: endRow, origin: rowOrigin, step: rowStep } = this.#rows;
+    const { first: firstColumn, end: endColumn, origin, step } = this.#columns;
+    for (let c = 0; c < channels; c++) {
+      const black = this.#table[c * 256]!;
+      const plane = (index * channels + c) * sourceHeight;
+      let to = offset + c;
+      for (let y = 0; y < height; y++) {
+        const isShown = y >= firstRow && y < endRow;
+        const line = (plane + rowOrigin + rowStep * y) * sourceWidth + origin;
+        for (let x = 0; x < width; x++, to += channels) {
+          const at = line + step * x;
+          out[to] = isShown && x >= firstColumn && x < endColumn ? this.#mapped(images[at]!, c, at) : black;
+        }
+      }
     }
   }
 
@@ -151,16 +176,17 @@ export class ImageWriter {
   #check(set: ImageSet<Pixels>, index: number, out: Float32Array, offset: number, random: Generator): void {
     const { channels, height, width } = this.#source;
     checkObject("ImageWriter.write", "a set of images", set);
+    const { images } = set;
     if (set.channels !== channels || set.height !== height || set.width !== width) {
       throw new ShapeError(`ImageWriter.write: expected images of ${channels}x${height}x${width}, as it was made for`);
     }
-    if (!(set.images instanceof Uint8Array || set.images instanceof Float32Array)) {
-      throw new ArgumentError(`ImageWriter.write: expected images in bytes or floats, got ${shown(set.images)}`);
+    if (!(images instanceof Uint8Array || images instanceof Float32Array)) {
+      throw new ArgumentError(`ImageWriter.write: expected images in bytes or floats, got ${shown(images)}`);
     }
-    if (!Number.isSafeInteger(index) || index < 0 || (index + 1) * channels * height * width > set.images.length) {
+    if (!Number.isSafeInteger(index) || index < 0 || (index + 1) * channels * height * width > images.length) {
       throw new ArgumentError(`ImageWriter.write: expected the index of an image of the set, got ${shown(index)}`);
     }
-    checkRoom("ImageWriter.write", this.shape, out, offset);
+    checkRoom("ImageWriter.write", this.shape[0] * this.shape[1] * channels, out, offset);
     checkRandom("ImageWriter.write", random);
   }
 

@@ -169,9 +169,9 @@ export class PointWriter {
     if (!Number.isSafeInteger(index) || index < 0 || index >= this.#set.length) {
       throw new ArgumentError(`PointWriter.write: expected the index of a cloud of the set, got ${shown(index)}`);
     }
-    checkRoom("PointWriter.write", this.shape, out, offset);
-    checkRandom("PointWriter.write", random);
     const size = this.#set.pointsPerCloud * DIMENSIONS;
+    checkRoom("PointWriter.write", size, out, offset);
+    checkRandom("PointWriter.write", random);
     const cloud = out.subarray(offset, offset + size);
     cloud.set(this.#set.points.subarray(index * size, (index + 1) * size));
     for (const transform of this.#transforms) transform.apply(cloud, random);

@@ -68,7 +68,7 @@ const [VERTEX_LENGTH, FACE_LENGTH] = [6, 4];
 function readHead(lines: LineReader, length: number): { vertices: number; faces: number; vertex: VertexForm } {
   const first = demandLine(lines, "OFF");
   const head = /^((?:ST|C|N){0,3})(4?)(n?)OFF(?=$|[\s\d])/.exec(first);
-  if (!head) throw lines.error("expected the file to begin with OFF, or COFF, NOFF, STOFF, 4OFF", first);
+  if (!head) throw lines.error("expected the file to begin with OFF", first);
   const [word, prefixes = "", four, n] = head;
   if (/(ST|C|N).*\1/.test(prefixes)) throw lines.error("expected each letter before OFF once", first);
   let rest = first.slice(word.length).trim();

@@ -77,7 +77,7 @@ describe("parseOff", () => {
     ["OFF BINARY\n\u0000\u0004", /line 1: expected text, but the file is binary OFF/],
     ["COFF BINARY\n", /binary OFF/],
     ["CCOFF\n4 2 0\n", /each letter before OFF once/],
-    ["XOFF\n4 2 0\n", /line 1: expected the file to begin with OFF, or COFF/],
+    ["XOFF\n4 2 0\n", /line 1: expected the file to begin with OFF/],
     [withVertices("NOFF", " 0 0"), /line 3: expected the three coordinates, normal of vertex 0/],
     [withVertices("COFF", " 1 2 3 4 5"), /line 3: expected the three coordinates, colour of vertex 0/],
     [withVertices("OFF", " 255 0 0"), /line 3: expected the three coordinates of vertex 0/],
