@@ -10,8 +10,8 @@ const notWhole = (method: string, name: string, value: unknown): ArgumentError =
   );
 
 /**
- * One axis of the picture being made: its position x shows the source's position origin + step·x, if that lies in
- * [low, high), and black otherwise.
+ * One axis of the picture being made: its position x shows the source's position origin + step·x,
+ * if that lies in [low, high), and black otherwise.
  */
 export class Axis {
   origin = 0;
@@ -68,7 +68,10 @@ export class Axis {
     return Math.min(Math.max(at, this.first), this.size);
   }
 
-  /** Whether every position shown is one of a source of `size` positions: a transform may set the fields to anything. */
+  /**
+   * Whether every position shown is one of a source of `size` positions: a transform may set the
+   * fields to anything.
+   */
   fits(size: number): boolean {
     const { first, end } = this;
     if (Math.abs(this.step) !== 1 || !isSize(this.size) || !Number.isSafeInteger(this.origin)) return false;

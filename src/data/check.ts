@@ -1,4 +1,7 @@
-/** What the functions of this folder demand of their arguments, and the errors when they are not that. */
+/**
+ * What the functions of this folder demand of their arguments, and the errors when they are not
+ * that.
+ */
 import { ArgumentError, LimitError } from "../errors";
 import { clipped, shown } from "../io/shown";
 import { Generator } from "../tensor/random";

@@ -1,8 +1,10 @@
 /**
- * CIFAR-10 and CIFAR-100 in their binary version: records of label bytes followed by 3072 pixel bytes, the red, green and blue
- * plane of 32 × 32. Pure readers; `loadCifar10` of `@pan/core/node` reads the files.
+ * CIFAR-10 and CIFAR-100 in their binary version: records of label bytes followed by 3072 pixel
+ * bytes, the red, green and blue plane of 32 × 32. Pure readers; `loadCifar10` of `@pan/core/node`
+ * reads the files.
  *
- * Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html
+ * Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009;
+ * https://www.cs.toronto.edu/~kriz/cifar.html
  */
 import { ArgumentError, FormatError } from "../errors";
 import { clipped, shown } from "../io/shown";
@@ -43,7 +45,10 @@ export const CIFAR100_COARSE_CLASSES: readonly string[] = /* @__PURE__ */ names(
 
 /** Options of {@link parseCifar10}. */
 export interface Cifar10Options {
-  /** Class names, when the file holds another data set in the same layout. Default {@link CIFAR10_CLASSES}. */
+  /**
+   * Class names, when the file holds another data set in the same layout. Default
+   * {@link CIFAR10_CLASSES}.
+   */
   classes?: readonly string[];
   /** What to call the bytes in error messages, such as the file's name. */
   source?: string;
@@ -61,7 +66,8 @@ export interface Cifar100Options {
  * Reads CIFAR-10's binary layout: any number of records of 1 label byte and 3072 pixel bytes.
  *
  * @returns n images of 3 × 32 × 32, copied out of `bytes`
- * @throws FormatError if the length is not a positive multiple of 3073, or a label is not below the number of classes
+ * @throws FormatError if the length is not a positive multiple of 3073, or a label is not below the
+ *   number of classes
  * @throws ArgumentError if `bytes` is no `Uint8Array`, or an option not what it should be
  */
 export function parseCifar10(bytes: Uint8Array, options: Cifar10Options = {}): ImageSet {
@@ -72,11 +78,14 @@ export function parseCifar10(bytes: Uint8Array, options: Cifar10Options = {}): I
 }
 
 /**
- * Reads CIFAR-100's binary layout: any number of records of 1 coarse label byte, 1 fine label byte and 3072 pixel bytes.
+ * Reads CIFAR-100's binary layout: any number of records of 1 coarse label byte, 1 fine label byte
+ * and 3072 pixel bytes.
  *
  * @returns n images of 3 × 32 × 32, copied out of `bytes`
- * @throws FormatError if the length is not a positive multiple of 3074, or a coarse label is not below 20, a fine one not below 100
- * @throws ArgumentError if `bytes` is no `Uint8Array`, or `options.labels` neither `"fine"` nor `"coarse"`
+ * @throws FormatError if the length is not a positive multiple of 3074, or a coarse label is not
+ *   below 20, a fine one not below 100
+ * @throws ArgumentError if `bytes` is no `Uint8Array`, or `options.labels` neither `"fine"` nor
+ *   `"coarse"`
  */
 export function parseCifar100(bytes: Uint8Array, options: Cifar100Options = {}): ImageSet {
   checkOptions("parseCifar100", options, ["labels", "source"]);
@@ -87,8 +96,9 @@ export function parseCifar100(bytes: Uint8Array, options: Cifar100Options = {}):
 }
 
 /**
- * The customary treatment of CIFAR images: normalised by {@link CIFAR_MEAN} and {@link CIFAR_STD}, and for training first
- * cropped at random from a black border of 4 and mirrored with probability ½.
+ * The customary treatment of CIFAR images: normalised by {@link CIFAR_MEAN} and {@link CIFAR_STD},
+ * and for training first cropped at random from a black border of 4 and mirrored with probability
+ * ½.
  *
  * @throws ArgumentError if `use` is neither
  */

@@ -8,7 +8,9 @@ import { DIMENSIONS, type PointSet, pointParts, pointSet } from "./point-cloud";
 /** Pixels as an {@link ImageSet} holds them: bytes 0 … 255, or floats 0 … 1. */
 export type Pixels = Uint8Array | Float32Array;
 
-/** n labelled images of one size. Make one with {@link imageSet}, which checks that the parts agree. */
+/**
+ * n labelled images of one size. Make one with {@link imageSet}, which checks that the parts agree.
+ */
 export interface ImageSet<P extends Pixels = Uint8Array> extends LabelledSet {
   /**
    * n × channels × height × width pixels: an image is its planes one after the other, a plane its
@@ -50,18 +52,20 @@ const shapeOf = (set: Dataset): readonly number[] =>
 const sizeOf = (set: Dataset): number => shapeOf(set).reduce((a, b) => a * b);
 
 /**
- * Puts checked parts together to an {@link ImageSet}. `Uint8Array` (and `Uint8ClampedArray`, as a canvas
- * gives it) are bytes 0 … 255; `Float32Array` and `Float64Array` are floats 0 … 1, which stay floats
- * through all transforms.
+ * Puts checked parts together to an {@link ImageSet}. `Uint8Array` (and `Uint8ClampedArray`, as a
+ * canvas gives it) are bytes 0 … 255; `Float32Array` and `Float64Array` are floats 0 … 1, which
+ * stay floats through all transforms.
  *
- * The set is a view: nothing is copied except where another type is needed (`Float64Array` is rounded
- * to float32; labels other than `Uint8Array` and `Int32Array` become `Int32Array`). What is written to
- * the arrays later shows in later batches, where labels and floats are checked once more.
+ * The set is a view: nothing is copied except where another type is needed (`Float64Array` is
+ * rounded to float32; labels other than `Uint8Array` and `Int32Array` become `Int32Array`). What is
+ * written to the arrays later shows in later batches, where labels and floats are checked once
+ * more.
  *
- * @throws ArgumentError if channels, height or width is not a whole number from 1, the pixels are an
- *   array of another type, `labels` no array or `classes` no array of names
+ * @throws ArgumentError if channels, height or width is not a whole number from 1, the pixels are
+ *   an array of another type, `labels` no array or `classes` no array of names
  * @throws ShapeError if the number of pixels is not labels × channels × height × width
- * @throws FormatError if a label is not a whole number below the number of classes, or a float not in [0, 1]
+ * @throws FormatError if a label is not a whole number below the number of classes, or a float not
+ *   in [0, 1]
  */
 export function imageSet(parts: ImageParts<Uint8Array | Uint8ClampedArray>): ImageSet;
 export function imageSet(parts: ImageParts<Float32Array | Float64Array>): ImageSet<Float32Array>;
@@ -115,7 +119,8 @@ function pixelsOf(maker: string, images: unknown): Pixels {
 }
 
 /**
- * Checks a set of either kind as its maker does, since a set may also have been put together by hand.
+ * Checks a set of either kind as its maker does, since a set may also have been put together by
+ * hand.
  *
  * @throws ArgumentError, ShapeError, FormatError as {@link imageSet} and {@link pointSet}
  */
@@ -205,7 +210,10 @@ function checkIndices(indices: ArrayLike<number>, length: number): void {
   }
 }
 
-/** Triggers also say what each of their samples really is; samples that are taken out of them take that along. */
+/**
+ * Triggers also say what each of their samples really is; samples that are taken out of them take
+ * that along.
+ */
 function truthsOf(set: object, taken: (truths: readonly string[]) => string[]): { truths?: string[] } {
   return "truths" in set && Array.isArray(set.truths) ? { truths: taken(set.truths) } : {};
 }

@@ -1,7 +1,8 @@
 /**
- * Images through a list of transforms, fused: however many transforms there are, a pixel is read once and
- * written once, from the planes of the data set to the channels-last floats of the batch. A byte is looked up
- * in a table of 256 values for its channel; a float goes through the value maps one after the other.
+ * Images through a list of transforms, fused: however many transforms there are, a pixel is read
+ * once and written once, from the planes of the data set to the channels-last floats of the batch.
+ * A byte is looked up in a table of 256 values for its channel; a float goes through the value maps
+ * one after the other.
  */
 import { ArgumentError, LimitError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
@@ -16,11 +17,11 @@ import type { GeometryTransform, ImageTransform, PixelTransform, ValueTransform 
 type ImageSize = Pick<ImageSet, "channels" | "height" | "width">;
 
 /**
- * Writes images of one size through a list of transforms. With an empty list a byte becomes byte / 255, and a
- * float stays what it is.
+ * Writes images of one size through a list of transforms. With an empty list a byte becomes byte /
+ * 255, and a float stays what it is.
  *
- * @throws ArgumentError if the kinds are not in the order geometry, value, pixels, or a value map makes of a
- *   byte what is not a finite number
+ * @throws ArgumentError if the kinds are not in the order geometry, value, pixels, or a value map
+ *   makes of a byte what is not a finite number
  * @throws ShapeError if a value transform is made for another number of channels
  */
 export class ImageWriter {
@@ -56,12 +57,12 @@ export class ImageWriter {
   }
 
   /**
-   * Writes image `index` of `set` as height × width × channels floats to `out` from `offset` on; `random` decides
-   * the augmentation.
+   * Writes image `index` of `set` as height × width × channels floats to `out` from `offset` on;
+   * `random` decides the augmentation.
    *
    * @throws ArgumentError if there is no image `index`, or no room in `out`
-   * @throws ShapeError if the images are not of the writer's size, or a geometry transform gave this picture
-   *   another size than the first
+   * @throws ShapeError if the images are not of the writer's size, or a geometry transform gave
+   *   this picture another size than the first
    * @throws FormatError if a pixel of a set of floats is not in [0, 1]
    */
   write(set: ImageSet<Pixels>, index: number, out: Float32Array, offset: number, random: Generator): void {

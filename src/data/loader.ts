@@ -1,11 +1,17 @@
-/** Batches of images or point clouds, in an order and with augmentations that depend only on the seed, the epoch and the position. */
+/**
+ * Batches of images or point clouds, in an order and with augmentations that depend only on the
+ * seed, the epoch and the position.
+ */
 import { ArgumentError, FormatError } from "../errors";
 import { Generator } from "../tensor/random";
 import { checkFlags, checkOptions, checkWhole, floats } from "./check";
 import { checkedSet, type Dataset, isPointSet } from "./dataset";
 import { type SampleTransform, type SampleWriter, sampleWriter } from "./samples";
 
-/** Some images or clouds and their labels, ready to be uploaded. See {@link DataLoader} for how long the arrays stay valid. */
+/**
+ * Some images or clouds and their labels, ready to be uploaded. See {@link DataLoader} for how long
+ * the arrays stay valid.
+ */
 export interface Batch {
   /** n × height × width × channels, channels last; n × points × 3 for clouds. */
   readonly images: Float32Array;
@@ -27,9 +33,15 @@ export interface DataLoaderOptions {
   seed?: number;
   /** Leave out the last batch if it is not full. Default false. */
   dropLast?: boolean;
-  /** What is done to every sample. Default none: bytes of images become 0 … 1, coordinates of clouds stay. */
+  /**
+   * What is done to every sample. Default none: bytes of images become 0 … 1, coordinates of clouds
+   * stay.
+   */
   transform?: readonly SampleTransform[];
-  /** How many batches to prepare before they are asked for, while the caller waits for something else; at most an epoch's. Default 1. */
+  /**
+   * How many batches to prepare before they are asked for, while the caller waits for something
+   * else; at most an epoch's. Default 1.
+   */
   prefetch?: number;
   /** The epoch that the first plain `for await` over the loader runs. Default 0. */
   epoch?: number;
@@ -44,19 +56,21 @@ const OPTIONS = ["batchSize", "shuffle", "seed", "dropLast", "transform", "prefe
  *     for await (const batch of loader.epoch(3, 120)) …       // the same epoch from its batch 120 on: the same bits
  *     for await (const batch of loader) …                     // epoch 0, the next time epoch 1, …
  *
- * The order of epoch e is a permutation drawn from (seed, e); sample number i of that order is augmented with a stream of its
- * own, drawn from (seed, e, i). So neither depends on what ran before, on `prefetch` or, for the order, on the batch size.
+ * The order of epoch e is a permutation drawn from (seed, e); sample number i of that order is
+ * augmented with a stream of its own, drawn from (seed, e, i). So neither depends on what ran
+ * before, on `prefetch` or, for the order, on the batch size.
  *
- * Buffers are recycled: a batch's arrays are valid until `prefetch + 1` further batches have been taken from the loader (with
- * `prefetch: 0`, until the next). Uploading at once is safe; `slice()` what must last. Iterations that overlap do not disturb one
- * another.
+ * Buffers are recycled: a batch's arrays are valid until `prefetch + 1` further batches have been
+ * taken from the loader (with `prefetch: 0`, until the next). Uploading at once is safe; `slice()`
+ * what must last. Iterations that overlap do not disturb one another.
  *
- * The set is checked when the loader is made, and read when a batch is: samples overwritten later show in later
- * batches, where labels and float pixels are checked again.
+ * The set is checked when the loader is made, and read when a batch is: samples overwritten later
+ * show in later batches, where labels and float pixels are checked again.
  *
- * @throws ArgumentError if batchSize is not a whole number from 1, prefetch, epoch or seed not one from 0, an option is of another
- *   type or unknown, or if there is not a single batch, or the transforms are for another kind of samples; ShapeError, FormatError
- *   if the set's parts do not agree; on use, LimitError if there is no memory for a batch
+ * @throws ArgumentError if batchSize is not a whole number from 1, prefetch, epoch or seed not one
+ *   from 0, an option is of another type or unknown, or if there is not a single batch, or the
+ *   transforms are for another kind of samples; ShapeError, FormatError if the set's parts do not
+ *   agree; on use, LimitError if there is no memory for a batch
  */
 export class DataLoader implements AsyncIterable<Batch> {
   /** Batches an epoch. */
@@ -64,7 +78,9 @@ export class DataLoader implements AsyncIterable<Batch> {
   /** Samples an epoch: the set's, less those that `dropLast` leaves out. */
   readonly samples: number;
   readonly batchSize: number;
-  /** Shape of a sample in a batch: height, width and channels of an image, points and 3 of a cloud. */
+  /**
+   * Shape of a sample in a batch: height, width and channels of an image, points and 3 of a cloud.
+   */
   readonly imageShape: readonly number[];
   readonly #set: Dataset;
   readonly #writer: SampleWriter;
@@ -117,7 +133,8 @@ export class DataLoader implements AsyncIterable<Batch> {
   /**
    * The batches of one epoch, from `startBatch` on.
    *
-   * @throws ArgumentError if `epoch` is not a whole number from 0, or `startBatch` not one from 0 to `length`
+   * @throws ArgumentError if `epoch` is not a whole number from 0, or `startBatch` not one from 0
+   *   to `length`
    */
   epoch(epoch: number, startBatch = 0): AsyncGenerator<Batch, void, void> {
     checkWhole("DataLoader", { epoch, startBatch }, 0);
@@ -158,7 +175,8 @@ export class DataLoader implements AsyncIterable<Batch> {
     try {
       while (ready.length > 0 || next < this.length) {
         if (ready.length === 0) {
-          // A loop that awaits nothing else would otherwise keep timers, input and the device's callbacks from running.
+          // A loop that awaits nothing else would otherwise keep timers, input and the device's
+          // callbacks from running.
           await new Promise<void>(soon);
           if (failure) throw failure.error;
           if (ready.length === 0) prepare();
@@ -210,8 +228,9 @@ interface Slot {
 }
 
 /**
- * The buffers of one iteration, used in turn. With p batches prepared ahead and the last p + 1 taken still valid, 2p + 1 are in use.
- * It keeps its place between epochs, so the rule holds across them.
+ * The buffers of one iteration, used in turn. With p batches prepared ahead and the last p + 1
+ * taken still valid, 2p + 1 are in use. It keeps its place between epochs, so the rule holds across
+ * them.
  */
 class Ring {
   readonly #slots: Slot[];
@@ -235,8 +254,9 @@ class Ring {
 }
 
 /**
- * Calls back in a later turn of the event loop. A message does it in a browser, where a chain of timeouts waits 4 ms each; Node's
- * message ports would keep the process alive, but it has `setImmediate`.
+ * Calls back in a later turn of the event loop. A message does it in a browser, where a chain of
+ * timeouts waits 4 ms each; Node's message ports would keep the process alive, but it has
+ * `setImmediate`.
  */
 function soon(callback: () => void): void {
   if (typeof setImmediate === "function") {

@@ -1,8 +1,10 @@
 /**
- * The text files of ModelNet40 as resampled to 10,000 points a shape: lists of names, and a file a shape with a line
- * `x,y,z,nx,ny,nz` a point. Pure readers; `loadModelNet40` of `@pan/core/node` reads the files.
+ * The text files of ModelNet40 as resampled to 10,000 points a shape: lists of names, and a file a
+ * shape with a line `x,y,z,nx,ny,nz` a point. Pure readers; `loadModelNet40` of `@pan/core/node`
+ * reads the files.
  *
- * Source: Wu et al., "3D ShapeNets", CVPR 2015; Qi et al., "PointNet++", NeurIPS 2017 (the resampled form)
+ * Source: Wu et al., "3D ShapeNets", CVPR 2015; Qi et al., "PointNet++", NeurIPS 2017 (the
+ * resampled form)
  */
 import { LineReader, parseNumbers } from "../io/lines";
 import { checkNames, checkWhole } from "./check";
@@ -20,7 +22,10 @@ export const MODELNET10_CLASSES: readonly string[] = /* @__PURE__ */ words(
   "bathtub bed chair desk dresser monitor night_stand sofa table toilet",
 );
 
-/** The classes of ModelNet40, in the order of their labels; those of ModelNet10 are among them, under other labels. */
+/**
+ * The classes of ModelNet40, in the order of their labels; those of ModelNet10 are among them,
+ * under other labels.
+ */
 export const MODELNET40_CLASSES: readonly string[] = /* @__PURE__ */ words(`
   airplane bathtub bed bench bookshelf bottle bowl car chair cone cup curtain desk door dresser flower_pot glass_box guitar keyboard
   lamp laptop mantel monitor night_stand person piano plant radio range_hood sink sofa stairs stool table tent toilet tv_stand vase
@@ -34,10 +39,12 @@ export interface ModelNetShape {
 }
 
 /**
- * Reads a list of names, one a line, such as `modelnet40_shape_names.txt`. Empty lines are passed over.
+ * Reads a list of names, one a line, such as `modelnet40_shape_names.txt`. Empty lines are passed
+ * over.
  *
  * @param source what to call the text in error messages, such as the file's name
- * @throws FormatError naming the line of a name that is there twice or is no name, or if there is none
+ * @throws FormatError naming the line of a name that is there twice or is no name, or if there is
+ *   none
  * @throws ArgumentError if `text` or `source` is no text
  */
 export function parseModelNetNames(text: string, source = "list of names"): string[] {
@@ -49,7 +56,8 @@ export function parseModelNetNames(text: string, source = "list of names"): stri
  *
  * @param classes names of the classes, in the order of their labels
  * @param source what to call the text in error messages, such as the file's name
- * @throws FormatError naming the line, as {@link parseModelNetNames}, or if a shape's class is not among `classes`
+ * @throws FormatError naming the line, as {@link parseModelNetNames}, or if a shape's class is not
+ *   among `classes`
  * @throws ArgumentError if `classes` is not an array of names, `text` or `source` no text
  */
 export function parseModelNetShapes(

@@ -8,9 +8,14 @@ import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
 /** Coordinates of a point. */
 export const DIMENSIONS = 3;
 
-/** n labelled clouds of equally many points. Make one with {@link pointSet}, which checks that the parts agree. */
+/**
+ * n labelled clouds of equally many points. Make one with {@link pointSet}, which checks that the
+ * parts agree.
+ */
 export interface PointSet extends LabelledSet {
-  /** n × pointsPerCloud × 3 coordinates: a cloud is its points one after the other, a point x, y, z. */
+  /**
+   * n × pointsPerCloud × 3 coordinates: a cloud is its points one after the other, a point x, y, z.
+   */
   readonly points: Float32Array;
   readonly pointsPerCloud: number;
 }
@@ -22,15 +27,16 @@ export interface PointParts extends Pick<PointSet, "classes" | "pointsPerCloud">
 }
 
 /**
- * Puts checked parts together to a {@link PointSet}. The set is a view: nothing is copied except where
- * another type is needed (`Float64Array` is rounded to float32; labels other than `Uint8Array` and
- * `Int32Array` become `Int32Array`). What is written to the arrays later shows in later batches.
+ * Puts checked parts together to a {@link PointSet}. The set is a view: nothing is copied except
+ * where another type is needed (`Float64Array` is rounded to float32; labels other than
+ * `Uint8Array` and `Int32Array` become `Int32Array`). What is written to the arrays later shows in
+ * later batches.
  *
  * @throws ArgumentError if pointsPerCloud is not a whole number from 1, the points are an array of
  *   another type, `labels` no array or `classes` no array of names
  * @throws ShapeError if the number of coordinates is not labels × pointsPerCloud × 3
- * @throws FormatError if a label is not a whole number below the number of classes, or a coordinate not
- *   a number that float32 can hold
+ * @throws FormatError if a label is not a whole number below the number of classes, or a coordinate
+ *   not a number that float32 can hold
  */
 export function pointSet(parts: PointParts): PointSet {
   const set = pointParts("pointSet", parts);
@@ -71,10 +77,12 @@ function coordinatesOf(maker: string, points: unknown): Float32Array {
 }
 
 /**
- * The same clouds with `points` points each: the first ones or, with a seed, a random choice without repetition, in random
- * order, drawn from the seed and the cloud's index alone. The set itself if there is nothing to leave out and no seed.
+ * The same clouds with `points` points each: the first ones or, with a seed, a random choice
+ * without repetition, in random order, drawn from the seed and the cloud's index alone. The set
+ * itself if there is nothing to leave out and no seed.
  *
- * @throws ArgumentError if `points` is not a whole number from 1 to `set.pointsPerCloud`, or `seed` not one from 0
+ * @throws ArgumentError if `points` is not a whole number from 1 to `set.pointsPerCloud`, or `seed`
+ *   not one from 0
  * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
 export function takePoints(set: PointSet, points: number, options: { seed?: number } = {}): PointSet {
@@ -109,16 +117,17 @@ export function takePoints(set: PointSet, points: number, options: { seed?: numb
 }
 
 /**
- * Each cloud moved so that its centroid is the origin, then divided by the distance r of its farthest point:
- * (p − mean p) / max ‖p − mean p‖. A cloud whose points are all the same, which has no size, becomes zeros.
+ * Each cloud moved so that its centroid is the origin, then divided by the distance r of its
+ * farthest point: (p − mean p) / max ‖p − mean p‖. A cloud whose points are all the same, which has
+ * no size, becomes zeros.
  *
  * Source: Qi et al., "PointNet", CVPR 2017, section 5.1 ("normalized into a unit sphere").
  *
  * @returns new clouds; those of `set` stay as they are
- * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
+ * @throws ArgumentError, ShapeError, FormatError as {@link pointSet}
  */
 export function normalizeUnitSphere(set: PointSet): PointSet {
-  const { points: given, pointsPerCloud, labels } = pointParts("normalizeUnitSphere", set);
+  const { points: given, pointsPerCloud, labels } = pointSet(set);
   const size = pointsPerCloud * DIMENSIONS;
   const points = new Float32Array(given.length);
   for (let at = 0; at < points.length; at += size) {

@@ -1,6 +1,7 @@
 /**
- * Augmentation of point clouds. Each transform changes one cloud in place and draws from a generator of that cloud's own, so what
- * becomes of a cloud does not depend on the rest of its batch.
+ * Augmentation of point clouds. Each transform changes one cloud in place and draws from a
+ * generator of that cloud's own, so what becomes of a cloud does not depend on the rest of its
+ * batch.
  *
  * Source: the data provider of Qi et al., "PointNet", CVPR 2017, whose constants are the defaults.
  */
@@ -12,7 +13,10 @@ import { checkBetween, checkOneOf, checkOptions, checkRandom, checkRoom, FLOAT_M
 import { DIMENSIONS, type PointSet, pointParts } from "./point-cloud";
 import { checkTransforms } from "./transform-kinds";
 
-/** Something done to every cloud of a batch; see {@link pointTransform} for those customary in training. */
+/**
+ * Something done to every cloud of a batch; see {@link pointTransform} for those customary in
+ * training.
+ */
 export interface PointTransform {
   readonly kind: "points";
   /** Changes P × 3 coordinates in place. */
@@ -41,8 +45,9 @@ const AXES: Readonly<Record<CoordinateAxis, readonly [number, number, number]>> 
 };
 
 /**
- * Drops points: a ratio r is drawn from [0, maxRatio) for the cloud, and each of its points becomes the cloud's first point with
- * probability r, so that the number of points stays. Draws one number and one a point.
+ * Drops points: a ratio r is drawn from [0, maxRatio) for the cloud, and each of its points becomes
+ * the cloud's first point with probability r, so that the number of points stays. Draws one number
+ * and one a point.
  *
  * @throws ArgumentError if maxRatio is not in [0, 1]
  */
@@ -77,7 +82,8 @@ export function randomCloudScale(options: { low?: number; high?: number } = {}):
 }
 
 /**
- * Adds one vector to all points of a cloud, each of its three parts from [−range, range). Draws three numbers.
+ * Adds one vector to all points of a cloud, each of its three parts from [−range, range). Draws
+ * three numbers.
  *
  * @throws ArgumentError if range is not a finite number from 0
  */
@@ -92,8 +98,9 @@ export function randomCloudShift(options: { range?: number } = {}): PointTransfo
 }
 
 /**
- * Turns a cloud about an axis through the origin, by an angle from [0, 2π). Choose the axis that points up in the data (default z): a
- * chair turned about it is still a chair that stands. Draws one number.
+ * Turns a cloud about an axis through the origin, by an angle from [0, 2π). Choose the axis that
+ * points up in the data (default z): a chair turned about it is still a chair that stands. Draws
+ * one number.
  *
  * The sine and cosine are the engine's own, whose last bit may differ between JavaScript engines.
  *
@@ -111,7 +118,8 @@ export function randomCloudRotation(options: { axis?: CoordinateAxis } = {}): Po
 }
 
 /**
- * Moves every coordinate by a normal deviate of mean 0 and deviation std, cut off at ±clip. Draws two numbers a coordinate.
+ * Moves every coordinate by a normal deviate of mean 0 and deviation std, cut off at ±clip. Draws
+ * two numbers a coordinate.
  *
  * @throws ArgumentError if std or clip is not a finite number from 0
  */
@@ -125,8 +133,9 @@ export function randomPointJitter(options: { std?: number; clip?: number } = {})
 }
 
 /**
- * The customary treatment of clouds that are normalised already: for training points are dropped, then the cloud is scaled and
- * shifted, as PointNet's and the passport papers' code do; for testing nothing is done.
+ * The customary treatment of clouds that are normalised already: for training points are dropped,
+ * then the cloud is scaled and shifted, as PointNet's and the passport papers' code do; for testing
+ * nothing is done.
  *
  * @throws ArgumentError if `use` is neither
  */
@@ -161,7 +170,8 @@ export class PointWriter {
   }
 
   /**
-   * Writes cloud `index` as P × 3 floats to `out` from `offset` on; `random` decides the augmentation.
+   * Writes cloud `index` as P × 3 floats to `out` from `offset` on; `random` decides the
+   * augmentation.
    *
    * @throws ArgumentError if there is no cloud `index`, or no room in `out`
    */

@@ -1,4 +1,6 @@
-/** How one sample of a data set gets into a batch: the only place where images and clouds part ways. */
+/**
+ * How one sample of a data set gets into a batch: the only place where images and clouds part ways.
+ */
 import { ArgumentError } from "../errors";
 import type { Generator } from "../tensor/random";
 import { type Dataset, type ImageSet, isPointSet, type Pixels } from "./dataset";
@@ -22,7 +24,8 @@ export interface SampleWriter {
  * The writer of a set that goes through these transforms.
  *
  * @param random draws for a trial, where only a trial tells the size of a sample
- * @throws ArgumentError if a transform is for another kind of samples, or they are in an order that does not work
+ * @throws ArgumentError if a transform is for another kind of samples, or they are in an order that
+ *   does not work
  * @throws ShapeError if a transform is for images of another number of channels
  */
 export function sampleWriter(set: Dataset, transforms: readonly SampleTransform[], random: Generator): SampleWriter {

@@ -6,16 +6,17 @@ import type { Generator } from "../tensor/random";
 import { checkObject, checkRandom, checkWhole, floats } from "./check";
 
 /**
- * `count` points, uniform on the surface: a triangle A, B, C is drawn with probability proportional to its area, and in it the point
- * (1 − √u)·A + √u·(1 − v)·B + √u·v·C, u and v uniform in [0, 1). Draws three numbers a point.
+ * `count` points, uniform on the surface: a triangle A, B, C is drawn with probability proportional
+ * to its area, and in it the point (1 − √u)·A + √u·(1 − v)·B + √u·v·C, u and v uniform in [0, 1).
+ * Draws three numbers a point.
  *
  * Source: Osada et al., "Shape distributions", ACM Transactions on Graphics 2002, section 4.1.
  *
  * @returns count × 3 coordinates
- * @throws ArgumentError if `count` is not a whole number from 1, `random` no generator, or the mesh's
- *   vertices are not floats or its triangles not whole numbers in typed arrays
- * @throws FormatError if vertices or triangles do not come in threes, a triangle has a corner that is not
- *   among the vertices or not a float32, or the mesh has no area
+ * @throws ArgumentError if `count` is not a whole number from 1, `random` no generator, or the
+ *   mesh's vertices are not floats or its triangles not whole numbers in typed arrays
+ * @throws FormatError if vertices or triangles do not come in threes, a triangle has a corner that
+ *   is not among the vertices or not a float32, or the mesh has no area
  * @throws LimitError if there is no memory for so many points
  */
 export function sampleSurface(mesh: Mesh, count: number, random: Generator): Float32Array {
@@ -87,7 +88,10 @@ function cumulativeAreas({ vertices, triangles }: Mesh): Float64Array {
   return areas;
 }
 
-/** Index of the first element above `value`, which is below the last. Triangles without area are never it. */
+/**
+ * Index of the first element above `value`, which is below the last. Triangles without area are
+ * never it.
+ */
 function firstAbove(ascending: Float64Array, value: number): number {
   let [low, high] = [0, ascending.length - 1];
   while (low < high) {

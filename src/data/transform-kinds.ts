@@ -2,13 +2,18 @@
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 
-/** The method that a transform of each kind has; images know the first three, in this order, clouds the last. */
+/**
+ * The method that a transform of each kind has; images know the first three, in this order, clouds
+ * the last.
+ */
 const METHODS = { geometry: "place", value: "map", pixels: "apply", points: "apply" } as const;
 
 /** Kinds of transforms for images, in the order that a list has them. */
 export const IMAGE_KINDS = ["geometry", "value", "pixels"] as const;
 
-/** @throws ArgumentError if `transforms` is not an array, or one of them is no transform of any kind */
+/**
+ * @throws ArgumentError if `transforms` is not an array, or one of them is no transform of any kind
+ */
 export function checkTransforms(transforms: unknown): void {
   if (!Array.isArray(transforms)) {
     throw new ArgumentError(

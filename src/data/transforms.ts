@@ -1,7 +1,8 @@
 /**
- * Augmentation and normalisation of images. A transform says of which kind it is, so that a list of them can
- * be fused (`ImageWriter`): geometry decides where pixels are read from, a value map what becomes of them,
- * and anything else works on the finished floats. A list of transforms has them in this order.
+ * Augmentation and normalisation of images. A transform says of which kind it is, so that a list of
+ * them can be fused (`ImageWriter`): geometry decides where pixels are read from, a value map what
+ * becomes of them, and anything else works on the finished floats. A list of transforms has them in
+ * this order.
  */
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
@@ -9,15 +10,18 @@ import type { Generator } from "../tensor/random";
 import type { Axis } from "./axis";
 import { checkBetween, checkOptions, checkWhole, FLOAT_MAX } from "./check";
 
-/** Decides where the pixels of a picture come from, by moving the two axes. Every picture must get the same size. */
+/**
+ * Decides where the pixels of a picture come from, by moving the two axes. Every picture must get
+ * the same size.
+ */
 export interface GeometryTransform {
   readonly kind: "geometry";
   place(rows: Axis, columns: Axis, random: Generator): void;
 }
 
 /**
- * Maps the value of a pixel, 0 … 1 at first, by its channel alone. Evaluated once for each of the 256 values
- * of a byte; for every pixel where pixels are floats.
+ * Maps the value of a pixel, 0 … 1 at first, by its channel alone. Evaluated once for each of the
+ * 256 values of a byte; for every pixel where pixels are floats.
  */
 export interface ValueTransform {
   readonly kind: "value";
@@ -36,15 +40,19 @@ export interface PixelTransform {
   ): void;
 }
 
-/** Something done to every image of a batch; see {@link randomCrop}, {@link randomHorizontalFlip}, {@link normalize}. */
+/**
+ * Something done to every image of a batch; see {@link randomCrop}, {@link randomHorizontalFlip},
+ * {@link normalize}.
+ */
 export type ImageTransform = GeometryTransform | ValueTransform | PixelTransform;
 
 /**
- * A window of `size` (default: the image's own) at a random place of the image with a black border of `padding` pixels, every
- * place equally likely. As torchvision's `RandomCrop`, the border is black before normalisation. Draws two numbers.
+ * A window of `size` (default: the image's own) at a random place of the image with a black border
+ * of `padding` pixels, every place equally likely. As torchvision's `RandomCrop`, the border is
+ * black before normalisation. Draws two numbers.
  *
- * @throws ArgumentError if `padding` is not a whole number from 0, `size` not one from 1; and on use, if the window is larger than
- *   the image with its border
+ * @throws ArgumentError if `padding` is not a whole number from 0, `size` not one from 1; and on
+ *   use, if the window is larger than the image with its border
  */
 export function randomCrop(options: { padding?: number; size?: number }): GeometryTransform {
   checkOptions("randomCrop", options, ["padding", "size"]);
@@ -86,12 +94,12 @@ export function randomHorizontalFlip(p = 0.5): GeometryTransform {
 }
 
 /**
- * (value − mean[channel]) / std[channel], value on the scale 0 … 1, every step rounded to float32: torchvision's `Normalize` bit by
- * bit.
+ * (value − mean[channel]) / std[channel], value on the scale 0 … 1, every step rounded to float32:
+ * torchvision's `Normalize` bit by bit.
  *
- * @throws ArgumentError if mean and std are empty, differ in length, are not finite, a std is not positive,
- *   or a pixel would become a number that float32 cannot hold; on use, ShapeError if the image has another
- *   number of channels
+ * @throws ArgumentError if mean and std are empty, differ in length, are not finite, a std is not
+ *   positive, or a pixel would become a number that float32 cannot hold; on use, ShapeError if the
+ *   image has another number of channels
  */
 export function normalize(mean: readonly number[], std: readonly number[]): ValueTransform {
   const means = channelValues("mean", mean);

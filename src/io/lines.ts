@@ -1,8 +1,13 @@
-/** Lines of a text one at a time: a mesh or a cloud can have millions, and an array of them all would take several times the text. */
+/**
+ * Lines of a text one at a time: a mesh or a cloud can have millions, and an array of them all
+ * would take several times the text.
+ */
 import { ArgumentError, FormatError } from "../errors";
 import { clipped, shown } from "./shown";
 
-/** Reads a text line by line and knows where it is. A byte order mark at the start is passed over. */
+/**
+ * Reads a text line by line and knows where it is. A byte order mark at the start is passed over.
+ */
 export class LineReader {
   readonly #text: string;
   readonly #source: string;
@@ -37,7 +42,10 @@ export class LineReader {
     return line;
   }
 
-  /** The next line that says something, without comment (from `#` on) and surrounding space; undefined after the last. */
+  /**
+   * The next line that says something, without comment (from `#` on) and surrounding space;
+   * undefined after the last.
+   */
   nextSaid(): string | undefined {
     for (let line = this.next(); line !== undefined; line = this.next()) {
       const comment = line.indexOf("#");
@@ -81,7 +89,10 @@ export class Words {
     return end > start ? line.slice(start, end) : undefined;
   }
 
-  /** The next words as numbers; undefined if there are fewer than `count`, or one is none that float32 can hold. */
+  /**
+   * The next words as numbers; undefined if there are fewer than `count`, or one is none that
+   * float32 can hold.
+   */
   numbers(count: number): number[] | undefined {
     const numbers: number[] = [];
     for (let i = 0; i < count; i++) {
@@ -110,7 +121,10 @@ export function parseNumber(word: string): number | undefined {
   return Number.isFinite(Math.fround(number)) ? number : undefined;
 }
 
-/** The numbers in a line of so many; undefined if there are more or fewer, or one is none that float32 can hold. */
+/**
+ * The numbers in a line of so many; undefined if there are more or fewer, or one is none that
+ * float32 can hold.
+ */
 export function parseNumbers(line: string, separator: string, count: number): number[] | undefined {
   const parts = line.split(separator, count + 1);
   if (parts.length !== count) return undefined;

@@ -1,4 +1,7 @@
-/** The header of an NPY file: a Python literal of three entries, read in one pass without regular expressions over it. */
+/**
+ * The header of an NPY file: a Python literal of three entries, read in one pass without regular
+ * expressions over it.
+ */
 import type { FormatError } from "../errors";
 
 /** The entries, as they are written. */
@@ -14,7 +17,8 @@ const NAMES = ["descr", "fortran_order", "shape"] as const;
  * Splits `{'name': value, …}` into its entries. NumPy too refuses a header with another entry.
  *
  * @param wrong makes the error about a field
- * @throws FormatError naming the entry that is missing, there twice or not known, or the header where it is no such literal
+ * @throws FormatError naming the entry that is missing, there twice or not known, or the header
+ *   where it is no such literal
  */
 export function parseHeader(header: string, wrong: (field: string, problem: string) => FormatError): NpyHeader {
   const quoted = JSON.stringify(header.trim().slice(0, 200));
@@ -46,7 +50,9 @@ interface Entry {
   text: string;
 }
 
-/** What stands between the commas that are in no brackets and no quotes, split at its first colon. */
+/**
+ * What stands between the commas that are in no brackets and no quotes, split at its first colon.
+ */
 function* entriesOf(text: string): Generator<Entry, void, void> {
   let [start, colon, depth, quote] = [0, -1, 0, ""];
   for (let at = 0; at <= text.length; at++) {

@@ -4,8 +4,9 @@
  *     [ \x93NUMPY ][ major, minor ][ header length: u16 in version 1, u32 from version 2 ][ header ][ data ]
  *     header = Python literal { 'descr': '<f4', 'fortran_order': False, 'shape': (n, m), }, padded with spaces and a newline
  *
- * Understood are arrays of numbers and booleans in either byte order, rows or columns first; a file may come from a stranger, and
- * nothing in it is executed. Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ * Understood are arrays of numbers and booleans in either byte order, rows or columns first; a file
+ * may come from a stranger, and nothing in it is executed. Source:
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 import { ArgumentError, FormatError } from "../errors";
 import { DTYPES, type HostTensor, type SafetensorsDtype } from "./host-tensor";
@@ -13,7 +14,10 @@ import { parseHeader } from "./npy-header";
 import { clipped, shown } from "./shown";
 
 const MAGIC = [0x93, ...new TextEncoder().encode("NUMPY")];
-/** Longest header that is read: three short entries need a hundred bytes, and version 1 has no room for more. */
+/**
+ * Longest header that is read: three short entries need a hundred bytes, and version 1 has no room
+ * for more.
+ */
 const LONGEST_HEADER = 0xffff;
 /** NumPy's own limit. */
 const MOST_DIMENSIONS = 64;
@@ -47,15 +51,15 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads an array. Columns first (Fortran's order) is brought to rows first, and big-endian elements to little-endian; `F16` elements
- * are left as bits, which `toFloat32` converts.
+ * Reads an array. Columns first (Fortran's order) is brought to rows first, and big-endian elements
+ * to little-endian; `F16` elements are left as bits, which `toFloat32` converts.
  *
  * @param bytes the whole file
  * @param source what to call the bytes in error messages, such as the file's name
  * @returns the array, copied out of `bytes`
  * @throws ArgumentError if `bytes` is no `Uint8Array` or `source` no text
- * @throws FormatError naming the field that is damaged or not understood: magic, version, header length, header, descr, fortran_order,
- *   shape, data
+ * @throws FormatError naming the field that is damaged or not understood: magic, version, header
+ *   length, header, descr, fortran_order, shape, data
  */
 export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
   if (typeof source !== "string")
@@ -85,7 +89,7 @@ export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
   if (end - start > LONGEST_HEADER) {
     throw wrong("header length", `expected at most ${LONGEST_HEADER} bytes, got ${end - start}; save a plain array`);
   }
-  const fields = parseHeader(new TextDecoder().decode(bytes.subarray(start, end)), wrong);
+  const fields = parseHeader(new TextDecoder().decode(new Uint8Array(bytes.subarray(start, end))), wrong);
 
   const { dtype, bigEndian } = readType(fields.descr, wrong);
   if (fields.fortran_order !== "False" && fields.fortran_order !== "True") {
@@ -95,7 +99,8 @@ export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
   if (!shape) {
     throw wrong(
       "shape",
-      `expected a tuple of at most ${MOST_DIMENSIONS} whole numbers from 0 and of as many elements as can be counted, got ${clipped(fields.shape)}`,
+      `expected a tuple of at most ${MOST_DIMENSIONS} whole numbers from 0, of as many elements as can be counted, ` +
+        `got ${clipped(fields.shape)}`,
     );
   }
   const type = DTYPES[dtype];
@@ -131,7 +136,8 @@ function readType(descr: string, wrong: Wrong): { dtype: SafetensorsDtype; bigEn
 }
 
 /**
- * `(2, 3)`, `(2,)` and `()`; undefined for anything else, or for more elements than can be counted. Python 2 wrote `(2L,)`.
+ * `(2, 3)`, `(2,)` and `()`; undefined for anything else, or for more elements than can be counted.
+ * Python 2 wrote `(2L,)`.
  */
 function readShape(tuple: string): number[] | undefined {
   if (!tuple.startsWith("(") || !tuple.endsWith(")")) return undefined;
@@ -150,7 +156,9 @@ function readShape(tuple: string): number[] | undefined {
   return shape.every(Number.isSafeInteger) && Number.isSafeInteger(elements) ? shape : undefined;
 }
 
-/** Elements of `size` bytes, whose first index runs fastest, in the order in which the last does. */
+/**
+ * Elements of `size` bytes, whose first index runs fastest, in the order in which the last does.
+ */
 function rowsFirst(columns: Uint8Array, size: number, shape: readonly number[]): Uint8Array<ArrayBuffer> {
   const rows = new Uint8Array(columns.length);
   const index = shape.map(() => 0);

@@ -1,11 +1,14 @@
 /**
- * Reader of triangle meshes in the OFF format (Object File Format) as text: a head, a line of counts, then one line for each vertex
- * and one for each face. Comments (`#` to the end of the line) and empty lines may stand anywhere.
+ * Reader of triangle meshes in the OFF format (Object File Format) as text: a head, a line of
+ * counts, then one line for each vertex and one for each face. Comments (`#` to the end of the
+ * line) and empty lines may stand anywhere.
  *
- * The head is `OFF`, with letters before it for what a vertex has beside its coordinates: `N` a normal, `C` a colour, `ST` texture
- * coordinates, `4` a fourth, homogeneous coordinate, `n` as many coordinates as the next number says.
+ * The head is `OFF`, with letters before it for what a vertex has beside its coordinates: `N` a
+ * normal, `C` a colour, `ST` texture coordinates, `4` a fourth, homogeneous coordinate, `n` as many
+ * coordinates as the next number says.
  *
- * Sources: https://shape.cs.princeton.edu/benchmark/documentation/off_format.html; http://www.geomview.org/docs/html/OFF.html
+ * Sources: https://shape.cs.princeton.edu/benchmark/documentation/off_format.html;
+ * http://www.geomview.org/docs/html/OFF.html
  */
 import { LineReader, parseNumber, Words } from "./lines";
 
@@ -18,15 +21,17 @@ export interface Mesh {
 }
 
 /**
- * Reads a mesh. Faces of more than three vertices become fans of triangles around their first; faces of one or two vertices have no area
- * and are left out; what follows a face's vertices (a colour) is passed over, and so are normals, colours and texture coordinates of
- * vertices. Homogeneous coordinates (x, y, z, w) become (x, y, z) / w. Read is also the broken header of many ModelNet40 files, in
- * which the counts follow `OFF` on the same line, with or without a space.
+ * Reads a mesh. Faces of more than three vertices become fans of triangles around their first;
+ * faces of one or two vertices have no area and are left out; what follows a face's vertices (a
+ * colour) is passed over, and so are normals, colours and texture coordinates of vertices.
+ * Homogeneous coordinates (x, y, z, w) become (x, y, z) / w. Read is also the broken header of many
+ * ModelNet40 files, in which the counts follow `OFF` on the same line, with or without a space.
  *
  * @param text the whole file
  * @param source what to call the text in error messages, such as the file's name
  * @throws ArgumentError if `text` or `source` is no text
- * @throws FormatError naming the line that is not what it should be, for a binary file and one of other than three dimensions
+ * @throws FormatError naming the line that is not what it should be, for a binary file and one of
+ *   other than three dimensions
  */
 export function parseOff(text: string, source = "OFF data"): Mesh {
   const lines = new LineReader(text, source);
@@ -64,7 +69,10 @@ interface VertexForm {
 /** Shortest lines of a vertex and of a face, `0 0 0` and `1 0`, each with its end. */
 const [VERTEX_LENGTH, FACE_LENGTH] = [6, 4];
 
-/** The head and the counts of vertices and faces. The third count, of edges, is customarily 0 and may be left out. */
+/**
+ * The head and the counts of vertices and faces. The third count, of edges, is customarily 0 and
+ * may be left out.
+ */
 function readHead(lines: LineReader, length: number): { vertices: number; faces: number; vertex: VertexForm } {
   const first = demandLine(lines, "OFF");
   const head = /^((?:ST|C|N){0,3})(4?)(n?)OFF(?=$|[\s\d])/.exec(first);
@@ -85,7 +93,8 @@ function readHead(lines: LineReader, length: number): { vertices: number; faces:
   const counts = rest || demandLine(lines, "counts of vertices, faces and edges");
   const found = /^(\d+)\s+(\d+)(?:\s+\d+)?$/.exec(counts);
   const [vertices, faces] = [Number(found?.[1]), Number(found?.[2])];
-  // Counts beyond what the text has room for are damaged, and must not decide how much memory is asked for.
+  // Counts beyond what the text has room for are damaged, and must not decide how much memory is
+  // asked for.
   if (!(vertices * VERTEX_LENGTH + faces * FACE_LENGTH <= length)) {
     throw lines.error("expected counts of the vertices, faces and edges that follow", counts);
   }

@@ -1,9 +1,13 @@
-/** How values and names are told in messages: in a bounded number of characters, whatever they are. */
+/**
+ * How values and names are told in messages: in a bounded number of characters, whatever they are.
+ */
 
 /** The first `most` characters of a text, and three dots where there are more. */
 export const clipped = (text: string, most = 60): string => (text.length > most ? `${text.slice(0, most)}...` : text);
 
-/** A value that was not expected: itself where it is short, else of what kind and how long it is. */
+/**
+ * A value that was not expected: itself where it is short, else of what kind and how long it is.
+ */
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(clipped(value));
   if (typeof value === "bigint") return `the BigInt ${clipped(String(value))}`;

@@ -1,4 +1,7 @@
-/** CIFAR-10 and CIFAR-100 from the files of their official distribution, and other images in the same layout. */
+/**
+ * CIFAR-10 and CIFAR-100 from the files of their official distribution, and other images in the
+ * same layout.
+ */
 import { join } from "node:path";
 import { checkOneOf, checkOptions } from "../data/check";
 import { type Cifar100Options, parseCifar10, parseCifar100 } from "../data/cifar";
@@ -14,10 +17,12 @@ const TRAIN = [1, 2, 3, 4, 5].map((i) => `data_batch_${i}.bin`);
 const TEST = "test_batch.bin";
 
 /**
- * Reads CIFAR-10's binary version: `data_batch_1.bin` … `data_batch_5.bin` (50,000 training images) and `test_batch.bin` (10,000),
- * in `directory` or in `directory/cifar-10-batches-bin`, where unpacking the archive puts them.
+ * Reads CIFAR-10's binary version: `data_batch_1.bin` … `data_batch_5.bin` (50,000 training images)
+ * and `test_batch.bin` (10,000), in `directory` or in `directory/cifar-10-batches-bin`, where
+ * unpacking the archive puts them.
  *
- * @throws FormatError if files are missing (the message names them and where to get them), unreadable or damaged
+ * @throws FormatError if files are missing (the message names them and where to get them),
+ *   unreadable or damaged
  * @throws ArgumentError if `directory` is no text
  */
 export async function loadCifar10(directory: string): Promise<{ train: ImageSet; test: ImageSet }> {
@@ -29,10 +34,12 @@ export async function loadCifar10(directory: string): Promise<{ train: ImageSet;
 }
 
 /**
- * Reads CIFAR-100's binary version: `train.bin` (50,000 images) and `test.bin` (10,000), in `directory` or in `directory/cifar-100-binary`.
+ * Reads CIFAR-100's binary version: `train.bin` (50,000 images) and `test.bin` (10,000), in
+ * `directory` or in `directory/cifar-100-binary`.
  *
  * @throws FormatError if files are missing, unreadable or damaged
- * @throws ArgumentError if `directory` is no text, or `options.labels` neither `"fine"` nor `"coarse"`
+ * @throws ArgumentError if `directory` is no text, or `options.labels` neither `"fine"` nor
+ *   `"coarse"`
  */
 export async function loadCifar100(
   directory: string,
@@ -50,11 +57,13 @@ export async function loadCifar100(
 }
 
 /**
- * Reads any images of 32 × 32 in the layout of CIFAR-10's records (a label byte, then the red, green and blue plane): `train.bin`,
- * `test.bin`, and the names of the classes, one a line, in `class_names.txt`. So are data sets kept that are scaled down to CIFAR's
- * size, such as Caltech-101.
+ * Reads any images of 32 × 32 in the layout of CIFAR-10's records (a label byte, then the red,
+ * green and blue plane): `train.bin`, `test.bin`, and the names of the classes, one a line, in
+ * `class_names.txt`. So are data sets kept that are scaled down to CIFAR's size, such as
+ * Caltech-101.
  *
- * @throws FormatError if files are missing, unreadable or damaged; a class without a name, or two of one name
+ * @throws FormatError if files are missing, unreadable or damaged; a class without a name, or two
+ *   of one name
  * @throws ArgumentError if `directory` is no text
  */
 export async function loadImageRecords(directory: string): Promise<{ train: ImageSet; test: ImageSet }> {

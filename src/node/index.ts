@@ -2,6 +2,7 @@
 export { loadCifar10, loadCifar100, loadImageRecords } from "./cifar";
 export { type AdapterChoice, type DawnOptions, dawn, describeAdapter } from "./dawn";
 export { fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "./files";
+export type { OnSkip } from "./mesh-tree";
 export {
   loadMeshFolders,
   loadModelNet10,

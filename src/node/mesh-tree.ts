@@ -28,7 +28,9 @@ export class Skipped {
   }
 }
 
-/** Systems leave such beside what was meant: `.DS_Store`, `._chair_0001.off`, `__MACOSX`, `.git`. */
+/**
+ * Systems leave such beside what was meant: `.DS_Store`, `._chair_0001.off`, `__MACOSX`, `.git`.
+ */
 const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX";
 
 /** Whether there is a folder in `place` that is not hidden and has `train` in it. */

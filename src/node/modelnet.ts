@@ -1,4 +1,7 @@
-/** ModelNet40, ModelNet10 and their like from files, in the three layouts that they are given away in. */
+/**
+ * ModelNet40, ModelNet10 and their like from files, in the three layouts that they are given away
+ * in.
+ */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { checkFlags, checkOptions, checkWhole, floats } from "../data/check";
@@ -37,7 +40,10 @@ export interface ModelNetOptions {
   /** Decides which points are taken from the surface of meshes. Default 0. */
   seed?: number;
   onProgress?: (progress: ModelNetProgress) => void;
-  /** Told of each file and folder among meshes that is passed over, and why. Default: one warning on the console counts them. */
+  /**
+   * Told of each file and folder among meshes that is passed over, and why. Default: one warning on
+   * the console counts them.
+   */
   onSkip?: OnSkip;
 }
 
@@ -50,7 +56,10 @@ export interface ModelNet {
 type Split = "train" | "test";
 type Full = Required<Omit<ModelNetOptions, "onProgress" | "onSkip">> & Pick<ModelNetOptions, "onProgress" | "onSkip">;
 
-/** One layout: the folder that its archive unpacks to, what in it tells that it is there, and its reader. */
+/**
+ * One layout: the folder that its archive unpacks to, what in it tells that it is there, and its
+ * reader.
+ */
 interface Layout {
   folder: string;
   sign: string;
@@ -80,21 +89,23 @@ const layoutsOf = (name: "modelnet40" | "modelnet10", folder: string, example: s
 ];
 
 /**
- * Reads ModelNet40 from `directory`, or from the folder inside it that the archive unpacks to. The layout is told by the files:
+ * Reads ModelNet40 from `directory`, or from the folder inside it that the archive unpacks to. The
+ * layout is told by the files:
  *
- * - text, `modelnet40_normal_resampled`: `modelnet40_shape_names.txt`, `modelnet40_train.txt` and `modelnet40_test.txt` with names like
- *   `airplane_0001`, and `airplane/airplane_0001.txt` with a line `x,y,z,nx,ny,nz` a point, of which the first `points` are taken;
- * - NPY, `modelnet40`: `train_points.npy` [n, P, 3] and `train_labels.npy` [n], the same for `test`, and `shape_names.txt`; the first
- *   `points` points are taken;
+ * - text, `modelnet40_normal_resampled`: `modelnet40_shape_names.txt`, `modelnet40_train.txt` and
+ *   `modelnet40_test.txt` with names like `airplane_0001`, and `airplane/airplane_0001.txt` with a
+ *   line `x,y,z,nx,ny,nz` a point, of which the first `points` are taken;
+ * - NPY, `modelnet40`: `train_points.npy` [n, P, 3] and `train_labels.npy` [n], the same for
+ *   `test`, and `shape_names.txt`; the first `points` points are taken;
  * - meshes, `ModelNet40`: as {@link loadMeshFolders}.
  *
- * Which classes there are is told by the files too: see `classes` of the sets, and `MODELNET40_CLASSES`. Nothing is turned: which axis
- * is up is the files' affair (z in the meshes).
+ * Which classes there are is told by the files too: see `classes` of the sets, and
+ * `MODELNET40_CLASSES`. Nothing is turned: which axis is up is the files' affair (z in the meshes).
  *
- * @throws ArgumentError if `points` is not a whole number from 1 or more than the files have, `seed` not one from 0, or another option
- *   not what it should be or unknown
- * @throws FormatError if no layout is there (the message says what was looked for), or a file is missing, unreadable or damaged; the
- *   message names the file and its line or field
+ * @throws ArgumentError if `points` is not a whole number from 1 or more than the files have,
+ *   `seed` not one from 0, or another option not what it should be or unknown
+ * @throws FormatError if no layout is there (the message says what was looked for), or a file is
+ *   missing, unreadable or damaged; the message names the file and its line or field
  * @throws LimitError if there is no memory for so many points
  */
 export function loadModelNet40(directory: string, options: ModelNetOptions = {}): Promise<ModelNet> {
@@ -102,8 +113,9 @@ export function loadModelNet40(directory: string, options: ModelNetOptions = {})
 }
 
 /**
- * Reads ModelNet10, the ten classes of `MODELNET10_CLASSES`, as {@link loadModelNet40} reads the forty: text files of the same folder
- * `modelnet40_normal_resampled` whose lists begin with `modelnet10`; NPY files in `modelnet10`; meshes in `ModelNet10`.
+ * Reads ModelNet10, the ten classes of `MODELNET10_CLASSES`, as {@link loadModelNet40} reads the
+ * forty: text files of the same folder `modelnet40_normal_resampled` whose lists begin with
+ * `modelnet10`; NPY files in `modelnet10`; meshes in `ModelNet10`.
  *
  * @throws as {@link loadModelNet40}, and FormatError if there is another class
  */
@@ -113,12 +125,13 @@ export function loadModelNet10(directory: string, options: ModelNetOptions = {})
 }
 
 /**
- * Reads meshes from folders: each folder in `directory` is a class, with `train` and `test` in it, and in these the shapes, such as
- * `chair/train/chair_0001.off`. Labels count the classes in alphabetical order; `points` points are drawn from the surface of each shape,
- * uniform by area, from the seed and the file's name alone.
+ * Reads meshes from folders: each folder in `directory` is a class, with `train` and `test` in it,
+ * and in these the shapes, such as `chair/train/chair_0001.off`. Labels count the classes in
+ * alphabetical order; `points` points are drawn from the surface of each shape, uniform by area,
+ * from the seed and the file's name alone.
  *
- * Passed over with a word (`onSkip`) are files that are no meshes (`.off` in any case), and whatever is hidden (`.DS_Store`, `._…`,
- * `__MACOSX`), be it a file or a folder.
+ * Passed over with a word (`onSkip`) are files that are no meshes (`.off` in any case), and
+ * whatever is hidden (`.DS_Store`, `._…`, `__MACOSX`), be it a file or a folder.
  *
  * @throws as {@link loadModelNet40}
  */
@@ -152,7 +165,7 @@ async function load(
   const looked = layouts.map(({ folder, sign }) => `${sign} (in it or in ${folder})`).join(", ");
   throw new FormatError(
     `${loader}: expected one of ${looked} in ${directory}, got none. ` +
-      "Download https://modelnet.cs.princeton.edu/ModelNet40.zip and unpack it there.",
+      "Download https://modelnet.cs.princeton.edu/ModelNet40.zip and unpack it there, or name the folder of classes.",
   );
 }
 
@@ -294,7 +307,10 @@ async function readLabels(folder: string, split: Split, classes: readonly string
 
 const CHUNK = 1 << 17;
 
-/** The start of a text file with at least its first `lines` lines: a tenth of it, where a shape has 10,000 points. */
+/**
+ * The start of a text file with at least its first `lines` lines: a tenth of it, where a shape has
+ * 10,000 points.
+ */
 async function readLines(file: string, lines: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   try {

@@ -1,4 +1,6 @@
-/** What the readers of data sets share: folders and files, and the errors when they are not there. */
+/**
+ * What the readers of data sets share: folders and files, and the errors when they are not there.
+ */
 import { access, readFile } from "node:fs/promises";
 import { ArgumentError, FormatError } from "../errors";
 import { shown } from "../io/shown";

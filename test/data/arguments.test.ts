@@ -1,5 +1,6 @@
 /** Every export of `src/data`, with arguments of every wrong kind: it works right or throws a PanError. */
 import { describe, expect, it } from "vitest";
+import { attackTriggerSet, forgeTriggers } from "../../src/attacks";
 import * as data from "../../src/data";
 import { type Batch, DataLoader, imageSet, pointSet } from "../../src/data";
 import { ArgumentError, FormatError, PanError, ShapeError } from "../../src/errors";
@@ -315,6 +316,14 @@ describe("imageSet", () => {
     expect(() => data.concatImages([floats, imageSet({ ...of, images: bytes })] as never)).toThrow(/bytes/);
   });
 
+  it("of floats is refused where bytes are worked on", async () => {
+    const base = imageSet({ ...parts, images: new Float32Array(4) }) as never;
+    await expect(forgeTriggers({} as never, { base })).rejects.toThrow(/forgeTriggers: expected images of bytes/);
+    await expect(attackTriggerSet({} as never, base, {} as never)).rejects.toThrow(
+      /attackTriggerSet: .* images of floats/,
+    );
+  });
+
   it("is a view: what is overwritten shows, and is refused where it is no longer right", async () => {
     const images = Float32Array.of(0, 1, 0.5, 0);
     const labels = Uint8Array.of(0, 1);
@@ -385,6 +394,12 @@ describe("options", () => {
     ["a use that is none, of clouds", () => data.pointTransform("eval" as never)],
   ])("transforms refuse %s when they are made", (_, make) => {
     expect(make).toThrow(ArgumentError);
+  });
+
+  it("clouds put together by hand are looked at before they are reckoned with", () => {
+    const set = { ...clouds(), points: new Float32Array(36).fill(Number.NaN, 20) };
+    expect(() => data.normalizeUnitSphere(set)).toThrow(/cloud 1 has the coordinate NaN/);
+    expect(() => new DataLoader(set, { batchSize: 1 })).toThrow(FormatError);
   });
 
   it("triggers that are taken out keep what they really are", () => {

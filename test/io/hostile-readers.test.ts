@@ -51,6 +51,8 @@ const quad = "0 0 0\n".repeat(4);
 const GROWING: Record<string, (n: number) => () => unknown> = {
   "NPY, shapes that never end": (n) => () => decodeNpy(npy("'shape':(".repeat(n / 9))),
   "NPY, shapes in braces": (n) => () => decodeNpy(npy(`{${"'shape':(".repeat(n / 9)}}`)),
+  "NPY, shapes behind the other entries": (n) => () => decodeNpy(npy(`{${ENTRIES}${"'shape':(".repeat(n / 9)}`)),
+  "NPY, shapes, closed by one brace": (n) => () => decodeNpy(npy(`{${ENTRIES}${"'shape':(".repeat(n / 9)}}`)),
   "NPY, spaces behind a name": (n) => () => decodeNpy(npy(`{'shape'${" ".repeat(n)}}`)),
   "NPY, types in brackets": (n) => () => decodeNpy(npy(`{'descr': ${"[".repeat(n)}}`)),
   "NPY, commas": (n) => () => decodeNpy(npy(`{${",".repeat(n)}}`)),
