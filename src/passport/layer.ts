@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors";
-import { kaimingNormal, uniform } from "../nn/init";
+import { constant, kaimingNormal, uniform } from "../nn/init";
 import { buffer, Module, parameter } from "../nn/module";
 import type { Affine } from "../nn/norm";
 import { reshape } from "../tensor/ops/elementwise";
@@ -185,6 +185,7 @@ export abstract class PassportLayer extends Module {
       this.#forgetMeans();
       return this.#scales(this.#freshMeans());
     }
+    if (this.#means?.buffer.lost) this.#forgetMeans();
     this.#means ??= keep(this.#freshMeans());
     return this.#scales(this.#means);
   }
@@ -231,4 +232,4 @@ export const bitsOf = ({ outChannels }: PassportMap, signature: string | Uint8Ar
 
 /** A passport still to be filled. */
 export const emptyPassport = ({ passport }: PassportMap): Tensor =>
-  buffer(Tensor.full(passport.shape, 0), passport.layout);
+  buffer(constant(passport.shape, 0), passport.layout);
