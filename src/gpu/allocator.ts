@@ -10,12 +10,26 @@ export interface Allocation {
   proof: Promise<void> | null;
   /** Why it holds nothing that may be used: no memory, or the commands that were to fill it never ran. */
   lost: PanError | null;
+  /** Number of the batch that was being put together when it was made. */
+  readonly born: number;
   /** Number of the batch whose commands first filled it for its owner; −1 for the host's data, infinite before both. */
   since: number;
 }
 
 /** Characters of WebGPU's own words that an error repeats. */
 const QUOTED = 200;
+
+/** What an {@link Allocator} asks of its device, and tells it. */
+export interface AllocatorEvents {
+  /** Number of the batch that is being put together. */
+  serial(): number;
+  /** Bytes in use. */
+  used(): number;
+  /** Destroys buffers that wait unused, and says how many bytes of them. */
+  reclaim(): number;
+  /** There is no memory: known at once, and then thrown, or late, of the buffer `made`. */
+  refused(error: LimitError, made: Allocation | null): void;
+}
 
 /**
  * Creates buffers, and finds out which of them have memory. WebGPU says that late, and gives out a buffer all the same: batches wait
@@ -28,22 +42,26 @@ export class Allocator {
 
   constructor(
     readonly gpu: GPUDevice,
-    /** Destroys what waits unused, and says how many bytes that was. */
-    private readonly reclaim: () => number,
-    /** Bytes in use. */
-    private readonly used: () => number,
+    private readonly events: AllocatorEvents,
   ) {}
 
   /**
-   * Creates a buffer. Where there is no memory, buffers that wait unused are destroyed and it is tried once more.
+   * Creates a buffer. Where there is no memory, buffers that wait unused are destroyed, and if they were as large it is tried once more.
    * @param what What it is for, with its size, for the error.
-   * @param refused Is told when it turns out later that there is no memory.
+   * @param struck Is called when it turns out later that there is no memory.
    * @throws LimitError when WebGPU says so at once.
    */
-  create(descriptor: GPUBufferDescriptor, what: string, refused?: (error: LimitError) => void): Allocation {
+  create(descriptor: GPUBufferDescriptor, what: string, struck?: () => void): Allocation {
     const before = this.reclaimed;
     const { buffer, verdict } = this.tryTwice(descriptor, what);
-    const made: Allocation = { buffer, usable: true, proof: null, lost: null, since: Number.POSITIVE_INFINITY };
+    const made: Allocation = {
+      buffer,
+      usable: true,
+      proof: null,
+      lost: null,
+      born: this.events.serial(),
+      since: Number.POSITIVE_INFINITY,
+    };
     const proof = verdict
       .then((reason) => (reason === null ? null : this.again(made, descriptor, reason, before)))
       .then((reason) => {
@@ -51,7 +69,8 @@ export class Allocator {
         made.usable = false;
         const error = this.error(what, reason);
         made.lost = error;
-        refused?.(error);
+        struck?.();
+        this.events.refused(error, made);
       })
       .finally(() => {
         made.proof = null;
@@ -71,19 +90,25 @@ export class Allocator {
     try {
       return this.attempt(descriptor);
     } catch (first) {
-      if (!this.makeRoom()) throw this.error(what, String(first), first);
+      if (this.makeRoom() < descriptor.size) throw this.refusal(what, first);
       try {
         return this.attempt(descriptor);
       } catch (second) {
-        throw this.error(what, String(second), second);
+        throw this.refusal(what, second);
       }
     }
   }
 
-  /** The late second try, of use only where something was destroyed since the first. @returns why it was refused too, or null. */
+  private refusal(what: string, cause: unknown): LimitError {
+    const error = this.error(what, String(cause), cause);
+    this.events.refused(error, null);
+    return error;
+  }
+
+  /** The late second try, of use only where as much was destroyed since the first. @returns why it was refused too, or null. */
   private async again(made: Allocation, descriptor: GPUBufferDescriptor, reason: string, before: number) {
     this.makeRoom();
-    if (this.reclaimed === before) return reason;
+    if (this.reclaimed - before < descriptor.size) return reason;
     // Destroyed buffers are freed when the GPU is done with what used them.
     await this.gpu.queue.onSubmittedWorkDone();
     try {
@@ -116,7 +141,7 @@ export class Allocator {
   }
 
   private makeRoom(): number {
-    const bytes = this.reclaim();
+    const bytes = this.events.reclaim();
     this.reclaimed += bytes;
     return bytes;
   }
@@ -124,7 +149,7 @@ export class Allocator {
   private error(what: string, reason: string, cause?: unknown): LimitError {
     const said = reason.split("\n")[0]!.slice(0, QUOTED);
     return new LimitError(
-      `the device has no memory for ${what} (${said}); tensors hold ${this.used()} bytes: use a smaller batch, or give it in parts (the trainer's \`accumulate\`), and dispose of tensors that are not needed`,
+      `the device has no memory for ${what} (${said}); tensors hold ${this.events.used()} bytes: use a smaller batch, or give it in parts (the trainer's \`accumulate\`), and dispose of tensors that are not needed. What was given to the device with it is lost too, and changes nothing`,
       { cause },
     );
   }

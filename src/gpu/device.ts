@@ -70,18 +70,16 @@ export class Device {
     const room = (gpu.limits as { maxImmediateSize?: number }).maxImmediateSize ?? 0;
     const immediates =
       (options.immediates ?? true) && room >= IMMEDIATE_BYTES && "setImmediates" in GPUComputePassEncoder.prototype;
-    const allocator = new Allocator(
-      gpu,
-      () => this.pool.trim(0, this.queue.next) + this.readback.trim(),
-      () => this.pool.current.bytes - this.pool.current.freeBytes,
-    );
-    this.pool = new BufferPool(allocator, options.poolBytes ?? 512 * 2 ** 20, {
-      destroyed: (b) => this.bindGroups.forget(b),
-      refused: (b, error) => this.refused(error, b),
+    const allocator = new Allocator(gpu, {
+      serial: () => this.serial,
+      used: () => this.pool.current.bytes - this.pool.current.freeBytes,
+      reclaim: () => this.reclaim(),
+      refused: (error, made) => this.refused(error, made),
     });
+    this.pool = new BufferPool(allocator, options.poolBytes ?? 512 * 2 ** 20, (b) => this.bindGroups.forget(b));
     this.pipelines = new PipelineCache(gpu, this.caps, immediates ? IMMEDIATE_BYTES : 0);
     this.readback = new Readback(allocator);
-    this.ring = new UniformRing(allocator, (error) => this.refused(error));
+    this.ring = new UniformRing(allocator);
     this.bindGroups = new BindGroups(gpu, this.ring);
     this.queue = new Queue(gpu, allocator, this.bindGroups, this.ring, this.failures, (b) => this.submitted(b));
     gpu.addEventListener("uncapturederror", (event) => {
@@ -175,7 +173,7 @@ export class Device {
   /**
    * Reads the first `bytes` of a buffer as they are after everything added so far. Never blocks: the copy is a command, and the promise resolves when the GPU got there.
    * @param defer Do not submit now; the copy goes with the step's own submit.
-   * @throws LimitError when there is no memory to read it into: nothing but the reading fails then.
+   * @throws LimitError when there is no memory to read it into.
    */
   async read(b: PooledBuffer, bytes: number, defer = false): Promise<ArrayBuffer> {
     this.failures.demandAlive();
@@ -307,10 +305,24 @@ export class Device {
     this.queue.submit(batch);
   }
 
-  /** There is no memory for `without`, or for what commands need besides: what hangs on it is lost. */
-  private refused(error: LimitError, without?: Allocation): void {
-    this.failures.add(error);
-    this.queue.lose(error, without);
+  /** Destroys what waits unused, of which no command knows that is not submitted yet. @returns the bytes that tensors can have instead. */
+  private reclaim(): number {
+    this.readback.trim();
+    return this.pool.trim(0, this.queue.next);
+  }
+
+  /**
+   * There was no memory for something. It makes no difference how WebGPU says so: whoever asked is told at once, or somebody is later, and
+   * what was given with it is lost.
+   */
+  private refused(error: LimitError, made: Allocation | null): void {
+    if (made) {
+      this.failures.add(error);
+      this.queue.lose(error, made.born, made);
+    } else {
+      this.queue.lose(error, this.serial);
+      this.settle();
+    }
   }
 
   /** Somebody is about to be told what went wrong: what was given before that is one loss, what comes after begins anew. */

@@ -1,4 +1,3 @@
-import type { LimitError } from "../errors";
 import type { Allocation, Allocator } from "./allocator";
 import type { BindGroups } from "./bind-groups";
 import { type Command, isDispatch } from "./commands";
@@ -19,10 +18,7 @@ export class UniformRing {
   private readonly bytes = new Uint8Array(RING_BYTES);
   private used = 0;
 
-  constructor(
-    private readonly allocator: Allocator,
-    private readonly refused: (error: LimitError) => void,
-  ) {}
+  constructor(private readonly allocator: Allocator) {}
 
   get buffer(): GPUBuffer | null {
     return this.memory?.buffer ?? null;
@@ -39,7 +35,6 @@ export class UniformRing {
     this.memory = this.allocator.create(
       { label: "kernel sizes", size: RING_BYTES, usage },
       `the sizes that kernels take (${RING_BYTES} bytes)`,
-      this.refused,
     );
   }
 

@@ -4,9 +4,10 @@ import { type Command, isDispatch, reads, writes } from "./commands";
 import { UniformRing } from "./encode";
 
 /**
- * What is lost with a command that cannot run. Until its error has been told, everything given to the device shares its fate: what
- * existed before stays as it was, as if none of it had been asked for; new memory whose contents come from sound memory alone is filled
- * (initial values, tables, that later steps rely on); the rest of the new memory is marked, and refused from then on.
+ * What is lost with a command that cannot run, or that cannot even be given for want of memory. Everything that was given to the device
+ * from its batch on, until its error is told, shares its fate: what existed before stays as it was, as if none of it had been asked for;
+ * new memory whose contents come from sound memory alone is filled (initial values, tables, that later steps rely on); the rest of the
+ * new memory is marked, and refused from then on.
  */
 export class Losses {
   private error: PanError | null = null;
@@ -22,18 +23,18 @@ export class Losses {
   }
 
   /**
-   * @param from The first batch that is not on the GPU's queue.
+   * @param from The first batch that may need what cannot be had.
    * @param without The buffer that has no memory, where that is the cause.
    */
   open(error: PanError, from: number, without?: Allocation): void {
-    if (!this.error) this.from = from;
+    this.from = this.error ? Math.min(this.from, from) : from;
     this.error ??= error;
     if (without) this.stale.add(without);
   }
 
-  /** Those of these commands that still run. */
-  sift(commands: readonly Command[]): readonly Command[] {
-    if (!this.error) return commands;
+  /** Those of a batch's commands that still run. */
+  sift({ serial, commands }: { serial: number; commands: readonly Command[] }): readonly Command[] {
+    if (!this.error || serial < this.from) return commands;
     return commands.filter((c) => {
       if (this.isSound(c)) return true;
       for (const b of writes(c)) this.stale.add(b);

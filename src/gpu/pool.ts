@@ -38,14 +38,6 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/** What a pool tells its device. */
-export interface PoolEvents {
-  /** It is about to be destroyed. */
-  destroyed(buffer: PooledBuffer): void;
-  /** It turned out to have no memory. */
-  refused(buffer: PooledBuffer, error: LimitError): void;
-}
-
 /** Of all pools, so that buffers of two devices are never taken for each other. */
 let nextId = 1;
 
@@ -68,7 +60,7 @@ export class BufferPool {
     private readonly allocator: Allocator,
     /** Bytes that may wait unused. */
     private readonly budget: number,
-    private readonly events: PoolEvents,
+    private readonly onDestroy: (buffer: PooledBuffer) => void,
   ) {}
 
   /**
@@ -103,10 +95,8 @@ export class BufferPool {
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const { peakUsed, peakBytes } = this.stats;
-    const memory = this.allocator.create(
-      { label: `tensor ${size}`, size, usage },
-      `a tensor of ${bytes} bytes`,
-      (error) => this.strike(made, error, { peakUsed, peakBytes }),
+    const memory = this.allocator.create({ label: `tensor ${size}`, size, usage }, `a tensor of ${bytes} bytes`, () =>
+      this.strike(made, { peakUsed, peakBytes }),
     );
     const made: PooledBuffer = Object.assign(memory, { id: nextId++, bytes: size, serial: -1, pins: 0, parked: false });
     this.stats.buffers++;
@@ -164,7 +154,7 @@ export class BufferPool {
         this.stats.freeBytes -= b.bytes;
         this.stats.bytes -= b.bytes;
         this.stats.buffers--;
-        this.events.destroyed(b);
+        this.onDestroy(b);
         b.usable = false;
         b.buffer.destroy();
       }
@@ -195,7 +185,7 @@ export class BufferPool {
   }
 
   /** Strikes a buffer that never was out of the books, where the peaks were `before` it. */
-  private strike(b: PooledBuffer, error: LimitError, before: Pick<PoolStats, "peakUsed" | "peakBytes">): void {
+  private strike(b: PooledBuffer, before: Pick<PoolStats, "peakUsed" | "peakBytes">): void {
     this.withdraw(b);
     this.stats.buffers--;
     this.stats.bytes -= b.bytes;
@@ -204,7 +194,6 @@ export class BufferPool {
       const without = Math.max(before[peak], this.stats[peak] - b.bytes);
       this.stats[peak] = Math.min(this.stats[peak], without);
     }
-    this.events.refused(b, error);
   }
 
   private raisePeaks(): void {

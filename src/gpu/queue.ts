@@ -75,11 +75,11 @@ export class Queue {
   }
 
   /**
-   * Something that batches not yet on the GPU's own queue need cannot be had: what hangs on it will not run ({@link Losses}).
+   * Something that batches from this one on need cannot be had: what hangs on it will not run ({@link Losses}).
    * @param without The buffer that has no memory, where that is it.
    */
-  lose(error: PanError, without?: Allocation): void {
-    this.losses.open(error, this.next, without);
+  lose(error: PanError, from: number, without?: Allocation): void {
+    this.losses.open(error, from, without);
   }
 
   /** Whether something was lost that nobody was told of. */
@@ -89,7 +89,7 @@ export class Queue {
 
   /** Somebody is told of what was lost: what is given from now on is new. */
   settle(): void {
-    for (const batch of this.waiting) batch.commands = this.losses.sift(batch.commands);
+    for (const batch of this.waiting) batch.commands = this.losses.sift(batch);
     this.losses.close();
   }
 
@@ -121,8 +121,8 @@ export class Queue {
   private onto(batch: Batch): void {
     this.current = batch.commands;
     const refused = batch.commands.find((c) => isDispatch(c) && c.kernel.refusal !== null);
-    if (refused) this.refuse((refused as { kernel: Compiled }).kernel);
-    const commands = this.losses.sift(batch.commands);
+    if (refused) this.refuse((refused as { kernel: Compiled }).kernel, batch.serial);
+    const commands = this.losses.sift(batch);
     // Where a faulty kernel was told of before this batch's turn, nobody will be told of the loss.
     if (refused && !this.failures.isWaiting) this.settle();
     this.next = batch.serial + 1;
@@ -131,10 +131,10 @@ export class Queue {
   }
 
   /** That a module was faulty has been reported when it was made; a batch that uses it again is a mistake of its own. */
-  private refuse(kernel: Compiled): void {
+  private refuse(kernel: Compiled, serial: number): void {
     const error = new GpuError(`WebGPU refused a command of kernel ${kernel.label}: ${kernel.refusal}`);
     if (!this.told.has(kernel) && this.failures.blames(kernel.label)) this.told.add(kernel);
     else this.failures.add(error);
-    this.lose(error);
+    this.lose(error, serial);
   }
 }

@@ -1,5 +1,6 @@
+import { constant } from "../nn/constant";
 import { Conv1d, Conv2d, DEFAULT_GAIN } from "../nn/conv";
-import { constant, kaimingNormal, kaimingUniform } from "../nn/init";
+import { kaimingNormal, kaimingUniform } from "../nn/init";
 import { Linear } from "../nn/linear";
 import { Module, parameter } from "../nn/module";
 import { BatchNorm, type BatchNormCall, normaliseParts } from "../nn/norm";

@@ -2,7 +2,7 @@ import { concat, narrow } from "../tensor/ops/movement";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../tensor/ops/norm";
 import { type AffineTensors, batchNormParts } from "../tensor/ops/norm-parts";
 import type { Tensor } from "../tensor/tensor";
-import { constant } from "./init";
+import { constant } from "./constant";
 import { buffer, type HostState, type Layout, Module, parameter } from "./module";
 
 /** Options of {@link BatchNorm}. */

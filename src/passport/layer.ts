@@ -1,5 +1,6 @@
 import { ShapeError } from "../errors";
-import { constant, kaimingNormal, uniform } from "../nn/init";
+import { constant } from "../nn/constant";
+import { kaimingNormal, uniform } from "../nn/init";
 import { buffer, Module, parameter } from "../nn/module";
 import type { Affine } from "../nn/norm";
 import { reshape } from "../tensor/ops/elementwise";

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import { constant } from "../nn/init";
+import { constant } from "../nn/constant";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module, parameter } from "../nn/module";

@@ -138,7 +138,12 @@ function training() {
     adam.dispose();
     net.dispose();
   };
-  return { net, step, weights, dispose };
+  /** Running statistics too; the host's count of batches is not the device's. */
+  const state = async () => {
+    const all = [...(await net.stateDict())].filter(([name]) => !name.includes("tracked"));
+    return all.map(([, { data }]) => Array.from(data, Number));
+  };
+  return { step, weights, state, dispose };
 }
 
 describe.each(WAYS)("memory that is refused (%s)", (way) => {
@@ -178,6 +183,7 @@ describe.each(WAYS)("memory that is refused (%s)", (way) => {
     for (const settled of [true, false]) {
       const reference = training();
       const wanted = [await reference.step(), await reference.step()];
+      const state = await reference.state();
       reference.dispose();
       await afresh();
       for (let k = 1; ; k++) {
@@ -191,6 +197,7 @@ describe.each(WAYS)("memory that is refused (%s)", (way) => {
         scarcity.refuses = (ask) => ask === asked + k;
         const found = await told(() => t.step());
         if (scarcity.asked < asked + k) {
+          scarcity.end();
           t.dispose();
           break;
         }
@@ -198,10 +205,8 @@ describe.each(WAYS)("memory that is refused (%s)", (way) => {
         expectRefusal(found, what);
         scarcity.end();
         expect(counts(), what).toEqual(there);
-        // What is read is read after the step; and a step that fails half-way through has been given by half.
-        if (way === "late" && !found[0]!.message.includes("reading"))
-          expect([await t.step(), await t.step()], what).toEqual(wanted);
-        else expect(await t.step(), what).toBeGreaterThan(0);
+        expect([await t.step(), await t.step()], what).toEqual(wanted);
+        expect(await t.state(), what).toEqual(state);
         t.dispose();
         await afresh();
         expect(counts(), what).toEqual(before);
@@ -223,18 +228,12 @@ function refuseBeyond(bytes: number, way: Way): void {
 
 describe.each(WAYS)("memory that is refused (%s)", (way) => {
   it("is tried once more when waiting buffers were destroyed, and nobody learns of it", async () => {
-    const waiting = Tensor.full([5000], 1);
-    expect(
-      await square(waiting)
-        .item()
-        .catch(() => 0),
-    ).toBe(0);
-    waiting.dispose();
-    await d.sync();
-    const { bytes, freeBytes } = d.poolStats;
-    expect(freeBytes).toBeGreaterThan(20_000 - 1);
+    const waiting = Tensor.full([20_000], 1);
     const x = tensor(1, 2, 3);
     await d.sync();
+    waiting.dispose();
+    const { bytes, freeBytes } = d.poolStats;
+    expect(freeBytes).toBeGreaterThanOrEqual(80_000);
     scarcity.way = way;
     scarcity.tries = 1;
     const next = scarcity.asked + 1;
@@ -244,7 +243,7 @@ describe.each(WAYS)("memory that is refused (%s)", (way) => {
     const data = await z.data();
     expect([data.length, data[0], data[9999]]).toEqual([10_000, 7, 7]);
     expect(await numbers(square(x))).toEqual([1, 4, 9]);
-    expect(d.poolStats.bytes).toBeLessThan(bytes + 2 * sizeClass(40_000) + 1024);
+    expect(d.poolStats.bytes).toBeLessThanOrEqual(bytes - sizeClass(80_000) + 2 * sizeClass(40_000) + 512);
     for (const t of [x, y, z]) t.dispose();
   });
 
@@ -281,20 +280,26 @@ describe.each(WAYS)("memory that is refused (%s)", (way) => {
     expect((await square(again).data())[9999]).toBe(9);
   });
 
-  it("to read into fails the reading alone", async () => {
-    const t = training();
+  it("does not undo what was submitted before", async () => {
+    const x = tensor(1, 2);
     await d.sync();
-    scarcity.way = way;
-    scarcity.refuses = (_, { usage }) => (usage & GPUBufferUsage.MAP_READ) !== 0;
-    expectRefusal(await told(t.step), "the loss");
+    x.fill(3);
+    // Waits for its turn, as y is new memory; and is done, as is what is read with it.
+    const y = Tensor.full([3000], 2);
+    const read = x.data({ withStep: true }).catch((e: unknown) => e as Error);
+    d.flush();
+    x.fill(4);
+    refuseBeyond(30_000, way);
+    const lost: Tensor[] = [];
+    const found = await told(async () => {
+      lost.push(Tensor.full([10_000], 3));
+    });
+    expectRefusal(found, "a large tensor");
     scarcity.end();
-    const reference = training();
-    const first = await reference.step();
-    const second = await reference.step();
-    expect(first).not.toBe(second);
-    expect(await t.step()).toBe(second);
-    t.dispose();
-    reference.dispose();
+    expect(await read).toEqual(way === "throws" ? Float32Array.of(3, 3) : found[0]);
+    expect(await numbers(x)).toEqual([3, 3]);
+    expect((await y.data())[2999]).toBe(2);
+    for (const t of [x, y, ...lost]) t.dispose();
   });
 
   it("for the sizes of kernels is found anew at the next dispatch", async () => {
@@ -310,7 +315,7 @@ describe.each(WAYS)("memory that is refused (%s)", (way) => {
       run();
       await own.sync();
     };
-    await expect(attempt()).rejects.toThrow(/LimitError|no memory for the sizes that kernels take/);
+    await expect(attempt()).rejects.toThrow(/no memory for the sizes that kernels take/);
     await own.sync();
     scarce.end();
     expect(await numbers(y)).toEqual([0, 0, 0, 0]);
