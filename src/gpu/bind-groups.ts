@@ -23,7 +23,7 @@ export class BindGroups {
     if (this.groups.size >= MOST) this.groups.clear();
     const entries: GPUBindGroupEntry[] = bound.map((b, binding) => ({ binding, resource: { buffer: b.buffer } }));
     if (UniformRing.serves(kernel))
-      entries.push({ binding: bound.length, resource: { buffer: this.ring.buffer, size: RING_STRIDE } });
+      entries.push({ binding: bound.length, resource: { buffer: this.ring.buffer!, size: RING_STRIDE } });
     const group = this.gpu.createBindGroup({ label, layout, entries });
     this.groups.set(key, group);
     return group;

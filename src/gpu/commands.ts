@@ -1,10 +1,16 @@
 import type { Workgroups } from "../../shaders/kernel";
+import type { PanError } from "../errors";
+import type { Allocation } from "./allocator";
 import type { Compiled } from "./pipelines";
+import type { PooledBuffer } from "./pool";
 
 /** One dispatch: everything that is needed to encode it, any number of times. */
 export interface Dispatch {
   readonly kernel: Compiled;
-  readonly group: GPUBindGroup;
+  /** What it binds, in the kernel's order. */
+  readonly bound: readonly PooledBuffer[];
+  /** Of these buffers; made when it is first encoded, as until then a buffer may turn out to have no memory. */
+  group: GPUBindGroup | null;
   /** The kernel's scalars, packed; null where it has none. */
   readonly params: ArrayBuffer | null;
   readonly groups: Workgroups;
@@ -18,14 +24,22 @@ export interface Dispatch {
 
 /** Copies the first `bytes` of a buffer to another. */
 export interface Copy {
-  readonly from: GPUBuffer;
-  readonly to: GPUBuffer;
+  readonly from: Allocation;
+  readonly to: Allocation;
   readonly bytes: number;
+  /** Why it was not made, for who waits for it. */
+  lost: PanError | null;
 }
 
 export type Command = Dispatch | Copy;
 
 export const isDispatch = (c: Command): c is Dispatch => "kernel" in c;
+
+/** Everything a command touches: what it writes, it may read as well. */
+export const reads = (c: Command): readonly Allocation[] => (isDispatch(c) ? c.bound : [c.from, c.to]);
+
+export const writes = (c: Command): readonly Allocation[] =>
+  isDispatch(c) ? c.bound.filter((_, i) => c.kernel.writes[i]) : [c.to];
 
 /** A kernel's scalars as it reads them; null where it has none. */
 export function packed(

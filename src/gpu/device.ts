@@ -1,8 +1,9 @@
 import type { Kernel, ProductCaps, Workgroups } from "../../shaders/kernel";
 import { ArgumentError, GpuError, LifetimeError, LimitError } from "../errors";
+import { type Allocation, Allocator } from "./allocator";
 import { BindGroups } from "./bind-groups";
 import { type CapsOptions, deviceCaps } from "./caps";
-import { type Command, isDispatch, packed, padded } from "./commands";
+import { type Command, type Copy, isDispatch, packed, padded } from "./commands";
 import { type DeviceCounters, noCounts } from "./counters";
 import { RING_SLOTS, UniformRing } from "./encode";
 import { Failures } from "./failures";
@@ -34,7 +35,8 @@ const WARM_BATCHES = 4;
  * until {@link Device.flush} submits them together. The list of a steady step can be kept and given again: {@link Device.record}.
  *
  * WebGPU reports most mistakes late and beside the call; they are recorded here and thrown, typed, by the next call that waits
- * ({@link Device.read}, {@link Device.sync}) or flushes. The batch with the mistake is lost, the device goes on.
+ * ({@link Device.read}, {@link Device.sync}) or flushes. The batch with the mistake is lost, the device goes on. That there is no memory is
+ * known before anything runs on it: nothing that existed is changed by what is lost then, and tensors that hold nothing are refused.
  */
 export class Device {
   readonly caps: ProductCaps;
@@ -42,9 +44,10 @@ export class Device {
   readonly counters: DeviceCounters = noCounts();
   /** Human-readable name of the adapter. */
   readonly name: string;
-  private readonly failures = new Failures();
+  private readonly failures = new Failures(() => this.settle());
   private readonly pipelines: PipelineCache;
   private readonly bindGroups: BindGroups;
+  private readonly ring: UniformRing;
   private readonly readback: Readback;
   private readonly queue: Queue;
   /** What the next batch consists of, and how many of its dispatches go through the uniform ring. */
@@ -67,15 +70,27 @@ export class Device {
     const room = (gpu.limits as { maxImmediateSize?: number }).maxImmediateSize ?? 0;
     const immediates =
       (options.immediates ?? true) && room >= IMMEDIATE_BYTES && "setImmediates" in GPUComputePassEncoder.prototype;
-    this.pool = new BufferPool(gpu, options.poolBytes ?? 512 * 2 ** 20, (b) => this.bindGroups.forget(b));
+    const allocator = new Allocator(gpu, {
+      serial: () => this.serial,
+      used: () => this.pool.current.bytes - this.pool.current.freeBytes,
+      reclaim: () => this.reclaim(),
+      refused: (error, made) => this.refused(error, made),
+    });
+    this.pool = new BufferPool(allocator, options.poolBytes ?? 512 * 2 ** 20, (b) => this.bindGroups.forget(b));
     this.pipelines = new PipelineCache(gpu, this.caps, immediates ? IMMEDIATE_BYTES : 0);
-    this.readback = new Readback(gpu);
-    const ring = new UniformRing(gpu);
-    this.bindGroups = new BindGroups(gpu, ring);
-    this.queue = new Queue(gpu, ring, this.failures, (batch) => this.submitted(batch));
+    this.readback = new Readback(allocator);
+    this.ring = new UniformRing(allocator);
+    this.bindGroups = new BindGroups(gpu, this.ring);
+    this.queue = new Queue(gpu, allocator, this.bindGroups, this.ring, this.failures, (b) => this.submitted(b));
     gpu.addEventListener("uncapturederror", (event) => {
       (event as Event).preventDefault();
-      const { message } = (event as GPUUncapturedErrorEvent).error;
+      const { error: found } = event as GPUUncapturedErrorEvent;
+      const { message } = found;
+      if (found instanceof GPUOutOfMemoryError) {
+        const what = "the device has no memory for what was asked of it: use a smaller batch, or give it in parts";
+        this.failures.add(new LimitError(`${what} (${message})`));
+        return;
+      }
       const label = [...this.pipelines.labels()].find((name) => message.includes(`"${name}"`));
       const error = new GpuError(`WebGPU refused a command${this.suspects(label)}: ${message}`);
       this.failures.add(error, label);
@@ -102,10 +117,12 @@ export class Device {
     this.checkGrid(compiled.label, groups);
     const bound = compiled.bindingNames.map((name) => buffers[name as B]);
     this.demandOwn(compiled.label, bound);
+    for (const b of bound) this.demandSound(b);
     this.add(
       {
         kernel: compiled,
-        group: this.bindGroups.get(compiled, bound),
+        bound,
+        group: null,
         params: packed(compiled, params),
         groups,
         bytesBound: bound.reduce((sum, b) => sum + b.bytes, 0),
@@ -122,7 +139,9 @@ export class Device {
     this.failures.demandAlive();
     this.demandOwn("a copy", [from, to]);
     if (bytes === 0) return;
-    this.add({ from: from.buffer, to: to.buffer, bytes }, [from, to], [to]);
+    this.demandSound(from);
+    this.demandSound(to);
+    this.add({ from, to, bytes, lost: null }, [from, to], [to]);
   }
 
   /**
@@ -139,7 +158,10 @@ export class Device {
     );
     b.version++;
     if (b.serial === this.serial && this.commands.length) this.flush();
-    this.queue.write(b.buffer, data.byteLength % 4 === 0 ? data : padded(data));
+    if (!b.usable) this.demandSound(b);
+    b.lost = null;
+    b.since = -1;
+    this.queue.write(b, data.byteLength % 4 === 0 ? data : padded(data));
     this.counters.bytesUploaded += data.byteLength;
   }
 
@@ -147,19 +169,14 @@ export class Device {
   flush(): void {
     this.failures.demandAlive();
     // First the submit, then the check: a mistake in this batch ends with it, and is told of once.
-    if (this.commands.length) {
-      const batch = { serial: this.serial++, commands: this.commands, profiler: this.profiler, after: this.after };
-      this.commands = [];
-      this.after = [];
-      this.slots = 0;
-      this.queue.submit(batch);
-    }
+    this.submit();
     this.check();
   }
 
   /**
    * Reads the first `bytes` of a buffer as they are after everything added so far. Never blocks: the copy is a command, and the promise resolves when the GPU got there.
    * @param defer Do not submit now; the copy goes with the step's own submit.
+   * @throws LimitError when there is no memory to read it into.
    */
   async read(b: PooledBuffer, bytes: number, defer = false): Promise<ArrayBuffer> {
     this.failures.demandAlive();
@@ -168,15 +185,24 @@ export class Device {
       `${bytes} bytes were read back while a step was recorded, which a replay would not repeat: return the tensor, and read it after the step and after each replay`,
     );
     if (bytes === 0) return new ArrayBuffer(0);
+    this.demandSound(b);
     const verify = this.failures.watch();
-    b.serial = this.serial;
     const ticket = this.readback.take(bytes);
-    this.commands.push({ from: b.buffer, to: ticket.staging, bytes: ticket.whole });
+    b.serial = this.serial;
+    const copy: Copy = { from: b, to: ticket.staging, bytes: ticket.whole, lost: null };
+    this.commands.push(copy);
     const submitted = new Promise<void>((resolve) => this.after.push(resolve));
-    if (!defer) this.flush();
+    if (!defer) this.submit();
     await submitted;
+    const lost = ticket.staging.lost ?? copy.lost;
+    if (lost) {
+      this.readback.giveBack(ticket);
+      verify();
+      throw lost;
+    }
     const data = await this.readback.finish(ticket).catch((e: unknown) => {
-      throw this.failures.waiting ?? new GpuError(`reading ${bytes} bytes back failed: ${String(e)}`, { cause: e });
+      this.check();
+      throw new GpuError(`reading ${bytes} bytes back failed: ${String(e)}`, { cause: e });
     });
     this.counters.bytesRead += bytes;
     verify();
@@ -239,6 +265,7 @@ export class Device {
     this.failures.demandAlive();
     if (this.recording)
       throw new LifetimeError("a recorded step was replayed inside another recording: they do not nest");
+    for (const b of buffers) this.demandSound(b);
     for (const c of commands) this.add(c, [], []);
     for (const b of buffers) b.serial = this.serial;
     for (const b of written) b.version++;
@@ -307,17 +334,67 @@ export class Device {
     }
   }
 
+  /** Puts what was added on the queue. */
+  private submit(): void {
+    if (!this.commands.length) return;
+    const batch = { serial: this.serial++, commands: this.commands, profiler: this.profiler, after: this.after };
+    this.commands = [];
+    this.after = [];
+    this.slots = 0;
+    this.queue.submit(batch);
+  }
+
+  /** Destroys what waits unused, of which no command knows that is not submitted yet. @returns the bytes that tensors can have instead. */
+  private reclaim(): number {
+    this.readback.trim();
+    return this.pool.trim(0, this.queue.next);
+  }
+
+  /**
+   * There was no memory for something. It makes no difference how WebGPU says so: whoever asked is told at once, or somebody is later, and
+   * what was given with it is lost.
+   */
+  private refused(error: LimitError, made: Allocation | null): void {
+    if (made) {
+      this.failures.add(error);
+      this.queue.lose(error, made.born, made);
+    } else {
+      this.queue.lose(error, this.serial);
+      this.settle();
+    }
+  }
+
+  /** Somebody is about to be told what went wrong: what was given before that is one loss, what comes after begins anew. */
+  private settle(): void {
+    if (!this.queue.hasLosses) return;
+    this.submit();
+    this.queue.settle();
+  }
+
+  /** @throws PanError for a buffer without memory, or without contents; first of all what nobody was told of, which it may come from. */
+  private demandSound(b: Allocation): void {
+    if (!b.lost) return;
+    this.check();
+    throw b.lost;
+  }
+
   private add(command: Command, buffers: readonly PooledBuffer[], written: readonly PooledBuffer[]): void {
     if (isDispatch(command)) {
-      if (UniformRing.serves(command.kernel) && this.slots++ === RING_SLOTS) {
-        this.flush();
-        this.slots = 1;
+      if (UniformRing.serves(command.kernel)) {
+        this.ring.reserve();
+        if (this.slots++ === RING_SLOTS) {
+          this.flush();
+          this.slots = 1;
+        }
       }
       this.counters.dispatches++;
       this.counters.bytesBound += command.bytesBound;
     }
     for (const b of buffers) b.serial = this.serial;
-    for (const b of written) b.version++;
+    for (const b of written) {
+      b.version++;
+      b.since = Math.min(b.since, this.serial);
+    }
     this.commands.push(command);
     this.recording?.add(command, buffers, written);
   }

@@ -1,3 +1,5 @@
+import type { Allocation, Allocator } from "./allocator";
+import type { BindGroups } from "./bind-groups";
 import { type Command, isDispatch } from "./commands";
 import type { Compiled } from "./pipelines";
 import type { Profiler } from "./profile";
@@ -12,16 +14,28 @@ const RING_BYTES = RING_SLOTS * RING_STRIDE;
 
 /** Where scalars travel that do not go as immediates: a uniform buffer, a slot a dispatch, written anew for every submit. */
 export class UniformRing {
-  readonly buffer: GPUBuffer;
+  private memory: Allocation | null = null;
   private readonly bytes = new Uint8Array(RING_BYTES);
   private used = 0;
 
-  constructor(private readonly gpu: GPUDevice) {
-    this.buffer = gpu.createBuffer({
-      label: "kernel sizes",
-      size: RING_BYTES,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    });
+  constructor(private readonly allocator: Allocator) {}
+
+  get buffer(): GPUBuffer | null {
+    return this.memory?.buffer ?? null;
+  }
+
+  get isUsable(): boolean {
+    return this.memory?.usable === true;
+  }
+
+  /** Sees to it that there is a buffer. @throws LimitError when there is no memory for it. */
+  reserve(): void {
+    if (this.isUsable) return;
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    this.memory = this.allocator.create(
+      { label: "kernel sizes", size: RING_BYTES, usage },
+      `the sizes that kernels take (${RING_BYTES} bytes)`,
+    );
   }
 
   /** Whether a dispatch of this kernel takes a slot. */
@@ -38,7 +52,8 @@ export class UniformRing {
 
   /** Puts what was taken on the queue, ahead of the submit that reads it. */
   upload(): void {
-    if (this.used) this.gpu.queue.writeBuffer(this.buffer, 0, this.bytes.buffer, 0, this.used * RING_STRIDE);
+    const { queue } = this.allocator.gpu;
+    if (this.used) queue.writeBuffer(this.buffer!, 0, this.bytes.buffer, 0, this.used * RING_STRIDE);
     this.used = 0;
   }
 }
@@ -50,11 +65,12 @@ interface Immediates {
 
 /**
  * Encodes commands in order: one compute pass for dispatches that follow one another, ended by a copy; with a profiler, a pass each.
- * Every kernel is compiled by now.
+ * Every kernel is compiled by now, and every buffer known to have memory.
  */
 export function encode(
   gpu: GPUDevice,
   commands: readonly Command[],
+  groups: BindGroups,
   ring: UniformRing,
   profiler: Profiler | null,
 ): GPUCommandBuffer {
@@ -68,10 +84,12 @@ export function encode(
   for (const c of commands) {
     if (!isDispatch(c)) {
       end();
-      encoder.copyBufferToBuffer(c.from, 0, c.to, 0, c.bytes);
+      // Of a place to read from that has no memory, its reader is told.
+      if (c.to.usable) encoder.copyBufferToBuffer(c.from.buffer, 0, c.to.buffer, 0, c.bytes);
       continue;
     }
     const { kernel, params } = c;
+    c.group ??= groups.get(kernel, c.bound);
     if (!pass) {
       const timestampWrites = profiler?.begin(c);
       pass = encoder.beginComputePass(

@@ -12,6 +12,9 @@ export class Failures {
   private latest: Error | null = null;
   private readonly blamed = new Set<string>();
 
+  /** @param told Is called when somebody is told, just before. */
+  constructor(private readonly told: () => void) {}
+
   /** @param culprit The kernel it names. */
   add(error: Error, culprit?: string): void {
     if (culprit !== undefined) this.blamed.add(culprit);
@@ -43,13 +46,16 @@ export class Failures {
   tell(): void {
     if (!this.failure) return;
     const error = this.failure;
-    if (!this.isLost) this.failure = null;
+    if (!this.isLost) {
+      this.told();
+      this.failure = null;
+    }
     throw error;
   }
 
-  /** The error that waits to be told. */
-  get waiting(): Error | null {
-    return this.failure;
+  /** Whether an error waits to be told. */
+  get isWaiting(): boolean {
+    return this.failure !== null;
   }
 
   /** A watch from now on: throws when anything was reported since, to whomever. */

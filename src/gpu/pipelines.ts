@@ -28,6 +28,7 @@ export class PipelineCache {
   private readonly compiled = new Map<string, Compiled>();
   /** Names of them all: one that is faulty is being made still when the error arrives. */
   private readonly begun = new Set<string>();
+  private nextId = 0;
 
   constructor(
     private readonly device: GPUDevice,
@@ -78,7 +79,7 @@ export class PipelineCache {
     const layoutDescriptor = { label, bindGroupLayouts: [layout], immediateSize: immediates ? params.length * 4 : 0 };
     const module = device.createShaderModule({ label, code: moduleSource(kernel, spec, this.caps, immediates) });
     const compiled: Compiled = {
-      id: this.compiled.size,
+      id: this.nextId++,
       label,
       layout,
       bindingNames: bindings.map(([name]) => name),
@@ -102,6 +103,8 @@ export class PipelineCache {
         },
         (error: unknown) => {
           compiled.refusal = error instanceof Error ? error.message : String(error);
+          // Not the kernel's fault, as one that is invalid: the next that asks for it tries again.
+          if ((error as Partial<GPUPipelineError>).reason === "internal") this.compiled.delete(label);
         },
       )
       .finally(() => {

@@ -1,9 +1,9 @@
 import { LimitError } from "../errors";
+import type { Allocation, Allocator } from "./allocator";
 
 /** A GPU buffer owned by a {@link BufferPool}; its size is that of its class, at least what was asked for. */
-export interface PooledBuffer {
+export interface PooledBuffer extends Allocation {
   readonly id: number;
-  readonly buffer: GPUBuffer;
   readonly bytes: number;
   /** Number of the submit that the last command recorded on this buffer belongs to. */
   serial: number;
@@ -61,19 +61,20 @@ export class BufferPool {
   };
 
   constructor(
-    private readonly device: GPUDevice,
+    private readonly allocator: Allocator,
     /** Bytes that may wait unused. */
     private readonly budget: number,
     private readonly onDestroy: (buffer: PooledBuffer) => void,
   ) {}
 
   /**
-   * A buffer of at least `bytes`.
+   * A buffer of at least `bytes`, which holds anything. That there is no memory for it may turn out later: it is `lost` then.
    * @param notSerial Do not hand out one with commands in this unsubmitted batch: `queue.writeBuffer` would overtake them.
-   * @throws LimitError when the device cannot bind a buffer of that size.
+   * @throws LimitError when the device cannot bind a buffer of that size, or has no memory for it.
    */
   acquire(bytes: number, notSerial?: number): PooledBuffer {
-    const most = Math.min(this.device.limits.maxBufferSize, this.device.limits.maxStorageBufferBindingSize);
+    const { limits } = this.allocator.gpu;
+    const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
     // Kernels walk whole vectors of 16 bytes.
     const limit = most - (most % 16);
     const size = Math.min(sizeClass(bytes), limit);
@@ -90,20 +91,37 @@ export class BufferPool {
         list.splice(i, 1);
         this.stats.freeBytes -= found.bytes;
         this.raisePeaks();
+        // The contents are the new owner's to make.
+        found.lost = null;
+        found.since = Number.POSITIVE_INFINITY;
         return found;
       }
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const buffer = this.device.createBuffer({ label: `tensor ${size}`, size, usage });
+    const { peakUsed, peakBytes } = this.stats;
+    const memory = this.allocator.create({ label: `tensor ${size}`, size, usage }, `a tensor of ${bytes} bytes`, () =>
+      this.strike(made, { peakUsed, peakBytes }),
+    );
+    const made: PooledBuffer = Object.assign(memory, {
+      id: nextId++,
+      bytes: size,
+      serial: -1,
+      pins: 0,
+      parked: false,
+      pool: this,
+      version: 0,
+    });
     this.stats.buffers++;
     this.stats.bytes += size;
     this.stats.created++;
     this.raisePeaks();
-    return { id: nextId++, buffer, bytes: size, serial: -1, pins: 0, parked: false, pool: this, version: 0 };
+    return made;
   }
 
   /** Gives a buffer back; commands already recorded on it still run before any later taker's. */
   release(b: PooledBuffer): void {
+    // What has no memory is handed to nobody again.
+    if (!b.usable) return;
     if (b.pins) {
       b.parked = true;
       return;
@@ -117,11 +135,7 @@ export class BufferPool {
   /** Keeps `b` from other takers until {@link unpin}, also where it waits already. */
   pin(b: PooledBuffer): void {
     if (b.pins++) return;
-    const list = this.free.get(b.bytes);
-    const at = list?.indexOf(b) ?? -1;
-    if (at < 0) return;
-    list!.splice(at, 1);
-    this.stats.freeBytes -= b.bytes;
+    if (!this.withdraw(b)) return;
     b.parked = true;
     this.raisePeaks();
   }
@@ -136,9 +150,11 @@ export class BufferPool {
   /**
    * Destroys waiting buffers, large ones first, until at most `budget` bytes wait. Call between submits only.
    * @param before Spare buffers that commands of this batch or a later one used: the next step wants them again, however many.
+   * @returns the bytes that were destroyed.
    */
-  trim(budget = this.budget, before = Number.POSITIVE_INFINITY): void {
-    if (this.stats.freeBytes <= budget) return;
+  trim(budget = this.budget, before = Number.POSITIVE_INFINITY): number {
+    const { bytes } = this.stats;
+    if (this.stats.freeBytes <= budget) return 0;
     for (const [size, list] of [...this.free].sort((a, b) => b[0] - a[0])) {
       for (let i = 0; i < list.length && this.stats.freeBytes > budget; ) {
         const b = list[i]!;
@@ -151,10 +167,12 @@ export class BufferPool {
         this.stats.bytes -= b.bytes;
         this.stats.buffers--;
         this.onDestroy(b);
+        b.usable = false;
         b.buffer.destroy();
       }
       if (!list.length) this.free.delete(size);
     }
+    return bytes - this.stats.bytes;
   }
 
   get current(): Readonly<PoolStats> {
@@ -166,6 +184,28 @@ export class BufferPool {
     this.stats.peakUsed = 0;
     this.stats.peakBytes = 0;
     this.raisePeaks();
+  }
+
+  /** Takes a waiting buffer out of the free ones; whether it was waiting. */
+  private withdraw(b: PooledBuffer): boolean {
+    const list = this.free.get(b.bytes);
+    const at = list?.indexOf(b) ?? -1;
+    if (at < 0) return false;
+    list!.splice(at, 1);
+    this.stats.freeBytes -= b.bytes;
+    return true;
+  }
+
+  /** Strikes a buffer that never was out of the books, where the peaks were `before` it. */
+  private strike(b: PooledBuffer, before: Pick<PoolStats, "peakUsed" | "peakBytes">): void {
+    this.withdraw(b);
+    this.stats.buffers--;
+    this.stats.bytes -= b.bytes;
+    this.stats.created--;
+    for (const peak of ["peakUsed", "peakBytes"] as const) {
+      const without = Math.max(before[peak], this.stats[peak] - b.bytes);
+      this.stats[peak] = Math.min(this.stats[peak], without);
+    }
   }
 
   private raisePeaks(): void {

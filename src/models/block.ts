@@ -1,3 +1,4 @@
+import { constant } from "../nn/constant";
 import { Conv1d, Conv2d, DEFAULT_GAIN } from "../nn/conv";
 import { kaimingNormal, kaimingUniform } from "../nn/init";
 import { Linear } from "../nn/linear";
@@ -11,7 +12,7 @@ import { relu } from "../tensor/ops/elementwise";
 import { maxPool2d } from "../tensor/ops/pool";
 import type { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
-import { Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 import { branchesOf, hasFc, type NetworkNorm, type NetworkSettings, normOf } from "./config";
 import { Flow } from "./flow";
 import type { MapLayer } from "./layers";
@@ -27,8 +28,8 @@ export class AffineNorm extends Module {
     readonly relu = true,
   ) {
     super();
-    this.weight = parameter(Tensor.full([channels], 1));
-    this.bias = parameter(Tensor.full([channels], 0));
+    this.weight = parameter(constant([channels], 1));
+    this.bias = parameter(constant([channels], 0));
   }
 
   /** @param call γ and β in the place of the learned ones, and the max-pooling at the end, where there is one */

@@ -1,7 +1,8 @@
 import { concat, narrow } from "../tensor/ops/movement";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../tensor/ops/norm";
 import { type AffineTensors, batchNormParts } from "../tensor/ops/norm-parts";
-import { Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
+import { constant } from "./constant";
 import { buffer, type HostState, type Layout, Module, parameter } from "./module";
 
 /** Options of {@link BatchNorm}. */
@@ -59,10 +60,10 @@ export class BatchNorm extends Module {
     this.momentum = momentum;
     this.relu = relu;
     this.pool = pool;
-    this.weight = affine ? parameter(Tensor.full([channels], 1)) : null;
-    this.bias = affine ? parameter(Tensor.full([channels], 0)) : null;
-    this.runningMean = buffer(Tensor.full([channels], 0));
-    this.runningVar = buffer(Tensor.full([channels], 1));
+    this.weight = affine ? parameter(constant([channels], 1)) : null;
+    this.bias = affine ? parameter(constant([channels], 0)) : null;
+    this.runningMean = buffer(constant([channels], 0));
+    this.runningVar = buffer(constant([channels], 1));
   }
 
   forward(x: Tensor, call: BatchNormCall = {}): Tensor {
@@ -153,8 +154,8 @@ abstract class StatelessNorm extends Module {
     this.eps = eps;
     this.relu = relu;
     this.pool = pool;
-    this.weight = affine ? parameter(Tensor.full(shape, 1), layout) : null;
-    this.bias = affine ? parameter(Tensor.full(shape, 0), layout) : null;
+    this.weight = affine ? parameter(constant(shape, 1), layout) : null;
+    this.bias = affine ? parameter(constant(shape, 0), layout) : null;
   }
 }
 

@@ -1,4 +1,3 @@
-import { fillKernel } from "../../shaders/elementwise.wgsl";
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
 import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
@@ -241,7 +240,9 @@ export abstract class Optimizer {
     let vectors = 0;
     const close = () => {
       if (!members.length) return;
-      const states = RULES[this.rule].states.map(() => zeros(4 * vectors, this.device));
+      // From the host, as the counts are: a step that is lost with an error leaves fresh state as it was made.
+      const size = 4 * vectors;
+      const states = RULES[this.rule].states.map(() => keep(Tensor.from(new Float32Array(size), [size], this.device)));
       batches.push({ group, members, states });
       members = [];
       vectors = 0;
@@ -284,12 +285,6 @@ export abstract class Optimizer {
 }
 
 const isDue = (p: Tensor): boolean => p.requiresGrad && p.grad !== null;
-
-function zeros(size: number, d: Device): Tensor {
-  const t = keep(Tensor.empty([size], "f32", d));
-  d.run(fillKernel, null, { y: t.buffer }, { n: size, bits: 0 });
-  return t;
-}
 
 const listed = (names: readonly string[]): string =>
   names.length === 0

@@ -1,4 +1,5 @@
 import { LifetimeError, ShapeError } from "../errors";
+import { constant } from "../nn/constant";
 import { kaimingNormal, uniform } from "../nn/init";
 import { buffer, Module, parameter } from "../nn/module";
 import type { Affine } from "../nn/norm";
@@ -177,7 +178,7 @@ export abstract class PassportLayer extends Module {
     // Passports in training change with every step, and their gradients flow through the means.
     if (skey.requiresGrad || key.requiresGrad) return this.#scales(this.#freshMeans());
     const of = this.#versions();
-    if (this.#means?.of !== of) {
+    if (this.#means?.of !== of || this.#means.value.buffer.lost) {
       this.#forgetMeans();
       this.#means = { value: keep(this.#freshMeans()), of };
     } else
@@ -239,4 +240,4 @@ export const bitsOf = ({ outChannels }: PassportMap, signature: string | Uint8Ar
 
 /** A passport still to be filled. */
 export const emptyPassport = ({ passport }: PassportMap): Tensor =>
-  buffer(Tensor.full(passport.shape, 0), passport.layout);
+  buffer(constant(passport.shape, 0), passport.layout);

@@ -1,11 +1,12 @@
 import { ArgumentError } from "../errors";
+import { constant } from "../nn/constant";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module, parameter } from "../nn/module";
 import { BatchNorm, normaliseParts } from "../nn/norm";
 import type { Generator } from "../tensor/random";
 import type { Pair } from "../tensor/shape";
-import { Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 import {
   type Branch,
   type BranchesCall,
@@ -92,8 +93,8 @@ export abstract class PassportAware extends PassportLayer {
     const channels = map.outChannels;
     checkNorm(norm, NORMS, channels, map.passport.shape.length > 2);
     this.weight = weightOf(map, { ...(init && { init }), random });
-    this.scale = parameter(Tensor.full([channels], 1));
-    this.bias = parameter(Tensor.full([channels], 0));
+    this.scale = parameter(constant([channels], 1));
+    this.bias = parameter(constant([channels], 0));
     this.b = bitsOf(map, signature, random);
     this.keyPrivate = emptyPassport(map);
     this.skeyPrivate = emptyPassport(map);

@@ -118,6 +118,8 @@ describe("submits", () => {
 
   it("are not needed for a write to memory that no recorded command uses", async () => {
     const [x, other] = [tensor(1), tensor(2)];
+    // Of a result that needs new memory, the submit waits until it is known that there is some.
+    square(x).dispose();
     await d.sync();
     const { submits } = d.counters;
     const y = square(x);

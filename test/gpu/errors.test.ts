@@ -60,6 +60,7 @@ describe("what WebGPU refuses", () => {
   it("may be a destroyed buffer", async () => {
     const d = await ownDevice();
     const t = tensorOn(d, 1, 2);
+    await d.sync();
     t.buffer.buffer.destroy();
     d.run(fillKernel, null, { y: t.buffer }, { n: 2, bits: 0 });
     const error = await failure(d.sync());

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { LimitError } from "../../src/errors";
+import { Allocator } from "../../src/gpu/allocator";
 import { BufferPool, type PooledBuffer, sizeClass } from "../../src/gpu/pool";
 import { affine, square } from "../../src/tensor/ops/elementwise";
 import { Tensor } from "../../src/tensor/tensor";
@@ -15,14 +16,22 @@ function fakeDevice(maxBufferSize = 2 ** 30, maxStorageBufferBindingSize = 2 ** 
     made.push(size);
     return { size, destroy: () => destroyed.push(size) };
   };
-  const device = { limits: { maxBufferSize, maxStorageBufferBindingSize }, createBuffer } as unknown as GPUDevice;
-  return { device, made, destroyed };
+  const scopes = { pushErrorScope: () => undefined, popErrorScope: async () => null };
+  const limits = { maxBufferSize, maxStorageBufferBindingSize };
+  const device = { limits, createBuffer, ...scopes } as unknown as GPUDevice;
+  const memory = new Allocator(device, {
+    serial: () => 0,
+    used: () => 0,
+    reclaim: () => 0,
+    refused: () => undefined,
+  });
+  return { memory, made, destroyed };
 }
 
 function fakePool(budget: number) {
   const fake = fakeDevice();
   const forgotten: number[] = [];
-  const pool = new BufferPool(fake.device, budget, (b) => forgotten.push(b.id));
+  const pool = new BufferPool(fake.memory, budget, (b) => forgotten.push(b.id));
   return { pool, forgotten, ...fake };
 }
 
@@ -107,13 +116,12 @@ describe("a pool", () => {
   });
 
   it("refuses what the device cannot bind, and rounds no class past it", () => {
-    const { device } = fakeDevice(10_000, 5000 + 4);
-    const pool = new BufferPool(device, 0, () => undefined);
+    const pool = new BufferPool(fakeDevice(10_000, 5000 + 4).memory, 0, () => undefined);
     expect(pool.acquire(4800).bytes).toBe(4992);
     expect(pool.acquire(4992).bytes).toBe(4992);
     for (const bytes of [4993, 5000, 9000]) expect(() => pool.acquire(bytes), String(bytes)).toThrow(LimitError);
     expect(pool.current.created).toBe(2);
-    const small = new BufferPool(fakeDevice(1024, 2 ** 20).device, 0, () => undefined);
+    const small = new BufferPool(fakeDevice(1024, 2 ** 20).memory, 0, () => undefined);
     expect(() => small.acquire(1025)).toThrow(/1025 bytes.*at most 1024/);
   });
 
