@@ -75,8 +75,8 @@ export abstract class PassportLayer extends Module {
   /** Signature, −1 or +1 a channel. */
   abstract readonly b: Tensor;
   readonly #map: PassportMap;
-  /** Window means of both passports [2, K]; made anew when the passports change. */
-  #means: Tensor | null = null;
+  /** Window means of both passports [2, K]; made anew when the passports change. A property, so that whoever recorded a step with them sees when they do. */
+  private means: Tensor | null = null;
 
   protected constructor(map: PassportMap) {
     super();
@@ -185,8 +185,8 @@ export abstract class PassportLayer extends Module {
       this.#forgetMeans();
       return this.#scales(this.#freshMeans());
     }
-    this.#means ??= keep(this.#freshMeans());
-    return this.#scales(this.#means);
+    this.means ??= keep(this.#freshMeans());
+    return this.#scales(this.means);
   }
 
   #freshMeans(): Tensor {
@@ -199,8 +199,8 @@ export abstract class PassportLayer extends Module {
   }
 
   #forgetMeans(): void {
-    this.#means?.dispose();
-    this.#means = null;
+    this.means?.dispose();
+    this.means = null;
   }
 
   private checkInput(shape: Shape): void {
