@@ -1,5 +1,5 @@
-import { optionsOf } from "../demand";
 import { DIMENSIONS } from "../data/point-cloud";
+import { optionsOf } from "../demand";
 import { Dropout } from "../nn/layers";
 import type { Module } from "../nn/module";
 import { affine } from "../tensor/ops/elementwise";

@@ -15,7 +15,9 @@ export class CumulativeMean {
   readonly #batchVar: Tensor;
   readonly #count = keep(Tensor.full([1], 0));
 
-  constructor(channels: number) {
+  /** @param count batches seen before */
+  constructor(channels: number, count: number) {
+    this.seen(count);
     this.#batchMean = keep(Tensor.full([channels], 0));
     this.#batchVar = keep(Tensor.full([channels], 0));
   }
@@ -27,7 +29,7 @@ export class CumulativeMean {
 
   /** So many batches were seen. */
   seen(count: number): void {
-    this.#count.write(Float32Array.of(count));
+    this.#count.fill(count);
   }
 
   /** Counts the last batch `updates` times, and moves both running statistics towards its own. */

@@ -12,8 +12,8 @@ import {
   type Layout,
   listNames,
   sameBytes,
-  TO_TORCH,
   type TensorData,
+  TO_TORCH,
   toTorch,
   typed,
 } from "./state";

@@ -54,7 +54,7 @@ export class BatchNorm extends Module {
   readonly pool: number;
   #tracked = 0;
   /** Of `momentum: null` alone. */
-  readonly #mean: CumulativeMean | null;
+  #mean: CumulativeMean | null = null;
 
   constructor(
     readonly channels: number,
@@ -73,7 +73,6 @@ export class BatchNorm extends Module {
     this.bias = affine ? parameter(Tensor.full([channels], 0)) : null;
     this.runningMean = buffer(Tensor.full([channels], 0));
     this.runningVar = buffer(Tensor.full([channels], 1));
-    this.#mean = momentum === null ? new CumulativeMean(channels) : null;
   }
 
   /** Training batches seen; in state dicts as PyTorch's `num_batches_tracked`. */
@@ -91,13 +90,14 @@ export class BatchNorm extends Module {
     const { gamma = this.weight, beta = this.bias, rows, updates = 1, pool = this.pool } = call;
     const { runningMean, runningVar, training, momentum, eps, relu } = this;
     const affine = { gamma, beta, rows, eps, relu, pool };
-    if (training) this.countBatches(x, updates);
     if (training && momentum === null) {
-      const mean = this.#mean!;
+      const mean = (this.#mean ??= new CumulativeMean(this.channels, this.#tracked));
       const y = batchNorm(x, { ...affine, ...mean.fresh(), training, momentum: 1 });
       mean.update(runningMean, runningVar, updates);
+      this.countBatches(x, updates);
       return y;
     }
+    if (training) this.countBatches(x, updates);
     const weight = updates === 1 ? momentum : 1 - (1 - (momentum ?? 0)) ** updates;
     return batchNorm(x, { ...affine, runningMean, runningVar, training, momentum: weight ?? 0 });
   }

@@ -182,7 +182,8 @@ export function fullOptions(model: Network, options: TrainerOptions | undefined)
     throw new ArgumentError(`earlyStop.minDelta: a number from 0 expected, found ${shown(earlyStop.minDelta)}`);
   if (triggers?.batchSize !== undefined) count("triggers.batchSize", triggers.batchSize);
   checkParts(full, count);
-  if (trunkUpdates !== 1 && trunkUpdates !== 2) throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${shown(trunkUpdates)}`);
+  if (trunkUpdates !== 1 && trunkUpdates !== 2)
+    throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${shown(trunkUpdates)}`);
   if (mode !== "joint") {
     const share = isPlain(mode) ? mode["alternating"] : undefined;
     if (!(typeof share === "number" && share > 0 && share < 1))

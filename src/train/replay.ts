@@ -51,5 +51,4 @@ export class StepReplay {
       kind.recording = null;
     }
   }
-
 }

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors";
-import { inMode } from "../nn/mode";
 import type { Network } from "../models/network";
+import { inMode } from "../nn/mode";
 import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
