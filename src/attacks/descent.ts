@@ -1,5 +1,6 @@
 import { DataLoader } from "../data/loader";
 import type { AnyNetwork } from "../models/build";
+import { inMode, withMode } from "../nn/mode";
 import type { Module } from "../nn/module";
 import { clipGradNorm } from "../optim/clip";
 import { SGD } from "../optim/sgd";
@@ -44,21 +45,19 @@ export async function* descend(
   for (const p of params) p.requiresGrad = true;
   const optimizer = new SGD(params, { lr, momentum: 0.9, weightDecay: 5e-4 });
   const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
-  model.eval();
+  const asGiven = (body: () => void) => inMode(model, false, () => withMode(following, true, body));
   try {
     for (let epoch = 0; epoch < epochs; epoch++) {
-      for (const norm of following) norm.train();
       for await (const { images, labels, shape, size } of loader.epoch(epoch)) {
         scope(() => {
           optimizer.prepare();
           optimizer.zeroGrad();
-          loss(Tensor.from(images, shape), Tensor.from(labels, [size])).backward();
+          asGiven(() => loss(Tensor.from(images, shape), Tensor.from(labels, [size])).backward());
           if (clip) clipGradNorm(clip.of, clip.norm);
           optimizer.step();
         });
         params[0]!.device.flush();
       }
-      model.eval();
       yield epoch + 1;
     }
   } finally {

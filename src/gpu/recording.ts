@@ -12,15 +12,21 @@ interface Player {
 export interface Follower {
   /** Recording ended well. */
   whole?(): void;
+  /**
+   * Why the commands would do something else by now than the code that gave them; null while they
+   * would not.
+   */
+  stale?(): string | null;
   /** Is called before the commands are given again. */
-  replay(): void;
+  replay?(): void;
   /** The recording was disposed of, or its code threw. */
   gone?(): void;
 }
 
 /**
- * The commands that some code gave the device, kept to be given again without running that code: same kernels, same scalars, same buffers.
- * It owns its buffers as long as it lives: those that the code freed go to nobody else.
+ * The commands that some code gave the device, kept to be given again without running that code:
+ * same kernels, same scalars, same buffers. It owns its buffers as long as it lives: those that the
+ * code freed go to nobody else.
  */
 export class Recording {
   private readonly commands: Command[] = [];
@@ -54,6 +60,17 @@ export class Recording {
     return this.reason;
   }
 
+  /**
+   * Why a replay would do something else by now than the recorded code; null while it would not.
+   */
+  get stale(): string | null {
+    for (const f of this.followers) {
+      const reason = f.stale?.();
+      if (reason) return reason;
+    }
+    return null;
+  }
+
   /** Ends the recording: from here on its buffers are its own. */
   close(): this {
     for (const b of this.buffers) this.player.pool.pin(b);
@@ -67,7 +84,10 @@ export class Recording {
     return this.commands.length;
   }
 
-  /** Kernels, scalars and grids in order, without the buffers: equal for two runs of code that decides nothing anew. */
+  /**
+   * Kernels, scalars and grids in order, without the buffers: equal for two runs of code that
+   * decides nothing anew.
+   */
   trace(): string {
     const line = (c: Command) =>
       isDispatch(c)
@@ -78,13 +98,16 @@ export class Recording {
 
   /**
    * Gives all commands again; they are submitted by the next flush.
-   * @throws LifetimeError after {@link dispose}, and where there is an {@link obstacle}.
+   * @throws LifetimeError after {@link dispose}, where there is an {@link obstacle}, and when it is
+   * {@link stale}; nothing is done then.
    */
   replay(): void {
     if (this.state !== "whole")
       throw new LifetimeError("replay() of a recorded step that was disposed: record it again");
     if (this.reason !== null) throw new LifetimeError(this.reason);
-    for (const f of this.followers) f.replay();
+    const { stale } = this;
+    if (stale) throw new LifetimeError(`replay() of a recorded step: ${stale}; record it again`);
+    for (const f of this.followers) f.replay?.();
     this.player.play(this.commands, this.buffers, this.written);
   }
 

@@ -1,3 +1,4 @@
+import { optionsOf, within } from "../demand";
 import { ConvNet, type ConvNetConfig, type LayerSpec } from "./convnet";
 
 const conv = (channels: number, kernel: number): LayerSpec => ({ channels, kernel, padding: (kernel - 1) / 2 });
@@ -23,7 +24,9 @@ export interface AlexNetOptions extends Partial<Omit<ConvNetConfig, "arch" | "la
  * const model = new AlexNet({ scheme: "pan", passports: { 4: true, 5: true, 6: "(c) ACME" }, seed: 1 });
  */
 export class AlexNet extends ConvNet {
-  constructor({ width = 1, seed = 0, ...settings }: AlexNetOptions = {}) {
+  constructor(options?: AlexNetOptions) {
+    const { width = 1, seed = 0, ...settings } = optionsOf("AlexNet", options);
+    within("AlexNet", "width", width, 0);
     const [a, b, c, d, e] = CHANNELS.map((n) => Math.round(n * width)) as [number, number, number, number, number];
     const layers = [conv(a, 5), "pool", conv(b, 5), "pool", conv(c, 3), conv(d, 3), conv(e, 3), "pool"] as const;
     super({ classes: 10, input: [32, 32, 3], scheme: "plain", ...settings, layers }, { seed });

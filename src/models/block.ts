@@ -76,8 +76,9 @@ export class PlainBlock extends Module {
   constructor(layer: MapLayer, norm: NetworkNorm, random: Generator) {
     super();
     const { inChannels, channels, kernel, stride, padding, kind, relu: ends = true, branchNorms = false } = layer;
-    const options = { stride, padding, random, bias: (layer.bias ?? false) || norm === "folded" };
-    this.linear = kind === "linear" ? new Linear(inChannels, channels, options) : null;
+    const own = { random, bias: (layer.bias ?? false) || norm === "folded" };
+    const options = { ...own, stride, padding };
+    this.linear = kind === "linear" ? new Linear(inChannels, channels, own) : null;
     this.conv = null;
     if (kind === "conv1d") this.conv = new Conv1d(inChannels, channels, kernel, options);
     if (kind === "conv2d") this.conv = new Conv2d(inChannels, channels, kernel, { ...options, init: fanOut });

@@ -1,3 +1,4 @@
+import { optionsOf } from "../demand";
 import { ArgumentError } from "../errors";
 import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
@@ -76,7 +77,8 @@ export class ConvNet extends Network {
   readonly classifier: Linear;
   readonly #flatten = new Flatten();
 
-  constructor(config: ConvNetConfig, { seed = 0 }: { seed?: number } = {}) {
+  constructor(config: ConvNetConfig, options?: { seed?: number }) {
+    const { seed = 0 } = optionsOf("ConvNet", options, ["seed"]);
     checkConvNet(config);
     super(config, convNetLayers(config), seed);
     this.features = config.layers.map((layer, i) =>

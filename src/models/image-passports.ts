@@ -59,23 +59,17 @@ async function readInputs(
   images: Dataset,
   transform: readonly SampleTransform[],
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
-  const wasTraining = source.training;
-  source.eval();
-  try {
-    const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();
-    for await (const batch of new DataLoader(images, { batchSize: images.length, transform }).epoch(0)) {
-      const x = Tensor.from(batch.images, batch.shape);
-      const inputs = source.layerInputs(x);
-      x.dispose();
-      for (const [name, t] of inputs) {
-        read.set(name, { data: await t.data(), shape: t.shape });
-        t.dispose();
-      }
+  const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();
+  for await (const batch of new DataLoader(images, { batchSize: images.length, transform }).epoch(0)) {
+    const x = Tensor.from(batch.images, batch.shape);
+    const inputs = source.layerInputs(x);
+    x.dispose();
+    for (const [name, t] of inputs) {
+      read.set(name, { data: await t.data(), shape: t.shape });
+      t.dispose();
     }
-    return read;
-  } finally {
-    source.train(wasTraining);
   }
+  return read;
 }
 
 function checkSame(model: Network, source: Network): void {

@@ -1,7 +1,8 @@
 import { ArgumentError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { type LoadReport, Module } from "../nn/module";
+import { inMode } from "../nn/mode";
+import { checkStateDict, type LoadReport, Module } from "../nn/module";
 import { type Branch, PassportLayer } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { Generator } from "../tensor/random";
@@ -60,8 +61,8 @@ export interface DeployOptions {
  * Shape: x [N, H, W, C] or [N, P, 3] → logits [N, classes] of one branch.
  */
 export abstract class Network extends Module {
-  /** Every linear map and what follows it by name, in order. */
-  protected readonly blocks: ReadonlyMap<string, Block>;
+  /** Private, since a subclass holds the same blocks in properties, which name them. */
+  readonly #blocks: ReadonlyMap<string, Block>;
   /** Source of the weights that a subclass adds. */
   protected readonly random: Generator;
 
@@ -73,9 +74,14 @@ export abstract class Network extends Module {
     super();
     const plan = passportPlan(config, layers);
     this.random = new Generator(seed);
-    this.blocks = new Map(
+    this.#blocks = new Map(
       layers.map((l) => [l.name, makeBlock(l, config, plan.get(l.name), this.random.fork(l.name))]),
     );
+  }
+
+  /** Every linear map and what follows it by name, in order. */
+  protected get blocks(): ReadonlyMap<string, Block> {
+    return this.#blocks;
   }
 
   /** Everything between inputs and logits, for as many branches as the pass has. */
@@ -110,17 +116,19 @@ export abstract class Network extends Module {
    */
   beginStep(_seed: number, _step: number): void {}
 
-  /** What every block is given for a batch: the feature maps that passports can be made of. Call `eval()` first; the caller disposes them. */
+  /** What every block is given for a batch: the feature maps that passports can be made of. In evaluation mode, whatever the network's own; the caller disposes them. */
   layerInputs(x: Tensor, branch: Branch = this.branches[0]!): Map<string, Tensor> {
     this.checkBranches([branch]);
     const inputs = new Map<string, Tensor>();
     const visit = (name: string, input: Tensor) => void inputs.set(name, keep(input.detach()));
-    scope(() => noGrad(() => void this.body(new Pass([branch], { visit }), new Flow(x))));
+    const pass = () => void this.body(new Pass([branch], { visit }), new Flow(x));
+    scope(() => noGrad(() => inMode(this, false, pass)));
     return inputs;
   }
 
   /** As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names and statistics that are never used. */
   override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
+    checkStateDict(dict);
     return super.loadStateDict(withoutUnused(withoutDuplicates(dict), this.layers), options);
   }
 
@@ -155,8 +163,12 @@ export abstract class Network extends Module {
       throw new ArgumentError(
         "scheme v1 cannot fold its norms: γ = avg(W * P) times W has the signature's signs squared away, and nobody could verify the network any more",
       );
-    const scales = config.scheme === "v1" ? await this.readScales() : undefined;
-    return deployedFile(await this.stateDict(), { config, layers, plain: this.plainConfig(), scales, foldNorm });
+    // Both are asked for at once, so that a training that goes on meanwhile comes between none of their parts.
+    const [scales, state] = await Promise.all([
+      config.scheme === "v1" ? this.readScales() : undefined,
+      this.stateDict(),
+    ]);
+    return deployedFile(state, { config, layers, plain: this.plainConfig(), scales, foldNorm });
   }
 
   /** What only the owner keeps: passports, signature, FC, private statistics and the claimed accuracies. Whoever has it can claim the network. @throws ArgumentError for a plain one. */
@@ -168,13 +180,14 @@ export abstract class Network extends Module {
 
   /** γ and β that the passports give with the weights as they are, behind the FC where there is one, layer by layer. */
   async readScales(): Promise<Scales> {
-    const scales: Scales = new Map();
-    for (const { name, layer } of this.passportLayers()) {
+    // All layers' are worked out before anything is awaited: they are of one moment.
+    const reading = this.passportLayers().map(async ({ name, layer }) => {
       const { gamma, beta } = scope(() => noGrad(() => layer.privateScales()));
-      scales.set(name, { gamma: await gamma.data(), beta: await beta.data() });
+      const [g, b] = await Promise.all([gamma.data(), beta.data()]);
       for (const t of [gamma, beta]) t.dispose();
-    }
-    return scales;
+      return [name, { gamma: g, beta: b }] as const;
+    });
+    return new Map(await Promise.all(reading));
   }
 
   private checkBranches(branches: readonly Branch[]): void {

@@ -1,4 +1,5 @@
 import { DIMENSIONS } from "../data/point-cloud";
+import { optionsOf } from "../demand";
 import { Dropout } from "../nn/layers";
 import type { Module } from "../nn/module";
 import { affine } from "../tensor/ops/elementwise";
@@ -116,7 +117,8 @@ export class PointNet extends Network {
   readonly fstn: TNet;
   readonly dropout: Dropout;
 
-  constructor({ points = 1024, seed = 0, ...chosen }: PointNetOptions = {}) {
+  constructor(options?: PointNetOptions) {
+    const { points = 1024, seed = 0, ...chosen } = optionsOf("PointNet", options);
     const config: PointNetConfig = {
       arch: "pointnet",
       classes: 40,
@@ -171,7 +173,7 @@ export class PointNet extends Network {
 
   /** Without anything to drop nothing is launched. */
   #drop(h: Tensor): Tensor {
-    return this.dropout.p > 0 && this.training ? this.dropout.forward(h) : h;
+    return this.dropout.p > 0 && this.dropout.training ? this.dropout.forward(h) : h;
   }
 
   #block(name: string): Block {

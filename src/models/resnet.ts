@@ -1,3 +1,4 @@
+import { optionsOf } from "../demand";
 import { GlobalAvgPool } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
@@ -106,7 +107,8 @@ export class ResNet extends Network {
   readonly linear: Linear;
   readonly #pool = new GlobalAvgPool();
 
-  constructor(config: ResNetConfig, { seed = 0 }: { seed?: number } = {}) {
+  constructor(config: ResNetConfig, options?: { seed?: number }) {
+    const { seed = 0 } = optionsOf("ResNet", options, ["seed"]);
     checkResNet(config);
     super(config, resNetLayers(config), seed);
     const { blocks } = this;
@@ -147,14 +149,18 @@ export interface ResNetOptions extends Partial<Omit<ResNetConfig, "arch" | "bloc
   seed?: number;
 }
 
-const ofBlocks = (blocks: readonly number[], { seed, ...chosen }: ResNetOptions): ResNetConfig => ({
-  arch: "resnet",
-  classes: 10,
-  input: [32, 32, 3],
-  scheme: "plain",
-  ...chosen,
-  blocks,
-});
+function ofBlocks(what: string, blocks: readonly number[], options: ResNetOptions | undefined) {
+  const { seed = 0, ...chosen } = optionsOf(what, options);
+  const config: ResNetConfig = {
+    arch: "resnet",
+    classes: 10,
+    input: [32, 32, 3],
+    scheme: "plain",
+    ...chosen,
+    blocks,
+  };
+  return [config, { seed }] as const;
+}
 
 /**
  * {@link ResNet} of two basic blocks a stage. By default for 10 classes of 32×32 images.
@@ -163,14 +169,14 @@ const ofBlocks = (blocks: readonly number[], { seed, ...chosen }: ResNetOptions)
  * const model = new ResNet18({ scheme: "v1", passports: { layer4: true }, signature: "(c) ACME", seed: 1 });
  */
 export class ResNet18 extends ResNet {
-  constructor(options: ResNetOptions = {}) {
-    super(ofBlocks([2, 2, 2, 2], options), { seed: options.seed ?? 0 });
+  constructor(options?: ResNetOptions) {
+    super(...ofBlocks("ResNet18", [2, 2, 2, 2], options));
   }
 }
 
 /** {@link ResNet} of one basic block a stage. */
 export class ResNet9 extends ResNet {
-  constructor(options: ResNetOptions = {}) {
-    super(ofBlocks([1, 1, 1, 1], options), { seed: options.seed ?? 0 });
+  constructor(options?: ResNetOptions) {
+    super(...ofBlocks("ResNet9", [1, 1, 1, 1], options));
   }
 }

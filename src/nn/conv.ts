@@ -1,10 +1,15 @@
-import { ArgumentError } from "../errors";
+import { callable, flag, instance, optionsOf, whole } from "../demand";
+import { ArgumentError, ShapeError } from "../errors";
 import { conv1d, conv2d } from "../tensor/ops/conv";
+import { pad } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";
-import { type Pair, pair, type Shape } from "../tensor/shape";
-import type { Tensor } from "../tensor/tensor";
+import { type Pair, type Shape, sameShape, showShape } from "../tensor/shape";
+import { scope } from "../tensor/storage";
+import { Tensor } from "../tensor/tensor";
 import { fans, kaimingUniform, uniform } from "./init";
 import { Module, parameter } from "./module";
+import { generatorOf } from "./random";
+import { checkPair, type Padding, paddingOf } from "./window";
 
 /** PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming uniform with gain √(1/3). */
 export const DEFAULT_GAIN = Math.sqrt(1 / 3);
@@ -13,25 +18,33 @@ const torchDefault = (shape: Shape, random: Generator) => kaimingUniform(shape, 
 
 /** @throws ArgumentError unless all are whole, and `groups` divides both numbers of channels. */
 function channelsPerGroup(what: string, inputs: number, outputs: number, groups: number): number {
-  const whole = [inputs, outputs, groups].every((n) => Number.isInteger(n) && n >= 1);
-  if (whole && inputs % groups === 0 && outputs % groups === 0) return inputs / groups;
+  const all = [inputs, outputs, groups].every((n) => Number.isInteger(n) && n >= 1);
+  if (all && inputs % groups === 0 && outputs % groups === 0) return inputs / groups;
   throw new ArgumentError(
     `${what}: channels and groups are integers ≥ 1 and groups divides both, found ${inputs} to ${outputs} channels in ${groups} groups`,
   );
 }
 
-/** Options of {@link Conv2d}; stride, padding, dilation and groups as in {@link conv2d}. */
+/** The initial weight that somebody's function makes. */
+function initial(what: string, init: (shape: Shape, random: Generator) => Tensor, shape: Shape, random: Generator) {
+  const weight = instance(what, "what init returns", callable(what, "init", init)(shape, random), Tensor);
+  if (sameShape(weight.shape, shape)) return weight;
+  throw new ShapeError(`${what}: init returns a weight ${showShape(shape)}, found ${showShape(weight.shape)}`);
+}
+
+/** Options of {@link Conv2d}; stride, dilation and groups as in {@link conv2d}. */
 export interface Conv2dOptions {
   stride?: Pair;
-  padding?: Pair;
+  /** Zeros around the input (default 0); `"same"` keeps its size, at stride 1. */
+  padding?: Pair | "same";
   dilation?: Pair;
   groups?: number;
   /** Learn a bias (default true). */
   bias?: boolean;
   /** Makes the initial weight (default: PyTorch's, U(±1/√fan-in)). */
   init?: (shape: Shape, random: Generator) => Tensor;
-  /** Source of the initial weights. */
-  random: Generator;
+  /** Source of the initial weights (default: the common one, see {@link manualSeed}). */
+  random?: Generator;
 }
 
 /**
@@ -39,80 +52,106 @@ export interface Conv2dOptions {
  *
  * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts [O, I/groups, kH, kW].
  * Initialised as PyTorch's: U(±1/√fan-in). Formula and errors: {@link conv2d}.
- * @throws ArgumentError when `groups` does not divide the channels.
+ * @throws ArgumentError when `groups` does not divide the channels, for sizes and options that are none, and `padding: "same"` with a stride.
  *
  * @example
- * const conv = new Conv2d(3, 16, 3, { padding: 1, random: new Generator(1) });
+ * const conv = new Conv2d(3, 16, 3, { padding: 1 });
  */
 export class Conv2d extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
   readonly stride: Pair;
-  readonly padding: Pair;
+  readonly padding: Pair | "same";
   readonly dilation: Pair;
   readonly groups: number;
+  readonly #padding: Padding;
 
   constructor(
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: Pair,
-    { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, init = torchDefault, random }: Conv2dOptions,
+    options?: Conv2dOptions,
   ) {
     super();
-    const [kh, kw] = pair(kernel);
+    const known = ["stride", "padding", "dilation", "groups", "bias", "init", "random"] as const;
+    const given = optionsOf("Conv2d", options, known);
+    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, init = torchDefault } = given;
+    const [kh, kw] = checkPair("Conv2d", "kernel", kernel, 1);
     const shape = [kh, kw, channelsPerGroup("Conv2d", inChannels, outChannels, groups), outChannels];
     this.stride = stride;
     this.padding = padding;
     this.dilation = dilation;
     this.groups = groups;
-    this.weight = parameter(init(shape, random), "conv2d");
+    this.#padding = paddingOf("Conv2d", padding, {
+      kernel: [kh, kw],
+      stride: checkPair("Conv2d", "stride", stride, 1),
+      dilation: checkPair("Conv2d", "dilation", dilation, 1),
+    });
+    flag("Conv2d", "bias", bias);
+    const random = generatorOf("Conv2d", given.random);
+    this.weight = parameter(initial("Conv2d", init, shape, random), "conv2d");
     this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
   }
 
   forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight, this.bias, this);
+    const { stride, dilation, groups, weight, bias } = this;
+    const { sides, even } = this.#padding;
+    const [rows, columns] = sides as [Padding["sides"][0], Padding["sides"][0]];
+    if (even) return conv2d(x, weight, bias, { stride, dilation, groups, padding: [rows[0], columns[0]] });
+    return scope(() => conv2d(pad(x, [[0, 0], rows, columns, [0, 0]]), weight, bias, { stride, dilation, groups }));
   }
 }
 
-/** Options of {@link Conv1d}, over one axis. */
+/** Options of {@link Conv1d}, over one axis; as those of {@link Conv2d}. */
 export interface Conv1dOptions {
   stride?: number;
-  padding?: number;
+  padding?: number | "same";
   dilation?: number;
   groups?: number;
   bias?: boolean;
-  random: Generator;
+  random?: Generator;
 }
 
 /**
  * 1-D convolution layer over [N, L, I] → [N, L', O]. Weight [k, I/groups, O], in state dicts [O, I/groups, k]. Initialised as {@link Conv2d}.
- * @throws ArgumentError when `groups` does not divide the channels.
+ * @throws ArgumentError as {@link Conv2d}.
  */
 export class Conv1d extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
   readonly stride: number;
-  readonly padding: number;
+  readonly padding: number | "same";
   readonly dilation: number;
   readonly groups: number;
+  readonly #padding: Padding;
 
   constructor(
     readonly inChannels: number,
     readonly outChannels: number,
     kernel: number,
-    { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, random }: Conv1dOptions,
+    options?: Conv1dOptions,
   ) {
     super();
+    const given = optionsOf("Conv1d", options, ["stride", "padding", "dilation", "groups", "bias", "random"]);
+    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = given;
+    whole("Conv1d", "kernel", kernel);
     const shape = [kernel, channelsPerGroup("Conv1d", inChannels, outChannels, groups), outChannels];
-    this.stride = stride;
+    this.stride = whole("Conv1d", "stride", stride);
     this.padding = padding;
-    this.dilation = dilation;
+    this.dilation = whole("Conv1d", "dilation", dilation);
     this.groups = groups;
+    this.#padding = paddingOf("Conv1d", padding, { kernel: [kernel], stride: [stride], dilation: [dilation] });
+    flag("Conv1d", "bias", bias);
+    const random = generatorOf("Conv1d", given.random);
     this.weight = parameter(kaimingUniform(shape, random, { gain: DEFAULT_GAIN }), "conv1d");
     this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
   }
 
   forward(x: Tensor): Tensor {
-    return conv1d(x, this.weight, this.bias, this);
+    const { stride, dilation, groups, weight, bias } = this;
+    const { sides, even } = this.#padding;
+    const [along] = sides as [Padding["sides"][0]];
+    if (even) return conv1d(x, weight, bias, { stride, dilation, groups, padding: along[0] });
+    return scope(() => conv1d(pad(x, [[0, 0], along, [0, 0]]), weight, bias, { stride, dilation, groups }));
   }
 }

@@ -3,16 +3,18 @@ export { fans, gain, type KaimingOptions, kaimingNormal, kaimingUniform, xavierN
 export {
   AvgPool2d,
   Dropout,
+  type DropoutOptions,
   Flatten,
   GlobalAvgPool,
   Identity,
   type Layer,
   LeakyReLU,
   MaxPool2d,
+  type PoolLayerOptions,
   ReLU,
   Sequential,
 } from "./layers";
-export { Linear } from "./linear";
+export { Linear, type LinearOptions } from "./linear";
 export { buffer, type HostState, type Layout, type LoadReport, Module, parameter } from "./module";
 export {
   type Affine,
@@ -24,3 +26,4 @@ export {
   LayerNorm,
   type NormOptions,
 } from "./norm";
+export { manualSeed } from "./random";

@@ -1,3 +1,4 @@
+import { instance, optionsOf, refuse, within } from "../demand";
 import { flatten, leakyRelu, relu } from "../tensor/ops/elementwise";
 import { permute } from "../tensor/ops/movement";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
@@ -6,6 +7,8 @@ import type { Generator } from "../tensor/random";
 import type { Pair } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import { Module } from "./module";
+import { generatorOf } from "./random";
+import { checkPair } from "./window";
 
 /** A module from one tensor to one tensor. */
 export interface Layer extends Module {
@@ -28,8 +31,10 @@ export class ReLU extends Module {
 
 /** y = x where x > 0, else slope · x (default 0.01). */
 export class LeakyReLU extends Module {
+  /** @throws ArgumentError for a slope that is not finite. */
   constructor(readonly slope = 0.01) {
     super();
+    within("LeakyReLU", "slope", slope, -Number.MAX_VALUE);
   }
 
   forward(x: Tensor): Tensor {
@@ -37,13 +42,35 @@ export class LeakyReLU extends Module {
   }
 }
 
-/** Maximum of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window. */
-export class MaxPool2d extends Module {
+/** Steps between windows, and padding, of pooling layers. */
+export interface PoolLayerOptions {
+  /** Default: the window. */
+  stride?: Pair;
+  /** Default 0. */
+  padding?: Pair;
+}
+
+/** What both poolings have in common. */
+abstract class Pool2d extends Module {
+  readonly options: PoolLayerOptions;
+
   constructor(
+    what: string,
     readonly kernel: Pair,
-    readonly options: { stride?: Pair; padding?: Pair } = {},
+    options?: PoolLayerOptions,
   ) {
     super();
+    this.options = optionsOf(what, options, ["stride", "padding"]);
+    checkPair(what, "kernel", kernel, 1);
+    checkPair(what, "stride", this.options.stride ?? kernel, 1);
+    checkPair(what, "padding", this.options.padding ?? 0, 0);
+  }
+}
+
+/** Maximum of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window. @throws ArgumentError for sizes that are none. */
+export class MaxPool2d extends Pool2d {
+  constructor(kernel: Pair, options?: PoolLayerOptions) {
+    super("MaxPool2d", kernel, options);
   }
 
   forward(x: Tensor): Tensor {
@@ -51,13 +78,10 @@ export class MaxPool2d extends Module {
   }
 }
 
-/** Mean of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window. */
-export class AvgPool2d extends Module {
-  constructor(
-    readonly kernel: Pair,
-    readonly options: { stride?: Pair; padding?: Pair } = {},
-  ) {
-    super();
+/** Mean of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window. @throws ArgumentError for sizes that are none. */
+export class AvgPool2d extends Pool2d {
+  constructor(kernel: Pair, options?: PoolLayerOptions) {
+    super("AvgPool2d", kernel, options);
   }
 
   forward(x: Tensor): Tensor {
@@ -82,17 +106,24 @@ export class Flatten extends Module {
   }
 }
 
-/** While training, zeroes each element with probability p and scales the rest by 1/(1 − p). */
+/** Options of {@link Dropout}. */
+export interface DropoutOptions {
+  /** Source of the masks (default: the common one, see {@link manualSeed}). */
+  random?: Generator;
+}
+
+/** While training, zeroes each element with probability p (default 0.5) and scales the rest by 1/(1 − p). @throws ArgumentError when p is no probability. */
 export class Dropout extends Module {
   /** Where its random numbers come from; part of a run's state. */
   readonly stream: RandomStream;
 
   constructor(
-    readonly p: number,
-    { random }: { random: Generator },
+    readonly p = 0.5,
+    options?: DropoutOptions,
   ) {
     super();
-    this.stream = new RandomStream(random);
+    within("Dropout", "p", p, 0, 1);
+    this.stream = new RandomStream(generatorOf("Dropout", optionsOf("Dropout", options, ["random"]).random));
   }
 
   forward(x: Tensor): Tensor {
@@ -108,20 +139,30 @@ export class Dropout extends Module {
 /**
  * Layers one after another; in state dicts they are numbered from 0.
  *
+ * @throws ArgumentError for what is no module with a `forward`.
+ *
  * @example
- * const net = new Sequential(new Conv2d(3, 8, 3, { random }), new ReLU(), new GlobalAvgPool(), new Linear(8, 10, { random }));
+ * const net = new Sequential(new Conv2d(3, 8, 3), new ReLU(), new GlobalAvgPool(), new Linear(8, 10));
  */
 export class Sequential extends Module {
   readonly layers: readonly Layer[];
 
-  constructor(...layers: Layer[]) {
+  /** @param layers one by one, or in one array */
+  constructor(...layers: readonly Layer[] | readonly [readonly Layer[]]) {
     super();
-    this.layers = layers;
+    const [first] = layers;
+    this.layers = Array.isArray(first) && layers.length === 1 ? [...first] : (layers as readonly Layer[]);
+    this.layers.forEach((layer, i) => {
+      instance("Sequential", `layer ${i}`, layer, Module);
+      if (typeof layer.forward !== "function")
+        refuse("Sequential", `layer ${i}`, "a module with a method forward(x)", layer);
+    });
   }
 
-  /** Children are named by number alone, as PyTorch's. */
+  /** Layers are named by number alone, as PyTorch's; what a subclass adds by its property. */
   override *children(): Iterable<[string, Module]> {
     for (const [i, layer] of this.layers.entries()) yield [String(i), layer];
+    for (const [name, child] of super.children()) if (!name.startsWith("layers.")) yield [name, child];
   }
 
   forward(x: Tensor): Tensor {

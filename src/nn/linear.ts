@@ -1,14 +1,26 @@
+import { flag, optionsOf, shown } from "../demand";
+import { ShapeError } from "../errors";
 import { linear } from "../tensor/ops/matmul";
 import type { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { DEFAULT_GAIN } from "./conv";
 import { kaimingUniform, uniform } from "./init";
 import { Module, parameter } from "./module";
+import { generatorOf } from "./random";
+
+/** Options of {@link Linear}. */
+export interface LinearOptions {
+  /** Learn a bias (default true). */
+  bias?: boolean;
+  /** Source of the initial weights (default: the common one, see {@link manualSeed}). */
+  random?: Generator;
+}
 
 /**
  * Fully connected layer, y = x · W + b.
  *
  * Shape: x [..., I] → [..., O]. Weight [I, O], in state dicts [O, I]. Initialised as PyTorch's: U(±1/√I).
+ * @throws ShapeError for numbers of features that are no whole numbers; ArgumentError for options that are none.
  */
 export class Linear extends Module {
   readonly weight: Tensor;
@@ -17,9 +29,17 @@ export class Linear extends Module {
   constructor(
     readonly inFeatures: number,
     readonly outFeatures: number,
-    { bias = true, random }: { bias?: boolean; random: Generator },
+    options?: LinearOptions,
   ) {
     super();
+    const given = optionsOf("Linear", options, ["bias", "random"]);
+    const { bias = true } = given;
+    if (![inFeatures, outFeatures].every((n) => Number.isSafeInteger(n) && n >= 0))
+      throw new ShapeError(
+        `Linear: whole numbers of features from 0 expected, found ${shown(inFeatures)} to ${shown(outFeatures)}`,
+      );
+    flag("Linear", "bias", bias);
+    const random = generatorOf("Linear", given.random);
     this.weight = parameter(kaimingUniform([inFeatures, outFeatures], random, { gain: DEFAULT_GAIN }), "linear");
     this.bias = bias ? parameter(uniform([outFeatures], random, inFeatures > 0 ? 1 / Math.sqrt(inFeatures) : 0)) : null;
   }

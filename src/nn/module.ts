@@ -1,25 +1,24 @@
-import { StateDictError } from "../errors";
-import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
-import { sameShape, showShape, stridesOf } from "../tensor/shape";
+import { flag, instance, optionsOf, refuse } from "../demand";
+import { ArgumentError, ShapeError, StateDictError } from "../errors";
+import type { HostTensor, StateDict } from "../io/host-tensor";
+import { showShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
+import { type Content, contentsOf, titleOf } from "./contents";
+import {
+  checkHostTensor,
+  checkStateDict,
+  dataFor,
+  type Layout,
+  listNames,
+  sameBytes,
+  type TensorData,
+  TO_TORCH,
+  toTorch,
+  typed,
+} from "./state";
 
-/**
- * How a tensor of ours is ordered against PyTorch's, which is the order of state dicts:
- * `conv2d` [kH, kW, I, O] ↔ [O, I, kH, kW], `conv1d` [k, I, O] ↔ [O, I, k], `linear` [I, O] ↔ [O, I],
- * `image` [N, H, W, C] ↔ [N, C, H, W], `sequence` [N, L, C] ↔ [N, C, L], `map` [H, W, C] ↔ [C, H, W].
- */
-export type Layout = "same" | "conv2d" | "conv1d" | "linear" | "image" | "sequence" | "map";
-
-/** Our dimensions, in the order PyTorch has them. */
-const TO_TORCH: Record<Exclude<Layout, "same">, readonly number[]> = {
-  conv2d: [3, 2, 0, 1],
-  conv1d: [2, 1, 0],
-  linear: [1, 0],
-  image: [0, 3, 1, 2],
-  sequence: [0, 2, 1],
-  map: [2, 0, 1],
-};
+export { checkStateDict, fromTorch, type Layout, listNames, toTorch } from "./state";
 
 interface Registration {
   kind: "parameter" | "buffer";
@@ -28,23 +27,42 @@ interface Registration {
 
 const registered = new WeakMap<Tensor, Registration>();
 
-/** Makes a tensor a trained parameter of the module it is a property of. It then lives until the module is disposed. */
+/** Makes a tensor a trained parameter of the module it is a property of. It then lives until the module is disposed. @throws ShapeError unless it is f32 and of the layout's rank; ArgumentError when it was computed from others. */
 export function parameter(t: Tensor, layout: Layout = "same"): Tensor {
+  checkRegistered("parameter", t, layout);
+  if (t.dtype !== "f32")
+    throw new ShapeError(`parameter: an f32 tensor expected, found ${t.dtype} ${showShape(t.shape)}: use buffer()`);
+  if (!t.isLeaf)
+    throw new ArgumentError(
+      `parameter: the tensor ${showShape(t.shape)} was computed from trained ones: register those, or detach() it`,
+    );
   t.requiresGrad = true;
   registered.set(keep(t), { kind: "parameter", layout });
   return t;
 }
 
-/** Makes a tensor part of a module's state without training it: running statistics, passports. */
+/** Makes a tensor part of a module's state without training it: running statistics, passports. @throws ShapeError when it has not the layout's rank. */
 export function buffer(t: Tensor, layout: Layout = "same"): Tensor {
+  checkRegistered("buffer", t, layout);
   registered.set(keep(t), { kind: "buffer", layout });
   return t;
+}
+
+function checkRegistered(what: string, t: Tensor, layout: Layout): void {
+  instance(what, "its first argument", t, Tensor);
+  if (layout === "same") return;
+  if (typeof layout !== "string" || !Object.hasOwn(TO_TORCH, layout))
+    refuse(what, "layout", `"same" or one of ${Object.keys(TO_TORCH).join(", ")}`, layout);
+  const { length } = TO_TORCH[layout];
+  if (t.rank !== length)
+    throw new ShapeError(`${what}: layout "${layout}" is of ${length} dimensions, the tensor is ${showShape(t.shape)}`);
 }
 
 /** Values that live on the host but belong to the state dict, such as a count of batches. */
 export interface HostState {
   get(): HostTensor;
-  set(value: HostTensor): void;
+  /** Takes a value of as many elements. @param name the state's whole name @throws StateDictError for one that it cannot be; nothing is changed then. */
+  set(value: HostTensor, name: string): void;
 }
 
 /** What {@link Module.loadStateDict} did not find a place or a value for. */
@@ -53,31 +71,62 @@ export interface LoadReport {
   unexpected: string[];
 }
 
+const isPart = (value: unknown): value is Module | Tensor =>
+  value instanceof Module || (value instanceof Tensor && registered.has(value));
+
+/** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
+export const partsOf = (m: Module): Content<Module | Tensor>[] => contentsOf(m, isPart);
+
 /**
  * A part of a network: owns parameters, buffers and further modules as properties, in PyTorch's way.
  * State-dict names are property names, in snake_case, joined by dots.
+ *
+ * Parts may also lie in arrays, plain objects and maps with string keys, at any depth: `name.0`, `name.key`. A part under two names (tied weights) is trained once and has both in state dicts. `#private`
+ * fields cannot be seen: what they hold is no part of the module, and a trainer refuses a network whose loss depends on parameters there.
+ *
+ * @throws ArgumentError, when its parts are asked for, where one has no name of its own: in a `Set`, under a key with a dot, two under one name (`fooBar` and `foo_bar`), or in a module that holds itself.
  */
 export abstract class Module {
   /** True while training: batch norm uses batch statistics, dropout drops. */
   training = true;
 
-  /** Child modules by name: properties that are modules, and the entries of properties that are arrays of modules. */
+  /** Child modules by name: those in properties, and in arrays, plain objects and maps there. Override it to give other names; every module that a property holds must stay among them, or below one. */
   *children(): Iterable<[string, Module]> {
-    for (const [key, value] of Object.entries(this)) {
-      if (value instanceof Module) yield [snake(key), value];
-      else if (Array.isArray(value)) {
-        for (const [i, v] of value.entries()) if (v instanceof Module) yield [`${snake(key)}.${i}`, v];
+    for (const { name, value } of partsOf(this)) if (value instanceof Module) yield [name, value];
+  }
+
+  /** This module, under the name "", and all modules below it. A module that is held in several places stands under the name of each. */
+  namedModules(): [name: string, module: Module][] {
+    const found: [string, Module][] = [];
+    const above = new Map<Module, string>();
+    const visit = (path: string, module: Module): void => {
+      const seen = above.get(module);
+      if (seen !== undefined)
+        throw new ArgumentError(
+          `${titleOf(this)}: ${path} leads back to ${seen || "the module itself"}, and a module cannot be part of itself: keep such a reference in a #private field`,
+        );
+      found.push([path, module]);
+      above.set(module, path);
+      const names = new Set<string>();
+      for (const [name, child] of module.children()) {
+        if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
+        names.add(name);
+        visit(path === "" ? name : `${path}.${name}`, child);
       }
-    }
+      above.delete(module);
+    };
+    visit("", this);
+    checkNamed(found);
+    return found;
   }
 
   /** Tensors of this module and its children by state-dict name, parameters and buffers. */
   *namedTensors(prefix = ""): Iterable<[name: string, tensor: Tensor, registration: Readonly<Registration>]> {
-    for (const [key, value] of Object.entries(this)) {
-      const r = value instanceof Tensor ? registered.get(value) : undefined;
-      if (r) yield [prefix + snake(key), value, r];
+    for (const [path, module] of this.namedModules()) {
+      const at = path === "" ? prefix : `${prefix}${path}.`;
+      for (const { name, value } of partsOf(module))
+        if (value instanceof Tensor) yield [at + name, value, registered.get(value)!];
     }
-    for (const [name, child] of this.children()) yield* child.namedTensors(`${prefix}${name}.`);
   }
 
   /** Trained tensors, each once. */
@@ -92,8 +141,8 @@ export abstract class Module {
 
   /** Sets training mode here and below. */
   train(on = true): this {
-    this.training = on;
-    for (const [, child] of this.children()) child.train(on);
+    flag("train", "its argument", on);
+    for (const [, module] of this.namedModules()) module.training = on;
     return this;
   }
 
@@ -107,119 +156,113 @@ export abstract class Module {
 
   /** Every tensor of the module, as it is now, read back and put into PyTorch's order. */
   async stateDict(): Promise<StateDict> {
-    const entries = [...this.namedTensors()];
-    const host = [...this.hostStates()].map(([name, state]) => [name, state.get()] as const);
+    const { tensors, host } = this.state();
+    const values = [...host].map(([name, state]) => [name, state.get()] as const);
     // All copies go with one submit, so that no step that is recorded meanwhile comes between them.
-    const reads = entries.map(([, t]) => t.data({ withStep: true }));
-    const submitted = async () => entries[0]?.[1].device.flush();
-    const [, ...data] = await Promise.all([submitted(), ...reads]);
+    const reads = [...tensors.values()].map(({ tensor: t }) => t.device.read(t.buffer, 4 * t.size, true));
+    const devices = new Set([...tensors.values()].map(({ tensor }) => tensor.device));
+    const submitted = async () => devices.forEach((d) => d.flush());
+    const [, ...bytes] = await Promise.all([submitted(), ...reads]);
     const dict: StateDict = new Map();
-    entries.forEach(([name, t, { layout }], i) => {
-      dict.set(name, toTorch(data[i]!, t.shape, layout));
+    [...tensors].forEach(([name, { tensor, layout }], i) => {
+      dict.set(name, toTorch(typed(bytes[i]!, tensor.dtype), tensor.shape, layout));
     });
-    for (const [name, value] of host) dict.set(name, value);
+    for (const [name, value] of values) dict.set(name, value);
     return dict;
   }
 
   /**
    * Takes values from a state dict in PyTorch's order.
    * @param options.strict Throw when names are missing or unexpected (default true); otherwise report them.
-   * @throws StateDictError naming every missing and unexpected name, or the first tensor of another shape. Nothing is changed then.
+   * @throws StateDictError naming every missing and unexpected name, the first tensor of another shape or with values that this module cannot hold, or two names of one tensor with values that differ;
+   * ArgumentError for what is no state dict. Nothing is changed then.
    */
-  loadStateDict(dict: StateDict, { strict = true } = {}): LoadReport {
-    const own = new Map([...this.namedTensors()].map(([name, tensor, { layout }]) => [name, { tensor, layout }]));
-    const host = new Map(this.hostStates());
-    const missing = [...own.keys(), ...host.keys()].filter((name) => !dict.has(name));
-    const unexpected = [...dict.keys()].filter((name) => !own.has(name) && !host.has(name));
+  loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
+    checkStateDict(dict);
+    const { strict = true } = optionsOf("loadStateDict", options, ["strict"]);
+    const { tensors, host } = this.state();
+    const missing = [...tensors.keys(), ...host.keys()].filter((name) => !dict.has(name));
+    const unexpected = [...dict.keys()].filter((name) => !tensors.has(name) && !host.has(name));
     if (strict && (missing.length || unexpected.length)) {
       throw new StateDictError(
         `the state dict does not fit this module: missing ${listNames(missing)}; unexpected ${listNames(unexpected)}. Load with { strict: false } to take what fits`,
       );
     }
-    const ready: [Tensor, Float32Array][] = [];
-    for (const [name, { tensor, layout }] of own) {
+    const ready = new Map<Tensor, { name: string; data: TensorData }>();
+    for (const [name, { tensor, layout }] of tensors) {
       const value = dict.get(name);
-      if (value) ready.push([tensor, fromTorch(value, tensor.shape, layout, name)]);
+      if (!value) continue;
+      const data = dataFor(tensor, value, layout, name);
+      const other = ready.get(tensor);
+      if (other && !sameBytes(other.data, data))
+        throw new StateDictError(
+          `${other.name} and ${name} are one tensor in this module, and differ in the state dict: leave one of them out and load with { strict: false }`,
+        );
+      ready.set(tensor, { name, data });
     }
-    for (const [name, state] of host) {
-      const [found, own] = [dict.get(name), state.get()];
-      if (!found || found.data.length === own.data.length) continue;
-      throw new StateDictError(
-        `${name}: shape ${showShape(found.shape)} in the state dict, ${showShape(own.shape)} in this module`,
-      );
-    }
-    for (const [tensor, data] of ready) tensor.write(data);
-    for (const [name, state] of host) {
-      const value = dict.get(name);
-      if (value) state.set(value);
-    }
-    this.notifyLoaded();
+    setAll(host, dict);
+    for (const [tensor, { data }] of ready) tensor.write(data);
+    for (const module of new Set(this.namedModules().map(([, m]) => m))) module.loaded();
     return { missing, unexpected };
   }
 
   /** Called here and below after a state dict was loaded: drop what was derived from the old values. */
   protected loaded(): void {}
 
-  private notifyLoaded(): void {
-    this.loaded();
-    for (const [, child] of this.children()) child.notifyLoaded();
-  }
-
   /** Frees every parameter, gradient and buffer, here and below. */
   dispose(): void {
+    // All are named before any is gone: a module that cannot be gone through is found whole.
+    const tensors = [...this.namedTensors()];
     for (const [, child] of this.children()) child.dispose();
-    for (const [, t] of this.namedTensors()) t.dispose();
+    for (const [, t] of tensors) t.dispose();
   }
 
-  private *hostStates(prefix = ""): Iterable<[string, HostState]> {
-    for (const [name, state] of Object.entries(this.hostState())) yield [prefix + name, state];
-    for (const [name, child] of this.children()) yield* child.hostStates(`${prefix}${name}.`);
+  /** Everything that state dicts hold, by name. */
+  private state(): { tensors: Map<string, { tensor: Tensor; layout: Layout }>; host: Map<string, HostState> } {
+    const tensors = new Map([...this.namedTensors()].map(([name, tensor, { layout }]) => [name, { tensor, layout }]));
+    const host = new Map<string, HostState>();
+    for (const [path, module] of this.namedModules())
+      for (const [key, state] of Object.entries(module.hostState())) {
+        const name = path === "" ? key : `${path}.${key}`;
+        if (tensors.has(name) || host.has(name))
+          throw new ArgumentError(`${titleOf(module)}: two of its states are "${name}": rename the property`);
+        host.set(name, state);
+      }
+    return { tensors, host };
   }
 }
 
-const snake = (key: string) => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
-
-/** Names for a message: the first twelve, and how many more. */
-export const listNames = (names: readonly string[]) =>
-  names.length === 0
-    ? "none"
-    : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
-
-/** Host data in our order as a tensor in PyTorch's. */
-export function toTorch(data: Float32Array<ArrayBuffer>, shape: readonly number[], layout: Layout): HostTensor {
-  if (layout === "same") return { dtype: "F32", shape, data };
-  const order = TO_TORCH[layout];
-  return { dtype: "F32", shape: order.map((d) => shape[d]!), data: permuted(data, shape, order) };
-}
-
-/** A tensor in PyTorch's order as host data in ours. @throws StateDictError when the shape is another. */
-export function fromTorch(value: HostTensor, shape: readonly number[], layout: Layout, name: string): Float32Array {
-  const order = layout === "same" ? null : TO_TORCH[layout];
-  const expected = order ? order.map((d) => shape[d]!) : shape;
-  if (!sameShape(value.shape, expected)) {
-    throw new StateDictError(
-      `${name}: shape ${showShape(value.shape)} in the state dict, ${showShape(expected)} in this module`,
-    );
+/** @throws ArgumentError when a property holds a module that an overridden `children()` left out: it would neither be trained nor saved. */
+function checkNamed(found: readonly [string, Module][]): void {
+  const all = new Set(found.map(([, m]) => m));
+  for (const [path, module] of found) {
+    if (module.children === Module.prototype.children) continue;
+    const lost = partsOf(module).find(({ value }) => value instanceof Module && !all.has(value));
+    if (lost)
+      throw new ArgumentError(
+        `${titleOf(module)}${path && ` at ${path}`}: its children() leaves out ${lost.name}, which would neither be trained nor saved: name it there, or keep it in a #private field`,
+      );
   }
-  const data = toFloat32(value);
-  if (!order) return data;
-  const inverse = order.map((_, d) => order.indexOf(d));
-  return permuted(data, value.shape, inverse);
 }
 
-/** Transposes on the host: dimension d of the result is dimension order[d] of the source. */
-function permuted(data: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array<ArrayBuffer> {
-  const strides = stridesOf(shape);
-  const out = new Float32Array(data.length);
-  const walk = order.map((d) => ({ size: shape[d]!, stride: strides[d]! }));
-  let at = 0;
-  const visit = (d: number, from: number): void => {
-    const { size, stride } = walk[d]!;
-    for (let i = 0; i < size; i++) {
-      if (d === walk.length - 1) out[at++] = data[from + i * stride]!;
-      else visit(d + 1, from + i * stride);
+/** Gives host states their values, all or none. */
+function setAll(host: ReadonlyMap<string, HostState>, dict: StateDict): void {
+  const changed: (() => void)[] = [];
+  try {
+    for (const [name, state] of host) {
+      const value = dict.get(name);
+      if (!value) continue;
+      const before = state.get();
+      checkHostTensor(name, value);
+      if (value.data.length !== before.data.length)
+        throw new StateDictError(
+          `${name}: shape ${showShape(value.shape)} in the state dict, ${showShape(before.shape)} in this module`,
+        );
+      state.set(value, name);
+      changed.push(() => state.set(before, name));
     }
-  };
-  visit(0, 0);
-  return out;
+  } catch (error) {
+    for (const undo of changed) undo();
+    throw error;
+  }
 }

@@ -1,3 +1,4 @@
+import { optionsOf, refuse } from "../demand";
 import { Optimizer, type OptimizerRule } from "./optimizer";
 import { demandAtLeastZero, demandFraction, type Params } from "./params";
 
@@ -16,10 +17,11 @@ export interface AdamOptions {
 /** What stands for ln 0, which WGSL need not represent: e^-1000 is 0 in f32. */
 const LOG_ZERO = -1000;
 
-function adam(
-  { lr = 1e-3, betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions,
-  decoupled: boolean,
-): OptimizerRule {
+function adam(what: string, options: AdamOptions | undefined, decoupled: boolean): OptimizerRule {
+  const given = optionsOf(what, options, ["lr", "betas", "eps", "weightDecay"]);
+  const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = decoupled ? 1e-2 : 0 } = given;
+  if (!Array.isArray(betas) || betas.length !== 2) refuse(what, "betas", "an array of two numbers", betas);
+  const [beta1, beta2] = betas as readonly [number, number];
   demandFraction("betas[0]", beta1);
   demandFraction("betas[1]", beta2);
   demandAtLeastZero("eps", eps);
@@ -52,14 +54,14 @@ function adam(
  *
  * State: `exp_avg` (m) and `exp_avg_sq` (v), two numbers a weight, and `step` (t).
  *
- * @example new Adam(model.parameters(), { lr: 1e-3, weightDecay: 1e-4 })
+ * @example new Adam(model, { lr: 1e-3, weightDecay: 1e-4 })
  * @throws ArgumentError for a negative `lr`, `eps` or `weightDecay`, or betas not in [0, 1); see also {@link Optimizer}.
  *
  * Source: `torch.optim.Adam` (PyTorch 1.13); Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
  */
 export class Adam extends Optimizer {
-  constructor(params: Params, options: AdamOptions = {}) {
-    super(params, adam(options, false));
+  constructor(params: Params, options?: AdamOptions) {
+    super(params, adam("Adam", options, false));
   }
 }
 
@@ -73,7 +75,7 @@ export class Adam extends Optimizer {
  * Source: `torch.optim.AdamW` (PyTorch 1.13); Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
  */
 export class AdamW extends Optimizer {
-  constructor(params: Params, options: AdamOptions = {}) {
-    super(params, adam({ weightDecay: 1e-2, ...options }, true));
+  constructor(params: Params, options?: AdamOptions) {
+    super(params, adam("AdamW", options, true));
   }
 }

@@ -1,4 +1,5 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
+import { isPlain, shown } from "../demand";
 import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
@@ -45,7 +46,7 @@ interface Batch {
  * advanced there. A step allocates nothing, reads nothing back and submits nothing.
  *
  * @example
- * const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
+ * const optimizer = new SGD(model, { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
  * scope(() => loss(batch).backward());
  * optimizer.step();
  * optimizer.zeroGrad();
@@ -61,6 +62,7 @@ export abstract class Optimizer {
   private readonly hyper: Tensor;
   private readonly countsAt: number;
   private rate: number;
+  private scale = 1;
   private stale = true;
 
   /**
@@ -91,7 +93,7 @@ export abstract class Optimizer {
     this.batches = this.groups.flatMap((group, g) => this.batchesOf(group, g));
   }
 
-  /** The base learning rate; a new one holds from the next {@link step} on. */
+  /** The base learning rate; a new one holds from the next {@link step} on. A trainer's schedule does not change it, see {@link factor}. */
   get lr(): number {
     return this.rate;
   }
@@ -102,6 +104,17 @@ export abstract class Optimizer {
     if (lr !== before) this.stale = true;
   }
 
+  /** What the learning rate is multiplied with (default 1): a schedule's value, while a trainer runs. A new one holds from the next {@link step} on. */
+  get factor(): number {
+    return this.scale;
+  }
+
+  set factor(factor: number) {
+    const before = this.scale;
+    this.scale = demandAtLeastZero("factor", factor);
+    if (factor !== before) this.stale = true;
+  }
+
   /**
    * Uploads the hyper-parameters if they changed; {@link step} does so itself. Call it before recording when several steps go into one
    * submit: an upload that earlier recorded steps would see forces a submit of these first.
@@ -110,7 +123,7 @@ export abstract class Optimizer {
     if (!this.stale) return;
     const names = RULES[this.rule].hyper;
     const values = this.groups.flatMap(({ lrScale, weightDecay }) => {
-      const of = this.hyperOf(this.rate * lrScale, weightDecay);
+      const of = this.hyperOf(this.rate * this.scale * lrScale, weightDecay);
       return names.map((name) => of[name]!);
     });
     // Only the front of the buffer: the step counts behind it are the GPU's.
@@ -262,6 +275,8 @@ export abstract class Optimizer {
 
   private checkState(state: OptimizerState): void {
     const { states, counted } = RULES[this.rule];
+    if (!isPlain(state))
+      throw new StateDictError(`an optimiser's state is what its stateDict() gave, found ${shown(state)}`);
     const wanted = new Map<string, number>(
       this.params.flatMap((p, i) => states.map((name) => [`${name}.${i}`, p.size] as const)),
     );
@@ -281,6 +296,9 @@ export abstract class Optimizer {
         `${name} state ${key}: expected a Float32Array of ${size} elements, found ${found?.constructor?.name} of ${found?.length}: it belongs to parameters of other sizes`,
       );
     }
+    const odd = counted ? state["step"]!.find((t) => !Number.isInteger(t) || t < 0) : undefined;
+    if (odd !== undefined)
+      throw new StateDictError(`${name} state step: whole numbers from 0 expected, found ${odd}: the state is damaged`);
   }
 }
 

@@ -1,44 +1,72 @@
 /** What optimisers accept: parameters, groups of them, and options within their ranges. */
+import { isPlain, optionsOf, shown } from "../demand";
 import { ArgumentError, LifetimeError, ShapeError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
+import { Module } from "../nn/module";
 import { showShape } from "../tensor/shape";
-import type { Tensor } from "../tensor/tensor";
+import { Tensor } from "../tensor/tensor";
 
 /** Parameters that share options. */
 export interface ParamGroup {
-  readonly params: Iterable<Tensor>;
+  /** Parameters, or a module for all of its own. */
+  readonly params: Module | Iterable<Tensor>;
   /** The group's learning rate is `lr · lrScale`. Default 1. */
   readonly lrScale?: number;
   /** Default: the optimiser's own. */
   readonly weightDecay?: number;
 }
 
-/** What to train: parameters, or groups of them with options of their own. */
-export type Params = Iterable<Tensor> | readonly ParamGroup[];
+/** What to train: a module, parameters, or groups of them with options of their own. */
+export type Params = Module | Iterable<Tensor> | readonly ParamGroup[];
 
 /** @throws ArgumentError unless `value` is a finite number ≥ 0. */
 export function demandAtLeastZero(name: string, value: number): number {
   if (Number.isFinite(value) && value >= 0) return value;
-  throw new ArgumentError(`${name} is a finite number of at least 0, found ${value}`);
+  throw new ArgumentError(`${name} is a finite number of at least 0, found ${shown(value)}`);
 }
 
 /** @throws ArgumentError unless 0 ≤ value < 1. */
 export function demandFraction(name: string, value: number): number {
-  if (value >= 0 && value < 1) return value;
-  throw new ArgumentError(`${name} is a number from 0 to below 1, found ${value}`);
+  if (typeof value === "number" && value >= 0 && value < 1) return value;
+  throw new ArgumentError(`${name} is a number from 0 to below 1, found ${shown(value)}`);
 }
 
-/** The groups given, or one group of the parameters given. */
-export function groupsOf(params: Params): readonly ParamGroup[] {
-  const given: (Tensor | ParamGroup)[] = [...params];
-  const isGroup = (x: Tensor | ParamGroup): x is ParamGroup => "params" in x;
-  if (given.every(isGroup)) return given;
-  const tensors = given.filter((x): x is Tensor => !isGroup(x));
-  if (tensors.length === given.length) return [{ params: tensors }];
+/** A group whose parameters are known to be tensors. */
+export type TensorGroup = Omit<ParamGroup, "params"> & { readonly params: readonly Tensor[] };
+
+/** The groups given, or one group of the parameters given. @throws ArgumentError for anything else. */
+export function groupsOf(params: Params): readonly TensorGroup[] {
+  if (params instanceof Module) return [{ params: params.parameters() }];
+  const given: unknown[] = [...iterable(params)];
+  const isGroup = (x: unknown): x is ParamGroup => isPlain(x) && "params" in x;
+  if (given.length && given.every(isGroup))
+    return given.map((group) => {
+      const { params: own, ...options } = optionsOf("an optimiser's group", group, [
+        "params",
+        "lrScale",
+        "weightDecay",
+      ]);
+      return { params: own instanceof Module ? own.parameters() : tensorsOf([...iterable(own)]), ...options };
+    });
+  if (given.some(isGroup))
+    throw new ArgumentError(
+      "an optimiser takes parameters or groups { params, lrScale?, weightDecay? }, found both: put the single parameters into a group",
+    );
+  return [{ params: tensorsOf(given) }];
+}
+
+function iterable(params: unknown): Iterable<unknown> {
+  if (typeof params === "object" && params !== null && Symbol.iterator in params) return params as Iterable<unknown>;
   throw new ArgumentError(
-    "an optimiser takes parameters or groups { params, lrScale?, weightDecay? }, found both: put the single parameters into a group",
+    `an optimiser takes a module, an array of parameters, or groups of them, found ${shown(params)}: pass model.parameters()`,
   );
+}
+
+function tensorsOf(given: readonly unknown[]): readonly Tensor[] {
+  const at = given.findIndex((x) => !(x instanceof Tensor));
+  if (at < 0) return given as readonly Tensor[];
+  throw new ArgumentError(`parameter ${at} of an optimiser is a tensor, found ${shown(given[at])}`);
 }
 
 /** The device of the parameters, once they are found fit to be trained together. */

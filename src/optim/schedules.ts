@@ -6,6 +6,7 @@
  * They hold no state, so a resumed run needs only the epoch, and accept fractions (epoch + step / stepsAnEpoch) for schedules that
  * move within an epoch. At whole epochs the values are those of PyTorch's closed forms.
  */
+import { callable, optionsOf, refuse, shown } from "../demand";
 import { ArgumentError } from "../errors";
 
 /** Multiplier of the base learning rate at `epoch` (from 0, fractions allowed). */
@@ -22,7 +23,8 @@ export function constantLR(): Schedule {
  * @example stepLR({ stepSize: 20, gamma: 0.7 }) // ×0.7 every 20 epochs
  * @throws ArgumentError if `stepSize` or `gamma` is not a positive number
  */
-export function stepLR({ stepSize, gamma = 0.1 }: { stepSize: number; gamma?: number }): Schedule {
+export function stepLR(options: { stepSize: number; gamma?: number }): Schedule {
+  const { stepSize, gamma = 0.1 } = optionsOf("stepLR", options, ["stepSize", "gamma"]);
   demand("stepLR", "stepSize", stepSize, stepSize > 0, "a positive number of epochs");
   demand("stepLR", "gamma", gamma, gamma > 0, "a positive number");
   return (epoch) => gamma ** Math.floor(checked("stepLR", epoch) / stepSize);
@@ -34,7 +36,9 @@ export function stepLR({ stepSize, gamma = 0.1 }: { stepSize: number; gamma?: nu
  * @example multiStepLR({ milestones: [100, 150] }) // ×0.1 from epoch 100, ×0.01 from epoch 150
  * @throws ArgumentError if a milestone is negative or not a number, or `gamma` not positive
  */
-export function multiStepLR({ milestones, gamma = 0.1 }: { milestones: readonly number[]; gamma?: number }): Schedule {
+export function multiStepLR(options: { milestones: readonly number[]; gamma?: number }): Schedule {
+  const { milestones, gamma = 0.1 } = optionsOf("multiStepLR", options, ["milestones", "gamma"]);
+  if (!Array.isArray(milestones)) refuse("multiStepLR", "milestones", "an array of epochs", milestones);
   for (const at of milestones) demand("multiStepLR", "milestones", at, at >= 0, "epochs from 0");
   demand("multiStepLR", "gamma", gamma, gamma > 0, "a positive number");
   const passed = [...milestones];
@@ -68,7 +72,9 @@ export interface CosineOptions {
  *
  * @throws ArgumentError if `epochs` is not positive, `etaMin` not in [0, 1], or `warmup` not below `epochs`
  */
-export function cosineLR({ epochs, etaMin = 0, warmup = 0, startFactor = 1 / 3 }: CosineOptions): Schedule {
+export function cosineLR(options: CosineOptions): Schedule {
+  const given = optionsOf("cosineLR", options, ["epochs", "etaMin", "warmup", "startFactor"]);
+  const { epochs, etaMin = 0, warmup = 0, startFactor = 1 / 3 } = given;
   demand("cosineLR", "epochs", epochs, epochs > 0, "a positive number");
   demand("cosineLR", "etaMin", etaMin, etaMin >= 0 && etaMin <= 1, "a fraction of the base learning rate, 0 to 1");
   demand("cosineLR", "warmup", warmup, warmup >= 0 && warmup < epochs, `from 0 and below epochs (${epochs})`);
@@ -86,10 +92,9 @@ export function cosineLR({ epochs, etaMin = 0, warmup = 0, startFactor = 1 / 3 }
  *
  * @throws ArgumentError if `epochs` is not positive or `startFactor` not in [0, 1]
  */
-export function warmupLR(
-  schedule: Schedule,
-  { epochs, startFactor = 1 / 3 }: { epochs: number; startFactor?: number },
-): Schedule {
+export function warmupLR(schedule: Schedule, options: { epochs: number; startFactor?: number }): Schedule {
+  callable("warmupLR", "its schedule", schedule);
+  const { epochs, startFactor = 1 / 3 } = optionsOf("warmupLR", options, ["epochs", "startFactor"]);
   demand("warmupLR", "epochs", epochs, epochs > 0, "a positive number");
   demand("warmupLR", "startFactor", startFactor, startFactor >= 0 && startFactor <= 1, "a number from 0 to 1");
   return (epoch) => {
@@ -100,13 +105,13 @@ export function warmupLR(
 
 function checked(name: string, epoch: number): number {
   if (!(epoch >= 0 && epoch < Number.POSITIVE_INFINITY)) {
-    throw new ArgumentError(`${name}: expected a finite epoch from 0, got ${epoch}`);
+    throw new ArgumentError(`${name}: expected a finite epoch from 0, got ${shown(epoch)}`);
   }
   return epoch;
 }
 
 function demand(name: string, option: string, value: number, holds: boolean, expected: string): void {
   if (!holds || !Number.isFinite(value)) {
-    throw new ArgumentError(`${name}: expected ${option} to be ${expected}, got ${value}`);
+    throw new ArgumentError(`${name}: expected ${option} to be ${expected}, got ${shown(value)}`);
   }
 }

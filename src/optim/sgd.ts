@@ -1,3 +1,4 @@
+import { flag, optionsOf } from "../demand";
 import { ArgumentError } from "../errors";
 import { Optimizer } from "./optimizer";
 import { demandAtLeastZero, type Params } from "./params";
@@ -25,14 +26,17 @@ export interface SGDOptions {
  *
  * State: `momentum_buffer`, one number a weight, with momentum; also `step`, with dampening.
  *
- * @example new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
- * @throws ArgumentError for a negative `lr`, `momentum` or `weightDecay`, or `nesterov` without momentum or with dampening; see also {@link Optimizer}.
+ * @example new SGD(model, { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
+ * @throws ArgumentError without an `lr`, for a negative `lr`, `momentum` or `weightDecay`, an option that is none, or `nesterov` without momentum or with dampening; see also {@link Optimizer}.
  *
  * Source: `torch.optim.SGD` (PyTorch 1.13); Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
  */
 export class SGD extends Optimizer {
-  constructor(params: Params, { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 }: SGDOptions) {
+  constructor(params: Params, options: SGDOptions) {
+    const given = optionsOf("SGD", options, ["lr", "momentum", "dampening", "nesterov", "weightDecay"]);
+    const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = given;
     demandAtLeastZero("momentum", momentum);
+    flag("SGD", "nesterov", nesterov);
     if (!Number.isFinite(dampening)) throw new ArgumentError(`dampening is a finite number, found ${dampening}`);
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new ArgumentError(

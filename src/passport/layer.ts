@@ -1,4 +1,4 @@
-import { LifetimeError, ShapeError } from "../errors";
+import { ShapeError } from "../errors";
 import { constant } from "../nn/constant";
 import { kaimingNormal, uniform } from "../nn/init";
 import { buffer, Module, parameter } from "../nn/module";
@@ -183,12 +183,10 @@ export abstract class PassportLayer extends Module {
       this.#means = { value: keep(this.#freshMeans()), of };
     } else
       skey.device.underRecording?.follow({
-        replay: () => {
-          if (this.#versions() === of) return;
-          throw new LifetimeError(
-            "replay(): the passports of a layer were changed after the step was recorded, which computes with the old ones: record the step again",
-          );
-        },
+        stale: () =>
+          this.#versions() === of
+            ? null
+            : "the passports of a layer were changed since, and it computes with the old ones",
       });
     return this.#scales(this.#means.value);
   }

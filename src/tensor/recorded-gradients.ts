@@ -1,4 +1,3 @@
-import { LifetimeError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
 import type { Recording } from "../gpu/recording";
@@ -60,14 +59,15 @@ class RecordedGradients {
     for (const [leaf, use] of this.uses) use.end = leaf.grad && hold(leaf.grad);
   }
 
-  /** Before a replay. @throws LifetimeError when a leaf is disposed by now. */
+  /** A gradient can go to no leaf that is disposed. */
+  stale(): string | null {
+    for (const { isDisposed, shape } of this.uses.keys())
+      if (isDisposed) return `a leaf of shape ${showShape(shape)} that it computes a gradient of was disposed`;
+    return null;
+  }
+
+  /** Before a replay. */
   replay(): void {
-    for (const { isDisposed, shape } of this.uses.keys()) {
-      if (isDisposed)
-        throw new LifetimeError(
-          `replay(): a leaf of shape ${showShape(shape)} that the recorded step computes a gradient of was disposed: record the step again`,
-        );
-    }
     for (const [leaf, { start, end }] of this.uses) {
       const now = leaf.grad?.isDisposed ? null : leaf.grad;
       if (start && !now) start.fill(0);

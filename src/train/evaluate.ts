@@ -1,12 +1,14 @@
 import { type Dataset, sampleShape } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import type { SampleTransform } from "../data/samples";
+import { instance, optionsOf, refuse } from "../demand";
 import { ArgumentError } from "../errors";
 import type { BranchAccuracy } from "../models/files";
-import type { Network } from "../models/network";
+import { Network } from "../models/network";
+import { inMode } from "../nn/mode";
 import type { Branch } from "../passport/layer";
 import { accumulateAt, correctRows } from "../tensor/ops/metrics";
-import { scope } from "../tensor/storage";
+import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 
 /** Options of {@link evaluate}. */
@@ -19,24 +21,28 @@ export interface EvaluateOptions {
 }
 
 /**
- * Share of images, or of point clouds, that each branch classifies right, in evaluation mode. Counts are summed on the GPU and read once.
- * @throws ArgumentError when the samples or classes are not the network's.
+ * Share of images, or of point clouds, that each branch classifies right, in evaluation mode. Counts are summed on the GPU and read once. No flag of the network changes over an `await`: evaluations may run
+ * beside each other and beside a training, whose weights they then see as they are at each batch.
+ * @throws ArgumentError when the samples or classes are not the network's, or it has not the branches.
  */
-export async function evaluate(model: Network, set: Dataset, options: EvaluateOptions = {}): Promise<BranchAccuracy> {
-  const { batchSize = 100, transform = [] } = options;
-  const branches = options.branches ?? model.branches;
+export async function evaluate(model: Network, set: Dataset, options?: EvaluateOptions): Promise<BranchAccuracy> {
+  instance("evaluate", "its first argument", model, Network);
+  checkSet("evaluate", "its second argument", set);
+  const given = optionsOf("evaluate", options, ["branches", "batchSize", "transform"]);
+  const { batchSize = 100, transform = [], branches = model.branches } = given;
+  if (!Array.isArray(branches) || !branches.length || !branches.every((b) => model.branches.includes(b)))
+    refuse("evaluate", "branches", `one or more of ${model.branches.join(", ")}`, branches);
   const loader = new DataLoader(set, { batchSize, transform });
   checkImages(model, set, loader.imageShape);
-  const wasTraining = model.training;
-  model.eval();
-  const counts = Tensor.full([branches.length], 0);
+  const counts = keep(Tensor.full([branches.length], 0));
   try {
     for await (const batch of loader.epoch(0)) {
       scope(() =>
         noGrad(() => {
           const [x, y] = [Tensor.from(batch.images, batch.shape), Tensor.from(batch.labels, [batch.size])];
           branches.forEach((branch, i) => {
-            accumulateAt(counts, i, correctRows(model.forward(x, branch), y));
+            const logits = inMode(model, false, () => model.forward(x, branch));
+            accumulateAt(counts, i, correctRows(logits, y));
           });
         }),
       );
@@ -46,8 +52,14 @@ export async function evaluate(model: Network, set: Dataset, options: EvaluateOp
     return Object.fromEntries(branches.map((branch, i) => [branch, right[i]! / set.length]));
   } finally {
     counts.dispose();
-    model.train(wasTraining);
   }
+}
+
+/** @throws ArgumentError for what is no set of images or clouds; a loader checks that its parts agree. */
+export function checkSet(what: string, name: string, set: unknown): asserts set is Dataset {
+  const found = (typeof set === "object" && set !== null ? set : {}) as Partial<Record<string, unknown>>;
+  if (ArrayBuffer.isView(found["labels"]) && ("images" in found || "points" in found)) return;
+  refuse(what, name, "a set of images or of point clouds, as imageSet() or pointSet() makes one", set);
 }
 
 /** What samples of a shape are: [points, 3], or [height, width, channels]. */

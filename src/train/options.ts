@@ -1,5 +1,6 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
+import { callable, flag, isPlain, optionsOf, refuse, shown, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import type { Network } from "../models/network";
 import { constantLR, type Schedule } from "../optim/schedules";
@@ -7,6 +8,7 @@ import type { SignLossOptions } from "../passport/sign-loss";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
 import type { CheckpointStore } from "./checkpoint";
+import { checkSet } from "./evaluate";
 import type { EpochRecord, StepRecord } from "./history";
 
 /**
@@ -57,7 +59,7 @@ export interface TrainerOptions {
   regularizer?: (model: Network) => Tensor;
   /** How many times a step moves the running statistics that both branches share (default 1; 2 as in the authors' code). */
   trunkUpdates?: 1 | 2;
-  /** Multiplies the optimiser's learning rate; asked before each step with the fractional epoch. */
+  /** Multiplies the optimiser's learning rate, as its `factor`; asked before each step with the fractional epoch. A new `optimizer.lr` holds from the next step on. */
   schedule?: Schedule;
   batchSize?: number;
   /**
@@ -69,7 +71,7 @@ export interface TrainerOptions {
   /**
    * Give the GPU the commands of the second of two equal steps again, on the next batches, instead of running the forward and backward pass in JavaScript for each (default true). Steps with a `regularizer` or in
    * several parts are always run. Turn it off for a network of your own whose forward pass decides something anew in JavaScript now and then (a layer that is skipped at random). What a callback changes in
-   * the model beyond numbers holds from the next epoch on.
+   * the model's properties holds from the next step on, which is recorded anew.
    */
   replay?: boolean;
   /** Decides the order of the samples, their augmentation, and what a network draws at random in each step. */
@@ -106,46 +108,91 @@ type Defaulted =
 /** Options with the defaults filled in. */
 export type FullOptions = Required<Pick<TrainerOptions, Defaulted>> & Omit<TrainerOptions, Defaulted>;
 
-/** @throws ArgumentError naming an option that is out of range or does not go with the network. */
-export function fullOptions(model: Network, options: TrainerOptions): FullOptions {
-  const full: FullOptions = {
-    mode: "joint",
-    signLoss: {},
-    trunkUpdates: 1,
-    schedule: constantLR(),
-    batchSize: 64,
-    accumulate: 1,
-    replay: true,
-    seed: 0,
-    transform: [],
-    testTransform: [],
-    readEvery: 10,
-    ...options,
+const NAMES = {
+  mode: true,
+  triggers: true,
+  signLoss: true,
+  regularizer: true,
+  trunkUpdates: true,
+  schedule: true,
+  batchSize: true,
+  accumulate: true,
+  replay: true,
+  seed: true,
+  transform: true,
+  testTransform: true,
+  checkpoints: true,
+  best: true,
+  earlyStop: true,
+  readEvery: true,
+  onProgress: true,
+  onEpoch: true,
+} as const satisfies Record<keyof TrainerOptions, true>;
+
+const DEFAULTS: Required<Pick<TrainerOptions, Defaulted>> = {
+  mode: "joint",
+  signLoss: {},
+  trunkUpdates: 1,
+  schedule: constantLR(),
+  batchSize: 64,
+  accumulate: 1,
+  replay: true,
+  seed: 0,
+  transform: [],
+  testTransform: [],
+  readEvery: 10,
+};
+
+/** Types of options, before anything relies on them. */
+function checkTypes(given: TrainerOptions): void {
+  const { triggers, earlyStop, checkpoints, best, signLoss } = given;
+  for (const name of ["schedule", "regularizer", "onProgress", "onEpoch"] as const)
+    if (given[name] !== undefined) callable("Trainer", name, given[name]);
+  for (const name of ["transform", "testTransform"] as const)
+    if (given[name] !== undefined && !Array.isArray(given[name]))
+      refuse("Trainer", name, "an array of transforms", given[name]);
+  if (given.replay !== undefined) flag("Trainer", "replay", given.replay);
+  if (given.batchSize !== undefined) whole("Trainer", "batchSize", given.batchSize);
+  if (given.seed !== undefined) whole("Trainer", "seed", given.seed, 0);
+  if (signLoss !== undefined && !isPlain(signLoss)) refuse("Trainer", "signLoss", "an object of options", signLoss);
+  if (triggers !== undefined) {
+    optionsOf("Trainer's triggers", triggers, ["set", "batchSize", "transform"]);
+    checkSet("Trainer", "triggers.set", triggers.set);
+  }
+  if (earlyStop !== undefined) optionsOf("Trainer's earlyStop", earlyStop, ["patience", "minDelta"]);
+  for (const [name, store] of Object.entries({ checkpoints, best }))
+    if (store !== undefined && !(typeof store?.save === "function" && typeof store.load === "function"))
+      refuse("Trainer", name, "a store with save(bytes) and load(), such as fileCheckpoints(path)", store);
+}
+
+/** @throws ArgumentError naming an option that is unknown, out of range, or does not go with the network. */
+export function fullOptions(model: Network, options: TrainerOptions | undefined): FullOptions {
+  const given = optionsOf("Trainer", options, Object.keys(NAMES) as (keyof TrainerOptions)[]);
+  checkTypes(given);
+  const set = Object.entries(given).filter(([, value]) => value !== undefined);
+  const full: FullOptions = { ...DEFAULTS, ...Object.fromEntries(set) };
+  const { mode, triggers, readEvery, earlyStop, trunkUpdates } = full;
+  const count = (name: string, n: number) => {
+    if (!Number.isInteger(n) || n < 1)
+      throw new ArgumentError(`${name}: a whole number from 1 expected, found ${shown(n)}`);
   };
-  const { mode, triggers, readEvery, earlyStop, trunkUpdates, regularizer } = full;
-  const whole = (name: string, n: number) => {
-    if (!Number.isInteger(n) || n < 1) throw new ArgumentError(`${name}: a whole number from 1 expected, found ${n}`);
-  };
-  whole("readEvery", readEvery);
-  if (earlyStop) whole("earlyStop.patience", earlyStop.patience);
+  count("readEvery", readEvery);
+  if (earlyStop) count("earlyStop.patience", earlyStop.patience);
   if (earlyStop?.minDelta !== undefined && !(earlyStop.minDelta >= 0))
-    throw new ArgumentError(`earlyStop.minDelta: a number from 0 expected, found ${earlyStop.minDelta}`);
-  if (triggers?.batchSize !== undefined) whole("triggers.batchSize", triggers.batchSize);
-  checkParts(full, whole);
+    throw new ArgumentError(`earlyStop.minDelta: a number from 0 expected, found ${shown(earlyStop.minDelta)}`);
+  if (triggers?.batchSize !== undefined) count("triggers.batchSize", triggers.batchSize);
+  checkParts(full, count);
   if (trunkUpdates !== 1 && trunkUpdates !== 2)
-    throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${String(trunkUpdates)}`);
-  if (regularizer !== undefined && typeof regularizer !== "function")
-    throw new ArgumentError(
-      `regularizer: a function of the network that gives a tensor of one element expected, found ${typeof regularizer}`,
-    );
+    throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${shown(trunkUpdates)}`);
   if (mode !== "joint") {
+    const share = isPlain(mode) ? mode["alternating"] : undefined;
+    if (!(typeof share === "number" && share > 0 && share < 1))
+      throw new ArgumentError(
+        `mode: "joint", or { alternating: share of private steps between 0 and 1 }, found ${shown(typeof share === "number" ? share : mode)}`,
+      );
     if (model.branches.length < 2)
       throw new ArgumentError(
         `mode alternating needs two branches; scheme "${model.config.scheme}" has one: use "joint"`,
-      );
-    if (!(mode.alternating > 0 && mode.alternating < 1))
-      throw new ArgumentError(
-        `mode: "joint", or { alternating: share of private steps between 0 and 1 }, found ${JSON.stringify(mode)}`,
       );
   }
   if (model.config.scheme === "v3" && !triggers)
@@ -159,8 +206,8 @@ export function fullOptions(model: Network, options: TrainerOptions): FullOption
 export const triggersPerBatch = ({ set, batchSize = 2 }: TriggerOptions): number => Math.min(batchSize, set.length);
 
 /** Parts are of one size, in images and in triggers: means over parts are then means over the whole. */
-function checkParts({ accumulate, batchSize, triggers }: FullOptions, whole: (name: string, n: number) => void): void {
-  whole("accumulate", accumulate);
+function checkParts({ accumulate, batchSize, triggers }: FullOptions, count: (name: string, n: number) => void): void {
+  count("accumulate", accumulate);
   if (accumulate === 1) return;
   if (batchSize % accumulate !== 0)
     throw new ArgumentError(

@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors";
 import type { Network } from "../models/network";
+import { inMode } from "../nn/mode";
 import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
@@ -26,12 +27,14 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
   trunkUpdates?: 1 | 2;
   /** Which step of which run this is, for what the network draws at random. */
   draws?: { seed: number; step: number };
+  /** Is given the whole loss of each part before its backward pass. */
+  onTotal?: ((total: Tensor) => void) | undefined;
   /** Is given each loss of each part, with its weight in the step's. Every name's weights add up to 1. */
   onLoss?: (name: Loss, value: Tensor, weight: number) => void;
 }
 
 /**
- * Records one training step, of the samples that `parts` put on the device, one call a part; the caller submits it. With one part,
+ * Records one training step, in training mode, of the samples that `parts` put on the device, one call a part; the caller submits it. With one part,
  * L = Σ over branches (CE [+ the network's own penalty]) + sign loss [+ regularizer], one backward pass, one optimiser step.
  *
  * With k parts of one size: forward and backward for each, gradients summed, then the optimiser's one step, on ∇ Σ_parts L_part / k. Cross-entropies are means over their samples, so that is the gradient of
@@ -49,7 +52,7 @@ export function trainStep(
   options: StepOptions = {},
 ): void {
   if (!parts.length) throw new ArgumentError("trainStep: samples expected, in one part or several, found none");
-  parts.forEach((upload, i) => {
+  const part = (upload: () => Samples, i: number): void =>
     scope(() => {
       // Before anything of the step is changed: it is somebody else's function, and may throw.
       const extra = i === 0 ? regularization(model, options) : null;
@@ -62,6 +65,8 @@ export function trainStep(
       propagate(model, samples, { extra, parts: parts.length }, options);
       if (i === parts.length - 1) optimizer.step();
     });
+  parts.forEach((upload, i) => {
+    inMode(model, true, () => part(upload, i));
     // The next part's samples can then take the memory of these.
     if (i < parts.length - 1) optimizer.params[0]!.device.flush();
   });
@@ -94,6 +99,7 @@ function propagate(
     if (extra) summed.push(parts === 1 ? extra : affine(extra, parts));
     return [terms, summed.reduce((a, b) => add(a, b))];
   });
+  options.onTotal?.(total);
   total.backward(parts === 1 ? undefined : Tensor.full(total.shape, 1 / parts));
   for (const [name, loss] of losses) options.onLoss?.(name, loss, 1 / parts);
   if (extra) options.onLoss?.("regularizerLoss", extra, 1);

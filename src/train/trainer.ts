@@ -1,14 +1,16 @@
 import type { Dataset } from "../data/dataset";
 import { type Batch, DataLoader } from "../data/loader";
+import { instance, optionsOf, shown } from "../demand";
 import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
-import { countSigns, type Network } from "../models/network";
-import type { Optimizer } from "../optim/optimizer";
+import { countSigns, Network } from "../models/network";
+import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/layer";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./checkpoint";
-import { checkImages, evaluate } from "./evaluate";
+import { checkImages, checkSet, evaluate } from "./evaluate";
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, type StepRecord } from "./history";
+import { checkLeaves } from "./leaves";
 import { LOSSES, type Loss, LossSums, type MeanLosses } from "./losses";
 import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
 import { StepReplay } from "./replay";
@@ -22,6 +24,9 @@ export interface FitOptions {
   /** Go on where the last checkpoint ends. */
   resume?: boolean;
 }
+
+/** Networks that are being trained. Two runs at once would take turns at one set of weights, each with schedules and positions of its own. */
+const training = new WeakSet<Network>();
 
 /** Where a run stands: its next step. */
 interface Position {
@@ -41,21 +46,28 @@ interface Position {
 export class Trainer {
   readonly history: History = { steps: [], epochs: [] };
   readonly #options: FullOptions;
-  readonly #baseLr: number;
   readonly #uploader = new Uploader();
   #replay: StepReplay | null = null;
   #triggers: TriggerBatches | null = null;
+  /** Branches of the steps whose losses were looked through for tensors that are nobody's. */
+  readonly #checked = new Set<string>();
   #stopping = false;
   #at: Position = { epoch: 0, batch: 0 };
 
-  /** @throws ArgumentError for options that are out of range or do not go with the network. */
+  /** @throws ArgumentError for options that are unknown, out of range or do not go with the network, and an optimiser that holds none of its parameters. */
   constructor(
     readonly model: Network,
     readonly optimizer: Optimizer,
-    options: TrainerOptions = {},
+    options?: TrainerOptions,
   ) {
+    instance("Trainer", "its first argument", model, Network);
+    instance("Trainer", "its second argument", optimizer, Optimizer);
     this.#options = fullOptions(model, options);
-    this.#baseLr = optimizer.lr;
+    const trained = new Set(optimizer.params);
+    if (![...model.namedTensors()].some(([, t]) => trained.has(t)))
+      throw new ArgumentError(
+        "Trainer: the optimiser holds no parameter of this network, so that nothing would be trained: make it of model.parameters(), or of some of them",
+      );
   }
 
   /** Asks the run to end after the step at hand, with a checkpoint. `fit` then returns; `interrupted` tells. */
@@ -78,40 +90,53 @@ export class Trainer {
   }
 
   /**
-   * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on where the last one ends, to the same bits as a run that was never stopped.
-   * @throws ArgumentError when images, labels or options do not fit, before any step; ShapeError when the regularizer gives anything but one number, in the first.
-   * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is untouched.
+   * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on where the last one ends, to the same bits as a run that was never stopped. Steps run in training mode whatever the
+   * network's own, parts of it excepted whose mode was set apart; every flag stays as it is.
+   * @throws ArgumentError when images, labels or options do not fit, or the network is being trained already, before any step; or in the first when its loss depends on trained tensors that the network does not
+   * name; ShapeError when the regularizer gives anything but one number, in the first.
+   * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is untouched. The next call begins the epoch anew: put weights back first, or `resume`.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
-  async *fit(train: Dataset, { epochs, test, resume = false }: FitOptions): AsyncGenerator<EpochRecord, void, void> {
+  async *fit(train: Dataset, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
+    checkSet("fit", "its first argument", train);
+    const { epochs, test, resume = false } = optionsOf("fit", options, ["epochs", "test", "resume"]);
+    if (test !== undefined) checkSet("fit", "test", test);
     if (!Number.isInteger(epochs) || epochs < 1)
-      throw new ArgumentError(`epochs: a whole number from 1 expected, found ${epochs}`);
-    const loader = this.#check(train, test);
+      throw new ArgumentError(`epochs: a whole number from 1 expected, found ${shown(epochs)}`);
+    if (training.has(this.model))
+      throw new ArgumentError(
+        "fit: this network is being trained already: let the other run end, or leave it with stop(), break or return()",
+      );
     if (resume && !this.#options.checkpoints) {
       throw new ArgumentError(
         "resume: there is nowhere to resume from; give the trainer `checkpoints`, for example fileCheckpoints(path)",
       );
     }
-    this.#stopping = false;
-    const fingerprint = this.#fingerprint(train);
-    if (resume) await this.#restore(fingerprint);
-    this.model.train();
+    training.add(this.model);
     try {
+      const loader = this.#check(train, test);
+      this.#stopping = false;
+      this.#checked.clear();
+      if (resume) await this.#restore(this.#fingerprint(train));
       while (this.#at.epoch < epochs && !this.#stopping && !this.stalled) {
         const started = performance.now();
-        await this.#epoch(loader, epochs);
+        if (this.#at.batch < loader.length) await this.#epoch(loader, epochs);
         if (this.#stopping) break;
         const record = await this.#finishEpoch(test, loader.length, started);
         await this.#options.onEpoch?.(record);
-        if (this.#options.best && bestEpoch(this.history) === record) await this.#save(this.#options.best, fingerprint);
-        await this.#save(this.#options.checkpoints, fingerprint);
+        if (this.#options.best && bestEpoch(this.history) === record) await this.#save(this.#options.best, train);
+        await this.#save(this.#options.checkpoints, train);
         yield record;
       }
-      if (this.#stopping) await this.#save(this.#options.checkpoints, fingerprint);
+      if (this.#stopping) await this.#save(this.#options.checkpoints, train);
     } finally {
+      training.delete(this.model);
+      this.optimizer.factor = 1;
       this.#replay = null;
       this.#uploader.dispose();
-      await this.#triggers?.close();
+      const triggers = this.#triggers;
+      this.#triggers = null;
+      await triggers?.close();
     }
   }
 
@@ -168,11 +193,22 @@ export class Trainer {
         if (this.#stopping) break;
       }
       await reading;
+    } catch (error) {
+      if (error instanceof NanLossError) this.#rewind(loader.length);
+      throw error;
     } finally {
       sums.dispose();
       // Evaluation, and whoever looks at the epoch, may use the memory.
       this.#replay?.release();
     }
+  }
+
+  /** Back to the begin of the epoch: nobody knows which of its steps spoilt the weights. */
+  #rewind(batches: number): void {
+    this.#at.batch = 0;
+    const { steps } = this.history;
+    const good = steps.findIndex((s) => s.step > this.#at.epoch * batches);
+    if (good >= 0) steps.splice(good);
   }
 
   /** One training step, up to its submit. */
@@ -181,13 +217,16 @@ export class Trainer {
     const { schedule, signLoss, trunkUpdates, seed, regularizer, accumulate, replay } = this.#options;
     const step = this.#at.epoch * batches + this.#at.batch;
     const branches = this.#branches(step);
+    const fresh = !this.#checked.has(branches.join());
+    this.#checked.add(branches.join());
     const common = {
       branches,
       signLoss,
       trunkUpdates,
+      onTotal: fresh ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined) : undefined,
       onLoss: (name: Loss, value: Tensor, weight: number) => sums.add(name, value, weight),
     };
-    optimizer.lr = this.#baseLr * schedule(this.#at.epoch + this.#at.batch / batches);
+    optimizer.factor = schedule(this.#at.epoch + this.#at.batch / batches);
     if (!replay || regularizer || accumulate > 1) {
       const own = { ...common, draws: { seed, step }, ...(regularizer && { regularizer }) };
       trainStep(model, optimizer, this.#uploader.parts(batch, triggers, accumulate), own);
@@ -198,7 +237,7 @@ export class Trainer {
     optimizer.prepare();
     model.beginStep(seed, step);
     const kind = `${branches.join()} ${samples.x.buffer.id}`;
-    this.#replay ??= new StepReplay(samples.x.device);
+    this.#replay ??= new StepReplay(samples.x.device, model);
     this.#replay.run(kind, () => trainStep(model, optimizer, [() => samples], common));
   }
 
@@ -232,8 +271,7 @@ export class Trainer {
   }
 
   async #finishEpoch(test: Dataset | undefined, batches: number, started: number): Promise<EpochRecord> {
-    const epoch = ++this.#at.epoch;
-    this.#at.batch = 0;
+    const epoch = this.#at.epoch + 1;
     const { testTransform: transform, triggers } = this.#options;
     const accuracy = test ? await evaluate(this.model, test, { transform }) : {};
     const hits = triggers
@@ -254,6 +292,7 @@ export class Trainer {
       seconds: (performance.now() - started) / 1000,
     };
     this.history.epochs.push(record);
+    this.#at = { epoch, batch: 0 };
     return record;
   }
 
@@ -271,7 +310,7 @@ export class Trainer {
       triggers: triggers?.set.length ?? 0,
       triggerBatch: this.#triggers?.batchSize ?? 0,
       optimizer: this.optimizer.constructor.name,
-      lr: this.#baseLr,
+      lr: this.optimizer.lr,
       // A function cannot be compared, only whether there is one.
       ...(regularizer && { regularizer: true }),
       // Only where there are parts: checkpoints from before there could be any stay valid.
@@ -279,8 +318,9 @@ export class Trainer {
     });
   }
 
-  async #save(store: CheckpointStore | undefined, fingerprint: string): Promise<void> {
+  async #save(store: CheckpointStore | undefined, train: Dataset): Promise<void> {
     if (!store) return;
+    const [fingerprint, at] = [this.#fingerprint(train), { ...this.#at }];
     const [model, optimizer] = await Promise.all([this.model.stateDict(), this.optimizer.stateDict()]);
     // The last update can overflow after a loss that was still a number: such weights must not replace good ones.
     for (const [name, { data }] of model) {
@@ -289,7 +329,7 @@ export class Trainer {
         `${name} is no longer made of numbers after epoch ${this.#at.epoch}, batch ${this.#at.batch}: lower the learning rate or clip gradients; the last checkpoint is as it was`,
       );
     }
-    await store.save(encodeCheckpoint({ fingerprint, ...this.#at, history: this.history, model, optimizer }));
+    await store.save(encodeCheckpoint({ fingerprint, ...at, history: this.history, model, optimizer }));
   }
 
   async #restore(fingerprint: string): Promise<void> {

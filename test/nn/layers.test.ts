@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import {
   AvgPool2d,
@@ -16,20 +16,22 @@ import {
   LeakyReLU,
   Linear,
   MaxPool2d,
+  manualSeed,
   ReLU,
   Sequential,
 } from "../../src/nn";
 import { conv1d, conv2d } from "../../src/tensor/ops/conv";
 import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
 import { linear } from "../../src/tensor/ops/matmul";
+import { pad } from "../../src/tensor/ops/movement";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";
 import { Tensor } from "../../src/tensor/tensor";
-import { gpu, randomTensor } from "../support/gpu";
+import { expectClose, gpu, randomTensor } from "../support/gpu";
 
-beforeAll(gpu);
+await gpu();
 
 const random = new Generator(21);
 const values = async (t: Tensor) => [t.shape, ...(await t.data())];
@@ -117,6 +119,69 @@ describe("BatchNorm", () => {
   });
 });
 
+describe("BatchNorm with momentum null", () => {
+  it("tracks the mean over all batches, as PyTorch's, whatever a bad batch left", async () => {
+    const norm = new BatchNorm(2, { momentum: null });
+    const batches = [1, 2, 3].map((seed) => randomTensor([6, 2], seed));
+    const plainNorm = (x: Tensor) => {
+      const once = new BatchNorm(2, { momentum: 1 });
+      once.forward(x);
+      return Promise.all([once.runningMean.data(), once.runningVar.data()]);
+    };
+    const own = await Promise.all(batches.map(plainNorm));
+    const meanOf = (k: 0 | 1, weights: number[]) =>
+      [0, 1].map((c) => own.reduce((s, o, i) => s + o[k][c]! * weights[i]!, 0) / weights.reduce((a, b) => a + b));
+    const check = async (weights: number[]) => {
+      expectClose(await norm.runningMean.data(), meanOf(0, weights));
+      expectClose(await norm.runningVar.data(), meanOf(1, weights));
+    };
+    norm.forward(batches[0]!);
+    norm.forward(batches[1]!, { updates: 2 });
+    norm.forward(batches[2]!);
+    await check([1, 2, 1]);
+    expect(norm.batchesTracked).toBe(4);
+    const good = await norm.stateDict();
+    expect(await values(norm.forward(batches[0]!))).toEqual(await values(new BatchNorm(2).forward(batches[0]!)));
+    norm.forward(Tensor.full([6, 2], Number.NaN));
+    norm.loadStateDict(good);
+    norm.eval().forward(batches[0]!);
+    await check([1, 2, 1]);
+    norm.train().forward(batches[0]!);
+    await check([2, 2, 1]);
+  });
+});
+
+describe("padding same", () => {
+  it.each(
+    [1, 2, 3, 4, 5].flatMap((kernel) => [1, 2, 3].map((dilation) => [kernel, dilation] as const)),
+  )("keeps the size with kernel %i and dilation %i, the odd zero behind", async (kernel, dilation) => {
+    const x = randomTensor([1, 6, 7, 1], 3);
+    const layer = new Conv2d(1, 1, kernel, { padding: "same", dilation, random });
+    const all = dilation * (kernel - 1);
+    const sides = [Math.floor(all / 2), Math.ceil(all / 2)] as const;
+    const expected = conv2d(pad(x, [[0, 0], sides, sides, [0, 0]]), layer.weight, layer.bias, { dilation });
+    expect(await values(layer.forward(x))).toEqual(await values(expected));
+    const line = new Conv1d(1, 2, kernel, { padding: "same", dilation, random });
+    expect(line.forward(randomTensor([2, 7, 1], 3)).shape).toEqual([2, 7, 2]);
+  });
+});
+
+describe("the common source of random numbers", () => {
+  it("gives the same layers the same weights for the same seed, and layers weights of their own", async () => {
+    const made = async () => {
+      manualSeed(3);
+      const layers = [new Linear(3, 2), new Linear(3, 2), new Conv2d(1, 1, 3), new Conv1d(1, 1, 3)];
+      return Promise.all(layers.map(({ weight }) => values(weight)));
+    };
+    const first = await made();
+    expect(await made()).toEqual(first);
+    expect(first[0]).not.toEqual(first[1]);
+    expect(() => manualSeed(-1)).toThrow(ArgumentError);
+    expect(new Dropout().p).toBe(0.5);
+    expect(new LayerNorm(4).shape).toEqual([4]);
+  });
+});
+
 describe("Dropout", () => {
   it("drops a share p while training, scales the rest, and lets gradients through where values went", async () => {
     const p = 0.3;
@@ -147,8 +212,7 @@ describe("Dropout", () => {
   });
 
   it("refuses what is no probability", () => {
-    const layer = new Dropout(1.5, { random });
-    expect(() => layer.forward(Tensor.full([2], 1))).toThrow(ArgumentError);
+    expect(() => new Dropout(1.5, { random })).toThrow(ArgumentError);
   });
 });
 

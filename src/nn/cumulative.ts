@@ -1,0 +1,57 @@
+import { add, div, mul, sub } from "../tensor/ops/elementwise";
+import { keep, scope } from "../tensor/storage";
+import { noGrad, Tensor } from "../tensor/tensor";
+
+/**
+ * Running statistics that are the mean over all batches so far, PyTorch's `momentum=None`: with n
+ * batches seen and k equal ones more,
+ *
+ *     running ← running + (batch − running) · k / (n + k)
+ *
+ * n lies on the GPU beside the host's count, so that the weight moves from step to step in a
+ * recorded step too. As a 32-bit float it stops at 2²⁴ batches; weights then stay at 6e-8.
+ */
+export class CumulativeMean {
+  /** Statistics of the last batch: running ones of momentum 1. */
+  readonly #batchMean: Tensor;
+  readonly #batchVar: Tensor;
+  readonly #count = keep(Tensor.full([1], 0));
+
+  /** @param count batches seen before */
+  constructor(channels: number, count: number) {
+    this.seen(count);
+    this.#batchMean = keep(Tensor.full([channels], 0));
+    this.#batchVar = keep(Tensor.full([channels], 0));
+  }
+
+  /**
+   * Where batch norm puts the next batch's statistics. What lies there is overwritten with weight
+   * 0, and must be finite for that.
+   */
+  fresh(): { runningMean: Tensor; runningVar: Tensor } {
+    return { runningMean: this.#batchMean.fill(0), runningVar: this.#batchVar.fill(0) };
+  }
+
+  /** So many batches were seen. */
+  seen(count: number): void {
+    this.#count.fill(count);
+  }
+
+  /** Counts the last batch `updates` times, and moves both running statistics towards its own. */
+  update(mean: Tensor, variance: Tensor, updates: number): void {
+    noGrad(() =>
+      scope(() => {
+        copy(add(this.#count, updates), this.#count);
+        const weight = div(Tensor.full([1], updates), this.#count);
+        copy(add(mean, mul(sub(this.#batchMean, mean), weight)), mean);
+        copy(add(variance, mul(sub(this.#batchVar, variance), weight)), variance);
+      }),
+    );
+  }
+
+  dispose(): void {
+    for (const t of [this.#batchMean, this.#batchVar, this.#count]) t.dispose();
+  }
+}
+
+const copy = (from: Tensor, to: Tensor): void => to.device.copy(from.buffer, to.buffer, 4 * to.size);

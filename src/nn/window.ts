@@ -1,0 +1,41 @@
+/** Windows of convolutions and poolings: sizes that their layers accept, and padding that keeps an input's size. */
+import { refuse, whole } from "../demand";
+import { type Pair, pair } from "../tensor/shape";
+
+/** Both axes of a size. @throws ArgumentError unless it is a whole number of at least `from`, or two. */
+export function checkPair(what: string, name: string, value: Pair, from: number): readonly [number, number] {
+  const both: unknown = typeof value === "number" ? pair(value) : value;
+  if (Array.isArray(both) && both.length === 2 && both.every((n) => Number.isSafeInteger(n) && n >= from))
+    return both as unknown as readonly [number, number];
+  return refuse(what, name, `a whole number from ${from}, or one for each of the two axes`, value);
+}
+
+/** Zeros in front of an axis and behind it. */
+export type Sides = readonly [before: number, after: number];
+
+/** What is put around each axis of an input; `even` where both sides of every axis get the same. */
+export interface Padding {
+  readonly sides: readonly Sides[];
+  readonly even: boolean;
+}
+
+/**
+ * The padding of each axis: numbers as they are given, or for `"same"` what keeps the input's size, dilation · (kernel − 1) in all, the odd one behind, as PyTorch's.
+ * @throws ArgumentError for `"same"` with strides, and for anything that is no padding.
+ */
+export function paddingOf(
+  what: string,
+  padding: Pair | "same",
+  { kernel, stride, dilation }: Readonly<Record<"kernel" | "stride" | "dilation", readonly number[]>>,
+): Padding {
+  if (padding !== "same") {
+    const both = kernel.length === 1 ? [whole(what, "padding", padding, 0)] : checkPair(what, "padding", padding, 0);
+    return { sides: both.map((n) => [n, n]), even: true };
+  }
+  if (stride.some((s) => s !== 1)) refuse(what, "stride", 'a 1 where padding is "same"', stride);
+  const sides = kernel.map((k, d): Sides => {
+    const all = dilation[d]! * (k - 1);
+    return [Math.floor(all / 2), Math.ceil(all / 2)];
+  });
+  return { sides, even: sides.every(([before, after]) => before === after) };
+}

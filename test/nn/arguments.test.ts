@@ -1,0 +1,170 @@
+import { describe, expect, it } from "vitest";
+import { PanError } from "../../src/errors";
+import * as models from "../../src/models";
+import * as nn from "../../src/nn";
+import * as optim from "../../src/optim";
+import { Tensor } from "../../src/tensor/tensor";
+import * as train from "../../src/train";
+import { gpu } from "../support/gpu";
+import { TINY_PLAIN, tinySet } from "../support/tiny";
+
+await gpu();
+
+const GARBAGE = [
+  undefined,
+  null,
+  {},
+  [],
+  "x",
+  Number.NaN,
+  -1,
+  0.5,
+  Infinity,
+  1e9,
+  () => 1,
+  true,
+  Symbol("s"),
+  new Map(),
+];
+
+const model = new models.ConvNet(TINY_PLAIN);
+const sgd = new optim.SGD(model, { lr: 0.1 });
+const one = () => [Tensor.full([1], 1)];
+
+/** Arguments that are accepted, for those that take some: garbage takes the place of each in turn. */
+const ACCEPTED: Record<string, () => unknown[]> = {
+  Conv1d: () => [2, 2, 3, { padding: 1 }],
+  Conv2d: () => [2, 2, 3, { padding: 1 }],
+  Linear: () => [2, 2, { bias: true }],
+  BatchNorm: () => [2, { eps: 1 }],
+  GroupNorm: () => [1, 2, { eps: 1 }],
+  InstanceNorm: () => [2, { eps: 1 }],
+  LayerNorm: () => [2, { eps: 1 }],
+  Dropout: () => [0.1, {}],
+  MaxPool2d: () => [2, {}],
+  AvgPool2d: () => [2, {}],
+  LeakyReLU: () => [0.1],
+  Sequential: () => [new nn.ReLU()],
+  fans: () => [[2, 2]],
+  gain: () => ["leakyRelu", 0.1],
+  kaimingNormal: () => [[2, 2], undefined, { gain: 1 }],
+  kaimingUniform: () => [[2, 2], undefined, { gain: 1 }],
+  xavierNormal: () => [[2, 2], undefined, 1],
+  xavierUniform: () => [[2, 2], undefined, 1],
+  parameter: () => [Tensor.full([1], 1), "same"],
+  buffer: () => [Tensor.full([1], 1), "same"],
+  SGD: () => [one(), { lr: 1 }],
+  Adam: () => [one(), { lr: 1 }],
+  AdamW: () => [one(), { lr: 1 }],
+  stepLR: () => [{ stepSize: 1 }],
+  multiStepLR: () => [{ milestones: [1] }],
+  cosineLR: () => [{ epochs: 2 }],
+  warmupLR: () => [() => 1, { epochs: 2 }],
+  Trainer: () => [model, sgd, { batchSize: 6 }],
+  evaluate: () => [model, tinySet(6, 1), { batchSize: 6 }],
+  ConvNet: () => [TINY_PLAIN, { seed: 1 }],
+};
+
+/** Each option of the option objects above, to be given garbage too. */
+const OPTIONS: Record<string, readonly string[]> = {
+  Conv1d: ["stride", "padding", "dilation", "groups", "bias", "random"],
+  Conv2d: ["stride", "padding", "dilation", "groups", "bias", "init", "random"],
+  Linear: ["bias", "random"],
+  BatchNorm: ["eps", "momentum", "affine", "relu", "pool"],
+  GroupNorm: ["eps", "affine", "relu", "pool"],
+  InstanceNorm: ["eps", "affine", "relu", "pool"],
+  LayerNorm: ["eps", "affine", "relu"],
+  Dropout: ["random"],
+  MaxPool2d: ["stride", "padding"],
+  AvgPool2d: ["stride", "padding"],
+  kaimingNormal: ["mode", "gain"],
+  SGD: ["lr", "momentum", "dampening", "nesterov", "weightDecay"],
+  Adam: ["lr", "betas", "eps", "weightDecay"],
+  AdamW: ["lr", "betas", "eps", "weightDecay"],
+  stepLR: ["stepSize", "gamma"],
+  multiStepLR: ["milestones", "gamma"],
+  cosineLR: ["epochs", "etaMin", "warmup", "startFactor"],
+  warmupLR: ["epochs", "startFactor"],
+  Trainer: [
+    ...["mode", "triggers", "signLoss", "regularizer", "trunkUpdates", "schedule", "batchSize", "accumulate", "replay"],
+    ...["seed", "transform", "testTransform", "checkpoints", "best", "earlyStop", "readEvery", "onProgress", "onEpoch"],
+  ],
+  evaluate: ["branches", "batchSize", "transform"],
+  ConvNet: ["seed"],
+};
+
+/** Not called with garbage here: classes to be extended, and functions that take what others of the package gave. */
+const LEFT_OUT = new Set([
+  ...["Module", "Optimizer", "Network"],
+  ...["clipGradNorm", "clipGradValue"],
+  ...["encodeCheckpoint", "decodeCheckpoint", "bestEpoch", "epochsCsv", "meanAccuracy", "stepsCsv"],
+  ...["AffineNorm", "PlainBlock", "TNet", "transformPenalty"],
+  ...["withoutDuplicates", "withoutUnused", "negateFilters", "permuteChannels", "scaleChannels", "scaleFilters"],
+  ...["buildNetwork", "checkConfig", "deployedConfig", "loadDeployed", "networkLayers", "readCredential"],
+  ...["branchesOf", "hasFc", "normOf", "passportPlan", "signatureTexts", "layerSizes", "hiddenChannels"],
+  ...["foldBatchNorm", "setImagePassports", "passportPlaces", "countSigns", "joinState", "splitState"],
+]);
+
+const EXPORTS = Object.entries({ ...nn, ...optim, ...train, ...models })
+  .filter(([name, f]) => typeof f === "function" && !LEFT_OUT.has(name))
+  .map(([name, f]) => [name, f as (...args: unknown[]) => unknown] as const);
+
+/** What a call threw, now or later; null where it went well. */
+async function thrown(f: (...args: unknown[]) => unknown, args: readonly unknown[]): Promise<unknown> {
+  try {
+    const result = /^class\b/.test(Function.prototype.toString.call(f)) ? Reflect.construct(f, args) : await f(...args);
+    if (result instanceof nn.Module || result instanceof optim.Optimizer || result instanceof Tensor) result.dispose();
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
+const show = (args: readonly unknown[]) =>
+  args.map((a) => (typeof a === "object" ? JSON.stringify(a) : String(a))).join(", ");
+
+function* argumentsFor(name: string): Iterable<unknown[]> {
+  yield [];
+  for (const g of GARBAGE) for (const n of [1, 2, 3, 4]) yield Array(n).fill(g);
+  const accepted = ACCEPTED[name];
+  if (!accepted) return;
+  for (const i of accepted().keys()) for (const g of GARBAGE) yield accepted().with(i, g);
+  const last = accepted().length - 1;
+  for (const option of [...(OPTIONS[name] ?? []), "unknown"])
+    for (const g of GARBAGE) yield accepted().with(last, { ...(accepted()[last] as object), [option]: g });
+}
+
+describe("wrong arguments are refused by an error of the package, at once", () => {
+  it.each(EXPORTS)("%s", async (name, f) => {
+    if (ACCEPTED[name]) expect(await thrown(f, ACCEPTED[name]()), "what is accepted").toBeNull();
+    for (const args of argumentsFor(name)) {
+      const started = performance.now();
+      const error = await thrown(f, args);
+      const what = `${name}(${show(args)})`;
+      if (error !== null && !(error instanceof PanError)) expect.fail(`${what} threw ${(error as Error).stack}`);
+      if (error) expect((error as Error).message.length, what).toBeLessThan(600);
+      if (performance.now() - started > 1000) expect.fail(`${what} took ${performance.now() - started} ms`);
+    }
+  });
+
+  it.each(["fit", "stop", "restoreBest"] as const)("Trainer.%s", async (method) => {
+    const trainer = new train.Trainer(model, sgd, { batchSize: 6 });
+    const call = async (...args: unknown[]) => {
+      const result: unknown = await (trainer[method] as (...a: unknown[]) => unknown)(...args);
+      if (method === "fit") await (result as AsyncGenerator).next();
+    };
+    for (const g of GARBAGE)
+      for (const args of [
+        [],
+        [g],
+        [g, g],
+        [tinySet(6, 1), g],
+        [tinySet(6, 1), { epochs: g }],
+        [tinySet(6, 1), { epochs: 1, test: g, resume: g }],
+      ]) {
+        const error = await thrown(call, args);
+        if (error !== null && !(error instanceof PanError))
+          expect.fail(`${method}(${show(args)}) threw ${(error as Error).stack}`);
+      }
+  });
+});

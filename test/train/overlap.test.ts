@@ -1,0 +1,122 @@
+import { expect, it } from "vitest";
+import type { PlainBlock } from "../../src/models/block";
+import { ConvNet } from "../../src/models/convnet";
+import { setImagePassports } from "../../src/models/image-passports";
+import type { Network } from "../../src/models/network";
+import type { BatchNorm } from "../../src/nn/norm";
+import { SGD } from "../../src/optim/sgd";
+import { Generator } from "../../src/tensor/random";
+import { Tensor } from "../../src/tensor/tensor";
+import { evaluate } from "../../src/train/evaluate";
+import { Trainer } from "../../src/train/trainer";
+import { gpu } from "../support/gpu";
+import { stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
+
+await gpu();
+
+const set = tinySet(36, 1);
+const test = tinySet(24, 2);
+const flags = (m: Network) => m.namedModules().map(([name, { training }]) => `${name} ${training}`);
+const normOf = (m: ConvNet) => (m.features[0] as PlainBlock).bn as BatchNorm;
+/** What happens beside a run, at each reading of the losses and after each epoch. */
+type Meanwhile = (model: ConvNet) => unknown;
+
+/** Two epochs of a fresh network, and everything they leave. */
+async function run(prepare: (model: ConvNet) => void, meanwhile: Meanwhile = () => {}, awaited = false) {
+  const model = new ConvNet(TINY, { seed: 4 });
+  prepare(model);
+  const optimizer = new SGD(model, { lr: 0.05, momentum: 0.9 });
+  const pending: unknown[] = [];
+  const trainer = new Trainer(model, optimizer, {
+    batchSize: 6,
+    readEvery: 1,
+    onProgress: () => void (awaited || pending.push(meanwhile(model))),
+    onEpoch: async () => void (awaited && (await meanwhile(model))),
+  });
+  const before = flags(model);
+  for await (const _ of trainer.fit(set, { epochs: 2, test }));
+  await Promise.all(pending);
+  const out = {
+    weights: await stateBytes(model),
+    losses: trainer.history.steps.map((s) => s.loss),
+    accuracies: trainer.history.epochs.map((e) => [e.public, e.private]),
+    unchanged: flags(model).join() === before.join(),
+  };
+  optimizer.dispose();
+  model.dispose();
+  return out;
+}
+
+const asMade = () => {};
+const MEANWHILE: [string, Meanwhile][] = [
+  ["evaluate", (m) => evaluate(m, test)],
+  ["evaluate, twice at once", (m) => Promise.all([evaluate(m, test, { batchSize: 5 }), evaluate(m, set)])],
+  ["stateDict", (m) => m.stateDict()],
+  ["readSigns and readScales", (m) => Promise.all([m.readSigns(), m.readScales()])],
+  ["deployed and credential", (m) => Promise.all([m.deployed(), m.credential()])],
+  ["layerInputs", (m) => inputsOf(m)],
+];
+
+async function inputsOf(model: ConvNet): Promise<void> {
+  const plain = new ConvNet(TINY_PLAIN, { seed: 1 });
+  const other = new ConvNet(TINY, { seed: 2 });
+  await setImagePassports(other, plain, test, { random: new Generator(1) });
+  expect(plain.training).toBe(true);
+  for (const m of [plain, other]) m.dispose();
+  const x = Tensor.full([2, 8, 8, 3], 0.5);
+  for (const t of [x, ...model.layerInputs(x, "private").values()]) t.dispose();
+}
+
+let quiet: Promise<Awaited<ReturnType<typeof run>>> | null = null;
+const alone = () => (quiet ??= run(asMade));
+
+it.each(
+  MEANWHILE.flatMap(([what, f]) =>
+    [false, true].map((awaited) => [what, awaited ? "onEpoch" : "onProgress", f] as const),
+  ),
+)("%s from %s changes nothing of a training", async (_, from, meanwhile) => {
+  expect(await run(asMade, meanwhile, from === "onEpoch")).toEqual(await alone());
+});
+
+it("a network in evaluation mode is trained like one in training mode, and stays in it", async () => {
+  expect(await run((m) => m.eval())).toEqual(await alone());
+});
+
+it.each([
+  true,
+  false,
+])("a norm that its user set apart keeps its mode, in a network whose flag is %s", async (training) => {
+  const model = new ConvNet(TINY_PLAIN, { seed: 4 });
+  const norm = normOf(model);
+  model.train(training);
+  norm.train(!training);
+  const optimizer = new SGD(model, { lr: 0.05 });
+  const [before, mean] = [flags(model), await norm.runningMean.data()];
+  const trainer = new Trainer(model, optimizer, { batchSize: 6 });
+  await evaluate(model, test);
+  expect((await norm.runningMean.data()).join() === mean.join()).toBe(training);
+  for await (const _ of trainer.fit(set, { epochs: 1 }));
+  expect(norm.batchesTracked > 0).toBe(!training);
+  expect(flags(model)).toEqual(before);
+});
+
+it("evaluations at once, or of one that fails, leave statistics, flags and each other's counts as they are", async () => {
+  const model = new ConvNet(TINY, { seed: 4 });
+  normOf(model).eval();
+  const [before, state] = [flags(model), await stateBytes(model)];
+  const single = await evaluate(model, test);
+  const broken = {
+    ...test,
+    get labels(): never {
+      throw new RangeError("lost");
+    },
+  };
+  const both = await Promise.allSettled([
+    evaluate(model, test, { batchSize: 5 }),
+    evaluate(model, broken),
+    evaluate(model, test),
+  ]);
+  expect(both.map((r) => r.status === "fulfilled" && r.value)).toEqual([single, false, single]);
+  expect(flags(model)).toEqual(before);
+  expect(await stateBytes(model)).toEqual(state);
+});
