@@ -3,7 +3,6 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { parseTar } from "nanotar";
 import { ArgumentError, FormatError, PanError } from "../../src/index";
@@ -277,7 +276,7 @@ async function unpack(archive: string, target: string): Promise<void> {
 async function readArchive(path: string): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   try {
-    const tar = await pipeline(createReadStream(path), createGunzip({ chunkSize: 1 << 20 }), collect);
+    const tar = await unzip(path);
     for (const name of headerNames(new Uint8Array(tar))) refuseOutside(name);
     for (const { name, type, data, attrs } of parseTar(tar)) {
       // Names too long for their header come in a record before it.
@@ -299,6 +298,17 @@ async function readArchive(path: string): Promise<Map<string, Uint8Array>> {
     );
   }
   return files;
+}
+
+async function unzip(path: string): Promise<ArrayBuffer> {
+  const file = createReadStream(path);
+  const unzipped = createGunzip({ chunkSize: 1 << 20 });
+  file.on("error", (error) => unzipped.destroy(error));
+  try {
+    return await collect(file.pipe(unzipped));
+  } finally {
+    file.destroy();
+  }
 }
 
 /** What is unpacked, as long as it can be CIFAR-10. */
