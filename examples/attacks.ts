@@ -15,7 +15,7 @@ import {
   type Target,
   type WatermarkRecord,
 } from "../src/index";
-import { dawn, loadSafetensors, writeFileAtomic } from "../src/node/index";
+import { dawn, loadSafetensors } from "../src/node/index";
 import { report, tablesCsv } from "../src/report/attacks";
 import type { AttackedNetwork } from "../src/report/attacks/record";
 import { BUDGETS } from "./attacks/budget";
@@ -26,9 +26,8 @@ import { printFindings } from "./attacks/show";
 import { digestOf, loadTrained, type Trained } from "./attacks/target";
 import { loadTask } from "./attacks/tasks";
 import { attackWatermark, printWatermark } from "./attacks/watermarks";
+import { json, savePrivate } from "./files";
 import { runTask } from "./options";
-
-const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** What results on disk were made with. */
 interface Made {
@@ -69,7 +68,7 @@ async function attack(name: AttackName, setup: Setup, trained: Trained, s: Setti
   const findings = await run({ ...setup, options: { seed: s.seed, onStep } });
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   const seconds = Math.round((performance.now() - started) / 1000);
-  await writeFileAtomic(path, bytes(JSON.stringify({ made, seconds, ...findings }, null, 1)));
+  await savePrivate(path, json({ made, seconds, ...findings }));
   printFindings(name, findings, seconds);
   return findings;
 }
@@ -90,7 +89,7 @@ async function fineTunePlain(plain: Plain, setup: Setup, { out }: Trained, s: Se
   const { test, transform } = setup.target;
   const target: PlainTarget = { deployed: plain.deployed, test, ...(transform && { transform }) };
   const records = await fineTuneAll(target, { ...setup, options: { seed: s.seed } });
-  await writeFileAtomic(path, bytes(JSON.stringify({ made, records }, null, 1)));
+  await savePrivate(path, json({ made, records }));
   return records;
 }
 
@@ -141,7 +140,7 @@ async function watermarkOf(folder: string, s: Settings): Promise<WatermarkRecord
     const task = await loadTask(folder, s.data, budget);
     record = await attackWatermark(folder, deployed, { task, budget, seed: s.seed });
     await mkdir(dirname(path), { recursive: true });
-    await writeFileAtomic(path, bytes(JSON.stringify({ made, ...record }, null, 1)));
+    await savePrivate(path, json({ made, ...record }));
   }
   printWatermark(folder, record);
   return record;
@@ -162,9 +161,9 @@ async function main(s: Settings, command: string): Promise<void> {
   for (const folder of s.watermarks) watermarks.push(await watermarkOf(folder, s));
   const { html, tables } = report({ networks, ...(watermarks.length && { watermarks }) });
   await mkdir(join(out!, "tables"), { recursive: true });
-  await writeFileAtomic(join(out!, "report.html"), bytes(html));
-  await writeFileAtomic(join(out!, "tables.json"), bytes(JSON.stringify(tables, null, 1)));
-  for (const table of tables) await writeFileAtomic(join(out!, "tables", `${table.name}.csv`), bytes(tablesCsv(table)));
+  await savePrivate(join(out!, "report.html"), html);
+  await savePrivate(join(out!, "tables.json"), json(tables));
+  for (const table of tables) await savePrivate(join(out!, "tables", `${table.name}.csv`), tablesCsv(table));
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(
     `\nreport     ${join(out!, "report.html")}, numbers in tables.json and tables/ beside it  (${seconds} s in all)`,

@@ -13,9 +13,8 @@ import {
   type Network,
   newSecret,
 } from "../src/index";
-import { loadSafetensors, saveSafetensors, writeFileAtomic } from "../src/node/index";
-
-const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value, null, 1));
+import { loadSafetensors, saveSafetensors } from "../src/node/index";
+import { json, savePrivate, saveText } from "./files";
 
 /** Where a run keeps its secret. */
 const secretFile = (out: string) => join(out, "binding.secret.json");
@@ -33,7 +32,7 @@ export async function bindNetwork(
   if (binding.statement !== statement)
     throw new ArgumentError(`--statement: the run in ${out} says "${binding.statement}"; resume with that`);
   await bind(model, binding);
-  await writeFileAtomic(path, text(binding));
+  await savePrivate(path, json(binding));
   return binding;
 }
 
@@ -62,7 +61,7 @@ export async function saveClaim(
   await saveSafetensors(credential, kept);
   if (!binding) return { deployed, credential, commitment: null };
   const commitment = join(out, "commitment.json");
-  await writeFileAtomic(commitment, text(await commit(kept, await loadSafetensors(deployed))));
+  await saveText(commitment, json(await commit(kept, await loadSafetensors(deployed))));
   return { deployed, credential, commitment };
 }
 

@@ -18,11 +18,13 @@ import {
   type Verification,
   verify,
 } from "../src/index";
-import { fileCheckpoints, loadSafetensors, writeFileAtomic } from "../src/node/index";
+import { fileCheckpoints, loadSafetensors } from "../src/node/index";
 import type { CloudSample } from "../src/report/cloud-record";
 import { formatPValue } from "../src/report/format";
+import { PRIVATE_NOTICE } from "../src/report/run-parts";
 import { renderTraining, type TrainingReport } from "../src/report/training";
 import { accuracies, bindNetwork, type ClaimPaths, saveClaim, strictness } from "./claim";
+import { json, savePrivate, saveText } from "./files";
 import { TrainingBar } from "./progress";
 import { forge, untilInterrupted } from "./run";
 import { ScaleLog } from "./scales";
@@ -89,8 +91,6 @@ export interface Experiment {
   clouds?: CloudSample[];
 }
 
-const bytes = (text: string) => new TextEncoder().encode(text);
-
 /** Trains to the end, or to Ctrl-C. */
 async function train(e: Experiment): Promise<Trainer> {
   const { model, settings: s, watermark } = e;
@@ -128,9 +128,9 @@ async function train(e: Experiment): Promise<Trainer> {
 }
 
 async function saveHistory({ history }: Trainer, { out }: RunSettings): Promise<void> {
-  await writeFileAtomic(join(out, "history.json"), bytes(JSON.stringify(history, null, 1)));
-  await writeFileAtomic(join(out, "epochs.csv"), bytes(epochsCsv(history)));
-  await writeFileAtomic(join(out, "steps.csv"), bytes(stepsCsv(history)));
+  await saveText(join(out, "history.json"), json(history));
+  await saveText(join(out, "epochs.csv"), epochsCsv(history));
+  await saveText(join(out, "steps.csv"), stepsCsv(history));
 }
 
 /** Runs it all; the model is disposed at the end. An interrupted run says how to go on, and leaves exit code 130. */
@@ -138,7 +138,7 @@ export async function runExperiment(e: Experiment): Promise<void> {
   const startedAt = new Date();
   const { model, settings: s, test, triggers, watermark } = e;
   await mkdir(s.out, { recursive: true });
-  await writeFileAtomic(join(s.out, "data.json"), bytes(JSON.stringify(e.data, null, 1)));
+  await saveText(join(s.out, "data.json"), json(e.data));
   const binding = s.statement === undefined ? null : await bindNetwork(model, { ...s, statement: s.statement });
   const parameters = model.parameters().reduce((n, p) => n + p.size, 0);
   const passportLayers = model.passportLayers().map((l) => l.name);
@@ -174,6 +174,7 @@ export async function runExperiment(e: Experiment): Promise<void> {
   printVerdict(verified, forged);
   const best = bestEpoch(trainer.history);
   const report: TrainingReport = {
+    ...(verified && { notice: PRIVATE_NOTICE }),
     title: e.title,
     command: e.command,
     adapter: { kind: e.device.caps.adapter, name: e.device.name },
@@ -197,8 +198,8 @@ export async function runExperiment(e: Experiment): Promise<void> {
     verdict: verified && { claimHolds: verified.holds, reasons: verified.reasons },
     files: await describeFiles(paths, s),
   };
-  await writeFileAtomic(join(s.out, "report.json"), bytes(JSON.stringify(report, null, 1)));
-  await writeFileAtomic(join(s.out, "report.html"), bytes(renderTraining(report)));
+  await savePrivate(join(s.out, "report.json"), json(report));
+  await savePrivate(join(s.out, "report.html"), renderTraining(report));
   say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
 }
 

@@ -20,10 +20,12 @@ import {
   type Verification,
   verify,
 } from "../src/index";
-import { dawn, fileCheckpoints, loadSafetensors, writeFileAtomic } from "../src/node/index";
+import { dawn, fileCheckpoints, loadSafetensors } from "../src/node/index";
 import { formatPercent, formatPValue } from "../src/report/format";
 import { type QuickstartReport, renderQuickstart } from "../src/report/quickstart";
+import { PRIVATE_NOTICE } from "../src/report/run-parts";
 import { accuracies, bindNetwork, saveClaim, strictness } from "./claim";
+import { json, savePrivate } from "./files";
 import { runTask } from "./options";
 import { TrainingBar } from "./progress";
 import { CONFIG, HELP, readSettings, type Settings, SIGNATURE, STATEMENT } from "./quickstart/settings";
@@ -130,8 +132,8 @@ async function main(s: Settings): Promise<void> {
   printVerdict(verified, forged);
 
   const report = await describe({ device, s, startedAt, trainer, verified, forged, deployed, credential });
-  await writeFileAtomic(join(s.out, "report.json"), new TextEncoder().encode(JSON.stringify(report, null, 1)));
-  await writeFileAtomic(join(s.out, "report.html"), new TextEncoder().encode(renderQuickstart(report)));
+  await savePrivate(join(s.out, "report.json"), json(report));
+  await savePrivate(join(s.out, "report.html"), renderQuickstart(report));
   say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
 }
 
@@ -159,6 +161,7 @@ async function describe({
   const [deployed, credential] = await Promise.all([readFile(paths.deployed), readFile(paths.credential)]);
   const trainingSeconds = epochs.reduce((sum, e) => sum + e.seconds, 0);
   return {
+    notice: PRIVATE_NOTICE,
     adapter: { kind: device.caps.adapter, name: device.name },
     seconds: (Date.now() - startedAt.getTime()) / 1000,
     startedAt: startedAt.toISOString(),

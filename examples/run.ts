@@ -8,6 +8,7 @@ import {
   type Trainer,
 } from "../src/index";
 import { loadSafetensors } from "../src/node/index";
+import { least, most } from "../src/report/series";
 
 /** Runs a training; Ctrl-C asks it to stop with a checkpoint, a second one ends the process at once. */
 export async function untilInterrupted(trainer: Trainer, run: () => Promise<void>): Promise<void> {
@@ -54,4 +55,4 @@ export async function forge(
 
 /** Smallest and largest of some values, as text. */
 export const range = (values: readonly number[], show: (v: number) => string): string =>
-  `${show(Math.min(...values))} to ${show(Math.max(...values))}`;
+  `${show(least(values))} to ${show(most(values))}`;

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EpochRecord, Network } from "../src/index";
-import { writeFileAtomic } from "../src/node/index";
 import type { Convergence } from "../src/report/attacks/record";
 import { accuracies } from "./claim";
+import { json, savePrivate } from "./files";
 
 /** Channels that are followed, as in the papers' figure. */
 const CHANNELS = 10;
@@ -46,6 +46,6 @@ export class ScaleLog {
       update,
       accuracy: accuracies(record),
     });
-    await writeFileAtomic(this.#path, new TextEncoder().encode(JSON.stringify(this.#log, null, 1)));
+    await savePrivate(this.#path, json(this.#log));
   }
 }

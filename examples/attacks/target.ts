@@ -45,7 +45,7 @@ const json = async <T>(path: string): Promise<T | null> => {
 
 /** Both halves out of a checkpoint, bound where the run was. */
 async function fromCheckpoint(path: string): Promise<Pick<Trained, "deployed" | "credential" | "history">> {
-  const { fingerprint, model: state, history } = decodeCheckpoint(await readFile(path));
+  const { fingerprint, model: state, history } = await decodeCheckpoint(await readFile(path));
   const model = buildNetwork((JSON.parse(fingerprint) as { config: NetworkConfig }).config);
   try {
     model.loadStateDict(state);

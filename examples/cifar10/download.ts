@@ -3,8 +3,6 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { arrayBuffer } from "node:stream/consumers";
-import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { parseTar } from "nanotar";
 import { ArgumentError, FormatError, PanError } from "../../src/index";
@@ -19,6 +17,10 @@ const FOLDER = "cifar-10-batches-bin";
 const NEEDED = [...[1, 2, 3, 4, 5].map((i) => `data_batch_${i}.bin`), "test_batch.bin"];
 /** The archive as far as it has come. */
 const PART = "cifar-10-binary.tar.gz.part";
+/** Twice the official archive, and twice what is in it: more is not CIFAR-10, and stops where it is noticed. */
+const MOST = { archive: 2 * 170_498_071, unpacked: 2 * 184_380_000 };
+/** Milliseconds without a byte after which a connection counts as lost. */
+const PATIENCE = 60_000;
 /** Algorithms by the number of hexadecimal digits of their digest. */
 const ALGORITHMS: Readonly<Record<number, string>> = { 32: "md5", 64: "sha256" };
 
@@ -34,6 +36,8 @@ export interface DownloadOptions {
   url?: string;
   /** Expected checksum of the archive in hexadecimal: SHA-256 (64 digits) or MD5 (32). Default: the MD5 that the authors publish. */
   sha?: string;
+  /** Milliseconds without a byte after which the connection counts as lost (default one minute). */
+  patience?: number;
   /** Told at the start and after every piece; `received` never goes back, and after a resumed start begins where that had ended. */
   onProgress?: (progress: DownloadProgress) => void;
 }
@@ -50,19 +54,21 @@ export interface DownloadOptions {
  * @param directory folder to download into; made if it does not exist
  * @returns the folder that holds the six files: `directory` itself, if they were there, or `directory/cifar-10-batches-bin`
  * @throws ArgumentError if `url` or `sha` is not one
- * @throws FormatError if the checksum is wrong, or the archive is damaged, lacks files or has paths that lead outside; it is deleted
- * @throws PanError if the server cannot be reached, refuses, or stops midway, or the disk fails: what has arrived is kept
+ * @throws FormatError if the checksum is wrong, or the archive is damaged, lacks files, has paths that lead outside, or is more than
+ * twice as large as CIFAR-10, packed or unpacked; it is deleted
+ * @throws PanError if the server cannot be reached, refuses, stops midway or falls silent, or the disk fails: what has arrived is kept
  */
 export async function downloadCifar10(directory: string, options: DownloadOptions = {}): Promise<string> {
   const url = options.url ?? OFFICIAL.url;
   const expected = (options.sha ?? OFFICIAL.md5).toLowerCase();
-  checkArguments(url, expected);
+  const patience = options.patience ?? PATIENCE;
+  checkArguments(url, expected, patience);
   const folder = join(directory, FOLDER);
   for (const place of [directory, folder]) if ((await missingIn(place)).length === 0) return place;
   const part = join(directory, PART);
   try {
     await mkdir(directory, { recursive: true });
-    await fetchArchive(url, part, expected, options.onProgress ?? (() => {}));
+    await fetchArchive(url, part, { expected, patience, onProgress: options.onProgress ?? (() => {}) });
     await unpack(part, folder);
     await rm(part);
   } catch (cause) {
@@ -78,7 +84,11 @@ export async function downloadCifar10(directory: string, options: DownloadOption
   return folder;
 }
 
-function checkArguments(url: string, digest: string): void {
+function checkArguments(url: string, digest: string, patience: number): void {
+  if (!(patience > 0 && patience < 2 ** 31))
+    throw new ArgumentError(
+      `downloadCifar10: expected \`patience\` to be a number of milliseconds above 0, found ${patience}`,
+    );
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new ArgumentError(
       `downloadCifar10: expected \`url\` to be an http or https address, found ${JSON.stringify(url)}`,
@@ -107,8 +117,7 @@ const exists = (path: string): Promise<boolean> =>
 async function fetchArchive(
   url: string,
   part: string,
-  expected: string,
-  onProgress: (progress: DownloadProgress) => void,
+  { expected, patience, onProgress }: Required<Pick<DownloadOptions, "patience" | "onProgress">> & { expected: string },
 ): Promise<void> {
   const algorithm = ALGORITHMS[expected.length]!;
   const kept = await hashFile(part, algorithm);
@@ -116,7 +125,7 @@ async function fetchArchive(
     onProgress({ received: kept.size, total: kept.size });
     return;
   }
-  const { response, start, total } = await request(url, kept.size);
+  const { response, start, total } = await request(url, kept.size, patience);
   const hash = start > 0 ? kept.hash : createHash(algorithm);
   let received = start;
   const handle = await open(part, start > 0 ? "a" : "w");
@@ -124,10 +133,11 @@ async function fetchArchive(
   try {
     onProgress({ received, total });
     for (;;) {
-      const { done, value } = await reader.read().catch((cause: unknown) => {
+      const { done, value } = await inTime(reader.read(), patience).catch((cause: unknown) => {
         throw lost(url, part, { received, total }, cause);
       });
       if (done) break;
+      if (received + value.length > Math.min(MOST.archive, total ?? MOST.archive)) throw endless(url);
       await handle.appendFile(value);
       hash.update(value);
       received += value.length;
@@ -148,6 +158,25 @@ async function fetchArchive(
   }
 }
 
+/** @throws Error when a promise is not kept in time. */
+async function inTime<T>(promise: Promise<T>, patience: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing came for ${patience / 1000} s`)), patience);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const endless = (url: string): FormatError =>
+  new FormatError(
+    `CIFAR-10: expected an archive of ${Math.round(MOST.archive / 2e6)} MB from ${url}, but more came than it has or says to have. ` +
+      "It is another file, and has been deleted. Check the address.",
+  );
+
 async function hashFile(path: string, algorithm: string): Promise<{ hash: Hash; size: number }> {
   const hash = createHash(algorithm);
   let size = 0;
@@ -164,11 +193,14 @@ async function hashFile(path: string, algorithm: string): Promise<{ hash: Hash; 
 async function request(
   url: string,
   wanted: number,
+  patience: number,
 ): Promise<{ response: Response; start: number; total: number | null }> {
   // Compressed once more on its way, the archive would lose its length, and pieces of it would not fit.
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (wanted > 0) headers["range"] = `bytes=${wanted}-`;
-  const response = await fetch(url, { headers }).catch((cause: unknown) => {
+  const silent = new AbortController();
+  const response = await inTime(fetch(url, { headers, signal: silent.signal }), patience).catch((cause: unknown) => {
+    silent.abort();
     throw new PanError(`CIFAR-10: ${url} could not be reached: ${reason(cause)}. ${BY_HAND}`, { cause });
   });
   const { status } = response;
@@ -179,7 +211,7 @@ async function request(
       return { response, start: wanted, total: total === "*" ? null : Number(total) };
     }
     await response.body?.cancel();
-    return request(url, 0);
+    return request(url, 0, patience);
   }
   const page = response.headers.get("content-type")?.startsWith("text/html") ?? false;
   if (status !== 200 || page || encoding !== "identity") {
@@ -244,7 +276,7 @@ async function unpack(archive: string, target: string): Promise<void> {
 async function readArchive(path: string): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   try {
-    const tar = await pipeline(createReadStream(path), createGunzip({ chunkSize: 1 << 20 }), arrayBuffer);
+    const tar = await unzip(path);
     for (const name of headerNames(new Uint8Array(tar))) refuseOutside(name);
     for (const { name, type, data, attrs } of parseTar(tar)) {
       // Names too long for their header come in a record before it.
@@ -268,12 +300,46 @@ async function readArchive(path: string): Promise<Map<string, Uint8Array>> {
   return files;
 }
 
+async function unzip(path: string): Promise<ArrayBuffer> {
+  const file = createReadStream(path);
+  const unzipped = createGunzip({ chunkSize: 1 << 20 });
+  file.on("error", (error) => unzipped.destroy(error));
+  try {
+    return await collect(file.pipe(unzipped));
+  } finally {
+    file.destroy();
+  }
+}
+
+/** What is unpacked, as long as it can be CIFAR-10. */
+async function collect(source: AsyncIterable<Uint8Array>): Promise<ArrayBuffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of source) {
+    size += chunk.length;
+    if (size > MOST.unpacked)
+      throw new FormatError(
+        `CIFAR-10: expected ${Math.round(MOST.unpacked / 2e6)} MB in the archive, but it unpacks to more than twice that; nothing was unpacked. Do not trust this archive: check the address.`,
+      );
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole.buffer;
+}
+
 /** Names as the archive spells them: the parser would bend `../x` and `/x` into `x` without a word. */
 function* headerNames(tar: Uint8Array): Generator<string> {
   const text = (at: number, length: number) => new TextDecoder().decode(tar.subarray(at, at + length)).split("\0")[0]!;
   for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
     yield text(at, 100);
     const size = Number.parseInt(text(at + 124, 12), 8);
+    if (!(size >= 0))
+      throw new FormatError("CIFAR-10: expected a tar archive, found an entry without a size. Check the address.");
     at += 512 + Math.ceil(size / 512) * 512;
   }
 }

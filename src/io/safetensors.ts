@@ -7,8 +7,24 @@
  * A model file may come from a stranger, so the decoder trusts nothing and accepts a file only when its tensors tile the data
  * section exactly. Source: https://github.com/huggingface/safetensors (format section of the README).
  */
-import { ArgumentError, FormatError, ShapeError } from "../errors";
-import { DTYPES, type HostTensor, type SafetensorsDtype, type StateDict } from "./host-tensor";
+import { ArgumentError, FormatError, PanError, ShapeError } from "../errors";
+import { bytesOf } from "./bytes";
+import { clip, describe, isPlain, isPromise, quote } from "./describe";
+import { describeForeign } from "./foreign";
+import {
+  DTYPE_LIST,
+  DTYPE_NAMES,
+  elementCount,
+  type Header,
+  isDtype,
+  LONE_SURROGATE,
+  MAX_NAMES,
+  METADATA_KEY,
+  readHeader,
+  refuse,
+  SPLIT_IT,
+} from "./header";
+import { DTYPES, type HostArray, type HostTensor, type SafetensorsDtype, type StateDict } from "./host-tensor";
 
 /** What a safetensors file holds. */
 export interface SafetensorsFile {
@@ -16,35 +32,10 @@ export interface SafetensorsFile {
   readonly metadata: Record<string, string>;
 }
 
-const METADATA_KEY = "__metadata__";
 const LENGTH_BYTES = 8;
-/** Header object, tensor object, list of integers. */
-const MAX_DEPTH = 3;
-const SPACE = " \t\n\r";
 const ALIGNMENT = 8;
 /** The reference implementation's bound on the header, in bytes. */
 const MAX_HEADER_BYTES = 100_000_000;
-const DTYPE_NAMES = Object.keys(DTYPES) as SafetensorsDtype[];
-const DTYPE_LIST = DTYPE_NAMES.join(", ");
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-const isDtype = (name: string): name is SafetensorsDtype => Object.hasOwn(DTYPES, name);
-
-const quote = (text: string): string => JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text);
-
-/** A value out of a parsed header, as JSON: `String()` would call a `toString` that the file may have put there. */
-const show = (value: unknown): string => quote(JSON.stringify(value));
-
-/** Product of the dimensions; `undefined` where it leaves the safe integers. */
-function elementCount(shape: readonly number[]): number | undefined {
-  if (shape.includes(0)) return 0;
-  let count = 1;
-  for (const dimension of shape) {
-    count *= dimension;
-    if (!Number.isSafeInteger(count)) return undefined;
-  }
-  return count;
-}
 
 /** Typed arrays use the host's byte order and the format is little-endian; every WebGPU platform agrees with it. */
 function requireLittleEndian(): void {
@@ -57,16 +48,38 @@ function requireLittleEndian(): void {
 
 /** Order of UTF-8 bytes, which JavaScript's own string order is not once surrogate pairs appear. */
 function compareNames(a: string, b: string): number {
-  const x = Array.from(a);
-  const y = Array.from(b);
-  for (let i = 0; i < Math.min(x.length, y.length); i++) {
-    const difference = x[i]!.codePointAt(0)! - y[i]!.codePointAt(0)!;
-    if (difference !== 0) return difference;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x === y) continue;
+    // Surrogates stand for code points above all others of 16 bits.
+    const [high, other] = [x >= 0xd800 && x < 0xe000, y >= 0xd800 && y < 0xe000];
+    return high === other ? x - y : high ? 1 : -1;
   }
-  return x.length - y.length;
+  return a.length - b.length;
 }
 
-function checkEncodable(name: string, tensor: HostTensor): void {
+/** Names and tensors of what shall be encoded, with advice for what is neither a Map nor an object of tensors. */
+function entriesOf(tensors: unknown, bare: boolean): [string, HostTensor][] {
+  const refuseTensors = (advice: string): never => {
+    throw new ArgumentError(
+      `tensors: a Map or object of names to host tensors expected, found ${describe(tensors)}: ${advice}`,
+    );
+  };
+  if (isPromise(tensors)) return refuseTensors("await it first (`await model.stateDict()`)");
+  if (Object.prototype.toString.call(tensors) === "[object Map]") return [...(tensors as StateDict)];
+  if (!isPlain(tensors)) return refuseTensors("`await model.stateDict()` is one");
+  const { tensors: inner } = tensors;
+  if (inner instanceof Map) return refuseTensors("pass its `tensors` and its `metadata` one after the other");
+  const entries = Object.entries(tensors) as [string, HostTensor][];
+  if (entries.length === 0 && bare)
+    return refuseTensors("nothing would be saved; a file without tensors is asked for by `new Map()`");
+  return entries;
+}
+
+function checkEncodable(name: unknown, tensor: unknown): void {
+  if (typeof name !== "string")
+    throw new ArgumentError(`tensors: names must be text, found ${describe(name)}: give each tensor a name.`);
   const where = `tensor ${quote(name)}`;
   if (name === METADATA_KEY) {
     throw new ArgumentError(`The name "${METADATA_KEY}" is reserved by the safetensors format: rename the tensor.`);
@@ -76,25 +89,45 @@ function checkEncodable(name: string, tensor: HostTensor): void {
       `${where}: the name holds half a surrogate pair, which UTF-8 cannot express: rename the tensor.`,
     );
   }
-  const { dtype, shape, data } = tensor;
-  if (!isDtype(dtype)) {
+  if (typeof tensor !== "object" || tensor === null || isPromise(tensor) || ArrayBuffer.isView(tensor))
+    throw new ArgumentError(
+      `${where}: { dtype, shape, data } expected, found ${describe(tensor)}: ${tensorAdvice(tensor)}.`,
+    );
+  const { dtype, shape, data } = tensor as HostTensor;
+  if (typeof data === "function")
+    throw new ArgumentError(
+      `${where}: a tensor in host memory expected, found one on the device: use \`await model.stateDict()\`, or { dtype: "F32", shape, data: await tensor.data() }.`,
+    );
+  if (typeof dtype !== "string" || !isDtype(dtype)) {
     throw new ArgumentError(`${where}: dtype ${quote(String(dtype))} is not understood; use one of ${DTYPE_LIST}.`);
   }
   const expected = DTYPES[dtype].name;
-  const found = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : typeof data;
+  const found = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : describe(data);
   if (found !== expected) {
     throw new ArgumentError(`${where}: dtype ${dtype} needs its data in a ${expected}, found ${found}.`);
   }
-  const bad = shape.find((d) => !Number.isSafeInteger(d) || d < 0);
-  if (bad !== undefined) {
-    throw new ShapeError(`${where}: shape [${shape}] must hold non-negative integers, found ${bad}.`);
+  if (!Array.isArray(shape))
+    throw new ShapeError(`${where}: a shape that lists its dimensions expected, found ${describe(shape)}.`);
+  const bad = (shape as readonly unknown[]).findIndex((d) => !Number.isSafeInteger(d) || (d as number) < 0);
+  if (bad >= 0) {
+    const what = typeof shape[bad] === "number" ? String(shape[bad]) : describe(shape[bad]);
+    throw new ShapeError(`${where}: shape [${showShape(shape)}] must hold non-negative integers, found ${what}.`);
   }
   if (elementCount(shape) !== data.length) {
     throw new ShapeError(
-      `${where}: shape [${shape}] needs ${elementCount(shape) ?? "over 2^53"} elements, data has ${data.length}.`,
+      `${where}: shape [${showShape(shape)}] needs ${elementCount(shape) ?? "over 2^53"} elements, data has ${data.length}.`,
     );
   }
 }
+
+const showShape = (shape: readonly unknown[]): string => clip(shape.slice(0, 40).map(String).join());
+
+const tensorAdvice = (value: unknown): string =>
+  isPromise(value)
+    ? "await it first"
+    : ArrayBuffer.isView(value)
+      ? "say its dtype and shape too"
+      : "`await model.stateDict()` has such tensors";
 
 function encodeHeader(
   sorted: readonly (readonly [string, HostTensor])[],
@@ -132,7 +165,8 @@ function encodeHeader(
  * @param tensors names to tensors; each tensor's `data` must be the typed array of its dtype, with as many elements as its shape
  * @param metadata string to string, stored under `__metadata__`
  * @returns the whole file
- * @throws ArgumentError for a reserved or ill-formed name, an unknown dtype, the wrong typed array, metadata that is not text
+ * @throws ArgumentError for what is no Map or object of host tensors (a promise, a tensor on the device, `{}` without metadata), a reserved or
+ * ill-formed name, an unknown dtype, the wrong typed array, metadata that is not text
  * @throws ShapeError when a shape and its data disagree
  */
 export function encodeSafetensors(
@@ -140,10 +174,19 @@ export function encodeSafetensors(
   metadata: Record<string, string> = {},
 ): Uint8Array {
   requireLittleEndian();
-  const entries = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
+  if (!isPlain(metadata))
+    throw new ArgumentError(
+      `metadata: an object of names to text expected, found ${describe(metadata)}: pass {} for none.`,
+    );
+  const entries = entriesOf(tensors, Object.keys(metadata).length === 0);
+  const names = Math.max(entries.length + 1, Object.keys(metadata).length);
+  if (names > MAX_NAMES)
+    throw new ArgumentError(
+      `Names: at most ${MAX_NAMES - 1} expected, found ${names}, which no reader here takes: ${SPLIT_IT}.`,
+    );
   for (const [name, tensor] of entries) checkEncodable(name, tensor);
-  const rank = (tensor: HostTensor) => DTYPE_NAMES.indexOf(tensor.dtype);
-  entries.sort(([a, s], [b, t]) => rank(s) - rank(t) || compareNames(a, b));
+  const rank = new Map(DTYPE_NAMES.map((name, i) => [name, i]));
+  entries.sort(([a, s], [b, t]) => rank.get(s.dtype)! - rank.get(t.dtype)! || compareNames(a, b));
 
   const header = encodeHeader(entries, metadata);
   const headerBytes = Math.ceil(header.length / ALIGNMENT) * ALIGNMENT;
@@ -153,7 +196,7 @@ export function encodeSafetensors(
     );
   }
   const dataStart = LENGTH_BYTES + headerBytes;
-  const file = new Uint8Array(entries.reduce((total, [, { data }]) => total + data.byteLength, dataStart));
+  const file = allocate(entries.reduce((total, [, { data }]) => total + data.byteLength, dataStart));
   new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
   file.fill(0x20, LENGTH_BYTES, dataStart);
   file.set(header, LENGTH_BYTES);
@@ -165,143 +208,77 @@ export function encodeSafetensors(
   return file;
 }
 
-function refuse(where: string, problem: string): never {
-  throw new FormatError(
-    `Not a valid safetensors file: ${where}: ${problem}. It is damaged or cut short: fetch or export it again.`,
-  );
-}
-
-/** Refuses what `JSON.parse` would hide or choke on: duplicate keys, fractions and exponents, deep nesting. */
-function scanHeader(text: string): void {
-  const keysOpen: Set<string>[] = [];
-  let where = "header";
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at]!;
-    if (char === '"') {
-      const start = at++;
-      while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-      let next = at + 1;
-      while (SPACE.includes(text[next] ?? "?")) next++;
-      if (text[next] !== ":") continue;
-      const key = parseJson(text.slice(start, at + 1)) as string;
-      const keys = keysOpen.at(-1);
-      if (keysOpen.length === 1) where = key === METADATA_KEY ? "metadata" : `tensor ${quote(key)}`;
-      if (keys?.has(key)) refuse(where, `the key ${quote(key)} appears twice, names must be unique`);
-      keys?.add(key);
-    } else if (char === "{" || char === "[") {
-      if (keysOpen.push(new Set()) > MAX_DEPTH)
-        refuse(where, `nested deeper than the ${MAX_DEPTH} levels of the format`);
-    } else if (char === "}" || char === "]") {
-      keysOpen.pop();
-    } else if (!SPACE.includes(char) && !",:0123456789".includes(char)) {
-      refuse(where, `expected strings, lists and plain non-negative integers, found ${quote(text.slice(at, at + 12))}`);
-    }
-  }
-}
-
-function parseJson(text: string): unknown {
+function allocate(bytes: number): Uint8Array<ArrayBuffer> {
   try {
-    return JSON.parse(text);
+    return new Uint8Array(bytes);
   } catch (cause) {
-    return refuse("header", `expected JSON, found an error (${String(cause)})`);
-  }
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-const isNaturals = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.every((v) => Number.isSafeInteger(v) && v >= 0);
-
-/** One tensor as the header describes it; offsets count from the start of the data section. */
-interface Entry {
-  readonly name: string;
-  readonly dtype: SafetensorsDtype;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-}
-
-function readEntry(name: string, value: unknown, available: number): Entry {
-  const where = `tensor ${quote(name)}`;
-  const fields = isObject(value) ? Object.keys(value).sort().join(", ") : typeof value;
-  if (!isObject(value) || fields !== "data_offsets, dtype, shape") {
-    return refuse(where, `expected exactly the fields data_offsets, dtype, shape, found ${quote(fields)}`);
-  }
-  const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== "string" || !isDtype(dtype)) {
-    return refuse(where, `expected a dtype out of ${DTYPE_LIST}, found ${show(dtype)}`);
-  }
-  if (!isNaturals(shape)) return refuse(where, `expected a shape of integers below 2^53, found ${show(shape)}`);
-  if (!isNaturals(offsets) || offsets.length !== 2) {
-    return refuse(where, `expected data_offsets of two integers below 2^53, found ${show(offsets)}`);
-  }
-  const [begin, end] = offsets as [number, number];
-  if (begin > end || end > available) {
-    refuse(where, `expected data_offsets within the ${available} bytes of data, in order, found [${begin}, ${end}]`);
-  }
-  const count = elementCount(shape);
-  if (count === undefined || count * DTYPES[dtype].BYTES_PER_ELEMENT !== end - begin) {
-    refuse(
-      where,
-      `${dtype} of shape ${quote(`[${shape}]`)} does not take the ${end - begin} bytes its data_offsets span`,
+    throw new PanError(
+      `The file would take ${bytes} bytes, more than this machine gives one array: save the tensors in several files.`,
+      { cause },
     );
   }
-  return { name, dtype, shape, begin, end };
 }
 
-function readMetadata(value: unknown): Record<string, string> {
-  if (!isObject(value)) return refuse("metadata", `expected an object of strings, found ${show(value)}`);
-  for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== "string") refuse("metadata", `expected text under ${quote(key)}, found ${typeof text}`);
-    if (LONE_SURROGATE.test(key + text)) refuse("metadata", `${quote(key)} holds half a surrogate pair`);
-  }
-  return value as Record<string, string>;
+/** Refuses bytes that are not even laid out as the format is: by what they are where that is known, else by the problem. */
+function refuseFile(file: Uint8Array, where: string, problem: string): never {
+  const kind = describeForeign(file);
+  if (kind !== undefined) throw new FormatError(`Not a safetensors file: ${kind}`);
+  return refuse(where, problem);
 }
 
 /** Splits a file into its parsed header and its data section. */
-function splitFile(file: Uint8Array): [header: Record<string, unknown>, data: Uint8Array] {
-  if (file.length < LENGTH_BYTES) refuse("file", `expected at least ${LENGTH_BYTES} bytes, found ${file.length}`);
+function splitFile(file: Uint8Array): [Header, data: Uint8Array] {
+  if (file.length < LENGTH_BYTES)
+    refuseFile(file, "file", `expected at least ${LENGTH_BYTES} bytes, found ${file.length}`);
   const length = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true);
   const room = Math.min(MAX_HEADER_BYTES, file.length - LENGTH_BYTES);
-  if (length > room) refuse("file", `expected a header of at most ${room} bytes, found the length ${length}`);
+  const braced = file[LENGTH_BYTES] === 0x7b;
+  if (length > room) {
+    const problem = `expected a header of at most ${room} bytes, found the length ${length}`;
+    // A possible length before a brace is a file of this format that was cut short.
+    if (braced && length <= MAX_HEADER_BYTES) refuse("file", problem);
+    refuseFile(file, "file", problem);
+  }
   const dataStart = LENGTH_BYTES + Number(length);
   let text: string;
   try {
+    // A copy, for decoders refuse shared memory.
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(file.slice(LENGTH_BYTES, dataStart));
   } catch {
-    return refuse("header", "expected UTF-8 text, found other bytes");
+    return braced
+      ? refuse("header", "expected UTF-8 text, found other bytes")
+      : refuseFile(file, "header", "expected UTF-8 text, found other bytes");
   }
-  if (!text.startsWith("{")) refuse("header", `expected "{" at its start, found ${quote(text.slice(0, 12))}`);
-  scanHeader(text);
-  return [parseJson(text) as Record<string, unknown>, file.subarray(dataStart)];
+  if (!text.startsWith("{")) refuseFile(file, "header", `expected "{" at its start, found ${quote(text.slice(0, 12))}`);
+  return [readHeader(text, file.length - dataStart), file.subarray(dataStart)];
 }
+
+const copy = (dtype: SafetensorsDtype, data: Uint8Array, begin: number, end: number): HostArray =>
+  new DTYPES[dtype](data.slice(begin, end).buffer);
+
+/** Arrays without elements; all tensors without any share them, since there is nothing in them to change. */
+const EMPTY = Object.fromEntries(DTYPE_NAMES.map((dtype) => [dtype, new DTYPES[dtype](0)])) as Record<
+  SafetensorsDtype,
+  HostArray
+>;
 
 /**
  * Reads safetensors bytes, trusting nothing in them. Tensors come in the order of their data, each in memory of its own
- * (whatever the alignment in the file), so together they never take more than the file itself.
+ * (whatever the alignment in the file), so together they never take more than the file itself. Time is linear in the file.
  *
- * @param bytes the whole file, at any alignment
+ * @param bytes the whole file, at any alignment: an `ArrayBuffer`, a `SharedArrayBuffer`, or any view of one
  * @returns the tensors, and the metadata (`{}` where there is none)
+ * @throws ArgumentError for anything but bytes: a path, a promise, a blob
  * @throws FormatError naming the tensor, what was expected and what was found, unless: the header is at most 100 MB of UTF-8 JSON
  * without duplicate keys; each tensor has exactly a known dtype, a shape of non-negative integers and offsets whose span
- * is the product of the shape times the element size; the tensors tile the data without overlap, hole or rest; metadata is text
+ * is the product of the shape times the element size; the tensors tile the data without overlap, hole or rest; metadata is text.
+ * A file of another kind (PyTorch, HTML, gzip, …) is called by its name, with what to do; so is a dtype that nothing here computes with
  */
-export function decodeSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsFile {
+export function decodeSafetensors(bytes: Uint8Array | ArrayBufferLike): SafetensorsFile {
+  // Through a plain Uint8Array: the slice() of Node's Buffer would be a view at the file's own, possibly odd, offset.
+  const file = bytesOf(bytes, "decodeSafetensors");
   requireLittleEndian();
-  // A plain Uint8Array: the slice() of Node's Buffer would be a view at the file's own, possibly odd, offset.
-  const file = ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : new Uint8Array(bytes);
-  const [header, data] = splitFile(file);
-
-  let metadata: Record<string, string> = {};
-  const entries: Entry[] = [];
-  for (const [name, value] of Object.entries(header)) {
-    if (LONE_SURROGATE.test(name)) refuse(`tensor ${quote(name)}`, "the name holds half a surrogate pair");
-    if (name === METADATA_KEY) metadata = readMetadata(value);
-    else entries.push(readEntry(name, value, data.length));
-  }
+  const [{ entries, metadata }, data] = splitFile(file);
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
 
   const tensors: StateDict = new Map();
@@ -311,7 +288,7 @@ export function decodeSafetensors(bytes: Uint8Array | ArrayBuffer): SafetensorsF
       const kind = begin < covered ? "an overlap" : "a hole";
       refuse(`tensor ${quote(name)}`, `expected its data at offset ${covered}, found ${begin}, which leaves ${kind}`);
     }
-    tensors.set(name, { dtype, shape, data: new DTYPES[dtype](data.slice(begin, end).buffer) });
+    tensors.set(name, { dtype, shape, data: begin === end ? EMPTY[dtype] : copy(dtype, data, begin, end) });
     covered = end;
   }
   if (covered !== data.length)

@@ -2,13 +2,27 @@
  * Files on disk that are either whole or absent: every write goes to a temporary file beside the target, which then takes
  * the target's name in one step. A crash, a full disk or Ctrl-C in between leaves the earlier file as it was.
  */
-import { randomUUID } from "node:crypto";
-import { type FileHandle, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { FormatError, PanError } from "../errors";
+import { fileURLToPath } from "node:url";
+import { ArgumentError, FormatError, PanError } from "../errors";
+import { bytesOf } from "../io/bytes";
+import { clip, describe, isPlain } from "../io/describe";
 import type { StateDict } from "../io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import type { CheckpointStore } from "../train/checkpoint";
+import { removeLeftovers, temporaryName } from "./leftovers";
+import { checkMode, isSecret, PRIVATE } from "./secrets";
+
+/** Options of everything that writes a file. */
+export interface WriteOptions {
+  /**
+   * Permission bits that the file gets, whatever it had before and whatever the process's umask is; `0o600` is the owner alone.
+   * Default: those of the file that is replaced; for a new one what the umask leaves of `0o666`.
+   */
+  readonly mode?: number;
+}
 
 const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error ? String(error.code) : undefined;
@@ -22,42 +36,72 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOENT: "the folder does not exist: create it first",
   ENOTDIR: "a part of the path is not a folder: check the path",
   EISDIR: "the path is a folder: give a file name",
+  ELOOP: "its symbolic links lead in a circle: remove them",
+  ENAMETOOLONG: "the name is too long: choose a shorter one",
 };
+
+/** A path as text. @throws ArgumentError for what is none. */
+function pathOf(path: unknown, what: string): string {
+  if (path instanceof URL && path.protocol === "file:") return fileURLToPath(path);
+  if (typeof path !== "string" || path === "" || path.includes("\0"))
+    throw new ArgumentError(`${what}: the path of a file expected, found ${describe(path)}`);
+  return path;
+}
+
+interface Kind {
+  isDirectory(): boolean;
+  isFIFO(): boolean;
+  isSocket(): boolean;
+}
+
+const kindOf = (found: Kind): string =>
+  found.isDirectory() ? "a folder" : found.isFIFO() ? "a named pipe" : found.isSocket() ? "a socket" : "a device";
 
 /** The file behind a symbolic link, so that the link survives the rename; the path itself where there is nothing yet. */
 async function resolveTarget(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return path;
-    throw error;
+    if (errorCode(error) !== "ENOENT") throw error;
+    const found = await lstat(path).catch(() => null);
+    if (!found?.isSymbolicLink()) return path;
+    throw new PanError(
+      `Could not write ${clip(path, 300)}: it is a symbolic link to ${clip(await readlink(path), 300)}, where there is nothing: remove the link, or create what it leads to.`,
+    );
   }
 }
 
-/** Permission bits of the file to be replaced: an owner's secret kept at 0600 must not become readable by being saved again. */
+/** Permission bits of the file to be replaced. @throws PanError where something else than a file would be replaced. */
 async function existingMode(path: string): Promise<number | undefined> {
   try {
-    return (await stat(path)).mode & 0o777;
+    const found = await stat(path);
+    if (found.isFile()) return found.mode & 0o777;
+    const advice = found.isDirectory() ? "give a file name" : "only files are replaced: choose another path";
+    throw new PanError(`Could not write ${clip(path, 300)}: it is ${kindOf(found)}: ${advice}.`);
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }
 
-/** Makes the rename itself survive a power cut; where folders cannot be opened or synced (Windows) there is nothing to do. */
+/** Codes by which systems say that folders cannot be opened or forced to disk at all, and not that doing it failed. */
+const CANNOT = new Set(["EISDIR", "EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EPERM", "EACCES"]);
+
+/** Makes the rename itself survive a power cut, where the system can do that (Windows cannot). */
 async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(folder, "r");
     await handle.sync();
-  } catch {
-    // The new file is already in place and whole.
+  } catch (error) {
+    if (!CANNOT.has(errorCode(error) ?? "")) throw error;
   } finally {
     await handle?.close().catch(() => {});
   }
 }
 
 async function writeAndSync(path: string, bytes: Uint8Array, mode: number | undefined): Promise<void> {
+  // Never wider than it shall be, not even before the first byte.
   const handle = await open(path, "wx", mode ?? 0o666);
   try {
     if (mode !== undefined) await handle.chmod(mode);
@@ -73,37 +117,57 @@ async function writeAndSync(path: string, bytes: Uint8Array, mode: number | unde
  *
  * The bytes go to a temporary file of unique name in the same folder, are forced to disk, and take the target's name by `rename`,
  * which is atomic within a file system; then the folder is forced to disk where the system can. Writers at the same time do
- * not mix: the last rename wins. A symbolic link is followed, permissions of an existing file are kept.
+ * not mix: the last rename wins. A symbolic link is followed, permissions of an existing file are kept unless `mode` says others.
+ * Temporary files of writers of this target that were killed are removed first.
  *
  * @param path file to create or replace; its folder must exist
  * @param bytes the whole contents
- * @throws PanError when the write fails (disk full, no permission, no such folder): the earlier file, if any, is intact, the temporary
- * file is removed, and `cause` holds the system's error
+ * @throws ArgumentError when path, bytes or mode are none
+ * @throws PanError when the write fails (disk full, no permission, no such folder), or the target is no file (folder, pipe, socket,
+ * device, a link to nothing): the earlier file, if any, is intact, the temporary file is removed, and `cause` holds the system's error
  */
-export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeFileAtomic(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
+  const wanted = pathOf(path, "writeFileAtomic");
+  const contents = bytesOf(bytes, "writeFileAtomic");
+  if (!isPlain(options)) throw new ArgumentError(`options: { mode } expected, found ${describe(options)}`);
+  const mode = checkMode(options.mode);
   let temporary: string | undefined;
+  let placed = false;
   try {
-    const target = await resolveTarget(path);
-    const mode = await existingMode(target);
+    const target = await resolveTarget(wanted);
+    const kept = await existingMode(target);
     const folder = dirname(target);
-    // 50 characters keep the name under the usual limit of 255 bytes, whatever the script.
-    temporary = join(folder, `.${basename(target).slice(0, 50)}.${randomUUID()}.tmp`);
-    await writeAndSync(temporary, bytes, mode);
+    await removeLeftovers(folder, basename(target));
+    temporary = join(folder, await temporaryName(basename(target)));
+    await writeAndSync(temporary, contents, mode ?? kept);
     await rename(temporary, target);
+    placed = true;
     await syncFolder(folder);
   } catch (cause) {
-    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => {});
-    const reason = ADVICE[errorCode(cause) ?? ""] ?? String(cause);
-    throw new PanError(`Could not write ${path}: ${reason}. Whatever was at that path before is intact.`, { cause });
+    if (temporary !== undefined && !placed) await rm(temporary, { force: true }).catch(() => {});
+    if (cause instanceof PanError) throw cause;
+    const shown = clip(wanted, 300);
+    const reason = ADVICE[errorCode(cause) ?? ""] ?? clip(String(cause), 300);
+    if (placed)
+      throw new PanError(
+        `${shown} was written, but its folder could not be forced to disk: ${reason}. A power cut may bring the earlier file back: save again.`,
+        { cause },
+      );
+    throw new PanError(`Could not write ${shown}: ${reason}. Whatever was at that path before is intact.`, { cause });
   }
 }
 
 /**
  * Saves tensors as a safetensors file, atomically ({@link writeFileAtomic}).
  *
+ * What is its owner's alone is written readable for the owner alone (mode `0o600`, an existing file of wider mode narrowed): files that
+ * say they are a credential, a watermark or a checkpoint, and whatever holds passports. Others, the deployed model among them, get
+ * the usual permissions.
+ *
  * @param path file to create or replace
  * @param file tensors, alone or with their metadata
  * @param metadata string to string, added to the file's own; on equal keys this one wins
+ * @param options `mode` instead of these permissions
  * @throws ArgumentError, ShapeError as {@link encodeSafetensors}, before anything is written
  * @throws PanError when the disk refuses; the earlier file is intact
  */
@@ -111,9 +175,33 @@ export async function saveSafetensors(
   path: string,
   file: SafetensorsFile | StateDict,
   metadata: Record<string, string> = {},
+  options: WriteOptions = {},
 ): Promise<void> {
-  const { tensors, metadata: own } = file instanceof Map ? { tensors: file, metadata: {} } : file;
-  await writeFileAtomic(path, encodeSafetensors(tensors, { ...own, ...metadata }));
+  const whole = isPlain(file) && file["tensors"] instanceof Map;
+  const { tensors, metadata: own = {} } = whole ? (file as unknown as SafetensorsFile) : { tensors: file as StateDict };
+  for (const part of [own, metadata])
+    if (!isPlain(part))
+      throw new ArgumentError(`metadata: an object of names to text expected, found ${describe(part)}`);
+  const all = { ...own, ...metadata };
+  const bytes = encodeSafetensors(tensors, all);
+  const names = tensors instanceof Map ? tensors.keys() : Object.keys(tensors);
+  const mode = options.mode ?? (isSecret(names, all) ? PRIVATE : undefined);
+  await writeFileAtomic(path, bytes, { ...options, ...(mode !== undefined && { mode }) });
+}
+
+/**
+ * All bytes of a file. Not of a pipe, which could keep the reader waiting for ever, nor of a device, which need not end.
+ * @throws the system's error, or PanError saying what the path leads to instead
+ */
+async function readWhole(path: string): Promise<Uint8Array> {
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const found = await handle.stat();
+    if (!found.isFile()) throw new PanError(`it is ${kindOf(found)}`);
+    return await handle.readFile();
+  } finally {
+    await handle.close();
+  }
 }
 
 /**
@@ -121,43 +209,53 @@ export async function saveSafetensors(
  *
  * @param path file to read
  * @returns its tensors in host memory, and its metadata
+ * @throws ArgumentError when the path is none
  * @throws FormatError when the file cannot be read (`cause` holds the system's error) or is not valid ({@link decodeSafetensors}); the
  * message starts with the path
  */
 export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
+  const wanted = pathOf(path, "loadSafetensors");
+  const shown = clip(wanted, 300);
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readWhole(wanted);
   } catch (cause) {
     const problem =
       errorCode(cause) === "ENOENT"
         ? `there is no such file (looked from ${process.cwd()}): check the path, or save the model first`
-        : `could not be read (${String(cause)}): check that it is a file you may read`;
-    throw new FormatError(`${path}: ${problem}.`, { cause });
+        : `could not be read (${reasonOf(cause)}): check that it is a file you may read`;
+    throw new FormatError(`${shown}: ${problem}.`, { cause });
   }
   try {
     return decodeSafetensors(bytes);
   } catch (cause) {
-    if (cause instanceof FormatError) throw new FormatError(`${path}: ${cause.message}`, { cause });
+    if (cause instanceof FormatError) throw new FormatError(`${shown}: ${cause.message}`, { cause });
     throw cause;
   }
 }
 
+const reasonOf = (cause: unknown): string => (cause instanceof PanError ? cause.message : clip(String(cause), 300));
+
 /**
- * Keeps a trainer's checkpoint in one file: written whole or not at all, the earlier one standing until then.
+ * Keeps a trainer's checkpoint in one file: written whole or not at all, the earlier one standing until then. A checkpoint holds passports:
+ * the file is readable for its owner alone, unless `mode` says otherwise.
  *
  * @example
  * new Trainer(model, optimizer, { checkpoints: fileCheckpoints("out/run.checkpoint") });
+ *
+ * @throws ArgumentError when path or mode are none
  */
-export function fileCheckpoints(path: string): CheckpointStore {
+export function fileCheckpoints(path: string, { mode = PRIVATE }: WriteOptions = {}): CheckpointStore {
+  const file = pathOf(path, "fileCheckpoints");
+  checkMode(mode);
   return {
-    save: (bytes) => writeFileAtomic(path, bytes),
+    save: (bytes) => writeFileAtomic(file, bytes, { mode }),
     async load() {
       try {
-        return await readFile(path);
+        return await readWhole(file);
       } catch (cause) {
         if (errorCode(cause) === "ENOENT") return null;
-        throw new PanError(`${path}: the checkpoint could not be read: ${String(cause)}`, { cause });
+        throw new PanError(`${clip(file, 300)}: the checkpoint could not be read: ${reasonOf(cause)}`, { cause });
       }
     },
   };

@@ -1,7 +1,7 @@
 /** Entry `@pan/core/node`: what needs Node. */
 export { loadCifar10, loadCifar100, loadImageRecords } from "./cifar";
 export { type AdapterChoice, type DawnOptions, dawn, describeAdapter } from "./dawn";
-export { fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "./files";
+export { fileCheckpoints, loadSafetensors, saveSafetensors, type WriteOptions, writeFileAtomic } from "./files";
 export type { OnSkip } from "./mesh-tree";
 export {
   loadMeshFolders,

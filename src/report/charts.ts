@@ -5,7 +5,7 @@
 
 import * as Plot from "@observablehq/plot";
 import type { Size } from "./figure";
-import { bins, corput, ranks, requireFinite, span, thin, wholeTicks } from "./series";
+import { bins, corput, most, ranks, requireFinite, span, thin, wholeTicks } from "./series";
 import { palette } from "./theme";
 
 /** A line of a {@link lineChart}: points in order of x. */
@@ -67,7 +67,7 @@ export function lineChart(
   const lines = chart.series.map((s) => ({ ...s, points: thin(s.points) }));
   const all = lines.flatMap((s) => s.points);
   const x = chart.x.domain ?? span(all.map((p) => p.x));
-  const y = chart.y.domain ?? [0, 1.05 * Math.max(1e-9, ...all.map((p) => p.y))];
+  const y = chart.y.domain ?? [0, 1.05 * Math.max(1e-9, most(all.map((p) => p.y)))];
   const marks: Plot.Markish[] = [
     Plot.gridY({ stroke: palette.rule, strokeOpacity: 1, ticks: 5 }),
     Plot.axisY({ ticks: 5, label: chart.y.label, labelArrow: "none", tickSize: 0, color: palette.muted }),
@@ -146,7 +146,7 @@ export function histogramChart(
     ),
   }));
   const heights = [...binned.flatMap((s) => s.bins.map((b) => b.n)), ...expected.map((p) => p.y)];
-  const top = Math.max(chart.shares ? 0.1 : 1, ...heights);
+  const top = Math.max(chart.shares ? 0.1 : 1, most(heights));
   const marks: Plot.Markish[] = [
     Plot.gridY({ stroke: palette.rule, strokeOpacity: 1, ticks: 5 }),
     Plot.axisY({ ticks: 5, label: chart.countLabel, labelArrow: "none", tickSize: 0, color: palette.muted }),

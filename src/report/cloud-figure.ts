@@ -3,6 +3,7 @@
 import { CLOUD_POINTS, type CloudSample, type Point3, spread } from "./cloud-record";
 import { plural } from "./format";
 import { type Html, html } from "./html";
+import { least, most } from "./series";
 import { palette } from "./theme";
 import type { TrainingReport } from "./training-record";
 
@@ -42,7 +43,7 @@ function seen([x, y, z]: Point3): Seen {
 }
 
 const round = (v: number): number => Number(v.toFixed(2));
-const ends = (values: readonly number[]) => [Math.min(...values), Math.max(...values)] as const;
+const ends = (values: readonly number[]) => [least(values), most(values)] as const;
 
 /** Dots as one path: lines of no length with round ends, the shortest way to write many. */
 function dots(points: readonly string[], size: number, stroke: string, opacity: number): Html {
@@ -70,7 +71,7 @@ const written = ({ x, y }: Seen): string => `${Number(x.toFixed(1))} ${Number(y.
 /** One cloud, as large as its square allows. */
 function drawing({ points, label, truth }: CloudSample): Html {
   const drawn = spread(points);
-  const ground = Math.min(...drawn.map(([, , z]) => z));
+  const ground = least(drawn.map(([, , z]) => z));
   const [cloud, shadow] = [drawn.map(seen), drawn.map(([x, y]) => seen([x, y, ground]))];
   const [left, right] = ends([...cloud, ...shadow].map(({ x }) => x));
   const [top, bottom] = ends([...cloud, ...shadow].map(({ y }) => y));

@@ -2,6 +2,8 @@
  * Numbers as a reader wants to see them. Values and units are joined by a narrow no-break space (U+202F), so they never part at a line end.
  */
 
+import { least, most } from "./series";
+
 const GAP = "\u202f";
 const SUPERSCRIPT: Record<string, string> = {
   "-": "⁻",
@@ -41,8 +43,8 @@ export function formatPercent(fraction: number, digits = 1): string {
 /** The span of some fractions: `8.9–12.4 %`, or one value where they agree. `undefined` for an empty list. */
 export function formatPercentRange(fractions: readonly number[], digits = 1): string | undefined {
   if (fractions.length === 0) return undefined;
-  const low = (100 * Math.min(...fractions)).toFixed(digits);
-  const high = (100 * Math.max(...fractions)).toFixed(digits);
+  const low = (100 * least(fractions)).toFixed(digits);
+  const high = (100 * most(fractions)).toFixed(digits);
   return `${formatSpan(low, high)}${GAP}%`;
 }
 

@@ -33,17 +33,19 @@ import {
   limits,
   message,
   odds,
+  privateNotice,
   reasons,
   settingsTable,
   TERMS,
 } from "./run-parts";
+import { least, most } from "./series";
 
 export { checkQuickstartReport, type QuickstartReport } from "./record";
 
 /** Smallest and largest of the forged passports' matches, or nothing where none was tried. */
 function forgedBits({ signature: s }: QuickstartReport): string | undefined {
   if (s.forgedMatched.length === 0) return undefined;
-  return formatSpan(Math.min(...s.forgedMatched), Math.max(...s.forgedMatched));
+  return formatSpan(least(s.forgedMatched), most(s.forgedMatched));
 }
 
 function summary(r: QuickstartReport): Html {
@@ -194,6 +196,6 @@ export function renderQuickstart(report: QuickstartReport): string {
       ),
       section("glossary", "Words used", "In the order they come up.", glossary(Object.values(TERMS))),
     ],
-    footer: html`<p>Drawn from one run of the @pan/core quickstart, started ${report.startedAt}. This page loads nothing from the network.</p>`,
+    footer: html`${privateNotice()}<p>Drawn from one run of the @pan/core quickstart, started ${report.startedAt}. This page loads nothing from the network.</p>`,
   });
 }

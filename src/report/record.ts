@@ -7,6 +7,8 @@ import { recordChecks } from "./checks";
 
 /** Everything a quickstart run found out. Survives `JSON.stringify` unchanged. */
 export interface QuickstartReport {
+  /** That it is its owner's alone ({@link PRIVATE_NOTICE}), for whoever finds the file. */
+  notice?: string;
   /** The WebGPU adapter that computed: `kind` such as "discrete GPU" or "software", and its own name. */
   adapter: { kind: string; name: string };
   /** Wall-clock time of the whole run. */

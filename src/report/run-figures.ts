@@ -6,7 +6,7 @@ import { figure, type LegendEntry } from "./figure";
 import { formatCount, formatPercent, formatPercentRange, formatSpan, plural } from "./format";
 import type { Html } from "./html";
 import type { Noun } from "./samples";
-import { span } from "./series";
+import { least, most, span } from "./series";
 import { palette } from "./theme";
 
 /** A point of a {@link Line}. */
@@ -254,7 +254,7 @@ export function forgedAccuracyFigure(accuracy: {
 export function forgedBitsFigure(signature: Needed & { matched: number }, forged: readonly number[]): Html {
   const { bits, matched, threshold } = signature;
   const reachable = threshold <= bits;
-  const range = forged.length === 0 ? "none tried" : formatSpan(Math.min(...forged), Math.max(...forged));
+  const range = forged.length === 0 ? "none tried" : formatSpan(least(forged), most(forged));
   const rows = passportRows(matched, forged, `${matched} of ${bits}`, range);
   const references: Reference[] = [{ at: bits / 2, label: "50\u202f%", side: "end" }];
   if (reachable) references.push({ at: threshold, label: `threshold ${threshold}`, dashed: true });

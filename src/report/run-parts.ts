@@ -70,6 +70,13 @@ export function forgedTable(forged: readonly { accuracy: number; matched: number
   );
 }
 
+/** What a report of a signed network, and its record, are headed with. */
+export const PRIVATE_NOTICE =
+  "Private: this tells of the owner's γ and signature bits. Keep it as you keep the credential, and publish neither.";
+
+/** The same at the foot of a page. */
+export const privateNotice = (): Html => html`<p><strong>${PRIVATE_NOTICE}</strong></p>`;
+
 /** Files with what each is for. */
 export function filesTable(files: readonly { path: string; bytes: number; about: string | Html }[]): Html {
   return panel(

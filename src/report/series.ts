@@ -33,6 +33,20 @@ export function thin<T extends { x: number; y: number }>(
   return out;
 }
 
+/** The smallest value; of none, infinity. Not `Math.min(...values)`: a call takes only so many arguments, and a long run has more records. */
+export function least(values: Iterable<number>): number {
+  let found = Number.POSITIVE_INFINITY;
+  for (const v of values) found = Math.min(found, v);
+  return found;
+}
+
+/** The largest value; of none, minus infinity. */
+export function most(values: Iterable<number>): number {
+  let found = Number.NEGATIVE_INFINITY;
+  for (const v of values) found = Math.max(found, v);
+  return found;
+}
+
 /** Smallest and largest value, widened a little where they agree, so that a scale exists. */
 export function span(values: readonly number[], room = 0): [number, number] {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];

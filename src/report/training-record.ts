@@ -42,6 +42,8 @@ export interface EpochResult extends ByBranch {
 
 /** Everything a training run found out about the network it ended with. Survives `JSON.stringify` unchanged. */
 export interface TrainingReport {
+  /** That it is its owner's alone ({@link PRIVATE_NOTICE}), for whoever finds the file; none for a network without a signature. */
+  notice?: string;
   /** What was trained on what: "AlexNet, V2, CIFAR-10". */
   title: string;
   /** The command line that made it. */

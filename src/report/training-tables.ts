@@ -16,6 +16,7 @@ import { type Html, html } from "./html";
 import { fold, glossary, grid, panel, table } from "./page";
 import { forgedTable, layersTable, settingsTable } from "./run-parts";
 import { type Noun, nounOf } from "./samples";
+import { least, most } from "./series";
 import { latest } from "./training-figures";
 import type { TrainingReport } from "./training-record";
 
@@ -49,7 +50,7 @@ export function accuracy(r: TrainingReport, branch: Branch, digits?: number): st
 export function forgedBits({ forged }: TrainingReport): string | undefined {
   if (forged.length === 0) return undefined;
   const matched = forged.map((f) => f.matched);
-  return formatSpan(Math.min(...matched), Math.max(...matched));
+  return formatSpan(least(matched), most(matched));
 }
 
 /** The span of the forged passports' accuracies, or nothing where none was tried. */

@@ -9,7 +9,7 @@ import { cloudFigure } from "./cloud-figure";
 import { formatCount, formatDuration, formatPercent, formatPValue, plural } from "./format";
 import { type Html, html } from "./html";
 import { glossary, grid, page, panel, section, type Tile, tiles } from "./page";
-import { filesTable, limits, message, odds, reasons, TERMS } from "./run-parts";
+import { filesTable, limits, message, odds, privateNotice, reasons, TERMS } from "./run-parts";
 import { type Noun, nounOf } from "./samples";
 import { accuracyFigure, forgedFigures, latest, lossFigure, signatureFigures, triggerFigure } from "./training-figures";
 import { checkTrainingReport, type TrainingReport } from "./training-record";
@@ -199,6 +199,6 @@ export function renderTraining(report: TrainingReport): string {
       ),
       ...(known.length > 0 ? [section("glossary", "Words used", "In the order they come up.", glossary(known))] : []),
     ],
-    footer: html`<p>Drawn from one training run with @pan/core, started ${report.startedAt}. This page loads nothing from the network.</p>`,
+    footer: html`${report.signature !== null && privateNotice()}<p>Drawn from one training run with @pan/core, started ${report.startedAt}. This page loads nothing from the network.</p>`,
   });
 }

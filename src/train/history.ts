@@ -36,6 +36,14 @@ export interface History {
   epochs: EpochRecord[];
 }
 
+/** Puts other records in the place of a history's own; the lists stay the same objects. One by one: a call takes only so many arguments. */
+export function replaceHistory(history: History, { steps, epochs }: History): void {
+  history.steps.length = 0;
+  history.epochs.length = 0;
+  for (const step of steps) history.steps.push(step);
+  for (const epoch of epochs) history.epochs.push(epoch);
+}
+
 const BRANCHES = ["public", "private", "passport"] as const;
 
 /** Mean test accuracy of an epoch's branches; undefined without test images. */

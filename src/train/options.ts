@@ -79,7 +79,7 @@ export interface TrainerOptions {
   transform?: readonly SampleTransform[];
   /** For test images; usually the normalisation alone. */
   testTransform?: readonly SampleTransform[];
-  /** Where to keep a checkpoint, written after every epoch and when stopped. */
+  /** Where to keep a checkpoint, written after every epoch and when stopped. One without a digest, by an earlier version, is resumed from with a warning on the console. */
   checkpoints?: CheckpointStore;
   /** Where to keep the checkpoint of the epoch with the highest mean test accuracy of all branches. */
   best?: CheckpointStore;

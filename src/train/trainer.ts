@@ -7,9 +7,9 @@ import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/layer";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
-import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./checkpoint";
+import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint, fingerprintDifference } from "./checkpoint";
 import { checkImages, checkSet, evaluate } from "./evaluate";
-import { bestEpoch, type EpochRecord, type History, meanAccuracy, type StepRecord } from "./history";
+import { bestEpoch, type EpochRecord, type History, meanAccuracy, replaceHistory, type StepRecord } from "./history";
 import { checkLeaves } from "./leaves";
 import { LOSSES, type Loss, LossSums, type MeanLosses } from "./losses";
 import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
@@ -84,7 +84,7 @@ export class Trainer {
     const { earlyStop } = this.#options;
     const { epochs } = this.history;
     if (!earlyStop || epochs.length <= earlyStop.patience) return false;
-    const best = (records: EpochRecord[]) => Math.max(...records.map((e) => meanAccuracy(e) ?? 0));
+    const best = (records: EpochRecord[]) => records.reduce((most, e) => Math.max(most, meanAccuracy(e) ?? 0), 0);
     const before = best(epochs.slice(0, -earlyStop.patience));
     return best(epochs.slice(-earlyStop.patience)) <= before + (earlyStop.minDelta ?? 0);
   }
@@ -147,7 +147,7 @@ export class Trainer {
   async restoreBest(): Promise<EpochRecord | null> {
     const bytes = await this.#options.best?.load();
     if (!bytes) return null;
-    const saved = decodeCheckpoint(bytes);
+    const saved = await decodeCheckpoint(bytes);
     this.model.loadStateDict(saved.model);
     return saved.history.epochs[saved.history.epochs.length - 1] ?? null;
   }
@@ -329,22 +329,26 @@ export class Trainer {
         `${name} is no longer made of numbers after epoch ${this.#at.epoch}, batch ${this.#at.batch}: lower the learning rate or clip gradients; the last checkpoint is as it was`,
       );
     }
-    await store.save(encodeCheckpoint({ fingerprint, ...at, history: this.history, model, optimizer }));
+    await store.save(await encodeCheckpoint({ fingerprint, ...at, history: this.history, model, optimizer }));
   }
 
   async #restore(fingerprint: string): Promise<void> {
     const bytes = await this.#options.checkpoints?.load();
     if (!bytes) return;
-    const saved = decodeCheckpoint(bytes);
+    const saved = await decodeCheckpoint(bytes);
     if (saved.fingerprint !== fingerprint) {
+      const difference = fingerprintDifference(saved.fingerprint, fingerprint);
       throw new CheckpointFormatError(
-        `the checkpoint belongs to another run: it has ${saved.fingerprint}, this is ${fingerprint}. Start anew, or use the settings it was made with`,
+        `the checkpoint belongs to another run: ${difference}. Start anew, or use the settings it was made with`,
       );
     }
+    if (saved.unverified)
+      console.warn(
+        "resumed from a checkpoint without a digest, made by an earlier version: damage to it would not have been noticed; the next save has one",
+      );
     this.model.loadStateDict(saved.model);
     this.optimizer.loadStateDict(saved.optimizer);
     this.#at = { epoch: saved.epoch, batch: saved.batch };
-    this.history.steps.splice(0, Infinity, ...saved.history.steps);
-    this.history.epochs.splice(0, Infinity, ...saved.history.epochs);
+    replaceHistory(this.history, saved.history);
   }
 }

@@ -368,3 +368,32 @@ describe("downloadCifar10 with a wrong archive", () => {
     expect(await fetchOther(gzipSync(createTar(batches).subarray(0, 5000)))).toMatch(/expected a tar\.gz archive/);
   });
 });
+
+describe("downloadCifar10 is bounded", () => {
+  it("ends when the server falls silent, before its answer or in it", async () => {
+    answer = () => {};
+    expect((await failure({ patience: 200 })).message).toMatch(/could not be reached.*nothing came for 0.2 s/);
+    answer = (_, response) =>
+      void response.writeHead(200, { "content-length": archive.length }).write(archive.subarray(0, 99));
+    expect((await failure({ patience: 200 })).message).toMatch(/lost after 99 .*nothing came for 0.2 s/);
+    for (const patience of [0, -1, Number.NaN, Infinity])
+      expect(await failure({ patience })).toBeInstanceOf(ArgumentError);
+  });
+
+  it("refuses an archive that unpacks to far more than the data set, and leaves nothing", async () => {
+    const bomb = gzipSync(new Uint8Array(400_000_000));
+    answer = (_, response) => response.writeHead(200, { "content-length": bomb.length }).end(bomb);
+    const error = await failure({ sha: digest(bomb) });
+    expect(error).toBeInstanceOf(FormatError);
+    expect(error.message).toMatch(/more than twice/);
+    expect(await readdir(folder)).toEqual([]);
+  }, 20_000);
+
+  it("refuses an archive whose entries have negative sizes", async () => {
+    const tar = createTar(batches.map((b) => ({ ...b })));
+    tar.set(new TextEncoder().encode("-0000000512\0"), 124);
+    const file = gzipSync(tar);
+    answer = (_, response) => response.writeHead(200, { "content-length": file.length }).end(file);
+    expect((await failure({ sha: digest(file) })).message).toMatch(/without a size/);
+  });
+});

@@ -34,6 +34,10 @@ describe.each(ALL)("the page of a training run, scheme %s", (scheme) => {
   const headings = [...document.querySelectorAll("h2")].map((h) => h.id);
   const titles = [...document.querySelectorAll("figure h3")].map((h) => h.textContent!);
 
+  it("says that it is private where it tells of a signature", () => {
+    expect(/Private: this tells of the owner.s γ/.test(text)).toBe(scheme !== "plain");
+  });
+
   it("has the sections and figures of the scheme, and no other", () => {
     expect(page.startsWith("<!doctype html>")).toBe(true);
     expect(unclosed(page)).toEqual([]);

@@ -186,7 +186,7 @@ describe("a run in parts", () => {
     const first = run({ ...options, checkpoints, onProgress: ({ step }) => step >= 5 && first.trainer.stop() }, TINY);
     await first.train(2);
     // In the middle of the second epoch's four steps.
-    const { epoch, batch } = decodeCheckpoint(checkpoints.bytes!);
+    const { epoch, batch } = await decodeCheckpoint(checkpoints.bytes!);
     expect(epoch).toBe(1);
     expect([1, 2, 3]).toContain(batch);
     const second = run({ ...options, checkpoints }, TINY, 99);
@@ -200,7 +200,7 @@ describe("a run in parts", () => {
     const checkpoints = memoryStore();
     const plain = run({ checkpoints });
     await plain.train(1);
-    expect(JSON.parse(decodeCheckpoint(checkpoints.bytes!).fingerprint)).not.toHaveProperty("accumulate");
+    expect(JSON.parse((await decodeCheckpoint(checkpoints.bytes!)).fingerprint)).not.toHaveProperty("accumulate");
     const parts = run({ accumulate: 2, checkpoints });
     await expect(parts.train(2, images, true)).rejects.toThrow(CheckpointFormatError);
     const explicit = run({ accumulate: 1, checkpoints });

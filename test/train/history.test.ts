@@ -153,7 +153,7 @@ describe("the best epoch", () => {
     const records = await train(4);
     expect(records.map((e) => [e.public, e.private])).toEqual([0.1, 0.6, 0.3, 0.6].map((a) => [a, a]));
     expect([best.saves, checkpoints.saves]).toEqual([2, 4]);
-    expect(decodeCheckpoint(best.bytes!).history.epochs).toEqual(records.slice(0, 2));
+    expect((await decodeCheckpoint(best.bytes!)).history.epochs).toEqual(records.slice(0, 2));
     // Both have the same accuracy, and other weights.
     expect(states[3]).not.toEqual(states[1]);
     expect(await trainer.restoreBest()).toEqual(records[1]);
@@ -279,7 +279,7 @@ describe("onEpoch", () => {
     });
     await expect(train(3)).rejects.toBe(own);
     expect(checkpoints.saves).toBe(1);
-    expect(decodeCheckpoint(checkpoints.bytes!).epoch).toBe(1);
+    expect((await decodeCheckpoint(checkpoints.bytes!)).epoch).toBe(1);
     dispose();
   });
 
@@ -293,7 +293,7 @@ describe("onEpoch", () => {
     });
     expect((await run.train(3)).map((e) => e.epoch)).toEqual([1, 2]);
     expect(run.trainer.interrupted).toBe(true);
-    expect(decodeCheckpoint(checkpoints.bytes!)).toMatchObject({ epoch: 2, batch: 0 });
+    expect(await decodeCheckpoint(checkpoints.bytes!)).toMatchObject({ epoch: 2, batch: 0 });
     run.dispose();
   });
 });

@@ -218,7 +218,7 @@ describe("a stopped run with triggers and alternation", () => {
       const first = run({ ...settings, checkpoints: store });
       first.watch((step) => step === at && first.trainer.stop());
       await all(first.trainer.fit(images, { epochs: 2, test: images }));
-      expect(decodeCheckpoint(store.bytes!)).toMatchObject({ epoch: 1, batch: at - 5 });
+      expect(await decodeCheckpoint(store.bytes!)).toMatchObject({ epoch: 1, batch: at - 5 });
       const begun = await Promise.all(first.inputs);
       first.dispose();
 

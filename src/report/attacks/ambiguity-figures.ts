@@ -7,6 +7,7 @@ import { figure } from "../figure";
 import { formatPercent, formatPercentRange, plural } from "../format";
 import type { Html } from "../html";
 import { nounOf } from "../samples";
+import { least, most } from "../series";
 import { hues, palette } from "../theme";
 import { attackedLayers, FAMILIES, type Found, fidelity, needed, recordsOf, secretAccuracy, stepsOf } from "./families";
 import { type SweepLine, sweepFigure } from "./figures";
@@ -68,11 +69,11 @@ export function passportsTable(networks: readonly AttackedNetwork[]): DataTable 
         n.title,
         label,
         values.length,
-        Math.min(...values) / 100,
+        least(values) / 100,
         values.reduce((sum, v) => sum + v, 0) / values.length / 100,
-        Math.max(...values) / 100,
-        own ? n.claim.matched : matched.length > 0 ? Math.min(...matched) : null,
-        own ? n.claim.matched : matched.length > 0 ? Math.max(...matched) : null,
+        most(values) / 100,
+        own ? n.claim.matched : matched.length > 0 ? least(matched) : null,
+        own ? n.claim.matched : matched.length > 0 ? most(matched) : null,
         own ? n.claim.bits : (found[0]?.step.after.bits ?? null),
         own ? n.claim.threshold : found[0] ? needed(n, found[0].step.after.bits) : null,
       ];

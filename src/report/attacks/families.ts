@@ -5,6 +5,7 @@ import { branchesOf, secretBranch } from "../../models/config";
 import { matchThreshold } from "../../ownership/statistics";
 import { formatCount, formatNumber, formatPercent, formatSpan, plural } from "../format";
 import type { Noun } from "../samples";
+import { least, most } from "../series";
 import type { AttackedNetwork } from "./record";
 
 /** Attacks that want the same thing in the same way. */
@@ -124,7 +125,7 @@ export function budgetText(budget: AttackRecord["budget"], noun: Noun): string {
 /** Smallest and largest of a budget's entry over some records, `undefined` where none has it. */
 export function budgetRange(records: readonly AttackRecord[], key: string): [low: number, high: number] | undefined {
   const values = records.map(({ budget }) => budget[key]).filter(isShare);
-  return values.length > 0 ? [Math.min(...values), Math.max(...values)] : undefined;
+  return values.length > 0 ? [least(values), most(values)] : undefined;
 }
 
 /** What training attackers spent at least and at most, in words: `2–10 epochs with 1,000 pictures`. */

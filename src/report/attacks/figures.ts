@@ -4,7 +4,7 @@ import { BINS, histogramChart, lineChart, type Reference } from "../charts";
 import { figure, type LegendEntry } from "../figure";
 import { formatPercent } from "../format";
 import type { Html } from "../html";
-import { bins, span } from "../series";
+import { bins, most, span } from "../series";
 
 /** A line over shares from 0 to 1; y is a fraction. */
 export interface SweepLine extends LegendEntry {
@@ -40,7 +40,7 @@ export function sweepFigure({ title, caption, over, unit, lines, references, wid
     points: [...points].sort((a, b) => a.x - b.x).map(({ x, y }) => ({ x: 100 * x, y: 100 * y })),
   }));
   const xs = drawn.flatMap(({ points }) => points.map((p) => p.x));
-  const x = { label: over, domain: [0, Math.max(10, ...xs)] as const };
+  const x = { label: over, domain: [0, Math.max(10, most(xs))] as const };
   const marked = references.map(({ label }) => label).join("; ");
   return figure({
     title,

@@ -8,8 +8,9 @@ import { type Cell, type DataTable, type Part, type PlainTable, plainTable, show
 import { formatPValue, formatSpan } from "../format";
 import { type Html, html } from "../html";
 import { fold, glossary, grid, page, panel, section, type Tile, tiles } from "../page";
-import { TERMS } from "../run-parts";
+import { privateNotice, TERMS } from "../run-parts";
 import { commonNoun } from "../samples";
+import { least, most } from "../series";
 import { ambiguityPart } from "./ambiguity";
 import { checkAttackRuns } from "./checks";
 import { openAccuracy, SCHEME_NAMES, secretAccuracy } from "./families";
@@ -50,7 +51,7 @@ function keyFigures(networks: readonly AttackedNetwork[], { removal, ambiguity, 
     },
     {
       label: "Signature bits right",
-      value: `${formatSpan(Math.min(...shares), Math.max(...shares))}\u202f%`,
+      value: `${formatSpan(least(shares), most(shares))}\u202f%`,
       about: `p\u00a0=\u00a0${formatPValue(worst)}${claims.length > 1 ? " at most" : ""}`,
       tone: "owner",
     },
@@ -219,7 +220,7 @@ export function report(runs: AttackRuns): AttackReport {
       ),
       section("glossary", "Words used", "In plain terms.", glossary(WORDS)),
     ],
-    footer: html`<p>Drawn from records of attacks with @pan/core. This page loads nothing from the network.</p>`,
+    footer: html`${privateNotice()}<p>Drawn from records of attacks with @pan/core. This page loads nothing from the network.</p>`,
   });
   return { html: document, tables: parts.flatMap(({ tables }) => tables.map(plainTable)) };
 }

@@ -8,6 +8,7 @@ import { figure } from "../figure";
 import { formatCount, formatNumber, formatPValue, formatSpan, plural } from "../format";
 import { type Html, html } from "../html";
 import { grid, panel, section } from "../page";
+import { least, most } from "../series";
 import { hues, palette } from "../theme";
 import { FAMILIES, needed, stepsOf } from "./families";
 import type { AttackedNetwork } from "./record";
@@ -50,7 +51,7 @@ function nullTable(networks: readonly AttackedNetwork[]): DataTable {
   const rows = networks.flatMap((n) =>
     nullsOf(n).map(({ kind, bits, matched, mean, deviation }): Cell[] => {
       const threshold = needed(n, bits);
-      const [low, high] = [Math.min(...matched), Math.max(...matched)];
+      const [low, high] = [least(matched), most(matched)];
       const beyond = matched.filter((m) => m >= threshold).length;
       return [
         n.title,
@@ -103,8 +104,8 @@ function nullFigure(n: AttackedNetwork): Html | undefined {
   const samples = nullsOf(n).filter(({ bits }) => bits === n.claim.bits);
   if (samples.length === 0) return undefined;
   const { bits, matched, threshold } = n.claim;
-  const low = Math.max(0, Math.min(bits - threshold, ...samples.flatMap((s) => [...s.matched])) - 2);
-  const high = Math.max(threshold, matched, ...samples.flatMap((s) => [...s.matched])) + 2;
+  const low = Math.max(0, Math.min(bits - threshold, least(samples.flatMap((s) => [...s.matched]))) - 2);
+  const high = Math.max(threshold, matched, most(samples.flatMap((s) => [...s.matched]))) + 2;
   const references: Reference[] = [
     { at: bits / 2, label: "½", dashed: true, side: "end" },
     { at: matched, label: `owner, ${matched}`, side: "end", below: 1 },
@@ -116,7 +117,7 @@ function nullFigure(n: AttackedNetwork): Html | undefined {
   const size = samples.reduce((sum, s) => sum + s.matched.length, 0);
   const said = samples.map(
     (s) =>
-      `${plural(s.matched.length, "draw")} of ${s.kind}: ${formatSpan(Math.min(...s.matched), Math.max(...s.matched))}, deviation ${formatNumber(s.deviation)}`,
+      `${plural(s.matched.length, "draw")} of ${s.kind}: ${formatSpan(least(s.matched), most(s.matched))}, deviation ${formatNumber(s.deviation)}`,
   );
   return figure({
     title: `What chance matches: ${n.title}`,

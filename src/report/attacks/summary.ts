@@ -6,6 +6,7 @@ import { type Html, html } from "../html";
 import { table } from "../page";
 import { odds } from "../run-parts";
 import { commonNoun, nounOf } from "../samples";
+import { least, most } from "../series";
 import { budgetRange, openAccuracy, secretAccuracy } from "./families";
 import { ambiguityFinding, criteria, type Findings, removalFinding } from "./findings";
 import { forgeriesText } from "./forgeries";
@@ -170,10 +171,10 @@ function opponent(networks: Networks, findings: Findings): Html {
 
 function notShown(networks: Networks, findings: Findings): Html {
   const sizes = networks.map(({ testImages }) => testImages);
-  const half = 1.96 * Math.sqrt(0.25 / Math.min(...sizes));
+  const half = 1.96 * Math.sqrt(0.25 / least(sizes));
   const points = [
     "Who trained first. Passports and weights that fit do not say which was there before; dated commitments do.",
-    `Accuracies to the decimal: they come from ${formatSpan(formatCount(Math.min(...sizes)), formatCount(Math.max(...sizes)))} test ${commonNoun(networks).many}, up to ±${(100 * half).toFixed(1)} points (95\u202f%).`,
+    `Accuracies to the decimal: they come from ${formatSpan(formatCount(least(sizes)), formatCount(most(sizes)))} test ${commonNoun(networks).many}, up to ±${(100 * half).toFixed(1)} points (95\u202f%).`,
     "Other networks, data or seeds: each network here is one training run, and each attack one try.",
   ];
   const training = [...findings.removal, ...findings.ambiguity]

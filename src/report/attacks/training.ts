@@ -8,7 +8,7 @@ import { type Html, html } from "../html";
 import { grid, panel, section } from "../page";
 import * as run from "../run-figures";
 import { commonNoun } from "../samples";
-import { span, thin } from "../series";
+import { least, most, span, thin } from "../series";
 import { palette } from "../theme";
 import { FAMILIES, recordsOf, SCHEME_NAMES } from "./families";
 import { overlap, paired, sampleFigure } from "./figures";
@@ -48,7 +48,7 @@ function channelsFigure(
   return figure({
     title: `${name} of the first ${channels} channels: ${n.title}`,
     caption: `Layer ${layer}; a sign turns ${plural(turns, "time")} from one epoch to the next. DeepIPR’s Fig. 18${key === "gamma" ? "c" : "d"}.`,
-    alt: `Line chart of ${name} of ${channels} channels of layer ${layer} over ${plural(epochs.length, "epoch")}: ${positive} end above 0, between ${formatNumber(Math.min(...values))} and ${formatNumber(Math.max(...values))}.`,
+    alt: `Line chart of ${name} of ${channels} channels of layer ${layer} over ${plural(epochs.length, "epoch")}: ${positive} end above 0, between ${formatNumber(least(values))} and ${formatNumber(most(values))}.`,
     legend,
     wide,
     draw: (size) =>
