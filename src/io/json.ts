@@ -1,20 +1,20 @@
 /** JSON out of files of strangers: read within bounds, and shown within bounds in messages. */
 import { FormatError } from "../errors";
 
-/** Most characters of a JSON text that a file's metadata may hold: 1 Mi, thousands of times what a network needs. */
-export const MAX_JSON = 2 ** 20;
+/** Most characters of a JSON text in a file's metadata: 256 Ki, what a network of thousands of layers takes. */
+export const MAX_JSON = 2 ** 18;
 /** Deepest nesting: configurations need five levels. */
 const MAX_DEPTH = 32;
 
 /**
  * A JSON text as a value, checked for its size and depth before it is parsed, so that whatever walks the value afterwards may recurse.
  * @param what stands for the text in messages
- * @throws FormatError when it is no text, longer than {@link MAX_JSON} characters, nested deeper than 32 levels, or no JSON.
+ * @throws FormatError when it is no text, longer than `most` characters, nested deeper than 32 levels, or no JSON.
  */
-export function parseJson(text: unknown, what: string): unknown {
+export function parseJson(text: unknown, what: string, most = MAX_JSON): unknown {
   if (typeof text !== "string") throw new FormatError(`${what}: JSON expected, found ${shown(text)}`);
-  if (text.length > MAX_JSON)
-    throw new FormatError(`${what}: at most ${MAX_JSON} characters of JSON expected, found ${text.length}`);
+  if (text.length > most)
+    throw new FormatError(`${what}: at most ${most} characters of JSON expected, found ${text.length}`);
   if (deeperThan(text, MAX_DEPTH))
     throw new FormatError(`${what}: JSON of at most ${MAX_DEPTH} levels expected, found a deeper one`);
   try {

@@ -61,8 +61,8 @@ export function checkClaims(claimed: unknown, scheme: Scheme): asserts claimed i
 }
 
 /** A metadata entry as JSON. @throws FormatError when it is missing, unreadable, or out of bounds ({@link parseJson}). */
-export const parseEntry = (file: SafetensorsFile, entry: string): unknown =>
-  parseJson(file.metadata[entry] ?? "", `the file's entry "${entry}"`);
+export const parseEntry = (file: SafetensorsFile, entry: string, most?: number): unknown =>
+  parseJson(file.metadata[entry] ?? "", `the file's entry "${entry}"`, most);
 
 /**
  * Checks that a value is a file in memory, whole in itself: it may come from a caller without types.

@@ -60,7 +60,7 @@ export function checkForm(
   if (!isObject(config)) refuse("a network configuration", config);
   const { arch, classes, input, scheme, fc, passports = {}, signature } = config;
   if (arch !== own && !(own === "convnet" && arch === undefined)) refuse(`arch: "${own}"`, arch);
-  if (!isWhole(classes, 2)) refuse("classes: a whole number from 2", classes);
+  if (!isWhole(classes, 2)) refuse("classes: a whole number from 2 (at least 2 classes)", classes);
   if (!Array.isArray(input) || input.length !== sizes.length || !input.every((n) => isWhole(n, 1)))
     refuse(`input: [${sizes.join(", ")}], ${wholeFrom(1)},`, input);
   if (!SCHEMES.includes(scheme as Scheme)) refuse(`scheme: one of ${SCHEMES.join(", ")}`, scheme);

@@ -29,7 +29,7 @@ export interface MapLayer {
 }
 
 /** Most layers of a network; deeper ones are refused before they are written down. */
-export const MOST_LAYERS = 4096;
+export const MOST_LAYERS = 2048;
 
 /** Layers that can take a passport. */
 export const passportPlaces = (layers: readonly MapLayer[]): (MapLayer & { key: string })[] =>

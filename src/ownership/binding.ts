@@ -1,6 +1,6 @@
 import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
-import { MAX_JSON, shown } from "../io/json";
+import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
 import { checkSettings, passportNames, passportPlan } from "../models/config";
@@ -30,8 +30,9 @@ export interface Binding {
 }
 
 const SECRET = 32;
-/** As JSON, with the secret beside it and with characters escaped, it fits into a file's entry. */
-const LONGEST_STATEMENT = MAX_JSON / 2;
+/** Most characters of a statement as JSON, and of the entry that it stands in. */
+const LONGEST_STATEMENT = 2 ** 19;
+const LONGEST_ENTRY = 2 * LONGEST_STATEMENT;
 
 /** Bits that must follow from a binding: fewer, and somebody could find a fitting secret by trying 2⁸⁰ of them. */
 export const BOUND_BITS = 80;
@@ -154,7 +155,7 @@ export interface BindingInfo extends Derived {
 export async function readBinding(credential: SafetensorsFile): Promise<BindingInfo | null> {
   const { config } = readCredential(credential);
   if (credential.metadata["binding"] === undefined) return null;
-  const binding = parseEntry(credential, "binding") as Binding;
+  const binding = parseEntry(credential, "binding", LONGEST_ENTRY) as Binding;
   const layers = networkLayers(config);
   checkSizes(credential, { config, layers });
   let derived: Derived;
