@@ -145,7 +145,7 @@ export function readCredential(file: SafetensorsFile): CredentialInfo {
   const layers = networkLayers(config);
   checkBounds(credentialShapes(config), file.tensors, passportPlan(config, layers).size);
   const claimed = parseEntry(file, "claimed");
-  asFormat('the file\'s entry "claimed" holds no accuracies', () => checkClaims(claimed, config.scheme));
+  asFormat('the file\'s entry "claimed" holds no accuracies', () => checkClaims(claimed));
   return { config, claimed: claimed as BranchAccuracy, texts: signatureTexts(config, layers) };
 }
 

@@ -4,7 +4,7 @@ import { parseJson, shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { Branch } from "../passport/layer";
 import { sizeOf } from "../tensor/shape";
-import { branchesOf, type NetworkSettings, type Scheme } from "./config";
+import type { NetworkSettings } from "./config";
 import { foldBatchNorm } from "./fold";
 import { isObject } from "./form";
 import { type Scales, type Structure, splitState } from "./split";
@@ -38,23 +38,22 @@ export function deployedFile(state: StateDict, deployment: Deployment): Safetens
 /** The owner's half as a file, with the configuration (signature texts included) and the claimed accuracies. @throws ArgumentError for accuracies that are none. */
 export function credentialFile(state: StateDict, owner: Structure & { claimed: BranchAccuracy }): SafetensorsFile {
   const { config, claimed } = owner;
-  checkClaims(claimed, config.scheme);
+  checkClaims(claimed);
   const metadata = { format: CREDENTIAL, model: JSON.stringify(config), claimed: JSON.stringify(claimed) };
   return { tensors: splitState(state, owner).credential, metadata };
 }
 
+const BRANCHES: readonly string[] = ["public", "private", "passport"];
+
 /**
- * Accuracies that a network may claim: a share from 0 to 1 of branches that its scheme has.
+ * Claimed accuracies: shares from 0 to 1, by the names of branches.
  * @throws ArgumentError naming what is something else.
  */
-export function checkClaims(claimed: unknown, scheme: Scheme): asserts claimed is BranchAccuracy {
+export function checkClaims(claimed: unknown): asserts claimed is BranchAccuracy {
   if (!isObject(claimed)) throw new ArgumentError(`claimed accuracies by branch expected, found ${shown(claimed)}`);
-  const branches: readonly string[] = branchesOf(scheme);
   for (const [branch, value] of Object.entries(claimed)) {
-    if (!branches.includes(branch))
-      throw new ArgumentError(
-        `claimed accuracies of the branches ${branches.join(" and ")} expected, found one of ${shown(branch)}`,
-      );
+    if (!BRANCHES.includes(branch))
+      throw new ArgumentError(`claimed accuracies of ${BRANCHES.join(", ")} expected, found one of ${shown(branch)}`);
     if (typeof value !== "number" || !(value >= 0 && value <= 1))
       throw new ArgumentError(`the claimed accuracy of the ${branch} branch: 0 to 1 expected, found ${shown(value)}`);
   }

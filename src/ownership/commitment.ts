@@ -52,10 +52,10 @@ export interface CommitmentMatch {
  * @throws FormatError when it is no commitment: another format, digests that are not 128 hexadecimal digits in lower case, or anything beside.
  */
 export function checkCommitment(value: unknown): asserts value is Commitment {
-  const { format, claim, network, ...rest } = isObject(value) ? value : {};
+  const { format, claim, network } = isObject(value) ? value : {};
   const isDigest = (text: unknown) => typeof text === "string" && /^[0-9a-f]{128}$/.test(text);
-  if (format === FORMAT && isDigest(claim) && (network === undefined || isDigest(network)) && !Object.keys(rest).length)
-    return;
+  const known = isObject(value) && Object.keys(value).every((key) => ["format", "claim", "network"].includes(key));
+  if (known && format === FORMAT && isDigest(claim) && (network === undefined || isDigest(network))) return;
   throw new FormatError(
     `a commitment { format: "${FORMAT}", claim, network? } of SHA-512 digests expected, found ${shown(value)}`,
   );

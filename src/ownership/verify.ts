@@ -4,7 +4,7 @@ import { FormatError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type NetworkConfig, networkLayers, readCredential } from "../models/build";
-import { passportPlan, secretBranch } from "../models/config";
+import { branchesOf, passportPlan, secretBranch } from "../models/config";
 import { type BranchAccuracy, checkFile } from "../models/files";
 import { countSigns } from "../models/network";
 import { listNames } from "../nn/module";
@@ -149,7 +149,7 @@ export async function verify(
       ...structureFindings(joined, config.classes, options.test),
     ];
     const accuracy = await measure(joined, options);
-    const fidelity = compare({ accuracy, claimed, tolerance, branch: secretBranch(config.scheme), joined, options });
+    const fidelity = compare({ accuracy, claimed, tolerance, branches: branchesOf(config.scheme), joined, options });
     const opened = openedHits(accuracy, secretBranch(config.scheme), joined, options);
     reasons.push(...fidelity.reasons, ...opened.reasons);
     const triggers = await triggerHits(joined, config.classes, options);
@@ -246,16 +246,17 @@ interface Fidelity {
   accuracy: BranchAccuracy;
   claimed: BranchAccuracy;
   tolerance: number;
-  /** The branch that the passports open: it decides. */
-  branch: Branch;
+  /** Those of the claimed network; the last one, which the passports open, decides. */
+  branches: readonly Branch[];
   joined: Rejoined;
   options: VerifyOptions;
 }
 
-function compare({ accuracy, claimed, tolerance, branch, joined, options }: Fidelity): {
+function compare({ accuracy, claimed, tolerance, branches, joined, options }: Fidelity): {
   faithful: boolean;
   reasons: string[];
 } {
+  const branch = branches[branches.length - 1]!;
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const reasons: string[] = [];
   let faithful = true;

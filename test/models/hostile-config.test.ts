@@ -60,7 +60,7 @@ const HOSTILE: [string, object | string][] = [
   ["a kernel of 10⁹", { ...TINY, layers: [{ ...conv, kernel: 1e9, padding: 1e9 }, "pool", conv, conv] }],
   ["a padding of 10⁹", { ...TINY, layers: [conv, "pool", { ...conv, padding: 1e9 }, conv] }],
   ["an image of 10⁹ rows", { ...TINY, input: [1e9, 8, 3] }],
-  ["an image of 10⁷ channels", { ...TINY, input: [8, 8, 1e7] }],
+  ["an image of 10⁸ channels", { ...TINY, input: [8, 8, 1e8] }],
   ["an image of 10⁷ × 10⁷", { ...TINY, input: [1e7, 1e7, 3] }],
   ["10⁹ classes", { ...TINY, classes: 1e9 }],
   ["20,000 layers", { ...TINY, layers: new Array(MANY).fill(conv) }],
@@ -147,7 +147,21 @@ describe.each(HOSTILE)("%s", (_, model) => {
 });
 
 describe("descriptions with wrong types", () => {
-  const GARBAGE: readonly unknown[] = [null, true, 0, -1, 0.5, 1e9, "1", "", [], [[1]], {}, { toString: 1 }, { __proto__: null, a: 1 }];
+  const GARBAGE: readonly unknown[] = [
+    null,
+    true,
+    0,
+    -1,
+    0.5,
+    1e9,
+    "1",
+    "",
+    [],
+    [[1]],
+    {},
+    { toString: 1 },
+    { __proto__: null, a: 1 },
+  ];
   const FIELDS: Record<string, Record<string, unknown>> = {
     convnet: { ...TINY, arch: "convnet", norm: "bn", fc: true, signature: "ab" },
     resnet: { ...RESNET, ...STAGE, norm: "gn", signature: "ab" },
@@ -195,7 +209,6 @@ describe("claimed accuracies", () => {
     '{"private":1e999}',
     '{"private":true}',
     '{"secret":0.5}',
-    '{"passport":0.5}',
     "[]",
     '"x"',
     "null",

@@ -7,6 +7,7 @@ import type { NetworkConfig } from "../../src/models";
 import { commit, nullOfNetworks, realign, rejoin, type Verification, verify } from "../../src/ownership";
 import { memory } from "../../src/tensor/storage";
 import { boundClaim, type Claim, signedClaim } from "../support/claims";
+import { trainedClouds } from "../support/clouds";
 import { EDITS, floats } from "../support/edits";
 import { gpu } from "../support/gpu";
 import { TINY, tinySet } from "../support/tiny";
@@ -43,6 +44,20 @@ describe.each(CLAIMS)("%s", (_, config) => {
     expect(memory().tensors).toBe(live);
     if (exact) expect(found.layers).toEqual(before.layers);
     else expect(found.matched).toBeGreaterThan(44);
+  });
+});
+
+describe("point clouds", () => {
+  it.each(Object.keys(EDITS))("are read as before with %s", async (name) => {
+    const { deployed, credential } = await trainedClouds();
+    const { edit, exact = true } = EDITS[name]!;
+    const [before, found] = [
+      await verifyUnbound(deployed, credential),
+      await verifyUnbound(edit(deployed), credential),
+    ];
+    expect(before.holds).toBe(true);
+    expect(found.holds).toBe(true);
+    if (exact) expect(found.layers).toEqual(before.layers);
   });
 });
 

@@ -157,11 +157,15 @@ export const MUTATIONS: Readonly<Record<string, { expected: Outcome; mutate: Mut
     expected: "must not hold",
     mutate: inCredential(({ tensors, metadata: { binding: _, ...metadata } }) => ({ tensors, metadata })),
   },
-  "another's passports without a binding": {
+  "another's passports and bits without a binding": {
     expected: "must not hold",
     mutate: (parts, random) => {
       const { binding: _, ...metadata } = parts.credential.metadata;
-      const credential = everyTensor(PASSPORT, allRandom)({ ...parts.credential, metadata }, random);
+      const passports = everyTensor(PASSPORT, allRandom)({ ...parts.credential, metadata }, random);
+      const credential = everyTensor(/\.b$/, (t) => floats(t.shape, () => (random.integer(2) ? 1 : -1)))(
+        passports,
+        random,
+      );
       return { ...parts, credential, options: { requireBinding: false } };
     },
   },
