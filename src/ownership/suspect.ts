@@ -101,14 +101,22 @@ function classesOf(tensors: StateDict, config: NetworkConfig, missing: string[])
   return rows;
 }
 
-/** Names of tensors with a NaN or an infinity. */
+/** Names of tensors with a NaN or an infinity, of those that are computed with. */
 function notFinite(tensors: StateDict): string[] {
   const finite = (t: HostTensor): boolean => {
-    const values = t.dtype === "F32" || t.dtype === "F64" ? (t.data as Float32Array | Float64Array) : toFloat32(t);
+    const values = t.data instanceof Float32Array ? t.data : toFloat32(t);
     for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return false;
     return true;
   };
-  return [...tensors].filter(([, t]) => !finite(t)).map(([name]) => name);
+  const used = [...tensors].filter(([name]) => !name.endsWith(".num_batches_tracked"));
+  return used.filter(([, t]) => !finite(t)).map(([name]) => name);
+}
+
+/** A count of batches, which decides nothing and is a whole number here; 0 where there is none. */
+function countOf(found: HostTensor | undefined): HostTensor {
+  const [count = 0] = found ? Array.from(found.data as ArrayLike<number | bigint>, Number) : [];
+  const whole = Number.isSafeInteger(count) && count >= 0 ? BigInt(count) : 0n;
+  return { dtype: "I64", shape: [], data: BigInt64Array.of(whole) };
 }
 
 const PARTS = ["weight", "bias", "running_mean", "running_var"] as const;
@@ -159,7 +167,7 @@ class Norms {
     if (!layer.bias) tensors.delete(biasName(layer));
     const affine = [ensure("weight", 1), ensure("bias", 0)].some(Boolean);
     const statistics = norm === "bn" && [ensure("running_mean", 0), ensure("running_var", 1)].some(Boolean);
-    if (norm === "bn") tensors.set(at("num_batches_tracked"), { dtype: "I64", shape: [], data: new BigInt64Array(1) });
+    if (norm === "bn") tensors.set(at("num_batches_tracked"), countOf(tensors.get(at("num_batches_tracked"))));
     if (bias && this.folded.has(name)) {
       // y = W·x + b is a norm with mean 0, σ² + ε = 1, γ = 1 and β = b.
       set("bias", (i) => bias[i]!);
