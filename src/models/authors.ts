@@ -1,6 +1,8 @@
 import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
-import type { MapLayer } from "./layers";
+import { branchesOf, normOf, passportPlan } from "./config";
+import { type MapLayer, mapName } from "./layers";
+import type { Structure } from "./split";
 
 /** The authors' layers register some tensors under a second name too. */
 const DOUBLES: readonly (readonly [string, string])[] = [
@@ -38,9 +40,48 @@ export function withoutDuplicates(state: StateDict): StateDict {
  * network shall not lose them unnoticed.
  */
 export function withoutUnused(state: StateDict, layers: readonly MapLayer[]): StateDict {
-  const unused = (name: string): boolean =>
-    layers.some((l) => l.statistics === "shared" && name.startsWith(`${l.name}.bn1.`)) && isFresh(name, state);
+  const shared = new Set(layers.flatMap((l) => (l.statistics === "shared" ? [`${l.name}.bn1`] : [])));
+  const unused = (name: string): boolean => shared.has(name.slice(0, name.lastIndexOf("."))) && isFresh(name, state);
   return new Map([...state].filter(([name]) => !unused(name)));
+}
+
+/**
+ * With γ and β in the layers without a passport, which the authors' code gives none in two cases: with instance norm (`--norm-type in`), which there has no affine map, γ = 1 and β = 0; and without a norm
+ * (`none`), where the map has a bias instead, γ = 1 and β = that bias. Here both are learned when training goes on. A state dict that has γ or β anywhere stays as it is, so that one with holes is told from one of theirs.
+ */
+export function withAffine(state: StateDict, { config, layers }: Structure): StateDict {
+  const norm = normOf(config);
+  if (norm !== "in" && norm !== "none") return state;
+  const plan = passportPlan(config, layers);
+  const plain = layers.filter((l) => !plan.has(l.name));
+  const bias = (l: MapLayer) => `${l.name}.${mapName(l)}.bias`;
+  const theirs = (l: MapLayer): boolean =>
+    !state.has(`${l.name}.bn.weight`) && !state.has(`${l.name}.bn.bias`) && state.has(bias(l)) === (norm === "none");
+  if (!plain.every(theirs)) return state;
+  const whole: StateDict = new Map(state);
+  for (const layer of plain) {
+    const { name, channels } = layer;
+    const constant = (value: number): HostTensor => {
+      return { dtype: "F32", shape: [channels], data: new Float32Array(channels).fill(value) };
+    };
+    whole.set(`${name}.bn.weight`, constant(1));
+    whole.set(`${name}.bn.bias`, state.get(bias(layer)) ?? constant(0));
+    whole.delete(bias(layer));
+  }
+  return whole;
+}
+
+/** What to say of a state dict whose passport layers of two branches have the other kind of batch norm; empty where they have not. */
+export function hintOfNorm(state: StateDict, { config, layers }: Structure): string {
+  if (branchesOf(config.scheme).length < 2) return "";
+  const has = (norm: string) =>
+    [...passportPlan(config, layers).keys()].some((name) => state.has(`${name}.${norm}.running_mean`));
+  const norm = normOf(config);
+  if (norm === "bn" && has("bn") && !has("bn0"))
+    return '. Its passport layers have one batch norm for both branches, which DeepIPR\'s code calls bn: build the network with norm: "sbn"';
+  if (norm === "sbn" && has("bn0") && !has("bn"))
+    return '. Its passport layers have a batch norm for each branch: build the network with norm: "bn"';
+  return "";
 }
 
 /** Whether a running statistic is as a norm that saw no batch has it. */

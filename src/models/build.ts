@@ -1,11 +1,14 @@
 import { ArgumentError, FormatError } from "../errors";
+import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
-import { isObject, refuse, type SignatureText, signatureTexts } from "./config";
-import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers } from "./convnet";
-import { type BranchAccuracy, CREDENTIAL, DEPLOYED, parseEntry } from "./files";
+import { passportPlan, type SignatureText, signatureTexts } from "./config";
+import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers, layerSizes } from "./convnet";
+import { type BranchAccuracy, CREDENTIAL, checkClaims, checkFile, DEPLOYED, parseEntry } from "./files";
+import { isObject, refuse } from "./form";
 import type { MapLayer } from "./layers";
 import { checkPointNet, PointNet, type PointNetConfig, pointNetLayers } from "./pointnet";
 import { checkResNet, ResNet, type ResNetConfig, resNetLayers } from "./resnet";
+import { checkBounds, checkState, deployedShapes, privateShapes, type Shapes } from "./shapes";
 
 /** Configuration of any network; `arch` tells which. */
 export type NetworkConfig = ConvNetConfig | ResNetConfig | PointNetConfig;
@@ -19,6 +22,8 @@ interface Architecture<C> {
   layers(config: C): MapLayer[];
   /** Name of the classifier in state dicts, and of its weight. */
   head: { name: string; weight: string };
+  /** Fully connected maps beside the layers, by name: outputs and inputs. */
+  rest(config: C): Record<string, readonly [outputs: number, inputs: number]>;
   build(config: C, options: { seed?: number }): AnyNetwork;
 }
 
@@ -31,18 +36,28 @@ const ARCHITECTURES: {
     check: checkConvNet,
     layers: convNetLayers,
     head: { name: "classifier", weight: "classifier.weight" },
+    rest: (config) => {
+      const [h, w, c] = layerSizes(config)[config.layers.length]!;
+      return { classifier: [config.classes, h * w * c] };
+    },
     build: (config, options) => new ConvNet(config, options),
   },
   resnet: {
     check: checkResNet,
     layers: resNetLayers,
     head: { name: "linear", weight: "linear.weight" },
+    rest: (config) => ({ linear: [config.classes, resNetLayers(config).at(-1)!.channels] }),
     build: (config, options) => new ResNet(config, options),
   },
   pointnet: {
     check: checkPointNet,
     layers: pointNetLayers,
     head: { name: "p3", weight: "p3.linear.weight" },
+    rest: (config) => {
+      const at = new Map(pointNetLayers(config).map((l) => [l.name, l]));
+      const square = (net: string, k: number) => [k * k, at.get(`${net}.fc2`)!.channels] as const;
+      return { "stn.fc3": square("stn", config.input[1]), "fstn.fc3": square("fstn", at.get("convp1")!.channels) };
+    },
     build: ({ arch: _, input: [points], ...chosen }, options) => new PointNet({ ...chosen, ...options, points }),
   },
 };
@@ -57,7 +72,7 @@ const architecture = (config: NetworkConfig): Architecture<NetworkConfig> =>
  */
 export function checkConfig(config: NetworkConfig): void {
   if (!isObject(config)) refuse("a network configuration", config);
-  const arch: unknown = config.arch ?? "convnet";
+  const { arch = "convnet" } = config as { arch?: unknown };
   if (typeof arch !== "string" || !Object.hasOwn(ARCHITECTURES, arch))
     refuse(`arch: one of ${Object.keys(ARCHITECTURES).join(", ")}`, arch);
   architecture(config).check(config);
@@ -72,24 +87,45 @@ export const headName = (config: NetworkConfig): string => architecture(config).
 /** State-dict name of a deployed classifier's weight, which has a row a class. */
 export const headWeight = (config: NetworkConfig): string => architecture(config).head.weight;
 
+/** Names and shapes of what the deployed half has beside its layers: the classifier of images, the last maps of T-Nets. */
+export function restShapes(config: NetworkConfig): Shapes {
+  const rest: Shapes = new Map();
+  for (const [name, [outputs, inputs]] of Object.entries(architecture(config).rest(config))) {
+    rest.set(`${name}.weight`, [outputs, inputs]);
+    rest.set(`${name}.bias`, [outputs]);
+  }
+  return rest;
+}
+
+/** Names and shapes of the deployed half's tensors. */
+export const shapesOf = (config: NetworkConfig): Shapes =>
+  deployedShapes({ config, layers: networkLayers(config) }, restShapes(config));
+
+/** Names and shapes of a credential's tensors. */
+export const credentialShapes = (config: NetworkConfig): Shapes =>
+  privateShapes({ config, layers: networkLayers(config) });
+
 /** The network of a configuration. @throws ArgumentError as {@link checkConfig}. */
 export function buildNetwork(config: NetworkConfig, options: { seed?: number } = {}): AnyNetwork {
   checkConfig(config);
   return architecture(config).build(config, options);
 }
 
-/** The plain network that a deployed file describes. @throws FormatError when the file is something else. */
-export const deployedConfig = (file: SafetensorsFile): NetworkConfig => configOf(file, DEPLOYED);
+/** The plain network that a deployed file describes. @throws FormatError when the file is something else, or describes more than it holds. */
+export function deployedConfig(file: SafetensorsFile): NetworkConfig {
+  const config = configOf(file, DEPLOYED);
+  if (config.scheme !== "plain")
+    throw new FormatError(`the deployed file describes a network of scheme "${config.scheme}": a plain one expected`);
+  checkBounds(shapesOf(config), file.tensors, networkLayers(config).length);
+  return config;
+}
 
-/** The network in a deployed file, plain and in evaluation mode. @throws FormatError, StateDictError when the file is something else. */
+/** The network in a deployed file, plain and in evaluation mode. @throws FormatError, StateDictError when the file is something else; nothing is built then. */
 export function loadDeployed(file: SafetensorsFile): AnyNetwork {
-  const model = buildNetwork(deployedConfig(file));
-  try {
-    model.loadStateDict(file.tensors);
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
+  const config = deployedConfig(file);
+  checkState(file.tensors, shapesOf(config));
+  const model = buildNetwork(config);
+  model.loadStateDict(file.tensors);
   return model.eval();
 }
 
@@ -101,29 +137,37 @@ export interface CredentialInfo {
   texts: SignatureText[];
 }
 
-/** @throws FormatError when the file is no credential. */
+/** @throws FormatError when the file is no credential, or describes more than it holds. */
 export function readCredential(file: SafetensorsFile): CredentialInfo {
   const config = configOf(file, CREDENTIAL);
   if (config.scheme === "plain")
     throw new FormatError("the credential describes a network without passports: there is nothing it could prove");
+  const layers = networkLayers(config);
+  checkBounds(credentialShapes(config), file.tensors, passportPlan(config, layers).size);
   const claimed = parseEntry(file, "claimed");
-  if (!isObject(claimed))
-    throw new FormatError(`the file's entry "claimed" holds no accuracies: ${JSON.stringify(claimed)}`);
-  return { config, claimed, texts: signatureTexts(config, networkLayers(config)) };
+  asFormat('the file\'s entry "claimed" holds no accuracies', () => checkClaims(claimed));
+  return { config, claimed: claimed as BranchAccuracy, texts: signatureTexts(config, layers) };
 }
 
 function configOf(file: SafetensorsFile, format: string): NetworkConfig {
-  if (file.metadata["format"] !== format) {
+  checkFile(file, `a ${format} file`);
+  const found = file.metadata["format"];
+  if (found !== format) {
     throw new FormatError(
-      `a ${format} file expected, found ${file.metadata["format"] ?? "one without a format"}: are the deployed model and the credential exchanged?`,
+      `a ${format} file expected, found ${found === undefined ? "one without a format" : shown(found)}: are the deployed model and the credential exchanged?`,
     );
   }
   const config = parseEntry(file, "model") as NetworkConfig;
+  asFormat('the file\'s entry "model" describes no network', () => checkConfig(config));
+  return config;
+}
+
+/** What a caller would be told of an argument, of something in a file. */
+function asFormat(what: string, check: () => void): void {
   try {
-    checkConfig(config);
+    check();
   } catch (cause) {
     if (!(cause instanceof ArgumentError)) throw cause;
-    throw new FormatError(`the file's entry "model" describes no network: ${cause.message}`, { cause });
+    throw new FormatError(`${what}: ${cause.message}`, { cause });
   }
-  return config;
 }

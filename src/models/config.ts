@@ -1,9 +1,11 @@
 import { ArgumentError } from "../errors";
+import { shown } from "../io/json";
+import { listNames } from "../nn/module";
 import type { Branch } from "../passport/layer";
 import { checkNorm } from "../passport/norm";
 import type { BranchNorm } from "../passport/passport-aware";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
-import { type MapLayer, passportPlaces } from "./layers";
+import { type MapLayer, passportPlaces, positionsOf, tapsOf } from "./layers";
 
 /**
  * How a network carries passports: `plain` not at all; `v1`, `v2`, `v3` as DeepIPR's schemes (passports given away with the network; a private branch;
@@ -67,7 +69,7 @@ export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "f
 
 /** The normalisation of a network, defaults filled in. */
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
-  norm ?? (scheme === "v2" || scheme === "v3" ? "gn" : "bn");
+  norm === undefined ? (scheme === "v2" || scheme === "v3" ? "gn" : "bn") : norm;
 
 /**
  * The passport layers of a network in order, each with the bytes of text it carries (none for random bits).
@@ -80,7 +82,7 @@ export function passportPlan(settings: NetworkSettings, layers: readonly MapLaye
     const text = chosen.get(layer.key)!;
     if (signatureBytes(text) > capacity(layer.channels))
       throw new ArgumentError(
-        `the signature "${text}" of layer ${layer.key} takes ${signatureBytes(text)} bytes; its ${layer.channels} channels hold ${capacity(layer.channels)}: shorten it, put it into a wider layer, or spread it over layers with \`signature\``,
+        `the signature ${shown(text)} of layer ${layer.key} takes ${signatureBytes(text)} bytes; its ${layer.channels} channels hold ${capacity(layer.channels)}: shorten it, put it into a wider layer, or spread it over layers with \`signature\``,
       );
   }
   const bytes = new Map<string, Uint8Array>(at.map((l) => [l.name, new TextEncoder().encode(chosen.get(l.key))]));
@@ -124,17 +126,16 @@ export function signatureTexts(settings: NetworkSettings, layers: readonly MapLa
 }
 
 /**
- * Checks the settings all networks share before anything is built. They may have come out of a file, so their form is checked too.
+ * Checks the settings all networks share, and how large the layers are that they make, before anything is built; their form was checked by `checkForm`.
  * @throws ArgumentError
  */
 export function checkSettings(settings: NetworkSettings, layers: readonly MapLayer[]): void {
-  const { classes, scheme, fc, signature } = settings;
-  if (!Number.isInteger(classes) || classes < 2)
-    throw new ArgumentError(`classes: at least 2 expected, found ${JSON.stringify(classes)}`);
+  const { scheme, fc, signature } = settings;
+  for (const layer of layers) checkSize(layer);
   const allowed = NORMS[scheme === "plain" || scheme === "v1" ? scheme : "two"];
   const norm = normOf(settings);
   if (!allowed.includes(norm))
-    throw new ArgumentError(`norm of scheme "${scheme}": one of ${allowed.join(", ")} expected, found "${norm}"`);
+    throw new ArgumentError(`norm of scheme "${scheme}": one of ${allowed.join(", ")} expected, found ${shown(norm)}`);
   for (const layer of layers)
     if (layer.norm !== "none" && norm !== "folded") checkNorm(norm, allowed, layer.channels, layer.kind !== "linear");
   if (fc !== undefined && scheme !== "pan")
@@ -148,6 +149,19 @@ export function checkSettings(settings: NetworkSettings, layers: readonly MapLay
     );
 }
 
+/** Elements that no tensor of a layer can exceed: no buffer of WebGPU holds more. */
+const MOST_ELEMENTS = 2 ** 31;
+
+function checkSize(layer: MapLayer): void {
+  const { name, inChannels, channels } = layer;
+  const sizes = { weight: inChannels * channels * tapsOf(layer), input: inChannels * positionsOf(layer) };
+  for (const [what, size] of Object.entries(sizes))
+    if (!(size >= 1 && size <= MOST_ELEMENTS))
+      throw new ArgumentError(
+        `the ${what} of layer ${name}: 1 to 2^31 numbers expected, found ${size}: make it smaller`,
+      );
+}
+
 const allPlanes = (layers: readonly MapLayer[]) => layers.every((l) => l.kind === "conv2d");
 
 const example = (layers: readonly MapLayer[]) => {
@@ -155,42 +169,11 @@ const example = (layers: readonly MapLayer[]) => {
   return key.includes(".") ? JSON.stringify(key) : key;
 };
 
-export const isWhole = (n: unknown, least: number): boolean => Number.isSafeInteger(n) && (n as number) >= least;
-export const isObject = (v: unknown): v is Record<string, unknown> =>
-  typeof v === "object" && v !== null && !Array.isArray(v);
-
-/** @throws ArgumentError saying what a configuration should have held. */
-export function refuse(expected: string, found: unknown): never {
-  throw new ArgumentError(`${expected} expected, found ${JSON.stringify(found)}`);
-}
-
-/**
- * Checks types alone, so that what follows may rely on them.
- * @param sizes names of the numbers in `input`
- * @throws ArgumentError
- */
-export function checkForm(
-  config: unknown,
-  sizes: readonly string[] = ["height", "width", "channels"],
-): asserts config is NetworkSettings & Record<string, unknown> {
-  if (!isObject(config)) refuse("a network configuration", config);
-  const { input, scheme, fc, passports = {}, signature } = config;
-  if (!Array.isArray(input) || input.length !== sizes.length || !input.every((n) => isWhole(n, 1)))
-    refuse(`input: [${sizes.join(", ")}], whole numbers from 1,`, input);
-  if (!SCHEMES.includes(scheme as Scheme)) refuse(`scheme: one of ${SCHEMES.join(", ")}`, scheme);
-  if (fc !== undefined && typeof fc !== "boolean") refuse("fc: true or false", fc);
-  if (signature !== undefined && typeof signature !== "string") refuse("signature: a text", signature);
-  checkPassports(passports, "");
-}
-
-function checkPassports(passports: unknown, path: string): void {
-  if (!isObject(passports)) return refuse("passports: { layer: true or a text }", passports);
-  for (const [key, value] of Object.entries(passports)) {
-    if (isObject(value)) checkPassports(value, `${path}${key}.`);
-    else if (typeof value !== "boolean" && typeof value !== "string")
-      refuse(`passports: true, false or a text at layer ${path}${key}`, value);
-  }
-}
+/** A dotted key, and every group that it lies in: `a`, `a.b` and `a.b.c` of `a.b.c`. */
+const groupsOf = (key: string): string[] => {
+  const parts = key.split(".");
+  return parts.map((_, i) => parts.slice(0, i + 1).join("."));
+};
 
 /** Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them; what is said of a part of the group counts more. */
 function flatten(passports: Passports, all: readonly MapLayer[]): Map<string, string> {
@@ -204,17 +187,24 @@ function flatten(passports: Passports, all: readonly MapLayer[]): Map<string, st
   };
   visit(passports, "");
   const depth = (at: string) => at.split(".").length;
+  const groups = new Map<string, (MapLayer & { key: string })[]>();
+  for (const layer of layers)
+    for (const at of groupsOf(layer.key)) {
+      const group = groups.get(at);
+      if (group) group.push(layer);
+      else groups.set(at, [layer]);
+    }
   sayings.sort(([a], [b]) => depth(a) - depth(b));
   const said = new Map<string, string | false>();
   for (const [at, value] of sayings) {
-    const below = layers.filter((l) => l.key === at || l.key.startsWith(`${at}.`));
-    if (!below.length)
+    const below = groups.get(at);
+    if (!below)
       throw new ArgumentError(
-        `passports name layer ${at}, which is not a ${allPlanes(all) ? "convolution of this network: they" : "layer of this network that takes one: those"} are ${layers.map((l) => l.key).join(", ")}`,
+        `passports name layer ${shown(at).slice(1, -1)}, which is not a ${allPlanes(all) ? "convolution of this network: they" : "layer of this network that takes one: those"} are ${listNames(layers.map((l) => l.key))}`,
       );
     if (typeof value === "string" && below[0]!.key !== at)
       throw new ArgumentError(
-        `passports: the text "${value}" is given to the group ${at}: name one layer of ${below.map((l) => l.key).join(", ")}, or spread it over layers with \`signature\``,
+        `passports: the text ${shown(value)} is given to the group ${at}: name one layer of ${listNames(below.map((l) => l.key))}, or spread it over layers with \`signature\``,
       );
     for (const layer of below) said.set(layer.key, value === true ? "" : value);
   }

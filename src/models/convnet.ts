@@ -3,9 +3,10 @@ import { ArgumentError } from "../errors";
 import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import type { Block } from "./block";
-import { checkForm, checkSettings, type ImageNetworkSettings, isObject, isWhole, refuse } from "./config";
+import { checkSettings, type ImageNetworkSettings } from "./config";
 import type { Flow } from "./flow";
-import { type MapLayer, outputSize } from "./layers";
+import { checkForm, checkKeys, checkNames, isObject, isWhole, refuse, wholeFrom } from "./form";
+import { type MapLayer, MOST_LAYERS, outputSize } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";
 import { plainSettings } from "./plain";
@@ -51,18 +52,21 @@ export function convNetLayers(config: ConvNetConfig): MapLayer[] {
 
 /** @throws ArgumentError when the configuration does not hold together; it may have come out of a file. */
 export function checkConvNet(config: ConvNetConfig): void {
-  checkForm(config);
+  checkForm(config, { arch: "convnet" });
   const { layers } = config as ConvNetConfig;
-  if (!Array.isArray(layers)) return refuse("layers: a list", layers);
+  if (!Array.isArray(layers) || layers.length > MOST_LAYERS)
+    return refuse(`layers: a list of at most ${MOST_LAYERS}`, Array.isArray(layers) ? layers.length : layers);
   layers.forEach((layer: unknown, i) => {
     if (layer === "pool") return;
     if (!isObject(layer)) return refuse(`layer ${i}: "pool" or { channels, kernel, padding?, stride? }`, layer);
+    checkKeys(`layer ${i}`, layer, ["channels", "kernel", "padding", "stride"]);
     const { channels, kernel, padding = 0, stride = 1 } = layer;
     const whole = [channels, kernel, stride].every((n) => isWhole(n, 1)) && isWhole(padding, 0);
-    if (!whole) refuse(`layer ${i}: whole numbers (channels, kernel and stride from 1, padding from 0)`, layer);
+    if (!whole) refuse(`layer ${i}: ${wholeFrom(1)} (channels, kernel and stride from 1, padding from 0)`, layer);
   });
   if (layers.every((l) => l === "pool")) refuse("layers: one convolution or more", layers);
   checkSettings(config, convNetLayers(config as ConvNetConfig));
+  checkNames(config, { arch: "convnet", own: ["layers"] });
 }
 
 /**

@@ -1,9 +1,12 @@
-import { FormatError } from "../errors";
-import type { StateDict } from "../io/host-tensor";
+import { ArgumentError, FormatError } from "../errors";
+import { DTYPES, type HostTensor, type StateDict } from "../io/host-tensor";
+import { parseJson, shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { Branch } from "../passport/layer";
+import { sizeOf } from "../tensor/shape";
 import type { NetworkSettings } from "./config";
 import { foldBatchNorm } from "./fold";
+import { isObject } from "./form";
 import { type Scales, type Structure, splitState } from "./split";
 
 /** Accuracy of each branch, 0 to 1. */
@@ -32,18 +35,61 @@ export function deployedFile(state: StateDict, deployment: Deployment): Safetens
   };
 }
 
-/** The owner's half as a file, with the configuration (signature texts included) and the claimed accuracies. */
+/** The owner's half as a file, with the configuration (signature texts included) and the claimed accuracies. @throws ArgumentError for accuracies that are none. */
 export function credentialFile(state: StateDict, owner: Structure & { claimed: BranchAccuracy }): SafetensorsFile {
   const { config, claimed } = owner;
+  checkClaims(claimed);
   const metadata = { format: CREDENTIAL, model: JSON.stringify(config), claimed: JSON.stringify(claimed) };
   return { tensors: splitState(state, owner).credential, metadata };
 }
 
-/** A metadata entry as JSON. @throws FormatError when it is missing or unreadable. */
-export function parseEntry(file: SafetensorsFile, entry: string): unknown {
-  try {
-    return JSON.parse(file.metadata[entry] ?? "");
-  } catch (cause) {
-    throw new FormatError(`the file's entry "${entry}" is not readable JSON`, { cause });
+const BRANCHES: readonly string[] = ["public", "private", "passport"];
+
+/**
+ * Claimed accuracies: shares from 0 to 1, by the names of branches.
+ * @throws ArgumentError naming what is something else.
+ */
+export function checkClaims(claimed: unknown): asserts claimed is BranchAccuracy {
+  if (!isObject(claimed)) throw new ArgumentError(`claimed accuracies by branch expected, found ${shown(claimed)}`);
+  for (const [branch, value] of Object.entries(claimed)) {
+    if (!BRANCHES.includes(branch))
+      throw new ArgumentError(`claimed accuracies of ${BRANCHES.join(", ")} expected, found one of ${shown(branch)}`);
+    if (typeof value !== "number" || !(value >= 0 && value <= 1))
+      throw new ArgumentError(`the claimed accuracy of the ${branch} branch: 0 to 1 expected, found ${shown(value)}`);
   }
+}
+
+/** A metadata entry as JSON. @throws FormatError when it is missing, unreadable, or out of bounds ({@link parseJson}). */
+export const parseEntry = (file: SafetensorsFile, entry: string, most?: number): unknown =>
+  parseJson(file.metadata[entry] ?? "", `the file's entry "${entry}"`, most);
+
+/**
+ * Checks that a value is a file in memory, whole in itself: it may come from a caller without types.
+ * @param what names it in messages
+ * @throws ArgumentError when it is something else; FormatError for a tensor whose data are not those of its type and shape.
+ */
+export function checkFile(file: unknown, what: string): asserts file is SafetensorsFile {
+  const refuse = (found: unknown): never => {
+    throw new ArgumentError(
+      `${what}: a safetensors file in memory, { tensors, metadata }, expected, found ${shown(found)}; loadSafetensors() reads one`,
+    );
+  };
+  if (!isObject(file) || !(file["tensors"] instanceof Map) || !isObject(file["metadata"])) return refuse(file);
+  for (const [key, value] of Object.entries(file["metadata"]))
+    if (typeof value !== "string")
+      throw new FormatError(`${what}: text expected as its metadata ${shown(key)}, found ${shown(value)}`);
+  for (const [name, tensor] of file["tensors"])
+    if (typeof name !== "string" || !isTensor(tensor))
+      throw new FormatError(
+        `${what}: its tensor ${shown(name)} has not the dtype, shape and data of one: found ${shown(tensor)}`,
+      );
+}
+
+function isTensor(value: unknown): value is HostTensor {
+  if (!isObject(value)) return false;
+  const { dtype, shape, data } = value;
+  if (typeof dtype !== "string" || !Object.hasOwn(DTYPES, dtype) || !Array.isArray(shape)) return false;
+  if (!shape.every((n) => Number.isSafeInteger(n) && n >= 0) || !ArrayBuffer.isView(data)) return false;
+  const kind = DTYPES[dtype as HostTensor["dtype"]];
+  return data instanceof kind && data.length === sizeOf(shape);
 }

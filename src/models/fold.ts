@@ -3,7 +3,7 @@ import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import { type MapLayer, mapName } from "./layers";
 
 /** Added to the variance by every batch norm of the models. */
-const EPS = 1e-5;
+export const EPS = 1e-5;
 
 /**
  * Batch norm of evaluation folded into the convolution or fully connected layer before it:

@@ -7,6 +7,7 @@ import type { PassportPair } from "../passport/layer";
 import type { Generator } from "../tensor/random";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
+import { refuse } from "./form";
 import type { Network } from "./network";
 
 /** How {@link setImagePassports} makes passports. */
@@ -35,6 +36,7 @@ export async function setImagePassports(
   images: Dataset,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
+  if (kind !== "image" && kind !== "shuffle") refuse('kind of passports: "image" or "shuffle"', kind);
   checkSame(model, source);
   const count = kind === "image" ? 2 : CANDIDATES;
   if (images.length < count)

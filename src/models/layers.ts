@@ -28,6 +28,9 @@ export interface MapLayer {
   readonly statistics?: "separate" | "shared";
 }
 
+/** Most layers of a network; deeper ones are refused before they are written down. */
+export const MOST_LAYERS = 2048;
+
 /** Layers that can take a passport. */
 export const passportPlaces = (layers: readonly MapLayer[]): (MapLayer & { key: string })[] =>
   layers.filter((l): l is MapLayer & { key: string } => l.key !== null);

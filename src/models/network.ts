@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors";
+import { ArgumentError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { inMode } from "../nn/mode";
@@ -8,7 +8,7 @@ import type { SignLossOptions } from "../passport/sign-loss";
 import { Generator } from "../tensor/random";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
-import { withoutDuplicates, withoutUnused } from "./authors";
+import { hintOfNorm, withAffine, withoutDuplicates, withoutUnused } from "./authors";
 import { type Block, makeBlock } from "./block";
 import { branchesOf, type NetworkSettings, passportPlan } from "./config";
 import { type BranchAccuracy, credentialFile, deployedFile } from "./files";
@@ -126,10 +126,19 @@ export abstract class Network extends Module {
     return inputs;
   }
 
-  /** As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names and statistics that are never used. */
+  /**
+   * As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names, statistics that are never used, and norms without γ and β.
+   */
   override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
     checkStateDict(dict);
-    return super.loadStateDict(withoutUnused(withoutDuplicates(dict), this.layers), options);
+    const state = withAffine(withoutUnused(withoutDuplicates(dict), this.layers), this);
+    try {
+      return super.loadStateDict(state, options);
+    } catch (cause) {
+      const hint = cause instanceof StateDictError ? hintOfNorm(state, this) : "";
+      if (!hint) throw cause;
+      throw new StateDictError(`${(cause as StateDictError).message}${hint}`, { cause });
+    }
   }
 
   /** Passport layers with their names in state dicts, in order. */

@@ -9,8 +9,9 @@ import { globalMaxPool } from "../tensor/ops/pool";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import type { Block } from "./block";
-import { checkForm, checkSettings, isWhole, type NetworkSettings, normOf, refuse } from "./config";
+import { checkSettings, type NetworkSettings, normOf } from "./config";
 import { type Flow, join } from "./flow";
+import { checkForm, checkNames, refuse } from "./form";
 import type { MapLayer } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";
@@ -34,6 +35,8 @@ const CHANNELS: PointNetChannels = [64, 128, 1024, 512, 256];
 /** Weight of the feature transform's penalty in the loss of a branch. */
 const PENALTY = 0.001;
 const DROPOUT = 0.4;
+/** Of a network that is wider, the feature transform alone has more numbers than a tensor can hold. */
+const WIDEST = 12;
 
 /** Every point of a cloud times the cloud's matrix; a cloud that branches share is repeated for each. Shapes: [N, P, k] or [1, N, P, k], [N, k, k] or [parts, N, k, k]. */
 const transformed = (points: Tensor, matrix: Tensor): Tensor =>
@@ -73,18 +76,17 @@ export function pointNetLayers(config: PointNetConfig): MapLayer[] {
 
 /** @throws ArgumentError when the configuration does not hold together; it may have come out of a file. */
 export function checkPointNet(config: PointNetConfig): void {
-  checkForm(config, ["points", "coordinates"]);
+  checkForm(config, { arch: "pointnet", sizes: ["points", "coordinates"] });
   const { input, width = 1, dropout = DROPOUT, branchStatistics = "shared" } = config as PointNetConfig;
   if (input[1] !== DIMENSIONS) refuse(`input: [points, ${DIMENSIONS}]`, input);
-  if (!(typeof width === "number" && width > 0 && Number.isFinite(width)))
-    refuse("width: a finite number above 0", width);
+  if (!(typeof width === "number" && width > 0 && width <= WIDEST))
+    refuse(`width: a finite number above 0 and up to ${WIDEST}`, width);
   if (!(typeof dropout === "number" && dropout >= 0 && dropout < 1))
     refuse("dropout: a probability from 0 and below 1", dropout);
   if (branchStatistics !== "shared" && branchStatistics !== "separate")
     refuse('branchStatistics: "shared" or "separate"', branchStatistics);
-  // What T-Nets are made of depends on these numbers: they are checked first.
-  if (!isWhole(config.classes, 2)) refuse("classes: a whole number from 2", config.classes);
   checkSettings(config, pointNetLayers(config as PointNetConfig));
+  checkNames(config, { arch: "pointnet", own: ["width", "dropout", "branchStatistics"] });
 }
 
 /** What of a {@link PointNet} can be chosen. */

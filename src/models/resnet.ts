@@ -4,9 +4,10 @@ import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
 import { add, relu } from "../tensor/ops/elementwise";
 import type { Block } from "./block";
-import { checkForm, checkSettings, type ImageNetworkSettings, isWhole, refuse } from "./config";
+import { checkSettings, type ImageNetworkSettings } from "./config";
 import { type Flow, join } from "./flow";
-import { type MapLayer, outputSize } from "./layers";
+import { checkForm, checkNames, isWhole, refuse, wholeFrom } from "./form";
+import { type MapLayer, MOST_LAYERS, outputSize } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";
 import { plainSettings } from "./plain";
@@ -55,13 +56,19 @@ export function resNetLayers(config: ResNetConfig): MapLayer[] {
 
 /** @throws ArgumentError when the configuration does not hold together; it may have come out of a file. */
 export function checkResNet(config: ResNetConfig): void {
-  checkForm(config);
+  checkForm(config, { arch: "resnet" });
   const { blocks, width = WIDTH } = config as ResNetConfig;
   if (!Array.isArray(blocks) || !blocks.length || !blocks.every((n) => isWhole(n, 1)))
-    refuse("blocks: whole numbers from 1, one a stage,", blocks);
-  if (!isWhole(width, 1)) refuse("width: a whole number from 1", width);
+    return refuse(`blocks: ${wholeFrom(1)}, one a stage,`, blocks);
+  // A block makes two layers, or three: so much is known before any of them is.
+  if (2 * blocks.reduce((a, b) => a + b, 0) > MOST_LAYERS)
+    refuse(`blocks: at most ${MOST_LAYERS} layers in all`, blocks);
+  if (!Number.isSafeInteger(width) || width < 1) refuse("width: a whole number from 1", width);
+  if (!isWhole(width * 2 ** (blocks.length - 1), 1))
+    refuse(`channels of the last stage, width · 2^(stages − 1): ${wholeFrom(1)}`, width * 2 ** (blocks.length - 1));
   const layers = resNetLayers(config as ResNetConfig);
   checkSettings(config, layers);
+  checkNames(config, { arch: "resnet", own: ["blocks", "width"] });
 }
 
 /**

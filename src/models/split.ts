@@ -69,8 +69,9 @@ function dividedLayers({ config, layers }: Structure): Map<string, OpenNames> {
 }
 
 /** A name's divided layer, if it belongs to one, and the rest of the name. */
-const within = (layers: Iterable<string>, name: string): [layer: string | undefined, rest: string] => {
-  for (const layer of layers) if (name.startsWith(`${layer}.`)) return [layer, name.slice(layer.length + 1)];
+const within = (layers: ReadonlyMap<string, unknown>, name: string): [layer: string | undefined, rest: string] => {
+  for (let dot = name.indexOf("."); dot > 0; dot = name.indexOf(".", dot + 1))
+    if (layers.has(name.slice(0, dot))) return [name.slice(0, dot), name.slice(dot + 1)];
   return [undefined, name];
 };
 
@@ -83,7 +84,7 @@ export function splitState(state: StateDict, structure: Structure, scales: Scale
   const divided = dividedLayers(structure);
   const [deployed, credential]: [StateDict, StateDict] = [new Map(), new Map()];
   for (const [name, value] of state) {
-    const [layer, rest] = within(divided.keys(), name);
+    const [layer, rest] = within(divided, name);
     const open = layer === undefined ? undefined : divided.get(layer)![rest];
     if (layer === undefined) deployed.set(name, value);
     else if (open !== undefined) deployed.set(`${layer}.${open}`, value);
@@ -103,7 +104,7 @@ export function joinState({ deployed, credential }: SplitState, structure: Struc
   const statistic = structure.config.norm === "sbn" ? "bn" : "bn0";
   const whole: StateDict = new Map(credential);
   for (const [name, value] of deployed) {
-    const [layer, rest] = within(divided.keys(), name);
+    const [layer, rest] = within(divided, name);
     if (layer !== undefined && single && CONSTANTS.includes(rest)) continue;
     const own = layer === undefined ? name : `${layer}.${ownName(divided.get(layer)!, rest, statistic)}`;
     if (whole.has(own))

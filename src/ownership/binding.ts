@@ -1,11 +1,13 @@
 import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
+import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
 import { networkLayers, readCredential } from "../models/build";
-import { passportNames, passportPlan } from "../models/config";
-import { parseEntry } from "../models/files";
+import { checkSettings, passportNames, passportPlan } from "../models/config";
+import { checkFile, parseEntry } from "../models/files";
+import { checkKeys, isObject } from "../models/form";
 import { passportShape } from "../models/layers";
-import type { Network } from "../models/network";
+import { Network } from "../models/network";
 import type { Structure } from "../models/split";
 import { fromTorch } from "../nn/module";
 import { sizeOf } from "../tensor/shape";
@@ -21,13 +23,16 @@ import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
  * A solved passport is the stream of no secret; of a secret found by trying, each bit matches with the chance of a fair coin.
  */
 export interface Binding {
-  /** What the owner says of the network: name, date, terms. Any length. */
+  /** What the owner says of the network: name, date, terms. Up to half a million characters. */
   statement: string;
   /** 32 bytes that nobody else knows, hexadecimal; {@link newSecret} makes one. */
   secret: string;
 }
 
 const SECRET = 32;
+/** Most characters of a statement as JSON, and of the entry that it stands in. */
+const LONGEST_STATEMENT = 2 ** 19;
+const LONGEST_ENTRY = 2 * LONGEST_STATEMENT;
 
 /** Bits that must follow from a binding: fewer, and somebody could find a fitting secret by trying 2⁸⁰ of them. */
 export const BOUND_BITS = 80;
@@ -36,10 +41,19 @@ const utf8 = new TextEncoder();
 /** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
 export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Array(SECRET)));
 
-/** @throws ArgumentError unless the statement is a text and the secret 32 bytes in hexadecimal. */
-function checkBinding({ statement, secret }: Binding): Uint8Array {
+/** @throws ArgumentError unless there are a statement, which is a text of some length, and a secret of 32 bytes in hexadecimal, and nothing else. */
+function checkBinding(binding: unknown): Uint8Array {
+  if (!isObject(binding)) throw new ArgumentError(`binding: { statement, secret } expected, found ${shown(binding)}`);
+  checkKeys("parts of a binding", binding, ["statement", "secret"]);
+  const { statement, secret } = binding;
   if (typeof statement !== "string" || statement === "")
-    throw new ArgumentError("binding: a statement expected, what the owner says of the network, found none");
+    throw new ArgumentError(
+      `binding: a statement expected, what the owner says of the network, found ${statement === "" ? "none" : shown(statement)}`,
+    );
+  if (JSON.stringify(statement).length > LONGEST_STATEMENT)
+    throw new ArgumentError(
+      `binding: a statement of at most ${LONGEST_STATEMENT} characters as JSON expected, found ${statement.length} characters: state the hash of a longer one`,
+    );
   if (typeof secret !== "string" || !/^[0-9a-f]{64}$/.test(secret))
     throw new ArgumentError(
       `binding: a secret of ${2 * SECRET} hexadecimal digits expected; make one with newSecret(), and keep it secret`,
@@ -61,8 +75,10 @@ export interface Derived {
  * Passports and signature bits of a bound network.
  * @throws ArgumentError for a binding that is none, or a network with fewer than {@link BOUND_BITS} bits that no text takes.
  */
-export async function deriveBinding(binding: Binding, { config, layers }: Structure): Promise<Derived> {
+export async function deriveBinding(binding: Binding, structure: Structure): Promise<Derived> {
   const secret = checkBinding(binding);
+  checkStructure(structure);
+  const { config, layers } = structure;
   const plan = passportPlan(config, layers);
   const marked = layers.filter((l) => plan.has(l.name));
   const passports = new Map<string, Float32Array<ArrayBuffer>>();
@@ -87,12 +103,21 @@ export async function deriveBinding(binding: Binding, { config, layers }: Struct
   return { passports, bits, hash };
 }
 
+/** @throws ArgumentError */
+function checkStructure(structure: unknown): void {
+  const { config, layers } = isObject(structure) ? (structure as unknown as Structure) : {};
+  if (!isObject(config) || !Array.isArray(layers) || !layers.every((l) => isObject(l) && typeof l.name === "string"))
+    throw new ArgumentError(`deriveBinding: { config, layers } of a network expected, found ${shown(structure)}`);
+  checkSettings(config as unknown as Structure["config"], layers);
+}
+
 /**
  * Gives a network the passports and signature bits of a binding. Call it before training; texts of the configuration stay. {@link boundCredential} then puts the binding
  * into the owner's file.
  * @throws ArgumentError for a plain network, one with fewer than {@link BOUND_BITS} free bits, or a binding that is none; nothing is changed then.
  */
 export async function bind(model: Network, binding: Binding): Promise<void> {
+  if (!(model instanceof Network)) throw new ArgumentError(`bind: a network expected, found ${shown(model)}`);
   if (model.config.scheme === "plain")
     throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
   const { passports, bits } = await deriveBinding(binding, model);
@@ -109,8 +134,10 @@ export async function bind(model: Network, binding: Binding): Promise<void> {
   }
 }
 
-/** A credential with its binding inside. @throws FormatError when passports and bits are not the binding's. */
+/** A credential with its binding inside. @throws FormatError when passports and bits are not the binding's; ArgumentError for a binding that is none. */
 export async function boundCredential(credential: SafetensorsFile, binding: Binding): Promise<SafetensorsFile> {
+  checkFile(credential, "boundCredential: the credential");
+  checkBinding(binding);
   const bound = { ...credential, metadata: { ...credential.metadata, binding: JSON.stringify(binding) } };
   await readBinding(bound);
   return bound;
@@ -123,15 +150,17 @@ export interface BindingInfo extends Derived {
 
 /**
  * The binding of a credential, after checking that its passports and bits follow from it; null when it has none.
- * @throws FormatError naming what does not follow.
+ * @throws FormatError naming what does not follow, or when the file is no credential.
  */
 export async function readBinding(credential: SafetensorsFile): Promise<BindingInfo | null> {
-  if (credential.metadata["binding"] === undefined) return null;
-  const binding = parseEntry(credential, "binding") as Binding;
   const { config } = readCredential(credential);
+  if (credential.metadata["binding"] === undefined) return null;
+  const binding = parseEntry(credential, "binding", LONGEST_ENTRY) as Binding;
+  const layers = networkLayers(config);
+  checkSizes(credential, { config, layers });
   let derived: Derived;
   try {
-    derived = await deriveBinding(binding, { config, layers: networkLayers(config) });
+    derived = await deriveBinding(binding, { config, layers });
   } catch (cause) {
     if (!(cause instanceof ArgumentError)) throw cause;
     throw new FormatError(`the credential's entry "binding" is none: ${cause.message}`, { cause });
@@ -145,6 +174,22 @@ export async function readBinding(credential: SafetensorsFile): Promise<BindingI
         `the credential is not bound: its signature bits of ${name} are not the hash of passports and statement`,
       );
   return { ...derived, statement: binding.statement };
+}
+
+/** What shall follow from a secret is as large as what is there, so that nothing larger is derived. @throws FormatError */
+function checkSizes({ tensors }: SafetensorsFile, { config, layers }: Structure): void {
+  const plan = passportPlan(config, layers);
+  for (const layer of layers) {
+    if (!plan.has(layer.name)) continue;
+    const sizes = [...passportNames(config.scheme).map((part) => [part, sizeOf(passportShape(layer).torch)] as const)];
+    for (const [part, size] of [...sizes, ["b", layer.channels] as const]) {
+      const found = tensors.get(`${layer.name}.${part}`)?.data.length;
+      if (found !== size)
+        throw new FormatError(
+          `the credential is not bound: its ${layer.name}.${part} has ${found ?? "no"} numbers, ${size} would come from its secret`,
+        );
+    }
+  }
 }
 
 /** Whether a tensor holds what is expected of it; 0 expects nothing. */

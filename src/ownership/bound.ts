@@ -26,7 +26,8 @@ const TRIALS = 2 ** BOUND_BITS;
 
 /**
  * What a credential's binding adds to its signature.
- * @throws FormatError when the binding contradicts the credential, or the commitment is none; ArgumentError for a commitment to a credential without a binding.
+ * @param published checked before
+ * @throws FormatError when the binding contradicts the credential; ArgumentError for a commitment to a credential without a binding.
  */
 export async function boundEvidence(
   signs: readonly LayerSigns[],

@@ -1,6 +1,8 @@
 import { ArgumentError, FormatError } from "../errors";
+import { shown } from "../io/json";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
-import { isObject } from "../models/config";
+import { checkFile } from "../models/files";
+import { isObject } from "../models/form";
 import { type BindingInfo, readBinding } from "./binding";
 import { sha512, toHex } from "./digest";
 
@@ -20,6 +22,7 @@ const FORMAT = "pan-commitment-1";
  * @throws ArgumentError for a credential without a binding; FormatError for one that contradicts it.
  */
 export async function commit(credential: SafetensorsFile, deployed?: SafetensorsFile): Promise<Commitment> {
+  if (deployed !== undefined) checkFile(deployed, "commit: the deployed network");
   const claim = await claimOf(await readBinding(credential));
   return { format: FORMAT, claim, ...(deployed && { network: await digestOf(deployed) }) };
 }
@@ -44,12 +47,28 @@ export interface CommitmentMatch {
   network: boolean | null;
 }
 
+/**
+ * Checks the form of what somebody published.
+ * @throws FormatError when it is no commitment: another format, digests that are not 128 hexadecimal digits in lower case, or anything beside.
+ */
+export function checkCommitment(value: unknown): asserts value is Commitment {
+  const { format, claim, network } = isObject(value) ? value : {};
+  const isDigest = (text: unknown) => typeof text === "string" && /^[0-9a-f]{128}$/.test(text);
+  const known = isObject(value) && Object.keys(value).every((key) => ["format", "claim", "network"].includes(key));
+  if (known && format === FORMAT && isDigest(claim) && (network === undefined || isDigest(network))) return;
+  throw new FormatError(
+    `a commitment { format: "${FORMAT}", claim, network? } of SHA-512 digests expected, found ${shown(value)}`,
+  );
+}
+
 /** @throws FormatError when that is no commitment; ArgumentError for a credential without a binding. */
 export async function openCommitment(
   commitment: Commitment,
   credential: SafetensorsFile,
   suspect: SafetensorsFile,
 ): Promise<CommitmentMatch> {
+  checkCommitment(commitment);
+  checkFile(suspect, "openCommitment: the suspect");
   return matchCommitment(commitment, await readBinding(credential), suspect);
 }
 
@@ -59,10 +78,6 @@ export async function matchCommitment(
   binding: BindingInfo | null,
   suspect: SafetensorsFile,
 ): Promise<CommitmentMatch> {
-  if (!isObject(commitment) || commitment.format !== FORMAT || typeof commitment.claim !== "string")
-    throw new FormatError(
-      `a commitment of format ${FORMAT} expected, found ${JSON.stringify(commitment).slice(0, 80)}`,
-    );
   const claim = await claimOf(binding);
   const network = commitment.network === undefined ? null : commitment.network === (await digestOf(suspect));
   return { claim: claim === commitment.claim, network };

@@ -1,11 +1,16 @@
 import { ArgumentError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
+import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type AnyNetwork, readCredential } from "../models/build";
+import { checkFile } from "../models/files";
+import { isObject } from "../models/form";
 import { mapName } from "../models/layers";
 import { joinState } from "../models/split";
 import { Generator } from "../tensor/random";
+import { checkOptions, isFunction, isNumbers, isOneOf, isSeed } from "./check";
 import { rejoinSuspect } from "./rejoin";
+import { findNetwork, readSuspect } from "./suspect";
 
 /** Matching bits where there is nothing to match: what chance really looks like on trained networks. JSON-able. */
 export interface NullSample {
@@ -21,6 +26,8 @@ export interface NullSample {
   /** Standard deviation of the sample (n − 1); fair coins have √bits / 2. */
   deviation: number;
 }
+
+const MOST_DRAWS = 1e6;
 
 /** Options of {@link nullOfCredentials}. */
 export interface NullOptions {
@@ -41,10 +48,18 @@ export interface NullOptions {
 export async function nullOfCredentials(
   deployed: SafetensorsFile,
   credential: SafetensorsFile,
-  { draws = 1000, bits = "fresh", seed = 0, onStep }: NullOptions = {},
+  options: NullOptions = {},
 ): Promise<NullSample> {
-  if (!Number.isInteger(draws) || draws < 2)
-    throw new ArgumentError(`draws: a whole number from 2 expected, found ${draws}`);
+  checkOptions("nullOfCredentials", options, {
+    draws: (n, name) => {
+      if (!Number.isSafeInteger(n) || (n as number) < 2 || (n as number) > MOST_DRAWS)
+        throw new ArgumentError(`${name}: a whole number from 2 to ${MOST_DRAWS} expected, found ${shown(n)}`);
+    },
+    bits: isOneOf("fresh", "owner"),
+    seed: isSeed,
+    onStep: isFunction,
+  });
+  const { draws = 1000, bits = "fresh", seed = 0, onStep } = options;
   return withModel(deployed, credential, async (model) => {
     const owners = await ownersBits(model);
     const matched: number[] = [];
@@ -71,13 +86,18 @@ export async function nullOfNetworks(
   credential: SafetensorsFile,
   networks: readonly SafetensorsFile[],
 ): Promise<NullSample> {
-  if (networks.length < 2) throw new ArgumentError(`networks: two or more expected, found ${networks.length}`);
+  if (!Array.isArray(networks) || networks.length < 2)
+    throw new ArgumentError(`networks: two or more expected, found ${shown(networks)}`);
+  networks.forEach((file, i) => void checkFile(file, `nullOfNetworks: network ${i}`));
   return withModel(deployed, credential, async (model) => {
     const bits = await ownersBits(model);
-    const structure = { config: readCredential(credential).config, layers: model.layers };
+    const { config } = readCredential(credential);
+    const structure = { config, layers: model.layers };
+    const own = readSuspect(deployed.tensors, config).tensors;
     const matched: number[] = [];
-    for (const { tensors } of networks) {
-      const weights: StateDict = new Map(deployed.tensors);
+    for (const file of networks) {
+      const { tensors } = findNetwork(file.tensors, config);
+      const weights: StateDict = new Map(own);
       for (const { name } of model.passportLayers()) {
         const { kind, bias } = model.layers.find((l) => l.name === name)!;
         for (const part of bias ? ["weight", "bias"] : ["weight"]) {
@@ -96,9 +116,14 @@ export async function nullOfNetworks(
 
 /**
  * Share of a null sample that does as well as a claim, the claim itself counted among them: (1 + #{matchedᵢ ≥ matched}) / (1 + n). It cannot be smaller than 1 / (1 + n), however good the claim.
- * @throws ArgumentError for an empty sample.
+ * @throws ArgumentError for an empty sample, or what is none.
  */
-export function empiricalPValue(matched: number, { matched: sample }: Pick<NullSample, "matched">): number {
+export function empiricalPValue(matched: number, of: Pick<NullSample, "matched">): number {
+  if (!isObject(of)) throw new ArgumentError(`empiricalPValue: a sample expected, found ${shown(of)}`);
+  const { matched: sample } = of;
+  if (typeof matched !== "number" || Number.isNaN(matched))
+    throw new ArgumentError(`empiricalPValue: a number of matches expected, found ${shown(matched)}`);
+  isNumbers(sample, "empiricalPValue: the sample");
   if (!sample.length) throw new ArgumentError("empiricalPValue: a sample of one or more expected, found none");
   return (1 + sample.filter((m) => m >= matched).length) / (1 + sample.length);
 }

@@ -1,10 +1,13 @@
-import { ArgumentError, StateDictError } from "../errors";
+import { StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { deployedConfig, headName, networkLayers } from "../models/build";
+import { deployedConfig, headName, type NetworkConfig, networkLayers } from "../models/build";
 import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { type HiddenChannels, hiddenChannels } from "../models/edges";
+import { checkFile } from "../models/files";
 import { type MapLayer, weightName } from "../models/layers";
+import { checkOptions, isShare } from "./check";
+import { findNetwork } from "./suspect";
 
 /** How one layer's channels were put back. */
 export interface RealignedLayer {
@@ -41,16 +44,27 @@ export interface RealignOptions {
  * It must not make a signature. Filters of an unrelated network, each turned towards the owner's, would lean to the owner's bits: layers that are not similar enough stay as they are, and so does all
  * behind them that has no order of its own.
  * @param reference the owner's deployed network, of the same structure
- * @throws StateDictError when the suspect is another structure; ArgumentError unless `least` is from 0 to 1.
+ * @throws StateDictError when the suspect is another structure; FormatError when the reference is no deployed network; ArgumentError unless `least` is from 0 to 1.
  */
 export function realign(
   suspect: SafetensorsFile,
   reference: SafetensorsFile,
+  options: RealignOptions = {},
+): Realignment {
+  checkOptions("realign", options, { least: isShare });
+  checkFile(suspect, "realign: the suspect");
+  return realignTo(suspect, reference, deployedConfig(reference), options);
+}
+
+/** {@link realign} where the owner's network is described elsewhere. */
+export function realignTo(
+  suspect: SafetensorsFile,
+  owners: SafetensorsFile,
+  config: NetworkConfig,
   { least = 0.7 }: RealignOptions = {},
 ): Realignment {
-  if (!(least >= 0 && least <= 1)) throw new ArgumentError(`realign: least from 0 to 1 expected, found ${least}`);
-  const tensors = new Map(suspect.tensors);
-  const config = deployedConfig(reference);
+  const { tensors } = findNetwork(suspect.tensors, config);
+  const reference = { ...owners, tensors: findNetwork(owners.tensors, config).tensors };
   const inner = new Map(hiddenChannels(config).map((h) => [h.from, h]));
   const present = networkLayers(config).filter((l) => l.name !== headName(config) || sameRows(tensors, reference, l));
   const layers = present.map((layer): RealignedLayer => {

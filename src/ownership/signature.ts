@@ -1,6 +1,8 @@
 import { FormatError } from "../errors";
+import { shown } from "../io/json";
 import type { SignatureText } from "../models/config";
 import type { LayerSigns } from "../models/network";
+import { listNames } from "../nn/module";
 import { decodeBytes, signatureBytes, signBytes } from "../passport/signature";
 
 /** The text that signs spell in the layers it is spread over, those passed over that nothing was read of. `byteCounts`: bytes of text in each layer. */
@@ -32,7 +34,7 @@ export function decodeTexts(
     const own = spelled(text, bits, byteCounts);
     if (own === text.text && signatureBytes(own) === signatureBytes(text.text)) continue;
     throw new FormatError(
-      `the credential contradicts itself: its bits of ${text.layers.join(", ")} spell "${own}", its text is "${text.text}"`,
+      `the credential contradicts itself: its bits of ${listNames(text.layers)} spell ${shown(own)}, its text is ${shown(text.text)}`,
     );
   }
   return texts.map((text) => spelled(text, gamma, byteCounts));

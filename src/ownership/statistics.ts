@@ -1,10 +1,19 @@
 /** What guessing achieves: the binomial law behind p-values and thresholds. */
 import { ArgumentError } from "../errors";
+import { shown } from "../io/json";
+import { isNumbers } from "./check";
+
+/** Most trials: the terms of more take seconds, and no network has so many bits. */
+const MOST_TRIALS = 2 ** 24;
+
+const isCount = (n: unknown, least: number): boolean =>
+  Number.isSafeInteger(n) && (n as number) >= least && (n as number) <= MOST_TRIALS;
+const isBetween = (p: unknown): boolean => typeof p === "number" && p > 0 && p < 1;
 
 function checkLaw(n: number, probability: number): void {
-  if (!Number.isInteger(n) || n < 1 || !(probability > 0 && probability < 1))
+  if (!isCount(n, 1) || !isBetween(probability))
     throw new ArgumentError(
-      `expected a whole number of trials n ≥ 1 and a probability between 0 and 1, got n = ${n}, probability = ${probability}. Pass the length of the signature, or the number of triggers.`,
+      `expected a whole number of trials n ≥ 1 (up to ${MOST_TRIALS}) and a probability between 0 and 1, got n = ${shown(n)}, probability = ${shown(probability)}. Pass the length of the signature, or the number of triggers.`,
     );
 }
 
@@ -22,8 +31,10 @@ const step = (k: number, n: number, probability: number) =>
  * @throws ArgumentError unless 0 ≤ matched ≤ n are whole numbers, n ≥ 1, and 0 < probability < 1.
  */
 export function binomialPValue(matched: number, n: number, probability = 0.5): number {
-  if (!Number.isInteger(n) || n < 1 || !Number.isInteger(matched) || matched < 0 || matched > n) {
-    throw new ArgumentError(`expected whole numbers 0 ≤ matched ≤ n, n ≥ 1, got matched = ${matched}, n = ${n}`);
+  if (!isCount(n, 1) || !isCount(matched, 0) || matched > n) {
+    throw new ArgumentError(
+      `expected whole numbers 0 ≤ matched ≤ n, 1 ≤ n ≤ ${MOST_TRIALS}, got matched = ${shown(matched)}, n = ${shown(n)}`,
+    );
   }
   checkLaw(n, probability);
   let log = n * Math.log(probability);
@@ -44,7 +55,9 @@ export function binomialPValue(matched: number, n: number, probability = 0.5): n
  * @throws ArgumentError as {@link binomialPValue}.
  */
 export function twoSidedPValue(matched: number, n: number): number {
-  return Math.min(1, 2 * binomialPValue(Math.max(matched, n - matched), n));
+  // Refused before anything is made of them.
+  const upper = binomialPValue(matched, n);
+  return Math.min(1, 2 * (2 * matched >= n ? upper : binomialPValue(n - matched, n)));
 }
 
 /**
@@ -57,9 +70,9 @@ export function twoSidedPValue(matched: number, n: number): number {
  * @throws ArgumentError unless n is a whole number ≥ 1, 0 < rate < 1 and 0 < probability < 1.
  */
 export function matchThreshold(n: number, rate = 1e-6, probability = 0.5): number {
-  if (!Number.isInteger(n) || n < 1 || !(rate > 0 && rate < 1)) {
+  if (!isCount(n, 1) || !isBetween(rate)) {
     throw new ArgumentError(
-      `expected a whole number of bits ≥ 1 and a rate between 0 and 1, got n = ${n}, rate = ${rate}. Pass the length of the signature.`,
+      `expected a whole number of bits ≥ 1 (up to ${MOST_TRIALS}) and a rate between 0 and 1, got n = ${shown(n)}, rate = ${shown(rate)}. Pass the length of the signature.`,
     );
   }
   checkLaw(n, probability);
@@ -88,9 +101,10 @@ export interface SignatureBalance {
 /**
  * Balance of a signature, or of the signs of γ: a claim whose bits are nearly all alike matches every network whose γ are all alike.
  * @param signs +1 and −1 (or γ itself; 0 counts as −1)
- * @throws ArgumentError for none.
+ * @throws ArgumentError for none, or what is no list of numbers.
  */
 export function signatureBalance(signs: ArrayLike<number>): SignatureBalance {
+  isNumbers(signs, "signatureBalance: the signs");
   let ones = 0;
   for (let i = 0; i < signs.length; i++) if (signs[i]! > 0) ones++;
   return { bits: signs.length, ones, pValue: twoSidedPValue(ones, signs.length) };

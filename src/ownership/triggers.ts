@@ -28,11 +28,12 @@ interface TriggerCheck {
 
 /** Asks the given-away branch of a suspect for the trigger images: it takes no passport, so a black box would do. */
 export async function triggerHits(
-  { model, folded, otherClasses }: Rejoined,
+  { model, folded, otherClasses, idle }: Rejoined,
   classes: number,
   { triggers, transform, falsePositiveRate = 1e-6 }: TriggerCheck,
 ): Promise<{ hits: TriggerHits | null; reasons: string[] }> {
   if (!triggers) return { hits: null, reasons: [] };
+  if (idle !== undefined) return { hits: null, reasons: ["no branch can run, and the triggers are not checked"] };
   if (otherClasses !== undefined)
     return {
       hits: null,

@@ -3,20 +3,33 @@ import type { SampleTransform } from "../data/samples";
 import { FormatError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { networkLayers, readCredential } from "../models/build";
-import { passportPlan, secretBranch } from "../models/config";
-import type { BranchAccuracy } from "../models/files";
+import { type NetworkConfig, networkLayers, readCredential } from "../models/build";
+import { branchesOf, passportPlan, secretBranch } from "../models/config";
+import { type BranchAccuracy, checkFile } from "../models/files";
 import { countSigns } from "../models/network";
 import { listNames } from "../nn/module";
 import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
 import { type BoundEvidence, boundEvidence } from "./bound";
-import type { Commitment } from "./commitment";
-import { realign } from "./realign";
+import { checkOptions, isDataset, isRate, isShare, isTransforms, isYesNo } from "./check";
+import { type Commitment, checkCommitment } from "./commitment";
+import { realignTo } from "./realign";
 import { type Rejoined, rejoinSuspect } from "./rejoin";
 import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
 import { type TriggerHits, triggerHits } from "./triggers";
+
+/** {@link VerifyOptions}, each with its check. */
+const OPTIONS = {
+  test: isDataset,
+  triggers: isDataset,
+  transform: isTransforms,
+  tolerance: isShare,
+  falsePositiveRate: isRate,
+  commitment: checkCommitment,
+  requireBinding: isYesNo,
+  reference: checkFile,
+};
 
 /** What {@link verify} may use beside the two files, and how strict it is. */
 export interface VerifyOptions {
@@ -26,7 +39,7 @@ export interface VerifyOptions {
   triggers?: Dataset;
   /** The normalisation the network was trained with. */
   transform?: readonly SampleTransform[];
-  /** Most a claim may differ from the measured accuracy (default 0.03, DeepIPR's ε_f for AlexNet). */
+  /** Most a claim may differ from the measured accuracy, 0 to 1 (default 0.03, DeepIPR's ε_f for AlexNet). */
   tolerance?: number;
   /** False-positive rate of the verdicts (default 1e-6). */
   falsePositiveRate?: number;
@@ -57,6 +70,21 @@ export interface LayerMatch {
   signs: number[];
 }
 
+/** How a branch does against guessing. */
+export interface BranchHits {
+  branch: Branch;
+  count: number;
+  /** Test images classified right. */
+  hits: number;
+  /** Share of the largest class among the test images: what the best constant answer reaches. */
+  chance: number;
+  /** P(X ≥ hits), X ~ Bin(count, chance). */
+  pValue: number;
+  /** Hits that guessing reaches with the false-positive rate at most; count + 1 where no number of hits would do. */
+  threshold: number;
+  holds: boolean;
+}
+
 /** What {@link verify} found. JSON-able. */
 export interface Verification {
   /** Texts that the signs of γ spell, one after another. */
@@ -72,6 +100,8 @@ export interface Verification {
   threshold: number;
   accuracy: BranchAccuracy;
   claimed: BranchAccuracy;
+  /** What the branch that the passports open makes of the test images; null when it was not measured, or classifies into other classes. `holds` needs it where it is there. */
+  opened: BranchHits | null;
   /** What the branch that is given away makes of the trigger images; null when it was not checked. Evidence of its own: `holds` does not need it. */
   triggers: TriggerHits | null;
   /** What the credential's binding adds; null when it has none. Without it, solved passports match as well as the owner's. */
@@ -84,20 +114,25 @@ export interface Verification {
 
 /**
  * Checks a claim of ownership: the suspect's weights, put under the credential's passports, must give the credential's signature in the signs of γ, and (with test images) a
- * branch that works. A suspect with another classifier, or with folded norms, is checked as far as that goes.
+ * branch that does better than guessing, and what is claimed of it. A suspect with another classifier, or with folded norms, is checked as far as that goes.
+ *
+ * The suspect is read by the ends of its tensors' names and by their shapes: what changes no weight (prefixes, number types, further tensors, missing statistics, metadata) changes no verdict, and `reasons` says what was
+ * assumed or left aside.
  *
  * A matching signature alone shows that passports and weights fit, and passports that fit can be computed: `holds` asks for a binding, unless told otherwise. Who made the claim first, the dates of commitments
  * tell (see the limits in the README).
- * @throws FormatError, StateDictError when the files are not a network and a credential of that network, or the credential's bits do not spell its texts.
+ * @throws FormatError, StateDictError when the files are not a network and a credential of that network, or the credential's bits do not spell its texts; ArgumentError for options that are none, a misspelt one too.
  */
 export async function verify(
   suspect: SafetensorsFile,
   owner: SafetensorsFile,
   options: VerifyOptions = {},
 ): Promise<Verification> {
+  checkOptions("verify", options, OPTIONS);
+  checkFile(suspect, "the suspect");
   const { tolerance = 0.03, falsePositiveRate = 1e-6 } = options;
   const { config, claimed, texts } = readCredential(owner);
-  const undisguised = options.reference ? undisguise(suspect, options.reference) : { suspect, reasons: [] };
+  const undisguised = options.reference ? undisguise(suspect, options.reference, config) : { suspect, reasons: [] };
   const joined = rejoinSuspect(undisguised.suspect, owner);
   try {
     const signs = await joined.model.readSigns();
@@ -110,11 +145,13 @@ export async function verify(
     const reasons = [
       `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
       ...undisguised.reasons,
+      ...(joined.notes ?? []),
       ...structureFindings(joined, config.classes, options.test),
     ];
     const accuracy = await measure(joined, options);
-    const fidelity = compare({ accuracy, claimed, tolerance, branch: secretBranch(config.scheme), joined, options });
-    reasons.push(...fidelity.reasons);
+    const fidelity = compare({ accuracy, claimed, tolerance, branches: branchesOf(config.scheme), joined, options });
+    const opened = openedHits(accuracy, secretBranch(config.scheme), joined, options);
+    reasons.push(...fidelity.reasons, ...opened.reasons);
     const triggers = await triggerHits(joined, config.classes, options);
     reasons.push(...triggers.reasons);
     const bound = await boundEvidence(signs, owner, suspect, options.commitment, falsePositiveRate);
@@ -136,9 +173,10 @@ export async function verify(
       threshold,
       accuracy,
       claimed,
+      opened: opened.hits,
       triggers: triggers.hits,
       bound: bound.evidence,
-      holds: enough && fidelity.faithful && trusted,
+      holds: enough && fidelity.faithful && opened.hits?.holds !== false && trusted,
       reasons,
     };
   } finally {
@@ -148,8 +186,8 @@ export async function verify(
 }
 
 /** The suspect with its channels put back where the owner's copy has them. */
-function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile) {
-  const { aligned, layers } = realign(suspect, reference);
+function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, config: NetworkConfig) {
+  const { aligned, layers } = realignTo(suspect, reference, config);
   const count = (key: "moved" | "negated" | "channels") => layers.reduce((n, l) => n + l[key], 0);
   const strange = layers.filter((l) => !l.copied).map((l) => l.name);
   const reasons = [
@@ -173,7 +211,7 @@ const hasLabels = ({ otherClasses }: Rejoined, { labels }: Dataset): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
 function structureFindings(joined: Rejoined, claimedClasses: number, test: Dataset | undefined): string[] {
-  const { model, folded, otherClasses, unread } = joined;
+  const { model, folded, otherClasses, unread, idle } = joined;
   const passports = new Set(model.passportLayers().map(({ name }) => name));
   const findings: string[] = [];
   if (folded)
@@ -182,6 +220,7 @@ function structureFindings(joined: Rejoined, claimedClasses: number, test: Datas
     );
   if (folded && model.layers.some((l) => l.bias && passports.has(l.name)))
     findings.push("what the biases of fully connected layers add to γ is folded in as well, and γ is read without it");
+  if (idle !== undefined) findings.push(`no branch can run as in the suspect: ${idle}`);
   if (otherClasses === null) findings.push("the suspect has no classifier of two classes or more: no branch can run");
   else if (otherClasses !== undefined)
     findings.push(
@@ -198,8 +237,8 @@ function structureFindings(joined: Rejoined, claimedClasses: number, test: Datas
 
 /** Accuracies of the branches that can run. */
 async function measure(joined: Rejoined, { test, transform }: VerifyOptions): Promise<BranchAccuracy> {
-  const { model, folded, otherClasses } = joined;
-  if (!test || otherClasses === null || !hasLabels(joined, test)) return {};
+  const { model, folded, otherClasses, idle } = joined;
+  if (!test || idle !== undefined || otherClasses === null || !hasLabels(joined, test)) return {};
   return evaluate(folded?.open ?? model, test, { transform });
 }
 
@@ -207,16 +246,17 @@ interface Fidelity {
   accuracy: BranchAccuracy;
   claimed: BranchAccuracy;
   tolerance: number;
-  /** The branch that the passports open: it decides. */
-  branch: Branch;
+  /** Those of the claimed network; the last one, which the passports open, decides. */
+  branches: readonly Branch[];
   joined: Rejoined;
   options: VerifyOptions;
 }
 
-function compare({ accuracy, claimed, tolerance, branch, joined, options }: Fidelity): {
+function compare({ accuracy, claimed, tolerance, branches, joined, options }: Fidelity): {
   faithful: boolean;
   reasons: string[];
 } {
+  const branch = branches[branches.length - 1]!;
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const reasons: string[] = [];
   let faithful = true;
@@ -224,6 +264,7 @@ function compare({ accuracy, claimed, tolerance, branch, joined, options }: Fide
     reasons.push(`no test images were given: the accuracy of the ${branch} branch is not checked`);
     return { faithful, reasons };
   }
+  if (accuracy[branch] === undefined) reasons.push(`the ${branch} branch could not run: its accuracy is not checked`);
   for (const [name, value] of Object.entries(accuracy) as [Branch, number][]) {
     const claim = claimed[name];
     if (joined.otherClasses !== undefined) reasons.push(`the ${name} branch reaches ${percent(value)}`);
@@ -238,4 +279,32 @@ function compare({ accuracy, claimed, tolerance, branch, joined, options }: Fide
     }
   }
   return { faithful, reasons };
+}
+
+/** Whether the branch that the passports open does better than guessing: one that does not opens nothing, whatever is claimed of it. */
+function openedHits(
+  accuracy: BranchAccuracy,
+  branch: Branch,
+  { otherClasses }: Rejoined,
+  { test, falsePositiveRate = 1e-6 }: VerifyOptions,
+): { hits: BranchHits | null; reasons: string[] } {
+  const share = accuracy[branch];
+  if (!test || share === undefined || otherClasses !== undefined) return { hits: null, reasons: [] };
+  const count = test.length;
+  const hits = Math.round(share * count);
+  const sizes = new Map<number, number>();
+  for (const label of test.labels) sizes.set(label, (sizes.get(label) ?? 0) + 1);
+  const chance = Math.max(...sizes.values()) / count;
+  // Images of one class: the constant answer is always right, and no number of hits says more.
+  const [threshold, pValue] =
+    chance < 1
+      ? [matchThreshold(count, falsePositiveRate, chance), binomialPValue(hits, count, chance)]
+      : [count + 1, 1];
+  const found = { branch, count, hits, chance, pValue, threshold, holds: hits >= threshold };
+  const of = `the ${branch} branch has ${hits} of ${count} test images right`;
+  const reason =
+    threshold > count
+      ? `${of}; these images are too few, or too much alike, to tell any branch from guessing: the claim cannot hold with them`
+      : `${of}; ${threshold} are needed to tell it from the best constant answer at a false-positive rate of ${falsePositiveRate.toExponential()}${found.holds ? "" : ": the passports open nothing"}`;
+  return { hits: found, reasons: [reason] };
 }

@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors";
+import { shown } from "../io/json";
 import type { Generator } from "../tensor/random";
 
 const encoder = new TextEncoder();
@@ -18,9 +19,9 @@ export function signatureBits(
 ): Float32Array<ArrayBuffer> {
   const bytes = typeof text === "string" ? encoder.encode(text) : text;
   if (bytes.length > capacity(channels)) {
-    const shown = typeof text === "string" ? ` "${text}"` : "";
+    const name = typeof text === "string" ? ` ${shown(text)}` : "";
     throw new ArgumentError(
-      `the signature${shown} takes ${bytes.length} bytes and a layer of ${channels} channels holds ${capacity(channels)}: shorten it, or put it into a wider layer`,
+      `the signature${name} takes ${bytes.length} bytes and a layer of ${channels} channels holds ${capacity(channels)}: shorten it, or put it into a wider layer`,
     );
   }
   const bits = Float32Array.from(random.bits(channels), (b) => (b ? 1 : -1));
@@ -40,11 +41,14 @@ export function spreadSignature(text: string, channels: readonly number[]): Uint
   const room = channels.reduce((sum, c) => sum + capacity(c), 0);
   if (bytes.length > room)
     throw new ArgumentError(
-      `the signature "${text}" takes ${bytes.length} bytes; the ${channels.length} layers it is spread over hold ${room} (${channels.map(capacity).join(" + ")}): shorten it, or give passports to more layers`,
+      `the signature ${shown(text)} takes ${bytes.length} bytes; the ${channels.length} layers it is spread over hold ${room} (${sumOf(channels.map(capacity))}): shorten it, or give passports to more layers`,
     );
   let at = 0;
   return channels.map((c) => bytes.slice(at, (at += capacity(c))));
 }
+
+/** Summands for a message, the first twelve. */
+const sumOf = (n: readonly number[]): string => n.slice(0, 12).join(" + ") + (n.length > 12 ? " + …" : "");
 
 /**
  * The bytes that the first `8 · bytes` signs spell.

@@ -1,7 +1,10 @@
 import { ArgumentError, FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
+import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
-import type { Network } from "../models/network";
+import { checkFile } from "../models/files";
+import { Network } from "../models/network";
+import { checkOptions, isNumbers, isSeed, isText } from "../ownership/check";
 import { binomialPValue } from "../ownership/statistics";
 import { Generator } from "../tensor/random";
 import { sameShape, showShape } from "../tensor/shape";
@@ -10,6 +13,8 @@ import { Tensor } from "../tensor/tensor";
 import { embeddingLoss, meanFilterRow, uploadMatrix } from "./embedding-loss";
 import { layerTensor, layerWeight, meanFilter, type WeightSource } from "./weights";
 
+/** Most numbers of X: what one buffer holds everywhere. */
+const MOST_NUMBERS = 2 ** 25;
 const FORMAT = "pan-feature-watermark-1";
 
 /** What a {@link FeatureWatermark} is made of. */
@@ -74,36 +79,54 @@ export class FeatureWatermark {
   }
 
   /** A new secret for a layer. @throws ArgumentError for a layer that is not there, no bits, bits that are not 0 or 1, or a λ that is not above 0; StateDictError as {@link read}. */
-  static async create({ model, layer, bits, seed, lambda = 0.01 }: FeatureWatermarkOptions): Promise<FeatureWatermark> {
+  static async create(options: FeatureWatermarkOptions): Promise<FeatureWatermark> {
+    checkOptions("FeatureWatermark.create", options, {
+      model: (v, name) => {
+        if (!(v instanceof Network) && !(v instanceof Map))
+          throw new ArgumentError(`${name}: a network or a state dict expected, found ${shown(v)}`);
+      },
+      layer: isText,
+      bits: (v, name) => (typeof v === "number" ? undefined : isNumbers(v, name)),
+      seed: isSeed,
+      lambda: (v, name) => isNumbers([v], name),
+    });
+    const { model, layer, bits, seed, lambda = 0.01 } = options;
     const filter = (await layerWeight(model, layer)).shape.slice(1) as unknown as Secret["filter"];
     const random = new Generator(seed).fork("feature watermark");
     const own = typeof bits === "number" ? randomBits(bits, random.fork("bits")) : checkedBits(bits);
     if (!(lambda > 0 && Number.isFinite(lambda)))
       throw new ArgumentError(`lambda: a finite number above 0 expected, found ${lambda}`);
+    if (own.length * filter[0] * filter[1] * filter[2] > MOST_NUMBERS)
+      throw new ArgumentError(
+        `bits: ${own.length} of them over filters of ${showShape(filter)} are more than the ${MOST_NUMBERS} numbers that X may have`,
+      );
     const x = random.fork("X").fill(new Float32Array(own.length * filter[0] * filter[1] * filter[2]), "normal");
     return new FeatureWatermark({ layer, filter, bits: own, x, lambda });
   }
 
   /** The secret in a file that {@link toFile} made. @throws FormatError when it is something else, or its parts do not agree. */
-  static from({ tensors, metadata }: SafetensorsFile): FeatureWatermark {
+  static from(file: SafetensorsFile): FeatureWatermark {
+    checkFile(file, "FeatureWatermark.from");
+    const { tensors, metadata } = file;
     const refuse = (what: string): never => {
       throw new FormatError(`a feature watermark (${FORMAT}) expected, found ${what}: give the owner's file`);
     };
-    if (metadata["format"] !== FORMAT) refuse(`format ${metadata["format"] ?? "none"}`);
+    if (metadata["format"] !== FORMAT) refuse(`format ${metadata["format"] ? shown(metadata["format"]) : "none"}`);
     const [x, bits, layer] = [tensors.get("x"), tensors.get("bits"), metadata["layer"] ?? ""];
     if (!x || x.shape.length !== 4 || !bits || bits.shape.length !== 1 || bits.shape[0] !== x.shape[0])
       return refuse("no x of shape [bits, I, kH, kW] with as many bits");
-    const lambda = Number(metadata["lambda"]);
-    const values = toFloat32(bits);
+    const lambda = decimal(metadata["lambda"]);
+    const [values, numbers] = [toFloat32(bits), Float32Array.from(toFloat32(x))];
     const whole = x.data.length > 0 && values.every((b) => b === 0 || b === 1);
     if (!whole || layer === "" || !(lambda > 0 && Number.isFinite(lambda)))
-      return refuse(`layer "${layer}", lambda ${metadata["lambda"]}, or bits that are not 0 and 1`);
+      return refuse(`layer ${shown(layer)}, lambda ${shown(metadata["lambda"])}, or bits that are not 0 and 1`);
+    if (!numbers.every(Number.isFinite)) return refuse("an x with numbers that are not finite");
     const filter = x.shape.slice(1) as unknown as Secret["filter"];
     return new FeatureWatermark({
       layer,
       filter,
       bits: Uint8Array.from(values),
-      x: Float32Array.from(toFloat32(x)),
+      x: numbers,
       lambda,
     });
   }
@@ -192,9 +215,17 @@ export class FeatureWatermark {
   }
 }
 
+/** A number as JavaScript writes it; NaN for any other text, which `Number` would take for one. */
+const decimal = (text: string | undefined): number => {
+  const value = Number(text);
+  return text === String(value) ? value : Number.NaN;
+};
+
 function randomBits(count: number, random: Generator): Uint8Array<ArrayBuffer> {
-  if (!Number.isInteger(count) || count < 1)
-    throw new ArgumentError(`bits: a whole number from 1, or a list of 0 and 1, expected, found ${count}`);
+  if (!Number.isInteger(count) || count < 1 || count > MOST_NUMBERS)
+    throw new ArgumentError(
+      `bits: a whole number from 1 to ${MOST_NUMBERS}, or a list of 0 and 1, expected, found ${count}`,
+    );
   return Uint8Array.from(random.bits(count));
 }
 

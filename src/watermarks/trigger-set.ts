@@ -1,6 +1,10 @@
 import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
+import { ArgumentError } from "../errors";
+import { shown } from "../io/json";
 import type { AnyNetwork } from "../models/build";
+import { Network } from "../models/network";
+import { checkOptions, isDataset, isRate, isTransforms } from "../ownership/check";
 import { type TriggerHits, triggerHits } from "../ownership/triggers";
 
 /** Options of {@link detectTriggers}. */
@@ -23,6 +27,9 @@ export async function detectTriggers(
   triggers: ImageSet,
   options: TriggerDetectionOptions = {},
 ): Promise<TriggerHits> {
+  if (!(model instanceof Network)) throw new ArgumentError(`detectTriggers: a network expected, found ${shown(model)}`);
+  isDataset(triggers, "detectTriggers: triggers");
+  checkOptions("detectTriggers", options, { transform: isTransforms, falsePositiveRate: isRate });
   const { hits } = await triggerHits({ model }, model.config.classes, { triggers, ...options });
   return hits!;
 }

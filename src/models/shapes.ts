@@ -1,0 +1,113 @@
+/** Which tensors the two halves of a network have, from its configuration alone: files are compared with it before anything is built. */
+import { FormatError, StateDictError } from "../errors";
+import type { StateDict } from "../io/host-tensor";
+import { listNames } from "../nn/module";
+import { sameShape, showShape, sizeOf } from "../tensor/shape";
+import { branchesOf, hasFc, type NetworkNorm, normOf, passportNames, passportPlan } from "./config";
+import { type MapLayer, mapName, passportShape } from "./layers";
+import type { Structure } from "./split";
+
+/** Shapes by state-dict name, in PyTorch's order. */
+export type Shapes = Map<string, readonly number[]>;
+
+/** The norm of the plain network that computes what the given-away branch does. */
+export const plainNorm = (config: Structure["config"]): NetworkNorm => {
+  const norm = normOf(config);
+  return norm === "sbn" ? "bn" : norm;
+};
+
+/** Shape of a map's weight. */
+const weightShape = ({ kind, channels, inChannels, kernel }: MapLayer): readonly number[] => {
+  if (kind === "linear") return [channels, inChannels];
+  return kind === "conv1d" ? [channels, inChannels, kernel] : [channels, inChannels, kernel, kernel];
+};
+
+function addStatistics(shapes: Shapes, name: string, channels: number): void {
+  for (const part of ["running_mean", "running_var"]) shapes.set(`${name}.${part}`, [channels]);
+  shapes.set(`${name}.num_batches_tracked`, []);
+}
+
+function addNorm(shapes: Shapes, name: string, norm: NetworkNorm, channels: number): void {
+  for (const part of ["weight", "bias"]) shapes.set(`${name}.${part}`, [channels]);
+  if (norm === "bn") addStatistics(shapes, name, channels);
+}
+
+/** Tensors of one layer of the plain network. */
+export function plainLayerShapes(layer: MapLayer, network: NetworkNorm): Shapes {
+  const { name, channels } = layer;
+  const at = `${name}.${mapName(layer)}`;
+  const shapes: Shapes = new Map([[`${at}.weight`, weightShape(layer)]]);
+  if (layer.bias || network === "folded") shapes.set(`${at}.bias`, [channels]);
+  if (network !== "folded") addNorm(shapes, `${name}.bn`, layer.norm ?? network, channels);
+  return shapes;
+}
+
+/** Tensors of the deployed half: those of the plain network. @param rest what its layers do not have, such as a classifier */
+export function deployedShapes({ config, layers }: Structure, rest: Shapes): Shapes {
+  return new Map([...layers.flatMap((l) => [...plainLayerShapes(l, plainNorm(config))]), ...rest]);
+}
+
+/** Tensors of the owner's half. */
+export function privateShapes({ config, layers }: Structure): Shapes {
+  const plan = passportPlan(config, layers);
+  const network = normOf(config);
+  const two = branchesOf(config.scheme).length > 1;
+  const shapes: Shapes = new Map();
+  for (const layer of layers) {
+    const { name, channels, norm = network, branchNorms, statistics = "separate" } = layer;
+    if (!plan.has(name)) {
+      if (branchNorms) addNorm(shapes, `${name}.bn1`, norm, channels);
+      continue;
+    }
+    shapes.set(`${name}.b`, [channels]);
+    const [gamma, beta] = passportNames(config.scheme);
+    for (const part of [beta, gamma]) shapes.set(`${name}.${part}`, passportShape(layer).torch);
+    if (two && norm === "bn" && statistics === "separate") addStatistics(shapes, `${name}.bn1`, channels);
+    if (hasFc(config)) {
+      const hidden = Math.max(1, Math.floor(channels / 4));
+      shapes.set(`${name}.fc.0.weight`, [hidden, channels]);
+      shapes.set(`${name}.fc.2.weight`, [channels, hidden]);
+    }
+  }
+  return shapes;
+}
+
+/**
+ * A description may not be larger than the file it stands in.
+ * @throws FormatError when it names more tensors than there are, or a larger one than all of them together.
+ */
+export function checkBounds(shapes: Shapes, tensors: StateDict, most: number): void {
+  const elements = [...tensors.values()].reduce((n, t) => n + t.data.length, 0);
+  const refuse = (what: string): never => {
+    throw new FormatError(
+      `the file's entry "model" describes ${what}; the file has ${tensors.size} tensors of ${elements} numbers in all: it is damaged or made up`,
+    );
+  };
+  if (most > tensors.size) refuse(`a network of ${most} such layers`);
+  for (const [name, shape] of shapes)
+    if (sizeOf(shape) > Math.max(1, elements)) refuse(`a tensor ${name} of shape ${showShape(shape)}`);
+}
+
+/** What a state dict lacks of these tensors, and what it has beside them. @throws StateDictError naming the first tensor of another shape. */
+export function compareShapes(state: StateDict, shapes: Shapes): { missing: string[]; unexpected: string[] } {
+  for (const [name, shape] of shapes) {
+    const found = state.get(name)?.shape;
+    if (found && !sameShape(found, shape) && shape.length)
+      throw new StateDictError(
+        `${name}: shape ${showShape(found)} in the file, ${showShape(shape)} in the network it describes`,
+      );
+  }
+  return {
+    missing: [...shapes.keys()].filter((name) => !state.has(name)),
+    unexpected: [...state.keys()].filter((name) => !shapes.has(name)),
+  };
+}
+
+/** @throws StateDictError unless a state dict has exactly these tensors. */
+export function checkState(state: StateDict, shapes: Shapes): void {
+  const { missing, unexpected } = compareShapes(state, shapes);
+  if (missing.length || unexpected.length)
+    throw new StateDictError(
+      `the file's tensors are not those of the network it describes: missing ${listNames(missing)}; unexpected ${listNames(unexpected)}`,
+    );
+}

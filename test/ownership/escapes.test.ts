@@ -1,0 +1,201 @@
+/** Edits of a suspect that change no weight, over schemes and architectures: every one leaves the verdict as it was. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { StateDictError } from "../../src/errors";
+import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
+import type { SafetensorsFile } from "../../src/io/safetensors";
+import type { NetworkConfig } from "../../src/models";
+import { commit, nullOfNetworks, realign, rejoin, type Verification, verify } from "../../src/ownership";
+import { memory } from "../../src/tensor/storage";
+import { boundClaim, type Claim, signedClaim } from "../support/claims";
+import { trainedClouds } from "../support/clouds";
+import { EDITS, floats } from "../support/edits";
+import { gpu } from "../support/gpu";
+import { TINY, tinySet } from "../support/tiny";
+import { verifyUnbound } from "../support/verify";
+
+beforeAll(async () => void (await gpu()));
+
+const RESNET = { arch: "resnet", classes: 3, input: [8, 8, 3], blocks: [1, 1], width: 8 } as const;
+const IN_STAGE = { passports: { layer2: true }, signature: "P€NS" } as const;
+const CLAIMS: [string, NetworkConfig][] = [
+  ["v1", { ...TINY, scheme: "v1" }],
+  ["v2 gn", { ...TINY, scheme: "v2" }],
+  ["v3 in", { ...TINY, scheme: "v3", norm: "in" }],
+  ["pan bn", TINY],
+  ["pan none", { ...TINY, norm: "none" }],
+  ["pan sbn, ResNet", { ...RESNET, ...IN_STAGE, scheme: "pan", norm: "sbn" }],
+];
+const text = (found: Verification) => found.reasons.join("\n");
+
+describe.each(CLAIMS)("%s", (_, config) => {
+  let claim: Claim;
+  let before: Verification;
+  beforeAll(async () => {
+    claim = await signedClaim(config);
+    before = await verifyUnbound(claim.deployed, claim.credential);
+    expect(before).toMatchObject({ holds: true, matched: 48 });
+  });
+
+  it.each(Object.keys(EDITS))("holds for a suspect with %s", async (name) => {
+    const { edit, exact = true } = EDITS[name]!;
+    const live = memory().tensors;
+    const found = await verifyUnbound(edit(claim.deployed), claim.credential);
+    expect(found.holds).toBe(true);
+    expect(memory().tensors).toBe(live);
+    if (exact) expect(found.layers).toEqual(before.layers);
+    else expect(found.matched).toBeGreaterThan(44);
+  });
+});
+
+describe("point clouds", () => {
+  it.each(Object.keys(EDITS))("are read as before with %s", async (name) => {
+    const { deployed, credential } = await trainedClouds();
+    const { edit, exact = true } = EDITS[name]!;
+    const [before, found] = [
+      await verifyUnbound(deployed, credential),
+      await verifyUnbound(edit(deployed), credential),
+    ];
+    expect(before.holds).toBe(true);
+    expect(found.holds).toBe(true);
+    if (exact) expect(found.layers).toEqual(before.layers);
+  });
+});
+
+describe("a trained network", () => {
+  const test = tinySet(30, 2);
+  const options = { test, triggers: test };
+  let claim: Claim;
+  let before: Verification;
+  beforeAll(async () => {
+    claim = await boundClaim();
+    before = await verify(claim.deployed, claim.credential, options);
+    expect(before).toMatchObject({ holds: true, matched: 160, opened: { holds: true }, triggers: { holds: true } });
+  });
+
+  it.each(Object.keys(EDITS))("has the same accuracies, triggers and evidence with %s", async (name) => {
+    const { edit, exact = true, blind } = EDITS[name]!;
+    const found = await verify(edit(claim.deployed), claim.credential, options);
+    expect(found.holds).toBe(true);
+    expect(found.bound!.holds).toBe(true);
+    if (blind) {
+      expect(found).toMatchObject({ accuracy: {}, opened: null, triggers: null });
+      expect(text(found)).toMatch(/no branch can run as in the suspect: the running statistics of features\.0/);
+    } else if (exact) {
+      const { reasons: _, ...same } = found;
+      expect({ ...same, reasons: before.reasons }).toEqual(before);
+    } else expect(found.accuracy.private).toBeCloseTo(before.accuracy.private!, 1);
+  });
+
+  it("says what was assumed or left aside", async () => {
+    const said = async (name: string) => text(await verify(EDITS[name]!.edit(claim.deployed), claim.credential));
+    expect(await said("the prefix net.0.")).toMatch(/names are read without what stands beside them: "net\.0\."/);
+    expect(await said("a tensor too many")).toMatch(/1 tensors of the suspect are none of .* left aside: note/);
+    expect(await said("numbers of 64 bits")).toMatch(/tensors are of type F64/);
+    expect(await said("a dimension of 1 in front")).toMatch(/dimensions of 1/);
+  });
+
+  it("is undisguised by a reference that was edited, rejoined, and counted among strangers", async () => {
+    const signs = async (file: SafetensorsFile) => {
+      const model = rejoin(file, claim.credential);
+      const found = (await model.readSigns()).map((s) => s.matched);
+      model.dispose();
+      return found;
+    };
+    const own = await signs(claim.deployed);
+    const networks = [claim.deployed, claim.deployed];
+    const sample = await nullOfNetworks(claim.deployed, claim.credential, networks);
+    for (const [name, { edit, exact = true, blind }] of Object.entries(EDITS)) {
+      if (!exact) continue;
+      const edited = edit(claim.deployed);
+      const reference = await verify(claim.deployed, claim.credential, { reference: edited });
+      expect(reference, name).toMatchObject({ holds: true, matched: 160 });
+      const { aligned } = realign(edited, claim.deployed);
+      expect((await verify(aligned, claim.credential)).matched, name).toBe(160);
+      if (!blind) expect(await signs(edited), name).toEqual(own);
+    }
+    const all = Object.values(EDITS).flatMap(({ edit, exact }) => (exact === false ? [] : [edit(claim.deployed)]));
+    const { matched } = await nullOfNetworks(all[7]!, claim.credential, all);
+    expect(new Set(matched)).toEqual(new Set(sample.matched));
+  });
+
+  it("keeps its commitment, which names the edited file as another one", async () => {
+    const commitment = await commit(claim.credential, claim.deployed);
+    const found = await verify(EDITS["the prefix module."]!.edit(claim.deployed), claim.credential, { commitment });
+    expect(found).toMatchObject({ holds: true, bound: { commitment: { claim: true, network: false } } });
+  });
+
+  const changed = (change: (tensors: StateDict) => void): SafetensorsFile => {
+    const tensors = new Map(claim.deployed.tensors);
+    change(tensors);
+    return { ...claim.deployed, tensors };
+  };
+
+  it("with a bias moved in front of a norm, or one norm folded, still works", async () => {
+    const moved = changed((t) => {
+      const mean = toFloat32(t.get("features.2.bn.running_mean")!);
+      t.set(
+        "features.2.conv.bias",
+        floats([64], () => 3),
+      );
+      t.set(
+        "features.2.bn.running_mean",
+        floats([64], (i) => mean[i]! + 3),
+      );
+    });
+    const found = await verify(moved, claim.credential, options);
+    expect(found).toMatchObject({ holds: true, matched: 160, accuracy: before.accuracy });
+    expect(text(found)).toMatch(/biases in front of the norms of features\.2 are read as a part of the norm/);
+    const folded = changed((t) => {
+      const read = (part: string) => toFloat32(t.get(`features.0.bn.${part}`)!);
+      const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map(read);
+      const scale = variance!.map((v, i) => gamma![i]! / Math.sqrt(v + 1e-5));
+      const weight = toFloat32(t.get("features.0.conv.weight")!);
+      t.set(
+        "features.0.conv.weight",
+        floats([8, 3, 3, 3], (i) => weight[i]! * scale[Math.floor(i / 27)]!),
+      );
+      t.set(
+        "features.0.conv.bias",
+        floats([8], (i) => beta![i]! - mean![i]! * scale[i]!),
+      );
+      for (const name of [...t.keys()]) if (name.startsWith("features.0.bn.")) t.delete(name);
+    });
+    const half = await verify(folded, claim.credential, options);
+    expect(half).toMatchObject({ holds: true, matched: 160, opened: null });
+    expect(half.accuracy.public).toBeCloseTo(before.accuracy.public!, 1);
+    expect(text(half)).toMatch(/folded into its convolutions/);
+  });
+
+  it("with numbers that are not finite is read, and they are named", async () => {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const broken = changed((t) => {
+        const weight = toFloat32(t.get("features.2.conv.weight")!);
+        t.set(
+          "features.2.conv.weight",
+          floats([64, 8, 3, 3], (i) => (i === 5 ? value : weight[i]!)),
+        );
+      });
+      const found = await verify(broken, claim.credential, options);
+      expect(found).toMatchObject({ holds: true, accuracy: {}, triggers: null });
+      expect(found.matched).toBeGreaterThanOrEqual(159);
+      expect(text(found)).toMatch(/not finite \(NaN or ∞\) are in features\.2\.conv\.weight/);
+      expect(() => rejoin(broken, claim.credential)).toThrow(/not finite/);
+    }
+  });
+
+  it("beside another network in one file is refused, naming both", async () => {
+    const two = changed((t) => {
+      for (const [name, value] of [...t])
+        t.set(`decoy.${name}`, value.dtype === "F32" ? floats(value.shape, (i) => Math.sin(i)) : value);
+    });
+    await expect(verify(two, claim.credential)).rejects.toThrow(StateDictError);
+    await expect(verify(two, claim.credential)).rejects.toThrow(
+      /2 different networks .* "" and|prefixes "", "decoy\."/,
+    );
+  });
+
+  it("without a weight is refused, by name", async () => {
+    const bare = changed((t) => void t.delete("features.2.conv.weight"));
+    await expect(verify(bare, claim.credential)).rejects.toThrow(/missing features\.2\.conv\.weight/);
+  });
+});

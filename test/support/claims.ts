@@ -1,0 +1,68 @@
+import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
+import type { SafetensorsFile } from "../../src/io/safetensors";
+import { buildNetwork, type NetworkConfig } from "../../src/models";
+import { SGD } from "../../src/optim";
+import { type Binding, bind, boundCredential } from "../../src/ownership";
+import { evaluate, Trainer } from "../../src/train";
+import { scattered } from "./bytes";
+import { TINY, tinySet } from "./tiny";
+
+/** A network that was given away, and what its owner has. */
+export interface Claim {
+  deployed: SafetensorsFile;
+  credential: SafetensorsFile;
+}
+
+/** A claim of an untrained network whose every bit matches: filters of channels with a wrong sign of γ are turned round. */
+export async function signedClaim(config: NetworkConfig): Promise<Claim> {
+  const model = buildNetwork(config, { seed: 4 });
+  const state = scattered(await model.stateDict(), (name) => name.includes("running"));
+  model.loadStateDict(state);
+  const turned: StateDict = new Map(state);
+  for (const { name, gamma, bits } of await model.readSigns()) {
+    const weight = config.scheme === "v1" ? `${name}.conv.weight` : `${name}.weight`;
+    const t = state.get(weight)!;
+    const filter = t.data.length / gamma.length;
+    const data = Float32Array.from(toFloat32(t), (v, i) => {
+      const channel = Math.floor(i / filter);
+      return gamma[channel]! * bits[channel]! < 0 ? -v : v;
+    });
+    turned.set(weight, { ...t, dtype: "F32", data } as HostTensor);
+  }
+  model.loadStateDict(turned);
+  model.eval();
+  const claim = { deployed: await model.deployed(), credential: await model.credential() };
+  model.dispose();
+  return claim;
+}
+
+export const BINDING: Binding = { statement: "Trained by ACME, 2026", secret: "0123456789abcdef".repeat(4) };
+
+/** Two passport layers of 64 and 96 bits, no text: every bit follows from the binding. */
+export const BOUND: NetworkConfig = {
+  ...TINY,
+  layers: [{ channels: 8, kernel: 3, padding: 1 }, "pool", { channels: 64, kernel: 3 }, { channels: 96, kernel: 1 }],
+  passports: { 2: true, 3: true },
+};
+
+async function train(): Promise<Claim> {
+  const model = buildNetwork(BOUND, { seed: 3 });
+  await bind(model, BINDING);
+  const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
+  const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
+  for await (const _ of trainer.fit(tinySet(60, 1), { epochs: 8 }));
+  const accuracy = await evaluate(model, tinySet(30, 2));
+  const deployed = await model.deployed();
+  const credential = await boundCredential(await model.credential(accuracy), BINDING);
+  optimizer.dispose();
+  model.dispose();
+  return { deployed, credential };
+}
+
+let trained: Promise<Claim> | null = null;
+
+/** A trained network with a bound credential; one for all test files of a process: nobody changes it. Its images are `tinySet`'s. */
+export function boundClaim(): Promise<Claim> {
+  trained ??= train();
+  return trained;
+}
