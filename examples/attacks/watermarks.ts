@@ -40,7 +40,7 @@ const tasksOf = ({ task, budget }: WatermarkSetup): TransferTask[] =>
 
 /** @throws ArgumentError for clouds: the older methods mark networks for images. */
 function images(set: Dataset | null): ImageSet {
-  if (set && !isPointSet(set)) return set;
+  if (set && !isPointSet(set) && set.images instanceof Uint8Array) return { ...set, images: set.images };
   throw new ArgumentError("--watermarks: networks for images expected, found one for point clouds");
 }
 

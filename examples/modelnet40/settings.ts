@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { ArgumentError, type Passports, type Scheme } from "../../src/index";
+import { ArgumentError, MODELNET10_CLASSES, type Passports, type Scheme } from "../../src/index";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
@@ -8,9 +8,6 @@ const NORMS = ["bn", "gn", "ln", "none"] as const;
 
 /** Layers of a PointNet that can carry passports, in order. */
 export const LAYERS = ["convp1", "convp2", "convp3", "p1", "p2", "p3"] as const;
-
-/** The ten classes of ModelNet10. */
-const MODELNET10 = "bathtub,bed,chair,desk,dresser,monitor,night_stand,sofa,table,toilet";
 
 export interface Settings extends RunSettings {
   scheme: Scheme;
@@ -124,7 +121,8 @@ export function readSettings(args: string[]): Settings | "help" {
   const v = parseOptions(args, { texts: OPTIONS, switches: ["resume", "help"], presets: { cpu: CPU }, help: HELP });
   if (v.help) return "help";
   const scheme = oneOf("scheme", v.scheme, SCHEMES);
-  const classes = v.classes === "all" ? undefined : listOf(v.classes === "modelnet10" ? MODELNET10 : v.classes);
+  const classes =
+    v.classes === "all" ? undefined : listOf(v.classes === "modelnet10" ? MODELNET10_CLASSES.join(",") : v.classes);
   const marked = scheme === "v3" || (scheme === "pan" && v.preset !== "");
   const triggers = numberIn("triggers", v.triggers || (marked ? "100" : "0"), 0, 10_000);
   if (triggers && !classes)

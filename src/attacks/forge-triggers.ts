@@ -1,4 +1,4 @@
-import { type ImageSet, imageSet } from "../data/dataset";
+import { checkBytes, type ImageSet, imageSet } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
@@ -59,6 +59,7 @@ export interface ForgedTriggers extends TriggerHits {
  */
 export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTriggersOptions): Promise<ForgedTriggers> {
   const { base, transform = [], steps = 100, seed = 0 } = options;
+  checkBytes("forgeTriggers", base);
   const count = options.count ?? Math.min(100, base.length);
   checkOptions({ ...options, count, steps });
   const model = loadDeployed(deployed);

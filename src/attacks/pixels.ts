@@ -1,5 +1,6 @@
 import { type ImageSet, imageSet } from "../data/dataset";
-import { type ImageTransform, ImageWriter } from "../data/transforms";
+import { ImageWriter } from "../data/image-writer";
+import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import { Generator } from "../tensor/random";
 

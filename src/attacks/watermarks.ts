@@ -1,4 +1,4 @@
-import type { ImageSet } from "../data/dataset";
+import { checkBytes, type ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
@@ -83,6 +83,7 @@ export async function attackTriggerSet(
     ...options
   }: WatermarkAttackOptions & { forging: Omit<ForgeTriggersOptions, "transform" | "count" | "seed"> },
 ): Promise<WatermarkRecord> {
+  checkBytes("attackTriggerSet", triggers);
   checkTasks(options);
   const { deployed, transform = [] } = network;
   const { seed = 0 } = options;

@@ -1,10 +1,14 @@
 /**
- * CIFAR-10 and CIFAR-100 in their binary version: records of label bytes followed by 3072 pixel bytes, the red, green and blue
- * plane of 32 × 32. Pure readers; `loadCifar10` of `@pan/core/node` reads the files.
+ * CIFAR-10 and CIFAR-100 in their binary version: records of label bytes followed by 3072 pixel
+ * bytes, the red, green and blue plane of 32 × 32. Pure readers; `loadCifar10` of `@pan/core/node`
+ * reads the files.
  *
- * Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html
+ * Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009;
+ * https://www.cs.toronto.edu/~kriz/cifar.html
  */
 import { ArgumentError, FormatError } from "../errors";
+import { clipped, shown } from "../io/shown";
+import { checkNames, checkOneOf, checkOptions } from "./check";
 import { type ImageSet, imageSet } from "./dataset";
 import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "./transforms";
 
@@ -41,7 +45,10 @@ export const CIFAR100_COARSE_CLASSES: readonly string[] = /* @__PURE__ */ names(
 
 /** Options of {@link parseCifar10}. */
 export interface Cifar10Options {
-  /** Class names, when the file holds another data set in the same layout. Default {@link CIFAR10_CLASSES}. */
+  /**
+   * Class names, when the file holds another data set in the same layout. Default
+   * {@link CIFAR10_CLASSES}.
+   */
   classes?: readonly string[];
   /** What to call the bytes in error messages, such as the file's name. */
   source?: string;
@@ -59,40 +66,44 @@ export interface Cifar100Options {
  * Reads CIFAR-10's binary layout: any number of records of 1 label byte and 3072 pixel bytes.
  *
  * @returns n images of 3 × 32 × 32, copied out of `bytes`
- * @throws FormatError if the length is not a positive multiple of 3073, or a label is not below the number of classes
+ * @throws FormatError if the length is not a positive multiple of 3073, or a label is not below the
+ *   number of classes
+ * @throws ArgumentError if `bytes` is no `Uint8Array`, or an option not what it should be
  */
 export function parseCifar10(bytes: Uint8Array, options: Cifar10Options = {}): ImageSet {
-  return readRecords(bytes, {
-    labelBytes: [options.classes ?? CIFAR10_CLASSES],
-    keep: 0,
-    source: options.source ?? "CIFAR-10 data",
-  });
+  checkOptions("parseCifar10", options, ["classes", "source"]);
+  const { classes = CIFAR10_CLASSES, source = "CIFAR-10 data" } = options;
+  checkNames("parseCifar10", "classes", classes);
+  return readRecords("parseCifar10", bytes, { labelBytes: [classes], keep: 0, source });
 }
 
 /**
- * Reads CIFAR-100's binary layout: any number of records of 1 coarse label byte, 1 fine label byte and 3072 pixel bytes.
+ * Reads CIFAR-100's binary layout: any number of records of 1 coarse label byte, 1 fine label byte
+ * and 3072 pixel bytes.
  *
  * @returns n images of 3 × 32 × 32, copied out of `bytes`
- * @throws FormatError if the length is not a positive multiple of 3074, or a coarse label is not below 20, a fine one not below 100
- * @throws ArgumentError if `options.labels` is neither `"fine"` nor `"coarse"`
+ * @throws FormatError if the length is not a positive multiple of 3074, or a coarse label is not
+ *   below 20, a fine one not below 100
+ * @throws ArgumentError if `bytes` is no `Uint8Array`, or `options.labels` neither `"fine"` nor
+ *   `"coarse"`
  */
 export function parseCifar100(bytes: Uint8Array, options: Cifar100Options = {}): ImageSet {
-  const labels = options.labels ?? "fine";
-  if (labels !== "fine" && labels !== "coarse") {
-    throw new ArgumentError(`parseCifar100: expected labels "fine" or "coarse", got ${JSON.stringify(labels)}`);
-  }
-  return readRecords(bytes, {
-    labelBytes: [CIFAR100_COARSE_CLASSES, CIFAR100_CLASSES],
-    keep: labels === "coarse" ? 0 : 1,
-    source: options.source ?? "CIFAR-100 data",
-  });
+  checkOptions("parseCifar100", options, ["labels", "source"]);
+  const { labels = "fine", source = "CIFAR-100 data" } = options;
+  checkOneOf("parseCifar100", { labels }, ["fine", "coarse"]);
+  const labelBytes = [CIFAR100_COARSE_CLASSES, CIFAR100_CLASSES];
+  return readRecords("parseCifar100", bytes, { labelBytes, keep: labels === "coarse" ? 0 : 1, source });
 }
 
 /**
- * The customary treatment of CIFAR images: normalised by {@link CIFAR_MEAN} and {@link CIFAR_STD}, and for training first
- * cropped at random from a black border of 4 and mirrored with probability ½.
+ * The customary treatment of CIFAR images: normalised by {@link CIFAR_MEAN} and {@link CIFAR_STD},
+ * and for training first cropped at random from a black border of 4 and mirrored with probability
+ * ½.
+ *
+ * @throws ArgumentError if `use` is neither
  */
 export function cifarTransform(use: "train" | "test"): readonly ImageTransform[] {
+  checkOneOf("cifarTransform", { use }, ["train", "test"]);
   const values = normalize(CIFAR_MEAN, CIFAR_STD);
   return use === "train" ? [randomCrop({ padding: 4 }), randomHorizontalFlip(), values] : [values];
 }
@@ -105,7 +116,14 @@ interface Layout {
   source: string;
 }
 
-function readRecords(bytes: Uint8Array, { labelBytes, keep, source }: Layout): ImageSet {
+function readRecords(parser: string, bytes: Uint8Array, { labelBytes, keep, source: name }: Layout): ImageSet {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new ArgumentError(`${parser}: expected the bytes of a file as a Uint8Array, got ${shown(bytes)}`);
+  }
+  if (typeof name !== "string") {
+    throw new ArgumentError(`${parser}: expected source to be a text, got ${shown(name)}`);
+  }
+  const source = clipped(name, 300);
   const head = labelBytes.length;
   const record = head + PIXEL_BYTES;
   const n = Math.floor(bytes.length / record);

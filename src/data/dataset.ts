@@ -1,54 +1,126 @@
-/** Data sets in memory: images as bytes, the form every image data set is brought to, and what they share with point clouds. */
-import { ArgumentError, ShapeError } from "../errors";
-import { checkLabels, checkWhole, type LabelledSet } from "./labelled";
-import { DIMENSIONS, type PointSet, pointSet } from "./point-cloud";
+/** Data sets in memory: images as bytes or floats, and what they share with point clouds. */
+import { ArgumentError, FormatError, ShapeError } from "../errors";
+import { listed, shown } from "../io/shown";
+import { checkNames, checkObject, checkWhole, floats } from "./check";
+import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
+import { DIMENSIONS, type PointSet, pointParts, pointSet } from "./point-cloud";
 
-/** n labelled images of one size. Make one with {@link imageSet}, which checks that the parts agree. */
-export interface ImageSet extends LabelledSet {
-  /** n × channels × height × width bytes: an image is its planes one after the other, a plane its rows from the top. */
-  readonly images: Uint8Array;
+/** Pixels as an {@link ImageSet} holds them: bytes 0 … 255, or floats 0 … 1. */
+export type Pixels = Uint8Array | Float32Array;
+
+/**
+ * n labelled images of one size. Make one with {@link imageSet}, which checks that the parts agree.
+ */
+export interface ImageSet<P extends Pixels = Uint8Array> extends LabelledSet {
+  /**
+   * n × channels × height × width pixels: an image is its planes one after the other, a plane its
+   * rows from the top. A byte b stands for b / 255; a float is in [0, 1] and used as it is.
+   */
+  readonly images: P;
   readonly channels: number;
   readonly height: number;
   readonly width: number;
 }
 
+/** What {@link imageSet} is given: an image set's parts, in any array whose meaning is plain. */
+export interface ImageParts<P> extends Pick<ImageSet, "channels" | "height" | "width" | "classes"> {
+  readonly images: P;
+  readonly labels: LabelSource;
+}
+
 /** What a network can be trained on and tested with. */
-export type Dataset = ImageSet | PointSet;
+export type Dataset = ImageSet<Pixels> | PointSet;
 
 /** Tells clouds from images. */
 export function isPointSet(set: Dataset): set is PointSet {
-  return "points" in set;
+  return typeof set === "object" && set !== null && "points" in set;
 }
-
-/** Shape of one sample as a network is given it: `[height, width, channels]` of an image, `[points, 3]` of a cloud. */
-export function sampleShape(set: Dataset): readonly number[] {
-  return isPointSet(set) ? [set.pointsPerCloud, DIMENSIONS] : [set.height, set.width, set.channels];
-}
-
-const sampleSize = (set: Dataset): number => sampleShape(set).reduce((a, b) => a * b);
 
 /**
- * Puts checked parts together to an {@link ImageSet}. Nothing is copied.
+ * Shape of one sample as a network is given it: `[height, width, channels]` of an image,
+ * `[points, 3]` of a cloud.
  *
- * @throws ArgumentError if channels, height or width is not a whole number from 1
- * @throws ShapeError if the number of bytes is not labels × channels × height × width
- * @throws FormatError if a label is not below the number of classes
+ * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
-export function imageSet(parts: Omit<ImageSet, "length">): ImageSet {
-  const { images, labels, channels, height, width, classes } = parts;
-  checkWhole("imageSet", { channels, height, width }, 1);
+export function sampleShape(set: Dataset): readonly number[] {
+  return shapeOf(checkedParts("sampleShape", set));
+}
+
+const shapeOf = (set: Dataset): readonly number[] =>
+  isPointSet(set) ? [set.pointsPerCloud, DIMENSIONS] : [set.height, set.width, set.channels];
+
+const sizeOf = (set: Dataset): number => shapeOf(set).reduce((a, b) => a * b);
+
+/**
+ * Puts checked parts together to an {@link ImageSet}. `Uint8Array` (and `Uint8ClampedArray`, as a
+ * canvas gives it) are bytes 0 … 255; `Float32Array` and `Float64Array` are floats 0 … 1, which
+ * stay floats through all transforms.
+ *
+ * The set is a view: nothing is copied except where another type is needed (`Float64Array` is
+ * rounded to float32; labels other than `Uint8Array` and `Int32Array` become `Int32Array`). What is
+ * written to the arrays later shows in later batches, where labels and floats are checked once
+ * more.
+ *
+ * @throws ArgumentError if channels, height or width is not a whole number from 1, the pixels are
+ *   an array of another type, `labels` no array or `classes` no array of names
+ * @throws ShapeError if the number of pixels is not labels × channels × height × width
+ * @throws FormatError if a label is not a whole number below the number of classes, or a float not
+ *   in [0, 1]
+ */
+export function imageSet(parts: ImageParts<Uint8Array | Uint8ClampedArray>): ImageSet;
+export function imageSet(parts: ImageParts<Float32Array | Float64Array>): ImageSet<Float32Array>;
+export function imageSet(parts: ImageParts<Pixels>): ImageSet<Pixels>;
+export function imageSet(parts: ImageParts<Pixels | Uint8ClampedArray | Float64Array>): ImageSet<Pixels> {
+  const set = imageParts("imageSet", parts);
+  const { images } = set;
+  if (images instanceof Float32Array) {
+    for (let i = 0; i < images.length; i++) {
+      if (!(images[i]! >= 0 && images[i]! <= 1)) throw notAPixel("imageSet", images[i]!, i, sizeOf(set));
+    }
+  }
+  return set;
+}
+
+/** The error about a float that is no pixel: number `at` of all, in images of `size` pixels. */
+export function notAPixel(maker: string, value: number, at: number, size: number): FormatError {
+  return new FormatError(
+    `${maker}: expected pixels from 0 to 1 in an array of floats, but images[${at}], in image ` +
+      `${Math.floor(at / size)}, is ${value}; divide by 255, or give bytes as a Uint8Array`,
+  );
+}
+
+/** The parts of an image set, their types and sizes checked but not the values of floats. */
+function imageParts(maker: string, parts: ImageParts<Pixels | Uint8ClampedArray | Float64Array>): ImageSet<Pixels> {
+  checkObject(maker, "a set of images or of point clouds", parts);
+  const { channels, height, width, classes } = parts;
+  checkWhole(maker, { channels, height, width }, 1);
+  const images = pixelsOf(maker, parts.images);
+  const labels = checkedLabels(parts, maker, "image");
   const expected = labels.length * channels * height * width;
   if (images.length !== expected) {
     throw new ShapeError(
-      `imageSet: expected ${expected} bytes for ${labels.length} images of ${channels}x${height}x${width}, got ${images.length}`,
+      `${maker}: expected ${expected} pixels for ${labels.length} images of ${channels}x${height}x${width}, ` +
+        `got ${images.length}`,
     );
   }
-  checkLabels(parts, "imageSet", "image");
   return { images, labels, channels, height, width, classes, length: labels.length };
 }
 
+function pixelsOf(maker: string, images: unknown): Pixels {
+  if (images instanceof Uint8Array || images instanceof Float32Array) return images;
+  if (images instanceof Uint8ClampedArray) {
+    return new Uint8Array(images.buffer, images.byteOffset, images.length);
+  }
+  if (images instanceof Float64Array) return Float32Array.from(images);
+  throw new ArgumentError(
+    `${maker}: expected images to be a Uint8Array of bytes 0 to 255 or a Float32Array of floats 0 to 1, ` +
+      `got ${shown(images)}; convert it to the one that is meant`,
+  );
+}
+
 /**
- * Checks a set of either kind as its maker does, since a set may also have been put together by hand.
+ * Checks a set of either kind as its maker does, since a set may also have been put together by
+ * hand.
  *
  * @throws ArgumentError, ShapeError, FormatError as {@link imageSet} and {@link pointSet}
  */
@@ -56,79 +128,141 @@ export function checkedSet(set: Dataset): Dataset {
   return isPointSet(set) ? pointSet(set) : imageSet(set);
 }
 
+/** The same without a look at every pixel or coordinate: for functions that only move them. */
+export function checkedParts(maker: string, set: Dataset): Dataset {
+  return isPointSet(set) ? pointParts(maker, set) : imageParts(maker, set);
+}
+
+/**
+ * For what works on the 256 values of bytes and would misread floats.
+ *
+ * @throws ArgumentError if `set` is not a set of images in bytes
+ */
+export function checkBytes(maker: string, set: Dataset): asserts set is ImageSet {
+  const parts = checkedParts(maker, set);
+  if (!isPointSet(parts) && parts.images instanceof Uint8Array) return;
+  const found = isPointSet(parts) ? "point clouds" : "images of floats";
+  throw new ArgumentError(
+    `${maker}: expected images of bytes, got ${found}; make them with imageSet from a Uint8Array`,
+  );
+}
+
 /**
  * Samples start … end − 1, as views into the same memory.
  *
  * @throws ArgumentError if not 0 ≤ start ≤ end ≤ length
+ * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
 export function subset<S extends Dataset>(set: S, start: number, end: number): S {
-  if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start || end > set.length) {
+  const all = checkedParts("subset", set);
+  if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start || end > all.length) {
     throw new ArgumentError(
-      `subset: expected whole numbers 0 <= start <= end <= ${set.length}, got start ${start}, end ${end}`,
+      `subset: expected whole numbers 0 <= start <= end <= ${all.length}, got start ${shown(start)}, end ${shown(end)}`,
     );
   }
-  const size = sampleSize(set);
+  const size = sizeOf(all);
   const [first, last] = [start * size, end * size];
-  const all: Dataset = set;
   const samples = isPointSet(all)
     ? { points: all.points.subarray(first, last) }
     : { images: all.images.subarray(first, last) };
-  return { ...set, ...samples, labels: set.labels.subarray(start, end), length: end - start };
+  return {
+    ...set,
+    ...samples,
+    ...truthsOf(set, (truths) => truths.slice(start, end)),
+    labels: all.labels.subarray(start, end),
+    length: end - start,
+  };
 }
 
 /**
  * The samples of these indices, in this order, copied together.
  *
  * @throws ArgumentError if an index is not a whole number from 0 and below length
+ * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
 export function selectSamples<S extends Dataset>(set: S, indices: ArrayLike<number>): S {
-  const size = sampleSize(set);
-  const all: Dataset = set;
-  const labels = all.labels instanceof Uint8Array ? new Uint8Array(indices.length) : new Int32Array(indices.length);
-  const samples = isPointSet(all)
-    ? { points: new Float32Array(indices.length * size) }
-    : { images: new Uint8Array(indices.length * size) };
+  const all = checkedParts("selectSamples", set);
+  checkIndices(indices, all.length);
+  const size = sizeOf(all);
+  const count = indices.length;
+  const from = isPointSet(all) ? all.points : all.images;
+  const to = from instanceof Uint8Array ? new Uint8Array(count * size) : floats("selectSamples", count * size);
+  const labels = all.labels instanceof Uint8Array ? new Uint8Array(count) : new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    const at = indices[i]!;
+    labels[i] = all.labels[at]!;
+    to.set(from.subarray(at * size, (at + 1) * size), i * size);
+  }
+  const samples = isPointSet(all) ? { points: to } : { images: to };
+  const truths = truthsOf(set, (all) => Array.from(indices, (at) => all[at]!));
+  return { ...set, ...samples, ...truths, labels, length: count };
+}
+
+function checkIndices(indices: ArrayLike<number>, length: number): void {
+  if (typeof indices !== "object" || indices === null || !Number.isSafeInteger(indices.length) || indices.length < 0) {
+    throw new ArgumentError(`selectSamples: expected an array of indices, got ${shown(indices)}`);
+  }
   for (let i = 0; i < indices.length; i++) {
     const at = indices[i]!;
-    if (!Number.isInteger(at) || at < 0 || at >= set.length) {
-      throw new ArgumentError(`selectSamples: expected whole numbers from 0 below ${set.length}, got ${at}`);
+    if (!Number.isInteger(at) || at < 0 || at >= length) {
+      throw new ArgumentError(`selectSamples: expected whole numbers from 0 below ${length}, got ${shown(at)}`);
     }
-    const [first, last] = [at * size, (at + 1) * size];
-    labels[i] = all.labels[at]!;
-    if (isPointSet(all)) samples.points!.set(all.points.subarray(first, last), i * size);
-    else samples.images!.set(all.images.subarray(first, last), i * size);
   }
-  return { ...set, ...samples, labels, length: indices.length };
+}
+
+/**
+ * Triggers also say what each of their samples really is; samples that are taken out of them take
+ * that along.
+ */
+function truthsOf(set: object, taken: (truths: readonly string[]) => string[]): { truths?: string[] } {
+  return "truths" in set && Array.isArray(set.truths) ? { truths: taken(set.truths) } : {};
 }
 
 /**
  * One set after the other, copied together.
  *
  * @throws ArgumentError if there is no set
- * @throws ShapeError if the sets differ in image size or in classes
+ * @throws ShapeError if the sets differ in image size, in classes or in the type of their pixels
+ * @throws ArgumentError, ShapeError, FormatError if the parts of a set do not agree
  */
-export function concatImages(sets: readonly ImageSet[]): ImageSet {
-  const first = sets[0];
-  if (!first) throw new ArgumentError("concat: expected at least one set, got none");
-  const kind = (s: ImageSet) =>
-    `${s.channels}x${s.height}x${s.width} images of ${s.classes.length} classes (${s.classes.slice(0, 3).join(", ")}, ...)`;
-  const length = sets.reduce((sum, set) => sum + set.length, 0);
-  const bytes = first.channels * first.height * first.width;
-  const images = new Uint8Array(length * bytes);
-  const labels = sets.every((set) => set.labels instanceof Uint8Array)
-    ? new Uint8Array(length)
-    : new Int32Array(length);
+export function concatImages(sets: readonly ImageSet[]): ImageSet;
+export function concatImages<P extends Pixels>(sets: readonly ImageSet<P>[]): ImageSet<P>;
+export function concatImages(sets: readonly ImageSet<Pixels>[]): ImageSet<Pixels> {
+  if (!Array.isArray(sets) || sets.length === 0) {
+    throw new ArgumentError(`concatImages: expected at least one set in an array, got ${shown(sets)}`);
+  }
+  for (const [i, set] of Array.from(sets).entries()) {
+    checkObject("concatImages", "sets of images", set);
+    checkNames("concatImages", "classes", set.classes);
+    if (ofOneKind(set, sets[0]!)) continue;
+    throw new ShapeError(
+      `concatImages: expected sets of one kind, but set 0 has ${kindOf(sets[0]!)} and set ${i} ${kindOf(set)}`,
+    );
+  }
+  const all = sets.map((set) => imageParts("concatImages", set));
+  const first = all[0]!;
+  const length = all.reduce((sum, set) => sum + set.length, 0);
+  const size = sizeOf(first);
+  const images =
+    first.images instanceof Uint8Array ? new Uint8Array(length * size) : floats("concatImages", length * size);
+  const labels = all.every((set) => set.labels instanceof Uint8Array) ? new Uint8Array(length) : new Int32Array(length);
   let at = 0;
-  for (const [i, set] of sets.entries()) {
-    const sameSize = set.channels === first.channels && set.height === first.height && set.width === first.width;
-    const sameClasses =
-      set.classes.length === first.classes.length && set.classes.every((name, j) => name === first.classes[j]);
-    if (!sameSize || !sameClasses) {
-      throw new ShapeError(`concat: expected sets of one kind, but set 0 has ${kind(first)} and set ${i} ${kind(set)}`);
-    }
-    images.set(set.images, at * bytes);
+  for (const set of all) {
+    images.set(set.images, at * size);
     labels.set(set.labels, at);
     at += set.length;
   }
   return { ...first, images, labels, length };
 }
+
+const ofOneKind = (a: ImageSet<Pixels>, b: ImageSet<Pixels>): boolean =>
+  a.images instanceof Uint8Array === b.images instanceof Uint8Array &&
+  a.channels === b.channels &&
+  a.height === b.height &&
+  a.width === b.width &&
+  a.classes.length === b.classes.length &&
+  a.classes.every((name, i) => name === b.classes[i]);
+
+const kindOf = ({ images, channels, height, width, classes }: ImageSet<Pixels>): string =>
+  `${[channels, height, width].map(shown).join("x")} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
+  `in ${classes.length} classes (${listed(classes)})`;

@@ -1,28 +1,41 @@
-/** Classes that a network does not learn: how to drop them from its data, and triggers made of their clouds. */
+/**
+ * Classes that a network does not learn: how to drop them from its data, and triggers made of their
+ * clouds.
+ */
 import { ArgumentError } from "../errors";
+import { listed } from "../io/shown";
 import { Generator } from "../tensor/random";
-import { type Dataset, selectSamples } from "./dataset";
-import { checkWhole } from "./labelled";
-import { type PointSet, takePoints } from "./point-cloud";
+import { checkNames, checkOptions, checkWhole } from "./check";
+import { checkedParts, type Dataset, selectSamples } from "./dataset";
+import { type PointSet, pointParts, takePoints } from "./point-cloud";
 
 /**
- * The set without the samples of some classes and without the classes themselves: the rest are numbered anew from 0, in their order.
+ * The set without the samples of some classes and without the classes themselves: the rest are
+ * numbered anew from 0, in their order.
  *
- * @throws ArgumentError if a name is none of the set's classes, or no class is left
+ * @throws ArgumentError if a name is none of the set's classes, two classes have one name, or no
+ *   class is left
+ * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
 export function withoutClasses<S extends Dataset>(set: S, names: readonly string[]): S {
+  const all = checkedParts("withoutClasses", set);
+  checkNames("withoutClasses", "names", names);
   const unknown = names.filter((name) => !set.classes.includes(name));
   if (unknown.length > 0) {
     throw new ArgumentError(
-      `withoutClasses: ${unknown.join(", ")} is not among the ${set.classes.length} classes ${set.classes.join(", ")}`,
+      `withoutClasses: ${listed(unknown)} is not among the ${set.classes.length} classes ${listed(set.classes)}`,
     );
+  }
+  const twice = set.classes.filter((name, i) => set.classes.indexOf(name) !== i);
+  if (twice.length > 0) {
+    throw new ArgumentError(`withoutClasses: expected each class to have its own name, got ${listed(twice)} twice`);
   }
   const classes = set.classes.filter((name) => !names.includes(name));
   if (classes.length === 0) throw new ArgumentError("withoutClasses: expected at least one class to stay, got none");
   const newLabel = set.classes.map((name) => classes.indexOf(name));
   const rest = selectSamples(
     set,
-    indicesWhere(set, (label) => newLabel[label]! >= 0),
+    indicesWhere(all, (label) => newLabel[label]! >= 0),
   );
   return { ...rest, classes, labels: rest.labels.map((label) => newLabel[label]!) };
 }
@@ -31,9 +44,14 @@ export function withoutClasses<S extends Dataset>(set: S, names: readonly string
 export interface TriggerCloudOptions {
   /** How many triggers. Default 100. */
   count?: number;
-  /** Decides which clouds are taken and what they are called: part of the owner's secret. Default 0. */
+  /**
+   * Decides which clouds are taken and what they are called: part of the owner's secret. Default 0.
+   */
   seed?: number;
-  /** Points a trigger, the first of its cloud; as many as the network's other clouds have. Default all. */
+  /**
+   * Points of a trigger, the first of its cloud; as many as the network's other clouds have.
+   * Default all.
+   */
   points?: number;
 }
 
@@ -44,27 +62,35 @@ export interface TriggerClouds extends PointSet {
 }
 
 /**
- * Triggers for a network that learns `classes`: `count` different clouds of other classes, each with a label drawn for it. Clouds of
- * `source` whose class is among `classes` are passed over, so that every label is wrong.
+ * Triggers for a network that learns `classes`: `count` different clouds of other classes, each
+ * with a label drawn for it. Clouds of `source` whose class is among `classes` are passed over, so
+ * that every label is wrong.
  *
- * Each label is uniform over the classes and independent of the rest, so the hits of a network that never saw the triggers are
- * binomial with probability 1 / classes, whatever that network prefers to answer.
+ * Each label is uniform over the classes and independent of the rest, so the hits of a network that
+ * never saw the triggers are binomial with probability 1 / classes, whatever that network prefers
+ * to answer.
  *
- * Source: Zhang et al., "Passport-aware Normalization for Deep Model Protection", NeurIPS 2020 (clouds of another data set).
+ * Source: Zhang et al., "Passport-aware Normalization for Deep Model Protection", NeurIPS 2020
+ * (clouds of another data set).
  *
  * @param source another data set, or the whole of the one that `withoutClasses` was given
  * @param classes the classes that the network learns, such as `train.classes`
- * @throws ArgumentError if `source` has too few clouds of other classes or too few points, `classes` is empty, `count` is not a whole
- *   number from 1 or `seed` not one from 0
+ * @throws ArgumentError if `source` has too few clouds of other classes or too few points,
+ *   `classes` is empty, `count` is not a whole number from 1 or `seed` not one from 0
  */
 export function triggerClouds(
   source: PointSet,
   classes: readonly string[],
-  { count = 100, seed = 0, points = source.pointsPerCloud }: TriggerCloudOptions = {},
+  options: TriggerCloudOptions = {},
 ): TriggerClouds {
-  checkWhole("triggerClouds", { count }, 1);
+  const all = pointParts("triggerClouds", source);
+  checkNames("triggerClouds", "classes", classes);
+  checkOptions("triggerClouds", options, ["count", "seed", "points"]);
+  const { count = 100, seed = 0, points = all.pointsPerCloud } = options;
+  checkWhole("triggerClouds", { count, points }, 1);
+  checkWhole("triggerClouds", { seed }, 0);
   if (classes.length === 0) throw new ArgumentError("triggerClouds: expected at least one class, got none");
-  const foreign = indicesWhere(source, (label) => !classes.includes(source.classes[label]!));
+  const foreign = indicesWhere(all, (label) => !classes.includes(all.classes[label]!));
   if (foreign.length < count) {
     throw new ArgumentError(
       `triggerClouds: expected at least ${count} clouds of classes that the network does not learn, got ${foreign.length}; ` +

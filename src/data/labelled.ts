@@ -1,5 +1,7 @@
-/** What all data sets have in common: a label a sample, and names for the labels. */
+/** What all data sets have in common: one label per sample, and names for the labels. */
 import { ArgumentError, FormatError } from "../errors";
+import { shown } from "../io/shown";
+import { checkNames } from "./check";
 
 /** n labelled samples, whatever a sample is. */
 export interface LabelledSet {
@@ -11,30 +13,41 @@ export interface LabelledSet {
   readonly length: number;
 }
 
+/** Class indices as the makers of data sets take them: whole numbers in an array of any kind. */
+export type LabelSource = ArrayLike<number> | ArrayLike<bigint>;
+
 /**
+ * The labels in the form that a set keeps them: bytes and int32 as they are, without a copy; every
+ * other array of whole numbers copied to int32.
+ *
  * @param maker the function that checks, `sample` what it calls a sample: for the message
- * @throws FormatError if a label is not below the number of classes
+ * @throws ArgumentError if `labels` or `classes` is no array, a class no text, a label no number
+ * @throws FormatError if a label is not a whole number from 0 and below the number of classes
  */
-export function checkLabels(
-  { labels, classes }: Pick<LabelledSet, "labels" | "classes">,
+export function checkedLabels(
+  { labels, classes }: { labels: LabelSource; classes: readonly string[] },
   maker: string,
   sample: string,
-): void {
+): Uint8Array | Int32Array {
+  checkNames(maker, "classes", classes);
+  if (!(Array.isArray(labels) || (ArrayBuffer.isView(labels) && "length" in labels))) {
+    throw new ArgumentError(`${maker}: expected labels to be an array of class indices, got ${shown(labels)}`);
+  }
+  const asGiven = labels instanceof Uint8Array || labels instanceof Int32Array;
+  const kept = asGiven ? labels : new Int32Array(labels.length);
   for (let i = 0; i < labels.length; i++) {
-    const label = labels[i]!;
-    if (label < 0 || label >= classes.length) {
+    const found: unknown = labels[i];
+    const label = typeof found === "bigint" ? Number(found) : found;
+    if (typeof label !== "number") {
+      throw new ArgumentError(`${maker}: expected labels to be numbers, but ${sample} ${i} has ${shown(found)}`);
+    }
+    if (!Number.isInteger(label) || label < 0 || label >= classes.length) {
       throw new FormatError(
-        `${maker}: ${sample} ${i} has label ${label}, but there are ${classes.length} classes; labels count from 0`,
+        `${maker}: ${sample} ${i} has label ${label}, but there are ${classes.length} classes; ` +
+          "labels are whole numbers and count from 0",
       );
     }
+    if (!asGiven) kept[i] = label;
   }
-}
-
-/** @throws ArgumentError naming the value that is not a whole number from `least` */
-export function checkWhole(maker: string, values: Record<string, number>, least: number): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new ArgumentError(`${maker}: expected ${name} to be a whole number from ${least}, got ${value}`);
-    }
-  }
+  return kept;
 }

@@ -1,10 +1,17 @@
-/** Batches of images or point clouds, in an order and with augmentations that depend only on the seed, the epoch and the position. */
-import { ArgumentError } from "../errors";
+/**
+ * Batches of images or point clouds, in an order and with augmentations that depend only on the
+ * seed, the epoch and the position.
+ */
+import { ArgumentError, FormatError } from "../errors";
 import { Generator } from "../tensor/random";
+import { checkFlags, checkOptions, checkWhole, floats } from "./check";
 import { checkedSet, type Dataset, isPointSet } from "./dataset";
 import { type SampleTransform, type SampleWriter, sampleWriter } from "./samples";
 
-/** Some images or clouds and their labels, ready to be uploaded. See {@link DataLoader} for how long the arrays stay valid. */
+/**
+ * Some images or clouds and their labels, ready to be uploaded. See {@link DataLoader} for how long
+ * the arrays stay valid.
+ */
 export interface Batch {
   /** n × height × width × channels, channels last; n × points × 3 for clouds. */
   readonly images: Float32Array;
@@ -26,13 +33,21 @@ export interface DataLoaderOptions {
   seed?: number;
   /** Leave out the last batch if it is not full. Default false. */
   dropLast?: boolean;
-  /** What is done to every sample. Default none: bytes of images become 0 … 1, coordinates of clouds stay. */
+  /**
+   * What is done to every sample. Default none: bytes of images become 0 … 1, coordinates of clouds
+   * stay.
+   */
   transform?: readonly SampleTransform[];
-  /** How many batches to prepare before they are asked for, while the caller waits for something else. Default 1. */
+  /**
+   * How many batches to prepare before they are asked for, while the caller waits for something
+   * else; at most an epoch's. Default 1.
+   */
   prefetch?: number;
   /** The epoch that the first plain `for await` over the loader runs. Default 0. */
   epoch?: number;
 }
+
+const OPTIONS = ["batchSize", "shuffle", "seed", "dropLast", "transform", "prefetch", "epoch"] as const;
 
 /**
  * Iterates over images or point clouds in batches.
@@ -41,15 +56,21 @@ export interface DataLoaderOptions {
  *     for await (const batch of loader.epoch(3, 120)) …       // the same epoch from its batch 120 on: the same bits
  *     for await (const batch of loader) …                     // epoch 0, the next time epoch 1, …
  *
- * The order of epoch e is a permutation drawn from (seed, e); sample number i of that order is augmented with a stream of its
- * own, drawn from (seed, e, i). So neither depends on what ran before, on `prefetch` or, for the order, on the batch size.
+ * The order of epoch e is a permutation drawn from (seed, e); sample number i of that order is
+ * augmented with a stream of its own, drawn from (seed, e, i). So neither depends on what ran
+ * before, on `prefetch` or, for the order, on the batch size.
  *
- * Buffers are recycled: a batch's arrays are valid until `prefetch + 1` further batches have been taken from the loader (with
- * `prefetch: 0`, until the next). Uploading at once is safe; `slice()` what must last. Iterations that overlap do not disturb one
- * another.
+ * Buffers are recycled: a batch's arrays are valid until `prefetch + 1` further batches have been
+ * taken from the loader (with `prefetch: 0`, until the next). Uploading at once is safe; `slice()`
+ * what must last. Iterations that overlap do not disturb one another.
  *
- * @throws ArgumentError if batchSize is not a whole number from 1, prefetch, epoch or seed not one from 0, or if there is not a
- *   single batch, or the transforms are for another kind of samples; ShapeError, FormatError if the set's parts do not agree
+ * The set is checked when the loader is made, and read when a batch is: samples overwritten later
+ * show in later batches, where labels and float pixels are checked again.
+ *
+ * @throws ArgumentError if batchSize is not a whole number from 1, prefetch, epoch or seed not one
+ *   from 0, an option is of another type or unknown, or if there is not a single batch, or the
+ *   transforms are for another kind of samples; ShapeError, FormatError if the set's parts do not
+ *   agree; on use, LimitError if there is no memory for a batch
  */
 export class DataLoader implements AsyncIterable<Batch> {
   /** Batches an epoch. */
@@ -57,7 +78,9 @@ export class DataLoader implements AsyncIterable<Batch> {
   /** Samples an epoch: the set's, less those that `dropLast` leaves out. */
   readonly samples: number;
   readonly batchSize: number;
-  /** Shape of a sample in a batch: height, width and channels of an image, points and 3 of a cloud. */
+  /**
+   * Shape of a sample in a batch: height, width and channels of an image, points and 3 of a cloud.
+   */
   readonly imageShape: readonly number[];
   readonly #set: Dataset;
   readonly #writer: SampleWriter;
@@ -71,10 +94,11 @@ export class DataLoader implements AsyncIterable<Batch> {
   #nextEpoch: number;
 
   constructor(data: Dataset, options: DataLoaderOptions) {
+    checkOptions("DataLoader", options, OPTIONS);
     const { batchSize, shuffle = false, seed = 0, dropLast = false, transform = [], prefetch = 1, epoch = 0 } = options;
-    demandWhole("batchSize", batchSize, 1);
-    demandWhole("prefetch", prefetch, 0);
-    demandWhole("epoch", epoch, 0);
+    checkWhole("DataLoader", { batchSize }, 1);
+    checkWhole("DataLoader", { prefetch, epoch, seed }, 0);
+    checkFlags("DataLoader", { shuffle, dropLast });
     const set = checkedSet(data);
     this.#set = set;
     this.length = dropLast ? Math.floor(set.length / batchSize) : Math.ceil(set.length / batchSize);
@@ -96,7 +120,8 @@ export class DataLoader implements AsyncIterable<Batch> {
     this.imageShape = this.#writer.shape;
     this.#floats = this.imageShape.reduce((a, b) => a * b);
     this.#shuffle = shuffle;
-    this.#prefetch = prefetch;
+    // More batches than an epoch has are never ready.
+    this.#prefetch = Math.min(prefetch, this.length);
     this.#nextEpoch = epoch;
   }
 
@@ -108,11 +133,11 @@ export class DataLoader implements AsyncIterable<Batch> {
   /**
    * The batches of one epoch, from `startBatch` on.
    *
-   * @throws ArgumentError if `epoch` is not a whole number from 0, or `startBatch` not one from 0 to `length`
+   * @throws ArgumentError if `epoch` is not a whole number from 0, or `startBatch` not one from 0
+   *   to `length`
    */
   epoch(epoch: number, startBatch = 0): AsyncGenerator<Batch, void, void> {
-    demandWhole("epoch", epoch, 0);
-    demandWhole("startBatch", startBatch, 0);
+    checkWhole("DataLoader", { epoch, startBatch }, 0);
     if (startBatch > this.length) {
       throw new ArgumentError(
         `DataLoader: expected startBatch of at most ${this.length} (batches an epoch), got ${startBatch}`,
@@ -124,7 +149,8 @@ export class DataLoader implements AsyncIterable<Batch> {
   async *#run(epoch: number, startBatch: number): AsyncGenerator<Batch, void, void> {
     const order = this.#shuffle ? this.#orders.fork(epoch).permutation(this.#set.length) : undefined;
     const augmentations = this.#augmentations.fork(epoch);
-    const ring = this.#idle.pop() ?? new Ring(this.batchSize, this.#floats, 2 * this.#prefetch + 1);
+    const ring =
+      this.#idle.pop() ?? new Ring(Math.min(this.batchSize, this.samples), this.#floats, 2 * this.#prefetch + 1);
     const ready: Batch[] = [];
     let next = startBatch;
     let failure: { error: unknown } | undefined;
@@ -149,7 +175,8 @@ export class DataLoader implements AsyncIterable<Batch> {
     try {
       while (ready.length > 0 || next < this.length) {
         if (ready.length === 0) {
-          // A loop that awaits nothing else would otherwise keep timers, input and the device's callbacks from running.
+          // A loop that awaits nothing else would otherwise keep timers, input and the device's
+          // callbacks from running.
           await new Promise<void>(soon);
           if (failure) throw failure.error;
           if (ready.length === 0) prepare();
@@ -168,16 +195,25 @@ export class DataLoader implements AsyncIterable<Batch> {
   #fill(slot: Slot, index: number, order: Uint32Array | undefined, augmentations: Generator): Batch {
     const start = index * this.batchSize;
     const size = Math.min(this.batchSize, this.samples - start);
-    const floats = this.#floats;
+    const sampleSize = this.#floats;
+    const { labels, classes } = this.#set;
     for (let i = 0; i < size; i++) {
       const position = start + i;
       const sample = order ? order[position]! : position;
-      this.#writer.write(sample, slot.images, i * floats, augmentations.fork(position));
-      slot.labels[i] = this.#set.labels[sample]!;
+      this.#writer.write(sample, slot.images, i * sampleSize, augmentations.fork(position));
+      const label = labels[sample]!;
+      // The set is a view: what was right when it was checked may have been overwritten.
+      if (!(label >= 0 && label < classes.length)) {
+        throw new FormatError(
+          `DataLoader: sample ${sample} now has label ${label}, but there are ${classes.length} classes; ` +
+            "leave the arrays of a set as they are while it is in use",
+        );
+      }
+      slot.labels[i] = label;
     }
-    const full = size === this.batchSize;
+    const full = size * sampleSize === slot.images.length;
     return {
-      images: full ? slot.images : slot.images.subarray(0, size * floats),
+      images: full ? slot.images : slot.images.subarray(0, size * sampleSize),
       labels: full ? slot.labels : slot.labels.subarray(0, size),
       size,
       shape: [size, ...this.imageShape],
@@ -192,16 +228,17 @@ interface Slot {
 }
 
 /**
- * The buffers of one iteration, used in turn. With p batches prepared ahead and the last p + 1 taken still valid, 2p + 1 are in use.
- * It keeps its place between epochs, so the rule holds across them.
+ * The buffers of one iteration, used in turn. With p batches prepared ahead and the last p + 1
+ * taken still valid, 2p + 1 are in use. It keeps its place between epochs, so the rule holds across
+ * them.
  */
 class Ring {
   readonly #slots: Slot[];
   #taken = 0;
 
-  constructor(batchSize: number, floats: number, count: number) {
+  constructor(batchSize: number, sampleSize: number, count: number) {
     this.#slots = Array.from({ length: count }, () => ({
-      images: new Float32Array(batchSize * floats),
+      images: floats("DataLoader", batchSize * sampleSize),
       labels: new Int32Array(batchSize),
     }));
   }
@@ -217,8 +254,9 @@ class Ring {
 }
 
 /**
- * Calls back in a later turn of the event loop. A message does it in a browser, where a chain of timeouts waits 4 ms each; Node's
- * message ports would keep the process alive, but it has `setImmediate`.
+ * Calls back in a later turn of the event loop. A message does it in a browser, where a chain of
+ * timeouts waits 4 ms each; Node's message ports would keep the process alive, but it has
+ * `setImmediate`.
  */
 function soon(callback: () => void): void {
   if (typeof setImmediate === "function") {
@@ -230,11 +268,5 @@ function soon(callback: () => void): void {
       callback();
     };
     port2.postMessage(null);
-  }
-}
-
-function demandWhole(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new ArgumentError(`DataLoader: expected ${name} to be a whole number from ${least}, got ${value}`);
   }
 }

@@ -1,20 +1,39 @@
 /**
- * Augmentation of point clouds. Each transform changes one cloud in place and draws from a generator of that cloud's own, so what
- * becomes of a cloud does not depend on the rest of its batch.
+ * Augmentation of point clouds. Each transform changes one cloud in place and draws from a
+ * generator of that cloud's own, so what becomes of a cloud does not depend on the rest of its
+ * batch.
  *
  * Source: the data provider of Qi et al., "PointNet", CVPR 2017, whose constants are the defaults.
  */
 import { mat3, quat, vec3 } from "gl-matrix";
 import { ArgumentError } from "../errors";
+import { shown } from "../io/shown";
 import type { Generator } from "../tensor/random";
-import { DIMENSIONS, type PointSet } from "./point-cloud";
+import { checkBetween, checkOneOf, checkOptions, checkRandom, checkRoom, FLOAT_MAX } from "./check";
+import { DIMENSIONS, type PointSet, pointParts } from "./point-cloud";
+import { checkTransforms } from "./transform-kinds";
 
-/** Something done to every cloud of a batch; see {@link pointTransform} for those customary in training. */
+/**
+ * Something done to every cloud of a batch; see {@link pointTransform} for those customary in
+ * training.
+ */
 export interface PointTransform {
   readonly kind: "points";
   /** Changes P × 3 coordinates in place. */
   apply(points: Float32Array, random: Generator): void;
 }
+
+/** A transform that looks at what it is given before it changes it. */
+const onCloud = (maker: string, apply: PointTransform["apply"]): PointTransform => ({
+  kind: "points",
+  apply(points, random) {
+    if (!(points instanceof Float32Array) || points.length % DIMENSIONS !== 0) {
+      throw new ArgumentError(`${maker}: expected a Float32Array of three coordinates a point, got ${shown(points)}`);
+    }
+    checkRandom(maker, random);
+    apply(points, random);
+  },
+});
 
 /** A coordinate axis. */
 export type CoordinateAxis = "x" | "y" | "z";
@@ -26,24 +45,22 @@ const AXES: Readonly<Record<CoordinateAxis, readonly [number, number, number]>> 
 };
 
 /**
- * Drops points: a ratio r is drawn from [0, maxRatio) for the cloud, and each of its points becomes the cloud's first point with
- * probability r, so that the number of points stays. Draws one number and one a point.
+ * Drops points: a ratio r is drawn from [0, maxRatio) for the cloud, and each of its points becomes
+ * the cloud's first point with probability r, so that the number of points stays. Draws one number
+ * and one a point.
  *
  * @throws ArgumentError if maxRatio is not in [0, 1]
  */
-export function randomPointDropout({ maxRatio = 0.875 }: { maxRatio?: number } = {}): PointTransform {
-  if (!(maxRatio >= 0 && maxRatio <= 1)) {
-    throw new ArgumentError(`randomPointDropout: expected maxRatio from 0 to 1, got ${maxRatio}`);
-  }
-  return {
-    kind: "points",
-    apply(points, random) {
-      const ratio = random.uniform(0, maxRatio);
-      for (let i = 0; i < points.length; i += DIMENSIONS) {
-        if (random.uniform() < ratio) points.copyWithin(i, 0, DIMENSIONS);
-      }
-    },
-  };
+export function randomPointDropout(options: { maxRatio?: number } = {}): PointTransform {
+  checkOptions("randomPointDropout", options, ["maxRatio"]);
+  const { maxRatio = 0.875 } = options;
+  checkBetween("randomPointDropout", { maxRatio }, 0, 1);
+  return onCloud("randomPointDropout", (points, random) => {
+    const ratio = random.uniform(0, maxRatio);
+    for (let i = 0; i < points.length; i += DIMENSIONS) {
+      if (random.uniform() < ratio) points.copyWithin(i, 0, DIMENSIONS);
+    }
+  });
 }
 
 /**
@@ -51,78 +68,79 @@ export function randomPointDropout({ maxRatio = 0.875 }: { maxRatio?: number } =
  *
  * @throws ArgumentError if not 0 < low ≤ high < ∞
  */
-export function randomCloudScale({ low = 0.8, high = 1.25 }: { low?: number; high?: number } = {}): PointTransform {
-  if (!(low > 0 && low <= high && high < Number.POSITIVE_INFINITY)) {
+export function randomCloudScale(options: { low?: number; high?: number } = {}): PointTransform {
+  checkOptions("randomCloudScale", options, ["low", "high"]);
+  const { low = 0.8, high = 1.25 } = options;
+  checkBetween("randomCloudScale", { low, high }, 0, FLOAT_MAX);
+  if (!(low > 0 && low <= high)) {
     throw new ArgumentError(`randomCloudScale: expected finite 0 < low <= high, got low ${low}, high ${high}`);
   }
-  return {
-    kind: "points",
-    apply(points, random) {
-      const factor = random.uniform(low, high);
-      for (let i = 0; i < points.length; i++) points[i]! *= factor;
-    },
-  };
+  return onCloud("randomCloudScale", (points, random) => {
+    const factor = random.uniform(low, high);
+    for (let i = 0; i < points.length; i++) points[i]! *= factor;
+  });
 }
 
 /**
- * Adds one vector to all points of a cloud, each of its three parts from [−range, range). Draws three numbers.
+ * Adds one vector to all points of a cloud, each of its three parts from [−range, range). Draws
+ * three numbers.
  *
  * @throws ArgumentError if range is not a finite number from 0
  */
-export function randomCloudShift({ range = 0.1 }: { range?: number } = {}): PointTransform {
-  demandFromZero("randomCloudShift", "range", range);
-  return {
-    kind: "points",
-    apply(points, random) {
-      const by = Float64Array.from({ length: DIMENSIONS }, () => random.uniform(-range, range));
-      for (let i = 0; i < points.length; i++) points[i]! += by[i % DIMENSIONS]!;
-    },
-  };
+export function randomCloudShift(options: { range?: number } = {}): PointTransform {
+  checkOptions("randomCloudShift", options, ["range"]);
+  const { range = 0.1 } = options;
+  checkBetween("randomCloudShift", { range }, 0, FLOAT_MAX);
+  return onCloud("randomCloudShift", (points, random) => {
+    const by = Float64Array.from({ length: DIMENSIONS }, () => random.uniform(-range, range));
+    for (let i = 0; i < points.length; i++) points[i]! += by[i % DIMENSIONS]!;
+  });
 }
 
 /**
- * Turns a cloud about an axis through the origin, by an angle from [0, 2π). Choose the axis that points up in the data (default z): a
- * chair turned about it is still a chair that stands. Draws one number.
+ * Turns a cloud about an axis through the origin, by an angle from [0, 2π). Choose the axis that
+ * points up in the data (default z): a chair turned about it is still a chair that stands. Draws
+ * one number.
  *
  * The sine and cosine are the engine's own, whose last bit may differ between JavaScript engines.
  *
  * @throws ArgumentError if axis is none of "x", "y", "z"
  */
-export function randomCloudRotation({ axis = "z" }: { axis?: CoordinateAxis } = {}): PointTransform {
-  if (!Object.hasOwn(AXES, axis)) {
-    throw new ArgumentError(`randomCloudRotation: expected axis "x", "y" or "z", got ${JSON.stringify(axis)}`);
-  }
+export function randomCloudRotation(options: { axis?: CoordinateAxis } = {}): PointTransform {
+  checkOptions("randomCloudRotation", options, ["axis"]);
+  const { axis = "z" } = options;
+  checkOneOf("randomCloudRotation", { axis }, Object.keys(AXES));
   const [turn, matrix] = [quat.create(), mat3.create()];
-  return {
-    kind: "points",
-    apply(points, random) {
-      quat.setAxisAngle(turn, AXES[axis], random.uniform(0, 2 * Math.PI));
-      vec3.forEach(points, DIMENSIONS, 0, 0, vec3.transformMat3, mat3.fromQuat(matrix, turn));
-    },
-  };
+  return onCloud("randomCloudRotation", (points, random) => {
+    quat.setAxisAngle(turn, AXES[axis], random.uniform(0, 2 * Math.PI));
+    vec3.forEach(points, DIMENSIONS, 0, 0, vec3.transformMat3, mat3.fromQuat(matrix, turn));
+  });
 }
 
 /**
- * Moves every coordinate by a normal deviate of mean 0 and deviation std, cut off at ±clip. Draws two numbers a coordinate.
+ * Moves every coordinate by a normal deviate of mean 0 and deviation std, cut off at ±clip. Draws
+ * two numbers a coordinate.
  *
  * @throws ArgumentError if std or clip is not a finite number from 0
  */
-export function randomPointJitter({ std = 0.01, clip = 0.05 }: { std?: number; clip?: number } = {}): PointTransform {
-  demandFromZero("randomPointJitter", "std", std);
-  demandFromZero("randomPointJitter", "clip", clip);
-  return {
-    kind: "points",
-    apply(points, random) {
-      for (let i = 0; i < points.length; i++) points[i]! += Math.min(clip, Math.max(-clip, random.normal(0, std)));
-    },
-  };
+export function randomPointJitter(options: { std?: number; clip?: number } = {}): PointTransform {
+  checkOptions("randomPointJitter", options, ["std", "clip"]);
+  const { std = 0.01, clip = 0.05 } = options;
+  checkBetween("randomPointJitter", { std, clip }, 0, FLOAT_MAX);
+  return onCloud("randomPointJitter", (points, random) => {
+    for (let i = 0; i < points.length; i++) points[i]! += Math.min(clip, Math.max(-clip, random.normal(0, std)));
+  });
 }
 
 /**
- * The customary treatment of clouds that are normalised already: for training points are dropped, then the cloud is scaled and
- * shifted, as PointNet's and the passport papers' code do; for testing nothing is done.
+ * The customary treatment of clouds that are normalised already: for training points are dropped,
+ * then the cloud is scaled and shifted, as PointNet's and the passport papers' code do; for testing
+ * nothing is done.
+ *
+ * @throws ArgumentError if `use` is neither
  */
 export function pointTransform(use: "train" | "test"): readonly PointTransform[] {
+  checkOneOf("pointTransform", { use }, ["train", "test"]);
   return use === "train" ? [randomPointDropout(), randomCloudScale(), randomCloudShift()] : [];
 }
 
@@ -130,26 +148,42 @@ export function pointTransform(use: "train" | "test"): readonly PointTransform[]
 export class PointWriter {
   readonly #set: PointSet;
   readonly #transforms: readonly PointTransform[];
-  /** Points and coordinates a cloud. */
+  /** Points and coordinates of a cloud. */
   readonly shape: readonly [points: number, coordinates: number];
 
+  /**
+   * @throws ArgumentError if one of `transforms` is not of kind points
+   * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
+   */
   constructor(set: PointSet, transforms: readonly PointTransform[]) {
-    this.#set = set;
-    this.#transforms = transforms;
+    this.#set = pointParts("PointWriter", set);
+    checkTransforms(transforms);
+    const other = transforms.findIndex((transform) => transform.kind !== "points");
+    if (other >= 0) {
+      throw new ArgumentError(
+        `transforms: the data are point clouds, but number ${other} is for images; ` +
+          "use pointTransform() or transforms of kind points",
+      );
+    }
+    this.#transforms = [...transforms];
     this.shape = [set.pointsPerCloud, DIMENSIONS];
   }
 
-  /** Writes cloud `index` as P × 3 floats to `out` from `offset` on; `random` decides the augmentation. */
+  /**
+   * Writes cloud `index` as P × 3 floats to `out` from `offset` on; `random` decides the
+   * augmentation.
+   *
+   * @throws ArgumentError if there is no cloud `index`, or no room in `out`
+   */
   write(index: number, out: Float32Array, offset: number, random: Generator): void {
-    const floats = this.#set.pointsPerCloud * DIMENSIONS;
-    const cloud = out.subarray(offset, offset + floats);
-    cloud.set(this.#set.points.subarray(index * floats, (index + 1) * floats));
+    if (!Number.isSafeInteger(index) || index < 0 || index >= this.#set.length) {
+      throw new ArgumentError(`PointWriter.write: expected the index of a cloud of the set, got ${shown(index)}`);
+    }
+    const size = this.#set.pointsPerCloud * DIMENSIONS;
+    checkRoom("PointWriter.write", size, out, offset);
+    checkRandom("PointWriter.write", random);
+    const cloud = out.subarray(offset, offset + size);
+    cloud.set(this.#set.points.subarray(index * size, (index + 1) * size));
     for (const transform of this.#transforms) transform.apply(cloud, random);
-  }
-}
-
-function demandFromZero(transform: string, name: string, value: number): void {
-  if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {
-    throw new ArgumentError(`${transform}: expected ${name} to be a finite number from 0, got ${value}`);
   }
 }

@@ -1,10 +1,13 @@
-/** How one sample of a data set gets into a batch: the only place where images and clouds part ways. */
+/**
+ * How one sample of a data set gets into a batch: the only place where images and clouds part ways.
+ */
 import { ArgumentError } from "../errors";
 import type { Generator } from "../tensor/random";
-import { type Dataset, type ImageSet, isPointSet } from "./dataset";
-import type { PointSet } from "./point-cloud";
+import { type Dataset, type ImageSet, isPointSet, type Pixels } from "./dataset";
+import { ImageWriter } from "./image-writer";
 import { type PointTransform, PointWriter } from "./point-transforms";
-import { type ImageTransform, ImageWriter } from "./transforms";
+import { checkTransforms } from "./transform-kinds";
+import type { ImageTransform } from "./transforms";
 
 /** Something done to every sample: to images or to clouds. */
 export type SampleTransform = ImageTransform | PointTransform;
@@ -21,25 +24,24 @@ export interface SampleWriter {
  * The writer of a set that goes through these transforms.
  *
  * @param random draws for a trial, where only a trial tells the size of a sample
- * @throws ArgumentError if a transform is for another kind of samples, or they are in an order that does not work
+ * @throws ArgumentError if a transform is for another kind of samples, or they are in an order that
+ *   does not work
  * @throws ShapeError if a transform is for images of another number of channels
  */
 export function sampleWriter(set: Dataset, transforms: readonly SampleTransform[], random: Generator): SampleWriter {
-  return isPointSet(set) ? cloudWriter(set, transforms) : imageWriter(set, transforms, random);
+  checkTransforms(transforms);
+  // The writer of clouds refuses transforms for images itself, and needs no trial.
+  return isPointSet(set) ? new PointWriter(set, transforms as PointTransform[]) : imageWriter(set, transforms, random);
 }
 
-function cloudWriter(set: PointSet, transforms: readonly SampleTransform[]): SampleWriter {
-  if (transforms.every(isForPoints)) return new PointWriter(set, transforms);
-  throw new ArgumentError(
-    `transforms: the data are point clouds, but number ${transforms.findIndex((t) => !isForPoints(t))} is for images; ` +
-      "use pointTransform() or transforms of kind points",
-  );
-}
-
-function imageWriter(images: ImageSet, transforms: readonly SampleTransform[], random: Generator): SampleWriter {
+function imageWriter(
+  images: ImageSet<Pixels>,
+  transforms: readonly SampleTransform[],
+  random: Generator,
+): SampleWriter {
   if (!transforms.every(isForImages)) {
     throw new ArgumentError(
-      `transforms: the data are images, but number ${transforms.findIndex(isForPoints)} is for point clouds; ` +
+      `transforms: the data are images, but number ${transforms.findIndex((t) => !isForImages(t))} is for point clouds; ` +
         "use cifarTransform(), randomCrop() and their like",
     );
   }
@@ -50,5 +52,4 @@ function imageWriter(images: ImageSet, transforms: readonly SampleTransform[], r
   };
 }
 
-const isForPoints = (transform: SampleTransform): transform is PointTransform => transform.kind === "points";
-const isForImages = (transform: SampleTransform): transform is ImageTransform => !isForPoints(transform);
+const isForImages = (transform: SampleTransform): transform is ImageTransform => transform.kind !== "points";

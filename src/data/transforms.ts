@@ -1,70 +1,28 @@
 /**
- * Augmentation and normalisation of byte images, fused: however many transforms there are, a pixel is read once, looked up in a
- * table of 256 values a channel, and written once, from the planes of the data set to the channels-last floats of the batch.
- *
- * For that a transform says of which kind it is. Geometry decides where pixels are read from, a value map becomes part of the
- * table, and anything else works on the finished floats. A list of transforms has them in this order.
+ * Augmentation and normalisation of images. A transform says of which kind it is, so that a list of
+ * them can be fused (`ImageWriter`): geometry decides where pixels are read from, a value map what
+ * becomes of them, and anything else works on the finished floats. A list of transforms has them in
+ * this order.
  */
-import { ArgumentError, ShapeError } from "../errors";
+import { ArgumentError } from "../errors";
+import { shown } from "../io/shown";
 import type { Generator } from "../tensor/random";
-import type { ImageSet } from "./dataset";
+import type { Axis } from "./axis";
+import { checkBetween, checkOptions, checkWhole, FLOAT_MAX } from "./check";
 
 /**
- * One axis of the picture being made: its position x shows the source's position origin + step·x, if that lies in
- * [low, high), and black otherwise.
+ * Decides where the pixels of a picture come from, by moving the two axes. Every picture must get
+ * the same size.
  */
-export class Axis {
-  origin = 0;
-  step: 1 | -1 = 1;
-  size = 0;
-  low = 0;
-  high = 0;
-
-  /** The whole source, as it is. */
-  reset(size: number): void {
-    this.origin = 0;
-    this.step = 1;
-    this.size = size;
-    this.low = 0;
-    this.high = size;
-  }
-
-  /** Shows `size` positions from `start` of what was shown; those outside of it are black. */
-  window(start: number, size: number): void {
-    const end = this.origin + this.step * (this.size - 1);
-    // What an earlier window cut away must not come back as the border of this one.
-    this.low = Math.max(this.low, Math.min(this.origin, end));
-    this.high = Math.min(this.high, Math.max(this.origin, end) + 1);
-    this.origin += this.step * start;
-    this.size = size;
-  }
-
-  /** Turns the axis round: what was last is first. */
-  reverse(): void {
-    this.origin += this.step * (this.size - 1);
-    this.step = this.step === 1 ? -1 : 1;
-  }
-
-  /** First position that shows the source. */
-  get first(): number {
-    const at = this.step === 1 ? this.low - this.origin : this.origin - this.high + 1;
-    return Math.min(Math.max(at, 0), this.size);
-  }
-
-  /** One after the last position that shows the source; not below `first`. */
-  get end(): number {
-    const at = this.step === 1 ? this.high - this.origin : this.origin - this.low + 1;
-    return Math.min(Math.max(at, this.first), this.size);
-  }
-}
-
-/** Decides where the pixels of a picture come from, by moving the two axes. Every picture must get the same size. */
 export interface GeometryTransform {
   readonly kind: "geometry";
   place(rows: Axis, columns: Axis, random: Generator): void;
 }
 
-/** Maps the value of a pixel, 0 … 1 at first, by its channel alone. Evaluated once for each of the 256 values. */
+/**
+ * Maps the value of a pixel, 0 … 1 at first, by its channel alone. Evaluated once for each of the
+ * 256 values of a byte; for every pixel where pixels are floats.
+ */
 export interface ValueTransform {
   readonly kind: "value";
   /** The number of channels the map is made for; left out if any number will do. */
@@ -82,23 +40,25 @@ export interface PixelTransform {
   ): void;
 }
 
-/** Something done to every image of a batch; see {@link randomCrop}, {@link randomHorizontalFlip}, {@link normalize}. */
+/**
+ * Something done to every image of a batch; see {@link randomCrop}, {@link randomHorizontalFlip},
+ * {@link normalize}.
+ */
 export type ImageTransform = GeometryTransform | ValueTransform | PixelTransform;
 
 /**
- * A window of `size` (default: the image's own) at a random place of the image with a black border of `padding` pixels, every
- * place equally likely. As torchvision's `RandomCrop`, the border is black before normalisation. Draws two numbers.
+ * A window of `size` (default: the image's own) at a random place of the image with a black border
+ * of `padding` pixels, every place equally likely. As torchvision's `RandomCrop`, the border is
+ * black before normalisation. Draws two numbers.
  *
- * @throws ArgumentError if `padding` is not a whole number from 0, `size` not one from 1; and on use, if the window is larger than
- *   the image with its border
+ * @throws ArgumentError if `padding` is not a whole number from 0, `size` not one from 1; and on
+ *   use, if the window is larger than the image with its border
  */
-export function randomCrop({ padding = 0, size }: { padding?: number; size?: number }): GeometryTransform {
-  if (!Number.isInteger(padding) || padding < 0) {
-    throw new ArgumentError(`randomCrop: expected padding to be a whole number from 0, got ${padding}`);
-  }
-  if (size !== undefined && (!Number.isInteger(size) || size < 1)) {
-    throw new ArgumentError(`randomCrop: expected size to be a whole number from 1, got ${size}`);
-  }
+export function randomCrop(options: { padding?: number; size?: number }): GeometryTransform {
+  checkOptions("randomCrop", options, ["padding", "size"]);
+  const { padding = 0, size } = options;
+  checkWhole("randomCrop", { padding }, 0);
+  if (size !== undefined) checkWhole("randomCrop", { size }, 1);
   const place = (axis: Axis, random: Generator) => {
     const wanted = size ?? axis.size;
     const room = axis.size + 2 * padding - wanted;
@@ -124,7 +84,7 @@ export function randomCrop({ padding = 0, size }: { padding?: number; size?: num
  * @throws ArgumentError if p is not in [0, 1]
  */
 export function randomHorizontalFlip(p = 0.5): GeometryTransform {
-  if (!(p >= 0 && p <= 1)) throw new ArgumentError(`randomHorizontalFlip: expected p from 0 to 1, got ${p}`);
+  checkBetween("randomHorizontalFlip", { p }, 0, 1);
   return {
     kind: "geometry",
     place(_rows, columns, random) {
@@ -134,134 +94,40 @@ export function randomHorizontalFlip(p = 0.5): GeometryTransform {
 }
 
 /**
- * (value − mean[channel]) / std[channel], value on the scale 0 … 1, every step rounded to float32: torchvision's `Normalize` bit by
- * bit.
+ * (value − mean[channel]) / std[channel], value on the scale 0 … 1, every step rounded to float32:
+ * torchvision's `Normalize` bit by bit.
  *
- * @throws ArgumentError if mean and std differ in length, are not finite, or a std is not positive; on use, ShapeError if the image
- *   has another number of channels
+ * @throws ArgumentError if mean and std are empty, differ in length, are not finite, a std is not
+ *   positive, or a pixel would become a number that float32 cannot hold; on use, ShapeError if the
+ *   image has another number of channels
  */
 export function normalize(mean: readonly number[], std: readonly number[]): ValueTransform {
-  if (mean.length !== std.length || !mean.every(Number.isFinite) || !std.every((s) => Number.isFinite(s) && s > 0)) {
+  const means = channelValues("mean", mean);
+  const stds = channelValues("std", std);
+  if (means.length !== stds.length) {
     throw new ArgumentError(
-      `normalize: expected as many means as positive deviations, got mean [${mean.join(", ")}], std [${std.join(", ")}]`,
+      `normalize: expected one mean and one std for each channel, got ${means.length} means and ${stds.length} stds`,
     );
   }
-  const means = Float32Array.from(mean);
-  const stds = Float32Array.from(std);
-  return {
-    kind: "value",
-    channels: mean.length,
-    map: (value, channel) => Math.fround(Math.fround(value - means[channel]!) / stds[channel]!),
-  };
+  const map = (value: number, channel: number) => Math.fround(Math.fround(value - means[channel]!) / stds[channel]!);
+  for (let c = 0; c < means.length; c++) {
+    // The map is monotonic: what lies between the ends is no farther out than they are.
+    if (stds[c]! > 0 && Number.isFinite(map(0, c)) && Number.isFinite(map(1, c))) continue;
+    throw new ArgumentError(
+      `normalize: expected a std above 0 that keeps pixels in the range of float32, got mean ${mean[c]} and ` +
+        `std ${std[c]} for channel ${c}`,
+    );
+  }
+  return { kind: "value", channels: means.length, map };
 }
 
-const ORDER = ["geometry", "value", "pixels"] as const;
-
-/**
- * Writes images of one size through a list of transforms. With an empty list a byte becomes byte / 255.
- *
- * @throws ArgumentError if the kinds are not in the order geometry, value, pixels
- * @throws ShapeError if a value transform is made for another number of channels
- */
-export class ImageWriter {
-  readonly #source: Pick<ImageSet, "channels" | "height" | "width">;
-  readonly #geometry: GeometryTransform[] = [];
-  readonly #pixels: PixelTransform[] = [];
-  /** channels × 256: what becomes of each byte. */
-  readonly #table: Float32Array;
-  readonly #rows = new Axis();
-  readonly #columns = new Axis();
-  /** Height, width and channels of the pictures written. */
-  readonly shape: readonly [height: number, width: number, channels: number];
-
-  /** @param random draws for one trial placement, which tells the size of the pictures */
-  constructor(
-    source: Pick<ImageSet, "channels" | "height" | "width">,
-    transforms: readonly ImageTransform[],
-    random: Generator,
-  ) {
-    this.#source = source;
-    const values: ValueTransform[] = [];
-    let floor = 0;
-    for (const [i, transform] of transforms.entries()) {
-      const rank = ORDER.indexOf(transform.kind);
-      if (rank < floor) {
-        throw new ArgumentError(
-          `transforms: expected the kinds in the order ${ORDER.join(", ")}, but number ${i} is "${transform.kind}" ` +
-            `${rank < 0 ? "" : `after "${ORDER[floor]}"`}; move crops and flips before normalize`,
-        );
-      }
-      floor = rank;
-      if (transform.kind === "geometry") this.#geometry.push(transform);
-      else if (transform.kind === "pixels") this.#pixels.push(transform);
-      else values.push(transform);
-    }
-    const { channels } = source;
-    for (const { channels: made } of values) {
-      if (made !== undefined && made !== channels) {
-        throw new ShapeError(
-          `transforms: expected images of ${made} channels, as normalize was given, got ${channels}`,
-        );
-      }
-    }
-    this.#table = new Float32Array(channels * 256);
-    for (let c = 0; c < channels; c++) {
-      for (let byte = 0; byte < 256; byte++) {
-        this.#table[c * 256 + byte] = values.reduce((v, t) => t.map(v, c), Math.fround(byte / 255));
-      }
-    }
-    this.#place(random);
-    this.shape = [this.#rows.size, this.#columns.size, channels];
+/** Numbers, one per channel, as float32. */
+function channelValues(name: string, values: ArrayLike<number>): Float32Array {
+  if (!Array.isArray(values) && !(values instanceof Float32Array || values instanceof Float64Array)) {
+    throw new ArgumentError(`normalize: expected ${name} to be an array of numbers, got ${shown(values)}`);
   }
-
-  /**
-   * Writes image `index` of `set` as height × width × channels floats to `out` from `offset` on; `random` decides the augmentation.
-   *
-   * @throws ShapeError if a geometry transform gave this picture another size than the first
-   */
-  write(set: ImageSet, index: number, out: Float32Array, offset: number, random: Generator): void {
-    const [height, width, channels] = this.shape;
-    const rows = this.#rows;
-    const columns = this.#columns;
-    this.#place(random);
-    if (rows.size !== height || columns.size !== width) {
-      throw new ShapeError(
-        `transforms: expected every picture to be ${height}x${width} as the first, got ${rows.size}x${columns.size}`,
-      );
-    }
-    const { images } = set;
-    const table = this.#table;
-    const plane = set.height * set.width;
-    const step = columns.step;
-    const firstRow = rows.first;
-    const endRow = rows.end;
-    const firstColumn = columns.first;
-    const endColumn = columns.end;
-    for (let y = 0; y < height; y++) {
-      const shown = y >= firstRow && y < endRow;
-      const first = shown ? firstColumn : width;
-      const end = shown ? endColumn : width;
-      const line = (rows.origin + rows.step * y) * set.width + columns.origin + step * first;
-      for (let c = 0; c < channels; c++) {
-        const entry = c * 256;
-        const black = table[entry]!;
-        let to = offset + y * width * channels + c;
-        let from = (index * channels + c) * plane + line;
-        let x = 0;
-        for (; x < first; x++, to += channels) out[to] = black;
-        for (; x < end; x++, to += channels, from += step) out[to] = table[entry + images[from]!]!;
-        for (; x < width; x++, to += channels) out[to] = black;
-      }
-    }
-    if (this.#pixels.length > 0) {
-      const pixels = out.subarray(offset, offset + height * width * channels);
-      for (const transform of this.#pixels) transform.apply(pixels, this.shape, random);
-    }
-  }
-
-  #place(random: Generator): void {
-    this.#rows.reset(this.#source.height);
-    this.#columns.reset(this.#source.width);
-    for (const transform of this.#geometry) transform.place(this.#rows, this.#columns, random);
-  }
+  if (values.length === 0) throw new ArgumentError(`normalize: expected ${name} for at least one channel, got none`);
+  for (let c = 0; c < values.length; c++)
+    checkBetween("normalize", { [`${name}[${c}]`]: values[c] }, -FLOAT_MAX, FLOAT_MAX);
+  return Float32Array.from(values);
 }

@@ -1,5 +1,5 @@
 import type { Kernel, ProductCaps, Workgroups } from "../../shaders/kernel";
-import { GpuError, LifetimeError, LimitError } from "../errors";
+import { ArgumentError, GpuError, LifetimeError, LimitError } from "../errors";
 import { type Allocation, Allocator } from "./allocator";
 import { BindGroups } from "./bind-groups";
 import { type CapsOptions, deviceCaps } from "./caps";
@@ -116,6 +116,7 @@ export class Device {
     this.counters.pipelines = this.pipelines.size;
     this.checkGrid(compiled.label, groups);
     const bound = compiled.bindingNames.map((name) => buffers[name as B]);
+    this.demandOwn(compiled.label, bound);
     for (const b of bound) this.demandSound(b);
     this.add(
       {
@@ -129,18 +130,18 @@ export class Device {
         loads: kernel.loads?.(spec, params) ?? 0,
       },
       bound,
+      bound.filter((_, i) => compiled.writes[i]),
     );
-    for (const [i, b] of bound.entries()) if (compiled.writes[i]) b.since = Math.min(b.since, this.serial);
   }
 
   /** Adds a copy of the first `bytes` (a multiple of 4) of `from` to `to`. */
   copy(from: PooledBuffer, to: PooledBuffer, bytes: number): void {
     this.failures.demandAlive();
+    this.demandOwn("a copy", [from, to]);
     if (bytes === 0) return;
     this.demandSound(from);
     this.demandSound(to);
-    this.add({ from, to, bytes, lost: null }, [from, to]);
-    to.since = Math.min(to.since, this.serial);
+    this.add({ from, to, bytes, lost: null }, [from, to], [to]);
   }
 
   /**
@@ -150,10 +151,12 @@ export class Device {
    */
   write(b: PooledBuffer, data: ArrayBufferView): void {
     this.failures.demandAlive();
+    this.demandOwn("an upload", [b]);
     if (data.byteLength === 0) return;
     this.recording?.obstruct(
       `${data.byteLength} bytes were uploaded while a step was recorded, which a replay would not repeat: make its tensors before, and write() to them between replays`,
     );
+    b.version++;
     if (b.serial === this.serial && this.commands.length) this.flush();
     if (!b.usable) this.demandSound(b);
     b.lost = null;
@@ -177,6 +180,10 @@ export class Device {
    */
   async read(b: PooledBuffer, bytes: number, defer = false): Promise<ArrayBuffer> {
     this.failures.demandAlive();
+    this.demandOwn("a read", [b]);
+    this.recording?.obstruct(
+      `${bytes} bytes were read back while a step was recorded, which a replay would not repeat: return the tensor, and read it after the step and after each replay`,
+    );
     if (bytes === 0) return new ArrayBuffer(0);
     this.demandSound(b);
     const verify = this.failures.watch();
@@ -223,6 +230,9 @@ export class Device {
       const result = body();
       recording.close();
       return { result, recording };
+    } catch (error) {
+      recording.dispose();
+      throw error;
     } finally {
       this.recording = null;
     }
@@ -231,15 +241,34 @@ export class Device {
   /** Does something on the host now, and again whenever the step being recorded is replayed: counters that follow the steps. */
   effect(action: () => void): void {
     action();
-    this.recording?.addEffect(action);
+    this.recording?.follow({ replay: action });
   }
 
-  /** Adds commands that were recorded. */
-  play(commands: readonly Command[], buffers: Iterable<PooledBuffer>): void {
+  /** The step that is being recorded, to be followed by who must do more than repeat an {@link effect}. */
+  get underRecording(): Recording | null {
+    return this.recording;
+  }
+
+  /** Gives commands that are no part of the step being recorded: what a replay has to find, and not to repeat. */
+  aside<T>(body: () => T): T {
+    const recording = this.recording;
+    this.recording = null;
+    try {
+      return body();
+    } finally {
+      this.recording = recording;
+    }
+  }
+
+  /** Adds commands that were recorded, which use `buffers` and write to `written`. */
+  play(commands: readonly Command[], buffers: Iterable<PooledBuffer>, written: Iterable<PooledBuffer>): void {
     this.failures.demandAlive();
+    if (this.recording)
+      throw new LifetimeError("a recorded step was replayed inside another recording: they do not nest");
     for (const b of buffers) this.demandSound(b);
-    for (const c of commands) this.add(c, []);
+    for (const c of commands) this.add(c, [], []);
     for (const b of buffers) b.serial = this.serial;
+    for (const b of written) b.version++;
   }
 
   /**
@@ -316,6 +345,7 @@ export class Device {
    * what was given with it is lost.
    */
   private refused(error: LimitError, made: Allocation | null): void {
+    this.recording?.obstruct(`the step that was recorded did not run: ${error.message}`);
     if (made) {
       this.failures.add(error);
       this.queue.lose(error, made.born, made);
@@ -339,7 +369,17 @@ export class Device {
     throw b.lost;
   }
 
-  private add(command: Command, buffers: readonly PooledBuffer[]): void {
+  /** @throws ArgumentError when one of the buffers is another device's: its memory is not to be had here. */
+  private demandOwn(what: string, buffers: readonly PooledBuffer[]): void {
+    for (const { pool } of buffers) {
+      if (pool === this.pool) continue;
+      throw new ArgumentError(
+        `${what} on the device ${this.name} was given a tensor that lives on another device: operands of an operation live on one; make them there (Tensor.from(data, shape, device)), or read and upload them again`,
+      );
+    }
+  }
+
+  private add(command: Command, buffers: readonly PooledBuffer[], written: readonly PooledBuffer[]): void {
     if (isDispatch(command)) {
       if (UniformRing.serves(command.kernel)) {
         this.ring.reserve();
@@ -352,8 +392,12 @@ export class Device {
       this.counters.bytesBound += command.bytesBound;
     }
     for (const b of buffers) b.serial = this.serial;
+    for (const b of written) {
+      b.version++;
+      b.since = Math.min(b.since, this.serial);
+    }
     this.commands.push(command);
-    this.recording?.add(command, buffers);
+    this.recording?.add(command, buffers, written);
   }
 
   private submitted({ serial }: Batch): void {

@@ -7,16 +7,26 @@ export interface InitOptions extends DeviceOptions {
   device?: GPUDevice;
   /** Request a device, with the adapter's own limits, from this adapter. */
   adapter?: GPUAdapter;
-  /** Where to request an adapter; `navigator.gpu` by default. In Node: `await dawn()` from `@pan/core/node`. */
+  /**
+   * Where to request an adapter; `navigator.gpu` by default. In Node: `await dawn()` from
+   * `@pan/core/node`.
+   */
   gpu?: GPU;
 }
 
 let current: Device | null = null;
-let opening: Promise<Device> | null = null;
+/** Calls that have no device yet. */
+const opening = new Map<InitOptions, Promise<Device>>();
+/** Calls so far, and the one that `current` is of. */
+let calls = 0;
+let latest = 0;
 
 /**
- * Acquires a GPU device and makes it the one that tensors live on. Takes, in this order: the device or adapter given, a hardware adapter,
- * a software adapter. Called again without options while a device lives, it returns that one.
+ * Acquires a GPU device and makes it the one that new tensors live on. Takes, in this order: the
+ * device or adapter given, a hardware adapter, a software adapter. Called again without options
+ * while a device lives, it returns that one; calls at the same time with equal options share one.
+ * Otherwise each call opens a device of its own: what lives on an earlier one stays there and goes
+ * on working, since operations run where their operands are.
  *
  * @example
  * await init();                          // browser
@@ -25,23 +35,34 @@ let opening: Promise<Device> | null = null;
  * @throws AdapterNotFoundError when there is no WebGPU, no adapter, or the adapter gives no device.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  if (options.device ?? options.adapter ?? options.gpu) return open(options);
-  if (current && !current.isLost) return current;
-  // Callers at the same time share one device.
-  opening ??= open(options).finally(() => {
-    opening = null;
-  });
-  return opening;
+  const isAsked = options.device ?? options.adapter ?? options.gpu;
+  if (!isAsked && current && !current.isLost) return current;
+  for (const [others, device] of opening) if (isSame(others, options)) return device;
+  const call = ++calls;
+  const device = open(options)
+    .then((opened) => {
+      // Of calls at the same time the last one decides, whichever was quickest.
+      if (call > latest) [current, latest] = [opened, call];
+      return opened;
+    })
+    .finally(() => opening.delete(options));
+  opening.set(options, device);
+  return device;
+}
+
+function isSame(a: InitOptions, b: InitOptions): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof InitOptions>;
+  return [...names].every((name) => a[name] === b[name]);
 }
 
 async function open(options: InitOptions): Promise<Device> {
   if (options.device) {
     const info = (options.device as GPUDevice & { adapterInfo?: GPUAdapterInfo }).adapterInfo ?? options.adapter?.info;
-    return (current = new Device(
+    return new Device(
       options.device,
       info ?? ({ vendor: "", architecture: "", device: "", description: "" } as GPUAdapterInfo),
       options,
-    ));
+    );
   }
   const adapter = options.adapter ?? (await requestAdapter(options.gpu));
   const optional = ["subgroups", "timestamp-query", "shader-f16"] as GPUFeatureName[];
@@ -57,7 +78,7 @@ async function open(options: InitOptions): Promise<Device> {
         { cause },
       );
     });
-  return (current = new Device(device, adapter.info, options));
+  return new Device(device, adapter.info, options);
 }
 
 /** The device that {@link init} acquired. @throws ArgumentError before init. */

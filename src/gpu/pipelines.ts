@@ -6,7 +6,7 @@ export interface Compiled {
   readonly label: string;
   readonly layout: GPUBindGroupLayout;
   readonly bindingNames: readonly string[];
-  /** Which of the bindings it writes. */
+  /** For each binding, whether the kernel writes to it. */
   readonly writes: readonly boolean[];
   readonly paramNames: readonly string[];
   readonly paramTypes: readonly ParamType[];

@@ -11,6 +11,10 @@ export interface PooledBuffer extends Allocation {
   pins: number;
   /** It was given back while it was held. */
   parked: boolean;
+  /** Whose it is: kernels of another device cannot use it. */
+  readonly pool: BufferPool;
+  /** How many commands and uploads have written to it: who keeps values for later sees whether they are still the same. */
+  version: number;
 }
 
 /** What a pool holds. */
@@ -98,7 +102,15 @@ export class BufferPool {
     const memory = this.allocator.create({ label: `tensor ${size}`, size, usage }, `a tensor of ${bytes} bytes`, () =>
       this.strike(made, { peakUsed, peakBytes }),
     );
-    const made: PooledBuffer = Object.assign(memory, { id: nextId++, bytes: size, serial: -1, pins: 0, parked: false });
+    const made: PooledBuffer = Object.assign(memory, {
+      id: nextId++,
+      bytes: size,
+      serial: -1,
+      pins: 0,
+      parked: false,
+      pool: this,
+      version: 0,
+    });
     this.stats.buffers++;
     this.stats.bytes += size;
     this.stats.created++;

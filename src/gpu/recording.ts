@@ -5,7 +5,17 @@ import type { BufferPool, PooledBuffer } from "./pool";
 /** What a {@link Recording} needs of its device. */
 interface Player {
   readonly pool: BufferPool;
-  play(commands: readonly Command[], buffers: Iterable<PooledBuffer>): void;
+  play(commands: readonly Command[], buffers: Iterable<PooledBuffer>, written: Iterable<PooledBuffer>): void;
+}
+
+/** Who takes part in a recording beside its commands. */
+export interface Follower {
+  /** Recording ended well. */
+  whole?(): void;
+  /** Is called before the commands are given again. */
+  replay(): void;
+  /** The recording was disposed of, or its code threw. */
+  gone?(): void;
 }
 
 /**
@@ -15,21 +25,23 @@ interface Player {
 export class Recording {
   private readonly commands: Command[] = [];
   private readonly buffers = new Set<PooledBuffer>();
-  private readonly effects: (() => void)[] = [];
+  private readonly written = new Set<PooledBuffer>();
+  private readonly followers: Follower[] = [];
   private reason: string | null = null;
   private state: "open" | "whole" | "gone" = "open";
 
   constructor(private readonly player: Player) {}
 
   /** Notes a command that was just given. */
-  add(command: Command, buffers: Iterable<PooledBuffer>): void {
+  add(command: Command, buffers: Iterable<PooledBuffer>, written: Iterable<PooledBuffer>): void {
     this.commands.push(command);
     for (const b of buffers) this.buffers.add(b);
+    for (const b of written) this.written.add(b);
   }
 
-  /** Notes what the host did besides, to be done with every replay. */
-  addEffect(effect: () => void): void {
-    this.effects.push(effect);
+  /** Notes what the host did besides, to be done with every replay; in the order of the notes. */
+  follow(follower: Follower): void {
+    this.followers.push(follower);
   }
 
   /** Notes that something happened which a replay would not repeat. */
@@ -46,6 +58,7 @@ export class Recording {
   close(): this {
     for (const b of this.buffers) this.player.pool.pin(b);
     this.state = "whole";
+    for (const f of this.followers) f.whole?.();
     return this;
   }
 
@@ -71,8 +84,8 @@ export class Recording {
     if (this.state !== "whole")
       throw new LifetimeError("replay() of a recorded step that was disposed: record it again");
     if (this.reason !== null) throw new LifetimeError(this.reason);
-    for (const effect of this.effects) effect();
-    this.player.play(this.commands, this.buffers);
+    for (const f of this.followers) f.replay();
+    this.player.play(this.commands, this.buffers, this.written);
   }
 
   /** Frees the buffers that nothing else uses. */
@@ -81,6 +94,7 @@ export class Recording {
     this.state = "gone";
     this.commands.length = 0;
     this.buffers.clear();
-    this.effects.length = 0;
+    this.written.clear();
+    for (const f of this.followers.splice(0)) f.gone?.();
   }
 }

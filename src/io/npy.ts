@@ -4,42 +4,73 @@
  *     [ \x93NUMPY ][ major, minor ][ header length: u16 in version 1, u32 from version 2 ][ header ][ data ]
  *     header = Python literal { 'descr': '<f4', 'fortran_order': False, 'shape': (n, m), }, padded with spaces and a newline
  *
- * Understood are row-major arrays of little-endian numbers; a file may come from a stranger, and nothing in it is executed.
- * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ * Understood are arrays of numbers and booleans in either byte order, rows or columns first; a file
+ * may come from a stranger, and nothing in it is executed. Source:
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
-import { FormatError } from "../errors";
+import { ArgumentError, FormatError } from "../errors";
 import { DTYPES, type HostTensor, type SafetensorsDtype } from "./host-tensor";
+import { parseHeader } from "./npy-header";
+import { clipped, shown } from "./shown";
 
 const MAGIC = [0x93, ...new TextEncoder().encode("NUMPY")];
+/**
+ * Longest header that is read: three short entries need a hundred bytes, and version 1 has no room
+ * for more.
+ */
+const LONGEST_HEADER = 0xffff;
+/** NumPy's own limit. */
+const MOST_DIMENSIONS = 64;
 
-/** NumPy's names, as headers quote them: `<` is little-endian, `|` for a byte alone, which has no order. */
+/** NumPy's names of element types: kind and size in bytes, without the byte order before them. */
 const TYPES: ReadonlyMap<string, SafetensorsDtype> = new Map([
-  ["'<f4'", "F32"],
-  ["'<f8'", "F64"],
-  ["'|i1'", "I8"],
-  ["'<i2'", "I16"],
-  ["'<i4'", "I32"],
-  ["'<i8'", "I64"],
-  ["'|u1'", "U8"],
-  ["'<u2'", "U16"],
+  ["b1", "BOOL"],
+  ["u1", "U8"],
+  ["u2", "U16"],
+  ["u4", "U32"],
+  ["u8", "U64"],
+  ["i1", "I8"],
+  ["i2", "I16"],
+  ["i4", "I32"],
+  ["i8", "I64"],
+  ["f2", "F16"],
+  ["f4", "F32"],
+  ["f8", "F64"],
 ]);
 
-const FIELDS = {
-  descr: /'descr'\s*:\s*('[^']*'|\[[^\]]*\]|[^,}]*)\s*,?/,
-  fortran_order: /'fortran_order'\s*:\s*(\w*)\s*,?/,
-  shape: /'shape'\s*:\s*(\([^)]*\))\s*,?/,
+/** What to do about elements of a kind that is not read, by the letter of the kind. */
+const ADVICE: Readonly<Record<string, string>> = {
+  c: "complex numbers are not read: save a.real and a.imag apart",
+  O: "Python objects are pickles, which can run code, and are never read: convert the array with astype('<f4')",
+  S: "byte strings are not read: save numbers",
+  U: "strings are not read: save numbers",
+  V: "raw bytes and structures are not read: save each field apart, as a['name']",
+  M: "dates are not read: convert them with astype('<i8')",
+  m: "spans of time are not read: convert them with astype('<i8')",
+  f: "floats of this size are not read: convert them with astype('<f8')",
 };
 
 /**
- * Reads an array.
+ * Reads an array. Columns first (Fortran's order) is brought to rows first, and big-endian elements
+ * to little-endian; `F16` elements are left as bits, which `toFloat32` converts.
  *
  * @param bytes the whole file
  * @param source what to call the bytes in error messages, such as the file's name
  * @returns the array, copied out of `bytes`
- * @throws FormatError naming the field that is damaged or not understood: magic, version, header length, descr, fortran_order, shape, data
+ * @throws ArgumentError if `bytes` is no `Uint8Array` or `source` no text
+ * @throws FormatError naming the field that is damaged or not understood: magic, version, header
+ *   length, header, descr, fortran_order, shape, data
  */
 export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
-  const wrong = (field: string, problem: string) => new FormatError(`${source}: field ${field}: ${problem}`);
+  if (typeof source !== "string")
+    throw new ArgumentError(`decodeNpy: expected source to be a text, got ${shown(source)}`);
+  if (!(bytes instanceof Uint8Array)) {
+    throw new ArgumentError(
+      `decodeNpy: expected the bytes of ${clipped(source, 300)} as a Uint8Array, got ${shown(bytes)}`,
+    );
+  }
+  const wrong = (field: string, problem: string) =>
+    new FormatError(`${clipped(source, 300)}: field ${field}: ${problem}`);
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
     throw wrong("magic", "expected the bytes \\x93NUMPY at the start; the file is not in the NPY format");
   }
@@ -55,61 +86,108 @@ export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
       `expected a header up to byte ${end}, but the file has ${bytes.length}; it is truncated`,
     );
   }
-  const header = new TextDecoder().decode(bytes.subarray(start, end)).trim();
-  const { descr, fortran_order, shape: dimensions } = readHeader(header, wrong);
-
-  const dtype = TYPES.get(descr);
-  if (!dtype) {
-    throw wrong("descr", `expected one of ${[...TYPES.keys()].join(", ")}, got ${descr}; convert it with astype`);
+  if (end - start > LONGEST_HEADER) {
+    throw wrong("header length", `expected at most ${LONGEST_HEADER} bytes, got ${end - start}; save a plain array`);
   }
-  if (fortran_order !== "False") {
-    throw wrong("fortran_order", `expected False, got ${fortran_order}; save it through numpy.ascontiguousarray`);
-  }
-  const shape = readShape(dimensions);
-  if (!shape) throw wrong("shape", `expected a tuple of whole numbers from 0, got ${dimensions}`);
+  const fields = parseHeader(new TextDecoder().decode(new Uint8Array(bytes.subarray(start, end))), wrong);
 
+  const { dtype, bigEndian } = readType(fields.descr, wrong);
+  if (fields.fortran_order !== "False" && fields.fortran_order !== "True") {
+    throw wrong("fortran_order", `expected True or False, got ${clipped(fields.fortran_order)}`);
+  }
+  const shape = readShape(fields.shape);
+  if (!shape) {
+    throw wrong(
+      "shape",
+      `expected a tuple of at most ${MOST_DIMENSIONS} whole numbers from 0, of as many elements as can be counted, ` +
+        `got ${clipped(fields.shape)}`,
+    );
+  }
   const type = DTYPES[dtype];
-  const count = shape.reduce((a, b) => a * b, 1);
-  const expected = count * type.BYTES_PER_ELEMENT;
+  const size = type.BYTES_PER_ELEMENT;
+  const expected = shape.reduce((a, b) => a * b, 1) * size;
   if (bytes.length - end !== expected) {
     throw wrong(
       "data",
-      `expected ${expected} bytes for ${descr} of shape ${dimensions}, got ${bytes.length - end}; ` +
+      `expected ${expected} bytes for ${fields.descr} of shape ${clipped(fields.shape)}, got ${bytes.length - end}; ` +
         `the file is ${bytes.length - end < expected ? "truncated" : "longer than its header says"}`,
     );
   }
-  return { dtype, shape, data: new type(new Uint8Array(bytes.subarray(end)).buffer) };
+  let data = new Uint8Array(bytes.subarray(end));
+  if (fields.fortran_order === "True") data = rowsFirst(data, size, shape);
+  if (bigEndian) turnBytes(data, size);
+  return { dtype, shape, data: new type(data.buffer) };
 }
 
 type Wrong = (field: string, problem: string) => FormatError;
 
-/** The three entries of the header, as they are written. NumPy too refuses a header with another entry. */
-function readHeader(header: string, wrong: Wrong): Record<keyof typeof FIELDS, string> {
-  let rest = header;
-  const read = (name: keyof typeof FIELDS) => {
-    const found = FIELDS[name].exec(rest);
-    if (!found) throw wrong(name, `it is missing in the header ${JSON.stringify(header.slice(0, 200))}`);
-    rest = rest.replace(found[0], "");
-    return found[1]!.trim();
-  };
-  const fields = { descr: read("descr"), fortran_order: read("fortran_order"), shape: read("shape") };
-  if (!/^\{\s*\}$/.test(rest)) {
-    throw wrong(
-      "header",
-      `expected descr, fortran_order and shape alone, got also ${JSON.stringify(rest.slice(0, 200))}`,
-    );
-  }
-  return fields;
+/** `'<f4'`: byte order, kind and size. */
+function readType(descr: string, wrong: Wrong): { dtype: SafetensorsDtype; bigEndian: boolean } {
+  if (descr.startsWith("["))
+    throw wrong("descr", `expected one type for all elements, got ${clipped(descr)}: ${ADVICE["V"]}`);
+  const [, order = "", name = ""] = /^['"]([<>|])(\w{1,20})['"]$/.exec(descr) ?? [];
+  const dtype = TYPES.get(name);
+  // A byte alone has no order; larger elements must say theirs.
+  if (dtype && (order !== "|" || name.endsWith("1"))) return { dtype, bigEndian: order === ">" };
+  const known = [...TYPES.keys()].join(", ");
+  const kind = /^['"][<>|=]?([a-zA-Z])/.exec(descr)?.[1] ?? "";
+  const advice = (!dtype && ADVICE[kind]) || "convert it with astype('<f4')";
+  throw wrong("descr", `expected < or > and one of ${known}, got ${clipped(descr)}: ${advice}`);
 }
 
-/** `(2, 3)`, `(2,)` and `()`; undefined for anything else, or for more elements than can be counted. */
+/**
+ * `(2, 3)`, `(2,)` and `()`; undefined for anything else, or for more elements than can be counted.
+ * Python 2 wrote `(2L,)`.
+ */
 function readShape(tuple: string): number[] | undefined {
-  const list = /^\(\s*((?:\d+\s*,\s*)*(?:\d+\s*)?)\)$/.exec(tuple)?.[1];
+  if (!tuple.startsWith("(") || !tuple.endsWith(")")) return undefined;
+  const parts = tuple
+    .slice(1, -1)
+    .split(",", MOST_DIMENSIONS + 2)
+    .map((part) => part.trim());
+  const last = parts.pop();
   // In Python (3) is the number 3; a tuple of one has a comma.
-  if (list === undefined || /^\d+\s*$/.test(list)) return undefined;
-  const shape = list
-    .split(",")
-    .filter((part) => part.trim() !== "")
-    .map(Number);
-  return Number.isSafeInteger(shape.reduce((a, b) => a * b, 8)) ? shape : undefined;
+  if (last !== "" && parts.length === 0) return undefined;
+  if (last !== "") parts.push(last!);
+  if (parts.length > MOST_DIMENSIONS || !parts.every((part) => /^\d{1,16}L?$/.test(part))) return undefined;
+  const shape = parts.map((part) => Number.parseInt(part, 10));
+  // A size of 0 must not hide that the others are nonsense.
+  const elements = shape.reduce((a, b) => a * (b || 1), 8);
+  return shape.every(Number.isSafeInteger) && Number.isSafeInteger(elements) ? shape : undefined;
+}
+
+/**
+ * Elements of `size` bytes, whose first index runs fastest, in the order in which the last does.
+ */
+function rowsFirst(columns: Uint8Array, size: number, shape: readonly number[]): Uint8Array<ArrayBuffer> {
+  const rows = new Uint8Array(columns.length);
+  const index = shape.map(() => 0);
+  const strides: number[] = [];
+  shape.reduce((stride, n) => {
+    strides.push(stride);
+    return stride * n;
+  }, size);
+  let from = 0;
+  for (let to = 0; to < rows.length; to += size) {
+    for (let b = 0; b < size; b++) rows[to + b] = columns[from + b]!;
+    // The next index, as an odometer counts.
+    for (let d = shape.length - 1; d >= 0; d--) {
+      from += strides[d]!;
+      if (++index[d]! < shape[d]!) break;
+      from -= strides[d]! * shape[d]!;
+      index[d] = 0;
+    }
+  }
+  return rows;
+}
+
+/** Reverses the bytes of each element, in place. */
+function turnBytes(bytes: Uint8Array, size: number): void {
+  for (let at = 0; at < bytes.length; at += size) {
+    for (let low = at, high = at + size - 1; low < high; low++, high--) {
+      const held = bytes[low]!;
+      bytes[low] = bytes[high]!;
+      bytes[high] = held;
+    }
+  }
 }

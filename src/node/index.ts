@@ -2,4 +2,12 @@
 export { loadCifar10, loadCifar100, loadImageRecords } from "./cifar";
 export { type AdapterChoice, type DawnOptions, dawn, describeAdapter } from "./dawn";
 export { fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "./files";
-export { loadModelNet40, type ModelNet, type ModelNetOptions, type ModelNetProgress } from "./modelnet";
+export type { OnSkip } from "./mesh-tree";
+export {
+  loadMeshFolders,
+  loadModelNet10,
+  loadModelNet40,
+  type ModelNet,
+  type ModelNetOptions,
+  type ModelNetProgress,
+} from "./modelnet";

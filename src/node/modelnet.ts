@@ -1,14 +1,27 @@
-/** ModelNet40 from files, in the three layouts that it is given away in. */
-import { access, open, readdir, readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { type ModelNetShape, parseModelNetNames, parseModelNetPoints, parseModelNetShapes } from "../data/modelnet";
+/**
+ * ModelNet40, ModelNet10 and their like from files, in the three layouts that they are given away
+ * in.
+ */
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { checkFlags, checkOptions, checkWhole, floats } from "../data/check";
+import {
+  MODELNET10_CLASSES,
+  type ModelNetShape,
+  parseModelNetNames,
+  parseModelNetPoints,
+  parseModelNetShapes,
+} from "../data/modelnet";
 import { DIMENSIONS, normalizeUnitSphere, type PointSet, pointSet, takePoints } from "../data/point-cloud";
 import { sampleSurface } from "../data/surface";
 import { ArgumentError, FormatError } from "../errors";
 import { type HostTensor, toFloat32 } from "../io/host-tensor";
 import { decodeNpy } from "../io/npy";
 import { parseOff } from "../io/off";
+import { shown } from "../io/shown";
 import { Generator } from "../tensor/random";
+import { classFolders, isMeshTree, meshFiles, type OnSkip, Skipped } from "./mesh-tree";
+import { checkDirectory, exists, readBytes, readText, unreadable } from "./paths";
 
 /** How far loading is, in clouds; given after each file of clouds. */
 export interface ModelNetProgress {
@@ -18,15 +31,20 @@ export interface ModelNetProgress {
   file: string;
 }
 
-/** Options of {@link loadModelNet40}. */
+/** Options of {@link loadModelNet40}, {@link loadModelNet10} and {@link loadMeshFolders}. */
 export interface ModelNetOptions {
-  /** Points a cloud. Default 1024. */
+  /** Points of a cloud. Default 1024. */
   points?: number;
   /** Bring each cloud into the unit sphere, after its points are chosen. Default true. */
   normalize?: boolean;
   /** Decides which points are taken from the surface of meshes. Default 0. */
   seed?: number;
   onProgress?: (progress: ModelNetProgress) => void;
+  /**
+   * Told of each file and folder among meshes that is passed over, and why. Default: one warning on
+   * the console counts them.
+   */
+  onSkip?: OnSkip;
 }
 
 /** The two halves of the official split. */
@@ -36,62 +54,140 @@ export interface ModelNet {
 }
 
 type Split = "train" | "test";
-type Full = Required<Omit<ModelNetOptions, "onProgress">> & Pick<ModelNetOptions, "onProgress">;
+type Full = Required<Omit<ModelNetOptions, "onProgress" | "onSkip">> & Pick<ModelNetOptions, "onProgress" | "onSkip">;
 
-/** One layout: the folder that its archive unpacks to, a path in it by which it is known, and its reader. */
+/**
+ * One layout: the folder that its archive unpacks to, what in it tells that it is there, and its
+ * reader.
+ */
 interface Layout {
   folder: string;
   sign: string;
-  load(folder: string, options: Full): Promise<ModelNet>;
+  isThere(place: string): Promise<boolean>;
+  load(place: string, options: Full): Promise<ModelNet>;
 }
 
-const LAYOUTS: readonly Layout[] = [
-  { folder: "modelnet40_normal_resampled", sign: "modelnet40_shape_names.txt", load: loadText },
-  { folder: "modelnet40", sign: "train_points.npy", load: loadNpy },
-  { folder: "ModelNet40", sign: join("airplane", "train"), load: loadMeshes },
+const byFile = (folder: string, sign: string, load: Layout["load"]): Layout => ({
+  folder,
+  sign,
+  isThere: (place) => exists(join(place, sign)),
+  load,
+});
+
+const meshes = (folder: string, example: string): Layout => ({
+  folder,
+  sign: `folders such as ${join(example, "train")}`,
+  isThere: isMeshTree,
+  load: loadMeshes,
+});
+
+/** The text files of both sets come in one archive, the other layouts in one archive each. */
+const layoutsOf = (name: "modelnet40" | "modelnet10", folder: string, example: string): readonly Layout[] => [
+  byFile("modelnet40_normal_resampled", `${name}_shape_names.txt`, (place, options) => loadText(place, name, options)),
+  byFile(name, "train_points.npy", loadNpy),
+  meshes(folder, example),
 ];
 
 /**
- * Reads ModelNet40 from `directory`, or from the folder inside it that the archive unpacks to. The layout is told by the files:
+ * Reads ModelNet40 from `directory`, or from the folder inside it that the archive unpacks to. The
+ * layout is told by the files:
  *
- * - text, `modelnet40_normal_resampled`: `modelnet40_shape_names.txt`, `modelnet40_train.txt` and `modelnet40_test.txt` with names like
- *   `airplane_0001`, and `airplane/airplane_0001.txt` with a line `x,y,z,nx,ny,nz` a point, of which the first `points` are taken;
- * - NPY, `modelnet40`: `train_points.npy` [n, P, 3] and `train_labels.npy` [n], the same for `test`, and `shape_names.txt`; the first
- *   `points` points are taken;
- * - meshes, `ModelNet40`: `airplane/train/airplane_0001.off` …, the classes in alphabetical order; `points` points are drawn from
- *   the surface of each, uniform by area, from the seed and the shape's name alone.
+ * - text, `modelnet40_normal_resampled`: `modelnet40_shape_names.txt`, `modelnet40_train.txt` and
+ *   `modelnet40_test.txt` with names like `airplane_0001`, and `airplane/airplane_0001.txt` with a
+ *   line `x,y,z,nx,ny,nz` a point, of which the first `points` are taken;
+ * - NPY, `modelnet40`: `train_points.npy` [n, P, 3] and `train_labels.npy` [n], the same for
+ *   `test`, and `shape_names.txt`; the first `points` points are taken;
+ * - meshes, `ModelNet40`: as {@link loadMeshFolders}.
  *
- * Nothing is turned: which axis is up is the files' affair (z in the meshes).
+ * Which classes there are is told by the files too: see `classes` of the sets, and
+ * `MODELNET40_CLASSES`. Nothing is turned: which axis is up is the files' affair (z in the meshes).
  *
- * @throws ArgumentError if `points` is not a whole number from 1 or more than the files have, or `seed` not one from 0
- * @throws FormatError if no layout is there (the message says what was looked for), or a file is missing, unreadable or damaged; the
- *   message names the file and its line or field
+ * @throws ArgumentError if `points` is not a whole number from 1 or more than the files have,
+ *   `seed` not one from 0, or another option not what it should be or unknown
+ * @throws FormatError if no layout is there (the message says what was looked for), or a file is
+ *   missing, unreadable or damaged; the message names the file and its line or field
+ * @throws LimitError if there is no memory for so many points
  */
-export async function loadModelNet40(directory: string, options: ModelNetOptions = {}): Promise<ModelNet> {
-  const full = { points: 1024, normalize: true, seed: 0, ...options };
-  if (!Number.isSafeInteger(full.points) || full.points < 1) {
-    throw new ArgumentError(`loadModelNet40: expected points to be a whole number from 1, got ${full.points}`);
-  }
-  for (const { folder, sign, load } of LAYOUTS) {
-    for (const place of [directory, join(directory, folder)]) {
-      if (!(await exists(join(place, sign)))) continue;
+export function loadModelNet40(directory: string, options: ModelNetOptions = {}): Promise<ModelNet> {
+  return load("loadModelNet40", directory, options, layoutsOf("modelnet40", "ModelNet40", "airplane"));
+}
+
+/**
+ * Reads ModelNet10, the ten classes of `MODELNET10_CLASSES`, as {@link loadModelNet40} reads the
+ * forty: text files of the same folder `modelnet40_normal_resampled` whose lists begin with
+ * `modelnet10`; NPY files in `modelnet10`; meshes in `ModelNet10`.
+ *
+ * @throws as {@link loadModelNet40}, and FormatError if there is another class
+ */
+export function loadModelNet10(directory: string, options: ModelNetOptions = {}): Promise<ModelNet> {
+  const layouts = layoutsOf("modelnet10", "ModelNet10", "bathtub");
+  return load("loadModelNet10", directory, options, layouts, MODELNET10_CLASSES);
+}
+
+/**
+ * Reads meshes from folders: each folder in `directory` is a class, with `train` and `test` in it,
+ * and in these the shapes, such as `chair/train/chair_0001.off`. Labels count the classes in
+ * alphabetical order; `points` points are drawn from the surface of each shape, uniform by area,
+ * from the seed and the file's name alone.
+ *
+ * Passed over with a word (`onSkip`) are files that are no meshes (`.off` in any case), and
+ * whatever is hidden (`.DS_Store`, `._…`, `__MACOSX`), be it a file or a folder.
+ *
+ * @throws as {@link loadModelNet40}
+ */
+export function loadMeshFolders(directory: string, options: ModelNetOptions = {}): Promise<ModelNet> {
+  return load("loadMeshFolders", directory, options, [meshes(".", "chair")]);
+}
+
+async function load(
+  loader: string,
+  directory: string,
+  options: ModelNetOptions,
+  layouts: readonly Layout[],
+  allowed?: readonly string[],
+): Promise<ModelNet> {
+  checkDirectory(loader, directory);
+  const full = checkedOptions(loader, options);
+  for (const { folder, isThere, load } of layouts) {
+    for (const place of new Set([join(directory, folder), directory])) {
+      if (!(await isThere(place))) continue;
       const { train, test } = await load(place, full);
+      const foreign = allowed && train.classes.find((name) => !allowed.includes(name));
+      if (foreign !== undefined) {
+        throw new FormatError(
+          `${loader}: expected classes among ${allowed!.join(", ")} in ${place}, got ${shown(foreign)}; ` +
+            "load it with loadModelNet40 or loadMeshFolders",
+        );
+      }
       return full.normalize ? { train: normalizeUnitSphere(train), test: normalizeUnitSphere(test) } : { train, test };
     }
   }
-  const looked = LAYOUTS.map(({ folder, sign }) => `${sign} (in it or in ${folder})`).join(", ");
+  const looked = layouts.map(({ folder, sign }) => `${sign} (in it or in ${folder})`).join(", ");
   throw new FormatError(
-    `ModelNet40: expected one of ${looked} in ${directory}, got none. ` +
-      "Download https://modelnet.cs.princeton.edu/ModelNet40.zip and unpack it there.",
+    `${loader}: expected one of ${looked} in ${directory}, got none. ` +
+      "Download https://modelnet.cs.princeton.edu/ModelNet40.zip and unpack it there, or name the folder of classes.",
   );
 }
 
-async function loadText(folder: string, { points, onProgress }: Full): Promise<ModelNet> {
-  const classesFile = join(folder, "modelnet40_shape_names.txt");
-  const classes = parseModelNetNames(await readText(classesFile), classesFile);
+function checkedOptions(loader: string, options: ModelNetOptions): Full {
+  checkOptions(loader, options, ["points", "normalize", "seed", "onProgress", "onSkip"]);
+  const { points = 1024, normalize = true, seed = 0, onProgress, onSkip } = options;
+  checkWhole(loader, { points }, 1);
+  checkWhole(loader, { seed }, 0);
+  checkFlags(loader, { normalize });
+  for (const [name, callback] of Object.entries({ onProgress, onSkip })) {
+    if (callback === undefined || typeof callback === "function") continue;
+    throw new ArgumentError(`${loader}: expected ${name} to be a function, got ${shown(callback)}`);
+  }
+  return { points, normalize, seed, ...(onProgress && { onProgress }), ...(onSkip && { onSkip }) };
+}
+
+async function loadText(folder: string, set: string, { points, onProgress }: Full): Promise<ModelNet> {
+  const classesFile = join(folder, `${set}_shape_names.txt`);
+  const classes = parseModelNetNames(await readText("ModelNet", classesFile), classesFile);
   const list = async (split: Split) => {
-    const file = join(folder, `modelnet40_${split}.txt`);
-    return parseModelNetShapes(await readText(file), classes, file);
+    const file = join(folder, `${set}_${split}.txt`);
+    return parseModelNetShapes(await readText("ModelNet", file), classes, file);
   };
   const shapes = { train: await list("train"), test: await list("test") };
   const read = async ({ name, label }: ModelNetShape) => {
@@ -101,47 +197,44 @@ async function loadText(folder: string, { points, onProgress }: Full): Promise<M
   return gather(shapes, classes, points, read, onProgress);
 }
 
-async function loadMeshes(folder: string, { points, seed, onProgress }: Full): Promise<ModelNet> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const classes = entries
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort();
+async function loadMeshes(folder: string, { points, seed, onProgress, onSkip }: Full): Promise<ModelNet> {
+  const skipped = new Skipped(onSkip);
+  const classes = await classFolders(folder, skipped);
   const random = new Generator(seed);
   const list = async (split: Split) => {
-    const shapes: ModelNetShape[] = [];
+    const shapes: (ModelNetShape & { file: string })[] = [];
     for (const [label, name] of classes.entries()) {
-      const files = await listFolder(join(folder, name, split));
-      for (const file of files.filter((f) => f.endsWith(".off")).sort()) {
-        shapes.push({ name: join(folder, name, split, file), label });
-      }
+      for (const mesh of await meshFiles(join(folder, name, split), skipped)) shapes.push({ ...mesh, label });
     }
-    return shapes;
+    if (shapes.length > 0) return shapes;
+    throw new FormatError(`${folder}: expected meshes in files .off in ${join("<class>", split)}, got none`);
   };
-  const read = async ({ name: file }: ModelNetShape) => {
-    const mesh = parseOff(await readText(file), file);
+  const lists = { train: await list("train"), test: await list("test") };
+  skipped.tell(folder);
+  const read = async ({ name, file }: (typeof lists)["train"][number]) => {
+    const mesh = parseOff(await readText("ModelNet", file), file);
     try {
-      return { file, cloud: sampleSurface(mesh, points, random.fork(basename(file, ".off"))) };
+      return { file, cloud: sampleSurface(mesh, points, random.fork(name)) };
     } catch (cause) {
       if (cause instanceof FormatError) throw new FormatError(`${file}: ${cause.message}`, { cause });
       throw cause;
     }
   };
-  return gather({ train: await list("train"), test: await list("test") }, classes, points, read, onProgress);
+  return gather(lists, classes, points, read, onProgress);
 }
 
 /** The clouds of both lists, read one after the other. */
-async function gather(
-  lists: Record<Split, readonly ModelNetShape[]>,
+async function gather<S extends ModelNetShape>(
+  lists: Record<Split, readonly S[]>,
   classes: readonly string[],
   points: number,
-  read: (shape: ModelNetShape) => Promise<{ file: string; cloud: Float32Array }>,
+  read: (shape: S) => Promise<{ file: string; cloud: Float32Array }>,
   onProgress: ModelNetOptions["onProgress"],
 ): Promise<ModelNet> {
   const total = lists.train.length + lists.test.length;
   let done = 0;
-  const load = async (shapes: readonly ModelNetShape[]) => {
-    const clouds = new Float32Array(shapes.length * points * DIMENSIONS);
+  const load = async (shapes: readonly S[]) => {
+    const clouds = floats("ModelNet", shapes.length * points * DIMENSIONS);
     for (const [i, shape] of shapes.entries()) {
       const { file, cloud } = await read(shape);
       clouds.set(cloud, i * points * DIMENSIONS);
@@ -155,14 +248,14 @@ async function gather(
 
 async function loadNpy(folder: string, { points, onProgress }: Full): Promise<ModelNet> {
   const classesFile = join(folder, "shape_names.txt");
-  const classes = parseModelNetNames(await readText(classesFile), classesFile);
+  const classes = parseModelNetNames(await readText("ModelNet", classesFile), classesFile);
   // Labels first: they are small, and tell how many clouds there will be.
   const labels = { train: await readLabels(folder, "train", classes), test: await readLabels(folder, "test", classes) };
   const total = labels.train.length + labels.test.length;
   let done = 0;
   const load = async (split: Split) => {
     const file = join(folder, `${split}_points.npy`);
-    const array = decodeNpy(await readBytes(file), file);
+    const array = decodeNpy(await readBytes("ModelNet", file), file);
     const set = cloudsOf(array, labels[split], classes, file);
     done += set.length;
     onProgress?.({ done, total, file });
@@ -174,8 +267,8 @@ async function loadNpy(folder: string, { points, onProgress }: Full): Promise<Mo
 function cloudsOf(array: HostTensor, labels: Int32Array, classes: readonly string[], file: string): PointSet {
   const { dtype, shape } = array;
   const [count, pointsPerCloud = 0, dimensions] = shape;
-  if (dtype !== "F32" && dtype !== "F64") {
-    throw new FormatError(`${file}: field descr: expected coordinates as <f4 or <f8, got ${dtype}`);
+  if (!dtype.startsWith("F")) {
+    throw new FormatError(`${file}: field descr: expected coordinates as floats, got ${dtype}`);
   }
   if (shape.length !== 3 || count !== labels.length || pointsPerCloud < 1 || dimensions !== DIMENSIONS) {
     throw new FormatError(
@@ -195,8 +288,8 @@ function cloudsOf(array: HostTensor, labels: Int32Array, classes: readonly strin
 
 async function readLabels(folder: string, split: Split, classes: readonly string[]): Promise<Int32Array> {
   const file = join(folder, `${split}_labels.npy`);
-  const array = decodeNpy(await readBytes(file), file);
-  if (array.dtype.startsWith("F")) {
+  const array = decodeNpy(await readBytes("ModelNet", file), file);
+  if (!/^[IU]/.test(array.dtype)) {
     throw new FormatError(`${file}: field descr: expected labels as whole numbers, got ${array.dtype}`);
   }
   if (array.shape.length !== 1) {
@@ -212,15 +305,12 @@ async function readLabels(folder: string, split: Split, classes: readonly string
   return Int32Array.from(labels);
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
 const CHUNK = 1 << 17;
 
-/** The start of a text file with at least its first `lines` lines: a tenth of it, where a shape has 10,000 points. */
+/**
+ * The start of a text file with at least its first `lines` lines: a tenth of it, where a shape has
+ * 10,000 points.
+ */
 async function readLines(file: string, lines: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   try {
@@ -237,20 +327,8 @@ async function readLines(file: string, lines: number): Promise<string> {
     } finally {
       await handle.close();
     }
+    return Buffer.concat(chunks).toString();
   } catch (cause) {
-    throw unreadable(file, cause);
+    throw unreadable("ModelNet", file, cause);
   }
-  return Buffer.concat(chunks).toString();
-}
-
-const readBytes = (file: string): Promise<Uint8Array> =>
-  readFile(file).catch((cause) => Promise.reject(unreadable(file, cause)));
-const readText = (file: string): Promise<string> =>
-  readFile(file, "utf8").catch((cause) => Promise.reject(unreadable(file, cause)));
-const listFolder = (folder: string): Promise<string[]> =>
-  readdir(folder).catch((cause) => Promise.reject(unreadable(folder, cause)));
-
-function unreadable(path: string, cause: unknown): FormatError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new FormatError(`ModelNet40: cannot read ${path}: ${why}; unpack the whole archive`, { cause });
 }

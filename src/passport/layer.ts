@@ -1,4 +1,4 @@
-import { ShapeError } from "../errors";
+import { LifetimeError, ShapeError } from "../errors";
 import { constant } from "../nn/constant";
 import { kaimingNormal, uniform } from "../nn/init";
 import { buffer, Module, parameter } from "../nn/module";
@@ -76,8 +76,8 @@ export abstract class PassportLayer extends Module {
   /** Signature, −1 or +1 a channel. */
   abstract readonly b: Tensor;
   readonly #map: PassportMap;
-  /** Window means of both passports [2, K]; made anew when the passports change. */
-  #means: Tensor | null = null;
+  /** Window means of both passports [2, K], and the versions of the passports that they are of. */
+  #means: { readonly value: Tensor; readonly of: string } | null = null;
 
   protected constructor(map: PassportMap) {
     super();
@@ -133,7 +133,6 @@ export abstract class PassportLayer extends Module {
     }
     own.skey.write(skey);
     own.key.write(key);
-    this.#forgetMeans();
   }
 
   /** W * x (plus the map's bias), which branches share when they get the same input. */
@@ -169,11 +168,6 @@ export abstract class PassportLayer extends Module {
     return both.slice(0, this.outChannels);
   }
 
-  /** The passports may be others now. */
-  protected override loaded(): void {
-    this.#forgetMeans();
-  }
-
   override dispose(): void {
     this.#forgetMeans();
     super.dispose();
@@ -181,14 +175,27 @@ export abstract class PassportLayer extends Module {
 
   #raw(): Tensor {
     const { skey, key } = this.passports();
-    if (skey.requiresGrad || key.requiresGrad) {
-      // Passports in training change with every step, and their gradients flow through the means.
+    // Passports in training change with every step, and their gradients flow through the means.
+    if (skey.requiresGrad || key.requiresGrad) return this.#scales(this.#freshMeans());
+    const of = this.#versions();
+    if (this.#means?.of !== of || this.#means.value.buffer.lost) {
       this.#forgetMeans();
-      return this.#scales(this.#freshMeans());
-    }
-    if (this.#means?.buffer.lost) this.#forgetMeans();
-    this.#means ??= keep(this.#freshMeans());
-    return this.#scales(this.#means);
+      this.#means = { value: keep(this.#freshMeans()), of };
+    } else
+      skey.device.underRecording?.follow({
+        replay: () => {
+          if (this.#versions() === of) return;
+          throw new LifetimeError(
+            "replay(): the passports of a layer were changed after the step was recorded, which computes with the old ones: record the step again",
+          );
+        },
+      });
+    return this.#scales(this.#means.value);
+  }
+
+  #versions(): string {
+    const { skey, key } = this.passports();
+    return `${skey.version} ${key.version}`;
   }
 
   #freshMeans(): Tensor {
@@ -201,7 +208,7 @@ export abstract class PassportLayer extends Module {
   }
 
   #forgetMeans(): void {
-    this.#means?.dispose();
+    this.#means?.value.dispose();
     this.#means = null;
   }
 

@@ -1,3 +1,4 @@
+export type { ElementsOf, NumberArray, NumberList, TensorSource } from "./elements";
 export { type ConvOptions, conv1d, conv2d } from "./ops/conv";
 export {
   abs,

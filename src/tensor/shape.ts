@@ -83,6 +83,15 @@ export function axisOf(axis: number, rank: number, what: string): number {
   return d;
 }
 
+/** A shape as it is given: a list of sizes, or the one size of a row. @throws ShapeError unless every size is a non-negative integer. */
+export function asShape(given: Shape | number): Shape {
+  const shape: unknown = typeof given === "number" ? [given] : given;
+  if (!Array.isArray(shape)) throw new ShapeError(`a shape is a list of sizes, or one size, found ${typeof given}`);
+  const sizes = [...(shape as Shape)];
+  checkShape(sizes);
+  return sizes;
+}
+
 /** @throws ShapeError unless every size is a non-negative integer. */
 export function checkShape(shape: Shape): void {
   if (!shape.every((d) => Number.isSafeInteger(d) && d >= 0)) {

@@ -30,10 +30,14 @@ export function memory(): MemoryInfo {
   return { ...live, pooledBytes: pool.bytes, buffersCreated: pool.created };
 }
 
+/** Least and greatest of some elements. */
+export type Range = readonly [min: number, max: number];
+
 /** A reference-counted GPU buffer; tensors and their reshaped views share one. */
 export class Storage {
   private references = 1;
   readonly buffer: PooledBuffer;
+  private known: { readonly range: Range | null; readonly version: number } | null = null;
 
   constructor(
     readonly device: Device,
@@ -47,6 +51,16 @@ export class Storage {
 
   get isShared(): boolean {
     return this.references > 1;
+  }
+
+  /** Notes the least and greatest of the elements that the host has just written. */
+  noteRange(range: Range | null): void {
+    this.known = { range, version: this.buffer.version };
+  }
+
+  /** What was noted, if nothing has written since. */
+  get range(): Range | null {
+    return this.known?.version === this.buffer.version ? this.known.range : null;
   }
 
   retain(): this {
@@ -86,10 +100,12 @@ export function forgotten(): void {
 }
 
 /**
- * Runs `body` and disposes every tensor made inside it, except those returned (alone, in an array or in a plain object; they pass to the
- * enclosing scope) and those given to {@link keep}. Parameters' gradients are kept until they are zeroed.
+ * Runs `body` and disposes every tensor made inside it, except those returned (alone, in an array
+ * or in a plain object; they pass to the enclosing scope) and those given to {@link keep}.
+ * Parameters' gradients are kept until they are zeroed.
  *
- * @throws ArgumentError when `body` is asynchronous: interleaved scopes could not tell whose tensor is whose.
+ * @throws ArgumentError when `body` is asynchronous: interleaved scopes could not tell whose tensor
+ * is whose.
  */
 export function scope<T>(body: () => T): T {
   const mine = new Set<Disposable>();
@@ -97,11 +113,7 @@ export function scope<T>(body: () => T): T {
   let result: T;
   try {
     result = body();
-    if (result instanceof Promise) {
-      // What it does from here on meets disposed tensors; that is not a second error.
-      result.catch(() => undefined);
-      throw new ArgumentError("scope() takes a synchronous function: read results after it, outside");
-    }
+    refuseAsync("scope()", result);
     const outer = scopes[scopes.length - 2];
     for (const t of tensorsIn(result, mine)) {
       mine.delete(t);
@@ -112,6 +124,20 @@ export function scope<T>(body: () => T): T {
     for (const t of mine) t.dispose();
   }
   return result;
+}
+
+/**
+ * For functions that set something up around a body and take it down when that returns: an
+ * asynchronous body would go on without it.
+ * @throws ArgumentError when what the body gave is a promise.
+ */
+export function refuseAsync(what: string, result: unknown): void {
+  if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== "function") return;
+  // What it does from here on, disposed tensors included, is not a second error.
+  (result as PromiseLike<unknown>).then(undefined, () => undefined);
+  throw new ArgumentError(
+    `${what} takes a synchronous function: await what it needs before, and read results after it`,
+  );
 }
 
 /** Keeps a tensor beyond the scope it was made in; its `dispose()` is then the caller's duty. */

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { accumulateKernel, fillKernel } from "../../shaders/elementwise.wgsl";
 import { defineKernel, linearGrid, linearIndex, linearMain } from "../../shaders/kernel";
-import { DeviceLostError, GpuError } from "../../src/errors";
+import { ArgumentError, DeviceLostError, GpuError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
@@ -84,8 +84,11 @@ describe("what WebGPU refuses", () => {
     const [mine, other] = [tensorOn(a, 1, 2), tensorOn(b, 1, 2)];
     a.run(fillKernel, null, { y: mine.buffer }, { n: 2, bits: 0 });
     await a.sync();
-    a.run(fillKernel, null, { y: other.buffer }, { n: 2, bits: 1 });
-    await expect(a.sync()).rejects.toThrow(GpuError);
+    expect(() => a.run(fillKernel, null, { y: other.buffer }, { n: 2, bits: 1 })).toThrow(ArgumentError);
+    expect(() => a.copy(mine.buffer, other.buffer, 8)).toThrow(/another device/);
+    expect(() => a.write(other.buffer, Float32Array.of(9, 9))).toThrow(ArgumentError);
+    await expect(a.read(other.buffer, 8)).rejects.toThrow(ArgumentError);
+    await a.sync();
     expect(Array.from(await mine.data())).toEqual([0, 0]);
     expect(Array.from(await other.data())).toEqual([1, 2]);
     a.destroy();

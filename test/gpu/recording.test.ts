@@ -4,7 +4,10 @@ import { LifetimeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Sequential } from "../../src/nn";
 import { Adam } from "../../src/optim/adam";
+import { SGD } from "../../src/optim/sgd";
+import { mul } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
+import { accumulateAt } from "../../src/tensor/ops/metrics";
 import { Generator } from "../../src/tensor/random";
 import { type RecordedStep, recordStep } from "../../src/tensor/recorded";
 import { keep, memory, scope } from "../../src/tensor/storage";
@@ -197,5 +200,136 @@ describe("while kernels are compiled", () => {
     for (const [i, c] of copies.entries()) expect(Array.from(await c.data())).toEqual(Array(4).fill(i + 2));
     expect(own.counters.submits).toBeGreaterThan(1);
     own.destroy();
+  });
+});
+
+describe("gradients of a recorded step", () => {
+  /** One weight, whose gradient is the input: sums show what was added to what. */
+  function sums() {
+    const w = keep(Tensor.full([], 1));
+    w.requiresGrad = true;
+    const x = keep(Tensor.full([], 1));
+    made.push(w, x);
+    return { w, x, backward: () => mul(w, x).backward(), grad: async () => w.grad && (await w.grad.item()) };
+  }
+  const record = (body: () => void) => {
+    const step = recordStep(body);
+    made.push(step);
+    return step;
+  };
+
+  it("are added up, whether there was one before or not", async () => {
+    for (const first of [null, 1000]) {
+      const { w, x, backward, grad } = sums();
+      if (first !== null) {
+        x.write([first]);
+        backward();
+      }
+      x.write([1]);
+      const step = record(backward);
+      for (const value of [10, 100]) {
+        x.write([value]);
+        step.replay();
+      }
+      expect(await grad()).toBe((first ?? 0) + 111);
+      // From outside: added to, too.
+      x.write([5000]);
+      backward();
+      x.write([2]);
+      step.replay();
+      expect(await grad()).toBe((first ?? 0) + 5113);
+      w.zeroGrad();
+      step.replay();
+      expect(await grad()).toBe(2);
+    }
+  });
+
+  it("may be zeroed inside, at the start or at the end", async () => {
+    const { w, x, backward, grad } = sums();
+    const start = record(() => {
+      w.zeroGrad();
+      backward();
+    });
+    const seen = keep(Tensor.full([], 0));
+    made.push(seen);
+    const end = record(() => {
+      backward();
+      accumulateAt(seen.view([1]), 0, w.grad!);
+      w.zeroGrad();
+    });
+    expect(w.grad).toBeNull();
+    for (const value of [10, 100]) {
+      x.write([value]);
+      start.replay();
+      expect(await grad()).toBe(value);
+    }
+    end.replay(); // 1 + 1 when it was recorded; now 100 and the 100 that it finds
+    expect(await seen.item()).toBe(202);
+    expect(w.grad).toBeNull();
+    end.replay();
+    expect(await seen.item()).toBe(302);
+  });
+
+  it("train, wherever zeroGrad and step stand", async () => {
+    const run = async (where: "inside" | "outside" | "eager") => {
+      const { w, x, backward } = sums();
+      const sgd = new SGD([w], { lr: 0.5, momentum: 0.9 });
+      made.push(sgd);
+      let step: RecordedStep<void> | null = null;
+      for (let k = 0; k < 4; k++) {
+        x.write([k + 1]);
+        const whole = () => {
+          sgd.zeroGrad();
+          backward();
+          sgd.step();
+        };
+        if (where === "eager") whole();
+        else if (where === "inside") {
+          sgd.prepare();
+          if (step) step.replay();
+          else step = record(whole);
+        } else {
+          sgd.zeroGrad();
+          if (step) step.replay();
+          else step = record(backward);
+          sgd.step();
+        }
+      }
+      return w.item();
+    };
+    const right = await run("eager");
+    expect(right).not.toBe(1);
+    expect(await run("inside")).toBe(right);
+    expect(await run("outside")).toBe(right);
+  });
+
+  it("of a leaf that is gone are refused", () => {
+    const { w, backward } = sums();
+    const step = record(backward);
+    w.dispose();
+    expect(() => step.replay()).toThrow(LifetimeError);
+  });
+
+  it("leave nothing behind", () => {
+    const { w, backward } = sums();
+    const before = memory();
+    recordStep(backward).dispose();
+    w.zeroGrad();
+    expect(() =>
+      recordStep(() => {
+        backward();
+        throw new Error("mine");
+      }),
+    ).toThrow("mine");
+    w.zeroGrad();
+    const after = memory();
+    for (const name of ["tensors", "storages", "bytes"] as const) expect(after[name], name).toBe(before[name]);
+  });
+
+  it("a step that reads, or replays another, is refused", async () => {
+    const { x } = sums();
+    expect(() => recordStep(() => void x.item().catch(() => 0))).toThrow(/read back while a step was recorded/);
+    const inner = record(() => void x.fill(2));
+    expect(() => recordStep(() => inner.replay())).toThrow(/do not nest/);
   });
 });

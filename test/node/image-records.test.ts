@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FormatError } from "../../src/errors";
-import { loadCifar100, loadImageRecords } from "../../src/node";
+import { ArgumentError, FormatError } from "../../src/errors";
+import { loadCifar10, loadCifar100, loadImageRecords } from "../../src/node";
 
 const PIXELS = 3072;
 let folder: string;
@@ -38,6 +38,30 @@ describe("loadImageRecords", () => {
     await expect(loadImageRecords(folder)).rejects.toThrow(/train\.bin: record 0 has label 2, expected 0 to 1/);
     await save("train.bin", record([1], 0).slice(0, 100));
     await expect(loadImageRecords(folder)).rejects.toThrow(/expected records of 3073 bytes/);
+  });
+});
+
+describe("class_names.txt", () => {
+  it.each([
+    ["a\n\nb\n", /class_names\.txt, line 3: expected a class on each line before this one/],
+    ["a\nb\na\n", /class_names\.txt, line 3: expected each name once/],
+    ["\n\n", /class_names\.txt, line 3: expected at least one name/],
+  ])("%j is refused: labels count the lines", async (names, message) => {
+    await writeFile(join(folder, "class_names.txt"), names);
+    await expect(loadImageRecords(folder)).rejects.toThrow(message);
+  });
+});
+
+describe("the loaders", () => {
+  it("refuse what is no path, and options that are none", async () => {
+    for (const path of [undefined, null, 5, ""]) {
+      for (const load of [loadCifar10, loadCifar100, loadImageRecords]) {
+        await expect(load(path as never)).rejects.toThrow(ArgumentError);
+      }
+    }
+    for (const options of [{ labels: "both" }, { labels: 1n }, { label: "fine" }, null]) {
+      await expect(loadCifar100(folder, options as never)).rejects.toThrow(ArgumentError);
+    }
   });
 });
 

@@ -1,10 +1,23 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { normalizeUnitSphere, parseModelNetNames, parseModelNetPoints, parseModelNetShapes } from "../../src/data";
-import { ArgumentError, FormatError } from "../../src/errors";
-import { loadModelNet40, type ModelNetProgress } from "../../src/node/modelnet";
+import { dirname, join, relative } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  MODELNET10_CLASSES,
+  MODELNET40_CLASSES,
+  normalizeUnitSphere,
+  parseModelNetNames,
+  parseModelNetPoints,
+  parseModelNetShapes,
+} from "../../src/data";
+import { ArgumentError, FormatError, LimitError } from "../../src/errors";
+import {
+  loadMeshFolders,
+  loadModelNet10,
+  loadModelNet40,
+  type ModelNetOptions,
+  type ModelNetProgress,
+} from "../../src/node/modelnet";
 import { npyFile } from "../support/npy";
 
 let folder: string;
@@ -37,7 +50,9 @@ const TEXT = {
 };
 const inFolder = (name: string, files: Record<string, string | Uint8Array>) =>
   Object.fromEntries(Object.entries(files).map(([path, contents]) => [`${name}/${path}`, contents]));
-const load = (options = {}) => loadModelNet40(folder, { points: 4, normalize: false, ...options });
+/** Skipped files are told to nobody unless a test listens. */
+const quiet: ModelNetOptions = { points: 4, normalize: false, onSkip: () => {} };
+const load = (options = {}) => loadModelNet40(folder, { ...quiet, ...options });
 
 describe("loadModelNet40, text", () => {
   it.each(["", "modelnet40_normal_resampled/"])("reads the first points of each shape (in %j)", async (inside) => {
@@ -229,6 +244,69 @@ describe("loadModelNet40, meshes", () => {
     expect((await load({ points: 50 })).train.points).toEqual(train.points.slice(150));
   });
 
+  it("passes over what is hidden or no mesh, with a word", async () => {
+    await put({
+      ...MESHES,
+      "airplane/train/._airplane_0001.off": "\u0000\u0005\u0016",
+      "airplane/train/notes.txt": "",
+      "airplane/test/UPPER.OFF": off(6),
+      ".git/train/x.off": "",
+      "__MACOSX/airplane/train/._airplane_0001.off": "",
+      "._bed": "",
+    });
+    const skipped = new Map<string, string>();
+    const { train, test } = await load({
+      onSkip: (path: string, why: string) => void skipped.set(relative(folder, path), why),
+    });
+    expect(train.classes).toEqual(["airplane", "bed"]);
+    expect([...train.labels, ...test.labels]).toEqual([0, 0, 1, 0, 0, 1]);
+    expect([...skipped].sort()).toEqual(
+      [
+        [".git", "hidden"],
+        ["._bed", "hidden"],
+        ["README.txt", "no folder of a class"],
+        ["__MACOSX", "hidden"],
+        [join("airplane", "train", "._airplane_0001.off"), "hidden"],
+        [join("airplane", "train", "notes.txt"), "no mesh: its name does not end in .off"],
+        [join("bed", "test", ".DS_Store"), "hidden"],
+      ].sort(),
+    );
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    try {
+      await loadModelNet40(folder, { points: 4 });
+      expect(warn.mock.calls).toEqual([[expect.stringMatching(/passed over .* and 6 more: hidden, or no meshes/)]]);
+    } finally {
+      warn.mockRestore();
+    }
+  });
+
+  it("draws the same points whatever the case of the extension", async () => {
+    await put({ ...MESHES, "bed/test/bed_0002.OFF": off(2) });
+    await rm(join(folder, "bed", "test", "bed_0002.off"));
+    const upper = await load();
+    await put({ "bed/test/bed_0002.off": off(2) });
+    await rm(join(folder, "bed", "test", "bed_0002.OFF"));
+    expect(await load()).toEqual(upper);
+  });
+
+  it("reads ModelNet10, and any other folders of classes", async () => {
+    const ten = { "bathtub/train/a.off": off(1), "bathtub/test/b.off": off(2), "toilet/train/c.off": off(3) };
+    await put(inFolder("ModelNet10", { ...ten, "toilet/test/d.off": off(4) }));
+    const { train, test } = await loadModelNet10(folder, quiet);
+    expect(train.classes).toEqual(["bathtub", "toilet"]);
+    expect([...train.labels, ...test.labels]).toEqual([0, 1, 0, 1]);
+    expect(await loadMeshFolders(join(folder, "ModelNet10"), quiet)).toEqual({ train, test });
+    expect(await loadModelNet40(join(folder, "ModelNet10"), quiet)).toEqual({ train, test });
+    await put(inFolder("mine", { "cat/train/a.off": off(1), "cat/test/b.OFF": off(1) }));
+    expect((await loadMeshFolders(join(folder, "mine"), quiet)).test.classes).toEqual(["cat"]);
+    await expect(loadModelNet10(join(folder, "mine"), quiet)).rejects.toThrow(/classes among bathtub, .* got "cat"/);
+  });
+
+  it("refuses a split without meshes", async () => {
+    await put({ "bed/train/a.off": off(1), "bed/test/a.obj": "" });
+    await expect(load()).rejects.toThrow(/expected meshes in files \.off in <class>.test, got none/);
+  });
+
   it("names the file and line of a damaged mesh, the file of one without area, and a folder that is missing", async () => {
     await put({ ...MESHES, "bed/test/bed_0002.off": off(2).replace("3 0 1 2", "3 0 1 7") });
     await expect(load()).rejects.toThrow(/bed_0002\.off, line 6: expected face 0/);
@@ -239,7 +317,56 @@ describe("loadModelNet40, meshes", () => {
   });
 });
 
+describe("ModelNet10 beside ModelNet40 in text", () => {
+  it("has lists of its own in the same folder", async () => {
+    await put({
+      ...TEXT,
+      "modelnet10_shape_names.txt": "\ufeffbed\r\n",
+      "modelnet10_train.txt": "bed_0001\r\n",
+      "modelnet10_test.txt": "bed_0002\n",
+      "bed/bed_0001.txt": lines(1, 4),
+      "bed/bed_0002.txt": lines(2, 4),
+    });
+    const { train, test } = await loadModelNet10(folder, quiet);
+    expect(train.classes).toEqual(["bed"]);
+    expect([...test.points]).toEqual(coordinates(2, 4));
+    expect((await load()).train.classes).toEqual(["airplane", "flower_pot"]);
+  });
+
+  it("has the names of both", () => {
+    expect([MODELNET10_CLASSES.length, MODELNET40_CLASSES.length]).toEqual([10, 40]);
+    for (const names of [MODELNET10_CLASSES, MODELNET40_CLASSES]) {
+      expect([...new Set(names)].sort()).toEqual(names);
+    }
+    for (const name of MODELNET10_CLASSES) expect(MODELNET40_CLASSES).toContain(name);
+  });
+});
+
 describe("loadModelNet40", () => {
+  it.each<[unknown]>([
+    [{ seed: 0.5 }],
+    [{ seed: "1" }],
+    [{ normalize: 1 }],
+    [{ points: "4" }],
+    [{ points: null }],
+    [{ onProgress: true }],
+    [{ onSkip: "no" }],
+    [{ normalise: false }],
+    [null],
+  ])("refuses the options %j", async (options) => {
+    await put(TEXT);
+    await expect(loadModelNet40(folder, options as never)).rejects.toThrow(ArgumentError);
+    await expect(loadModelNet40(folder, options as never)).rejects.toThrow(/^loadModelNet40: /);
+  });
+
+  it("refuses what is no path, and more points than there is memory for", async () => {
+    for (const path of [undefined, null, 5, "", "a\0b", Symbol("a")]) {
+      await expect(loadModelNet40(path as never)).rejects.toThrow(ArgumentError);
+    }
+    await put({ "bed/train/a.off": "OFF 0 0 0", "bed/test/b.off": "OFF 0 0 0" });
+    await expect(load({ points: 2 ** 52 })).rejects.toThrow(LimitError);
+  });
+
   it("says what it looked for where there is nothing", async () => {
     await expect(load()).rejects.toThrow(FormatError);
     await expect(load()).rejects.toThrow(/modelnet40_shape_names\.txt .*train_points\.npy .*airplane.train/);

@@ -1,6 +1,6 @@
 /** Passport layers of every kind against their formula, written with the plain operations: avg(W * P) by the map itself, norm, γ, β, ReLU. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { ArgumentError, ShapeError } from "../../src/errors";
+import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
 import type { PassportLayer } from "../../src/passport/layer";
 import { PassportConv1d, PassportConv2d, PassportLinear } from "../../src/passport/passport-aware";
 import { PassportOnlyConv1d, PassportOnlyConv2d, PassportOnlyLinear } from "../../src/passport/passport-only";
@@ -10,6 +10,7 @@ import { linear } from "../../src/tensor/ops/matmul";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm";
 import { mean } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
+import { recordStep } from "../../src/tensor/recorded";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
@@ -275,5 +276,34 @@ describe("options and errors", () => {
     scope(() => void layer.privateScales());
     layer.dispose();
     expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages, bytes: before.bytes });
+  });
+});
+
+describe("γ of a layer whose passports change", () => {
+  const gammas = async (layer: PassportLayer) => {
+    const raw = scope(() => noGrad(() => layer.scaleRows().raw));
+    return (await raw.data()).slice(0, 32);
+  };
+
+  it("is of the passports as they are, however they were changed", async () => {
+    const layer = KINDS.linear.aware({}) as PassportLinear;
+    const before = await gammas(layer);
+    expect(await gammas(layer)).toEqual(before);
+    layer.skeyPrivate.write([1, 2, 3, 4]);
+    const after = await gammas(layer);
+    expect(after).not.toEqual(before);
+    expect(after).toEqual(await layer.readGamma());
+    layer.dispose();
+  });
+
+  it("is not replayed with the old ones", async () => {
+    const layer = KINDS.linear.aware({}) as PassportLinear;
+    await gammas(layer);
+    const step = recordStep(() => layer.scaleRows().raw);
+    step.replay();
+    layer.randomPassports(new Generator(9));
+    expect(() => step.replay()).toThrow(LifetimeError);
+    step.dispose();
+    layer.dispose();
   });
 });

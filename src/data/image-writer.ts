@@ -1,0 +1,212 @@
+/**
+ * Images through a list of transforms, fused: however many transforms there are, a pixel is read
+ * once and written once, from the planes of the data set to the channels-last floats of the batch.
+ * A byte is looked up in a table of 256 values for its channel; a float goes through the value maps
+ * one after the other.
+ */
+import { ArgumentError, LimitError, ShapeError } from "../errors";
+import { shown } from "../io/shown";
+import type { Generator } from "../tensor/random";
+import { Axis } from "./axis";
+import { checkObject, checkRandom, checkRoom, checkWhole } from "./check";
+import { type ImageSet, notAPixel, type Pixels } from "./dataset";
+import { checkTransforms, IMAGE_KINDS } from "./transform-kinds";
+import type { GeometryTransform, ImageTransform, PixelTransform, ValueTransform } from "./transforms";
+
+/** The size of the images that a writer reads. */
+type ImageSize = Pick<ImageSet, "channels" | "height" | "width">;
+
+/**
+ * Writes images of one size through a list of transforms. With an empty list a byte becomes byte /
+ * 255, and a float stays what it is.
+ *
+ * @throws ArgumentError if the kinds are not in the order geometry, value, pixels, or a value map
+ *   makes of a byte what is not a finite number
+ * @throws ShapeError if a value transform is made for another number of channels
+ */
+export class ImageWriter {
+  readonly #source: ImageSize;
+  readonly #geometry: GeometryTransform[] = [];
+  readonly #values: ValueTransform[] = [];
+  readonly #pixels: PixelTransform[] = [];
+  /** channels × 256: what becomes of each byte. */
+  readonly #table: Float32Array;
+  readonly #rows = new Axis();
+  readonly #columns = new Axis();
+  /** Height, width and channels of the pictures written. */
+  readonly shape: readonly [height: number, width: number, channels: number];
+
+  /** @param random draws for one trial placement, which tells the size of the pictures */
+  constructor(source: ImageSize, transforms: readonly ImageTransform[], random: Generator) {
+    checkObject("ImageWriter", "the size of the images", source);
+    const { channels, height, width } = source;
+    checkWhole("ImageWriter", { channels, height, width }, 1);
+    checkRandom("ImageWriter", random);
+    this.#source = { channels, height, width };
+    this.#sort(transforms);
+    for (const { channels: made } of this.#values) {
+      if (made !== undefined && made !== channels) {
+        throw new ShapeError(
+          `transforms: expected images of ${shown(made)} channels, as normalize was given, got ${channels}`,
+        );
+      }
+    }
+    this.#table = this.#tableOfBytes();
+    this.#place(random);
+    this.shape = [this.#rows.size, this.#columns.size, channels];
+  }
+
+  /**
+   * Writes image `index` of `set` as height × width × channels floats to `out` from `offset` on;
+   * `random` decides the augmentation.
+   *
+   * @throws ArgumentError if there is no image `index`, or no room in `out`
+   * @throws ShapeError if the images are not of the writer's size, or a geometry transform gave
+   *   this picture another size than the first
+   * @throws FormatError if a pixel of a set of floats is not in [0, 1]
+   */
+  write(set: ImageSet<Pixels>, index: number, out: Float32Array, offset: number, random: Generator): void {
+    const [height, width, channels] = this.shape;
+    this.#check(set, index, out, offset, random);
+    this.#place(random);
+    const [rows, columns] = [this.#rows.size, this.#columns.size];
+    if (rows !== height || columns !== width) {
+      throw new ShapeError(
+        `transforms: expected every picture to be ${height}x${width} as the first, got ${rows}x${columns}`,
+      );
+    }
+    if (set.images instanceof Uint8Array) this.#writeBytes(set.images, index, out, offset);
+    else this.#writeFloats(set.images, index, out, offset);
+    if (this.#pixels.length > 0) {
+      const pixels = out.subarray(offset, offset + height * width * channels);
+      for (const transform of this.#pixels) transform.apply(pixels, this.shape, random);
+    }
+  }
+
+  #writeBytes(images: Uint8Array, index: number, out: Float32Array, offset: number): void {
+    const [height, width, channels] = this.shape;
+    const rows = this.#rows;
+    const columns = this.#columns;
+    const table = this.#table;
+    const plane = this.#source.height * this.#source.width;
+    const step = columns.step;
+    const firstRow = rows.first;
+    const endRow = rows.end;
+    const firstColumn = columns.first;
+    const endColumn = columns.end;
+    for (let y = 0; y < height; y++) {
+      const isShown = y >= firstRow && y < endRow;
+      const first = isShown ? firstColumn : width;
+      const end = isShown ? endColumn : width;
+      const line = (rows.origin + rows.step * y) * this.#source.width + columns.origin + step * first;
+      for (let c = 0; c < channels; c++) {
+        const entry = c * 256;
+        const black = table[entry]!;
+        let to = offset + y * width * channels + c;
+        let from = (index * channels + c) * plane + line;
+        let x = 0;
+        for (; x < first; x++, to += channels) out[to] = black;
+        for (; x < end; x++, to += channels, from += step) out[to] = table[entry + images[from]!]!;
+        for (; x < width; x++, to += channels) out[to] = black;
+      }
+    }
+  }
+
+  /** As for bytes, but that a value has to be mapped each time. */
+  #writeFloats(images: Float32Array, index: number, out: Float32Array, offset: number): void {
+    const [height, width, channels] = this.shape;
+    const { height: sourceHeight, width: sourceWidth } = this.#source;
+    const { first: firstRow, end: endRow, origin: rowOrigin, step: rowStep } = this.#rows;
+    const { first: firstColumn, end: endColumn, origin, step } = this.#columns;
+    for (let c = 0; c < channels; c++) {
+      const black = this.#table[c * 256]!;
+      const plane = (index * channels + c) * sourceHeight;
+      let to = offset + c;
+      for (let y = 0; y < height; y++) {
+        const isShown = y >= firstRow && y < endRow;
+        const line = (plane + rowOrigin + rowStep * y) * sourceWidth + origin;
+        for (let x = 0; x < width; x++, to += channels) {
+          const at = line + step * x;
+          out[to] = isShown && x >= firstColumn && x < endColumn ? this.#mapped(images[at]!, c, at) : black;
+        }
+      }
+    }
+  }
+
+  /** Sorts transforms by kind, which must be their order already. */
+  #sort(transforms: readonly ImageTransform[]): void {
+    checkTransforms(transforms);
+    let floor = 0;
+    for (const [i, transform] of transforms.entries()) {
+      const rank = IMAGE_KINDS.indexOf(transform.kind);
+      if (rank < floor) {
+        throw new ArgumentError(
+          `transforms: expected the kinds in the order ${IMAGE_KINDS.join(", ")}, but number ${i} is "${transform.kind}" ` +
+            `${rank < 0 ? "" : `after "${IMAGE_KINDS[floor]}"`}; move crops and flips before normalize`,
+        );
+      }
+      floor = rank;
+      if (transform.kind === "geometry") this.#geometry.push(transform);
+      else if (transform.kind === "pixels") this.#pixels.push(transform);
+      else this.#values.push(transform);
+    }
+  }
+
+  #tableOfBytes(): Float32Array {
+    const { channels } = this.#source;
+    if (channels > 2 ** 20) throw new LimitError(`ImageWriter: expected at most 2^20 channels, got ${channels}`);
+    const table = new Float32Array(channels * 256);
+    for (let c = 0; c < channels; c++) {
+      for (let byte = 0; byte < 256; byte++) {
+        const value = this.#values.reduce((v, t) => t.map(v, c), Math.fround(byte / 255));
+        table[c * 256 + byte] = checkedValue(value, byte / 255, c);
+      }
+    }
+    return table;
+  }
+
+  /** What becomes of pixel number `at`, a float. */
+  #mapped(pixel: number, channel: number, at: number): number {
+    const { channels, height, width } = this.#source;
+    if (!(pixel >= 0 && pixel <= 1)) throw notAPixel("images", pixel, at, channels * height * width);
+    let value = pixel;
+    for (const transform of this.#values) value = transform.map(value, channel);
+    return checkedValue(value, pixel, channel);
+  }
+
+  #check(set: ImageSet<Pixels>, index: number, out: Float32Array, offset: number, random: Generator): void {
+    const { channels, height, width } = this.#source;
+    checkObject("ImageWriter.write", "a set of images", set);
+    const { images } = set;
+    if (set.channels !== channels || set.height !== height || set.width !== width) {
+      throw new ShapeError(`ImageWriter.write: expected images of ${channels}x${height}x${width}, as it was made for`);
+    }
+    if (!(images instanceof Uint8Array || images instanceof Float32Array)) {
+      throw new ArgumentError(`ImageWriter.write: expected images in bytes or floats, got ${shown(images)}`);
+    }
+    if (!Number.isSafeInteger(index) || index < 0 || (index + 1) * channels * height * width > images.length) {
+      throw new ArgumentError(`ImageWriter.write: expected the index of an image of the set, got ${shown(index)}`);
+    }
+    checkRoom("ImageWriter.write", this.shape[0] * this.shape[1] * channels, out, offset);
+    checkRandom("ImageWriter.write", random);
+  }
+
+  #place(random: Generator): void {
+    const { height, width } = this.#source;
+    this.#rows.reset(height);
+    this.#columns.reset(width);
+    for (const transform of this.#geometry) transform.place(this.#rows, this.#columns, random);
+    if (this.#rows.fits(height) && this.#columns.fits(width)) return;
+    throw new ArgumentError(
+      "transforms: expected transforms of kind geometry to leave whole positions of the image on both axes; " +
+        "move the axes by window() and reverse()",
+    );
+  }
+}
+
+function checkedValue(value: number, pixel: number, channel: number): number {
+  if (typeof value === "number" && Number.isFinite(Math.fround(value))) return value;
+  throw new ArgumentError(
+    `transforms: expected maps of values to give finite numbers, got ${shown(value)} for ${pixel} in channel ${channel}`,
+  );
+}

@@ -1,0 +1,105 @@
+import { LifetimeError } from "../errors";
+import type { Device } from "../gpu/device";
+import type { PooledBuffer } from "../gpu/pool";
+import type { Recording } from "../gpu/recording";
+import { type Shape, showShape } from "./shape";
+import { keep } from "./storage";
+
+/** What matters here of a tensor. */
+interface Leaf {
+  readonly shape: Shape;
+  readonly size: number;
+  readonly device: Device;
+  readonly buffer: PooledBuffer;
+  readonly isDisposed: boolean;
+  grad: Leaf | null;
+  view(shape: Shape, internal: boolean): Leaf;
+  newFull(shape: Shape, value: number): Leaf;
+  fill(value: number): Leaf;
+  dispose(): void;
+}
+
+/** How a recorded step finds and leaves one gradient. */
+interface Use {
+  /**
+   * The memory that the step's first gradient is added to; null where the step zeroes it first, and
+   * then stores.
+   */
+  readonly start: Leaf | null;
+  /** The memory that the gradient is in afterwards; null where the step ends with none. */
+  end: Leaf | null;
+}
+
+/**
+ * The gradients that a step adds to, stores or frees while it is recorded. Which of the three it
+ * is, JavaScript decides by `leaf.grad`; a replay gives the same commands whatever that is by then.
+ * So every replay first puts `leaf.grad` where those commands expect it, and leaves it where the
+ * step does, as if its body had run: a gradient from outside is added to, one that was zeroed
+ * outside starts from zero, and who steps or looks at gradients outside finds them.
+ */
+class RecordedGradients {
+  private readonly uses = new Map<Leaf, Use>();
+
+  /** `leaf`'s gradient is about to be freed. */
+  zeroed(leaf: Leaf): void {
+    if (!this.uses.has(leaf)) this.uses.set(leaf, { start: null, end: null });
+  }
+
+  /**
+   * A gradient is about to be delivered. The first of the step is an addition, also where there was
+   * none: a replay may find one.
+   */
+  arriving(leaf: Leaf): void {
+    if (this.uses.has(leaf)) return;
+    leaf.grad ??= leaf.device.aside(() => keep(leaf.newFull(leaf.shape, 0)));
+    this.uses.set(leaf, { start: hold(leaf.grad), end: null });
+  }
+
+  /** The step was recorded to its end. */
+  whole(): void {
+    for (const [leaf, use] of this.uses) use.end = leaf.grad && hold(leaf.grad);
+  }
+
+  /** Before a replay. @throws LifetimeError when a leaf is disposed by now. */
+  replay(): void {
+    for (const { isDisposed, shape } of this.uses.keys()) {
+      if (isDisposed)
+        throw new LifetimeError(
+          `replay(): a leaf of shape ${showShape(shape)} that the recorded step computes a gradient of was disposed: record the step again`,
+        );
+    }
+    for (const [leaf, { start, end }] of this.uses) {
+      const now = leaf.grad?.isDisposed ? null : leaf.grad;
+      if (start && !now) start.fill(0);
+      else if (start && now && now.buffer !== start.buffer) leaf.device.copy(now.buffer, start.buffer, 4 * leaf.size);
+      if (now && now.buffer === end?.buffer) continue;
+      now?.dispose();
+      leaf.grad = end && keep(end.view(leaf.shape, false));
+    }
+  }
+
+  gone(): void {
+    for (const { start, end } of this.uses.values()) {
+      start?.dispose();
+      end?.dispose();
+    }
+    this.uses.clear();
+  }
+}
+
+/** A handle of one's own on the memory of `t`. */
+const hold = (t: Leaf): Leaf => t.view(t.shape, true);
+
+const known = new WeakMap<Recording, RecordedGradients>();
+
+/** Of the step that is being recorded on this device; null while none is. */
+export function recordedGradients({ underRecording }: Device): RecordedGradients | null {
+  if (!underRecording) return null;
+  let found = known.get(underRecording);
+  if (!found) {
+    found = new RecordedGradients();
+    known.set(underRecording, found);
+    underRecording.follow(found);
+  }
+  return found;
+}
