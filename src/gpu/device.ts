@@ -355,6 +355,7 @@ export class Device {
    * what was given with it is lost.
    */
   private refused(error: LimitError, made: Allocation | null): void {
+    this.recording?.obstruct(`the step that was recorded did not run: ${error.message}`);
     if (made) {
       this.failures.add(error);
       this.queue.lose(error, made.born, made);

@@ -18,6 +18,8 @@ export interface HelpContext {
   readonly osRelease: string;
   /** Whether the process may install system packages without `sudo`. */
   readonly root: boolean;
+  /** False in a `worker_threads` worker, where setting environment variables does not reach native code. */
+  readonly mainThread: boolean;
   /** Whether the code runs in a clone of the repository, where `npm run setup` exists. */
   readonly clone: boolean;
 }
@@ -52,9 +54,14 @@ export function adapterHelp(choice: AdapterChoice, context: HelpContext): string
     return ["a graphics driver with Direct3D 12 or Vulkan, from the maker of the card", ...forced(choice, anyOther)];
   }
   if (platform !== "linux") return [`Linux, macOS or Windows, or a browser: Dawn has no adapters for ${platform}`];
-  if (choice === "hardware") return ["the Vulkan driver of the graphics card, from its maker or from Mesa", anyOther];
-
   const help: string[] = [];
+  if (!context.mainThread) {
+    help.push(
+      `drivers are chosen for the whole process: call \`await dawn({ adapter: "${choice}" })\` on the main thread first, start the worker with \`env: SHARE_ENV\`, or set VK_DRIVER_FILES before the process starts`,
+    );
+  }
+  if (choice === "hardware")
+    return [...help, "the Vulkan driver of the graphics card, from its maker or from Mesa", anyOther];
   if (choice !== "lavapipe" && arch === "x64") {
     help.push(`the embedded SwiftShader, no root rights needed: ${clone ? "npm run setup" : INSTALL_SWIFTSHADER}`);
   }

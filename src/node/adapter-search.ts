@@ -12,8 +12,6 @@ import { LOADER, SWIFTSHADER_MANIFEST } from "./vulkan.mjs";
 /** Everything the search asks of the machine. */
 export interface Machine extends HelpContext {
   readonly env: NodeJS.ProcessEnv;
-  /** False in a `worker_threads` worker, where setting `env` does not reach native code. */
-  readonly mainThread: boolean;
   /** Makes a shared library resident; whether that worked. */
   loadLibrary(path: string): boolean;
   /** Manifests of the installed Vulkan drivers. */
@@ -97,7 +95,7 @@ async function trySystem(
     // Left to choose, any software adapter of the system will do, not lavapipe alone.
     const suits = found === kind || (choice === "auto" && kind === "lavapipe");
     if (found !== null && suits) return { gpu, kind: found, request };
-    fail(kind, found === null ? refusal(machine) : `the system offers ${adapter?.info.description || found} instead`);
+    fail(kind, adapter === null ? refusal(machine) : `the system offers ${nameOf(adapter)} instead`);
   }
   return null;
 }
@@ -153,14 +151,19 @@ async function trySwiftShader(
   const gpu = createGpu();
   const request = {};
   const adapter = await gpu.requestAdapter(request);
-  if (adapter !== null) return { gpu, kind: classifyAdapter(adapter.info), request };
+  const kind = adapter && classifyAdapter(adapter.info);
+  // Not what else the loader may have found: the choice does not reach it from a worker thread, nor past its own filters.
+  if (kind === "swiftshader") return { gpu, kind, request };
   useInstalledDrivers(machine.env);
+  const instead = adapter === null ? "no adapter" : `${nameOf(adapter)} instead`;
   return fail(
     machine.mainThread
-      ? `the driver in ${directory} starts no adapter`
-      : "a worker thread cannot choose drivers: call dawn() on the main thread first, or start the worker with `env: SHARE_ENV`",
+      ? `the driver in ${directory} was named to the Vulkan loader, and there is ${instead}`
+      : `a worker thread cannot choose drivers, and there is ${instead}`,
   );
 }
+
+const nameOf = ({ info }: GPUAdapter): string => info.description || info.device || classifyAdapter(info);
 
 // The loader takes its drivers from the environment. The choice stays set after success, so that workers and child
 // processes get the same adapter; the third variable marks it as ours, for a later search to undo.

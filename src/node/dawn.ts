@@ -4,8 +4,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import { isMainThread } from "node:worker_threads";
-import { ArgumentError } from "../errors";
+import { AdapterNotFoundError, ArgumentError } from "../errors";
 import { type AdapterClass, classifyAdapter } from "../gpu/adapter";
 import type { AdapterChoice } from "./adapter-help";
 import type { FoundAdapter, Machine } from "./adapter-search";
@@ -49,13 +50,15 @@ const shared = globalThis as { [key]?: { opened: Map<string, Promise<GPU>>; last
  * Environment: `PAN_ADAPTER` (`hardware`, `lavapipe`, `swiftshader` or `auto`) forces an adapter on programs that leave
  * the choice to `"auto"`; `PAN_SWIFTSHADER` names SwiftShader's folder. When SwiftShader is chosen, `VK_DRIVER_FILES` is
  * set for this process. A worker thread's environment is a copy that native code does not see: there, call `dawn()` on
- * the main thread first, or start the worker with `env: SHARE_ENV`.
+ * the main thread first, or start the worker with `env: SHARE_ENV`; a worker that gets another adapter than it forces is
+ * refused.
  *
  * @returns a `GPU` whose `requestAdapter()` gives the chosen adapter, a new one a call (an adapter is single-use).
- * @throws ArgumentError for an adapter name that is not one of the four.
+ * @throws ArgumentError for an adapter name that is not one of the four, or another option that is not understood.
  * @throws AdapterNotFoundError when nothing works: each thing tried, why it failed, the command that helps here.
  */
 export async function dawn(options: DawnOptions = {}): Promise<GPU> {
+  checkOptions(options);
   const choice = resolveChoice(options.adapter);
   shared[key] ??= { opened: new Map(), last: Promise.resolve() };
   const state = shared[key];
@@ -76,19 +79,51 @@ export function describeAdapter(adapter: Pick<GPUAdapter, "info">): { kind: Adap
   return { kind: classifyAdapter(info), name: info.description ? `${device} (${info.description})` : device };
 }
 
+function checkOptions(options: DawnOptions): void {
+  const names = ["adapter", "directory", "features"];
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new ArgumentError(`dawn() takes an object of options (${names.join(", ")}), found ${shown(options)}`);
+  const foreign = Object.keys(options).find((name) => !names.includes(name));
+  if (foreign !== undefined)
+    throw new ArgumentError(`dawn() has no option ${shown(foreign)}: its options are ${names.join(", ")}`);
+  const { directory, features } = options;
+  if (directory !== undefined && (typeof directory !== "string" || directory === ""))
+    throw new ArgumentError(`Expected the option \`directory\` to be a path; got ${shown(directory)}.`);
+  // Dawn takes names separated by commas: one that holds a comma would be two.
+  const isName = (name: unknown) => typeof name === "string" && /^\w+$/.test(name);
+  if (features !== undefined && !(Array.isArray(features) && features.every(isName)))
+    throw new ArgumentError(
+      `Expected the option \`features\` to be a list of Dawn's names, such as "disable_robustness"; got ${shown(features)}.`,
+    );
+}
+
 function resolveChoice(option: AdapterChoice | undefined): AdapterChoice {
   const explicit = option !== undefined && option !== "auto";
-  const choice = explicit ? option : process.env["PAN_ADAPTER"] || "auto";
+  const choice = explicit ? option : (process.env["PAN_ADAPTER"] ?? "auto");
   const known = CHOICES.find((name) => name === choice);
   if (known !== undefined) return known;
   const source = explicit ? "the option `adapter`" : "the environment variable PAN_ADAPTER";
-  throw new ArgumentError(`Expected ${source} to be one of ${CHOICES.join(", ")}; got ${JSON.stringify(choice)}.`);
+  const unset = choice === "" && !explicit ? " Unset it to leave the choice open." : "";
+  throw new ArgumentError(`Expected ${source} to be one of ${CHOICES.join(", ")}; got ${shown(choice)}.${unset}`);
+}
+
+/** A value as an error shows it, whatever it is. */
+function shown(value: unknown): string {
+  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 4, maxStringLength: 60 })
+    .slice(0, 80)
+    .replace(/^'(.*)'$/, '"$1"');
 }
 
 /** The instance as a `GPU` that gives the adapter that was found, whatever else it could give. */
-function asGpu({ gpu, request }: FoundAdapter): GPU {
+function asGpu({ gpu, kind, request }: FoundAdapter): GPU {
   const chosen = {
-    requestAdapter: (options?: GPURequestAdapterOptions) => gpu.requestAdapter({ ...options, ...request }),
+    requestAdapter: async (options?: GPURequestAdapterOptions) => {
+      const adapter = await gpu.requestAdapter({ ...options, ...request });
+      if (adapter === null || classifyAdapter(adapter.info) === kind) return adapter;
+      throw new AdapterNotFoundError(
+        `dawn() found an adapter of the kind ${kind}, and with these options requestAdapter() gives ${describeAdapter(adapter).name} instead: call it without options`,
+      );
+    },
     getPreferredCanvasFormat: () => gpu.getPreferredCanvasFormat(),
     wgslLanguageFeatures: gpu.wgslLanguageFeatures ?? new Set<string>(),
   };

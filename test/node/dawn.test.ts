@@ -1,3 +1,4 @@
+import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { AdapterNotFoundError, ArgumentError } from "../../src/errors";
 import { classifyAdapter } from "../../src/gpu/adapter";
@@ -56,6 +57,25 @@ const withDrivers = (name: string, ...infos: Info[]): Partial<Machine> => ({
   driverManifests: () => [`/usr/share/vulkan/icd.d/${name}`],
   loadDawn: async () => () => instance(...infos),
 });
+
+/** What `dawn()` gives in a worker thread: the kind of its adapter, or its error. */
+function inWorker(adapter: string): Promise<{ kind?: string; error?: string }> {
+  const module = new URL("../../src/node/dawn.ts", import.meta.url).href;
+  const code = `
+    const { parentPort } = require("node:worker_threads");
+    const open = async () => {
+      (await import("tsx/esm/api")).register();
+      const { dawn, describeAdapter } = await import(${JSON.stringify(module)});
+      const gpu = await dawn({ adapter: ${JSON.stringify(adapter)} });
+      return { kind: describeAdapter(await gpu.requestAdapter()).kind };
+    };
+    open().catch((e) => ({ error: String(e) })).then((answer) => parentPort.postMessage(answer));`;
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(code, { eval: true, execArgv: [] });
+    worker.once("error", reject);
+    worker.once("message", (answer) => void worker.terminate().then(() => resolve(answer)));
+  });
+}
 
 async function failure(choice: Parameters<typeof findAdapter>[0], on: Machine): Promise<string> {
   const error = await findAdapter(choice, on).then(
@@ -170,6 +190,51 @@ describe("findAdapter", () => {
     const on = machine({ mainThread: false, loadLibrary: () => true, swiftShader: async () => "/ss" });
     expect(await failure("swiftshader", on)).toContain("SHARE_ENV");
   });
+
+  const systems: Record<string, Info[]> = {
+    "no driver": [],
+    "a card": [card],
+    "a card and lavapipe": [card, lavapipe],
+    lavapipe: [lavapipe],
+    "another software adapter": [info({ description: "Software Rasterizer", isFallbackAdapter: true })],
+    "SwiftShader, set before the process started": [swiftshader],
+  };
+  const choices = ["auto", "hardware", "lavapipe", "swiftshader"] as const;
+  const threads = ["the main thread", "a worker", "a worker that shares its environment"] as const;
+  it.each(
+    Object.keys(systems).flatMap((system) =>
+      threads.flatMap((thread) =>
+        [true, false].flatMap((embedded) => choices.map((choice) => ({ choice, system, thread, embedded }))),
+      ),
+    ),
+  )("$choice with $system on $thread (SwiftShader there: $embedded) is that adapter or refused", async (row) => {
+    const { choice, system, thread, embedded } = row;
+    const env: NodeJS.ProcessEnv = {};
+    // What native code sees: nothing of what a worker sets in its own copy.
+    const drivers = () =>
+      env["VK_DRIVER_FILES"] === "/ss/vk_swiftshader_icd.json" && thread !== "a worker"
+        ? [swiftshader]
+        : systems[system]!;
+    const on = machine({
+      env,
+      mainThread: thread === "the main thread",
+      loadLibrary: () => true,
+      driverManifests: () => systems[system]!.map((_, i) => `/usr/share/vulkan/icd.d/${i}.json`),
+      swiftShader: embedded ? async () => "/ss" : () => Promise.reject(new Error(noPackage)),
+      loadDawn: async () => () => instance(...drivers()),
+    });
+    const found = await findAdapter(choice, on).catch((error: unknown) => error);
+    if (found instanceof Error) {
+      expect(found).toBeInstanceOf(AdapterNotFoundError);
+      expect(env).toEqual({});
+      if (choice === "swiftshader" && embedded && thread === "a worker")
+        expect(found.message).toContain("main thread first");
+      return;
+    }
+    const { gpu, kind, request } = found as Awaited<ReturnType<typeof findAdapter>>;
+    if (choice !== "auto") expect(kind).toBe(choice);
+    expect(classifyAdapter((await gpu.requestAdapter(request))!.info)).toBe(kind);
+  });
 });
 
 describe("dawn", () => {
@@ -184,6 +249,76 @@ describe("dawn", () => {
     await expect(dawn()).rejects.toThrow(ArgumentError);
     await expect(dawn()).rejects.toThrow(/PAN_ADAPTER.*hardware.*"nonsense"/);
     await expect(dawn({ adapter: "gpu" as "hardware" })).rejects.toThrow(/`adapter`.*"gpu"/);
+    process.env["PAN_ADAPTER"] = "";
+    await expect(dawn()).rejects.toThrow(/PAN_ADAPTER.*got "".*Unset it/);
+  });
+
+  it.each<[string, unknown]>([
+    ["adapter", ""],
+    ["adapter", null],
+    ["adapter", 3],
+    ["adapter", 10n],
+    ["adapter", Symbol("swiftshader")],
+    ["adapter", ["swiftshader"]],
+    ["adapter", "x".repeat(10_000)],
+    ["adapter", "Hardware"],
+    ["adapter", "__proto__"],
+    ["directory", ""],
+    ["directory", 3],
+    ["directory", null],
+    ["features", "disable_robustness"],
+    ["features", [1]],
+    ["features", ["a,b"]],
+    ["features", null],
+    ["adaptor", "swiftshader"],
+  ])("refuses the option %s of a value that is none", async (name, value) => {
+    const error = await dawn({ [name]: value }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect((error as Error).message).toContain(name);
+    expect((error as Error).message.length).toBeLessThan(300);
+  });
+
+  it.each([
+    null,
+    3,
+    "swiftshader",
+    [],
+    undefined,
+  ])("refuses %s in the place of options, if it is any", async (given) => {
+    const opened = dawn(given as never);
+    if (given === undefined) await opened;
+    else await expect(opened).rejects.toThrow(ArgumentError);
+  });
+
+  it("gives no other adapter than it found, whatever it is asked for", async () => {
+    const gpu = await dawn();
+    const kind = classifyAdapter((await gpu.requestAdapter())!.info);
+    for (const options of [
+      { forceFallbackAdapter: true },
+      { powerPreference: "low-power" },
+      { featureLevel: "compatibility" },
+    ] as GPURequestAdapterOptions[]) {
+      const adapter = await gpu.requestAdapter(options).catch((e: unknown) => e);
+      if (adapter instanceof Error) expect(adapter).toBeInstanceOf(AdapterNotFoundError);
+      else if (adapter) expect(classifyAdapter((adapter as GPUAdapter).info)).toBe(kind);
+    }
+  });
+
+  it("gives the adapter that is forced on it in a worker thread, or refuses", async () => {
+    // As a process that has opened nothing: its workers' loader sees the drivers that are installed.
+    const names = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "PAN_CHOSEN_DRIVER"];
+    const saved = names.map((name) => [name, process.env[name]] as const);
+    for (const name of names) delete process.env[name];
+    try {
+      for (const adapter of ["swiftshader", "lavapipe", "hardware"] as const) {
+        const { kind, error } = await inWorker(adapter);
+        if (kind !== undefined) expect(kind).toBe(adapter);
+        else expect(error).toMatch(/^AdapterNotFoundError: .*/);
+        if (error !== undefined && adapter === "swiftshader") expect(error).toContain("main thread first");
+      }
+    } finally {
+      for (const [name, value] of saved) if (value !== undefined) process.env[name] = value;
+    }
   });
 
   it("computes on a real adapter, and gives the same instance again", async () => {
