@@ -33,6 +33,7 @@ export async function evaluate(model: Network, set: Dataset, options?: EvaluateO
   if (!Array.isArray(branches) || !branches.length || !branches.every((b) => model.branches.includes(b)))
     refuse("evaluate", "branches", `one or more of ${model.branches.join(", ")}`, branches);
   whole("evaluate", "batchSize", batchSize);
+  if (!Array.isArray(transform)) refuse("evaluate", "transform", "an array of transforms", transform);
   const loader = new DataLoader(set, { batchSize: Math.min(batchSize, Math.max(1, set.length)), transform });
   checkImages(model, set, loader.imageShape);
   const counts = keep(Tensor.full([branches.length], 0));
