@@ -1,6 +1,8 @@
+import { whole } from "../demand";
 import { ArgumentError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { titleOf } from "../nn/contents";
 import { inMode } from "../nn/mode";
 import { checkStateDict, type LoadReport, Module } from "../nn/module";
 import { type Branch, PassportLayer } from "../passport/layer";
@@ -73,7 +75,7 @@ export abstract class Network extends Module {
   ) {
     super();
     const plan = passportPlan(config, layers);
-    this.random = new Generator(seed);
+    this.random = new Generator(whole(titleOf(this), "seed", seed, 0));
     this.#blocks = new Map(
       layers.map((l) => [l.name, makeBlock(l, config, plan.get(l.name), this.random.fork(l.name))]),
     );

@@ -1,4 +1,4 @@
-import { callable, flag, instance, optionsOf, whole } from "../demand";
+import { callable, flag, instance, optionsOf, shown, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { conv1d, conv2d } from "../tensor/ops/conv";
 import { pad } from "../tensor/ops/movement";
@@ -21,7 +21,7 @@ function channelsPerGroup(what: string, inputs: number, outputs: number, groups:
   const all = [inputs, outputs, groups].every((n) => Number.isInteger(n) && n >= 1);
   if (all && inputs % groups === 0 && outputs % groups === 0) return inputs / groups;
   throw new ArgumentError(
-    `${what}: channels and groups are integers ≥ 1 and groups divides both, found ${inputs} to ${outputs} channels in ${groups} groups`,
+    `${what}: channels and groups are integers ≥ 1 and groups divides both, found ${shown(inputs)} to ${shown(outputs)} channels in ${shown(groups)} groups`,
   );
 }
 

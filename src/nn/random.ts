@@ -1,4 +1,4 @@
-import { instance } from "../demand";
+import { instance, whole } from "../demand";
 import { Generator } from "../tensor/random";
 
 let source = new Generator(0);
@@ -16,7 +16,7 @@ let taken = 0;
  * const net = new Sequential(new Linear(2, 8), new ReLU(), new Linear(8, 1));
  */
 export function manualSeed(seed: number): void {
-  source = new Generator(seed);
+  source = new Generator(whole("manualSeed", "seed", seed, 0));
   taken = 0;
 }
 

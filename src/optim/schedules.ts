@@ -25,8 +25,8 @@ export function constantLR(): Schedule {
  */
 export function stepLR(options: { stepSize: number; gamma?: number }): Schedule {
   const { stepSize, gamma = 0.1 } = optionsOf("stepLR", options, ["stepSize", "gamma"]);
-  demand("stepLR", "stepSize", stepSize, stepSize > 0, "a positive number of epochs");
-  demand("stepLR", "gamma", gamma, gamma > 0, "a positive number");
+  demand("stepLR", "stepSize", stepSize, (n) => n > 0, "a positive number of epochs");
+  demand("stepLR", "gamma", gamma, (n) => n > 0, "a positive number");
   return (epoch) => gamma ** Math.floor(checked("stepLR", epoch) / stepSize);
 }
 
@@ -39,8 +39,8 @@ export function stepLR(options: { stepSize: number; gamma?: number }): Schedule 
 export function multiStepLR(options: { milestones: readonly number[]; gamma?: number }): Schedule {
   const { milestones, gamma = 0.1 } = optionsOf("multiStepLR", options, ["milestones", "gamma"]);
   if (!Array.isArray(milestones)) refuse("multiStepLR", "milestones", "an array of epochs", milestones);
-  for (const at of milestones) demand("multiStepLR", "milestones", at, at >= 0, "epochs from 0");
-  demand("multiStepLR", "gamma", gamma, gamma > 0, "a positive number");
+  for (const at of milestones) demand("multiStepLR", "milestones", at, (n) => n >= 0, "epochs from 0");
+  demand("multiStepLR", "gamma", gamma, (n) => n > 0, "a positive number");
   const passed = [...milestones];
   return (epoch) => {
     const now = checked("multiStepLR", epoch);
@@ -75,9 +75,9 @@ export interface CosineOptions {
 export function cosineLR(options: CosineOptions): Schedule {
   const given = optionsOf("cosineLR", options, ["epochs", "etaMin", "warmup", "startFactor"]);
   const { epochs, etaMin = 0, warmup = 0, startFactor = 1 / 3 } = given;
-  demand("cosineLR", "epochs", epochs, epochs > 0, "a positive number");
-  demand("cosineLR", "etaMin", etaMin, etaMin >= 0 && etaMin <= 1, "a fraction of the base learning rate, 0 to 1");
-  demand("cosineLR", "warmup", warmup, warmup >= 0 && warmup < epochs, `from 0 and below epochs (${epochs})`);
+  demand("cosineLR", "epochs", epochs, (n) => n > 0, "a positive number");
+  demand("cosineLR", "etaMin", etaMin, (n) => n >= 0 && n <= 1, "a fraction of the base learning rate, 0 to 1");
+  demand("cosineLR", "warmup", warmup, (n) => n >= 0 && n < epochs, `from 0 and below epochs (${epochs})`);
   const length = epochs - warmup;
   const cosine: Schedule = (epoch) => {
     const turned = Math.min(checked("cosineLR", epoch) / length, 1);
@@ -95,8 +95,8 @@ export function cosineLR(options: CosineOptions): Schedule {
 export function warmupLR(schedule: Schedule, options: { epochs: number; startFactor?: number }): Schedule {
   callable("warmupLR", "its schedule", schedule);
   const { epochs, startFactor = 1 / 3 } = optionsOf("warmupLR", options, ["epochs", "startFactor"]);
-  demand("warmupLR", "epochs", epochs, epochs > 0, "a positive number");
-  demand("warmupLR", "startFactor", startFactor, startFactor >= 0 && startFactor <= 1, "a number from 0 to 1");
+  demand("warmupLR", "epochs", epochs, (n) => n > 0, "a positive number");
+  demand("warmupLR", "startFactor", startFactor, (n) => n >= 0 && n <= 1, "a number from 0 to 1");
   return (epoch) => {
     const now = checked("warmupLR", epoch);
     return now < epochs ? startFactor + ((1 - startFactor) * now) / epochs : schedule(now - epochs);
@@ -104,14 +104,14 @@ export function warmupLR(schedule: Schedule, options: { epochs: number; startFac
 }
 
 function checked(name: string, epoch: number): number {
-  if (!(epoch >= 0 && epoch < Number.POSITIVE_INFINITY)) {
+  if (!(Number.isFinite(epoch) && epoch >= 0)) {
     throw new ArgumentError(`${name}: expected a finite epoch from 0, got ${shown(epoch)}`);
   }
   return epoch;
 }
 
-function demand(name: string, option: string, value: number, holds: boolean, expected: string): void {
-  if (!holds || !Number.isFinite(value)) {
+function demand(name: string, option: string, value: number, holds: (n: number) => boolean, expected: string): void {
+  if (!Number.isFinite(value) || !holds(value)) {
     throw new ArgumentError(`${name}: expected ${option} to be ${expected}, got ${shown(value)}`);
   }
 }

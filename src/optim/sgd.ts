@@ -1,4 +1,4 @@
-import { flag, optionsOf } from "../demand";
+import { flag, optionsOf, shown } from "../demand";
 import { ArgumentError } from "../errors";
 import { Optimizer } from "./optimizer";
 import { demandAtLeastZero, type Params } from "./params";
@@ -37,7 +37,7 @@ export class SGD extends Optimizer {
     const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = given;
     demandAtLeastZero("momentum", momentum);
     flag("SGD", "nesterov", nesterov);
-    if (!Number.isFinite(dampening)) throw new ArgumentError(`dampening is a finite number, found ${dampening}`);
+    if (!Number.isFinite(dampening)) throw new ArgumentError(`dampening is a finite number, found ${shown(dampening)}`);
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new ArgumentError(
         `nesterov needs a momentum above 0 and a dampening of 0, found ${momentum} and ${dampening}: change them, or leave nesterov out`,

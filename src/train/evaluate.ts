@@ -1,7 +1,7 @@
 import { type Dataset, sampleShape } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import type { SampleTransform } from "../data/samples";
-import { instance, optionsOf, refuse } from "../demand";
+import { instance, optionsOf, refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import type { BranchAccuracy } from "../models/files";
 import { Network } from "../models/network";
@@ -32,7 +32,9 @@ export async function evaluate(model: Network, set: Dataset, options?: EvaluateO
   const { batchSize = 100, transform = [], branches = model.branches } = given;
   if (!Array.isArray(branches) || !branches.length || !branches.every((b) => model.branches.includes(b)))
     refuse("evaluate", "branches", `one or more of ${model.branches.join(", ")}`, branches);
-  const loader = new DataLoader(set, { batchSize, transform });
+  whole("evaluate", "batchSize", batchSize);
+  if (!Array.isArray(transform)) refuse("evaluate", "transform", "an array of transforms", transform);
+  const loader = new DataLoader(set, { batchSize: Math.min(batchSize, Math.max(1, set.length)), transform });
   checkImages(model, set, loader.imageShape);
   const counts = keep(Tensor.full([branches.length], 0));
   try {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { shown } from "../../src/demand";
 import { PanError } from "../../src/errors";
 import * as models from "../../src/models";
 import * as nn from "../../src/nn";
@@ -93,6 +94,9 @@ const OPTIONS: Record<string, readonly string[]> = {
   ConvNet: ["seed"],
 };
 
+/** Networks that need no arguments. */
+const BUILT = new Set(["AlexNet", "ResNet9", "ResNet18", "PointNet"]);
+
 /** Not called with garbage here: classes to be extended, and functions that take what others of the package gave. */
 const LEFT_OUT = new Set([
   ...["Module", "Optimizer", "Network"],
@@ -120,12 +124,13 @@ async function thrown(f: (...args: unknown[]) => unknown, args: readonly unknown
   }
 }
 
-const show = (args: readonly unknown[]) =>
-  args.map((a) => (typeof a === "object" ? JSON.stringify(a) : String(a))).join(", ");
+const show = (args: readonly unknown[]) => args.map(shown).join(", ");
 
 function* argumentsFor(name: string): Iterable<unknown[]> {
-  yield [];
-  for (const g of GARBAGE) for (const n of [1, 2, 3, 4]) yield Array(n).fill(g);
+  if (!BUILT.has(name)) yield [];
+  // Whole networks are built where nothing is said: once is enough.
+  const garbage = BUILT.has(name) ? GARBAGE.slice(1) : GARBAGE;
+  for (const g of garbage) for (const n of [1, 2, 3, 4]) yield Array(n).fill(g);
   const accepted = ACCEPTED[name];
   if (!accepted) return;
   for (const i of accepted().keys()) for (const g of GARBAGE) yield accepted().with(i, g);
@@ -143,7 +148,7 @@ describe("wrong arguments are refused by an error of the package, at once", () =
       const what = `${name}(${show(args)})`;
       if (error !== null && !(error instanceof PanError)) expect.fail(`${what} threw ${(error as Error).stack}`);
       if (error) expect((error as Error).message.length, what).toBeLessThan(600);
-      if (performance.now() - started > 1000) expect.fail(`${what} took ${performance.now() - started} ms`);
+      if (error && performance.now() - started > 1000) expect.fail(`${what} took ${performance.now() - started} ms`);
     }
   });
 

@@ -152,9 +152,11 @@ describe("BatchNorm with momentum null", () => {
 });
 
 describe("padding same", () => {
-  it.each(
-    [1, 2, 3, 4, 5].flatMap((kernel) => [1, 2, 3].map((dilation) => [kernel, dilation] as const)),
-  )("keeps the size with kernel %i and dilation %i, the odd zero behind", async (kernel, dilation) => {
+  it.each([
+    [2, 1],
+    [3, 2],
+    [4, 3],
+  ])("keeps the size with kernel %i and dilation %i, the odd zero behind", async (kernel, dilation) => {
     const x = randomTensor([1, 6, 7, 1], 3);
     const layer = new Conv2d(1, 1, kernel, { padding: "same", dilation, random });
     const all = dilation * (kernel - 1);
