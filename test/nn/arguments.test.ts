@@ -129,7 +129,7 @@ const show = (args: readonly unknown[]) => args.map(shown).join(", ");
 function* argumentsFor(name: string): Iterable<unknown[]> {
   if (!BUILT.has(name)) yield [];
   // Whole networks are built where nothing is said: once is enough.
-  const garbage = BUILT.has(name) ? GARBAGE.slice(1) : GARBAGE;
+  const garbage = BUILT.has(name) ? GARBAGE.filter((g) => g !== undefined && JSON.stringify(g) !== "{}") : GARBAGE;
   for (const g of garbage) for (const n of [1, 2, 3, 4]) yield Array(n).fill(g);
   const accepted = ACCEPTED[name];
   if (!accepted) return;

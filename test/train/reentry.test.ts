@@ -186,7 +186,8 @@ describe("what would be trained by nobody is refused", () => {
       await expect(all(make({ replay }, model).trainer.fit(set, { epochs: 1 }))).rejects.toThrow(/does not name/);
     const hidden = new Hidden(TINY_PLAIN);
     const own = new SGD([...hidden.parameters(), hidden.scale], { lr: 0.1 });
-    await expect(all(new Trainer(hidden, own).fit(tinySet(64, 1), { epochs: 1 }))).rejects.toThrow(/nor saved/);
+    const trainer = new Trainer(hidden, own);
+    await expect(all(trainer.fit(tinySet(64, 1), { epochs: 1 }))).rejects.toThrow(/nor saved/);
     expect(await all(make({ replay }, new Listed(TINY_PLAIN)).trainer.fit(set, { epochs: 1 }))).toBe(1);
   });
 });
