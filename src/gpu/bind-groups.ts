@@ -1,6 +1,6 @@
-import { RING_STRIDE, UniformRing } from "./encode";
 import type { Compiled } from "./pipelines";
 import type { PooledBuffer } from "./pool";
+import { RING_STRIDE, UniformRing } from "./ring";
 
 /** Bind groups kept for reuse; a steady step repeats the same few hundred. */
 const MOST = 8192;

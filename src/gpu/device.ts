@@ -5,7 +5,6 @@ import { BindGroups } from "./bind-groups";
 import { type CapsOptions, deviceCaps } from "./caps";
 import { type Command, type Copy, isDispatch, packed, padded } from "./commands";
 import { type DeviceCounters, noCounts } from "./counters";
-import { RING_SLOTS, UniformRing } from "./encode";
 import { Failures } from "./failures";
 import { PipelineCache } from "./pipelines";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./pool";
@@ -13,6 +12,7 @@ import { type KernelTime, Profiler } from "./profile";
 import { type Batch, Queue } from "./queue";
 import { Readback } from "./readback";
 import { Recording } from "./recording";
+import { RING_SLOTS, UniformRing } from "./ring";
 
 /** How a {@link Device} uses what it has. */
 export interface DeviceOptions extends CapsOptions {

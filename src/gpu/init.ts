@@ -1,18 +1,8 @@
 import { AdapterNotFoundError, ArgumentError } from "../errors";
-import { Device, type DeviceOptions } from "./device";
+import { Device } from "./device";
+import { checkOptions, demandAdapter, demandLiving, type InitOptions } from "./options";
 
-/** Where {@link init} takes its device from, and how it is used. */
-export interface InitOptions extends DeviceOptions {
-  /** Use this device as it is (its limits are then the caller's business). */
-  device?: GPUDevice;
-  /** Request a device, with the adapter's own limits, from this adapter. */
-  adapter?: GPUAdapter;
-  /**
-   * Where to request an adapter; `navigator.gpu` by default. In Node: `await dawn()` from
-   * `@pan/core/node`.
-   */
-  gpu?: GPU;
-}
+export type { InitOptions } from "./options";
 
 let current: Device | null = null;
 /** Calls that have no device yet. */
@@ -33,10 +23,12 @@ let latest = 0;
  * await init({ gpu: await dawn() });     // Node, with dawn from "@pan/core/node"
  *
  * @throws AdapterNotFoundError when there is no WebGPU, no adapter, or the adapter gives no device.
+ * @throws ArgumentError for an option that there is not, or that is not what it should be.
+ * @throws DeviceLostError for a device that is gone already.
+ * @throws GpuError for a precision that the device cannot compute with.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  const isAsked = options.device ?? options.adapter ?? options.gpu;
-  if (!isAsked && current && !current.isLost) return current;
+  if (!checkOptions(options) && current && !current.isLost) return current;
   for (const [others, device] of opening) if (isSame(others, options)) return device;
   const call = ++calls;
   const device = open(options)
@@ -57,6 +49,7 @@ function isSame(a: InitOptions, b: InitOptions): boolean {
 
 async function open(options: InitOptions): Promise<Device> {
   if (options.device) {
+    await demandLiving(options.device);
     const info = (options.device as GPUDevice & { adapterInfo?: GPUAdapterInfo }).adapterInfo ?? options.adapter?.info;
     return new Device(
       options.device,
@@ -78,6 +71,7 @@ async function open(options: InitOptions): Promise<Device> {
         { cause },
       );
     });
+  await demandLiving(device);
   return new Device(device, adapter.info, options);
 }
 
@@ -100,7 +94,7 @@ async function requestAdapter(gpu?: GPU): Promise<GPUAdapter> {
   const found =
     (await source.requestAdapter({ powerPreference: "high-performance" })) ??
     (await source.requestAdapter({ forceFallbackAdapter: true }));
-  if (found) return found;
+  if (found) return demandAdapter(found);
   throw new AdapterNotFoundError(
     'WebGPU is here, but it offers no adapter: tried a high-performance one and the software fallback. In Chrome open chrome://gpu to see why (headless without a GPU: --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader); in Node use dawn() from "@pan/core/node", which says more',
   );

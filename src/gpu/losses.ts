@@ -1,7 +1,7 @@
 import { GpuError, LimitError, type PanError } from "../errors";
 import type { Allocation } from "./allocator";
 import { type Command, isDispatch, reads, writes } from "./commands";
-import { UniformRing } from "./encode";
+import { UniformRing } from "./ring";
 
 /**
  * What is lost with a command that cannot run, or that cannot even be given for want of memory. Everything that was given to the device

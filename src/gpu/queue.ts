@@ -2,11 +2,12 @@ import { GpuError, PanError } from "../errors";
 import type { Allocation, Allocator } from "./allocator";
 import type { BindGroups } from "./bind-groups";
 import { type Command, isDispatch } from "./commands";
-import { encode, type UniformRing } from "./encode";
+import { encode } from "./encode";
 import type { Failures } from "./failures";
 import { Losses } from "./losses";
 import type { Compiled } from "./pipelines";
 import type { Profiler } from "./profile";
+import type { UniformRing } from "./ring";
 
 /** Commands that are submitted together. */
 export interface Batch {

@@ -1,5 +1,6 @@
 import type { Caps, Precision, ProductCaps, Tiling } from "../../shaders/kernel";
 import { ArgumentError, GpuError } from "../errors";
+import { shown } from "../io/shown";
 
 /** How a device computes matrix products and convolutions. */
 export interface ProductOptions {
@@ -35,18 +36,24 @@ const WIDEST = 8;
 const TILINGS = ["auto", "workgroup", "subgroup", "registers"];
 const PRECISIONS = ["f32", "f16"];
 
+/** @throws ArgumentError for an option that is not one of the above. */
+export function checkProductOptions({ tiling = "auto", precision = "f32", winograd = "auto" }: ProductOptions): void {
+  if (!TILINGS.includes(tiling))
+    throw new ArgumentError(`tiling is one of ${TILINGS.join(", ")}, found ${shown(tiling)}`);
+  if (!PRECISIONS.includes(precision))
+    throw new ArgumentError(`precision is one of ${PRECISIONS.join(", ")}, found ${shown(precision)}`);
+  if (![true, false, "auto"].includes(winograd))
+    throw new ArgumentError(`winograd is true, false or "auto", found ${shown(winograd)}`);
+}
+
 /**
  * Adds to `caps` how products are computed on this device.
  * @throws ArgumentError for an option that is not one of the above, or f16 with another form than blocks.
  * @throws GpuError when f16 is asked of a device that cannot compute with it.
  */
 export function productCaps(caps: Caps, gpu: GPUDevice, options: ProductOptions): ProductCaps {
+  checkProductOptions(options);
   const { tiling = "auto", precision = "f32", winograd = "auto" } = options;
-  if (!TILINGS.includes(tiling)) throw new ArgumentError(`tiling is one of ${TILINGS.join(", ")}, found ${tiling}`);
-  if (!PRECISIONS.includes(precision))
-    throw new ArgumentError(`precision is one of ${PRECISIONS.join(", ")}, found ${precision}`);
-  if (![true, false, "auto"].includes(winograd))
-    throw new ArgumentError(`winograd is true, false or "auto", found ${winograd}`);
   const maxWorkgroupStorage = gpu.limits.maxComputeWorkgroupStorageSize;
   const blocks = caps.maxInvocations >= INVOCATIONS && maxWorkgroupStorage >= STORAGE;
   if (precision === "f16") {
