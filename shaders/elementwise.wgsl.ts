@@ -3,8 +3,7 @@ import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./ke
 import { LOGARITHM, POWER, TANH } from "./power.wgsl";
 
 /** y = f(x) where x is not NaN; `p.a` and `p.b` are the function's constants. Expressions take and give `vec4f`. */
-const UNARY = {
-  neg: "-x",
+export const UNARY = {
   abs: "abs(x)",
   sign: "sign(x)",
   exp: "exp(x)",
@@ -26,7 +25,7 @@ const UNARY = {
 const UNDEFINED: Partial<Record<keyof typeof UNARY, string>> = { log: "x < vec4f()", sqrt: "x < vec4f()" };
 
 /** dL/dx from g = dL/dy and s, which is x or y (whichever the forward saved). */
-const UNARY_GRAD = {
+export const UNARY_GRAD = {
   abs: "g * (select(vec4f(), vec4f(1.0), s > vec4f()) - select(vec4f(), vec4f(1.0), s < vec4f()))",
   expOfY: "g * s",
   log: "g / s",
@@ -44,7 +43,7 @@ const UNARY_GRAD = {
 const HOLDS = (comparison: string) => `select(T(), T() + 1.0, (${comparison}) & !isNan(a) & !isNan(b))`;
 
 /** y = f(a, b). Comparisons give 1 or 0, and 0 where a number is NaN. */
-const BINARY = {
+export const BINARY = {
   add: "a + b",
   sub: "a - b",
   mul: "a * b",

@@ -48,7 +48,7 @@ fn hyperbolic(x: vec4f) -> vec4f {
   let series = z * (-1.0 / 3.0 + z * (2.0 / 15.0 + z * (-17.0 / 315.0 + z * (62.0 / 2835.0 + z * (-1382.0 / 155925.0
     + z * (21844.0 / 6081075.0 + z * (-929569.0 / 638512875.0)))))));
   let far = 1.0 - 2.0 / (exp(2.0 * a) + 1.0);
-  return select(select(far, -far, x < vec4f()), x + x * series, a < vec4f(0.5));
+  return select(select(far, -far, x < vec4f()), x * (1.0 + series), a < vec4f(0.5));
 }`;
 
 /**

@@ -13,10 +13,11 @@ import { copyRegion } from "./strided";
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   expectTensors("permute", { x }, ALL);
-  const order = expectNumbers("permute", "dims", dims).map((d) => axisOf(d, x.rank, "permute"));
+  const listed = expectNumbers("permute", "dims", dims);
+  const order = listed.map((d) => axisOf(d, x.rank, "permute"));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError(
-      `permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found [${dims.join(", ")}]`,
+      `permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found ${showShape(listed)}`,
     );
   }
   const shape = order.map((d) => x.shape[d]!);
@@ -187,14 +188,15 @@ export function pad(x: Tensor, pads: readonly (readonly [before: number, after: 
 /** Reverses the order of the elements along each of `axes`. @throws ShapeError for a dimension named twice or not there. */
 export function flip(x: Tensor, axes: readonly number[]): Tensor {
   expectTensors("flip", { x }, ALL);
-  const turned = new Set(expectNumbers("flip", "axes", axes).map((a) => axisOf(a, x.rank, "flip")));
-  if (turned.size !== axes.length) throw new ShapeError(`flip: a dimension is named twice in [${axes.join(", ")}]`);
+  const listed = expectNumbers("flip", "axes", axes);
+  const turned = new Set(listed.map((a) => axisOf(a, x.rank, "flip")));
+  if (turned.size !== listed.length) throw new ShapeError(`flip: a dimension is named twice in ${showShape(listed)}`);
   const y = x.newEmpty(x.shape);
   const strides = stridesOf(x.shape);
   const last = x.shape.map((n, d) => (turned.has(d) ? n - 1 : 0));
   const fromStrides = strides.map((s, d) => (turned.has(d) ? -s : s));
   copyRegion(x, y, { shape: x.shape, fromStrides, fromOffset: offsetOf(last, strides), toStrides: strides }, "flip");
-  return record("flip", y, [x], [], () => (g) => [flip(g, axes)]);
+  return record("flip", y, [x], [], () => (g) => [flip(g, listed)]);
 }
 
 /**
@@ -203,9 +205,9 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
   expectTensors("expand", { x }, ALL);
-  expectNumbers("expand", "shape", shape);
-  const shift = shape.length - x.rank;
-  const target = shape.map((n, d) => (n === -1 ? (x.shape[d - shift] ?? -1) : n));
+  const sizes = expectNumbers("expand", "shape", shape);
+  const shift = sizes.length - x.rank;
+  const target = sizes.map((n, d) => (n === -1 ? (x.shape[d - shift] ?? -1) : n));
   const fits =
     shift >= 0 &&
     target.every(
@@ -214,7 +216,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
     );
   if (!fits) {
     throw new ShapeError(
-      `expand: ${showShape(x.shape)} does not repeat to ${showShape(shape)}: from the right, each size must stay, or be 1 and grow`,
+      `expand: ${showShape(x.shape)} does not repeat to ${showShape(sizes)}: from the right, each size must stay, or be 1 and grow`,
     );
   }
   let y: Tensor;
@@ -237,15 +239,15 @@ export function expand(x: Tensor, shape: Shape): Tensor {
  */
 export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
   const d = dimension(x, axis, "split");
-  expectNumbers("split", "sizes", sizes);
-  const total = sizes.reduce((a, b) => a + b, 0);
-  if (total !== x.shape[d] || !sizes.every((n) => Number.isInteger(n) && n >= 0)) {
+  const listed = expectNumbers("split", "sizes", sizes);
+  const total = listed.reduce((a, b) => a + b, 0);
+  if (total !== x.shape[d] || !listed.every((n) => Number.isInteger(n) && n >= 0)) {
     throw new ShapeError(
-      `split: sizes [${sizes.join(", ")}] add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`,
+      `split: sizes ${showShape(listed)} add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`,
     );
   }
   let start = 0;
-  return sizes.map((n) => {
+  return listed.map((n) => {
     start += n;
     return narrow(x, d, start - n, n);
   });

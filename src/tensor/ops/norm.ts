@@ -88,17 +88,17 @@ export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
  */
 export function layerNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormOptions, "pool"> = {}): Tensor {
   expectTensors("layerNorm", { x });
-  expectNumbers("layerNorm", "normalizedShape", normalizedShape);
+  const shape = expectNumbers("layerNorm", "normalizedShape", normalizedShape);
   expectOptions("layerNorm", options);
-  const lead = x.rank - normalizedShape.length;
-  if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
+  const lead = x.rank - shape.length;
+  if (shape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), shape)) {
     throw new ShapeError(
-      `layerNorm: an input that ends in ${showShape(normalizedShape)} is expected, found shape ${showShape(x.shape)}`,
+      `layerNorm: an input that ends in ${showShape(shape)} is expected, found shape ${showShape(x.shape)}`,
     );
   }
-  const view = { batches: sizeOf(x.shape.slice(0, lead)), rows: 1, channels: sizeOf(normalizedShape), groups: 1 };
+  const view = { batches: sizeOf(x.shape.slice(0, lead)), rows: 1, channels: sizeOf(shape), groups: 1 };
   const { eps, relu } = options;
-  return normalise("layerNorm", x, view, normalizedShape, whole(options), { eps, relu }, OWN);
+  return normalise("layerNorm", x, view, shape, whole(options), { eps, relu }, OWN);
 }
 
 /** A batch that is one part. */
