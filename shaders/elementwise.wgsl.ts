@@ -1,56 +1,63 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
+import { LOGARITHM, POWER, TANH } from "./power.wgsl";
 
 /** y = f(x) where x is not NaN; `p.a` and `p.b` are the function's constants. Expressions take and give `vec4f`. */
-const UNARY = {
-  neg: "-x",
+export const UNARY = {
   abs: "abs(x)",
   sign: "sign(x)",
   exp: "exp(x)",
-  // Built-in logarithms may give any number outside x > 0.
-  log: "select(log(x), select(sqrt(x), -1.0 / abs(x), x == vec4f()), x <= vec4f())",
+  log: "logarithm(x)",
   sqrt: "sqrt(x)",
   square: "x * x",
   reciprocal: "1.0 / x",
+  divide: "x / p.a",
   sigmoid: "1.0 / (1.0 + exp(-x))",
-  tanh: "tanh(clamp(x, vec4f(-15.0), vec4f(15.0)))",
+  tanh: "hyperbolic(x)",
   relu: "max(x, vec4f())",
   leakyRelu: "select(p.a * x, x, x > vec4f())",
   affine: "p.a * x + p.b",
-  clamp: "clamp(x, vec4f(p.a), vec4f(p.b))",
-  pow: "pow(x, vec4f(p.a))",
+  clamp: "min(max(x, vec4f(p.a)), vec4f(p.b))",
+  pow: "power(x, p.a)",
 } as const;
+
+/** Where a function of numbers is NaN: built-in ones may give anything there. */
+const UNDEFINED: Partial<Record<keyof typeof UNARY, string>> = { log: "x < vec4f()", sqrt: "x < vec4f()" };
 
 /** dL/dx from g = dL/dy and s, which is x or y (whichever the forward saved). */
-const UNARY_GRAD = {
-  abs: "g * sign(s)",
+export const UNARY_GRAD = {
+  abs: "g * (select(vec4f(), vec4f(1.0), s > vec4f()) - select(vec4f(), vec4f(1.0), s < vec4f()))",
   expOfY: "g * s",
   log: "g / s",
-  sqrtOfY: "0.5 * g / s",
-  square: "2.0 * g * s",
-  reciprocalOfY: "-g * s * s",
-  sigmoidOfY: "g * s * (1.0 - s)",
+  sqrtOfY: "g / (2.0 * s)",
+  square: "g * (2.0 * s)",
+  reciprocalOfY: "-g * (s * s)",
+  sigmoidOfY: "g * (1.0 - s) * s",
   tanhOfY: "g * (1.0 - s * s)",
-  reluOfY: "select(vec4f(), g, s > vec4f())",
+  reluOfY: "select(g, vec4f(), s <= vec4f())",
   leakyReluOfX: "select(p.a * g, g, s > vec4f())",
   clampOfX: "select(vec4f(), g, (s >= vec4f(p.a)) & (s <= vec4f(p.b)))",
-  powOfX: "g * p.a * pow(s, vec4f(p.a - 1.0))",
+  powOfX: "g * (p.a * power(s, p.b))",
 } as const;
 
-/** y = f(a, b). Comparisons give 1 or 0. */
-const BINARY = {
+const HOLDS = (comparison: string) => `select(T(), T() + 1.0, (${comparison}) & !isNan(a) & !isNan(b))`;
+
+/** y = f(a, b). Comparisons give 1 or 0, and 0 where a number is NaN. */
+export const BINARY = {
   add: "a + b",
   sub: "a - b",
   mul: "a * b",
   div: "a / b",
   max: "select(max(a, b), a + b, isNan(a) | isNan(b))",
   min: "select(min(a, b), a + b, isNan(a) | isNan(b))",
-  pow: "pow(a, b)",
-  equal: "select(T(), T() + 1.0, a == b)",
-  greater: "select(T(), T() + 1.0, a > b)",
-  greaterEqual: "select(T(), T() + 1.0, a >= b)",
-  less: "select(T(), T() + 1.0, a < b)",
-  lessEqual: "select(T(), T() + 1.0, a <= b)",
+  equal: HOLDS("a == b"),
+  greater: HOLDS("a > b"),
+  greaterEqual: HOLDS("a >= b"),
+  less: HOLDS("a < b"),
+  lessEqual: HOLDS("a <= b"),
+  // Share of a maximum's gradient that goes to a, and a share of a gradient: 0 of infinity is 0.
+  share: "select(select(T() + 1.0, T() + 0.5, a == b), T(), (a < b) & !isNan(a) & !isNan(b))",
+  part: "select(a * b, T(), b == T())",
 } as const;
 
 export type UnaryOp = keyof typeof UNARY;
@@ -58,6 +65,17 @@ export type UnaryGradOp = keyof typeof UNARY_GRAD;
 export type BinaryOp = keyof typeof BINARY;
 
 const VEC = { type: "vec4f" } as const;
+
+/** WGSL: the functions that an expression calls. */
+const functions = (expression: string): string =>
+  [
+    ["logarithm", LOGARITHM],
+    ["hyperbolic", TANH],
+    ["power", POWER],
+  ]
+    .filter(([name]) => expression.includes(`${name}(`))
+    .map(([, source]) => source)
+    .join("\n");
 
 /** Elementwise y = f(x), NaN for NaN, four elements an invocation. `n4` is the number of vectors, rounded up. */
 export const unaryKernel = defineKernel({
@@ -67,10 +85,13 @@ export const unaryKernel = defineKernel({
   params: { n4: "u32", a: "f32", b: "f32" },
   body: (op) => wgsl`
 ${nanTest("vec4f")}
+${functions(UNARY[op])}
 ${linearMain()} {
   ${linearIndex("p.n4")}
   let x = x[index];
-  y[index] = bitcast<vec4f>(select(bitcast<vec4u>(${UNARY[op]}), bitcast<vec4u>(x), isNan(x)));
+  var bits = bitcast<vec4u>(${UNARY[op]});
+  ${UNDEFINED[op] ? `bits = select(bits, vec4u(0x7fc00000u), ${UNDEFINED[op]});` : ""}
+  y[index] = bitcast<vec4f>(select(bits, bitcast<vec4u>(x), isNan(x)));
 }`,
   workgroups: (_, p) => linearGrid(p.n4),
 });
@@ -82,6 +103,8 @@ export const unaryGradKernel = defineKernel({
   bindings: { g: { access: "read", ...VEC }, s: { access: "read", ...VEC }, dx: { access: "write", ...VEC } },
   params: { n4: "u32", a: "f32", b: "f32" },
   body: (op) => wgsl`
+${nanTest("vec4f")}
+${functions(UNARY_GRAD[op])}
 ${linearMain()} {
   ${linearIndex("p.n4")}
   let g = g[index];
@@ -137,21 +160,23 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.n),
 });
 
-/** y = c ≠ 0 ? a : b over equal shapes. */
+const WORDS = { type: "vec4u" } as const;
+
+/** y = c ≠ 0 ? a : b over equal shapes, of any 32-bit type. `mask` are the bits of c that tell it from 0: all but the sign of floats. */
 export const selectKernel = defineKernel({
   name: "select",
   key: () => "",
   bindings: {
-    c: { access: "read", ...VEC },
-    a: { access: "read", ...VEC },
-    b: { access: "read", ...VEC },
-    y: { access: "write", ...VEC },
+    c: { access: "read", ...WORDS },
+    a: { access: "read", ...WORDS },
+    b: { access: "read", ...WORDS },
+    y: { access: "write", ...WORDS },
   },
-  params: { n4: "u32" },
+  params: { n4: "u32", mask: "u32" },
   body: (_: null) => wgsl`
 ${linearMain()} {
   ${linearIndex("p.n4")}
-  y[index] = select(b[index], a[index], c[index] != vec4f());
+  y[index] = select(b[index], a[index], (c[index] & vec4u(p.mask)) != vec4u());
 }`,
   workgroups: (_, p) => linearGrid(p.n4),
 });

@@ -9,7 +9,7 @@ export type Access = "read" | "write";
 /** A storage binding: its access and the WGSL element type of the runtime-sized array (default `f32`). */
 export interface Binding {
   readonly access: Access;
-  readonly type?: "f32" | "vec4f" | "i32" | "u32" | "vec2f";
+  readonly type?: "f32" | "vec4f" | "i32" | "u32" | "vec2f" | "vec4u";
 }
 
 export type ParamType = "u32" | "i32" | "f32";

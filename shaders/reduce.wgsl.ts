@@ -146,8 +146,9 @@ const REDUCE_GRAD = {
   sum: "p.scale * g",
   sumSquares: "2.0 * x * g",
   centredSquares: "p.scale * (x - c) * g",
-  extremum: "select(0.0, g / d, x == c)",
-  norm: "select(0.0, x / c * g, c > 0.0)",
+  // Where the result is NaN there are no ties, and 0 / 0 is NaN.
+  extremum: "select(0.0, g, x == c) / d",
+  norm: "select(x / c * g, 0.0, c == 0.0)",
 } as const;
 
 export type ReduceGradOp = keyof typeof REDUCE_GRAD;

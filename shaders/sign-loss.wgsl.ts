@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
 
 const READ: Binding = { access: "read" };
 
@@ -18,12 +18,14 @@ export const signLossKernel = defineKernel({
   },
   params: { n: "u32", alpha: "f32", margin: "f32", l2: "f32" },
   body: (s) => wgsl`
+${nanTest("f32")}
 @compute @workgroup_size(1)
 fn main() {
   var hinge = 0.0;
   var squares = 0.0;
   for (var i = 0u; i < p.n; i++) {
-    hinge += max(p.margin - gamma[i] * b[i], 0.0);
+    let short = p.margin - gamma[i] * b[i];
+    hinge += select(max(short, 0.0), short, isNan(short));
     squares += gamma[i] * gamma[i];
   }
   loss[0] = ${s.more ? "before[0] + " : ""}p.alpha * hinge + p.l2 * squares;

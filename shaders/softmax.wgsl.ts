@@ -127,7 +127,7 @@ ${linearMain()} {
   let wanted = p.smoothing / f32(p.n) + select(0.0, 1.0 - p.smoothing, index % p.n == label);
   let softmax = exp(x[index] - stats[row].x - stats[row].y);
   let value = p.scale * g[row * p.g_step] * (softmax - wanted);
-  dx[index] = select(${NAN}, bitcast<u32>(value), label < p.n && stats[row].y >= 0.0);
+  dx[index] = select(${NAN}, bitcast<u32>(value), label < p.n && stats[row].y > -0.5);
 }`,
   workgroups: (_, p) => linearGrid(p.count),
 });
@@ -168,9 +168,9 @@ ${linearMain()} {
 /** Losses of pairs (x, t): value, derivative by x, derivative by t. */
 const PAIR = {
   squared: { y: "(x - t) * (x - t)", dx: "2.0 * (x - t)", dt: "2.0 * (t - x)" },
-  // Neither exponential overflows: the value as max(x, 0) − x t + log(1 + e^−|x|).
+  // No exponential overflows, and a sure and right logit has the small loss it should: log(1 + u) by its series.
   logits: {
-    y: "max(x, 0.0) - x * t + log(1.0 + exp(-abs(x)))",
+    y: "(1.0 - t) * x + max(-x, 0.0) + logOnePlus(exp(-abs(x)))",
     dx: "select(exp(x) / (1.0 + exp(x)), 1.0 / (1.0 + exp(-x)), x >= 0.0) - t",
     dt: "-x",
   },
@@ -185,6 +185,12 @@ export const pairLossKernel = defineKernel({
   bindings: { x: { access: "read" }, t: { access: "read" }, y: { access: "write" } },
   params: { count: "u32" },
   body: (loss) => wgsl`
+/// log(1 + u) for u from 0 to 1: 2 · atanh of u / (2 + u).
+fn logOnePlus(u: f32) -> f32 {
+  let s = u / (2.0 + u);
+  let z = s * s;
+  return 2.0 * s * (1.0 + z * (1.0 / 3.0 + z * (1.0 / 5.0 + z * (1.0 / 7.0 + z * (1.0 / 9.0 + z * (1.0 / 11.0 + z * (1.0 / 13.0)))))));
+}
 ${linearMain()} {
   ${linearIndex("p.count")}
   let x = x[index];

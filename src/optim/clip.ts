@@ -1,17 +1,13 @@
 /** Gradient clipping, on the GPU and in place; nothing is read back. */
-import { clipKernel, clipSlots, normKernel, squaresKernel } from "../../shaders/optim.wgsl";
+import { clipKernel, clipSlots } from "../../shaders/optim.wgsl";
 import { ArgumentError, ShapeError } from "../errors";
 import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
+import { shown } from "../tensor/elements";
+import { euclidean, inBatches } from "../tensor/ops/euclidean";
+import { expectNumber, expectOptions, expectTensors } from "../tensor/ops/operands";
 import { showShape } from "../tensor/shape";
-import { scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
-import { demandAtLeastZero } from "./params";
-
-/** Partial sums a dispatch: many enough to occupy a graphics card, few enough for the single invocation that adds them up. */
-const MOST_LANES = 1024;
-/** Vectors an invocation sums at least; below, a launch costs more than the work. */
-const VECTORS_A_LANE = 8;
 
 /** Options of {@link clipGradNorm}. */
 export interface ClipOptions {
@@ -24,75 +20,62 @@ export interface ClipOptions {
  *
  *     norm = √ Σ g²        g ← g · min(1, maxNorm / (norm + eps))
  *
- * Parameters without a gradient are passed over; without any gradient the norm is 0. Sums run in a fixed order.
+ * Parameters without a gradient are passed over; without any gradient the norm is 0. Sums run in a fixed order, and squares do not overflow.
  *
+ * **Gradients that are not finite** are no error, as PyTorch's default (`error_if_nonfinite=False`): one NaN makes the norm and all gradients
+ * NaN; an infinite one makes the norm infinite, itself NaN, and all others 0. Who would rather stop reads the norm before the optimiser's step.
+ *
+ * @param params parameters, or one
  * @param maxNorm ≥ 0; `Infinity` only measures.
  * @returns the norm before clipping, a tensor of shape [].
- * @throws ArgumentError for a `maxNorm` or `eps` that is negative or not a number.
+ * @throws ArgumentError for a `maxNorm` or `eps` that is negative or not a number, or anything but tensors.
  *
  * Source: `torch.nn.utils.clip_grad_norm_` (PyTorch 1.13); Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
  */
-export function clipGradNorm(params: Iterable<Tensor>, maxNorm: number, { eps = 1e-6 }: ClipOptions = {}): Tensor {
-  if (maxNorm !== Number.POSITIVE_INFINITY) demandAtLeastZero("maxNorm", maxNorm);
-  demandAtLeastZero("eps", eps);
-  const grads = gradientsOf(params);
-  const norm = normOf(grads);
+export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number, options: ClipOptions = {}): Tensor {
+  expectNumber("clipGradNorm", "maxNorm", maxNorm, 0);
+  expectOptions("clipGradNorm", options);
+  const { eps = 1e-6 } = options;
+  expectNumber("clipGradNorm", "eps", eps, 0, Number.MAX_VALUE);
+  const grads = gradientsOf("clipGradNorm", params);
+  const norm = euclidean(grads, grads[0]?.device ?? device());
   if (maxNorm !== Number.POSITIVE_INFINITY) apply("norm", grads, maxNorm, eps, { norm: norm.buffer });
   return norm;
 }
 
 /**
- * Clamps every element of every gradient: g ← min(max(g, −limit), limit).
+ * Clamps every element of every gradient: g ← min(max(g, −limit), limit); NaN stays NaN.
  *
- * @throws ArgumentError for a `limit` that is negative or not finite.
+ * @param params parameters, or one
+ * @throws ArgumentError for a `limit` that is negative or not finite, or anything but tensors.
  *
  * Source: `torch.nn.utils.clip_grad_value_`.
  */
-export function clipGradValue(params: Iterable<Tensor>, limit: number): void {
-  demandAtLeastZero("limit", limit);
-  apply("value", gradientsOf(params), limit, 0, {});
+export function clipGradValue(params: Iterable<Tensor> | Tensor, limit: number): void {
+  expectNumber("clipGradValue", "limit", limit, 0, Number.MAX_VALUE);
+  apply("value", gradientsOf("clipGradValue", params), limit, 0, {});
 }
 
-function gradientsOf(params: Iterable<Tensor>): Tensor[] {
+function gradientsOf(what: string, params: Iterable<Tensor> | Tensor): Tensor[] {
   const grads: Tensor[] = [];
-  for (const p of params) {
+  for (const p of tensorsOf(what, params)) {
     if (!p.grad || p.grad.size === 0) continue;
     if (p.grad.dtype !== "f32")
-      throw new ShapeError(`clip: needs f32 gradients, found ${p.grad.dtype} ${showShape(p.grad.shape)}`);
+      throw new ShapeError(`${what}: needs f32 gradients, found ${p.grad.dtype} ${showShape(p.grad.shape)}`);
     if (p.grad.device !== (grads[0] ?? p.grad).device)
-      throw new ArgumentError("clip: gradients of two devices cannot be clipped together: call it once a device");
+      throw new ArgumentError(`${what}: gradients of two devices cannot be clipped together: call it once a device`);
     grads.push(p.grad);
   }
   return grads;
 }
 
-/** √ Σ g² in two stages: partial sums, several gradients a dispatch, then their sum. */
-function normOf(grads: readonly Tensor[]): Tensor {
-  const d = grads[0]?.device ?? device();
-  return scope(() => {
-    let offset = 0;
-    const batches = inBatches(grads, clipSlots(d.caps.maxStorageBuffers)).map((batch) => {
-      const vectors = batch.reduce((n, g) => n + g.vectors, 0);
-      // Whole vectors of sums: the second stage reads four at a time and must meet none that nobody wrote.
-      const lanes = 4 * Math.ceil(Math.min(MOST_LANES, vectors / VECTORS_A_LANE) / 4);
-      const from = offset;
-      offset += lanes;
-      return { batch, lanes, from };
-    });
-    const sums = Tensor.empty([offset], "f32", d);
-    for (const { batch, lanes, from } of batches) {
-      const buffers: Record<string, PooledBuffer> = { sums: sums.buffer };
-      const sizes: Record<string, number> = { lanes, offset: from };
-      for (const [k, g] of batch.entries()) {
-        buffers[`g${k}`] = g.buffer;
-        sizes[`size${k}`] = g.size;
-      }
-      d.run(squaresKernel, { slots: batch.length }, buffers, sizes);
-    }
-    const norm = Tensor.empty([], "f32", d);
-    d.run(normKernel, null, { sums: sums.buffer, norm: norm.buffer }, { n4: offset / 4 });
-    return norm;
-  });
+function tensorsOf(what: string, params: unknown): readonly Tensor[] {
+  if (params instanceof Tensor) return tensorsOf(what, [params]);
+  if (typeof params !== "object" || params === null || !(Symbol.iterator in params))
+    throw new ArgumentError(`${what}: params are tensors, found ${shown(params)}: pass model.parameters()`);
+  const list = [...(params as Iterable<Tensor>)];
+  for (const [i, p] of list.entries()) expectTensors(what, { [`params[${i}]`]: p });
+  return list;
 }
 
 function apply(
@@ -115,8 +98,4 @@ function apply(
     }
     d.run(clipKernel, { by, slots: batch.length }, buffers, sizes);
   }
-}
-
-function inBatches<T>(items: readonly T[], most: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / most) }, (_, b) => items.slice(b * most, (b + 1) * most));
 }

@@ -27,12 +27,14 @@ export interface SGDOptions {
  * State: `momentum_buffer`, one number a weight, with momentum; also `step`, with dampening.
  *
  * @example new SGD(model, { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
- * @throws ArgumentError without an `lr`, for a negative `lr`, `momentum` or `weightDecay`, an option that is none, or `nesterov` without momentum or with dampening; see also {@link Optimizer}.
+ * Without any options `lr` is 1e-3, PyTorch's default; with others it has to be said.
+ *
+ * @throws ArgumentError for options without an `lr`, for a negative `lr`, `momentum` or `weightDecay`, an option that is none, or `nesterov` without momentum or with dampening; see also {@link Optimizer}.
  *
  * Source: `torch.optim.SGD` (PyTorch 1.13); Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
  */
 export class SGD extends Optimizer {
-  constructor(params: Params, options: SGDOptions) {
+  constructor(params: Params, options: SGDOptions = { lr: 1e-3 }) {
     const given = optionsOf("SGD", options, ["lr", "momentum", "dampening", "nesterov", "weightDecay"]);
     const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = given;
     demandAtLeastZero("momentum", momentum);

@@ -1,11 +1,18 @@
-import { ArgumentError, ShapeError } from "../errors";
-import { type ConvOptions, conv2dInputGradient, conv2dWeightGradient, convOutputShape } from "../tensor/ops/conv";
+import { ShapeError } from "../errors";
+import {
+  asPlane,
+  type ConvOptions,
+  conv2dInputGradient,
+  conv2dWeightGradient,
+  convOutputShape,
+} from "../tensor/ops/conv";
 import { add, reshape } from "../tensor/ops/elementwise";
 import { linear, matmul } from "../tensor/ops/matmul";
 import { concat, permute } from "../tensor/ops/movement";
-import { type Pair, showShape } from "../tensor/shape";
+import { expectOptional, expectTensors, expectWhole } from "../tensor/ops/operands";
+import { showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
-import { record, Tensor } from "../tensor/tensor";
+import { record, type Tensor } from "../tensor/tensor";
 
 /**
  * Window means of a passport, all that the average of a convolution needs to know of it:
@@ -17,17 +24,20 @@ import { record, Tensor } from "../tensor/tensor";
  *
  * Shapes: passport [1, H, W, I], weight [kH, kW, I/groups, O] → [kH·kW·I]. In one dimension passport [1, L, I], weight [k, I/groups, O] → [k·I], with
  * plain numbers as options; for a linear map passport [1, I], weight [I, O] → [I], where S(P) = P. Differentiable towards the passport.
- * @throws ShapeError when the passport is not one input of the layer; ArgumentError for a pair as an option of a one-dimensional map.
+ * @throws ShapeError when the passport is not one input of the layer, or for integers; ArgumentError for a pair as an option of a one-dimensional map.
  */
 export function windowMeans(passport: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
+  expectTensors("windowMeans", { passport, weight });
   if (passport.shape[0] !== 1 || passport.rank !== Math.max(2, weight.rank))
     throw new ShapeError(
-      `a passport is one input of the layer, ${EXPECTED[weight.rank] ?? "[1, …, I]"} for a weight ${showShape(weight.shape)}, found ${showShape(passport.shape)}`,
+      `windowMeans: a passport is one input of the layer, ${EXPECTED[weight.rank] ?? "[1, …, I]"} for a weight ${showShape(weight.shape)}, found ${showShape(passport.shape)}`,
     );
   if (weight.rank === 4) return planeMeans(passport, weight, options);
   if (weight.rank === 3) return lineMeans(passport, weight, options);
   if (passport.shape[1] !== weight.shape[0])
-    throw new ShapeError(`a passport ${showShape(passport.shape)} for a linear map ${showShape(weight.shape)}`);
+    throw new ShapeError(
+      `windowMeans: a passport ${showShape(passport.shape)} for a linear map ${showShape(weight.shape)}`,
+    );
   return reshape(passport, [passport.size]);
 }
 
@@ -38,7 +48,7 @@ function planeMeans(passport: Tensor, weight: Tensor, options: ConvOptions): Ten
   const [, h, w, channels] = passport.shape as [number, number, number, number];
   const kernel = [weight.shape[0]!, weight.shape[1]!] as const;
   const single = { ...options, groups: 1 };
-  const even = () => Tensor.full([1, oh, ow, 1], 1 / (oh * ow));
+  const even = () => passport.newFull([1, oh, ow, 1], 1 / (oh * ow));
   const means = scope(() => {
     const s = conv2dWeightGradient(passport, even(), kernel, single);
     return s.view([s.size]);
@@ -48,21 +58,10 @@ function planeMeans(passport: Tensor, weight: Tensor, options: ConvOptions): Ten
   ]);
 }
 
-function lineMeans(passport: Tensor, weight: Tensor, { stride, padding, dilation, groups = 1 }: ConvOptions): Tensor {
-  const along = (name: string, value: Pair | undefined, none: number): Pair => {
-    if (value === undefined) return none;
-    if (typeof value === "number") return [none, value];
-    throw new ArgumentError(`${name} of a one-dimensional map is one number, found [${value.join(", ")}]`);
-  };
-  const options = {
-    stride: along("stride", stride, 1),
-    padding: along("padding", padding, 0),
-    dilation: along("dilation", dilation, 1),
-    groups,
-  };
+function lineMeans(passport: Tensor, weight: Tensor, options: ConvOptions): Tensor {
   const [, l, channels] = passport.shape as [number, number, number];
   const plane = weight.view([1, ...weight.shape]);
-  const means = planeMeans(reshape(passport, [1, 1, l, channels]), plane, options);
+  const means = planeMeans(reshape(passport, [1, 1, l, channels]), plane, asPlane("windowMeans", options));
   plane.dispose();
   return means;
 }
@@ -81,6 +80,9 @@ function lineMeans(passport: Tensor, weight: Tensor, { stride, padding, dilation
  * @throws ShapeError when the means are not those of such a weight.
  */
 export function passportScales(means: Tensor, weight: Tensor, groups = 1, bias: Tensor | null = null): Tensor {
+  expectTensors("passportScales", { means, weight });
+  expectOptional("passportScales", { bias });
+  expectWhole("passportScales", "groups", groups, 1);
   const o = weight.shape[weight.rank - 1]!;
   if (groups === 1) return linear(means, reshape(weight, [weight.size / o, o]), bias);
   const i = weight.shape[weight.rank - 2]!;
@@ -102,6 +104,7 @@ export function passportScales(means: Tensor, weight: Tensor, groups = 1, bias: 
 
 /** The two rows that {@link passportScales} takes, from the passports for γ and β. Differentiable towards the passports. */
 export function passportMeans(skey: Tensor, key: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
+  expectTensors("passportMeans", { skey, key, weight });
   return scope(() => {
     const rows = [skey, key].map((p) => windowMeans(p, weight, options));
     return concat(

@@ -1,7 +1,8 @@
 import { signLossGradKernel, signLossKernel } from "../../shaders/sign-loss.wgsl";
 import { ShapeError } from "../errors";
+import { expectNumber, expectOptional, expectOptions, expectTensors } from "../tensor/ops/operands";
 import { sameShape, showShape } from "../tensor/shape";
-import { record, Tensor } from "../tensor/tensor";
+import { record, type Tensor } from "../tensor/tensor";
 
 /** Constants of {@link signLoss}. */
 export interface SignLossOptions {
@@ -21,25 +22,33 @@ export interface SignLossOptions {
  * Shapes: gamma [O] (before any FC), or rows [2, O] that begin with it; bits [O] of −1 and +1 → []. Fan et al., "DeepIPR", TPAMI 2021, equation 4; margin, alpha and the second term as in
  * the authors' code.
  * @param before loss of other layers [], added in the same kernel
- * @throws ShapeError unless there is one bit a channel.
+ * @throws ShapeError unless there is one bit a channel, and for integers. @throws ArgumentError for a constant that is negative or not finite.
  */
 export function signLoss(
   gamma: Tensor,
   bits: Tensor,
-  { alpha = 0.1, margin = 0.1, l2 = 1e-5 }: SignLossOptions = {},
+  options: SignLossOptions = {},
   before: Tensor | null = null,
 ): Tensor {
+  expectTensors("signLoss", { gamma, bits });
+  expectOptional("signLoss", { before });
+  expectOptions("signLoss", options);
+  const { alpha = 0.1, margin = 0.1, l2 = 1e-5 } = options;
+  for (const [name, value] of Object.entries({ alpha, margin, l2 }))
+    expectNumber("signLoss", name, value, 0, Number.MAX_VALUE);
+  if (before && before.size !== 1)
+    throw new ShapeError(`signLoss: before is a loss of shape [], found ${showShape(before.shape)}`);
   if (bits.rank !== 1 || !(sameShape(gamma.shape, bits.shape) || sameShape(gamma.shape, [2, bits.size]))) {
     throw new ShapeError(
       `signLoss: γ ${showShape(gamma.shape)} and bits ${showShape(bits.shape)}: one bit a channel, both of shape [O], or γ the first of two rows [2, O]`,
     );
   }
   const params = { n: bits.size, size: gamma.size, alpha, margin, l2 };
-  const loss = Tensor.empty([]);
+  const loss = gamma.newEmpty([]);
   const buffers = { gamma: gamma.buffer, b: bits.buffer, before: (before ?? gamma).buffer, loss: loss.buffer };
   gamma.device.run(signLossKernel, { more: !!before }, buffers, params);
   return record("signLoss", loss, before ? [gamma, before] : [gamma], [gamma, bits], (saved, b) => (g) => {
-    const d = Tensor.empty(saved.shape);
+    const d = g.newEmpty(saved.shape);
     saved.device.run(
       signLossGradKernel,
       null,

@@ -1,5 +1,5 @@
 export type { ElementsOf, NumberArray, NumberList, TensorSource } from "./elements";
-export { type ConvOptions, conv1d, conv2d } from "./ops/conv";
+export { type ConvOptions, conv1d, conv2d, type LineConvOptions } from "./ops/conv";
 export {
   abs,
   add,
@@ -42,6 +42,7 @@ export { linear, type MatmulOptions, matmul } from "./ops/matmul";
 export { accumulateAt, correctCount, correctRows } from "./ops/metrics";
 export { concat, expand, flip, narrow, pad, permute, split, stack, transpose } from "./ops/movement";
 export { batchNorm, groupNorm, instanceNorm, layerNorm } from "./ops/norm";
+export type { Integers } from "./ops/operands";
 export {
   type AvgPoolOptions,
   avgPool2d,

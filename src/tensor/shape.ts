@@ -76,7 +76,7 @@ export function collapse(shape: Shape, ...operands: number[][]): { shape: number
 
 /** Resolves a dimension counted from the end. @throws ShapeError when it is not one of the tensor's. */
 export function axisOf(axis: number, rank: number, what: string): number {
-  const d = axis < 0 ? axis + rank : axis;
+  const d = typeof axis === "number" && axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(d) || d < 0 || d >= Math.max(rank, 1)) {
     throw new ShapeError(`${what}: dimension ${axis} of a tensor with ${rank} dimensions: use ${-rank} to ${rank - 1}`);
   }

@@ -7,7 +7,7 @@ import { type Shape, sizeOf, stridesOf } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
-import { expectClose, gpu, gradcheck, randomData } from "../support/gpu";
+import { computed, expectClose, gpu, gradcheck, randomData } from "../support/gpu";
 
 /** All index tuples of a shape, in row-major order. */
 function* places(shape: Shape): Iterable<number[]> {
@@ -256,14 +256,22 @@ describe("indexSelect and oneHot", () => {
     }
   });
 
-  it("gives NaN, and no gradient, for an index that is not there", async () => {
+  it("gives NaN, and no gradient, for a computed index that is not there; one of the host is refused", async () => {
     const x = Tensor.from(Float32Array.of(1, 2, 3, 4), [2, 2]);
     x.requiresGrad = true;
-    const y = indexSelect(x, 0, Tensor.from(Int32Array.of(-1, 1, 2, 2 ** 31 - 1), [4]));
+    const known = Tensor.from(Int32Array.of(-1, 1, 2, 2 ** 31 - 1), [4]);
+    expect(() => indexSelect(x, 0, known)).toThrow(/indices are whole numbers from 0 to 1, found -1/);
+    expect(() => indexSelect(x, 1, [0, 2])).toThrow(ArgumentError);
+    expect([...(await indexSelect(x, 1, [1, 0]).data())]).toEqual([2, 1, 4, 3]);
+    const y = indexSelect(x, 0, computed(known));
     expectClose(await y.data(), [Number.NaN, Number.NaN, 3, 4, Number.NaN, Number.NaN, Number.NaN, Number.NaN]);
     y.backward(Tensor.full([4, 2], 1));
     expectClose(await x.grad!.data(), [0, 0, 1, 1]);
-    const whole = indexSelect(Tensor.from(Int32Array.of(7, 8), [2]), 0, Tensor.from(Uint32Array.of(5, 1), [2]));
+    const whole = indexSelect(
+      Tensor.from(Int32Array.of(7, 8), [2]),
+      0,
+      computed(Tensor.from(Uint32Array.of(5, 1), [2])),
+    );
     expect([...(await whole.data())]).toEqual([0, 8]);
   });
 
@@ -287,7 +295,10 @@ describe("indexSelect and oneHot", () => {
     expect([...(await oneHot(Tensor.from(Int32Array.of(2, 0, 1), [3]), 3).data())]).toEqual([
       0, 0, 1, 1, 0, 0, 0, 1, 0,
     ]);
-    const odd = oneHot(Tensor.from(Int32Array.of(-1, 0, 1, 5), [2, 2]), 1);
+    expect([...(await oneHot([1, 0], 2).data())]).toEqual([0, 1, 1, 0]);
+    const known = Tensor.from(Int32Array.of(-1, 0, 1, 5), [2, 2]);
+    for (const labels of [known, [5], [-1], [0.5]]) expect(() => oneHot(labels, 1)).toThrow(ArgumentError);
+    const odd = oneHot(computed(known), 1);
     expect(odd.shape).toEqual([2, 2, 1]);
     expectClose(await odd.data(), [Number.NaN, 1, Number.NaN, Number.NaN]);
     expect(oneHot(Tensor.empty([0], "u32"), 4).shape).toEqual([0, 4]);

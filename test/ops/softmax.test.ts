@@ -13,7 +13,7 @@ import { type Shape, sizeOf } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
-import { expectClose, gpu, gradcheck, randomData } from "../support/gpu";
+import { computed, expectClose, gpu, gradcheck, randomData } from "../support/gpu";
 
 const reductions = ["mean", "sum", "none"] as const;
 const softmaxes = { softmax, logSoftmax } as const;
@@ -225,11 +225,16 @@ describe("losses against plain JavaScript", () => {
     }
   });
 
-  it("a label that is no class makes its row NaN, and nothing else", async () => {
+  it("a computed label that is no class makes its row NaN, and nothing else; one of the host is refused", async () => {
     for (const label of [-1, 3, -100, 2 ** 31 - 1]) {
       for (const f of [crossEntropy, nllLoss]) {
         const x = leaf(randomData([3, 3], 1), [3, 3]);
-        const labels = Tensor.from(Int32Array.of(0, label, 2), [3]);
+        const known = Tensor.from(Int32Array.of(0, label, 2), [3]);
+        for (const given of [known, known.view([3]), [0, label, 2]])
+          expect(() => f(x, given)).toThrow(/labels are whole numbers from 0 to 2, found (-|3|2147483647)/);
+        expect(() => f(x, [0, 1.5, 2])).toThrow(ArgumentError);
+        expect(() => f(x, [0, 1])).toThrow(ShapeError);
+        const labels = computed(known);
         const y = f(x, labels, { reduction: "none" });
         expect([...(await y.data())].map(Number.isNaN)).toEqual([false, true, false]);
         y.backward(Tensor.full([3], 1));

@@ -474,6 +474,7 @@ describe("what cannot be trained is refused", () => {
     const one = p();
     expect(() => new SGD([one], { lr: -0.1 })).toThrow(ArgumentError);
     expect(() => new SGD([one], {} as SGDOptions)).toThrow(/found undefined/);
+    expect(own(new SGD([one])).lr).toBe(1e-3);
     expect(() => new SGD([one], { lr: 0.1, momentum: -1 })).toThrow(ArgumentError);
     expect(() => new SGD([one], { lr: 0.1, dampening: Number.NaN })).toThrow(ArgumentError);
     expect(() => new SGD([one], { lr: 0.1, weightDecay: -1 })).toThrow(ArgumentError);

@@ -3,6 +3,7 @@ import type { ProductCaps } from "../../shaders/kernel";
 import type { Device } from "../../src/gpu/device";
 import { init } from "../../src/gpu/init";
 import { dawn } from "../../src/node/dawn";
+import { concat, narrow } from "../../src/tensor/ops/movement";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";
 import { sizeOf } from "../../src/tensor/shape";
@@ -43,6 +44,12 @@ export function randomData(shape: Shape, seed: number, scale = 1): Float32Array 
 export function randomTensor(shape: Shape, seed: number, scale = 1): Tensor {
   return Tensor.from(randomData(shape, seed, scale), shape);
 }
+
+/** The same integers as the GPU computed them: of those the host knows nothing. */
+export const computed = (integers: Tensor): Tensor => {
+  const [n = 0] = integers.shape;
+  return narrow(concat([integers, integers], 0), 0, 0, n);
+};
 
 /** |a − e| ≤ atol + rtol·|e| for every element; NaN and infinities must agree. */
 export function expectClose(

@@ -1,12 +1,21 @@
 import { type ConvShape, convGatherKernel, convWeightKernel } from "../../../shaders/conv.wgsl";
 import { convTiledKernel, convWeightTiledKernel } from "../../../shaders/conv-tiled.wgsl";
 import { type Tile, tileGroups } from "../../../shaders/gemm.wgsl";
-import { ShapeError } from "../../errors";
+import { ArgumentError, ShapeError } from "../../errors";
 import type { Device } from "../../gpu/device";
-import { type Pair, pair, type Shape, sameShape, showShape } from "../shape";
+import { type Pair, type Shape, sameShape, showShape } from "../shape";
 import { scope } from "../storage";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
 import { reshape } from "./elementwise";
+import {
+  expectOptional,
+  expectOptions,
+  expectScalar,
+  expectTensors,
+  expectWhole,
+  expectWord,
+  pairOf,
+} from "./operands";
 import { sum } from "./reduce";
 import { inSplits, planBlocks, planTile, usesWinograd } from "./tiling";
 import { winogradForward, winogradInputGradient, winogradWeightGradient } from "./winograd";
@@ -15,8 +24,11 @@ import { winogradForward, winogradInputGradient, winogradWeightGradient } from "
 export interface ConvOptions {
   /** Step between output positions (default 1). */
   stride?: Pair;
-  /** Zeros around the input (default 0). */
-  padding?: Pair;
+  /**
+   * Zeros around the input (default 0), on both sides of each axis. `"valid"` is 0. `"same"` has an output of the input's size, for stride 1:
+   * dilation · (kernel − 1) zeros an axis, of which an odd one goes to the right or below.
+   */
+  padding?: Pair | "same" | "valid";
   /** Distance between taps (default 1). */
   dilation?: Pair;
   /** Channels are split into this many independent convolutions (default 1). */
@@ -33,6 +45,7 @@ interface Geometry extends ConvShape {
   i: number;
   o: number;
   groups: number;
+  /** Above and to the left; `out` tells how far the windows reach on the other sides. */
   padding: readonly [number, number];
 }
 
@@ -41,52 +54,71 @@ interface Geometry extends ConvShape {
  *
  *     y[n, p, q, o] = bias[o] + Σ_{u,v,i} x[n, p·stride + u·dilation − padding, q·stride + v·dilation − padding, i] · w[u, v, i, o]
  *
- * Shapes: x [N, H, W, I], w [kH, kW, I/groups, O], bias [O] → [N, H', W', O] with H' = ⌊(H + 2·padding − dilation·(kH − 1) − 1) / stride⌋ + 1.
+ * Shapes: x [N, H, W, I], w [kH, kW, I/groups, O], bias [O] → [N, H', W', O] with H' = ⌊(H + 2·padding − dilation·(kH − 1) − 1) / stride⌋ + 1, or H with padding `"same"`.
  * Differentiable towards x, w and bias. An empty batch gives an empty output and zero weight gradients.
- * @throws ShapeError when channels do not fit the groups, or the kernel is larger than the padded input.
+ * @throws ShapeError when channels do not fit the groups, the kernel is larger than the padded input, a size is no whole number in its range, or
+ * for integers. @throws ArgumentError for padding "same" with a stride, and other options.
  */
 export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
-  const geo = geometry(x.shape, w.shape, options);
+  return convolve("conv2d", x, w, bias, options);
+}
+
+function convolve(op: string, x: Tensor, w: Tensor, bias: Tensor | null, options: ConvOptions): Tensor {
+  expectTensors(op, { x, w });
+  expectOptional(op, { bias });
+  const geo = geometry(op, x.shape, w.shape, options);
   const channels = geo.o * geo.groups;
   if (bias && !sameShape(bias.shape, [channels]))
-    throw new ShapeError(`conv2d: bias ${showShape(bias.shape)} for ${channels} output channels`);
+    throw new ShapeError(`${op}: bias ${showShape(bias.shape)} for ${channels} output channels`);
   const y = forward(x, w, bias, geo);
-  return record("conv2d", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (g) => [
+  return record(op, y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (g) => [
     x.requiresGrad ? inputGradient(g, sw, geo) : null,
     w.requiresGrad ? weightGradient(sx, g, geo) : null,
     bias?.requiresGrad ? sum(g, [0, 1, 2]) : null,
   ]);
 }
 
+/** Options of a 1-D convolution: those of {@link ConvOptions}, along one axis. */
+export interface LineConvOptions {
+  stride?: number;
+  padding?: number | "same" | "valid";
+  dilation?: number;
+  groups?: number;
+}
+
 /**
  * 1-D convolution: {@link conv2d} over one axis.
  * Shapes: x [N, L, I], w [k, I/groups, O], bias [O] → [N, L', O].
+ * @throws ShapeError, ArgumentError as {@link conv2d}.
  */
-export function conv1d(
-  x: Tensor,
-  w: Tensor,
-  bias: Tensor | null = null,
-  {
-    stride = 1,
-    padding = 0,
-    dilation = 1,
-    groups = 1,
-  }: { stride?: number; padding?: number; dilation?: number; groups?: number } = {},
-): Tensor {
+export function conv1d(x: Tensor, w: Tensor, bias: Tensor | null = null, options: LineConvOptions = {}): Tensor {
+  expectTensors("conv1d", { x, w });
+  const plane = asPlane("conv1d", options);
   if (x.rank !== 3 || w.rank !== 3)
     throw new ShapeError(
       `conv1d: x [N, L, I] and w [k, I/groups, O] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`,
     );
   const [n, l, i] = x.shape as [number, number, number];
   return scope(() => {
-    const y = conv2d(reshape(x, [n, 1, l, i]), reshape(w, [1, ...w.shape]), bias, {
-      stride: [1, stride],
-      padding: [0, padding],
-      dilation: [1, dilation],
-      groups,
-    });
+    const y = convolve("conv1d", reshape(x, [n, 1, l, i]), reshape(w, [1, ...w.shape]), bias, plane);
     return reshape(y, [n, y.shape[2]!, y.shape[3]!]);
   });
+}
+
+/** Options of {@link conv1d} as those of a convolution over [1, L]. @throws ArgumentError for a pair of numbers. */
+export function asPlane(op: string, options: ConvOptions): ConvOptions {
+  expectOptions(op, options);
+  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+  const along = (name: string, value: unknown, none: number): Pair => {
+    expectScalar(op, name, value);
+    return [none, value as number];
+  };
+  return {
+    stride: along("stride", stride, 1),
+    padding: typeof padding === "string" ? padding : along("padding", padding, 0),
+    dilation: along("dilation", dilation, 1),
+    groups,
+  };
 }
 
 /**
@@ -100,7 +132,7 @@ export function conv2dWeightGradient(
   options: ConvOptions = {},
 ): Tensor {
   const weight = [...kernel, (x.shape[3] ?? 0) / (options.groups ?? 1), dy.shape[3] ?? 0];
-  const geo = geometry(x.shape, weight, options);
+  const geo = geometry("conv2dWeightGradient", x.shape, weight, options);
   const expected = [geo.n, ...geo.out, dy.shape[3]!];
   if (!sameShape(dy.shape, expected))
     throw new ShapeError(`conv2dWeightGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
@@ -117,7 +149,12 @@ export function conv2dInputGradient(
   size: readonly [number, number],
   options: ConvOptions = {},
 ): Tensor {
-  const geo = geometry([dy.shape[0] ?? 0, ...size, (w.shape[2] ?? 0) * (options.groups ?? 1)], w.shape, options);
+  const geo = geometry(
+    "conv2dInputGradient",
+    [dy.shape[0] ?? 0, ...size, (w.shape[2] ?? 0) * (options.groups ?? 1)],
+    w.shape,
+    options,
+  );
   const expected = [geo.n, ...geo.out, geo.o * geo.groups];
   if (!sameShape(dy.shape, expected))
     throw new ShapeError(`conv2dInputGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
@@ -126,7 +163,7 @@ export function conv2dInputGradient(
 
 /** Shape [N, H', W', O] of {@link conv2d}'s output. @throws ShapeError as conv2d. */
 export function convOutputShape(x: Tensor, w: Tensor, options: ConvOptions = {}): [number, number, number, number] {
-  const geo = geometry(x.shape, w.shape, options);
+  const geo = geometry("conv2d", x.shape, w.shape, options);
   return [geo.n, ...geo.out, geo.o * geo.groups];
 }
 
@@ -135,41 +172,55 @@ export function windowCount(size: number, kernel: number, stride: number, paddin
   return Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
 }
 
-function geometry(x: Shape, w: Shape, options: ConvOptions): Geometry {
+function geometry(op: string, x: Shape, w: Shape, options: ConvOptions): Geometry {
+  expectOptions(op, options);
   if (x.length !== 4 || w.length !== 4) {
     throw new ShapeError(
-      `conv2d: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x)} and ${showShape(w)}`,
+      `${op}: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x)} and ${showShape(w)}`,
     );
   }
   const [n, h, width, c] = x as [number, number, number, number];
   const [kh, kw, i, o] = w as [number, number, number, number];
-  const [stride, padding, dilation] = [
-    pair(options.stride ?? 1),
-    pair(options.padding ?? 0),
-    pair(options.dilation ?? 1),
-  ];
-  const groups = options.groups ?? 1;
-  const whole = [...stride, ...dilation, groups, kh, kw].every((v) => Number.isInteger(v) && v >= 1);
-  if (!whole || !padding.every((v) => Number.isInteger(v) && v >= 0)) {
-    throw new ShapeError(
-      `conv2d: kernel, stride, dilation and groups are integers ≥ 1 and padding ≥ 0, found kernel ${kh}×${kw}, stride ${stride}, dilation ${dilation}, groups ${groups}, padding ${padding}`,
-    );
-  }
+  const kernel = pairOf(op, "the weight's kernel", [kh, kw], 1, ShapeError);
+  const stride = pairOf(op, "stride", options.stride ?? 1, 1, ShapeError);
+  const dilation = pairOf(op, "dilation", options.dilation ?? 1, 1, ShapeError);
+  const { groups = 1 } = options;
+  expectWhole(op, "groups", groups, 1, ShapeError);
   if (c !== i * groups || o % groups !== 0) {
     throw new ShapeError(
-      `conv2d: input with ${c} channels, weight for ${i}·groups = ${i * groups}, ${o} outputs over ${groups} groups: channels must be groups times the weight's third size, outputs divisible by groups`,
+      `${op}: input with ${c} channels, weight for ${i}·groups = ${i * groups}, ${o} outputs over ${groups} groups: channels must be groups times the weight's third size, outputs divisible by groups`,
     );
   }
-  const out = [
-    windowCount(h, kh, stride[0], padding[0], dilation[0]),
-    windowCount(width, kw, stride[1], padding[1], dilation[1]),
-  ] as const;
+  const { padding, out } = placement(op, [h, width], kernel, stride, dilation, options.padding ?? 0);
   if (out[0] < 1 || out[1] < 1) {
     throw new ShapeError(
-      `conv2d: a ${kh}×${kw} kernel with dilation ${dilation} does not fit into ${h}×${width} with padding ${padding}`,
+      `${op}: a ${kh}×${kw} kernel with dilation ${dilation} does not fit into ${h}×${width} with padding ${padding}`,
     );
   }
-  return { n, in: [h, width], out, i, o: o / groups, groups, kernel: [kh, kw], stride, dilation, padding };
+  return { n, in: [h, width], out, i, o: o / groups, groups, kernel, stride, dilation, padding };
+}
+
+type Both = readonly [number, number];
+
+/** Zeros above and to the left, and sizes of the output. */
+function placement(
+  op: string,
+  size: Both,
+  kernel: Both,
+  stride: Both,
+  dilation: Both,
+  padding: Pair | "same" | "valid",
+): { padding: Both; out: Both } {
+  if (padding === "same") {
+    if (stride[0] !== 1 || stride[1] !== 1)
+      throw new ArgumentError(`${op}: padding "same" is for stride 1, found stride [${stride}]: give it in numbers`);
+    const before = (d: 0 | 1) => Math.floor((dilation[d] * (kernel[d] - 1)) / 2);
+    return { padding: [before(0), before(1)], out: size };
+  }
+  if (typeof padding === "string") expectWord(op, "padding", padding, ["same", "valid"]);
+  const around = pairOf(op, "padding", typeof padding === "string" ? 0 : padding, 0, ShapeError);
+  const count = (d: 0 | 1) => windowCount(size[d], kernel[d], stride[d], around[d], dilation[d]);
+  return { padding: around, out: [count(0), count(1)] };
 }
 
 /** Channels a group up to which taps and channels are walked as one. */
@@ -209,7 +260,7 @@ function gather(
 ): Tensor {
   const shape = [geo.n, ...to.size, to.channels * geo.groups];
   const pixels = geo.n * to.size[0] * to.size[1];
-  if (pixels * to.channels === 0) return Tensor.empty(shape);
+  if (pixels * to.channels === 0) return src.newEmpty(shape);
   const d = src.device;
   const spec = { ...structure(geo), mode, vec: to.channels % 4 === 0, bias: bias !== null };
   const buffers = { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer };
@@ -234,7 +285,7 @@ function gather(
       d.run(convTiledKernel, tiled, { ...buffers, dst: dst.buffer }, { ...sizes, splits, chunk }),
     );
   }
-  const dst = Tensor.empty(shape);
+  const dst = src.newEmpty(shape);
   // Of a strided convolution's input pixels those of one phase, equal in coordinates modulo the stride, are computed together.
   const phase = (size: number, stride: number) => (mode === "input" ? Math.ceil(size / stride) : size);
   const rows = geo.n * phase(to.size[0], geo.stride[0]) * phase(to.size[1], geo.stride[1]);
@@ -250,7 +301,7 @@ function weightGradient(x: Tensor, g: Tensor, geo: Geometry): Tensor {
   const rows = geo.kernel[0] * geo.kernel[1] * geo.i;
   const shape = [...geo.kernel, geo.i, geo.o * geo.groups];
   const pixels = geo.n * geo.out[0] * geo.out[1];
-  if (pixels === 0 || rows * geo.o === 0) return Tensor.full(shape, 0);
+  if (pixels === 0 || rows * geo.o === 0) return x.newFull(shape, 0);
   const d = x.device;
   if (byTiles(d, geo)) return winogradWeightGradient(x, g, geo);
   const spec = { ...structure(geo), vec: geo.o % 4 === 0 };

@@ -9,9 +9,10 @@ import {
   unaryKernel,
 } from "../../../shaders/elementwise.wgsl";
 import { ShapeError } from "../../errors";
-import { broadcastShapes, broadcastStrides, checkShape, type Shape, sameShape, showShape } from "../shape";
+import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
+import { ALL, expectNumber, expectNumbers, expectScalar, expectTensors, expectWord } from "./operands";
 import { sumTo } from "./reduce-to";
 import { stridedParams } from "./strided";
 
@@ -19,47 +20,61 @@ import { stridedParams } from "./strided";
 export type Operand = Tensor | number;
 
 function unary(op: UnaryOp, x: Tensor, a = 0, b = 0): Tensor {
-  expectFloat(op, x);
-  const y = Tensor.empty(x.shape);
+  const y = x.newEmpty(x.shape);
   x.device.run(unaryKernel, op, { x: x.buffer, y: y.buffer }, { n4: x.vectors, a, b });
   return y;
 }
 
 function unaryGrad(op: UnaryGradOp, g: Tensor, s: Tensor, a = 0, b = 0): Tensor {
-  const dx = Tensor.empty(g.shape);
+  const dx = g.newEmpty(g.shape);
   g.device.run(unaryGradKernel, op, { g: g.buffer, s: s.buffer, dx: dx.buffer }, { n4: g.vectors, a, b });
   return dx;
 }
 
 /** y = f(x), differentiated from its output. */
-function fromOutput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0): Tensor {
-  const y = unary(op, x, a, b);
-  return record(op, y, [x], [y], (saved) => (g) => [unaryGrad(grad, g, saved, a, b)]);
+function fromOutput(op: UnaryOp, grad: UnaryGradOp, x: Tensor): Tensor {
+  expectTensors(op, { x });
+  const y = unary(op, x);
+  return record(op, y, [x], [y], (saved) => (g) => [unaryGrad(grad, g, saved)]);
 }
 
 /** y = f(x), differentiated from its input. */
 function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0): Tensor {
+  expectTensors(op, { x });
   return record(op, unary(op, x, a, b), [x], [x], (saved) => (g) => [unaryGrad(grad, g, saved, a, b)]);
+}
+
+/**
+ * y = a·x + b. What is to be no sum at all has b = −0, which leaves zeros their signs; so has the
+ * gradient.
+ */
+function line(op: string, x: Tensor, a: number, b = -0): Tensor {
+  expectTensors(op, { x });
+  return record(op, unary("affine", x, a, b), [x], [], () => (g) => [unary("affine", g, a, -0)]);
 }
 
 /** y = a·x + b with constants a and b. */
 export function affine(x: Tensor, a: number, b = 0): Tensor {
-  return record("affine", unary("affine", x, a, b), [x], [], () => (g) => [unary("affine", g, a, 0)]);
+  expectScalar("affine", "a", a);
+  expectScalar("affine", "b", b);
+  return line("affine", x, a, b);
 }
 
 /** y = −x. */
-export const neg = (x: Tensor): Tensor => affine(x, -1);
+export function neg(x: Tensor): Tensor {
+  return line("neg", x, -1);
+}
 /** y = |x|; the gradient at 0 is 0. */
 export const abs = (x: Tensor): Tensor => fromInput("abs", "abs", x);
 /** y = eˣ. */
 export const exp = (x: Tensor): Tensor => fromOutput("exp", "expOfY", x);
-/** y = ln x. */
+/** y = ln x; −∞ at 0, NaN below. */
 export const log = (x: Tensor): Tensor => fromInput("log", "log", x);
-/** y = √x. */
+/** y = √x; NaN below 0. */
 export const sqrt = (x: Tensor): Tensor => fromOutput("sqrt", "sqrtOfY", x);
 /** y = x². */
 export const square = (x: Tensor): Tensor => fromInput("square", "square", x);
-/** y = 1/x. */
+/** y = 1/x; ±∞ at ±0. */
 export const reciprocal = (x: Tensor): Tensor => fromOutput("reciprocal", "reciprocalOfY", x);
 /** y = 1 / (1 + e⁻ˣ). */
 export const sigmoid = (x: Tensor): Tensor => fromOutput("sigmoid", "sigmoidOfY", x);
@@ -67,129 +82,192 @@ export const sigmoid = (x: Tensor): Tensor => fromOutput("sigmoid", "sigmoidOfY"
 export const tanh = (x: Tensor): Tensor => fromOutput("tanh", "tanhOfY", x);
 /** y = max(x, 0); the gradient at 0 is 0. */
 export const relu = (x: Tensor): Tensor => fromOutput("relu", "reluOfY", x);
-/** y = x where x > 0, else slope·x. */
-export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => fromInput("leakyRelu", "leakyReluOfX", x, slope);
-/** y = min(max(x, low), high); the gradient passes where low ≤ x ≤ high. */
-export const clamp = (x: Tensor, low: number, high: number): Tensor => fromInput("clamp", "clampOfX", x, low, high);
-/** y = xᵖ for a constant p; x must be positive unless p is 1 (use {@link square} for squares). */
-export const powScalar = (x: Tensor, p: number): Tensor => fromInput("pow", "powOfX", x, p);
-/** y = −1, 0 or 1; no gradient. */
-export const sign = (x: Tensor): Tensor => unary("sign", x);
+
+/** y = x where x > 0, else slope·x. @throws ArgumentError for a slope that is no number. */
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  expectNumber("leakyRelu", "slope", slope);
+  return fromInput("leakyRelu", "leakyReluOfX", x, slope);
+}
+
+/**
+ * y = min(max(x, low), high), `high` everywhere if it is less than `low`; the gradient passes where
+ * low ≤ x ≤ high. Either may be infinite. @throws ArgumentError for a bound that is no number.
+ */
+export function clamp(x: Tensor, low: number, high: number): Tensor {
+  expectNumber("clamp", "low", low);
+  expectNumber("clamp", "high", high);
+  return fromInput("clamp", "clampOfX", x, low, high);
+}
+
+/**
+ * y = xᵖ for a constant p (rounded to f32), as PyTorch's `pow`: negative x have a real power where p
+ * is whole, else NaN; x⁰ is 1 for every x, 1ᵖ is 1 for every p, and 0ᵖ is ∞ for p < 0.
+ *
+ * Right to a few units in the last place, and to 2⁻¹⁶ of y near the ends of f32's range.
+ * @throws ArgumentError for a p that is no number (NaN is one).
+ */
+export function powScalar(x: Tensor, p: number): Tensor {
+  expectScalar("powScalar", "p", p);
+  expectTensors("powScalar", { x });
+  // Even NaN to the power of 0 is 1, and its derivative 0.
+  if (p === 0) return record("pow", x.newFull(x.shape, 1), [x], [], () => (g) => [g.newFull(g.shape, 0)]);
+  return fromInput("pow", "powOfX", x, p, p - 1);
+}
+
+/** y = −1, 0 or 1, and NaN for NaN; no gradient. */
+export function sign(x: Tensor): Tensor {
+  expectTensors("sign", { x });
+  return unary("sign", x);
+}
 
 /** f(a, b) with broadcasting; no graph. */
-function binary(op: BinaryOp, a: Tensor, b: Tensor): Tensor {
-  expectFloat(op, a, b);
+function binary(op: BinaryOp, a: Tensor, b: Tensor, name: string = op): Tensor {
+  expectTensors(name, { a, b });
   if (sameShape(a.shape, b.shape)) {
-    const y = Tensor.empty(a.shape);
+    const y = a.newEmpty(a.shape);
     a.device.run(binaryKernel, op, { a: a.buffer, b: b.buffer, y: y.buffer }, { n4: y.vectors });
     return y;
   }
-  const shape = broadcastShapes(a.shape, b.shape, op);
-  const y = Tensor.empty(shape);
-  const { rank, params } = stridedParams(shape, broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape), op);
+  const shape = broadcastShapes(a.shape, b.shape, name);
+  const y = a.newEmpty(shape);
+  const { rank, params } = stridedParams(
+    shape,
+    broadcastStrides(a.shape, shape),
+    broadcastStrides(b.shape, shape),
+    name,
+  );
   a.device.run(binaryStridedKernel, { op, rank }, { x: a.buffer, z: b.buffer, y: y.buffer }, params);
   return y;
 }
 
-/** Gives numbers to `f` as tensors of shape [], which are freed after it. */
-const withTensors = (operands: readonly Operand[], f: (tensors: Tensor[]) => Tensor): Tensor =>
-  scope(() => f(operands.map((v) => (typeof v === "number" ? Tensor.full([], v) : v))));
+/** Gives two operands to `f` as tensors; numbers have shape [], and are freed after it. */
+function withTensors(op: string, a: Operand, b: Operand, f: (a: Tensor, b: Tensor) => Tensor): Tensor {
+  const like = [a, b].find((v) => v instanceof Tensor);
+  if (!like) expectTensors(op, { a });
+  const asTensor = (name: string, v: Operand): Tensor => {
+    if (typeof v === "number") return like!.newFull([], Math.fround(v));
+    expectTensors(op, { [name]: v });
+    return v;
+  };
+  return scope(() => f(asTensor("a", a), asTensor("b", b)));
+}
 
 /** y = a + b, broadcasting. */
 export function add(a: Tensor, b: Operand): Tensor {
-  if (typeof b === "number") return affine(a, 1, b);
+  if (typeof b === "number") return line("add", a, 1, b);
   return record("add", binary("add", a, b), [a, b], [], () => (g) => [sumTo(g, a.shape), sumTo(g, b.shape)]);
 }
 
 /** y = a − b, broadcasting. */
 export function sub(a: Tensor, b: Operand): Tensor {
-  if (typeof b === "number") return affine(a, 1, -b);
+  if (typeof b === "number") return line("sub", a, 1, -b);
   return record("sub", binary("sub", a, b), [a, b], [], () => (g) => [sumTo(g, a.shape), sumTo(neg(g), b.shape)]);
 }
 
 /** y = a · b elementwise, broadcasting. */
 export function mul(a: Tensor, b: Operand): Tensor {
-  if (typeof b === "number") return affine(a, b);
+  if (typeof b === "number") return line("mul", a, b);
   return record("mul", binary("mul", a, b), [a, b], [a, b], (sa, sb) => (g) => [
     a.requiresGrad ? sumTo(binary("mul", g, sb), a.shape) : null,
     b.requiresGrad ? sumTo(binary("mul", g, sa), b.shape) : null,
   ]);
 }
 
-/** y = a / b elementwise, broadcasting. */
+/** y = a / b elementwise, broadcasting. At least one is a tensor. */
 export function div(a: Operand, b: Operand): Tensor {
-  if (typeof b === "number") return withTensors([a], ([x]) => affine(x!, 1 / b));
-  return withTensors([a, b], ([x, z]) => quotient(x!, z!));
+  if (typeof b !== "number") return withTensors("div", a, b, quotient);
+  expectTensors("div", { a });
+  const x = a as Tensor;
+  return record("div", unary("divide", x, b), [x], [], () => (g) => [unary("divide", g, b)]);
 }
 
 function quotient(a: Tensor, b: Tensor): Tensor {
-  return record("div", binary("div", a, b), [a, b], [a, b], (sa, sb) => (g) => {
-    const da = binary("div", g, sb);
-    return [
-      a.requiresGrad ? sumTo(da, a.shape) : null,
-      b.requiresGrad ? sumTo(neg(binary("mul", da, binary("div", sa, sb))), b.shape) : null,
-    ];
-  });
+  return record("div", binary("div", a, b), [a, b], [a, b], (sa, sb) => (g) => [
+    a.requiresGrad ? sumTo(binary("div", g, sb), a.shape) : null,
+    b.requiresGrad ? sumTo(neg(binary("mul", g, binary("div", binary("div", sa, sb), sb))), b.shape) : null,
+  ]);
 }
 
-function extremum(op: "max" | "min", a: Tensor, b: Tensor): Tensor {
-  return record(op, binary(op, a, b), [a, b], [a, b], (sa, sb) => (g) => {
-    const wins = binary(op === "max" ? "greater" : "less", sa, sb);
-    const ties = affine(binary("equal", sa, sb), 0.5);
-    const share = binary("mul", g, binary("add", wins, ties));
-    return [
-      a.requiresGrad ? sumTo(share, a.shape) : null,
-      b.requiresGrad ? sumTo(binary("sub", g, share), b.shape) : null,
-    ];
-  });
+function extremum(op: "max" | "min", a: Operand, b: Operand): Tensor {
+  const name = `${op}imum`;
+  return withTensors(name, a, b, (x, z) =>
+    record(name, binary(op, x, z, name), [x, z], [x, z], (sx, sz) => (g) => {
+      // `share` is the greater one's: the less one's is that of the exchanged operands.
+      const part = (mine: Tensor, other: Tensor) =>
+        binary("part", g, op === "max" ? binary("share", mine, other) : binary("share", other, mine));
+      return [
+        x.requiresGrad ? sumTo(part(sx, sz), x.shape) : null,
+        z.requiresGrad ? sumTo(part(sz, sx), z.shape) : null,
+      ];
+    }),
+  );
 }
 
-/** y = max(a, b) elementwise, broadcasting; ties share the gradient equally. */
-export const maximum = (a: Tensor, b: Operand): Tensor => withTensors([a, b], ([x, z]) => extremum("max", x!, z!));
-/** y = min(a, b) elementwise, broadcasting; ties share the gradient equally. */
-export const minimum = (a: Tensor, b: Operand): Tensor => withTensors([a, b], ([x, z]) => extremum("min", x!, z!));
+/** y = max(a, b) elementwise, broadcasting; NaN where either is. Ties share the gradient equally. */
+export const maximum = (a: Tensor, b: Operand): Tensor => extremum("max", a, b);
+/** y = min(a, b) elementwise, broadcasting; NaN where either is. Ties share the gradient equally. */
+export const minimum = (a: Tensor, b: Operand): Tensor => extremum("min", a, b);
 
-/** 1 where the comparison holds, else 0, broadcasting; no gradient. */
-export function compare(
-  op: "equal" | "greater" | "greaterEqual" | "less" | "lessEqual",
-  a: Tensor,
-  b: Operand,
-): Tensor {
-  return withTensors([a, b], ([x, z]) => binary(op, x!, z!));
+const COMPARISONS = ["equal", "greater", "greaterEqual", "less", "lessEqual"] as const;
+
+/**
+ * 1 where the comparison holds, else 0, broadcasting; no gradient. Nothing compares with NaN.
+ * @throws ArgumentError for another comparison.
+ */
+export function compare(op: (typeof COMPARISONS)[number], a: Tensor, b: Operand): Tensor {
+  expectWord("compare", "op", op, COMPARISONS);
+  return withTensors("compare", a, b, (x, z) => binary(op, x, z, "compare"));
 }
 
-/** y = condition ≠ 0 ? a : b; three tensors of one shape. */
+/** The bits that tell a number from 0: −0 is 0 too. */
+const NONZERO = { f32: 0x7fffffff, i32: 0xffffffff, u32: 0xffffffff } as const;
+
+/**
+ * y = condition ≠ 0 ? a : b; three tensors of one shape. The condition is of any type (NaN is not
+ * 0), a and b are of one type, integers too.
+ * @throws ShapeError for other shapes or types.
+ */
 export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+  expectTensors("where", { condition, a, b }, ALL);
+  if (a.dtype !== b.dtype)
+    throw new ShapeError(`where: a and b are tensors of one type, found ${a.dtype} and ${b.dtype}`);
   if (!sameShape(condition.shape, a.shape) || !sameShape(a.shape, b.shape)) {
     throw new ShapeError(
       `where: three equal shapes expected, found ${[condition, a, b].map((t) => showShape(t.shape)).join(", ")}`,
     );
   }
   const pick = (c: Tensor, x: Tensor, z: Tensor): Tensor => {
-    const y = Tensor.empty(x.shape);
-    x.device.run(selectKernel, null, { c: c.buffer, a: x.buffer, b: z.buffer, y: y.buffer }, { n4: y.vectors });
+    const y = x.newEmpty(x.shape);
+    const buffers = { c: c.buffer, a: x.buffer, b: z.buffer, y: y.buffer };
+    x.device.run(selectKernel, null, buffers, { n4: y.vectors, mask: NONZERO[c.dtype] });
     return y;
   };
   return record("where", pick(condition, a, b), [a, b], [condition], (c) => (g) => {
-    const zero = Tensor.full(g.shape, 0);
+    const zero = g.newFull(g.shape, 0);
     return [pick(c, g, zero), pick(c, zero, g)];
   });
 }
 
-/** The same elements under another shape; one size may be −1, which is then what is left. */
-export function reshape(x: Tensor, shape: Shape): Tensor {
-  const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
-  const target = shape.map((d) => (d === -1 ? (known === 0 ? 0 : x.size / known) : d));
-  checkShape(target);
+/**
+ * The same elements under another shape; one size may be −1, which is then what is left.
+ * @throws ArgumentError for a shape that is no list of numbers, ShapeError when it does not hold
+ * as many elements.
+ */
+export function reshape(x: Tensor, shape: Shape | number): Tensor {
+  expectTensors("reshape", { x }, ALL);
+  const sizes = expectNumbers("reshape", "shape", shape);
+  const known = sizes.reduce((n, d) => (d === -1 ? n : n * d), 1);
+  const target = sizes.map((d) => (d === -1 ? (known === 0 ? 0 : x.size / known) : d));
+  if (sizeOf(target) !== x.size || !target.every((d) => Number.isSafeInteger(d) && d >= 0))
+    throw new ShapeError(
+      `reshape: ${showShape(x.shape)} holds ${x.size} elements, which do not fill shape ${showShape(sizes)}`,
+    );
   return record("reshape", x.view(target), [x], [], () => (g) => [g.view(x.shape)]);
 }
 
-/** Every dimension from `start` on as one. */
-export const flatten = (x: Tensor, start = 1): Tensor => {
-  const rest = x.shape.slice(start).reduce((n, d) => n * d, 1);
-  return reshape(x, [...x.shape.slice(0, start), rest]);
-};
-
-function expectFloat(op: string, ...inputs: Tensor[]): void {
-  for (const t of inputs) if (t.dtype !== "f32") throw new ShapeError(`${op}: needs f32 tensors, found ${t.dtype}`);
+/** Every dimension from `start` on as one. @throws ShapeError when there is no such dimension. */
+export function flatten(x: Tensor, start = 1): Tensor {
+  expectTensors("flatten", { x }, ALL);
+  const d = axisOf(start, x.rank, "flatten");
+  return reshape(x, [...x.shape.slice(0, d), sizeOf(x.shape.slice(d))]);
 }

@@ -7,9 +7,10 @@ import {
   pairLossGradKernel,
   pairLossKernel,
 } from "../../../shaders/softmax.wgsl";
-import { ArgumentError, ShapeError } from "../../errors";
+import { ShapeError } from "../../errors";
 import { sameShape, showShape } from "../shape";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
+import { expectNumber, expectOptions, expectTensors, expectWord, type Integers, withIntegers } from "./operands";
 import { mean, sum } from "./reduce";
 
 /** What becomes of the values of a loss: their mean, their sum, or all of them. */
@@ -21,29 +22,37 @@ export interface LossOptions {
   readonly reduction?: Reduction;
 }
 
-/** Sizes N and C of scores with labels. @throws ShapeError unless scores are f32 [N, C], C > 0, and labels i32 or u32 [N]. */
-export function checkRows(what: string, scores: Tensor, labels: Tensor): [rows: number, classes: number] {
-  const [rows, classes] = scores.shape;
-  if (scores.dtype !== "f32" || scores.rank !== 2 || !classes) {
-    throw new ShapeError(
-      `${what}: scores are f32 of shape [N, C] with C > 0, found ${scores.dtype} ${showShape(scores.shape)}`,
-    );
+/**
+ * Scores [N, C] with a label each, given to `body` as a tensor.
+ * @param classes `"known"`: labels that the host knows are refused outside 0 … C − 1.
+ * @throws ShapeError unless scores are f32 [N, C], C > 0, and labels integers [N]. @throws ArgumentError for labels out of range, and other things.
+ */
+export function withLabels(
+  what: string,
+  name: string,
+  scores: Tensor,
+  labels: Integers,
+  classes: "known" | "any",
+  body: (labels: Tensor, rows: number, classes: number) => Tensor,
+): Tensor {
+  expectTensors(what, { [name]: scores });
+  const [rows, n] = scores.shape;
+  if (scores.rank !== 2 || !n) {
+    throw new ShapeError(`${what}: ${name} are of shape [N, C] with C > 0, found ${showShape(scores.shape)}`);
   }
-  if (labels.dtype === "f32" || !sameShape(labels.shape, [rows!])) {
+  return withIntegers(what, "labels", labels, classes === "known" ? n : Infinity, scores, (t) => {
+    if (sameShape(t.shape, [rows!])) return body(t, rows!, n);
     throw new ShapeError(
-      `${what}: labels are i32 or u32 of shape [${rows}], one a row of the scores, found ${labels.dtype} ${showShape(labels.shape)}`,
+      `${what}: labels are of shape [${rows}], one a row of the ${name}, found ${showShape(t.shape)}`,
     );
-  }
-  return [rows!, classes];
+  });
 }
 
+const REDUCTIONS: readonly Reduction[] = ["mean", "sum", "none"];
+
 /** Reduces the values of a loss; `values` is given up. `step` and `scale` are how the gradient reaches each of them. */
-function reduceLoss(what: string, values: Tensor, reduction: Reduction): { y: Tensor; g_step: number; scale: number } {
+function reduceLoss(values: Tensor, reduction: Reduction): { y: Tensor; g_step: number; scale: number } {
   if (reduction === "none") return { y: values, g_step: 1, scale: 1 };
-  if (reduction !== "mean" && reduction !== "sum") {
-    values.dispose();
-    throw new ArgumentError(`${what}: reduction is "mean", "sum" or "none", found ${JSON.stringify(reduction)}`);
-  }
   const y = reduction === "mean" ? mean(values) : sum(values);
   const scale = reduction === "mean" ? 1 / values.size : 1;
   values.dispose();
@@ -60,25 +69,37 @@ export interface CrossEntropyOptions extends LossOptions {
  * Cross-entropy of logits [N, C] with integer labels [N] (PyTorch's `cross_entropy`): for each row
  * log Σ exp x − (1 − ε) x_label − ε·mean(x), computed shifted by the row's maximum. Of shape [], or [N] unreduced; added up in a fixed order.
  *
- * A label outside 0 … C − 1 makes its row's loss and gradient NaN (there is no `ignore_index`): whoever has the labels on the host checks them there.
- * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels i32 or u32 [N].
- * @throws ArgumentError for an unknown reduction, or labelSmoothing outside 0 … 1.
+ * There is no `ignore_index`. A label outside 0 … C − 1 is refused where the host knows it: in a list, and in a tensor that it uploaded. One that the
+ * GPU computed, or that is written between replays of a recorded step, makes its row's loss and gradient NaN.
+ * @param labels integers, or a list of whole numbers, which is uploaded
+ * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels integers [N].
+ * @throws ArgumentError for labels out of range, an unknown reduction, or labelSmoothing outside 0 … 1.
  */
-export function crossEntropy(
+export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
+  expectOptions("crossEntropy", options);
+  const { reduction = "mean", labelSmoothing = 0 } = options;
+  expectWord("crossEntropy", "reduction", reduction, REDUCTIONS);
+  expectNumber("crossEntropy", "labelSmoothing", labelSmoothing, 0, 1);
+  return withLabels("crossEntropy", "logits", logits, labels, "known", (t, rows, classes) =>
+    entropyOf(logits, t, rows, classes, reduction, labelSmoothing),
+  );
+}
+
+function entropyOf(
   logits: Tensor,
   labels: Tensor,
-  { reduction = "mean", labelSmoothing: smoothing = 0 }: CrossEntropyOptions = {},
+  rows: number,
+  n: number,
+  reduction: Reduction,
+  smoothing: number,
 ): Tensor {
-  const [rows, n] = checkRows("crossEntropy", logits, labels);
-  if (!(smoothing >= 0 && smoothing <= 1))
-    throw new ArgumentError(`crossEntropy: labelSmoothing is a number from 0 to 1, found ${smoothing}`);
-  const values = Tensor.empty([rows]);
-  const stats = Tensor.empty([rows, 2]);
+  const values = logits.newEmpty([rows]);
+  const stats = logits.newEmpty([rows, 2]);
   const buffers = { x: logits.buffer, labels: labels.buffer, loss: values.buffer, stats: stats.buffer };
   logits.device.run(crossEntropyKernel, null, buffers, { rows, n, smoothing });
-  const { y, ...how } = reduceLoss("crossEntropy", values, reduction);
+  const { y, ...how } = reduceLoss(values, reduction);
   const out = record("crossEntropy", y, [logits], [logits, labels, stats], (x, l, s) => (g) => {
-    const dx = Tensor.empty(x.shape);
+    const dx = g.newEmpty(x.shape);
     const bound = { g: g.buffer, x: x.buffer, labels: l.buffer, stats: s.buffer, dx: dx.buffer };
     g.device.run(crossEntropyGradKernel, null, bound, { count: dx.size, n, smoothing, ...how });
     return [dx];
@@ -88,33 +109,47 @@ export function crossEntropy(
 }
 
 /**
- * Negative log likelihood −x_label of log probabilities [N, C] with integer labels [N] (PyTorch's `nll_loss`). Labels outside 0 … C − 1 give NaN as in
- * {@link crossEntropy}.
- * @throws ShapeError unless logProbs are f32 [N, C] with C > 0 and labels i32 or u32 [N]. @throws ArgumentError for an unknown reduction.
+ * Negative log likelihood −x_label of log probabilities [N, C] with integer labels [N] (PyTorch's `nll_loss`). Labels are treated as
+ * {@link crossEntropy} does.
+ * @throws ShapeError unless logProbs are f32 [N, C] with C > 0 and labels integers [N].
+ * @throws ArgumentError for labels out of range, or an unknown reduction.
  */
-export function nllLoss(logProbs: Tensor, labels: Tensor, { reduction = "mean" }: LossOptions = {}): Tensor {
-  const [rows, n] = checkRows("nllLoss", logProbs, labels);
-  const values = Tensor.empty([rows]);
-  logProbs.device.run(nllKernel, null, { x: logProbs.buffer, labels: labels.buffer, loss: values.buffer }, { rows, n });
-  const { y, ...how } = reduceLoss("nllLoss", values, reduction);
-  return record("nllLoss", y, [logProbs], [labels], (l) => (g) => {
-    const dx = Tensor.empty([rows, n]);
-    g.device.run(nllGradKernel, null, { g: g.buffer, labels: l.buffer, dx: dx.buffer }, { count: dx.size, n, ...how });
-    return [dx];
+export function nllLoss(logProbs: Tensor, labels: Integers, options: LossOptions = {}): Tensor {
+  const reduction = reductionOf("nllLoss", options);
+  return withLabels("nllLoss", "logProbs", logProbs, labels, "known", (t, rows, n) => {
+    const values = logProbs.newEmpty([rows]);
+    logProbs.device.run(nllKernel, null, { x: logProbs.buffer, labels: t.buffer, loss: values.buffer }, { rows, n });
+    const { y, ...how } = reduceLoss(values, reduction);
+    return record("nllLoss", y, [logProbs], [t], (l) => (g) => {
+      const dx = g.newEmpty([rows, n]);
+      const buffers = { g: g.buffer, labels: l.buffer, dx: dx.buffer };
+      g.device.run(nllGradKernel, null, buffers, { count: dx.size, n, ...how });
+      return [dx];
+    });
   });
 }
 
-function pairLoss(what: string, loss: PairLoss, x: Tensor, target: Tensor, reduction: Reduction): Tensor {
-  if (x.dtype !== "f32" || target.dtype !== "f32" || !sameShape(x.shape, target.shape)) {
-    const found = [x, target].map((t) => `${t.dtype} ${showShape(t.shape)}`).join(" and ");
-    throw new ShapeError(`${what}: needs two f32 tensors of one shape, found ${found}`);
+function reductionOf(what: string, options: LossOptions): Reduction {
+  expectOptions(what, options);
+  const { reduction = "mean" } = options;
+  expectWord(what, "reduction", reduction, REDUCTIONS);
+  return reduction;
+}
+
+function pairLoss(what: string, loss: PairLoss, [a, x]: Named, [b, target]: Named, options: LossOptions): Tensor {
+  const reduction = reductionOf(what, options);
+  expectTensors(what, { [a]: x, [b]: target });
+  if (!sameShape(x.shape, target.shape)) {
+    throw new ShapeError(
+      `${what}: ${a} and ${b} are of one shape, found ${showShape(x.shape)} and ${showShape(target.shape)}`,
+    );
   }
-  const values = Tensor.empty(x.shape);
+  const values = x.newEmpty(x.shape);
   x.device.run(pairLossKernel, loss, { x: x.buffer, t: target.buffer, y: values.buffer }, { count: x.size });
-  const { y, ...how } = reduceLoss(what, values, reduction);
+  const { y, ...how } = reduceLoss(values, reduction);
   return record(what, y, [x, target], [x, target], (sx, st) => (g) => {
     const gradient = (by: "dx" | "dt") => {
-      const d = Tensor.empty(sx.shape);
+      const d = g.newEmpty(sx.shape);
       g.device.run(
         pairLossGradKernel,
         { loss, by },
@@ -127,19 +162,20 @@ function pairLoss(what: string, loss: PairLoss, x: Tensor, target: Tensor, reduc
   });
 }
 
+/** An argument with its name. */
+type Named = readonly [name: string, value: Tensor];
+
 /**
  * Squared error (x − target)² of two tensors of one shape; differentiable towards both. Of shape [], or the tensors' unreduced.
  * @throws ShapeError unless both are f32 and of one shape. @throws ArgumentError for an unknown reduction.
  */
-export const mseLoss = (x: Tensor, target: Tensor, { reduction = "mean" }: LossOptions = {}): Tensor =>
-  pairLoss("mseLoss", "squared", x, target, reduction);
+export const mseLoss = (x: Tensor, target: Tensor, options: LossOptions = {}): Tensor =>
+  pairLoss("mseLoss", "squared", ["x", x], ["target", target], options);
 
 /**
- * Binary cross-entropy of logits x with targets t in 0 … 1: max(x, 0) − x t + log(1 + e^−|x|), which overflows nowhere; differentiable towards both.
+ * Binary cross-entropy of logits x with targets t in 0 … 1: (1 − t) x + max(−x, 0) + log(1 + e^−|x|), which overflows nowhere; differentiable
+ * towards both.
  * @throws ShapeError unless both are f32 and of one shape. @throws ArgumentError for an unknown reduction.
  */
-export const binaryCrossEntropyWithLogits = (
-  logits: Tensor,
-  targets: Tensor,
-  { reduction = "mean" }: LossOptions = {},
-): Tensor => pairLoss("binaryCrossEntropyWithLogits", "logits", logits, targets, reduction);
+export const binaryCrossEntropyWithLogits = (logits: Tensor, targets: Tensor, options: LossOptions = {}): Tensor =>
+  pairLoss("binaryCrossEntropyWithLogits", "logits", ["logits", logits], ["targets", targets], options);

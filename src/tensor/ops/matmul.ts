@@ -3,7 +3,8 @@ import { matmulTiledKernel } from "../../../shaders/matmul-tiled.wgsl";
 import { ShapeError } from "../../errors";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
+import { expectFlag, expectOptional, expectOptions, expectTensors } from "./operands";
 import { sum } from "./reduce";
 import { sumTo } from "./reduce-to";
 import { inSplits, planBlocks, planTile } from "./tiling";
@@ -30,9 +31,14 @@ interface Extents {
  *
  * Shapes: a [..., M, K] (or [..., K, M] with `transposeA`), b [..., K, N] (or [..., N, K]); leading dimensions are equal, or missing on one side, which
  * is then repeated. Both have at least two dimensions.
- * @throws ShapeError when K differs, or the leading dimensions neither agree nor are missing.
+ * @throws ShapeError when K differs, the leading dimensions neither agree nor are missing, or for integers.
  */
-export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor {
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  expectTensors("matmul", { a, b });
+  expectOptions("matmul", options);
+  const { transposeA = false, transposeB = false } = options;
+  expectFlag("matmul", "transposeA", transposeA);
+  expectFlag("matmul", "transposeB", transposeB);
   const y = product(a, b, transposeA, transposeB, null);
   return record("matmul", y, [a, b], [a, b], (sa, sb) => (g) => [
     a.requiresGrad ? sumTo(gradA(g, sb, transposeA, transposeB), a.shape) : null,
@@ -42,9 +48,11 @@ export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = 
 
 /**
  * y = x · W + b, the affine map of a fully connected layer. Shapes: x [..., I], w [I, O], bias [O] → [..., O].
- * @throws ShapeError when I or O differ.
+ * @throws ShapeError when I or O differ, or for integers.
  */
 export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor {
+  expectTensors("linear", { x, w });
+  expectOptional("linear", { bias });
   const [i, o] = w.shape;
   if (w.rank !== 2 || x.shape[x.rank - 1] !== i) {
     throw new ShapeError(
@@ -98,8 +106,8 @@ function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, bias: T
   const { m, n, k, batch } = extents(a, b, transA, transB);
   const shape = [...batch, m, n];
   // An empty sum is zero.
-  if (k === 0 && !bias) return Tensor.full(shape, 0);
-  if (sizeOf(shape) === 0) return Tensor.empty(shape);
+  if (k === 0 && !bias) return a.newFull(shape, 0);
+  if (sizeOf(shape) === 0) return a.newEmpty(shape);
   const d = a.device;
   const planes = sizeOf(batch);
   const spec = { transA, transB, vec: n % 4 === 0, bias: bias !== null };
@@ -113,7 +121,7 @@ function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, bias: T
       d.run(matmulTiledKernel, { ...spec, vecA, block }, { ...buffers, c: y.buffer }, { ...sizes, splits, chunk }),
     );
   }
-  const y = Tensor.empty(shape);
+  const y = a.newEmpty(shape);
   d.run(matmulKernel, { ...spec, tile: planTile(d.caps, "matmul", m, n) }, { ...buffers, c: y.buffer }, sizes);
   return y;
 }

@@ -1,8 +1,10 @@
 import { accumulateAtKernel, correctKernel } from "../../../shaders/reduce.wgsl";
-import { ArgumentError, ShapeError } from "../../errors";
+import { ArgumentError } from "../../errors";
+import { shown } from "../elements";
 import { showShape } from "../shape";
-import { noGrad, Tensor } from "../tensor";
-import { checkRows } from "./loss";
+import { noGrad, type Tensor } from "../tensor";
+import { withLabels } from "./loss";
+import { expectScalar, expectTensors, type Integers } from "./operands";
 import { sum } from "./reduce";
 
 /** Values that one invocation adds up; more are first reduced. */
@@ -11,18 +13,21 @@ const SERIAL = 1024;
 /**
  * 1 for every row of logits [N, C] whose greatest element stands at the row's label, else 0: [N], f32, no gradient. The first of equal logits
  * counts; a NaN is greater than all; a label outside 0 … C − 1 is never met.
- * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels i32 or u32 [N].
+ * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels integers [N].
  */
-export function correctRows(logits: Tensor, labels: Tensor): Tensor {
-  const [rows, n] = checkRows("correctRows", logits, labels);
-  const y = Tensor.empty([rows]);
-  logits.device.run(correctKernel, null, { x: logits.buffer, labels: labels.buffer, y: y.buffer }, { rows, n });
-  return y;
+export const correctRows = (logits: Tensor, labels: Integers): Tensor => correct("correctRows", logits, labels);
+
+function correct(what: string, logits: Tensor, labels: Integers): Tensor {
+  return withLabels(what, "logits", logits, labels, "any", (t, rows, n) => {
+    const y = logits.newEmpty([rows]);
+    logits.device.run(correctKernel, null, { x: logits.buffer, labels: t.buffer, y: y.buffer }, { rows, n });
+    return y;
+  });
 }
 
 /** Number of rows that {@link correctRows} marks, of shape []. @throws ShapeError as {@link correctRows}. */
-export function correctCount(logits: Tensor, labels: Tensor): Tensor {
-  const rows = correctRows(logits, labels);
+export function correctCount(logits: Tensor, labels: Integers): Tensor {
+  const rows = correct("correctCount", logits, labels);
   const y = sum(rows);
   rows.dispose();
   return y;
@@ -32,14 +37,14 @@ export function correctCount(logits: Tensor, labels: Tensor): Tensor {
  * totals[slot] += weight · Σ value, in place on the GPU and without a graph, so that a training step needs no readback: keep one small `totals`
  * for an epoch, add each step's loss (weight: the batch size), {@link correctRows} and count, and read it when it is shown.
  * Totals are f32: counts are exact up to 2²⁴.
- * @throws ArgumentError for a slot outside totals, or a value that shares its memory. @throws ShapeError for integers.
+ * @throws ArgumentError for a slot outside totals, a weight that is no number, or a value that shares its memory. @throws ShapeError for integers.
  */
 export function accumulateAt(totals: Tensor, slot: number, value: Tensor, weight = 1): void {
-  for (const t of [totals, value])
-    if (t.dtype !== "f32") throw new ShapeError(`accumulateAt: needs f32 tensors, found ${t.dtype}`);
+  expectTensors("accumulateAt", { totals, value });
+  expectScalar("accumulateAt", "weight", weight);
   if (!Number.isInteger(slot) || slot < 0 || slot >= totals.size) {
     throw new ArgumentError(
-      `accumulateAt: slot ${slot} of totals of shape ${showShape(totals.shape)}: use 0 to ${totals.size - 1}`,
+      `accumulateAt: slot ${shown(slot)} of totals of shape ${showShape(totals.shape)}: use 0 to ${totals.size - 1}`,
     );
   }
   if (value.buffer === totals.buffer)

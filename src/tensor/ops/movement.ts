@@ -1,7 +1,9 @@
-import { ArgumentError, ShapeError } from "../../errors";
+import { ShapeError } from "../../errors";
+import { checkElement, shown } from "../elements";
 import { axisOf, broadcastStrides, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../shape";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
 import { reshape } from "./elementwise";
+import { ALL, expectNumbers, expectTensorList, expectTensors, expectWhole } from "./operands";
 import { sumTo } from "./reduce-to";
 import { copyRegion } from "./strided";
 
@@ -10,10 +12,12 @@ import { copyRegion } from "./strided";
  * @throws ShapeError unless `dims` names each dimension once (negative ones count from the end).
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
-  const order = dims.map((d) => axisOf(d, x.rank, "permute"));
+  expectTensors("permute", { x }, ALL);
+  const listed = expectNumbers("permute", "dims", dims);
+  const order = listed.map((d) => axisOf(d, x.rank, "permute"));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError(
-      `permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found [${dims.join(", ")}]`,
+      `permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found ${showShape(listed)}`,
     );
   }
   const shape = order.map((d) => x.shape[d]!);
@@ -21,7 +25,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   let y: Tensor;
   if (moving.every((d, i) => i === 0 || moving[i - 1]! < d)) y = x.view(shape);
   else {
-    y = Tensor.empty(shape, x.dtype);
+    y = x.newEmpty(shape);
     const strides = stridesOf(x.shape);
     copyRegion(x, y, { shape, fromStrides: order.map((d) => strides[d]!), toStrides: stridesOf(shape) }, "permute");
   }
@@ -34,6 +38,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 
 /** Exchanges two dimensions. @throws ShapeError when either is not one of the tensor's. */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
+  expectTensors("transpose", { x }, ALL);
   const [i, j] = [axisOf(a, x.rank, "transpose"), axisOf(b, x.rank, "transpose")];
   return permute(
     x,
@@ -48,8 +53,10 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
   const d = dimension(x, axis, "narrow");
   const n = x.shape[d]!;
+  expectWhole("narrow", "start", start, -n, ShapeError);
+  expectWhole("narrow", "length", length, 0, ShapeError);
   const first = start < 0 ? start + n : start;
-  if (!Number.isInteger(first) || !Number.isInteger(length) || first < 0 || length < 0 || first + length > n) {
+  if (first + length > n) {
     throw new ShapeError(
       `narrow: elements ${start} to ${start + length} of dimension ${axis}, which has ${n} in ${showShape(x.shape)}`,
     );
@@ -65,7 +72,7 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
   let y: Tensor;
   if (sameShape(shape, x.shape)) y = x.view(shape);
   else {
-    y = Tensor.empty(shape, x.dtype);
+    y = x.newEmpty(shape);
     const fromStrides = stridesOf(x.shape);
     copyRegion(
       x,
@@ -87,15 +94,14 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
  * @throws ShapeError when they do not agree, ArgumentError for an empty list.
  */
 export function concat(xs: readonly Tensor[], axis: number): Tensor {
-  const [head] = xs;
-  if (!head) throw new ArgumentError("concat: expected at least one tensor, found none");
+  expectTensorList("concat", "xs", xs);
+  const head = xs[0]!;
   const d = dimension(head, axis, "concat");
-  const fits = (t: Tensor) =>
-    t.dtype === head.dtype && t.rank === head.rank && t.shape.every((n, k) => k === d || n === head.shape[k]);
+  const fits = (t: Tensor) => t.rank === head.rank && t.shape.every((n, k) => k === d || n === head.shape[k]);
   if (!xs.every(fits)) {
-    const found = xs.map((t) => `${t.dtype}${showShape(t.shape)}`).join(", ");
+    const odd = xs.find((t) => !fits(t))!;
     throw new ShapeError(
-      `concat along dimension ${axis}: all other sizes and the data type must agree, found ${found}`,
+      `concat along dimension ${axis}: all other sizes must agree, found ${showShape(head.shape)} and ${showShape(odd.shape)}`,
     );
   }
   const starts: number[] = [];
@@ -107,10 +113,7 @@ export function concat(xs: readonly Tensor[], axis: number): Tensor {
   let y: Tensor;
   if (xs.length === 1) y = head.view(head.shape);
   else {
-    y = Tensor.empty(
-      head.shape.map((n, k) => (k === d ? total : n)),
-      head.dtype,
-    );
+    y = head.newEmpty(head.shape.map((n, k) => (k === d ? total : n)));
     const toStrides = stridesOf(y.shape);
     xs.forEach((t, i) => {
       copyRegion(
@@ -135,8 +138,8 @@ export function concat(xs: readonly Tensor[], axis: number): Tensor {
  * @throws ShapeError when the shapes differ, ArgumentError for an empty list.
  */
 export function stack(xs: readonly Tensor[], axis = 0): Tensor {
-  const [head] = xs;
-  if (!head) throw new ArgumentError("stack: expected at least one tensor, found none");
+  expectTensorList("stack", "xs", xs);
+  const head = xs[0]!;
   const d = axisOf(axis, head.rank + 1, "stack");
   const odd = xs.find((t) => !sameShape(t.shape, head.shape));
   if (odd)
@@ -152,23 +155,24 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
 
 /**
  * Puts `value` around a tensor: `pads[d]` elements [before, after] along dimension d.
- * @throws ShapeError unless there is one pair of non-negative whole numbers a dimension.
+ * @throws ShapeError unless there is one pair of non-negative whole numbers a dimension. @throws ArgumentError for a value that the tensor's type cannot hold.
  */
 export function pad(x: Tensor, pads: readonly (readonly [before: number, after: number])[], value = 0): Tensor {
-  if (
-    pads.length !== x.rank ||
-    !pads.every((p) => p.length === 2 && p.every((n) => Number.isSafeInteger(n) && n >= 0))
-  ) {
+  expectTensors("pad", { x }, ALL);
+  const isPair = (p: unknown) =>
+    Array.isArray(p) && p.length === 2 && p.every((n) => Number.isSafeInteger(n) && (n as number) >= 0);
+  if (!Array.isArray(pads) || pads.length !== x.rank || !pads.every(isPair)) {
     throw new ShapeError(
-      `pad: expected ${x.rank} pairs of non-negative whole numbers for ${showShape(x.shape)}, found ${JSON.stringify(pads)}`,
+      `pad: pads are ${x.rank} pairs of whole numbers from 0 for ${showShape(x.shape)}, found ${shown(pads)}`,
     );
   }
+  checkElement("pad: value", value, x.dtype);
   const shape = x.shape.map((n, d) => pads[d]![0] + n + pads[d]![1]);
   const from = pads.map(([before]) => before);
   let y: Tensor;
   if (sameShape(shape, x.shape)) y = x.view(shape);
   else {
-    y = Tensor.full(shape, value, x.dtype);
+    y = x.newFull(shape, value);
     const toStrides = stridesOf(shape);
     copyRegion(
       x,
@@ -183,14 +187,16 @@ export function pad(x: Tensor, pads: readonly (readonly [before: number, after: 
 
 /** Reverses the order of the elements along each of `axes`. @throws ShapeError for a dimension named twice or not there. */
 export function flip(x: Tensor, axes: readonly number[]): Tensor {
-  const turned = new Set(axes.map((a) => axisOf(a, x.rank, "flip")));
-  if (turned.size !== axes.length) throw new ShapeError(`flip: a dimension is named twice in [${axes.join(", ")}]`);
-  const y = Tensor.empty(x.shape, x.dtype);
+  expectTensors("flip", { x }, ALL);
+  const listed = expectNumbers("flip", "axes", axes);
+  const turned = new Set(listed.map((a) => axisOf(a, x.rank, "flip")));
+  if (turned.size !== listed.length) throw new ShapeError(`flip: a dimension is named twice in ${showShape(listed)}`);
+  const y = x.newEmpty(x.shape);
   const strides = stridesOf(x.shape);
   const last = x.shape.map((n, d) => (turned.has(d) ? n - 1 : 0));
   const fromStrides = strides.map((s, d) => (turned.has(d) ? -s : s));
   copyRegion(x, y, { shape: x.shape, fromStrides, fromOffset: offsetOf(last, strides), toStrides: strides }, "flip");
-  return record("flip", y, [x], [], () => (g) => [flip(g, axes)]);
+  return record("flip", y, [x], [], () => (g) => [flip(g, listed)]);
 }
 
 /**
@@ -198,19 +204,25 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
  * @throws ShapeError when x does not broadcast to `shape`.
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
-  const shift = shape.length - x.rank;
-  const target = shape.map((n, d) => (n === -1 ? (x.shape[d - shift] ?? -1) : n));
+  expectTensors("expand", { x }, ALL);
+  const sizes = expectNumbers("expand", "shape", shape);
+  const shift = sizes.length - x.rank;
+  const target = sizes.map((n, d) => (n === -1 ? (x.shape[d - shift] ?? -1) : n));
   const fits =
-    shift >= 0 && target.every((n, d) => n >= 0 && (d < shift || x.shape[d - shift] === n || x.shape[d - shift] === 1));
+    shift >= 0 &&
+    target.every(
+      (n, d) =>
+        Number.isSafeInteger(n) && n >= 0 && (d < shift || x.shape[d - shift] === n || x.shape[d - shift] === 1),
+    );
   if (!fits) {
     throw new ShapeError(
-      `expand: ${showShape(x.shape)} does not repeat to ${showShape(shape)}: from the right, each size must stay, or be 1 and grow`,
+      `expand: ${showShape(x.shape)} does not repeat to ${showShape(sizes)}: from the right, each size must stay, or be 1 and grow`,
     );
   }
   let y: Tensor;
   if (sizeOf(target) === x.size) y = x.view(target);
   else {
-    y = Tensor.empty(target, x.dtype);
+    y = x.newEmpty(target);
     copyRegion(
       x,
       y,
@@ -227,14 +239,15 @@ export function expand(x: Tensor, shape: Shape): Tensor {
  */
 export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
   const d = dimension(x, axis, "split");
-  const total = sizes.reduce((a, b) => a + b, 0);
-  if (total !== x.shape[d] || !sizes.every((n) => Number.isInteger(n) && n >= 0)) {
+  const listed = expectNumbers("split", "sizes", sizes);
+  const total = listed.reduce((a, b) => a + b, 0);
+  if (total !== x.shape[d] || !listed.every((n) => Number.isInteger(n) && n >= 0)) {
     throw new ShapeError(
-      `split: sizes [${sizes.join(", ")}] add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`,
+      `split: sizes ${showShape(listed)} add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`,
     );
   }
   let start = 0;
-  return sizes.map((n) => {
+  return listed.map((n) => {
     start += n;
     return narrow(x, d, start - n, n);
   });
@@ -245,6 +258,7 @@ const offsetOf = (place: readonly number[], strides: readonly number[]): number 
 
 /** Like {@link axisOf}, for operations that make no sense without dimensions. */
 function dimension(x: Tensor, axis: number, what: string): number {
+  expectTensors(what, { x }, ALL);
   if (x.rank === 0)
     throw new ShapeError(`${what}: a tensor without dimensions has none to choose: reshape it to [1] first`);
   return axisOf(axis, x.rank, what);

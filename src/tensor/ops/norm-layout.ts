@@ -4,6 +4,7 @@ import type { Device } from "../../gpu/device";
 import type { PooledBuffer } from "../../gpu/pool";
 import { type Shape, sameShape, showShape } from "../shape";
 import type { Tensor } from "../tensor";
+import { expectTensors } from "./operands";
 
 /** γ and β of a normalisation; they may be computed tensors and receive their gradients. */
 export interface AffineTensors {
@@ -76,17 +77,16 @@ export const affineTensors = ({ gamma, beta, rows }: AffineTensors): Tensor[] =>
 
 /** @throws ShapeError unless γ and β have that shape. */
 export function expectAffine(what: string, { gamma, beta, rows }: AffineTensors, shape: Shape): void {
-  if (rows) return expectShape(what, "rows", rows, [2, ...shape]);
-  if (gamma) expectShape(what, "gamma", gamma, shape);
-  if (beta) expectShape(what, "beta", beta, shape);
+  if (rows != null) return expectShape(what, "rows", rows, [2, ...shape]);
+  if (gamma != null) expectShape(what, "gamma", gamma, shape);
+  if (beta != null) expectShape(what, "beta", beta, shape);
 }
 
 /** @throws ShapeError unless `t` is f32 and has that shape. */
 export function expectShape(what: string, name: string, t: Tensor, shape: Shape): void {
-  if (t.dtype === "f32" && sameShape(t.shape, shape)) return;
-  throw new ShapeError(
-    `${what}: ${name} of shape ${showShape(shape)} (f32) is expected, found ${showShape(t.shape)} (${t.dtype})`,
-  );
+  expectTensors(what, { [name]: t });
+  if (sameShape(t.shape, shape)) return;
+  throw new ShapeError(`${what}: ${name} of shape ${showShape(shape)} is expected, found ${showShape(t.shape)}`);
 }
 
 /** Buffers under `name0`, `name1`, …, those that there are. */

@@ -1,8 +1,10 @@
 import { ArgumentError, ShapeError } from "../../errors";
+import { shown } from "../elements";
 import { showShape, sizeOf } from "../shape";
 import type { Tensor } from "../tensor";
 import { expectShape, type Parted, type View } from "./norm-layout";
 import { type NormSettings, normalise, OWN, type Running, type Source } from "./normalise";
+import { expectFlag, expectNumber, expectTensors } from "./operands";
 
 export type { AffineTensors, Parted } from "./norm-layout";
 export type { NormSettings, Running } from "./normalise";
@@ -31,8 +33,8 @@ export function batchNormParts(
 ): Tensor {
   const what = "batchNorm";
   const { batches: n, rows: positions, channels } = partView(what, x, parted, 2);
-  if (!(momentum >= 0 && momentum <= 1))
-    throw new ArgumentError(`${what}: momentum from 0 to 1 is expected, found ${momentum}`);
+  expectNumber(what, "momentum", momentum, 0, 1);
+  expectFlag(what, "training", training);
   if (running.length > 1 && running.length !== parted.parts)
     throw new ArgumentError(
       `${what}: running statistics for each of the ${parted.parts} parts, or one set for all, are expected, found ${running.length}`,
@@ -62,7 +64,7 @@ export function groupNormParts(x: Tensor, groups: number, parted: Parted, settin
   const view = partView("groupNorm", x, parted, 2);
   if (!Number.isInteger(groups) || groups < 1 || view.channels % groups !== 0) {
     throw new ShapeError(
-      `groupNorm: a number of groups that divides the ${view.channels} channels of input ${showShape(x.shape)} is expected, found ${groups}`,
+      `groupNorm: a number of groups that divides the ${view.channels} channels of input ${showShape(x.shape)} is expected, found ${shown(groups)}`,
     );
   }
   return normalise("groupNorm", x, { ...view, groups }, [view.channels], parted, settings, OWN);
@@ -91,6 +93,7 @@ export function scaleParts(x: Tensor, parted: Parted, { relu, pool }: Omit<NormS
 
 /** One part of [N, …, C] as N batch items of positions. */
 function partView(what: string, x: Tensor, parted: Parted, least: number): Omit<View, "groups"> {
+  expectTensors(what, { x });
   const { parts, shared, affine } = parted;
   if (x.rank < least) {
     throw new ShapeError(

@@ -1,7 +1,8 @@
-import { ArgumentError, ShapeError } from "../../errors";
+import { ShapeError } from "../../errors";
 import { type Shape, showShape } from "../shape";
 import type { Tensor } from "../tensor";
 import type { View } from "./norm-layout";
+import { expectWhole } from "./operands";
 
 /** Windows of k×k that lie side by side in images [h, w], and what they leave of them, [oh, ow]. */
 export interface Windows {
@@ -17,8 +18,7 @@ export interface Windows {
  * @throws ArgumentError for a k that is no whole number from 1; ShapeError unless x is [N, H, W, C] and a window fits.
  */
 export function windowsOf(what: string, x: Tensor, k: number): Windows | null {
-  if (!Number.isSafeInteger(k) || k < 1)
-    throw new ArgumentError(`${what}: pool takes the windows' rows and columns, a whole number from 1, found ${k}`);
+  expectWhole(what, "pool", k, 1);
   if (k === 1) return null;
   if (x.rank !== 4)
     throw new ShapeError(`${what}: with pool, images [N, H, W, C] are expected, found shape ${showShape(x.shape)}`);

@@ -4,6 +4,7 @@ import type { Tensor } from "../tensor";
 import type { Parted } from "./norm-layout";
 import { batchNormParts, groupNormParts, instanceNormParts } from "./norm-parts";
 import { type NormOptions, normalise, OWN } from "./normalise";
+import { expectNumbers, expectOptions, expectTensors } from "./operands";
 
 export type { NormOptions } from "./normalise";
 
@@ -35,10 +36,9 @@ export interface BatchNormOptions extends NormOptions {
  *
  * Source: Ioffe, Szegedy, "Batch normalization", ICML 2015.
  */
-export function batchNorm(
-  x: Tensor,
-  { runningMean: mean, runningVar: variance, ...options }: BatchNormOptions,
-): Tensor {
+export function batchNorm(x: Tensor, given: BatchNormOptions): Tensor {
+  expectOptions("batchNorm", given);
+  const { runningMean: mean, runningVar: variance, ...options } = given;
   if (!mean !== !variance) {
     throw new ArgumentError(
       `batchNorm: runningMean and runningVar belong together, only ${mean ? "runningMean" : "runningVar"} was given`,
@@ -57,6 +57,7 @@ export function batchNorm(
  * Source: Wu, He, "Group normalization", ECCV 2018.
  */
 export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
+  expectOptions("groupNorm", options);
   return groupNormParts(x, groups, whole(options), options);
 }
 
@@ -71,6 +72,7 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
  * Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016.
  */
 export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
+  expectOptions("instanceNorm", options);
   return instanceNormParts(x, whole(options), options);
 }
 
@@ -85,15 +87,18 @@ export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
  * Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
  */
 export function layerNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormOptions, "pool"> = {}): Tensor {
-  const lead = x.rank - normalizedShape.length;
-  if (normalizedShape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), normalizedShape)) {
+  expectTensors("layerNorm", { x });
+  const shape = expectNumbers("layerNorm", "normalizedShape", normalizedShape);
+  expectOptions("layerNorm", options);
+  const lead = x.rank - shape.length;
+  if (shape.length === 0 || lead < 0 || !sameShape(x.shape.slice(lead), shape)) {
     throw new ShapeError(
-      `layerNorm: an input that ends in ${showShape(normalizedShape)} is expected, found shape ${showShape(x.shape)}`,
+      `layerNorm: an input that ends in ${showShape(shape)} is expected, found shape ${showShape(x.shape)}`,
     );
   }
-  const view = { batches: sizeOf(x.shape.slice(0, lead)), rows: 1, channels: sizeOf(normalizedShape), groups: 1 };
+  const view = { batches: sizeOf(x.shape.slice(0, lead)), rows: 1, channels: sizeOf(shape), groups: 1 };
   const { eps, relu } = options;
-  return normalise("layerNorm", x, view, normalizedShape, whole(options), { eps, relu }, OWN);
+  return normalise("layerNorm", x, view, shape, whole(options), { eps, relu }, OWN);
 }
 
 /** A batch that is one part. */

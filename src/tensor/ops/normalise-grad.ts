@@ -7,7 +7,7 @@ import {
 } from "../../../shaders/norm-grad.wgsl";
 import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../shaders/norm-pool-grad.wgsl";
 import type { Shape } from "../shape";
-import { Tensor } from "../tensor";
+import type { Tensor } from "../tensor";
 import { layoutOf, numbered, splitsFor, type View } from "./norm-layout";
 import { type Windows, windowSizes, windowSpec } from "./norm-pool";
 
@@ -65,13 +65,13 @@ export function normGradients(
   // With one row a batch item there is nothing to sum a channel and item: group means come from the rows, dγ and dβ across them.
   const perRow = lanes.grouped && view.rows === 1;
   const sets = spec.shared ? 1 : spec.parts;
-  const means = needs.x && batch ? Tensor.empty([2, sets, view.batches, view.groups]) : null;
+  const means = needs.x && batch ? g.newEmpty([2, sets, view.batches, view.groups]) : null;
   const grads = spec.affine.map((form, a): NormAffine => (needs.affine[a] ? form : "none"));
   const affine = grads.map((form): AffineGrad => {
     const shape = form === "rows" ? [2, ...affineShape] : affineShape;
     return {
-      gamma: hasScale(form) ? Tensor.empty(shape) : null,
-      beta: hasShift(form) ? Tensor.empty(shape) : null,
+      gamma: hasScale(form) ? g.newEmpty(shape) : null,
+      beta: hasShift(form) ? g.newEmpty(shape) : null,
     };
   });
   const read = {
@@ -97,7 +97,7 @@ export function normGradients(
     const batches = perRow ? 1 : view.batches;
     const items = pooled?.sizes.items ?? (perRow ? view.batches : view.rows);
     const splits = splitsFor(device, batches * sizes.row, items);
-    const part = Tensor.empty([spec.parts, 2, batches, splits, view.channels]);
+    const part = g.newEmpty([spec.parts, 2, batches, splits, view.channels]);
     const invocations = batches * splits * sizes.row;
     const counts = { invocations, splits, items };
     const sums = { ...read, part: part.buffer };
@@ -130,7 +130,7 @@ export function normGradients(
     );
   }
   if (!needs.x) return { dx: null, affine };
-  const dx = Tensor.empty(x.shape);
+  const dx = g.newEmpty(x.shape);
   const buffers = { ...read, means: (means ?? g).buffer, dx: dx.buffer };
   if (pooled) device.run(normPoolGradApplyKernel, { ...pooled.spec, batch }, buffers, pooled.sizes);
   else device.run(normGradApplyKernel, { ...lanes, ...spec, relu, batch }, buffers, sizes);

@@ -1,9 +1,8 @@
 import { type NormParts, normApplyKernel } from "../../../shaders/norm.wgsl";
 import { normPoolKernel } from "../../../shaders/norm-pool.wgsl";
 import { normMergeKernel, normRunningKernel, normStatsKernel } from "../../../shaders/norm-stats.wgsl";
-import { ArgumentError, ShapeError } from "../../errors";
 import type { Shape } from "../shape";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
 import {
   type AffineTensors,
   affineForm,
@@ -17,6 +16,7 @@ import {
 } from "./norm-layout";
 import { pooledShape, windowSizes, windowSpec, windowsOf } from "./norm-pool";
 import { normGradients } from "./normalise-grad";
+import { expectFlag, expectNumber } from "./operands";
 
 /** What every normalisation takes besides its input, γ and β. */
 export interface NormSettings {
@@ -62,14 +62,14 @@ export function normalise(
   { eps = 1e-5, relu = false, pool = 1 }: NormSettings,
   source: Source,
 ): Tensor {
-  if (x.dtype !== "f32") throw new ShapeError(`${what}: needs an f32 tensor, found ${x.dtype}`);
-  if (!(eps >= 0 && eps < Infinity)) throw new ArgumentError(`${what}: eps of at least 0 is expected, found ${eps}`);
+  expectNumber(what, "eps", eps, 0, Number.MAX_VALUE);
+  expectFlag(what, "relu", relu);
   for (const a of affine) expectAffine(what, a, affineShape);
   const windows = windowsOf(what, x, pool);
-  const y = Tensor.empty(pooledShape(shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape, windows));
+  const y = x.newEmpty(pooledShape(shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape, windows));
   const tensors = affine.map(affineTensors);
   const inputs = [x, ...tensors.flat()];
-  if (x.size === 0) return record(what, y, inputs, [], () => () => inputs.map((t) => Tensor.full(t.shape, 0)));
+  if (x.size === 0) return record(what, y, inputs, [], () => () => inputs.map((t) => t.newFull(t.shape, 0)));
 
   const { lanes, sizes } = layoutOf(view);
   const spec: NormParts = { parts, shared, statistics: setsOf(source, parts, shared), affine: affine.map(affineForm) };
@@ -131,7 +131,7 @@ function statisticsOf(x: Tensor, view: View, spec: NormParts, source: Source, ep
   if (source.kind === "own") return ownStatistics(x, view, spec, eps, source);
   const { running } = source;
   const [units, sets] = [view.channels, running.length];
-  const stats = Tensor.empty([3, sets, units]);
+  const stats = x.newEmpty([3, sets, units]);
   x.device.run(normRunningKernel, { sets }, { ...runningBuffers(running), stats: stats.buffer }, { units, eps });
   return stats;
 }
@@ -150,8 +150,8 @@ function ownStatistics(
   const items = view.rows * sizes.q;
   // By the units of one part: a part's statistics are the same numbers in whatever batch it lies.
   const splits = splitsFor(x.device, sizes.units / sets, items);
-  const stats = Tensor.empty([3, whole.batches, view.groups]);
-  const part = splits > 1 ? Tensor.empty([2, splits, whole.batches, view.groups]) : null;
+  const stats = x.newEmpty([3, whole.batches, view.groups]);
+  const part = splits > 1 ? x.newEmpty([2, splits, whole.batches, view.groups]) : null;
   // Sets are told apart only where they move running statistics; else they are so many batch items more.
   const running = track.length ? Array.from({ length: parts }, (_, k) => (track.length > 1 ? k : 0)) : [];
   const tracking = { sets: track.length ? sets : 1, running };

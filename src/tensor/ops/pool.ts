@@ -1,8 +1,9 @@
 import { avgPoolGradKernel, avgPoolKernel, maxPoolGradKernel, maxPoolKernel } from "../../../shaders/pool.wgsl";
-import { ArgumentError, ShapeError } from "../../errors";
+import { ShapeError } from "../../errors";
 import { type Pair, type Shape, showShape } from "../shape";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
 import { reshape } from "./elementwise";
+import { expectFlag, expectOptions, expectTensors, pairOf } from "./operands";
 import { mean } from "./reduce";
 
 /** Options of {@link maxPool2d}. */
@@ -40,7 +41,8 @@ type Geometry = Record<"h" | "w" | "c" | "oh" | "ow" | "kh" | "kw" | "sh" | "sw"
  * @throws ArgumentError when an option is not a whole number in its range.
  */
 export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {}): Tensor {
-  const [dh, dw] = pair("maxPool2d", "dilation", options.dilation ?? 1, 1);
+  expectOptions("maxPool2d", options);
+  const [dh, dw] = pairOf("maxPool2d", "dilation", options.dilation ?? 1, 1);
   const { geometry, vec, shape } = plan("maxPool2d", x, kernel, options.stride, options.padding, [dh, dw]);
   const { y, at } = largest(x, geometry, vec, shape, [dh, dw]);
   const extent = { ...geometry, kh: dh * (geometry.kh - 1) + 1, kw: dw * (geometry.kw - 1) + 1 };
@@ -56,13 +58,16 @@ export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {})
  * @throws ArgumentError when an option is not a whole number in its range.
  */
 export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {}): Tensor {
+  expectOptions("avgPool2d", options);
+  const { countIncludePad = true } = options;
+  expectFlag("avgPool2d", "countIncludePad", countIncludePad);
   const { geometry, vec, shape } = plan("avgPool2d", x, kernel, options.stride, options.padding, [1, 1]);
-  const all = (options.countIncludePad ?? true) ? 1 : 0;
+  const all = countIncludePad ? 1 : 0;
   const unit = vec ? 4 : 1;
-  const y = Tensor.empty(shape);
+  const y = x.newEmpty(shape);
   x.device.run(avgPoolKernel, { vec }, { x: x.buffer, y: y.buffer }, { ...geometry, count: y.size / unit, all });
   return record("avgPool2d", y, [x], [], () => (g) => {
-    const dx = Tensor.empty(x.shape);
+    const dx = g.newEmpty(x.shape);
     g.device.run(
       avgPoolGradKernel,
       { vec },
@@ -131,8 +136,8 @@ function largest(
   [dh, dw] = [1, 1] as readonly [number, number],
   earlier?: Tensor,
 ) {
-  const y = Tensor.empty(shape);
-  const at = Tensor.empty(shape, "u32");
+  const y = x.newEmpty(shape);
+  const at = x.newEmpty(shape, "u32");
   const buffers = { x: x.buffer, y: y.buffer, at: at.buffer, earlier: (earlier ?? x).buffer };
   const params = { ...geometry, count: y.size / (vec ? 4 : 1), dh, dw, lowest: -Infinity };
   x.device.run(maxPoolKernel, { vec, carry: earlier !== undefined }, buffers, params);
@@ -142,7 +147,7 @@ function largest(
 /** Makes y, the maxima at the places `at` of x, differentiable. `extent`: the geometry with kernel sizes that include dilation. */
 function recordMax(name: string, x: Tensor, y: Tensor, at: Tensor, extent: Geometry, vec: boolean): Tensor {
   const out = record(name, y, [x], [at], (places) => (g) => {
-    const dx = Tensor.empty(x.shape);
+    const dx = g.newEmpty(x.shape);
     const params = { ...extent, count: dx.size / (vec ? 4 : 1) };
     g.device.run(maxPoolGradKernel, { vec }, { g: g.buffer, at: places.buffer, dx: dx.buffer }, params);
     return [dx];
@@ -160,12 +165,12 @@ function plan(
   paddingOption: Pair | undefined,
   [dh, dw]: readonly [number, number],
 ): { geometry: Geometry; vec: boolean; shape: Shape } {
-  expectFloat(op, x);
+  expectTensors(op, { x });
   if (x.rank !== 4) throw new ShapeError(`${op}: expected images [N, H, W, C], found ${showShape(x.shape)}`);
   const [n, h, w, channels] = x.shape as readonly [number, number, number, number];
-  const [kh, kw] = pair(op, "kernel", kernel, 1);
-  const [sh, sw] = pair(op, "stride", strideOption ?? kernel, 1);
-  const [ph, pw] = pair(op, "padding", paddingOption ?? 0, 0);
+  const [kh, kw] = pairOf(op, "kernel", kernel, 1);
+  const [sh, sw] = pairOf(op, "stride", strideOption ?? kernel, 1);
+  const [ph, pw] = pairOf(op, "padding", paddingOption ?? 0, 0);
   if (2 * ph > kh || 2 * pw > kw) {
     throw new ShapeError(
       `${op}: padding [${ph}, ${pw}] may be at most half the kernel [${kh}, ${kw}]: beyond that, windows lie in the padding alone`,
@@ -186,22 +191,8 @@ function plan(
 
 /** [N, L, C] of a tensor [N, …, C]. */
 function positions(op: string, x: Tensor): readonly [number, number, number] {
-  expectFloat(op, x);
+  expectTensors(op, { x });
   if (x.rank !== 3 && x.rank !== 4)
     throw new ShapeError(`${op}: expected [N, H, W, C] or [N, L, C], found ${showShape(x.shape)}`);
   return [x.shape[0]!, x.shape.slice(1, -1).reduce((a, b) => a * b, 1), x.shape[x.rank - 1]!];
-}
-
-function pair(op: string, option: string, value: Pair, least: number): readonly [number, number] {
-  const both = typeof value === "number" ? ([value, value] as const) : value;
-  if (both.length !== 2 || !both.every((v) => Number.isSafeInteger(v) && v >= least)) {
-    throw new ArgumentError(
-      `${op}: ${option} takes a whole number from ${least}, or two of them, found ${JSON.stringify(value)}`,
-    );
-  }
-  return both;
-}
-
-function expectFloat(op: string, x: Tensor): void {
-  if (x.dtype !== "f32") throw new ShapeError(`${op}: needs an f32 tensor, found ${x.dtype}`);
 }

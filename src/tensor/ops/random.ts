@@ -1,9 +1,11 @@
 import { type Distribution, dropoutKernel, randomKernel, randomWordsKernel } from "../../../shaders/random.wgsl";
-import { ArgumentError, ShapeError } from "../../errors";
+import { ArgumentError } from "../../errors";
+import { shown } from "../elements";
 import { Generator } from "../random";
-import { type Shape, showShape } from "../shape";
+import type { Shape } from "../shape";
 import { keep } from "../storage";
 import { record, Tensor } from "../tensor";
+import { expectFlag, expectNumber, expectOptions, expectTensors } from "./operands";
 
 /** Where a {@link RandomStream} stands: plain numbers, safe to store as JSON. */
 export interface RandomStreamState {
@@ -46,6 +48,8 @@ export class RandomStream {
    * @throws ArgumentError if the seed is not a whole number from 0 to 2⁵³ − 1.
    */
   constructor(source: Generator | number) {
+    if (typeof source !== "number" && !(source instanceof Generator))
+      throw new ArgumentError(`RandomStream: a seed or a Generator expected, found ${shown(source)}`);
     // A fork by name keeps the steps' keys apart from the forks by number that the caller makes of the same generator.
     this.base = (typeof source === "number" ? new Generator(source) : source).fork("RandomStream");
     this.buffer = keep(Tensor.from(this.words(), [4]));
@@ -70,6 +74,7 @@ export class RandomStream {
 
   /** Makes this stream draw next what the stream that gave `state` would have. @throws ArgumentError if it is no state. */
   restore(state: RandomStreamState): void {
+    expectOptions("RandomStream.restore", state);
     const { key, step, draw } = state;
     const isCount = (n: unknown, most: number) =>
       Number.isSafeInteger(n) && (n as number) >= 0 && (n as number) <= most;
@@ -105,13 +110,13 @@ export class RandomStream {
 
   /** 1 with probability p, else 0. @throws ArgumentError if p is not within [0, 1]. */
   bernoulli(shape: Shape, p: number): Tensor {
-    checkProbability("RandomStream.bernoulli", p);
+    expectNumber("RandomStream.bernoulli", "p", p, 0, 1);
     return this.fill("bernoulli", shape, p, 0);
   }
 
   /** Uniform 32-bit words, as a u32 tensor. */
   uint32(shape: Shape): Tensor {
-    const y = Tensor.empty(shape, "u32");
+    const y = this.buffer.newEmpty(shape, "u32");
     y.device.run(
       randomWordsKernel,
       null,
@@ -138,7 +143,7 @@ export class RandomStream {
   private fill(distribution: Distribution, shape: Shape, a: number, b: number): Tensor {
     if (!Number.isFinite(a) || !Number.isFinite(b))
       throw new ArgumentError(`RandomStream.${distribution}: expected finite numbers, found ${a} and ${b}`);
-    const y = Tensor.empty(shape);
+    const y = this.buffer.newEmpty(shape, "f32");
     y.device.run(
       randomKernel,
       distribution,
@@ -168,24 +173,23 @@ export class RandomStream {
  * @throws ArgumentError if p is not within [0, 1], ShapeError if x is not f32.
  */
 export function dropout(x: Tensor, p: number, stream: RandomStream, training = true): Tensor {
-  checkProbability("dropout", p);
-  if (x.dtype !== "f32") throw new ShapeError(`dropout: needs an f32 tensor, found ${x.dtype}${showShape(x.shape)}`);
+  expectTensors("dropout", { x });
+  expectNumber("dropout", "p", p, 0, 1);
+  if (!(stream instanceof RandomStream))
+    throw new ArgumentError(`dropout: stream is a RandomStream, found ${shown(stream)}`);
+  expectFlag("dropout", "training", training);
   if (!training) return record("dropout", x.view(x.shape), [x], [], () => (g) => [g]);
   const params = { n4: x.vectors, draw: stream.nextDraw(), p, scale: p === 1 ? 0 : 1 / (1 - p) };
-  const y = Tensor.empty(x.shape);
-  const used = Tensor.empty([4], "u32");
+  const y = x.newEmpty(x.shape);
+  const used = x.newEmpty([4], "u32");
   const state = stream.buffer.buffer;
   x.device.run(dropoutKernel, { keep: true }, { x: x.buffer, state, y: y.buffer, used: used.buffer }, params);
   const out = record("dropout", y, [x], [used], (counters) => (g) => {
-    const dx = Tensor.empty(x.shape);
+    const dx = g.newEmpty(x.shape);
     const again = { x: g.buffer, state: counters.buffer, y: dx.buffer, used: counters.buffer };
     g.device.run(dropoutKernel, { keep: false }, again, params);
     return [dx];
   });
   used.dispose();
   return out;
-}
-
-function checkProbability(what: string, p: number): void {
-  if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${what}: expected a probability from 0 to 1, found ${p}`);
 }

@@ -1,4 +1,3 @@
-import { unaryKernel } from "../../../shaders/elementwise.wgsl";
 import {
   argmaxKernel,
   partialOp,
@@ -9,9 +8,11 @@ import {
   reduceKernel,
   reduceLanes,
 } from "../../../shaders/reduce.wgsl";
-import { ArgumentError, ShapeError } from "../../errors";
+import { ShapeError } from "../../errors";
 import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
+import { euclidean } from "./euclidean";
+import { expectFlag, expectNumber, expectNumbers, expectOptions, expectTensors } from "./operands";
 
 /** Dimensions to reduce: one, several, or (left out) all. Negative ones count from the end; an empty list reduces nothing. */
 export type Axes = number | readonly number[];
@@ -27,11 +28,12 @@ interface Plan {
 }
 
 function plan(what: string, x: Tensor, axes: Axes | undefined, keepdim: boolean): Plan {
-  if (x.dtype !== "f32") throw new ShapeError(`${what}: needs an f32 tensor, found ${x.dtype}`);
+  expectTensors(what, { x });
+  expectFlag(what, "keepdim", keepdim);
   const list =
     axes === undefined
       ? x.shape.map((_, d) => d)
-      : (typeof axes === "number" ? [axes] : axes).map((a) => axisOf(a, x.rank, what));
+      : expectNumbers(what, "axes", axes).map((a) => axisOf(a, x.rank, what));
   if (new Set(list).size !== list.length) {
     throw new ShapeError(
       `${what}: dimensions [${[axes].flat().join(", ")}] of a tensor of shape ${showShape(x.shape)} name one twice`,
@@ -98,7 +100,7 @@ function reduceInto(
   }
   // Lanes of one result lie beside each other when the innermost dimension is reduced, else the results do: whoever is a neighbour reads a neighbour.
   const partialShape = innerReduced ? [into.size, lanes] : [lanes, into.size];
-  const y = lanes > 1 ? Tensor.empty(partialShape) : into;
+  const y = lanes > 1 ? into.newEmpty(partialShape) : into;
   x.device.run(
     reduceKernel,
     { op, rank, vector },
@@ -119,8 +121,8 @@ function reduceInto(
 }
 
 function reduce(op: ReduceOp, x: Tensor, { reduced, shape, length }: Plan, scale = 1, centre?: Tensor): Tensor {
-  if (length === 0) return Tensor.full(shape, 0);
-  const y = Tensor.empty(shape);
+  if (length === 0) return x.newFull(shape, 0);
+  const y = x.newEmpty(shape);
   if (y.size > 0) reduceInto(op, x, x.shape, reduced, y, scale, centre);
   return y;
 }
@@ -134,7 +136,7 @@ function spread(
   scale = 1,
 ): Tensor {
   const { g, x = g, c = g, d = g } = of;
-  const dx = Tensor.empty(shape);
+  const dx = g.newEmpty(shape);
   const own = stridesOf(shape.map((n, i) => (reduced[i] ? 1 : n)));
   const { shape: sizes, strides } = collapse(
     shape,
@@ -172,7 +174,7 @@ export function sum(x: Tensor, axes?: Axes, keepdim = false): Tensor {
 /** y = the mean of x over `axes` (all by default). The mean of nothing is NaN. @throws ShapeError as {@link sum}. */
 export function mean(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   const p = plan("mean", x, axes, keepdim);
-  const y = p.length === 0 ? Tensor.full(p.shape, Number.NaN) : reduce("sum", x, p, 1 / p.length);
+  const y = p.length === 0 ? x.newFull(p.shape, Number.NaN) : reduce("sum", x, p, 1 / p.length);
   return record("mean", y, [x], [], () => (g) => [spread("sum", x.shape, p.reduced, { g }, 1 / p.length)]);
 }
 
@@ -201,15 +203,14 @@ export const amin = (x: Tensor, axes?: Axes, keepdim = false): Tensor => extremu
  * @param options.correction 1 (default) for the unbiased estimate, 0 for the variance of x itself.
  * @throws ShapeError as {@link sum}. @throws ArgumentError for a negative correction.
  */
-export function variance(x: Tensor, axes?: Axes, { correction = 1, keepdim = false } = {}): Tensor {
-  if (!(correction >= 0))
-    throw new ArgumentError(`variance: correction is a number from 0 on (1 is unbiased), found ${correction}`);
+export function variance(x: Tensor, axes?: Axes, options: { correction?: number; keepdim?: boolean } = {}): Tensor {
+  expectOptions("variance", options);
+  const { correction = 1, keepdim = false } = options;
+  expectNumber("variance", "correction", correction, 0);
   const p = plan("variance", x, axes, keepdim);
   const degrees = p.length - correction;
   if (degrees <= 0) {
-    return record("variance", Tensor.full(p.shape, Number.NaN), [x], [], () => () => [
-      Tensor.full(x.shape, Number.NaN),
-    ]);
+    return record("variance", x.newFull(p.shape, Number.NaN), [x], [], () => (g) => [g.newFull(x.shape, Number.NaN)]);
   }
   const centre = reduce("sum", x, p, 1 / p.length);
   const y = reduce("centredSquares", x, p, 1 / degrees, centre);
@@ -228,13 +229,10 @@ export function sumSquares(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   ]);
 }
 
-/** y = √(Σ x²) over all elements, of shape []; the gradient at 0 is 0. @throws ShapeError for integers. */
+/** y = √(Σ x²) over all elements, of shape [], without overflow of the squares; the gradient at 0 is 0. @throws ShapeError for integers. */
 export function norm2(x: Tensor): Tensor {
   const p = plan("norm2", x, undefined, false);
-  const squares = reduce("sumSquares", x, p);
-  const y = Tensor.empty([]);
-  x.device.run(unaryKernel, "sqrt", { x: squares.buffer, y: y.buffer }, { n4: 1, a: 0, b: 0 });
-  squares.dispose();
+  const y = euclidean(x.size ? [x] : [], x.device);
   return record("norm2", y, [x], [x, y], (sx, sy) => (g) => [spread("norm", sx.shape, p.reduced, { g, x: sx, c: sy })]);
 }
 
@@ -244,11 +242,13 @@ export function norm2(x: Tensor): Tensor {
  * @throws ShapeError for a dimension that x does not have, one of size 0, or integers.
  */
 export function argmax(x: Tensor, axis: number, keepdim = false): Tensor {
+  expectTensors("argmax", { x });
+  expectNumber("argmax", "axis", axis);
   const { shape, reduced } = plan("argmax", x, axis, keepdim);
   const d = reduced.indexOf(true);
   const n = x.shape[d] ?? 1;
   if (n === 0) throw new ShapeError(`argmax: dimension ${axis} of ${showShape(x.shape)} has no elements`);
-  const y = Tensor.empty(shape, "i32");
+  const y = x.newEmpty(shape, "i32");
   x.device.run(
     argmaxKernel,
     null,

@@ -1,23 +1,23 @@
 import { type SoftmaxOp, softmaxGradKernel, softmaxKernel } from "../../../shaders/softmax.wgsl";
-import { ShapeError } from "../../errors";
 import { axisOf, sizeOf } from "../shape";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
 import { div, exp, log, sub } from "./elementwise";
+import { expectTensors } from "./operands";
 import { amax, sum } from "./reduce";
 
 /** Lines up to this long are walked by one invocation; longer ones are put together from reductions, which split them. */
 const LONGEST_LINE = 4096;
 
 function along(op: SoftmaxOp, x: Tensor, axis: number): Tensor {
-  if (x.dtype !== "f32") throw new ShapeError(`${op}: needs an f32 tensor, found ${x.dtype}`);
+  expectTensors(op, { x });
   const d = axisOf(axis, x.rank, op);
   const n = x.shape[d] ?? 1;
   if (n > LONGEST_LINE) return composed(op, x, d);
   const sizes = { lines: n === 0 ? 0 : x.size / n, n, inner: sizeOf(x.shape.slice(d + 1)) };
-  const y = Tensor.empty(x.shape);
+  const y = x.newEmpty(x.shape);
   x.device.run(softmaxKernel, op, { x: x.buffer, y: y.buffer }, sizes);
   return record(op, y, [x], [y], (sy) => (g) => {
-    const dx = Tensor.empty(g.shape);
+    const dx = g.newEmpty(g.shape);
     g.device.run(softmaxGradKernel, op, { g: g.buffer, y: sy.buffer, dx: dx.buffer }, sizes);
     return [dx];
   });

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors";
 import { sizeOf, stridesOf } from "../shape";
-import { record, Tensor } from "../tensor";
+import { record, type Tensor } from "../tensor";
 import { copyRegion } from "./strided";
 
 /**
@@ -20,16 +20,16 @@ export function unstack(x: Tensor): Tensor[] {
   const arrived = new Set<number>();
   const whole = record("unstack", x.view(x.shape), [x], [], () => (g) => {
     if (arrived.size === n) return [g];
-    const dx = Tensor.full(x.shape, 0, x.dtype);
+    const dx = g.newFull(x.shape, 0);
     for (const i of arrived) copyRegion(g, dx, { ...place, fromOffset: i * size, toOffset: i * size }, "unstack");
     return [dx];
   });
   const slices = Array.from({ length: n }, (_, i) => {
-    const y = Tensor.empty(shape, x.dtype);
+    const y = x.newEmpty(shape);
     copyRegion(whole, y, { ...place, fromOffset: i * size }, "unstack");
     return record("slice", y, [whole], [], () => (g) => {
       const first = gathered === null;
-      gathered ??= Tensor.empty([n, ...shape], x.dtype);
+      gathered ??= g.newEmpty([n, ...shape]);
       copyRegion(g, gathered, { ...place, toOffset: i * size }, "unstack");
       arrived.add(i);
       // The node behind is given the gathered gradient once; what comes later is written into it.

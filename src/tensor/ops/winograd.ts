@@ -11,7 +11,7 @@ import {
   winogradWeightKernel,
 } from "../../../shaders/winograd.wgsl";
 import { scope } from "../storage";
-import { Tensor } from "../tensor";
+import type { Tensor } from "../tensor";
 import { type ConvSize, planTile, tilesOf } from "./tiling";
 
 /** y [N, H', W', O] of x [N, H, W, I], w [3, 3, I, O] and bias [O]. */
@@ -29,20 +29,20 @@ export function winogradWeightGradient(x: Tensor, dy: Tensor, geo: ConvSize): Te
   const d = x.device;
   return scope(() => {
     const v = inputTiles(x, out, geo.padding);
-    const z = Tensor.empty([16, tiles, o]);
+    const z = x.newEmpty([16, tiles, o]);
     const vec = o % 4 === 0;
     const c = vec ? o / 4 : o;
     const [h, w, down, across] = [...out, ...out.map(half)] as [number, number, number, number];
     const buffers = { dy: dy.buffer, z: z.buffer };
     d.run(winogradGradientKernel, { vec }, buffers, { count: tiles * c, h, w, c, down, across });
-    const m = Tensor.empty([16, i, o]);
+    const m = x.newEmpty([16, i, o]);
     d.run(
       matmulKernel,
       { transA: true, transB: false, vec, bias: false, tile: planTile(d.caps, "taps", i, o) },
       { a: v.buffer, b: z.buffer, bias: z.buffer, c: m.buffer },
       { m: i, n: o, k: tiles, batch: 16, strideA: tiles * i, strideB: tiles * o },
     );
-    const dw = Tensor.empty([3, 3, i, o]);
+    const dw = x.newEmpty([3, 3, i, o]);
     d.run(winogradTapsKernel, null, { m: m.buffer, dw: dw.buffer }, { n: i * o });
     return dw;
   });
@@ -54,7 +54,7 @@ const half = (size: number) => Math.ceil(size / 2);
 function inputTiles(x: Tensor, size: readonly [number, number], [padY, padX]: readonly [number, number]): Tensor {
   const [n, h, w, channels] = x.shape as [number, number, number, number];
   const tiles = tilesOf(n, size);
-  const v = Tensor.empty([16, tiles, channels]);
+  const v = x.newEmpty([16, tiles, channels]);
   const vec = channels % 4 === 0;
   const c = vec ? channels / 4 : channels;
   const sizes = { count: tiles * c, h, w, c, down: half(size[0]), across: half(size[1]), padY, padX };
@@ -77,10 +77,10 @@ function gather(
   const columns = mode === "forward" ? o : i;
   const tiles = tilesOf(n, size);
   return scope(() => {
-    const u = Tensor.empty([16, c, columns]);
+    const u = src.newEmpty([16, c, columns]);
     d.run(winogradWeightKernel, { mode }, { w: w.buffer, u: u.buffer }, { i, o });
     const v = inputTiles(src, size, padding);
-    const y = Tensor.empty([n, ...size, columns]);
+    const y = src.newEmpty([n, ...size, columns]);
     const tile = planTile(d.caps, "pixels", tiles, columns);
     d.run(
       winogradProductKernel,
