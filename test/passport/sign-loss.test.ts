@@ -122,6 +122,11 @@ describe("signLoss", () => {
     expectClose([loss], [0.1 * (0.1 + 0.1 + 1.1 + 1.1)]);
   });
 
+  it("is NaN where γ is, without the squares too", async () => {
+    const { loss } = await measure(Float32Array.of(1, Number.NaN, 1), Float32Array.of(1, -1, 1), { l2: 0 });
+    expect(loss).toBeNaN();
+  });
+
   it("is 0 for a layer without channels", async () => {
     const got = await measure(new Float32Array(0), new Float32Array(0));
     expect(got.loss).toBe(0);
