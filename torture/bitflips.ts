@@ -13,12 +13,12 @@ async function run(task: Task, cases: Cases) {
   const model = new ConvNet(SMALLEST, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const set = images(12, 1);
-  const fit = async (store: ReturnType<typeof memoryStore>) => {
+  const train = async (store: ReturnType<typeof memoryStore>) => {
     const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 1, checkpoints: store });
     for await (const _ of trainer.fit(set, { epochs: 1, resume: true }));
   };
   const store = memoryStore();
-  await fit(store);
+  await train(store);
   const whole = store.bytes!;
   decodeCheckpoint(whole);
   const bits = 8 * whole.length;
@@ -31,7 +31,7 @@ async function run(task: Task, cases: Cases) {
     const read = await refusable(() => decodeCheckpoint(flipped));
     demand("refusal" in read, `bit ${bit & 7} of byte ${bit >> 3} of ${whole.length} was flipped, and it loaded`);
     if (number % RESUMES) return;
-    const resumed = await refusable(() => fit(memoryStore(flipped)));
+    const resumed = await refusable(() => train(memoryStore(flipped)));
     demand("refusal" in resumed, `bit ${bit & 7} of byte ${bit >> 3} was flipped, and a run went on from it`);
   });
   return {

@@ -73,7 +73,24 @@ const names = (state: StateDict, end: RegExp): string[] => [...state.keys()].fil
 
 /** Odd values for any option. */
 const ODD: readonly unknown[] = [
-  ...[Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 1, 2, 1e-400, "0.1", "", null, true, [], {}, () => 1, 2n, undefined],
+  ...[
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -1,
+    0,
+    1,
+    2,
+    Number.MIN_VALUE,
+    "0.1",
+    "",
+    null,
+    true,
+    [],
+    {},
+    () => 1,
+    2n,
+    undefined,
+  ],
 ];
 
 const EDITS: Readonly<Record<string, Edit>> = {
@@ -135,11 +152,17 @@ const EDITS: Readonly<Record<string, Edit>> = {
   },
   claims: (random, claim) => {
     const claimed = { public: random.uniform(), private: pick(random, [random.uniform(), 1e9, -1]) };
-    return { ...claim, owner: { ...claim.owner, metadata: { ...claim.owner.metadata, claimed: JSON.stringify(claimed) } } };
+    return {
+      ...claim,
+      owner: { ...claim.owner, metadata: { ...claim.owner.metadata, claimed: JSON.stringify(claimed) } },
+    };
   },
   commitment: (random, claim, { commitment }) => ({
     ...claim,
-    options: { ...claim.options, commitment: (random.integer(2) ? changed(random, commitment) : commitment) as Commitment },
+    options: {
+      ...claim.options,
+      commitment: (random.integer(2) ? changed(random, commitment) : commitment) as Commitment,
+    },
   }),
   "test images": (_, claim, { test }) => ({ ...claim, options: { ...claim.options, test } }),
   reference: (random, claim, { deployed }) => ({
@@ -150,7 +173,16 @@ const EDITS: Readonly<Record<string, Edit>> = {
     },
   }),
   "an odd option": (random, claim) => {
-    const keys = ["tolerance", "falsePositiveRate", "requireBinding", "test", "triggers", "transform", "commitment", "reference"];
+    const keys = [
+      "tolerance",
+      "falsePositiveRate",
+      "requireBinding",
+      "test",
+      "triggers",
+      "transform",
+      "commitment",
+      "reference",
+    ];
     return { ...claim, options: { ...claim.options, [pick(random, keys)]: pick(random, ODD) } as VerifyOptions };
   },
   "files exchanged": (_, claim) => ({ ...claim, suspect: claim.owner, owner: claim.suspect }),
@@ -182,7 +214,11 @@ const TEXT: Readonly<Record<string, number>> = { "features.3": 8 * 3 };
 const ROUNDING = 1e-4;
 
 /** γ = avg(W * P) by its definition: the convolution's output, summed term by term in double precision, and the sum of the terms' sizes. */
-function gammas(weight: HostTensor, passport: HostTensor, { kernel, stride, padding, inputSize }: (typeof layers)[number]) {
+function gammas(
+  weight: HostTensor,
+  passport: HostTensor,
+  { kernel, stride, padding, inputSize }: (typeof layers)[number],
+) {
   const [outputs, inputs] = weight.shape as [number, number];
   const [h, w] = inputSize as [number, number];
   const out = (n: number) => Math.floor((n + 2 * padding - kernel) / stride) + 1;
@@ -209,7 +245,10 @@ function gammas(weight: HostTensor, passport: HostTensor, { kernel, stride, padd
 }
 
 /** How the suspect's weights match the true credential; null where a weight is not there as it was. */
-export function matches(suspect: SafetensorsFile, { deployed, credential }: TrueClaim): { all: Count; bound: Count } | null {
+export function matches(
+  suspect: SafetensorsFile,
+  { deployed, credential }: TrueClaim,
+): { all: Count; bound: Count } | null {
   const [all, bound] = [0, 1].map((): Count => ({ bits: 0, least: 0, most: 0 })) as [Count, Count];
   for (const layer of layers) {
     const name = `${layer.name}.conv.weight`;

@@ -46,7 +46,8 @@ async function together(pair: readonly [Run, Run], random: Generator): Promise<s
 }
 
 /** What a browser has, and Node has not: where calls of init without options look. */
-const offer = (gpu: GPU): void => void Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
+const offer = (gpu: GPU): void =>
+  void Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
 
 /** Calls of init at the same time, without a living device: one device for all. */
 async function shared(gpu: GPU, lost: Device): Promise<void> {
@@ -81,7 +82,10 @@ async function run(task: Task, cases: Cases) {
   const names = Object.keys(MIXTURES);
   for (const [i, name] of names.entries())
     await cases.one(RUNS[task.size] + i, async () => {
-      for (const devices of [[a, b], [b, a]] as const) {
+      for (const devices of [
+        [a, b],
+        [b, a],
+      ] as const) {
         const fault = await mixed(name, devices);
         demand(fault === null, `${name} of tensors of two devices ${fault}`);
       }

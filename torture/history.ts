@@ -77,7 +77,8 @@ async function run(_task: Task, cases: Cases) {
   const fresh = memoryStore();
   const trainer = (store: ReturnType<typeof memoryStore>) =>
     new Trainer(model, optimizer, { batchSize: 12, seed: 1, readEvery: 1, checkpoints: store });
-  for await (const _ of trainer(fresh).fit(set, { epochs: 1 }));
+  const beginning = trainer(fresh);
+  for await (const _ of beginning.fit(set, { epochs: 1 }));
   const short = decodeCheckpoint(fresh.bytes!);
   const empty = encodeCheckpoint({ ...short, history: { steps: [], epochs: [] } }).length;
   const times = { save: Number.NaN, load: Number.NaN, resume: Number.NaN, again: Number.NaN };
@@ -112,7 +113,10 @@ async function run(_task: Task, cases: Cases) {
     [times.again] = await timed(() => go(EPOCHS + 1));
     const { history } = decodeCheckpoint(store.bytes!);
     const more = difference("steps", history.steps.slice(0, RECORDS), long.history.steps);
-    demand(more === null && history.steps.length > RECORDS, `after one more epoch: ${more ?? "its records are missing"}`);
+    demand(
+      more === null && history.steps.length > RECORDS,
+      `after one more epoch: ${more ?? "its records are missing"}`,
+    );
   });
   await cases.one(3, () => {
     const history = longHistory(RECORDS / 10, true);

@@ -50,8 +50,23 @@ const credential = (model: () => unknown): Hostile<SafetensorsFile> => ({
   weigh: metadataOf,
 });
 const marked = (change: object): ConvNetConfig => ({ ...MARKED, ...change });
-const resnet = (change: object) => ({ arch: "resnet", classes: 10, input: [32, 32, 3], scheme: "pan", passports: { layer4: true }, blocks: [2, 2, 2, 2], ...change });
-const pointnet = (change: object) => ({ arch: "pointnet", classes: 10, input: [1024, 3], scheme: "pan", passports: { p1: true }, ...change });
+const resnet = (change: object) => ({
+  arch: "resnet",
+  classes: 10,
+  input: [32, 32, 3],
+  scheme: "pan",
+  passports: { layer4: true },
+  blocks: [2, 2, 2, 2],
+  ...change,
+});
+const pointnet = (change: object) => ({
+  arch: "pointnet",
+  classes: 10,
+  input: [1024, 3],
+  scheme: "pan",
+  passports: { p1: true },
+  ...change,
+});
 const layer = { channels: 8, kernel: 3, padding: 1 };
 
 /** A safetensors file with this header and so many zeros behind it. */
@@ -106,12 +121,20 @@ const CASES: Record<string, Hostile<SafetensorsFile> | Hostile<Uint8Array> | Hos
     }),
   ),
   "10⁶ layers": credential(() => marked({ layers: new Array(MILLION).fill(layer) })),
-  "10⁶ passports": credential(() => marked({ passports: Object.fromEntries(Array.from({ length: MILLION }, (_, i) => [`x${i}`, true])) })),
+  "10⁶ passports": credential(() =>
+    marked({ passports: Object.fromEntries(Array.from({ length: MILLION }, (_, i) => [`x${i}`, true])) }),
+  ),
   "a signature of 50 MB": credential(() => marked({ signature: "x".repeat(5e7) })),
   "a scheme of 50 MB": credential(() => marked({ scheme: "x".repeat(5e7) })),
   "a text of 50 MB in one layer": credential(() => marked({ passports: { 2: "x".repeat(5e7) } })),
   "passports nested 10⁵ deep": {
-    make: () => credentialOf(`{"classes":3,"input":[8,8,3],"layers":[],"scheme":"pan","passports":${deep('{"2":', "}")}}`.replace("}}", "1}}")),
+    make: () =>
+      credentialOf(
+        `{"classes":3,"input":[8,8,3],"layers":[],"scheme":"pan","passports":${deep('{"2":', "}")}}`.replace(
+          "}}",
+          "1}}",
+        ),
+      ),
     read: readCredential,
     weigh: metadataOf,
   },
@@ -126,9 +149,19 @@ const CASES: Record<string, Hostile<SafetensorsFile> | Hostile<Uint8Array> | Hos
     read: readCredential,
     weigh: metadataOf,
   },
-  "a model of 10⁵ open brackets": { make: () => credentialOf("[".repeat(1e5)), read: readCredential, weigh: metadataOf },
+  "a model of 10⁵ open brackets": {
+    make: () => credentialOf("[".repeat(1e5)),
+    read: readCredential,
+    weigh: metadataOf,
+  },
   "a deployed network of 10⁹ blocks": {
-    make: () => ({ tensors: new Map(), metadata: { format: "pan-deployed-1", model: JSON.stringify(resnet({ scheme: "plain", passports: undefined, blocks: [1e9] })) } }),
+    make: () => ({
+      tensors: new Map(),
+      metadata: {
+        format: "pan-deployed-1",
+        model: JSON.stringify(resnet({ scheme: "plain", passports: undefined, blocks: [1e9] })),
+      },
+    }),
     read: deployedConfig,
     weigh: metadataOf,
   },
@@ -142,7 +175,10 @@ const CASES: Record<string, Hostile<SafetensorsFile> | Hostile<Uint8Array> | Hos
     weigh: metadataOf,
   },
   "a statement of 50 MB": {
-    make: () => credentialOf(JSON.stringify(MARKED), { binding: JSON.stringify({ statement: "x".repeat(5e7), secret: "0".repeat(64) }) }),
+    make: () =>
+      credentialOf(JSON.stringify(MARKED), {
+        binding: JSON.stringify({ statement: "x".repeat(5e7), secret: "0".repeat(64) }),
+      }),
     read: readBinding,
     weigh: metadataOf,
   },
@@ -171,17 +207,28 @@ const CASES: Record<string, Hostile<SafetensorsFile> | Hostile<Uint8Array> | Hos
     const tensor = `"${"x".repeat(2.5e7)}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`;
     return `{${tensor},${tensor}}`;
   }),
-  "safetensors: a shape of 10⁶ ones": file(() => `{"a":{"dtype":"F32","shape":[${many(MILLION, () => "1")}],"data_offsets":[0,4]}}`),
-  "safetensors: a shape of 2⁵³ − 1": file(() => `{"a":{"dtype":"F32","shape":[${HUGE},0,${HUGE}],"data_offsets":[0,4]}}`),
+  "safetensors: a shape of 10⁶ ones": file(
+    () => `{"a":{"dtype":"F32","shape":[${many(MILLION, () => "1")}],"data_offsets":[0,4]}}`,
+  ),
+  "safetensors: a shape of 2⁵³ − 1": file(
+    () => `{"a":{"dtype":"F32","shape":[${HUGE},0,${HUGE}],"data_offsets":[0,4]}}`,
+  ),
   "safetensors: a tensor with 10⁶ fields": file(() => `{"a":{${many(MILLION, (i) => `"f${i}":0`)}}}`),
   "safetensors: 50 MB of escapes": file(() => `{"__metadata__":{"a":"${"\\u0041".repeat(8e6)}"}}`, "either"),
   "checkpoint: a history of lists 10⁵ deep": checkpoint(() => ({ progress, history: deep("[", "]") })),
   "checkpoint: progress of lists 10⁵ deep": checkpoint(() => ({ progress: deep("[", "]"), history })),
   "checkpoint: an epoch of 10³⁰⁸": checkpoint(() => ({ progress: '{"epoch":1e308,"batch":0}', history })),
-  "checkpoint: 50 MB of history": checkpoint(() => ({ progress, history: `{"steps":[${many(5e6, () => "[[[]]]")}],"epochs":[]}` })),
+  "checkpoint: 50 MB of history": checkpoint(() => ({
+    progress,
+    history: `{"steps":[${many(5e6, () => "[[[]]]")}],"epochs":[]}`,
+  })),
   "npy: 'shape':( 40,000 times": npyFile(() => "{'descr':'<f4','fortran_order':False," + "'shape':(".repeat(40_000)),
-  "npy: a header of 50 MB of digits": npyFile(() => `{'descr':'<f4','fortran_order':False,'shape':(${"1,".repeat(2.5e7)})}`),
-  "npy: 10⁶ spaces in a shape": npyFile(() => `{'descr':'<f4','fortran_order':False,'shape':(1${" ".repeat(MILLION)}x)}`),
+  "npy: a header of 50 MB of digits": npyFile(
+    () => `{'descr':'<f4','fortran_order':False,'shape':(${"1,".repeat(2.5e7)})}`,
+  ),
+  "npy: 10⁶ spaces in a shape": npyFile(
+    () => `{'descr':'<f4','fortran_order':False,'shape':(1${" ".repeat(MILLION)}x)}`,
+  ),
   "npy: a shape of 2⁵³ − 1": npyFile(() => `{'descr':'|u1','fortran_order':False,'shape':(${HUGE},${HUGE}),}`),
   "npy: 10⁶ open quotes": npyFile(() => "{" + "'descr':'".repeat(MILLION)),
   "off: a face of 5 million corners": off(() => `OFF\n1 1 0\n0 0 0\n5000000${" 0".repeat(5e6)}\n`, "either"),
@@ -197,7 +244,10 @@ const CASES: Record<string, Hostile<SafetensorsFile> | Hostile<Uint8Array> | Hos
   "modelnet: 50 MB of empty lines": { make: () => "\n".repeat(5e7), read: (t: string) => parseModelNetNames(t) },
   "modelnet: a point of 10⁶ numbers": { make: () => "1,".repeat(MILLION), read: (t: string) => parseModelNetPoints(t) },
   "modelnet: 10⁹ points": { make: () => "1,2,3,4,5,6\n", read: (t: string) => parseModelNetPoints(t, 1e9) },
-  "cifar: 50 MB of 255": { make: () => new Uint8Array(3073 * 16_000).fill(255), read: (b: Uint8Array) => parseCifar10(b) },
+  "cifar: 50 MB of 255": {
+    make: () => new Uint8Array(3073 * 16_000).fill(255),
+    read: (b: Uint8Array) => parseCifar10(b),
+  },
 };
 
 export const HOSTILE = CASES as Readonly<Record<string, Hostile>>;

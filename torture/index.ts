@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { numberIn } from "../examples/options";
 import { ArgumentError, PanError } from "../src/index";
 import { writeFileAtomic } from "../src/node/index";
-import type { Broken, Outcome, Size, Task } from "./part";
+import type { Broken, Message, Outcome, Size, Task } from "./part";
 import { PARTS, type PartName } from "./parts";
 
 const OUT = join("out", "torture");
@@ -93,24 +93,29 @@ async function runPart(name: PartName, task: Task): Promise<Outcome> {
   });
   const { patience } = (await PARTS[name]()).default;
   const end = watch(child, file, patience);
-  const answer = await new Promise<Outcome | string>((resolve) => {
-    child.once("message", (message) => resolve(message as Outcome));
+  const broken: Broken[] = [];
+  const answer = await new Promise<Omit<Outcome, "broken"> | string>((resolve) => {
+    child.on("message", (message: Message) => {
+      if ("broken" in message) broken.push(message.broken);
+      else resolve(message.outcome);
+    });
     child.once("error", (error) => resolve(`its process could not be started: ${error.message}`));
     child.once("exit", (code, signal) => resolve(`its process ended with ${signal ?? code}`));
   });
   const hung = end();
   const number = await caseNow(file);
   await rm(file, { force: true });
-  if (typeof answer !== "string") return answer;
+  if (typeof answer !== "string") return { ...answer, broken };
   const what = hung === null ? answer : `it hangs: no end after ${patience} s`;
-  return { figure: what, cases: number + 1, broken: [{ case: number, what }], facts: {} };
+  return { figure: what, cases: number + 1, broken: [...broken, { case: number, what }], facts: {} };
 }
 
 async function main(): Promise<void> {
   const asked = settings(process.argv.slice(2));
   if (asked === "help") return console.log(HELP);
   if (asked === "list") {
-    for (const [name, load] of Object.entries(PARTS)) console.log(`${name.padEnd(12)} ${(await load()).default.promise}`);
+    for (const [name, load] of Object.entries(PARTS))
+      console.log(`${name.padEnd(12)} ${(await load()).default.promise}`);
     return;
   }
   await mkdir(OUT, { recursive: true });

@@ -8,7 +8,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type Checkpoint, decodeCheckpoint, encodeSafetensors, type Generator, init, type StateDict } from "../src/index";
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeSafetensors,
+  type Generator,
+  init,
+  type StateDict,
+} from "../src/index";
 import { dawn, fileCheckpoints, loadSafetensors } from "../src/node/index";
 import { CHECKPOINT, DEPLOYED, trainingRun } from "./kills-run";
 import { type Cases, demand, type Part, type Task } from "./part";
@@ -68,9 +75,13 @@ interface Ended {
 async function runUntil(folder: string, moment: Moment | null, epochs: number): Promise<Ended> {
   const script = fileURLToPath(new URL("kills-child.ts", import.meta.url));
   const call = moment && "call" in moment ? moment.call : 0;
-  const child: ChildProcess = spawn(process.execPath, ["--import", "tsx", script, folder, String(epochs), String(call)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ["--import", "tsx", script, folder, String(epochs), String(call)],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const ended: Ended = { where: "training", saved: 0 };
   let timer: NodeJS.Timeout | undefined;
   const lines = createInterface({ input: child.stdout! });
@@ -104,7 +115,10 @@ async function inspect(folder: string, { saved }: Ended, unbroken: Unbroken): Pr
   const of = Number(file.metadata["epoch"]);
   const { deployed } = await unbroken.after(of);
   demand(of >= saved, `the deployed file is of epoch ${of}, and ${saved} had been saved`);
-  demand((await digest(encodeSafetensors(file.tensors))) === deployed, `the deployed file of epoch ${of} has other bits`);
+  demand(
+    (await digest(encodeSafetensors(file.tensors))) === deployed,
+    `the deployed file of epoch ${of} has other bits`,
+  );
   return epoch;
 }
 
@@ -157,7 +171,8 @@ async function run(task: Task, cases: Cases) {
 }
 
 export default {
-  promise: "a run killed at any moment leaves whole files, goes on to the same bits, and leaves no rubbish behind the next save",
+  promise:
+    "a run killed at any moment leaves whole files, goes on to the same bits, and leaves no rubbish behind the next save",
   patience: 120,
   run,
 } satisfies Part;

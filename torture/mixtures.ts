@@ -30,7 +30,8 @@ export const MIXTURES: Readonly<Record<string, Op>> = {
   correctCount: (a, b) => pan.correctCount(a, i32(b.device, 4)),
   correctRows: (a, b) => pan.correctRows(a, i32(b.device, 4)),
   indexSelect: (a, b) => pan.indexSelect(a, 0, i32(b.device, 2)),
-  layerNorm: (a, b) => pan.layerNorm(a, { gamma: pan.reshape(pan.narrow(b, 0, 0, 1), [4]) } as never),
+  layerNorm: (a, b) => pan.layerNorm(a, [4], { gamma: pan.reshape(pan.narrow(b, 0, 0, 1), [4]) }),
+  accumulateAt: (a, b) => pan.accumulateAt(pan.reshape(a, [16]), 0, pan.sum(b)),
   backward: (a, b) => {
     const x = pan.Tensor.from(new Float32Array(16), [4, 4], a.device);
     x.requiresGrad = true;
@@ -52,7 +53,8 @@ export async function mixed(name: string, [a, b]: readonly [Device, Device]): Pr
     }
   });
   const late = await Promise.allSettled([a.sync(), b.sync()]);
-  if (error === null) return late.some((l) => l.status === "rejected") ? "is refused by WebGPU alone, later" : "is not refused";
+  if (error === null)
+    return late.some((l) => l.status === "rejected") ? "is refused by WebGPU alone, later" : "is not refused";
   if (error instanceof GpuError) return "is refused by WebGPU alone";
   if (!(error instanceof PanError) || error.message.length > LONGEST_MESSAGE) return untyped(error);
   if (!/device/i.test(error.message)) return `is refused for another reason: ${error.message}`;

@@ -17,7 +17,8 @@ function oddOption(o: VerifyOptions): string | null {
   const { tolerance, falsePositiveRate: rate, requireBinding, commitment } = o as Record<string, unknown>;
   if (!isShare(tolerance)) return `tolerance ${String(tolerance)}`;
   if (!isShare(rate) || rate === 0 || rate === 1) return `falsePositiveRate ${String(rate)}`;
-  if (requireBinding !== undefined && typeof requireBinding !== "boolean") return `requireBinding ${String(requireBinding)}`;
+  if (requireBinding !== undefined && typeof requireBinding !== "boolean")
+    return `requireBinding ${String(requireBinding)}`;
   if (commitment !== undefined && (typeof commitment !== "object" || commitment === null)) return "no commitment";
   return null;
 }
@@ -29,7 +30,8 @@ function isGenuine({ owner }: Claim, { credential }: TrueClaim): boolean {
   for (const [name, { dtype, shape, data }] of credential.tensors) {
     if (!/(key_private|\.b)$/.test(name)) continue;
     const found = owner.tensors.get(name);
-    if (found?.dtype !== dtype || found.shape.join() !== shape.join() || found.data.length !== data.length) return false;
+    if (found?.dtype !== dtype || found.shape.join() !== shape.join() || found.data.length !== data.length)
+      return false;
     if (found.data.some((v, i) => v !== data[i])) return false;
   }
   return ["binding", "format"].every((entry) => owner.metadata[entry] === credential.metadata[entry]);
@@ -44,12 +46,16 @@ function cannotHold(claim: Claim, truth: TrueClaim): string | null {
   if (options.commitment && options.commitment.claim !== truth.commitment.claim) return "another commitment";
   const { test, tolerance = 0.03, falsePositiveRate = RATE, reference } = options;
   // A reference may put channels back: then the weights as they are say nothing.
-  const count = reference === undefined && same(owner.metadata["model"], truth.credential.metadata["model"]) ? matches(suspect, truth) : null;
+  const count =
+    reference === undefined && same(owner.metadata["model"], truth.credential.metadata["model"])
+      ? matches(suspect, truth)
+      : null;
   if (count) {
     const needed = threshold(count.all.bits, falsePositiveRate);
     if (count.all.most < needed) return `${count.all.most} of ${count.all.bits} bits match, ${needed} are needed`;
     const bound = threshold(count.bound.bits, options.commitment ? falsePositiveRate : UNCOMMITTED);
-    if (count.bound.most < bound) return `${count.bound.most} of ${count.bound.bits} bound bits match, ${bound} are needed`;
+    if (count.bound.most < bound)
+      return `${count.bound.most} of ${count.bound.bits} bound bits match, ${bound} are needed`;
   }
   if (test !== truth.test || suspect.tensors !== truth.deployed.tensors) return null;
   if (owner.tensors !== truth.credential.tensors || options.transform !== undefined) return null;

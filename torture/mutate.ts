@@ -4,7 +4,7 @@ import type { Generator } from "../src/index";
 /** Numbers, and what may stand in the place of one, at the edges of what readers expect. */
 const EXTREME = [
   "0 -0 -1 1 0.1 1e5 1e308 1e309 -1e309 1e-400 4294967295 4294967296 2147483648 9007199254740991 9007199254740993",
-  "18446744073709551615 18446744073709551616 00 0x10 1_0 NaN Infinity null true \"\" [] {} 1e 99999999999999999999999",
+  '18446744073709551615 18446744073709551616 00 0x10 1_0 NaN Infinity null true "" [] {} 1e 99999999999999999999999',
 ]
   .join(" ")
   .split(" ");
@@ -111,7 +111,21 @@ export function damaged(random: Generator, samples: readonly Uint8Array[]): Uint
 /** Values of every kind that JSON has, at its edges. */
 const VALUES: readonly unknown[] = [
   ...[null, true, false, 0, -0, -1, 1, 2, 0.5, 1e308, 1e5, 1e9, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, 1e-308],
-  ...["", "a", "pan", "v1", "folded", "convnet", "resnet", "\u0000", "\ud83d\ude00", "x".repeat(5000), "1", "true", "__proto__"],
+  ...[
+    "",
+    "a",
+    "pan",
+    "v1",
+    "folded",
+    "convnet",
+    "resnet",
+    "\u0000",
+    "\ud83d\ude00",
+    "x".repeat(5000),
+    "1",
+    "true",
+    "__proto__",
+  ],
   ...[[], {}, [[]], [null], { length: 3 }, { toString: 1 }, [1, 2, 3], [0, 0, 0], { 0: true }, { "0": "text" }],
 ];
 
@@ -132,7 +146,8 @@ export function changed(random: Generator, value: unknown): unknown {
     // Nothing is left of it.
     if (!all.length) return undefined;
     const [holder, key] = pick(random, all);
-    const put = (v: unknown) => Object.defineProperty(holder, key, { value: v, enumerable: true, configurable: true, writable: true });
+    const put = (v: unknown) =>
+      Object.defineProperty(holder, key, { value: v, enumerable: true, configurable: true, writable: true });
     const old = holder[key];
     const ways: (() => void)[] = [
       () => put(structuredClone(pick(random, VALUES))),

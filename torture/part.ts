@@ -28,6 +28,9 @@ export interface Outcome {
   facts: Record<string, unknown>;
 }
 
+/** What a part's process says: each broken promise when it is found, and at the end the rest. */
+export type Message = { broken: Broken } | { outcome: Omit<Outcome, "broken"> };
+
 /** One part. */
 export interface Part {
   /** What must hold, in a sentence. */
@@ -53,9 +56,10 @@ export function demand(holds: boolean, what: string): asserts holds {
 /** Why an error breaks the promise of typed errors with readable messages; null where it keeps it. */
 export function untyped(error: unknown): string | null {
   if (!(error instanceof PanError)) {
-    const { stack = "", constructor } = error instanceof Error ? error : new Error(String(error));
-    const at = stack.split("\n").find((line) => line.trim().startsWith("at "))?.trim() ?? "";
-    return `${constructor.name} instead of a PanError: ${String((error as Error)?.message ?? error).slice(0, SHOWN)} ${at}`;
+    const found = error instanceof Error ? error : new Error(String(error));
+    const lines = (found.stack ?? "").split("\n");
+    const at = lines.find((line) => line.trim().startsWith("at "))?.trim() ?? "";
+    return `${found.name} instead of a PanError: ${found.message.slice(0, SHOWN)} ${at}`;
   }
   if (error.message.length > LONGEST_MESSAGE)
     return `a message of ${error.message.length} characters: ${error.message.slice(0, SHOWN)} …`;
@@ -79,10 +83,14 @@ export class Cases {
   readonly broken: Broken[] = [];
   count = 0;
 
-  /** @param begin is told each case's number before it starts: of a process that hangs or dies, it is the last word. */
+  /**
+   * @param begin is told each case's number before it starts: of a process that hangs or dies, it is the last word.
+   * @param tell is told of each broken promise.
+   */
   constructor(
     readonly task: Task,
     private readonly begin: (number: number) => void = () => {},
+    private readonly tell: (broken: Broken) => void = () => {},
   ) {}
 
   /**
@@ -118,6 +126,7 @@ export class Cases {
     } catch (error) {
       const what = error instanceof Breach ? error.message : `unexpected: ${untyped(error) ?? String(error)}`;
       this.broken.push({ case: number, what });
+      this.tell({ case: number, what });
     }
   }
 

@@ -2,7 +2,7 @@
  * `races`: while a network trains, others evaluate it, read its state, verify claims and start a second run, at moments that a seed decides. The training's bits are those of one that nobody disturbed; what the
  * others get is of one whole moment, or refused.
  */
-import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import {
   ConvNet,
   encodeSafetensors,
@@ -25,7 +25,10 @@ const EPOCHS = 3;
 /** Disturbances of a run at most. */
 const MOST = 6;
 const CONFIG = { ...MARKED, passports: { 2: true } } as const;
-const [TRAIN, TEST] = [images(36, 1), images(30, 2)];
+const BATCH = 12;
+/** Of an epoch. */
+const STEPS = 3;
+const [TRAIN, TEST] = [images(BATCH * STEPS, 1), images(30, 2)];
 
 /** A network in training. `beforeStep` is called before each step, in its midst. */
 function training(beforeStep: () => void = () => {}) {
@@ -35,7 +38,7 @@ function training(beforeStep: () => void = () => {}) {
     beforeStep();
     return 1;
   };
-  const options = { batchSize: 12, seed: 3, readEvery: 1, schedule, checkpoints: memoryStore() };
+  const options = { batchSize: BATCH, seed: 3, readEvery: 1, schedule, checkpoints: memoryStore() };
   const trainer = new Trainer(model, optimizer, options);
   return {
     model,
@@ -61,7 +64,13 @@ type Run = ReturnType<typeof training>;
 
 async function momenta(optimizer: SGD): Promise<string> {
   const state = Object.entries(await optimizer.stateDict());
-  return digest(encodeSafetensors(new Map(state.map(([n, data]) => [n, { dtype: "F32" as const, shape: [data.length], data: Float32Array.from(data) }]))));
+  return digest(
+    encodeSafetensors(
+      new Map(
+        state.map(([n, data]) => [n, { dtype: "F32" as const, shape: [data.length], data: Float32Array.from(data) }]),
+      ),
+    ),
+  );
 }
 
 /** What the others may find: the states between the steps of a run that nobody disturbs, and what follows from them. */
@@ -85,12 +94,13 @@ const DISTURBANCES: Readonly<Record<string, Disturbance>> = {
   evaluate: async ({ model }, { accuracies }) =>
     among("accuracies", JSON.stringify(await evaluate(model, TEST, { batchSize: 10 })), accuracies),
   "state of the network": async ({ model }, { states }) => among("a state", await stateOf(model), states),
-  "state of the optimiser": async ({ optimizer }, moments) => among("momenta", await momenta(optimizer), moments.momenta),
+  "state of the optimiser": async ({ optimizer }, moments) =>
+    among("momenta", await momenta(optimizer), moments.momenta),
   signs: async ({ model }) => ((await model.readSigns()).length === 1 ? null : "signs of another network"),
   deployed: async ({ model }) => ((await model.deployed()).tensors.size ? null : "an empty file"),
   verify: async (_, { verdict }, claim) => ((await judge(claim)) === verdict ? null : "another verdict than in peace"),
   "a second fit": async ({ trainer }) => secondFit(trainer),
-  "a second trainer": async ({ model, optimizer }) => secondFit(new Trainer(model, optimizer, { batchSize: 12 })),
+  "a second trainer": async ({ model, optimizer }) => secondFit(new Trainer(model, optimizer, { batchSize: BATCH })),
 };
 
 /** Starts another run of the same network, which must be refused before it does anything. */
@@ -114,7 +124,12 @@ async function wait(random: Generator): Promise<void> {
 }
 
 /** A run that is disturbed at moments which the random numbers decide. @returns what was wrong. */
-async function disturbed(random: Generator, moments: Moments, claim: [SafetensorsFile, SafetensorsFile], expected: string) {
+async function disturbed(
+  random: Generator,
+  moments: Moments,
+  claim: [SafetensorsFile, SafetensorsFile],
+  expected: string,
+) {
   const going: Promise<void>[] = [];
   const wrong: string[] = [];
   const tally = { done: 0, refused: 0 };
@@ -132,7 +147,7 @@ async function disturbed(random: Generator, moments: Moments, claim: [Safetensor
       ),
     );
   };
-  const inside = new Set(Array.from({ length: random.integer(3) }, () => random.integer(9)));
+  const inside = new Set(Array.from({ length: random.integer(3) }, () => random.integer(EPOCHS * STEPS)));
   let step = 0;
   const run: Run = training(() => {
     if (inside.has(step++)) start(run);
@@ -157,7 +172,12 @@ async function peace(claim: [SafetensorsFile, SafetensorsFile]): Promise<{ expec
   await undisturbed.finish();
   const expected = await undisturbed.result();
   undisturbed.dispose();
-  const moments: Moments = { states: new Set(), momenta: new Set(), accuracies: new Set(), verdict: await judge(claim) };
+  const moments: Moments = {
+    states: new Set(),
+    momenta: new Set(),
+    accuracies: new Set(),
+    verdict: await judge(claim),
+  };
   // The same once more, stopped after each step to look.
   const watched = training();
   const { model, optimizer, trainer } = watched;
@@ -167,15 +187,19 @@ async function peace(claim: [SafetensorsFile, SafetensorsFile]): Promise<{ expec
     moments.accuracies.add(JSON.stringify(await evaluate(model, TEST)));
   };
   await look();
-  for (let going = true; going; ) {
+  for (let step = 1; step <= EPOCHS * STEPS; step++) {
     const run = trainer.fit(TRAIN, { epochs: EPOCHS, test: TEST });
-    const first = run.next();
-    trainer.stop();
-    going = !(await first).done || trainer.interrupted;
+    const next = run.next();
+    // The last step of an epoch ends with the epoch.
+    if (step % STEPS) trainer.stop();
+    await next;
     await run.return();
     await look();
   }
-  demand((await stateOf(model)) === JSON.parse(expected)[0], "a run stopped after each step has other bits than one that was not");
+  demand(
+    (await stateOf(model)) === JSON.parse(expected)[0],
+    "a run stopped after each step has other bits than one that was not",
+  );
   watched.dispose();
   return { expected, moments };
 }
@@ -201,7 +225,8 @@ async function run(task: Task, cases: Cases) {
 }
 
 export default {
-  promise: "whatever else is asked of a network in training, its bits stay, and the answers are of one moment or a refusal",
+  promise:
+    "whatever else is asked of a network in training, its bits stay, and the answers are of one moment or a refusal",
   patience: 120,
   run,
 } satisfies Part;

@@ -10,8 +10,8 @@ import {
   type OptimizerState,
   SGD,
   type StateDict,
-  toFloat32,
   Trainer,
+  toFloat32,
 } from "../src/index";
 import { dawn } from "../src/node/index";
 import { changed, json, pick } from "./mutate";
@@ -28,7 +28,12 @@ const CHANGES: readonly ((random: Generator, t: HostTensor) => HostTensor)[] = [
   (random, t) => ({ ...t, dtype: pick(random, ["F16", "BF16", "F64", "I64", "I32", "U8", "BOOL"] as const) }),
   (_, t) => ({ ...t, dtype: "F64", data: Float64Array.from(t.data as ArrayLike<number | bigint>, Number) }),
   (_, t) => ({ ...t, dtype: "I32", data: Int32Array.from(t.data as ArrayLike<number | bigint>, Number) }),
-  (random, t) => ({ ...t, data: t.data.map(() => (typeof t.data[0] === "bigint" ? -1n : pick(random, [Number.NaN, 1e38, -0])) as never) as never }),
+  (random, t) => ({
+    ...t,
+    data: t.data.map(
+      () => (typeof t.data[0] === "bigint" ? -1n : pick(random, [Number.NaN, 1e38, -0])) as never,
+    ) as never,
+  }),
 ];
 
 /** A state with tensors changed, renamed, doubled or gone. */
@@ -40,7 +45,11 @@ export function changedState(random: Generator, state: StateDict): StateDict {
     const way = random.integer(CHANGES.length + 3);
     if (way < CHANGES.length) out.set(name, CHANGES[way]!(random, tensor));
     else if (way === CHANGES.length) out.delete(name);
-    else out.set(`${name}${pick(random, ["", ".", "2", "\u0000", ".weight"])}`, state.get(pick(random, [...state.keys()]))!);
+    else
+      out.set(
+        `${name}${pick(random, ["", ".", "2", "\u0000", ".weight"])}`,
+        state.get(pick(random, [...state.keys()]))!,
+      );
   } while (random.integer(3) === 0);
   return out;
 }
@@ -49,9 +58,19 @@ export function changedState(random: Generator, state: StateDict): StateDict {
 function changedArrays(random: Generator, state: OptimizerState): OptimizerState {
   const name = pick(random, Object.keys(state));
   const out: Record<string, unknown> = { ...state };
-  const odd = [new Float32Array(1), new Float64Array(3), [1, 2], null, undefined, "", 7, new Float32Array(5000).fill(Number.NaN)];
-  if (random.integer(3) === 0) delete out[name];
-  else if (random.integer(3) === 0) out[`${name}.`] = state[name];
+  const odd = [
+    new Float32Array(1),
+    new Float64Array(3),
+    [1, 2],
+    null,
+    undefined,
+    "",
+    7,
+    new Float32Array(5000).fill(Number.NaN),
+  ];
+  const way = random.integer(4);
+  if (way === 0) delete out[name];
+  else if (way === 1) out[`${name}.`] = state[name];
   else out[name] = pick(random, odd);
   return out as OptimizerState;
 }
@@ -65,7 +84,12 @@ export function changedCheckpoint(random: Generator, c: Checkpoint): Checkpoint 
     : { ...c, optimizer: changedArrays(random, c.optimizer) };
 }
 
-const ARRAYS: Readonly<Record<string, string>> = { F32: "Float32Array", F64: "Float64Array", I64: "BigInt64Array", I32: "Int32Array" };
+const ARRAYS: Readonly<Record<string, string>> = {
+  F32: "Float32Array",
+  F64: "Float64Array",
+  I64: "BigInt64Array",
+  I32: "Int32Array",
+};
 
 /** What a network holds that took a state which is not whole, or other numbers than it was given. */
 function wrongState(given: StateDict, held: StateDict): string | null {
@@ -76,7 +100,7 @@ function wrongState(given: StateDict, held: StateDict): string | null {
     if (from.dtype in ARRAYS && from.data.constructor.name !== ARRAYS[from.dtype])
       return `${name} in a ${from.data.constructor.name} was taken for ${from.dtype}`;
     const numbers = dtype === "F32" ? toFloat32(from) : from.data;
-    if (numbers.length !== data.length || data.some((v, i) => Number(v) !== Number(numbers[i]) && v === v))
+    if (numbers.length !== data.length || data.some((v, i) => !Object.is(Number(v), Number(numbers[i]))))
       return `${name} holds other numbers than it was given as ${from.dtype}`;
   }
   return given.size === held.size ? null : "names that it does not have were passed over";
@@ -90,7 +114,8 @@ export async function deviceReaders(): Promise<Reader[]> {
   const set = images(12, 1);
   const store = memoryStore();
   const options = { batchSize: 12, seed: 1, checkpoints: store, best: store };
-  for await (const _ of new Trainer(model, optimizer, options).fit(set, { epochs: 1, test: set }));
+  const trainer = new Trainer(model, optimizer, options);
+  for await (const _ of trainer.fit(set, { epochs: 1, test: set }));
   const whole = decodeCheckpoint(store.bytes!);
   const [deployed, state, moments] = [await model.deployed(), await model.stateDict(), await optimizer.stateDict()];
   const weight = 0.2;

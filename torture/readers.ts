@@ -3,8 +3,8 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
-  CIFAR10_CLASSES,
   type Checkpoint,
+  CIFAR10_CLASSES,
   commit,
   decodeCheckpoint,
   decodeNpy,
@@ -86,12 +86,23 @@ function wrongCheckpoint(c: Checkpoint): string | null {
   if (typeof c.fingerprint !== "string") return "a fingerprint that is no text";
   const finite = (n: unknown) => typeof n === "number";
   for (const s of c.history.steps) if (!finite(s?.step) || !finite(s.loss)) return "a step's record without numbers";
-  for (const e of c.history.epochs) if (!finite(e?.epoch) || !finite(e.loss)) return "an epoch's record without numbers";
+  for (const e of c.history.epochs)
+    if (!finite(e?.epoch) || !finite(e.loss)) return "an epoch's record without numbers";
   for (const tensor of c.model.values()) if (wrongTensor(tensor)) return wrongTensor(tensor);
   return Object.values(c.optimizer).every((a) => a instanceof Float32Array) ? null : "optimiser state of another type";
 }
 
-const wrongImages = ({ images, labels, classes, length }: { images: Uint8Array; labels: ArrayLike<number>; classes: readonly string[]; length: number }) => {
+const wrongImages = ({
+  images,
+  labels,
+  classes,
+  length,
+}: {
+  images: Uint8Array;
+  labels: ArrayLike<number>;
+  classes: readonly string[];
+  length: number;
+}) => {
   if (images.length !== 3072 * length || labels.length !== length) return "lengths that disagree";
   return Array.from(labels).every((l) => l < classes.length) ? null : "a label beyond the classes";
 };
@@ -149,9 +160,15 @@ const ofFolder = (
 const wholeNumbers = Int32Array.of(0, 1);
 const CLOUDS = {
   "train_points.npy": sample.npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4, 3), }", new Uint8Array(96)),
-  "train_labels.npy": sample.npy("{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }", new Uint8Array(wholeNumbers.buffer)),
+  "train_labels.npy": sample.npy(
+    "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }",
+    new Uint8Array(wholeNumbers.buffer),
+  ),
   "test_points.npy": sample.npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4, 3), }", new Uint8Array(96)),
-  "test_labels.npy": sample.npy("{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }", new Uint8Array(wholeNumbers.buffer)),
+  "test_labels.npy": sample.npy(
+    "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }",
+    new Uint8Array(wholeNumbers.buffer),
+  ),
   "shape_names.txt": new TextEncoder().encode("airplane\ncar\n"),
 };
 const CIFAR_FILES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
@@ -195,7 +212,9 @@ export async function READERS(): Promise<Reader[]> {
         (bytes) => parseOff(text(bytes)),
         sample.OFFS,
         ({ vertices, triangles }) =>
-          vertices.every(Number.isFinite) && triangles.every((i) => 3 * i < vertices.length) ? null : "a corner that is no vertex",
+          vertices.every(Number.isFinite) && triangles.every((i) => 3 * i < vertices.length)
+            ? null
+            : "a corner that is no vertex",
       ),
     },
     { name: "cifar10", covers: ["parseCifar10"], weight: 1, ...ofBytes(parseCifar10, [cifar10], wrongImages) },
@@ -204,7 +223,11 @@ export async function READERS(): Promise<Reader[]> {
       name: "modelnet names",
       covers: ["parseModelNetNames"],
       weight: 1,
-      ...ofBytes((b) => parseModelNetNames(text(b)), sample.NAMES, (names) => (names.length ? null : "no names")),
+      ...ofBytes(
+        (b) => parseModelNetNames(text(b)),
+        sample.NAMES,
+        (names) => (names.length ? null : "no names"),
+      ),
     },
     {
       name: "modelnet shapes",
@@ -266,7 +289,9 @@ export async function READERS(): Promise<Reader[]> {
       name: "safetensors file",
       covers: ["loadSafetensors"],
       weight: 0.5,
-      ...ofFolder({ "a.safetensors": sample.SAFETENSORS[0]! }, (folder) => loadSafetensors(join(folder, "a.safetensors"))),
+      ...ofFolder({ "a.safetensors": sample.SAFETENSORS[0]! }, (folder) =>
+        loadSafetensors(join(folder, "a.safetensors")),
+      ),
     },
     {
       name: "cifar10 files",
@@ -285,7 +310,11 @@ export async function READERS(): Promise<Reader[]> {
       covers: ["loadImageRecords"],
       weight: 0.3,
       ...ofFolder(
-        { "train.bin": cifar10, "test.bin": cifar10, "class_names.txt": new TextEncoder().encode(CIFAR10_CLASSES.join("\n")) },
+        {
+          "train.bin": cifar10,
+          "test.bin": cifar10,
+          "class_names.txt": new TextEncoder().encode(CIFAR10_CLASSES.join("\n")),
+        },
         loadImageRecords,
       ),
     },

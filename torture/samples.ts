@@ -65,7 +65,8 @@ export const CHECKPOINTS: readonly Uint8Array[] = [
 /** An NPY file of a version, with a header as NumPy writes it. */
 export function npy(header: string, data: Uint8Array, version: 1 | 2 | 3 = 1): Uint8Array {
   const text = utf8.encode(`${header}\n`);
-  const length = version === 1 ? [text.length & 255, text.length >> 8] : [...new Uint8Array(Uint32Array.of(text.length).buffer)];
+  const length =
+    version === 1 ? [text.length & 255, text.length >> 8] : [...new Uint8Array(Uint32Array.of(text.length).buffer)];
   const out = new Uint8Array(8 + length.length + text.length + data.length);
   out.set([0x93, ...utf8.encode("NUMPY"), version, 0, ...length]);
   out.set(text, 8 + length.length);

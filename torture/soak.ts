@@ -110,7 +110,10 @@ async function run(task: Task, cases: Cases) {
       const now = await held();
       sizes.push(now);
       for (const what of ["tensors", "storages", "bytes"] as const)
-        demand(now[what] === first[what], `${what}: ${first[what]} at first, ${now[what]} after ${steps - begun} steps`);
+        demand(
+          now[what] === first[what],
+          `${what}: ${first[what]} at first, ${now[what]} after ${steps - begun} steps`,
+        );
       const pooled = now.pooledBytes - first.pooledBytes;
       demand(pooled <= first.pooledBytes / 4, `the pool grew from ${first.pooledBytes} to ${now.pooledBytes} bytes`);
     });

@@ -1,5 +1,13 @@
 /** Networks, images and stores small enough to be trained in a second on a software adapter. */
-import { type CheckpointStore, type ConvNetConfig, encodeSafetensors, Generator, type ImageSet, imageSet, type Module } from "../src/index";
+import {
+  type CheckpointStore,
+  type ConvNetConfig,
+  encodeSafetensors,
+  Generator,
+  type ImageSet,
+  imageSet,
+  type Module,
+} from "../src/index";
 
 const [HEIGHT, WIDTH, CHANNELS, CLASSES] = [8, 8, 3, 3];
 
