@@ -9,7 +9,7 @@ const marks = openSync(file, "w");
 /** Numbers are written over each other, all of one width. */
 const WIDTH = 12;
 
-const say = (message: Message, then?: () => void) => void process.send!(message, then);
+const say = (message: Message, then = () => {}) => void process.send!(message, then);
 const mark = (number: number) => void writeSync(marks, String(number).padStart(WIDTH), 0);
 const cases = new Cases(task, mark, (broken) => say({ broken }));
 

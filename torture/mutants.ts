@@ -1,5 +1,5 @@
 /** `mutants`: a true claim of ownership, changed in files and options. No verdict "holds" where a count apart from the package says that it cannot, no error that is not the package's, nothing left on the device. */
-import { init, memory, type VerifyOptions, verify } from "../src/index";
+import { init, memory, toFloat32, type VerifyOptions, verify } from "../src/index";
 import { dawn } from "../src/node/index";
 import { type Claim, matches, mutantOf, type TrueClaim, threshold, trueClaim } from "./claims";
 import { type Cases, demand, LONGEST_MESSAGE, type Part, refusable, type Task } from "./part";
@@ -25,14 +25,14 @@ function oddOption(o: VerifyOptions): string | null {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Whether passports, bits, text and binding are the true credential's. */
+/** Whether passports, bits and binding are the true credential's, whatever they are stored as. A bit that is none (0, NaN) is none of another's. */
 function isGenuine({ owner }: Claim, { credential }: TrueClaim): boolean {
-  for (const [name, { dtype, shape, data }] of credential.tensors) {
+  for (const [name, own] of credential.tensors) {
     if (!/(key_private|\.b)$/.test(name)) continue;
     const found = owner.tensors.get(name);
-    if (found?.dtype !== dtype || found.shape.join() !== shape.join() || found.data.length !== data.length)
-      return false;
-    if (found.data.some((v, i) => v !== data[i])) return false;
+    if (!found || found.data.length !== own.data.length) return false;
+    const differs = name.endsWith(".b") ? (v: number, w: number) => v * w < 0 : (v: number, w: number) => v !== w;
+    if (toFloat32(found).some((v, i) => differs(v, Number(own.data[i])))) return false;
   }
   return ["binding", "format"].every((entry) => owner.metadata[entry] === credential.metadata[entry]);
 }
@@ -74,6 +74,8 @@ function wrongVerdict(claim: Claim, found: Awaited<ReturnType<typeof verify>>, t
   if (layers.reduce((n, l) => n + l.matched, 0) !== matched) return "layers that do not add up";
   if (claim.options.reference !== undefined || !isGenuine(claim, truth)) return null;
   if (claim.owner.metadata["model"] !== truth.credential.metadata["model"]) return null;
+  for (const { name } of layers)
+    if (claim.owner.tensors.get(`${name}.b`) !== truth.credential.tensors.get(`${name}.b`)) return null;
   const count = matches(claim.suspect, truth);
   if (!count || (matched >= count.all.least && matched <= count.all.most && bits === count.all.bits)) return null;
   return `${matched} of ${bits} bits match, counted were ${count.all.least} to ${count.all.most} of ${count.all.bits}`;
