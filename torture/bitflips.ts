@@ -20,7 +20,7 @@ async function run(task: Task, cases: Cases) {
   const store = memoryStore();
   await train(store);
   const whole = store.bytes!;
-  decodeCheckpoint(whole);
+  await decodeCheckpoint(whole);
   const bits = 8 * whole.length;
   // In full every bit, in order; else some, at random.
   const bitOf = (random: Generator, number: number) => (task.size === "full" ? number : random.integer(bits));

@@ -79,15 +79,15 @@ async function run(_task: Task, cases: Cases) {
     new Trainer(model, optimizer, { batchSize: 12, seed: 1, readEvery: 1, checkpoints: store });
   const beginning = trainer(fresh);
   for await (const _ of beginning.fit(set, { epochs: 1 }));
-  const short = decodeCheckpoint(fresh.bytes!);
-  const empty = encodeCheckpoint({ ...short, history: { steps: [], epochs: [] } }).length;
+  const short = await decodeCheckpoint(fresh.bytes!);
+  const empty = (await encodeCheckpoint({ ...short, history: { steps: [], epochs: [] } })).length;
   const times = { save: Number.NaN, load: Number.NaN, resume: Number.NaN, again: Number.NaN };
   let bytesPerRecord = Number.NaN;
   const long: Checkpoint = { ...short, epoch: EPOCHS, batch: 0, history: longHistory(RECORDS, false) };
-  let saved = new Uint8Array();
+  let saved: Uint8Array = new Uint8Array();
 
   await cases.one(0, async () => {
-    [times.save, saved] = await timed(() => encodeCheckpoint(long) as Uint8Array<ArrayBuffer>);
+    [times.save, saved] = await timed(() => encodeCheckpoint(long));
     bytesPerRecord = (saved.length - empty) / RECORDS;
     demand(times.save <= SECONDS, `a save takes ${times.save.toFixed(1)} s`);
     demand(bytesPerRecord <= BYTES, `a record takes ${bytesPerRecord.toFixed(0)} bytes`);
@@ -111,16 +111,17 @@ async function run(_task: Task, cases: Cases) {
     demand(wrong === null, `resumed: ${wrong}`);
     demand(times.resume <= SECONDS, `a resume takes ${times.resume.toFixed(1)} s`);
     [times.again] = await timed(() => go(EPOCHS + 1));
-    const { history } = decodeCheckpoint(store.bytes!);
+    const { history } = await decodeCheckpoint(store.bytes!);
     const more = difference("steps", history.steps.slice(0, RECORDS), long.history.steps);
     demand(
       more === null && history.steps.length > RECORDS,
       `after one more epoch: ${more ?? "its records are missing"}`,
     );
   });
-  await cases.one(3, () => {
+  await cases.one(3, async () => {
     const history = longHistory(RECORDS / 10, true);
-    const wrong = differs(decodeCheckpoint(encodeCheckpoint({ ...long, history })).history, history);
+    const back = await decodeCheckpoint(await encodeCheckpoint({ ...long, history }));
+    const wrong = differs(back.history, history);
     demand(wrong === null, `with a regularizer's losses: ${wrong}`);
   });
   const shown = (seconds: number) => (Number.isNaN(seconds) ? "not done" : `${seconds.toFixed(2)} s`);

@@ -43,7 +43,7 @@ class Unbroken {
       while (this.#known.length < n) {
         const { value } = await this.#epochs.next();
         const deployed = await digest(encodeSafetensors(value!.deployed.tensors));
-        this.#known.push({ state: await nameOf(decodeCheckpoint(this.#store.bytes!)), deployed });
+        this.#known.push({ state: await nameOf(await decodeCheckpoint(this.#store.bytes!)), deployed });
       }
     });
     this.#turn = more;
@@ -106,7 +106,7 @@ async function runUntil(folder: string, moment: Moment | null, epochs: number): 
 async function inspect(folder: string, { saved }: Ended, unbroken: Unbroken): Promise<number> {
   const bytes = await fileCheckpoints(join(folder, CHECKPOINT)).load();
   demand(bytes !== null, "there is no checkpoint any more");
-  const checkpoint = decodeCheckpoint(bytes);
+  const checkpoint = await decodeCheckpoint(bytes);
   const { epoch, batch } = checkpoint;
   demand(epoch >= saved && batch === 0, `the checkpoint is of epoch ${epoch}, and ${saved} had been saved`);
   const { state } = await unbroken.after(epoch);

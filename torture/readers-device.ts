@@ -116,10 +116,10 @@ export async function deviceReaders(): Promise<Reader[]> {
   const options = { batchSize: 12, seed: 1, checkpoints: store, best: store };
   const trainer = new Trainer(model, optimizer, options);
   for await (const _ of trainer.fit(set, { epochs: 1, test: set }));
-  const whole = decodeCheckpoint(store.bytes!);
+  const whole = await decodeCheckpoint(store.bytes!);
   const [deployed, state, moments] = [await model.deployed(), await model.stateDict(), await optimizer.stateDict()];
   const weight = 0.2;
-  const resumed = (random: Generator) => memoryStore(written(changedCheckpoint(random, whole)));
+  const resumed = async (random: Generator) => memoryStore(await written(changedCheckpoint(random, whole)));
   return [
     {
       name: "network's state",
@@ -162,8 +162,8 @@ export async function deviceReaders(): Promise<Reader[]> {
       name: "resumed run",
       covers: [],
       weight,
-      input: (random) => {
-        const trainer = new Trainer(model, optimizer, { ...options, checkpoints: resumed(random) });
+      input: async (random) => {
+        const trainer = new Trainer(model, optimizer, { ...options, checkpoints: await resumed(random) });
         return {
           // The saved epoch is the last: nothing is trained.
           read: async () => {
@@ -176,8 +176,8 @@ export async function deviceReaders(): Promise<Reader[]> {
       name: "best epoch",
       covers: [],
       weight,
-      input: (random) => {
-        const trainer = new Trainer(model, optimizer, { ...options, best: resumed(random) });
+      input: async (random) => {
+        const trainer = new Trainer(model, optimizer, { ...options, best: await resumed(random) });
         return { read: () => trainer.restoreBest() };
       },
     },

@@ -124,9 +124,9 @@ function changedEntries(random: Generator, file: SafetensorsFile, entries: reado
 }
 
 /** A checkpoint's bytes; none where it cannot be written, so that nobody could read it. */
-export function written(c: Checkpoint): Uint8Array {
+export async function written(c: Checkpoint): Promise<Uint8Array> {
   try {
-    return encodeCheckpoint(c);
+    return await encodeCheckpoint(c);
   } catch {
     return new Uint8Array();
   }
@@ -191,10 +191,10 @@ export async function READERS(): Promise<Reader[]> {
       name: "checkpoint entries",
       covers: ["decodeCheckpoint"],
       weight: 2,
-      input: (random) => {
+      input: async (random) => {
         const { history, epoch, batch } = sample.CHECKPOINT;
         const odd = changed(random, { history, epoch, batch }) as Checkpoint;
-        const bytes = written({ ...sample.CHECKPOINT, ...odd });
+        const bytes = await written({ ...sample.CHECKPOINT, ...odd });
         return { read: () => decodeCheckpoint(bytes), wrong: wrongCheckpoint as never };
       },
     },

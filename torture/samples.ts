@@ -58,8 +58,8 @@ export const CHECKPOINT: Checkpoint = {
 };
 
 export const CHECKPOINTS: readonly Uint8Array[] = [
-  encodeCheckpoint(CHECKPOINT),
-  encodeCheckpoint({ ...CHECKPOINT, history: { steps: [], epochs: [] }, model: new Map() }),
+  await encodeCheckpoint(CHECKPOINT),
+  await encodeCheckpoint({ ...CHECKPOINT, history: { steps: [], epochs: [] }, model: new Map() }),
 ];
 
 /** An NPY file of a version, with a header as NumPy writes it. */
