@@ -11,7 +11,7 @@ const floors = [
   ["^src/watermarks/"],
   ["^src/attacks/"],
   ["^src/report/"],
-  ["^src/cli/", "^examples/", "^bench/"],
+  ["^src/cli/", "^examples/", "^bench/", "^torture/"],
 ];
 const upward = floors.slice(0, -1).map((paths, i) => ({
   name: `floor-${i}-looks-up`,

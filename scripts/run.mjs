@@ -14,6 +14,7 @@ const tasks = {
   attacks: ["--import", "tsx", join("examples", "attacks.ts")],
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
   bench: ["--import", "tsx", join("bench", "index.ts")],
+  torture: ["--import", "tsx", join("torture", "index.ts")],
   test: [join("node_modules", "vitest", "vitest.mjs"), "run"],
 };
 
@@ -22,7 +23,7 @@ if (!Object.hasOwn(tasks, name)) {
   console.error(
     `Expected one of ${Object.keys(tasks).join(", ")}; got ${name === "" ? "nothing" : JSON.stringify(name)}.`,
   );
-  console.error("Usage: node scripts/run.mjs quickstart|own-network|cifar10|modelnet40|attacks|bench|test [arguments]");
+  console.error("Usage: node scripts/run.mjs quickstart|own-network|cifar10|modelnet40|attacks|bench|torture|test [arguments]");
   process.exit(2);
 }
 

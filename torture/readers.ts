@@ -1,0 +1,328 @@
+/** Every reader of the package that needs no device, with damaged inputs and what must hold of its results. `covers` names its exports. */
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Checkpoint,
+  CIFAR10_CLASSES,
+  commit,
+  decodeCheckpoint,
+  decodeNpy,
+  decodeSafetensors,
+  deployedConfig,
+  encodeCheckpoint,
+  encodeSafetensors,
+  type Generator,
+  type HostTensor,
+  openCommitment,
+  parseCifar10,
+  parseCifar100,
+  parseModelNetNames,
+  parseModelNetPoints,
+  parseModelNetShapes,
+  parseOff,
+  readBinding,
+  readCredential,
+  type SafetensorsFile,
+} from "../src/index";
+import { loadCifar10, loadCifar100, loadImageRecords, loadModelNet40, loadSafetensors } from "../src/node/index";
+import { changed, damaged, json, pick } from "./mutate";
+import * as sample from "./samples";
+
+/** One damaged input. */
+export interface Input {
+  read(): unknown;
+  /** What is wrong with a result; nothing where it holds together. */
+  wrong?(result: never): string | null | Promise<string | null>;
+}
+
+export interface Reader {
+  name: string;
+  /** Names of the package's exports that it tries. */
+  covers: readonly string[];
+  /** How often it has its turn, beside the others. */
+  weight: number;
+  input(random: Generator): Input | Promise<Input>;
+}
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+/** A reader of bytes. */
+const ofBytes = <T>(
+  read: (bytes: Uint8Array) => T,
+  samples: readonly Uint8Array[],
+  wrong: (result: Awaited<T>) => string | null,
+  repair: (random: Generator, bytes: Uint8Array) => Uint8Array = (_, bytes) => bytes,
+): Pick<Reader, "input"> => ({
+  input: (random) => {
+    const bytes = repair(random, damaged(random, samples));
+    return { read: () => read(bytes), wrong: wrong as Input["wrong"] & object };
+  },
+});
+
+/** Most damage ends at the length of the header; make it fit, so that what lies behind is read. */
+function repaired(random: Generator, bytes: Uint8Array, at: number, width: 2 | 8): Uint8Array {
+  if (bytes.length < at + width || random.integer(4) === 0) return bytes;
+  const end = text(bytes).search(width === 2 ? /\n/ : /\}\s*(?:[^\s}]|$)/);
+  const length = end < 0 ? bytes.length - at - width : Math.min(bytes.length, end + 1) - at - width;
+  const out = bytes.slice();
+  if (width === 2) new DataView(out.buffer).setUint16(at, Math.max(0, length) & 0xffff, true);
+  else new DataView(out.buffer).setBigUint64(at, BigInt(Math.max(0, length)), true);
+  return out;
+}
+
+const wrongTensor = ({ shape, data }: HostTensor): string | null =>
+  data.length === shape.reduce((a, b) => a * b, 1) ? null : `${data.length} elements of shape [${shape.slice(0, 8)}]`;
+
+function wrongFile(file: SafetensorsFile): string | null {
+  for (const tensor of file.tensors.values()) if (wrongTensor(tensor)) return wrongTensor(tensor);
+  for (const value of Object.values(file.metadata)) if (typeof value !== "string") return "metadata that is no text";
+  const again = decodeSafetensors(encodeSafetensors(file.tensors, file.metadata));
+  return again.tensors.size === file.tensors.size ? null : "it is another file after a save and a load";
+}
+
+function wrongCheckpoint(c: Checkpoint): string | null {
+  if (![c.epoch, c.batch].every((n) => Number.isSafeInteger(n) && n >= 0)) return `epoch ${c.epoch}, batch ${c.batch}`;
+  if (typeof c.fingerprint !== "string") return "a fingerprint that is no text";
+  const finite = (n: unknown) => typeof n === "number";
+  for (const s of c.history.steps) if (!finite(s?.step) || !finite(s.loss)) return "a step's record without numbers";
+  for (const e of c.history.epochs)
+    if (!finite(e?.epoch) || !finite(e.loss)) return "an epoch's record without numbers";
+  for (const tensor of c.model.values()) if (wrongTensor(tensor)) return wrongTensor(tensor);
+  return Object.values(c.optimizer).every((a) => a instanceof Float32Array) ? null : "optimiser state of another type";
+}
+
+const wrongImages = ({
+  images,
+  labels,
+  classes,
+  length,
+}: {
+  images: Uint8Array;
+  labels: ArrayLike<number>;
+  classes: readonly string[];
+  length: number;
+}) => {
+  if (images.length !== 3072 * length || labels.length !== length) return "lengths that disagree";
+  return Array.from(labels).every((l) => l < classes.length) ? null : "a label beyond the classes";
+};
+
+const wrongCloud = (cloud: Float32Array) =>
+  cloud.length === 12 && cloud.every(Number.isFinite) ? null : "points that are no numbers";
+
+/** A file with one entry of its metadata changed: as JSON where it is, as text now and then. */
+function changedEntries(random: Generator, file: SafetensorsFile, entries: readonly string[]): SafetensorsFile {
+  const metadata: Record<string, string> = { ...file.metadata };
+  do {
+    const entry = pick(random, entries);
+    const old = metadata[entry] ?? "null";
+    if (random.integer(10) === 0) delete metadata[entry];
+    else if (random.integer(4) === 0) metadata[entry] = text(damaged(random, [new TextEncoder().encode(old)]));
+    else metadata[entry] = json(changed(random, parsed(old)));
+  } while (random.integer(4) === 0);
+  return { ...file, metadata };
+}
+
+/** A checkpoint's bytes; none where it cannot be written, so that nobody could read it. */
+export async function written(c: Checkpoint): Promise<Uint8Array> {
+  try {
+    return await encodeCheckpoint(c);
+  } catch {
+    return new Uint8Array();
+  }
+}
+
+const parsed = (json: string): unknown => {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return json;
+  }
+};
+
+/** A reader of folders: damages one of the files. */
+const ofFolder = (
+  files: Readonly<Record<string, Uint8Array>>,
+  read: (folder: string) => Promise<unknown>,
+): Pick<Reader, "input"> => {
+  let folder: Promise<string> | undefined;
+  return {
+    input: async (random) => {
+      folder ??= mkdtemp(join(tmpdir(), "pan-fuzz-"));
+      const [place, hit] = [await folder, pick(random, Object.keys(files))];
+      for (const [name, bytes] of Object.entries(files))
+        await writeFile(join(place, name), name === hit ? damaged(random, [bytes]) : bytes);
+      return { read: () => read(place) };
+    },
+  };
+};
+
+const wholeNumbers = Int32Array.of(0, 1);
+const CLOUDS = {
+  "train_points.npy": sample.npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4, 3), }", new Uint8Array(96)),
+  "train_labels.npy": sample.npy(
+    "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }",
+    new Uint8Array(wholeNumbers.buffer),
+  ),
+  "test_points.npy": sample.npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4, 3), }", new Uint8Array(96)),
+  "test_labels.npy": sample.npy(
+    "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }",
+    new Uint8Array(wholeNumbers.buffer),
+  ),
+  "shape_names.txt": new TextEncoder().encode("airplane\ncar\n"),
+};
+const CIFAR_FILES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
+
+/** All readers that need no device. */
+export async function READERS(): Promise<Reader[]> {
+  const { credential, commitment, deployed } = await sample.boundClaim();
+  const [cifar10, cifar100] = [sample.cifar(1), sample.cifar(2)];
+  const safetensors = ofBytes(decodeSafetensors, sample.SAFETENSORS, wrongFile, (r, b) => repaired(r, b, 0, 8));
+  return [
+    { name: "safetensors", covers: ["decodeSafetensors"], weight: 4, ...safetensors },
+    {
+      name: "checkpoint",
+      covers: ["decodeCheckpoint"],
+      weight: 3,
+      ...ofBytes(decodeCheckpoint, sample.CHECKPOINTS, wrongCheckpoint, (r, b) => repaired(r, b, 0, 8)),
+    },
+    {
+      // Of an attacker who knows the format: entries changed, and all sums made to fit.
+      name: "checkpoint entries",
+      covers: ["decodeCheckpoint"],
+      weight: 2,
+      input: async (random) => {
+        const { history, epoch, batch } = sample.CHECKPOINT;
+        const odd = changed(random, { history, epoch, batch }) as Checkpoint;
+        const bytes = await written({ ...sample.CHECKPOINT, ...odd });
+        return { read: () => decodeCheckpoint(bytes), wrong: wrongCheckpoint as never };
+      },
+    },
+    {
+      name: "npy",
+      covers: ["decodeNpy"],
+      weight: 4,
+      ...ofBytes(decodeNpy, sample.NPYS, wrongTensor, (r, b) => repaired(r, b, 8, 2)),
+    },
+    {
+      name: "off",
+      covers: ["parseOff"],
+      weight: 3,
+      ...ofBytes(
+        (bytes) => parseOff(text(bytes)),
+        sample.OFFS,
+        ({ vertices, triangles }) =>
+          vertices.every(Number.isFinite) && triangles.every((i) => 3 * i < vertices.length)
+            ? null
+            : "a corner that is no vertex",
+      ),
+    },
+    { name: "cifar10", covers: ["parseCifar10"], weight: 1, ...ofBytes(parseCifar10, [cifar10], wrongImages) },
+    { name: "cifar100", covers: ["parseCifar100"], weight: 1, ...ofBytes(parseCifar100, [cifar100], wrongImages) },
+    {
+      name: "modelnet names",
+      covers: ["parseModelNetNames"],
+      weight: 1,
+      ...ofBytes(
+        (b) => parseModelNetNames(text(b)),
+        sample.NAMES,
+        (names) => (names.length ? null : "no names"),
+      ),
+    },
+    {
+      name: "modelnet shapes",
+      covers: ["parseModelNetShapes"],
+      weight: 1,
+      ...ofBytes(
+        (b) => parseModelNetShapes(text(b), ["airplane", "bath_tub", "car"]),
+        sample.SHAPES,
+        (shapes) => (shapes.every((s) => s.label < 3) ? null : "a label beyond the classes"),
+      ),
+    },
+    {
+      name: "modelnet points",
+      covers: ["parseModelNetPoints"],
+      weight: 2,
+      ...ofBytes((b) => parseModelNetPoints(text(b), 4), sample.POINTS, wrongCloud),
+    },
+    {
+      name: "credential",
+      covers: ["readCredential"],
+      weight: 4,
+      input: (random) => {
+        const file = changedEntries(random, credential, ["format", "model", "model", "model", "claimed"]);
+        return { read: () => readCredential(file) };
+      },
+    },
+    {
+      name: "deployed",
+      covers: ["deployedConfig"],
+      weight: 2,
+      input: (random) => {
+        const file = changedEntries(random, deployed, ["format", "model", "model", "model"]);
+        return { read: () => deployedConfig(file) };
+      },
+    },
+    {
+      name: "binding",
+      covers: ["readBinding", "commit"],
+      weight: 1,
+      input: (random) => {
+        const file = changedEntries(random, credential, ["binding", "binding", "binding", "model"]);
+        return { read: async () => [await readBinding(file), await commit(file)] };
+      },
+    },
+    {
+      name: "commitment",
+      covers: ["openCommitment"],
+      weight: 1,
+      input: (random) => {
+        const odd = changed(random, commitment) as typeof commitment;
+        return {
+          read: () => openCommitment(odd, credential, deployed),
+          wrong: ((match: { claim: boolean }) =>
+            match.claim && odd.claim !== commitment.claim ? "another claim was taken for this one" : null) as never,
+        };
+      },
+    },
+    {
+      name: "safetensors file",
+      covers: ["loadSafetensors"],
+      weight: 0.5,
+      ...ofFolder({ "a.safetensors": sample.SAFETENSORS[0]! }, (folder) =>
+        loadSafetensors(join(folder, "a.safetensors")),
+      ),
+    },
+    {
+      name: "cifar10 files",
+      covers: ["loadCifar10"],
+      weight: 0.2,
+      ...ofFolder(Object.fromEntries(CIFAR_FILES.map((name) => [`${name}.bin`, cifar10])), loadCifar10),
+    },
+    {
+      name: "cifar100 files",
+      covers: ["loadCifar100"],
+      weight: 0.2,
+      ...ofFolder({ "train.bin": cifar100, "test.bin": cifar100 }, loadCifar100),
+    },
+    {
+      name: "image records",
+      covers: ["loadImageRecords"],
+      weight: 0.3,
+      ...ofFolder(
+        {
+          "train.bin": cifar10,
+          "test.bin": cifar10,
+          "class_names.txt": new TextEncoder().encode(CIFAR10_CLASSES.join("\n")),
+        },
+        loadImageRecords,
+      ),
+    },
+    {
+      name: "modelnet files",
+      covers: ["loadModelNet40"],
+      weight: 0.5,
+      ...ofFolder(CLOUDS, (folder) => loadModelNet40(folder, { points: 4 })),
+    },
+  ];
+}

@@ -1,0 +1,131 @@
+/** Valid inputs of every reader, made without a device. */
+import {
+  type Checkpoint,
+  type Commitment,
+  type ConvNetConfig,
+  commit,
+  deriveBinding,
+  encodeCheckpoint,
+  encodeSafetensors,
+  Generator,
+  type HostTensor,
+  networkLayers,
+  type SafetensorsFile,
+  type StateDict,
+} from "../src/index";
+import { MARKED } from "./tiny";
+
+const utf8 = new TextEncoder();
+
+/** Random floats of a shape. */
+export const floats = (random: Generator, shape: readonly number[]): HostTensor => ({
+  dtype: "F32",
+  shape,
+  data: random.fill(new Float32Array(shape.reduce((a, b) => a * b, 1)), "uniform", -1, 1),
+});
+
+const random = new Generator(7);
+
+/** Tensors of several element types. */
+export const TENSORS: StateDict = new Map<string, HostTensor>([
+  ["weight", floats(random, [3, 2, 2])],
+  ["empty", floats(random, [0, 5])],
+  ["count", { dtype: "I64", shape: [], data: BigInt64Array.of(3n) }],
+  ["half", { dtype: "F16", shape: [3], data: Uint16Array.of(0x3c00, 0x7c00, 1) }],
+  ["flags", { dtype: "BOOL", shape: [2], data: Uint8Array.of(0, 1) }],
+]);
+
+export const SAFETENSORS: readonly Uint8Array[] = [
+  encodeSafetensors(TENSORS, { format: "pt", note: 'a "quoted" text, ü €' }),
+  encodeSafetensors(new Map([["a", floats(random, [4])]])),
+  encodeSafetensors(new Map()),
+];
+
+/** What a run of a few steps leaves. */
+export const CHECKPOINT: Checkpoint = {
+  fingerprint: '{"config":"one"}',
+  epoch: 1,
+  batch: 2,
+  history: {
+    steps: [
+      { step: 10, loss: 1.5, publicLoss: 0.5, privateLoss: 0.75, passportLoss: 0, signLoss: 0.25 },
+      { step: 12, loss: 1.25, publicLoss: 0.5, privateLoss: 0.5, passportLoss: 0, signLoss: 0.25 },
+    ],
+    epochs: [{ epoch: 1, loss: 1.5, public: 0.5, private: 0.25, bitsMatched: 7, bits: 8, seconds: 0.25 }],
+  },
+  model: TENSORS,
+  optimizer: { "momentum_buffer.0": Float32Array.of(0.1, 0.2), "momentum_buffer.1": new Float32Array(3) },
+};
+
+export const CHECKPOINTS: readonly Uint8Array[] = [
+  await encodeCheckpoint(CHECKPOINT),
+  await encodeCheckpoint({ ...CHECKPOINT, history: { steps: [], epochs: [] }, model: new Map() }),
+];
+
+/** An NPY file of a version, with a header as NumPy writes it. */
+export function npy(header: string, data: Uint8Array, version: 1 | 2 | 3 = 1): Uint8Array {
+  const text = utf8.encode(`${header}\n`);
+  const length =
+    version === 1 ? [text.length & 255, text.length >> 8] : [...new Uint8Array(Uint32Array.of(text.length).buffer)];
+  const out = new Uint8Array(8 + length.length + text.length + data.length);
+  out.set([0x93, ...utf8.encode("NUMPY"), version, 0, ...length]);
+  out.set(text, 8 + length.length);
+  out.set(data, 8 + length.length + text.length);
+  return out;
+}
+
+const dict = (descr: string, shape: string) => `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`;
+const bytes = (n: number) => Uint8Array.from({ length: n }, () => random.integer(256));
+
+export const NPYS: readonly Uint8Array[] = [
+  npy(dict("<f4", "(2, 3)"), bytes(24)),
+  npy(dict("<i8", "(2,)"), bytes(16), 2),
+  npy(dict("|u1", "()"), bytes(1), 3),
+];
+
+export const OFFS: readonly Uint8Array[] = [
+  "OFF\n4 2 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 2\n4 0 1 2 3\n",
+  "OFF5 1 0\n# a comment\n0 0 0\n1e-3 0 0\n1 1 .5\n0 1 0\n-2 1 0\n\n5 0 1 2 3 4 255 0 0 # red\n",
+].map((text) => utf8.encode(text));
+
+/** Records of CIFAR-10, or of CIFAR-100 with its second label. */
+export const cifar = (labels: number, n = 2): Uint8Array => {
+  const out = bytes(n * (labels + 3072));
+  for (let i = 0; i < n; i++) out.fill(i, i * (labels + 3072), i * (labels + 3072) + labels);
+  return out;
+};
+
+export const NAMES: readonly Uint8Array[] = ["airplane\nbath_tub\ncar\n", "a\r\nb\r\n"].map((t) => utf8.encode(t));
+export const SHAPES: readonly Uint8Array[] = ["airplane_0001\nbath_tub_0107\n", "car_1\n"].map((t) => utf8.encode(t));
+export const POINTS: readonly Uint8Array[] = [
+  "0.1,0.2,0.3,1,0,0\n-1,2e-3,0,0,1,0\n0,0,0,0,0,1\n0,0,0,0,0,1\n",
+  "1,2,3,4,5,6\r\n1,2,3,4,5,6\r\n1,2,3,4,5,6\r\n1,2,3,4,5,6",
+].map((t) => utf8.encode(t));
+
+/** A bound credential and the commitment to it, with passports and bits that follow from its secret. */
+export async function boundClaim(config: ConvNetConfig = MARKED): Promise<{
+  credential: SafetensorsFile;
+  commitment: Commitment;
+  deployed: SafetensorsFile;
+}> {
+  const layers = networkLayers(config);
+  const binding = { statement: "Trained by nobody", secret: "0123456789abcdef".repeat(4) };
+  const { passports, bits } = await deriveBinding(binding, { config, layers });
+  const sizes = new Map(layers.map((l) => [l.name, [1, l.inChannels, ...l.inputSize]]));
+  const tensors: StateDict = new Map();
+  for (const [name, data] of passports)
+    tensors.set(name, { dtype: "F32", shape: sizes.get(name.slice(0, name.lastIndexOf(".")))!, data });
+  // A text's own bits are anything: none follow from the binding.
+  for (const [name, own] of bits)
+    tensors.set(`${name}.b`, { dtype: "F32", shape: [own.length], data: own.map((bit) => bit || 1) });
+  const metadata = {
+    format: "pan-credential-1",
+    model: JSON.stringify(config),
+    claimed: JSON.stringify({ public: 0.5, private: 0.5 }),
+    binding: JSON.stringify(binding),
+  };
+  const credential = { tensors, metadata };
+  const plain = JSON.stringify({ ...config, scheme: "plain", passports: undefined });
+  const deployed = { tensors: TENSORS, metadata: { format: "pan-deployed-1", model: plain } };
+  return { credential, deployed, commitment: await commit(credential, deployed) };
+}
