@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** Tests that replace modules, globals or the device, weigh the process, or open a browser: each file gets a process of its own. */
-const APART = ["test/{browser,node}/**/*.test.ts", "test/gpu/{allocation,init,steady-step}.test.ts"];
+const APART = ["test/{browser,node}/**/*.test.ts", "test/gpu/{allocation,init,steady-step,two-devices}.test.ts"];
 
 const TIMEOUTS = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const };
 

@@ -1,7 +1,7 @@
 import { DataLoader } from "../data/loader";
 import type { AnyNetwork } from "../models/build";
 import { inMode, withMode } from "../nn/mode";
-import type { Module } from "../nn/module";
+import { deviceOf, type Module } from "../nn/module";
 import { clipGradNorm } from "../optim/clip";
 import { SGD } from "../optim/sgd";
 import { scope } from "../tensor/storage";
@@ -52,7 +52,8 @@ export async function* descend(
         scope(() => {
           optimizer.prepare();
           optimizer.zeroGrad();
-          asGiven(() => loss(Tensor.from(images, shape), Tensor.from(labels, [size])).backward());
+          const d = deviceOf(model);
+          asGiven(() => loss(Tensor.from(images, shape, d), Tensor.from(labels, [size], d)).backward());
           if (clip) clipGradNorm(clip.of, clip.norm);
           optimizer.step();
         });

@@ -4,6 +4,7 @@ import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type AnyNetwork, loadDeployed } from "../models/build";
+import { deviceOf } from "../nn/module";
 import { Adam } from "../optim/adam";
 import type { TriggerHits } from "../ownership/triggers";
 import { add, affine } from "../tensor/ops/elementwise";
@@ -103,9 +104,10 @@ async function disguised(
   let at = 0;
   // In evaluation mode no image sees another: batches are for memory alone.
   for await (const { images, labels, shape, size } of new DataLoader(start, { batchSize, transform }).epoch(0)) {
-    const x = keep(Tensor.from(images, shape));
-    const y = keep(Tensor.from(labels, [size]));
-    const noise = keep(Tensor.from(random.fill(new Float32Array(x.size), "normal"), shape));
+    const d = deviceOf(model);
+    const x = keep(Tensor.from(images, shape, d));
+    const y = keep(Tensor.from(labels, [size], d));
+    const noise = keep(Tensor.from(random.fill(new Float32Array(x.size), "normal"), shape, d));
     noise.requiresGrad = true;
     const optimizer = new Adam([noise], { lr });
     const shown = () => add(x, affine(noise, eta));

@@ -106,7 +106,7 @@ export class Recording {
       throw new LifetimeError("replay() of a recorded step that was disposed: record it again");
     if (this.reason !== null) throw new LifetimeError(this.reason);
     const { stale } = this;
-    if (stale) throw new LifetimeError(`replay() of a recorded step: ${stale}; record it again`);
+    if (stale) throw new LifetimeError(`replay() of a recorded step: ${stale}, or record it again`);
     for (const f of this.followers) f.replay?.();
     this.player.play(this.commands, this.buffers, this.written);
   }

@@ -2,6 +2,7 @@ import { type Dataset, selectSamples } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import type { SampleTransform } from "../data/samples";
 import { ArgumentError } from "../errors";
+import { deviceOf } from "../nn/module";
 import { imagePassports, shufflePassport } from "../passport/generators";
 import type { PassportPair } from "../passport/layer";
 import type { Generator } from "../tensor/random";
@@ -63,7 +64,7 @@ async function readInputs(
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
   const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();
   for await (const batch of new DataLoader(images, { batchSize: images.length, transform }).epoch(0)) {
-    const x = Tensor.from(batch.images, batch.shape);
+    const x = Tensor.from(batch.images, batch.shape, deviceOf(source));
     const inputs = source.layerInputs(x);
     x.dispose();
     for (const [name, t] of inputs) {

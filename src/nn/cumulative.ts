@@ -1,6 +1,6 @@
 import { add, div, mul, sub } from "../tensor/ops/elementwise";
 import { keep, scope } from "../tensor/storage";
-import { noGrad, Tensor } from "../tensor/tensor";
+import { noGrad, type Tensor } from "../tensor/tensor";
 
 /**
  * Running statistics that are the mean over all batches so far, PyTorch's `momentum=None`: with n
@@ -15,13 +15,13 @@ export class CumulativeMean {
   /** Statistics of the last batch: running ones of momentum 1. */
   readonly #batchMean: Tensor;
   readonly #batchVar: Tensor;
-  readonly #count = keep(Tensor.full([1], 0));
+  readonly #count: Tensor;
 
-  /** @param count batches seen before */
-  constructor(channels: number, count: number) {
-    this.seen(count);
-    this.#batchMean = keep(Tensor.full([channels], 0));
-    this.#batchVar = keep(Tensor.full([channels], 0));
+  /** @param like the statistics that it will move. @param count batches seen before */
+  constructor(like: Tensor, count: number) {
+    this.#count = keep(like.newFull([1], count));
+    this.#batchMean = keep(like.newFull(like.shape, 0));
+    this.#batchVar = keep(like.newFull(like.shape, 0));
   }
 
   /**
@@ -42,7 +42,7 @@ export class CumulativeMean {
     noGrad(() =>
       scope(() => {
         copy(add(this.#count, updates), this.#count);
-        const weight = div(Tensor.full([1], updates), this.#count);
+        const weight = div(this.#count.newFull([1], updates), this.#count);
         copy(add(mean, mul(sub(this.#batchMean, mean), weight)), mean);
         copy(add(variance, mul(sub(this.#batchVar, variance), weight)), variance);
       }),

@@ -1,5 +1,7 @@
 import { flag, instance, optionsOf, refuse } from "../demand";
 import { ArgumentError, ShapeError, StateDictError } from "../errors";
+import type { Device } from "../gpu/device";
+import { device } from "../gpu/init";
 import type { HostTensor, StateDict } from "../io/host-tensor";
 import { showShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
@@ -265,4 +267,10 @@ function setAll(host: ReadonlyMap<string, HostState>, dict: StateDict): void {
     for (const undo of changed) undo();
     throw error;
   }
+}
+
+/** The device that a module's tensors live on; the current one where it has none. */
+export function deviceOf(module: Module): Device {
+  for (const [, t] of module.namedTensors()) return t.device;
+  return device();
 }

@@ -92,7 +92,7 @@ export class BatchNorm extends Module {
     const { runningMean, runningVar, training, momentum, eps, relu } = this;
     const affine = { gamma, beta, rows, eps, relu, pool };
     if (training && momentum === null) {
-      const mean = (this.#mean ??= new CumulativeMean(this.channels, this.#tracked));
+      const mean = (this.#mean ??= new CumulativeMean(runningMean, this.#tracked));
       const y = batchNorm(x, { ...affine, ...mean.fresh(), training, momentum: 1 });
       mean.update(runningMean, runningVar, updates);
       this.countBatches(x, updates);

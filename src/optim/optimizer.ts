@@ -139,6 +139,8 @@ export abstract class Optimizer {
     // Before anything is recorded: a step that throws must not have been half taken.
     for (const [i, p] of this.params.entries()) if (isDue(p)) checkGradient(p, i);
     this.prepare();
+    // A replay gives the update again, by the numbers of its day.
+    this.device.underRecording?.follow({ replay: () => this.prepare() });
     if (RULES[this.rule].counted) for (const group of this.groups.keys()) this.tick(group);
     for (const batch of this.batches) this.update(batch);
   }

@@ -15,7 +15,10 @@ import type { PassportMap } from "./map";
 import { type SignLossOptions, signLoss } from "./sign-loss";
 import { signatureBits } from "./signature";
 
-/** Which branch of a network to run: the two of a passport-aware one, or the only one of a network whose passports go with it (`passport`). */
+/**
+ * Which branch of a network to run: the two of a passport-aware one, or the only one of a network
+ * whose passports go with it (`passport`).
+ */
 export type Branch = "public" | "private" | "passport";
 
 /** γ and β of a passport branch before and after the FC, where there is one. */
@@ -36,7 +39,9 @@ export interface ScaleRows {
 
 /** How {@link PassportLayer.normaliseBranches} takes a batch. */
 export interface BranchesCall {
-  /** All branches read the same h [N, …]; else theirs lie one after the other in it (default false). */
+  /**
+   * All branches read the same h [N, …]; else theirs lie one after the other in it (default false).
+   */
   shared?: boolean;
   /** γ and β of the branch that passports open; computed where they are missing. */
   scales?: Affine | undefined;
@@ -46,7 +51,10 @@ export interface BranchesCall {
 
 /** What passport layers of every kind take. */
 export interface PassportLayerOptions {
-  /** Text (or bytes of one that is spread over layers) spelled by the first signs of γ; without one every sign is random. */
+  /**
+   * Text (or bytes of one that is spread over layers) spelled by the first signs of γ; without one
+   * every sign is random.
+   */
   signature?: string | Uint8Array;
   /** End in a ReLU (default true). */
   relu?: boolean;
@@ -57,19 +65,26 @@ export interface PassportLayerOptions {
 
 /** Options of passport layers around a fully connected map. */
 export interface RowBias {
-  /** Learn a bias of the map, W * x + b; γ and β of the passports then contain it: γ_raw = avg(W * P_γ) + b (default false). */
+  /**
+   * Learn a bias of the map, W * x + b; γ and β of the passports then contain it: γ_raw = avg(W *
+   * P_γ) + b (default false).
+   */
   bias?: boolean;
 }
 
-/** Two passports of a layer, host data in our order (channels last, batch 1): `skey` gives γ, `key` gives β. */
+/**
+ * Two passports of a layer, host data in our order (channels last, batch 1): `skey` gives γ, `key`
+ * gives β.
+ */
 export interface PassportPair {
   skey: Float32Array;
   key: Float32Array;
 }
 
 /**
- * What all passport layers share: a linear map W * x, two passports of its input's shape, γ and β from them in closed form, the signature and its loss.
- * Which tensors there are under which names, and which branches they make, is the subclass's.
+ * What all passport layers share: a linear map W * x, two passports of its input's shape, γ and β
+ * from them in closed form, the signature and its loss. Which tensors there are under which names,
+ * and which branches they make, is the subclass's.
  */
 export abstract class PassportLayer extends Module {
   abstract readonly weight: Tensor;
@@ -97,7 +112,10 @@ export abstract class PassportLayer extends Module {
     return null;
   }
 
-  /** The secret inputs themselves: γ from `skey`, β from `key`. Set them with {@link setPassports}; with `requiresGrad` they can be trained. */
+  /**
+   * The secret inputs themselves: γ from `skey`, β from `key`. Set them with {@link setPassports};
+   * with `requiresGrad` they can be trained.
+   */
   abstract passports(): { skey: Tensor; key: Tensor };
 
   /** What becomes of the rows γ_raw and β_raw [2, O] before they scale; nothing by default. */
@@ -106,8 +124,9 @@ export abstract class PassportLayer extends Module {
   }
 
   /**
-   * relu(γ ⊙ norm(h) + β) with each branch's statistics, γ and β, one branch after the other along the batch.
-   * Shape: h [branches · N, …, O], or [N, …, O] where the branches share it → [branches · N, …, O], pooled where the call says so.
+   * relu(γ ⊙ norm(h) + β) with each branch's statistics, γ and β, one branch after the other along
+   * the batch. Shape: h [branches · N, …, O], or [N, …, O] where the branches share it → [branches
+   * · N, …, O], pooled where the call says so.
    */
   abstract normaliseBranches(h: Tensor, branches: readonly Branch[], call?: BranchesCall): Tensor;
 
@@ -122,7 +141,10 @@ export abstract class PassportLayer extends Module {
     this.setPassports({ skey: fresh(), key: fresh() });
   }
 
-  /** Replaces the passports. @throws ShapeError when either is of another size, and changes nothing then. */
+  /**
+   * Replaces the passports. @throws ShapeError when either is of another size, and changes nothing
+   * then.
+   */
   setPassports({ skey, key }: PassportPair): void {
     const own = this.passports();
     for (const data of [skey, key]) {
@@ -141,7 +163,10 @@ export abstract class PassportLayer extends Module {
     return this.#map.apply(x, this.weight, this.mapBias);
   }
 
-  /** γ and β that the passports give with the weights as they are. Differentiable towards the weights, the FC, and passports with `requiresGrad`. */
+  /**
+   * γ and β that the passports give with the weights as they are. Differentiable towards the
+   * weights, the FC, and passports with `requiresGrad`.
+   */
   scaleRows(): ScaleRows {
     const raw = this.#raw();
     return { raw, refined: this.refine(raw) };
@@ -155,12 +180,18 @@ export abstract class PassportLayer extends Module {
     return { gammaRaw, gamma: refined === raw ? gammaRaw : row(refined, 0), beta: row(refined, 1) };
   }
 
-  /** Sign loss of γ_raw, alone or the first of its rows, against the signature. @param before is added: the loss of other layers. */
+  /**
+   * Sign loss of γ_raw, alone or the first of its rows, against the signature. @param before is
+   * added: the loss of other layers.
+   */
   signLoss(gammaRaw: Tensor, options?: SignLossOptions, before?: Tensor | null): Tensor {
     return signLoss(gammaRaw, this.b, options, before);
   }
 
-  /** γ_raw of every channel, read back: its signs are the signature when the passports are the owner's. */
+  /**
+   * γ_raw of every channel, read back: its signs are the signature when the passports are the
+   * owner's.
+   */
   async readGamma(): Promise<Float32Array<ArrayBuffer>> {
     const raw = scope(() => noGrad(() => this.#scales(this.#freshMeans())));
     const both = await raw.data();
@@ -186,7 +217,7 @@ export abstract class PassportLayer extends Module {
         stale: () =>
           this.#versions() === of
             ? null
-            : "the passports of a layer were changed since, and it computes with the old ones",
+            : "the passports of a layer were changed since, and it computes with the old ones: put them back",
       });
     return this.#scales(this.#means.value);
   }

@@ -62,7 +62,7 @@ class RecordedGradients {
   /** A gradient can go to no leaf that is disposed. */
   stale(): string | null {
     for (const { isDisposed, shape } of this.uses.keys())
-      if (isDisposed) return `a leaf of shape ${showShape(shape)} that it computes a gradient of was disposed`;
+      if (isDisposed) return `a leaf of shape ${showShape(shape)} that it computes a gradient of was disposed: keep it`;
     return null;
   }
 

@@ -11,24 +11,34 @@ export interface RecordedStep<T> {
   /** Dispatches and copies of one run. */
   readonly commands: number;
   /**
-   * Runs the step again on what its tensors hold now. Like every operation it is submitted with the next read, or by `device().flush()`.
+   * Runs the step again on what its tensors hold now. Like every operation it is submitted with the
+   * next read, or by `device().flush()`.
    * @throws LifetimeError after {@link dispose}.
    */
   replay(): void;
-  /** Kernels, scalars and grid sizes of the step as text: equal for two recordings of a step that decides nothing anew in JavaScript. */
+  /**
+   * Kernels, scalars and grid sizes of the step as text: equal for two recordings of a step that
+   * decides nothing anew in JavaScript.
+   */
   trace(): string;
   /** Frees the memory that the step's inner tensors keep occupied. */
   dispose(): void;
 }
 
 /**
- * Runs `body` in a {@link scope} and keeps the list of its GPU commands. A replay gives the same commands to the GPU, on the same memory, without running any
- * of the body's JavaScript: no graph is built, no tensor made, nothing looked up. What has to vary from step to step must therefore lie in tensors:
- * inputs that are written between replays, learning rates and step counts of optimisers, the steps of a {@link RandomStream} (those do).
+ * Runs `body` in a {@link scope} and keeps the list of its GPU commands. A replay gives the same
+ * commands to the GPU, on the same memory, without running any of the body's JavaScript: no graph
+ * is built, no tensor made, nothing looked up. What has to vary from step to step must therefore
+ * lie in tensors: inputs that are written between replays, learning rates and step counts of
+ * optimisers, the steps of a {@link RandomStream} (those do).
  *
- * The body may not upload: make input tensors before, and `write()` to them; call `optimizer.prepare()` before every replay, for learning rates that change.
- * Gradients of parameters stay where they are: leave them in place between replays (`zeroGrad()` belongs into the body). Running statistics and their
- * counts move with every replay. A model that was changed otherwise (other passports, another scheme, `train()` to `eval()`) wants a new recording.
+ * The body may not upload or read: make input tensors before, and `write()` to them; call
+ * `optimizer.prepare()` before the recording. Replays take the learning rate of their day, and
+ * running statistics and their counts move with each. Gradients are as if the body had run: added
+ * to, zeroed, inside or outside. A replay is refused where it would do something else than the
+ * body: with other passports, with a leaf disposed of. A random stream that it draws from goes on
+ * to its next step by itself, unless you did that. A model that was changed otherwise (another
+ * scheme, `train()` to `eval()`) wants a new recording.
  *
  * @example
  * const [x, y] = [keep(Tensor.empty([64, 32, 32, 3])), keep(Tensor.empty([64], "i32"))];
@@ -42,7 +52,9 @@ export interface RecordedStep<T> {
  * });
  * for (const batch of rest) { x.write(batch.images); y.write(batch.labels); step.replay(); }
  *
- * @throws LifetimeError when the body uploads (it has run once by then), or records a step itself.
+ * @param d The device that the body computes on.
+ * @throws LifetimeError when the body uploads or reads (it has run once by then), records or
+ * replays a step itself, or gives this device nothing to do.
  * @throws ArgumentError when it is asynchronous.
  */
 export function recordStep<T>(body: () => T, d: Device = device()): RecordedStep<T> {
@@ -50,6 +62,12 @@ export function recordStep<T>(body: () => T, d: Device = device()): RecordedStep
   if (recording.obstacle !== null) {
     recording.dispose();
     throw new LifetimeError(recording.obstacle);
+  }
+  if (recording.length === 0) {
+    recording.dispose();
+    throw new LifetimeError(
+      `recordStep: the body gave the device ${d.name} nothing to do: if its tensors live on another, pass that as second argument`,
+    );
   }
   return {
     result,

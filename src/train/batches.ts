@@ -1,4 +1,5 @@
 import { type Batch, DataLoader } from "../data/loader";
+import type { Device } from "../gpu/device";
 import { sameShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
@@ -56,11 +57,14 @@ export class Uploader {
   #labels = new Int32Array(0);
   #kept: Samples | null = null;
 
+  constructor(private readonly device: Device) {}
+
   /** A function a part, which puts it on the device. @param count divides the batch and the triggers. */
   parts(batch: Batch, triggers: Batch | null, count: number): (() => Samples)[] {
     return Array.from(
       { length: count },
-      (_, i) => () => onDevice(this.#joined(partOf(batch, i, count), triggers && partOf(triggers, i, count))),
+      (_, i) => () =>
+        upload(this.#joined(partOf(batch, i, count), triggers && partOf(triggers, i, count)), this.device),
     );
   }
 
@@ -73,7 +77,7 @@ export class Uploader {
       return this.#kept;
     }
     this.dispose();
-    const { x, y } = onDevice(rows);
+    const { x, y } = upload(rows, this.device);
     return (this.#kept = { x: keep(x), y: keep(y) });
   }
 
@@ -98,9 +102,9 @@ export class Uploader {
   }
 }
 
-const onDevice = ({ images, labels, shape, size }: Rows): Samples => ({
-  x: Tensor.from(images, shape),
-  y: Tensor.from(labels, [size]),
+const upload = ({ images, labels, shape, size }: Rows, d: Device): Samples => ({
+  x: Tensor.from(images, shape, d),
+  y: Tensor.from(labels, [size], d),
 });
 
 /** The i-th of `count` equal parts, without a copy. */

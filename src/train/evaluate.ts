@@ -6,6 +6,7 @@ import { ArgumentError } from "../errors";
 import type { BranchAccuracy } from "../models/files";
 import { Network } from "../models/network";
 import { inMode } from "../nn/mode";
+import { deviceOf } from "../nn/module";
 import type { Branch } from "../passport/layer";
 import { accumulateAt, correctRows } from "../tensor/ops/metrics";
 import { keep, scope } from "../tensor/storage";
@@ -36,12 +37,13 @@ export async function evaluate(model: Network, set: Dataset, options?: EvaluateO
   if (!Array.isArray(transform)) refuse("evaluate", "transform", "an array of transforms", transform);
   const loader = new DataLoader(set, { batchSize: Math.min(batchSize, Math.max(1, set.length)), transform });
   checkImages(model, set, loader.imageShape);
-  const counts = keep(Tensor.full([branches.length], 0));
+  const d = deviceOf(model);
+  const counts = keep(Tensor.full([branches.length], 0, "f32", d));
   try {
     for await (const batch of loader.epoch(0)) {
       scope(() =>
         noGrad(() => {
-          const [x, y] = [Tensor.from(batch.images, batch.shape), Tensor.from(batch.labels, [batch.size])];
+          const [x, y] = [Tensor.from(batch.images, batch.shape, d), Tensor.from(batch.labels, [batch.size], d)];
           branches.forEach((branch, i) => {
             const logits = inMode(model, false, () => model.forward(x, branch));
             accumulateAt(counts, i, correctRows(logits, y));

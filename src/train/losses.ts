@@ -1,3 +1,4 @@
+import type { Device } from "../gpu/device";
 import { accumulateAt } from "../tensor/ops/metrics";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
@@ -11,8 +12,13 @@ export type MeanLosses = Partial<Record<Loss, number>>;
 
 /** Weighted sums of losses, kept on the GPU over a stretch of steps, so that a step needs no readback. */
 export class LossSums {
-  readonly #sums = keep(Tensor.full([LOSSES.length], 0));
+  readonly #sums: Tensor;
   #weights = new Map<Loss, number>();
+
+  /** @param d The device that the losses are computed on. */
+  constructor(d: Device) {
+    this.#sums = keep(Tensor.full([LOSSES.length], 0, "f32", d));
+  }
 
   add(name: Loss, value: Tensor, weight: number): void {
     accumulateAt(this.#sums, LOSSES.indexOf(name), value, weight);

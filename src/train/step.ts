@@ -7,7 +7,7 @@ import type { SignLossOptions } from "../passport/sign-loss";
 import { add, affine } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
 import { scope } from "../tensor/storage";
-import { Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 import type { Loss } from "./losses";
 import { regularization, type TrainerOptions } from "./options";
 
@@ -100,7 +100,7 @@ function propagate(
     return [terms, summed.reduce((a, b) => add(a, b))];
   });
   options.onTotal?.(total);
-  total.backward(parts === 1 ? undefined : Tensor.full(total.shape, 1 / parts));
+  total.backward(parts === 1 ? undefined : total.newFull(total.shape, 1 / parts));
   for (const [name, loss] of losses) options.onLoss?.(name, loss, 1 / parts);
   if (extra) options.onLoss?.("regularizerLoss", extra, 1);
 }

@@ -3,6 +3,7 @@ import { type Batch, DataLoader } from "../data/loader";
 import { instance, optionsOf, shown } from "../demand";
 import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
 import { countSigns, Network } from "../models/network";
+import { deviceOf } from "../nn/module";
 import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/layer";
 import type { Tensor } from "../tensor/tensor";
@@ -46,7 +47,7 @@ interface Position {
 export class Trainer {
   readonly history: History = { steps: [], epochs: [] };
   readonly #options: FullOptions;
-  readonly #uploader = new Uploader();
+  readonly #uploader: Uploader;
   #replay: StepReplay | null = null;
   #triggers: TriggerBatches | null = null;
   /** Branches of the steps whose losses were looked through for tensors that are nobody's. */
@@ -63,6 +64,7 @@ export class Trainer {
     instance("Trainer", "its first argument", model, Network);
     instance("Trainer", "its second argument", optimizer, Optimizer);
     this.#options = fullOptions(model, options);
+    this.#uploader = new Uploader(deviceOf(model));
     const trained = new Set(optimizer.params);
     if (![...model.namedTensors()].some(([, t]) => trained.has(t)))
       throw new ArgumentError(
@@ -171,7 +173,7 @@ export class Trainer {
   /** Steps from where the run stands to the end of the epoch, or to a stop. */
   async #epoch(loader: DataLoader, epochs: number): Promise<void> {
     const { readEvery } = this.#options;
-    const sums = new LossSums();
+    const sums = new LossSums(deviceOf(this.model));
     let reading: Promise<void> = Promise.resolve();
     let stretch = 0;
     try {

@@ -8,6 +8,7 @@ import { SGD } from "../../src/optim/sgd";
 import { mul } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { accumulateAt } from "../../src/tensor/ops/metrics";
+import { RandomStream } from "../../src/tensor/ops/random";
 import { Generator } from "../../src/tensor/random";
 import { type RecordedStep, recordStep } from "../../src/tensor/recorded";
 import { keep, memory, scope } from "../../src/tensor/storage";
@@ -203,6 +204,26 @@ describe("while kernels are compiled", () => {
   });
 });
 
+describe("random numbers of a recorded step", () => {
+  it("are others with each replay", async () => {
+    const stream = new RandomStream(3);
+    const step = recordStep(() => stream.uniform([4]));
+    made.push(stream, step, step.result);
+    const first = await step.result.data();
+    step.replay();
+    expect(await step.result.data()).not.toEqual(first);
+    expect(stream.state()).toMatchObject({ step: 1, draw: 1 });
+    stream.nextStep();
+    step.replay();
+    expect(stream.state()).toMatchObject({ step: 2, draw: 1 });
+    // What is drawn beside it goes on behind it.
+    const second = await step.result.data();
+    const beside = stream.uniform([4]);
+    expect(await beside.data()).not.toEqual(second);
+    beside.dispose();
+  });
+});
+
 describe("gradients of a recorded step", () => {
   /** One weight, whose gradient is the input: sums show what was added to what. */
   function sums() {
@@ -303,6 +324,23 @@ describe("gradients of a recorded step", () => {
     expect(await run("outside")).toBe(right);
   });
 
+  it("are applied with the learning rate of the day", async () => {
+    const { w, x, backward } = sums();
+    const sgd = new SGD([w], { lr: 0.5 });
+    made.push(sgd);
+    sgd.prepare();
+    const step = record(() => {
+      sgd.zeroGrad();
+      backward();
+      sgd.step();
+    });
+    expect(await w.item()).toBe(0.5);
+    sgd.lr = 0.25;
+    x.write([2]);
+    step.replay();
+    expect(await w.item()).toBe(0);
+  });
+
   it("of a leaf that is gone are refused", () => {
     const { w, backward } = sums();
     const step = record(backward);
@@ -329,6 +367,7 @@ describe("gradients of a recorded step", () => {
   it("a step that reads, or replays another, is refused", async () => {
     const { x } = sums();
     expect(() => recordStep(() => void x.item().catch(() => 0))).toThrow(/read back while a step was recorded/);
+    expect(() => recordStep(() => 1)).toThrow(/nothing to do/);
     const inner = record(() => void x.fill(2));
     expect(() => recordStep(() => inner.replay())).toThrow(/do not nest/);
   });

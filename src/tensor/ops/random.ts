@@ -132,6 +132,7 @@ export class RandomStream {
       throw new ArgumentError(
         `RandomStream: ${MAX_DRAWS} draws in one step, no more can be told apart: call nextStep() once a step`,
       );
+    this.followRecording();
     return this.draw++;
   }
 
@@ -151,6 +152,23 @@ export class RandomStream {
       { n4: y.vectors, draw: this.nextDraw(), a, b },
     );
     return y;
+  }
+
+  /**
+   * A replay draws by the same count: where the stream has not gone on since, it goes to its next
+   * step first, as the numbers would be the same again.
+   */
+  private followRecording(): void {
+    const { buffer } = this;
+    let drawn = buffer.version;
+    const draws = this.draw + 1;
+    buffer.device.underRecording?.follow({
+      replay: () => {
+        if (buffer.version === drawn) this.nextStep();
+        drawn = buffer.version;
+        this.draw = Math.max(this.draw, draws);
+      },
+    });
   }
 
   private moveTo(step: number, draw: number): void {
