@@ -12,8 +12,8 @@ interface Scope {
 export interface Allocations {
   /** Buffers asked for so far. */
   count: number;
-  /** Let the n-th buffer from now on fail, from 1; 0 none. */
-  failAt(n: number, manner: Manner): void;
+  /** Let the n-th buffer from now on fail, from 1, and with `lasting` all after it; 0 none. */
+  failAt(n: number, manner?: Manner, lasting?: boolean): void;
 }
 
 /** Takes control of a device's allocations. Call it before anything else listens to the device. */
@@ -26,11 +26,11 @@ export function control(gpu: GPUDevice): Allocations {
   };
   const scopes: Scope[] = [];
   const listeners: ((event: GPUUncapturedErrorEvent) => void)[] = [];
-  let [countdown, manner] = [0, "throws" as Manner];
+  let [countdown, manner, lasting] = [0, "throws" as Manner, false];
   const allocations: Allocations = {
     count: 0,
-    failAt(n, how) {
-      [countdown, manner] = [n, how];
+    failAt(n, how = "throws", on = false) {
+      [countdown, manner, lasting] = [n, how, on];
     },
   };
   const report = (error: GPUError) => {
@@ -53,6 +53,7 @@ export function control(gpu: GPUDevice): Allocations {
     createBuffer(descriptor: GPUBufferDescriptor): GPUBuffer {
       allocations.count++;
       if (countdown === 0 || --countdown > 0) return real.createBuffer(descriptor);
+      if (lasting) countdown = 1;
       const message = `out of memory: ${descriptor.size} bytes for "${descriptor.label}" (on purpose)`;
       if (manner === "throws") throw new DOMException(message, "OperationError");
       report(new GPUOutOfMemoryError(message));

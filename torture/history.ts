@@ -16,7 +16,9 @@ import { type Cases, demand, type Part, type Task } from "./part";
 import { images, memoryStore, SMALLEST } from "./tiny";
 
 const RECORDS = 1_000_000;
-const EPOCHS = 1000;
+/** One record a step, and so many steps an epoch. */
+const STEPS = 100;
+const EPOCHS = RECORDS / STEPS;
 /** Seconds for a save and for a resume, and bytes a record. */
 const SECONDS = 2;
 const BYTES = 50;
@@ -35,7 +37,7 @@ function longHistory(records: number, regularized: boolean): History {
     const loss = Object.values(parts).reduce((sum, part) => sum + part) + (regularized ? regularizerLoss : 0);
     return { step: i + 1, loss, ...parts, ...(regularized && { regularizerLoss }) };
   });
-  const epochs = Array.from({ length: EPOCHS }, (_, i) => ({
+  const epochs = Array.from({ length: records / STEPS }, (_, i) => ({
     epoch: i + 1,
     loss: random.uniform() / 3,
     public: random.uniform(),
@@ -73,10 +75,10 @@ async function run(_task: Task, cases: Cases) {
   await init({ gpu: await dawn() });
   const model = new ConvNet(SMALLEST, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
-  const set = images(12, 1);
+  const set = images(STEPS, 1);
   const fresh = memoryStore();
   const trainer = (store: ReturnType<typeof memoryStore>) =>
-    new Trainer(model, optimizer, { batchSize: 12, seed: 1, readEvery: 1, checkpoints: store });
+    new Trainer(model, optimizer, { batchSize: 1, seed: 1, readEvery: 1, checkpoints: store });
   const beginning = trainer(fresh);
   for await (const _ of beginning.fit(set, { epochs: 1 }));
   const short = await decodeCheckpoint(fresh.bytes!);
@@ -120,7 +122,7 @@ async function run(_task: Task, cases: Cases) {
   });
   await cases.one(3, async () => {
     const history = longHistory(RECORDS / 10, true);
-    const back = await decodeCheckpoint(await encodeCheckpoint({ ...long, history }));
+    const back = await decodeCheckpoint(await encodeCheckpoint({ ...long, epoch: history.epochs.length, history }));
     const wrong = differs(back.history, history);
     demand(wrong === null, `with a regularizer's losses: ${wrong}`);
   });

@@ -7,12 +7,13 @@ import { fileURLToPath } from "node:url";
 import { HOSTILE } from "./hostile-cases";
 import { Breach, type Cases, demand, LONGEST_MESSAGE, type Part, type Task } from "./part";
 
-/** Milliseconds beyond the time to read the bytes, and how many looks at each byte reading is. */
+/** Milliseconds beyond the time to read the bytes. */
 const BEYOND = 100;
-const LOOKS = 10;
-/** Bytes beyond those that were there, and as many times the input's. */
+/** How many looks at each byte reading is: of what is refused, and of what is valid after all, whose numbers are made. */
+const LOOKS = { refused: 10, read: 50 };
+/** Bytes beyond those that were there, and how many times the input's: what is valid has a result, too. */
 const ROOM = 64 * 2 ** 20;
-const COPIES = 8;
+const COPIES = { refused: 8, read: 20 };
 /** Heap of a case's process in MiB, and milliseconds after which it is ended. */
 const HEAP = 1024;
 const ENDLESS = 30_000;
@@ -70,7 +71,8 @@ class Cell {
 const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 
 /** Milliseconds beyond the time to read the bytes. */
-const beyondReading = ({ ms, lookMs }: Report): number => Math.max(0, ms - LOOKS * lookMs);
+const beyondReading = ({ ms, lookMs, error }: Report): number =>
+  Math.max(0, ms - LOOKS[error === null ? "read" : "refused"] * lookMs);
 
 /** @throws Breach where the report of a case is not what was promised. */
 function check(r: Report, expected: "refused" | "either"): void {
@@ -79,7 +81,7 @@ function check(r: Report, expected: "refused" | "either"): void {
   demand(expected === "either" || r.error !== null, "it was read");
   const beyond = `${r.ms.toFixed(0)} ms, where a look at the bytes takes ${r.lookMs.toFixed(0)}`;
   demand(beyondReading(r) <= BEYOND, `${r.error ?? "read"} after ${beyond}`);
-  const room = ROOM + COPIES * r.inputBytes;
+  const room = ROOM + COPIES[r.error === null ? "read" : "refused"] * r.inputBytes;
   demand(r.grownBytes <= room, `${r.error ?? "read"} in ${mib(r.grownBytes)} for an input of ${mib(r.inputBytes)}`);
 }
 
