@@ -1,27 +1,6 @@
 /** What functions demand of their arguments: each check names the function and the argument, and says what was expected and found. */
 import { ArgumentError } from "./errors";
-
-/** Characters of a value that a message shows. */
-const MOST_SHOWN = 60;
-
-/** A value as messages show it, bounded in length. */
-export function shown(value: unknown): string {
-  if (typeof value === "function") return `the function ${cut(value.name || "without a name")}`;
-  if (typeof value !== "object" || value === null)
-    return cut(typeof value === "string" ? JSON.stringify(value) : String(value));
-  if (Array.isArray(value)) return value.length > 8 ? `an array of ${value.length}` : cut(`[${value.map(shown)}]`);
-  const keys = Object.keys(value);
-  return isPlain(value) ? `an object with ${cut(keys.join(", ")) || "nothing"}` : `a ${cut(value.constructor.name)}`;
-}
-
-const cut = (text: string) => (text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
-
-/** Whether a value is an object as `{…}` makes it. */
-export function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
+import { isPlain, shown } from "./io/shown";
 
 /** @throws ArgumentError: `what` expected something else of its argument `name`. */
 export function refuse(what: string, name: string, expected: string, found: unknown): never {

@@ -3,7 +3,7 @@
  * that.
  */
 import { ArgumentError, LimitError } from "../errors";
-import { clipped, shown } from "../io/shown";
+import { clip, shown } from "../io/shown";
 import { Generator } from "../tensor/random";
 
 /** @throws ArgumentError naming the value that is not a whole number from `least` */
@@ -84,7 +84,7 @@ export function checkRandom(maker: string, random: unknown): void {
 /** @throws ArgumentError if `value` is no object, as which `name` was expected */
 export function checkObject(maker: string, name: string, value: unknown): void {
   if (typeof value === "object" && value !== null) return;
-  throw new ArgumentError(`${maker}: expected ${clipped(name)}, got ${shown(value)}`);
+  throw new ArgumentError(`${maker}: expected ${clip(name)}, got ${shown(value)}`);
 }
 
 /** @throws LimitError if there is no memory for so many floats */

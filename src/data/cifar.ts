@@ -7,7 +7,7 @@
  * https://www.cs.toronto.edu/~kriz/cifar.html
  */
 import { ArgumentError, FormatError } from "../errors";
-import { clipped, shown } from "../io/shown";
+import { clip, shown } from "../io/shown";
 import { checkNames, checkOneOf, checkOptions } from "./check";
 import { type ImageSet, imageSet } from "./dataset";
 import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "./transforms";
@@ -123,7 +123,7 @@ function readRecords(parser: string, bytes: Uint8Array, { labelBytes, keep, sour
   if (typeof name !== "string") {
     throw new ArgumentError(`${parser}: expected source to be a text, got ${shown(name)}`);
   }
-  const source = clipped(name, 300);
+  const source = clip(name, 300);
   const head = labelBytes.length;
   const record = head + PIXEL_BYTES;
   const n = Math.floor(bytes.length / record);

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import { describe, isPromise } from "./describe";
+import { isPromise, shown } from "./shown";
 
 /**
  * The bytes of an argument that shall hold a whole file: an `ArrayBuffer`, a `SharedArrayBuffer`, or any view of one. Nothing is copied.
@@ -21,7 +21,7 @@ export function bytesOf(value: unknown, what: string): Uint8Array {
       { cause },
     );
   }
-  throw new ArgumentError(`${what}: a Uint8Array or ArrayBuffer expected, found ${describe(value)}: ${advice(value)}`);
+  throw new ArgumentError(`${what}: a Uint8Array or ArrayBuffer expected, found ${shown(value)}: ${advice(value)}`);
 }
 
 function advice(value: unknown): string {

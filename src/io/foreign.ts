@@ -2,7 +2,7 @@
  * What a file is that is no safetensors file: by the bytes at its start (and, of archives, the names inside), in words, with what to
  * do about it. People rename, download and unpack the wrong thing far more often than bytes rot.
  */
-import { quote } from "./describe";
+import { quote } from "./shown";
 
 /** A kind of file that is taken for safetensors now and then. */
 export interface ForeignKind {

@@ -4,8 +4,8 @@
  * anything else. Time and memory are linear in the header.
  */
 import { FormatError } from "../errors";
-import { clip, quote } from "./describe";
 import { DTYPES, type SafetensorsDtype } from "./host-tensor";
+import { clip, quote } from "./shown";
 
 export const METADATA_KEY = "__metadata__";
 /** Header object, tensor object, list of integers. */

@@ -1,5 +1,6 @@
 /** JSON out of files of strangers: read within bounds, and shown within bounds in messages. */
 import { FormatError } from "../errors";
+import { shown } from "./shown";
 
 /** Most characters of a JSON text in a file's metadata: 256 Ki, what a network of thousands of layers takes. */
 export const MAX_JSON = 2 ** 18;
@@ -37,50 +38,4 @@ function deeperThan(text: string, most: number): boolean {
     } else if (char === "}" || char === "]") depth--;
   }
   return false;
-}
-
-/**
- * Any value at all for a message, in at most about `most` characters: as JSON where it has one, without calling anything of its own. What it costs depends on `most`, not on the value.
- */
-export function shown(value: unknown, most = 80): string {
-  const text = describe(value, most, 3);
-  return text.length > most ? `${text.slice(0, most)}…` : text;
-}
-
-function describe(value: unknown, most: number, depth: number): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, most + 1));
-  if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "function") return "a function";
-  if (typeof value !== "object" || value === null) return String(value);
-  try {
-    if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${value.byteLength} bytes`;
-    if (Array.isArray(value))
-      return depth ? `[${listed(value.slice(0, most), (v) => describe(v, most, depth - 1), most)}]` : "[…]";
-    if (value instanceof Map || value instanceof Set) return `a ${value.constructor.name} of ${value.size}`;
-    if (!depth) return "{…}";
-    return `{${listed(keysOf(value, most), (key) => `${JSON.stringify(key.slice(0, most))}:${describe((value as Record<string, unknown>)[key], most, depth - 1)}`, most)}}`;
-  } catch {
-    // A proxy, or a property that throws when it is read.
-    return "an object";
-  }
-}
-
-/** Own keys, the first ones. */
-function keysOf(value: object, most: number): string[] {
-  const keys: string[] = [];
-  for (const key in value) {
-    if (Object.hasOwn(value, key)) keys.push(key);
-    if (keys.length > most) break;
-  }
-  return keys;
-}
-
-/** Items joined by commas until there are enough characters. */
-function listed<T>(items: readonly T[], show: (item: T) => string, most: number): string {
-  let text = "";
-  for (const [i, item] of items.entries()) {
-    if (text.length > most) break;
-    text += (i ? "," : "") + show(item);
-  }
-  return text;
 }

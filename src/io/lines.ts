@@ -3,7 +3,7 @@
  * would take several times the text.
  */
 import { ArgumentError, FormatError } from "../errors";
-import { clipped, shown } from "./shown";
+import { clip, shown } from "./shown";
 
 /**
  * Reads a text line by line and knows where it is. A byte order mark at the start is passed over.
@@ -23,11 +23,11 @@ export class LineReader {
     if (typeof source !== "string") throw new ArgumentError(`expected source to be a text, got ${shown(source)}`);
     if (typeof text !== "string") {
       throw new ArgumentError(
-        `${clipped(source, 300)}: expected a text, got ${shown(text)}; decode bytes with a TextDecoder`,
+        `${clip(source, 300)}: expected a text, got ${shown(text)}; decode bytes with a TextDecoder`,
       );
     }
     this.#text = text;
-    this.#source = clipped(source, 300);
+    this.#source = clip(source, 300);
     this.#at = text.startsWith("\ufeff") ? 1 : 0;
   }
 

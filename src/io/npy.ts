@@ -11,7 +11,7 @@
 import { ArgumentError, FormatError } from "../errors";
 import { DTYPES, type HostTensor, type SafetensorsDtype } from "./host-tensor";
 import { parseHeader } from "./npy-header";
-import { clipped, shown } from "./shown";
+import { clip, shown } from "./shown";
 
 const MAGIC = [0x93, ...new TextEncoder().encode("NUMPY")];
 /**
@@ -66,11 +66,10 @@ export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
     throw new ArgumentError(`decodeNpy: expected source to be a text, got ${shown(source)}`);
   if (!(bytes instanceof Uint8Array)) {
     throw new ArgumentError(
-      `decodeNpy: expected the bytes of ${clipped(source, 300)} as a Uint8Array, got ${shown(bytes)}`,
+      `decodeNpy: expected the bytes of ${clip(source, 300)} as a Uint8Array, got ${shown(bytes)}`,
     );
   }
-  const wrong = (field: string, problem: string) =>
-    new FormatError(`${clipped(source, 300)}: field ${field}: ${problem}`);
+  const wrong = (field: string, problem: string) => new FormatError(`${clip(source, 300)}: field ${field}: ${problem}`);
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
     throw wrong("magic", "expected the bytes \\x93NUMPY at the start; the file is not in the NPY format");
   }
@@ -93,14 +92,14 @@ export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
 
   const { dtype, bigEndian } = readType(fields.descr, wrong);
   if (fields.fortran_order !== "False" && fields.fortran_order !== "True") {
-    throw wrong("fortran_order", `expected True or False, got ${clipped(fields.fortran_order)}`);
+    throw wrong("fortran_order", `expected True or False, got ${clip(fields.fortran_order)}`);
   }
   const shape = readShape(fields.shape);
   if (!shape) {
     throw wrong(
       "shape",
       `expected a tuple of at most ${MOST_DIMENSIONS} whole numbers from 0, of as many elements as can be counted, ` +
-        `got ${clipped(fields.shape)}`,
+        `got ${clip(fields.shape)}`,
     );
   }
   const type = DTYPES[dtype];
@@ -109,7 +108,7 @@ export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
   if (bytes.length - end !== expected) {
     throw wrong(
       "data",
-      `expected ${expected} bytes for ${fields.descr} of shape ${clipped(fields.shape)}, got ${bytes.length - end}; ` +
+      `expected ${expected} bytes for ${fields.descr} of shape ${clip(fields.shape)}, got ${bytes.length - end}; ` +
         `the file is ${bytes.length - end < expected ? "truncated" : "longer than its header says"}`,
     );
   }
@@ -124,7 +123,7 @@ type Wrong = (field: string, problem: string) => FormatError;
 /** `'<f4'`: byte order, kind and size. */
 function readType(descr: string, wrong: Wrong): { dtype: SafetensorsDtype; bigEndian: boolean } {
   if (descr.startsWith("["))
-    throw wrong("descr", `expected one type for all elements, got ${clipped(descr)}: ${ADVICE["V"]}`);
+    throw wrong("descr", `expected one type for all elements, got ${clip(descr)}: ${ADVICE["V"]}`);
   const [, order = "", name = ""] = /^['"]([<>|])(\w{1,20})['"]$/.exec(descr) ?? [];
   const dtype = TYPES.get(name);
   // A byte alone has no order; larger elements must say theirs.
@@ -132,7 +131,7 @@ function readType(descr: string, wrong: Wrong): { dtype: SafetensorsDtype; bigEn
   const known = [...TYPES.keys()].join(", ");
   const kind = /^['"][<>|=]?([a-zA-Z])/.exec(descr)?.[1] ?? "";
   const advice = (!dtype && ADVICE[kind]) || "convert it with astype('<f4')";
-  throw wrong("descr", `expected < or > and one of ${known}, got ${clipped(descr)}: ${advice}`);
+  throw wrong("descr", `expected < or > and one of ${known}, got ${clip(descr)}: ${advice}`);
 }
 
 /**

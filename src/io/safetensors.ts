@@ -9,7 +9,6 @@
  */
 import { ArgumentError, FormatError, PanError, ShapeError } from "../errors";
 import { bytesOf } from "./bytes";
-import { clip, describe, isPlain, isPromise, quote } from "./describe";
 import { describeForeign } from "./foreign";
 import {
   DTYPE_LIST,
@@ -25,6 +24,7 @@ import {
   SPLIT_IT,
 } from "./header";
 import { DTYPES, type HostArray, type HostTensor, type SafetensorsDtype, type StateDict } from "./host-tensor";
+import { clip, isPlain, isPromise, quote, shown } from "./shown";
 
 /** What a safetensors file holds. */
 export interface SafetensorsFile {
@@ -63,7 +63,7 @@ function compareNames(a: string, b: string): number {
 function entriesOf(tensors: unknown, bare: boolean): [string, HostTensor][] {
   const refuseTensors = (advice: string): never => {
     throw new ArgumentError(
-      `tensors: a Map or object of names to host tensors expected, found ${describe(tensors)}: ${advice}`,
+      `tensors: a Map or object of names to host tensors expected, found ${shown(tensors)}: ${advice}`,
     );
   };
   if (isPromise(tensors)) return refuseTensors("await it first (`await model.stateDict()`)");
@@ -79,7 +79,7 @@ function entriesOf(tensors: unknown, bare: boolean): [string, HostTensor][] {
 
 function checkEncodable(name: unknown, tensor: unknown): void {
   if (typeof name !== "string")
-    throw new ArgumentError(`tensors: names must be text, found ${describe(name)}: give each tensor a name.`);
+    throw new ArgumentError(`tensors: names must be text, found ${shown(name)}: give each tensor a name.`);
   const where = `tensor ${quote(name)}`;
   if (name === METADATA_KEY) {
     throw new ArgumentError(`The name "${METADATA_KEY}" is reserved by the safetensors format: rename the tensor.`);
@@ -91,7 +91,7 @@ function checkEncodable(name: unknown, tensor: unknown): void {
   }
   if (typeof tensor !== "object" || tensor === null || isPromise(tensor) || ArrayBuffer.isView(tensor))
     throw new ArgumentError(
-      `${where}: { dtype, shape, data } expected, found ${describe(tensor)}: ${tensorAdvice(tensor)}.`,
+      `${where}: { dtype, shape, data } expected, found ${shown(tensor)}: ${tensorAdvice(tensor)}.`,
     );
   const { dtype, shape, data } = tensor as HostTensor;
   if (typeof data === "function")
@@ -102,15 +102,15 @@ function checkEncodable(name: unknown, tensor: unknown): void {
     throw new ArgumentError(`${where}: dtype ${quote(String(dtype))} is not understood; use one of ${DTYPE_LIST}.`);
   }
   const expected = DTYPES[dtype].name;
-  const found = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : describe(data);
+  const found = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : shown(data);
   if (found !== expected) {
     throw new ArgumentError(`${where}: dtype ${dtype} needs its data in a ${expected}, found ${found}.`);
   }
   if (!Array.isArray(shape))
-    throw new ShapeError(`${where}: a shape that lists its dimensions expected, found ${describe(shape)}.`);
+    throw new ShapeError(`${where}: a shape that lists its dimensions expected, found ${shown(shape)}.`);
   const bad = (shape as readonly unknown[]).findIndex((d) => !Number.isSafeInteger(d) || (d as number) < 0);
   if (bad >= 0) {
-    const what = typeof shape[bad] === "number" ? String(shape[bad]) : describe(shape[bad]);
+    const what = typeof shape[bad] === "number" ? String(shape[bad]) : shown(shape[bad]);
     throw new ShapeError(`${where}: shape [${showShape(shape)}] must hold non-negative integers, found ${what}.`);
   }
   if (elementCount(shape) !== data.length) {
@@ -176,7 +176,7 @@ export function encodeSafetensors(
   requireLittleEndian();
   if (!isPlain(metadata))
     throw new ArgumentError(
-      `metadata: an object of names to text expected, found ${describe(metadata)}: pass {} for none.`,
+      `metadata: an object of names to text expected, found ${shown(metadata)}: pass {} for none.`,
     );
   const entries = entriesOf(tensors, Object.keys(metadata).length === 0);
   const names = Math.max(entries.length + 1, Object.keys(metadata).length);

@@ -1,6 +1,6 @@
 import { ArgumentError, FormatError } from "../errors";
-import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import { passportPlan, type SignatureText, signatureTexts } from "./config";
 import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers, layerSizes } from "./convnet";
 import { type BranchAccuracy, CREDENTIAL, checkClaims, checkFile, DEPLOYED, parseEntry } from "./files";

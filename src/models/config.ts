@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import { shown } from "../io/json";
+import { shown } from "../io/shown";
 import { listNames } from "../nn/module";
 import type { Branch } from "../passport/layer";
 import { checkNorm } from "../passport/norm";

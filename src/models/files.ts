@@ -1,7 +1,8 @@
 import { ArgumentError, FormatError } from "../errors";
 import { DTYPES, type HostTensor, type StateDict } from "../io/host-tensor";
-import { parseJson, shown } from "../io/json";
+import { parseJson } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import type { Branch } from "../passport/layer";
 import { sizeOf } from "../tensor/shape";
 import type { NetworkSettings } from "./config";

@@ -1,6 +1,6 @@
 /** Form of values that may have come out of a file, or from a caller without types: exact types, known names, sizes within bounds. Nothing is converted. */
 import { ArgumentError } from "../errors";
-import { shown } from "../io/json";
+import { shown } from "../io/shown";
 import { type NetworkSettings, SCHEMES, type Scheme } from "./config";
 
 /** Largest size of anything in a configuration: channels, kernels, sides of an image, classes. */

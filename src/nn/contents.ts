@@ -1,5 +1,5 @@
-import { isPlain } from "../demand";
 import { ArgumentError } from "../errors";
+import { isPlain } from "../io/shown";
 
 /** A part that an object holds, in a property or in collections below one. */
 export interface Content<P> {

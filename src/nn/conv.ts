@@ -1,5 +1,6 @@
-import { callable, flag, instance, optionsOf, shown, whole } from "../demand";
+import { callable, flag, instance, optionsOf, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
+import { shown } from "../io/shown";
 import { conv1d, conv2d } from "../tensor/ops/conv";
 import { pad } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";

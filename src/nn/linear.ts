@@ -1,5 +1,6 @@
-import { flag, optionsOf, shown } from "../demand";
+import { flag, optionsOf } from "../demand";
 import { ShapeError } from "../errors";
+import { shown } from "../io/shown";
 import { linear } from "../tensor/ops/matmul";
 import type { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";

@@ -2,9 +2,10 @@
  * Values of state dicts, in PyTorch's order on the host, as the tensors of modules hold them; both
  * ways.
  */
-import { isPlain, shown } from "../demand";
+
 import { ArgumentError, StateDictError } from "../errors";
 import { DTYPES, type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
+import { isPlain, listed, shown } from "../io/shown";
 import { sameShape, showShape, sizeOf, stridesOf } from "../tensor/shape";
 import type { DType, Tensor } from "../tensor/tensor";
 
@@ -30,10 +31,7 @@ export const TO_TORCH: Record<Exclude<Layout, "same">, readonly number[]> = {
 export type TensorData = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
 /** Names for a message: the first twelve, and how many more. */
-export const listNames = (names: readonly string[]) =>
-  names.length === 0
-    ? "none"
-    : names.slice(0, 12).join(", ") + (names.length > 12 ? ` and ${names.length - 12} more` : "");
+export const listNames = (names: readonly string[]): string => listed(names, 12);
 
 /** @throws ArgumentError when this is no state dict, saying what to pass. */
 export function checkStateDict(dict: unknown): asserts dict is StateDict {

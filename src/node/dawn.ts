@@ -4,10 +4,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { inspect } from "node:util";
 import { isMainThread } from "node:worker_threads";
 import { AdapterNotFoundError, ArgumentError } from "../errors";
 import { type AdapterClass, classifyAdapter } from "../gpu/adapter";
+import { shown } from "../io/shown";
 import type { AdapterChoice } from "./adapter-help";
 import type { FoundAdapter, Machine } from "./adapter-search";
 import { findAdapter } from "./adapter-search";
@@ -105,13 +105,6 @@ function resolveChoice(option: AdapterChoice | undefined): AdapterChoice {
   const source = explicit ? "the option `adapter`" : "the environment variable PAN_ADAPTER";
   const unset = choice === "" && !explicit ? " Unset it to leave the choice open." : "";
   throw new ArgumentError(`Expected ${source} to be one of ${CHOICES.join(", ")}; got ${shown(choice)}.${unset}`);
-}
-
-/** A value as an error shows it, whatever it is. */
-function shown(value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 4, maxStringLength: 60 })
-    .slice(0, 80)
-    .replace(/^'(.*)'$/, '"$1"');
 }
 
 /** The instance as a `GPU` that gives the adapter that was found, whatever else it could give. */

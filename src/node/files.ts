@@ -8,9 +8,9 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ArgumentError, FormatError, PanError } from "../errors";
 import { bytesOf } from "../io/bytes";
-import { clip, describe, isPlain } from "../io/describe";
 import type { StateDict } from "../io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
+import { clip, isPlain, shown } from "../io/shown";
 import type { CheckpointStore } from "../train/checkpoint";
 import { removeLeftovers, temporaryName } from "./leftovers";
 import { checkMode, isSecret, PRIVATE } from "./secrets";
@@ -44,7 +44,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 function pathOf(path: unknown, what: string): string {
   if (path instanceof URL && path.protocol === "file:") return fileURLToPath(path);
   if (typeof path !== "string" || path === "" || path.includes("\0"))
-    throw new ArgumentError(`${what}: the path of a file expected, found ${describe(path)}`);
+    throw new ArgumentError(`${what}: the path of a file expected, found ${shown(path)}`);
   return path;
 }
 
@@ -129,7 +129,7 @@ async function writeAndSync(path: string, bytes: Uint8Array, mode: number | unde
 export async function writeFileAtomic(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
   const wanted = pathOf(path, "writeFileAtomic");
   const contents = bytesOf(bytes, "writeFileAtomic");
-  if (!isPlain(options)) throw new ArgumentError(`options: { mode } expected, found ${describe(options)}`);
+  if (!isPlain(options)) throw new ArgumentError(`options: { mode } expected, found ${shown(options)}`);
   const mode = checkMode(options.mode);
   let temporary: string | undefined;
   let placed = false;
@@ -180,8 +180,7 @@ export async function saveSafetensors(
   const whole = isPlain(file) && file["tensors"] instanceof Map;
   const { tensors, metadata: own = {} } = whole ? (file as unknown as SafetensorsFile) : { tensors: file as StateDict };
   for (const part of [own, metadata])
-    if (!isPlain(part))
-      throw new ArgumentError(`metadata: an object of names to text expected, found ${describe(part)}`);
+    if (!isPlain(part)) throw new ArgumentError(`metadata: an object of names to text expected, found ${shown(part)}`);
   const all = { ...own, ...metadata };
   const bytes = encodeSafetensors(tensors, all);
   const names = tensors instanceof Map ? tensors.keys() : Object.keys(tensors);

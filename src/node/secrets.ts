@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import { describe } from "../io/describe";
+import { shown } from "../io/shown";
 import { DEPLOYED } from "../models/files";
 
 /** Permissions of a file that only its owner may read. */
@@ -24,7 +24,5 @@ export function checkMode(mode: unknown): number | undefined {
   if (mode === undefined) return undefined;
   if (Number.isInteger(mode) && (mode as number) >= 0 && (mode as number) <= 0o777) return mode as number;
   const hint = mode === 600 || mode === 644 ? `: write 0o${mode}, in octal digits` : "";
-  throw new ArgumentError(
-    `mode: permission bits from 0 to 0o777 expected, such as 0o600, found ${describe(mode)}${hint}`,
-  );
+  throw new ArgumentError(`mode: permission bits from 0 to 0o777 expected, such as 0o600, found ${shown(mode)}${hint}`);
 }

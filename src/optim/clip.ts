@@ -3,7 +3,7 @@ import { clipKernel, clipSlots } from "../../shaders/optim.wgsl";
 import { ArgumentError, ShapeError } from "../errors";
 import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
-import { shown } from "../tensor/elements";
+import { shown } from "../io/shown";
 import { euclidean, inBatches } from "../tensor/ops/euclidean";
 import { expectNumber, expectOptions, expectTensors } from "../tensor/ops/operands";
 import { showShape } from "../tensor/shape";

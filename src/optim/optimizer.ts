@@ -1,8 +1,8 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
-import { isPlain, shown } from "../demand";
 import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
+import { isPlain, listed, shown } from "../io/shown";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { checkGradient, checkParameters, demandAtLeastZero, groupsOf, type Params } from "./params";
@@ -305,8 +305,3 @@ export abstract class Optimizer {
 }
 
 const isDue = (p: Tensor): boolean => p.requiresGrad && p.grad !== null;
-
-const listed = (names: readonly string[]): string =>
-  names.length === 0
-    ? "none"
-    : names.slice(0, 4).join(", ") + (names.length > 4 ? ` and ${names.length - 4} more` : "");

@@ -1,8 +1,9 @@
 /** What optimisers accept: parameters, groups of them, and options within their ranges. */
-import { isPlain, optionsOf, shown } from "../demand";
+import { optionsOf } from "../demand";
 import { ArgumentError, LifetimeError, ShapeError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
+import { isPlain, shown } from "../io/shown";
 import { Module } from "../nn/module";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";

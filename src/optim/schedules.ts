@@ -6,8 +6,9 @@
  * They hold no state, so a resumed run needs only the epoch, and accept fractions (epoch + step / stepsAnEpoch) for schedules that
  * move within an epoch. At whole epochs the values are those of PyTorch's closed forms.
  */
-import { callable, optionsOf, refuse, shown } from "../demand";
+import { callable, optionsOf, refuse } from "../demand";
 import { ArgumentError } from "../errors";
+import { shown } from "../io/shown";
 
 /** Multiplier of the base learning rate at `epoch` (from 0, fractions allowed). */
 export type Schedule = (epoch: number) => number;

@@ -1,5 +1,6 @@
-import { flag, optionsOf, shown } from "../demand";
+import { flag, optionsOf } from "../demand";
 import { ArgumentError } from "../errors";
+import { shown } from "../io/shown";
 import { Optimizer } from "./optimizer";
 import { demandAtLeastZero, type Params } from "./params";
 

@@ -1,7 +1,7 @@
 import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
-import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import { networkLayers, readCredential } from "../models/build";
 import { checkSettings, passportNames, passportPlan } from "../models/config";
 import { checkFile, parseEntry } from "../models/files";

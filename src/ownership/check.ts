@@ -2,7 +2,7 @@
 import { checkedSet, type Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
 import { ArgumentError } from "../errors";
-import { shown } from "../io/json";
+import { shown } from "../io/shown";
 import { checkKeys, isObject } from "../models/form";
 
 /** Checks one option; undefined never gets here. @throws PanError */

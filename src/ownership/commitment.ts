@@ -1,6 +1,6 @@
 import { ArgumentError, FormatError } from "../errors";
-import { shown } from "../io/json";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import { checkFile } from "../models/files";
 import { isObject } from "../models/form";
 import { type BindingInfo, readBinding } from "./binding";

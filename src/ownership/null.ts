@@ -1,7 +1,7 @@
 import { ArgumentError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
-import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import { type AnyNetwork, readCredential } from "../models/build";
 import { checkFile } from "../models/files";
 import { isObject } from "../models/form";

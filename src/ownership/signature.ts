@@ -1,5 +1,5 @@
 import { FormatError } from "../errors";
-import { shown } from "../io/json";
+import { shown } from "../io/shown";
 import type { SignatureText } from "../models/config";
 import type { LayerSigns } from "../models/network";
 import { listNames } from "../nn/module";

@@ -1,6 +1,6 @@
 /** What guessing achieves: the binomial law behind p-values and thresholds. */
 import { ArgumentError } from "../errors";
-import { shown } from "../io/json";
+import { shown } from "../io/shown";
 import { isNumbers } from "./check";
 
 /** Most trials: the terms of more take seconds, and no network has so many bits. */

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import { shown } from "../io/json";
+import { shown } from "../io/shown";
 import type { Generator } from "../tensor/random";
 
 const encoder = new TextEncoder();

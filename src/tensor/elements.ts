@@ -1,5 +1,6 @@
 import { ArgumentError, ShapeError } from "../errors";
 import { DTYPES, type HostTensor, toFloat32 } from "../io/host-tensor";
+import { shown } from "../io/shown";
 import { type Shape, sameShape, showShape, sizeOf } from "./shape";
 
 /** Element types: 32 bits each. */
@@ -199,17 +200,6 @@ const isHostTensor = (v: unknown): v is HostTensor => {
   const { dtype, shape, data } = v as Partial<HostTensor>;
   return typeof dtype === "string" && dtype in DTYPES && Array.isArray(shape) && data instanceof DTYPES[dtype];
 };
-
-/** What a message says of a value: never the whole of it. */
-export function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value === "function") return value.name ? `the function ${value.name}` : "a function";
-  if (typeof value === "bigint") return `${value}n`;
-  if (typeof value !== "object" || value === null) return String(value);
-  const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  return name ? `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}` : "an object";
-}
 
 function advice(source: unknown): string {
   if (source instanceof Promise) return ": await it first";

@@ -1,8 +1,8 @@
 import { ArgumentError, CheckpointFormatError, FormatError } from "../errors";
 import { bytesOf } from "../io/bytes";
-import { clip, describe, isPlain, isPromise, quote } from "../io/describe";
 import type { StateDict } from "../io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
+import { clip, isPlain, isPromise, quote, shown } from "../io/shown";
 import type { OptimizerState } from "../optim/optimizer";
 import type { History } from "./history";
 import { checkHistory, historyColumns, historyOf } from "./history-columns";
@@ -48,7 +48,7 @@ export async function encodeCheckpoint(c: Checkpoint): Promise<Uint8Array> {
   for (const [name, data] of Object.entries(optimizer)) {
     if (!(data instanceof Float32Array))
       throw new ArgumentError(
-        `checkpoint: optimizer.${clip(name)}: a Float32Array expected, found ${describe(data)}: pass await optimizer.stateDict()`,
+        `checkpoint: optimizer.${clip(name)}: a Float32Array expected, found ${shown(data)}: pass await optimizer.stateDict()`,
       );
     tensors.set(`optimizer.${name}`, { dtype: "F32", shape: [data.length], data: data as Float32Array<ArrayBuffer> });
   }
@@ -62,7 +62,7 @@ export async function encodeCheckpoint(c: Checkpoint): Promise<Uint8Array> {
 function checkParts(c: Checkpoint): Checkpoint {
   const wrong = (part: string, expected: string, found: unknown): never => {
     const help = isPromise(found) ? ": await it first" : "";
-    throw new ArgumentError(`${part}: ${expected} expected, found ${describe(found)}${help}`);
+    throw new ArgumentError(`${part}: ${expected} expected, found ${shown(found)}${help}`);
   };
   if (!isPlain(c)) return wrong("checkpoint", "an object of its parts", c);
   if (typeof c.fingerprint !== "string") wrong("checkpoint.fingerprint", "text", c.fingerprint);

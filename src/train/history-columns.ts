@@ -5,8 +5,8 @@
  * parts. Whatever is checked is checked column by column, both ways.
  */
 import { ArgumentError, FormatError, type PanError } from "../errors";
-import { clip, describe } from "../io/describe";
 import type { StateDict } from "../io/host-tensor";
+import { clip, shown } from "../io/shown";
 import type { EpochRecord, History, StepRecord } from "./history";
 
 type Kind = "steps" | "epochs";
@@ -69,17 +69,17 @@ function countFields(record: object): number {
 
 /** Every field of every record as a number; what a record has besides cannot be kept and is refused. */
 function toColumns(records: unknown, kind: Kind, make: Make): Columns {
-  if (!Array.isArray(records)) throw make(`history: a list of ${kind} expected, found ${describe(records)}`);
+  if (!Array.isArray(records)) throw make(`history: a list of ${kind} expected, found ${shown(records)}`);
   const list = records as Record<string, unknown>[];
   const where = (row: number) => `history.${kind}[${row}]`;
   const foreign = new Uint8Array(list.length);
   for (let row = 0; row < list.length; row++) {
     const record: unknown = list[row];
     if (typeof record !== "object" || record === null)
-      throw make(`${where(row)}: a record expected, found ${describe(record)}`);
+      throw make(`${where(row)}: a record expected, found ${shown(record)}`);
     const { triggers } = record as { triggers?: unknown };
     if (triggers !== undefined && (typeof triggers !== "object" || triggers === null || kind === "steps"))
-      throw make(`${where(row)}: triggers must be shares of an epoch, found ${describe(triggers)}`);
+      throw make(`${where(row)}: triggers must be shares of an epoch, found ${shown(triggers)}`);
     foreign[row] = Math.min(255, countFields(record) + (triggers === undefined ? 0 : countFields(triggers)));
   }
   const columns: Columns = new Map();
@@ -89,7 +89,7 @@ function toColumns(records: unknown, kind: Kind, make: Make): Columns {
       const value = get(list[row] as never);
       if (typeof value === "number" && !Number.isNaN(value)) foreign[row]!--;
       else if (value !== undefined || !optional)
-        throw make(`${where(row)}: ${name} must be a number, found ${describe(value)}`);
+        throw make(`${where(row)}: ${name} must be a number, found ${shown(value)}`);
       column[row] = typeof value === "number" ? value : Number.NaN;
     }
     columns.set(name, column);

@@ -1,7 +1,8 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
-import { callable, flag, isPlain, optionsOf, refuse, shown, whole } from "../demand";
+import { callable, flag, optionsOf, refuse, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
+import { isPlain, shown } from "../io/shown";
 import type { Network } from "../models/network";
 import { constantLR, type Schedule } from "../optim/schedules";
 import type { SignLossOptions } from "../passport/sign-loss";

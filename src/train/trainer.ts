@@ -1,7 +1,8 @@
 import type { Dataset } from "../data/dataset";
 import { type Batch, DataLoader } from "../data/loader";
-import { instance, optionsOf, shown } from "../demand";
+import { instance, optionsOf } from "../demand";
 import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
+import { shown } from "../io/shown";
 import { countSigns, Network } from "../models/network";
 import { deviceOf } from "../nn/module";
 import { Optimizer } from "../optim/optimizer";

@@ -1,7 +1,7 @@
 import { ArgumentError, FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
-import { shown } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import { checkFile } from "../models/files";
 import { Network } from "../models/network";
 import { checkOptions, isNumbers, isSeed, isText } from "../ownership/check";

@@ -1,7 +1,7 @@
 import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
-import { shown } from "../io/json";
+import { shown } from "../io/shown";
 import type { AnyNetwork } from "../models/build";
 import { Network } from "../models/network";
 import { checkOptions, isDataset, isRate, isTransforms } from "../ownership/check";

@@ -195,7 +195,7 @@ describe("what is decoded", () => {
     ["a number", 5, /number 5/],
     ["a file that is read already", decodeSafetensors(file), /object of tensors, metadata/],
     ["memory that was transferred", gone, /transferred/],
-    ["long text", "x".repeat(1e6), /xxx\.\.\./],
+    ["long text", "x".repeat(1e6), /xxx…"/],
   ])("may not be %s", (_, bytes, message) => {
     const attempt = () => decodeSafetensors(bytes as Uint8Array);
     expect(attempt).toThrow(ArgumentError);
@@ -214,12 +214,12 @@ describe("what is encoded", () => {
     ["undefined", undefined, /undefined/],
     ["null", null, /null/],
     ["nothing in an object", {}, /nothing would be saved/],
-    ["a list", [["w", w]], /list of 1/],
-    ["text", "w", /text "w"/],
+    ["a list", [["w", w]], /found \[\["w"/],
+    ["text", "w", /found "w"/],
     ["a set", new Set([w]), /Set/],
     ["a model", new Model(), /Model.*stateDict/],
     ["a whole file", { tensors: new Map([["w", w]]), metadata: {} }, /metadata/],
-    ["a value that is no tensor", { w: 1 }, /tensor "w".*number 1/],
+    ["a value that is no tensor", { w: 1 }, /tensor "w".*found 1/],
     ["a value that is null", new Map([["w", null]]), /tensor "w".*null/],
     ["a tensor that is a promise", { w: Promise.resolve(w) }, /await/],
     ["bare numbers", { w: Float32Array.of(1) }, /dtype and shape/],

@@ -2,8 +2,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError, PanError, StateDictError } from "../../src/errors";
 import type { StateDict } from "../../src/io/host-tensor";
-import { MAX_JSON, parseJson, shown } from "../../src/io/json";
+import { MAX_JSON, parseJson } from "../../src/io/json";
 import type { SafetensorsFile } from "../../src/io/safetensors";
+import { shown } from "../../src/io/shown";
 import {
   buildNetwork,
   checkConfig,

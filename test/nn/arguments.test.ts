@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { shown } from "../../src/demand";
 import { PanError } from "../../src/errors";
+import { shown } from "../../src/io/shown";
 import * as models from "../../src/models";
 import * as nn from "../../src/nn";
 import * as optim from "../../src/optim";

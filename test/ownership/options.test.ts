@@ -1,7 +1,7 @@
 /** Every argument and option of every exported function of ownership, against values that nobody can mean: a typed error, never a TypeError, never a value passed over in silence. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { FormatError, PanError } from "../../src/errors";
-import { shown } from "../../src/io/json";
+import { shown } from "../../src/io/shown";
 import { networkLayers } from "../../src/models";
 import * as ownership from "../../src/ownership";
 import { decodeTexts } from "../../src/ownership/signature";

@@ -1,6 +1,6 @@
 import { accumulateAtKernel, correctKernel } from "../../../shaders/reduce.wgsl";
 import { ArgumentError } from "../../errors";
-import { shown } from "../elements";
+import { shown } from "../../io/shown";
 import { showShape } from "../shape";
 import { noGrad, type Tensor } from "../tensor";
 import { withLabels } from "./loss";

@@ -1,5 +1,6 @@
 import { ShapeError } from "../../errors";
-import { checkElement, shown } from "../elements";
+import { shown } from "../../io/shown";
+import { checkElement } from "../elements";
 import { axisOf, broadcastStrides, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { reshape } from "./elementwise";

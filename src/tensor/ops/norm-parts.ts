@@ -1,5 +1,5 @@
 import { ArgumentError, ShapeError } from "../../errors";
-import { shown } from "../elements";
+import { shown } from "../../io/shown";
 import { showShape, sizeOf } from "../shape";
 import type { Tensor } from "../tensor";
 import { expectShape, type Parted, type View } from "./norm-layout";

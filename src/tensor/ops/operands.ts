@@ -4,7 +4,8 @@
  * name, and no kernel reads the bits of another type.
  */
 import { ArgumentError, type PanError, ShapeError } from "../../errors";
-import { type DType, elementsOf, type NumberArray, type NumberList, shown } from "../elements";
+import { shown } from "../../io/shown";
+import { type DType, elementsOf, type NumberArray, type NumberList } from "../elements";
 import { type Pair, type Shape, showShape } from "../shape";
 import { Tensor } from "../tensor";
 

@@ -1,6 +1,6 @@
 import { type Distribution, dropoutKernel, randomKernel, randomWordsKernel } from "../../../shaders/random.wgsl";
 import { ArgumentError } from "../../errors";
-import { shown } from "../elements";
+import { shown } from "../../io/shown";
 import { Generator } from "../random";
 import type { Shape } from "../shape";
 import { keep } from "../storage";
