@@ -160,6 +160,14 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.parameters),
 });
 
+/** WGSL: `body` for every vector v of an invocation's lane. */
+const eachOf = (slots: number, body: string): string =>
+  perSlot(
+    slots,
+    (k) =>
+      `for (var i = index; 4u * i < p.size${k}; i += p.lanes) { let v = inside(g${k}[i], i, p.size${k}); ${body} }`,
+  );
+
 /** Powers of two that squares are added up with besides, for numbers whose squares overflow or vanish. */
 const FAR = (2 ** -80).toExponential();
 const NEAR = (2 ** 64).toExponential();
@@ -186,20 +194,21 @@ fn total(sum: vec4f) -> f32 { return (sum.x + sum.y) + (sum.z + sum.w); }
 ${linearMain()} {
   ${linearIndex("p.lanes")}
   var sum = vec4f();
-  var far = vec4f();
-  var near = vec4f();
-  ${perSlot(
-    slots,
-    (k) => `for (var i = index; 4u * i < p.size${k}; i += p.lanes) {
-    let v = inside(g${k}[i], i, p.size${k});
-    sum += v * v;
-    far += (v * ${FAR}) * (v * ${FAR});
-    near += (v * ${NEAR}) * (v * ${NEAR});
-  }`,
-  )}
-  sums[p.offset + index] = total(sum);
-  sums[p.plane + p.offset + index] = total(far);
-  sums[2u * p.plane + p.offset + index] = total(near);
+  ${eachOf(slots, "sum += v * v;")}
+  let plain = total(sum);
+  var far = plain * ${FAR} * ${FAR};
+  var near = plain * ${NEAR} * ${NEAR};
+  // Only where squares may have overflowed or vanished they are taken again.
+  if (!(plain >= ${FAR} && plain <= 3.4028234e38)) {
+    var less = vec4f();
+    var more = vec4f();
+    ${eachOf(slots, `less += (v * ${FAR}) * (v * ${FAR}); more += (v * ${NEAR}) * (v * ${NEAR});`)}
+    far = total(less);
+    near = total(more);
+  }
+  sums[p.offset + index] = plain;
+  sums[p.plane + p.offset + index] = far;
+  sums[2u * p.plane + p.offset + index] = near;
 }`,
   workgroups: (_, p) => linearGrid(p["lanes"]!),
 });
