@@ -101,7 +101,7 @@ const SAMPLES: Record<string, [file: Uint8Array, advice: RegExp][]> = {
   text: [
     [raw("Entry not found"), /"Entry not found".*read/],
     [raw("\xef\xbb\xbfAccess denied"), /"Access denied"/],
-    [raw("x".repeat(1e6)), /xxx\.\.\."/],
+    [raw("x".repeat(1e6)), /xxx…"/],
   ],
 };
 
@@ -192,8 +192,8 @@ describe("what is decoded", () => {
     ["a list", [...file], /Uint8Array\.from/],
     ["undefined", undefined, /undefined/],
     ["null", null, /null/],
-    ["a number", 5, /number 5/],
-    ["a file that is read already", decodeSafetensors(file), /object of tensors, metadata/],
+    ["a number", 5, /found 5/],
+    ["a file that is read already", decodeSafetensors(file), /found \{"tensors"/],
     ["memory that was transferred", gone, /transferred/],
     ["long text", "x".repeat(1e6), /xxx…"/],
   ])("may not be %s", (_, bytes, message) => {
