@@ -1,7 +1,7 @@
 /** Every reader of the package that needs no device, with damaged inputs and what must hold of its results. `covers` names its exports. */
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   type Checkpoint,
   CIFAR10_CLASSES,
@@ -25,7 +25,15 @@ import {
   readCredential,
   type SafetensorsFile,
 } from "../src/index";
-import { loadCifar10, loadCifar100, loadImageRecords, loadModelNet40, loadSafetensors } from "../src/node/index";
+import {
+  loadCifar10,
+  loadCifar100,
+  loadImageRecords,
+  loadMeshFolders,
+  loadModelNet10,
+  loadModelNet40,
+  loadSafetensors,
+} from "../src/node/index";
 import { changed, damaged, json, pick } from "./mutate";
 import * as sample from "./samples";
 
@@ -150,8 +158,10 @@ const ofFolder = (
     input: async (random) => {
       folder ??= mkdtemp(join(tmpdir(), "pan-fuzz-"));
       const [place, hit] = [await folder, pick(random, Object.keys(files))];
-      for (const [name, bytes] of Object.entries(files))
+      for (const [name, bytes] of Object.entries(files)) {
+        await mkdir(dirname(join(place, name)), { recursive: true });
         await writeFile(join(place, name), name === hit ? damaged(random, [bytes]) : bytes);
+      }
       return { read: () => read(place) };
     },
   };
@@ -171,6 +181,10 @@ const CLOUDS = {
   ),
   "shape_names.txt": new TextEncoder().encode("airplane\ncar\n"),
 };
+const MESH = new TextEncoder().encode("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n");
+const MESHES = Object.fromEntries(
+  ["chair", "desk"].flatMap((of) => ["train", "test"].map((split) => [`${of}/${split}/${of}_0001.off`, MESH])),
+);
 const CIFAR_FILES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
 
 /** All readers that need no device. */
@@ -323,6 +337,15 @@ export async function READERS(): Promise<Reader[]> {
       covers: ["loadModelNet40"],
       weight: 0.5,
       ...ofFolder(CLOUDS, (folder) => loadModelNet40(folder, { points: 4 })),
+    },
+    {
+      name: "mesh files",
+      covers: ["loadModelNet10", "loadMeshFolders"],
+      weight: 0.3,
+      ...ofFolder(MESHES, async (folder) => [
+        await loadMeshFolders(folder, { points: 4, onSkip: () => {} }),
+        await loadModelNet10(folder, { points: 4, onSkip: () => {} }),
+      ]),
     },
   ];
 }

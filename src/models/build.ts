@@ -1,4 +1,5 @@
 import { ArgumentError, FormatError } from "../errors";
+import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { shown } from "../io/shown";
 import { passportPlan, type SignatureText, signatureTexts } from "./config";
@@ -124,9 +125,19 @@ export function deployedConfig(file: SafetensorsFile): NetworkConfig {
 export function loadDeployed(file: SafetensorsFile): AnyNetwork {
   const config = deployedConfig(file);
   checkState(file.tensors, shapesOf(config));
+  return networkOf(config, file.tensors).eval();
+}
+
+/** A network with a state. @throws StateDictError as its `loadStateDict`; the network is gone then. */
+export function networkOf(config: NetworkConfig, state: StateDict, options?: { strict?: boolean }): AnyNetwork {
   const model = buildNetwork(config);
-  model.loadStateDict(file.tensors);
-  return model.eval();
+  try {
+    model.loadStateDict(state, options);
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
 }
 
 /** What a credential says of its network. */

@@ -3,11 +3,11 @@ import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import {
   type AnyNetwork,
-  buildNetwork,
   credentialShapes,
   headName,
   type NetworkConfig,
   networkLayers,
+  networkOf,
   readCredential,
 } from "../models/build";
 import { passportPlan, withPassportsAt } from "../models/config";
@@ -69,15 +69,17 @@ function joined(suspect: Suspect, owner: SafetensorsFile, config: NetworkConfig)
       `missing ${listNames(lacking)}; unexpected ${listNames([...unexpected, ...suspect.ignored])}`,
     );
   const whole = joinState({ deployed: suspect.tensors, credential }, { config: own, layers: networkLayers(own) });
-  const model = buildNetwork(own);
   // What cannot run as a classifier is left out, so that the rest can be read.
-  model.loadStateDict(whole, { strict: classes !== null });
-  if (folded) {
-    const open = buildNetwork(model.plainConfig() as NetworkConfig);
-    open.loadStateDict(suspect.tensors, { strict: classes !== null });
-    found.folded = { open: open.eval() };
+  const strict = classes !== null;
+  const model = networkOf(own, whole, { strict });
+  try {
+    if (folded)
+      found.folded = { open: networkOf(model.plainConfig() as NetworkConfig, suspect.tensors, { strict }).eval() };
+    return { ...found, model: model.eval() };
+  } catch (error) {
+    model.dispose();
+    throw error;
   }
-  return { ...found, model: model.eval() };
 }
 
 /**
