@@ -264,5 +264,5 @@ const ofOneKind = (a: ImageSet<Pixels>, b: ImageSet<Pixels>): boolean =>
   a.classes.every((name, i) => name === b.classes[i]);
 
 const kindOf = ({ images, channels, height, width, classes }: ImageSet<Pixels>): string =>
-  `${[channels, height, width].map(shown).join("x")} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
+  `${[channels, height, width].map((v) => shown(v)).join("x")} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
   `in ${classes.length} classes (${listed(classes)})`;

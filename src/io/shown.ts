@@ -69,7 +69,7 @@ function told(value: unknown, most: number, depth: number): string {
 function kindOf(value: object): string {
   const made = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } }).constructor?.name;
   const name = typeof made === "string" && made ? clip(made) : "object";
-  return `${/^[AEIOU]/i.test(name) ? "an" : "a"} ${name}`;
+  return `${/^[AEIO]/i.test(name) ? "an" : "a"} ${name}`;
 }
 
 /** Own keys, the first ones. */

@@ -364,6 +364,6 @@ describe("JSON and values in messages", () => {
     ];
     for (const value of values) expect(shown(value).length).toBeLessThan(100);
     expect(shown({ a: [1, "b", null, true] })).toBe('{"a":[1,"b",null,true]}');
-    expect([shown(undefined), shown(new Float32Array(2))]).toEqual(["undefined", "a Float32Array of 8 bytes"]);
+    expect([shown(undefined), shown(new Float32Array(2))]).toEqual(["undefined", "a Float32Array of 2"]);
   });
 });

@@ -103,7 +103,7 @@ describe("Tensor.from", () => {
       [new ArrayBuffer(8), /new Float32Array\(buffer\)/],
       [new DataView(new ArrayBuffer(8)), /new Float32Array\(buffer\)/],
       [new Set([1]), /found a Set/],
-      [{ dtype: "F8_E4M3", shape: [1], data: new Uint8Array(1) }, /found an Object/],
+      [{ dtype: "F8_E4M3", shape: [1], data: new Uint8Array(1) }, /found \{"dtype":"F8_E4M3"/],
       [() => 1, /found a function/],
       [Tensor.full([1], 0), /on the GPU already/],
       [[1, "2"], /found "2" at 1/],

@@ -105,7 +105,12 @@ export function pairOf(
   const both: unknown = typeof value === "number" ? [value, value] : value;
   const fits = Array.isArray(both) && both.length === 2 && both.every((v) => Number.isSafeInteger(v) && v >= least);
   if (fits) return both as unknown as readonly [number, number];
-  const found = Array.isArray(value) ? `[${value.slice(0, 4).map(shown).join(", ")}]` : shown(value);
+  const found = Array.isArray(value)
+    ? `[${value
+        .slice(0, 4)
+        .map((v) => shown(v))
+        .join(", ")}]`
+    : shown(value);
   throw new kind(`${op}: ${name} is a whole number from ${least}, or two of them, found ${found}`);
 }
 
