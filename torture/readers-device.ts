@@ -98,7 +98,8 @@ function wrongState(given: StateDict, held: StateDict): string | null {
     if (!from) return `${name} was taken out of nothing`;
     // One number is one, as [] or as [1]: counts are written both ways.
     const isOne = shape.length === 0 && from.data.length === 1;
-    if (!isOne && from.shape.join() !== shape.join()) return `${name} of shape [${from.shape}] was taken for [${shape}]`;
+    if (!isOne && from.shape.join() !== shape.join())
+      return `${name} of shape [${from.shape}] was taken for [${shape}]`;
     if (from.dtype in ARRAYS && from.data.constructor.name !== ARRAYS[from.dtype])
       return `${name} in a ${from.data.constructor.name} was taken for ${from.dtype}`;
     const numbers = dtype === "F32" ? toFloat32(from) : from.data;
