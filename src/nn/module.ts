@@ -5,7 +5,7 @@ import { device } from "../gpu/init";
 import type { HostTensor, StateDict } from "../io/host-tensor";
 import { showShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
-import { Tensor } from "../tensor/tensor";
+import { type DType, Tensor } from "../tensor/tensor";
 import { type Content, contentsOf, titleOf } from "./contents";
 import {
   checkHostTensor,
@@ -17,7 +17,6 @@ import {
   type TensorData,
   TO_TORCH,
   toTorch,
-  typed,
 } from "./state";
 
 export { checkStateDict, fromTorch, type Layout, listNames, toTorch } from "./state";
@@ -161,13 +160,13 @@ export abstract class Module {
     const { tensors, host } = this.state();
     const values = [...host].map(([name, state]) => [name, state.get()] as const);
     // All copies go with one submit, so that no step that is recorded meanwhile comes between them.
-    const reads = [...tensors.values()].map(({ tensor: t }) => t.device.read(t.buffer, 4 * t.size, true));
+    const reads = [...tensors.values()].map(({ tensor }) => tensor.data<DType>({ withStep: true }));
     const devices = new Set([...tensors.values()].map(({ tensor }) => tensor.device));
     const submitted = async () => devices.forEach((d) => d.flush());
-    const [, ...bytes] = await Promise.all([submitted(), ...reads]);
+    const [, ...data] = await Promise.all([submitted(), ...reads]);
     const dict: StateDict = new Map();
     [...tensors].forEach(([name, { tensor, layout }], i) => {
-      dict.set(name, toTorch(typed(bytes[i]!, tensor.dtype), tensor.shape, layout));
+      dict.set(name, toTorch(data[i]!, tensor.shape, layout));
     });
     for (const [name, value] of values) dict.set(name, value);
     return dict;

@@ -6,6 +6,7 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { DTYPES, type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import { isPlain, listed, shown } from "../io/shown";
+import type { ElementsOf } from "../tensor/elements";
 import { sameShape, showShape, sizeOf, stridesOf } from "../tensor/shape";
 import type { DType, Tensor } from "../tensor/tensor";
 
@@ -28,7 +29,7 @@ export const TO_TORCH: Record<Exclude<Layout, "same">, readonly number[]> = {
 };
 
 /** A tensor's elements on the host. */
-export type TensorData = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+export type TensorData = ElementsOf[DType];
 
 /** Names for a message: the first twelve, and how many more. */
 export const listNames = (names: readonly string[]): string => listed(names, 12);
@@ -75,9 +76,6 @@ export function sameBytes(a: TensorData, b: TensorData): boolean {
 }
 
 const TYPES = { f32: ["F32", Float32Array], i32: ["I32", Int32Array], u32: ["U32", Uint32Array] } as const;
-
-/** Bytes that a tensor was read back as, by its type. */
-export const typed = (bytes: ArrayBuffer, dtype: DType): TensorData => new TYPES[dtype][1](bytes);
 
 /** Host data in our order as a tensor in PyTorch's. */
 export function toTorch<A extends TensorData>(
