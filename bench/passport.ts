@@ -6,7 +6,18 @@
  * Medians of interleaved rounds after a warm-up round, GPU waited for. Both forms give the same numbers: test/passport/branch.test.ts.
  */
 import { mkdir } from "node:fs/promises";
-import { concat, conv2d, Generator, init, mean, passportMeans, passportScales, scope, sum, Tensor } from "../src/index";
+import {
+  concat,
+  conv2d,
+  Generator,
+  init,
+  mean,
+  passportGammaBeta,
+  passportMeans,
+  scope,
+  sum,
+  Tensor,
+} from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
 import { median } from "./median";
 
@@ -30,12 +41,12 @@ interface Row {
 }
 
 function rows([layer, size, i, o]: (typeof LAYERS)[number]): Row[] {
-  const [skey, key] = [random([1, size, size, i], 1), random([1, size, size, i], 2)];
+  const [gamma, beta] = [random([1, size, size, i], 1), random([1, size, size, i], 2)];
   const weight = random([3, 3, i, o], 3);
   weight.requiresGrad = true;
-  const both = concat([skey, key], 0);
+  const both = concat([gamma, beta], 0);
   // The means belong to the passports and are made once, when those are set.
-  const means = passportMeans(skey, key, weight, { padding: 1 });
+  const means = passportMeans(gamma, beta, weight, { padding: 1 });
   const step = (scales: () => Tensor) => () =>
     scope(() => {
       weight.zeroGrad();
@@ -43,7 +54,7 @@ function rows([layer, size, i, o]: (typeof LAYERS)[number]): Row[] {
     });
   const direct = () => mean(conv2d(both, weight, null, { padding: 1 }), [1, 2]);
   return [
-    { layer, form: "closed", run: step(() => passportScales(means, weight)), milliseconds: [] },
+    { layer, form: "closed", run: step(() => passportGammaBeta(means, weight)), milliseconds: [] },
     { layer, form: "direct", run: step(direct), milliseconds: [] },
   ];
 }

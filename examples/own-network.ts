@@ -20,7 +20,7 @@ import {
   Linear,
   Module,
   noGrad,
-  PassportConv2d,
+  PassportLayer,
   parseCifar10,
   relu,
   SGD,
@@ -36,9 +36,7 @@ const random = new Generator(1);
 /** The network, in ten lines. */
 class Mine extends Module {
   readonly stem = new Conv2d(3, 24, 5, { stride: 2, padding: 2, random: random.fork("stem") });
-  readonly mark = new PassportConv2d(24, 48, 3, {
-    stride: 2,
-    padding: 1,
+  readonly mark = new PassportLayer(new Conv2d(24, 48, 3, { stride: 2, padding: 1, bias: false, random }), {
     inputSize: [16, 16],
     signature: SIGNATURE,
     random,
@@ -63,7 +61,7 @@ for (let epoch = 0; epoch < EPOCHS; epoch++) {
     scope(() => {
       const [x, y] = [Tensor.from(images, shape), Tensor.from(labels, [size])];
       const [open, secret] = [model.forward(x, "public"), model.forward(x, "private")];
-      const signs = model.mark.signLoss(model.mark.privateScales().gammaRaw);
+      const signs = model.mark.signLoss(model.mark.gammaBeta().raw);
       optimizer.zeroGrad();
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signs).backward();
       optimizer.step();

@@ -33,7 +33,7 @@ export class ScaleLog {
   async epoch(record: EpochRecord): Promise<void> {
     const last = this.model.passportLayers().at(-1);
     if (!last || !this.#log) return;
-    const [weight, scales] = await Promise.all([last.layer.weight.data(), this.model.readScales()]);
+    const [weight, scales] = await Promise.all([last.layer.weight.data(), this.model.readGammaBeta()]);
     const { gamma, beta } = scales.get(last.name)!;
     const before = this.#weight!;
     const update = Math.sqrt(weight.reduce((sum, w, i) => sum + (w - before[i]!) ** 2, 0));

@@ -9,6 +9,7 @@ import {
   GlobalAvgPool,
   init,
   Linear,
+  MaxPool2d,
   type Module,
   matmul,
   noGrad,
@@ -57,8 +58,9 @@ function build({ arch, width }: NetworkSpec): Network {
   if (arch === "resnet18") return new ResNet18({ width: Math.round(64 * width) });
   const random = new Generator(1);
   const conv = (from: number, to: number) => new Conv2d(from, to, 3, { padding: 1, bias: false, random });
-  const norm = (channels: number, pool: number) => new BatchNorm(channels, { relu: true, pool });
-  const body = [conv(3, 32), norm(32, 2), conv(32, 64), norm(64, 2), conv(64, 128), norm(128, 1)];
+  const norm = (channels: number) => new BatchNorm(channels, { relu: true });
+  const pool = () => new MaxPool2d(2);
+  const body = [conv(3, 32), norm(32), pool(), conv(32, 64), norm(64), pool(), conv(64, 128), norm(128)];
   return new Sequential(...body, new GlobalAvgPool(), new Linear(128, 10, { random }));
 }
 

@@ -60,7 +60,7 @@ async function distributionsOf({ deployed, credential }: Trained, plain: Plain |
   try {
     const layer = model.passportLayers().at(-1)!.name;
     const weight = deployed.tensors.has(`${layer}.conv.weight`) ? "conv.weight" : "linear.weight";
-    const { gamma, beta } = (await model.readScales()).get(layer)!;
+    const { gamma, beta } = (await model.readGammaBeta()).get(layer)!;
     const values = (file: SafetensorsFile, part: string) => [...toFloat32(file.tensors.get(`${layer}.${part}`)!)];
     const own = { weights: values(deployed, weight), gamma: [...gamma], beta: [...beta] };
     if (!plain?.deployed.tensors.has(`${layer}.${weight}`)) return { layer, own };

@@ -6,7 +6,7 @@ import { listOf, numberIn, oneOf, parseOptions } from "../options";
 export const ARCHITECTURES = ["alexnet", "resnet18", "resnet9"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 const SCHEMES = ["plain", "v1", "v2", "v3", "pan"] as const;
-const NORMS = ["bn", "sbn", "gn", "in", "ln", "none"] as const;
+const NORMS = ["bn", "sbn", "gn", "gn1", "in", "ln", "none"] as const;
 const KINDS = ["random", "image", "shuffle", "bound"] as const;
 export type PassportKind = (typeof KINDS)[number];
 

@@ -4,7 +4,7 @@ import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
 const SCHEMES = ["plain", "v1", "v2", "v3", "pan"] as const;
-const NORMS = ["bn", "gn", "ln", "none"] as const;
+const NORMS = ["bn", "gn", "gn1", "ln", "none"] as const;
 
 /** Layers of a PointNet that can carry passports, in order. */
 export const LAYERS = ["convp1", "convp2", "convp3", "p1", "p2", "p3"] as const;

@@ -2,9 +2,10 @@ import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { deployedConfig, networkLayers } from "../models/build";
 import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
+import { normOf } from "../models/config";
 import { hiddenChannels } from "../models/edges";
 import { realign } from "../ownership/realign";
-import { groupsOf } from "../passport/norm";
+import { groupsOf } from "../passport/norms";
 import { Generator } from "../tensor/random";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, turnShare } from "./shares";
@@ -44,9 +45,10 @@ export function disguise(deployed: SafetensorsFile, options: DisguiseOptions = {
       `disguise: filters can be scaled in front of batch norm alone, this network has ${config.norm}`,
     );
   const tensors = new Map(deployed.tensors);
-  if (negate > 0)
-    for (const { name, channels, norm = config.norm } of networkLayers(config)) {
-      const units = norm === "gn" ? groupsOf(channels) : norm === "ln" ? 1 : channels;
+  const network = normOf(config);
+  if (negate > 0 && network !== "folded")
+    for (const { name, channels, norm = network } of networkLayers(config)) {
+      const units = groupsOf(norm, channels);
       const signs = turnShare(new Float32Array(units).fill(1), negate, new Generator(seed).fork(`${name} signs`));
       const each = channels / units;
       negateFilters(
@@ -64,7 +66,7 @@ export function disguise(deployed: SafetensorsFile, options: DisguiseOptions = {
     if (scale > 1) scaleChannels(tensors, hidden, factors(scale, "channels"));
     if (filterScale > 1) scaleFilters(tensors, hidden, factors(filterScale, "filters"));
     if (permute) {
-      const groups = config.norm === "gn" ? groupsOf(hidden.channels) : 1;
+      const groups = network === "gn" ? groupsOf(network, hidden.channels) : 1;
       permuteChannels(tensors, hidden, shuffled(hidden.channels, groups, random.fork("order")));
     }
   }

@@ -1,4 +1,5 @@
 import { buildNetwork, readCredential } from "../models/build";
+import { withoutTriggers } from "../models/config";
 import { joinState } from "../models/split";
 import type { AttackRecord, Target } from "./record";
 import { attackByTraining, checkBudget, ownersView, type TrainingBudget } from "./training";
@@ -12,7 +13,7 @@ export async function overwrite(target: Target, options: TrainingBudget): Promis
   checkBudget("overwrite", options);
   const { config: owners } = readCredential(target.credential);
   // The attacker has no trigger set to train on.
-  const config = owners.scheme === "v3" ? { ...owners, scheme: "v2" as const } : owners;
+  const config = { ...owners, scheme: withoutTriggers(owners.scheme) };
   // The attacker's own secrets: those of a fresh network of the same structure.
   const model = buildNetwork(config, { seed: (options.seed ?? 0) + 1 });
   try {

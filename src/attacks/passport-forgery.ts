@@ -3,11 +3,12 @@ import type { StateDict } from "../io/host-tensor";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type AnyNetwork, buildNetwork, type NetworkConfig, networkLayers, readCredential } from "../models/build";
+import { writtenConfig } from "../models/compat/file-norms";
 import { passportPlan, secretBranch, withPassportsAt } from "../models/config";
-import { type BranchAccuracy, CREDENTIAL } from "../models/files";
+import { CREDENTIAL } from "../models/files";
 import { joinState, type SplitState, splitState } from "../models/split";
 import type { Module } from "../nn/module";
-import { PassportAware } from "../passport/passport-aware";
+import type { BranchAccuracy } from "../passport/branches";
 import { signBytes } from "../passport/signature";
 import { add, div, mul, sub } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
@@ -62,9 +63,9 @@ export function forgeryLoss(
   return parts.reduce((a, b) => add(a, b));
 }
 
-/** Every passport of a network: `skey`, then `key`, layer by layer. */
+/** Every passport of a network: P_γ, then P_β, layer by layer. */
 export const passportsOf = (model: AnyNetwork): Tensor[] =>
-  model.passportLayers().flatMap(({ layer }) => Object.values(layer.passports()));
+  model.passportLayers().flatMap(({ layer }) => [layer.passports.gamma, layer.passports.beta]);
 
 /** Σ 1 / MSE(P, P_owner). */
 function inverseDistance(passports: readonly Tensor[], owners: readonly Tensor[]): Tensor {
@@ -137,13 +138,13 @@ async function start(model: AnyNetwork, { start, signs }: Forgery, share: number
     const source = random.fork(name);
     if (start === "other") layer.randomPassports(source.fork("passports"));
     else {
-      const fresh = async (part: "skey" | "key") => {
-        const tensor = layer.passports()[part];
+      const fresh = async (part: "gamma" | "beta", stream: string) => {
+        const tensor = layer.passports[part];
         const own = start === "near" ? await tensor.data() : new Float32Array(tensor.size);
-        const noise = source.fork(part).fill(new Float32Array(own.length), "normal", 0, start === "near" ? 0.001 : 1);
+        const noise = source.fork(stream).fill(new Float32Array(own.length), "normal", 0, start === "near" ? 0.001 : 1);
         return own.map((v, i) => v + noise[i]!);
       };
-      layer.setPassports({ skey: await fresh("skey"), key: await fresh("key") });
+      layer.setPassports({ gamma: await fresh("gamma", "skey"), beta: await fresh("beta", "key") });
     }
     if (signs) layer.b.write(turnShare(await layer.b.data(), share, source.fork("signs")));
   }
@@ -152,7 +153,7 @@ async function start(model: AnyNetwork, { start, signs }: Forgery, share: number
 /** Re-initialises every FC. @returns its weights. */
 function freshFc(model: AnyNetwork, random: Generator): Tensor[] {
   const weights = model.passportLayers().flatMap(({ name, layer }) => {
-    if (!(layer instanceof PassportAware) || !layer.fc) return [];
+    if (!layer.fc) return [];
     return layer.fc.parameters().map((weight, i) => {
       const bound = 1 / Math.sqrt(weight.shape[0]!);
       weight.write(random.fork(`${name}.fc.${i}`).fill(new Float32Array(weight.size), "uniform", -bound, bound));
@@ -177,7 +178,7 @@ export function forgedCredential(tensors: StateDict, config: NetworkConfig, clai
     : withPassportsAt(config, layers, new Set(passportPlan(config, layers).keys()));
   return {
     tensors,
-    metadata: { format: CREDENTIAL, model: JSON.stringify(own), claimed: JSON.stringify(claimed) },
+    metadata: { format: CREDENTIAL, model: writtenConfig(own), claimed: JSON.stringify(claimed) },
   };
 }
 

@@ -3,9 +3,9 @@ import type { SampleTransform } from "../data/samples";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { AnyNetwork } from "../models/build";
 import { type Scheme, secretBranch } from "../models/config";
-import type { BranchAccuracy } from "../models/files";
 import { countSigns } from "../models/network";
 import { binomialPValue } from "../ownership/statistics";
+import type { BranchAccuracy } from "../passport/branches";
 import { evaluate } from "../train/evaluate";
 
 /** What an attack is tried on: the network that was given away, the owner's half to measure with, and data. */

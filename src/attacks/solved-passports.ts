@@ -2,9 +2,11 @@ import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { checkConfig, type NetworkConfig, networkLayers } from "../models/build";
+import { writtenConfig } from "../models/compat/file-norms";
 import { branchesOf, hasFc, normOf, passportNames, passportPlan } from "../models/config";
-import { type BranchAccuracy, CREDENTIAL } from "../models/files";
+import { CREDENTIAL } from "../models/files";
 import { type MapLayer, mapName, passportShape } from "../models/layers";
+import type { BranchAccuracy } from "../passport/branches";
 import { signatureBits } from "../passport/signature";
 import { Generator } from "../tensor/random";
 import { averageUnder, isSolvable, PassportEquations } from "./solve";
@@ -72,7 +74,7 @@ export function solvePassports(
       for (const [part, value] of encoder(rawGamma, rawBeta, gamma, beta)) tensors.set(`${name}.${part}`, value);
     if (two && layer.norm !== "none" && layer.statistics !== "shared") copyNorm(name, statistics);
   }
-  const metadata = { format: CREDENTIAL, model: JSON.stringify(config), claimed: JSON.stringify(claimed) };
+  const metadata = { format: CREDENTIAL, model: writtenConfig(config), claimed: JSON.stringify(claimed) };
   return { tensors, metadata };
 }
 

@@ -2,9 +2,11 @@ import { ArgumentError, FormatError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { shown } from "../io/shown";
+import type { BranchAccuracy } from "../passport/branches";
+import { readNorm } from "./compat/file-norms";
 import { passportPlan, type SignatureText, signatureTexts } from "./config";
 import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers, layerSizes } from "./convnet";
-import { type BranchAccuracy, CREDENTIAL, checkClaims, checkFile, DEPLOYED, parseEntry } from "./files";
+import { CREDENTIAL, checkClaims, checkFile, DEPLOYED, parseEntry } from "./files";
 import { isObject, refuse } from "./form";
 import type { MapLayer } from "./layers";
 import { checkPointNet, PointNet, type PointNetConfig, pointNetLayers } from "./pointnet";
@@ -168,7 +170,7 @@ function configOf(file: SafetensorsFile, format: string): NetworkConfig {
       `a ${format} file expected, found ${found === undefined ? "one without a format" : shown(found)}: are the deployed model and the credential exchanged?`,
     );
   }
-  const config = parseEntry(file, "model") as NetworkConfig;
+  const config = readNorm(parseEntry(file, "model")) as NetworkConfig;
   asFormat('the file\'s entry "model" describes no network', () => checkConfig(config));
   return config;
 }

@@ -1,9 +1,8 @@
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import { listNames } from "../nn/module";
-import type { Branch } from "../passport/layer";
-import { checkNorm } from "../passport/norm";
-import type { BranchNorm } from "../passport/passport-aware";
+import type { Branch } from "../passport/branches";
+import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "../passport/norms";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
 import { type MapLayer, passportPlaces, positionsOf, tapsOf } from "./layers";
 
@@ -14,10 +13,11 @@ import { type MapLayer, passportPlaces, positionsOf, tapsOf } from "./layers";
 export type Scheme = "plain" | "v1" | "v2" | "v3" | "pan";
 
 /**
- * Normalisation of a whole network. `bn` batch norm (in two-branch layers a statistic a branch), `sbn` batch norm whose statistic both branches share, `gn` group norm in
- * O/16 groups, `in` instance, `ln` layer norm, `none` scale and shift alone. `folded`: none, and the convolutions have a bias; what batch norm folded into the convolutions leaves.
+ * Normalisation of a whole network: one of {@link BranchNormName} (`bn` in two-branch layers with
+ * statistics of each branch), or `folded`: none, and the convolutions have a bias; what batch norm
+ * folded into the convolutions leaves.
  */
-export type NetworkNorm = BranchNorm | "folded";
+export type NetworkNorm = BranchNormName | "folded";
 
 /** Layer → `true` (random signature bits), a text to embed there, or `false`; layers inside layers as in `{ layer4: { 0: { convbn_2: "text" } } }`. */
 export type Passports = { readonly [layer: string]: boolean | string | Passports };
@@ -43,19 +43,44 @@ export interface ImageNetworkSettings extends NetworkSettings {
   input: readonly [number, number, number];
 }
 
+/** What a scheme is made of. */
+interface SchemeParts {
+  /** Branches there are; the first is the one that is given away. */
+  readonly branches: readonly Branch[];
+  /** Normalisation where none is named. */
+  readonly norm: NetworkNorm;
+  /** γ and β go through the shared FC, unless it is left out. */
+  readonly fc: boolean;
+  /** Training sees the owner's trigger samples too. */
+  readonly triggers: boolean;
+}
+
+const TWO = ["public", "private"] as const;
+const V2: SchemeParts = { branches: TWO, norm: "gn", fc: false, triggers: false };
+const SCHEME_PARTS: Readonly<Record<Scheme, SchemeParts>> = {
+  plain: { branches: ["public"], norm: "bn", fc: false, triggers: false },
+  v1: { branches: ["passport"], norm: "bn", fc: false, triggers: false },
+  v2: V2,
+  v3: { ...V2, triggers: true },
+  pan: { branches: TWO, norm: "bn", fc: true, triggers: false },
+};
+
 /** All schemes. */
-export const SCHEMES: readonly Scheme[] = ["plain", "v1", "v2", "v3", "pan"];
+export const SCHEMES = Object.keys(SCHEME_PARTS) as readonly Scheme[];
 const NORMS: Readonly<Record<"plain" | "v1" | "two", readonly NetworkNorm[]>> = {
-  plain: ["bn", "gn", "in", "ln", "none", "folded"],
-  v1: ["bn", "gn", "in", "ln", "none"],
-  two: ["bn", "sbn", "gn", "in", "ln", "none"],
+  plain: [...NORM_NAMES, "folded"],
+  v1: NORM_NAMES,
+  two: BRANCH_NORM_NAMES,
 };
 
 /** The branches a scheme has; the first is the one that is given away. */
-export function branchesOf(scheme: Scheme): readonly Branch[] {
-  if (scheme === "plain") return ["public"];
-  return scheme === "v1" ? ["passport"] : ["public", "private"];
-}
+export const branchesOf = (scheme: Scheme): readonly Branch[] => SCHEME_PARTS[scheme].branches;
+
+/** Whether training needs the owner's trigger samples: what `v3` has more than `v2`. */
+export const needsTriggers = (scheme: Scheme): boolean => SCHEME_PARTS[scheme].triggers;
+
+/** The scheme of a network that is trained without triggers. */
+export const withoutTriggers = (scheme: Scheme): Scheme => (needsTriggers(scheme) ? "v2" : scheme);
 
 /** The branch that passports open: the last one. */
 export const secretBranch = (scheme: Scheme): Branch => branchesOf(scheme)[branchesOf(scheme).length - 1]!;
@@ -65,11 +90,11 @@ export const passportNames = (scheme: Scheme): readonly [gamma: string, beta: st
   branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
 
 /** Whether γ and β go through the shared FC: in passport-aware normalisation alone, unless it is left out. */
-export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "fc">): boolean => scheme === "pan" && fc;
+export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "fc">): boolean =>
+  SCHEME_PARTS[scheme].fc && fc;
 
 /** The normalisation of a network, defaults filled in. */
-export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
-  norm === undefined ? (scheme === "v2" || scheme === "v3" ? "gn" : "bn") : norm;
+export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm => norm ?? SCHEME_PARTS[scheme].norm;
 
 /**
  * The passport layers of a network in order, each with the bytes of text it carries (none for random bits).

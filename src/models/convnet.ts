@@ -97,15 +97,10 @@ export class ConvNet extends Network {
   }
 
   protected override body(pass: Pass, x: Flow): Flow {
-    const features = this.features.reduce<Flow>((flow, f, i) => {
-      const [before, behind] = [this.features[i - 1], this.features[i + 1]];
-      if (f instanceof MaxPool2d) {
-        // A pooling right behind a block is done with that block's norm.
-        return before && !(before instanceof MaxPool2d) ? flow : flow.map((t) => f.forward(t));
-      }
-      const name = `features.${i}`;
-      return behind instanceof MaxPool2d ? pass.pooledBlock(name, f, flow, POOL) : pass.block(name, f, flow);
-    }, x);
+    const features = this.features.reduce<Flow>(
+      (flow, f, i) => (f instanceof MaxPool2d ? flow.maxPool(POOL) : pass.block(`features.${i}`, f, flow)),
+      x,
+    );
     return features.map((t) => this.classifier.forward(this.#flatten.forward(t)));
   }
 }

@@ -3,15 +3,13 @@ import { DTYPES, type HostTensor, type StateDict } from "../io/host-tensor";
 import { parseJson } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
 import { shown } from "../io/shown";
-import type { Branch } from "../passport/layer";
+import { BRANCHES, type BranchAccuracy } from "../passport/branches";
 import { sizeOf } from "../tensor/shape";
+import { writtenConfig } from "./compat/file-norms";
 import type { NetworkSettings } from "./config";
 import { foldBatchNorm } from "./fold";
 import { isObject } from "./form";
-import { type Scales, type Structure, splitState } from "./split";
-
-/** Accuracy of each branch, 0 to 1. */
-export type BranchAccuracy = Partial<Record<Branch, number>>;
+import { type GammaBetas, type Structure, splitState } from "./split";
 
 /** Entries `format` of the two kinds of file. */
 export const DEPLOYED = "pan-deployed-1";
@@ -21,18 +19,19 @@ export const CREDENTIAL = "pan-credential-1";
 export interface Deployment extends Structure {
   /** Configuration of the plain network that it describes. */
   plain: NetworkSettings;
-  scales?: Scales | undefined;
+  /** γ and β of layers that work with their passports only. */
+  gammaBetas?: GammaBetas | undefined;
   foldNorm: boolean;
 }
 
 /** The deployed half as a file; its description is that of the plain network and does not say which layers have passports. */
 export function deployedFile(state: StateDict, deployment: Deployment): SafetensorsFile {
-  const { plain, scales, foldNorm, layers } = deployment;
-  const { deployed } = splitState(state, deployment, scales);
+  const { plain, gammaBetas, foldNorm, layers } = deployment;
+  const { deployed } = splitState(state, deployment, gammaBetas);
   const config: NetworkSettings = foldNorm ? { ...plain, norm: "folded" } : plain;
   return {
     tensors: foldNorm ? foldBatchNorm(deployed, layers) : deployed,
-    metadata: { format: DEPLOYED, model: JSON.stringify(config) },
+    metadata: { format: DEPLOYED, model: writtenConfig(config) },
   };
 }
 
@@ -40,11 +39,9 @@ export function deployedFile(state: StateDict, deployment: Deployment): Safetens
 export function credentialFile(state: StateDict, owner: Structure & { claimed: BranchAccuracy }): SafetensorsFile {
   const { config, claimed } = owner;
   checkClaims(claimed);
-  const metadata = { format: CREDENTIAL, model: JSON.stringify(config), claimed: JSON.stringify(claimed) };
+  const metadata = { format: CREDENTIAL, model: writtenConfig(config), claimed: JSON.stringify(claimed) };
   return { tensors: splitState(state, owner).credential, metadata };
 }
-
-const BRANCHES: readonly string[] = ["public", "private", "passport"];
 
 /**
  * Claimed accuracies: shares from 0 to 1, by the names of branches.
@@ -53,7 +50,7 @@ const BRANCHES: readonly string[] = ["public", "private", "passport"];
 export function checkClaims(claimed: unknown): asserts claimed is BranchAccuracy {
   if (!isObject(claimed)) throw new ArgumentError(`claimed accuracies by branch expected, found ${shown(claimed)}`);
   for (const [branch, value] of Object.entries(claimed)) {
-    if (!BRANCHES.includes(branch))
+    if (!(BRANCHES as readonly string[]).includes(branch))
       throw new ArgumentError(`claimed accuracies of ${BRANCHES.join(", ")} expected, found one of ${shown(branch)}`);
     if (typeof value !== "number" || !(value >= 0 && value <= 1))
       throw new ArgumentError(`the claimed accuracy of the ${branch} branch: 0 to 1 expected, found ${shown(value)}`);

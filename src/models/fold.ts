@@ -1,9 +1,7 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
+import { NORM_EPS } from "../tensor/ops/norm/normalise";
 import { type MapLayer, mapName } from "./layers";
-
-/** Added to the variance by every batch norm of the models. */
-export const EPS = 1e-5;
 
 /**
  * Batch norm of evaluation folded into the convolution or fully connected layer before it:
@@ -30,7 +28,7 @@ export function foldBatchNorm(state: StateDict, layers: readonly MapLayer[]): St
     const [mean, variance] = layer.norm === "none" ? [null, null] : [read("bn.running_mean"), read("bn.running_var")];
     const [gamma, beta, weight] = [read("bn.weight"), read("bn.bias"), read(`${map}.weight`)];
     const own = layer.bias ? read(`${map}.bias`) : new Float32Array(gamma.length);
-    const scale = Float64Array.from(gamma, (g, o) => (variance ? g / Math.sqrt(variance[o]! + EPS) : g));
+    const scale = Float64Array.from(gamma, (g, o) => (variance ? g / Math.sqrt(variance[o]! + NORM_EPS) : g));
     const row = weight.length / gamma.length;
     const scaled = weight.map((w, i) => w * scale[Math.floor(i / row)]!);
     const bias = Float32Array.from(beta, (b, o) => b + (own[o]! - (mean?.[o] ?? 0)) * scale[o]!);

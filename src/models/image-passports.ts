@@ -48,9 +48,9 @@ export async function setImagePassports(
   const pairs = model.passportLayers().map(({ name, layer }) => {
     const { data, shape } = inputs.get(name)!;
     const maps = imagePassports(data, shape);
-    const mixed = (part: string) => shufflePassport(maps, layer.inChannels, random.fork(`${name}.${part}`));
+    const mixed = (part: string) => shufflePassport(maps, shape[shape.length - 1]!, random.fork(`${name}.${part}`));
     const pair: PassportPair =
-      kind === "image" ? { skey: maps[0]!, key: maps[1]! } : { skey: mixed("skey"), key: mixed("key") };
+      kind === "image" ? { gamma: maps[0]!, beta: maps[1]! } : { gamma: mixed("skey"), beta: mixed("key") };
     return { layer, pair };
   });
   for (const { layer, pair } of pairs) layer.setPassports(pair);

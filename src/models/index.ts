@@ -1,6 +1,5 @@
 export { AlexNet, type AlexNetOptions } from "./alexnet";
-export { withoutDuplicates, withoutUnused } from "./authors";
-export { AffineNorm, type Block, type PassportBlock, PlainBlock } from "./block";
+export { type Block, PlainBlock } from "./block";
 export {
   type AnyNetwork,
   buildNetwork,
@@ -13,6 +12,8 @@ export {
   readCredential,
 } from "./build";
 export { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "./channels";
+export { withoutDuplicates, withoutUnused } from "./compat/state-dicts";
+export { trunkUpdates } from "./compat/trunk-updates";
 export {
   branchesOf,
   hasFc,
@@ -28,7 +29,6 @@ export {
 } from "./config";
 export { ConvNet, type ConvNetConfig, type LayerSpec, layerSizes } from "./convnet";
 export { type HiddenChannels, hiddenChannels } from "./edges";
-export type { BranchAccuracy } from "./files";
 export { foldBatchNorm } from "./fold";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";
 export { type MapLayer, passportPlaces } from "./layers";
@@ -43,5 +43,5 @@ export {
 export type { PassOptions } from "./pass";
 export { PointNet, type PointNetConfig, type PointNetOptions } from "./pointnet";
 export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions } from "./resnet";
-export { joinState, type Scales, type SplitState, type Structure, splitState } from "./split";
+export { type GammaBetas, joinState, type SplitState, type Structure, splitState } from "./split";
 export { TNet, transformPenalty } from "./tnet";

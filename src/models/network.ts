@@ -5,19 +5,20 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { titleOf } from "../nn/contents";
 import { inMode } from "../nn/mode";
 import { checkStateDict, type LoadReport, Module } from "../nn/module";
-import { type Branch, PassportLayer } from "../passport/layer";
+import type { Branch, BranchAccuracy } from "../passport/branches";
+import { PassportLayer } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { Generator } from "../tensor/random";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
-import { hintOfNorm, withAffine, withoutDuplicates, withoutUnused } from "./authors";
 import { type Block, makeBlock } from "./block";
+import { hintOfNorm, withAffine, withoutDuplicates, withoutUnused } from "./compat/state-dicts";
 import { branchesOf, type NetworkSettings, passportPlan } from "./config";
-import { type BranchAccuracy, credentialFile, deployedFile } from "./files";
+import { credentialFile, deployedFile } from "./files";
 import { Flow } from "./flow";
 import type { MapLayer } from "./layers";
 import { Pass, type PassOptions } from "./pass";
-import type { Scales } from "./split";
+import type { GammaBetas } from "./split";
 
 /** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
 export interface LayerSigns {
@@ -44,7 +45,7 @@ export interface TrainingPass {
 }
 
 /** How a training pass runs. */
-export interface TrainingPassOptions extends Pick<PassOptions, "trunkUpdates" | "affine"> {
+export interface TrainingPassOptions extends Pick<PassOptions, "aroundTrunk" | "affine"> {
   /** Default: all there are. */
   branches?: readonly Branch[] | undefined;
   signLoss?: SignLossOptions | undefined;
@@ -105,9 +106,9 @@ export abstract class Network extends Module {
 
   /** Logits of several branches and the sign loss for one batch; what the branches share is computed once. What the network wants beside is in `penalties`. @throws ArgumentError as {@link forward}. */
   trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass {
-    const { branches = this.branches, signLoss = {}, trunkUpdates, affine } = options;
+    const { branches = this.branches, signLoss = {}, aroundTrunk, affine } = options;
     this.checkBranches(branches);
-    const pass = new Pass([...new Set(branches)], { signLoss, trunkUpdates, affine, penalties: true });
+    const pass = new Pass([...new Set(branches)], { signLoss, aroundTrunk, affine, penalties: true });
     const logits = pass.outputs(this.body(pass, new Flow(x)));
     return { logits, signLoss: pass.signLoss, penalties: pass.penalties };
   }
@@ -175,11 +176,11 @@ export abstract class Network extends Module {
         "scheme v1 cannot fold its norms: γ = avg(W * P) times W has the signature's signs squared away, and nobody could verify the network any more",
       );
     // Both are asked for at once, so that a training that goes on meanwhile comes between none of their parts.
-    const [scales, state] = await Promise.all([
-      config.scheme === "v1" ? this.readScales() : undefined,
+    const [gammaBetas, state] = await Promise.all([
+      config.scheme === "v1" ? this.readGammaBeta() : undefined,
       this.stateDict(),
     ]);
-    return deployedFile(state, { config, layers, plain: this.plainConfig(), scales, foldNorm });
+    return deployedFile(state, { config, layers, plain: this.plainConfig(), gammaBetas, foldNorm });
   }
 
   /** What only the owner keeps: passports, signature, FC, private statistics and the claimed accuracies. Whoever has it can claim the network. @throws ArgumentError for a plain one. */
@@ -190,13 +191,14 @@ export abstract class Network extends Module {
   }
 
   /** γ and β that the passports give with the weights as they are, behind the FC where there is one, layer by layer. */
-  async readScales(): Promise<Scales> {
+  async readGammaBeta(): Promise<GammaBetas> {
     // All layers' are worked out before anything is awaited: they are of one moment.
     const reading = this.passportLayers().map(async ({ name, layer }) => {
-      const { gamma, beta } = scope(() => noGrad(() => layer.privateScales()));
-      const [g, b] = await Promise.all([gamma.data(), beta.data()]);
-      for (const t of [gamma, beta]) t.dispose();
-      return [name, { gamma: g, beta: b }] as const;
+      const rows = scope(() => noGrad(() => layer.gammaBeta().rows));
+      const both = await rows.data();
+      rows.dispose();
+      const channels = both.length / 2;
+      return [name, { gamma: both.slice(0, channels), beta: both.slice(channels) }] as const;
     });
     return new Map(await Promise.all(reading));
   }

@@ -1,22 +1,20 @@
-import type { Affine } from "../nn/norm";
-import type { Branch, PassportLayer } from "../passport/layer";
+import type { Branch } from "../passport/branches";
+import { PassportLayer } from "../passport/layer";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { add } from "../tensor/ops/elementwise";
+import type { Affine } from "../tensor/ops/norm/affine";
 import { mean } from "../tensor/ops/reduce";
 import { unstack } from "../tensor/ops/unstack";
 import type { Tensor } from "../tensor/tensor";
-import { type Block, PlainBlock } from "./block";
+import type { AroundNorm, Block } from "./block";
 import { Flow } from "./flow";
 
 /** How a {@link Pass} runs. */
 export interface PassOptions {
   /** Sum the sign losses of the passport layers. */
   signLoss?: SignLossOptions | undefined;
-  /**
-   * How many times a training pass moves the running statistics of what both branches share: 1, or 2 as in the authors' code, which computes
-   * that part once for each branch.
-   */
-  trunkUpdates?: 1 | 2 | undefined;
+  /** Runs around every batch norm of what all branches share. */
+  aroundTrunk?: AroundNorm | undefined;
   /** γ and β for some plain layers, by name, in the place of their own. */
   affine?: ((name: string) => Affine | undefined) | undefined;
   /** Compute what a network adds to the loss of each branch by itself. */
@@ -26,8 +24,9 @@ export interface PassOptions {
 }
 
 /**
- * One pass through a network in some of its branches. What comes before the first passport layer, and that layer's convolution, is the same for all and
- * computed once. A network describes its body in terms of flows, once for any number of branches.
+ * One pass through a network in some of its branches. What comes before the first passport layer,
+ * and that layer's convolution, is the same for all and computed once. A network describes its body
+ * in terms of flows, once for any number of branches.
  */
 export class Pass {
   #signLoss: Tensor | null = null;
@@ -53,12 +52,11 @@ export class Pass {
    * @param between what happens between the block's map and its norm, such as dropout
    */
   block(name: string, block: Block, flow: Flow, between: (h: Tensor) => Tensor = (h) => h): Flow {
-    return this.#normalise(name, block, this.#map(name, block, flow).map(between));
-  }
-
-  /** The flow behind a block and a max-pooling of pool×pool windows, which the block's norm takes over. */
-  pooledBlock(name: string, block: Block, flow: Flow, pool: number): Flow {
-    return this.#normalise(name, block, this.#map(name, block, flow), pool);
+    this.options.visit?.(name, flow.tensor);
+    const h = flow.map((x) => between(block.convolve(x)));
+    if (block instanceof PassportLayer) return this.#passport(block, h);
+    const around = this.#parted(h) ? undefined : this.options.aroundTrunk;
+    return block.normalise(h, this.branches, this.options.affine?.(name), around);
   }
 
   /** By branch, the output of a network whose body ends in this flow. */
@@ -78,23 +76,15 @@ export class Pass {
     });
   }
 
-  #map(name: string, block: Block, flow: Flow): Flow {
-    this.options.visit?.(name, flow.tensor);
-    return flow.map((x) => block.convolve(x));
-  }
-
-  #normalise(name: string, block: Block, h: Flow, pool?: number): Flow {
-    if (!(block instanceof PlainBlock)) return this.#passport(block, h, pool);
-    const updates = this.#parted(h) ? 1 : this.options.trunkUpdates;
-    return block.normaliseFlow(h, this.branches, { updates, pool, ...this.options.affine?.(name) });
-  }
-
-  #passport(layer: PassportLayer, h: Flow, pool?: number): Flow {
-    const secret = this.branches.some((b) => b !== "public");
-    const rows = secret ? layer.scaleRows() : undefined;
-    if (rows && this.options.signLoss) this.#signLoss = layer.signLoss(rows.raw, this.options.signLoss, this.#signLoss);
-    const call = { shared: !this.#parted(h), scales: rows && { rows: rows.refined }, pool };
-    return new Flow(layer.normaliseBranches(h.tensor, this.branches, call), this.branches.length);
+  #passport(layer: PassportLayer, h: Flow): Flow {
+    const { branches, options } = this;
+    const secret = branches.some((b) => b !== "public") ? layer.gammaBeta() : undefined;
+    if (secret && options.signLoss) this.#signLoss = layer.signLoss(secret.raw, options.signLoss, this.#signLoss);
+    const shared = !this.#parted(h);
+    return new Flow(
+      (normaliser) => layer.normalise(h.tensor, branches, secret?.rows, { shared, normaliser }),
+      branches.length,
+    );
   }
 
   /** Whether each branch has activations of its own. */

@@ -41,7 +41,7 @@ const twoNorms = (map: string): OpenNames => ({
 const CONSTANTS: readonly string[] = ["bn.weight", "bn.bias"];
 
 /** γ and β of each passport layer, as constants. */
-export type Scales = Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
+export type GammaBetas = Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
 
 /** The two halves of a trained network's state: what may be given away, and what only the owner has. */
 export interface SplitState {
@@ -78,9 +78,9 @@ const within = (layers: ReadonlyMap<string, unknown>, name: string): [layer: str
 /**
  * Splits a whole state dict by the passport layers, and the norms a branch, of its configuration. The deployed half has exactly the plain network's names and nothing else; every
  * entry of such a layer that is not known to be public goes to the credential, so nothing private can slip through.
- * @param scales what takes the place of γ and β in layers that work with their passports only.
+ * @param gammaBetas what takes the place of γ and β in layers that work with their passports only.
  */
-export function splitState(state: StateDict, structure: Structure, scales: Scales = new Map()): SplitState {
+export function splitState(state: StateDict, structure: Structure, gammaBetas: GammaBetas = new Map()): SplitState {
   const divided = dividedLayers(structure);
   const [deployed, credential]: [StateDict, StateDict] = [new Map(), new Map()];
   for (const [name, value] of state) {
@@ -90,7 +90,7 @@ export function splitState(state: StateDict, structure: Structure, scales: Scale
     else if (open !== undefined) deployed.set(`${layer}.${open}`, value);
     else credential.set(name, value);
   }
-  for (const [layer, { gamma, beta }] of scales) {
+  for (const [layer, { gamma, beta }] of gammaBetas) {
     deployed.set(`${layer}.bn.weight`, { dtype: "F32", shape: [gamma.length], data: gamma });
     deployed.set(`${layer}.bn.bias`, { dtype: "F32", shape: [beta.length], data: beta });
   }

@@ -1,7 +1,7 @@
 import { callable, flag, instance, optionsOf, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
-import { conv1d, conv2d } from "../tensor/ops/conv";
+import { type ConvOptions, conv1d, conv2d, type LineConvOptions } from "../tensor/ops/conv";
 import { pad } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";
 import { type Pair, type Shape, sameShape, showShape } from "../tensor/shape";
@@ -94,12 +94,21 @@ export class Conv2d extends Module {
     this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
   }
 
-  forward(x: Tensor): Tensor {
-    const { stride, dilation, groups, weight, bias } = this;
+  /** Options of the operation for an input as {@link padded} gives it. */
+  get options(): ConvOptions {
+    const { stride, dilation, groups } = this;
     const { sides, even } = this.#padding;
-    const [rows, columns] = sides as [Padding["sides"][0], Padding["sides"][0]];
-    if (even) return conv2d(x, weight, bias, { stride, dilation, groups, padding: [rows[0], columns[0]] });
-    return scope(() => conv2d(pad(x, [[0, 0], rows, columns, [0, 0]]), weight, bias, { stride, dilation, groups }));
+    return { stride, dilation, groups, padding: even ? [sides[0]![0], sides[1]![0]] : 0 };
+  }
+
+  /** x with zeros around it where the two sides of an axis get different ones; else as it is. */
+  padded(x: Tensor): Tensor {
+    const { sides, even } = this.#padding;
+    return even ? x : pad(x, [[0, 0], ...sides, [0, 0]]);
+  }
+
+  forward(x: Tensor): Tensor {
+    return scope(() => conv2d(this.padded(x), this.weight, this.bias, this.options));
   }
 }
 
@@ -148,11 +157,20 @@ export class Conv1d extends Module {
     this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
   }
 
-  forward(x: Tensor): Tensor {
-    const { stride, dilation, groups, weight, bias } = this;
+  /** As {@link Conv2d.options}. */
+  get options(): LineConvOptions {
+    const { stride, dilation, groups } = this;
     const { sides, even } = this.#padding;
-    const [along] = sides as [Padding["sides"][0]];
-    if (even) return conv1d(x, weight, bias, { stride, dilation, groups, padding: along[0] });
-    return scope(() => conv1d(pad(x, [[0, 0], along, [0, 0]]), weight, bias, { stride, dilation, groups }));
+    return { stride, dilation, groups, padding: even ? sides[0]![0] : 0 };
+  }
+
+  /** As {@link Conv2d.padded}. */
+  padded(x: Tensor): Tensor {
+    const { sides, even } = this.#padding;
+    return even ? x : pad(x, [[0, 0], ...sides, [0, 0]]);
+  }
+
+  forward(x: Tensor): Tensor {
+    return scope(() => conv1d(this.padded(x), this.weight, this.bias, this.options));
   }
 }

@@ -1,12 +1,13 @@
 import { add, div, mul, sub } from "../tensor/ops/elementwise";
+import type { RunningSet } from "../tensor/ops/norm/statistics";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
 
 /**
  * Running statistics that are the mean over all batches so far, PyTorch's `momentum=None`: with n
- * batches seen and k equal ones more,
+ * batches seen before,
  *
- *     running ← running + (batch − running) · k / (n + k)
+ *     running ← running + (batch − running) / (n + 1)
  *
  * n lies on the GPU beside the host's count, so that the weight moves from step to step in a
  * recorded step too. As a 32-bit float it stops at 2²⁴ batches; weights then stay at 6e-8.
@@ -28,8 +29,8 @@ export class CumulativeMean {
    * Where batch norm puts the next batch's statistics. What lies there is overwritten with weight
    * 0, and must be finite for that.
    */
-  fresh(): { runningMean: Tensor; runningVar: Tensor } {
-    return { runningMean: this.#batchMean.fill(0), runningVar: this.#batchVar.fill(0) };
+  fresh(): RunningSet {
+    return { mean: this.#batchMean.fill(0), variance: this.#batchVar.fill(0) };
   }
 
   /** So many batches were seen. */
@@ -37,12 +38,12 @@ export class CumulativeMean {
     this.#count.fill(count);
   }
 
-  /** Counts the last batch `updates` times, and moves both running statistics towards its own. */
-  update(mean: Tensor, variance: Tensor, updates: number): void {
+  /** Counts the last batch, and moves running statistics towards its own. */
+  update({ mean, variance }: RunningSet): void {
     noGrad(() =>
       scope(() => {
-        copy(add(this.#count, updates), this.#count);
-        const weight = div(this.#count.newFull([1], updates), this.#count);
+        copy(add(this.#count, 1), this.#count);
+        const weight = div(this.#count.newFull([1], 1), this.#count);
         copy(add(mean, mul(sub(this.#batchMean, mean), weight)), mean);
         copy(add(variance, mul(sub(this.#batchVar, variance), weight)), variance);
       }),

@@ -1,3 +1,4 @@
+export { BatchNorm, type BatchNormOptions } from "./batch-norm";
 export { Conv1d, type Conv1dOptions, Conv2d, type Conv2dOptions } from "./conv";
 export { fans, gain, type KaimingOptions, kaimingNormal, kaimingUniform, xavierNormal, xavierUniform } from "./init";
 export {
@@ -16,14 +17,5 @@ export {
 } from "./layers";
 export { Linear, type LinearOptions } from "./linear";
 export { buffer, type HostState, type Layout, type LoadReport, Module, parameter } from "./module";
-export {
-  type Affine,
-  BatchNorm,
-  type BatchNormCall,
-  type BatchNormOptions,
-  GroupNorm,
-  InstanceNorm,
-  LayerNorm,
-  type NormOptions,
-} from "./norm";
+export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions } from "./norm";
 export { manualSeed } from "./random";

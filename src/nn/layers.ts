@@ -4,9 +4,10 @@ import { permute } from "../tensor/ops/movement";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
 import { dropout, RandomStream } from "../tensor/ops/random";
 import type { Generator } from "../tensor/random";
-import type { Pair } from "../tensor/shape";
+import { type Pair, pair } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import { Module } from "./module";
+import { Norm } from "./norm";
 import { generatorOf } from "./random";
 import { checkPair } from "./window";
 
@@ -71,6 +72,14 @@ abstract class Pool2d extends Module {
 export class MaxPool2d extends Pool2d {
   constructor(kernel: Pair, options?: PoolLayerOptions) {
     super("MaxPool2d", kernel, options);
+  }
+
+  /** Rows and columns of windows that are square and lie side by side without padding; else null. */
+  get sideBySide(): number | null {
+    const [kernel, stride, padding] = [this.kernel, this.options.stride ?? this.kernel, this.options.padding ?? 0];
+    const [k, across] = pair(kernel);
+    const fits = k === across && pair(stride).every((s) => s === k) && pair(padding).every((p) => p === 0);
+    return fits ? k : null;
   }
 
   forward(x: Tensor): Tensor {
@@ -165,7 +174,21 @@ export class Sequential extends Module {
     for (const [name, child] of super.children()) if (!name.startsWith("layers.")) yield [name, child];
   }
 
+  /** A max-pooling right behind a norm is done in the norm's kernel. */
   forward(x: Tensor): Tensor {
-    return this.layers.reduce((h, layer) => layer.forward(h), x);
+    const { layers } = this;
+    let h = x;
+    for (let i = 0; i < layers.length; i++) {
+      const k = poolBehind(layers[i]!, layers[i + 1]);
+      h = k ? (layers[i++] as Norm).pooled(h, k) : layers[i]!.forward(h);
+    }
+    return h;
   }
+}
+
+/** Rows and columns of the windows of a max-pooling that a norm can take over; null where it cannot. */
+function poolBehind(layer: Layer, next: Layer | undefined): number | null {
+  const plain = layer instanceof Norm && layer.forward === Norm.prototype.forward;
+  const fits = plain && next instanceof MaxPool2d && next.forward === MaxPool2d.prototype.forward;
+  return fits ? next.sideBySide : null;
 }

@@ -96,6 +96,11 @@ export abstract class Module {
     for (const { name, value } of partsOf(this)) if (value instanceof Module) yield [name, value];
   }
 
+  /** Registered tensors of this module alone, by name: those in properties, and in arrays, plain objects and maps there. Override it to give other names. */
+  *tensors(): Iterable<[name: string, tensor: Tensor]> {
+    for (const { name, value } of partsOf(this)) if (value instanceof Tensor) yield [name, value];
+  }
+
   /** This module, under the name "", and all modules below it. A module that is held in several places stands under the name of each. */
   namedModules(): [name: string, module: Module][] {
     const found: [string, Module][] = [];
@@ -125,8 +130,7 @@ export abstract class Module {
   *namedTensors(prefix = ""): Iterable<[name: string, tensor: Tensor, registration: Readonly<Registration>]> {
     for (const [path, module] of this.namedModules()) {
       const at = path === "" ? prefix : `${prefix}${path}.`;
-      for (const { name, value } of partsOf(module))
-        if (value instanceof Tensor) yield [at + name, value, registered.get(value)!];
+      for (const [name, tensor] of module.tensors()) yield [at + name, tensor, registered.get(tensor)!];
     }
   }
 

@@ -1,218 +1,87 @@
 import { flag, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
-import { concat, narrow } from "../tensor/ops/movement";
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../tensor/ops/norm";
-import { type AffineTensors, batchNormParts } from "../tensor/ops/norm-parts";
-import type { Tensor } from "../tensor/tensor";
+import type { Affine, AffinePair } from "../tensor/ops/norm/affine";
+import { NORM_EPS, type Normalisation, normalise, normaliseThenPool } from "../tensor/ops/norm/normalise";
+import type { Over } from "../tensor/ops/norm/over";
+import { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
-import { CumulativeMean } from "./cumulative";
-import { buffer, type HostState, type Layout, Module, parameter } from "./module";
-import { wholeNumbers } from "./state";
+import { type Layout, Module, parameter } from "./module";
 
-/** Options of {@link BatchNorm}. */
-export interface BatchNormOptions {
+/** Options of every normalisation. */
+export interface NormOptions {
   /** Added to the variance (default 1e-5). */
   eps?: number;
-  /** Weight of the new batch in the running statistics (default 0.1); null for the mean over all batches so far, weight 1/`batchesTracked`. */
-  momentum?: number | null;
-  /** Learn a scale and a shift (default true). */
+  /** Learn a scale γ and a shift β (default true; of {@link InstanceNorm} false, as PyTorch's). */
   affine?: boolean;
   /** Apply ReLU in the same kernel (default false). */
   relu?: boolean;
-  /** End in the maximum of each pool×pool window, in the same kernel: `MaxPool2d(pool)` behind the layer, without its memory and launches (default 1, no pooling). Takes images. */
-  pool?: number;
 }
 
-/** γ and β of a call, or both as the rows of one tensor; layers that learn none (passport branches) are given theirs. */
-export type Affine = AffineTensors;
+/** Names of {@link NormOptions}. */
+export const NORM_OPTIONS = ["eps", "affine", "relu"] as const;
 
-/** Options of one call of {@link BatchNorm}. */
-export interface BatchNormCall extends Affine {
-  /**
-   * How many updates by this batch the running statistics take (default 1): k of them at once, running = (1 − m)ᵏ·running + (1 − (1 − m)ᵏ)·batch, or with `momentum: null` n·running + k·batch, divided by n + k. For
-   * a batch that stands for k equal ones.
-   */
-  updates?: number | undefined;
-  /** Windows of this call in the place of the layer's own. */
-  pool?: number | undefined;
-}
+/** Computes a normalisation of x: `normalise`, or one with something fused behind it. */
+export type Normaliser = (x: Tensor, n: Normalisation) => Tensor;
 
 /**
- * Batch normalisation over every dimension but the last: y = γ · (x − μ) / √(σ² + ε) + β.
- *
- * Shape: [..., C] → [..., C], whatever the dimensions before, with `pool` [N, H, W, C] → [N, ⌊H / pool⌋, ⌊W / pool⌋, C]; one class serves images, sequences and rows. While training, μ and σ² are the
- * batch's and update the running statistics (unbiased variance), which evaluation uses. Ioffe and Szegedy, 2015.
- * @throws ArgumentError for channels and options out of their ranges.
+ * What all normalisations share: y = act(γ ⊙ (x − μ) / √(σ² + eps) + β), with μ and σ² of the
+ * elements that `over` names, and γ = `weight`, β = `bias` learned or not there.
  */
-export class BatchNorm extends Module {
+export abstract class Norm extends Module {
+  /** γ; null where none is learned. */
   readonly weight: Tensor | null;
-  readonly bias: Tensor | null;
-  readonly runningMean: Tensor;
-  readonly runningVar: Tensor;
-  readonly eps: number;
-  readonly momentum: number | null;
-  readonly relu: boolean;
-  readonly pool: number;
-  #tracked = 0;
-  /** Of `momentum: null` alone. */
-  #mean: CumulativeMean | null = null;
-
-  constructor(
-    readonly channels: number,
-    options?: BatchNormOptions,
-  ) {
-    super();
-    const given = optionsOf("BatchNorm", options, ["eps", "momentum", "affine", "relu", "pool"]);
-    const { momentum = 0.1 } = given;
-    whole("BatchNorm", "channels", channels);
-    const { eps, affine, relu, pool } = checked("BatchNorm", given);
-    this.eps = eps;
-    this.momentum = momentum === null ? null : within("BatchNorm", "momentum", momentum, 0, 1);
-    this.relu = relu;
-    this.pool = pool;
-    this.weight = affine ? parameter(constant([channels], 1)) : null;
-    this.bias = affine ? parameter(constant([channels], 0)) : null;
-    this.runningMean = buffer(constant([channels], 0));
-    this.runningVar = buffer(constant([channels], 1));
-  }
-
-  /** Training batches seen; in state dicts as PyTorch's `num_batches_tracked`. */
-  get batchesTracked(): number {
-    return this.#tracked;
-  }
-
-  /** @throws ArgumentError for what is no whole number from 0. */
-  set batchesTracked(count: number) {
-    this.#tracked = whole("BatchNorm", "batchesTracked", count, 0);
-    this.#mean?.seen(count);
-  }
-
-  forward(x: Tensor, call: BatchNormCall = {}): Tensor {
-    const { gamma = this.weight, beta = this.bias, rows, updates = 1, pool = this.pool } = call;
-    const { runningMean, runningVar, training, momentum, eps, relu } = this;
-    const affine = { gamma, beta, rows, eps, relu, pool };
-    if (training && momentum === null) {
-      const mean = (this.#mean ??= new CumulativeMean(runningMean, this.#tracked));
-      const y = batchNorm(x, { ...affine, ...mean.fresh(), training, momentum: 1 });
-      mean.update(runningMean, runningVar, updates);
-      this.countBatches(x, updates);
-      return y;
-    }
-    if (training) this.countBatches(x, updates);
-    const weight = updates === 1 ? momentum : 1 - (1 - (momentum ?? 0)) ** updates;
-    return batchNorm(x, { ...affine, runningMean, runningVar, training, momentum: weight ?? 0 });
-  }
-
-  /** Counts a training batch now, and with every replay of the step that is being recorded. */
-  countBatches(x: Tensor, batches = 1): void {
-    x.device.effect(() => {
-      this.#tracked += batches;
-    });
-  }
-
-  override dispose(): void {
-    this.#mean?.dispose();
-    super.dispose();
-  }
-
-  protected override hostState(): Record<string, HostState> {
-    return {
-      num_batches_tracked: {
-        get: () => ({ dtype: "I64", shape: [], data: BigInt64Array.of(BigInt(this.#tracked)) }),
-        set: (value, name) => {
-          const [count] = wholeNumbers(name, value, 0, Number.MAX_SAFE_INTEGER);
-          this.batchesTracked = count!;
-        },
-      },
-    };
-  }
-}
-
-/** How {@link normaliseParts} takes a batch. */
-export interface PartsCall {
-  /** All parts read the same x [N, …]; else it is [parts · N, …] (default false). */
-  shared?: boolean;
-  /** γ and β of each part, or (a single entry) of all; by default the norms' own. */
-  affine?: readonly Affine[];
-  /** Windows of this call in the place of the norms' own. */
-  pool?: number | undefined;
-}
-
-/**
- * Batch norm of a batch of `norms.length` parts, each by its norm as if it were a batch of its own; a norm that stands there several times moves its running statistics with each of its parts, in their order.
- *
- * Shape: x [N, …, C] where the parts share it, else [parts · N, …, C] → [parts · N, …, C], pooled where it says so.
- */
-export function normaliseParts(x: Tensor, norms: readonly BatchNorm[], call: PartsCall = {}): Tensor {
-  const [head] = norms as readonly [BatchNorm];
-  const { shared = false, affine, pool = head.pool } = call;
-  const parts = norms.length;
-  const distinct = norms.every((n) => n === head) ? [head] : norms;
-  const own = affine ?? distinct.map(({ weight, bias }) => ({ gamma: weight, beta: bias }));
-  const alike = (norm: BatchNorm): boolean =>
-    (["training", "eps", "momentum", "relu"] as const).every((setting) => norm[setting] === head[setting]);
-  // A mean over all batches moves by another weight with each part: parts go one after the other.
-  if (!norms.every(alike) || (head.training && head.momentum === null)) {
-    const n = x.shape[0]! / parts;
-    return concat(
-      norms.map((norm, i) => norm.forward(shared ? x : narrow(x, 0, i * n, n), { ...(own[i] ?? own[0]!), pool })),
-      0,
-    );
-  }
-  const { training, eps, momentum, relu } = head;
-  if (training) for (const norm of norms) norm.countBatches(x);
-  const running = distinct.map(({ runningMean, runningVar }) => ({ mean: runningMean, variance: runningVar }));
-  return batchNormParts(
-    x,
-    { parts, shared, affine: own },
-    { running, training, momentum: momentum ?? 0, eps, relu, pool },
-  );
-}
-
-/** Options of group, instance and layer norm; as those of {@link BatchNorm}, without the running statistics. */
-export interface NormOptions {
-  eps?: number;
-  affine?: boolean;
-  relu?: boolean;
-  /** Windows of max-pooling at the end; of images alone, and not of layer norm. */
-  pool?: number;
-}
-
-/** Options with their defaults, each in its range. */
-function checked(what: string, { eps = 1e-5, affine = true, relu = false, pool = 1 }: NormOptions) {
-  within(what, "eps", eps, 0);
-  flag(what, "affine", affine);
-  flag(what, "relu", relu);
-  whole(what, "pool", pool);
-  return { eps, affine, relu, pool };
-}
-
-/** What group, instance and layer norm have in common: no running state, an optional affine map. */
-abstract class StatelessNorm extends Module {
-  readonly weight: Tensor | null;
+  /** β; null where none is learned. */
   readonly bias: Tensor | null;
   readonly eps: number;
   readonly relu: boolean;
-  readonly pool: number;
 
-  constructor(what: string, shape: readonly number[], options: NormOptions, layout: Layout = "same") {
+  /** @throws ArgumentError for options out of their ranges. */
+  protected constructor(what: string, shape: readonly number[], options: NormOptions, layout: Layout = "same") {
     super();
-    const { eps, affine, relu, pool } = checked(what, options);
-    this.eps = eps;
-    this.relu = relu;
-    this.pool = pool;
+    const { eps = NORM_EPS, affine = true, relu = false } = options;
+    this.eps = within(what, "eps", eps, 0);
+    this.relu = flag(what, "relu", relu);
+    flag(what, "affine", affine);
     this.weight = affine ? parameter(constant(shape, 1), layout) : null;
     this.bias = affine ? parameter(constant(shape, 0), layout) : null;
   }
+
+  /** Which elements have their mean and variance in common. */
+  abstract get over(): Over;
+
+  /**
+   * @param affine γ and β in the place of the layer's own: each by itself, null for none, or both
+   * as the rows of one tensor [2, C]
+   */
+  forward(x: Tensor, affine?: Affine): Tensor {
+    return this.run(x, this.affine(affine), normalise);
+  }
+
+  /** The maximum of each k×k window of it, side by side, in the same kernel where x are images. */
+  pooled(x: Tensor, k: number): Tensor {
+    return this.run(x, this.affine(), (h, n) => normaliseThenPool(h, n, k));
+  }
+
+  /** γ and β of a call: those given, and the layer's own where they are not. */
+  affine(given: Affine = {}): Affine {
+    if (given instanceof Tensor) return given;
+    const { gamma = this.weight, beta = this.bias }: AffinePair = given;
+    return { gamma, beta };
+  }
+
+  /** One pass of a batch that is one part, by a normaliser. */
+  run(x: Tensor, affine: Affine, normaliser: Normaliser): Tensor {
+    const { over, eps, relu } = this;
+    return normaliser(x, { over, affine: [affine], eps, relu });
+  }
 }
 
-const NORM_OPTIONS = ["eps", "affine", "relu", "pool"] as const;
-
 /**
- * Group normalisation: statistics over a sample's positions and each of `groups` groups of channels. Shape: [N, ..., C] → [N, ..., C], with `pool` as {@link BatchNorm}. Wu and He, 2018.
+ * Group normalisation: statistics over an item's positions and each of `groups` groups of channels.
+ * Shape: [N, ..., C] → [N, ..., C]. With one group they are those of the whole item. Wu and He, 2018.
  * @throws ArgumentError unless groups divides channels, and for options out of their ranges.
  */
-export class GroupNorm extends StatelessNorm {
+export class GroupNorm extends Norm {
   constructor(
     readonly groups: number,
     readonly channels: number,
@@ -224,14 +93,17 @@ export class GroupNorm extends StatelessNorm {
     super("GroupNorm", [channels], optionsOf("GroupNorm", options, NORM_OPTIONS));
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
-    const { eps, relu, pool } = this;
-    return groupNorm(x, this.groups, { gamma, beta, rows, eps, relu, pool });
+  get over(): Over {
+    return { groups: this.groups };
   }
 }
 
-/** Instance normalisation: statistics over a sample's positions, a channel at a time. Shape: [N, ..., C] → [N, ..., C], with `pool` as {@link BatchNorm}. No affine map by default, as PyTorch's. @throws ArgumentError for channels and options out of their ranges. */
-export class InstanceNorm extends StatelessNorm {
+/**
+ * Instance normalisation: statistics over an item's positions, a channel at a time. Shape: [N, ...,
+ * C] → [N, ..., C]. No affine map by default, as PyTorch's. Ulyanov et al., 2016.
+ * @throws ArgumentError for channels and options out of their ranges.
+ */
+export class InstanceNorm extends Norm {
   constructor(
     readonly channels: number,
     options?: NormOptions,
@@ -240,34 +112,49 @@ export class InstanceNorm extends StatelessNorm {
     super("InstanceNorm", [channels], { affine: false, ...optionsOf("InstanceNorm", options, NORM_OPTIONS) });
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
-    const { eps, relu, pool } = this;
-    return instanceNorm(x, { gamma, beta, rows, eps, relu, pool });
+  get over(): Over {
+    return "positions";
   }
 }
 
 /**
- * Layer normalisation over the trailing dimensions `shape` (channels last; a number for the last one alone), with an elementwise affine map. Weights over [H, W, C] are [C, H, W] in state
- * dicts, as PyTorch's. Ba et al., 2016.
+ * Layer normalisation over the trailing dimensions `shape` (channels last; a number for the last
+ * one alone: the channels of each position), with an elementwise affine map. Weights over
+ * [H, W, C] are [C, H, W] in state dicts, as PyTorch's. Ba et al., 2016.
  * @throws ArgumentError for a shape that is none, and options out of their ranges.
  */
-export class LayerNorm extends StatelessNorm {
+export class LayerNorm extends Norm {
   readonly shape: readonly number[];
 
-  constructor(shape: number | readonly number[], options?: Omit<NormOptions, "pool">) {
+  constructor(shape: number | readonly number[], options?: NormOptions) {
     const sizes = Array.isArray(shape) ? [...shape] : [shape];
     if (!sizes.length || !sizes.every((n) => Number.isSafeInteger(n) && n >= 1))
       refuse("LayerNorm", "shape", "a whole number from 1, or an array of them", shape);
-    super(
-      "LayerNorm",
-      sizes,
-      optionsOf("LayerNorm", options, ["eps", "affine", "relu"]),
-      sizes.length === 3 ? "map" : "same",
-    );
+    const layout = sizes.length === 3 ? "map" : "same";
+    super("LayerNorm", sizes, optionsOf("LayerNorm", options, NORM_OPTIONS), layout);
     this.shape = sizes;
   }
 
-  forward(x: Tensor, { gamma = this.weight, beta = this.bias, rows }: Affine = {}): Tensor {
-    return layerNorm(x, this.shape, { gamma, beta, rows, eps: this.eps, relu: this.relu });
+  get over(): Over {
+    return { shape: this.shape };
+  }
+}
+
+/**
+ * y = act(γ ⊙ x + β), a scale and a shift a channel: what is left of a normalisation without its
+ * statistics. Shape: [N, ..., C] → [N, ..., C].
+ * @throws ArgumentError for channels and options out of their ranges.
+ */
+export class ChannelAffine extends Norm {
+  constructor(
+    readonly channels: number,
+    options?: Omit<NormOptions, "eps">,
+  ) {
+    whole("ChannelAffine", "channels", channels);
+    super("ChannelAffine", [channels], optionsOf("ChannelAffine", options, ["affine", "relu"]));
+  }
+
+  get over(): Over {
+    return "nothing";
   }
 }

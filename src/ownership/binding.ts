@@ -124,13 +124,13 @@ export async function bind(model: Network, binding: Binding): Promise<void> {
   const places = new Map(model.layers.map((l) => [l.name, l]));
   for (const { name, layer } of model.passportLayers()) {
     const { torch, own: ours, layout } = passportShape(places.get(name)!);
-    const [skey, key] = passportNames(model.config.scheme).map((part) => {
+    const [gamma, beta] = passportNames(model.config.scheme).map((part) => {
       const data = passports.get(`${name}.${part}`)!;
       return fromTorch({ dtype: "F32", shape: torch, data }, ours, layout, name);
     });
     const own = await layer.b.data();
     layer.b.write(bits.get(name)!.map((bit, i) => bit || own[i]!));
-    layer.setPassports({ skey: skey!, key: key! });
+    layer.setPassports({ gamma: gamma!, beta: beta! });
   }
 }
 

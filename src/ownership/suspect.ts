@@ -3,10 +3,10 @@ import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import { headName, headWeight, type NetworkConfig, networkLayers, restShapes } from "../models/build";
 import { branchesOf, passportPlan } from "../models/config";
-import { EPS } from "../models/fold";
 import { type MapLayer, mapName, weightName } from "../models/layers";
 import { plainLayerShapes, plainNorm } from "../models/shapes";
 import { listNames } from "../nn/module";
+import { NORM_EPS } from "../tensor/ops/norm/normalise";
 import { type Found, findTensors, type Wanted } from "./names";
 
 /** Looks for the tensors of a configuration's plain network in a file; the classifier may have any number of rows. @throws StateDictError as {@link findTensors}. */
@@ -171,7 +171,7 @@ class Norms {
     if (bias && this.folded.has(name)) {
       // y = W·x + b is a norm with mean 0, σ² + ε = 1, γ = 1 and β = b.
       set("bias", (i) => bias[i]!);
-      if (norm === "bn") set("running_var", () => 1 - EPS);
+      if (norm === "bn") set("running_var", () => 1 - NORM_EPS);
       // Its own bias cannot be told from what was folded into it.
       if (layer.bias)
         tensors.set(biasName(layer), { dtype: "F32", shape: [channels], data: new Float32Array(channels) });

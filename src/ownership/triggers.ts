@@ -1,6 +1,6 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
-import type { Branch } from "../passport/layer";
+import type { Branch } from "../passport/branches";
 import { evaluate } from "../train/evaluate";
 import type { Rejoined } from "./rejoin";
 import { binomialPValue, matchThreshold } from "./statistics";

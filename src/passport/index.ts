@@ -1,39 +1,15 @@
-export { passportMeans, passportScales, windowMeans } from "./branch";
+export type { Branch, BranchAccuracy } from "./branches";
+export { passportGammaBeta, passportMeans, windowMeans } from "./closed-form";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
 export {
-  type Branch,
-  type BranchesCall,
+  type GammaBeta,
+  type LinearMap,
   PassportLayer,
   type PassportLayerOptions,
   type PassportPair,
-  type PrivateScales,
-  type RowBias,
-  type ScaleRows,
+  type PassportTensors,
 } from "./layer";
-export type { LinePlacement, PlanePlacement } from "./map";
-export type { StatelessNorm } from "./norm";
-export {
-  type BranchNorm,
-  PassportAware,
-  type PassportAwareOptions,
-  PassportConv1d,
-  type PassportConv1dOptions,
-  PassportConv2d,
-  type PassportConv2dOptions,
-  PassportLinear,
-  type PassportLinearOptions,
-} from "./passport-aware";
-export {
-  type OnlyNorm,
-  PassportOnly,
-  PassportOnlyConv1d,
-  type PassportOnlyConv1dOptions,
-  PassportOnlyConv2d,
-  type PassportOnlyConv2dOptions,
-  PassportOnlyLinear,
-  type PassportOnlyLinearOptions,
-  type PassportOnlyOptions,
-} from "./passport-only";
+export type { BranchNormName, NormName } from "./norms";
 export { type SignLossOptions, signLoss } from "./sign-loss";
 export {
   capacity,

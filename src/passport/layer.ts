@@ -1,56 +1,72 @@
-import { ShapeError } from "../errors";
+import { flag, instance, optionsOf, refuse } from "../demand";
+import { ArgumentError, ShapeError } from "../errors";
 import { constant } from "../nn/constant";
-import { kaimingNormal, uniform } from "../nn/init";
-import { buffer, Module, parameter } from "../nn/module";
-import type { Affine } from "../nn/norm";
-import { reshape } from "../tensor/ops/elementwise";
-import { narrow } from "../tensor/ops/movement";
-import type { Generator } from "../tensor/random";
+import { Conv1d, Conv2d } from "../nn/conv";
+import { LeakyReLU, Sequential } from "../nn/layers";
+import { Linear } from "../nn/linear";
+import { buffer, type Layout, Module, parameter } from "../nn/module";
+import type { Norm } from "../nn/norm";
+import { type NormPart, normaliseParts, type PartsOptions } from "../nn/norm-parts";
+import { Generator } from "../tensor/random";
 import { type Shape, sameShape, showShape } from "../tensor/shape";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
-import { passportMeans, passportScales } from "./branch";
+import type { Branch } from "./branches";
+import { passportGammaBeta, passportMeans } from "./closed-form";
 import { randomPassport } from "./generators";
-import type { PassportMap } from "./map";
+import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, makeNorm, NORM_NAMES } from "./norms";
 import { type SignLossOptions, signLoss } from "./sign-loss";
 import { signatureBits } from "./signature";
 
-/**
- * Which branch of a network to run: the two of a passport-aware one, or the only one of a network
- * whose passports go with it (`passport`).
- */
-export type Branch = "public" | "private" | "passport";
+/** The linear map W * x that a passport is put around. */
+export type LinearMap = Conv2d | Conv1d | Linear;
 
-/** γ and β of a passport branch before and after the FC, where there is one. */
-export interface PrivateScales {
-  /** γ_raw [O]: what the sign loss acts on and the signature is read from. */
-  gammaRaw: Tensor;
-  gamma: Tensor;
-  beta: Tensor;
+/** γ and β of the branch that passports open, each tensor with rows [2, O], γ first. */
+export interface GammaBeta {
+  /** avg(W * P_γ) and avg(W * P_β): the sign loss acts on γ here, and the signature is read from it. */
+  readonly raw: Tensor;
+  /** What scales and shifts: raw behind the FC, and the same tensor where there is none. */
+  readonly rows: Tensor;
 }
 
-/** The same as rows [2, O], γ first: how the norm and the sign loss take them, without a copy. */
-export interface ScaleRows {
-  /** γ_raw and β_raw. */
-  raw: Tensor;
-  /** γ and β; the same tensor where there is no FC. */
-  refined: Tensor;
+/** Two passports of a layer, one input of its map each. */
+export interface PassportTensors {
+  /** P_γ, which gives γ; `skey` in state dicts. */
+  readonly gamma: Tensor;
+  /** P_β, which gives β; `key` in state dicts. */
+  readonly beta: Tensor;
 }
 
-/** How {@link PassportLayer.normaliseBranches} takes a batch. */
-export interface BranchesCall {
-  /**
-   * All branches read the same h [N, …]; else theirs lie one after the other in it (default false).
-   */
-  shared?: boolean;
-  /** γ and β of the branch that passports open; computed where they are missing. */
-  scales?: Affine | undefined;
-  /** End in the maximum of each pool×pool window; of images alone (default 1, no pooling). */
-  pool?: number | undefined;
+/** Two passports of a layer on the host, in our order (channels last, batch 1). */
+export interface PassportPair {
+  gamma: Float32Array;
+  beta: Float32Array;
 }
 
-/** What passport layers of every kind take. */
+/** Options of a {@link PassportLayer}. */
 export interface PassportLayerOptions {
+  /**
+   * Size of the layer's input, and so of its passports: [H, W] of a Conv2d, [L] of a Conv1d, the
+   * dimensions between batch and channels of a Linear (default none).
+   */
+  inputSize?: readonly number[];
+  /** Default `bn`: running statistics of each branch, `bn0` public and `bn1` private. */
+  norm?: BranchNormName;
+  /**
+   * A public branch with γ and β of its own, learned, beside the private one (default true, and
+   * passport-aware normalisation). Without it the layer works with its passports only (DeepIPR's V1).
+   */
+  publicBranch?: boolean;
+  /**
+   * Of two branches: send γ_raw and β_raw through one FC (default true). DeepIPR's V2 and V3 are
+   * `norm: "gn", fc: false`.
+   */
+  fc?: boolean;
+  /**
+   * Of `norm: "bn"` and two branches: `shared` for one set of running statistics, called `bn0`, that
+   * both use and move, each by its own batches (default `separate`).
+   */
+  statistics?: "separate" | "shared";
   /**
    * Text (or bytes of one that is spread over layers) spelled by the first signs of γ; without one
    * every sign is random.
@@ -58,126 +74,153 @@ export interface PassportLayerOptions {
   signature?: string | Uint8Array;
   /** End in a ReLU (default true). */
   relu?: boolean;
-  /** Makes the initial weight (default: Kaiming normal, fan-out). */
-  init?: (shape: Shape, random: Generator) => Tensor;
-  random: Generator;
-}
-
-/** Options of passport layers around a fully connected map. */
-export interface RowBias {
-  /**
-   * Learn a bias of the map, W * x + b; γ and β of the passports then contain it: γ_raw = avg(W *
-   * P_γ) + b (default false).
-   */
-  bias?: boolean;
+  /** Source of passports, random bits and the FC (default: seed 0). */
+  random?: Generator;
 }
 
 /**
- * Two passports of a layer, host data in our order (channels last, batch 1): `skey` gives γ, `key`
- * gives β.
+ * A passport around a linear map: y = relu(γ ⊙ norm(W * x) + β), in one or two branches that share W.
+ *
+ * - `public`: γ = `gamma`, β = `beta`, learned. This is what is deployed.
+ * - `private`, or `passport` where it is the only one: γ = FC(avg(W * P_γ)), β = FC(avg(W * P_β))
+ *   from the secret passports. FC = Linear(O, O/4) → LeakyReLU(0.01) → Linear(O/4, O), no biases, one
+ *   for both. Where the map has a bias, γ_raw and β_raw contain it.
+ *
+ * Names in state dicts are the authors': `weight`, `scale`, `bias`, `b`, `key_private`,
+ * `skey_private`, `bn0`, `bn1` (or `bn`), `fc.0.weight`, `fc.2.weight` of two branches; `key`,
+ * `skey`, `b`, `conv.weight` (`linear.weight`) and `bn` of one.
+ * Source: Zhang et al., "Passport-aware Normalization for Deep Model Protection", NeurIPS 2020; Fan
+ * et al., "DeepIPR", TPAMI 2021.
+ *
+ * @example
+ * const layer = new PassportLayer(new Conv2d(16, 32, 3, { padding: 1, bias: false }), {
+ *   inputSize: [8, 8], signature: "ACME", random: new Generator(1),
+ * });
  */
-export interface PassportPair {
-  skey: Float32Array;
-  key: Float32Array;
-}
-
-/**
- * What all passport layers share: a linear map W * x, two passports of its input's shape, γ and β
- * from them in closed form, the signature and its loss. Which tensors there are under which names,
- * and which branches they make, is the subclass's.
- */
-export abstract class PassportLayer extends Module {
-  abstract readonly weight: Tensor;
+export class PassportLayer extends Module {
+  /** Learned γ and β of the public branch; null without one. */
+  readonly gamma: Tensor | null;
+  readonly beta: Tensor | null;
   /** Signature, −1 or +1 a channel. */
-  abstract readonly b: Tensor;
-  readonly #map: PassportMap;
+  readonly b: Tensor;
+  /** The secret inputs; set them with {@link setPassports}, with `requiresGrad` they can be trained. */
+  readonly passports: PassportTensors;
+  /** One for γ and β; null without. */
+  readonly fc: Sequential | null;
+  readonly #map: LinearMap;
+  readonly #norms: readonly [first: Norm, last: Norm];
+  readonly #normNames: readonly string[];
+  readonly #branches: readonly Branch[];
   /** Window means of both passports [2, K], and the versions of the passports that they are of. */
   #means: { readonly value: Tensor; readonly of: string } | null = null;
 
-  protected constructor(map: PassportMap) {
+  /**
+   * @throws ArgumentError for a map that is none, options out of their ranges, and a norm that does
+   * not go with the channels or the kind of map.
+   */
+  constructor(map: LinearMap, options?: PassportLayerOptions) {
     super();
+    const { inputSize, norm, publicBranch, fc, statistics, signature, relu, random } = checked(map, options);
+    const channels = outputsOf(map);
     this.#map = map;
+    this.#branches = publicBranch ? ["public", "private"] : ["passport"];
+    this.gamma = publicBranch ? parameter(constant([channels], 1)) : null;
+    this.beta = publicBranch ? parameter(constant([channels], 0)) : null;
+    this.b = buffer(Tensor.from(signatureBits(signature, channels, random.fork("signature")), [channels]));
+    const { shape, layout } = passportForm(map, inputSize);
+    const passport = () => buffer(constant(shape, 0), layout);
+    this.passports = { gamma: passport(), beta: passport() };
+    const separate = publicBranch && norm === "bn" && statistics === "separate";
+    const make = () => makeNorm(norm, channels, { affine: false, relu });
+    const first = make();
+    this.#norms = [first, separate ? make() : first];
+    this.#normNames = separate ? ["bn0", "bn1"] : [publicBranch && norm === "bn" ? "bn0" : "bn"];
+    this.fc = fc ? sharedFc(channels, random.fork("fc")) : null;
+    this.randomPassports(random.fork("passports"));
   }
 
-  get inChannels(): number {
-    return this.#map.inChannels;
+  /** The linear map. */
+  get map(): LinearMap {
+    return this.#map;
+  }
+
+  /** W. */
+  get weight(): Tensor {
+    return this.#map.weight;
   }
 
   get outChannels(): number {
-    return this.#map.outChannels;
+    return outputsOf(this.#map);
   }
 
-  /** Bias of the map itself, where it has one: part of W * x, and so of γ_raw and β_raw. */
-  protected get mapBias(): Tensor | null {
-    return null;
+  /** Normalisation of each branch; one and the same where they share it. */
+  get norms(): readonly [first: Norm, last: Norm] {
+    return this.#norms;
+  }
+
+  /** Branches there are: the public one first, where there is one. */
+  get branches(): readonly Branch[] {
+    return this.#branches;
+  }
+
+  /** The authors' names. */
+  override *children(): Iterable<[string, Module]> {
+    for (const [i, name] of this.#normNames.entries()) yield [name, this.#norms[i]!];
+    if (this.fc) yield ["fc", this.fc];
+    const map = this.#map;
+    if (!this.gamma) yield [mapName(map), map];
+    else if (map.bias) yield [mapName(map), new Bias(map.bias)];
+  }
+
+  /** The authors' names. */
+  override *tensors(): Iterable<[string, Tensor]> {
+    const { gamma, beta, b, passports } = this;
+    const end = gamma ? "_private" : "";
+    if (gamma && beta) yield* Object.entries({ weight: this.weight, scale: gamma, bias: beta });
+    yield* Object.entries({ b, [`key${end}`]: passports.beta, [`skey${end}`]: passports.gamma });
   }
 
   /**
-   * The secret inputs themselves: γ from `skey`, β from `key`. Set them with {@link setPassports};
-   * with `requiresGrad` they can be trained.
+   * y of one branch (default: the first). Shape: x [N, …, I] → [N, …, O].
+   * @throws ShapeError when x has not the passports' shape; ArgumentError for a branch that the layer
+   * does not have.
    */
-  abstract passports(): { skey: Tensor; key: Tensor };
+  forward(x: Tensor, branch: Branch = this.#branches[0]!): Tensor {
+    return this.normalise(this.convolve(x), [branch]);
+  }
 
-  /** What becomes of the rows γ_raw and β_raw [2, O] before they scale; nothing by default. */
-  protected refine(raw: Tensor): Tensor {
-    return raw;
+  /** W * x, which branches share when they get the same input. @throws ShapeError as {@link forward}. */
+  convolve(x: Tensor): Tensor {
+    const expected = this.passports.gamma.shape.slice(1);
+    if (x.rank !== expected.length + 1 || !sameShape(x.shape.slice(1), expected)) {
+      throw new ShapeError(
+        `this passport layer takes inputs [N, ${expected.join(", ")}], the shape of its passports; found ${showShape(x.shape)}`,
+      );
+    }
+    return this.#map.forward(x);
   }
 
   /**
    * relu(γ ⊙ norm(h) + β) with each branch's statistics, γ and β, one branch after the other along
-   * the batch. Shape: h [branches · N, …, O], or [N, …, O] where the branches share it → [branches
-   * · N, …, O], pooled where the call says so.
+   * the batch. Shape: h [branches · N, …, O], or [N, …, O] where they share it → [branches · N, …, O].
+   * @param rows γ and β that the passports give, where they are known already
+   * @throws ArgumentError for a branch that the layer does not have.
    */
-  abstract normaliseBranches(h: Tensor, branches: readonly Branch[], call?: BranchesCall): Tensor;
-
-  /** relu(γ ⊙ norm(h) + β) with the branch's statistics, γ and β. */
-  normalise(h: Tensor, branch: Branch, scales?: PrivateScales): Tensor {
-    return this.normaliseBranches(h, [branch], { scales });
-  }
-
-  /** Fills both passports with fresh random numbers, uniform in [−1, 1). */
-  randomPassports(random: Generator): void {
-    const fresh = () => randomPassport(this.passports().key.size, random);
-    this.setPassports({ skey: fresh(), key: fresh() });
-  }
-
-  /**
-   * Replaces the passports. @throws ShapeError when either is of another size, and changes nothing
-   * then.
-   */
-  setPassports({ skey, key }: PassportPair): void {
-    const own = this.passports();
-    for (const data of [skey, key]) {
-      if (data.length === own.key.size) continue;
-      throw new ShapeError(
-        `the passports of this layer are ${showShape(own.key.shape)}, ${own.key.size} numbers each; found ${data.length}`,
-      );
-    }
-    own.skey.write(skey);
-    own.key.write(key);
-  }
-
-  /** W * x (plus the map's bias), which branches share when they get the same input. */
-  convolve(x: Tensor): Tensor {
-    this.checkInput(x.shape);
-    return this.#map.apply(x, this.weight, this.mapBias);
+  normalise(h: Tensor, branches: readonly Branch[], rows?: Tensor, options?: PartsOptions): Tensor {
+    return normaliseParts(
+      h,
+      branches.map((branch) => this.#part(branch, rows)),
+      options,
+    );
   }
 
   /**
    * γ and β that the passports give with the weights as they are. Differentiable towards the
    * weights, the FC, and passports with `requiresGrad`.
    */
-  scaleRows(): ScaleRows {
+  gammaBeta(): GammaBeta {
     const raw = this.#raw();
-    return { raw, refined: this.refine(raw) };
-  }
-
-  /** As {@link scaleRows}, each row a tensor [O] of its own. */
-  privateScales(): PrivateScales {
-    const { raw, refined } = this.scaleRows();
-    const row = (t: Tensor, i: number) => reshape(narrow(t, 0, i, 1), [this.outChannels]);
-    const gammaRaw = row(raw, 0);
-    return { gammaRaw, gamma: refined === raw ? gammaRaw : row(refined, 0), beta: row(refined, 1) };
+    return { raw, rows: this.fc ? this.fc.forward(raw) : raw };
   }
 
   /**
@@ -193,10 +236,29 @@ export abstract class PassportLayer extends Module {
    * owner's.
    */
   async readGamma(): Promise<Float32Array<ArrayBuffer>> {
-    const raw = scope(() => noGrad(() => this.#scales(this.#freshMeans())));
+    const raw = scope(() => noGrad(() => this.#average(this.#freshMeans())));
     const both = await raw.data();
     raw.dispose();
     return both.slice(0, this.outChannels);
+  }
+
+  /** Fills both passports with fresh random numbers, uniform in [−1, 1). */
+  randomPassports(random: Generator): void {
+    const fresh = () => randomPassport(this.passports.beta.size, random);
+    this.setPassports({ gamma: fresh(), beta: fresh() });
+  }
+
+  /** Replaces the passports. @throws ShapeError when either is of another size, and changes nothing then. */
+  setPassports({ gamma, beta }: PassportPair): void {
+    const own = this.passports;
+    for (const data of [gamma, beta]) {
+      if (data.length === own.gamma.size) continue;
+      throw new ShapeError(
+        `the passports of this layer are ${showShape(own.gamma.shape)}, ${own.gamma.size} numbers each; found ${data.length}`,
+      );
+    }
+    own.gamma.write(gamma);
+    own.beta.write(beta);
   }
 
   override dispose(): void {
@@ -204,69 +266,110 @@ export abstract class PassportLayer extends Module {
     super.dispose();
   }
 
+  #part(branch: Branch, rows: Tensor | undefined): NormPart {
+    const at = this.#branches.indexOf(branch);
+    if (at < 0)
+      throw new ArgumentError(
+        this.gamma
+          ? `a passport-aware layer has the branches "public" and "private", not "${branch}"`
+          : `this layer works with its passports only and has the one branch "passport", found "${branch}"`,
+      );
+    const norm = this.#norms[at]!;
+    if (branch === "public") return { norm, affine: { gamma: this.gamma, beta: this.beta } };
+    return { norm, affine: rows ?? this.gammaBeta().rows };
+  }
+
   #raw(): Tensor {
-    const { skey, key } = this.passports();
+    const { gamma, beta } = this.passports;
     // Passports in training change with every step, and their gradients flow through the means.
-    if (skey.requiresGrad || key.requiresGrad) return this.#scales(this.#freshMeans());
+    if (gamma.requiresGrad || beta.requiresGrad) return this.#average(this.#freshMeans());
     const of = this.#versions();
     if (this.#means?.of !== of || this.#means.value.buffer.lost) {
       this.#forgetMeans();
       this.#means = { value: keep(this.#freshMeans()), of };
     } else
-      skey.device.underRecording?.follow({
+      gamma.device.underRecording?.follow({
         stale: () =>
           this.#versions() === of
             ? null
             : "the passports of a layer were changed since, and it computes with the old ones: put them back",
       });
-    return this.#scales(this.#means.value);
+    return this.#average(this.#means.value);
   }
 
   #versions(): string {
-    const { skey, key } = this.passports();
-    return `${skey.version} ${key.version}`;
+    const { gamma, beta } = this.passports;
+    return `${gamma.version} ${beta.version}`;
   }
 
   #freshMeans(): Tensor {
-    const { skey, key } = this.passports();
-    return passportMeans(skey, key, this.weight, this.#map.options);
+    const { gamma, beta } = this.passports;
+    const map = this.#map;
+    if (map instanceof Linear) return passportMeans(gamma, beta, map.weight);
+    return scope(() => passportMeans(map.padded(gamma), map.padded(beta), map.weight, map.options));
   }
 
-  #scales(means: Tensor): Tensor {
-    return passportScales(means, this.weight, this.#map.options.groups, this.mapBias);
+  #average(means: Tensor): Tensor {
+    const { weight, bias } = this.#map;
+    return passportGammaBeta(means, weight, this.#map instanceof Linear ? 1 : this.#map.groups, bias);
   }
 
   #forgetMeans(): void {
     this.#means?.value.dispose();
     this.#means = null;
   }
+}
 
-  private checkInput(shape: Shape): void {
-    const expected = this.#map.passport.shape.slice(1);
-    if (shape.length !== expected.length + 1 || !sameShape(shape.slice(1), expected)) {
-      throw new ShapeError(
-        `this passport layer takes inputs [N, ${expected.join(", ")}], the shape of its passports; found ${showShape(shape)}`,
-      );
-    }
+const OPTIONS = ["inputSize", "norm", "publicBranch", "fc", "statistics", "signature", "relu", "random"] as const;
+
+/** Options with their defaults, each in its range. */
+function checked(map: LinearMap, options: PassportLayerOptions | undefined): Required<PassportLayerOptions> {
+  const what = "PassportLayer";
+  if (![Conv2d, Conv1d, Linear].some((kind) => map instanceof kind))
+    refuse(what, "its map", "a Conv2d, a Conv1d or a Linear", map);
+  const given = optionsOf(what, options, OPTIONS);
+  const { inputSize = [], norm = "bn", publicBranch = true, relu = true } = given;
+  const { fc = publicBranch, statistics = "separate", signature = "", random = new Generator(0) } = given;
+  if (!Array.isArray(inputSize) || !inputSize.every((n) => Number.isSafeInteger(n) && n >= 1))
+    refuse(what, "inputSize", "a list of whole numbers from 1", inputSize);
+  for (const [name, value] of Object.entries({ publicBranch, fc, relu })) flag(what, name, value);
+  if (fc && !publicBranch) throw new ArgumentError(`${what}: the FC belongs to a layer of two branches`);
+  if (statistics !== "separate" && statistics !== "shared")
+    refuse(what, "statistics", '"separate" or "shared"', statistics);
+  if (typeof signature !== "string" && !(signature instanceof Uint8Array))
+    refuse(what, "signature", "a text or its bytes", signature);
+  instance(what, "random", random, Generator);
+  checkNorm(norm, publicBranch ? BRANCH_NORM_NAMES : NORM_NAMES, outputsOf(map), inputSize.length > 0);
+  return { inputSize, norm, publicBranch, fc, statistics, signature, relu, random };
+}
+
+/** Holds the map's bias under the name that the authors' layers of two branches have it. */
+class Bias extends Module {
+  constructor(readonly bias: Tensor) {
+    super();
   }
 }
 
-const fanOut = (shape: Shape, random: Generator) => kaimingNormal(shape, random, { mode: "fanOut" });
+const outputsOf = (map: LinearMap): number => (map instanceof Linear ? map.outFeatures : map.outChannels);
 
-export const weightOf = (
-  { weight }: PassportMap,
-  { init = fanOut, random }: Pick<PassportLayerOptions, "init" | "random">,
-): Tensor => parameter(init(weight.shape, random.fork("weight")), weight.layout);
+const mapName = (map: LinearMap): "conv" | "linear" => (map instanceof Linear ? "linear" : "conv");
 
-/** U(±1/√I), as PyTorch's linear layers; null unless asked for. */
-export const rowBias = (
-  { inChannels, outChannels }: PassportMap,
-  { bias = false, random }: RowBias & { random: Generator },
-) => (bias ? parameter(uniform([outChannels], random.fork("bias"), 1 / Math.sqrt(inChannels))) : null);
+/** Shape and layout of one input of a map. @throws ArgumentError for a size of another number of axes. */
+function passportForm(map: LinearMap, size: readonly number[]): { shape: Shape; layout: Layout } {
+  if (map instanceof Linear) return { shape: [1, ...size, map.inFeatures], layout: "same" };
+  const plane = map instanceof Conv2d;
+  if (size.length !== (plane ? 2 : 1))
+    throw new ArgumentError(
+      `PassportLayer: inputSize is ${plane ? "[H, W] of a Conv2d" : "[L] of a Conv1d"}, found [${size.join(", ")}]`,
+    );
+  return { shape: [1, ...size, map.inChannels], layout: plane ? "image" : "sequence" };
+}
 
-export const bitsOf = ({ outChannels }: PassportMap, signature: string | Uint8Array, random: Generator): Tensor =>
-  buffer(Tensor.from(signatureBits(signature, outChannels, random.fork("signature")), [outChannels]));
-
-/** A passport still to be filled. */
-export const emptyPassport = ({ passport }: PassportMap): Tensor =>
-  buffer(constant(passport.shape, 0), passport.layout);
+function sharedFc(channels: number, random: Generator): Sequential {
+  const hidden = Math.max(1, Math.floor(channels / 4));
+  return new Sequential(
+    new Linear(channels, hidden, { bias: false, random }),
+    new LeakyReLU(0.01),
+    new Linear(hidden, channels, { bias: false, random }),
+  );
+}

@@ -1,7 +1,7 @@
 /** The figures of a training run, drawn from its record. Those whose data a scheme does not have are left out. */
 
 import { branchesOf } from "../models/config";
-import type { Branch } from "../passport/layer";
+import type { Branch } from "../passport/branches";
 import type { Reference } from "./charts";
 import { formatPercent, plural } from "./format";
 import type { Html } from "./html";

@@ -4,7 +4,7 @@
  */
 
 import { branchesOf, SCHEMES, type Scheme } from "../models/config";
-import type { Branch } from "../passport/layer";
+import type { Branch } from "../passport/branches";
 import { recordChecks } from "./checks";
 import { type CloudSample, checkClouds } from "./cloud-record";
 import { SAMPLES, type Samples } from "./samples";

@@ -1,7 +1,7 @@
 /** The tables of a training run's page, and its numbers as text. */
 
 import { branchesOf, type Scheme } from "../models/config";
-import type { Branch } from "../passport/layer";
+import type { Branch } from "../passport/branches";
 import {
   formatCount,
   formatDuration,

@@ -4,7 +4,7 @@
  */
 
 import { branchesOf } from "../models/config";
-import type { Branch } from "../passport/layer";
+import type { Branch } from "../passport/branches";
 import { cloudFigure } from "./cloud-figure";
 import { formatCount, formatDuration, formatPercent, formatPValue, plural } from "./format";
 import { type Html, html } from "./html";

@@ -41,7 +41,8 @@ export {
 export { linear, type MatmulOptions, matmul } from "./ops/matmul";
 export { accumulateAt, correctCount, correctRows } from "./ops/metrics";
 export { concat, expand, flip, narrow, pad, permute, split, stack, transpose } from "./ops/movement";
-export { batchNorm, groupNorm, instanceNorm, layerNorm } from "./ops/norm";
+export type { Affine, AffinePair } from "./ops/norm/affine";
+export { batchNorm, groupNorm, instanceNorm, layerNorm } from "./ops/norm/norm";
 export type { Integers } from "./ops/operands";
 export {
   type AvgPoolOptions,

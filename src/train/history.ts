@@ -1,4 +1,4 @@
-import type { BranchAccuracy } from "../models/files";
+import type { BranchAccuracy } from "../passport/branches";
 
 /** Mean losses over a stretch of training steps; 0 for a branch that did not run. */
 export interface StepRecord {

@@ -3,6 +3,7 @@ import type { SampleTransform } from "../data/samples";
 import { callable, flag, optionsOf, refuse, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { isPlain, shown } from "../io/shown";
+import { needsTriggers, withoutTriggers } from "../models/config";
 import type { Network } from "../models/network";
 import { constantLR, type Schedule } from "../optim/schedules";
 import type { SignLossOptions } from "../passport/sign-loss";
@@ -196,9 +197,10 @@ export function fullOptions(model: Network, options: TrainerOptions | undefined)
         `mode alternating needs two branches; scheme "${model.config.scheme}" has one: use "joint"`,
       );
   }
-  if (model.config.scheme === "v3" && !triggers)
+  const { scheme } = model.config;
+  if (needsTriggers(scheme) && !triggers)
     throw new ArgumentError(
-      'scheme "v3" trains on a trigger set too: give the trainer `triggers: { set }`, or use scheme "v2"',
+      `scheme "${scheme}" trains on a trigger set too: give the trainer \`triggers: { set }\`, or use scheme "${withoutTriggers(scheme)}"`,
     );
   return full;
 }

@@ -1,8 +1,9 @@
 import { ArgumentError } from "../errors";
+import { trunkUpdates } from "../models/compat/trunk-updates";
 import type { Network } from "../models/network";
 import { inMode } from "../nn/mode";
 import type { Optimizer } from "../optim/optimizer";
-import type { Branch } from "../passport/layer";
+import type { Branch } from "../passport/branches";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { add, affine } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
@@ -76,9 +77,9 @@ export function trainStep(
 export function lossesOf(
   model: Network,
   { x, y }: Samples,
-  { branches, signLoss, trunkUpdates }: StepOptions = {},
+  { branches, signLoss, trunkUpdates: updates = 1 }: StepOptions = {},
 ): [Loss, Tensor][] {
-  const pass = model.trainingPass(x, { branches, signLoss, trunkUpdates });
+  const pass = model.trainingPass(x, { branches, signLoss, aroundTrunk: trunkUpdates(updates) });
   const losses = Object.entries(pass.logits).map(([branch, logits]): [Loss, Tensor] => {
     const [entropy, penalty] = [crossEntropy(logits, y), pass.penalties[branch as Branch]];
     return [`${branch as Branch}Loss`, penalty ? add(entropy, penalty) : entropy];

@@ -3,10 +3,11 @@ import { type Batch, DataLoader } from "../data/loader";
 import { instance, optionsOf } from "../demand";
 import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
 import { shown } from "../io/shown";
+import { fileConfig } from "../models/compat/file-norms";
 import { countSigns, Network } from "../models/network";
 import { deviceOf } from "../nn/module";
 import { Optimizer } from "../optim/optimizer";
-import type { Branch } from "../passport/layer";
+import type { Branch } from "../passport/branches";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint, fingerprintDifference } from "./checkpoint";
@@ -303,7 +304,7 @@ export class Trainer {
   #fingerprint(train: Dataset): string {
     const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer, accumulate } = this.#options;
     return JSON.stringify({
-      config: this.model.config,
+      config: fileConfig(this.model.config),
       batchSize,
       seed,
       mode,

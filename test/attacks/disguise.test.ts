@@ -83,10 +83,10 @@ describe.each<[string, NetworkConfig]>([
 
 it("negated filters turn bits, in whole groups of group norm and whole layers of layer norm, and compute the same to the bit", async () => {
   // Of 16, 32 and 64 channels; group norm has 1, 2 and 4 groups of them.
-  const negated = { bn: 56, in: 56, gn: 64, ln: 112 } as const;
-  for (const norm of ["bn", "gn", "ln", "in"] as const) {
+  const negated = { bn: 56, in: 56, gn: 64, gn1: 112, ln: 112 } as const;
+  for (const norm of ["bn", "gn", "gn1", "ln", "in"] as const) {
     const { deployed, credential, model } = await claimed({ ...CHAIN, norm });
-    const share = norm === "ln" ? 1 : 0.5;
+    const share = norm === "ln" || norm === "gn1" ? 1 : 0.5;
     const hidden = disguise(deployed, { permute: false, negate: share, seed: 2 });
     expect((await verifyUnbound(hidden, credential)).matched).toBe(96 * (1 - share));
     expect(await logits(hidden)).toEqual(await logits(deployed));

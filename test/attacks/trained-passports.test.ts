@@ -7,7 +7,6 @@ import { NanLossError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { ConvNet, type ConvNetConfig, networkLayers, passportPlan, readCredential } from "../../src/models";
 import { rejoin, verify } from "../../src/ownership";
-import type { PassportConv2d } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -145,7 +144,7 @@ describe("the forger's loss", () => {
     const model = new ConvNet({ ...ONE, ...config }, { seed: 2 });
     model.loadStateDict(scattered(await model.stateDict()));
     model.eval();
-    const layer = model.passportLayers()[0]!.layer as PassportConv2d;
+    const layer = model.passportLayers()[0]!.layer;
     const random = new Generator(6);
     if (scale > 1) {
       // γ_raw large, γ not: the sign loss acts before the FC.
@@ -157,7 +156,7 @@ describe("the forger's loss", () => {
     const moved = owners.map((p) =>
       random.fill(new Float32Array(p.length), "normal", 0, noise).map((d, i) => scale * (p[i]! + d)),
     );
-    layer.setPassports({ skey: moved[0]!, key: moved[1]! });
+    layer.setPassports({ gamma: moved[0]!, beta: moved[1]! });
     const x = random.fill(new Float32Array(BATCH * AREA * IN), "normal", 0, 1);
     const labels = [0, 2, 1, 1, 0];
     for (const p of passportsOf(model)) p.requiresGrad = true;

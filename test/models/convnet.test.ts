@@ -3,7 +3,7 @@ import { ArgumentError } from "../../src/errors";
 import { checkConfig } from "../../src/models/build";
 import { passportPlan } from "../../src/models/config";
 import { ConvNet, type ConvNetConfig, convNetLayers, layerSizes } from "../../src/models/convnet";
-import type { PassportConv2d } from "../../src/passport";
+import type { BatchNorm } from "../../src/nn/batch-norm";
 import { decodeSignature } from "../../src/passport/signature";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
@@ -158,8 +158,8 @@ describe("ConvNet", () => {
     });
     const keys = await Promise.all(
       model.passportLayers().flatMap(({ layer }) => {
-        const { keyPrivate, skeyPrivate } = layer as PassportConv2d;
-        return [keyPrivate.data(), skeyPrivate.data()];
+        const { gamma, beta } = layer.passports;
+        return [beta.data(), gamma.data()];
       }),
     );
     expect(new Set(keys.map((k) => k.slice(0, 8).join())).size).toBe(4);
@@ -249,7 +249,7 @@ describe("a training pass", () => {
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportLayers().map(({ layer }) => layer.signLoss(layer.privateScales().gammaRaw));
+      const signs = apart.passportLayers().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
@@ -264,7 +264,7 @@ describe("a training pass", () => {
         expectClose(await t.data(), await theirs[i]![1].data(), { what: name });
     }
     for (const { layer } of both.passportLayers())
-      expect(["bn0", "bn1"].map((bn) => (layer as PassportConv2d)[bn as "bn0"]!.batchesTracked)).toEqual([1, 1]);
+      expect(layer.norms.map((norm) => (norm as BatchNorm).batchesTracked)).toEqual([1, 1]);
     for (const m of [both, apart]) m.dispose();
     for (const t of [x, y, ...Object.values(a), ...Object.values(b)]) t.dispose();
   });

@@ -295,7 +295,7 @@ describe("files that contradict themselves", () => {
 describe("shapes known beforehand", () => {
   const schemes = ["v1", "v2", "v3", "pan"] as const;
   const image = schemes.flatMap((scheme) =>
-    (["bn", "sbn", "gn", "in", "ln", "none"] as const).flatMap((norm): NetworkConfig[] =>
+    (["bn", "sbn", "gn", "gn1", "in", "ln", "none"] as const).flatMap((norm): NetworkConfig[] =>
       scheme === "v1" && norm === "sbn" ? [] : [{ ...TINY, scheme, norm }],
     ),
   );
@@ -304,7 +304,7 @@ describe("shapes known beforehand", () => {
     { ...TINY, fc: false },
     { ...RESNET, ...STAGE },
     ...schemes.map((scheme): NetworkConfig => ({ ...TINY_CLOUD, scheme, norm: "bn" })),
-    ...(["sbn", "ln", "none"] as const).map((norm): NetworkConfig => ({ ...TINY_CLOUD, norm })),
+    ...(["sbn", "gn1", "ln", "none"] as const).map((norm): NetworkConfig => ({ ...TINY_CLOUD, norm })),
     { ...TINY_CLOUD, branchStatistics: "separate" as const },
   ];
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DataLoader } from "../../src/data/loader";
 import { ArgumentError } from "../../src/errors";
 import { ConvNet, setImagePassports } from "../../src/models";
-import type { PassportConv2d } from "../../src/passport";
+import type { PassportLayer } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -39,8 +39,8 @@ async function inputsOf(name: string): Promise<{ each: number; maps: Float32Arra
 }
 
 const passportsOf = async (index: number): Promise<Float32Array[]> => {
-  const layer = model.features[index] as PassportConv2d;
-  return Promise.all([layer.skeyPrivate.data(), layer.keyPrivate.data()]);
+  const layer = model.features[index] as PassportLayer;
+  return Promise.all([layer.passports.gamma.data(), layer.passports.beta.data()]);
 };
 
 const channel = (map: Float32Array, c: number, channels: number): string =>

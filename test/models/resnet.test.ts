@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
+import { trunkUpdates } from "../../src/models/compat/trunk-updates";
 import type { Passports } from "../../src/models/config";
 import { ConvNet } from "../../src/models/convnet";
 import type { Network } from "../../src/models/network";
@@ -155,7 +156,7 @@ describe("a training pass", () => {
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportLayers().map(({ layer }) => layer.signLoss(layer.privateScales().gammaRaw));
+      const signs = apart.passportLayers().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
@@ -178,9 +179,9 @@ describe("a training pass", () => {
     [2, { layer1: true }, { stem: 2n, first: 0n, second: 2n, shortcut: 2n }],
     // What lies beside a passport layer runs once, and counts as what is shared.
     [2, { layer2: { 0: { shortcut: true } } }, { stem: 2n, first: 2n, second: 2n, shortcut: 0n }],
-  ] as const)("computes the trunk once and counts it %i times, with %j", async (trunkUpdates, passports, counts) => {
+  ] as const)("computes the trunk once and counts it %i times, with %j", async (updates, passports, counts) => {
     const model = new ResNet({ ...PLAIN, scheme: "pan", passports }, { seed: 5 });
-    scope(() => void model.trainingPass(randomTensor([2, 8, 8, 3], 1), { trunkUpdates }));
+    scope(() => void model.trainingPass(randomTensor([2, 8, 8, 3], 1), { aroundTrunk: trunkUpdates(updates) }));
     const state = await model.stateDict();
     const tracked = (name: string) => state.get(`${name}.bn.num_batches_tracked`)?.data[0] ?? 0n;
     expect({
@@ -257,8 +258,8 @@ describe("layerInputs", () => {
     expect([...inputs.get("features.3")!.data]).toEqual([...(await third.data())]);
     const before = (await model.readSigns())[1]!.gamma;
     const { shape, data } = inputs.get("features.3")!;
-    const [skey, key] = imagePassports(data, shape);
-    model.passportLayers()[1]!.layer.setPassports({ skey: skey!, key: key! });
+    const [gamma, beta] = imagePassports(data, shape);
+    model.passportLayers()[1]!.layer.setPassports({ gamma: gamma!, beta: beta! });
     expect((await model.readSigns())[1]!.gamma).not.toEqual(before);
     for (const t of [x, third]) t.dispose();
     model.dispose();

@@ -15,7 +15,7 @@ import {
 import { branchesOf, type NetworkNorm, type Passports, passportPlan, type Scheme } from "../../src/models/config";
 import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
 import type { ResNetConfig } from "../../src/models/resnet";
-import { joinState, type Scales, splitState } from "../../src/models/split";
+import { type GammaBetas, joinState, splitState } from "../../src/models/split";
 import { decodeBytes, signBytes } from "../../src/passport/signature";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
@@ -49,8 +49,8 @@ const res = (scheme: Scheme, norm: NetworkNorm): NetworkConfig => ({
   passports: { layer2: true },
   signature: SIGNED,
 });
-const ONE = ["bn", "gn", "in", "ln", "none"] as const;
-const TWO = ["bn", "sbn", "gn", "in", "ln", "none"] as const;
+const ONE = ["bn", "gn", "gn1", "in", "ln", "none"] as const;
+const TWO = ["bn", "sbn", "gn", "gn1", "in", "ln", "none"] as const;
 
 const CASES: [string, NetworkConfig][] = [
   ...ONE.map((n): [string, NetworkConfig] => [`v1 ${n}`, conv("v1", n)]),
@@ -89,7 +89,7 @@ describe.each(CASES)("%s", (_, config) => {
   it("splits and joins without loss", () => {
     const single = config.scheme === "v1";
     const zeros = (n: number) => ({ gamma: new Float32Array(n), beta: new Float32Array(n) });
-    const scales: Scales = new Map(single ? at.map((n) => [n, zeros(32)]) : []);
+    const scales: GammaBetas = new Map(single ? at.map((n) => [n, zeros(32)]) : []);
     const parts = splitState(whole, structure, scales);
     expect(parts.deployed.size + parts.credential.size).toBe(whole.size + 2 * scales.size);
     expect([...parts.credential.keys()].filter((n) => parts.deployed.has(n))).toEqual([]);

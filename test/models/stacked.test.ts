@@ -1,9 +1,10 @@
 /** Both branches as one batch: what a training pass gives and leaves equals that of each branch run alone, one after the other. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { AlexNet, ConvNet, type Network, PointNet, ResNet9 } from "../../src/models";
-import type { Branch } from "../../src/passport/layer";
-import type { PassportConv2d } from "../../src/passport/passport-aware";
+import { trunkUpdates } from "../../src/models/compat/trunk-updates";
+import type { Branch } from "../../src/passport/branches";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { scope } from "../../src/tensor/storage";
@@ -69,7 +70,7 @@ async function train(
       // A branch alone moves what both run through once; so both together move it twice.
       const { logits, signLoss, penalties } = model.trainingPass(x, {
         branches,
-        trunkUpdates: branches.length as 1 | 2,
+        aroundTrunk: trunkUpdates(branches.length),
       });
       const losses = [...Object.values(logits).map((t) => crossEntropy(t, y)), ...Object.values(penalties)];
       if (signLoss) losses.push(signLoss);
@@ -125,6 +126,6 @@ describe("both branches of a training pass as one batch", () => {
 
   it("do so where the norm of one branch is frozen", () =>
     compare(NETWORKS["AlexNet, pan with batch norm"]!, (model) => {
-      for (const { layer } of model.passportLayers()) (layer as PassportConv2d).bn0!.eval();
+      for (const { layer } of model.passportLayers()) layer.norms[0].eval();
     }));
 });

@@ -4,6 +4,7 @@ import { shown } from "../../src/io/shown";
 import * as models from "../../src/models";
 import * as nn from "../../src/nn";
 import * as optim from "../../src/optim";
+import { PassportLayer } from "../../src/passport/layer";
 import { Tensor } from "../../src/tensor/tensor";
 import * as train from "../../src/train";
 import { gpu } from "../support/gpu";
@@ -41,6 +42,8 @@ const ACCEPTED: Record<string, () => unknown[]> = {
   GroupNorm: () => [1, 2, { eps: 1 }],
   InstanceNorm: () => [2, { eps: 1 }],
   LayerNorm: () => [2, { eps: 1 }],
+  ChannelAffine: () => [2, { relu: true }],
+  PassportLayer: () => [new nn.Linear(2, 2), { relu: true }],
   Dropout: () => [0.1, {}],
   MaxPool2d: () => [2, {}],
   AvgPool2d: () => [2, {}],
@@ -71,10 +74,12 @@ const OPTIONS: Record<string, readonly string[]> = {
   Conv1d: ["stride", "padding", "dilation", "groups", "bias", "random"],
   Conv2d: ["stride", "padding", "dilation", "groups", "bias", "init", "random"],
   Linear: ["bias", "random"],
-  BatchNorm: ["eps", "momentum", "affine", "relu", "pool"],
-  GroupNorm: ["eps", "affine", "relu", "pool"],
-  InstanceNorm: ["eps", "affine", "relu", "pool"],
+  BatchNorm: ["eps", "momentum", "affine", "relu"],
+  GroupNorm: ["eps", "affine", "relu"],
+  InstanceNorm: ["eps", "affine", "relu"],
   LayerNorm: ["eps", "affine", "relu"],
+  ChannelAffine: ["affine", "relu"],
+  PassportLayer: ["inputSize", "norm", "publicBranch", "fc", "statistics", "signature", "relu", "random"],
   Dropout: ["random"],
   MaxPool2d: ["stride", "padding"],
   AvgPool2d: ["stride", "padding"],
@@ -99,17 +104,17 @@ const BUILT = new Set(["AlexNet", "ResNet9", "ResNet18", "PointNet"]);
 
 /** Not called with garbage here: classes to be extended, and functions that take what others of the package gave. */
 const LEFT_OUT = new Set([
-  ...["Module", "Optimizer", "Network"],
+  ...["Module", "Norm", "Optimizer", "Network"],
   ...["clipGradNorm", "clipGradValue"],
   ...["encodeCheckpoint", "decodeCheckpoint", "bestEpoch", "epochsCsv", "meanAccuracy", "stepsCsv"],
-  ...["AffineNorm", "PlainBlock", "TNet", "transformPenalty"],
+  ...["PlainBlock", "trunkUpdates", "TNet", "transformPenalty"],
   ...["withoutDuplicates", "withoutUnused", "negateFilters", "permuteChannels", "scaleChannels", "scaleFilters"],
   ...["buildNetwork", "checkConfig", "deployedConfig", "loadDeployed", "networkLayers", "readCredential"],
   ...["branchesOf", "hasFc", "normOf", "passportPlan", "signatureTexts", "layerSizes", "hiddenChannels"],
   ...["foldBatchNorm", "setImagePassports", "passportPlaces", "countSigns", "joinState", "splitState"],
 ]);
 
-const EXPORTS = Object.entries({ ...nn, ...optim, ...train, ...models })
+const EXPORTS = Object.entries({ ...nn, ...optim, ...train, ...models, PassportLayer })
   .filter(([name, f]) => typeof f === "function" && !LEFT_OUT.has(name))
   .map(([name, f]) => [name, f as (...args: unknown[]) => unknown] as const);
 

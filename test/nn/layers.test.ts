@@ -24,7 +24,7 @@ import { conv1d, conv2d } from "../../src/tensor/ops/conv";
 import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
 import { linear } from "../../src/tensor/ops/matmul";
 import { pad } from "../../src/tensor/ops/movement";
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm";
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";
@@ -136,7 +136,8 @@ describe("BatchNorm with momentum null", () => {
       expectClose(await norm.runningVar.data(), meanOf(1, weights));
     };
     norm.forward(batches[0]!);
-    norm.forward(batches[1]!, { updates: 2 });
+    norm.forward(batches[1]!);
+    norm.forward(batches[1]!);
     norm.forward(batches[2]!);
     await check([1, 2, 1]);
     expect(norm.batchesTracked).toBe(4);
@@ -226,6 +227,28 @@ describe("Sequential", () => {
       await values(b.forward(relu(a.forward(x)))),
     );
     expect(new Sequential().forward(x)).toBe(x);
+  });
+
+  it("does a max-pooling right behind a norm in the norm's kernel, and no other", async () => {
+    const d = await gpu();
+    const x = randomTensor([2, 5, 4, 3], 6);
+    const norms = [new BatchNorm(3, { relu: true }), new GroupNorm(1, 3), new InstanceNorm(3), new LayerNorm(3)];
+    const launches = (f: () => Tensor) => {
+      const before = d.counters.dispatches;
+      const y = f();
+      return [d.counters.dispatches - before, y] as const;
+    };
+    for (const norm of norms) {
+      const pools = [new MaxPool2d(2), new MaxPool2d(2, { stride: 1 }), new MaxPool2d([2, 1])];
+      for (const [i, pool] of pools.entries()) {
+        const [apart, wanted] = launches(() => pool.forward(norm.forward(x)));
+        const [together, y] = launches(() => new Sequential(norm, pool).forward(x));
+        expect(together).toBe(i === 0 ? apart - 1 : apart);
+        expect(await values(y)).toEqual(await values(wanted));
+      }
+    }
+    const rows = randomTensor([4, 3], 7);
+    expect(() => new Sequential(new BatchNorm(3), new MaxPool2d(2)).forward(rows)).toThrow(ShapeError);
   });
 });
 

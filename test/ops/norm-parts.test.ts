@@ -3,15 +3,10 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
 import { concat, narrow } from "../../src/tensor/ops/movement";
-import { batchNorm, groupNorm, instanceNorm, type NormOptions } from "../../src/tensor/ops/norm";
-import {
-  type AffineTensors,
-  batchNormParts,
-  groupNormParts,
-  instanceNormParts,
-  scaleParts,
-} from "../../src/tensor/ops/norm-parts";
-import type { Running } from "../../src/tensor/ops/normalise";
+import type { Affine } from "../../src/tensor/ops/norm/affine";
+import { batchNorm, groupNorm, instanceNorm, type NormOptions } from "../../src/tensor/ops/norm/norm";
+import { type Normalisation, normalise } from "../../src/tensor/ops/norm/normalise";
+import type { Running, RunningSet } from "../../src/tensor/ops/norm/statistics";
 import type { Shape } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -37,14 +32,20 @@ interface Case {
 const PARTS = 2;
 const GROUPS = 2;
 
+/** The normalisation of a kind, of a batch in parts. */
+function inParts(norm: Norm, x: Tensor, n: Omit<Normalisation, "over" | "running">, running?: Running): Tensor {
+  const over = { bn: "batch", gn: { groups: GROUPS }, in: "positions", none: "nothing" } as const;
+  return normalise(x, { over: over[norm], ...n, running: norm === "bn" ? running : undefined });
+}
+
 const leaf = (shape: Shape, seed: number) => {
   const t = randomTensor(shape, seed);
   t.requiresGrad = true;
   return t;
 };
 
-function affineOf(form: Form, channels: number, seed: number): AffineTensors {
-  if (form === "rows") return { rows: leaf([2, channels], seed) };
+function affineOf(form: Form, channels: number, seed: number): Affine {
+  if (form === "rows") return leaf([2, channels], seed);
   return {
     ...((form === "scale" || form === "both") && { gamma: leaf([channels], seed) }),
     ...((form === "shift" || form === "both") && { beta: leaf([channels], seed + 1) }),
@@ -52,9 +53,9 @@ function affineOf(form: Form, channels: number, seed: number): AffineTensors {
 }
 
 /** γ and β as tensors of their own. */
-function plain({ gamma, beta, rows }: AffineTensors): NormOptions {
-  if (!rows) return { gamma, beta };
-  const row = (i: number) => reshape(narrow(rows, 0, i, 1), [rows.shape[1]!]);
+function plain(affine: Affine): NormOptions {
+  if (!(affine instanceof Tensor)) return affine;
+  const row = (i: number) => reshape(narrow(affine, 0, i, 1), [affine.shape[1]!]);
   return { gamma: row(0), beta: row(1) };
 }
 
@@ -70,16 +71,14 @@ async function measure(c: Case, together: boolean): Promise<Map<string, Float32A
   const [n, channels] = [shape[0]!, shape[shape.length - 1]!];
   const x = leaf(shared ? shape : [PARTS * n, ...shape.slice(1)], 1);
   const affine = forms.map((form, a) => affineOf(form, channels, 10 * (a + 1)));
-  const running = Array.from({ length: c.running ?? 0 }, (_, r): Running => {
+  const running = Array.from({ length: c.running ?? 0 }, (_, r): RunningSet => {
     const variance = randomData([channels], 51 + r).map((v) => 1 + v * v);
     return { mean: randomTensor([channels], 41 + r), variance: Tensor.from(variance, [channels]) };
   });
   const settings = { relu: c.relu, eps: 1e-3 };
   const whole = { parts: PARTS, shared, affine };
   const inOneGo = (): Tensor => {
-    if (norm === "bn") return batchNormParts(x, whole, { ...settings, running, training, momentum: 0.3 });
-    if (norm === "gn") return groupNormParts(x, GROUPS, whole, settings);
-    return norm === "in" ? instanceNormParts(x, whole, settings) : scaleParts(x, whole, settings);
+    return inParts(norm, x, { ...whole, ...settings }, { sets: running, training, momentum: 0.3 });
   };
   const partByPart = (): Tensor => {
     const each = Array.from({ length: PARTS }, (_, k) => {
@@ -100,7 +99,9 @@ async function measure(c: Case, together: boolean): Promise<Map<string, Float32A
   const found = new Map<string, Float32Array>([["y", await y.data()]]);
   const leaves: [string, Tensor | null | undefined][] = [
     ["dx", x],
-    ...affine.flatMap((a, i) => Object.entries(a).map(([name, t]) => [`${name} ${i}`, t] as [string, Tensor])),
+    ...affine.flatMap((a, i) =>
+      Object.entries(a instanceof Tensor ? { rows: a } : a).map(([name, t]) => [`${name} ${i}`, t] as [string, Tensor]),
+    ),
   ];
   for (const [name, t] of leaves) found.set(name, await t!.grad!.data());
   for (const [i, { mean, variance }] of running.entries()) {
@@ -166,7 +167,7 @@ describe("a batch of parts", () => {
         const x = leaf([parts * 4, 6, 6, 8], 1);
         const affine = [{ gamma: leaf([8], 2), beta: leaf([8], 3) }, { rows: leaf([2, 8], 4) }].slice(0, parts);
         const running = affine.map((_, r) => ({ mean: randomTensor([8], 5 + r), variance: randomTensor([8], 7 + r) }));
-        const y = batchNormParts(x, { parts, shared: false, affine }, { running, training: true });
+        const y = inParts("bn", x, { parts, affine }, { sets: running, training: true, momentum: 0.1 });
         y.backward(randomTensor(y.shape, 9));
       });
       return d.counters.dispatches - before;
@@ -175,7 +176,7 @@ describe("a batch of parts", () => {
   });
 
   it("may be empty", async () => {
-    const y = scope(() => groupNormParts(Tensor.full([0, 3, 8], 0), 2, { parts: 2, shared: true, affine: [{}, {}] }));
+    const y = scope(() => inParts("gn", Tensor.full([0, 3, 8], 0), { parts: 2, shared: true, affine: [{}, {}] }));
     expect(y.shape).toEqual([0, 3, 8]);
     y.dispose();
   });
@@ -184,12 +185,12 @@ describe("a batch of parts", () => {
     scope(() => {
       const x = Tensor.full([5, 3, 8], 0);
       const running = Array.from({ length: 3 }, () => ({ mean: Tensor.full([8], 0), variance: Tensor.full([8], 1) }));
-      expect(() => groupNormParts(x, 2, { parts: 2, shared: false, affine: [{}, {}] })).toThrow(ShapeError);
-      expect(() => instanceNormParts(x, { parts: 3, shared: true, affine: [{}, {}] })).toThrow(/3 parts/);
+      expect(() => inParts("gn", x, { parts: 2, affine: [{}, {}] })).toThrow(ShapeError);
+      expect(() => inParts("in", x, { parts: 3, shared: true, affine: [{}, {}] })).toThrow(/3 parts/);
       const rows = Tensor.full([8, 2], 0);
-      expect(() => scaleParts(x, { parts: 2, shared: true, affine: [{ rows }] })).toThrow(/rows of shape \[2, 8\]/);
+      expect(() => inParts("none", x, { parts: 2, shared: true, affine: [rows] })).toThrow(/rows of shape \[2, 8\]/);
       const parted = { parts: 2, shared: true, affine: [{}] };
-      expect(() => batchNormParts(x, parted, { running, training: true })).toThrow(ArgumentError);
+      expect(() => inParts("bn", x, parted, { sets: running, training: true, momentum: 0.1 })).toThrow(ArgumentError);
     });
   });
 });

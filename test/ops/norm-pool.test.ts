@@ -1,14 +1,8 @@
 /** A norm that ends in max-pooling equals the norm and maxPool2d behind it, gradients included. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
-import { batchNorm, groupNorm, instanceNorm } from "../../src/tensor/ops/norm";
-import {
-  type AffineTensors,
-  batchNormParts,
-  groupNormParts,
-  instanceNormParts,
-  scaleParts,
-} from "../../src/tensor/ops/norm-parts";
+import type { Affine } from "../../src/tensor/ops/norm/affine";
+import { type Normalisation, normalise, normaliseThenPool } from "../../src/tensor/ops/norm/normalise";
 import { maxPool2d } from "../../src/tensor/ops/pool";
 import type { Shape } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
@@ -38,7 +32,7 @@ interface Case {
   constant?: boolean;
 }
 
-const GROUPS = 2;
+const OVER = { bn: "batch", gn: { groups: 2 }, in: "positions", none: "nothing" } as const;
 
 const valuesOf = (shape: Shape, values: Values): Float32Array =>
   randomData(shape, 1, 2).map((v) => (values === "ties" ? Math.round(v) : v));
@@ -49,14 +43,14 @@ const leaf = (data: Float32Array, shape: Shape, requiresGrad = true) => {
   return t;
 };
 
-function affineOf(form: Form, c: number, seed: number, { values, constant = false }: Case): AffineTensors {
+function affineOf(form: Form, c: number, seed: number, { values, constant = false }: Case): Affine {
   const make = (shape: Shape, k: number, offset = 0) =>
     leaf(
       randomData(shape, seed + k).map((v) => v + offset),
       shape,
       !constant,
     );
-  if (form === "rows") return { rows: make([2, c], 0) };
+  if (form === "rows") return make([2, c], 0);
   return {
     ...((form === "scale" || form === "both") && { gamma: make([c], 0) }),
     ...((form === "shift" || form === "both") && { beta: make([c], 1, values === "low" ? -1 : 0) }),
@@ -78,21 +72,23 @@ async function measure(c: Case, fused: boolean): Promise<Map<string, Float32Arra
     ),
   }));
   const y = scope(() => {
-    const parted = { parts, shared, affine };
-    const settings = { relu, eps: 1e-3, ...(fused && { pool }) };
-    const run = (): Tensor => {
-      if (norm === "bn") return batchNormParts(x, parted, { ...settings, running, training, momentum: 0.3 });
-      if (norm === "gn") return groupNormParts(x, GROUPS, parted, settings);
-      return norm === "in" ? instanceNormParts(x, parted, settings) : scaleParts(x, parted, settings);
+    const n: Normalisation = {
+      over: OVER[norm],
+      ...{ parts, shared, affine, relu, eps: 1e-3 },
+      running: norm === "bn" ? { sets: running, training, momentum: 0.3 } : undefined,
     };
-    const y = fused ? run() : maxPool2d(run(), pool);
+    const y = fused ? normaliseThenPool(x, n, pool) : maxPool2d(normalise(x, n), pool);
     y.backward(Tensor.from(randomData(y.shape, 7), y.shape));
     return y;
   });
   const found = new Map([["y", await y.data()]]);
   const tensors: [string, Tensor][] = [
     ["dx", x],
-    ...affine.flatMap((a, i) => Object.entries(a).map(([name, t]) => [`d${name} ${i}`, t] as [string, Tensor])),
+    ...affine.flatMap((a, i) =>
+      Object.entries(a instanceof Tensor ? { rows: a } : a).map(
+        ([name, t]) => [`d${name} ${i}`, t] as [string, Tensor],
+      ),
+    ),
   ];
   for (const [name, t] of tensors) if (t.grad) found.set(name, await t.grad.data());
   for (const [i, { mean, variance }] of running.entries()) {
@@ -167,7 +163,7 @@ describe("a norm that ends in max-pooling", () => {
     // One channel without statistics: windows [5 5; 1 5], [−1 −2; −3 −1] and, in the column behind, none.
     const x = leaf(Float32Array.of(5, 5, -1, -2, 9, 1, 5, -3, -1, 9), [1, 2, 5, 1]);
     const y = scope(() => {
-      const y = scaleParts(x, { parts: 1, shared: false, affine: [{}] }, { relu: true, pool: 2 });
+      const y = normaliseThenPool(x, { over: "nothing", relu: true }, 2);
       y.backward(Tensor.from(Float32Array.of(3, 4), y.shape));
       return y;
     });
@@ -179,7 +175,7 @@ describe("a norm that ends in max-pooling", () => {
   it("passes NaN on", async () => {
     const y = scope(() => {
       const x = Tensor.from(Float32Array.of(1, Number.NaN, 3, 4, 1, 2, 3, 4), [2, 2, 2, 1]);
-      return scaleParts(x, { parts: 1, shared: false, affine: [{}] }, { relu: true, pool: 2 });
+      return normaliseThenPool(x, { over: "nothing", relu: true }, 2);
     });
     expect([...(await y.data())]).toEqual([Number.NaN, 4]);
     y.dispose();
@@ -189,12 +185,13 @@ describe("a norm that ends in max-pooling", () => {
     [
       "batch norm",
       true,
-      (x: Tensor, gamma: Tensor, beta: Tensor) => batchNorm(x, { gamma, beta, training: true, pool: 2 }),
+      (x: Tensor, gamma: Tensor, beta: Tensor) => normaliseThenPool(x, { over: "batch", affine: [{ gamma, beta }] }, 2),
     ],
     [
       "group norm",
       false,
-      (x: Tensor, gamma: Tensor, beta: Tensor) => groupNorm(x, 1, { gamma, beta, relu: true, pool: 2 }),
+      (x: Tensor, gamma: Tensor, beta: Tensor) =>
+        normaliseThenPool(x, { over: { groups: 1 }, affine: [{ gamma, beta }], relu: true }, 2),
     ],
   ] as const)("has the gradient of finite differences: %s", async (_, odd, f) => {
     const shape = odd ? [2, 3, 2, 2] : [1, 4, 4, 2];
@@ -218,8 +215,8 @@ describe("a norm that ends in max-pooling", () => {
       const before = d.counters.dispatches;
       scope(() => {
         const x = leaf(randomData([4, 6, 6, 8], 1), [4, 6, 6, 8]);
-        const options = { gamma: leaf(randomData([8], 2), [8]), relu: true, training: true };
-        const y = fused ? batchNorm(x, { ...options, pool: 2 }) : maxPool2d(batchNorm(x, options), 2);
+        const n: Normalisation = { over: "batch", affine: [{ gamma: leaf(randomData([8], 2), [8]) }], relu: true };
+        const y = fused ? normaliseThenPool(x, n, 2) : maxPool2d(normalise(x, n), 2);
         y.backward(randomTensor(y.shape, 9));
       });
       return d.counters.dispatches - before;
@@ -228,18 +225,19 @@ describe("a norm that ends in max-pooling", () => {
   });
 
   it("may be empty", () => {
-    scope(() => expect(instanceNorm(Tensor.full([0, 5, 4, 3], 0), { pool: 2 }).shape).toEqual([0, 2, 2, 3]));
+    scope(() =>
+      expect(normaliseThenPool(Tensor.full([0, 5, 4, 3], 0), { over: "positions" }, 2).shape).toEqual([0, 2, 2, 3]),
+    );
   });
 
-  it("refuses what has no windows", () => {
+  it("leaves what has no windows to the pooling behind it", () => {
     scope(() => {
       const x = Tensor.full([2, 3, 4, 8], 1);
-      const run = (x: Tensor, pool: number) => () => batchNorm(x, { training: true, pool });
-      expect(run(x, 1.5)).toThrow(ArgumentError);
-      expect(run(x, 0)).toThrow(/whole number from 1, found 0/);
-      expect(run(x, 4)).toThrow(/no window of 4×4 fits into images of 3×4/);
+      const run = (x: Tensor, k: number) => () => normaliseThenPool(x, { over: "batch" }, k);
+      expect(run(x, 1)().shape).toEqual([2, 3, 4, 8]);
+      expect(run(x, 0)).toThrow(ArgumentError);
+      expect(run(x, 4)).toThrow(ShapeError);
       expect(run(Tensor.full([2, 8], 1), 2)).toThrow(ShapeError);
-      expect(run(Tensor.full([2, 8], 1), 1)().shape).toEqual([2, 8]);
     });
   });
 });

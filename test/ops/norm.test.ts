@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { affine, relu as reluOp } from "../../src/tensor/ops/elementwise";
-import { batchNorm, groupNorm, instanceNorm, layerNorm, type NormOptions } from "../../src/tensor/ops/norm";
+import { batchNorm, groupNorm, instanceNorm, layerNorm, type NormOptions } from "../../src/tensor/ops/norm/norm";
 import { Generator } from "../../src/tensor/random";
 import { type Shape, sizeOf } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";

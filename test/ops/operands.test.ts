@@ -405,10 +405,10 @@ const OTHERS: Record<string, Row> = {
     refuses: bad("options", [...NO_OPTIONS, { stride: 0 }, { padding: "full" }]),
   },
   passportMeans: {
-    args: () => ({ skey: t([1, 2]), key: t([1, 2]), weight: t([2, 3]), options: {} }),
-    takes: { skey: FLOAT, key: FLOAT, weight: FLOAT },
+    args: () => ({ gamma: t([1, 2]), beta: t([1, 2]), weight: t([2, 3]), options: {} }),
+    takes: { gamma: FLOAT, beta: FLOAT, weight: FLOAT },
   },
-  passportScales: {
+  passportGammaBeta: {
     args: () => ({ means: t([2, 3]), weight: t([3, 4]), groups: 1, bias: t([4]) }),
     takes: { means: FLOAT, weight: FLOAT, bias: FLOAT },
     optional: ["bias"],
@@ -444,14 +444,6 @@ const NO_OPERATIONS = new Set([
   "recordStep",
   // src/passport: modules, which have tests of their own, and functions of texts and host arrays.
   "PassportLayer",
-  "PassportAware",
-  "PassportConv1d",
-  "PassportConv2d",
-  "PassportLinear",
-  "PassportOnly",
-  "PassportOnlyConv1d",
-  "PassportOnlyConv2d",
-  "PassportOnlyLinear",
   "imagePassports",
   "randomPassport",
   "shufflePassport",

@@ -1,11 +1,12 @@
 /** Passport layers at parity with the authors' blocks: 16 → 32 channels, 3×3, padding 1, every normalisation, with and without FC, two branches and one. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
+import { Conv2d } from "../../src/nn/conv";
 import { fromTorch, type Layout } from "../../src/nn/module";
-import type { PassportLayer } from "../../src/passport/layer";
-import { type BranchNorm, PassportConv2d } from "../../src/passport/passport-aware";
-import { PassportOnlyConv2d } from "../../src/passport/passport-only";
+import { PassportLayer, type PassportLayerOptions } from "../../src/passport/layer";
+import type { BranchNormName } from "../../src/passport/norms";
 import { add, mul } from "../../src/tensor/ops/elementwise";
 import { sum } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
@@ -13,6 +14,7 @@ import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
 import { expectClose, gpu } from "../support/gpu";
+import { scalesOf } from "../support/passports";
 
 const IMAGE = [4, 8, 8, 32] as const;
 const INPUT = [4, 8, 8, 16] as const;
@@ -33,7 +35,11 @@ function goldenState(golden: Golden, ...second: string[]): StateDict {
 
 const AWARE_TWICE = ["conv.weight", "sign_loss_private.b"];
 const ONLY_TWICE = ["weight", "sign_loss.b"];
-const BASE = { padding: 1, inputSize: [8, 8] as const };
+/** 16 → 32 channels, 3×3, padding 1, on maps of 8×8. */
+function passportConv(options: PassportLayerOptions): PassportLayer {
+  const map = new Conv2d(16, 32, 3, { padding: 1, bias: false, random: new Generator(1) });
+  return new PassportLayer(map, { inputSize: [8, 8], random: new Generator(1), ...options });
+}
 
 /** A reference tensor in our order. */
 function ours(golden: Golden, name: string, layout: Layout, shape: readonly number[]): Float32Array {
@@ -81,13 +87,13 @@ async function expectStatistics(golden: Golden, layer: PassportLayer, batches: b
 }
 
 /** One training pass as the reference made it; gradients are left on the layer and on x. */
-function pass(golden: Golden, layer: PassportConv2d, x: Tensor, shared: boolean) {
+function pass(golden: Golden, layer: PassportLayer, x: Tensor, shared: boolean) {
   return scope(() => {
     const [g0, g1] = [upload(golden, "g0", IMAGE), upload(golden, "g1", IMAGE)];
-    const scales = layer.privateScales();
+    const scales = scalesOf(layer);
     const h = shared ? layer.convolve(x) : null;
-    const open = h ? layer.normalise(h, "public") : layer.forward(x, "public");
-    const secret = h ? layer.normalise(h, "private", scales) : layer.forward(x, "private");
+    const open = h ? layer.normalise(h, ["public"]) : layer.forward(x, "public");
+    const secret = h ? layer.normalise(h, ["private"], scales.rows) : layer.forward(x, "private");
     const signs = layer.signLoss(scales.gammaRaw, { alpha: 0.1 });
     const loss = add(add(sum(mul(open, g0)), sum(mul(secret, g1))), mul(signs, 10));
     loss.backward();
@@ -95,7 +101,7 @@ function pass(golden: Golden, layer: PassportConv2d, x: Tensor, shared: boolean)
   });
 }
 
-const AWARE: [name: string, norm: BranchNorm, fc: boolean][] = [
+const AWARE: [name: string, norm: BranchNormName, fc: boolean][] = [
   ["pan_block_bn", "bn", true],
   ["pan_block_gn", "gn", true],
   ["pan_block_in", "in", true],
@@ -106,7 +112,7 @@ const AWARE: [name: string, norm: BranchNorm, fc: boolean][] = [
 const load = ([name, norm, fc]: (typeof AWARE)[number]) => {
   const golden = new Golden(name);
   const state = goldenState(golden, ...AWARE_TWICE);
-  const layer = new PassportConv2d(16, 32, 3, { ...BASE, norm, fc, random: new Generator(1) });
+  const layer = passportConv({ norm, fc });
   layer.loadStateDict(state);
   return { golden, layer, state };
 };
@@ -117,10 +123,10 @@ describe.each(
     [c[0], "one convolution for both branches", c, true] as const,
   ]),
 )("%s, %s", (_name, _how, config, shared) => {
-  const run: { golden: Golden; at: PassportConv2d; x: Tensor; out: ReturnType<typeof pass> } = {} as never;
+  const run: { golden: Golden; at: PassportLayer; x: Tensor; out: ReturnType<typeof pass> } = {} as never;
   beforeAll(() => {
     const { golden, layer } = load(config);
-    if (golden.has("grad.key_private")) train([layer.keyPrivate, layer.skeyPrivate], true);
+    if (golden.has("grad.key_private")) train(Object.values(layer.passports), true);
     const x = input(golden);
     Object.assign(run, { golden, at: layer, x, out: pass(golden, layer, x, shared) });
   });
@@ -170,13 +176,13 @@ describe.each([
 ] as const)("%s", (name, norm) => {
   it("gives output, γ, β, sign loss, gradients, statistics and evaluation output", async () => {
     const golden = new Golden(name);
-    const layer = new PassportOnlyConv2d(16, 32, 3, { ...BASE, norm, random: new Generator(1) });
+    const layer = passportConv({ norm, publicBranch: false });
     layer.loadStateDict(goldenState(golden, ...ONLY_TWICE));
-    train([layer.key, layer.skey], true);
+    train(Object.values(layer.passports), true);
     const x = input(golden);
     const { y, signs, loss, gamma, beta } = scope(() => {
-      const scales = layer.privateScales();
-      const y = layer.normalise(layer.convolve(x), "passport", scales);
+      const scales = scalesOf(layer);
+      const y = layer.normalise(layer.convolve(x), ["passport"], scales.rows);
       const signs = layer.signLoss(scales.gammaRaw);
       const loss = add(sum(mul(y, upload(golden, "g", IMAGE))), mul(signs, 10));
       loss.backward();
@@ -205,9 +211,13 @@ describe("names", () => {
   });
 });
 
-describe("PassportConv2d", () => {
+describe("PassportLayer", () => {
   const small = (seed = 1) =>
-    new PassportConv2d(2, 8, 3, { padding: 1, inputSize: [4, 4], signature: "A", random: new Generator(seed) });
+    new PassportLayer(new Conv2d(2, 8, 3, { padding: 1, bias: false, random: new Generator(seed) }), {
+      inputSize: [4, 4],
+      signature: "A",
+      random: new Generator(seed),
+    });
 
   it("refuses inputs that do not have the passports' shape", () => {
     const layer = small();
@@ -218,26 +228,26 @@ describe("PassportConv2d", () => {
   it("follows its passports: set, drawn anew, or loaded", async () => {
     const [layer, other] = [small(), small(2)];
     const gamma = await layer.readGamma();
-    scope(() => void layer.privateScales());
+    scope(() => void scalesOf(layer));
     layer.randomPassports(new Generator(5));
-    const fresh = scope(() => layer.privateScales().gammaRaw);
+    const fresh = scope(() => scalesOf(layer).gammaRaw);
     expectClose(await fresh.data(), await layer.readGamma(), { what: "after randomPassports" });
     expect([...(await fresh.data())]).not.toEqual([...gamma]);
     layer.loadStateDict(await other.stateDict());
-    const loaded = scope(() => layer.privateScales().gammaRaw);
+    const loaded = scope(() => scalesOf(layer).gammaRaw);
     expectClose(await loaded.data(), await other.readGamma(), { what: "after loadStateDict" });
     const twos = new Float32Array(32).fill(2);
-    layer.setPassports({ skey: twos, key: twos });
-    const { gammaRaw, gamma: effective, beta } = scope(() => layer.privateScales());
+    layer.setPassports({ gamma: twos, beta: twos });
+    const { gammaRaw, gamma: effective, beta } = scope(() => scalesOf(layer));
     expect([...(await effective.data())]).toEqual([...(await beta.data())]);
     expectClose(await gammaRaw.data(), await layer.readGamma(), { what: "after setPassports" });
-    expect(() => layer.setPassports({ skey: new Float32Array(3), key: twos })).toThrow(ShapeError);
+    expect(() => layer.setPassports({ gamma: new Float32Array(3), beta: twos })).toThrow(ShapeError);
   });
 
   it("reads γ without leaving tensors behind, and frees everything on dispose", async () => {
     const before = memory();
     const layer = small();
-    scope(() => void layer.privateScales());
+    scope(() => void scalesOf(layer));
     const made = memory();
     await layer.readGamma();
     expect(memory()).toMatchObject({ tensors: made.tensors, bytes: made.bytes });

@@ -1,7 +1,7 @@
 /** The closed form of the passport branch against the direct one, avg(W * P): from our convolution, and from a plain loop. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
-import { passportMeans, passportScales, windowMeans } from "../../src/passport/branch";
+import { passportGammaBeta, passportMeans, windowMeans } from "../../src/passport/closed-form";
 import { type ConvOptions, conv1d, conv2d, windowCount } from "../../src/tensor/ops/conv";
 import { linear } from "../../src/tensor/ops/matmul";
 import { mean } from "../../src/tensor/ops/reduce";
@@ -86,7 +86,7 @@ describe("the closed form", () => {
     const closed = leaf(wd, weight);
     const means = passportMeans(ps, pk, closed, c);
     const scales = scope(() => {
-      const y = passportScales(means, closed);
+      const y = passportGammaBeta(means, closed);
       y.backward(Tensor.from(g, [2, c.o]));
       return y;
     });
@@ -124,7 +124,7 @@ describe("the closed form", () => {
     const { passport, weight } = shapes(c);
     const [skey, key, w] = [randomTensor(passport, 1), randomTensor(passport, 2), randomTensor(weight, 3)];
     const means = passportMeans(skey, key, w, c);
-    await gradcheck((t) => passportScales(means, t), [{ shape: weight, data: randomData(weight, 3) }], {
+    await gradcheck((t) => passportGammaBeta(means, t), [{ shape: weight, data: randomData(weight, 3) }], {
       rtol: 1e-3,
       atol: 1e-3,
     });
@@ -189,7 +189,7 @@ describe("groups, one dimension, linear maps, and gradients towards the passport
       [m.passport, m.passport, m.weight].map((shape, i) => leaf(data[i]!, shape)) as [Tensor, Tensor, Tensor];
     const [closed, direct] = [leaves(), leaves()];
     const scales = scope(() => {
-      const y = passportScales(passportMeans(closed[0], closed[1], closed[2], m.options), closed[2], m.groups);
+      const y = passportGammaBeta(passportMeans(closed[0], closed[1], closed[2], m.options), closed[2], m.groups);
       y.backward(Tensor.from(g, [2, o]));
       return y;
     });
@@ -214,11 +214,15 @@ describe("groups, one dimension, linear maps, and gradients towards the passport
   ])("agrees with finite differences towards passports and weight: random map %i", async (seed) => {
     const m = randomMap(seed);
     const inputs = [m.passport, m.passport, m.weight].map((shape, i) => ({ shape, data: randomData(shape, seed + i) }));
-    await gradcheck((skey, key, w) => passportScales(passportMeans(skey!, key!, w!, m.options), w!, m.groups), inputs, {
-      rtol: 2e-3,
-      atol: 2e-3,
-      probes: 6,
-    });
+    await gradcheck(
+      (skey, key, w) => passportGammaBeta(passportMeans(skey!, key!, w!, m.options), w!, m.groups),
+      inputs,
+      {
+        rtol: 2e-3,
+        atol: 2e-3,
+        probes: 6,
+      },
+    );
   });
 });
 
@@ -226,7 +230,7 @@ describe("errors", () => {
   it("refuses groups that the channels do not have, pairs for one dimension, and other passports for linear maps", () => {
     const [p, w] = [randomTensor([1, 4, 4, 4], 1), randomTensor([3, 3, 2, 4], 2)];
     expect(() => windowMeans(p, w)).toThrow(ShapeError);
-    expect(() => passportScales(randomTensor([2, 18], 1), w, 2)).toThrow(/in 2 groups do not belong together/);
+    expect(() => passportGammaBeta(randomTensor([2, 18], 1), w, 2)).toThrow(/in 2 groups do not belong together/);
     const [line, taps] = [randomTensor([1, 5, 2], 1), randomTensor([3, 2, 4], 2)];
     expect(() => windowMeans(line, taps, { stride: [1, 2] })).toThrow(ArgumentError);
     expect(() => windowMeans(line, w)).toThrow(/\[1, H, W, I\]/);

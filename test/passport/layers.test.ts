@@ -1,43 +1,60 @@
 /** Passport layers of every kind against their formula, written with the plain operations: avg(W * P) by the map itself, norm, γ, β, ReLU. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
-import type { PassportLayer } from "../../src/passport/layer";
-import { PassportConv1d, PassportConv2d, PassportLinear } from "../../src/passport/passport-aware";
-import { PassportOnlyConv1d, PassportOnlyConv2d, PassportOnlyLinear } from "../../src/passport/passport-only";
+import type { BatchNorm } from "../../src/nn/batch-norm";
+import { Conv1d, Conv2d } from "../../src/nn/conv";
+import { Linear } from "../../src/nn/linear";
+import { PassportLayer } from "../../src/passport/layer";
 import { conv1d, conv2d } from "../../src/tensor/ops/conv";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
 import { linear } from "../../src/tensor/ops/matmul";
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm";
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
 import { mean } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
 import { recordStep } from "../../src/tensor/recorded";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
+import { scalesOf } from "../support/passports";
 
 beforeAll(async () => void (await gpu()));
 
-const plane = { inputSize: [5, 6] as const, stride: [2, 1] as const, padding: 1, groups: 2 };
-const line = { inputSize: 9, stride: 2, padding: 2, dilation: 2, groups: 2 };
+const plane = { stride: [2, 1] as const, padding: 1, groups: 2 };
+const line = { stride: 2, padding: 2, dilation: 2, groups: 2 };
 const seeded = () => ({ random: new Generator(3), signature: "A" });
+const mapOptions = () => ({ bias: false, random: new Generator(4) });
+const maps = {
+  conv2d: (o = {}) => new Conv2d(4, 32, 3, { ...plane, ...mapOptions(), ...o }),
+  conv1d: (o = {}) => new Conv1d(4, 32, 3, { ...line, ...mapOptions(), ...o }),
+  linear: (o = {}) => new Linear(4, 32, { ...mapOptions(), ...o }),
+  positions: (o = {}) => new Linear(4, 32, { ...mapOptions(), ...o }),
+};
+/** A layer of two branches, and one that works with its passports only. */
+const layers = (kind: keyof typeof maps, inputSize: number[]) => ({
+  aware: (o: object) => new PassportLayer(maps[kind](), { inputSize, ...seeded(), ...o }),
+  only: (o: object) => new PassportLayer(maps[kind](), { inputSize, publicBranch: false, ...seeded(), ...o }),
+});
 
 const KINDS = {
   conv2d: {
     input: [3, 5, 6, 4],
-    aware: (o: object) => new PassportConv2d(4, 32, 3, { ...plane, ...seeded(), ...o }),
-    only: (o: object) => new PassportOnlyConv2d(4, 32, 3, { ...plane, ...seeded(), ...o }),
+    ...layers("conv2d", [5, 6]),
     map: (x: Tensor, w: Tensor) => conv2d(x, w, null, plane),
   },
   conv1d: {
     input: [3, 9, 4],
-    aware: (o: object) => new PassportConv1d(4, 32, 3, { ...line, ...seeded(), ...o }),
-    only: (o: object) => new PassportOnlyConv1d(4, 32, 3, { ...line, ...seeded(), ...o }),
+    ...layers("conv1d", [9]),
     map: (x: Tensor, w: Tensor) => conv1d(x, w, null, line),
   },
   linear: {
     input: [5, 4],
-    aware: (o: object) => new PassportLinear(4, 32, { ...seeded(), ...o }),
-    only: (o: object) => new PassportOnlyLinear(4, 32, { ...seeded(), ...o }),
+    ...layers("linear", []),
+    map: (x: Tensor, w: Tensor) => linear(x, w),
+  },
+  positions: {
+    input: [3, 5, 4],
+    ...layers("positions", [5]),
     map: (x: Tensor, w: Tensor) => linear(x, w),
   },
 };
@@ -48,7 +65,8 @@ const NORMS: Record<string, (h: Tensor) => Tensor> = {
   sbn: (h) => batchNorm(h, { training: true }),
   gn: (h) => groupNorm(h, 2),
   in: (h) => instanceNorm(h),
-  ln: (h) => layerNorm(h, h.shape.slice(1)),
+  gn1: (h) => layerNorm(h, h.shape.slice(1)),
+  ln: (h) => layerNorm(h, h.shape.slice(-1)),
   none: (h) => h,
 };
 
@@ -90,25 +108,25 @@ describe("two branches", () => {
   it.each(cases)("%s with %s equals the formula, gradients of the passports too", async (kind, norm) => {
     const layer = KINDS[kind].aware({ norm, fc: false });
     const x = randomTensor(KINDS[kind].input, 5);
-    const leaves = [x, layer.weight, layer.skeyPrivate, layer.keyPrivate];
+    const leaves = [x, layer.weight, layer.passports.gamma, layer.passports.beta];
     for (const t of leaves) t.requiresGrad = true;
     const avg = (p: Tensor) => average(KINDS[kind].map(p, layer.weight));
     const want = await measure(
-      () => formula(kind, norm, layer, x, avg(layer.skeyPrivate), avg(layer.keyPrivate)),
+      () => formula(kind, norm, layer, x, avg(layer.passports.gamma), avg(layer.passports.beta)),
       leaves,
     );
     expectSame(await measure(() => layer.forward(x, "private"), leaves), want);
-    layer.scale.write(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)));
-    layer.bias.write(Float32Array.from({ length: 32 }, (_, i) => Math.cos(i)));
-    const open = await measure(() => formula(kind, norm, layer, x, layer.scale, layer.bias), leaves.slice(0, 2));
+    layer.gamma!.write(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)));
+    layer.beta!.write(Float32Array.from({ length: 32 }, (_, i) => Math.cos(i)));
+    const open = await measure(() => formula(kind, norm, layer, x, layer.gamma!, layer.beta!), leaves.slice(0, 2));
     expectSame(await measure(() => layer.forward(x), leaves.slice(0, 2)), open);
   });
 
   it.each(Object.keys(KINDS) as Kind[])("%s sends γ and β through one FC", async (kind) => {
     const layer = KINDS[kind].aware({});
     const [raw, beta, want] = scope(() => {
-      const { gammaRaw, beta } = layer.privateScales();
-      const direct = average(KINDS[kind].map(layer.keyPrivate, layer.weight));
+      const { gammaRaw, beta } = scalesOf(layer);
+      const direct = average(KINDS[kind].map(layer.passports.beta, layer.weight));
       return [gammaRaw, beta, layer.fc!.forward(reshape(direct, [1, 32]))];
     }) as [Tensor, Tensor, Tensor];
     expectClose(await beta.data(), await want.data(), { what: "β" });
@@ -120,10 +138,13 @@ describe("one branch", () => {
   it.each(cases.filter(([, norm]) => norm !== "sbn"))("%s with %s equals the formula", async (kind, norm) => {
     const layer = KINDS[kind].only({ norm });
     const x = randomTensor(KINDS[kind].input, 5);
-    const leaves = [x, layer.weight, layer.skey, layer.key];
+    const leaves = [x, layer.weight, layer.passports.gamma, layer.passports.beta];
     for (const t of leaves) t.requiresGrad = true;
     const avg = (p: Tensor) => average(KINDS[kind].map(p, layer.weight));
-    const want = await measure(() => formula(kind, norm, layer, x, avg(layer.skey), avg(layer.key)), leaves);
+    const want = await measure(
+      () => formula(kind, norm, layer, x, avg(layer.passports.gamma), avg(layer.passports.beta)),
+      leaves,
+    );
     expectSame(await measure(() => layer.forward(x), leaves), want);
   });
 
@@ -158,28 +179,32 @@ describe("one branch", () => {
 describe("passports in training", () => {
   it("are never taken from the cache, and are cached again afterwards", async () => {
     const layer = KINDS.linear.aware({});
-    const gamma = async () => (await scope(() => noGrad(() => layer.privateScales().gammaRaw)).data()).slice();
+    const gamma = async () => (await scope(() => noGrad(() => scalesOf(layer).gammaRaw)).data()).slice();
     const before = await gamma();
-    layer.skeyPrivate.requiresGrad = true;
+    layer.passports.gamma.requiresGrad = true;
     for (const value of [1, 2]) {
-      layer.skeyPrivate.fill(value);
+      layer.passports.gamma.fill(value);
       expectClose(await gamma(), await layer.readGamma(), { what: `filled with ${value}` });
     }
     expect(await gamma()).not.toEqual(before);
-    layer.skeyPrivate.requiresGrad = false;
+    layer.passports.gamma.requiresGrad = false;
     expectClose(await gamma(), await layer.readGamma(), { what: "fixed again" });
     const held = memory().tensors;
-    scope(() => void layer.privateScales());
+    scope(() => void scalesOf(layer));
     expect(memory().tensors).toBe(held);
   });
 });
 
 describe("a linear layer with a bias of its own", () => {
-  const options = { ...seeded(), norm: "none" as const, relu: false, bias: true };
+  const options = { ...seeded(), norm: "none" as const, relu: false };
 
   it.each([
-    ["two branches", "private", () => new PassportLinear(4, 32, { ...options, fc: false })],
-    ["one branch", "passport", () => new PassportOnlyLinear(4, 32, options)],
+    ["two branches", "private", () => new PassportLayer(maps.linear({ bias: true }), { ...options, fc: false })],
+    [
+      "one branch",
+      "passport",
+      () => new PassportLayer(maps.linear({ bias: true }), { ...options, publicBranch: false }),
+    ],
   ] as const)("has it in W * x, in γ and in β: %s", async (_, branch, make) => {
     const layer = make();
     const bias = randomTensor([32], 8);
@@ -188,7 +213,7 @@ describe("a linear layer with a bias of its own", () => {
     state.set("linear.bias", { dtype: "F32", shape: [32], data: await bias.data() });
     layer.loadStateDict(state);
     const x = randomTensor([5, 4], 5);
-    const { skey, key } = layer.passports();
+    const { gamma: skey, beta: key } = layer.passports;
     const leaves = [x, layer.weight, skey, key];
     for (const t of leaves) t.requiresGrad = true;
     const map = (t: Tensor) => linear(t, layer.weight, bias);
@@ -208,20 +233,21 @@ describe("a linear layer with a bias of its own", () => {
 
 describe("statistics that both branches share", () => {
   it("are bn0, moved by each branch's own batch in turn, and used by both in evaluation", async () => {
-    const layer = new PassportLinear(4, 32, { ...seeded(), fc: false, statistics: "shared" });
-    expect(layer.bn1).toBeNull();
+    const layer = new PassportLayer(maps.linear(), { ...seeded(), fc: false, statistics: "shared" });
+    const bn0 = layer.norms[0] as BatchNorm;
+    expect(layer.norms[1]).toBe(bn0);
     const [x, z] = [randomTensor([5, 4], 5), randomTensor([5, 4], 6)];
     scope(() => void [layer.forward(x, "public"), layer.forward(z, "private")]);
     const means = await Promise.all([x, z].map((t) => scope(() => noGrad(() => average(layer.convolve(t)))).data()));
     expectClose(
-      await layer.bn0!.runningMean.data(),
+      await bn0.runningMean.data(),
       means[0]!.map((m, i) => 0.9 * 0.1 * m + 0.1 * means[1]![i]!),
     );
     layer.eval();
-    const { runningMean, runningVar } = layer.bn0!;
+    const { runningMean, runningVar } = bn0;
     for (const branch of ["public", "private"] as const) {
       const [y, want] = scope(() => {
-        const { gamma, beta } = branch === "public" ? { gamma: layer.scale, beta: layer.bias } : layer.privateScales();
+        const { gamma, beta } = branch === "public" ? { gamma: layer.gamma!, beta: layer.beta! } : scalesOf(layer);
         const h = batchNorm(layer.convolve(x), { gamma, beta, runningMean, runningVar, training: false });
         return [layer.forward(x, branch), relu(h)];
       }) as [Tensor, Tensor];
@@ -239,10 +265,10 @@ describe("options and errors", () => {
       KINDS.linear.only({ norm, relu: false }),
     ]) {
       const [y, want] = scope(() => {
-        const { gamma, beta } = layer.privateScales();
-        const branch = layer instanceof PassportLinear ? "private" : "passport";
+        const { gamma, beta } = scalesOf(layer);
+        const branch = layer.branches.at(-1)!;
         const h = layer.convolve(x);
-        return [layer.normalise(h, branch), formula("linear", norm, layer, x, gamma, beta, (t) => t)];
+        return [layer.normalise(h, [branch]), formula("linear", norm, layer, x, gamma, beta, (t) => t)];
       }) as [Tensor, Tensor];
       expectClose(await y.data(), await want.data());
       expect((await y.data()).some((v) => v < 0)).toBe(true);
@@ -257,15 +283,17 @@ describe("options and errors", () => {
   });
 
   it("refuses norms that are not there or do not fit", () => {
-    expect(() => KINDS.conv2d.aware({ norm: "batch" })).toThrow(/bn, sbn, gn, in, ln, none/);
+    expect(() => KINDS.conv2d.aware({ norm: "batch" })).toThrow(/bn, sbn, gn, gn1, in, ln, none/);
     expect(() => KINDS.conv2d.only({ norm: "sbn" })).toThrow(ArgumentError);
     expect(() => KINDS.linear.aware({ norm: "in" })).toThrow(/"ln"/);
-    expect(() => new PassportLinear(4, 33, { norm: "gn", random: new Generator(1) })).toThrow(/multiple of 16/);
-    expect(() => new PassportLinear(4, 7, { norm: "gn", random: new Generator(1) })).not.toThrow();
+    expect(() => new PassportLayer(new Linear(4, 33), { norm: "gn" })).toThrow(/multiple of 16/);
+    expect(() => new PassportLayer(new Linear(4, 7), { norm: "gn" })).not.toThrow();
   });
 
   it("refuses groups that do not divide the channels, and inputs of another shape", () => {
-    expect(() => KINDS.conv1d.aware({ groups: 3 })).toThrow(ArgumentError);
+    expect(() => maps.conv1d({ groups: 3 })).toThrow(ArgumentError);
+    expect(() => KINDS.conv2d.aware({ inputSize: [5] })).toThrow(/\[H, W\] of a Conv2d, found \[5\]/);
+    expect(() => KINDS.conv2d.only({ fc: true })).toThrow(/two branches/);
     expect(() => KINDS.conv1d.aware({}).forward(randomTensor([3, 8, 4], 1))).toThrow(/\[N, 9, 4\]/);
     expect(() => KINDS.linear.only({}).forward(randomTensor([3, 1, 4], 1))).toThrow(ShapeError);
   });
@@ -273,7 +301,7 @@ describe("options and errors", () => {
   it("frees everything on dispose", () => {
     const before = memory();
     const layer = KINDS.conv2d.only({});
-    scope(() => void layer.privateScales());
+    scope(() => void scalesOf(layer));
     layer.dispose();
     expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages, bytes: before.bytes });
   });
@@ -281,15 +309,15 @@ describe("options and errors", () => {
 
 describe("γ of a layer whose passports change", () => {
   const gammas = async (layer: PassportLayer) => {
-    const raw = scope(() => noGrad(() => layer.scaleRows().raw));
+    const raw = scope(() => noGrad(() => layer.gammaBeta().raw));
     return (await raw.data()).slice(0, 32);
   };
 
   it("is of the passports as they are, however they were changed", async () => {
-    const layer = KINDS.linear.aware({}) as PassportLinear;
+    const layer = KINDS.linear.aware({});
     const before = await gammas(layer);
     expect(await gammas(layer)).toEqual(before);
-    layer.skeyPrivate.write([1, 2, 3, 4]);
+    layer.passports.gamma.write([1, 2, 3, 4]);
     const after = await gammas(layer);
     expect(after).not.toEqual(before);
     expect(after).toEqual(await layer.readGamma());
@@ -297,9 +325,9 @@ describe("γ of a layer whose passports change", () => {
   });
 
   it("is not replayed with the old ones", async () => {
-    const layer = KINDS.linear.aware({}) as PassportLinear;
+    const layer = KINDS.linear.aware({});
     await gammas(layer);
-    const step = recordStep(() => layer.scaleRows().raw);
+    const step = recordStep(() => layer.gammaBeta().raw);
     step.replay();
     layer.randomPassports(new Generator(9));
     expect(() => step.replay()).toThrow(LifetimeError);

@@ -3,8 +3,9 @@ import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
 import type { GeometryTransform } from "../../src/data/transforms";
 import { ArgumentError } from "../../src/errors";
 import { ConvNet } from "../../src/models/convnet";
+import type { BatchNorm } from "../../src/nn/batch-norm";
 import { SGD } from "../../src/optim/sgd";
-import type { Branch, PassportConv2d } from "../../src/passport";
+import type { Branch, PassportLayer } from "../../src/passport";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
@@ -98,15 +99,15 @@ describe("evaluate", () => {
     await expect(evaluate(model, wide)).rejects.toThrow(/takes images of 8×8×3, these are 10×10×3/);
   });
 
+  const tracked = () => ((model.features[2] as PassportLayer).norms[0] as BatchNorm).batchesTracked;
+
   it.each([true, false])("leaves training mode (%s) and statistics as they were, and no tensors", async (training) => {
     model.train(training);
-    const before = [memory().tensors, memory().bytes, (model.features[2] as PassportConv2d).bn0!.batchesTracked];
+    const before = [memory().tensors, memory().bytes, tracked()];
     await evaluate(model, set);
     expect(model.training).toBe(training);
     expect([...model.children()].every(([, m]) => m.training === training)).toBe(true);
-    expect([memory().tensors, memory().bytes, (model.features[2] as PassportConv2d).bn0!.batchesTracked]).toEqual(
-      before,
-    );
+    expect([memory().tensors, memory().bytes, tracked()]).toEqual(before);
   });
 
   it("restores training mode and frees its tensors when it fails midway", async () => {

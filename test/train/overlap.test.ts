@@ -3,7 +3,7 @@ import type { PlainBlock } from "../../src/models/block";
 import { ConvNet } from "../../src/models/convnet";
 import { setImagePassports } from "../../src/models/image-passports";
 import type { Network } from "../../src/models/network";
-import type { BatchNorm } from "../../src/nn/norm";
+import type { BatchNorm } from "../../src/nn/batch-norm";
 import { SGD } from "../../src/optim/sgd";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
@@ -17,7 +17,7 @@ await gpu();
 const set = tinySet(36, 1);
 const test = tinySet(24, 2);
 const flags = (m: Network) => m.namedModules().map(([name, { training }]) => `${name} ${training}`);
-const normOf = (m: ConvNet) => (m.features[0] as PlainBlock).bn as BatchNorm;
+const normOf = (m: ConvNet) => (m.features[0] as PlainBlock).norms[0] as BatchNorm;
 /** What happens beside a run, at each reading of the losses and after each epoch. */
 type Meanwhile = (model: ConvNet) => unknown;
 
@@ -52,7 +52,7 @@ const MEANWHILE: [string, Meanwhile][] = [
   ["evaluate", (m) => evaluate(m, test)],
   ["evaluate, twice at once", (m) => Promise.all([evaluate(m, test, { batchSize: 5 }), evaluate(m, set)])],
   ["stateDict", (m) => m.stateDict()],
-  ["readSigns and readScales", (m) => Promise.all([m.readSigns(), m.readScales()])],
+  ["readSigns and readGammaBeta", (m) => Promise.all([m.readSigns(), m.readGammaBeta()])],
   ["deployed and credential", (m) => Promise.all([m.deployed(), m.credential()])],
   ["layerInputs", (m) => inputsOf(m)],
 ];

@@ -194,7 +194,7 @@ describe("what would be trained by nobody is refused", () => {
 
 describe("replayed steps see what changes in the model between two", () => {
   it.each<[string, (m: ConvNet) => void]>([
-    ["a norm set apart", (m) => void ((m.features[0] as PlainBlock).bn as { eval(): unknown } | null)?.eval()],
+    ["a norm set apart", (m) => void (m.features[0] as PlainBlock).norms[0]!.eval()],
     [
       "a frozen weight",
       (m) => {
@@ -248,7 +248,7 @@ describe("replayed steps see what changes in the model between two", () => {
     const outcomes = [];
     for (const replay of [true, false]) {
       const model = plain();
-      const norm = (m: ConvNet) => (m.features[0] as PlainBlock).bn!;
+      const norm = (m: ConvNet) => (m.features[0] as PlainBlock).norms[0]!;
       Object.assign(norm(model), { momentum: null });
       const store = memoryStore();
       await all(make({ replay, checkpoints: store }, model).trainer.fit(set, { epochs: 1 }));

@@ -7,9 +7,9 @@ import type { PlainBlock } from "../../src/models/block";
 import type { NetworkConfig } from "../../src/models/build";
 import { buildNetwork } from "../../src/models/build";
 import type { ConvNet } from "../../src/models/convnet";
-import type { BatchNorm } from "../../src/nn/norm";
+import type { BatchNorm } from "../../src/nn/batch-norm";
 import { SGD } from "../../src/optim/sgd";
-import type { Branch } from "../../src/passport/layer";
+import type { Branch } from "../../src/passport/branches";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { memory, scope } from "../../src/tensor/storage";
@@ -241,7 +241,7 @@ describe("trunkUpdates: 2", () => {
   it("moves the statistics of the trunk twice by the same batch", async () => {
     const { model, trainer, dispose } = run({ trunkUpdates: 2 });
     const block = (model as ConvNet).features[0] as PlainBlock;
-    const bn = block.bn as BatchNorm;
+    const bn = block.norms[0] as BatchNorm;
     const mean = Float32Array.from({ length: 8 }, (_, i) => 0.3 * i - 1);
     const variance = Float32Array.from({ length: 8 }, (_, i) => 0.5 + 0.2 * i);
     bn.runningMean.write(mean);

@@ -3,7 +3,7 @@
 import type { AttackRecord, Measurement } from "../../attacks/record";
 import type { WatermarkDetection, WatermarkRecord } from "../../attacks/watermark-record";
 import { branchesOf, SCHEMES, type Scheme } from "../../models/config";
-import type { BranchAccuracy } from "../../models/files";
+import type { BranchAccuracy } from "../../passport/branches";
 import { recordChecks } from "../checks";
 import { SAMPLES } from "../samples";
 import type { AttackedNetwork, AttackRuns, Claim } from "./record";

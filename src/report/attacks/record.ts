@@ -5,9 +5,9 @@
 import type { AttackRecord } from "../../attacks/record";
 import type { WatermarkRecord } from "../../attacks/watermark-record";
 import type { Scheme } from "../../models/config";
-import type { BranchAccuracy } from "../../models/files";
 import type { NullSample } from "../../ownership/null";
 import type { Verification } from "../../ownership/verify";
+import type { BranchAccuracy } from "../../passport/branches";
 import type { Samples } from "../samples";
 
 /** A credential that somebody else made for the network, and what verification says of it. */

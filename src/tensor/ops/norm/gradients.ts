@@ -1,15 +1,15 @@
-import { hasScale, hasShift, type NormAffine, type NormParts } from "../../../shaders/norm.wgsl";
+import { hasScale, hasShift, type NormAffine, type NormParts } from "../../../../shaders/norm.wgsl";
 import {
   normGradApplyKernel,
   normGradFinishKernel,
   normGradPartialKernel,
   normGradRowsKernel,
-} from "../../../shaders/norm-grad.wgsl";
-import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../shaders/norm-pool-grad.wgsl";
-import type { Shape } from "../shape";
-import type { Tensor } from "../tensor";
-import { layoutOf, numbered, splitsFor, type View } from "./norm-layout";
-import { type Windows, windowSizes, windowSpec } from "./norm-pool";
+} from "../../../../shaders/norm-grad.wgsl";
+import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../../shaders/norm-pool-grad.wgsl";
+import type { Shape } from "../../shape";
+import type { Tensor } from "../../tensor";
+import { layoutOf, numbered, splitsFor, type View } from "./layout";
+import { type Windows, windowSizes, windowSpec } from "./windows";
 
 /** What the forward pass of a normalisation left for its gradients. */
 export interface SavedNorm {
@@ -19,9 +19,9 @@ export interface SavedNorm {
   /** The output, where a ReLU ended it and no pooling came behind. */
   readonly y: Tensor | null;
   /** By affine map: γ, or the rows it is the first of. */
-  readonly scales: readonly (Tensor | null)[];
+  readonly gammas: readonly (Tensor | null)[];
   /** By affine map: β, where it is a tensor of its own and windows need it. */
-  readonly shifts: readonly (Tensor | null)[];
+  readonly betas: readonly (Tensor | null)[];
 }
 
 /** What a normalisation was. */
@@ -39,7 +39,7 @@ export interface NormForm {
 }
 
 /** Gradients of γ and β of one affine map; of `rows` the first is that of both. */
-export interface AffineGrad {
+export interface AffineGradient {
   gamma: Tensor | null;
   beta: Tensor | null;
 }
@@ -51,9 +51,9 @@ export interface AffineGrad {
 export function normGradients(
   g: Tensor,
   { view, spec, affineShape, relu, windows, batch }: NormForm,
-  { x, stats, y, scales, shifts }: SavedNorm,
+  { x, stats, y, gammas, betas }: SavedNorm,
   needs: { x: boolean; affine: readonly boolean[] },
-): { dx: Tensor | null; affine: AffineGrad[] } {
+): { dx: Tensor | null; affine: AffineGradient[] } {
   const { device } = g;
   const { lanes, sizes } = layoutOf(view);
   const scalars = layoutOf(view, 1).sizes;
@@ -67,7 +67,7 @@ export function normGradients(
   const sets = spec.shared ? 1 : spec.parts;
   const means = needs.x && batch ? g.newEmpty([2, sets, view.batches, view.groups]) : null;
   const grads = spec.affine.map((form, a): NormAffine => (needs.affine[a] ? form : "none"));
-  const affine = grads.map((form): AffineGrad => {
+  const affine = grads.map((form): AffineGradient => {
     const shape = form === "rows" ? [2, ...affineShape] : affineShape;
     return {
       gamma: hasScale(form) ? g.newEmpty(shape) : null,
@@ -79,8 +79,8 @@ export function normGradients(
     g: g.buffer,
     y: (y ?? g).buffer,
     stats: (stats ?? g).buffer,
-    ...numbered("gamma", scales),
-    ...numbered("beta", shifts),
+    ...numbered("gamma", gammas),
+    ...numbered("beta", betas),
   };
 
   if (means && perRow) {
@@ -109,7 +109,7 @@ export function normGradients(
       {
         part: part.buffer,
         means: (means ?? g).buffer,
-        ...numbered("gamma", scales),
+        ...numbered("gamma", gammas),
         ...numbered(
           "dgamma",
           affine.map((d) => d.gamma),

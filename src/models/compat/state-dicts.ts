@@ -1,8 +1,8 @@
-import { StateDictError } from "../errors";
-import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
-import { branchesOf, normOf, passportPlan } from "./config";
-import { type MapLayer, mapName } from "./layers";
-import type { Structure } from "./split";
+import { StateDictError } from "../../errors";
+import { type HostTensor, type StateDict, toFloat32 } from "../../io/host-tensor";
+import { branchesOf, normOf, passportPlan } from "../config";
+import { type MapLayer, mapName } from "../layers";
+import type { Structure } from "../split";
 
 /** The authors' layers register some tensors under a second name too. */
 const DOUBLES: readonly (readonly [string, string])[] = [

@@ -1,0 +1,120 @@
+import { type NormParts, normApplyKernel } from "../../../../shaders/norm.wgsl";
+import { normPoolKernel } from "../../../../shaders/norm-pool.wgsl";
+import { record, type Tensor } from "../../tensor";
+import { expectFlag, expectNumber } from "../operands";
+import { maxPool2d } from "../pool";
+import { type Affine, affineForm, affineTensors, betaOf, expectAffine, gammaOf } from "./affine";
+import { normGradients } from "./gradients";
+import { layoutOf, numbered } from "./layout";
+import { checkParting, nameOf, type Over, viewOf } from "./over";
+import { type Running, sourceOf, statisticsForm, statisticsOf } from "./statistics";
+import { pooledShape, type Windows, windowSizes, windowSpec, windowsOf } from "./windows";
+
+/** What is added to the variance where nothing else is said. */
+export const NORM_EPS = 1e-5;
+
+/** A normalisation: all but its input. */
+export interface Normalisation {
+  /** Which elements have their mean and variance in common. */
+  readonly over: Over;
+  /** Running statistics, of `over: "batch"` alone. */
+  readonly running?: Running | undefined;
+  /** γ and β of each part, or (a single entry) the same for all; by default none. */
+  readonly affine?: readonly Affine[] | undefined;
+  /** Parts of equal size that the batch is made of (default 1), each normalised as if it were a batch of its own. */
+  readonly parts?: number | undefined;
+  /** All parts read the same x [N, …] (default false); else theirs lie one after the other in it, [parts · N, …]. */
+  readonly shared?: boolean | undefined;
+  /** Added to the variance (default 1e-5). */
+  readonly eps?: number | undefined;
+  /** y = max(·, 0) in the same kernel (default false). */
+  readonly relu?: boolean | undefined;
+}
+
+/**
+ * The one normalisation, of each part k of a batch by itself, in the same number of launches for any
+ * number of parts:
+ *
+ *     y_k = act(γ_k ⊙ (x_k − μ_k) / √(σ_k² + eps) + β_k)
+ *
+ * μ and σ² (biased) are those of the elements that `over` says, or the running ones. Parts that share
+ * x have its statistics in common, and dx is the sum of theirs.
+ *
+ * Shapes: x [N, …, C] where the parts share it, else [parts · N, …, C] → [parts · N, …, C].
+ * @throws ShapeError for an input, γ, β or running statistics that do not fit; ArgumentError for
+ * numbers out of their ranges.
+ */
+export const normalise = (x: Tensor, n: Normalisation): Tensor => run(x, n, null);
+
+/**
+ * The same with the maximum over k×k windows that lie side by side behind it, as
+ * `maxPool2d(normalise(x, …), k)`, gradients included. Of images [parts · N, H, W, C] it is one
+ * kernel, and neither the full-size output nor its gradient is ever in memory.
+ */
+export function normaliseThenPool(x: Tensor, n: Normalisation, k: number): Tensor {
+  const windows = windowsOf(x, k);
+  return windows ? run(x, n, windows) : maxPool2d(normalise(x, n), k);
+}
+
+function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
+  const { over, affine = [{}], parts = 1, shared = false, eps = NORM_EPS, relu = false } = n;
+  const what = nameOf(over);
+  const { view, affine: affineShape } = viewOf(x, over, { parts, shared });
+  checkParting(x, over, { parts, shared }, affine.length);
+  const source = sourceOf(x, over, view, parts, n.running);
+  expectNumber(what, "eps", eps, 0, Number.MAX_VALUE);
+  expectFlag(what, "relu", relu);
+  for (const a of affine) expectAffine(what, a, affineShape);
+  const y = x.newEmpty(pooledShape(shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape, windows));
+  const tensors = affine.map(affineTensors);
+  const inputs = [x, ...tensors.flat()];
+  if (x.size === 0) return record(what, y, inputs, [], () => () => inputs.map((t) => t.newFull(t.shape, 0)));
+
+  const { lanes, sizes } = layoutOf(view);
+  const spec: NormParts = {
+    parts,
+    shared,
+    statistics: statisticsForm(source, { parts, shared }),
+    affine: affine.map(affineForm),
+  };
+  const stats = statisticsOf(x, view, spec, source, eps);
+  const [gammas, betas] = [affine.map(gammaOf), affine.map(betaOf)];
+  const buffers = {
+    x: x.buffer,
+    stats: (stats ?? x).buffer,
+    ...numbered("gamma", gammas),
+    ...numbered("beta", betas),
+    y: y.buffer,
+  };
+  const kernel = { ...lanes, ...spec, relu };
+  if (windows) {
+    const geometry = windowSizes(windows, view, sizes.row);
+    x.device.run(normPoolKernel, { ...kernel, ...windowSpec(windows) }, buffers, { ...sizes, ...geometry });
+  } else x.device.run(normApplyKernel, kernel, buffers, sizes);
+  // Which element of a window won is found again from what made y; without windows y tells where the
+  // ReLU let gradients through.
+  const optional = [stats, relu && !windows ? y : null, ...gammas, ...betas.map((b) => (windows ? b : null))];
+  const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
+  const present = optional.filter((t) => t !== null);
+  const form = { view, spec, affineShape, relu, windows, batch: source.kind === "own" };
+  record(what, y, inputs, [x, ...present], (savedX, ...handles) => (g) => {
+    const [savedStats, savedY, ...rest] = optional.map((t) => (t ? handles[present.indexOf(t)]! : null));
+    const saved = {
+      x: savedX!,
+      stats: savedStats!,
+      y: savedY!,
+      gammas: rest.slice(0, affine.length),
+      betas: rest.slice(affine.length),
+    };
+    const grads = normGradients(g, form, saved, needs);
+    return [
+      grads.dx,
+      ...affine.flatMap((a, i) => [
+        ...(gammaOf(a) ? [grads.affine[i]!.gamma] : []),
+        ...(betaOf(a) ? [grads.affine[i]!.beta] : []),
+      ]),
+    ];
+  });
+  stats?.dispose();
+  return y;
+}
