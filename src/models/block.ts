@@ -13,6 +13,7 @@ import type { Affine } from "../tensor/ops/norm/affine";
 import type { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
+import { sharedStatistics } from "./compat/shared-statistics";
 import { branchesOf, hasFc, type NetworkNorm, type NetworkSettings, normOf } from "./config";
 import { Flow } from "./flow";
 import { type MapLayer, mapName } from "./layers";
@@ -97,7 +98,7 @@ export function makeBlock(
   random: Generator,
 ): Block {
   const norm = normOf(settings);
-  const { bias = false, relu: ends = true, statistics = "separate", kind } = layer;
+  const { bias = false, relu: ends = true, kind } = layer;
   if (signature === undefined)
     return new PlainBlock(makeMap(layer, bias || norm === "folded", random), {
       norms: plainNorms(layer, norm),
@@ -108,12 +109,14 @@ export function makeBlock(
   const bound = 1 / Math.sqrt(layer.inChannels);
   // As PyTorch's, but drawn apart from the weight.
   map.bias?.write(random.fork("bias").fill(new Float32Array(layer.channels), "uniform", -bound, bound));
+  const own = layer.norm ?? norm;
+  const publicBranch = branchesOf(settings.scheme).length > 1;
+  const shared = publicBranch && own === "bn" && layer.statistics === "shared";
   return new PassportLayer(map, {
     inputSize: layer.inputSize,
-    norm: layer.norm ?? norm,
-    publicBranch: branchesOf(settings.scheme).length > 1,
+    norm: shared ? sharedStatistics(layer.channels, ends) : own,
+    publicBranch,
     fc: hasFc(settings),
-    statistics,
     signature,
     relu: ends,
     random,

@@ -2,6 +2,7 @@ export type { Branch, BranchAccuracy } from "./branches";
 export { passportGammaBeta, passportMeans, windowMeans } from "./closed-form";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
 export {
+  type BranchNorms,
   type GammaBeta,
   type LinearMap,
   PassportLayer,

@@ -1,11 +1,12 @@
 import { flag, instance, optionsOf, refuse } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
+import { isPlain } from "../io/shown";
 import { constant } from "../nn/constant";
 import { Conv1d, Conv2d } from "../nn/conv";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { buffer, type Layout, Module, parameter } from "../nn/module";
-import type { Norm } from "../nn/norm";
+import { Norm } from "../nn/norm";
 import { type NormPart, normaliseParts, type PartsOptions } from "../nn/norm-parts";
 import { Generator } from "../tensor/random";
 import { type Shape, sameShape, showShape } from "../tensor/shape";
@@ -43,6 +44,13 @@ export interface PassportPair {
   beta: Float32Array;
 }
 
+/** Norms of a layer's branches, one and the same where they share it. */
+export interface BranchNorms {
+  readonly of: readonly [first: Norm, last: Norm];
+  /** Names in state dicts: of each, or of the one. */
+  readonly names: readonly string[];
+}
+
 /** Options of a {@link PassportLayer}. */
 export interface PassportLayerOptions {
   /**
@@ -50,8 +58,11 @@ export interface PassportLayerOptions {
    * dimensions between batch and channels of a Linear (default none).
    */
   inputSize?: readonly number[];
-  /** Default `bn`: running statistics of each branch, `bn0` public and `bn1` private. */
-  norm?: BranchNormName;
+  /**
+   * By name (default `bn`: running statistics of each branch, `bn0` public and `bn1` private), or
+   * the norms themselves, without γ and β of their own.
+   */
+  norm?: BranchNormName | BranchNorms;
   /**
    * A public branch with γ and β of its own, learned, beside the private one (default true, and
    * passport-aware normalisation). Without it the layer works with its passports only (DeepIPR's V1).
@@ -63,16 +74,11 @@ export interface PassportLayerOptions {
    */
   fc?: boolean;
   /**
-   * Of `norm: "bn"` and two branches: `shared` for one set of running statistics, called `bn0`, that
-   * both use and move, each by its own batches (default `separate`).
-   */
-  statistics?: "separate" | "shared";
-  /**
    * Text (or bytes of one that is spread over layers) spelled by the first signs of γ; without one
    * every sign is random.
    */
   signature?: string | Uint8Array;
-  /** End in a ReLU (default true). */
+  /** End in a ReLU (default true); norms that are given decide that themselves. */
   relu?: boolean;
   /** Source of passports, random bits and the FC (default: seed 0). */
   random?: Generator;
@@ -108,8 +114,7 @@ export class PassportLayer extends Module {
   /** One for γ and β; null without. */
   readonly fc: Sequential | null;
   readonly #map: LinearMap;
-  readonly #norms: readonly [first: Norm, last: Norm];
-  readonly #normNames: readonly string[];
+  readonly #norms: BranchNorms;
   readonly #branches: readonly Branch[];
   /** Window means of both passports [2, K], and the versions of the passports that they are of. */
   #means: { readonly value: Tensor; readonly of: string } | null = null;
@@ -120,7 +125,7 @@ export class PassportLayer extends Module {
    */
   constructor(map: LinearMap, options?: PassportLayerOptions) {
     super();
-    const { inputSize, norm, publicBranch, fc, statistics, signature, relu, random } = checked(map, options);
+    const { inputSize, norm, publicBranch, fc, signature, relu, random } = checked(map, options);
     const channels = outputsOf(map);
     this.#map = map;
     this.#branches = publicBranch ? ["public", "private"] : ["passport"];
@@ -130,11 +135,7 @@ export class PassportLayer extends Module {
     const { shape, layout } = passportForm(map, inputSize);
     const passport = () => buffer(constant(shape, 0), layout);
     this.passports = { gamma: passport(), beta: passport() };
-    const separate = publicBranch && norm === "bn" && statistics === "separate";
-    const make = () => makeNorm(norm, channels, { affine: false, relu });
-    const first = make();
-    this.#norms = [first, separate ? make() : first];
-    this.#normNames = separate ? ["bn0", "bn1"] : [publicBranch && norm === "bn" ? "bn0" : "bn"];
+    this.#norms = typeof norm === "string" ? namedNorms(norm, channels, { publicBranch, relu }) : norm;
     this.fc = fc ? sharedFc(channels, random.fork("fc")) : null;
     this.randomPassports(random.fork("passports"));
   }
@@ -155,7 +156,7 @@ export class PassportLayer extends Module {
 
   /** Normalisation of each branch; one and the same where they share it. */
   get norms(): readonly [first: Norm, last: Norm] {
-    return this.#norms;
+    return this.#norms.of;
   }
 
   /** Branches there are: the public one first, where there is one. */
@@ -165,7 +166,7 @@ export class PassportLayer extends Module {
 
   /** The authors' names. */
   override *children(): Iterable<[string, Module]> {
-    for (const [i, name] of this.#normNames.entries()) yield [name, this.#norms[i]!];
+    for (const [i, name] of this.#norms.names.entries()) yield [name, this.#norms.of[i]!];
     if (this.fc) yield ["fc", this.fc];
     const map = this.#map;
     if (!this.gamma) yield [mapName(map), map];
@@ -274,7 +275,7 @@ export class PassportLayer extends Module {
           ? `a passport-aware layer has the branches "public" and "private", not "${branch}"`
           : `this layer works with its passports only and has the one branch "passport", found "${branch}"`,
       );
-    const norm = this.#norms[at]!;
+    const norm = this.#norms.of[at]!;
     if (branch === "public") return { norm, affine: { gamma: this.gamma, beta: this.beta } };
     return { norm, affine: rows ?? this.gammaBeta().rows };
   }
@@ -320,7 +321,7 @@ export class PassportLayer extends Module {
   }
 }
 
-const OPTIONS = ["inputSize", "norm", "publicBranch", "fc", "statistics", "signature", "relu", "random"] as const;
+const OPTIONS = ["inputSize", "norm", "publicBranch", "fc", "signature", "relu", "random"] as const;
 
 /** Options with their defaults, each in its range. */
 function checked(map: LinearMap, options: PassportLayerOptions | undefined): Required<PassportLayerOptions> {
@@ -329,18 +330,31 @@ function checked(map: LinearMap, options: PassportLayerOptions | undefined): Req
     refuse(what, "its map", "a Conv2d, a Conv1d or a Linear", map);
   const given = optionsOf(what, options, OPTIONS);
   const { inputSize = [], norm = "bn", publicBranch = true, relu = true } = given;
-  const { fc = publicBranch, statistics = "separate", signature = "", random = new Generator(0) } = given;
+  const { fc = publicBranch, signature = "", random = new Generator(0) } = given;
   if (!Array.isArray(inputSize) || !inputSize.every((n) => Number.isSafeInteger(n) && n >= 1))
     refuse(what, "inputSize", "a list of whole numbers from 1", inputSize);
   for (const [name, value] of Object.entries({ publicBranch, fc, relu })) flag(what, name, value);
   if (fc && !publicBranch) throw new ArgumentError(`${what}: the FC belongs to a layer of two branches`);
-  if (statistics !== "separate" && statistics !== "shared")
-    refuse(what, "statistics", '"separate" or "shared"', statistics);
   if (typeof signature !== "string" && !(signature instanceof Uint8Array))
     refuse(what, "signature", "a text or its bytes", signature);
   instance(what, "random", random, Generator);
-  checkNorm(norm, publicBranch ? BRANCH_NORM_NAMES : NORM_NAMES, outputsOf(map), inputSize.length > 0);
-  return { inputSize, norm, publicBranch, fc, statistics, signature, relu, random };
+  if (!isNorms(norm))
+    checkNorm(norm, publicBranch ? BRANCH_NORM_NAMES : NORM_NAMES, outputsOf(map), inputSize.length > 0);
+  return { inputSize, norm, publicBranch, fc, signature, relu, random };
+}
+
+const isNorms = (norm: unknown): norm is BranchNorms =>
+  isPlain(norm) && Array.isArray(norm["of"]) && norm["of"].length === 2 && norm["of"].every((n) => n instanceof Norm);
+
+function namedNorms(
+  norm: BranchNormName,
+  channels: number,
+  { publicBranch, relu }: { publicBranch: boolean; relu: boolean },
+): BranchNorms {
+  const make = () => makeNorm(norm, channels, { affine: false, relu });
+  if (publicBranch && norm === "bn") return { of: [make(), make()], names: ["bn0", "bn1"] };
+  const one = make();
+  return { of: [one, one], names: ["bn"] };
 }
 
 /** Holds the map's bias under the name that the authors' layers of two branches have it. */

@@ -13,7 +13,7 @@ const IN_FILES = { gn1: "ln", ln: "layer", gn: "gn", bn: "bn" } as const;
 
 describe.each(Object.entries(IN_FILES) as ["gn1" | "ln" | "gn" | "bn", string][])("%s", (norm, name) => {
   it(`is "${name}" in files, and comes back as the same network`, async () => {
-    const config = { ...TINY, norm, layers: TINY.layers.map((l) => (l === "pool" ? l : { ...l, channels: 16 })) };
+    const config = { ...TINY, norm, layers: TINY.layers.map((l) => (l === "pool" ? l : { ...l, channels: 32 })) };
     const model = new ConvNet(config, { seed: 4 });
     const [deployed, credential] = [await model.deployed(), await model.credential()];
     for (const file of [deployed, credential]) {

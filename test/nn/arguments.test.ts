@@ -79,7 +79,7 @@ const OPTIONS: Record<string, readonly string[]> = {
   InstanceNorm: ["eps", "affine", "relu"],
   LayerNorm: ["eps", "affine", "relu"],
   ChannelAffine: ["affine", "relu"],
-  PassportLayer: ["inputSize", "norm", "publicBranch", "fc", "statistics", "signature", "relu", "random"],
+  PassportLayer: ["inputSize", "norm", "publicBranch", "fc", "signature", "relu", "random"],
   Dropout: ["random"],
   MaxPool2d: ["stride", "padding"],
   AvgPool2d: ["stride", "padding"],

@@ -243,7 +243,7 @@ describe("Sequential", () => {
       for (const [i, pool] of pools.entries()) {
         const [apart, wanted] = launches(() => pool.forward(norm.forward(x)));
         const [together, y] = launches(() => new Sequential(norm, pool).forward(x));
-        expect(together).toBe(i === 0 ? apart - 1 : apart);
+        expect(together).toBe(i === 0 && !(norm instanceof LayerNorm) ? apart - 1 : apart);
         expect(await values(y)).toEqual(await values(wanted));
       }
     }

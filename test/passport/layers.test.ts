@@ -2,6 +2,7 @@
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
+import { sharedStatistics } from "../../src/models/compat/shared-statistics";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { Conv1d, Conv2d } from "../../src/nn/conv";
 import { Linear } from "../../src/nn/linear";
@@ -233,7 +234,7 @@ describe("a linear layer with a bias of its own", () => {
 
 describe("statistics that both branches share", () => {
   it("are bn0, moved by each branch's own batch in turn, and used by both in evaluation", async () => {
-    const layer = new PassportLayer(maps.linear(), { ...seeded(), fc: false, statistics: "shared" });
+    const layer = new PassportLayer(maps.linear(), { ...seeded(), fc: false, norm: sharedStatistics(32, true) });
     const bn0 = layer.norms[0] as BatchNorm;
     expect(layer.norms[1]).toBe(bn0);
     const [x, z] = [randomTensor([5, 4], 5), randomTensor([5, 4], 6)];

@@ -49,10 +49,11 @@ export const normalise = (x: Tensor, n: Normalisation): Tensor => run(x, n, null
 /**
  * The same with the maximum over k×k windows that lie side by side behind it, as
  * `maxPool2d(normalise(x, …), k)`, gradients included. Of images [parts · N, H, W, C] it is one
- * kernel, and neither the full-size output nor its gradient is ever in memory.
+ * kernel, and neither the full-size output nor its gradient is ever in memory; but for layer norm,
+ * where the elements of a window have not their statistics in common.
  */
 export function normaliseThenPool(x: Tensor, n: Normalisation, k: number): Tensor {
-  const windows = windowsOf(x, k);
+  const windows = typeof n.over === "object" && "shape" in n.over ? null : windowsOf(x, k);
   return windows ? run(x, n, windows) : maxPool2d(normalise(x, n), k);
 }
 
