@@ -1,26 +1,29 @@
-import { flag, instance, optionsOf, refuse } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
-import { isPlain } from "../io/shown";
 import { constant } from "../nn/constant";
-import { Conv1d, Conv2d } from "../nn/conv";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
-import { buffer, type Layout, Module, parameter } from "../nn/module";
-import { Norm } from "../nn/norm";
+import { buffer, Module, parameter } from "../nn/module";
+import type { Norm } from "../nn/norm";
 import { type NormPart, normaliseParts, type PartsOptions } from "../nn/norm-parts";
-import { Generator } from "../tensor/random";
-import { type Shape, sameShape, showShape } from "../tensor/shape";
+import type { Generator } from "../tensor/random";
+import { sameShape, showShape } from "../tensor/shape";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 import type { Branch } from "./branches";
 import { passportGammaBeta, passportMeans } from "./closed-form";
 import { randomPassport } from "./generators";
-import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, makeNorm, NORM_NAMES } from "./norms";
+import {
+  type BranchNorms,
+  checked,
+  type LinearMap,
+  mapName,
+  namedNorms,
+  outputsOf,
+  type PassportLayerOptions,
+  passportForm,
+} from "./options";
 import { type SignLossOptions, signLoss } from "./sign-loss";
 import { signatureBits } from "./signature";
-
-/** The linear map W * x that a passport is put around. */
-export type LinearMap = Conv2d | Conv1d | Linear;
 
 /** γ and β of the branch that passports open, each tensor with rows [2, O], γ first. */
 export interface GammaBeta {
@@ -42,46 +45,6 @@ export interface PassportTensors {
 export interface PassportPair {
   gamma: Float32Array;
   beta: Float32Array;
-}
-
-/** Norms of a layer's branches, one and the same where they share it. */
-export interface BranchNorms {
-  readonly of: readonly [first: Norm, last: Norm];
-  /** Names in state dicts: of each, or of the one. */
-  readonly names: readonly string[];
-}
-
-/** Options of a {@link PassportLayer}. */
-export interface PassportLayerOptions {
-  /**
-   * Size of the layer's input, and so of its passports: [H, W] of a Conv2d, [L] of a Conv1d, the
-   * dimensions between batch and channels of a Linear (default none).
-   */
-  inputSize?: readonly number[];
-  /**
-   * By name (default `bn`: running statistics of each branch, `bn0` public and `bn1` private), or
-   * the norms themselves, without γ and β of their own.
-   */
-  norm?: BranchNormName | BranchNorms;
-  /**
-   * A public branch with γ and β of its own, learned, beside the private one (default true, and
-   * passport-aware normalisation). Without it the layer works with its passports only (DeepIPR's V1).
-   */
-  publicBranch?: boolean;
-  /**
-   * Of two branches: send γ_raw and β_raw through one FC (default true). DeepIPR's V2 and V3 are
-   * `norm: "gn", fc: false`.
-   */
-  fc?: boolean;
-  /**
-   * Text (or bytes of one that is spread over layers) spelled by the first signs of γ; without one
-   * every sign is random.
-   */
-  signature?: string | Uint8Array;
-  /** End in a ReLU (default true); norms that are given decide that themselves. */
-  relu?: boolean;
-  /** Source of passports, random bits and the FC (default: seed 0). */
-  random?: Generator;
 }
 
 /**
@@ -123,7 +86,7 @@ export class PassportLayer extends Module {
    * @throws ArgumentError for a map that is none, options out of their ranges, and a norm that does
    * not go with the channels or the kind of map.
    */
-  constructor(map: LinearMap, options?: PassportLayerOptions) {
+  constructor(map: LinearMap, options: PassportLayerOptions) {
     super();
     const { inputSize, norm, publicBranch, fc, signature, relu, random } = checked(map, options);
     const channels = outputsOf(map);
@@ -321,62 +284,11 @@ export class PassportLayer extends Module {
   }
 }
 
-const OPTIONS = ["inputSize", "norm", "publicBranch", "fc", "signature", "relu", "random"] as const;
-
-/** Options with their defaults, each in its range. */
-function checked(map: LinearMap, options: PassportLayerOptions | undefined): Required<PassportLayerOptions> {
-  const what = "PassportLayer";
-  if (![Conv2d, Conv1d, Linear].some((kind) => map instanceof kind))
-    refuse(what, "its map", "a Conv2d, a Conv1d or a Linear", map);
-  const given = optionsOf(what, options, OPTIONS);
-  const { inputSize = [], norm = "bn", publicBranch = true, relu = true } = given;
-  const { fc = publicBranch, signature = "", random = new Generator(0) } = given;
-  if (!Array.isArray(inputSize) || !inputSize.every((n) => Number.isSafeInteger(n) && n >= 1))
-    refuse(what, "inputSize", "a list of whole numbers from 1", inputSize);
-  for (const [name, value] of Object.entries({ publicBranch, fc, relu })) flag(what, name, value);
-  if (fc && !publicBranch) throw new ArgumentError(`${what}: the FC belongs to a layer of two branches`);
-  if (typeof signature !== "string" && !(signature instanceof Uint8Array))
-    refuse(what, "signature", "a text or its bytes", signature);
-  instance(what, "random", random, Generator);
-  if (!isNorms(norm))
-    checkNorm(norm, publicBranch ? BRANCH_NORM_NAMES : NORM_NAMES, outputsOf(map), inputSize.length > 0);
-  return { inputSize, norm, publicBranch, fc, signature, relu, random };
-}
-
-const isNorms = (norm: unknown): norm is BranchNorms =>
-  isPlain(norm) && Array.isArray(norm["of"]) && norm["of"].length === 2 && norm["of"].every((n) => n instanceof Norm);
-
-function namedNorms(
-  norm: BranchNormName,
-  channels: number,
-  { publicBranch, relu }: { publicBranch: boolean; relu: boolean },
-): BranchNorms {
-  const make = () => makeNorm(norm, channels, { affine: false, relu });
-  if (publicBranch && norm === "bn") return { of: [make(), make()], names: ["bn0", "bn1"] };
-  const one = make();
-  return { of: [one, one], names: ["bn"] };
-}
-
 /** Holds the map's bias under the name that the authors' layers of two branches have it. */
 class Bias extends Module {
   constructor(readonly bias: Tensor) {
     super();
   }
-}
-
-const outputsOf = (map: LinearMap): number => (map instanceof Linear ? map.outFeatures : map.outChannels);
-
-const mapName = (map: LinearMap): "conv" | "linear" => (map instanceof Linear ? "linear" : "conv");
-
-/** Shape and layout of one input of a map. @throws ArgumentError for a size of another number of axes. */
-function passportForm(map: LinearMap, size: readonly number[]): { shape: Shape; layout: Layout } {
-  if (map instanceof Linear) return { shape: [1, ...size, map.inFeatures], layout: "same" };
-  const plane = map instanceof Conv2d;
-  if (size.length !== (plane ? 2 : 1))
-    throw new ArgumentError(
-      `PassportLayer: inputSize is ${plane ? "[H, W] of a Conv2d" : "[L] of a Conv1d"}, found [${size.join(", ")}]`,
-    );
-  return { shape: [1, ...size, map.inChannels], layout: plane ? "image" : "sequence" };
 }
 
 function sharedFc(channels: number, random: Generator): Sequential {

@@ -5,6 +5,7 @@ import * as models from "../../src/models";
 import * as nn from "../../src/nn";
 import * as optim from "../../src/optim";
 import { PassportLayer } from "../../src/passport/layer";
+import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
 import * as train from "../../src/train";
 import { gpu } from "../support/gpu";
@@ -43,7 +44,7 @@ const ACCEPTED: Record<string, () => unknown[]> = {
   InstanceNorm: () => [2, { eps: 1 }],
   LayerNorm: () => [2, { eps: 1 }],
   ChannelAffine: () => [2, { relu: true }],
-  PassportLayer: () => [new nn.Linear(2, 2), { relu: true }],
+  PassportLayer: () => [new nn.Linear(2, 2), { random: new Generator(1) }],
   Dropout: () => [0.1, {}],
   MaxPool2d: () => [2, {}],
   AvgPool2d: () => [2, {}],

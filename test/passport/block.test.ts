@@ -5,8 +5,9 @@ import { ShapeError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { Conv2d } from "../../src/nn/conv";
 import { fromTorch, type Layout } from "../../src/nn/module";
-import { PassportLayer, type PassportLayerOptions } from "../../src/passport/layer";
+import { PassportLayer } from "../../src/passport/layer";
 import type { BranchNormName } from "../../src/passport/norms";
+import type { PassportLayerOptions } from "../../src/passport/options";
 import { add, mul } from "../../src/tensor/ops/elementwise";
 import { sum } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
@@ -36,7 +37,7 @@ function goldenState(golden: Golden, ...second: string[]): StateDict {
 const AWARE_TWICE = ["conv.weight", "sign_loss_private.b"];
 const ONLY_TWICE = ["weight", "sign_loss.b"];
 /** 16 → 32 channels, 3×3, padding 1, on maps of 8×8. */
-function passportConv(options: PassportLayerOptions): PassportLayer {
+function passportConv(options: Omit<PassportLayerOptions, "random">): PassportLayer {
   const map = new Conv2d(16, 32, 3, { padding: 1, bias: false, random: new Generator(1) });
   return new PassportLayer(map, { inputSize: [8, 8], random: new Generator(1), ...options });
 }

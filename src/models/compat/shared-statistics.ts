@@ -1,5 +1,5 @@
 import { BatchNorm } from "../../nn/batch-norm";
-import type { BranchNorms } from "../../passport/layer";
+import type { BranchNorms } from "../../passport/options";
 
 /**
  * One set of running statistics, called `bn0`, that both branches use and move, each by its own
