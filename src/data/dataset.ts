@@ -265,4 +265,4 @@ const ofOneKind = (a: ImageSet<Pixels>, b: ImageSet<Pixels>): boolean =>
 
 const kindOf = ({ images, channels, height, width, classes }: ImageSet<Pixels>): string =>
   `${[channels, height, width].map((v) => shown(v)).join("x")} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
-  `in ${classes.length} classes (${listed(classes)})`;
+  `in ${classes.length} classes (${listed(classes, 5)})`;

@@ -23,7 +23,7 @@ export function withoutClasses<S extends Dataset>(set: S, names: readonly string
   const unknown = names.filter((name) => !set.classes.includes(name));
   if (unknown.length > 0) {
     throw new ArgumentError(
-      `withoutClasses: ${listed(unknown)} is not among the ${set.classes.length} classes ${listed(set.classes)}`,
+      `withoutClasses: ${listed(unknown)} is not among the ${set.classes.length} classes ${listed(set.classes, 5)}`,
     );
   }
   const twice = set.classes.filter((name, i) => set.classes.indexOf(name) !== i);

@@ -40,7 +40,7 @@ export function shown(value: unknown, most = MOST): string {
 }
 
 /** Some names: the first ones, and how many more there are. */
-export function listed(names: readonly string[], most = 5): string {
+export function listed(names: readonly string[], most = 12): string {
   if (!names.length) return "none";
   const first = names.slice(0, most).map((name) => clip(name, 30));
   return first.join(", ") + (names.length > first.length ? ` and ${names.length - first.length} more` : "");

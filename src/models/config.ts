@@ -1,6 +1,5 @@
 import { ArgumentError } from "../errors";
-import { shown } from "../io/shown";
-import { listNames } from "../nn/module";
+import { listed as listNames, shown } from "../io/shown";
 import type { Branch } from "../passport/layer";
 import { checkNorm } from "../passport/norm";
 import type { BranchNorm } from "../passport/passport-aware";

@@ -8,8 +8,10 @@ import { type Pair, type Shape, sameShape, showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { fans, kaimingUniform, uniform } from "./init";
-import { Module, parameter } from "./module";
+import { Module } from "./module";
+import { times } from "./print";
 import { generatorOf } from "./random";
+import { parameter } from "./registration";
 import { checkPair, type Padding, paddingOf } from "./window";
 
 /** PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming uniform with gain √(1/3). */
@@ -24,6 +26,20 @@ function channelsPerGroup(what: string, inputs: number, outputs: number, groups:
   throw new ArgumentError(
     `${what}: channels and groups are integers ≥ 1 and groups divides both, found ${shown(inputs)} to ${shown(outputs)} channels in ${shown(groups)} groups`,
   );
+}
+
+/** What both convolutions say of themselves. */
+function described(
+  { inChannels, outChannels, weight, bias, stride, padding, dilation, groups }: Conv2d | Conv1d,
+  axes: number,
+): string {
+  const options = { stride, padding, dilation, groups };
+  const usual: Readonly<Record<string, unknown>> = { stride: 1, padding: 0, dilation: 1, groups: 1 };
+  const own = Object.entries(options).flatMap(([name, size]) =>
+    size === usual[name] ? [] : [`${name} ${times(size)}`],
+  );
+  const kernel = times(weight.shape.slice(0, axes));
+  return [`${inChannels} → ${outChannels}`, `kernel ${kernel}`, ...own, ...(bias ? [] : ["no bias"])].join(", ");
 }
 
 /** The initial weight that somebody's function makes. */
@@ -94,6 +110,10 @@ export class Conv2d extends Module {
     this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
   }
 
+  protected override describe(): string {
+    return described(this, 2);
+  }
+
   forward(x: Tensor): Tensor {
     const { stride, dilation, groups, weight, bias } = this;
     const { sides, even } = this.#padding;
@@ -146,6 +166,10 @@ export class Conv1d extends Module {
     const random = generatorOf("Conv1d", given.random);
     this.weight = parameter(kaimingUniform(shape, random, { gain: DEFAULT_GAIN }), "conv1d");
     this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
+  }
+
+  protected override describe(): string {
+    return described(this, 1);
   }
 
   forward(x: Tensor): Tensor {

@@ -7,6 +7,7 @@ import type { Generator } from "../tensor/random";
 import type { Pair } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import { Module } from "./module";
+import { times } from "./print";
 import { generatorOf } from "./random";
 import { checkPair } from "./window";
 
@@ -64,6 +65,14 @@ abstract class Pool2d extends Module {
     checkPair(what, "kernel", kernel, 1);
     checkPair(what, "stride", this.options.stride ?? kernel, 1);
     checkPair(what, "padding", this.options.padding ?? 0, 0);
+  }
+
+  protected override describe(): string {
+    const { stride, padding } = this.options;
+    const sizes = { kernel: this.kernel, stride, padding };
+    return Object.entries(sizes)
+      .flatMap(([name, size]) => (size === undefined ? [] : [`${name} ${times(size)}`]))
+      .join(", ");
   }
 }
 

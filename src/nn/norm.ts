@@ -6,8 +6,10 @@ import { type AffineTensors, batchNormParts } from "../tensor/ops/norm-parts";
 import type { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
 import { CumulativeMean } from "./cumulative";
-import { buffer, type HostState, type Layout, Module, parameter } from "./module";
-import { wholeNumbers } from "./state";
+import { Module } from "./module";
+import { buffer, parameter } from "./registration";
+import { type Layout, wholeNumbers } from "./state";
+import type { HostState } from "./state-dict";
 
 /** Options of {@link BatchNorm}. */
 export interface BatchNormOptions {

@@ -9,7 +9,7 @@ import { checkKeys, isObject } from "../models/form";
 import { passportShape } from "../models/layers";
 import { Network } from "../models/network";
 import type { Structure } from "../models/split";
-import { fromTorch } from "../nn/module";
+import { fromTorch } from "../nn/state";
 import { sizeOf } from "../tensor/shape";
 import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
 

@@ -3,11 +3,11 @@ import type { SampleTransform } from "../data/samples";
 import { FormatError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { listed } from "../io/shown";
 import { type NetworkConfig, networkLayers, readCredential } from "../models/build";
 import { branchesOf, passportPlan, secretBranch } from "../models/config";
 import { type BranchAccuracy, checkFile } from "../models/files";
 import { countSigns } from "../models/network";
-import { listNames } from "../nn/module";
 import type { Branch } from "../passport/layer";
 import { evaluate } from "../train/evaluate";
 import { type BoundEvidence, boundEvidence } from "./bound";
@@ -193,8 +193,7 @@ function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, config
   const reasons = [
     `against the owner's own copy, ${count("moved")} of ${count("channels")} channels stood elsewhere and ${count("negated")} were negated; they were put back`,
   ];
-  if (strange.length)
-    reasons.push(`filters of ${listNames(strange)} are not like the owner's and were left as they are`);
+  if (strange.length) reasons.push(`filters of ${listed(strange)} are not like the owner's and were left as they are`);
   return { suspect: aligned, reasons };
 }
 

@@ -1,8 +1,9 @@
 import { ShapeError } from "../errors";
 import { constant } from "../nn/constant";
 import { kaimingNormal, uniform } from "../nn/init";
-import { buffer, Module, parameter } from "../nn/module";
+import { Module } from "../nn/module";
 import type { Affine } from "../nn/norm";
+import { buffer, parameter } from "../nn/registration";
 import { reshape } from "../tensor/ops/elementwise";
 import { narrow } from "../tensor/ops/movement";
 import type { Generator } from "../tensor/random";

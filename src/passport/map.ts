@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import type { Layout } from "../nn/module";
+import type { Layout } from "../nn/state";
 import { type ConvOptions, conv1d, conv2d } from "../tensor/ops/conv";
 import { linear } from "../tensor/ops/matmul";
 import { type Pair, pair, type Shape } from "../tensor/shape";

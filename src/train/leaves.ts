@@ -12,7 +12,7 @@ import type { GraphNode, Tensor } from "../tensor/tensor";
  * @throws ArgumentError for a tensor with `requiresGrad` that the model does not name.
  */
 export function checkLeaves(loss: Tensor, model: Module, optimizer: Optimizer, others: boolean): void {
-  const named = new Set<Tensor>([...model.namedTensors()].map(([, t]) => t));
+  const named = new Set(model.namedTensors().map(([, t]) => t));
   if (others) for (const p of optimizer.params) named.add(p);
   for (const leaf of leavesOf(loss)) {
     if (named.has(leaf)) continue;

@@ -66,11 +66,16 @@ export class Trainer {
     instance("Trainer", "its second argument", optimizer, Optimizer);
     this.#options = fullOptions(model, options);
     this.#uploader = new Uploader(deviceOf(model));
-    const trained = new Set(optimizer.params);
-    if (![...model.namedTensors()].some(([, t]) => trained.has(t)))
+    if (!this.#held().length)
       throw new ArgumentError(
         "Trainer: the optimiser holds no parameter of this network, so that nothing would be trained: make it of model.parameters(), or of some of them",
       );
+  }
+
+  /** Tensors of the network that the optimiser holds. */
+  #held(): Tensor[] {
+    const held = new Set(this.optimizer.params);
+    return this.model.namedTensors().flatMap(([, t]) => (held.has(t) ? [t] : []));
   }
 
   /** Asks the run to end after the step at hand, with a checkpoint. `fit` then returns; `interrupted` tells. */
@@ -115,6 +120,10 @@ export class Trainer {
         "resume: there is nowhere to resume from; give the trainer `checkpoints`, for example fileCheckpoints(path)",
       );
     }
+    if (this.#held().every((t) => !t.requiresGrad))
+      throw new ArgumentError(
+        "fit: every parameter of the network that the optimiser holds is frozen, so that nothing would be trained: unfreeze() some",
+      );
     training.add(this.model);
     try {
       const loader = this.#check(train, test);

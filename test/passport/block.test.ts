@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
-import { fromTorch, type Layout } from "../../src/nn/module";
+import { fromTorch, type Layout } from "../../src/nn/state";
 import type { PassportLayer } from "../../src/passport/layer";
 import { type BranchNorm, PassportConv2d } from "../../src/passport/passport-aware";
 import { PassportOnlyConv2d } from "../../src/passport/passport-only";
