@@ -248,10 +248,12 @@ export class Tensor {
     this.grad = null;
   }
 
-  /** Dtype, shape, and how to see the values: they are on the GPU. */
+  /** Type, shape, adapter, whether it is trained, and how to see the values: they stay on the GPU. */
   toString(): string {
-    const state = this.alive ? "values: await tensor.data()" : "disposed";
-    return `Tensor ${this.dtype} ${showShape(this.shape)} (${state})`;
+    const form = `Tensor ${this.dtype} ${showShape(this.shape)}`;
+    if (!this.alive) return `${form} (disposed)`;
+    const grad = this.requiresGrad ? ", requiresGrad" : "";
+    return `${form} on ${this.device.caps.adapter}${grad} (values: await tensor.data())`;
   }
 
   /**
