@@ -17,6 +17,10 @@ export const quote = (text: string, most = MOST): string => JSON.stringify(clip(
 export const isPromise = (value: unknown): boolean =>
   typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 
+/** Whether something is an object, and no list. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** Whether something is an object made by braces: class instances, lists and promises are not. */
 export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || isPromise(value)) return false;

@@ -2,12 +2,11 @@ import { ArgumentError, FormatError } from "../errors";
 import { DTYPES, type HostTensor, type StateDict } from "../io/host-tensor";
 import { parseJson } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
-import { shown } from "../io/shown";
+import { isObject, shown } from "../io/shown";
 import type { Branch } from "../passport/layer";
 import { sizeOf } from "../tensor/shape";
 import type { NetworkSettings } from "./config";
 import { foldBatchNorm } from "./fold";
-import { isObject } from "./form";
 import { type Scales, type Structure, splitState } from "./split";
 
 /** Accuracy of each branch, 0 to 1. */

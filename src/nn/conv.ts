@@ -3,6 +3,7 @@ import { ArgumentError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
 import { conv1d, conv2d } from "../tensor/ops/conv";
 import { pad } from "../tensor/ops/movement";
+import { pairOf } from "../tensor/ops/operands";
 import type { Generator } from "../tensor/random";
 import { type Pair, type Shape, sameShape, showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
@@ -12,7 +13,7 @@ import { Module } from "./module";
 import { times } from "./print";
 import { generatorOf } from "./random";
 import { parameter } from "./registration";
-import { checkPair, type Padding, paddingOf } from "./window";
+import { type Padding, paddingOf } from "./window";
 
 /** PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming uniform with gain √(1/3). */
 export const DEFAULT_GAIN = Math.sqrt(1 / 3);
@@ -93,7 +94,7 @@ export class Conv2d extends Module {
     const known = ["stride", "padding", "dilation", "groups", "bias", "init", "random"] as const;
     const given = optionsOf("Conv2d", options, known);
     const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, init = torchDefault } = given;
-    const [kh, kw] = checkPair("Conv2d", "kernel", kernel, 1);
+    const [kh, kw] = pairOf("Conv2d", "kernel", kernel, 1);
     const shape = [kh, kw, channelsPerGroup("Conv2d", inChannels, outChannels, groups), outChannels];
     this.stride = stride;
     this.padding = padding;
@@ -101,8 +102,8 @@ export class Conv2d extends Module {
     this.groups = groups;
     this.#padding = paddingOf("Conv2d", padding, {
       kernel: [kh, kw],
-      stride: checkPair("Conv2d", "stride", stride, 1),
-      dilation: checkPair("Conv2d", "dilation", dilation, 1),
+      stride: pairOf("Conv2d", "stride", stride, 1),
+      dilation: pairOf("Conv2d", "dilation", dilation, 1),
     });
     flag("Conv2d", "bias", bias);
     const random = generatorOf("Conv2d", given.random);

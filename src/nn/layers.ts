@@ -1,6 +1,7 @@
 import { instance, optionsOf, refuse, within } from "../demand";
 import { flatten, leakyRelu, relu } from "../tensor/ops/elementwise";
 import { permute } from "../tensor/ops/movement";
+import { pairOf } from "../tensor/ops/operands";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
 import { dropout, RandomStream } from "../tensor/ops/random";
 import type { Generator } from "../tensor/random";
@@ -9,7 +10,6 @@ import type { Tensor } from "../tensor/tensor";
 import { Module } from "./module";
 import { times } from "./print";
 import { generatorOf } from "./random";
-import { checkPair } from "./window";
 
 /** A module from one tensor to one tensor. */
 export interface Layer extends Module {
@@ -62,9 +62,9 @@ abstract class Pool2d extends Module {
   ) {
     super();
     this.options = optionsOf(what, options, ["stride", "padding"]);
-    checkPair(what, "kernel", kernel, 1);
-    checkPair(what, "stride", this.options.stride ?? kernel, 1);
-    checkPair(what, "padding", this.options.padding ?? 0, 0);
+    pairOf(what, "kernel", kernel, 1);
+    pairOf(what, "stride", this.options.stride ?? kernel, 1);
+    pairOf(what, "padding", this.options.padding ?? 0, 0);
   }
 
   protected override describe(): string {

@@ -28,9 +28,6 @@ export function selected(
   throw new ArgumentError(`${what}: ${found} means no parameter of this module; its parameters are ${names}`);
 }
 
-const isClass = (filter: unknown): filter is { name: string } =>
-  typeof filter === "function" && Object.getOwnPropertyDescriptor(filter, "prototype")?.writable === false;
-
 const clipped = (filter: RegExp): string => shown(String(filter)).slice(1, -1);
 
 function predicate(what: string, filter: ParameterFilter): (name: string, t: Tensor) => boolean {
@@ -41,10 +38,16 @@ function predicate(what: string, filter: ParameterFilter): (name: string, t: Ten
   }
   // search() starts at the front whatever the expression's flags and last index.
   if (filter instanceof RegExp) return (name) => name.search(filter) >= 0;
-  if (isClass(filter))
-    throw new ArgumentError(
-      `${what}: a name, a regular expression or a function expected, found the class ${filter.name}: find(${filter.name}) gives the modules of a class, which can be frozen one by one`,
+  const expected = "a name, a regular expression or a function";
+  if (typeof filter !== "function") return refuse(what, "which", expected, filter);
+  // Classes have a prototype that nobody can exchange, functions another or none.
+  if (Object.getOwnPropertyDescriptor(filter, "prototype")?.writable === false)
+    refuse(
+      what,
+      "which",
+      expected,
+      filter,
+      `find(${filter.name}) gives the modules of a class, to be frozen one by one`,
     );
-  if (typeof filter === "function") return (name, t) => flag(what, "what its function returns", filter(name, t));
-  return refuse(what, "its argument", "a name, a regular expression or a function", filter);
+  return (name, t) => flag(what, "what its function returns", filter(name, t));
 }
