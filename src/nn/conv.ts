@@ -29,20 +29,6 @@ function channelsPerGroup(what: string, inputs: number, outputs: number, groups:
   );
 }
 
-/** What both convolutions say of themselves. */
-function described(
-  { inChannels, outChannels, weight, bias, stride, padding, dilation, groups }: Conv2d | Conv1d,
-  axes: number,
-): string {
-  const options = { stride, padding, dilation, groups };
-  const usual: Readonly<Record<string, unknown>> = { stride: 1, padding: 0, dilation: 1, groups: 1 };
-  const own = Object.entries(options).flatMap(([name, size]) =>
-    size === usual[name] ? [] : [`${name} ${times(size)}`],
-  );
-  const kernel = times(weight.shape.slice(0, axes));
-  return [`${inChannels} → ${outChannels}`, `kernel ${kernel}`, ...own, ...(bias ? [] : ["no bias"])].join(", ");
-}
-
 /** The initial weight that somebody's function makes. */
 function initial(what: string, init: (shape: Shape, random: Generator) => Tensor, shape: Shape, random: Generator) {
   const weight = instance(what, "what init returns", callable(what, "init", init)(shape, random), Tensor);
@@ -65,65 +51,6 @@ export interface Conv2dOptions {
   random?: Generator;
 }
 
-/**
- * 2-D convolution layer, y = x * W + b.
- *
- * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts [O, I/groups, kH, kW].
- * Initialised as PyTorch's: U(±1/√fan-in). Formula and errors: {@link conv2d}.
- * @throws ArgumentError when `groups` does not divide the channels, for sizes and options that are none, and `padding: "same"` with a stride.
- *
- * @example
- * const conv = new Conv2d(3, 16, 3, { padding: 1 });
- */
-export class Conv2d extends Module {
-  readonly weight: Tensor;
-  readonly bias: Tensor | null;
-  readonly stride: Pair;
-  readonly padding: Pair | "same";
-  readonly dilation: Pair;
-  readonly groups: number;
-  readonly #padding: Padding;
-
-  constructor(
-    readonly inChannels: number,
-    readonly outChannels: number,
-    kernel: Pair,
-    options?: Conv2dOptions,
-  ) {
-    super();
-    const known = ["stride", "padding", "dilation", "groups", "bias", "init", "random"] as const;
-    const given = optionsOf("Conv2d", options, known);
-    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, init = torchDefault } = given;
-    const [kh, kw] = pairOf("Conv2d", "kernel", kernel, 1);
-    const shape = [kh, kw, channelsPerGroup("Conv2d", inChannels, outChannels, groups), outChannels];
-    this.stride = stride;
-    this.padding = padding;
-    this.dilation = dilation;
-    this.groups = groups;
-    this.#padding = paddingOf("Conv2d", padding, {
-      kernel: [kh, kw],
-      stride: pairOf("Conv2d", "stride", stride, 1),
-      dilation: pairOf("Conv2d", "dilation", dilation, 1),
-    });
-    flag("Conv2d", "bias", bias);
-    const random = generatorOf("Conv2d", given.random);
-    this.weight = parameter(initial("Conv2d", init, shape, random), "conv2d");
-    this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
-  }
-
-  protected override describe(): string {
-    return described(this, 2);
-  }
-
-  forward(x: Tensor): Tensor {
-    const { stride, dilation, groups, weight, bias } = this;
-    const { sides, even } = this.#padding;
-    const [rows, columns] = sides as [Padding["sides"][0], Padding["sides"][0]];
-    if (even) return conv2d(x, weight, bias, { stride, dilation, groups, padding: [rows[0], columns[0]] });
-    return scope(() => conv2d(pad(x, [[0, 0], rows, columns, [0, 0]]), weight, bias, { stride, dilation, groups }));
-  }
-}
-
 /** Options of {@link Conv1d}, over one axis; as those of {@link Conv2d}. */
 export interface Conv1dOptions {
   stride?: number;
@@ -134,50 +61,109 @@ export interface Conv1dOptions {
   random?: Generator;
 }
 
+/** What convolutions over one axis and over two have in common. `Size`: a number for all axes, or one for each. */
+abstract class Convolution<Size extends Pair> extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor | null;
+  readonly stride: Size;
+  readonly padding: Size | "same";
+  readonly dilation: Size;
+  readonly groups: number;
+  readonly #padding: Padding;
+
+  protected constructor(
+    what: "Conv1d" | "Conv2d",
+    readonly inChannels: number,
+    readonly outChannels: number,
+    kernel: Size,
+    given: Omit<Conv2dOptions, "stride" | "padding" | "dilation"> & {
+      stride?: Size;
+      padding?: Size | "same";
+      dilation?: Size;
+    },
+  ) {
+    super();
+    const { padding = 0 as Size, stride = 1 as Size, dilation = 1 as Size } = given;
+    const { groups = 1, bias = true, init = torchDefault } = given;
+    const sizes = (name: string, size: Size) =>
+      what === "Conv1d" ? [whole(what, name, size)] : pairOf(what, name, size, 1);
+    const window = sizes("kernel", kernel);
+    const shape = [...window, channelsPerGroup(what, inChannels, outChannels, groups), outChannels];
+    this.stride = stride;
+    this.padding = padding;
+    this.dilation = dilation;
+    this.groups = groups;
+    const steps = { stride: sizes("stride", stride), dilation: sizes("dilation", dilation) };
+    this.#padding = paddingOf(what, padding, { kernel: window, ...steps });
+    flag(what, "bias", bias);
+    const random = generatorOf(what, given.random);
+    this.weight = parameter(initial(what, init, shape, random), what === "Conv1d" ? "conv1d" : "conv2d");
+    this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { sides, even } = this.#padding;
+    if (even)
+      return this.convolve(
+        x,
+        sides.map(([before]) => before),
+      );
+    return scope(() =>
+      this.convolve(
+        pad(x, [[0, 0], ...sides, [0, 0]]),
+        sides.map(() => 0),
+      ),
+    );
+  }
+
+  /** @param padding zeros on either side of each axis */
+  protected abstract convolve(x: Tensor, padding: readonly number[]): Tensor;
+
+  protected override describe(): string {
+    const { inChannels, outChannels, weight, bias, stride, padding, dilation, groups } = this;
+    const usual: Readonly<Record<string, unknown>> = { stride: 1, padding: 0, dilation: 1, groups: 1 };
+    const own = Object.entries({ stride, padding, dilation, groups }).flatMap(([name, size]) =>
+      size === usual[name] ? [] : [`${name} ${times(size)}`],
+    );
+    const kernel = times(weight.shape.slice(0, -2));
+    return [`${inChannels} → ${outChannels}`, `kernel ${kernel}`, ...own, ...(bias ? [] : ["no bias"])].join(", ");
+  }
+}
+
+/**
+ * 2-D convolution layer, y = x * W + b.
+ *
+ * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts [O, I/groups, kH, kW].
+ * Initialised as PyTorch's: U(±1/√fan-in). Formula and errors: {@link conv2d}.
+ * @throws ArgumentError when `groups` does not divide the channels, for sizes and options that are none, and `padding: "same"` with a stride.
+ *
+ * @example
+ * const conv = new Conv2d(3, 16, 3, { padding: 1 });
+ */
+export class Conv2d extends Convolution<Pair> {
+  constructor(inChannels: number, outChannels: number, kernel: Pair, options?: Conv2dOptions) {
+    const known = ["stride", "padding", "dilation", "groups", "bias", "init", "random"] as const;
+    super("Conv2d", inChannels, outChannels, kernel, optionsOf("Conv2d", options, known));
+  }
+
+  protected override convolve(x: Tensor, padding: readonly number[]): Tensor {
+    const { stride, dilation, groups, weight, bias } = this;
+    return conv2d(x, weight, bias, { stride, dilation, groups, padding: padding as [number, number] });
+  }
+}
+
 /**
  * 1-D convolution layer over [N, L, I] → [N, L', O]. Weight [k, I/groups, O], in state dicts [O, I/groups, k]. Initialised as {@link Conv2d}.
  * @throws ArgumentError as {@link Conv2d}.
  */
-export class Conv1d extends Module {
-  readonly weight: Tensor;
-  readonly bias: Tensor | null;
-  readonly stride: number;
-  readonly padding: number | "same";
-  readonly dilation: number;
-  readonly groups: number;
-  readonly #padding: Padding;
-
-  constructor(
-    readonly inChannels: number,
-    readonly outChannels: number,
-    kernel: number,
-    options?: Conv1dOptions,
-  ) {
-    super();
-    const given = optionsOf("Conv1d", options, ["stride", "padding", "dilation", "groups", "bias", "random"]);
-    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = given;
-    whole("Conv1d", "kernel", kernel);
-    const shape = [kernel, channelsPerGroup("Conv1d", inChannels, outChannels, groups), outChannels];
-    this.stride = whole("Conv1d", "stride", stride);
-    this.padding = padding;
-    this.dilation = whole("Conv1d", "dilation", dilation);
-    this.groups = groups;
-    this.#padding = paddingOf("Conv1d", padding, { kernel: [kernel], stride: [stride], dilation: [dilation] });
-    flag("Conv1d", "bias", bias);
-    const random = generatorOf("Conv1d", given.random);
-    this.weight = parameter(kaimingUniform(shape, random, { gain: DEFAULT_GAIN }), "conv1d");
-    this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
+export class Conv1d extends Convolution<number> {
+  constructor(inChannels: number, outChannels: number, kernel: number, options?: Conv1dOptions) {
+    const known = ["stride", "padding", "dilation", "groups", "bias", "random"] as const;
+    super("Conv1d", inChannels, outChannels, kernel, optionsOf("Conv1d", options, known));
   }
 
-  protected override describe(): string {
-    return described(this, 1);
-  }
-
-  forward(x: Tensor): Tensor {
+  protected override convolve(x: Tensor, padding: readonly number[]): Tensor {
     const { stride, dilation, groups, weight, bias } = this;
-    const { sides, even } = this.#padding;
-    const [along] = sides as [Padding["sides"][0]];
-    if (even) return conv1d(x, weight, bias, { stride, dilation, groups, padding: along[0] });
-    return scope(() => conv1d(pad(x, [[0, 0], along, [0, 0]]), weight, bias, { stride, dilation, groups }));
+    return conv1d(x, weight, bias, { stride, dilation, groups, padding: padding[0]! });
   }
 }
