@@ -140,7 +140,7 @@ export async function runExperiment(e: Experiment): Promise<void> {
   await mkdir(s.out, { recursive: true });
   await saveText(join(s.out, "data.json"), json(e.data));
   const binding = s.statement === undefined ? null : await bindNetwork(model, { ...s, statement: s.statement });
-  const parameters = model.parameters().reduce((n, p) => n + p.size, 0);
+  const parameters = model.parameterCount();
   const passportLayers = model.passportLayers().map((l) => l.name);
   const { scheme, classes } = model.config;
   say(`network    ${e.arch}, ${scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${e.passports}`);

@@ -15,13 +15,12 @@ import {
 import { dawn } from "../src/node/index";
 import { MIXTURES, mixed } from "./mixtures";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
-import { images, MARKED, stateOf } from "./tiny";
+import { images, ONE_PASSPORT, stateOf } from "./tiny";
 
 /** Pairs of runs. */
 const RUNS = { commit: 6, full: 100 };
 const STEPS = 8;
 const BATCH = 6;
-const CONFIG = { ...MARKED, passports: { 2: true } } as const;
 
 /** A run of a network from its first state on, with tensors of the device that it is on. */
 function training(model: ConvNet, first: StateDict, device: Device) {
@@ -105,7 +104,7 @@ async function shared(gpu: GPU, lost: Device): Promise<void> {
 async function run(task: Task, cases: Cases) {
   const gpu = await dawn();
   const a = await init({ gpu });
-  const onA = new ConvNet(CONFIG, { seed: 1 });
+  const onA = new ConvNet(ONE_PASSPORT, { seed: 1 });
   const first = await onA.stateDict();
   const alone = training(onA, first, a);
   for (let i = 0; i < STEPS; i++) alone.step();
@@ -113,7 +112,7 @@ async function run(task: Task, cases: Cases) {
   const expectedOfTrainer = await trained(onA, first);
   // From here on the second device is the current one.
   const b = await init({ gpu });
-  const onB = new ConvNet(CONFIG, { seed: 1 });
+  const onB = new ConvNet(ONE_PASSPORT, { seed: 1 });
   let [equal, refused, runs] = [0, 0, 0];
   await cases.each(RUNS[task.size], async (random) => {
     const results = await together([training(onA, first, a), training(onB, first, b)], random);

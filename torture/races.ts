@@ -18,13 +18,12 @@ import {
 import { dawn } from "../src/node/index";
 import { pick } from "./mutate";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
-import { digest, images, MARKED, memoryStore, stateOf } from "./tiny";
+import { digest, images, memoryStore, ONE_PASSPORT, stateOf } from "./tiny";
 
 const CASES = { commit: 15, full: 500 };
 const EPOCHS = 3;
 /** Disturbances of a run at most. */
 const MOST = 6;
-const CONFIG = { ...MARKED, passports: { 2: true } } as const;
 const BATCH = 12;
 /** Of an epoch. */
 const STEPS = 3;
@@ -32,7 +31,7 @@ const [TRAIN, TEST] = [images(BATCH * STEPS, 1), images(30, 2)];
 
 /** A network in training. `beforeStep` is called before each step, in its midst. */
 function training(beforeStep: () => void = () => {}) {
-  const model = new ConvNet(CONFIG, { seed: 1 });
+  const model = new ConvNet(ONE_PASSPORT, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const schedule = () => {
     beforeStep();
@@ -206,7 +205,7 @@ async function peace(claim: [SafetensorsFile, SafetensorsFile]): Promise<{ expec
 
 async function run(task: Task, cases: Cases) {
   await init({ gpu: await dawn() });
-  const model = new ConvNet(CONFIG, { seed: 7 });
+  const model = new ConvNet(ONE_PASSPORT, { seed: 7 });
   const claim: [SafetensorsFile, SafetensorsFile] = [await model.deployed(), await model.credential()];
   const { expected, moments } = await peace(claim);
   const total = { done: 0, refused: 0 };

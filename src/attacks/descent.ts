@@ -21,14 +21,7 @@ export interface Descent {
 
 /** The norms of some layers of a plain network, by the layers' names: an attacker who takes the places of passports has statistics of its own there. */
 export function normsOf(model: AnyNetwork, names: readonly string[]): Module[] {
-  const wanted = new Set(names.map((name) => `${name}.bn`));
-  const found: Module[] = [];
-  const visit = (module: Module, path: string) => {
-    if (wanted.has(path)) found.push(module);
-    for (const [name, child] of module.children()) visit(child, path === "" ? name : `${path}.${name}`);
-  };
-  visit(model, "");
-  return found;
+  return model.namedModules().flatMap(([path, norm]) => (names.some((name) => path === `${name}.bn`) ? [norm] : []));
 }
 
 /**
@@ -39,9 +32,7 @@ export async function* descend(
   { model, params, loss, following = [], clip }: Descent,
   { train, epochs, lr = 0.01, batchSize = 64, transform = [], seed = 0 }: TrainingBudget,
 ): AsyncGenerator<number, void, void> {
-  const chosen = new Set(params);
-  const frozen = model.parameters().filter((p) => !chosen.has(p));
-  for (const p of frozen) p.requiresGrad = false;
+  model.freeze();
   for (const p of params) p.requiresGrad = true;
   const optimizer = new SGD(params, { lr, momentum: 0.9, weightDecay: 5e-4 });
   const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
@@ -63,6 +54,6 @@ export async function* descend(
     }
   } finally {
     optimizer.dispose();
-    for (const p of frozen) p.requiresGrad = true;
+    model.unfreeze();
   }
 }

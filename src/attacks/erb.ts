@@ -1,6 +1,7 @@
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
-import { Module, parameter } from "../nn/module";
+import { Module } from "../nn/module";
+import { parameter } from "../nn/registration";
 import { add, leakyRelu, mul, reshape } from "../tensor/ops/elementwise";
 import { sum } from "../tensor/ops/reduce";
 import type { Generator } from "../tensor/random";

@@ -65,7 +65,7 @@ export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTri
   checkOptions({ ...options, count, steps });
   const model = loadDeployed(deployed);
   try {
-    for (const p of model.parameters()) p.requiresGrad = false;
+    model.freeze();
     const started = performance.now();
     const random = new Generator(seed).fork("forged triggers");
     const start = chosen(base, count, model, random);

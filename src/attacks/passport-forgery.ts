@@ -128,8 +128,8 @@ function checkNumbers(forged: StateDict, { epochs, lr = 0.01 }: TrainingBudget):
 }
 
 /** Norms of the private branch alone: their statistics are no part of what was given away, and the forger's own. */
-function privateNorms(module: Module): Module[] {
-  return [...module.children()].flatMap(([name, child]) => (name === "bn1" ? [child] : privateNorms(child)));
+function privateNorms(model: Module): Module[] {
+  return model.namedModules().flatMap(([path, norm]) => (/(^|\.)bn1$/.test(path) ? [norm] : []));
 }
 
 /** Passports and bits that the forger starts from. */

@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors";
+import { whole } from "../demand";
 import { rejoin } from "../ownership/rejoin";
 import { Generator } from "../tensor/random";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
@@ -19,8 +19,7 @@ export async function randomPassports(
   target: Target,
   { draws = 50, seed = 0, onStep }: RandomPassportsOptions = {},
 ): Promise<AttackRecord> {
-  if (!Number.isInteger(draws) || draws < 1)
-    throw new ArgumentError(`draws: a whole number from 1 expected, found ${draws}`);
+  whole("randomPassports", "draws", draws);
   const model = rejoin(target.deployed, target.credential);
   try {
     const before = await measure(model, target);

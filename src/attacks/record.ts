@@ -6,6 +6,7 @@ import { type Scheme, secretBranch } from "../models/config";
 import { countSigns } from "../models/network";
 import { binomialPValue } from "../ownership/statistics";
 import type { BranchAccuracy } from "../passport/branches";
+import { matchedBits } from "../passport/matches";
 import { evaluate } from "../train/evaluate";
 
 /** What an attack is tried on: the network that was given away, the owner's half to measure with, and data. */
@@ -98,7 +99,7 @@ export function forgedMeasurement(
   scheme: Scheme,
 ): Measurement {
   const count = bits.reduce((n, b) => n + b.length, 0);
-  const matched = bits.reduce((n, b, l) => n + b.reduce((m, bit, i) => m + (gammas[l]![i]! * bit > 0 ? 1 : 0), 0), 0);
+  const matched = bits.reduce((n, b, l) => n + matchedBits(gammas[l]!, b), 0);
   return {
     accuracy: { [secretBranch(scheme)]: accuracy },
     bits: count,

@@ -51,7 +51,7 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
   const made: ExpandedResidualBlock[] = [];
   try {
     model.loadStateDict(target.deployed.tensors);
-    const named = new Map([...model.namedTensors()].map(([name, t]) => [name, t]));
+    const named = new Map(model.namedParameters());
     const random = new Generator(seed).fork("blocks");
     const block = (name: string, channels: number) => {
       const source = random.fork(name);

@@ -48,7 +48,7 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
     const model = buildNetwork(own);
     try {
       model.loadStateDict(tensors);
-      const byName = new Map([...model.namedTensors()].map(([name, t]) => [name, t]));
+      const byName = new Map(model.namedParameters());
       const params = names.flatMap((n) => [byName.get(`${n}.bn.weight`)!, byName.get(`${n}.bn.bias`)!]);
       const loss = (x: Tensor, y: Tensor) => crossEntropy(model.forward(x), y);
       for await (const _ of descend({ model, params, loss, following: normsOf(model, names) }, options));

@@ -1,6 +1,6 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
-import { ArgumentError } from "../errors";
+import { whole } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type AnyNetwork, deployedConfig, headName, loadDeployed } from "../models/build";
 import { SGD } from "../optim/sgd";
@@ -30,8 +30,7 @@ export type PlainTarget = Omit<Target, "credential"> & { credential?: undefined 
 
 /** @throws ArgumentError unless epochs is a whole number from 1. */
 export function checkBudget(attack: string, { epochs }: TrainingBudget): void {
-  if (!Number.isInteger(epochs) || epochs < 1)
-    throw new ArgumentError(`${attack}: epochs, a whole number from 1, expected, found ${epochs}`);
+  whole(attack, "epochs", epochs);
 }
 
 /** An attack that trains a network: what it is called, what it starts from, and what is known. */

@@ -6,9 +6,10 @@
  * Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009;
  * https://www.cs.toronto.edu/~kriz/cifar.html
  */
+
+import { oneOf, optionsOf, texts } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { clip, shown } from "../io/shown";
-import { checkNames, checkOneOf, checkOptions } from "./check";
 import { type ImageSet, imageSet } from "./dataset";
 import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "./transforms";
 
@@ -71,9 +72,11 @@ export interface Cifar100Options {
  * @throws ArgumentError if `bytes` is no `Uint8Array`, or an option not what it should be
  */
 export function parseCifar10(bytes: Uint8Array, options: Cifar10Options = {}): ImageSet {
-  checkOptions("parseCifar10", options, ["classes", "source"]);
-  const { classes = CIFAR10_CLASSES, source = "CIFAR-10 data" } = options;
-  checkNames("parseCifar10", "classes", classes);
+  const { classes = CIFAR10_CLASSES, source = "CIFAR-10 data" } = optionsOf("parseCifar10", options, [
+    "classes",
+    "source",
+  ]);
+  texts("parseCifar10", "classes", classes);
   return readRecords("parseCifar10", bytes, { labelBytes: [classes], keep: 0, source });
 }
 
@@ -88,9 +91,8 @@ export function parseCifar10(bytes: Uint8Array, options: Cifar10Options = {}): I
  *   `"coarse"`
  */
 export function parseCifar100(bytes: Uint8Array, options: Cifar100Options = {}): ImageSet {
-  checkOptions("parseCifar100", options, ["labels", "source"]);
-  const { labels = "fine", source = "CIFAR-100 data" } = options;
-  checkOneOf("parseCifar100", { labels }, ["fine", "coarse"]);
+  const { labels = "fine", source = "CIFAR-100 data" } = optionsOf("parseCifar100", options, ["labels", "source"]);
+  oneOf("parseCifar100", "labels", labels, ["fine", "coarse"]);
   const labelBytes = [CIFAR100_COARSE_CLASSES, CIFAR100_CLASSES];
   return readRecords("parseCifar100", bytes, { labelBytes, keep: labels === "coarse" ? 0 : 1, source });
 }
@@ -103,7 +105,7 @@ export function parseCifar100(bytes: Uint8Array, options: Cifar100Options = {}):
  * @throws ArgumentError if `use` is neither
  */
 export function cifarTransform(use: "train" | "test"): readonly ImageTransform[] {
-  checkOneOf("cifarTransform", { use }, ["train", "test"]);
+  oneOf("cifarTransform", "use", use, ["train", "test"]);
   const values = normalize(CIFAR_MEAN, CIFAR_STD);
   return use === "train" ? [randomCrop({ padding: 4 }), randomHorizontalFlip(), values] : [values];
 }

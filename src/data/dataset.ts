@@ -1,7 +1,9 @@
 /** Data sets in memory: images as bytes or floats, and what they share with point clouds. */
+
+import { objectOf, texts, whole } from "../demand";
 import { ArgumentError, FormatError, ShapeError } from "../errors";
 import { listed, shown } from "../io/shown";
-import { checkNames, checkObject, checkWhole, floats } from "./check";
+import { floats } from "./check";
 import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
 import { DIMENSIONS, type PointSet, pointParts, pointSet } from "./point-cloud";
 
@@ -91,9 +93,11 @@ export function notAPixel(maker: string, value: number, at: number, size: number
 
 /** The parts of an image set, their types and sizes checked but not the values of floats. */
 function imageParts(maker: string, parts: ImageParts<Pixels | Uint8ClampedArray | Float64Array>): ImageSet<Pixels> {
-  checkObject(maker, "a set of images or of point clouds", parts);
+  objectOf(maker, "a set of images or of point clouds", parts);
   const { channels, height, width, classes } = parts;
-  checkWhole(maker, { channels, height, width }, 1);
+  whole(maker, "channels", channels);
+  whole(maker, "height", height);
+  whole(maker, "width", width);
   const images = pixelsOf(maker, parts.images);
   const labels = checkedLabels(parts, maker, "image");
   const expected = labels.length * channels * height * width;
@@ -232,8 +236,8 @@ export function concatImages(sets: readonly ImageSet<Pixels>[]): ImageSet<Pixels
     throw new ArgumentError(`concatImages: expected at least one set in an array, got ${shown(sets)}`);
   }
   for (const [i, set] of Array.from(sets).entries()) {
-    checkObject("concatImages", "sets of images", set);
-    checkNames("concatImages", "classes", set.classes);
+    objectOf("concatImages", "sets of images", set);
+    texts("concatImages", "classes", set.classes);
     if (ofOneKind(set, sets[0]!)) continue;
     throw new ShapeError(
       `concatImages: expected sets of one kind, but set 0 has ${kindOf(sets[0]!)} and set ${i} ${kindOf(set)}`,
@@ -265,4 +269,4 @@ const ofOneKind = (a: ImageSet<Pixels>, b: ImageSet<Pixels>): boolean =>
 
 const kindOf = ({ images, channels, height, width, classes }: ImageSet<Pixels>): string =>
   `${[channels, height, width].map((v) => shown(v)).join("x")} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
-  `in ${classes.length} classes (${listed(classes)})`;
+  `in ${classes.length} classes (${listed(classes, 5)})`;

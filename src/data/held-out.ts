@@ -2,10 +2,11 @@
  * Classes that a network does not learn: how to drop them from its data, and triggers made of their
  * clouds.
  */
+
+import { optionsOf, texts, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { listed } from "../io/shown";
 import { Generator } from "../tensor/random";
-import { checkNames, checkOptions, checkWhole } from "./check";
 import { checkedParts, type Dataset, selectSamples } from "./dataset";
 import { type PointSet, pointParts, takePoints } from "./point-cloud";
 
@@ -19,11 +20,11 @@ import { type PointSet, pointParts, takePoints } from "./point-cloud";
  */
 export function withoutClasses<S extends Dataset>(set: S, names: readonly string[]): S {
   const all = checkedParts("withoutClasses", set);
-  checkNames("withoutClasses", "names", names);
+  texts("withoutClasses", "names", names);
   const unknown = names.filter((name) => !set.classes.includes(name));
   if (unknown.length > 0) {
     throw new ArgumentError(
-      `withoutClasses: ${listed(unknown)} is not among the ${set.classes.length} classes ${listed(set.classes)}`,
+      `withoutClasses: ${listed(unknown)} is not among the ${set.classes.length} classes ${listed(set.classes, 5)}`,
     );
   }
   const twice = set.classes.filter((name, i) => set.classes.indexOf(name) !== i);
@@ -84,11 +85,15 @@ export function triggerClouds(
   options: TriggerCloudOptions = {},
 ): TriggerClouds {
   const all = pointParts("triggerClouds", source);
-  checkNames("triggerClouds", "classes", classes);
-  checkOptions("triggerClouds", options, ["count", "seed", "points"]);
-  const { count = 100, seed = 0, points = all.pointsPerCloud } = options;
-  checkWhole("triggerClouds", { count, points }, 1);
-  checkWhole("triggerClouds", { seed }, 0);
+  texts("triggerClouds", "classes", classes);
+  const {
+    count = 100,
+    seed = 0,
+    points = all.pointsPerCloud,
+  } = optionsOf("triggerClouds", options, ["count", "seed", "points"]);
+  whole("triggerClouds", "count", count);
+  whole("triggerClouds", "points", points);
+  whole("triggerClouds", "seed", seed, 0);
   if (classes.length === 0) throw new ArgumentError("triggerClouds: expected at least one class, got none");
   const foreign = indicesWhere(all, (label) => !classes.includes(all.classes[label]!));
   if (foreign.length < count) {

@@ -4,11 +4,13 @@
  * A byte is looked up in a table of 256 values for its channel; a float goes through the value maps
  * one after the other.
  */
+
+import { instance, objectOf, whole } from "../demand";
 import { ArgumentError, LimitError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
-import type { Generator } from "../tensor/random";
+import { Generator } from "../tensor/random";
 import { Axis } from "./axis";
-import { checkObject, checkRandom, checkRoom, checkWhole } from "./check";
+import { checkRoom } from "./check";
 import { type ImageSet, notAPixel, type Pixels } from "./dataset";
 import { checkTransforms, IMAGE_KINDS } from "./transform-kinds";
 import type { GeometryTransform, ImageTransform, PixelTransform, ValueTransform } from "./transforms";
@@ -38,10 +40,12 @@ export class ImageWriter {
 
   /** @param random draws for one trial placement, which tells the size of the pictures */
   constructor(source: ImageSize, transforms: readonly ImageTransform[], random: Generator) {
-    checkObject("ImageWriter", "the size of the images", source);
+    objectOf("ImageWriter", "the size of the images", source);
     const { channels, height, width } = source;
-    checkWhole("ImageWriter", { channels, height, width }, 1);
-    checkRandom("ImageWriter", random);
+    whole("ImageWriter", "channels", channels);
+    whole("ImageWriter", "height", height);
+    whole("ImageWriter", "width", width);
+    instance("ImageWriter", "random", random, Generator);
     this.#source = { channels, height, width };
     this.#sort(transforms);
     for (const { channels: made } of this.#values) {
@@ -176,7 +180,7 @@ export class ImageWriter {
 
   #check(set: ImageSet<Pixels>, index: number, out: Float32Array, offset: number, random: Generator): void {
     const { channels, height, width } = this.#source;
-    checkObject("ImageWriter.write", "a set of images", set);
+    objectOf("ImageWriter.write", "a set of images", set);
     const { images } = set;
     if (set.channels !== channels || set.height !== height || set.width !== width) {
       throw new ShapeError(`ImageWriter.write: expected images of ${channels}x${height}x${width}, as it was made for`);
@@ -188,7 +192,7 @@ export class ImageWriter {
       throw new ArgumentError(`ImageWriter.write: expected the index of an image of the set, got ${shown(index)}`);
     }
     checkRoom("ImageWriter.write", this.shape[0] * this.shape[1] * channels, out, offset);
-    checkRandom("ImageWriter.write", random);
+    instance("ImageWriter.write", "random", random, Generator);
   }
 
   #place(random: Generator): void {

@@ -1,7 +1,8 @@
 /** What all data sets have in common: one label per sample, and names for the labels. */
+
+import { texts } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { shown } from "../io/shown";
-import { checkNames } from "./check";
 
 /** n labelled samples, whatever a sample is. */
 export interface LabelledSet {
@@ -29,7 +30,7 @@ export function checkedLabels(
   maker: string,
   sample: string,
 ): Uint8Array | Int32Array {
-  checkNames(maker, "classes", classes);
+  texts(maker, "classes", classes);
   if (!(Array.isArray(labels) || (ArrayBuffer.isView(labels) && "length" in labels))) {
     throw new ArgumentError(`${maker}: expected labels to be an array of class indices, got ${shown(labels)}`);
   }

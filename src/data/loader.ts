@@ -2,9 +2,11 @@
  * Batches of images or point clouds, in an order and with augmentations that depend only on the
  * seed, the epoch and the position.
  */
+
+import { flag, optionsOf, whole } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { Generator } from "../tensor/random";
-import { checkFlags, checkOptions, checkWhole, floats } from "./check";
+import { floats } from "./check";
 import { checkedSet, type Dataset, isPointSet } from "./dataset";
 import { type SampleTransform, type SampleWriter, sampleWriter } from "./samples";
 
@@ -94,11 +96,21 @@ export class DataLoader implements AsyncIterable<Batch> {
   #nextEpoch: number;
 
   constructor(data: Dataset, options: DataLoaderOptions) {
-    checkOptions("DataLoader", options, OPTIONS);
-    const { batchSize, shuffle = false, seed = 0, dropLast = false, transform = [], prefetch = 1, epoch = 0 } = options;
-    checkWhole("DataLoader", { batchSize }, 1);
-    checkWhole("DataLoader", { prefetch, epoch, seed }, 0);
-    checkFlags("DataLoader", { shuffle, dropLast });
+    const {
+      batchSize,
+      shuffle = false,
+      seed = 0,
+      dropLast = false,
+      transform = [],
+      prefetch = 1,
+      epoch = 0,
+    } = optionsOf("DataLoader", options, OPTIONS);
+    whole("DataLoader", "batchSize", batchSize);
+    whole("DataLoader", "prefetch", prefetch, 0);
+    whole("DataLoader", "epoch", epoch, 0);
+    whole("DataLoader", "seed", seed, 0);
+    flag("DataLoader", "shuffle", shuffle);
+    flag("DataLoader", "dropLast", dropLast);
     const set = checkedSet(data);
     this.#set = set;
     this.length = dropLast ? Math.floor(set.length / batchSize) : Math.ceil(set.length / batchSize);
@@ -137,7 +149,8 @@ export class DataLoader implements AsyncIterable<Batch> {
    *   to `length`
    */
   epoch(epoch: number, startBatch = 0): AsyncGenerator<Batch, void, void> {
-    checkWhole("DataLoader", { epoch, startBatch }, 0);
+    whole("DataLoader", "epoch", epoch, 0);
+    whole("DataLoader", "startBatch", startBatch, 0);
     if (startBatch > this.length) {
       throw new ArgumentError(
         `DataLoader: expected startBatch of at most ${this.length} (batches an epoch), got ${startBatch}`,

@@ -6,8 +6,9 @@
  * Source: Wu et al., "3D ShapeNets", CVPR 2015; Qi et al., "PointNet++", NeurIPS 2017 (the
  * resampled form)
  */
+
+import { texts, whole } from "../demand";
 import { LineReader, parseNumbers } from "../io/lines";
-import { checkNames, checkWhole } from "./check";
 import { DIMENSIONS } from "./point-cloud";
 
 /** Coordinates of a point and of its normal. */
@@ -65,7 +66,7 @@ export function parseModelNetShapes(
   classes: readonly string[],
   source = "list of shapes",
 ): ModelNetShape[] {
-  checkNames("parseModelNetShapes", "classes", classes);
+  texts("parseModelNetShapes", "classes", classes);
   const lines = new LineReader(text, source);
   const labels = new Map(classes.map((name, label) => [name, label]));
   const shapes: ModelNetShape[] = [];
@@ -103,7 +104,7 @@ function* names(lines: LineReader): Generator<string, void, void> {
  * @throws FormatError naming the line that is not six numbers, or is missing
  */
 export function parseModelNetPoints(text: string, points = MODELNET_POINTS, source = "point cloud"): Float32Array {
-  checkWhole("parseModelNetPoints", { points }, 1);
+  whole("parseModelNetPoints", "points", points);
   const lines = new LineReader(text, source);
   const cloud: number[] = [];
   for (let p = 0; p < points; p++) {

@@ -1,8 +1,9 @@
 /** Labelled 3-D point clouds in memory. */
+
+import { objectOf, optionsOf, whole } from "../demand";
 import { ArgumentError, FormatError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
 import { Generator } from "../tensor/random";
-import { checkObject, checkOptions, checkWhole } from "./check";
 import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
 
 /** Coordinates of a point. */
@@ -53,9 +54,9 @@ export function pointSet(parts: PointParts): PointSet {
 
 /** The parts of a point set, their types and sizes checked but not the coordinates. */
 export function pointParts(maker: string, parts: PointParts): PointSet {
-  checkObject(maker, "a set of point clouds", parts);
+  objectOf(maker, "a set of point clouds", parts);
   const { classes, pointsPerCloud } = parts;
-  checkWhole(maker, { pointsPerCloud }, 1);
+  whole(maker, "pointsPerCloud", pointsPerCloud);
   const points = coordinatesOf(maker, parts.points);
   const labels = checkedLabels(parts, maker, "cloud");
   const expected = labels.length * pointsPerCloud * DIMENSIONS;
@@ -88,8 +89,8 @@ function coordinatesOf(maker: string, points: unknown): Float32Array {
 export function takePoints(set: PointSet, points: number, options: { seed?: number } = {}): PointSet {
   const all = pointParts("takePoints", set);
   const { pointsPerCloud, length } = all;
-  checkOptions("takePoints", options, ["seed"]);
-  checkWhole("takePoints", { points }, 1);
+  optionsOf("takePoints", options, ["seed"]);
+  whole("takePoints", "points", points);
   if (points > pointsPerCloud) {
     throw new ArgumentError(
       `takePoints: expected at most the ${pointsPerCloud} points that a cloud has, got ${points}; ` +
@@ -98,7 +99,7 @@ export function takePoints(set: PointSet, points: number, options: { seed?: numb
   }
   const { seed } = options;
   if (seed === undefined && points === pointsPerCloud) return set;
-  if (seed !== undefined) checkWhole("takePoints", { seed }, 0);
+  if (seed !== undefined) whole("takePoints", "seed", seed, 0);
   const random = seed === undefined ? undefined : new Generator(seed);
   const taken = new Float32Array(length * points * DIMENSIONS);
   for (let i = 0; i < length; i++) {

@@ -6,10 +6,11 @@
  * Source: the data provider of Qi et al., "PointNet", CVPR 2017, whose constants are the defaults.
  */
 import { mat3, quat, vec3 } from "gl-matrix";
+import { FLOAT_MAX, instance, oneOf, optionsOf, within } from "../demand";
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
-import type { Generator } from "../tensor/random";
-import { checkBetween, checkOneOf, checkOptions, checkRandom, checkRoom, FLOAT_MAX } from "./check";
+import { Generator } from "../tensor/random";
+import { checkRoom } from "./check";
 import { DIMENSIONS, type PointSet, pointParts } from "./point-cloud";
 import { checkTransforms } from "./transform-kinds";
 
@@ -30,7 +31,7 @@ const onCloud = (maker: string, apply: PointTransform["apply"]): PointTransform 
     if (!(points instanceof Float32Array) || points.length % DIMENSIONS !== 0) {
       throw new ArgumentError(`${maker}: expected a Float32Array of three coordinates a point, got ${shown(points)}`);
     }
-    checkRandom(maker, random);
+    instance(maker, "random", random, Generator);
     apply(points, random);
   },
 });
@@ -52,9 +53,8 @@ const AXES: Readonly<Record<CoordinateAxis, readonly [number, number, number]>> 
  * @throws ArgumentError if maxRatio is not in [0, 1]
  */
 export function randomPointDropout(options: { maxRatio?: number } = {}): PointTransform {
-  checkOptions("randomPointDropout", options, ["maxRatio"]);
-  const { maxRatio = 0.875 } = options;
-  checkBetween("randomPointDropout", { maxRatio }, 0, 1);
+  const { maxRatio = 0.875 } = optionsOf("randomPointDropout", options, ["maxRatio"]);
+  within("randomPointDropout", "maxRatio", maxRatio, 0, 1);
   return onCloud("randomPointDropout", (points, random) => {
     const ratio = random.uniform(0, maxRatio);
     for (let i = 0; i < points.length; i += DIMENSIONS) {
@@ -69,9 +69,9 @@ export function randomPointDropout(options: { maxRatio?: number } = {}): PointTr
  * @throws ArgumentError if not 0 < low ≤ high < ∞
  */
 export function randomCloudScale(options: { low?: number; high?: number } = {}): PointTransform {
-  checkOptions("randomCloudScale", options, ["low", "high"]);
-  const { low = 0.8, high = 1.25 } = options;
-  checkBetween("randomCloudScale", { low, high }, 0, FLOAT_MAX);
+  const { low = 0.8, high = 1.25 } = optionsOf("randomCloudScale", options, ["low", "high"]);
+  within("randomCloudScale", "low", low, 0, FLOAT_MAX);
+  within("randomCloudScale", "high", high, 0, FLOAT_MAX);
   if (!(low > 0 && low <= high)) {
     throw new ArgumentError(`randomCloudScale: expected finite 0 < low <= high, got low ${low}, high ${high}`);
   }
@@ -88,9 +88,8 @@ export function randomCloudScale(options: { low?: number; high?: number } = {}):
  * @throws ArgumentError if range is not a finite number from 0
  */
 export function randomCloudShift(options: { range?: number } = {}): PointTransform {
-  checkOptions("randomCloudShift", options, ["range"]);
-  const { range = 0.1 } = options;
-  checkBetween("randomCloudShift", { range }, 0, FLOAT_MAX);
+  const { range = 0.1 } = optionsOf("randomCloudShift", options, ["range"]);
+  within("randomCloudShift", "range", range, 0, FLOAT_MAX);
   return onCloud("randomCloudShift", (points, random) => {
     const by = Float64Array.from({ length: DIMENSIONS }, () => random.uniform(-range, range));
     for (let i = 0; i < points.length; i++) points[i]! += by[i % DIMENSIONS]!;
@@ -107,9 +106,8 @@ export function randomCloudShift(options: { range?: number } = {}): PointTransfo
  * @throws ArgumentError if axis is none of "x", "y", "z"
  */
 export function randomCloudRotation(options: { axis?: CoordinateAxis } = {}): PointTransform {
-  checkOptions("randomCloudRotation", options, ["axis"]);
-  const { axis = "z" } = options;
-  checkOneOf("randomCloudRotation", { axis }, Object.keys(AXES));
+  const { axis = "z" } = optionsOf("randomCloudRotation", options, ["axis"]);
+  oneOf("randomCloudRotation", "axis", axis, Object.keys(AXES));
   const [turn, matrix] = [quat.create(), mat3.create()];
   return onCloud("randomCloudRotation", (points, random) => {
     quat.setAxisAngle(turn, AXES[axis], random.uniform(0, 2 * Math.PI));
@@ -124,9 +122,9 @@ export function randomCloudRotation(options: { axis?: CoordinateAxis } = {}): Po
  * @throws ArgumentError if std or clip is not a finite number from 0
  */
 export function randomPointJitter(options: { std?: number; clip?: number } = {}): PointTransform {
-  checkOptions("randomPointJitter", options, ["std", "clip"]);
-  const { std = 0.01, clip = 0.05 } = options;
-  checkBetween("randomPointJitter", { std, clip }, 0, FLOAT_MAX);
+  const { std = 0.01, clip = 0.05 } = optionsOf("randomPointJitter", options, ["std", "clip"]);
+  within("randomPointJitter", "std", std, 0, FLOAT_MAX);
+  within("randomPointJitter", "clip", clip, 0, FLOAT_MAX);
   return onCloud("randomPointJitter", (points, random) => {
     for (let i = 0; i < points.length; i++) points[i]! += Math.min(clip, Math.max(-clip, random.normal(0, std)));
   });
@@ -140,7 +138,7 @@ export function randomPointJitter(options: { std?: number; clip?: number } = {})
  * @throws ArgumentError if `use` is neither
  */
 export function pointTransform(use: "train" | "test"): readonly PointTransform[] {
-  checkOneOf("pointTransform", { use }, ["train", "test"]);
+  oneOf("pointTransform", "use", use, ["train", "test"]);
   return use === "train" ? [randomPointDropout(), randomCloudScale(), randomCloudShift()] : [];
 }
 
@@ -181,7 +179,7 @@ export class PointWriter {
     }
     const size = this.#set.pointsPerCloud * DIMENSIONS;
     checkRoom("PointWriter.write", size, out, offset);
-    checkRandom("PointWriter.write", random);
+    instance("PointWriter.write", "random", random, Generator);
     const cloud = out.subarray(offset, offset + size);
     cloud.set(this.#set.points.subarray(index * size, (index + 1) * size));
     for (const transform of this.#transforms) transform.apply(cloud, random);

@@ -1,9 +1,11 @@
 /** Points on the surface of a mesh. */
+
+import { instance, objectOf, whole } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import type { Mesh } from "../io/off";
 import { shown } from "../io/shown";
-import type { Generator } from "../tensor/random";
-import { checkObject, checkRandom, checkWhole, floats } from "./check";
+import { Generator } from "../tensor/random";
+import { floats } from "./check";
 
 /**
  * `count` points, uniform on the surface: a triangle A, B, C is drawn with probability proportional
@@ -21,8 +23,8 @@ import { checkObject, checkRandom, checkWhole, floats } from "./check";
  */
 export function sampleSurface(mesh: Mesh, count: number, random: Generator): Float32Array {
   checkMesh(mesh);
-  checkWhole("sampleSurface", { count }, 1);
-  checkRandom("sampleSurface", random);
+  whole("sampleSurface", "count", count);
+  instance("sampleSurface", "random", random, Generator);
   const { vertices, triangles } = mesh;
   const areas = cumulativeAreas(mesh);
   const total = areas[areas.length - 1] ?? 0;
@@ -46,7 +48,7 @@ export function sampleSurface(mesh: Mesh, count: number, random: Generator): Flo
 
 /** A mesh may have been put together by hand. */
 function checkMesh(mesh: Mesh): void {
-  checkObject("sampleSurface", "a mesh, as parseOff gives it", mesh);
+  objectOf("sampleSurface", "a mesh, as parseOff gives it", mesh);
   const { vertices, triangles }: { vertices: unknown; triangles: unknown } = mesh;
   if (!(vertices instanceof Float64Array || vertices instanceof Float32Array)) {
     throw new ArgumentError(`sampleSurface: expected vertices to be a Float64Array, got ${shown(vertices)}`);

@@ -4,11 +4,12 @@
  * becomes of them, and anything else works on the finished floats. A list of transforms has them in
  * this order.
  */
+
+import { FLOAT_MAX, objectOf, optionsOf, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import type { Generator } from "../tensor/random";
 import type { Axis } from "./axis";
-import { checkBetween, checkOptions, checkWhole, FLOAT_MAX } from "./check";
 
 /**
  * Decides where the pixels of a picture come from, by moving the two axes. Every picture must get
@@ -55,10 +56,12 @@ export type ImageTransform = GeometryTransform | ValueTransform | PixelTransform
  *   use, if the window is larger than the image with its border
  */
 export function randomCrop(options: { padding?: number; size?: number }): GeometryTransform {
-  checkOptions("randomCrop", options, ["padding", "size"]);
-  const { padding = 0, size } = options;
-  checkWhole("randomCrop", { padding }, 0);
-  if (size !== undefined) checkWhole("randomCrop", { size }, 1);
+  const { padding = 0, size } = optionsOf("randomCrop", objectOf("randomCrop", "options", options), [
+    "padding",
+    "size",
+  ]);
+  whole("randomCrop", "padding", padding, 0);
+  if (size !== undefined) whole("randomCrop", "size", size);
   const place = (axis: Axis, random: Generator) => {
     const wanted = size ?? axis.size;
     const room = axis.size + 2 * padding - wanted;
@@ -84,7 +87,7 @@ export function randomCrop(options: { padding?: number; size?: number }): Geomet
  * @throws ArgumentError if p is not in [0, 1]
  */
 export function randomHorizontalFlip(p = 0.5): GeometryTransform {
-  checkBetween("randomHorizontalFlip", { p }, 0, 1);
+  within("randomHorizontalFlip", "p", p, 0, 1);
   return {
     kind: "geometry",
     place(_rows, columns, random) {
@@ -127,7 +130,6 @@ function channelValues(name: string, values: ArrayLike<number>): Float32Array {
     throw new ArgumentError(`normalize: expected ${name} to be an array of numbers, got ${shown(values)}`);
   }
   if (values.length === 0) throw new ArgumentError(`normalize: expected ${name} for at least one channel, got none`);
-  for (let c = 0; c < values.length; c++)
-    checkBetween("normalize", { [`${name}[${c}]`]: values[c] }, -FLOAT_MAX, FLOAT_MAX);
+  for (let c = 0; c < values.length; c++) within("normalize", `${name}[${c}]`, values[c], -FLOAT_MAX, FLOAT_MAX);
   return Float32Array.from(values);
 }

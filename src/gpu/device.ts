@@ -3,16 +3,18 @@ import { ArgumentError, GpuError, LifetimeError, LimitError } from "../errors";
 import { type Allocation, Allocator } from "./allocator";
 import { BindGroups } from "./bind-groups";
 import { type CapsOptions, deviceCaps } from "./caps";
-import { type Command, type Copy, isDispatch, packed, padded } from "./commands";
+import { type Command, type Copy, packed, padded } from "./commands";
 import { type DeviceCounters, noCounts } from "./counters";
 import { Failures } from "./failures";
+import { NextBatch } from "./next-batch";
 import { PipelineCache } from "./pipelines";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./pool";
 import { type KernelTime, Profiler } from "./profile";
 import { type Batch, Queue } from "./queue";
 import { Readback } from "./readback";
 import { Recording } from "./recording";
-import { RING_SLOTS, UniformRing } from "./ring";
+import { listen } from "./reports";
+import { UniformRing } from "./ring";
 
 /** How a {@link Device} uses what it has. */
 export interface DeviceOptions extends CapsOptions {
@@ -50,14 +52,9 @@ export class Device {
   private readonly ring: UniformRing;
   private readonly readback: Readback;
   private readonly queue: Queue;
-  /** What the next batch consists of, and how many of its dispatches go through the uniform ring. */
-  private commands: Command[] = [];
-  private slots = 0;
-  private after: (() => void)[] = [];
+  private readonly batch: NextBatch;
   private profiler: Profiler | null = null;
   private recording: Recording | null = null;
-  /** Number of the batch now being put together. */
-  serial = 0;
 
   constructor(
     readonly gpu: GPUDevice,
@@ -80,26 +77,20 @@ export class Device {
     this.pipelines = new PipelineCache(gpu, this.caps, immediates ? IMMEDIATE_BYTES : 0);
     this.readback = new Readback(allocator);
     this.ring = new UniformRing(allocator);
+    this.batch = new NextBatch(this.ring, this.counters, () => this.flush());
     this.bindGroups = new BindGroups(gpu, this.ring);
     this.queue = new Queue(gpu, allocator, this.bindGroups, this.ring, this.failures, (b) => this.submitted(b));
-    gpu.addEventListener("uncapturederror", (event) => {
-      (event as Event).preventDefault();
-      const { error: found } = event as GPUUncapturedErrorEvent;
-      const { message } = found;
-      if (found instanceof GPUOutOfMemoryError) {
-        const what = "the device has no memory for what was asked of it: use a smaller batch, or give it in parts";
-        this.failures.add(new LimitError(`${what} (${message})`));
-        return;
-      }
-      const label = [...this.pipelines.labels()].find((name) => message.includes(`"${name}"`));
-      const error = new GpuError(`WebGPU refused a command${this.suspects(label)}: ${message}`);
-      this.failures.add(error, label);
-    });
+    listen(gpu, this.failures, this.pipelines, this.queue);
     void gpu.lost.then((lost) => {
       this.lose(
         `the GPU device is gone (${lost.reason}): ${lost.message}. Saved files are whole; call init() again and resume from the last checkpoint`,
       );
     });
+  }
+
+  /** Number of the batch now being put together. */
+  get serial(): number {
+    return this.batch.serial;
   }
 
   /** Adds one dispatch of `kernel`; nothing runs before {@link flush}. */
@@ -157,7 +148,7 @@ export class Device {
       `${data.byteLength} bytes were uploaded while a step was recorded, which a replay would not repeat: make its tensors before, and write() to them between replays`,
     );
     b.version++;
-    if (b.serial === this.serial && this.commands.length) this.flush();
+    if (this.batch.uses(b)) this.flush();
     if (!b.usable) this.demandSound(b);
     b.lost = null;
     b.since = -1;
@@ -188,12 +179,8 @@ export class Device {
     this.demandSound(b);
     const verify = this.failures.watch();
     const ticket = this.readback.take(bytes);
-    b.serial = this.serial;
     const copy: Copy = { from: b, to: ticket.staging, bytes: ticket.whole, lost: null };
-    this.commands.push(copy);
-    const submitted = new Promise<void>((resolve) => this.after.push(resolve));
-    if (!defer) this.submit();
-    await submitted;
+    await this.batch.copyOut(b, copy, defer ? null : () => this.submit());
     const lost = ticket.staging.lost ?? copy.lost;
     if (lost) {
       this.readback.giveBack(ticket);
@@ -266,7 +253,7 @@ export class Device {
     if (this.recording)
       throw new LifetimeError("a recorded step was replayed inside another recording: they do not nest");
     for (const b of buffers) this.demandSound(b);
-    for (const c of commands) this.add(c, [], []);
+    for (const c of commands) this.batch.add(c, [], []);
     for (const b of buffers) b.serial = this.serial;
     for (const b of written) b.version++;
   }
@@ -317,11 +304,7 @@ export class Device {
 
   private lose(message: string): void {
     this.failures.lose(message);
-    this.commands = [];
-    // No submit will come any more: let the readers that wait for one find the failure.
-    const waiting = this.after;
-    this.after = [];
-    for (const f of waiting) f();
+    this.batch.drop();
   }
 
   /** @throws ArgumentError when one of the buffers is another device's: its memory is not to be had here. */
@@ -336,12 +319,8 @@ export class Device {
 
   /** Puts what was added on the queue. */
   private submit(): void {
-    if (!this.commands.length) return;
-    const batch = { serial: this.serial++, commands: this.commands, profiler: this.profiler, after: this.after };
-    this.commands = [];
-    this.after = [];
-    this.slots = 0;
-    this.queue.submit(batch);
+    const batch = this.batch.take(this.profiler);
+    if (batch) this.queue.submit(batch);
   }
 
   /** Destroys what waits unused, of which no command knows that is not submitted yet. @returns the bytes that tensors can have instead. */
@@ -380,23 +359,7 @@ export class Device {
   }
 
   private add(command: Command, buffers: readonly PooledBuffer[], written: readonly PooledBuffer[]): void {
-    if (isDispatch(command)) {
-      if (UniformRing.serves(command.kernel)) {
-        this.ring.reserve();
-        if (this.slots++ === RING_SLOTS) {
-          this.flush();
-          this.slots = 1;
-        }
-      }
-      this.counters.dispatches++;
-      this.counters.bytesBound += command.bytesBound;
-    }
-    for (const b of buffers) b.serial = this.serial;
-    for (const b of written) {
-      b.version++;
-      b.since = Math.min(b.since, this.serial);
-    }
-    this.commands.push(command);
+    this.batch.add(command, buffers, written);
     this.recording?.add(command, buffers, written);
   }
 
@@ -404,13 +367,6 @@ export class Device {
     this.counters.submits++;
     this.pool.trim(undefined, serial + 1 - WARM_BATCHES);
     this.counters.buffersCreated = this.pool.current.created;
-  }
-
-  /** Names the kernel of an error: shader modules, pipelines and bind groups carry its name as their label, which WebGPU quotes. */
-  private suspects(label: string | undefined): string {
-    if (label !== undefined) return ` of kernel ${label}`;
-    const names = new Set(this.queue.current.filter(isDispatch).map((c) => c.kernel.label));
-    return names.size ? ` among the kernels ${[...names].join(", ")}` : "";
   }
 
   private checkGrid(label: string, [x, y, z]: Workgroups): void {

@@ -1,3 +1,4 @@
+import { optionsOf, refuse } from "../demand";
 import { ArgumentError, DeviceLostError } from "../errors";
 import { shown } from "../io/shown";
 import type { DeviceOptions } from "./device";
@@ -44,15 +45,11 @@ const OPTIONS: Readonly<Record<keyof InitOptions, Check>> = {
  * @throws ArgumentError for one that there is not, or that is not what it should be.
  */
 export function checkOptions(options: InitOptions): boolean {
-  const names = Object.keys(OPTIONS).join(", ");
-  if (options === null || typeof options !== "object" || Array.isArray(options))
-    throw new ArgumentError(`init() takes an object of options (${names}), found ${shown(options)}`);
+  optionsOf("init", options, Object.keys(OPTIONS) as (keyof InitOptions)[]);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
-    if (!Object.hasOwn(OPTIONS, name))
-      throw new ArgumentError(`init() has no option ${shown(name)}: its options are ${names}`);
     const [expected, is] = OPTIONS[name as keyof InitOptions];
-    if (!is(value)) throw new ArgumentError(`init(): the option ${name} is ${expected}, found ${shown(value)}`);
+    if (!is(value)) refuse("init", name, expected, value);
   }
   checkProductOptions(options);
   return given.length > 0;

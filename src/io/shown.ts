@@ -17,6 +17,10 @@ export const quote = (text: string, most = MOST): string => JSON.stringify(clip(
 export const isPromise = (value: unknown): boolean =>
   typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 
+/** Whether something is an object, and no list. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** Whether something is an object made by braces: class instances, lists and promises are not. */
 export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || isPromise(value)) return false;
@@ -40,7 +44,7 @@ export function shown(value: unknown, most = MOST): string {
 }
 
 /** Some names: the first ones, and how many more there are. */
-export function listed(names: readonly string[], most = 5): string {
+export function listed(names: readonly string[], most = 12): string {
   if (!names.length) return "none";
   const first = names.slice(0, most).map((name) => clip(name, 30));
   return first.join(", ") + (names.length > first.length ? ` and ${names.length - first.length} more` : "");

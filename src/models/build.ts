@@ -1,13 +1,13 @@
 import { ArgumentError, FormatError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { shown } from "../io/shown";
+import { isObject, shown } from "../io/shown";
 import type { BranchAccuracy } from "../passport/branches";
 import { readNorm } from "./compat/file-norms";
 import { passportPlan, type SignatureText, signatureTexts } from "./config";
 import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers, layerSizes } from "./convnet";
 import { CREDENTIAL, checkClaims, checkFile, DEPLOYED, parseEntry } from "./files";
-import { isObject, refuse } from "./form";
+import { refuse } from "./form";
 import type { MapLayer } from "./layers";
 import { checkPointNet, PointNet, type PointNetConfig, pointNetLayers } from "./pointnet";
 import { checkResNet, ResNet, type ResNetConfig, resNetLayers } from "./resnet";

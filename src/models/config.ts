@@ -1,6 +1,5 @@
 import { ArgumentError } from "../errors";
-import { shown } from "../io/shown";
-import { listNames } from "../nn/module";
+import { listed as listNames, shown } from "../io/shown";
 import type { Branch } from "../passport/branches";
 import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "../passport/norms";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";

@@ -1,11 +1,12 @@
 import { optionsOf } from "../demand";
 import { ArgumentError } from "../errors";
+import { isObject } from "../io/shown";
 import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import type { Block } from "./block";
 import { checkSettings, type ImageNetworkSettings } from "./config";
 import type { Flow } from "./flow";
-import { checkForm, checkKeys, checkNames, isObject, isWhole, refuse, wholeFrom } from "./form";
+import { checkForm, checkKeys, checkNames, isWhole, refuse, wholeFrom } from "./form";
 import { type MapLayer, MOST_LAYERS, outputSize } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";

@@ -2,13 +2,12 @@ import { ArgumentError, FormatError } from "../errors";
 import { DTYPES, type HostTensor, type StateDict } from "../io/host-tensor";
 import { parseJson } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
-import { shown } from "../io/shown";
+import { isObject, shown } from "../io/shown";
 import { BRANCHES, type BranchAccuracy } from "../passport/branches";
 import { sizeOf } from "../tensor/shape";
 import { writtenConfig } from "./compat/file-norms";
 import type { NetworkSettings } from "./config";
 import { foldBatchNorm } from "./fold";
-import { isObject } from "./form";
 import { type GammaBetas, type Structure, splitState } from "./split";
 
 /** Entries `format` of the two kinds of file. */

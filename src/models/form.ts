@@ -1,7 +1,9 @@
 /** Form of values that may have come out of a file, or from a caller without types: exact types, known names, sizes within bounds. Nothing is converted. */
-import { ArgumentError } from "../errors";
-import { shown } from "../io/shown";
+import { knownKeys, unexpected } from "../demand";
+import { isObject, shown } from "../io/shown";
 import { type NetworkSettings, SCHEMES, type Scheme } from "./config";
+
+export { knownKeys as checkKeys, unexpected as refuse } from "../demand";
 
 /** Largest size of anything in a configuration: channels, kernels, sides of an image, classes. */
 const LARGEST = 2 ** 24;
@@ -12,23 +14,6 @@ export const isWhole = (n: unknown, least: number): boolean =>
 
 /** What {@link isWhole} accepts, in words. */
 export const wholeFrom = (least: number): string => `whole numbers from ${least} to ${LARGEST}`;
-
-export const isObject = (v: unknown): v is Record<string, unknown> =>
-  typeof v === "object" && v !== null && !Array.isArray(v);
-
-/** @throws ArgumentError saying what a configuration should have held. */
-export function refuse(expected: string, found: unknown): never {
-  throw new ArgumentError(`${expected} expected, found ${shown(found)}`);
-}
-
-/**
- * A name that nobody reads is a misspelt one: it is refused instead of ignored.
- * @throws ArgumentError naming the first key that is not known.
- */
-export function checkKeys(what: string, value: object, known: readonly string[]): void {
-  for (const key in value)
-    if (Object.hasOwn(value, key) && !known.includes(key)) refuse(`${what}: one of ${known.join(", ")}`, key);
-}
 
 const SETTINGS: readonly (keyof NetworkSettings)[] = [
   "classes",
@@ -57,30 +42,30 @@ export function checkForm(
   config: unknown,
   { arch: own, sizes = ["height", "width", "channels"] }: Pick<Form, "arch" | "sizes">,
 ): asserts config is NetworkSettings & Record<string, unknown> {
-  if (!isObject(config)) refuse("a network configuration", config);
+  if (!isObject(config)) unexpected("a network configuration", config);
   const { arch, classes, input, scheme, fc, passports = {}, signature } = config;
-  if (arch !== own && !(own === "convnet" && arch === undefined)) refuse(`arch: "${own}"`, arch);
-  if (!isWhole(classes, 2)) refuse("classes: a whole number from 2 (at least 2 classes)", classes);
+  if (arch !== own && !(own === "convnet" && arch === undefined)) unexpected(`arch: "${own}"`, arch);
+  if (!isWhole(classes, 2)) unexpected("classes: a whole number from 2 (at least 2 classes)", classes);
   if (!Array.isArray(input) || input.length !== sizes.length || !input.every((n) => isWhole(n, 1)))
-    refuse(`input: [${sizes.join(", ")}], ${wholeFrom(1)},`, input);
-  if (!SCHEMES.includes(scheme as Scheme)) refuse(`scheme: one of ${SCHEMES.join(", ")}`, scheme);
-  if (fc !== undefined && typeof fc !== "boolean") refuse("fc: true or false", fc);
-  if (signature !== undefined && typeof signature !== "string") refuse("signature: a text", signature);
+    unexpected(`input: [${sizes.join(", ")}], ${wholeFrom(1)},`, input);
+  if (!SCHEMES.includes(scheme as Scheme)) unexpected(`scheme: one of ${SCHEMES.join(", ")}`, scheme);
+  if (fc !== undefined && typeof fc !== "boolean") unexpected("fc: true or false", fc);
+  if (signature !== undefined && typeof signature !== "string") unexpected("signature: a text", signature);
   checkPassports(passports, "", 0);
 }
 
 /** The last check of a configuration, so that a wrong value is named before a name that is not known. @throws ArgumentError */
 export const checkNames = (config: object, { arch, own }: Pick<Form, "arch" | "own">): void =>
-  checkKeys(`settings of a ${arch}`, config, ["arch", ...SETTINGS, ...own]);
+  knownKeys(`settings of a ${arch}`, config, ["arch", ...SETTINGS, ...own]);
 
 /** Layers lie in layers, `layer4`, `0`, `convbn_2`; nothing is nested deeper than this. */
 const DEPTH = 32;
 
 function checkPassports(passports: unknown, path: string, depth: number): void {
-  if (!isObject(passports) || depth > DEPTH) return refuse("passports: { layer: true or a text }", passports);
+  if (!isObject(passports) || depth > DEPTH) return unexpected("passports: { layer: true or a text }", passports);
   for (const [key, value] of Object.entries(passports)) {
     if (isObject(value)) checkPassports(value, `${path}${key}.`, depth + 1);
     else if (typeof value !== "boolean" && typeof value !== "string")
-      refuse(`passports: true, false or a text at layer ${shown(path + key).slice(1, -1)}`, value);
+      unexpected(`passports: true, false or a text at layer ${shown(path + key).slice(1, -1)}`, value);
   }
 }

@@ -1,6 +1,7 @@
 import { type Dataset, selectSamples } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import type { SampleTransform } from "../data/samples";
+import { unexpected } from "../demand";
 import { ArgumentError } from "../errors";
 import { deviceOf } from "../nn/module";
 import { imagePassports, shufflePassport } from "../passport/generators";
@@ -8,7 +9,6 @@ import type { PassportPair } from "../passport/layer";
 import type { Generator } from "../tensor/random";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
-import { refuse } from "./form";
 import type { Network } from "./network";
 
 /** How {@link setImagePassports} makes passports. */
@@ -37,7 +37,7 @@ export async function setImagePassports(
   images: Dataset,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
-  if (kind !== "image" && kind !== "shuffle") refuse('kind of passports: "image" or "shuffle"', kind);
+  if (kind !== "image" && kind !== "shuffle") unexpected('kind of passports: "image" or "shuffle"', kind);
   checkSame(model, source);
   const count = kind === "image" ? 2 : CANDIDATES;
   if (images.length < count)

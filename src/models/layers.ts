@@ -1,4 +1,4 @@
-import type { Layout } from "../nn/module";
+import type { Layout } from "../nn/state";
 import { sizeOf } from "../tensor/shape";
 
 /** A linear map of a network, a convolution or a fully connected layer, with everything that decides its shape and what follows it. */

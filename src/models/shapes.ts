@@ -1,7 +1,7 @@
 /** Which tensors the two halves of a network have, from its configuration alone: files are compared with it before anything is built. */
 import { FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
-import { listNames } from "../nn/module";
+import { listed as listNames } from "../io/shown";
 import { sameShape, showShape, sizeOf } from "../tensor/shape";
 import { branchesOf, hasFc, type NetworkNorm, normOf, passportNames, passportPlan } from "./config";
 import { type MapLayer, mapName, passportShape } from "./layers";

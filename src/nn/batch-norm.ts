@@ -5,9 +5,10 @@ import type { Running } from "../tensor/ops/norm/statistics";
 import type { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
 import { CumulativeMean } from "./cumulative";
-import { buffer, type HostState } from "./module";
 import { NORM_OPTIONS, Norm, type Normaliser, type NormOptions } from "./norm";
+import { buffer } from "./registration";
 import { wholeNumbers } from "./state";
+import type { HostState } from "./state-dict";
 
 /** Options of {@link BatchNorm}. */
 export interface BatchNormOptions extends NormOptions {

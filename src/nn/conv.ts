@@ -3,14 +3,17 @@ import { ArgumentError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
 import { type ConvOptions, conv1d, conv2d, type LineConvOptions } from "../tensor/ops/conv";
 import { pad } from "../tensor/ops/movement";
+import { pairOf } from "../tensor/ops/operands";
 import type { Generator } from "../tensor/random";
 import { type Pair, type Shape, sameShape, showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { fans, kaimingUniform, uniform } from "./init";
-import { Module, parameter } from "./module";
+import { Module } from "./module";
+import { times } from "./print";
 import { generatorOf } from "./random";
-import { checkPair, type Padding, paddingOf } from "./window";
+import { parameter } from "./registration";
+import { type Padding, paddingOf } from "./window";
 
 /** PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming uniform with gain √(1/3). */
 export const DEFAULT_GAIN = Math.sqrt(1 / 3);
@@ -48,70 +51,6 @@ export interface Conv2dOptions {
   random?: Generator;
 }
 
-/**
- * 2-D convolution layer, y = x * W + b.
- *
- * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts [O, I/groups, kH, kW].
- * Initialised as PyTorch's: U(±1/√fan-in). Formula and errors: {@link conv2d}.
- * @throws ArgumentError when `groups` does not divide the channels, for sizes and options that are none, and `padding: "same"` with a stride.
- *
- * @example
- * const conv = new Conv2d(3, 16, 3, { padding: 1 });
- */
-export class Conv2d extends Module {
-  readonly weight: Tensor;
-  readonly bias: Tensor | null;
-  readonly stride: Pair;
-  readonly padding: Pair | "same";
-  readonly dilation: Pair;
-  readonly groups: number;
-  readonly #padding: Padding;
-
-  constructor(
-    readonly inChannels: number,
-    readonly outChannels: number,
-    kernel: Pair,
-    options?: Conv2dOptions,
-  ) {
-    super();
-    const known = ["stride", "padding", "dilation", "groups", "bias", "init", "random"] as const;
-    const given = optionsOf("Conv2d", options, known);
-    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, init = torchDefault } = given;
-    const [kh, kw] = checkPair("Conv2d", "kernel", kernel, 1);
-    const shape = [kh, kw, channelsPerGroup("Conv2d", inChannels, outChannels, groups), outChannels];
-    this.stride = stride;
-    this.padding = padding;
-    this.dilation = dilation;
-    this.groups = groups;
-    this.#padding = paddingOf("Conv2d", padding, {
-      kernel: [kh, kw],
-      stride: checkPair("Conv2d", "stride", stride, 1),
-      dilation: checkPair("Conv2d", "dilation", dilation, 1),
-    });
-    flag("Conv2d", "bias", bias);
-    const random = generatorOf("Conv2d", given.random);
-    this.weight = parameter(initial("Conv2d", init, shape, random), "conv2d");
-    this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
-  }
-
-  /** Options of the operation for an input as {@link padded} gives it. */
-  get options(): ConvOptions {
-    const { stride, dilation, groups } = this;
-    const { sides, even } = this.#padding;
-    return { stride, dilation, groups, padding: even ? [sides[0]![0], sides[1]![0]] : 0 };
-  }
-
-  /** x with zeros around it where the two sides of an axis get different ones; else as it is. */
-  padded(x: Tensor): Tensor {
-    const { sides, even } = this.#padding;
-    return even ? x : pad(x, [[0, 0], ...sides, [0, 0]]);
-  }
-
-  forward(x: Tensor): Tensor {
-    return scope(() => conv2d(this.padded(x), this.weight, this.bias, this.options));
-  }
-}
-
 /** Options of {@link Conv1d}, over one axis; as those of {@link Conv2d}. */
 export interface Conv1dOptions {
   stride?: number;
@@ -122,52 +61,110 @@ export interface Conv1dOptions {
   random?: Generator;
 }
 
+/** What convolutions over one axis and over two have in common. `Size`: a number for all axes, or one for each. */
+abstract class Convolution<Size extends Pair> extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor | null;
+  readonly stride: Size;
+  readonly padding: Size | "same";
+  readonly dilation: Size;
+  readonly groups: number;
+  readonly #padding: Padding;
+
+  protected constructor(
+    what: "Conv1d" | "Conv2d",
+    readonly inChannels: number,
+    readonly outChannels: number,
+    kernel: Size,
+    given: Omit<Conv2dOptions, "stride" | "padding" | "dilation"> & {
+      stride?: Size;
+      padding?: Size | "same";
+      dilation?: Size;
+    },
+  ) {
+    super();
+    const { padding = 0 as Size, stride = 1 as Size, dilation = 1 as Size } = given;
+    const { groups = 1, bias = true, init = torchDefault } = given;
+    const sizes = (name: string, size: Size) =>
+      what === "Conv1d" ? [whole(what, name, size)] : pairOf(what, name, size, 1);
+    const window = sizes("kernel", kernel);
+    const shape = [...window, channelsPerGroup(what, inChannels, outChannels, groups), outChannels];
+    this.stride = stride;
+    this.padding = padding;
+    this.dilation = dilation;
+    this.groups = groups;
+    const steps = { stride: sizes("stride", stride), dilation: sizes("dilation", dilation) };
+    this.#padding = paddingOf(what, padding, { kernel: window, ...steps });
+    flag(what, "bias", bias);
+    const random = generatorOf(what, given.random);
+    this.weight = parameter(initial(what, init, shape, random), what === "Conv1d" ? "conv1d" : "conv2d");
+    this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
+  }
+
+  /** x with zeros around it where the two sides of an axis get different ones; else as it is. */
+  padded(x: Tensor): Tensor {
+    const { sides, even } = this.#padding;
+    return even ? x : pad(x, [[0, 0], ...sides, [0, 0]]);
+  }
+
+  /** Zeros on either side of each axis that an input gets which {@link padded} gave. */
+  protected get evenPadding(): readonly number[] {
+    const { sides, even } = this.#padding;
+    return sides.map(([before]) => (even ? before : 0));
+  }
+
+  protected override describe(): string {
+    const { inChannels, outChannels, weight, bias, stride, padding, dilation, groups } = this;
+    const usual: Readonly<Record<string, unknown>> = { stride: 1, padding: 0, dilation: 1, groups: 1 };
+    const own = Object.entries({ stride, padding, dilation, groups }).flatMap(([name, size]) =>
+      size === usual[name] ? [] : [`${name} ${times(size)}`],
+    );
+    const kernel = times(weight.shape.slice(0, -2));
+    return [`${inChannels} → ${outChannels}`, `kernel ${kernel}`, ...own, ...(bias ? [] : ["no bias"])].join(", ");
+  }
+}
+
+/**
+ * 2-D convolution layer, y = x * W + b.
+ *
+ * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts [O, I/groups, kH, kW].
+ * Initialised as PyTorch's: U(±1/√fan-in). Formula and errors: {@link conv2d}.
+ * @throws ArgumentError when `groups` does not divide the channels, for sizes and options that are none, and `padding: "same"` with a stride.
+ *
+ * @example
+ * const conv = new Conv2d(3, 16, 3, { padding: 1 });
+ */
+export class Conv2d extends Convolution<Pair> {
+  constructor(inChannels: number, outChannels: number, kernel: Pair, options?: Conv2dOptions) {
+    const known = ["stride", "padding", "dilation", "groups", "bias", "init", "random"] as const;
+    super("Conv2d", inChannels, outChannels, kernel, optionsOf("Conv2d", options, known));
+  }
+
+  /** Options of the operation for an input as {@link padded} gives it. */
+  get options(): ConvOptions {
+    const { stride, dilation, groups } = this;
+    return { stride, dilation, groups, padding: this.evenPadding as [number, number] };
+  }
+
+  forward(x: Tensor): Tensor {
+    return scope(() => conv2d(this.padded(x), this.weight, this.bias, this.options));
+  }
+}
+
 /**
  * 1-D convolution layer over [N, L, I] → [N, L', O]. Weight [k, I/groups, O], in state dicts [O, I/groups, k]. Initialised as {@link Conv2d}.
  * @throws ArgumentError as {@link Conv2d}.
  */
-export class Conv1d extends Module {
-  readonly weight: Tensor;
-  readonly bias: Tensor | null;
-  readonly stride: number;
-  readonly padding: number | "same";
-  readonly dilation: number;
-  readonly groups: number;
-  readonly #padding: Padding;
-
-  constructor(
-    readonly inChannels: number,
-    readonly outChannels: number,
-    kernel: number,
-    options?: Conv1dOptions,
-  ) {
-    super();
-    const given = optionsOf("Conv1d", options, ["stride", "padding", "dilation", "groups", "bias", "random"]);
-    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = given;
-    whole("Conv1d", "kernel", kernel);
-    const shape = [kernel, channelsPerGroup("Conv1d", inChannels, outChannels, groups), outChannels];
-    this.stride = whole("Conv1d", "stride", stride);
-    this.padding = padding;
-    this.dilation = whole("Conv1d", "dilation", dilation);
-    this.groups = groups;
-    this.#padding = paddingOf("Conv1d", padding, { kernel: [kernel], stride: [stride], dilation: [dilation] });
-    flag("Conv1d", "bias", bias);
-    const random = generatorOf("Conv1d", given.random);
-    this.weight = parameter(kaimingUniform(shape, random, { gain: DEFAULT_GAIN }), "conv1d");
-    this.bias = bias ? parameter(uniform([outChannels], random, 1 / Math.sqrt(fans(shape).fanIn))) : null;
+export class Conv1d extends Convolution<number> {
+  constructor(inChannels: number, outChannels: number, kernel: number, options?: Conv1dOptions) {
+    const known = ["stride", "padding", "dilation", "groups", "bias", "random"] as const;
+    super("Conv1d", inChannels, outChannels, kernel, optionsOf("Conv1d", options, known));
   }
 
-  /** As {@link Conv2d.options}. */
+  /** Options of the operation for an input as {@link padded} gives it. */
   get options(): LineConvOptions {
     const { stride, dilation, groups } = this;
-    const { sides, even } = this.#padding;
-    return { stride, dilation, groups, padding: even ? sides[0]![0] : 0 };
-  }
-
-  /** As {@link Conv2d.padded}. */
-  padded(x: Tensor): Tensor {
-    const { sides, even } = this.#padding;
-    return even ? x : pad(x, [[0, 0], ...sides, [0, 0]]);
+    return { stride, dilation, groups, padding: this.evenPadding[0]! };
   }
 
   forward(x: Tensor): Tensor {

@@ -16,6 +16,10 @@ export {
   Sequential,
 } from "./layers";
 export { Linear, type LinearOptions } from "./linear";
-export { buffer, type HostState, type Layout, type LoadReport, Module, parameter } from "./module";
+export { Module, type ModuleVisitor } from "./module";
 export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions } from "./norm";
 export { manualSeed } from "./random";
+export { buffer, parameter, type Registration } from "./registration";
+export type { ParameterFilter } from "./select";
+export type { Layout } from "./state";
+export type { HostState, LoadReport } from "./state-dict";

@@ -1,15 +1,16 @@
 import { instance, optionsOf, refuse, within } from "../demand";
 import { flatten, leakyRelu, relu } from "../tensor/ops/elementwise";
 import { permute } from "../tensor/ops/movement";
+import { pairOf } from "../tensor/ops/operands";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
 import { dropout, RandomStream } from "../tensor/ops/random";
 import type { Generator } from "../tensor/random";
-import { type Pair, pair } from "../tensor/shape";
+import type { Pair } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import { Module } from "./module";
 import { Norm } from "./norm";
+import { times } from "./print";
 import { generatorOf } from "./random";
-import { checkPair } from "./window";
 
 /** A module from one tensor to one tensor. */
 export interface Layer extends Module {
@@ -62,9 +63,17 @@ abstract class Pool2d extends Module {
   ) {
     super();
     this.options = optionsOf(what, options, ["stride", "padding"]);
-    checkPair(what, "kernel", kernel, 1);
-    checkPair(what, "stride", this.options.stride ?? kernel, 1);
-    checkPair(what, "padding", this.options.padding ?? 0, 0);
+    pairOf(what, "kernel", kernel, 1);
+    pairOf(what, "stride", this.options.stride ?? kernel, 1);
+    pairOf(what, "padding", this.options.padding ?? 0, 0);
+  }
+
+  protected override describe(): string {
+    const { stride, padding } = this.options;
+    const sizes = { kernel: this.kernel, stride, padding };
+    return Object.entries(sizes)
+      .flatMap(([name, size]) => (size === undefined ? [] : [`${name} ${times(size)}`]))
+      .join(", ");
   }
 }
 
@@ -76,10 +85,9 @@ export class MaxPool2d extends Pool2d {
 
   /** Rows and columns of windows that are square and lie side by side without padding; else null. */
   get sideBySide(): number | null {
-    const [kernel, stride, padding] = [this.kernel, this.options.stride ?? this.kernel, this.options.padding ?? 0];
-    const [k, across] = pair(kernel);
-    const fits = k === across && pair(stride).every((s) => s === k) && pair(padding).every((p) => p === 0);
-    return fits ? k : null;
+    const sizes = [this.kernel, this.options.stride ?? this.kernel].flat();
+    const padding = [this.options.padding ?? 0].flat();
+    return sizes.every((n) => n === sizes[0]) && padding.every((p) => p === 0) ? sizes[0]! : null;
   }
 
   forward(x: Tensor): Tensor {

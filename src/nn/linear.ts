@@ -6,8 +6,9 @@ import type { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { DEFAULT_GAIN } from "./conv";
 import { kaimingUniform, uniform } from "./init";
-import { Module, parameter } from "./module";
+import { Module } from "./module";
 import { generatorOf } from "./random";
+import { parameter } from "./registration";
 
 /** Options of {@link Linear}. */
 export interface LinearOptions {
@@ -43,6 +44,10 @@ export class Linear extends Module {
     const random = generatorOf("Linear", given.random);
     this.weight = parameter(kaimingUniform([inFeatures, outFeatures], random, { gain: DEFAULT_GAIN }), "linear");
     this.bias = bias ? parameter(uniform([outFeatures], random, inFeatures > 0 ? 1 / Math.sqrt(inFeatures) : 0)) : null;
+  }
+
+  protected override describe(): string {
+    return `${this.inFeatures} → ${this.outFeatures}${this.bias ? "" : ", no bias"}`;
   }
 
   forward(x: Tensor): Tensor {

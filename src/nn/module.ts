@@ -1,82 +1,24 @@
-import { flag, instance, optionsOf, refuse } from "../demand";
-import { ArgumentError, ShapeError, StateDictError } from "../errors";
+import { callable, flag, optionsOf } from "../demand";
+import { ArgumentError, PanError } from "../errors";
 import type { Device } from "../gpu/device";
 import { device } from "../gpu/init";
-import type { HostTensor, StateDict } from "../io/host-tensor";
-import { showShape } from "../tensor/shape";
-import { keep } from "../tensor/storage";
-import { type DType, Tensor } from "../tensor/tensor";
-import { type Content, contentsOf, titleOf } from "./contents";
-import {
-  checkHostTensor,
-  checkStateDict,
-  dataFor,
-  type Layout,
-  listNames,
-  sameBytes,
-  type TensorData,
-  TO_TORCH,
-  toTorch,
-} from "./state";
+import type { StateDict } from "../io/host-tensor";
+import { Tensor } from "../tensor/tensor";
+import { type Content, titleOf } from "./contents";
+import { scalarsOf, TreePrinter } from "./print";
+import type { Registration } from "./registration";
+import { type ParameterFilter, selected } from "./select";
+import { checkStateDict } from "./state";
+import { type HostState, type LoadReport, loadState, readState, type State } from "./state-dict";
+import { contentsOfModule, type Visitor, visit } from "./traversal";
 
-export { checkStateDict, fromTorch, type Layout, listNames, toTorch } from "./state";
+/** A visitor of modules, see {@link Module.visit}. */
+export type ModuleVisitor = Visitor<Module>;
 
-interface Registration {
-  kind: "parameter" | "buffer";
-  layout: Layout;
-}
-
-const registered = new WeakMap<Tensor, Registration>();
-
-/** Makes a tensor a trained parameter of the module it is a property of. It then lives until the module is disposed. @throws ShapeError unless it is f32 and of the layout's rank; ArgumentError when it was computed from others. */
-export function parameter(t: Tensor, layout: Layout = "same"): Tensor {
-  checkRegistered("parameter", t, layout);
-  if (t.dtype !== "f32")
-    throw new ShapeError(`parameter: an f32 tensor expected, found ${t.dtype} ${showShape(t.shape)}: use buffer()`);
-  if (!t.isLeaf)
-    throw new ArgumentError(
-      `parameter: the tensor ${showShape(t.shape)} was computed from trained ones: register those, or detach() it`,
-    );
-  t.requiresGrad = true;
-  registered.set(keep(t), { kind: "parameter", layout });
-  return t;
-}
-
-/** Makes a tensor part of a module's state without training it: running statistics, passports. @throws ShapeError when it has not the layout's rank. */
-export function buffer(t: Tensor, layout: Layout = "same"): Tensor {
-  checkRegistered("buffer", t, layout);
-  registered.set(keep(t), { kind: "buffer", layout });
-  return t;
-}
-
-function checkRegistered(what: string, t: Tensor, layout: Layout): void {
-  instance(what, "its first argument", t, Tensor);
-  if (layout === "same") return;
-  if (typeof layout !== "string" || !Object.hasOwn(TO_TORCH, layout))
-    refuse(what, "layout", `"same" or one of ${Object.keys(TO_TORCH).join(", ")}`, layout);
-  const { length } = TO_TORCH[layout];
-  if (t.rank !== length)
-    throw new ShapeError(`${what}: layout "${layout}" is of ${length} dimensions, the tensor is ${showShape(t.shape)}`);
-}
-
-/** Values that live on the host but belong to the state dict, such as a count of batches. */
-export interface HostState {
-  get(): HostTensor;
-  /** Takes a value of as many elements. @param name the state's whole name @throws StateDictError for one that it cannot be; nothing is changed then. */
-  set(value: HostTensor, name: string): void;
-}
-
-/** What {@link Module.loadStateDict} did not find a place or a value for. */
-export interface LoadReport {
-  missing: string[];
-  unexpected: string[];
-}
-
-const isPart = (value: unknown): value is Module | Tensor =>
-  value instanceof Module || (value instanceof Tensor && registered.has(value));
+const isModule = (value: unknown): value is Module => value instanceof Module;
 
 /** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
-export const partsOf = (m: Module): Content<Module | Tensor>[] => contentsOf(m, isPart);
+export const partsOf = (m: Module): Content<Module | Tensor>[] => contentsOfModule(m, isModule);
 
 /**
  * A part of a network: owns parameters, buffers and further modules as properties, in PyTorch's way.
@@ -101,42 +43,79 @@ export abstract class Module {
     for (const { name, value } of partsOf(this)) if (value instanceof Tensor) yield [name, value];
   }
 
+  /**
+   * Takes a visitor through this module and all that is below it: at each module, then at its own tensors, then its
+   * children. A part that is held in several places is met in each. The parts are all found before the first is visited.
+   *
+   * @example
+   * net.visit({ tensor: (t, { path, parent, kind }) => console.log(path, kind, t.shape, parent.training) });
+   */
+  visit(visitor: ModuleVisitor): void {
+    visit<Module>(this, isModule, visitor);
+  }
+
   /** This module, under the name "", and all modules below it. A module that is held in several places stands under the name of each. */
   namedModules(): [name: string, module: Module][] {
     const found: [string, Module][] = [];
-    const above = new Map<Module, string>();
-    const visit = (path: string, module: Module): void => {
-      const seen = above.get(module);
-      if (seen !== undefined)
-        throw new ArgumentError(
-          `${titleOf(this)}: ${path} leads back to ${seen || "the module itself"}, and a module cannot be part of itself: keep such a reference in a #private field`,
-        );
-      found.push([path, module]);
-      above.set(module, path);
-      const names = new Set<string>();
-      for (const [name, child] of module.children()) {
-        if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
-        names.add(name);
-        visit(path === "" ? name : `${path}.${name}`, child);
-      }
-      above.delete(module);
-    };
-    visit("", this);
-    checkNamed(found);
+    this.visit({ module: (module, { path }) => void found.push([path, module]) });
     return found;
   }
 
   /** Tensors of this module and its children by state-dict name, parameters and buffers. */
-  *namedTensors(prefix = ""): Iterable<[name: string, tensor: Tensor, registration: Readonly<Registration>]> {
-    for (const [path, module] of this.namedModules()) {
-      const at = path === "" ? prefix : `${prefix}${path}.`;
-      for (const [name, tensor] of module.tensors()) yield [at + name, tensor, registered.get(tensor)!];
-    }
+  namedTensors(prefix = ""): [name: string, tensor: Tensor, registration: Registration][] {
+    const found: [string, Tensor, Registration][] = [];
+    this.visit({ tensor: (tensor, at) => void found.push([prefix + at.path, tensor, at]) });
+    return found;
   }
 
-  /** Trained tensors, each once. */
+  /** Parameters by state-dict name, tied ones under each of theirs, frozen ones too. */
+  namedParameters(): [name: string, parameter: Tensor][] {
+    return this.namedTensors().flatMap(([name, t, { kind }]) => (kind === "parameter" ? [[name, t]] : []));
+  }
+
+  /** Parameters, each once, frozen ones too. */
   parameters(): Tensor[] {
-    return [...new Set([...this.namedTensors()].filter(([, , r]) => r.kind === "parameter").map(([, t]) => t))];
+    return [...new Set(this.namedParameters().map(([, t]) => t))];
+  }
+
+  /** How many numbers the parameters are, each counted once. @param options.trainable count those alone that are not frozen (default false) */
+  parameterCount(options?: { trainable?: boolean }): number {
+    const { trainable = false } = optionsOf("parameterCount", options, ["trainable"]);
+    return this.parameters().reduce((n, p) => n + (trainable && !p.requiresGrad ? 0 : p.size), 0);
+  }
+
+  /**
+   * The modules of a class, this one included, with their names; none where there is none.
+   *
+   * @example
+   * for (const [name, norm] of net.find(BatchNorm)) norm.freeze().eval();
+   * @throws ArgumentError for what is no class.
+   */
+  find<T extends Module>(of: { readonly prototype: T; readonly name: string }): [name: string, module: T][] {
+    callable("find", "its argument", of);
+    return this.namedModules().filter((found): found is [string, T] => found[1] instanceof (of as never));
+  }
+
+  /**
+   * Stops the training of parameters here and below, all or those that `which` means: no gradient is computed towards them, the one they have is freed, and optimisers pass them over. Running statistics of norms are
+   * no parameters, and move until their norm is in `eval()`.
+   *
+   * @example
+   * net.freeze("features").unfreeze("*.bias");
+   * @throws ArgumentError for names, patterns and functions that mean no parameter, saying which there are.
+   */
+  freeze(which?: ParameterFilter): this {
+    for (const p of selected("freeze", this.namedParameters(), which)) {
+      p.requiresGrad = false;
+      p.zeroGrad();
+    }
+    return this;
+  }
+
+  /** Trains parameters again, all or those that `which` means. @throws ArgumentError as {@link freeze}. */
+  unfreeze(which?: ParameterFilter): this {
+    for (const p of selected("unfreeze", this.namedParameters(), which)) p.requiresGrad = true;
+    return this;
   }
 
   /** Host-side state of this module alone; override where there is some. */
@@ -147,7 +126,11 @@ export abstract class Module {
   /** Sets training mode here and below. */
   train(on = true): this {
     flag("train", "its argument", on);
-    for (const [, module] of this.namedModules()) module.training = on;
+    this.visit({
+      module: (module) => {
+        module.training = on;
+      },
+    });
     return this;
   }
 
@@ -161,19 +144,7 @@ export abstract class Module {
 
   /** Every tensor of the module, as it is now, read back and put into PyTorch's order. */
   async stateDict(): Promise<StateDict> {
-    const { tensors, host } = this.state();
-    const values = [...host].map(([name, state]) => [name, state.get()] as const);
-    // All copies go with one submit, so that no step that is recorded meanwhile comes between them.
-    const reads = [...tensors.values()].map(({ tensor }) => tensor.data<DType>({ withStep: true }));
-    const devices = new Set([...tensors.values()].map(({ tensor }) => tensor.device));
-    const submitted = async () => devices.forEach((d) => d.flush());
-    const [, ...data] = await Promise.all([submitted(), ...reads]);
-    const dict: StateDict = new Map();
-    [...tensors].forEach(([name, { tensor, layout }], i) => {
-      dict.set(name, toTorch(data[i]!, tensor.shape, layout));
-    });
-    for (const [name, value] of values) dict.set(name, value);
-    return dict;
+    return readState(this.state());
   }
 
   /**
@@ -185,30 +156,9 @@ export abstract class Module {
   loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
     checkStateDict(dict);
     const { strict = true } = optionsOf("loadStateDict", options, ["strict"]);
-    const { tensors, host } = this.state();
-    const missing = [...tensors.keys(), ...host.keys()].filter((name) => !dict.has(name));
-    const unexpected = [...dict.keys()].filter((name) => !tensors.has(name) && !host.has(name));
-    if (strict && (missing.length || unexpected.length)) {
-      throw new StateDictError(
-        `the state dict does not fit this module: missing ${listNames(missing)}; unexpected ${listNames(unexpected)}. Load with { strict: false } to take what fits`,
-      );
-    }
-    const ready = new Map<Tensor, { name: string; data: TensorData }>();
-    for (const [name, { tensor, layout }] of tensors) {
-      const value = dict.get(name);
-      if (!value) continue;
-      const data = dataFor(tensor, value, layout, name);
-      const other = ready.get(tensor);
-      if (other && !sameBytes(other.data, data))
-        throw new StateDictError(
-          `${other.name} and ${name} are one tensor in this module, and differ in the state dict: leave one of them out and load with { strict: false }`,
-        );
-      ready.set(tensor, { name, data });
-    }
-    setAll(host, dict);
-    for (const [tensor, { data }] of ready) tensor.write(data);
+    const report = loadState(this.state(), dict, strict);
     for (const module of new Set(this.namedModules().map(([, m]) => m))) module.loaded();
-    return { missing, unexpected };
+    return report;
   }
 
   /** Called here and below after a state dict was loaded: drop what was derived from the old values. */
@@ -217,14 +167,37 @@ export abstract class Module {
   /** Frees every parameter, gradient and buffer, here and below. */
   dispose(): void {
     // All are named before any is gone: a module that cannot be gone through is found whole.
-    const tensors = [...this.namedTensors()];
+    const tensors = this.namedTensors();
     for (const [, child] of this.children()) child.dispose();
     for (const [, t] of tensors) t.dispose();
   }
 
+  /** The layer's options in one line, for {@link toString}: `3 → 64, kernel 5×5`. By default the numbers, texts and set flags among its properties. */
+  protected describe(): string {
+    return scalarsOf(this);
+  }
+
+  /** The module as a tree: names, classes, options, numbers of parameters. Nothing is read from the GPU. */
+  toString(): string {
+    const printer = new TreePrinter<Module>((module) => module.describe());
+    try {
+      this.visit(printer);
+      return printer.toString();
+    } catch (error) {
+      // Whoever looks at a module that cannot be gone through wants to be told why.
+      if (error instanceof PanError) return `${titleOf(this)}(): ${error.message}`;
+      throw error;
+    }
+  }
+
+  /** What `console.log` shows in Node. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
   /** Everything that state dicts hold, by name. */
-  private state(): { tensors: Map<string, { tensor: Tensor; layout: Layout }>; host: Map<string, HostState> } {
-    const tensors = new Map([...this.namedTensors()].map(([name, tensor, { layout }]) => [name, { tensor, layout }]));
+  private state(): State {
+    const tensors = new Map(this.namedTensors().map(([name, tensor, { layout }]) => [name, { tensor, layout }]));
     const host = new Map<string, HostState>();
     for (const [path, module] of this.namedModules())
       for (const [key, state] of Object.entries(module.hostState())) {
@@ -237,43 +210,8 @@ export abstract class Module {
   }
 }
 
-/** @throws ArgumentError when a property holds a module that an overridden `children()` left out: it would neither be trained nor saved. */
-function checkNamed(found: readonly [string, Module][]): void {
-  const all = new Set(found.map(([, m]) => m));
-  for (const [path, module] of found) {
-    if (module.children === Module.prototype.children) continue;
-    const lost = partsOf(module).find(({ value }) => value instanceof Module && !all.has(value));
-    if (lost)
-      throw new ArgumentError(
-        `${titleOf(module)}${path && ` at ${path}`}: its children() leaves out ${lost.name}, which would neither be trained nor saved: name it there, or keep it in a #private field`,
-      );
-  }
-}
-
-/** Gives host states their values, all or none. */
-function setAll(host: ReadonlyMap<string, HostState>, dict: StateDict): void {
-  const changed: (() => void)[] = [];
-  try {
-    for (const [name, state] of host) {
-      const value = dict.get(name);
-      if (!value) continue;
-      const before = state.get();
-      checkHostTensor(name, value);
-      if (value.data.length !== before.data.length)
-        throw new StateDictError(
-          `${name}: shape ${showShape(value.shape)} in the state dict, ${showShape(before.shape)} in this module`,
-        );
-      state.set(value, name);
-      changed.push(() => state.set(before, name));
-    }
-  } catch (error) {
-    for (const undo of changed) undo();
-    throw error;
-  }
-}
-
 /** The device that a module's tensors live on; the current one where it has none. */
 export function deviceOf(module: Module): Device {
-  for (const [, t] of module.namedTensors()) return t.device;
-  return device();
+  const [first] = module.namedTensors();
+  return first ? first[1].device : device();
 }

@@ -5,7 +5,9 @@ import { NORM_EPS, type Normalisation, normalise, normaliseThenPool } from "../t
 import type { Over } from "../tensor/ops/norm/over";
 import { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
-import { type Layout, Module, parameter } from "./module";
+import { Module } from "./module";
+import { parameter } from "./registration";
+import type { Layout } from "./state";
 
 /** Options of every normalisation. */
 export interface NormOptions {

@@ -5,7 +5,7 @@
 
 import { ArgumentError, StateDictError } from "../errors";
 import { DTYPES, type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
-import { isPlain, listed, shown } from "../io/shown";
+import { isPlain, shown } from "../io/shown";
 import type { ElementsOf } from "../tensor/elements";
 import { sameShape, showShape, sizeOf, stridesOf } from "../tensor/shape";
 import type { DType, Tensor } from "../tensor/tensor";
@@ -30,9 +30,6 @@ export const TO_TORCH: Record<Exclude<Layout, "same">, readonly number[]> = {
 
 /** A tensor's elements on the host. */
 export type TensorData = ElementsOf[DType];
-
-/** Names for a message: the first twelve, and how many more. */
-export const listNames = (names: readonly string[]): string => listed(names, 12);
 
 /** @throws ArgumentError when this is no state dict, saying what to pass. */
 export function checkStateDict(dict: unknown): asserts dict is StateDict {

@@ -1,14 +1,7 @@
 /** Windows of convolutions and poolings: sizes that their layers accept, and padding that keeps an input's size. */
 import { refuse, whole } from "../demand";
-import { type Pair, pair } from "../tensor/shape";
-
-/** Both axes of a size. @throws ArgumentError unless it is a whole number of at least `from`, or two. */
-export function checkPair(what: string, name: string, value: Pair, from: number): readonly [number, number] {
-  const both: unknown = typeof value === "number" ? pair(value) : value;
-  if (Array.isArray(both) && both.length === 2 && both.every((n) => Number.isSafeInteger(n) && n >= from))
-    return both as unknown as readonly [number, number];
-  return refuse(what, name, `a whole number from ${from}, or one for each of the two axes`, value);
-}
+import { pairOf } from "../tensor/ops/operands";
+import type { Pair } from "../tensor/shape";
 
 /** Zeros in front of an axis and behind it. */
 export type Sides = readonly [before: number, after: number];
@@ -29,7 +22,7 @@ export function paddingOf(
   { kernel, stride, dilation }: Readonly<Record<"kernel" | "stride" | "dilation", readonly number[]>>,
 ): Padding {
   if (padding !== "same") {
-    const both = kernel.length === 1 ? [whole(what, "padding", padding, 0)] : checkPair(what, "padding", padding, 0);
+    const both = kernel.length === 1 ? [whole(what, "padding", padding, 0)] : pairOf(what, "padding", padding, 0);
     return { sides: both.map((n) => [n, n]), even: true };
   }
   if (stride.some((s) => s !== 1)) refuse(what, "stride", 'a 1 where padding is "same"', stride);

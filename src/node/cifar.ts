@@ -3,9 +3,9 @@
  * same layout.
  */
 import { join } from "node:path";
-import { checkOneOf, checkOptions } from "../data/check";
 import { type Cifar100Options, parseCifar10, parseCifar100 } from "../data/cifar";
 import { concatImages, type ImageSet } from "../data/dataset";
+import { oneOf, optionsOf } from "../demand";
 import { FormatError } from "../errors";
 import { LineReader } from "../io/lines";
 import { checkDirectory, exists, readBytes, readText } from "./paths";
@@ -46,9 +46,8 @@ export async function loadCifar100(
   options: Pick<Cifar100Options, "labels"> = {},
 ): Promise<{ train: ImageSet; test: ImageSet }> {
   checkDirectory("loadCifar100", directory);
-  checkOptions("loadCifar100", options, ["labels"]);
-  const { labels = "fine" } = options;
-  checkOneOf("loadCifar100", { labels }, ["fine", "coarse"]);
+  const { labels = "fine" } = optionsOf("loadCifar100", options, ["labels"]);
+  oneOf("loadCifar100", "labels", labels, ["fine", "coarse"]);
   const inside = join(directory, "cifar-100-binary");
   const folder = (await exists(join(inside, "train.bin"))) ? inside : directory;
   const part = async (name: string) =>

@@ -4,7 +4,7 @@
  */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { checkFlags, checkOptions, checkWhole, floats } from "../data/check";
+import { floats } from "../data/check";
 import {
   MODELNET10_CLASSES,
   type ModelNetShape,
@@ -14,6 +14,7 @@ import {
 } from "../data/modelnet";
 import { DIMENSIONS, normalizeUnitSphere, type PointSet, pointSet, takePoints } from "../data/point-cloud";
 import { sampleSurface } from "../data/surface";
+import { flag, optionsOf, whole } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { type HostTensor, toFloat32 } from "../io/host-tensor";
 import { decodeNpy } from "../io/npy";
@@ -170,11 +171,16 @@ async function load(
 }
 
 function checkedOptions(loader: string, options: ModelNetOptions): Full {
-  checkOptions(loader, options, ["points", "normalize", "seed", "onProgress", "onSkip"]);
-  const { points = 1024, normalize = true, seed = 0, onProgress, onSkip } = options;
-  checkWhole(loader, { points }, 1);
-  checkWhole(loader, { seed }, 0);
-  checkFlags(loader, { normalize });
+  const {
+    points = 1024,
+    normalize = true,
+    seed = 0,
+    onProgress,
+    onSkip,
+  } = optionsOf(loader, options, ["points", "normalize", "seed", "onProgress", "onSkip"]);
+  whole(loader, "points", points);
+  whole(loader, "seed", seed, 0);
+  flag(loader, "normalize", normalize);
   for (const [name, callback] of Object.entries({ onProgress, onSkip })) {
     if (callback === undefined || typeof callback === "function") continue;
     throw new ArgumentError(`${loader}: expected ${name} to be a function, got ${shown(callback)}`);

@@ -1,6 +1,6 @@
-import { optionsOf, refuse } from "../demand";
+import { optionsOf, refuse, within } from "../demand";
 import { Optimizer, type OptimizerRule } from "./optimizer";
-import { demandAtLeastZero, demandFraction, type Params } from "./params";
+import type { Params } from "./params";
 
 /** Options of {@link Adam} and {@link AdamW}. */
 export interface AdamOptions {
@@ -22,9 +22,10 @@ function adam(what: string, options: AdamOptions | undefined, decoupled: boolean
   const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = decoupled ? 1e-2 : 0 } = given;
   if (!Array.isArray(betas) || betas.length !== 2) refuse(what, "betas", "an array of two numbers", betas);
   const [beta1, beta2] = betas as readonly [number, number];
-  demandFraction("betas[0]", beta1);
-  demandFraction("betas[1]", beta2);
-  demandAtLeastZero("eps", eps);
+  for (const [i, beta] of [beta1, beta2].entries())
+    if (!(typeof beta === "number" && beta >= 0 && beta < 1))
+      refuse(what, `betas[${i}]`, "a number from 0 to below 1", beta);
+  within(what, "eps", eps, 0);
   return {
     rule: "adam",
     lr,

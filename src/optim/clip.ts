@@ -1,11 +1,12 @@
 /** Gradient clipping, on the GPU and in place; nothing is read back. */
 import { clipKernel, clipSlots } from "../../shaders/optim.wgsl";
+import { within } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
 import { shown } from "../io/shown";
 import { euclidean, inBatches } from "../tensor/ops/euclidean";
-import { expectNumber, expectOptions, expectTensors } from "../tensor/ops/operands";
+import { expectOptions, expectTensors } from "../tensor/ops/operands";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
 
@@ -33,10 +34,10 @@ export interface ClipOptions {
  * Source: `torch.nn.utils.clip_grad_norm_` (PyTorch 1.13); Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
  */
 export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number, options: ClipOptions = {}): Tensor {
-  expectNumber("clipGradNorm", "maxNorm", maxNorm, 0);
+  within("clipGradNorm", "maxNorm", maxNorm, 0, Infinity);
   expectOptions("clipGradNorm", options);
   const { eps = 1e-6 } = options;
-  expectNumber("clipGradNorm", "eps", eps, 0, Number.MAX_VALUE);
+  within("clipGradNorm", "eps", eps, 0, Number.MAX_VALUE);
   const grads = gradientsOf("clipGradNorm", params);
   const norm = euclidean(grads, grads[0]?.device ?? device());
   if (maxNorm !== Number.POSITIVE_INFINITY) apply("norm", grads, maxNorm, eps, { norm: norm.buffer });
@@ -52,7 +53,7 @@ export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number,
  * Source: `torch.nn.utils.clip_grad_value_`.
  */
 export function clipGradValue(params: Iterable<Tensor> | Tensor, limit: number): void {
-  expectNumber("clipGradValue", "limit", limit, 0, Number.MAX_VALUE);
+  within("clipGradValue", "limit", limit, 0, Number.MAX_VALUE);
   apply("value", gradientsOf("clipGradValue", params), limit, 0, {});
 }
 

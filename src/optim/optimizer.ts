@@ -1,11 +1,12 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
+import { within } from "../demand";
 import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
 import { isPlain, listed, shown } from "../io/shown";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
-import { checkGradient, checkParameters, demandAtLeastZero, groupsOf, type Params } from "./params";
+import { checkGradient, checkParameters, groupsOf, type Params } from "./params";
 
 /** An optimiser's state in host memory: `NAME.INDEX` a state and parameter, and `step`, one count a parameter. */
 export type OptimizerState = Record<string, Float32Array>;
@@ -71,15 +72,15 @@ export abstract class Optimizer {
    */
   protected constructor(params: Params, rule: OptimizerRule) {
     this.rule = rule.rule;
-    this.rate = demandAtLeastZero("lr", rule.lr);
+    this.rate = within("an optimiser", "lr", rule.lr, 0);
     this.hyperOf = rule.hyper;
     const list: Tensor[] = [];
     this.groups = groupsOf(params).map(({ params: own, lrScale = 1, weightDecay = rule.weightDecay }) => {
       const from = list.length;
       list.push(...own);
       return {
-        lrScale: demandAtLeastZero("lrScale", lrScale),
-        weightDecay: demandAtLeastZero("weightDecay", weightDecay),
+        lrScale: within("an optimiser", "lrScale", lrScale, 0),
+        weightDecay: within("an optimiser", "weightDecay", weightDecay, 0),
         from,
         to: list.length,
       };
@@ -100,7 +101,7 @@ export abstract class Optimizer {
 
   set lr(lr: number) {
     const before = this.rate;
-    this.rate = demandAtLeastZero("lr", lr);
+    this.rate = within("an optimiser", "lr", lr, 0);
     if (lr !== before) this.stale = true;
   }
 
@@ -111,7 +112,7 @@ export abstract class Optimizer {
 
   set factor(factor: number) {
     const before = this.scale;
-    this.scale = demandAtLeastZero("factor", factor);
+    this.scale = within("an optimiser", "factor", factor, 0);
     if (factor !== before) this.stale = true;
   }
 

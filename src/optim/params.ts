@@ -21,18 +21,6 @@ export interface ParamGroup {
 /** What to train: a module, parameters, or groups of them with options of their own. */
 export type Params = Module | Iterable<Tensor> | readonly ParamGroup[];
 
-/** @throws ArgumentError unless `value` is a finite number ≥ 0. */
-export function demandAtLeastZero(name: string, value: number): number {
-  if (Number.isFinite(value) && value >= 0) return value;
-  throw new ArgumentError(`${name} is a finite number of at least 0, found ${shown(value)}`);
-}
-
-/** @throws ArgumentError unless 0 ≤ value < 1. */
-export function demandFraction(name: string, value: number): number {
-  if (typeof value === "number" && value >= 0 && value < 1) return value;
-  throw new ArgumentError(`${name} is a number from 0 to below 1, found ${shown(value)}`);
-}
-
 /** A group whose parameters are known to be tensors. */
 export type TensorGroup = Omit<ParamGroup, "params"> & { readonly params: readonly Tensor[] };
 

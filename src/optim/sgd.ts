@@ -1,8 +1,7 @@
-import { flag, optionsOf } from "../demand";
+import { flag, optionsOf, within } from "../demand";
 import { ArgumentError } from "../errors";
-import { shown } from "../io/shown";
 import { Optimizer } from "./optimizer";
-import { demandAtLeastZero, type Params } from "./params";
+import type { Params } from "./params";
 
 /** Options of {@link SGD}. */
 export interface SGDOptions {
@@ -38,9 +37,9 @@ export class SGD extends Optimizer {
   constructor(params: Params, options: SGDOptions = { lr: 1e-3 }) {
     const given = optionsOf("SGD", options, ["lr", "momentum", "dampening", "nesterov", "weightDecay"]);
     const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = given;
-    demandAtLeastZero("momentum", momentum);
+    within("SGD", "momentum", momentum, 0);
     flag("SGD", "nesterov", nesterov);
-    if (!Number.isFinite(dampening)) throw new ArgumentError(`dampening is a finite number, found ${shown(dampening)}`);
+    within("SGD", "dampening", dampening, -Number.MAX_VALUE);
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new ArgumentError(
         `nesterov needs a momentum above 0 and a dampening of 0, found ${momentum} and ${dampening}: change them, or leave nesterov out`,

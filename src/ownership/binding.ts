@@ -1,15 +1,15 @@
+import { knownKeys } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { shown } from "../io/shown";
+import { isObject, shown } from "../io/shown";
 import { networkLayers, readCredential } from "../models/build";
 import { checkSettings, passportNames, passportPlan } from "../models/config";
 import { checkFile, parseEntry } from "../models/files";
-import { checkKeys, isObject } from "../models/form";
 import { passportShape } from "../models/layers";
 import { Network } from "../models/network";
 import type { Structure } from "../models/split";
-import { fromTorch } from "../nn/module";
+import { fromTorch } from "../nn/state";
 import { sizeOf } from "../tensor/shape";
 import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
 
@@ -44,7 +44,7 @@ export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Arr
 /** @throws ArgumentError unless there are a statement, which is a text of some length, and a secret of 32 bytes in hexadecimal, and nothing else. */
 function checkBinding(binding: unknown): Uint8Array {
   if (!isObject(binding)) throw new ArgumentError(`binding: { statement, secret } expected, found ${shown(binding)}`);
-  checkKeys("parts of a binding", binding, ["statement", "secret"]);
+  knownKeys("parts of a binding", binding, ["statement", "secret"]);
   const { statement, secret } = binding;
   if (typeof statement !== "string" || statement === "")
     throw new ArgumentError(

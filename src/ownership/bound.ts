@@ -1,5 +1,6 @@
 import type { SafetensorsFile } from "../io/safetensors";
 import type { LayerSigns } from "../models/network";
+import { matchedBits } from "../passport/matches";
 import { BOUND_BITS, readBinding } from "./binding";
 import { type Commitment, type CommitmentMatch, matchCommitment } from "./commitment";
 import { binomialPValue, matchThreshold } from "./statistics";
@@ -46,12 +47,11 @@ export async function boundEvidence(
     };
   const commitment = published ? await matchCommitment(published, binding, suspect) : null;
   let [bits, matched] = [0, 0];
-  for (const { name, gamma } of signs)
-    for (const [i, bit] of binding!.bits.get(name)!.entries()) {
-      if (bit === 0) continue;
-      bits++;
-      if (gamma[i]! * bit > 0) matched++;
-    }
+  for (const { name, gamma } of signs) {
+    const own = binding!.bits.get(name)!;
+    bits += own.filter((bit) => bit !== 0).length;
+    matched += matchedBits(gamma, own);
+  }
   const committed = commitment?.claim === true;
   const threshold = matchThreshold(bits, committed ? falsePositiveRate : 1 / TRIALS);
   const fits = matched >= threshold;

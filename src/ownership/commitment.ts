@@ -1,8 +1,7 @@
 import { ArgumentError, FormatError } from "../errors";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
-import { shown } from "../io/shown";
+import { isObject, shown } from "../io/shown";
 import { checkFile } from "../models/files";
-import { isObject } from "../models/form";
 import { type BindingInfo, readBinding } from "./binding";
 import { sha512, toHex } from "./digest";
 

@@ -1,7 +1,7 @@
 /** Finding a network's tensors in a file that names, shapes or stores them otherwise than we do. */
 import { StateDictError } from "../errors";
 import type { HostTensor, StateDict } from "../io/host-tensor";
-import { listNames } from "../nn/module";
+import { listed } from "../io/shown";
 import { sameShape, showShape, sizeOf } from "../tensor/shape";
 
 /** A tensor to look for. */
@@ -166,7 +166,7 @@ function commonPrefix(fitting: ReadonlyMap<string, readonly Candidate[]>, wanted
   const others = whole.slice(1).filter(differs);
   if (others.length)
     throw new StateDictError(
-      `the file holds ${1 + others.length} different networks of that structure, under the prefixes ${listNames([whole[0]!, ...others].map((p) => `"${p}"`))}: give the tensors of one`,
+      `the file holds ${1 + others.length} different networks of that structure, under the prefixes ${listed([whole[0]!, ...others].map((p) => `"${p}"`))}: give the tensors of one`,
     );
   return ranked[0] ?? "";
 }
@@ -177,14 +177,14 @@ function only(candidates: readonly Candidate[], name: string, need: Wanted["need
   if (!first || candidates.every((c) => sameNumbers(c.tensor, first.tensor))) return first;
   if (need === "optional" || need === "near") return undefined;
   throw new StateDictError(
-    `${name} may be any of ${listNames(candidates.map((c) => c.name))}, which hold different numbers: give the tensors of one network`,
+    `${name} may be any of ${listed(candidates.map((c) => c.name))}, which hold different numbers: give the tensors of one network`,
   );
 }
 
 function notesOf(tensors: StateDict, prefixes: ReadonlySet<string>, reshaped: number): string[] {
   const notes: string[] = [];
   const named = [...prefixes].filter((p) => p !== "").map((p) => `"${p}"`);
-  if (named.length) notes.push(`the suspect's names are read without what stands beside them: ${listNames(named)}`);
+  if (named.length) notes.push(`the suspect's names are read without what stands beside them: ${listed(named)}`);
   if (reshaped) notes.push(`${reshaped} of the suspect's tensors are read without, or with, dimensions of 1`);
   const types = new Map<string, number>();
   for (const [name, { dtype }] of tensors)

@@ -1,14 +1,15 @@
+import { callable, checkOptions, numbers, oneOf, refuse, whole } from "../demand";
 import { ArgumentError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { shown } from "../io/shown";
+import { isObject, shown } from "../io/shown";
 import { type AnyNetwork, readCredential } from "../models/build";
 import { checkFile } from "../models/files";
-import { isObject } from "../models/form";
 import { mapName } from "../models/layers";
 import { joinState } from "../models/split";
+import { matchedBits } from "../passport/matches";
 import { Generator } from "../tensor/random";
-import { checkOptions, isFunction, isNumbers, isOneOf, isSeed } from "./check";
+import { isSeed } from "./check";
 import { rejoinSuspect } from "./rejoin";
 import { findNetwork, readSuspect } from "./suspect";
 
@@ -51,13 +52,11 @@ export async function nullOfCredentials(
   options: NullOptions = {},
 ): Promise<NullSample> {
   checkOptions("nullOfCredentials", options, {
-    draws: (n, name) => {
-      if (!Number.isSafeInteger(n) || (n as number) < 2 || (n as number) > MOST_DRAWS)
-        throw new ArgumentError(`${name}: a whole number from 2 to ${MOST_DRAWS} expected, found ${shown(n)}`);
-    },
-    bits: isOneOf("fresh", "owner"),
+    draws: (what, name, v) =>
+      whole(what, name, v, 2) <= MOST_DRAWS || refuse(what, name, `a whole number from 2 to ${MOST_DRAWS}`, v),
+    bits: (what, name, v) => oneOf(what, name, v, ["fresh", "owner"]),
     seed: isSeed,
-    onStep: isFunction,
+    onStep: callable,
   });
   const { draws = 1000, bits = "fresh", seed = 0, onStep } = options;
   return withModel(deployed, credential, async (model) => {
@@ -68,7 +67,7 @@ export async function nullOfCredentials(
       model.randomPassports(random.fork("passports"));
       const coins = random.fork("bits");
       const wanted = bits === "owner" ? owners : owners.map((b) => (coins.uniform() < 0.5 ? -1 : b * b));
-      matched.push(count(await readGammas(model), wanted));
+      matched.push(matchedBits(await readGammas(model), wanted));
       onStep?.(draw, draws);
     }
     return sample(bits === "owner" ? "passports" : "credentials", owners.length, matched);
@@ -108,7 +107,7 @@ export async function nullOfNetworks(
         }
       }
       model.loadStateDict(joinState({ deployed: weights, credential: credential.tensors }, structure));
-      matched.push(count(await readGammas(model), bits));
+      matched.push(matchedBits(await readGammas(model), bits));
     }
     return sample("networks", bits.length, matched);
   });
@@ -123,7 +122,7 @@ export function empiricalPValue(matched: number, of: Pick<NullSample, "matched">
   const { matched: sample } = of;
   if (typeof matched !== "number" || Number.isNaN(matched))
     throw new ArgumentError(`empiricalPValue: a number of matches expected, found ${shown(matched)}`);
-  isNumbers(sample, "empiricalPValue: the sample");
+  numbers("empiricalPValue", "matched", sample);
   if (!sample.length) throw new ArgumentError("empiricalPValue: a sample of one or more expected, found none");
   return (1 + sample.filter((m) => m >= matched).length) / (1 + sample.length);
 }
@@ -149,9 +148,6 @@ const readGammas = async (model: AnyNetwork): Promise<number[]> =>
 /** Signature bits of all layers, in the same order. */
 const ownersBits = async (model: AnyNetwork): Promise<number[]> =>
   (await model.readSigns()).flatMap(({ bits }) => [...bits]);
-
-const count = (gammas: readonly number[], bits: readonly number[]): number =>
-  gammas.reduce((n, g, i) => n + (g * bits[i]! > 0 ? 1 : 0), 0);
 
 function sample(kind: NullSample["kind"], bits: number, matched: number[]): NullSample {
   const mean = matched.reduce((a, b) => a + b, 0) / matched.length;

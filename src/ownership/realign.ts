@@ -1,3 +1,4 @@
+import { checkOptions } from "../demand";
 import { StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
@@ -6,7 +7,7 @@ import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../
 import { type HiddenChannels, hiddenChannels } from "../models/edges";
 import { checkFile } from "../models/files";
 import { type MapLayer, weightName } from "../models/layers";
-import { checkOptions, isShare } from "./check";
+import { isShare } from "./check";
 import { findNetwork } from "./suspect";
 
 /** How one layer's channels were put back. */
@@ -148,13 +149,16 @@ function match(
   return { order, signs, similarity: sum / channels };
 }
 
+/** √ Σ x², of any number of values. */
+const lengthOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+
 /** Length of the owner's filters over that of the suspect's. */
 function lengthRatios(suspect: StateDict, reference: StateDict, layer: MapLayer): number[] {
   const { channels } = layer;
   const lengths = (state: StateDict) => {
     const data = weights(state, weightName(layer), reference);
     const m = data.length / channels;
-    return Array.from({ length: channels }, (_, r) => Math.hypot(...data.subarray(r * m, (r + 1) * m)));
+    return Array.from({ length: channels }, (_, r) => lengthOf(data.subarray(r * m, (r + 1) * m)));
   };
   const [theirs, own] = [lengths(suspect), lengths(reference)];
   return theirs.map((length, i) => (length > 0 && own[i]! > 0 ? own[i]! / length : 1));

@@ -1,6 +1,7 @@
 import { StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { listed } from "../io/shown";
 import {
   type AnyNetwork,
   credentialShapes,
@@ -14,7 +15,6 @@ import { passportPlan, withPassportsAt } from "../models/config";
 import { checkFile } from "../models/files";
 import { compareShapes } from "../models/shapes";
 import { joinState } from "../models/split";
-import { listNames } from "../nn/module";
 import { readSuspect, type Suspect } from "./suspect";
 
 /** A suspect's weights under a credential, and what the suspect lacked for it. */
@@ -65,9 +65,7 @@ function joined(suspect: Suspect, owner: SafetensorsFile, config: NetworkConfig)
   const { missing, unexpected } = compareShapes(credential, credentialShapes(own));
   const lacking = [...suspect.missing, ...missing];
   if (lacking.length || unexpected.length)
-    throw new StateDictError(
-      `missing ${listNames(lacking)}; unexpected ${listNames([...unexpected, ...suspect.ignored])}`,
-    );
+    throw new StateDictError(`missing ${listed(lacking)}; unexpected ${listed([...unexpected, ...suspect.ignored])}`);
   const whole = joinState({ deployed: suspect.tensors, credential }, { config: own, layers: networkLayers(own) });
   // What cannot run as a classifier is left out, so that the rest can be read.
   const strict = classes !== null;

@@ -1,8 +1,7 @@
 import { FormatError } from "../errors";
-import { shown } from "../io/shown";
+import { listed, shown } from "../io/shown";
 import type { SignatureText } from "../models/config";
 import type { LayerSigns } from "../models/network";
-import { listNames } from "../nn/module";
 import { decodeBytes, signatureBytes, signBytes } from "../passport/signature";
 
 /** The text that signs spell in the layers it is spread over, those passed over that nothing was read of. `byteCounts`: bytes of text in each layer. */
@@ -34,7 +33,7 @@ export function decodeTexts(
     const own = spelled(text, bits, byteCounts);
     if (own === text.text && signatureBytes(own) === signatureBytes(text.text)) continue;
     throw new FormatError(
-      `the credential contradicts itself: its bits of ${listNames(text.layers)} spell ${shown(own)}, its text is ${shown(text.text)}`,
+      `the credential contradicts itself: its bits of ${listed(text.layers)} spell ${shown(own)}, its text is ${shown(text.text)}`,
     );
   }
   return texts.map((text) => spelled(text, gamma, byteCounts));

@@ -1,7 +1,8 @@
 /** What guessing achieves: the binomial law behind p-values and thresholds. */
+
+import { numbers } from "../demand";
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
-import { isNumbers } from "./check";
 
 /** Most trials: the terms of more take seconds, and no network has so many bits. */
 const MOST_TRIALS = 2 ** 24;
@@ -104,7 +105,7 @@ export interface SignatureBalance {
  * @throws ArgumentError for none, or what is no list of numbers.
  */
 export function signatureBalance(signs: ArrayLike<number>): SignatureBalance {
-  isNumbers(signs, "signatureBalance: the signs");
+  numbers("signatureBalance", "signs", signs);
   let ones = 0;
   for (let i = 0; i < signs.length; i++) if (signs[i]! > 0) ones++;
   return { bits: signs.length, ones, pValue: twoSidedPValue(ones, signs.length) };

@@ -1,11 +1,11 @@
 /** A suspect's tensors as those of the plain network that a claim describes. */
 import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
+import { listed } from "../io/shown";
 import { headName, headWeight, type NetworkConfig, networkLayers, restShapes } from "../models/build";
 import { branchesOf, passportPlan } from "../models/config";
 import { type MapLayer, mapName, weightName } from "../models/layers";
 import { plainLayerShapes, plainNorm } from "../models/shapes";
-import { listNames } from "../nn/module";
 import { NORM_EPS } from "../tensor/ops/norm/normalise";
 import { type Found, findTensors, type Wanted } from "./names";
 
@@ -69,10 +69,9 @@ export function readSuspect(state: StateDict, config: NetworkConfig): Suspect {
   for (const layer of present) norms.complete(layer);
   if (ignored.length)
     notes.push(
-      `${ignored.length} tensors of the suspect are none of the claimed network's and were left aside: ${listNames(ignored)}`,
+      `${ignored.length} tensors of the suspect are none of the claimed network's and were left aside: ${listed(ignored)}`,
     );
-  if (broken.length)
-    notes.push(`numbers that are not finite (NaN or ∞) are in ${listNames(broken)}: they match no bit`);
+  if (broken.length) notes.push(`numbers that are not finite (NaN or ∞) are in ${listed(broken)}: they match no bit`);
   const idle = [...norms.reasons(), ...(broken.length ? ["it holds numbers that are not finite"] : [])];
   return {
     tensors,
@@ -196,10 +195,10 @@ class Norms {
   reasons(): string[] {
     const { statistics, affine, bias } = this.#lacking;
     return [
-      ...(statistics.length ? [`the running statistics of ${listNames(statistics)} are missing`] : []),
-      ...(affine.length ? [`γ or β of the norms of ${listNames(affine)} are missing`] : []),
+      ...(statistics.length ? [`the running statistics of ${listed(statistics)} are missing`] : []),
+      ...(affine.length ? [`γ or β of the norms of ${listed(affine)} are missing`] : []),
       ...(bias.length
-        ? [`the maps of ${listNames(bias)} have biases in front of their norm, which the claimed network has not`]
+        ? [`the maps of ${listed(bias)} have biases in front of their norm, which the claimed network has not`]
         : []),
     ];
   }
@@ -208,10 +207,10 @@ class Norms {
   notes(): string[] {
     return [
       ...(this.#assumed.length
-        ? [`the norms of ${listNames(this.#assumed)} have no γ and β and are read with 1 and 0`]
+        ? [`the norms of ${listed(this.#assumed)} have no γ and β and are read with 1 and 0`]
         : []),
       ...(this.#absorbed.length
-        ? [`biases in front of the norms of ${listNames(this.#absorbed)} are read as a part of the norm`]
+        ? [`biases in front of the norms of ${listed(this.#absorbed)} are read as a part of the norm`]
         : []),
     ];
   }

@@ -1,17 +1,18 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
+import { type Check, checkOptions, flag } from "../demand";
 import { FormatError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { listed } from "../io/shown";
 import { type NetworkConfig, networkLayers, readCredential } from "../models/build";
 import { branchesOf, passportPlan, secretBranch } from "../models/config";
 import { checkFile } from "../models/files";
 import { countSigns } from "../models/network";
-import { listNames } from "../nn/module";
 import type { Branch, BranchAccuracy } from "../passport/branches";
 import { evaluate } from "../train/evaluate";
 import { type BoundEvidence, boundEvidence } from "./bound";
-import { checkOptions, isDataset, isRate, isShare, isTransforms, isYesNo } from "./check";
+import { isDataset, isRate, isShare, isTransforms } from "./check";
 import { type Commitment, checkCommitment } from "./commitment";
 import { realignTo } from "./realign";
 import { type Rejoined, rejoinSuspect } from "./rejoin";
@@ -20,15 +21,15 @@ import { binomialPValue, matchThreshold } from "./statistics";
 import { type TriggerHits, triggerHits } from "./triggers";
 
 /** {@link VerifyOptions}, each with its check. */
-const OPTIONS = {
+const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
   test: isDataset,
   triggers: isDataset,
   transform: isTransforms,
   tolerance: isShare,
   falsePositiveRate: isRate,
-  commitment: checkCommitment,
-  requireBinding: isYesNo,
-  reference: checkFile,
+  commitment: (_what, _name, value) => checkCommitment(value),
+  requireBinding: flag,
+  reference: (what, name, value) => checkFile(value, `${what}: ${name}`),
 };
 
 /** What {@link verify} may use beside the two files, and how strict it is. */
@@ -193,8 +194,7 @@ function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, config
   const reasons = [
     `against the owner's own copy, ${count("moved")} of ${count("channels")} channels stood elsewhere and ${count("negated")} were negated; they were put back`,
   ];
-  if (strange.length)
-    reasons.push(`filters of ${listNames(strange)} are not like the owner's and were left as they are`);
+  if (strange.length) reasons.push(`filters of ${listed(strange)} are not like the owner's and were left as they are`);
   return { suspect: aligned, reasons };
 }
 

@@ -209,3 +209,12 @@ function advice(source: unknown): string {
     return ": it is on the GPU already; detach() gives the same values without a graph";
   return "";
 }
+
+/** The 32 bits of an element, as an unsigned number. */
+export function bitsOf(value: number, dtype: DType): number {
+  const view = new DataView(new ArrayBuffer(4));
+  if (dtype === "f32") view.setFloat32(0, value, true);
+  else if (dtype === "i32") view.setInt32(0, value, true);
+  else view.setUint32(0, value, true);
+  return view.getUint32(0, true);
+}

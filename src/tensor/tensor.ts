@@ -1,18 +1,17 @@
-import { accumulateKernel, binaryKernel, fillKernel } from "../../shaders/elementwise.wgsl";
+import { fillKernel } from "../../shaders/elementwise.wgsl";
 import { ArgumentError, LifetimeError, ShapeError } from "../errors";
 import { Device } from "../gpu/device";
 import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
 import { shown } from "../io/shown";
-import { ARRAYS, checkElement, type DType, type ElementsOf, elementsOf, type TensorSource } from "./elements";
+import { propagate } from "./backward";
+import { ARRAYS, bitsOf, checkElement, type DType, type ElementsOf, elementsOf, type TensorSource } from "./elements";
+import { type BackwardFn, GraphNode } from "./graph";
 import { recordedGradients } from "./recorded-gradients";
-import { asShape, type Shape, sameShape, showShape, sizeOf } from "./shape";
-import { forgotten, keep, type Range, refuseAsync, register, Storage, scope, unregister } from "./storage";
+import { asShape, type Shape, showShape, sizeOf } from "./shape";
+import { forgotten, type Range, refuseAsync, register, Storage, scope, unregister } from "./storage";
 
 export type { DType } from "./elements";
-
-/** Gradients towards each input, in order; null where none is needed. */
-export type BackwardFn = (grad: Tensor) => readonly (Tensor | null)[];
 
 /**
  * An n-dimensional array on the GPU, in row-major order, with PyTorch's autograd meaning:
@@ -29,7 +28,7 @@ export class Tensor {
   /** Accumulated gradient of a leaf with `requiresGrad`. */
   grad: Tensor | null = null;
   /** The operation that made this tensor, while its graph lives. */
-  node: GraphNode | null = null;
+  node: GraphNode<Tensor> | null = null;
   private alive = true;
   private differentiable = false;
 
@@ -238,7 +237,9 @@ export class Tensor {
    * `fill`, `loadStateDict`.
    */
   backward(seed?: Tensor, { retainGraph = false }: { retainGraph?: boolean } = {}): void {
-    backward(this, seed, retainGraph);
+    if (seed !== undefined && !(seed instanceof Tensor))
+      throw new ArgumentError(`backward(): the seed is a tensor, found ${shown(seed)}`);
+    noGrad(() => scope(() => propagate<Tensor>(this, seed, retainGraph)));
   }
 
   /** Frees the gradient; the next one is stored, not added. */
@@ -248,10 +249,12 @@ export class Tensor {
     this.grad = null;
   }
 
-  /** Dtype, shape, and how to see the values: they are on the GPU. */
+  /** Type, shape, adapter, whether it is trained, and how to see the values: they stay on the GPU. */
   toString(): string {
-    const state = this.alive ? "values: await tensor.data()" : "disposed";
-    return `Tensor ${this.dtype} ${showShape(this.shape)} (${state})`;
+    const form = `Tensor ${this.dtype} ${showShape(this.shape)}`;
+    if (!this.alive) return `${form} (disposed)`;
+    const grad = this.requiresGrad ? ", requiresGrad" : "";
+    return `${form} on ${this.device.caps.adapter}${grad} (values: await tensor.data())`;
   }
 
   /**
@@ -286,77 +289,6 @@ export class Tensor {
   }
 }
 
-/**
- * One recorded operation: its inputs, what it saved, how gradients flow back. Counted by its output
- * handle and by the nodes that use it.
- */
-export class GraphNode {
-  private references = 1;
-  private freed = false;
-  readonly inputs: readonly { tensor: Tensor; node: GraphNode | null; needsGrad: boolean }[];
-  /** Of what was saved, when it was. */
-  private readonly versions: readonly number[];
-
-  constructor(
-    readonly name: string,
-    inputs: readonly Tensor[],
-    readonly shape: Shape,
-    private readonly saved: readonly Tensor[],
-    private readonly fn: BackwardFn,
-  ) {
-    this.inputs = inputs.map((tensor) => ({
-      tensor,
-      node: tensor.node?.retain() ?? null,
-      needsGrad: tensor.requiresGrad,
-    }));
-    this.versions = saved.map((t) => t.version);
-  }
-
-  retain(): this {
-    this.references++;
-    return this;
-  }
-
-  release(): void {
-    if (--this.references === 0) this.free();
-  }
-
-  /** @throws LifetimeError when what was saved is freed, or has been overwritten since. */
-  check(): void {
-    if (this.freed)
-      throw new LifetimeError(
-        `backward through ${this.name} a second time: its saved tensors are freed after the first; compute the forward pass again, or call backward(seed, { retainGraph: true }) the first time`,
-      );
-    for (const [i, t] of this.saved.entries()) {
-      if (t.version === this.versions[i]) continue;
-      throw new LifetimeError(
-        `backward through ${this.name}: a tensor of shape ${showShape(t.shape)} that it needs the values of was overwritten after the forward pass (by an optimiser's step, write, fill or loadStateDict: version ${t.version}, saved at ${this.versions[i]}), and the gradient would be wrong: call backward() before, or compute the forward pass again`,
-      );
-    }
-  }
-
-  /** Runs the backward function, then frees what was saved for it unless it is to be `kept`. */
-  run(grad: Tensor, kept: boolean): readonly (Tensor | null)[] {
-    const grads = this.fn(grad);
-    if (!kept) this.free();
-    return grads;
-  }
-
-  /**
-   * Frees what this node saved, and the nodes before it that nothing else holds; in a loop, for
-   * graphs deeper than the call stack.
-   */
-  private free(): void {
-    const unused: GraphNode[] = [this];
-    for (let node = unused.pop(); node; node = unused.pop()) {
-      if (node.freed) continue;
-      node.freed = true;
-      for (const t of node.saved) t.dispose();
-      for (const { node: from } of node.inputs) if (from && --from.references === 0) unused.push(from);
-    }
-  }
-}
-
 let recording = true;
 
 /**
@@ -388,135 +320,11 @@ export function record(
   out: Tensor,
   inputs: readonly Tensor[],
   save: readonly Tensor[],
-  backwardOf: (...saved: Tensor[]) => BackwardFn,
+  backwardOf: (...saved: Tensor[]) => BackwardFn<Tensor>,
 ): Tensor {
   if (!needsGraph(inputs)) return out;
   const saved = save.map((t) => t.view(t.shape, true));
   out.requiresGrad = true;
   out.node = new GraphNode(name, inputs, out.shape, saved, backwardOf(...saved));
   return out;
-}
-
-/** into += g, in place. */
-function accumulate(into: Tensor, g: Tensor): void {
-  into.device.run(accumulateKernel, null, { x: g.buffer, y: into.buffer }, { n4: into.vectors, a: 1 });
-}
-
-function bitsOf(value: number, dtype: DType): number {
-  const view = new DataView(new ArrayBuffer(4));
-  if (dtype === "f32") view.setFloat32(0, value, true);
-  else if (dtype === "i32") view.setInt32(0, value, true);
-  else view.setUint32(0, value, true);
-  return view.getUint32(0, true);
-}
-
-function backward(root: Tensor, seed: Tensor | undefined, retainGraph: boolean): void {
-  if (!root.requiresGrad)
-    throw new LifetimeError(
-      "backward() of a tensor that no parameter with requiresGrad led to (or under noGrad): nothing to differentiate",
-    );
-  if (!seed && root.size !== 1)
-    throw new ShapeError(
-      `backward() of a tensor of shape ${showShape(root.shape)} needs a seed gradient: reduce it to one element, or pass one`,
-    );
-  if (seed !== undefined && !(seed instanceof Tensor))
-    throw new ArgumentError(`backward(): the seed is a tensor, found ${shown(seed)}`);
-  if (seed && (seed.dtype !== root.dtype || !sameShape(seed.shape, root.shape))) {
-    throw new ShapeError(
-      `backward(): the seed is ${seed.dtype} ${showShape(seed.shape)}, the tensor ${root.dtype} ${showShape(root.shape)}`,
-    );
-  }
-  noGrad(() => scope(() => propagate(root, seed, retainGraph)));
-}
-
-/**
- * Runs the graph of `root` backwards. Gradients of leaves are kept; all else is the caller's
- * scope's.
- */
-function propagate(root: Tensor, seed: Tensor | undefined, retainGraph: boolean): void {
-  const first = seed ? seed.detach() : root.newFull(root.shape, 1);
-  if (!root.node) return deliver(root, first);
-  const pending = new Map<GraphNode, Tensor>([[root.node, first]]);
-  const order = topological(root.node);
-  // Before anything is computed: a backward pass that is refused must not have been half done.
-  for (const node of order) node.check();
-  // A node that ran releases its inputs' nodes: hold them all until each has had its turn.
-  for (const node of order) node.retain();
-  try {
-    for (const node of order) {
-      const grad = pending.get(node);
-      pending.delete(node);
-      if (!grad) continue;
-      const grads = scope(() => node.run(grad, retainGraph));
-      grads.forEach((g, i) => {
-        if (!g) return;
-        const { tensor, node: from, needsGrad } = node.inputs[i]!;
-        if (!needsGrad) return g === grad ? undefined : g.dispose();
-        const mine = g === grad ? g.detach() : g;
-        if (!from) return deliver(tensor, mine);
-        const before = pending.get(from);
-        pending.set(from, before ? sum(before, mine) : mine);
-      });
-      grad.dispose();
-    }
-  } finally {
-    for (const node of order) node.release();
-  }
-}
-
-/** Adds a gradient into a leaf. */
-function deliver(leaf: Tensor, g: Tensor): void {
-  if (leaf.isDisposed) {
-    g.dispose();
-    throw new LifetimeError(
-      `backward(): a leaf of shape ${showShape(leaf.shape)} was disposed before its gradient arrived`,
-    );
-  }
-  recordedGradients(leaf.device)?.arriving(leaf);
-  if (!leaf.grad) {
-    // Gradients are later added to and clipped in place, so a leaf's must be its own memory.
-    const own = g.sharesMemory ? copyOf(g) : g;
-    if (own !== g) g.dispose();
-    leaf.grad = keep(own);
-    return;
-  }
-  accumulate(leaf.grad, g);
-  g.dispose();
-}
-
-function copyOf(t: Tensor): Tensor {
-  const out = t.newEmpty(t.shape);
-  t.device.copy(t.buffer, out.buffer, 4 * t.size);
-  return out;
-}
-
-/**
- * A fresh tensor a + b: gradients may share memory with others (views), so none is changed in
- * place.
- */
-function sum(a: Tensor, b: Tensor): Tensor {
-  const out = a.newEmpty(a.shape);
-  a.device.run(binaryKernel, "add", { a: a.buffer, b: b.buffer, y: out.buffer }, { n4: out.vectors });
-  a.dispose();
-  b.dispose();
-  return out;
-}
-
-/** Nodes reachable from `root`, each before the nodes it took its inputs from. */
-function topological(root: GraphNode): GraphNode[] {
-  const order: GraphNode[] = [];
-  const seen = new Set<GraphNode>([root]);
-  const stack: { node: GraphNode; next: number }[] = [{ node: root, next: 0 }];
-  while (stack.length) {
-    const top = stack[stack.length - 1]!;
-    const input = top.node.inputs[top.next++];
-    if (!input) {
-      order.push(top.node);
-      stack.pop();
-    } else if (input.node && input.needsGrad && !seen.has(input.node)) {
-      seen.add(input.node);
-      stack.push({ node: input.node, next: 0 });
-    }
-  }
-  return order.reverse();
 }

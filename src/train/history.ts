@@ -44,6 +44,12 @@ export function replaceHistory(history: History, { steps, epochs }: History): vo
   for (const epoch of epochs) history.epochs.push(epoch);
 }
 
+/** Mean loss of the steps behind `first`, `count` of them. Stretches differ in length: the last of an epoch is what is left, and a stop cuts one short. */
+export function meanLoss({ steps }: History, first: number, count: number): number {
+  const recent = steps.filter((s) => s.step > first);
+  return recent.reduce((sum, s, i) => sum + s.loss * (s.step - (recent[i - 1]?.step ?? first)), 0) / count;
+}
+
 const BRANCHES = ["public", "private", "passport"] as const;
 
 /** Mean test accuracy of an epoch's branches; undefined without test images. */

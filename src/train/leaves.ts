@@ -1,8 +1,9 @@
 import { ArgumentError } from "../errors";
 import type { Module } from "../nn/module";
 import type { Optimizer } from "../optim/optimizer";
+import type { GraphNode } from "../tensor/graph";
 import { showShape } from "../tensor/shape";
-import type { GraphNode, Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 
 /**
  * Checks that all trained tensors a loss depends on are the model's, so that none is left out of
@@ -12,7 +13,7 @@ import type { GraphNode, Tensor } from "../tensor/tensor";
  * @throws ArgumentError for a tensor with `requiresGrad` that the model does not name.
  */
 export function checkLeaves(loss: Tensor, model: Module, optimizer: Optimizer, others: boolean): void {
-  const named = new Set<Tensor>([...model.namedTensors()].map(([, t]) => t));
+  const named = new Set(model.namedTensors().map(([, t]) => t));
   if (others) for (const p of optimizer.params) named.add(p);
   for (const leaf of leavesOf(loss)) {
     if (named.has(leaf)) continue;
@@ -24,7 +25,7 @@ export function checkLeaves(loss: Tensor, model: Module, optimizer: Optimizer, o
 
 /** Trained tensors that a loss was computed from. */
 function leavesOf({ node }: Tensor): Set<Tensor> {
-  const [leaves, seen] = [new Set<Tensor>(), new Set<GraphNode>()];
+  const [leaves, seen] = [new Set<Tensor>(), new Set<GraphNode<Tensor>>()];
   const waiting = node ? [node] : [];
   for (let at = waiting.pop(); at; at = waiting.pop()) {
     if (seen.has(at)) continue;

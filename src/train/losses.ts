@@ -1,7 +1,9 @@
+import { NanLossError } from "../errors";
 import type { Device } from "../gpu/device";
 import { accumulateAt } from "../tensor/ops/metrics";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
+import type { StepRecord } from "./history";
 
 /** The losses of a step that are recorded, each on its own. */
 export const LOSSES = ["publicLoss", "privateLoss", "passportLoss", "signLoss", "regularizerLoss"] as const;
@@ -9,6 +11,21 @@ export type Loss = (typeof LOSSES)[number];
 
 /** Mean of each loss that there was. */
 export type MeanLosses = Partial<Record<Loss, number>>;
+
+/**
+ * Mean losses of a stretch as a record of the step that it ends at.
+ * @throws NanLossError where their sum is not a number.
+ */
+export function stepRecord(means: MeanLosses, step: number, regularized: boolean): StepRecord {
+  const { regularizerLoss = 0, ...rest } = means;
+  const parts = { publicLoss: 0, privateLoss: 0, passportLoss: 0, signLoss: 0, ...rest };
+  const loss = Object.values(parts).reduce((sum, part) => sum + part) + regularizerLoss;
+  if (Number.isFinite(loss)) return { step, loss, ...parts, ...(regularized && { regularizerLoss }) };
+  const shown = LOSSES.flatMap((name) => (name in means ? `${name.replace("Loss", "")} ${means[name]}` : []));
+  throw new NanLossError(
+    `the loss is not a number at step ${step} (${shown.join(", ")}): lower the learning rate or clip gradients; the last checkpoint is as it was`,
+  );
+}
 
 /** Weighted sums of losses, kept on the GPU over a stretch of steps, so that a step needs no readback. */
 export class LossSums {

@@ -1,22 +1,22 @@
 import type { Dataset } from "../data/dataset";
 import { type Batch, DataLoader } from "../data/loader";
 import { instance, optionsOf } from "../demand";
-import { ArgumentError, CheckpointFormatError, NanLossError } from "../errors";
+import { ArgumentError, NanLossError } from "../errors";
 import { shown } from "../io/shown";
-import { fileConfig } from "../models/compat/file-norms";
 import { countSigns, Network } from "../models/network";
 import { deviceOf } from "../nn/module";
 import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
-import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint, fingerprintDifference } from "./checkpoint";
+import { decodeCheckpoint } from "./checkpoint";
 import { checkImages, checkSet, evaluate } from "./evaluate";
-import { bestEpoch, type EpochRecord, type History, meanAccuracy, replaceHistory, type StepRecord } from "./history";
+import { bestEpoch, type EpochRecord, type History, meanAccuracy, meanLoss } from "./history";
 import { checkLeaves } from "./leaves";
-import { LOSSES, type Loss, LossSums, type MeanLosses } from "./losses";
+import { type Loss, LossSums, type MeanLosses, stepRecord } from "./losses";
 import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
 import { StepReplay } from "./replay";
+import { type Position, type Run, restoreRun, saveRun } from "./run";
 import { trainStep } from "./step";
 
 /** What {@link Trainer.fit} is asked for. */
@@ -30,12 +30,6 @@ export interface FitOptions {
 
 /** Networks that are being trained. Two runs at once would take turns at one set of weights, each with schedules and positions of its own. */
 const training = new WeakSet<Network>();
-
-/** Where a run stands: its next step. */
-interface Position {
-  epoch: number;
-  batch: number;
-}
 
 /**
  * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ (CE [+ the network's own penalty]) + Σ sign loss [+ regularizer], one backward pass, one optimiser step, all of it one submit. Alternating
@@ -67,11 +61,16 @@ export class Trainer {
     instance("Trainer", "its second argument", optimizer, Optimizer);
     this.#options = fullOptions(model, options);
     this.#uploader = new Uploader(deviceOf(model));
-    const trained = new Set(optimizer.params);
-    if (![...model.namedTensors()].some(([, t]) => trained.has(t)))
+    if (!this.#held().length)
       throw new ArgumentError(
         "Trainer: the optimiser holds no parameter of this network, so that nothing would be trained: make it of model.parameters(), or of some of them",
       );
+  }
+
+  /** Tensors of the network that the optimiser holds. */
+  #held(): Tensor[] {
+    const held = new Set(this.optimizer.params);
+    return this.model.namedTensors().flatMap(([, t]) => (held.has(t) ? [t] : []));
   }
 
   /** Asks the run to end after the step at hand, with a checkpoint. `fit` then returns; `interrupted` tells. */
@@ -116,23 +115,29 @@ export class Trainer {
         "resume: there is nowhere to resume from; give the trainer `checkpoints`, for example fileCheckpoints(path)",
       );
     }
+    if (this.#held().every((t) => !t.requiresGrad))
+      throw new ArgumentError(
+        "fit: every parameter of the network that the optimiser holds is frozen, so that nothing would be trained: unfreeze() some",
+      );
     training.add(this.model);
     try {
       const loader = this.#check(train, test);
       this.#stopping = false;
       this.#checked.clear();
-      if (resume) await this.#restore(this.#fingerprint(train));
+      const { best, checkpoints } = this.#options;
+      const run = this.#run(train);
+      if (resume) this.#at = (await restoreRun(checkpoints, run)) ?? this.#at;
       while (this.#at.epoch < epochs && !this.#stopping && !this.stalled) {
         const started = performance.now();
         if (this.#at.batch < loader.length) await this.#epoch(loader, epochs);
         if (this.#stopping) break;
         const record = await this.#finishEpoch(test, loader.length, started);
         await this.#options.onEpoch?.(record);
-        if (this.#options.best && bestEpoch(this.history) === record) await this.#save(this.#options.best, train);
-        await this.#save(this.#options.checkpoints, train);
+        if (best && bestEpoch(this.history) === record) await saveRun(best, run, this.#at);
+        await saveRun(checkpoints, run, this.#at);
         yield record;
       }
-      if (this.#stopping) await this.#save(this.#options.checkpoints, train);
+      if (this.#stopping) await saveRun(checkpoints, run, this.#at);
     } finally {
       training.delete(this.model);
       this.optimizer.factor = 1;
@@ -154,6 +159,12 @@ export class Trainer {
     const saved = await decodeCheckpoint(bytes);
     this.model.loadStateDict(saved.model);
     return saved.history.epochs[saved.history.epochs.length - 1] ?? null;
+  }
+
+  /** What checkpoints are made of. */
+  #run(train: Dataset): Run {
+    const { model, optimizer, history } = this;
+    return { model, optimizer, history, options: this.#options, samples: train.length, triggers: this.#triggers };
   }
 
   /** Everything that can be known before the first step. */
@@ -255,21 +266,7 @@ export class Trainer {
 
   /** Records the mean losses of a stretch that ends at `at`. */
   #log(means: MeanLosses, at: Position, batches: number, epochs: number): void {
-    const { regularizerLoss = 0, ...rest } = means;
-    const parts = { publicLoss: 0, privateLoss: 0, passportLoss: 0, signLoss: 0, ...rest };
-    const loss = Object.values(parts).reduce((sum, part) => sum + part) + regularizerLoss;
-    const record: StepRecord = {
-      step: at.epoch * batches + at.batch,
-      loss,
-      ...parts,
-      ...(this.#options.regularizer && { regularizerLoss }),
-    };
-    if (!Number.isFinite(loss)) {
-      const shown = LOSSES.flatMap((name) => (name in means ? `${name.replace("Loss", "")} ${means[name]}` : []));
-      throw new NanLossError(
-        `the loss is not a number at step ${record.step} (${shown.join(", ")}): lower the learning rate or clip gradients; the last checkpoint is as it was`,
-      );
-    }
+    const record = stepRecord(means, at.epoch * batches + at.batch, this.#options.regularizer !== undefined);
     this.history.steps.push(record);
     this.#options.onProgress?.({ step: record.step, steps: epochs * batches, epoch: at.epoch + 1, record });
   }
@@ -283,12 +280,9 @@ export class Trainer {
       : {};
     const { bits, matched } = countSigns(await this.model.readSigns());
     const first = (epoch - 1) * batches;
-    const recent = this.history.steps.filter((s) => s.step > first);
-    // Stretches differ in length: the last of an epoch is what is left, and a stop cuts one short.
-    const total = recent.reduce((sum, s, i) => sum + s.loss * (s.step - (recent[i - 1]?.step ?? first)), 0);
     const record: EpochRecord = {
       epoch,
-      loss: total / batches,
+      loss: meanLoss(this.history, first, batches),
       ...accuracy,
       ...hits,
       bitsMatched: matched,
@@ -298,61 +292,5 @@ export class Trainer {
     this.history.epochs.push(record);
     this.#at = { epoch, batch: 0 };
     return record;
-  }
-
-  /** What must be equal for a checkpoint to belong to this run. */
-  #fingerprint(train: Dataset): string {
-    const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer, accumulate } = this.#options;
-    return JSON.stringify({
-      config: fileConfig(this.model.config),
-      batchSize,
-      seed,
-      mode,
-      signLoss,
-      trunkUpdates,
-      images: train.length,
-      triggers: triggers?.set.length ?? 0,
-      triggerBatch: this.#triggers?.batchSize ?? 0,
-      optimizer: this.optimizer.constructor.name,
-      lr: this.optimizer.lr,
-      // A function cannot be compared, only whether there is one.
-      ...(regularizer && { regularizer: true }),
-      // Only where there are parts: checkpoints from before there could be any stay valid.
-      ...(accumulate !== 1 && { accumulate }),
-    });
-  }
-
-  async #save(store: CheckpointStore | undefined, train: Dataset): Promise<void> {
-    if (!store) return;
-    const [fingerprint, at] = [this.#fingerprint(train), { ...this.#at }];
-    const [model, optimizer] = await Promise.all([this.model.stateDict(), this.optimizer.stateDict()]);
-    // The last update can overflow after a loss that was still a number: such weights must not replace good ones.
-    for (const [name, { data }] of model) {
-      if (!(data instanceof Float32Array) || data.every(Number.isFinite)) continue;
-      throw new NanLossError(
-        `${name} is no longer made of numbers after epoch ${this.#at.epoch}, batch ${this.#at.batch}: lower the learning rate or clip gradients; the last checkpoint is as it was`,
-      );
-    }
-    await store.save(await encodeCheckpoint({ fingerprint, ...at, history: this.history, model, optimizer }));
-  }
-
-  async #restore(fingerprint: string): Promise<void> {
-    const bytes = await this.#options.checkpoints?.load();
-    if (!bytes) return;
-    const saved = await decodeCheckpoint(bytes);
-    if (saved.fingerprint !== fingerprint) {
-      const difference = fingerprintDifference(saved.fingerprint, fingerprint);
-      throw new CheckpointFormatError(
-        `the checkpoint belongs to another run: ${difference}. Start anew, or use the settings it was made with`,
-      );
-    }
-    if (saved.unverified)
-      console.warn(
-        "resumed from a checkpoint without a digest, made by an earlier version: damage to it would not have been noticed; the next save has one",
-      );
-    this.model.loadStateDict(saved.model);
-    this.optimizer.loadStateDict(saved.optimizer);
-    this.#at = { epoch: saved.epoch, batch: saved.batch };
-    replaceHistory(this.history, saved.history);
   }
 }

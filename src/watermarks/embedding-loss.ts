@@ -1,4 +1,4 @@
-import { fromTorch } from "../nn/module";
+import { fromTorch } from "../nn/state";
 import { affine, reshape } from "../tensor/ops/elementwise";
 import { binaryCrossEntropyWithLogits } from "../tensor/ops/loss";
 import { matmul } from "../tensor/ops/matmul";

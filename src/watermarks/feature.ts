@@ -1,11 +1,13 @@
+import { checkOptions, numbers, refuse, text } from "../demand";
 import { ArgumentError, FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { shown } from "../io/shown";
 import { checkFile } from "../models/files";
 import { Network } from "../models/network";
-import { checkOptions, isNumbers, isSeed, isText } from "../ownership/check";
+import { isSeed } from "../ownership/check";
 import { binomialPValue } from "../ownership/statistics";
+import { matchedBits } from "../passport/matches";
 import { Generator } from "../tensor/random";
 import { sameShape, showShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
@@ -81,14 +83,12 @@ export class FeatureWatermark {
   /** A new secret for a layer. @throws ArgumentError for a layer that is not there, no bits, bits that are not 0 or 1, or a λ that is not above 0; StateDictError as {@link read}. */
   static async create(options: FeatureWatermarkOptions): Promise<FeatureWatermark> {
     checkOptions("FeatureWatermark.create", options, {
-      model: (v, name) => {
-        if (!(v instanceof Network) && !(v instanceof Map))
-          throw new ArgumentError(`${name}: a network or a state dict expected, found ${shown(v)}`);
-      },
-      layer: isText,
-      bits: (v, name) => (typeof v === "number" ? undefined : isNumbers(v, name)),
+      model: (what, name, v) =>
+        v instanceof Network || v instanceof Map || refuse(what, name, "a network or a state dict", v),
+      layer: text,
+      bits: (what, name, v) => (typeof v === "number" ? undefined : numbers(what, name, v)),
       seed: isSeed,
-      lambda: (v, name) => isNumbers([v], name),
+      lambda: (what, name, v) => numbers(what, name, [v]),
     });
     const { model, layer, bits, seed, lambda = 0.01 } = options;
     const filter = (await layerWeight(model, layer)).shape.slice(1) as unknown as Secret["filter"];
@@ -183,7 +183,10 @@ export class FeatureWatermark {
     this.#checkFilter(weight.shape.slice(1));
     const mean = meanFilter(weight);
     const features = Float64Array.from(bits, (_, j) => mean.reduce((s, v, i) => s + x[j * mean.length + i]! * v, 0));
-    const matched = features.reduce((n, f, j) => n + ((2 * bits[j]! - 1) * f > 0 ? 1 : 0), 0);
+    const matched = matchedBits(
+      features,
+      Array.from(bits, (bit) => 2 * bit - 1),
+    );
     return { bits: bits.length, matched, pValue: binomialPValue(matched, bits.length), features };
   }
 

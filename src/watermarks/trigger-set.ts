@@ -1,10 +1,11 @@
 import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
+import { checkOptions } from "../demand";
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import type { AnyNetwork } from "../models/build";
 import { Network } from "../models/network";
-import { checkOptions, isDataset, isRate, isTransforms } from "../ownership/check";
+import { isDataset, isRate, isTransforms } from "../ownership/check";
 import { type TriggerHits, triggerHits } from "../ownership/triggers";
 
 /** Options of {@link detectTriggers}. */
@@ -28,7 +29,7 @@ export async function detectTriggers(
   options: TriggerDetectionOptions = {},
 ): Promise<TriggerHits> {
   if (!(model instanceof Network)) throw new ArgumentError(`detectTriggers: a network expected, found ${shown(model)}`);
-  isDataset(triggers, "detectTriggers: triggers");
+  isDataset("detectTriggers", "triggers", triggers);
   checkOptions("detectTriggers", options, { transform: isTransforms, falsePositiveRate: isRate });
   const { hits } = await triggerHits({ model }, model.config.classes, { triggers, ...options });
   return hits!;

@@ -1,7 +1,8 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
+import { listed } from "../io/shown";
 import { Network } from "../models/network";
-import { listNames, toTorch } from "../nn/module";
+import { toTorch } from "../nn/state";
 import type { Tensor } from "../tensor/tensor";
 
 /** Where a layer's weights are read: a network, or the tensors of a file. */
@@ -18,11 +19,11 @@ const namesOf = (layer: string): readonly string[] => [`${layer}.conv.weight`, `
 
 /** The weight of a layer as the network has it, [kH, kW, I, O]. @throws ArgumentError when there is no such convolution. */
 export function layerTensor(model: Network, layer: string): Tensor {
-  const own = new Map([...model.namedTensors()].map(([name, tensor]) => [name, tensor]));
+  const own = new Map(model.namedParameters());
   const names = model.layers.some((l) => l.name === layer) ? namesOf(layer) : [];
   const weight = names.map((name) => own.get(name)).find((t) => t);
   if (weight) return weight;
-  const there = listNames(model.layers.map((l) => l.name));
+  const there = listed(model.layers.map((l) => l.name));
   throw new ArgumentError(`layer: the name of a convolution expected (${there}), found "${layer}"`);
 }
 
@@ -39,7 +40,7 @@ export async function layerWeight(source: WeightSource, layer: string): Promise<
   }
   const convolutions = [...source].filter(([, t]) => t.shape.length === 4).map(([name]) => name);
   throw new StateDictError(
-    `the weight of layer "${layer}" expected as ${namesOf(layer).join(" or ")}, of four dimensions; the convolutions here are ${listNames(convolutions)}`,
+    `the weight of layer "${layer}" expected as ${namesOf(layer).join(" or ")}, of four dimensions; the convolutions here are ${listed(convolutions)}`,
   );
 }
 

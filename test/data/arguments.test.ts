@@ -345,7 +345,7 @@ describe("options", () => {
     [{ batchSize: 0 }, /batchSize/],
     [{ batchSize: 0.5 }, /batchSize/],
     [{ batchSize: Number.NaN }, /batchSize/],
-    [{ batchSize: "64" }, /batchSize .* got "64"/],
+    [{ batchSize: "64" }, /batchSize .* found "64"/],
     [{ batchSize: 2n }, /batchSize/],
     [{ seed: 0.5 }, /seed/],
     [{ seed: "1" }, /seed/],
@@ -359,7 +359,7 @@ describe("options", () => {
     [{ transform: [{ kind: "geometry", place: (rows: data.Axis) => void (rows.origin = 0.5) }] }, /whole positions/],
     [{ prefetch: 0.5 }, /prefetch/],
     [{ epoch: -1 }, /epoch/],
-    [{ batchsize: 2 }, /options among batchSize, .* got "batchsize"/],
+    [{ batchsize: 2 }, /no option "batchsize"; its options are batchSize, /],
   ])("DataLoader refuses %s", (options, message) => {
     expect(() => new DataLoader(set, { batchSize: 2, ...options })).toThrow(message);
     expect(() => new DataLoader(set, { batchSize: 2, ...options })).toThrow(PanError);

@@ -185,5 +185,5 @@ it("options out of range are refused", () => {
     expect(() => randomPointJitter({ std: range })).toThrow(/std/);
     expect(() => randomPointJitter({ clip: range })).toThrow(/clip/);
   }
-  expect(() => randomCloudRotation({ axis: "up" as CoordinateAxis })).toThrow(/"x", "y" or "z", got "up"/);
+  expect(() => randomCloudRotation({ axis: "up" as CoordinateAxis })).toThrow(/"x", "y" or "z", found "up"/);
 });

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import type { StateDict } from "../../src/io/host-tensor";
 import { AlexNet, type Network, ResNet } from "../../src/models";
-import { fromTorch } from "../../src/nn/module";
+import { fromTorch } from "../../src/nn/state";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { scope } from "../../src/tensor/storage";

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { AlexNet, type AlexNetOptions, type Network, ResNet18, withoutDuplicates } from "../../src/models";
-import { fromTorch } from "../../src/nn/module";
+import { fromTorch } from "../../src/nn/state";
 import { SGD } from "../../src/optim";
 import type { Branch } from "../../src/passport";
 import { add } from "../../src/tensor/ops/elementwise";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import { PointNet } from "../../src/models";
-import { fromTorch } from "../../src/nn/module";
+import { fromTorch } from "../../src/nn/state";
 import { Adam } from "../../src/optim";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";

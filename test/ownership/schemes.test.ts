@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ImageSet, imageSet } from "../../src/data/dataset";
 import { normalize } from "../../src/data/transforms";
 import { FormatError, StateDictError } from "../../src/errors";
-import type { HostTensor, StateDict } from "../../src/io/host-tensor";
+import type { HostTensor } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { type AnyNetwork, buildNetwork, type NetworkConfig } from "../../src/models/build";
 import { SGD } from "../../src/optim/sgd";
@@ -15,7 +15,8 @@ import { memory, scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { Trainer } from "../../src/train/trainer";
-import { scattered, stored } from "../support/bytes";
+import { stored } from "../support/bytes";
+import { signedNetwork } from "../support/claims";
 import { gpu, randomTensor } from "../support/gpu";
 import { TINY, tinySet } from "../support/tiny";
 import { verifyUnbound } from "../support/verify";
@@ -58,23 +59,7 @@ async function trained(config: NetworkConfig): Promise<Claim> {
 }
 
 /** Untrained, with statistics and affine maps as after training; the filters of channels with a wrong sign of γ are turned round. */
-async function signed(config: NetworkConfig): Promise<Claim> {
-  const model = buildNetwork(config, { seed: 4 });
-  const state = scattered(await model.stateDict(), (name) => name.includes("running"));
-  model.loadStateDict(state);
-  const turned: StateDict = new Map(state);
-  for (const { name, gamma, bits } of await model.readSigns()) {
-    const weight = config.scheme === "v1" ? `${name}.conv.weight` : `${name}.weight`;
-    const t = state.get(weight)!;
-    const filter = t.data.length / gamma.length;
-    turned.set(
-      weight,
-      floats(t, (v, i) => (gamma[Math.floor(i / filter)]! * bits[Math.floor(i / filter)]! < 0 ? -v : v)),
-    );
-  }
-  model.loadStateDict(turned);
-  return claim(model.eval());
-}
+const signed = async (config: NetworkConfig): Promise<Claim> => claim(await signedNetwork(config));
 
 const floats = (t: HostTensor, f: (v: number, i: number) => number): HostTensor => ({
   ...t,

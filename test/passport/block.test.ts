@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { Conv2d } from "../../src/nn/conv";
-import { fromTorch, type Layout } from "../../src/nn/module";
+import { fromTorch, type Layout } from "../../src/nn/state";
 import { PassportLayer } from "../../src/passport/layer";
 import type { BranchNormName } from "../../src/passport/norms";
 import type { PassportLayerOptions } from "../../src/passport/options";

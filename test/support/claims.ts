@@ -1,6 +1,6 @@
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
-import { buildNetwork, type NetworkConfig } from "../../src/models";
+import { type AnyNetwork, buildNetwork, type NetworkConfig } from "../../src/models";
 import { SGD } from "../../src/optim";
 import { type Binding, bind, boundCredential } from "../../src/ownership";
 import { evaluate, Trainer } from "../../src/train";
@@ -13,8 +13,8 @@ export interface Claim {
   credential: SafetensorsFile;
 }
 
-/** A claim of an untrained network whose every bit matches: filters of channels with a wrong sign of γ are turned round. */
-export async function signedClaim(config: NetworkConfig): Promise<Claim> {
+/** An untrained network in evaluation mode whose every bit matches: statistics and affine maps are as after training, filters of channels with a wrong sign of γ turned round. */
+export async function signedNetwork(config: NetworkConfig): Promise<AnyNetwork> {
   const model = buildNetwork(config, { seed: 4 });
   const state = scattered(await model.stateDict(), (name) => name.includes("running"));
   model.loadStateDict(state);
@@ -30,7 +30,12 @@ export async function signedClaim(config: NetworkConfig): Promise<Claim> {
     turned.set(weight, { ...t, dtype: "F32", data } as HostTensor);
   }
   model.loadStateDict(turned);
-  model.eval();
+  return model.eval();
+}
+
+/** The claim of a {@link signedNetwork}. */
+export async function signedClaim(config: NetworkConfig): Promise<Claim> {
+  const model = await signedNetwork(config);
   const claim = { deployed: await model.deployed(), credential: await model.credential() };
   model.dispose();
   return claim;

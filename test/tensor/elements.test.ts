@@ -193,11 +193,18 @@ describe("shapes", () => {
 describe("a tensor in JavaScript", () => {
   it("says what it is and how to read it", () => {
     const t = Tensor.from([[1, 2]]);
-    expect(String(t)).toBe("Tensor f32 [1, 2] (values: await tensor.data())");
+    const where = `on ${t.device.caps.adapter}`;
+    expect(String(t)).toBe(`Tensor f32 [1, 2] ${where} (values: await tensor.data())`);
     expect(`${t}`).toBe(String(t));
     expect(inspect(t)).toBe(String(t));
+    t.requiresGrad = true;
+    expect(String(t)).toBe(`Tensor f32 [1, 2] ${where}, requiresGrad (values: await tensor.data())`);
     t.dispose();
     expect(String(t)).toBe("Tensor f32 [1, 2] (disposed)");
+    const { counters } = t.device;
+    const read = counters.bytesRead;
+    expect(String(Tensor.from(Uint32Array.of(7)))).toBe(`Tensor u32 [1] ${where} (values: await tensor.data())`);
+    expect(counters.bytesRead).toBe(read);
   });
 
   it("is no number", () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { BatchNorm, Conv2d, Flatten, GroupNorm, Linear, MaxPool2d, ReLU, Sequential } from "../../src/nn";
-import { toTorch } from "../../src/nn/module";
+import { toTorch } from "../../src/nn/state";
 import { SGD } from "../../src/optim/sgd";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { Generator } from "../../src/tensor/random";

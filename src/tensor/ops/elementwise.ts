@@ -8,11 +8,12 @@ import {
   unaryGradKernel,
   unaryKernel,
 } from "../../../shaders/elementwise.wgsl";
+import { number, oneOf, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
 import { record, Tensor } from "../tensor";
-import { ALL, expectNumber, expectNumbers, expectScalar, expectTensors, expectWord } from "./operands";
+import { ALL, expectNumbers, expectTensors } from "./operands";
 import { sumTo } from "./reduce-to";
 import { stridedParams } from "./strided";
 
@@ -55,8 +56,8 @@ function line(op: string, x: Tensor, a: number, b = -0): Tensor {
 
 /** y = a·x + b with constants a and b. */
 export function affine(x: Tensor, a: number, b = 0): Tensor {
-  expectScalar("affine", "a", a);
-  expectScalar("affine", "b", b);
+  number("affine", "a", a);
+  number("affine", "b", b);
   return line("affine", x, a, b);
 }
 
@@ -85,7 +86,7 @@ export const relu = (x: Tensor): Tensor => fromOutput("relu", "reluOfY", x);
 
 /** y = x where x > 0, else slope·x. @throws ArgumentError for a slope that is no number. */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
-  expectNumber("leakyRelu", "slope", slope);
+  within("leakyRelu", "slope", slope, -Infinity, Infinity);
   return fromInput("leakyRelu", "leakyReluOfX", x, slope);
 }
 
@@ -94,8 +95,8 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
  * low ≤ x ≤ high. Either may be infinite. @throws ArgumentError for a bound that is no number.
  */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
-  expectNumber("clamp", "low", low);
-  expectNumber("clamp", "high", high);
+  within("clamp", "low", low, -Infinity, Infinity);
+  within("clamp", "high", high, -Infinity, Infinity);
   return fromInput("clamp", "clampOfX", x, low, high);
 }
 
@@ -107,7 +108,7 @@ export function clamp(x: Tensor, low: number, high: number): Tensor {
  * @throws ArgumentError for a p that is no number (NaN is one).
  */
 export function powScalar(x: Tensor, p: number): Tensor {
-  expectScalar("powScalar", "p", p);
+  number("powScalar", "p", p);
   expectTensors("powScalar", { x });
   // Even NaN to the power of 0 is 1, and its derivative 0.
   if (p === 0) return record("pow", x.newFull(x.shape, 1), [x], [], () => (g) => [g.newFull(g.shape, 0)]);
@@ -215,7 +216,7 @@ const COMPARISONS = ["equal", "greater", "greaterEqual", "less", "lessEqual"] as
  * @throws ArgumentError for another comparison.
  */
 export function compare(op: (typeof COMPARISONS)[number], a: Tensor, b: Operand): Tensor {
-  expectWord("compare", "op", op, COMPARISONS);
+  oneOf("compare", "op", op, COMPARISONS);
   return withTensors("compare", a, b, (x, z) => binary(op, x, z, "compare"));
 }
 

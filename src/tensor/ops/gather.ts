@@ -1,8 +1,9 @@
 import { gatherGradKernel, gatherKernel, oneHotKernel } from "../../../shaders/gather.wgsl";
+import { whole } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
-import { ALL, expectTensors, expectWhole, type Integers, withIntegers } from "./operands";
+import { ALL, expectTensors, type Integers, withIntegers } from "./operands";
 
 /** The bits of a quiet NaN and of 1: the kernels write words, as WGSL has no NaN constant. */
 const NAN_BITS = 0x7fc00000;
@@ -61,7 +62,7 @@ function select(x: Tensor, d: number, indices: Tensor): Tensor {
  * @throws ShapeError when the labels are not integers. @throws ArgumentError when `classes` is not a whole number from 1, or labels are out of range.
  */
 export function oneHot(labels: Integers, classes: number): Tensor {
-  expectWhole("oneHot", "classes", classes, 1);
+  whole("oneHot", "classes", classes);
   return withIntegers("oneHot", "labels", labels, classes, null, (indices) => {
     const y = indices.newEmpty([...indices.shape, classes], "f32");
     const params = { count: y.size, n: classes, one: ONE_BITS, missing: NAN_BITS };

@@ -7,10 +7,11 @@ import {
   pairLossGradKernel,
   pairLossKernel,
 } from "../../../shaders/softmax.wgsl";
+import { oneOf, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { sameShape, showShape } from "../shape";
 import { record, type Tensor } from "../tensor";
-import { expectNumber, expectOptions, expectTensors, expectWord, type Integers, withIntegers } from "./operands";
+import { expectOptions, expectTensors, type Integers, withIntegers } from "./operands";
 import { mean, sum } from "./reduce";
 
 /** What becomes of the values of a loss: their mean, their sum, or all of them. */
@@ -78,8 +79,8 @@ export interface CrossEntropyOptions extends LossOptions {
 export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
   expectOptions("crossEntropy", options);
   const { reduction = "mean", labelSmoothing = 0 } = options;
-  expectWord("crossEntropy", "reduction", reduction, REDUCTIONS);
-  expectNumber("crossEntropy", "labelSmoothing", labelSmoothing, 0, 1);
+  oneOf("crossEntropy", "reduction", reduction, REDUCTIONS);
+  within("crossEntropy", "labelSmoothing", labelSmoothing, 0, 1);
   return withLabels("crossEntropy", "logits", logits, labels, "known", (t, rows, classes) =>
     entropyOf(logits, t, rows, classes, reduction, labelSmoothing),
   );
@@ -132,7 +133,7 @@ export function nllLoss(logProbs: Tensor, labels: Integers, options: LossOptions
 function reductionOf(what: string, options: LossOptions): Reduction {
   expectOptions(what, options);
   const { reduction = "mean" } = options;
-  expectWord(what, "reduction", reduction, REDUCTIONS);
+  oneOf(what, "reduction", reduction, REDUCTIONS);
   return reduction;
 }
 

@@ -1,10 +1,11 @@
 import { accumulateAtKernel, correctKernel } from "../../../shaders/reduce.wgsl";
+import { number } from "../../demand";
 import { ArgumentError } from "../../errors";
 import { shown } from "../../io/shown";
 import { showShape } from "../shape";
 import { noGrad, type Tensor } from "../tensor";
 import { withLabels } from "./loss";
-import { expectScalar, expectTensors, type Integers } from "./operands";
+import { expectTensors, type Integers } from "./operands";
 import { sum } from "./reduce";
 
 /** Values that one invocation adds up; more are first reduced. */
@@ -41,7 +42,7 @@ export function correctCount(logits: Tensor, labels: Integers): Tensor {
  */
 export function accumulateAt(totals: Tensor, slot: number, value: Tensor, weight = 1): void {
   expectTensors("accumulateAt", { totals, value });
-  expectScalar("accumulateAt", "weight", weight);
+  number("accumulateAt", "weight", weight);
   if (!Number.isInteger(slot) || slot < 0 || slot >= totals.size) {
     throw new ArgumentError(
       `accumulateAt: slot ${shown(slot)} of totals of shape ${showShape(totals.shape)}: use 0 to ${totals.size - 1}`,

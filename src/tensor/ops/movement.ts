@@ -1,10 +1,11 @@
+import { whole } from "../../demand";
 import { ShapeError } from "../../errors";
 import { shown } from "../../io/shown";
 import { checkElement } from "../elements";
 import { axisOf, broadcastStrides, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { reshape } from "./elementwise";
-import { ALL, expectNumbers, expectTensorList, expectTensors, expectWhole } from "./operands";
+import { ALL, expectNumbers, expectTensorList, expectTensors } from "./operands";
 import { sumTo } from "./reduce-to";
 import { copyRegion } from "./strided";
 
@@ -54,8 +55,8 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
   const d = dimension(x, axis, "narrow");
   const n = x.shape[d]!;
-  expectWhole("narrow", "start", start, -n, ShapeError);
-  expectWhole("narrow", "length", length, 0, ShapeError);
+  whole("narrow", "start", start, -n, ShapeError);
+  whole("narrow", "length", length, 0, ShapeError);
   const first = start < 0 ? start + n : start;
   if (first + length > n) {
     throw new ShapeError(

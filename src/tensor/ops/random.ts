@@ -1,11 +1,12 @@
 import { type Distribution, dropoutKernel, randomKernel, randomWordsKernel } from "../../../shaders/random.wgsl";
+import { flag, within } from "../../demand";
 import { ArgumentError } from "../../errors";
 import { shown } from "../../io/shown";
 import { Generator } from "../random";
 import type { Shape } from "../shape";
 import { keep } from "../storage";
 import { record, Tensor } from "../tensor";
-import { expectFlag, expectNumber, expectOptions, expectTensors } from "./operands";
+import { expectOptions, expectTensors } from "./operands";
 
 /** Where a {@link RandomStream} stands: plain numbers, safe to store as JSON. */
 export interface RandomStreamState {
@@ -110,7 +111,7 @@ export class RandomStream {
 
   /** 1 with probability p, else 0. @throws ArgumentError if p is not within [0, 1]. */
   bernoulli(shape: Shape, p: number): Tensor {
-    expectNumber("RandomStream.bernoulli", "p", p, 0, 1);
+    within("RandomStream.bernoulli", "p", p, 0, 1);
     return this.fill("bernoulli", shape, p, 0);
   }
 
@@ -192,10 +193,10 @@ export class RandomStream {
  */
 export function dropout(x: Tensor, p: number, stream: RandomStream, training = true): Tensor {
   expectTensors("dropout", { x });
-  expectNumber("dropout", "p", p, 0, 1);
+  within("dropout", "p", p, 0, 1);
   if (!(stream instanceof RandomStream))
     throw new ArgumentError(`dropout: stream is a RandomStream, found ${shown(stream)}`);
-  expectFlag("dropout", "training", training);
+  flag("dropout", "training", training);
   if (!training) return record("dropout", x.view(x.shape), [x], [], () => (g) => [g]);
   const params = { n4: x.vectors, draw: stream.nextDraw(), p, scale: p === 1 ? 0 : 1 / (1 - p) };
   const y = x.newEmpty(x.shape);

@@ -8,11 +8,12 @@ import {
   reduceKernel,
   reduceLanes,
 } from "../../../shaders/reduce.wgsl";
+import { flag, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { euclidean } from "./euclidean";
-import { expectFlag, expectNumber, expectNumbers, expectOptions, expectTensors } from "./operands";
+import { expectNumbers, expectOptions, expectTensors } from "./operands";
 
 /** Dimensions to reduce: one, several, or (left out) all. Negative ones count from the end; an empty list reduces nothing. */
 export type Axes = number | readonly number[];
@@ -29,7 +30,7 @@ interface Plan {
 
 function plan(what: string, x: Tensor, axes: Axes | undefined, keepdim: boolean): Plan {
   expectTensors(what, { x });
-  expectFlag(what, "keepdim", keepdim);
+  flag(what, "keepdim", keepdim);
   const list =
     axes === undefined
       ? x.shape.map((_, d) => d)
@@ -206,7 +207,7 @@ export const amin = (x: Tensor, axes?: Axes, keepdim = false): Tensor => extremu
 export function variance(x: Tensor, axes?: Axes, options: { correction?: number; keepdim?: boolean } = {}): Tensor {
   expectOptions("variance", options);
   const { correction = 1, keepdim = false } = options;
-  expectNumber("variance", "correction", correction, 0);
+  within("variance", "correction", correction, 0, Infinity);
   const p = plan("variance", x, axes, keepdim);
   const degrees = p.length - correction;
   if (degrees <= 0) {
@@ -243,7 +244,7 @@ export function norm2(x: Tensor): Tensor {
  */
 export function argmax(x: Tensor, axis: number, keepdim = false): Tensor {
   expectTensors("argmax", { x });
-  expectNumber("argmax", "axis", axis);
+  within("argmax", "axis", axis, -Infinity, Infinity);
   const { shape, reduced } = plan("argmax", x, axis, keepdim);
   const d = reduced.indexOf(true);
   const n = x.shape[d] ?? 1;

@@ -1,0 +1,115 @@
+/**
+ * The one way through modules: all that counts, names, freezes, saves, prints or frees what a
+ * network holds goes it.
+ */
+import { ArgumentError } from "../errors";
+import { Tensor } from "../tensor/tensor";
+import { type Content, contentsOf, titleOf } from "./contents";
+import { type Registration, registrationOf } from "./registration";
+
+/** Where a module stands in a walk. */
+export interface ModulePlace<M> {
+  /** Names from the root, joined by dots; "" for the root itself. */
+  readonly path: string;
+  /** The last of them. */
+  readonly name: string;
+  /** The module it is a child of; null for the root. */
+  readonly parent: M | null;
+}
+
+/** Where a registered tensor stands in a walk, and as what. */
+export interface TensorPlace<M> extends Registration {
+  /** Its name in the root's state dict. */
+  readonly path: string;
+  /** The module that holds it. */
+  readonly parent: M;
+}
+
+/** What is done at each stop of a walk. */
+export interface Visitor<M> {
+  /** At each module, before what it holds. */
+  module?(module: M, at: ModulePlace<M>): void;
+  /** At each parameter and buffer of the module at hand, before those of its children. */
+  tensor?(tensor: Tensor, at: TensorPlace<M>): void;
+  /** At each module, after what it holds. */
+  leave?(module: M, at: ModulePlace<M>): void;
+}
+
+interface Parent<M> {
+  children(): Iterable<[string, M]>;
+  tensors(): Iterable<[string, Tensor]>;
+}
+
+type IsModule<M> = (value: unknown) => value is M;
+
+/** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
+export const contentsOfModule = <M extends object>(module: M, isModule: IsModule<M>): Content<M | Tensor>[] =>
+  contentsOf(
+    module,
+    (value): value is M | Tensor => isModule(value) || (value instanceof Tensor && registrationOf(value) !== undefined),
+  );
+
+/**
+ * Takes a visitor through a module and all that is below it, parents first. What is held in several places is met in
+ * each.
+ * @throws ArgumentError, before the first stop, for a module that holds itself, names that are no names or stand twice,
+ * and a module that an overridden `children()` leaves out: it would neither be trained nor saved.
+ */
+export function visit<M extends Parent<M>>(root: M, isModule: IsModule<M>, visitor: Visitor<M>): void {
+  walk(checked(root, isModule), visitor);
+}
+
+/** A module with what it holds, as it was when it was looked at. */
+interface Stop<M> {
+  readonly module: M;
+  readonly at: ModulePlace<M>;
+  readonly contents: readonly Content<M | Tensor>[];
+  readonly tensors: readonly [name: string, tensor: Tensor][];
+  readonly below: readonly Stop<M>[];
+}
+
+function walk<M>({ module, at, tensors, below }: Stop<M>, visitor: Visitor<M>): void {
+  visitor.module?.(module, at);
+  if (visitor.tensor)
+    for (const [name, tensor] of tensors)
+      visitor.tensor(tensor, { path: joined(at.path, name), parent: module, ...registrationOf(tensor)! });
+  for (const stop of below) walk(stop, visitor);
+  visitor.leave?.(module, at);
+}
+
+function checked<M extends Parent<M>>(root: M, isModule: IsModule<M>): Stop<M> {
+  const above = new Map<M, string>();
+  const all = new Set<M>();
+  const look = (module: M, at: ModulePlace<M>): Stop<M> => {
+    const seen = above.get(module);
+    if (seen !== undefined)
+      throw new ArgumentError(
+        `${titleOf(root)}: ${at.path} leads back to ${seen || "the module itself"}, and a module cannot be part of itself: keep such a reference in a #private field`,
+      );
+    above.set(module, at.path);
+    all.add(module);
+    const names = new Set<string>();
+    const below: Stop<M>[] = [];
+    for (const [name, child] of module.children()) {
+      if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
+      names.add(name);
+      below.push(look(child, { path: joined(at.path, name), name, parent: module }));
+    }
+    above.delete(module);
+    return { module, at, contents: contentsOfModule(module, isModule), tensors: [...module.tensors()], below };
+  };
+  const tree = look(root, { path: "", name: "", parent: null });
+  checkNamed(tree, all);
+  return tree;
+}
+
+function checkNamed<M extends object>({ module, at, contents, below }: Stop<M>, all: ReadonlySet<unknown>): void {
+  const lost = contents.find(({ value }) => !(value instanceof Tensor) && !all.has(value));
+  if (lost)
+    throw new ArgumentError(
+      `${titleOf(module)}${at.path && ` at ${at.path}`}: its children() leaves out ${lost.name}, which would neither be trained nor saved: name it there, or keep it in a #private field`,
+    );
+  for (const stop of below) checkNamed(stop, all);
+}
+
+const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
