@@ -6,6 +6,9 @@ import { atTags, columns, reflow, WIDTH } from "./wrap.mjs";
 const DIRECTIVE =
   /^(?:\/\/\/|\/\/[#!]|\/\/\s*(?:@ts-|biome-|eslint-|prettier-|v8 |c8 |#)|\/\*[!#@]|\/\*\s*(?:@|v8 |c8 |biome-|eslint))/;
 
+/** What a node is made of; none for a token. */
+const childrenOf = (node, source) => node.getChildren(source).filter((child) => !ts.isJSDoc(child));
+
 /** All comments in their order: where each begins and ends. */
 function commentsOf(source) {
   const { text } = source;
@@ -21,8 +24,7 @@ function commentsOf(source) {
     }
   };
   const visit = (node) => {
-    if (ts.isJSDoc(node)) return;
-    const children = node.getChildren(source);
+    const children = childrenOf(node, source);
     if (children.length > 0) return children.forEach(visit);
     const start = node.getStart(source);
     // A missing or empty node has no text, and no gap of its own.
@@ -120,7 +122,7 @@ function moveUp({ comment, before, start }, source) {
 function insideToken(source, at) {
   const within = (node) => {
     if (node.getStart(source) >= at || node.end <= at) return false;
-    const children = node.getChildren(source);
+    const children = childrenOf(node, source);
     return children.length === 0 || children.some(within);
   };
   return within(source);

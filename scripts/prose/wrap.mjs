@@ -6,15 +6,16 @@ export const WIDTH = 100;
 /** Columns of a text, one a code point. */
 export const columns = (text) => [...text].length;
 
-/** A code span or a link longer than this may be broken like other text. */
-const LONGEST_ATOM = 70;
+/** Code spans, `{@link …}` and shapes such as [N, H, W, C]; longer ones may be broken like other text. */
+const ATOM = /`[^`]+`|\{@\w+ [^}]*\}|\[[^[\]`]+\]/g;
+const LONGEST_ATOM = 60;
 
 /** What would begin a list, a heading, a quotation, a table or a tag if it stood first in a line, and dashes and signs. */
 const NEVER_FIRST = /^(?:[-–—+*•=<>≤≥≈~×·→/|:&−]+|\d+[.)]|#{1,6}|[>|#@].*|```.*)$/u;
 
 /** The pieces that a line can be made of: words, with code spans and `{@link …}` in one piece, never beginning a line as markup. */
 export function words(text) {
-  const whole = [...text.matchAll(/`[^`]+`|\{@\w+ [^}]*\}/g)].filter((m) => columns(m[0]) <= LONGEST_ATOM);
+  const whole = [...text.matchAll(ATOM)].filter((m) => columns(m[0]) <= LONGEST_ATOM);
   const inside = (at) => whole.some((m) => m.index < at && at < m.index + m[0].length);
   const pieces = [];
   let from = 0;
@@ -55,6 +56,8 @@ const FENCE = /^\s*(?:```|~~~)/;
 const MARKDOWN = /^\s*(?:#{1,6}\s|\||<|>|\[[^\]]+\]:\s|(?:[-*_]\s*){3,}$)/;
 /** Columns set by hand. */
 const ALIGNED = /\S {3,}\S/;
+/** `Shape: …`, `Source: …` */
+const LABEL = /^[A-Z]\w*: /;
 const SENTENCE_END = /[.:!?][)”"'*`_]*$/;
 
 const indentOf = (line) => line.length - line.trimStart().length;
@@ -127,9 +130,9 @@ function units(lines, width, markdown) {
 /** A line break that Markdown shows. */
 const hardBreak = (line) => /(?: {2}|\\)$/.test(line);
 
-/** Whether somebody broke the line on purpose: a sentence ends in it, and the next word would have had room. */
+/** Whether somebody broke the line on purpose: a sentence ends, and then comes a label or a word that would have had room. */
 const breaksOff = (line, next, width) =>
-  SENTENCE_END.test(line) && columns(line) + 1 + columns(words(next)[0]) <= width;
+  SENTENCE_END.test(line) && (LABEL.test(next) || columns(line) + 1 + columns(words(next)[0]) <= width);
 
 /**
  * Wraps the paragraphs that have a line beyond the width; all others stay as they are.
