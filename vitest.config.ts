@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           ...TIMEOUTS,
           name: "shared",
-          include: ["test/**/*.test.ts"],
+          include: ["{report/,}test/**/*.test.ts"],
           exclude: APART,
           poolOptions: { forks: { singleFork: true } },
           isolate: false,

@@ -18,6 +18,14 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { listOf, numberIn, oneOf, parseOptions } from "../examples/options";
 import {
+  drawScale,
+  isMeasured,
+  type MeasuredStep,
+  type ScaleRecord,
+  type ScaleRow,
+  type StepSize,
+} from "../report/src/index";
+import {
   AlexNet,
   add,
   type Device,
@@ -35,7 +43,6 @@ import {
 import { dawn, writeFileAtomic } from "../src/node/index";
 import { lossesOf, type Samples, trainStep } from "../src/train/step";
 import { median } from "./median";
-import { drawScale, isMeasured, type Measured, type ScaleRecord, type ScaleRow, type Size } from "./scale-figure";
 
 const ARCHITECTURES = ["alexnet", "resnet18"] as const;
 const SCHEMES = ["plain", "v1", "v2", "pan"] as const;
@@ -78,7 +85,7 @@ function readSettings() {
 }
 type Settings = NonNullable<ReturnType<typeof readSettings>>;
 
-function build({ arch }: Settings, { scheme, width }: Size): Network {
+function build({ arch }: Settings, { scheme, width }: StepSize): Network {
   const last = arch === "alexnet" ? { 4: true, 5: true, 6: true } : { layer4: true };
   const options = { scheme, seed: 1, ...(scheme !== "plain" && { passports: last }) };
   return arch === "alexnet"
@@ -99,7 +106,7 @@ function savedBytes(model: Network, upload: () => Samples): number {
 }
 
 /** One size, on a device where nothing else lives. */
-async function measure(device: Device, s: Settings, size: Size): Promise<ScaleRow> {
+async function measure(device: Device, s: Settings, size: StepSize): Promise<ScaleRow> {
   const outside = memory().bytes;
   const { batch } = size;
   const made: { dispose(): void }[] = [];
@@ -162,10 +169,10 @@ async function measure(device: Device, s: Settings, size: Size): Promise<ScaleRo
  */
 function expectedSeconds(
   rows: readonly ScaleRow[],
-  { scheme, width, batch }: Size,
+  { scheme, width, batch }: StepSize,
   rounds: number,
 ): number | undefined {
-  const known = rows.filter((r): r is Measured => isMeasured(r) && r.scheme === scheme);
+  const known = rows.filter((r): r is MeasuredStep => isMeasured(r) && r.scheme === scheme);
   const own = known.filter((r) => r.width === width && r.batch < batch).at(-1);
   const narrower = Math.max(...known.map((r) => r.width).filter((w) => w < width));
   const base = own ?? known.find((r) => r.width === narrower);
@@ -195,7 +202,7 @@ async function main(s: Settings): Promise<void> {
   for (const scheme of s.schemes)
     for (const width of s.widths)
       for (const batch of s.batches) {
-        const size: Size = { scheme, width, batch };
+        const size: StepSize = { scheme, width, batch };
         const seconds = expectedSeconds(rows, size, rounds);
         const row =
           seconds !== undefined && seconds > mostSeconds

@@ -5,6 +5,7 @@
  */
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { type AttackedNetwork, renderAttacks, tablesCsv } from "../report/src/index";
 import {
   type AttackRecord,
   type Device,
@@ -16,8 +17,6 @@ import {
   type WatermarkRecord,
 } from "../src/index";
 import { dawn, loadSafetensors } from "../src/node/index";
-import { report, tablesCsv } from "../src/report/attacks";
-import type { AttackedNetwork } from "../src/report/attacks/record";
 import { BUDGETS } from "./attacks/budget";
 import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
 import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";
@@ -159,7 +158,7 @@ async function main(s: Settings, command: string): Promise<void> {
   }
   const watermarks: WatermarkRecord[] = [];
   for (const folder of s.watermarks) watermarks.push(await watermarkOf(folder, s));
-  const { html, tables } = report({ networks, ...(watermarks.length && { watermarks }) });
+  const { html, tables } = renderAttacks({ networks, ...(watermarks.length && { watermarks }) });
   await mkdir(join(out!, "tables"), { recursive: true });
   await savePrivate(join(out!, "report.html"), html);
   await savePrivate(join(out!, "tables.json"), json(tables));

@@ -6,6 +6,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { TrainingReport } from "../report/src/index";
 import {
   cifarTransform,
   cosineLR,
@@ -17,7 +18,6 @@ import {
   SGD,
 } from "../src/index";
 import { dawn, saveSafetensors } from "../src/node/index";
-import type { TrainingReport } from "../src/report/training";
 import { loadData } from "./cifar10/data";
 import { makeNetwork, setPassports } from "./cifar10/network";
 import { HELP, readSettings, type Settings } from "./cifar10/settings";

@@ -2,6 +2,13 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type CloudSample,
+  formatPValue,
+  PRIVATE_NOTICE,
+  renderTraining,
+  type TrainingReport,
+} from "../report/src/index";
+import {
   bestEpoch,
   type Dataset,
   type Device,
@@ -19,10 +26,6 @@ import {
   verify,
 } from "../src/index";
 import { fileCheckpoints, loadSafetensors } from "../src/node/index";
-import type { CloudSample } from "../src/report/cloud-record";
-import { formatPValue } from "../src/report/format";
-import { PRIVATE_NOTICE } from "../src/report/run-parts";
-import { renderTraining, type TrainingReport } from "../src/report/training";
 import { accuracies, bindNetwork, type ClaimPaths, saveClaim, strictness } from "./claim";
 import { json, savePrivate, saveText } from "./files";
 import { TrainingBar } from "./progress";

@@ -7,6 +7,13 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  formatPercent,
+  formatPValue,
+  PRIVATE_NOTICE,
+  type QuickstartReport,
+  renderQuickstart,
+} from "../report/src/index";
+import {
   ConvNet,
   cifarTransform,
   cosineLR,
@@ -21,9 +28,6 @@ import {
   verify,
 } from "../src/index";
 import { dawn, fileCheckpoints, loadSafetensors } from "../src/node/index";
-import { formatPercent, formatPValue } from "../src/report/format";
-import { type QuickstartReport, renderQuickstart } from "../src/report/quickstart";
-import { PRIVATE_NOTICE } from "../src/report/run-parts";
 import { accuracies, bindNetwork, saveClaim, strictness } from "./claim";
 import { json, savePrivate } from "./files";
 import { runTask } from "./options";

@@ -1,3 +1,4 @@
+import { least, most } from "../report/src/index";
 import {
   countSigns,
   type Dataset,
@@ -8,7 +9,6 @@ import {
   type Trainer,
 } from "../src/index";
 import { loadSafetensors } from "../src/node/index";
-import { least, most } from "../src/report/series";
 
 /** Runs a training; Ctrl-C asks it to stop with a checkpoint, a second one ends the process at once. */
 export async function untilInterrupted(trainer: Trainer, run: () => Promise<void>): Promise<void> {

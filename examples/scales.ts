@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Convergence } from "../report/src/index";
 import type { EpochRecord, Network } from "../src/index";
-import type { Convergence } from "../src/report/attacks/record";
 import { accuracies } from "./claim";
 import { json, savePrivate } from "./files";
 

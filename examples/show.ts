@@ -1,5 +1,5 @@
+import { formatPercent, formatPValue } from "../report/src/index";
 import type { EpochRecord, Verification } from "../src/index";
-import { formatPercent, formatPValue } from "../src/report/format";
 import { range } from "./run";
 
 export const say = (line = "") => console.log(line);

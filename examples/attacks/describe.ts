@@ -1,6 +1,7 @@
 /** Puts together what the report shows of one network. */
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { AttackedNetwork, Distributions } from "../../report/src/index";
 import {
   type Dataset,
   type Device,
@@ -16,7 +17,6 @@ import {
   verify,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
-import type { AttackedNetwork, Distributions } from "../../src/report/attacks/record";
 import type { Findings } from "./list";
 import type { Trained } from "./target";
 

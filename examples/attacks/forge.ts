@@ -1,3 +1,4 @@
+import type { Claim, ForgedClaim } from "../../report/src/index";
 import {
   hasFc,
   isSolvable,
@@ -10,7 +11,6 @@ import {
   type Verification,
   verify,
 } from "../../src/index";
-import type { Claim, ForgedClaim } from "../../src/report/attacks/record";
 
 const claimOf = ({ bits, matched, pValue, accuracy, decodedText, holds, reasons }: Verification): Claim => ({
   bits,

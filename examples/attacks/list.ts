@@ -1,3 +1,4 @@
+import type { ForgedClaim } from "../../report/src/index";
 import {
   type AttackOptions,
   type AttackRecord,
@@ -20,7 +21,6 @@ import {
   trainPassports,
   trainScales,
 } from "../../src/index";
-import type { ForgedClaim } from "../../src/report/attacks/record";
 import type { Budget } from "./budget";
 import { solvable, solve, tryForged, unsolvable } from "./forge";
 import { cut, type TaskData } from "./tasks";

@@ -1,6 +1,7 @@
 /** What the runner prints of an attack. */
+
+import type { ForgedClaim } from "../../report/src/index";
 import { type AttackRecord, type Measurement, matchThreshold } from "../../src/index";
-import type { ForgedClaim } from "../../src/report/attacks/record";
 import { range } from "../run";
 import type { Findings } from "./list";
 

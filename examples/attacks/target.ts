@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Convergence } from "../../report/src/index";
 import {
   ArgumentError,
   type Binding,
@@ -14,7 +15,6 @@ import {
   type SafetensorsFile,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
-import type { Convergence } from "../../src/report/attacks/record";
 import { accuracies } from "../claim";
 
 /** A trained network to attack, and what its training left beside it. */

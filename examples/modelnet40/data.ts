@@ -1,3 +1,4 @@
+import { type CloudSample, spread } from "../../report/src/index";
 import {
   ArgumentError,
   FormatError,
@@ -9,7 +10,6 @@ import {
   withoutClasses,
 } from "../../src/index";
 import { loadModelNet40, type ModelNet } from "../../src/node/index";
-import { type CloudSample, spread } from "../../src/report/cloud-record";
 import { progressBar } from "../progress";
 import type { Settings } from "./settings";
 

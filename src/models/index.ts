@@ -23,8 +23,10 @@ export {
   normOf,
   type Passports,
   passportPlan,
+  SCHEMES,
   type Scheme,
   type SignatureText,
+  secretBranch,
   signatureTexts,
 } from "./config";
 export { ConvNet, type ConvNetConfig, type LayerSpec, layerSizes } from "./convnet";

@@ -1,15 +1,15 @@
 /** A loss of the caller's own beside those of the network: in every step, and in the records. */
 import { beforeAll, describe, expect, it } from "vitest";
+import { checkTrainingReport } from "../../report/src/index";
+import { madeUpTraining } from "../../report/test/training-fixture";
 import { ArgumentError, CheckpointFormatError, NanLossError, ShapeError } from "../../src/errors";
 import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
 import { SGD } from "../../src/optim/sgd";
-import { checkTrainingReport } from "../../src/report/training-record";
 import { affine } from "../../src/tensor/ops/elementwise";
 import { sumSquares } from "../../src/tensor/ops/reduce";
 import { memory } from "../../src/tensor/storage";
 import type { Tensor } from "../../src/tensor/tensor";
 import { type EpochRecord, stepsCsv, Trainer, type TrainerOptions } from "../../src/train";
-import { madeUpTraining } from "../report/training-fixture";
 import { gpu } from "../support/gpu";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 

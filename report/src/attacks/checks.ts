@@ -1,0 +1,219 @@
+/** Checks of a record of attacks before a page is drawn from it. */
+
+import {
+  type AttackRecord,
+  type BranchAccuracy,
+  type Measurement,
+  SCHEMES,
+  type Scheme,
+  type WatermarkDetection,
+  type WatermarkRecord,
+} from "../../../src/index";
+import { recordChecks } from "../checks";
+import { SAMPLES } from "../samples";
+import type { AttackedNetwork, AttackRuns, Claim } from "./record";
+
+const { fail, number, whole, text, choice, list, object, branches, layers } = recordChecks(
+  "A report is drawn from complete records only; attack the network again, or correct the record.",
+);
+
+/**
+ * Checks that a report can be drawn: finite numbers, fractions in [0, 1], matches within their bits, only branches of the scheme, titles that tell the networks apart.
+ * @throws ArgumentError naming the entry, what was expected and what it holds.
+ */
+export function checkAttackRuns(runs: AttackRuns): void {
+  list("networks", runs.networks);
+  if (runs.networks.length === 0) fail("networks", "at least one network", runs.networks);
+  const titles = new Set<string>();
+  for (const [i, network] of runs.networks.entries()) {
+    const where = `networks[${i}]`;
+    object(where, network);
+    checkNetwork(where, network);
+    if (titles.has(network.title)) fail(`${where}.title`, "a title that no other network has", network.title);
+    titles.add(network.title);
+  }
+  if (runs.watermarks === undefined) return;
+  list("watermarks", runs.watermarks);
+  for (const [i, watermark] of runs.watermarks.entries()) checkWatermark(`watermarks[${i}]`, watermark);
+}
+
+function checkNetwork(where: string, n: AttackedNetwork): void {
+  for (const key of ["title", "command"] as const) text(`${where}.${key}`, n[key]);
+  for (const key of ["adapter", "network", "claim"] as const) object(`${where}.${key}`, n[key]);
+  for (const key of ["kind", "name"] as const) text(`${where}.adapter.${key}`, n.adapter[key]);
+  text(`${where}.network.arch`, n.network.arch);
+  const { scheme } = n.network;
+  if (!SCHEMES.includes(scheme) || (scheme as Scheme) === "plain")
+    fail(`${where}.network.scheme`, "one of v1, v2, v3, pan", scheme);
+  whole(`${where}.network.parameters`, n.network.parameters, 0);
+  list(`${where}.network.passportLayers`, n.network.passportLayers);
+  number(`${where}.chance`, n.chance, 0, 1);
+  if (n.chance === 0 || n.chance === 1) fail(`${where}.chance`, "1 / classes, between 0 and 1", n.chance);
+  whole(`${where}.testImages`, n.testImages, 1);
+  if (n.samples !== undefined) choice(`${where}.samples`, n.samples, SAMPLES);
+  checkClaim(`${where}.claim`, n.claim, scheme);
+  if (n.seconds) times(`${where}.seconds`, n.seconds);
+  if (n.plain) {
+    number(`${where}.plain.accuracy`, n.plain.accuracy, 0, 1);
+    if (n.plain.seconds) times(`${where}.plain.seconds`, n.plain.seconds);
+  }
+  for (const key of ["attacks", "forgeries", "nulls"] as const) list(`${where}.${key}`, n[key]);
+  for (const [i, record] of n.attacks.entries()) checkAttack(`${where}.attacks[${i}]`, record, scheme, 1);
+  for (const [i, record] of (n.plainAttacks ?? []).entries())
+    checkAttack(`${where}.plainAttacks[${i}]`, record, "plain", 0);
+  for (const [i, forged] of n.forgeries.entries()) {
+    const at = `${where}.forgeries[${i}]`;
+    text(`${at}.method`, forged.method);
+    list(`${at}.knowledge`, forged.knowledge);
+    settings(`${at}.budget`, forged.budget);
+    for (const key of ["asInPapers", "bound"] as const) verdict(`${at}.${key}`, forged[key], scheme);
+  }
+  for (const [i, sample] of n.nulls.entries()) {
+    const at = `${where}.nulls[${i}]`;
+    if (!["credentials", "passports", "networks"].includes(sample.kind))
+      fail(`${at}.kind`, '"credentials", "passports" or "networks"', sample.kind);
+    whole(`${at}.bits`, sample.bits, 1);
+    numbers(`${at}.matched`, sample.matched, 0, sample.bits);
+    if (sample.matched.length === 0) fail(`${at}.matched`, "at least one count of matches", sample.matched);
+    number(`${at}.mean`, sample.mean, 0, sample.bits);
+    number(`${at}.deviation`, sample.deviation, 0);
+  }
+  checkCourse(where, n);
+}
+
+function checkClaim(where: string, claim: AttackedNetwork["claim"], scheme: Scheme): void {
+  verdict(where, claim, scheme);
+  text(`${where}.claimedText`, claim.claimedText, "may be empty");
+  whole(`${where}.threshold`, claim.threshold, 0, claim.bits + 1);
+  list(`${where}.layers`, claim.layers);
+  for (const [i, layer] of claim.layers.entries()) {
+    const at = `${where}.layers[${i}]`;
+    text(`${at}.name`, layer.name);
+    numbers(`${at}.gamma`, layer.gamma);
+    numbers(`${at}.signs`, layer.signs, -1, 1);
+    for (const key of ["gamma", "signs"] as const)
+      if (layer[key].length !== layer.bits) fail(`${at}.${key}`, `a value for each of ${layer.bits} bits`, layer[key]);
+  }
+  layers(`${where}.layers`, claim.layers, claim);
+  const { triggers, bound } = claim;
+  if (triggers !== null) {
+    object(`${where}.triggers`, triggers);
+    whole(`${where}.triggers.count`, triggers.count, 1);
+    whole(`${where}.triggers.hits`, triggers.hits, 0, triggers.count);
+    number(`${where}.triggers.pValue`, triggers.pValue, 0, 1);
+  }
+  if (bound !== null) {
+    object(`${where}.bound`, bound);
+    text(`${where}.bound.statement`, bound.statement, "may be empty");
+    whole(`${where}.bound.bits`, bound.bits, 0);
+    whole(`${where}.bound.matched`, bound.matched, 0, bound.bits);
+    number(`${where}.bound.pValue`, bound.pValue, 0, 1);
+  }
+}
+
+/** What every verdict has, the owner's and a forger's. */
+function verdict(where: string, claim: Claim, scheme: Scheme): void {
+  object(where, claim);
+  text(`${where}.decodedText`, claim.decodedText, "may be empty");
+  whole(`${where}.bits`, claim.bits, 1);
+  whole(`${where}.matched`, claim.matched, 0, claim.bits);
+  number(`${where}.pValue`, claim.pValue, 0, 1);
+  accuracies(`${where}.accuracy`, claim.accuracy, scheme);
+  if (typeof claim.holds !== "boolean") fail(`${where}.holds`, "true or false", claim.holds);
+  list(`${where}.reasons`, claim.reasons);
+  for (const [i, reason] of claim.reasons.entries()) text(`${where}.reasons[${i}]`, reason);
+}
+
+/** `fewest` bits a measurement must have: those of a plain network have none. */
+function checkAttack(where: string, record: AttackRecord, scheme: Scheme, fewest: number): void {
+  object(where, record);
+  text(`${where}.attack`, record.attack);
+  list(`${where}.knowledge`, record.knowledge);
+  settings(`${where}.budget`, record.budget);
+  measurement(`${where}.before`, record.before, scheme, fewest);
+  list(`${where}.steps`, record.steps);
+  for (const [i, step] of record.steps.entries()) {
+    const at = `${where}.steps[${i}]`;
+    object(at, step);
+    settings(`${at}.setting`, step.setting);
+    measurement(`${at}.after`, step.after, scheme, fewest);
+    if (step.text !== undefined) text(`${at}.text`, step.text, "may be empty");
+  }
+}
+
+function measurement(where: string, m: Measurement, scheme: Scheme, fewest: number): void {
+  object(where, m);
+  accuracies(`${where}.accuracy`, m.accuracy, scheme);
+  whole(`${where}.bits`, m.bits, fewest);
+  whole(`${where}.matched`, m.matched, 0, m.bits);
+  if (m.triggers !== undefined) number(`${where}.triggers`, m.triggers, 0, 1);
+}
+
+function accuracies(where: string, accuracy: BranchAccuracy, scheme: Scheme): void {
+  object(where, accuracy);
+  branches(where, Object.entries(accuracy), scheme);
+}
+
+function settings(where: string, entries: Readonly<Record<string, number | string>>): void {
+  object(where, entries);
+  for (const [key, value] of Object.entries(entries))
+    if (typeof value === "number") number(`${where}.${key}`, value);
+    else text(`${where}.${key}`, value, "may be empty");
+}
+
+function times(where: string, seconds: { epoch: number; inference: number }): void {
+  for (const key of ["epoch", "inference"] as const) number(`${where}.${key}`, seconds[key], 0);
+}
+
+function numbers(where: string, values: readonly number[], low?: number, high?: number): void {
+  list(where, values);
+  for (const [i, value] of values.entries()) number(`${where}[${i}]`, value, low, high);
+}
+
+function checkCourse(where: string, { convergence, distributions, network }: AttackedNetwork): void {
+  if (convergence) {
+    text(`${where}.convergence.layer`, convergence.layer);
+    list(`${where}.convergence.epochs`, convergence.epochs);
+    for (const [i, e] of convergence.epochs.entries()) {
+      const at = `${where}.convergence.epochs[${i}]`;
+      whole(`${at}.epoch`, e.epoch, i === 0 ? 0 : convergence.epochs[i - 1]!.epoch + 1);
+      number(`${at}.update`, e.update, 0);
+      for (const key of ["gamma", "beta"] as const) {
+        numbers(`${at}.${key}`, e[key]);
+        const channels = convergence.epochs[0]![key].length;
+        if (e[key].length !== channels) fail(`${at}.${key}`, `${channels} channels, as in the first epoch`, e[key]);
+      }
+      accuracies(`${at}.accuracy`, e.accuracy, network.scheme);
+    }
+  }
+  if (distributions) {
+    text(`${where}.distributions.layer`, distributions.layer);
+    for (const side of ["own", "plain"] as const)
+      for (const key of ["weights", "gamma", "beta"] as const)
+        if (distributions[side]) numbers(`${where}.distributions.${side}.${key}`, distributions[side][key]);
+  }
+}
+
+function checkWatermark(where: string, w: WatermarkRecord): void {
+  object(where, w);
+  if (!["feature watermark", "trigger set"].includes(w.method))
+    fail(`${where}.method`, '"feature watermark" or "trigger set"', w.method);
+  text(`${where}.task`, w.task);
+  whole(`${where}.count`, w.count, 1);
+  const detection = (at: string, d: WatermarkDetection) => {
+    object(at, d);
+    for (const key of ["accuracy", "real", "forged"] as const) number(`${at}.${key}`, d[key], 0, 1);
+  };
+  detection(`${where}.trained`, w.trained);
+  list(`${where}.fineTuned`, w.fineTuned);
+  for (const [i, d] of w.fineTuned.entries()) {
+    text(`${where}.fineTuned[${i}].task`, d.task);
+    detection(`${where}.fineTuned[${i}]`, d);
+  }
+  whole(`${where}.forging.steps`, w.forging.steps, 0);
+  number(`${where}.forging.seconds`, w.forging.seconds, 0);
+  for (const key of ["real", "forged"] as const) {
+    numbers(`${where}.values.${key}`, w.values[key]);
+    number(`${where}.pValue.${key}`, w.pValue[key], 0, 1);
+  }
+}

@@ -1,0 +1,139 @@
+/** Fine-tuning, and what triggers are left after it and the other attacks on the weights: Tables 7 and 6 of DeepIPR. */
+
+import { type AttackRecord, binomialPValue, matchThreshold, twoSidedPValue } from "../../../src/index";
+import type { Cell, DataTable } from "../data-table";
+import { commonNoun } from "../samples";
+import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, settingText } from "./families";
+import type { AttackedNetwork } from "./record";
+
+/** Attacks that change the weights. */
+export const REMOVAL = [
+  FAMILIES.fineTuning,
+  FAMILIES.pruning,
+  FAMILIES.quantisation,
+  FAMILIES.overwriting,
+  FAMILIES.disguise,
+] as const;
+
+const difference = (a: number | undefined, b: number | undefined): number | null =>
+  a === undefined || b === undefined ? null : a - b;
+
+/** What the same fine-tuning makes of the plain network. */
+function plainAfter({ plainAttacks }: AttackedNetwork, record: AttackRecord): number | undefined {
+  const same = plainAttacks?.find(
+    (p) => p.attack === record.attack && (p.budget["task"] ?? null) === (record.budget["task"] ?? null),
+  );
+  return same?.steps.at(-1)?.after.accuracy.public;
+}
+
+/** Table 7 of DeepIPR. */
+export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable | undefined {
+  const rows: Cell[][] = [];
+  for (const n of networks) {
+    const records = recordsOf(n, FAMILIES.fineTuning).filter(({ steps }) => steps.length > 0);
+    if (records.length === 0) continue;
+    const { claim, plain } = n;
+    const row = (
+      task: string,
+      mode: string | null,
+      record: AttackRecord | undefined,
+      reference: number | undefined,
+    ) => {
+      const last = record ? record.steps.at(-1)!.after : claim;
+      const open = openAccuracy(n, last);
+      const fewest = Math.min(...(record?.steps.map((s) => s.after.matched) ?? [claim.matched]));
+      rows.push([
+        n.title,
+        SCHEME_NAMES[n.network.scheme],
+        task,
+        mode,
+        record?.budget["images"] ?? null,
+        record?.budget["epochs"] ?? null,
+        open ?? null,
+        reference ?? null,
+        difference(open, reference),
+        secretAccuracy(n, last) ?? null,
+        last.matched,
+        last.bits,
+        last.matched / last.bits,
+        fewest,
+        binomialPValue(last.matched, last.bits),
+        twoSidedPValue(last.matched, last.bits),
+      ]);
+    };
+    row("its own", null, undefined, plain?.accuracy);
+    for (const record of records) {
+      const task = String(record.budget["task"] ?? "not named");
+      row(task, record.attack.replace(/^fine-tuning,?\s*/, "") || null, record, plainAfter(n, record));
+    }
+  }
+  if (rows.length === 0) return undefined;
+  return {
+    name: "fine-tuning",
+    title: "Accuracy and signature after fine-tuning",
+    columns: [
+      ["Network", "network"],
+      ["Scheme", "text"],
+      ["Task", "text"],
+      ["Mode", "text"],
+      [commonNoun(networks).Many, "count"],
+      ["Epochs", "count"],
+      ["Accuracy", "share"],
+      ["Plain network", "share"],
+      ["κ, points", "points"],
+      ["Passport branch", "share"],
+      ["Bits right", "count"],
+      ["Of", "count"],
+      ["Detected", "share"],
+      ["Fewest on the way", "count"],
+      ["p, one-sided", "pValue"],
+      ["p, two-sided", "pValue"],
+    ],
+    rows,
+  };
+}
+
+/** Table 6 of DeepIPR: triggers before the attacks, after each that trains, and at each setting of the others. */
+export function triggerTable(networks: readonly AttackedNetwork[]): DataTable | undefined {
+  const rows: Cell[][] = [];
+  for (const n of networks) {
+    const { triggers } = n.claim;
+    const row = (attack: string, setting: string | null, share: number, hits?: number) => {
+      const count = triggers?.count;
+      const found = count === undefined ? null : (hits ?? Math.round(share * count));
+      const p = count === undefined || found === null ? null : binomialPValue(found, count, n.chance);
+      const enough = count === undefined ? null : matchThreshold(count, 1e-6, n.chance);
+      rows.push([n.title, attack, setting, share, found, count ?? null, triggers?.threshold ?? enough, p]);
+    };
+    const after = REMOVAL.flatMap((kind) =>
+      recordsOf(n, kind).flatMap((record) =>
+        (kind.trains ? record.steps.slice(-1) : record.steps).map((step) => ({ record, step })),
+      ),
+    ).filter(({ step }) => step.after.triggers !== undefined);
+    if (after.length === 0) continue;
+    const before = after.find(({ record }) => record.before.triggers !== undefined)?.record.before.triggers;
+    if (triggers) row("none: as trained", null, triggers.hits / triggers.count, triggers.hits);
+    else if (before !== undefined) row("none: as trained", null, before);
+    for (const { record, step } of after) {
+      const task = record.budget["task"];
+      const setting = [...(task === undefined ? [] : [String(task)]), settingText(step.setting)].join(", ");
+      row(record.attack, setting, step.after.triggers!);
+    }
+  }
+  if (rows.length === 0) return undefined;
+  return {
+    name: "triggers",
+    title: `Trigger ${commonNoun(networks).many} still answered as taught`,
+    columns: [
+      ["Network", "network"],
+      ["Attack", "text"],
+      ["Setting", "text"],
+      ["Detected", "share"],
+      ["Hits", "count"],
+      ["Of", "count"],
+      ["Needed", "count"],
+      ["p", "pValue"],
+    ],
+    rows,
+  };
+}

@@ -1,0 +1,162 @@
+/** Attacks that want the signature gone: fine-tuning, pruning, quantisation, overwriting, disguises. */
+
+import { binomialPValue } from "../../../src/index";
+import { type DataTable, type Part, showTable, tablePanel } from "../data-table";
+import { formatPercent, formatPValue } from "../format";
+import { type Html, html } from "../html";
+import { grid, panel, section } from "../page";
+import { commonNoun, type Noun } from "../samples";
+import { palette } from "../theme";
+import { FAMILIES, type Family, type Found, needed, openAccuracy, secretAccuracy, stepsOf } from "./families";
+import { paired, type SweepLine, sweepFigure } from "./figures";
+import { fineTuningTable, REMOVAL, triggerTable } from "./fine-tuning";
+import type { AttackedNetwork } from "./record";
+import { spentNote, stepTable, without } from "./tables";
+import { removal, USEFUL_LOSS } from "./verdicts";
+
+/** What the accuracy and the bits do as more is set to 0, in a sentence. */
+function pruningCaption(found: readonly Found[]): string {
+  const verdict = removal([found[0]!.network], FAMILIES.pruning)!;
+  const last = verdict.counted.toSorted((a, b) => shareOf(a) - shareOf(b)).at(-1);
+  const gone = found
+    .toSorted((a, b) => shareOf(a) - shareOf(b))
+    .find((f) => f.step.after.matched < needed(f.network, f.step.after.bits));
+  const points = Math.round(100 * USEFUL_LOSS);
+  const said: string[] = [];
+  if (last) {
+    const { matched, bits } = last.step.after;
+    const p = formatPValue(binomialPValue(matched, bits));
+    said.push(
+      `Within ${points} points of its accuracy up to ${formatPercent(shareOf(last), 0)} of the weights set to 0; there ${matched} of ${bits} bits are right (p\u00a0=\u00a0${p}).`,
+    );
+  } else said.push(`No setting left the network within ${points} points of its accuracy.`);
+  said.push(
+    gone
+      ? `The bits fall below the threshold at ${formatPercent(shareOf(gone), 0)}.`
+      : "The bits never fall below the threshold.",
+  );
+  return `${said.join(" ")} DeepIPR’s Fig. 12, with the threshold that it lacks.`;
+}
+
+const shareOf = ({ step }: Found): number => Number(step.setting["share"] ?? 0);
+
+function pruningFigure(n: AttackedNetwork, wide: boolean): Html | undefined {
+  const found = stepsOf([n], FAMILIES.pruning);
+  if (found.length === 0) return undefined;
+  const points = (read: (f: Found) => number | undefined) =>
+    found.flatMap((f) => {
+      const y = read(f);
+      return y === undefined ? [] : [{ x: shareOf(f), y }];
+    });
+  const two = n.network.scheme !== "v1";
+  const lines: SweepLine[] = [
+    {
+      label: "accuracy, no passport",
+      colour: palette.open,
+      mark: "broad",
+      points: two ? points(({ step }) => openAccuracy(n, step.after)) : [],
+    },
+    {
+      label: "accuracy, real passport",
+      colour: palette.owner,
+      mark: "line",
+      points: points(({ step }) => secretAccuracy(n, step.after)),
+    },
+    {
+      label: "bits right",
+      colour: palette.ink,
+      mark: "dashed",
+      points: points(({ step: { after } }) => after.matched / after.bits),
+    },
+  ];
+  const { bits } = found[0]!.step.after;
+  const threshold = needed(n, bits);
+  return sweepFigure({
+    title: `Pruning: ${n.title}`,
+    caption: pruningCaption(found),
+    wide,
+    over: "weights set to 0 (%)",
+    unit: "accuracy, bits (%)",
+    lines: lines.filter((line) => line.points.length > 0),
+    references: [
+      ...(threshold <= bits ? [{ at: threshold / bits, label: `threshold, ${threshold} of ${bits} bits` }] : []),
+      { at: n.chance, label: `chance, ${formatPercent(n.chance, 0)}` },
+    ],
+  });
+}
+
+const TABLES: readonly { family: Family; title: string; setting: string }[] = [
+  { family: FAMILIES.pruning, title: "Pruning", setting: "Set to 0" },
+  { family: FAMILIES.quantisation, title: "Quantisation", setting: "A weight" },
+  { family: FAMILIES.overwriting, title: "Overwriting", setting: "After" },
+  { family: FAMILIES.disguise, title: "Disguises, and the owner’s answer", setting: "Disguise" },
+];
+
+/** Columns of the table on fine-tuning that its page has no room for: they are in the titles, or in what the attackers spent. */
+const narrowed = ({ Many }: Noun): string[] => ["Scheme", Many, "Epochs", "Fewest on the way", "p, two-sided"];
+
+/** The section on removal. */
+export function removalPart(networks: readonly AttackedNetwork[]): Part {
+  const single = networks.length === 1;
+  const noun = commonNoun(networks);
+  const tables: DataTable[] = [];
+  const blocks: Html[] = [];
+  const fineTuned = fineTuningTable(networks);
+  if (fineTuned) {
+    tables.push(fineTuned);
+    blocks.push(
+      tablePanel(
+        without(fineTuned, narrowed(noun)),
+        single,
+        html`DeepIPR’s Table 7. Accuracy is that of the branch given away, on the task named; κ is its difference to a plain network trained, and fine-tuned, the same way, where
+            there is one. “RTAL”: a new last layer, all layers trained; “FTAL”: all layers as they are. The papers give the share of detected bits alone; p is the probability
+            that guessing finds as many.`,
+      ),
+    );
+  }
+  const triggers = triggerTable(networks);
+  if (triggers) {
+    tables.push(triggers);
+    blocks.push(
+      tablePanel(
+        triggers,
+        single,
+        html`DeepIPR’s Table 6, with what a claim needs at one false alarm in a million, and p: the probability that guessing labels answers as
+          many. After fine-tuning the owner’s classifier is put back before the ${noun.many} are asked.`,
+      ),
+    );
+  }
+  blocks.push(...paired(networks.map((n) => (wide) => pruningFigure(n, wide))));
+  for (const { family, title, setting } of TABLES) {
+    const found = stepsOf(networks, family);
+    if (found.length === 0) continue;
+    const table = stepTable({ name: family.id, title, setting }, found);
+    tables.push(table);
+    blocks.push(panel(html`${showTable(without(table, ["Attack"]), single)}${noteOn(family)}`, true));
+  }
+  if (blocks.length === 0) return { tables };
+  const lead =
+    "Somebody who has the network changes its weights to get rid of the signature. That has worked where too few bits are left while the network is still of use.";
+  return {
+    body: section(
+      "removal",
+      "Removal",
+      lead,
+      grid(...blocks, panel(html`<h3>Who did what</h3>${spentNote(networks, REMOVAL)}`, true)),
+    ),
+    tables,
+  };
+}
+
+function noteOn({ id }: Family): Html | false {
+  const notes: Readonly<Record<string, string>> = {
+    pruning: "The numbers of DeepIPR’s Fig. 12. The weights smallest in magnitude over the whole network are set to 0.",
+    quantisation: "Not in DeepIPR. Each tensor is rounded to as many levels as the bits allow.",
+    overwriting:
+      "DeepIPR, section 4.1.3. The attacker embeds passports and a signature of its own by the same training. In V1 the accuracy is that under the owner’s passports; under the attacker’s it may be better.",
+    disguise:
+      "Not in DeepIPR. The network computes the same; its channels stand in another order, or are scaled. “As it stands” the owner reads the wrong channels; “realigned” they are put back by comparing with the owner’s copy.",
+  };
+  const note = notes[id];
+  return note !== undefined && html`<p class="note">${note}</p>`;
+}

@@ -1,0 +1,226 @@
+/** The page's first page: what was claimed, how sure it is, what was tried, what remains to be said, what is not shown. */
+
+import { binomialPValue } from "../../../src/index";
+import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural } from "../format";
+import { type Html, html } from "../html";
+import { table } from "../page";
+import { odds } from "../run-parts";
+import { commonNoun, nounOf } from "../samples";
+import { least, most } from "../series";
+import { budgetRange, openAccuracy, secretAccuracy } from "./families";
+import { ambiguityFinding, criteria, type Findings, removalFinding } from "./findings";
+import { forgeriesText } from "./forgeries";
+import type { AttackedNetwork } from "./record";
+import { coins, nullsOf } from "./statistics";
+
+type Networks = readonly AttackedNetwork[];
+
+const block = (title: string, ...body: (Html | false)[]): Html =>
+  html`<div class="block"><h2>${title}</h2>${body}</div>`;
+
+const bullets = (items: readonly (Html | string)[]): Html =>
+  html`<ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+
+const titles = (networks: Networks): string => networks.map(({ title }) => title).join("; ");
+
+/** `all 3 networks`, `AlexNet, V1`, … */
+function those(some: Networks, all: Networks): string {
+  if (all.length === 1) return "this network";
+  return some.length === all.length ? `all ${all.length} networks` : titles(some);
+}
+
+/** The row of a claim. */
+function claimRow(n: AttackedNetwork): (string | Html)[] {
+  const { claim, network } = n;
+  const accuracy = (value: number | undefined) => (value === undefined ? "–" : formatPercent(value));
+  const text = claim.decodedText === "" ? "random bits" : html`<bdi class="quoted">${claim.decodedText}</bdi>`;
+  const other =
+    claim.claimedText !== claim.decodedText && html` claimed: <bdi class="quoted">${claim.claimedText}</bdi>`;
+  return [
+    n.title,
+    html`${text}${other}`,
+    `${formatCount(claim.matched)} of ${formatCount(claim.bits)}`,
+    network.scheme === "v1" ? "–" : accuracy(openAccuracy(n, claim)),
+    accuracy(secretAccuracy(n, claim)),
+    claim.holds ? "holds" : "does not hold",
+  ];
+}
+
+function claimed(networks: Networks): Html {
+  const text =
+    networks.length === 1
+      ? "That the weights of this network were trained by whoever holds the secret passports to it. Put over the weights, the passports make a text, or bits, appear:"
+      : "That the weights of these networks were trained by whoever holds the secret passports to each. Put over the weights, the passports make a text, or bits, appear:";
+  return html`<div class="block wide"><h2>What was claimed</h2><p>${text}</p>
+    <div class="data">${table(
+      "Claims",
+      [
+        { head: "Network" },
+        { head: "Says" },
+        { head: "Bits right", numeric: true },
+        { head: "Accuracy, no passport", numeric: true },
+        { head: "With passport", numeric: true },
+        { head: "Claim" },
+      ],
+      networks.map(claimRow),
+    )}</div>${failures(networks).map((line) => html`<p>${line}</p>`)}</div>`;
+}
+
+/** Why claims do not hold, networks with the same cause together. */
+function failures(networks: Networks): string[] {
+  const causes = new Map<string, AttackedNetwork[]>();
+  for (const n of networks) {
+    if (n.claim.holds) continue;
+    const cause = causeOf(n);
+    causes.set(cause, [...(causes.get(cause) ?? []), n]);
+  }
+  return [...causes].map(([cause, some]) => `The claim on ${those(some, networks)} does not hold: ${cause}.`);
+}
+
+function causeOf({ claim: { matched, threshold, bound } }: AttackedNetwork): string {
+  if (matched < threshold) return "too few bits match";
+  if (bound === null)
+    return "the signature is there, but the credential is not bound to a secret, so that it cannot be told from passports computed to fit these weights";
+  if (!bound.holds) return "the bits that follow from the secret do not match, or the commitment is another claim’s";
+  return "the accuracy is not what is claimed";
+}
+
+/** Larger than this against coins, a deviation is called wide. */
+const WIDE = 1.25;
+
+/** What chance really came to on these networks, the samples of a kind together. */
+function nullText(networks: Networks): string[] {
+  const samples = networks.flatMap((n) => nullsOf(n));
+  return [...new Set(samples.map(({ kind }) => kind))].map((kind) => {
+    const some = samples.filter((s) => s.kind === kind);
+    const shares = some.flatMap(({ matched, bits }) => matched.map((m) => m / bits));
+    const wide = some.filter(({ deviation, bits }) => deviation > WIDE * coins(bits)).length;
+    const where =
+      some.length === 1 ? "" : wide === some.length ? " on every network" : ` on ${wide} of ${some.length} networks`;
+    return `${kind}, ${formatCount(shares.length)} tried, match ${formatPercentRange(shares, 0)} of the bits${wide > 0 ? `, more scattered than coins${where}` : ""}`;
+  });
+}
+
+function sure(networks: Networks): Html {
+  const p = ({ claim }: AttackedNetwork) => binomialPValue(claim.matched, claim.bits);
+  const weakest = [...networks].sort((a, b) => p(b) - p(a))[0]!;
+  const { claim } = weakest;
+  const alike = networks.every((n) => p(n) === p(weakest));
+  const least = networks.length > 1 && (alike ? "For each of them: " : `The least sure is ${weakest.title}. `);
+  const enough =
+    claim.threshold <= claim.bits
+      ? `A claim needs ${formatCount(claim.threshold)} of its ${formatCount(claim.bits)} bits.`
+      : `A signature of ${formatCount(claim.bits)} bits is too short to prove anything.`;
+  const chance = nullText(networks);
+  const triggers = networks.flatMap((n) => {
+    const {
+      title,
+      claim: { triggers: t },
+    } = n;
+    return t
+      ? [
+          `${networks.length > 1 ? `${title}: ` : ""}${t.hits} of ${t.count} trigger ${nounOf(n).many} are answered as taught, by guessing with probability ${formatPValue(t.pValue)}.`,
+        ]
+      : [];
+  });
+  return html`<div class="block wide"><h2>How sure it is</h2><div class="columns">
+    <div><p>${least}${odds(p(weakest))} ${enough}</p>${triggers.length > 0 && html`<p>${triggers.join(" ")}</p>`}</div>
+    ${chance.length > 0 && html`<p>What chance finds, tried on the networks themselves: ${chance.join("; ")}.</p>`}</div></div>`;
+}
+
+function tried(networks: Networks, findings: Findings): Html {
+  const single = networks.length === 1;
+  const { removal, ambiguity, unjudged } = findings;
+  return html`<div class="block wide"><h2>What was tried</h2><div class="columns">
+    ${removal.length > 0 && html`<div><h3>To remove the signature</h3>${bullets(removal.map((v) => removalFinding(v, single)))}</div>`}
+    ${ambiguity.length > 0 && html`<div><h3>To put another in its place</h3>${bullets(ambiguity.map((v) => ambiguityFinding(v, single)))}</div>`}</div>
+    ${unjudged.length > 0 && html`<p>Recorded below, not judged here: ${unjudged.join(", ")}.</p>`}
+    <p class="note">${removal.length + ambiguity.length > 0 ? criteria(networks) : "No attack of a known kind was recorded."}</p></div>`;
+}
+
+function opponent(networks: Networks, findings: Findings): Html {
+  const points: string[] = [];
+  const unbound = networks.filter(({ claim }) => claim.bound === null);
+  const undated = networks.filter(({ claim }) => claim.bound !== null && claim.bound.commitment?.claim !== true);
+  if (networks.some((n) => n.forgeries.length > 0))
+    points.push(`“Such credentials can be made afterwards.” ${forgeriesText(networks)}`);
+  if (unbound.length > 0)
+    points.push(
+      `“The passports were computed to fit.” The credential of ${those(unbound, networks)} is not bound to a secret, so nothing in it excludes that.`,
+    );
+  if (undated.length > 0)
+    points.push(
+      `“The claim was made after the fact.” For ${those(undated, networks)} no commitment was given; only dates from elsewhere can answer.`,
+    );
+  if (findings.lost.length > 0) points.push("“The signature can be removed.” It was, at the settings named above.");
+  if (findings.rivals.length > 0)
+    points.push(
+      "“A branch works without these passports.” It does, at the settings named above; that takes away what locks the network, and is no claim of its own.",
+    );
+  const wide = networks.filter((n) =>
+    nullsOf(n).some((s) => s.matched.length >= 10 && s.deviation > WIDE * coins(s.bits)),
+  );
+  if (wide.length > 0)
+    points.push(
+      `“Chance does better than you say.” On ${those(wide, networks)} unrelated secrets scatter more than coins; how far they reach is given above.`,
+    );
+  if (points.length === 0)
+    points.push("Nothing that these experiments would support, beyond what the right-hand list leaves open.");
+  return block("What an opponent can still say", bullets(points));
+}
+
+function notShown(networks: Networks, findings: Findings): Html {
+  const sizes = networks.map(({ testImages }) => testImages);
+  const half = 1.96 * Math.sqrt(0.25 / least(sizes));
+  const points = [
+    "Who trained first. Passports and weights that fit do not say which was there before; dated commitments do.",
+    `Accuracies to the decimal: they come from ${formatSpan(formatCount(least(sizes)), formatCount(most(sizes)))} test ${commonNoun(networks).many}, up to ±${(100 * half).toFixed(1)} points (95\u202f%).`,
+    "Other networks, data or seeds: each network here is one training run, and each attack one try.",
+  ];
+  const training = [...findings.removal, ...findings.ambiguity]
+    .filter(({ family }) => family.trains)
+    .flatMap(({ tried: found }) => found.map(({ record }) => record));
+  const epochs = budgetRange(training, "epochs");
+  if (epochs && epochs[1] < 100)
+    points.push(
+      `Patient attackers: those who train had ${epochs[0] === epochs[1] ? plural(epochs[1], "epoch") : `${formatSpan(epochs[0], epochs[1])} epochs`}, the papers’ 100. What such attacks failed at, longer ones may still reach.`,
+    );
+  if (findings.missing.length > 0) points.push(`Attacks that were not tried: ${findings.missing.join(", ")}.`);
+  return block("What the evidence does not show", bullets(points));
+}
+
+/** Says what the claims and the attacks came to, in a line. */
+function headline(networks: Networks, { lost, rivals }: Findings): string {
+  const holding = networks.filter(({ claim }) => claim.holds).length;
+  const claims =
+    networks.length === 1
+      ? `The claim ${holding ? "holds" : "does not hold"}`
+      : holding === networks.length
+        ? `All ${networks.length} claims hold`
+        : `${holding === 0 ? "None" : holding} of ${networks.length} claims ${holding === 1 ? "holds" : "hold"}`;
+  const attacks = [
+    ...(lost.length > 0 ? ["the signature could be removed"] : []),
+    ...(rivals.length > 0 ? ["a rival branch could be made"] : []),
+  ];
+  if (attacks.length === 0) return `${claims}; no attack that was tried undid a signature or matched it`;
+  return `${claims}; ${attacks.join(", and ")}, in some settings`;
+}
+
+function badge(networks: Networks): string {
+  const holding = networks.filter(({ claim }) => claim.holds).length;
+  if (networks.length === 1) return `Ownership claim ${holding ? "holds" : "does not hold"}`;
+  if (holding === networks.length) return "Ownership claims hold";
+  return holding === 0 ? "Ownership claims do not hold" : "Not every ownership claim holds";
+}
+
+/** The summary: one screen, one printed page. */
+export function summary(networks: Networks, findings: Findings): Html {
+  const holds = networks.every(({ claim }) => claim.holds);
+  const open = formatPercentRange(networks.flatMap((n) => openAccuracy(n, n.claim) ?? []));
+  const settings = [...findings.removal, ...findings.ambiguity].reduce((sum, v) => sum + v.tried.length, 0);
+  const lead = `${plural(networks.length, "network")} marked with a hidden signature${open === undefined ? "" : `, right on ${open} of test ${commonNoun(networks).many} as given away`}; ${plural(settings, "attack setting")} tried.`;
+  return html`<div class="onepage"><p class="kicker">@pan/core · attacks on marked networks</p>
+    <span class="badge${!holds && " bad"}">${badge(networks)}</span>
+    <h1>${headline(networks, findings)}</h1><p class="lead">${lead}</p>
+    <div class="blocks">${claimed(networks)}${sure(networks)}${tried(networks, findings)}${opponent(networks, findings)}${notShown(networks, findings)}</div></div>`;
+}

@@ -1,0 +1,199 @@
+/**
+ * The quickstart's page: whose network it is, how sure that is, and why, for a reader who has never heard of passports.
+ */
+
+import { matchThreshold } from "../../src/index";
+import {
+  formatCount,
+  formatDuration,
+  formatNumber,
+  formatPercent,
+  formatPercentRange,
+  formatPValue,
+  formatSpan,
+  plural,
+} from "./format";
+import { type Html, html } from "./html";
+import { fold, glossary, grid, page, panel, section, table, tiles } from "./page";
+import {
+  accuracyFigure,
+  bitsFigure,
+  forgedAccuracyFigure,
+  forgedBitsFigure,
+  gammaFigure,
+  lossFigure,
+  marginFigure,
+  signLossFigure,
+} from "./quickstart-figures";
+import { checkQuickstartReport, type QuickstartReport } from "./quickstart-record";
+import {
+  filesTable,
+  forgedTable,
+  layersTable,
+  limits,
+  message,
+  odds,
+  privateNotice,
+  reasons,
+  settingsTable,
+  TERMS,
+} from "./run-parts";
+import { least, most } from "./series";
+
+/** Smallest and largest of the forged passports' matches, or nothing where none was tried. */
+function forgedBits({ signature: s }: QuickstartReport): string | undefined {
+  if (s.forgedMatched.length === 0) return undefined;
+  return formatSpan(least(s.forgedMatched), most(s.forgedMatched));
+}
+
+function summary(r: QuickstartReport): Html {
+  const { accuracy: a, signature: s, verdict } = r;
+  const tone = !verdict.claimHolds && " bad";
+  const range = formatPercentRange(a.forged);
+  return html`
+    <p class="kicker">@pan/core · quickstart report · ${r.startedAt.slice(0, 16).replace("T", " ")}</p>
+    <span class="badge${tone}">${verdict.claimHolds ? "Ownership claim holds" : "Ownership claim does not hold"}</span>
+    <h1>${verdict.claimHolds ? "This network carries its owner’s signature" : "This network does not prove its owner’s claim"}</h1>
+    <div class="summary"><div>
+      <p class="lead">${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
+      <p>Handed out without any passport, it classifies <strong>${formatPercent(a.public)}</strong> of the test pictures correctly. With the
+      real passport it reaches <strong>${formatPercent(a.private)}</strong>${
+        range
+          ? html`; with ${plural(a.forged.length, "forged passport")}, <strong>${range}</strong>`
+          : ". No forged passport was tried"
+      }. Guessing gives ${formatPercent(a.chance, 0)}.</p>
+    </div>
+    ${reasons(verdict)}</div>`;
+}
+
+function keyFigures(r: QuickstartReport): Html {
+  const { accuracy: a, signature: s, train } = r;
+  return tiles([
+    {
+      label: "Signature bits",
+      value: `${s.matched} / ${s.bits}`,
+      about: `forged: ${forgedBits(r) ?? "none tried"}`,
+      tone: "owner",
+    },
+    { label: "p-value", value: formatPValue(s.pValue), about: "of a match this good by guessing", tone: "owner" },
+    { label: "Real passport", value: formatPercent(a.private), about: "test accuracy, private branch", tone: "owner" },
+    { label: "No passport", value: formatPercent(a.public), about: "test accuracy, public branch", tone: "open" },
+    {
+      label: "Forged passports",
+      value: formatPercentRange(a.forged) ?? "–",
+      about: `test accuracy; chance ${formatPercent(a.chance, 0)}`,
+      tone: "forged",
+    },
+    {
+      label: "Time taken",
+      value: formatDuration(r.seconds),
+      about: `${formatCount(train.imagesPerSecond)} pictures/s trained`,
+    },
+  ]);
+}
+
+function numbers(r: QuickstartReport): Html {
+  const { accuracy: a, signature: s, train } = r;
+  const threshold = matchThreshold(s.bits);
+  const all = table(
+    "Results",
+    [{ head: "Quantity" }, { head: "Measured", numeric: true }, { head: "Compare with" }],
+    [
+      ["Test accuracy, no passport", formatPercent(a.public, 2), `chance ${formatPercent(a.chance, 0)}`],
+      ["Test accuracy, real passport", formatPercent(a.private, 2), "the row above"],
+      [
+        "Test accuracy, forged",
+        formatPercentRange(a.forged, 2) ?? "none tried",
+        `chance ${formatPercent(a.chance, 0)}`,
+      ],
+      [
+        "Bits matched, real passport",
+        `${s.matched} of ${s.bits}`,
+        threshold <= s.bits ? `needs ${threshold}` : "too short to prove",
+      ],
+      ["Bits matched, forged", forgedBits(r) ?? "none tried", `${formatNumber(s.bits / 2)} expected by chance`],
+      ["p-value of the match", formatPValue(s.pValue), "10⁻⁶ or less"],
+      ["Training pictures × epochs", `${formatCount(train.images)} × ${train.epochs}`, `batches of ${train.batchSize}`],
+      ["Training speed", `${formatCount(train.imagesPerSecond)} pictures/s`, r.adapter.name],
+      ["Whole run", formatDuration(r.seconds), r.adapter.kind],
+    ],
+  );
+  const epochs = table(
+    "By epoch",
+    [{ head: "Epoch" }, ...["Public", "Private", "Bits"].map((head) => ({ head, numeric: true }))],
+    train.accuracyCurve.map((p) => [
+      formatNumber(p.epoch),
+      formatPercent(p.public),
+      formatPercent(p.private),
+      formatCount(p.bits),
+    ]),
+  );
+  const forged = forgedTable(a.forged.map((accuracy, i) => ({ accuracy, matched: s.forgedMatched[i]! })));
+  return grid(
+    panel(all, true),
+    panel(
+      html`${layersTable(s.layers)}${fold("Every epoch", epochs)}${a.forged.length > 0 && fold("Every forged passport", forged)}`,
+    ),
+    panel(settingsTable(r.settings)),
+  );
+}
+
+function files({ files: { deployed, credential } }: QuickstartReport): Html {
+  const hash = deployed.sha256 && html`<br>SHA-256 <code>${deployed.sha256}</code>`;
+  return filesTable([
+    { ...deployed, about: html`To hand out: the public branch alone, no passport, no signature.${hash}` },
+    { ...credential, about: html`<strong>Keep secret:</strong> the owner’s passports and signature.` },
+  ]);
+}
+
+/**
+ * The quickstart's report as one self-contained HTML document: inline style and SVG, no script, nothing loaded.
+ *
+ * Raises {@link ArgumentError} if the record is incomplete or contradicts itself.
+ */
+export function renderQuickstart(report: QuickstartReport): string {
+  checkQuickstartReport(report);
+  const figures = [gammaFigure, lossFigure, signLossFigure, accuracyFigure, bitsFigure].map((f) => f(report)) as [
+    Html,
+    Html,
+    Html,
+    Html,
+    Html,
+  ];
+  const [gamma, loss, signLoss, accuracy, bits] = figures;
+  return page({
+    title: `${report.verdict.claimHolds ? "Claim holds" : "Claim does not hold"} · quickstart report · @pan/core`,
+    header: html`${summary(report)}${keyFigures(report)}`,
+    main: [
+      section(
+        "signature",
+        "The signature in the weights",
+        "Every channel of a passport layer has a factor γ, computed from the weights and a passport. Its sign is one bit of the signature.",
+        grid(marginFigure(report)),
+      ),
+      section(
+        "forged",
+        "Real against forged passports",
+        "If any passport worked, having one would prove nothing. So the same network is tried with passports made up at random.",
+        grid(forgedBitsFigure(report), forgedAccuracyFigure(report), gamma, limits()),
+      ),
+      section(
+        "training",
+        "How it was trained",
+        "Each step passes the same pictures through both branches and lowers three losses together.",
+        grid(accuracy, bits, loss, signLoss),
+      ),
+      section("numbers", "All numbers", "The same results as text.", numbers(report)),
+      section("files", "Files", "What to publish and what to keep.", files(report)),
+      section(
+        "reproduce",
+        "Do it again",
+        "The same settings on the same adapter give the same bits.",
+        panel(html`<pre><code>npm run quickstart</code></pre>
+          <p class="note">The record behind this page lies beside it as <code>report.json</code>. Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`),
+      ),
+      section("glossary", "Words used", "In the order they come up.", glossary(Object.values(TERMS))),
+    ],
+    footer: html`${privateNotice()}<p>Drawn from one run of the @pan/core quickstart, started ${report.startedAt}. This page loads nothing from the network.</p>`,
+  });
+}

@@ -1,0 +1,156 @@
+import { parseHTML } from "linkedom";
+import { describe, expect, it } from "vitest";
+import { ArgumentError } from "../../src/index";
+import { FAMILIES } from "../src/attacks/families";
+import { lettersOf } from "../src/attacks/signatures";
+import { ambiguity, removal } from "../src/attacks/verdicts";
+import { type AttackedNetwork, type AttackRuns, renderAttacks } from "../src/index";
+import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
+
+/** The page's text with all kinds of space made plain, so that the tests do not depend on typography. */
+const textOf = (page: string) => parseHTML(page).document.body.textContent!.replace(/[\s\u00a0\u202f\u2060]+/g, " ");
+const only = (network: AttackedNetwork): AttackRuns => ({ networks: [network] });
+const attackOf = (n: AttackedNetwork, name: string) => n.attacks.find(({ attack }) => attack.startsWith(name))!;
+
+const v2 = madeUpNetwork("v2");
+const text = textOf(renderAttacks(madeUpRuns()).html);
+
+describe("verdicts", () => {
+  const changed = (
+    name: string,
+    change: (after: AttackedNetwork["attacks"][number]["steps"][number]["after"]) => void,
+  ) => {
+    const n = madeUpNetwork("v2");
+    for (const { after } of attackOf(n, name).steps) change(after);
+    return n;
+  };
+
+  it("say that the signature was removed only where the network is of use", () => {
+    expect(removal([v2], FAMILIES.pruning)!.lost).toEqual([]);
+    expect(removal([v2], FAMILIES.pruning)!.counted.length).toBe(7);
+    const gone = changed("weight quantisation", (after) => void Object.assign(after, { matched: 60 }));
+    expect(removal([gone], FAMILIES.quantisation)!.lost.length).toBe(2);
+    const page = textOf(renderAttacks(only(gone)).html);
+    expect(page).toContain("removed in 2 of the 2 that leave the network of use. 8 bits: 60 of 112 bits, 82 needed");
+    expect(page).toContain("the signature could be removed");
+    const useless = changed("weight quantisation", (after) => {
+      Object.assign(after, { matched: 60, accuracy: { public: 0.5, private: 0.5 } });
+    });
+    expect(removal([useless], FAMILIES.quantisation)!.counted).toEqual([]);
+    expect(textOf(renderAttacks(only(useless)).html)).toContain("shows nothing: no setting left the network of use");
+  });
+
+  it("count fine-tuned networks always, and disguised ones by the owner's best answer", () => {
+    const lost = changed("fine-tuning", (after) => void Object.assign(after, { matched: 81 }));
+    expect(removal([lost], FAMILIES.fineTuning)!.lost.length).toBe(2);
+    const disguises = removal([v2], FAMILIES.disguise)!;
+    expect([disguises.tried.length, disguises.lost.length]).toEqual([3, 0]);
+  });
+
+  it("call a branch a rival only if it works and is not signed by the owner", () => {
+    expect(ambiguity([v2], FAMILIES.passports)!.lost).toEqual([]);
+    const rival = changed("expanded residual", (after) => void Object.assign(after.accuracy, { private: 0.88 }));
+    expect(ambiguity([rival], FAMILIES.blocks)!.lost.length).toBe(2);
+    const page = textOf(renderAttacks(only(rival)).html);
+    expect(page).toContain("a rival branch could be made");
+    expect(page).toContain("88.0 % against the owner’s 89.0 %, with 37 of 112 bits");
+  });
+
+  it("give the reason of a claim that does not hold, and say what was spent", () => {
+    expect(text).toContain(
+      "The claim on AlexNet, V1, CIFAR-10 does not hold: the signature is there, but the credential is not bound",
+    );
+    expect(text).toContain("those who train had 2 epochs, the papers’ 100");
+    expect(text).toContain(
+      "4 credentials were forged for these weights. Checked as in the papers, all of them pass; with a binding asked for, none do.",
+    );
+  });
+
+  it("find the letters of a text spread over layers, and of two texts", () => {
+    const bits = (word: string) =>
+      [...word].flatMap((c) => Array.from({ length: 8 }, (_, k) => ((c.charCodeAt(0) >> (7 - k)) & 1 ? 1 : -1)));
+    const layer = (word: string, more = 0) => {
+      const signs = [...bits(word), ...Array.from({ length: more }, () => 1)];
+      return { name: word, bits: signs.length, matched: signs.length, signs, gamma: signs };
+    };
+    const letters = (claimedText: string, ...layers: ReturnType<typeof layer>[]) =>
+      lettersOf({ ...v2.claim, claimedText, layers })
+        .map(({ letter }) => letter)
+        .join("");
+    expect(letters("ACME Ltd", layer("ACM"), layer("E Ltd", 8))).toBe("ACMEspaceLtd");
+    expect(letters("one two", layer("one", 9), layer("\u007f", 3), layer("two", 4))).toBe("onetwo");
+    expect(letters("ACME", layer("AX", 8))).toBe("");
+  });
+});
+
+describe("records that contradict themselves", () => {
+  it.each<[string, RegExp, (runs: AttackRuns) => void]>([
+    ["no network", /report\.networks: expected at least one/, (r) => void r.networks.splice(0)],
+    ["a title twice", /networks\[1\]\.title/, (r) => void (r.networks[1]!.title = r.networks[0]!.title)],
+    [
+      "an unknown scheme",
+      /networks\[0\]\.network\.scheme/,
+      (r) => void Object.assign(r.networks[0]!.network, { scheme: "plain" }),
+    ],
+    ["chance 0", /networks\[0\]\.chance/, (r) => void (r.networks[0]!.chance = 0)],
+    [
+      "percent for fractions",
+      /networks\[1\]\.attacks\[2\]\.steps\[3\]\.after\.accuracy\.public: .*got 90/,
+      (r) => {
+        r.networks[1]!.attacks[2]!.steps[3]!.after.accuracy.public = 90;
+      },
+    ],
+    [
+      "a branch the scheme lacks",
+      /networks\[0\]\.attacks\[0\]\.before\.accuracy\.public: expected no entry/,
+      (r) => {
+        r.networks[0]!.attacks[0]!.before.accuracy.public = 0.5;
+      },
+    ],
+    [
+      "more matches than bits",
+      /attacks\[1\]\.steps\[0\]\.after\.matched/,
+      (r) => void (r.networks[0]!.attacks[1]!.steps[0]!.after.matched = 113),
+    ],
+    [
+      "no bits",
+      /attacks\[1\]\.steps\[0\]\.after\.bits/,
+      (r) => void Object.assign(r.networks[0]!.attacks[1]!.steps[0]!.after, { bits: 0, matched: 0 }),
+    ],
+    [
+      "a setting that is no number",
+      /steps\[0\]\.setting\.share/,
+      (r) => void Object.assign(r.networks[0]!.attacks[2]!.steps[0]!, { setting: { share: Number.NaN } }),
+    ],
+    ["gammas that are missing", /claim\.layers\[0\]\.gamma/, (r) => void r.networks[0]!.claim.layers[0]!.gamma.pop()],
+    ["layers that do not add up", /claim\.layers.*add up/, (r) => void (r.networks[0]!.claim.layers[0]!.matched = 47)],
+    [
+      "a forged claim without a verdict",
+      /forgeries\[0\]\.bound\.holds/,
+      (r) => void Object.assign(r.networks[0]!.forgeries[0]!.bound, { holds: 1 }),
+    ],
+    ["an unknown null sample", /nulls\[0\]\.kind/, (r) => void Object.assign(r.networks[0]!.nulls[0]!, { kind: "x" })],
+    [
+      "channels that come and go",
+      /convergence\.epochs\[1\]\.gamma/,
+      (r) => void r.networks[0]!.convergence!.epochs[1]!.gamma.pop(),
+    ],
+    [
+      "a distribution that is not finite",
+      /distributions\.own\.beta\[0\]/,
+      (r) => void (r.networks[0]!.distributions!.own.beta[0] = Number.NaN),
+    ],
+    ["negative seconds", /networks\[0\]\.seconds\.epoch/, (r) => void (r.networks[0]!.seconds!.epoch = -1)],
+    ["an unknown watermark", /watermarks\[0\]\.method/, (r) => void Object.assign(r.watermarks![0]!, { method: "x" })],
+    [
+      "a watermark found too often",
+      /watermarks\[1\]\.fineTuned\[0\]\.real/,
+      (r) => void (r.watermarks![1]!.fineTuned[0]!.real = 2),
+    ],
+  ])("refuses %s, naming the entry", (_, message, change) => {
+    const wrong = madeUpRuns();
+    change(wrong);
+    expect(() => renderAttacks(wrong)).toThrow(ArgumentError);
+    expect(() => renderAttacks(wrong)).toThrow(message);
+  });
+});
