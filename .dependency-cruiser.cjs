@@ -1,7 +1,7 @@
 // Imports run downwards only: each floor may use itself and the floors below it. See docs/architecture.md.
 const floors = [
-  ["^shaders/"],
   ["^src/gpu/"],
+  ["^shaders/"],
   ["^src/tensor/"],
   ["^src/nn/", "^src/optim/", "^src/data/"],
   ["^src/passport/"],

@@ -3,7 +3,7 @@
  * the one that binds it.
  */
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel } from "../shaders/kernel";
+import { defineKernel } from "../src/gpu/kernel";
 import { type Device, Tensor } from "../src/index";
 
 /** A run that measures a ceiling: `work` operations, loads or bytes, recorded by `run` (flush or sync to execute it). */

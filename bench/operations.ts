@@ -1,6 +1,6 @@
 /** Convolutions of a list of rows as calls of the package. */
 import { conv2d, Generator, Tensor } from "../src/index";
-import { conv2dInputGradient, conv2dWeightGradient } from "../src/tensor/ops/conv";
+import { conv2dInputGradient, conv2dWeightGradient } from "../src/tensor/ops/products/conv";
 import type { Conv, ConvPass } from "./peers/rows";
 
 /** Uniform numbers in [−1, 1). */

@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 import { LOGARITHM, POWER, TANH } from "./power.wgsl";
 
 /** y = f(x) where x is not NaN; `p.a` and `p.b` are the function's constants. Expressions take and give `vec4f`. */

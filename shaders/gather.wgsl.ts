@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain } from "../src/gpu/kernel";
 
 /**
  * y[o, k, i] = x[o, indices[k], i] of any 32-bit type, or the bits `missing` where indices[k] is not below `n` (negative numbers are not,

@@ -1,5 +1,13 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, nanTest, type ParamType } from "./kernel";
+import {
+  type Binding,
+  defineKernel,
+  linearGrid,
+  linearIndex,
+  linearMain,
+  nanTest,
+  type ParamType,
+} from "../src/gpu/kernel";
 
 /**
  * The update rules of the optimisers. A rule names the hyper-parameters it reads (`hyper`, all of them data in a buffer), the state

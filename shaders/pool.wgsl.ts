@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "../src/gpu/kernel";
 
 /** An index that stands for "no position": a window that lies in the padding alone. */
 export const NO_INDEX = 0xffffffff;

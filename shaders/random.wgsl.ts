@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "../src/gpu/kernel";
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 

@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Caps, defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
+import { type Caps, defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 
 const ADD = "a + b";
 /** The greater (smaller) of a and b; NaN when either is. */

@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 
 const READ: Binding = { access: "read" };
 

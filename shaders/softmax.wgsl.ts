@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 
 /** Bits of a NaN; it is stored through u32 bindings, see {@link nanTest}. */
 const NAN = "0x7fc00000u";

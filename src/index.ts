@@ -3,7 +3,6 @@
  * what needs Node (Dawn, files) is in `@pan/core/node`.
  */
 
-export type { Caps, Precision, ProductCaps, Tiling } from "../shaders/kernel";
 export * from "./attacks";
 export * from "./data";
 export * from "./errors";
@@ -12,8 +11,9 @@ export type { CapsOptions } from "./gpu/caps";
 export type { DeviceCounters } from "./gpu/counters";
 export { Device, type DeviceOptions } from "./gpu/device";
 export { device, type InitOptions, init } from "./gpu/init";
+export type { Caps, Precision, ProductCaps, Tiling } from "./gpu/kernel";
+export type { ProductOptions } from "./gpu/products";
 export type { KernelTime } from "./gpu/profile";
-export type { ProductOptions } from "./gpu/tiling";
 export { type HostArray, type HostTensor, type SafetensorsDtype, type StateDict, toFloat32 } from "./io/host-tensor";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./io/safetensors";
 export * from "./models";

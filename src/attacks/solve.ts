@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors";
-import { type MapLayer, outputSize, positionsOf, tapsOf } from "../models/layers";
+import { type MapLayer, positionsOf, tapsOf } from "../models/layers";
+import { windowCount } from "../tensor/ops/windows";
 
 /** In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor, L·Lᵀ = A + ridge·I. */
 function cholesky(a: Float64Array, n: number, ridge: number): void {
@@ -161,7 +162,7 @@ function tapMeans(layer: MapLayer): Float64Array {
   const none = { size: 1, taps: 1, stride: 1, padding: 0, out: 1 };
   const axes = layer.inputSize.map((size) => {
     const { kernel: taps, stride, padding } = layer;
-    return { size, taps, stride, padding, out: outputSize(size, taps, stride, padding) };
+    return { size, taps, stride, padding, out: windowCount(size, taps, stride, padding) };
   });
   const [horizontal, vertical] = [axes.at(-1) ?? none, axes.at(-2) ?? none];
   const rows = new Float64Array(tapsOf(layer) * positionsOf(layer));

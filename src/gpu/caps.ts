@@ -1,6 +1,6 @@
-import type { ProductCaps } from "../../shaders/kernel";
 import { classifyAdapter } from "./adapter";
-import { type ProductOptions, productCaps } from "./tiling";
+import type { ProductCaps } from "./kernel";
+import { type ProductOptions, productCaps } from "./products";
 
 /** Which of its abilities a device uses. */
 export interface CapsOptions extends ProductOptions {

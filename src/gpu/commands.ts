@@ -1,6 +1,6 @@
-import type { Workgroups } from "../../shaders/kernel";
 import type { PanError } from "../errors";
 import type { Allocation } from "./allocator";
+import type { Workgroups } from "./kernel";
 import type { Compiled } from "./pipelines";
 import type { PooledBuffer } from "./pool";
 

@@ -1,4 +1,3 @@
-import type { Kernel, ProductCaps, Workgroups } from "../../shaders/kernel";
 import { ArgumentError, GpuError, LifetimeError, LimitError } from "../errors";
 import { type Allocation, Allocator } from "./allocator";
 import { BindGroups } from "./bind-groups";
@@ -6,6 +5,7 @@ import { type CapsOptions, deviceCaps } from "./caps";
 import { type Command, type Copy, packed, padded } from "./commands";
 import { type DeviceCounters, noCounts } from "./counters";
 import { Failures } from "./failures";
+import type { Kernel, ProductCaps, Workgroups } from "./kernel";
 import { NextBatch } from "./next-batch";
 import { PipelineCache } from "./pipelines";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./pool";

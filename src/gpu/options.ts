@@ -2,7 +2,7 @@ import { optionsOf, refuse } from "../demand";
 import { ArgumentError, DeviceLostError } from "../errors";
 import { shown } from "../io/shown";
 import type { DeviceOptions } from "./device";
-import { checkProductOptions } from "./tiling";
+import { checkProductOptions } from "./products";
 
 /** Where `init` takes its device from, and how it is used. */
 export interface InitOptions extends DeviceOptions {

@@ -1,4 +1,4 @@
-import { type Caps, type Kernel, moduleSource, type ParamType } from "../../shaders/kernel";
+import { type Caps, type Kernel, moduleSource, type ParamType } from "./kernel";
 
 /** A kernel's pipeline, from the moment its compilation begins, with what a dispatch needs to know of it. */
 export interface Compiled {

@@ -3,11 +3,12 @@ import { ArgumentError } from "../errors";
 import { isObject } from "../io/shown";
 import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
+import { windowCount } from "../tensor/ops/windows";
 import type { Block } from "./block";
 import { checkSettings, type ImageNetworkSettings } from "./config";
 import type { Flow } from "./flow";
 import { checkForm, checkKeys, checkNames, isWhole, refuse, wholeFrom } from "./form";
-import { type MapLayer, MOST_LAYERS, outputSize } from "./layers";
+import { type MapLayer, MOST_LAYERS } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";
 import { plainSettings } from "./plain";
@@ -30,7 +31,7 @@ export function layerSizes({ input, layers }: ConvNetConfig): [number, number, n
   layers.forEach((layer, i) => {
     const [h, w, c] = sizes[i]!;
     const size = (n: number) =>
-      layer === "pool" ? Math.floor(n / POOL) : outputSize(n, layer.kernel, layer.stride ?? 1, layer.padding ?? 0);
+      layer === "pool" ? Math.floor(n / POOL) : windowCount(n, layer.kernel, layer.stride ?? 1, layer.padding ?? 0);
     const next: [number, number, number] = [size(h), size(w), layer === "pool" ? c : layer.channels];
     if (next[0] < 1 || next[1] < 1)
       throw new ArgumentError(`layer ${i} leaves nothing of a ${h}×${w} image: drop a pooling, or use larger images`);

@@ -35,10 +35,6 @@ export const MOST_LAYERS = 2048;
 export const passportPlaces = (layers: readonly MapLayer[]): (MapLayer & { key: string })[] =>
   layers.filter((l): l is MapLayer & { key: string } => l.key !== null);
 
-/** Output size of a convolution or pooling along one axis. */
-export const outputSize = (n: number, kernel: number, stride: number, padding: number): number =>
-  Math.floor((n + 2 * padding - kernel) / stride) + 1;
-
 /** Under which name a plain layer keeps its map in state dicts: `NAME.conv.weight` or `NAME.linear.weight`, `….bias` beside it. */
 export const mapName = ({ kind }: Pick<MapLayer, "kind">): "conv" | "linear" => (kind === "linear" ? "linear" : "conv");
 

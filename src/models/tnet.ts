@@ -1,8 +1,8 @@
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
 import { add, affine, reshape, sqrt, square, sub } from "../tensor/ops/elementwise";
-import { matmul } from "../tensor/ops/matmul";
 import { globalMaxPool } from "../tensor/ops/pool";
+import { matmul } from "../tensor/ops/products/matmul";
 import { mean, sum } from "../tensor/ops/reduce";
 import type { Generator } from "../tensor/random";
 import { keep } from "../tensor/storage";

@@ -1,9 +1,10 @@
 import { callable, flag, instance, optionsOf, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
-import { type ConvOptions, conv1d, conv2d, type LineConvOptions } from "../tensor/ops/conv";
 import { pad } from "../tensor/ops/movement";
 import { pairOf } from "../tensor/ops/operands";
+import { conv1d, conv2d } from "../tensor/ops/products/conv";
+import type { ConvOptions, LineConvOptions } from "../tensor/ops/products/geometry";
 import type { Generator } from "../tensor/random";
 import { type Pair, type Shape, sameShape, showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";

@@ -1,7 +1,7 @@
 import { flag, optionsOf } from "../demand";
 import { ShapeError } from "../errors";
 import { shown } from "../io/shown";
-import { linear } from "../tensor/ops/matmul";
+import { linear } from "../tensor/ops/products/matmul";
 import type { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { DEFAULT_GAIN } from "./conv";

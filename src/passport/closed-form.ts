@@ -1,15 +1,10 @@
 import { ShapeError } from "../errors";
-import {
-  asPlane,
-  type ConvOptions,
-  conv2dInputGradient,
-  conv2dWeightGradient,
-  convOutputShape,
-} from "../tensor/ops/conv";
 import { add, reshape } from "../tensor/ops/elementwise";
-import { linear, matmul } from "../tensor/ops/matmul";
 import { concat, permute } from "../tensor/ops/movement";
 import { expectOptional, expectTensors, expectWhole } from "../tensor/ops/operands";
+import { conv2dInputGradient, conv2dWeightGradient, convOutputShape } from "../tensor/ops/products/conv";
+import { asPlane, type ConvOptions } from "../tensor/ops/products/geometry";
+import { linear, matmul } from "../tensor/ops/products/matmul";
 import { mean } from "../tensor/ops/reduce";
 import { showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";

@@ -1,5 +1,4 @@
 export type { ElementsOf, NumberArray, NumberList, TensorSource } from "./elements";
-export { type ConvOptions, conv1d, conv2d, type LineConvOptions } from "./ops/conv";
 export {
   abs,
   add,
@@ -38,7 +37,6 @@ export {
   nllLoss,
   type Reduction,
 } from "./ops/loss";
-export { linear, type MatmulOptions, matmul } from "./ops/matmul";
 export { accumulateAt, correctCount, correctRows } from "./ops/metrics";
 export { concat, expand, flip, narrow, pad, permute, split, stack, transpose } from "./ops/movement";
 export type { Affine, AffinePair } from "./ops/norm/affine";
@@ -52,6 +50,9 @@ export {
   type MaxPoolOptions,
   maxPool2d,
 } from "./ops/pool";
+export { conv1d, conv2d } from "./ops/products/conv";
+export type { ConvOptions, LineConvOptions } from "./ops/products/geometry";
+export { linear, type MatmulOptions, matmul } from "./ops/products/matmul";
 export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
 export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
 export { logSoftmax, softmax } from "./ops/softmax";

@@ -1,7 +1,7 @@
 import { fromTorch } from "../nn/state";
 import { affine, reshape } from "../tensor/ops/elementwise";
 import { binaryCrossEntropyWithLogits } from "../tensor/ops/loss";
-import { matmul } from "../tensor/ops/matmul";
+import { matmul } from "../tensor/ops/products/matmul";
 import { mean } from "../tensor/ops/reduce";
 import { Tensor } from "../tensor/tensor";
 

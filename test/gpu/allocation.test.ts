@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { unaryKernel } from "../../shaders/elementwise.wgsl";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "../../shaders/kernel";
 import { DeviceLostError, GpuError, LimitError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { init } from "../../src/gpu/init";
+import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 import { sizeClass } from "../../src/gpu/pool";
 import { BatchNorm, Linear, ReLU, Sequential } from "../../src/nn";
 import { dawn } from "../../src/node/dawn";

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { accumulateKernel, fillKernel, unaryKernel } from "../../shaders/elementwise.wgsl";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "../../shaders/kernel";
 import { GpuError, LimitError } from "../../src/errors";
 import { Device } from "../../src/gpu/device";
+import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 import { dawn } from "../../src/node/dawn";
 import { affine, relu, square } from "../../src/tensor/ops/elementwise";
 import { memory, scope } from "../../src/tensor/storage";

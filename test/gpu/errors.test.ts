@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { accumulateKernel, fillKernel } from "../../shaders/elementwise.wgsl";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "../../shaders/kernel";
 import { ArgumentError, DeviceLostError, GpuError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
+import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
 import { ownDevice } from "../support/own-device";

@@ -20,12 +20,12 @@ import {
   ReLU,
   Sequential,
 } from "../../src/nn";
-import { conv1d, conv2d } from "../../src/tensor/ops/conv";
 import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
-import { linear } from "../../src/tensor/ops/matmul";
 import { pad } from "../../src/tensor/ops/movement";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
+import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
+import { linear } from "../../src/tensor/ops/products/matmul";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";
 import { Tensor } from "../../src/tensor/tensor";

@@ -1,8 +1,10 @@
 /** Convolutions three ways: a plain loop, PyTorch's numbers, finite differences; on every tile the kernels come in. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { convGatherKernel, convWeightKernel } from "../../shaders/conv.wgsl";
+import { convGatherKernel, convWeightKernel } from "../../shaders/products/conv-registers.wgsl";
 import { ShapeError } from "../../src/errors";
-import { type ConvOptions, conv1d, conv2d, windowCount } from "../../src/tensor/ops/conv";
+import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
+import type { ConvOptions } from "../../src/tensor/ops/products/geometry";
+import { windowCount } from "../../src/tensor/ops/windows";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";

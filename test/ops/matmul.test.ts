@@ -1,7 +1,7 @@
 /** Matrix products three ways: a plain loop, PyTorch's numbers, finite differences. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
-import { linear, matmul } from "../../src/tensor/ops/matmul";
+import { linear, matmul } from "../../src/tensor/ops/products/matmul";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";

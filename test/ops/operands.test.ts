@@ -8,7 +8,7 @@ import * as optim from "../../src/optim";
 import * as passport from "../../src/passport";
 import * as ops from "../../src/tensor";
 import { RandomStream, scope, Tensor } from "../../src/tensor";
-import { conv2dInputGradient, conv2dWeightGradient } from "../../src/tensor/ops/conv";
+import { conv2dInputGradient, conv2dWeightGradient } from "../../src/tensor/ops/products/conv";
 import { gpu } from "../support/gpu";
 
 type DType = "f32" | "i32" | "u32";

@@ -1,10 +1,11 @@
 /** Convolutions by Winograd's method, forced on: against loops in float64, against the direct form, and where the choice falls. */
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ProductCaps } from "../../shaders/kernel";
 import type { Device } from "../../src/gpu/device";
-import { productCaps } from "../../src/gpu/tiling";
-import { conv2d } from "../../src/tensor/ops/conv";
-import { type ConvSize, usesWinograd } from "../../src/tensor/ops/tiling";
+import type { ProductCaps } from "../../src/gpu/kernel";
+import { productCaps } from "../../src/gpu/products";
+import { conv2d } from "../../src/tensor/ops/products/conv";
+import { usesWinograd } from "../../src/tensor/ops/products/conv-winograd";
+import type { Geometry } from "../../src/tensor/ops/products/geometry";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { expectClose, gpu, randomData, withCaps } from "../support/gpu";
@@ -181,7 +182,7 @@ describe("choice", () => {
     winograd: "auto",
     maxWorkgroupStorage: 16_384,
   };
-  const layer: ConvSize = {
+  const layer: Geometry = {
     n: 16,
     in: [16, 16],
     out: [16, 16],
@@ -194,7 +195,7 @@ describe("choice", () => {
     padding: [1, 1],
   };
   const LIMIT = 2 ** 27;
-  const chosen = (caps: Partial<ProductCaps>, size: Partial<ConvSize> = {}, limit = LIMIT) =>
+  const chosen = (caps: Partial<ProductCaps>, size: Partial<Geometry> = {}, limit = LIMIT) =>
     usesWinograd({ ...software, ...caps }, { ...layer, ...size }, limit);
 
   it("is for software adapters and layers large enough, and can be made and ruled out", () => {
@@ -216,7 +217,7 @@ describe("choice", () => {
       { dilation: [2, 1] },
       { groups: 2 },
       { padding: [1, 3] },
-    ] as Partial<ConvSize>[])
+    ] as Partial<Geometry>[])
       expect(chosen({ winograd: true }, size), JSON.stringify(size)).toBe(false);
     // Z is the largest: 64 bytes for each of 16·8·8 tiles and 64 channels.
     expect(chosen({}, {}, 64 * 1024 * 64)).toBe(true);

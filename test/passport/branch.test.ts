@@ -2,9 +2,11 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import { passportGammaBeta, passportMeans, windowMeans } from "../../src/passport/closed-form";
-import { type ConvOptions, conv1d, conv2d, windowCount } from "../../src/tensor/ops/conv";
-import { linear } from "../../src/tensor/ops/matmul";
+import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
+import type { ConvOptions } from "../../src/tensor/ops/products/geometry";
+import { linear } from "../../src/tensor/ops/products/matmul";
 import { mean } from "../../src/tensor/ops/reduce";
+import { windowCount } from "../../src/tensor/ops/windows";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import type { ProductCaps } from "../../shaders/kernel";
 import type { Device } from "../../src/gpu/device";
 import { init } from "../../src/gpu/init";
+import type { ProductCaps } from "../../src/gpu/kernel";
 import { dawn } from "../../src/node/dawn";
 import { concat, narrow } from "../../src/tensor/ops/movement";
 import { Generator } from "../../src/tensor/random";

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { LifetimeError, ShapeError } from "../../src/errors";
 import { clipGradNorm } from "../../src/optim/clip";
 import { add, affine, exp, flatten, mul, relu, reshape, square, tanh } from "../../src/tensor/ops/elementwise";
-import { matmul } from "../../src/tensor/ops/matmul";
+import { matmul } from "../../src/tensor/ops/products/matmul";
 import { sum } from "../../src/tensor/ops/reduce";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
 import { add, mul, relu, reshape, square } from "../../src/tensor/ops/elementwise";
-import { matmul } from "../../src/tensor/ops/matmul";
+import { matmul } from "../../src/tensor/ops/products/matmul";
 import { sum } from "../../src/tensor/ops/reduce";
 import { keep, memory, scope } from "../../src/tensor/storage";
 import { noGrad, record, Tensor } from "../../src/tensor/tensor";

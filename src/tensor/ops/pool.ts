@@ -5,6 +5,7 @@ import { record, type Tensor } from "../tensor";
 import { reshape } from "./elementwise";
 import { expectFlag, expectOptions, expectTensors, pairOf } from "./operands";
 import { mean } from "./reduce";
+import { windowCount } from "./windows";
 
 /** Options of {@link maxPool2d}. */
 export interface MaxPoolOptions {
@@ -176,8 +177,8 @@ function plan(
       `${op}: padding [${ph}, ${pw}] may be at most half the kernel [${kh}, ${kw}]: beyond that, windows lie in the padding alone`,
     );
   }
-  const oh = Math.floor((h + 2 * ph - dh * (kh - 1) - 1) / sh) + 1;
-  const ow = Math.floor((w + 2 * pw - dw * (kw - 1) - 1) / sw) + 1;
+  const oh = windowCount(h, kh, sh, ph, dh);
+  const ow = windowCount(w, kw, sw, pw, dw);
   if (h < 1 || w < 1 || oh < 1 || ow < 1) {
     throw new ShapeError(
       `${op}: no window of ${kh}×${kw} (dilation [${dh}, ${dw}], padding [${ph}, ${pw}]) fits into images of ${h}×${w} in ${showShape(x.shape)}: ` +

@@ -1,4 +1,4 @@
-import type { NormAffine } from "../../../../shaders/norm.wgsl";
+import type { NormAffine } from "../../../../shaders/norm/apply.wgsl";
 import { ShapeError } from "../../../errors";
 import { type Shape, sameShape, showShape } from "../../shape";
 import { Tensor } from "../../tensor";

@@ -1,11 +1,11 @@
-import { hasScale, hasShift, type NormAffine, type NormParts } from "../../../../shaders/norm.wgsl";
+import { hasScale, hasShift, type NormAffine, type NormParts } from "../../../../shaders/norm/apply.wgsl";
 import {
   normGradApplyKernel,
   normGradFinishKernel,
   normGradPartialKernel,
   normGradRowsKernel,
-} from "../../../../shaders/norm-grad.wgsl";
-import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../../shaders/norm-pool-grad.wgsl";
+} from "../../../../shaders/norm/gradients.wgsl";
+import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../../shaders/norm/pool-gradients.wgsl";
 import type { Shape } from "../../shape";
 import type { Tensor } from "../../tensor";
 import { layoutOf, numbered, splitsFor, type View } from "./layout";

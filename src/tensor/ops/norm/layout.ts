@@ -1,4 +1,4 @@
-import type { NormLanes } from "../../../../shaders/norm.wgsl";
+import type { NormLanes } from "../../../../shaders/norm/apply.wgsl";
 import type { Device } from "../../../gpu/device";
 import type { PooledBuffer } from "../../../gpu/pool";
 import type { Tensor } from "../../tensor";

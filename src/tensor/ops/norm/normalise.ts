@@ -1,5 +1,5 @@
-import { type NormParts, normApplyKernel } from "../../../../shaders/norm.wgsl";
-import { normPoolKernel } from "../../../../shaders/norm-pool.wgsl";
+import { type NormParts, normApplyKernel } from "../../../../shaders/norm/apply.wgsl";
+import { normPoolKernel } from "../../../../shaders/norm/pool.wgsl";
 import { record, type Tensor } from "../../tensor";
 import { expectFlag, expectNumber } from "../operands";
 import { maxPool2d } from "../pool";

@@ -1,5 +1,5 @@
-import type { NormParts } from "../../../../shaders/norm.wgsl";
-import { normMergeKernel, normRunningKernel, normStatsKernel } from "../../../../shaders/norm-stats.wgsl";
+import type { NormParts } from "../../../../shaders/norm/apply.wgsl";
+import { normMergeKernel, normRunningKernel, normStatsKernel } from "../../../../shaders/norm/statistics.wgsl";
 import { ArgumentError, ShapeError } from "../../../errors";
 import { showShape } from "../../shape";
 import type { Tensor } from "../../tensor";

@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 import {
   affineOf,
   bind,
@@ -25,7 +25,7 @@ import {
   statSets,
   statType,
   write,
-} from "./norm.wgsl";
+} from "./apply.wgsl";
 
 /*
  * Backward normalisation; sizes, parts and statistics as in norm.wgsl.ts. With dz = g (masked by y > 0 under ReLU), z = (x − μ)·rstd

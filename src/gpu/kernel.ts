@@ -26,7 +26,7 @@ export interface Caps {
 
 /**
  * How matrix products and convolutions are computed:
- * - `workgroup`: blocks staged in workgroup memory, for graphics processors (`tiled.wgsl.ts`); small products take the registers' form;
+ * - `workgroup`: blocks staged in workgroup memory, for graphics processors (`shaders/products/blocks.wgsl.ts`); small products take the registers' form;
  * - `subgroup`: one operand handed round a small subgroup, for software adapters (`gemm.wgsl.ts`);
  * - `registers`: the same without subgroups.
  */

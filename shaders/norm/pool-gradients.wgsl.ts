@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 import {
   affineOf,
   bind,
@@ -14,8 +14,8 @@ import {
   statSets,
   statType,
   write,
-} from "./norm.wgsl";
-import { gradSets, inputGrad } from "./norm-grad.wgsl";
+} from "./apply.wgsl";
+import { gradSets, inputGrad } from "./gradients.wgsl";
 import {
   constants,
   element,
@@ -28,7 +28,7 @@ import {
   sources,
   windowAt,
   z,
-} from "./norm-pool.wgsl";
+} from "./pool.wgsl";
 
 /*
  * Backward of norm-pool.wgsl.ts, from the gradient g of its outputs; formulas as in norm-grad.wgsl.ts, dz being 0 but at the winner of each window. Between these kernels comes `norm-grad-finish`.

@@ -1,10 +1,11 @@
 /** Which form of the products' kernels a device uses, and which block a product gets: decisions only, no kernel runs. */
 import { describe, expect, it } from "vitest";
-import type { Caps, ProductCaps } from "../../shaders/kernel";
-import { blockBytes, blockThreads } from "../../shaders/tiled.wgsl";
+import { blockBytes, blockThreads } from "../../shaders/products/blocks.wgsl";
 import { ArgumentError, GpuError } from "../../src/errors";
-import { type ProductOptions, productCaps } from "../../src/gpu/tiling";
-import { BLOCKS, chunks, planBlocks, planTile } from "../../src/tensor/ops/tiling";
+import type { Caps, ProductCaps } from "../../src/gpu/kernel";
+import { type ProductOptions, productCaps } from "../../src/gpu/products";
+import { BLOCKS, chunks, planBlocks } from "../../src/tensor/ops/products/blocks";
+import { planTile } from "../../src/tensor/ops/products/registers";
 import { Generator } from "../../src/tensor/random";
 import { ownDevice } from "../support/own-device";
 

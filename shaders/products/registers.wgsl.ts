@@ -1,4 +1,4 @@
-import type { Caps } from "./kernel";
+import type { Caps } from "../../src/gpu/kernel";
 
 /**
  * The inner block that matrix products and all three convolutions share: an invocation owns `rows` rows and 4 columns of the

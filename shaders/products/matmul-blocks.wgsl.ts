@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, foldGrid } from "./kernel";
+import { defineKernel, foldGrid } from "../../src/gpu/kernel";
 import {
   type Block,
   blockEnables,
@@ -10,7 +10,7 @@ import {
   multiplyBlocks,
   putter,
   storeBlocks,
-} from "./tiled.wgsl";
+} from "./blocks.wgsl";
 
 export interface MatmulTiledSpec {
   /** A is stored [K, M] instead of [M, K]. */
@@ -30,8 +30,8 @@ export interface MatmulTiledSpec {
  * The matrix product of `matmul.wgsl.ts` in workgroup blocks. With `splits` > 1, K is cut into chunks of `chunk` (a multiple of the block's step), whose
  * partial products are left one after the other in c, to be added in order.
  */
-export const matmulTiledKernel = defineKernel({
-  name: "matmul-tiled",
+export const matmulBlocksKernel = defineKernel({
+  name: "matmul-blocks",
   key: (s: MatmulTiledSpec) =>
     `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vecA ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,
   bindings: (s) => ({

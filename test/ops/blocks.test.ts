@@ -1,13 +1,15 @@
 /** The workgroup form of products, which graphics processors use, forced on whatever adapter is here. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { convTiledKernel, convWeightTiledKernel } from "../../shaders/conv-tiled.wgsl";
-import { moduleSource, type ProductCaps } from "../../shaders/kernel";
-import { matmulTiledKernel } from "../../shaders/matmul-tiled.wgsl";
-import type { Block } from "../../shaders/tiled.wgsl";
+import type { Block } from "../../shaders/products/blocks.wgsl";
+import { convBlocksKernel, convWeightBlocksKernel } from "../../shaders/products/conv-blocks.wgsl";
+import { matmulBlocksKernel } from "../../shaders/products/matmul-blocks.wgsl";
 import type { Device } from "../../src/gpu/device";
-import { type ConvOptions, conv2d } from "../../src/tensor/ops/conv";
-import { linear, matmul } from "../../src/tensor/ops/matmul";
-import { BLOCKS, inSplits } from "../../src/tensor/ops/tiling";
+import { moduleSource, type ProductCaps } from "../../src/gpu/kernel";
+import { BLOCKS } from "../../src/tensor/ops/products/blocks";
+import { conv2d } from "../../src/tensor/ops/products/conv";
+import type { ConvOptions } from "../../src/tensor/ops/products/geometry";
+import { linear, matmul } from "../../src/tensor/ops/products/matmul";
+import { inSplits } from "../../src/tensor/ops/products/splits";
 import { Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
 import { expectClose, gpu, randomData, randomTensor, withCaps } from "../support/gpu";
@@ -72,7 +74,7 @@ async function byBlock(block: Block, trans: boolean, size: [number, number, numb
   const spec = { transA: trans, transB: trans, vecA, vec: n % 4 === 0, bias: true, block };
   const y = inSplits(d, [batch, m, n], splits, (c) =>
     d.run(
-      matmulTiledKernel,
+      matmulBlocksKernel,
       spec,
       { a: a.buffer, b: b.buffer, bias: bias.buffer, c: c.buffer },
       { m, n, k, batch, strideA: m * k, strideB: k * n, splits, chunk },
@@ -106,7 +108,7 @@ describe("every block", () => {
           for (const transA of flags)
             sources.push(
               moduleSource(
-                matmulTiledKernel,
+                matmulBlocksKernel,
                 { transA, transB: odd, vecA: vec, vec: odd !== vec, bias: vec, block },
                 d.caps,
                 false,
@@ -116,9 +118,9 @@ describe("every block", () => {
             const s = { ...shape, vec, block };
             for (const mode of ["forward", "input"] as const)
               sources.push(
-                moduleSource(convTiledKernel, { ...s, mode, vecSrc: odd, bias: mode === "forward" }, d.caps, false),
+                moduleSource(convBlocksKernel, { ...s, mode, vecSrc: odd, bias: mode === "forward" }, d.caps, false),
               );
-            sources.push(moduleSource(convWeightTiledKernel, { ...s, vecX: odd }, d.caps, false));
+            sources.push(moduleSource(convWeightBlocksKernel, { ...s, vecX: odd }, d.caps, false));
           }
         }
     d.gpu.pushErrorScope("validation");
@@ -172,7 +174,7 @@ describe("convolutions", () => {
 
   for (const c of cases)
     it(`are the subgroup form's: x [${c.x}], w [${c.w}], stride ${c.stride ?? 1}, groups ${c.groups ?? 1}`, async () => {
-      const ran = () => compiled("conv2d-tiled") + compiled("conv2d-weight-tiled");
+      const ran = () => compiled("conv2d-blocks") + compiled("conv2d-weight-blocks");
       const before = ran();
       const found = await as({ tiling: "workgroup" }, () => results(c));
       expect(ran()).toBe(before + (c.gradients ? 3 : 1));

@@ -13,6 +13,7 @@
  * Neural Networks", CVPR 2016; both forms interpolate at 0, 1, −1 and ∞.
  */
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
+import { defineKernel, foldGrid, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 import {
   accumulators,
   eachRow,
@@ -24,8 +25,7 @@ import {
   tileHead,
   tileKey,
   tileLoads,
-} from "./gemm.wgsl";
-import { defineKernel, foldGrid, linearGrid, linearIndex, linearMain } from "./kernel";
+} from "./registers.wgsl";
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 

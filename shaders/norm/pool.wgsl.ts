@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "./kernel";
+import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../../src/gpu/kernel";
 import {
   affineOf,
   bind,
@@ -23,7 +23,7 @@ import {
   statSets,
   statType,
   write,
-} from "./norm.wgsl";
+} from "./apply.wgsl";
 
 /*
  * Normalisation with the maximum over windows behind it, both ways; sizes, parts and statistics as in norm.wgsl.ts. x is [N, h, w, C], windows are k×k and lie side by side:

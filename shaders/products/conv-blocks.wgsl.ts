@@ -1,6 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type ConvShape, GATHER_SIZES, WEIGHT_SIZES } from "./conv.wgsl";
-import { defineKernel, foldGrid } from "./kernel";
+import { defineKernel, foldGrid } from "../../src/gpu/kernel";
 import {
   type Block,
   blockEnables,
@@ -11,7 +10,8 @@ import {
   multiplyBlocks,
   putter,
   storeBlocks,
-} from "./tiled.wgsl";
+} from "./blocks.wgsl";
+import { type ConvShape, GATHER_SIZES, WEIGHT_SIZES } from "./conv-registers.wgsl";
 
 const shapeKey = (s: ConvShape) => `k${s.kernel.join("x")}s${s.stride.join("x")}d${s.dilation.join("x")}`;
 
@@ -42,8 +42,8 @@ export interface ConvTiledSpec extends ConvShape {
  * The source is gathered (im2col) as it is fetched into workgroup memory; borders are 0 there. With `splits` > 1, k is cut into chunks of `chunk`
  * (a multiple of the block's step), whose partial outputs are left one after the other in dst, to be added in order.
  */
-export const convTiledKernel = defineKernel({
-  name: "conv2d-tiled",
+export const convBlocksKernel = defineKernel({
+  name: "conv2d-blocks",
   key: (s: ConvTiledSpec) =>
     `${s.mode},${shapeKey(s)},${s.vecSrc ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,
   bindings: (s) => ({
@@ -134,8 +134,8 @@ export interface ConvWeightTiledSpec extends ConvShape {
 }
 
 /** The weight gradient of `conv.wgsl.ts` in workgroup blocks: rows are (tap, i), columns o, k the output pixels, cut into `splits` chunks. */
-export const convWeightTiledKernel = defineKernel({
-  name: "conv2d-weight-tiled",
+export const convWeightBlocksKernel = defineKernel({
+  name: "conv2d-weight-blocks",
   key: (s: ConvWeightTiledSpec) => `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}`,
   bindings: (s) => ({
     x: { access: "read", type: s.vecX ? "vec4f" : "f32" },

@@ -1,4 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
+import { defineKernel, foldGrid } from "../../src/gpu/kernel";
 import {
   accumulators,
   eachRow,
@@ -12,8 +13,7 @@ import {
   tileHead,
   tileKey,
   tileLoads,
-} from "./gemm.wgsl";
-import { defineKernel, foldGrid } from "./kernel";
+} from "./registers.wgsl";
 
 export interface MatmulSpec {
   /** A is stored [K, M] instead of [M, K]. */

@@ -1,6 +1,6 @@
-import type { Caps, Precision, ProductCaps, Tiling } from "../../shaders/kernel";
 import { ArgumentError, GpuError } from "../errors";
 import { shown } from "../io/shown";
+import type { Caps, Precision, ProductCaps, Tiling } from "./kernel";
 
 /** How a device computes matrix products and convolutions. */
 export interface ProductOptions {

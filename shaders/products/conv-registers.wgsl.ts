@@ -1,4 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
+import { defineKernel, foldGrid } from "../../src/gpu/kernel";
 import {
   accumulators,
   eachRow,
@@ -12,8 +13,7 @@ import {
   tileHead,
   tileKey,
   tileLoads,
-} from "./gemm.wgsl";
-import { defineKernel, foldGrid, linearGrid, linearIndex, linearMain } from "./kernel";
+} from "./registers.wgsl";
 
 /** What of a convolution is compiled in; sizes are parameters. */
 export interface ConvShape {
@@ -293,20 +293,4 @@ ${tileHead(t, `(${kh * kw}u * p.i)`, "p.o", "(p.splits * p.groups)")}
   workgroups: (s, p) => foldGrid(tileGroups(s.tile, s.kernel[0] * s.kernel[1] * p.i, p.o, p.splits * p.groups)),
   operations: ({ kernel: [kh, kw] }, p) => 2 * p.pixels * kh * kw * p.i * p.o * p.groups,
   loads: ({ tile, kernel: [kh, kw] }, p) => p.groups * tileLoads(tile, kh * kw * p.i, p.o, p.pixels),
-});
-
-/** out[i] = Σ_s parts[s·n + i], s ascending. */
-export const sumSplitsKernel = defineKernel({
-  name: "sum-splits",
-  key: () => "",
-  bindings: { parts: { access: "read" }, out: { access: "write" } },
-  params: { n: "u32", splits: "u32" },
-  body: (_: null) => wgsl`
-${linearMain()} {
-  ${linearIndex("p.n")}
-  var sum = 0.0;
-  for (var s = 0u; s < p.splits; s++) { sum += parts[s * p.n + index]; }
-  out[index] = sum;
-}`,
-  workgroups: (_, p) => linearGrid(p.n),
 });

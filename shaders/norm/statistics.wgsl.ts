@@ -1,6 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
-import { bind, lanesKey, loadType, type NormLanes, numbers, read, statType, write } from "./norm.wgsl";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
+import { bind, lanesKey, loadType, type NormLanes, numbers, read, statType, write } from "./apply.wgsl";
 
 /*
  * Statistics of a normalisation; sizes and planes as in norm.wgsl.ts. The shift is the first value of each group. A mean far from zero

@@ -1,5 +1,5 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "./kernel";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 
 /*
  * Forward normalisation of x seen as [B, S, C]: statistics over the S rows and C/G channels of each (batch item b, group g).

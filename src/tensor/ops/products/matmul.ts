@@ -1,13 +1,11 @@
-import { matmulKernel } from "../../../shaders/matmul.wgsl";
-import { matmulTiledKernel } from "../../../shaders/matmul-tiled.wgsl";
-import { ShapeError } from "../../errors";
-import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../shape";
-import { scope } from "../storage";
-import { record, type Tensor } from "../tensor";
-import { expectFlag, expectOptional, expectOptions, expectTensors } from "./operands";
-import { sum } from "./reduce";
-import { sumTo } from "./reduce-to";
-import { inSplits, planBlocks, planTile } from "./tiling";
+import { ShapeError } from "../../../errors";
+import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../../shape";
+import { scope } from "../../storage";
+import { record, type Tensor } from "../../tensor";
+import { expectFlag, expectOptional, expectOptions, expectTensors } from "../operands";
+import { sum } from "../reduce";
+import { sumTo } from "../reduce-to";
+import { matmulFor } from "./matmul-strategies";
 
 /** Options of {@link matmul}. */
 export interface MatmulOptions {
@@ -108,20 +106,6 @@ function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, bias: T
   // An empty sum is zero.
   if (k === 0 && !bias) return a.newFull(shape, 0);
   if (sizeOf(shape) === 0) return a.newEmpty(shape);
-  const d = a.device;
-  const planes = sizeOf(batch);
-  const spec = { transA, transB, vec: n % 4 === 0, bias: bias !== null };
-  const sizes = { m, n, k, batch: planes, strideA: a.rank > 2 ? m * k : 0, strideB: b.rank > 2 ? k * n : 0 };
-  const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer };
-  const plan = planBlocks(d.caps, { rows: m, columns: n, depth: k, planes });
-  if (plan) {
-    const { block, splits, chunk } = plan;
-    const vecA = (transA ? m : k) % 4 === 0;
-    return inSplits(d, shape, splits, (y) =>
-      d.run(matmulTiledKernel, { ...spec, vecA, block }, { ...buffers, c: y.buffer }, { ...sizes, splits, chunk }),
-    );
-  }
-  const y = a.newEmpty(shape);
-  d.run(matmulKernel, { ...spec, tile: planTile(d.caps, "matmul", m, n) }, { ...buffers, c: y.buffer }, sizes);
-  return y;
+  const size = { m, n, k, planes: sizeOf(batch), transA, transB };
+  return matmulFor(a.device, size).product(a, b, bias, size, shape);
 }

@@ -1,0 +1,85 @@
+/**
+ * Which block of workgroup memory a product takes. The numbers are arithmetic on a large graphics
+ * processor (132 multiprocessors), to be replaced by measured ones.
+ */
+
+import { type Block, blockBytes, blockGroups, blockThreads } from "../../../../shaders/products/blocks.wgsl";
+import type { ProductCaps } from "../../../gpu/kernel";
+
+/** A product of `rows` × `columns` outputs over `depth` values of k, `planes` times (batch, or groups). */
+export interface ProductSize {
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly planes: number;
+}
+
+/** A block, and the chunks that k is cut into; `chunk` is a multiple of the block's step, and no chunk is empty. */
+export interface BlockPlan {
+  readonly block: Block;
+  readonly splits: number;
+  readonly chunk: number;
+}
+
+/**
+ * Blocks, and the share of the multiply-add rate each reaches when there are enough of them: larger ones read less for every multiply-add.
+ * Staged in f16, the step is twice as long.
+ */
+export const BLOCKS: readonly { readonly block: Omit<Block, "half">; readonly rate: number }[] = [
+  { block: { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 }, rate: 0.8 },
+  { block: { bm: 128, bn: 64, bk: 16, tm: 8, tn: 4 }, rate: 0.65 },
+  { block: { bm: 64, bn: 64, bk: 16, tm: 8, tn: 4 }, rate: 0.6 },
+  { block: { bm: 128, bn: 32, bk: 16, tm: 8, tn: 4 }, rate: 0.55 },
+  { block: { bm: 32, bn: 32, bk: 16, tm: 4, tn: 4 }, rate: 0.4 },
+  { block: { bm: 16, bn: 64, bk: 16, tm: 4, tn: 4 }, rate: 0.35 },
+];
+
+/** Workgroups that keep a large graphics processor busy: two a multiprocessor. */
+const BUSY = 264;
+/** Splitting k adds a dispatch, and writes and reads every output once a chunk: both in multiply-adds that the processor could do meanwhile. */
+const DISPATCH = 5e7;
+const OUTPUT = 64;
+/** Values of k a chunk has at least, and most chunks. */
+const SHORTEST = 64;
+const MOST_SPLITS = 256;
+/** Rows or columns below which most of a block would idle: then an invocation on its own does as well, unless sums are long and outputs few. */
+const FEW = 8;
+const LONG = 512;
+const FEW_OUTPUTS = 1 << 14;
+
+/**
+ * The block for a product, or null where register tiles are to be used. The block is the one that takes the least time by
+ *
+ *     padded multiply-adds / (rate · min(1, workgroups / BUSY)) + (splits > 1 ? DISPATCH + OUTPUT · outputs · splits : 0)
+ *
+ * over all blocks that the device can run, each whole and with k split until the processor is busy.
+ */
+export function planBlocks(caps: ProductCaps, size: ProductSize): BlockPlan | null {
+  if (caps.tiling !== "workgroup") return null;
+  const { rows, columns, depth, planes } = size;
+  const outputs = rows * columns * planes;
+  if (Math.min(rows, columns) < FEW && !(depth >= LONG && outputs <= FEW_OUTPUTS)) return null;
+  const half = caps.precision === "f16";
+  let best: BlockPlan | null = null;
+  let least = Number.POSITIVE_INFINITY;
+  for (const { block: b, rate } of BLOCKS) {
+    const block = { ...b, bk: half ? 2 * b.bk : b.bk, half };
+    if (blockThreads(block) > caps.maxInvocations || blockBytes(block) > caps.maxWorkgroupStorage) continue;
+    const groups = blockGroups(block, rows, columns, planes);
+    const work = groups * block.bm * block.bn * Math.max(depth, 1);
+    for (const wanted of [1, Math.ceil(BUSY / groups)]) {
+      const plan = { block, ...chunks(depth, wanted, block.bk) };
+      const busy = Math.min(1, (groups * plan.splits) / BUSY);
+      const time = work / (rate * busy) + (plan.splits > 1 ? DISPATCH + OUTPUT * outputs * plan.splits : 0);
+      if (time < least) [best, least] = [plan, time];
+    }
+  }
+  return best;
+}
+
+/** Cuts k into at most `wanted` chunks of whole steps. */
+export function chunks(depth: number, wanted: number, step: number): { splits: number; chunk: number } {
+  const most = Math.max(1, Math.min(wanted, Math.floor(depth / SHORTEST), MOST_SPLITS));
+  const chunk = Math.max(1, Math.ceil(depth / most / step)) * step;
+  return { splits: Math.max(1, Math.ceil(depth / chunk)), chunk };
+}

@@ -1,0 +1,56 @@
+import { convBlocksKernel, convWeightBlocksKernel } from "../../../../shaders/products/conv-blocks.wgsl";
+import type { Tensor } from "../../tensor";
+import { planBlocks } from "./blocks";
+import {
+  type ConvPass,
+  type ConvStrategy,
+  forwardGather,
+  type Gather,
+  gatheredShape,
+  gatherSizes,
+  inputGather,
+  structureOf,
+  weightShape,
+  weightSizes,
+} from "./conv-strategy";
+import type { Geometry } from "./geometry";
+import { inSplits } from "./splits";
+
+/** Blocks of outputs staged in workgroup memory, on graphics processors. */
+export const byBlocks: ConvStrategy = {
+  fits: ({ caps }, g, pass) => planBlocks(caps, sizeOf(g, pass)) !== null,
+  forward: (x, w, bias, g) => gather(x, w, bias, g, forwardGather(g)),
+  inputGradient: (dy, w, g) => gather(dy, w, null, g, inputGather(g)),
+  weightGradient,
+};
+
+/** The product that a pass is. */
+function sizeOf(g: Geometry, pass: ConvPass) {
+  const taps = g.kernel[0] * g.kernel[1];
+  if (pass === "weight") return { rows: taps * g.i, columns: g.o, depth: g.n * g.out[0] * g.out[1], planes: g.groups };
+  const { to, from } = pass === "forward" ? forwardGather(g) : inputGather(g);
+  const rows = g.n * to.size[0] * to.size[1];
+  return { rows, columns: to.channels, depth: taps * from.channels, planes: g.groups };
+}
+
+function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: Gather): Tensor {
+  const { mode, to, from } = how;
+  const d = src.device;
+  const { block, splits, chunk } = planBlocks(d.caps, sizeOf(g, mode))!;
+  const spec = { ...structureOf(g), mode, vec: to.channels % 4 === 0, bias: bias !== null };
+  const inBlocks = { ...spec, vecSrc: from.channels % 4 === 0, block };
+  const buffers = { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer };
+  return inSplits(d, gatheredShape(g, how), splits, (dst) =>
+    d.run(convBlocksKernel, inBlocks, { ...buffers, dst: dst.buffer }, { ...gatherSizes(g, how), splits, chunk }),
+  );
+}
+
+function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+  const d = x.device;
+  const { block, splits, chunk } = planBlocks(d.caps, sizeOf(g, "weight"))!;
+  const spec = { ...structureOf(g), vec: g.o % 4 === 0, vecX: g.i % 4 === 0, block };
+  const buffers = { x: x.buffer, dy: dy.buffer };
+  return inSplits(d, weightShape(g), splits, (dw) =>
+    d.run(convWeightBlocksKernel, spec, { ...buffers, dw: dw.buffer }, { ...weightSizes(g), splits, chunk }),
+  );
+}

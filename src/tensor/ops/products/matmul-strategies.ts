@@ -1,0 +1,78 @@
+import { matmulBlocksKernel } from "../../../../shaders/products/matmul-blocks.wgsl";
+import { matmulKernel } from "../../../../shaders/products/matmul-registers.wgsl";
+import type { Device } from "../../../gpu/device";
+import type { Shape } from "../../shape";
+import type { Tensor } from "../../tensor";
+import { planBlocks } from "./blocks";
+import { planTile } from "./registers";
+import { inSplits } from "./splits";
+
+/** `planes` products of [m, k] and [k, n], either operand transposed or not. */
+export interface MatmulSize {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly planes: number;
+  readonly transA: boolean;
+  readonly transB: boolean;
+}
+
+/** One way of computing a matrix product, of which nothing is empty. */
+export interface MatmulStrategy {
+  /** Whether it is the one, unless one before it in the list is. */
+  fits(device: Device, size: MatmulSize): boolean;
+  /** Σ_k op(a)·op(b) + bias, of `shape`; an operand of two dimensions is the same in every plane. */
+  product(a: Tensor, b: Tensor, bias: Tensor | null, size: MatmulSize, shape: Shape): Tensor;
+}
+
+const specOf = ({ n, transA, transB }: MatmulSize, bias: Tensor | null) => ({
+  transA,
+  transB,
+  vec: n % 4 === 0,
+  bias: bias !== null,
+});
+
+const sizesOf = ({ m, n, k, planes }: MatmulSize, a: Tensor, b: Tensor) => ({
+  m,
+  n,
+  k,
+  batch: planes,
+  strideA: a.rank > 2 ? m * k : 0,
+  strideB: b.rank > 2 ? k * n : 0,
+});
+
+const blocksOf = ({ caps }: Device, { m, n, k, planes }: MatmulSize) =>
+  planBlocks(caps, { rows: m, columns: n, depth: k, planes });
+
+/** Blocks of outputs staged in workgroup memory, on graphics processors. */
+const byBlocks: MatmulStrategy = {
+  fits: (device, size) => blocksOf(device, size) !== null,
+  product(a, b, bias, size, shape) {
+    const { block, splits, chunk } = blocksOf(a.device, size)!;
+    const spec = { ...specOf(size, bias), vecA: (size.transA ? size.m : size.k) % 4 === 0, block };
+    const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer };
+    const sizes = { ...sizesOf(size, a, b), splits, chunk };
+    return inSplits(a.device, shape, splits, (c) =>
+      a.device.run(matmulBlocksKernel, spec, { ...buffers, c: c.buffer }, sizes),
+    );
+  },
+};
+
+/** A tile of outputs in each invocation's registers: everything, everywhere. */
+const byRegisters: MatmulStrategy = {
+  fits: () => true,
+  product(a, b, bias, size, shape) {
+    const c = a.newEmpty(shape);
+    const spec = { ...specOf(size, bias), tile: planTile(a.device.caps, "matmul", size.m, size.n) };
+    const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer, c: c.buffer };
+    a.device.run(matmulKernel, spec, buffers, sizesOf(size, a, b));
+    return c;
+  },
+};
+
+/** Ways of computing a matrix product; the first that fits is taken, and the last always does. */
+const STRATEGIES: readonly MatmulStrategy[] = [byBlocks, byRegisters];
+
+/** The way of a product. */
+export const matmulFor = (device: Device, size: MatmulSize): MatmulStrategy =>
+  STRATEGIES.find((s) => s.fits(device, size))!;
