@@ -39,13 +39,15 @@ interface Parent<M> {
   children(): Iterable<[string, M]>;
 }
 
-type IsModule<M> = (value: unknown) => value is M;
+/** The class of all modules, with the `children()` of those that give none of their own. */
+interface Base<M> {
+  readonly prototype: M;
+}
 
 /** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
-export const contentsOfModule = <M extends object>(module: M, isModule: IsModule<M>): Content<M | Tensor>[] =>
-  contentsOf(
-    module,
-    (value): value is M | Tensor => isModule(value) || (value instanceof Tensor && registrationOf(value) !== undefined),
+export const contentsOfModule = <M extends object>(module: M, base: Base<M>): Content<M | Tensor>[] =>
+  contentsOf(module, (value): value is M | Tensor =>
+    value instanceof Tensor ? registrationOf(value) !== undefined : value instanceof (base as never),
   );
 
 /**
@@ -54,8 +56,8 @@ export const contentsOfModule = <M extends object>(module: M, isModule: IsModule
  * @throws ArgumentError, before the first stop, for a module that holds itself, names that are no names or stand twice,
  * and a module that an overridden `children()` leaves out: it would neither be trained nor saved.
  */
-export function visit<M extends Parent<M>>(root: M, isModule: IsModule<M>, visitor: Visitor<M>): void {
-  walk(checked(root, isModule), visitor);
+export function visit<M extends Parent<M>>(root: M, base: Base<M>, visitor: Visitor<M>): void {
+  walk(checked(root, base), visitor);
 }
 
 /** A module with what it holds, as it was when it was looked at. */
@@ -76,7 +78,7 @@ function walk<M>({ module, at, contents, below }: Stop<M>, visitor: Visitor<M>):
   visitor.leave?.(module, at);
 }
 
-function checked<M extends Parent<M>>(root: M, isModule: IsModule<M>): Stop<M> {
+function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
   const above = new Map<M, string>();
   const all = new Set<M>();
   const look = (module: M, at: ModulePlace<M>): Stop<M> => {
@@ -87,15 +89,17 @@ function checked<M extends Parent<M>>(root: M, isModule: IsModule<M>): Stop<M> {
       );
     above.set(module, at.path);
     all.add(module);
+    const contents = contentsOfModule(module, base);
+    const held = contents.flatMap(({ name, value }): [string, M][] => (value instanceof Tensor ? [] : [[name, value]]));
     const names = new Set<string>();
     const below: Stop<M>[] = [];
-    for (const [name, child] of module.children()) {
+    for (const [name, child] of module.children === base.prototype.children ? held : module.children()) {
       if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
       names.add(name);
       below.push(look(child, { path: joined(at.path, name), name, parent: module }));
     }
     above.delete(module);
-    return { module, at, contents: contentsOfModule(module, isModule), below };
+    return { module, at, contents, below };
   };
   const tree = look(root, { path: "", name: "", parent: null });
   checkNamed(tree, all);
