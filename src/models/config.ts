@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors";
-import { listed as listNames, shown } from "../io/shown";
+import { listed, shown } from "../io/shown";
 import type { Branch } from "../passport/branches";
 import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "../passport/norms";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
@@ -224,11 +224,11 @@ function flatten(passports: Passports, all: readonly MapLayer[]): Map<string, st
     const below = groups.get(at);
     if (!below)
       throw new ArgumentError(
-        `passports name layer ${shown(at).slice(1, -1)}, which is not a ${allPlanes(all) ? "convolution of this network: they" : "layer of this network that takes one: those"} are ${listNames(layers.map((l) => l.key))}`,
+        `passports name layer ${shown(at).slice(1, -1)}, which is not a ${allPlanes(all) ? "convolution of this network: they" : "layer of this network that takes one: those"} are ${listed(layers.map((l) => l.key))}`,
       );
     if (typeof value === "string" && below[0]!.key !== at)
       throw new ArgumentError(
-        `passports: the text ${shown(value)} is given to the group ${at}: name one layer of ${listNames(below.map((l) => l.key))}, or spread it over layers with \`signature\``,
+        `passports: the text ${shown(value)} is given to the group ${at}: name one layer of ${listed(below.map((l) => l.key))}, or spread it over layers with \`signature\``,
       );
     for (const layer of below) said.set(layer.key, value === true ? "" : value);
   }

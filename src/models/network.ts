@@ -9,6 +9,7 @@ import { checkStateDict } from "../nn/state";
 import type { LoadReport } from "../nn/state-dict";
 import type { Branch, BranchAccuracy } from "../passport/branches";
 import { PassportLayer } from "../passport/layer";
+import { matchedBits } from "../passport/matches";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { Generator } from "../tensor/random";
 import { keep, scope } from "../tensor/storage";
@@ -156,7 +157,7 @@ export abstract class Network extends Module {
     return Promise.all(
       this.passportLayers().map(async ({ name, layer }) => {
         const [gamma, bits] = await Promise.all([layer.readGamma(), layer.b.data()]);
-        return { name, gamma, bits, matched: gamma.reduce((n, g, i) => n + (g * bits[i]! > 0 ? 1 : 0), 0) };
+        return { name, gamma, bits, matched: matchedBits(gamma, bits) };
       }),
     );
   }

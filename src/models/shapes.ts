@@ -1,7 +1,7 @@
 /** Which tensors the two halves of a network have, from its configuration alone: files are compared with it before anything is built. */
 import { FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
-import { listed as listNames } from "../io/shown";
+import { listed } from "../io/shown";
 import { sameShape, showShape, sizeOf } from "../tensor/shape";
 import { branchesOf, hasFc, type NetworkNorm, normOf, passportNames, passportPlan } from "./config";
 import { type MapLayer, mapName, passportShape } from "./layers";
@@ -108,6 +108,6 @@ export function checkState(state: StateDict, shapes: Shapes): void {
   const { missing, unexpected } = compareShapes(state, shapes);
   if (missing.length || unexpected.length)
     throw new StateDictError(
-      `the file's tensors are not those of the network it describes: missing ${listNames(missing)}; unexpected ${listNames(unexpected)}`,
+      `the file's tensors are not those of the network it describes: missing ${listed(missing)}; unexpected ${listed(unexpected)}`,
     );
 }

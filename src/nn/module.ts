@@ -1,4 +1,4 @@
-import { callable, flag, optionsOf } from "../demand";
+import { flag, objectOf, optionsOf, refuse } from "../demand";
 import { ArgumentError, PanError } from "../errors";
 import type { Device } from "../gpu/device";
 import { device } from "../gpu/init";
@@ -15,10 +15,8 @@ import { contentsOfModule, type Visitor, visit } from "./traversal";
 /** A visitor of modules, see {@link Module.visit}. */
 export type ModuleVisitor = Visitor<Module>;
 
-const isModule = (value: unknown): value is Module => value instanceof Module;
-
 /** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
-export const partsOf = (m: Module): Content<Module | Tensor>[] => contentsOfModule(m, isModule);
+export const partsOf = (m: Module): Content<Module | Tensor>[] => contentsOfModule(m, Module);
 
 /**
  * A part of a network: owns parameters, buffers and further modules as properties, in PyTorch's way.
@@ -38,7 +36,7 @@ export abstract class Module {
     for (const { name, value } of partsOf(this)) if (value instanceof Module) yield [name, value];
   }
 
-  /** Registered tensors of this module alone, by name: those in properties, and in arrays, plain objects and maps there. Override it to give other names. */
+  /** Registered tensors of this module alone, by name: those in properties, and in arrays, plain objects and maps there. Override it to give other names; every registered tensor that a property holds must stay among them. */
   *tensors(): Iterable<[name: string, tensor: Tensor]> {
     for (const { name, value } of partsOf(this)) if (value instanceof Tensor) yield [name, value];
   }
@@ -51,7 +49,7 @@ export abstract class Module {
    * net.visit({ tensor: (t, { path, parent, kind }) => console.log(path, kind, t.shape, parent.training) });
    */
   visit(visitor: ModuleVisitor): void {
-    visit<Module>(this, isModule, visitor);
+    visit<Module>(this, Module, objectOf("visit", "a visitor { module?, tensor?, leave? }", visitor));
   }
 
   /** This module, under the name "", and all modules below it. A module that is held in several places stands under the name of each. */
@@ -92,7 +90,8 @@ export abstract class Module {
    * @throws ArgumentError for what is no class.
    */
   find<T extends Module>(of: { readonly prototype: T; readonly name: string }): [name: string, module: T][] {
-    callable("find", "its argument", of);
+    if (typeof of !== "function" || !(of as typeof Module).prototype)
+      refuse("find", "its argument", "a class of modules", of);
     return this.namedModules().filter((found): found is [string, T] => found[1] instanceof (of as never));
   }
 
@@ -172,9 +171,10 @@ export abstract class Module {
     for (const [, t] of tensors) t.dispose();
   }
 
-  /** The layer's options in one line, for {@link toString}: `3 → 64, kernel 5×5`. By default the numbers, texts and set flags among its properties. */
+  /** The layer's options in one line, for {@link toString}: `3 → 64, kernel 5×5`. By default the numbers, texts and set flags among its properties, and nothing where there are children to be shown. */
   protected describe(): string {
-    return scalarsOf(this);
+    const [child] = this.children();
+    return child ? "" : scalarsOf(this);
   }
 
   /** The module as a tree: names, classes, options, numbers of parameters. Nothing is read from the GPU. */

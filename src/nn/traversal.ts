@@ -40,13 +40,15 @@ interface Parent<M> {
   tensors(): Iterable<[string, Tensor]>;
 }
 
-type IsModule<M> = (value: unknown) => value is M;
+/** The class of all modules, with the `children()` of those that give none of their own. */
+interface Base<M> {
+  readonly prototype: M;
+}
 
 /** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
-export const contentsOfModule = <M extends object>(module: M, isModule: IsModule<M>): Content<M | Tensor>[] =>
-  contentsOf(
-    module,
-    (value): value is M | Tensor => isModule(value) || (value instanceof Tensor && registrationOf(value) !== undefined),
+export const contentsOfModule = <M extends object>(module: M, base: Base<M>): Content<M | Tensor>[] =>
+  contentsOf(module, (value): value is M | Tensor =>
+    value instanceof Tensor ? registrationOf(value) !== undefined : value instanceof (base as never),
   );
 
 /**
@@ -55,8 +57,8 @@ export const contentsOfModule = <M extends object>(module: M, isModule: IsModule
  * @throws ArgumentError, before the first stop, for a module that holds itself, names that are no names or stand twice,
  * and a module that an overridden `children()` leaves out: it would neither be trained nor saved.
  */
-export function visit<M extends Parent<M>>(root: M, isModule: IsModule<M>, visitor: Visitor<M>): void {
-  walk(checked(root, isModule), visitor);
+export function visit<M extends Parent<M>>(root: M, base: Base<M>, visitor: Visitor<M>): void {
+  walk(checked(root, base), visitor);
 }
 
 /** A module with what it holds, as it was when it was looked at. */
@@ -77,7 +79,7 @@ function walk<M>({ module, at, tensors, below }: Stop<M>, visitor: Visitor<M>): 
   visitor.leave?.(module, at);
 }
 
-function checked<M extends Parent<M>>(root: M, isModule: IsModule<M>): Stop<M> {
+function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
   const above = new Map<M, string>();
   const all = new Set<M>();
   const look = (module: M, at: ModulePlace<M>): Stop<M> => {
@@ -88,15 +90,22 @@ function checked<M extends Parent<M>>(root: M, isModule: IsModule<M>): Stop<M> {
       );
     above.set(module, at.path);
     all.add(module);
+    const contents = contentsOfModule(module, base);
+    const held = contents.flatMap(({ name, value }): [string, M][] => (value instanceof Tensor ? [] : [[name, value]]));
     const names = new Set<string>();
     const below: Stop<M>[] = [];
-    for (const [name, child] of module.children()) {
+    for (const [name, child] of module.children === base.prototype.children ? held : module.children()) {
       if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
       names.add(name);
       below.push(look(child, { path: joined(at.path, name), name, parent: module }));
     }
     above.delete(module);
-    return { module, at, contents: contentsOfModule(module, isModule), tensors: [...module.tensors()], below };
+    const own = contents.flatMap(({ name, value }): [string, Tensor][] =>
+      value instanceof Tensor ? [[name, value]] : [],
+    );
+    const tensors = module.tensors === base.prototype.tensors ? own : [...module.tensors()];
+    checkTensors(module, at, own, tensors);
+    return { module, at, contents, tensors, below };
   };
   const tree = look(root, { path: "", name: "", parent: null });
   checkNamed(tree, all);
@@ -110,6 +119,28 @@ function checkNamed<M extends object>({ module, at, contents, below }: Stop<M>, 
       `${titleOf(module)}${at.path && ` at ${at.path}`}: its children() leaves out ${lost.name}, which would neither be trained nor saved: name it there, or keep it in a #private field`,
     );
   for (const stop of below) checkNamed(stop, all);
+}
+
+/** What an overridden `tensors()` gives: all that the module holds, registered, each under a name of its own. */
+function checkTensors<M extends object>(
+  module: M,
+  at: ModulePlace<M>,
+  own: readonly [string, Tensor][],
+  named: readonly [string, Tensor][],
+): void {
+  if (named === own) return;
+  const what = `${titleOf(module)}${at.path && ` at ${at.path}`}: its tensors()`;
+  const all = new Set(named.map(([, t]) => t));
+  const lost = own.find(([, t]) => !all.has(t));
+  if (lost)
+    throw new ArgumentError(`${what} leaves out ${lost[0]}, which would neither be trained nor saved: name it there`);
+  const names = new Set<string>();
+  for (const [name, t] of named) {
+    if (names.has(name)) throw new ArgumentError(`${what} gives the name "${name}" twice`);
+    names.add(name);
+    if (!registrationOf(t))
+      throw new ArgumentError(`${what} gives ${name}, which is neither a parameter nor a buffer: register it`);
+  }
 }
 
 const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);

@@ -154,3 +154,15 @@ it("refuses scales below 1, filters without batch norm, another structure", asyn
   expect(() => realign(other.deployed, deployed)).toThrow(StateDictError);
   for (const m of [model, other.model]) m.dispose();
 });
+
+it("is undone for filters of more values than a call takes arguments", async () => {
+  const layer = { channels: 2, kernel: 1 };
+  const model = buildNetwork({ classes: 2, input: [1, 1, 200_000], layers: [layer, layer], scheme: "plain" });
+  const deployed = await model.deployed();
+  model.dispose();
+  const { aligned, layers } = realign(deployed, deployed);
+  expect(layers.map(({ copied, moved }) => [copied, moved])).toEqual(Array(layers.length).fill([true, 0]));
+  expect(toFloat32(aligned.tensors.get("features.0.conv.weight")!)).toEqual(
+    toFloat32(deployed.tensors.get("features.0.conv.weight")!),
+  );
+});

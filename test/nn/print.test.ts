@@ -59,7 +59,7 @@ it("a tree of modules, what is tied counted once", () => {
   const net = new Sequential(new Block(), new Sequential(), new ReLU());
   expect(String(net)).toBe(`\
 Sequential(
-  (0): Block(rate 0.5, name a, deep:
+  (0): Block(
     (convs.0): Conv2d(2 → 3, kernel 1×1)   9
     (convs.1): Conv2d(3 → 2, kernel 5×3, stride 2×1, padding 1)   92
     (again): Conv2d(2 → 3, kernel 1×1)   9
@@ -67,6 +67,17 @@ Sequential(
   (1): Sequential()
   (2): ReLU()
 ) 1,101 parameters`);
+});
+
+it("a layer that says nothing of itself: the numbers, texts and set flags among its properties", () => {
+  class Scale extends Module {
+    readonly kind = "a";
+    readonly rate = 0.5;
+    readonly deep = true;
+    readonly flat = false;
+    readonly scale = parameter(Tensor.full([3], 1));
+  }
+  expect(String(new Scale())).toBe("Scale(kind a, rate 0.5, deep) 3 parameters");
 });
 
 it("says what is frozen and gone, and reads nothing", () => {

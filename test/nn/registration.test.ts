@@ -79,6 +79,24 @@ describe("refused, whatever asks for the parts, is", () => {
       for (let i = 0; i < 2; i++) yield ["same", linear()];
     }
   }
+  class Unnamed extends Module {
+    readonly kept = weight();
+    readonly gone = weight();
+    override *tensors(): Iterable<[string, Tensor]> {
+      yield ["kept", this.kept];
+    }
+  }
+  class Doubled extends Module {
+    readonly w = weight();
+    override *tensors(): Iterable<[string, Tensor]> {
+      for (let i = 0; i < 2; i++) yield ["same", this.w];
+    }
+  }
+  class Unregistered extends Module {
+    override *tensors(): Iterable<[string, Tensor]> {
+      yield ["stray", Tensor.full([1], 0)];
+    }
+  }
   class Counted extends BatchNorm {
     readonly numBatchesTracked = buffer(Tensor.full([1], 0));
   }
@@ -117,6 +135,9 @@ describe("refused, whatever asks for the parts, is", () => {
     ["a module that holds itself", () => selfish(), /part of itself/],
     ["what children() leaves out", () => new Half(), /lost/],
     ["children of one name", () => new Twice(), /twice/],
+    ["what tensors() leaves out", () => new Unnamed(), /leaves out gone/],
+    ["tensors of one name", () => new Doubled(), /twice/],
+    ["a tensor that is not registered", () => new Unregistered(), /stray.*register it/],
   ])("%s", async (_, make, message) => {
     const module = make();
     for (const ask of [

@@ -49,6 +49,7 @@ describe("visit", () => {
     const stops: Module[] = [];
     expect(() => net.visit({ module: (m) => void stops.push(m) })).toThrow(ArgumentError);
     expect(stops).toEqual([]);
+    expect(() => net.visit(undefined as never)).toThrow(/visit: a visitor .* expected, found undefined/);
   });
 
   it("names, parameters and counts are what it meets", () => {
@@ -84,7 +85,8 @@ describe("find", () => {
     // Abstract classes and those of other files too; none where there is none.
     expect(net.find(Module).length).toBe(net.namedModules().length);
     expect(net.find(PointNet)).toEqual([]);
-    expect(() => net.find("BatchNorm" as never)).toThrow(ArgumentError);
+    for (const none of ["BatchNorm", () => 1, undefined, {}])
+      expect(() => net.find(none as never)).toThrow(/find: its argument is a class of modules, found/);
   });
 });
 
