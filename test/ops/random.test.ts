@@ -68,6 +68,26 @@ describe("RandomStream", () => {
     expectClose(got, host.fill(new Float32Array(1001), "normal", 2, 0.5), { atol: 2 ** -11 * 3.4 });
   });
 
+  it("takes the smallest word's radius for (word + 1) / 2³²: 0 is never one", async () => {
+    const stream = new RandomStream(4);
+    const [k0, k1] = stream.host().state().key;
+    const n = 1 << 18;
+    // Value i has its radius in the first word of block i.
+    let [at, smallest] = [0, Number.POSITIVE_INFINITY];
+    const block = new Uint32Array(2);
+    for (let i = 0; i < n; i++) {
+      threefry2x32(k0, k1, i, 0, block);
+      if (block[0]! < smallest) [at, smallest] = [i, block[0]!];
+    }
+    threefry2x32(k0, k1, at, 0, block);
+    const value = (await stream.normal([n]).data())[at]!;
+    const turn = Math.cos((new Int32Array(block.buffer)[1]! / 2 ** 31) * Math.PI);
+    const radius = (word: number) => Math.sqrt(-2 * Math.log(word / 2 ** 32)) * turn;
+    const apart = Math.abs(radius(smallest + 1) - radius(smallest));
+    expect(apart).toBeGreaterThan(5e-6);
+    expect(Math.abs(value - radius(smallest + 1))).toBeLessThan(apart / 2);
+  });
+
   it("has the right moments", async () => {
     const stream = new RandomStream(5);
     const n = 40_000;
@@ -185,6 +205,19 @@ describe("dropout", () => {
       expectClose(values, wanted(data, host), { what: `p ${p}` });
       expectClose(await x.grad!.data(), wanted(g, again), { what: `gradient, p ${p}` });
     }
+  });
+
+  it("keeps an element whose number is p itself, as the plain loop does", async () => {
+    const stream = new RandomStream(26);
+    // p is one of the very numbers that the mask is made of.
+    const numbers = stream.host().fill(new Float32Array(12), "uniform");
+    const p = numbers[7]!;
+    const y = await dropout(Tensor.full([12], 1), p, stream).data();
+    expectClose(
+      y,
+      Array.from(numbers, (u) => (u >= p ? 1 / (1 - p) : 0)),
+    );
+    expect(y[7]).toBeGreaterThan(0);
   });
 
   it("keeps the mean and drops the share it should", async () => {
