@@ -68,24 +68,18 @@ describe("RandomStream", () => {
     expectClose(got, host.fill(new Float32Array(1001), "normal", 2, 0.5), { atol: 2 ** -11 * 3.4 });
   });
 
-  it("takes the smallest word's radius for (word + 1) / 2³²: 0 is never one", async () => {
-    const stream = new RandomStream(4);
-    const [k0, k1] = stream.host().state().key;
-    const n = 1 << 18;
-    // Value i has its radius in the first word of block i.
-    let [at, smallest] = [0, Number.POSITIVE_INFINITY];
+  it("has a finite normal number where the word of its radius is 0", async () => {
+    // One key in 2³² begins with such a word.
+    const key = [2_478_216_761, 1] as const;
     const block = new Uint32Array(2);
-    for (let i = 0; i < n; i++) {
-      threefry2x32(k0, k1, i, 0, block);
-      if (block[0]! < smallest) [at, smallest] = [i, block[0]!];
-    }
-    threefry2x32(k0, k1, at, 0, block);
-    const value = (await stream.normal([n]).data())[at]!;
-    const turn = Math.cos((new Int32Array(block.buffer)[1]! / 2 ** 31) * Math.PI);
-    const radius = (word: number) => Math.sqrt(-2 * Math.log(word / 2 ** 32)) * turn;
-    const apart = Math.abs(radius(smallest + 1) - radius(smallest));
-    expect(apart).toBeGreaterThan(5e-6);
-    expect(Math.abs(value - radius(smallest + 1))).toBeLessThan(apart / 2);
+    threefry2x32(...key, 0, 0, block);
+    expect(block[0]).toBe(0);
+    const [state, y] = [Tensor.from(Uint32Array.of(...key, 0, 0), [4]), Tensor.empty([4])];
+    y.device.run(randomKernel, "normal", { state: state.buffer, y: y.buffer }, { n4: 1, draw: 0, a: 0, b: 1 });
+    const angle = (Math.PI * new Int32Array(block.buffer)[1]!) / 2 ** 31;
+    // The radius is the largest there is, that of 2⁻³².
+    const wanted = Math.sqrt(64 * Math.LN2) * Math.cos(angle);
+    expectClose([(await y.data())[0]!], [wanted], { rtol: 0, atol: 2 ** -11 * 6.7 });
   });
 
   it("has the right moments", async () => {
