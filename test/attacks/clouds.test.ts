@@ -87,8 +87,11 @@ describe("a PointNet", () => {
     expect(tuned.steps.at(-1)!.after).toMatchObject({ bits: BITS });
     expect(tuned.steps.at(-1)!.after.matched).toBeGreaterThan(BITS * 0.95);
     const over = await overwrite(target, { ...budget, lr: 0.001 });
-    expect(over.steps).toHaveLength(2);
-    expect(over.steps.at(-1)!.after.bits).toBe(BITS);
+    expect(over.steps.map((s) => [s.after.bits, s.after.matched])).toEqual([
+      [BITS, BITS],
+      [BITS, BITS],
+    ]);
+    expect(over.steps.at(-1)!.after.accuracy.public).toBeGreaterThan(0.8);
   });
 
   it("trained scales keep the signs they start from", async () => {

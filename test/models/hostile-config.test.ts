@@ -136,8 +136,10 @@ describe.each(HOSTILE)("%s", (_, model) => {
     expect(memory().tensors).toBe(before);
   });
 
+  // What is wrong with passports, texts and schemes alone, a plain network's description has nothing of.
+  if (/^(20,000 passports of no layer|a (spread )?text|a name|a scheme) /.test(`${_} `)) return;
+
   it("is refused in a deployed file, where it is one of a plain network", async () => {
-    if (typeof model !== "string" && /passports|text|scheme|name/.test(_)) return;
     for (const call of [deployedConfig, loadDeployed]) {
       const { error, ms, length } = await refusal(() => call(deployed(plain)));
       expect(error).toBeInstanceOf(FormatError);

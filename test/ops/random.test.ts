@@ -68,6 +68,20 @@ describe("RandomStream", () => {
     expectClose(got, host.fill(new Float32Array(1001), "normal", 2, 0.5), { atol: 2 ** -11 * 3.4 });
   });
 
+  it("has a finite normal number where the word of its radius is 0", async () => {
+    // One key in 2³² begins with such a word.
+    const key = [2_478_216_761, 1] as const;
+    const block = new Uint32Array(2);
+    threefry2x32(...key, 0, 0, block);
+    expect(block[0]).toBe(0);
+    const [state, y] = [Tensor.from(Uint32Array.of(...key, 0, 0), [4]), Tensor.empty([4])];
+    y.device.run(randomKernel, "normal", { state: state.buffer, y: y.buffer }, { n4: 1, draw: 0, a: 0, b: 1 });
+    const angle = (Math.PI * new Int32Array(block.buffer)[1]!) / 2 ** 31;
+    // The radius is the largest there is, that of 2⁻³².
+    const wanted = Math.sqrt(64 * Math.LN2) * Math.cos(angle);
+    expectClose([(await y.data())[0]!], [wanted], { rtol: 0, atol: 2 ** -11 * 6.7 });
+  });
+
   it("has the right moments", async () => {
     const stream = new RandomStream(5);
     const n = 40_000;
@@ -185,6 +199,19 @@ describe("dropout", () => {
       expectClose(values, wanted(data, host), { what: `p ${p}` });
       expectClose(await x.grad!.data(), wanted(g, again), { what: `gradient, p ${p}` });
     }
+  });
+
+  it("keeps an element whose number is p itself, as the plain loop does", async () => {
+    const stream = new RandomStream(26);
+    // p is one of the very numbers that the mask is made of.
+    const numbers = stream.host().fill(new Float32Array(12), "uniform");
+    const p = numbers[7]!;
+    const y = await dropout(Tensor.full([12], 1), p, stream).data();
+    expectClose(
+      y,
+      Array.from(numbers, (u) => (u >= p ? 1 / (1 - p) : 0)),
+    );
+    expect(y[7]).toBeGreaterThan(0);
   });
 
   it("keeps the mean and drops the share it should", async () => {

@@ -191,6 +191,13 @@ it("log near 1, tanh near 0 and the loss of sure logits keep their digits", asyn
       expect(Math.abs(v - f(x[i]!)), `${f.name} ${x[i]}`).toBeLessThanOrEqual(2e-5 * Math.abs(f(x[i]!)));
 });
 
+it("log is right to a few units in the last place at every exponent", async () => {
+  const x = Float32Array.from({ length: 252 }, (_, i) => 1.3 * 2 ** (i - 126));
+  const y = await ops.log(Tensor.from(x)).data();
+  for (const [i, v] of y.entries())
+    expect(Math.abs(v / Math.log(x[i]!) - 1), `log ${x[i]}`).toBeLessThanOrEqual(2 * 2 ** -23);
+});
+
 it("xᵖ of 1 and of p = NaN", async () => {
   expect([...(await ops.powScalar(Tensor.from([1, 2, 0, -1]), Number.NaN).data())]).toEqual([
     1,

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { clipGradNorm, clipGradValue } from "../../src/optim";
 import { Tensor } from "../../src/tensor";
+import { affine } from "../../src/tensor/ops/elementwise";
 import { gpu } from "../support/gpu";
 
 beforeAll(gpu);
@@ -64,6 +65,16 @@ describe("norms at the ends of the range", () => {
     const params = withGrads([0, 0], [0]);
     expect(await clipGradNorm(params, 0, { eps: 0 }).item()).toBe(0);
     expect(await gradsOf(params)).toEqual([[0, 0], [0]]);
+  });
+
+  it("leaves out what lies behind the last element of a gradient, and adds eps to the norm", async () => {
+    const p = Tensor.full([5], 0);
+    p.requiresGrad = true;
+    // Computed four at a time: the rest of the last vector holds 7 too.
+    p.grad = affine(Tensor.from([-4, -3, -7, -7, -7]), 1, 7);
+    expect(await clipGradNorm(p, 1, { eps: 3 }).item()).toBe(5);
+    const [found] = await gradsOf([p]);
+    found!.forEach((v, i) => expect(v).toBeCloseTo([3 / 8, 4 / 8, 0, 0, 0][i]!, 6));
   });
 
   it("takes a single parameter too", async () => {

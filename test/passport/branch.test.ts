@@ -212,7 +212,7 @@ describe("groups, one dimension, linear maps, and gradients towards the passport
   });
 
   it.each([
-    0, 1, 2, 3, 6,
+    0, 1, 2, 6, 9,
   ])("agrees with finite differences towards passports and weight: random map %i", async (seed) => {
     const m = randomMap(seed);
     const inputs = [m.passport, m.passport, m.weight].map((shape, i) => ({ shape, data: randomData(shape, seed + i) }));
