@@ -1,5 +1,5 @@
 export { AlexNet, type AlexNetOptions } from "./alexnet";
-export { type Block, PlainBlock } from "./block";
+export type { Block } from "./block";
 export {
   type AnyNetwork,
   buildNetwork,
@@ -11,8 +11,7 @@ export {
   networkLayers,
   readCredential,
 } from "./build";
-export { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "./channels";
-export { withoutDuplicates, withoutUnused } from "./compat/state-dicts";
+export { withoutDuplicates } from "./compat/state-dicts";
 export { trunkUpdates } from "./compat/trunk-updates";
 export {
   branchesOf,
@@ -20,20 +19,16 @@ export {
   type ImageNetworkSettings,
   type NetworkNorm,
   type NetworkSettings,
-  normOf,
   type Passports,
   passportPlan,
   SCHEMES,
   type Scheme,
   type SignatureText,
   secretBranch,
-  signatureTexts,
 } from "./config";
-export { ConvNet, type ConvNetConfig, type LayerSpec, layerSizes } from "./convnet";
-export { type HiddenChannels, hiddenChannels } from "./edges";
-export { foldBatchNorm } from "./fold";
+export { ConvNet, type ConvNetConfig, type LayerSpec } from "./convnet";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";
-export { type MapLayer, passportPlaces } from "./layers";
+export type { MapLayer } from "./layers";
 export {
   countSigns,
   type DeployOptions,
@@ -45,5 +40,4 @@ export {
 export type { PassOptions } from "./pass";
 export { PointNet, type PointNetConfig, type PointNetOptions } from "./pointnet";
 export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions } from "./resnet";
-export { type GammaBetas, joinState, type SplitState, type Structure, splitState } from "./split";
-export { TNet, transformPenalty } from "./tnet";
+export { transformPenalty } from "./tnet";

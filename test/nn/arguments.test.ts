@@ -108,11 +108,11 @@ const LEFT_OUT = new Set([
   ...["Module", "Norm", "Optimizer", "Network"],
   ...["clipGradNorm", "clipGradValue"],
   ...["encodeCheckpoint", "decodeCheckpoint", "bestEpoch", "epochsCsv", "meanAccuracy", "stepsCsv"],
-  ...["PlainBlock", "trunkUpdates", "TNet", "transformPenalty"],
-  ...["withoutDuplicates", "withoutUnused", "negateFilters", "permuteChannels", "scaleChannels", "scaleFilters"],
+  ...["trunkUpdates", "transformPenalty"],
+  ...["withoutDuplicates"],
   ...["buildNetwork", "checkConfig", "deployedConfig", "loadDeployed", "networkLayers", "readCredential"],
-  ...["branchesOf", "hasFc", "normOf", "passportPlan", "signatureTexts", "layerSizes", "hiddenChannels"],
-  ...["foldBatchNorm", "setImagePassports", "passportPlaces", "countSigns", "joinState", "splitState"],
+  ...["branchesOf", "secretBranch", "hasFc", "passportPlan"],
+  ...["setImagePassports", "countSigns"],
 ]);
 
 const EXPORTS = Object.entries({ ...nn, ...optim, ...train, ...models, PassportLayer })

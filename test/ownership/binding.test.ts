@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
-import { type AnyNetwork, buildNetwork, type NetworkConfig, negateFilters, networkLayers } from "../../src/models";
+import { type AnyNetwork, buildNetwork, type NetworkConfig, networkLayers } from "../../src/models";
+import { negateFilters } from "../../src/models/channels";
 import { SGD } from "../../src/optim";
 import {
   type Binding,
