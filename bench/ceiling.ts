@@ -21,7 +21,7 @@ const LOADS = count(16);
 /** Numbers that the load kernel walks over: they stay in the nearest cache. */
 const WALK = 2048;
 
-/** Eight independent chains of scalar multiply-adds an invocation: no loads, nothing to wait for. */
+/** Eight independent chains of scalar multiply-adds per invocation: no loads, nothing to wait for. */
 const fma = defineKernel({
   name: "fma-ceiling",
   key: () => "",

@@ -66,7 +66,7 @@ for (let epoch = 0; epoch < EPOCHS; epoch++) {
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signs).backward();
       optimizer.step();
     });
-    device.flush(); // one submit a step
+    device.flush(); // one submit per step
   }
   console.log(`epoch ${epoch + 1} of ${EPOCHS}`);
 }

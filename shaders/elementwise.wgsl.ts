@@ -77,7 +77,7 @@ const functions = (expression: string): string =>
     .map(([, source]) => source)
     .join("\n");
 
-/** Elementwise y = f(x), NaN for NaN, four elements an invocation. `n4` is the number of vectors, rounded up. */
+/** Elementwise y = f(x), NaN for NaN, four elements per invocation. `n4` is the number of vectors, rounded up. */
 export const unaryKernel = defineKernel({
   name: "unary",
   key: (op: UnaryOp) => op,
@@ -114,7 +114,7 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.n4),
 });
 
-/** y = f(a, b) over equal shapes, four elements an invocation. */
+/** y = f(a, b) over equal shapes, four elements per invocation. */
 export const binaryKernel = defineKernel({
   name: "binary",
   key: (op: BinaryOp) => op,

@@ -99,7 +99,7 @@ const namedHyper = (rule: RuleName): string =>
   RULES[rule].hyper.map((name, i) => `let ${name} = hyper[p.base + ${i}u];`).join("\n  ");
 
 /**
- * One step of up to {@link updateSlots} parameters, four elements an invocation: w_k ← update(w_k, g_k, state).
+ * One step of up to {@link updateSlots} parameters, four elements per invocation: w_k ← update(w_k, g_k, state).
  * `end…` are running totals of vectors, `state…` where a slot's state begins in s0, s1 (in vectors), `count…` where its
  * {@link COUNT_ENTRY} lies in `hyper`, `base` where the hyper-parameters lie there.
  */
@@ -221,7 +221,7 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p["lanes"]!),
 });
 
-/** norm = √Σ sums, over `n4` whole vectors a plane in order: of the plane whose sum neither overflowed nor lost its digits. NaN where there is one. */
+/** norm = √Σ sums, over `n4` whole vectors per plane in order: of the plane whose sum neither overflowed nor lost its digits. NaN where there is one. */
 export const normKernel = defineKernel({
   name: "clip-norm",
   key: () => "",

@@ -1,5 +1,5 @@
 /**
- * Typed errors of the package: one class a cause, each message saying what was expected, what was found and what to do.
+ * Typed errors of the package: one class per cause, each message saying what was expected, what was found and what to do.
  * All extend {@link PanError}, so `catch (e) { if (e instanceof PanError) … }` tells them from programming errors.
  */
 

@@ -1,4 +1,4 @@
-/** `history`: the checkpoint of a run with a million records of losses is saved and resumed in seconds, in few bytes a record, and holds the same records. */
+/** `history`: the checkpoint of a run with a million records of losses is saved and resumed in seconds, in few bytes per record, and holds the same records. */
 import {
   type Checkpoint,
   ConvNet,
@@ -16,10 +16,10 @@ import { type Cases, demand, type Part, type Task } from "./part";
 import { images, memoryStore, SMALLEST } from "./tiny";
 
 const RECORDS = 1_000_000;
-/** One record a step, and so many steps an epoch. */
+/** One record per step, and so many steps per epoch. */
 const STEPS = 100;
 const EPOCHS = RECORDS / STEPS;
-/** Seconds for a save and for a resume, and bytes a record. */
+/** Seconds for a save and for a resume, and bytes per record. */
 const SECONDS = 2;
 const BYTES = 50;
 

@@ -14,7 +14,7 @@ import { LibraryError, type Worker } from "./worker";
 
 export interface MeasureOptions {
   rounds: number;
-  /** Seconds of timed runs a row and library; a slow one gets fewer rounds, one at least. */
+  /** Seconds of timed runs per row and library; a slow one gets fewer rounds, one at least. */
   budget: number;
   /** Told what is being done. */
   say(words: string): void;

@@ -20,7 +20,7 @@ export interface Hello {
 export type Request =
   /** Makes the inputs and runs the row for the first time; the answer is {@link Prepared}. */
   | { command: "prepare"; row: Row | CeilingRow }
-  /** Runs the row so many times; the answer is milliseconds a run. */
+  /** Runs the row so many times; the answer is milliseconds per run. */
   | { command: "run"; name: string; times: number }
   /** Runs the row once; the answer is {@link Counts}. */
   | { command: "counts"; name: string }

@@ -15,7 +15,7 @@ export interface LibraryRecord {
   firstMs: number | null;
   /** Runs that were timed together each round. */
   runs: number;
-  /** Milliseconds a run, one entry a round; null in rounds that its time budget did not allow. */
+  /** Milliseconds a run, one entry per round; null in rounds that its time budget did not allow. */
   rounds: (number | null)[];
   /** Median of the rounds. */
   ms: number | null;
@@ -26,7 +26,7 @@ export interface RowRecord {
   name: string;
   flop: number;
   libraries: Partial<Record<LibraryName, LibraryRecord>>;
-  /** The adapter's multiply-adds in registers, operations a second, one entry a round. */
+  /** The adapter's multiply-adds in registers, operations per second, one entry per round. */
   ceilings: (number | null)[];
   /** Ours as a share of that ceiling, median of the rounds' own. */
   share: number | null;

@@ -77,7 +77,7 @@ function shown(value: Cell, kind: Kind): string | Html {
   return FORMATS[kind](value);
 }
 
-/** Up to this many rows a table lies open. */
+/** Up to this many rows per table lies open. */
 const OPEN_ROWS = 20;
 
 /** The table on a page; titles of networks are left out where `single` says that there is one. Long tables are folded away. */

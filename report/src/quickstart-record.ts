@@ -21,7 +21,7 @@ export interface QuickstartReport {
     lossCurve: { step: number; loss: number; publicLoss: number; privateLoss: number; signLoss: number }[];
     /** Test accuracies after each epoch, and how many signature bits γ's signs then matched. */
     accuracyCurve: { epoch: number; public: number; private: number; bits: number }[];
-    /** Training pictures an epoch. */
+    /** Training pictures per epoch. */
     images: number;
     batchSize: number;
     imagesPerSecond: number;

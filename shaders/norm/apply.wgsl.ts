@@ -36,7 +36,7 @@ export interface NormParts {
 type Typed = Required<Pick<Binding, "type">>;
 /** WGSL type of a load of x. */
 export const loadType = ({ width }: Pick<NormLanes, "width">): Typed => ({ type: width === 4 ? "vec4f" : "f32" });
-/** WGSL type of the statistics that go with a load: one scalar, or one a channel. */
+/** WGSL type of the statistics that go with a load: one scalar, or one per channel. */
 export const statType = (l: NormLanes): Typed => (l.grouped ? { type: "f32" } : loadType(l));
 export const lanesKey = (l: NormLanes): string => `${l.width}${l.grouped ? "g" : "c"}`;
 /** `flag,` for every flag that is set. */
@@ -119,7 +119,7 @@ export interface NormApplySpec extends NormLanes, NormParts {
   readonly relu: boolean;
 }
 
-/** y = act(γ ⊙ z + β), z = (x − μ)·rstd: one load of each part an invocation. */
+/** y = act(γ ⊙ z + β), z = (x − μ)·rstd: one load of each part per invocation. */
 export const normApplyKernel = defineKernel({
   name: "norm-apply",
   key: (s: NormApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu }),

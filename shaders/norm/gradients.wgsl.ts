@@ -50,7 +50,7 @@ export const gradSets = (s: NormParts): number => (s.shared ? 1 : s.parts);
 const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
 
 /**
- * Partial Σ dz and Σ dz·z a channel: planes of [parts, 2, batch items, splits, C], split `k` taking rows k, k + splits, ….
+ * Partial Σ dz and Σ dz·z per channel: planes of [parts, 2, batch items, splits, C], split `k` taking rows k, k + splits, ….
  * `perRow`: every row is a batch item of its own (S = 1), all summed as one.
  */
 export const normGradPartialKernel = defineKernel({
@@ -133,7 +133,7 @@ ${sums.join("\n")}
   }`;
 }
 
-/** From the partial sums: mean γ·dz and mean γ·dz·z a group (planes of `means`), then dγ and dβ a channel. Sizes in scalars. */
+/** From the partial sums: mean γ·dz and mean γ·dz·z per group (planes of `means`), then dγ and dβ a channel. Sizes in scalars. */
 export const normGradFinishKernel = defineKernel({
   name: "norm-grad-finish",
   key: (s: NormGradFinishSpec) => `${partsKey(s)}${flagsKey({ groups: s.groups })},${s.grads.join("+")}`,
@@ -195,7 +195,7 @@ ${lines(s.grads.length, (a) => affineGrad(s, a))}
   workgroups: (_, p) => linearGrid(p.units + p.channels),
 });
 
-/** Mean γ·dz and mean γ·dz·z of groups within one row (S = 1), one group an invocation. */
+/** Mean γ·dz and mean γ·dz·z of groups within one row (S = 1), one group per invocation. */
 export const normGradRowsKernel = defineKernel({
   name: "norm-grad-rows",
   key: (s: NormParts & { width: 1 | 4; relu: boolean }) => s.width + partsKey(s) + flagsKey({ relu: s.relu }),
@@ -281,7 +281,7 @@ const inputGradAt = (s: NormGradApplySpec, set: number): string =>
     mean: (plane) => `means[${plane * gradSets(s) + set}u * p.units + u]`,
   });
 
-/** dx, one load of each part an invocation. */
+/** dx, one load of each part per invocation. */
 export const normGradApplyKernel = defineKernel({
   name: "norm-grad-apply",
   key: (s: NormGradApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu, batch: s.batch }),

@@ -43,7 +43,7 @@ const masked = (s: NormPoolSpec, at: string, k: number): string => {
 };
 
 /**
- * Partial Σ dz and Σ dz·z a channel, as `norm-grad-partial` writes them, over the winners of the windows: no other element has a dz. Split `k` takes output positions k, k + splits, …
+ * Partial Σ dz and Σ dz·z per channel, as `norm-grad-partial` writes them, over the winners of the windows: no other element has a dz. Split `k` takes output positions k, k + splits, …
  * of the `items` in its batch item.
  */
 export const normPoolGradPartialKernel = defineKernel({
@@ -131,7 +131,7 @@ function storeGrad(s: NormPoolGradApplySpec, e: number): string {
   return s.ragged ? `  if (in${e}) { ${stores.join(" ")} }` : `  ${stores.join("\n  ")}`;
 }
 
-/** dx of all elements of one window an invocation, those included that lie in no whole window. */
+/** dx of all elements of one window per invocation, those included that lie in no whole window. */
 export const normPoolGradApplyKernel = defineKernel({
   name: "norm-pool-grad-apply",
   key: (s: NormPoolGradApplySpec) => poolKey(s) + flagsKey({ batch: s.batch }),

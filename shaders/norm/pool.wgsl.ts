@@ -156,7 +156,7 @@ export const windowAt = ({ window, ragged }: NormPoolSpec): string => {
   return `let at = (${line} * p.w + o % p.ow * ${window}u) * p.row + j;`;
 };
 
-/** y, one load of each part an invocation. */
+/** y, one load of each part per invocation. */
 export const normPoolKernel = defineKernel({
   name: "norm-pool",
   key: poolKey,

@@ -9,7 +9,7 @@ import { bind, lanesKey, loadType, type NormLanes, numbers, read, statType, writ
 
 /** Which statistics move which running ones. */
 export interface NormTracking {
-  /** Sets of statistics, one a part, in the order of the parts; `units` are those of all. */
+  /** Sets of statistics, one per part, in the order of the parts; `units` are those of all. */
   readonly sets: number;
   /** By part, the number of the running set that moves: two parts may move one, each in its turn. Empty where nothing is tracked. */
   readonly running: readonly number[];
@@ -125,7 +125,7 @@ ${
 });
 
 /**
- * Merges the partial moments of one group an invocation, in the order of the splits.
+ * Merges the partial moments of one group per invocation, in the order of the splits.
  * Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
  */
 export const normMergeKernel = defineKernel({

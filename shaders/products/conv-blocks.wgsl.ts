@@ -29,9 +29,9 @@ const reach = (s: ConvShape, axis: 0 | 1) => `i32(tap ${axis === 0 ? "/" : "%"} 
 export interface ConvTiledSpec extends ConvShape {
   /** `forward`: x → y. `input`: dy → dx, the transposed convolution. */
   readonly mode: "forward" | "input";
-  /** Source channels a group are whole vec4f. */
+  /** Source channels per group are whole vec4f. */
   readonly vecSrc: boolean;
-  /** Output channels a group are. */
+  /** Output channels per group are. */
   readonly vec: boolean;
   readonly bias: boolean;
   readonly block: Block;
@@ -126,7 +126,7 @@ ${blockHead(b, "p.pixels", "p.dstN", "p.groups", "k")}
 });
 
 export interface ConvWeightTiledSpec extends ConvShape {
-  /** Input channels a group are whole vec4f. */
+  /** Input channels per group are whole vec4f. */
   readonly vecX: boolean;
   /** Rows of dy and dw a group are. */
   readonly vec: boolean;

@@ -43,7 +43,7 @@ export interface ConvGatherSpec extends ConvShape {
  */
 const inQuads = (s: ConvGatherSpec) => s.mode === "input" && s.whole && s.tile.lanes % 4 === 0;
 
-/** Sizes of a forward convolution or an input gradient; srcK and dstN are channels a group. */
+/** Sizes of a forward convolution or an input gradient; srcK and dstN are channels per group. */
 export const GATHER_SIZES = {
   pixels: "u32",
   dstH: "u32",

@@ -54,7 +54,7 @@ export function tileGroups(t: Tile, rows: number, columns: number, planes: numbe
   return Math.ceil((Math.ceil(rows / t.rows) * columnBlocks(t, columns) * t.lanes * planes) / groupSize(t));
 }
 
-/** Numbers loaded by all invocations for `rows` × `columns` outputs over `depth` values of k: a value of each row and four of each lane's columns a step. */
+/** Numbers loaded by all invocations for `rows` × `columns` outputs over `depth` values of k: a value of each row and four of each lane's columns per step. */
 export const tileLoads = (t: Tile, rows: number, columns: number, depth: number): number =>
   Math.ceil(rows / t.rows) * columnBlocks(t, columns) * depth * (t.rows + 4 * t.lanes);
 
@@ -85,7 +85,7 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 /** WGSL for every row `r` of the tile. */
 export const eachRow = (t: Tile, f: (r: number) => string) => range(t.rows).map(f).join("\n");
 
-/** WGSL: zeroed accumulators, four scalars a row: software adapters keep those in registers rather than vectors of a loop. */
+/** WGSL: zeroed accumulators, four scalars per row: software adapters keep those in registers rather than vectors of a loop. */
 export const accumulators = (t: Tile) =>
   eachRow(t, (r) =>
     range(4)
@@ -111,7 +111,7 @@ export interface Walk {
   readonly a: (r: number) => string;
   /** The four columns' vec4f at k, which must be readable (and finite) for every k in range. */
   readonly b: (k: string) => string;
-  /** Runs once a step, for `b` of all its k to use, which is then asked for the number of k in the step, from 0. */
+  /** Runs once per step, for `b` of all its k to use, which is then asked for the number of k in the step, from 0. */
   readonly columns?: string;
 }
 

@@ -15,7 +15,7 @@ import { checkBudget, ownersView, type TrainingBudget } from "./training";
 
 /** Options of {@link replaceScales}. */
 export interface ReplaceScalesOptions extends TrainingBudget {
-  /** `individual` (IERB): a perceptron a channel; `collective` (CERB): one a layer (default). */
+  /** `individual` (IERB): a perceptron per channel; `collective` (CERB): one per layer (default). */
   kind?: "individual" | "collective";
   /** Hidden units of an individual perceptron (default 10). */
   hidden?: number;

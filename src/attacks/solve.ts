@@ -58,7 +58,7 @@ const ridgeOf = (g: Float64Array, n: number): number => {
  * is the smallest passport that gives the target, by normal equations in float64. A bias of the map is part of γ and β, and is taken off the target first.
  */
 export class PassportEquations {
-  /** Rows: one a filter, its taps in the order of state dicts (channel, row, column). */
+  /** Rows: one per filter, its taps in the order of state dicts (channel, row, column). */
   readonly #weight: Float32Array;
   /** Cholesky factor of the normal equations. */
   readonly #factor: Float64Array;

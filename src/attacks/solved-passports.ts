@@ -27,7 +27,7 @@ export interface ForgeryOptions {
  * - scheme `v1`, `v2`, `v3` (no FC): γ and β are the deployed ones, the bits the signs of γ: a working branch, a signature that spells nothing. A text costs it the
  *   channels whose sign it turns, so texts in the configuration are refused.
  *
- * Knowledge: the deployed weights. Budget: two least-squares solutions a layer. What stops it is binding, see `bind`.
+ * Knowledge: the deployed weights. Budget: two least-squares solutions per layer. What stops it is binding, see `bind`.
  * @param suspect a deployed network
  * @param config the network, scheme and passport layers that the forger claims
  * @returns a credential that satisfies every check of the papers

@@ -40,7 +40,7 @@ export interface ModelNetShape {
 }
 
 /**
- * Reads a list of names, one a line, such as `modelnet40_shape_names.txt`. Empty lines are passed
+ * Reads a list of names, one per line, such as `modelnet40_shape_names.txt`. Empty lines are passed
  * over.
  *
  * @param source what to call the text in error messages, such as the file's name
@@ -53,7 +53,7 @@ export function parseModelNetNames(text: string, source = "list of names"): stri
 }
 
 /**
- * Reads a list of shapes, one a line, such as `modelnet40_train.txt`: a class, `_` and a number.
+ * Reads a list of shapes, one per line, such as `modelnet40_train.txt`: a class, `_` and a number.
  *
  * @param classes names of the classes, in the order of their labels
  * @param source what to call the text in error messages, such as the file's name

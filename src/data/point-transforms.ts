@@ -48,7 +48,7 @@ const AXES: Readonly<Record<CoordinateAxis, readonly [number, number, number]>> 
 /**
  * Drops points: a ratio r is drawn from [0, maxRatio) for the cloud, and each of its points becomes
  * the cloud's first point with probability r, so that the number of points stays. Draws one number
- * and one a point.
+ * and one per point.
  *
  * @throws ArgumentError if maxRatio is not in [0, 1]
  */

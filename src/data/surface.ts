@@ -10,7 +10,7 @@ import { floats } from "./check";
 /**
  * `count` points, uniform on the surface: a triangle A, B, C is drawn with probability proportional
  * to its area, and in it the point (1 − √u)·A + √u·(1 − v)·B + √u·v·C, u and v uniform in [0, 1).
- * Draws three numbers a point.
+ * Draws three numbers per point.
  *
  * Source: Osada et al., "Shape distributions", ACM Transactions on Graphics 2002, section 4.1.
  *

@@ -259,7 +259,7 @@ export class Device {
   }
 
   /**
-   * Runs `body` with a timestamp around every dispatch and gives the time a kernel, longest first.
+   * Runs `body` with a timestamp around every dispatch and gives the time per kernel, longest first.
    * @throws GpuError when the adapter has no timestamp queries.
    */
   async profile(body: () => void | Promise<void>): Promise<KernelTime[]> {

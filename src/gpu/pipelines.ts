@@ -21,7 +21,7 @@ export interface Compiled {
 }
 
 /**
- * Compute pipelines by kernel name and specification; each is compiled once a device, beside whatever goes on: a first step asks for dozens,
+ * Compute pipelines by kernel name and specification; each is compiled once per device, beside whatever goes on: a first step asks for dozens,
  * and compilers use all cores that are there.
  */
 export class PipelineCache {

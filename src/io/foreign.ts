@@ -16,7 +16,7 @@ export interface ForeignKind {
 /** The parts of a file that tell its kind. */
 interface Glimpse {
   readonly bytes: Uint8Array;
-  /** The first characters, one a byte. */
+  /** The first characters, one per byte. */
   readonly head: string;
   /** The same as text, without a byte order mark and leading white space. */
   readonly text: string;

@@ -13,7 +13,7 @@ const MAX_DEPTH = 3;
 /** Numbers in one list: dimensions, far more than any tensor has. */
 const MAX_RANK = 256;
 /**
- * Names in one object: tensors, or entries of the metadata. The largest models have some ten thousand tensors a file; a million empty
+ * Names in one object: tensors, or entries of the metadata. The largest models have some ten thousand tensors per file; a million empty
  * ones would take a gigabyte of objects out of sixty megabytes of text.
  */
 export const MAX_NAMES = 131_072;

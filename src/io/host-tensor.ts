@@ -20,7 +20,7 @@ export const DTYPES = {
 /** Element types of the format that are understood here. */
 export type SafetensorsDtype = keyof typeof DTYPES;
 
-/** Typed array holding a tensor's elements; F16 and BF16 are raw bits in a `Uint16Array`, BOOL is one byte an element. */
+/** Typed array holding a tensor's elements; F16 and BF16 are raw bits in a `Uint16Array`, BOOL is one byte per element. */
 export type HostArray = InstanceType<(typeof DTYPES)[SafetensorsDtype]>;
 
 /** A tensor in host memory: row-major, `data.length` equals the product of `shape` (1 for a scalar, whose shape is `[]`). */

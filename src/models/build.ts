@@ -87,7 +87,7 @@ export const networkLayers = (config: NetworkConfig): MapLayer[] => architecture
 /** Name of the classifier in state dicts; of a network for clouds it is one of {@link networkLayers} and may carry a passport. */
 export const headName = (config: NetworkConfig): string => architecture(config).head.name;
 
-/** State-dict name of a deployed classifier's weight, which has a row a class. */
+/** State-dict name of a deployed classifier's weight, which has a row per class. */
 export const headWeight = (config: NetworkConfig): string => architecture(config).head.weight;
 
 /** Names and shapes of what the deployed half has beside its layers: the classifier of images, the last maps of T-Nets. */

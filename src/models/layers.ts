@@ -24,7 +24,7 @@ export interface MapLayer {
   readonly norm?: "none";
   /** Whether a layer without a passport has a norm for each branch, `bn0` public and `bn1` private, each with its own γ and β (default false). */
   readonly branchNorms?: boolean;
-  /** Whose running statistics a batch-normed passport layer of two branches has: one set a branch (default), or one for both. */
+  /** Whose running statistics a batch-normed passport layer of two branches has: one set per branch (default), or one for both. */
   readonly statistics?: "separate" | "shared";
 }
 

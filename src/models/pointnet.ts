@@ -27,7 +27,7 @@ export interface PointNetConfig extends NetworkSettings {
   width?: number;
   /** Probability that dropout in front of the second hidden layer's norm zeroes an element (default 0.4). */
   dropout?: number;
-  /** Running statistics of batch-normed passport layers: one set for both branches (`shared`, default, as the authors'), or one a branch. */
+  /** Running statistics of batch-normed passport layers: one set for both branches (`shared`, default, as the authors'), or one per branch. */
   branchStatistics?: "shared" | "separate";
 }
 
@@ -103,7 +103,7 @@ export interface PointNetOptions extends Partial<Omit<PointNetConfig, "arch" | "
  *     x · T(x) → convp1 64 → · A(h) → convp2 128 → convp3 1024 (no ReLU) → max over the points → p1 512 → p2 256 → p3 classes
  *
  * T and A are T-Nets of 3×3 and of 64×64 (`stn`, `fstn`); convolutions are of one point and without bias, p1 … p3 fully connected with one; each is followed by norm, γ, β and ReLU, p3 by γ and β alone,
- * p2 has dropout in front of its norm. In scheme `pan` the T-Nets carry no passports, but a norm a branch: public and private branch part at the first layer. A training pass adds
+ * p2 has dropout in front of its norm. In scheme `pan` the T-Nets carry no passports, but a norm per branch: public and private branch part at the first layer. A training pass adds
  * 0.001 · `transformPenalty` of A to the loss of each branch.
  *
  * Shape: x [N, points, 3] → logits [N, classes] (40 by default). State-dict names are the authors' own, so a checkpoint converted from their code loads as it is. Initialised as PyTorch's layers.

@@ -171,7 +171,7 @@ function ofBlocks(what: string, blocks: readonly number[], options: ResNetOption
 }
 
 /**
- * {@link ResNet} of two basic blocks a stage. By default for 10 classes of 32×32 images.
+ * {@link ResNet} of two basic blocks per stage. By default for 10 classes of 32×32 images.
  *
  * @example
  * const model = new ResNet18({ scheme: "v1", passports: { layer4: true }, signature: "(c) ACME", seed: 1 });
@@ -182,7 +182,7 @@ export class ResNet18 extends ResNet {
   }
 }
 
-/** {@link ResNet} of one basic block a stage. */
+/** {@link ResNet} of one basic block per stage. */
 export class ResNet9 extends ResNet {
   constructor(options?: ResNetOptions) {
     super(...ofBlocks("ResNet9", [1, 1, 1, 1], options));

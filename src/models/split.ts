@@ -30,7 +30,7 @@ const oneBranch = (map: string): OpenNames => ({
   ...norm("bn", STATISTICS),
 });
 
-/** Of a layer without a passport that has a norm a branch. */
+/** Of a layer without a passport that has a norm per branch. */
 const twoNorms = (map: string): OpenNames => ({
   [`${map}.weight`]: `${map}.weight`,
   [`${map}.bias`]: `${map}.bias`,

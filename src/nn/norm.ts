@@ -143,7 +143,7 @@ export class LayerNorm extends Norm {
 }
 
 /**
- * y = act(γ ⊙ x + β), a scale and a shift a channel: what is left of a normalisation without its
+ * y = act(γ ⊙ x + β), a scale and a shift per channel: what is left of a normalisation without its
  * statistics. Shape: [N, ..., C] → [N, ..., C].
  * @throws ArgumentError for channels and options out of their ranges.
  */

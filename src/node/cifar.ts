@@ -57,7 +57,7 @@ export async function loadCifar100(
 
 /**
  * Reads any images of 32 × 32 in the layout of CIFAR-10's records (a label byte, then the red,
- * green and blue plane): `train.bin`, `test.bin`, and the names of the classes, one a line, in
+ * green and blue plane): `train.bin`, `test.bin`, and the names of the classes, one per line, in
  * `class_names.txt`. So are data sets kept that are scaled down to CIFAR's size, such as
  * Caltech-101.
  *
@@ -75,7 +75,7 @@ export async function loadImageRecords(directory: string): Promise<{ train: Imag
   return { train: await part("train.bin"), test: await part("test.bin") };
 }
 
-/** Names, one a line; labels count the lines, so that none may be empty except at the end. */
+/** Names, one per line; labels count the lines, so that none may be empty except at the end. */
 function classNames(lines: LineReader): string[] {
   const names = new Set<string>();
   let empty = 0;

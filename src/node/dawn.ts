@@ -53,7 +53,7 @@ const shared = globalThis as { [key]?: { opened: Map<string, Promise<GPU>>; last
  * the main thread first, or start the worker with `env: SHARE_ENV`; a worker that gets another adapter than it forces is
  * refused.
  *
- * @returns a `GPU` whose `requestAdapter()` gives the chosen adapter, a new one a call (an adapter is single-use).
+ * @returns a `GPU` whose `requestAdapter()` gives the chosen adapter, a new one per call (an adapter is single-use).
  * @throws ArgumentError for an adapter name that is not one of the four, or another option that is not understood.
  * @throws AdapterNotFoundError when nothing works: each thing tried, why it failed, the command that helps here.
  */

@@ -41,7 +41,7 @@ interface Batch {
 }
 
 /**
- * Base of the optimisers: changes parameters in place from their `grad`, with PyTorch's meaning, several parameters a dispatch.
+ * Base of the optimisers: changes parameters in place from their `grad`, with PyTorch's meaning, several parameters per dispatch.
  *
  * Everything that varies from step to step is data on the GPU: learning rates are written when they change, step counts are kept and
  * advanced there. A step allocates nothing, reads nothing back and submits nothing.
@@ -59,7 +59,7 @@ export abstract class Optimizer {
   private readonly batches: readonly Batch[];
   private readonly device: Device;
   private readonly hyperOf: (lr: number, weightDecay: number) => Readonly<Record<string, number>>;
-  /** Hyper-parameters a group, then a count entry a parameter. */
+  /** Hyper-parameters per group, then a count entry per parameter. */
   private readonly hyper: Tensor;
   private readonly countsAt: number;
   private rate: number;

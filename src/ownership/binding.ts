@@ -63,9 +63,9 @@ function checkBinding(binding: unknown): Uint8Array {
 
 /** What a binding makes of a network, by name and in the order of state dicts. */
 export interface Derived {
-  /** Passports [1, I, H, W] ([1, I, L], [1, I]), two a layer. */
+  /** Passports [1, I, H, W] ([1, I, L], [1, I]), two per layer. */
   passports: Map<string, Float32Array<ArrayBuffer>>;
-  /** Signature bits a layer, ±1; 0 where a text has its own. */
+  /** Signature bits per layer, ±1; 0 where a text has its own. */
   bits: Map<string, Float32Array<ArrayBuffer>>;
   /** h: what a commitment commits to. */
   hash: Uint8Array<ArrayBuffer>;

@@ -77,7 +77,7 @@ function lineMeans(passport: Tensor, weight: Tensor, options: ConvOptions): Tens
  *     γ_raw[o] = avg(W * P_γ)[o] = Σ_{u,v,i} S(P_γ)[u, v, group(o)·I/groups + i] · W[u, v, i, o],
  *     β_raw likewise from P_β
  *
- * and both are one small matrix product, with groups one a group; the weight gradient is the rank-1
+ * and both are one small matrix product, with groups one per group; the weight gradient is the rank-1
  * update that the product's backward gives. Where the map has a bias, γ_raw and β_raw contain it.
  *
  * Shapes: means [2, kH·kW·I] (rows S(P_γ), S(P_β)), weight [kH, kW, I/groups, O], [k, I/groups, O]

@@ -129,8 +129,8 @@ export class Generator {
    * An independent stream whose key depends on this stream's key and the label alone: not on how much has been drawn, and
    * without drawing anything. Labels that differ give streams that differ; the number 1 and the string "1" are two labels.
    *
-   * A numeric label costs one block of the cipher, cheap enough for a stream a sample; a string is chained through the cipher,
-   * four UTF-16 units a block.
+   * A numeric label costs one block of the cipher, cheap enough for a stream per sample; a string is chained through the cipher,
+   * four UTF-16 units per block.
    *
    * @throws ArgumentError if a numeric label is not a whole number from 0 to 2⁵³ − 1
    */
@@ -242,7 +242,7 @@ export class Generator {
   }
 
   /**
-   * n fair bits, one an element (0 or 1), taken from each word most significant first. ⌈n / 32⌉ words.
+   * n fair bits, one per element (0 or 1), taken from each word most significant first. ⌈n / 32⌉ words.
    *
    * @throws ArgumentError if `n` is not a whole number from 0
    */

@@ -59,7 +59,7 @@ export class Uploader {
 
   constructor(private readonly device: Device) {}
 
-  /** A function a part, which puts it on the device. @param count divides the batch and the triggers. */
+  /** A function per part, which puts it on the device. @param count divides the batch and the triggers. */
   parts(batch: Batch, triggers: Batch | null, count: number): (() => Samples)[] {
     return Array.from(
       { length: count },

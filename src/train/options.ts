@@ -66,7 +66,7 @@ export interface TrainerOptions {
   batchSize?: number;
   /**
    * Parts that a step takes its batch in (default 1), for batches whose activations do not fit: forward and backward for each, then one optimiser step on the gradient of the mean over the whole batch. Memory is
-   * that of a part. It must divide `batchSize`, and the triggers that join each batch, which are divided as the batch is. Batch norm takes its statistics from each part, and its running ones move once a part: with it,
+   * that of a part. It must divide `batchSize`, and the triggers that join each batch, which are divided as the batch is. Batch norm takes its statistics from each part, and its running ones move once per part: with it,
    * parts train as batches of their size, at the whole batch's gradient noise. Networks without it train as on whole batches.
    */
   accumulate?: number;

@@ -35,7 +35,7 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
 }
 
 /**
- * Records one training step, in training mode, of the samples that `parts` put on the device, one call a part; the caller submits it. With one part,
+ * Records one training step, in training mode, of the samples that `parts` put on the device, one call per part; the caller submits it. With one part,
  * L = Σ over branches (CE [+ the network's own penalty]) + sign loss [+ regularizer], one backward pass, one optimiser step.
  *
  * With k parts of one size: forward and backward for each, gradients summed, then the optimiser's one step, on ∇ Σ_parts L_part / k. Cross-entropies are means over their samples, so that is the gradient of

@@ -40,7 +40,7 @@ export interface WatermarkReading {
   matched: number;
   /** P(X ≥ matched), X ~ Bin(bits, ½). */
   pValue: number;
-  /** X·w̄, a number a bit: its sign is the bit. */
+  /** X·w̄, a number per bit: its sign is the bit. */
   features: Float64Array;
 }
 

@@ -89,7 +89,7 @@ function keyFigures(networks: readonly AttackedNetwork[], { removal, ambiguity, 
   return tiles(items);
 }
 
-/** A row a network: what it is and what is claimed of it. */
+/** A row per network: what it is and what is claimed of it. */
 function overview(networks: readonly AttackedNetwork[]): DataTable {
   return {
     name: "claims",

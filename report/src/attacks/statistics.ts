@@ -151,7 +151,7 @@ function nullFigure(n: AttackedNetwork): Html | undefined {
   });
 }
 
-/** A row a layer: how many bits are +1, and how likely fair coins are as far from half. */
+/** A row per layer: how many bits are +1, and how likely fair coins are as far from half. */
 function balanceTable(networks: readonly AttackedNetwork[]): DataTable {
   const rows = networks.flatMap((n) => {
     const row = (layer: string, signs: readonly number[]): Cell[] => {

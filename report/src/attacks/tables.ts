@@ -1,4 +1,4 @@
-/** Tables of what was measured in attacks, one row a setting. */
+/** Tables of what was measured in attacks, one row per setting. */
 
 import { type AttackStep, binomialPValue, twoSidedPValue } from "../../../src/index";
 import type { Cell, DataColumn, DataTable } from "../data-table";
@@ -41,7 +41,7 @@ export function measured(network: AttackedNetwork, m: AttackStep["after"]): Cell
   ];
 }
 
-/** A row a step, the network before the attack first. `extra` columns stand before the measured ones. */
+/** A row per step, the network before the attack first. `extra` columns stand before the measured ones. */
 export function stepTable(
   about: { name: string; title: string; setting: string; extra?: readonly DataColumn[] },
   found: readonly Found[],

@@ -195,7 +195,7 @@ function timesTable(networks: readonly AttackedNetwork[]): DataTable {
   };
 }
 
-/** Table 12 of DeepIPR: a column a network. */
+/** Table 12 of DeepIPR: a column per network. */
 function complexityTable(networks: readonly AttackedNetwork[]): DataTable {
   const yes = (is: boolean) => (is ? "yes" : "no");
   const times = (key: "epoch" | "inference") => (n: AttackedNetwork) => {

@@ -4,14 +4,14 @@ import type { PooledBuffer } from "../../gpu/pool";
 import { scope } from "../storage";
 import { Tensor } from "../tensor";
 
-/** Partial sums a dispatch: many enough to occupy a graphics card, few enough for the single invocation that adds them up. */
+/** Partial sums per dispatch: many enough to occupy a graphics card, few enough for the single invocation that adds them up. */
 const MOST_LANES = 1024;
 /** Vectors an invocation sums at least; below, a launch costs more than the work. */
 const VECTORS_A_LANE = 8;
 
 /**
  * √ Σ x² over all elements of f32 tensors that are not empty, of shape [], without a graph; of no tensors it is 0. Two stages in a fixed order: partial
- * sums, several tensors a dispatch, then their sum. Squares that overflow or vanish do not: they are added up scaled, too.
+ * sums, several tensors per dispatch, then their sum. Squares that overflow or vanish do not: they are added up scaled, too.
  */
 export function euclidean(tensors: readonly Tensor[], d: Device): Tensor {
   return scope(() => {

@@ -92,7 +92,7 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
 }
 
 /**
- * Joins tensors along one dimension; all other sizes and the data type must agree. One dispatch a tensor.
+ * Joins tensors along one dimension; all other sizes and the data type must agree. One dispatch per tensor.
  * @throws ShapeError when they do not agree, ArgumentError for an empty list.
  */
 export function concat(xs: readonly Tensor[], axis: number): Tensor {

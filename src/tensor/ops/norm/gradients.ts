@@ -62,7 +62,7 @@ export function normGradients(
     sizes: { ...sizes, ...windowSizes(windows, view, sizes.row) },
   };
   const values = (view.rows * view.channels) / view.groups;
-  // With one row a batch item there is nothing to sum a channel and item: group means come from the rows, dγ and dβ across them.
+  // With one row per batch item there is nothing to sum per channel and item: group means come from the rows, dγ and dβ across them.
   const perRow = lanes.grouped && view.rows === 1;
   const sets = spec.shared ? 1 : spec.parts;
   const means = needs.x && batch ? g.newEmpty([2, sets, view.batches, view.groups]) : null;

@@ -40,7 +40,7 @@ export interface BatchNormOptions extends NormOptions {
  *
  * @param x `[N, C]`, `[N, L, C]`, `[N, H, W, C]`, …
  * @throws ShapeError for γ, β or running statistics that are not `[C]`, and for batch statistics of
- * fewer than two values a channel.
+ * fewer than two values per channel.
  * @throws ArgumentError for eps below 0, momentum outside 0 … 1, or only one of the running
  * statistics.
  *

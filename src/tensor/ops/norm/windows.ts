@@ -31,7 +31,7 @@ export const windowSpec = ({ k, h, w }: Windows) => ({ window: k, ragged: h % k 
 
 /**
  * Sizes of one part for the kernels: outputs and windows (those included that reach past the image)
- * in loads, `items` output positions a batch item.
+ * in loads, `items` output positions per batch item.
  */
 export function windowSizes({ k, h, w, oh, ow }: Windows, view: View, row: number) {
   const images = (view.batches * view.rows) / (h * w);

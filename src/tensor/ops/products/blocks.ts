@@ -34,9 +34,9 @@ export const BLOCKS: readonly { readonly block: Omit<Block, "half">; readonly ra
   { block: { bm: 16, bn: 64, bk: 16, tm: 4, tn: 4 }, rate: 0.35 },
 ];
 
-/** Workgroups that keep a large graphics processor busy: two a multiprocessor. */
+/** Workgroups that keep a large graphics processor busy: two per multiprocessor. */
 const BUSY = 264;
-/** Splitting k adds a dispatch, and writes and reads every output once a chunk: both in multiply-adds that the processor could do meanwhile. */
+/** Splitting k adds a dispatch, and writes and reads every output once per chunk: both in multiply-adds that the processor could do meanwhile. */
 const DISPATCH = 5e7;
 const OUTPUT = 64;
 /** Values of k a chunk has at least, and most chunks. */
