@@ -1,12 +1,16 @@
 /**
- * What an adapter can do at most: multiply-adds that touch registers only, numbers loaded from storage buffers, bytes moved by a copy. A kernel is as good as its share of
- * the one that binds it.
+ * What an adapter can do at most: multiply-adds that touch registers only, numbers loaded from
+ * storage buffers, bytes moved by a copy. A kernel is as good as its share of the one that binds
+ * it.
  */
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel } from "../src/gpu/kernel";
 import { type Device, Tensor } from "../src/index";
 
-/** A run that measures a ceiling: `work` operations, loads or bytes, recorded by `run` (flush or sync to execute it). */
+/**
+ * A run that measures a ceiling: `work` operations, loads or bytes, recorded by `run` (flush or
+ * sync to execute it).
+ */
 export interface Ceiling {
   readonly run: () => void;
   readonly work: number;
@@ -21,7 +25,9 @@ const LOADS = count(16);
 /** Numbers that the load kernel walks over: they stay in the nearest cache. */
 const WALK = 2048;
 
-/** Eight independent chains of scalar multiply-adds per invocation: no loads, nothing to wait for. */
+/**
+ * Eight independent chains of scalar multiply-adds per invocation: no loads, nothing to wait for.
+ */
 const fma = defineKernel({
   name: "fma-ceiling",
   key: () => "",
@@ -62,7 +68,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
   workgroups: ({ groups }) => [groups, 1, 1],
 });
 
-/** Work that keeps every unit busy for some milliseconds: a graphics card holds some hundred thousand invocations at once, a processor a handful. */
+/**
+ * Work that keeps every unit busy for some milliseconds: a graphics card holds some hundred
+ * thousand invocations at once, a processor a handful.
+ */
 const SIZES = {
   hardware: { groups: 4096, steps: 16_384, loadSteps: 512, bytes: 2 ** 28 },
   software: { groups: 64, steps: 8192, loadSteps: 64, bytes: 2 ** 24 },
@@ -91,7 +100,10 @@ export function loadCeiling(device: Device): Ceiling {
   };
 }
 
-/** Bytes moved, read and written, by a copy of a buffer larger than any cache of its kind of adapter. */
+/**
+ * Bytes moved, read and written, by a copy of a buffer larger than any cache of its kind of
+ * adapter.
+ */
 export function copyCeiling(device: Device): Ceiling {
   const { bytes } = sizesOf(device);
   const [from, to] = [Tensor.full([bytes / 4], 1), Tensor.empty([bytes / 4], "f32", device)];

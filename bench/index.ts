@@ -1,5 +1,6 @@
 /**
- * What `npm run bench` measures: kernels, the passport branch and a training step, one after the other; or the one that is named first, with its own options
+ * What `npm run bench` measures: kernels, the passport branch and a training step, one after the
+ * other; or the one that is named first, with its own options
  * (`npm run bench -- schemes --arch resnet18`).
  */
 import { ArgumentError } from "../src/index";

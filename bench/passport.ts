@@ -1,9 +1,11 @@
 /**
- * What a passport branch costs: γ and β of one layer and their weight gradient, in closed form and by convolving the passports, as the papers' code does.
+ * What a passport branch costs: γ and β of one layer and their weight gradient, in closed form and
+ * by convolving the passports, as the papers' code does.
  *
  *     npm run bench            prints a table, writes out/bench/passport.json (and runs the others)
  *
- * Medians of interleaved rounds after a warm-up round, GPU waited for. Both forms give the same numbers: test/passport/branch.test.ts.
+ * Medians of interleaved rounds after a warm-up round, GPU waited for. Both forms give the same
+ * numbers: test/passport/branch.test.ts.
  */
 import { mkdir } from "node:fs/promises";
 import {

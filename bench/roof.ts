@@ -3,7 +3,10 @@ import { type Device, noGrad, scope } from "../src/index";
 import { type Ceiling, copyCeiling, fmaCeiling, loadCeiling } from "./ceiling";
 import { median } from "./median";
 
-/** What something does: operations, numbers loaded by invocations (0 where that is not counted: then each number of its buffers once), bytes of its buffers. */
+/**
+ * What something does: operations, numbers loaded by invocations (0 where that is not counted: then
+ * each number of its buffers once), bytes of its buffers.
+ */
 export interface Work {
   readonly operations: number;
   readonly loads: number;
@@ -24,7 +27,10 @@ export function shareOfRoof(work: Work, roof: Roof, seconds: number): { binds: k
   return { binds, share: least(binds) / seconds };
 }
 
-/** Runs without a graph, and frees what it gives: a result that is kept would have the next run make a new buffer. */
+/**
+ * Runs without a graph, and frees what it gives: a result that is kept would have the next run make
+ * a new buffer.
+ */
 export const once = (run: () => unknown): void => scope(() => noGrad(() => void run()));
 
 /** Milliseconds of a call until the GPU has done it. */

@@ -1,18 +1,24 @@
 /**
- * How a training step grows: time and peak memory against batch size and width, beside the memory that a step cannot do without.
+ * How a training step grows: time and peak memory against batch size and width, beside the memory
+ * that a step cannot do without.
  *
  *     npm run bench -- scale [--arch alexnet|resnet18] [--schemes plain,pan] [--widths 0.0625,0.25,1] [--batches 1,2,4,…]
  *                            [--rounds 3] [--most-seconds 120] [--out out/bench]
  *
- * One size after another, each with a network of its own and an emptied pool: a step that compiles, then `rounds` steps, each waited for; the median counts. Writes
- * scale-ADAPTER.json (after every size) and scale-ADAPTER.svg; of another architecture than AlexNet with its name behind.
+ * One size after another, each with a network of its own and an emptied pool: a step that compiles,
+ * then `rounds` steps, each waited for; the median counts. Writes scale-ADAPTER.json (after every
+ * size) and scale-ADAPTER.svg; of another architecture than AlexNet with its name behind.
  *
- * Peak memory is the most that tensors had taken from the pool at once during these steps, in the pool's size classes. What must live is
+ * Peak memory is the most that tensors had taken from the pool at once during these steps, in the
+ * pool's size classes. What must live is
  *
  *     parameters + gradients + state of optimiser, norms and passports + activations saved for the backward pass, the input with them
  *
- * in bytes asked for: the state is what `memory()` counts with network and optimiser made, and no gradients, less the parameters; the activations are what it counts more once a forward pass is done and every
- * handle but the loss is disposed, since then only the graph keeps tensors. Gradients come while activations go, so a peak below the sum is possible where parameters outweigh activations.
+ * in bytes asked for: the state is what `memory()` counts with network and optimiser made, and no
+ * gradients, less the parameters; the activations are what it counts more once a forward pass is
+ * done and every handle but the loss is disposed, since then only the graph keeps tensors.
+ * Gradients come while activations go, so a peak below the sum is possible where parameters
+ * outweigh activations.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -164,8 +170,9 @@ async function measure(device: Device, s: Settings, size: StepSize): Promise<Sca
 }
 
 /**
- * Seconds that a size is expected to take: from the largest smaller batch of the same network, in proportion; else from the smallest measured batch of the next smaller width, with its square. Undefined where nothing is
- * known.
+ * Seconds that a size is expected to take: from the largest smaller batch of the same network, in
+ * proportion; else from the smallest measured batch of the next smaller width, with its square.
+ * Undefined where nothing is known.
  */
 function expectedSeconds(
   rows: readonly ScaleRow[],

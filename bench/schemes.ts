@@ -1,9 +1,11 @@
 /**
- * What passports cost: a training step of each scheme, and inference of what is given away of it, beside the plain network's, in the same run.
+ * What passports cost: a training step of each scheme, and inference of what is given away of it,
+ * beside the plain network's, in the same run.
  *
  *     npm run bench -- schemes [--arch alexnet|resnet18] [--width 0.125] [--batch 50] [--rounds 5] [--steps 2]
  *
- * Rounds go through all schemes in turn, so that a drifting machine meets all of them alike; medians over rounds; ratios to plain. Writes out/bench/schemes-ARCH.json.
+ * Rounds go through all schemes in turn, so that a drifting machine meets all of them alike;
+ * medians over rounds; ratios to plain. Writes out/bench/schemes-ARCH.json.
  */
 import { mkdir } from "node:fs/promises";
 import { numberIn, oneOf, parseOptions } from "../examples/options";
@@ -67,7 +69,9 @@ function build(scheme: Scheme, where: "last" | "all"): Network {
     : new ResNet18({ ...options, width: Math.round(64 * width) });
 }
 
-/** A network with its optimiser, what is given away of it, and what was measured in milliseconds. */
+/**
+ * A network with its optimiser, what is given away of it, and what was measured in milliseconds.
+ */
 async function prepare([name, scheme, where]: (typeof CASES)[number]) {
   const model = build(scheme, where);
   const given = loadDeployed(await model.deployed());

@@ -1,5 +1,6 @@
 /**
- * A training step of the quickstart's network, both branches: time, launches and submits, and where the GPU time goes, each kernel as a share of the adapter's ceiling that binds it.
+ * A training step of the quickstart's network, both branches: time, launches and submits, and where
+ * the GPU time goes, each kernel as a share of the adapter's ceiling that binds it.
  *
  *     npm run bench -- step            prints a table, writes out/bench/step-ADAPTERCLASS.json
  */
@@ -26,7 +27,8 @@ async function train(steps: number): Promise<void> {
 }
 
 await train(3);
-// An epoch's end reads the signs of γ: a run of no more than one step tells what that adds to the counters.
+// An epoch's end reads the signs of γ: a run of no more than one step tells what that adds to the
+// counters.
 const before = { ...device.counters };
 await train(1);
 const one = { ...device.counters };

@@ -1,5 +1,6 @@
 /**
- * Attacks trained networks of examples/cifar10.ts, says what is left of their owner's claims, and makes one report of it.
+ * Attacks trained networks of examples/cifar10.ts, says what is left of their owner's claims, and
+ * makes one report of it.
  *
  *     npm run attacks -- --checkpoint out/cifar10/cpu/alexnet-pan          (--help lists the options)
  */

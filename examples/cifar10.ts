@@ -1,5 +1,6 @@
 /**
- * The papers' experiment: train on CIFAR-10 in any scheme, give the network away, prove that it is yours.
+ * The papers' experiment: train on CIFAR-10 in any scheme, give the network away, prove that it is
+ * yours.
  *
  *     npm run cifar10 -- --arch alexnet --scheme pan --data DIR          (--help lists the options)
  *     npm run cifar10 -- --preset cpu --scheme plain                     (about 15 minutes without a GPU)
@@ -25,7 +26,10 @@ import { runExperiment } from "./experiment";
 import { runTask } from "./options";
 import { say } from "./show";
 
-/** A feature watermark in the last convolution, its secret beside the run; a resumed run has the same, by its seed. */
+/**
+ * A feature watermark in the last convolution, its secret beside the run; a resumed run has the
+ * same, by its seed.
+ */
 async function makeWatermark(model: Network, { featureWatermark: bits, seed, out }: Settings) {
   if (!bits) return null;
   const watermark = await FeatureWatermark.create({ model, layer: model.layers.at(-1)!.name, bits, seed });

@@ -1,4 +1,7 @@
-/** What a training run leaves for its owner's claim: the two halves, and, where the network is bound, the commitment to publish. */
+/**
+ * What a training run leaves for its owner's claim: the two halves, and, where the network is
+ * bound, the commitment to publish.
+ */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,7 +22,10 @@ import { json, savePrivate, saveText } from "./files";
 /** Where a run keeps its secret. */
 const secretFile = (out: string) => join(out, "binding.secret.json");
 
-/** Binds a network to a statement and a fresh secret. The secret outlives an interrupted run: a resumed one must have the same. */
+/**
+ * Binds a network to a statement and a fresh secret. The secret outlives an interrupted run: a
+ * resumed one must have the same.
+ */
 export async function bindNetwork(
   model: Network,
   { statement, out, resume }: { statement: string; out: string; resume: boolean },

@@ -1,4 +1,7 @@
-/** A training run and the claim that follows it: train, save both halves, verify as a stranger would, try forgeries, write everything down. */
+/**
+ * A training run and the claim that follows it: train, save both halves, verify as a stranger
+ * would, try forgeries, write everything down.
+ */
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -61,7 +64,10 @@ export interface DataSource {
   points?: number;
   /** Classes that are learnt, where not all are. */
   classes?: readonly string[];
-  /** Test samples that the claimed accuracies were measured on, and the seed that drew them, where they are not the first. */
+  /**
+   * Test samples that the claimed accuracies were measured on, and the seed that drew them, where
+   * they are not the first.
+   */
   tests: { count: number; seed?: number };
   /** Triggers made of clouds of other classes, and the seed they were made with. */
   triggers?: { count: number; seed: number };
@@ -75,7 +81,10 @@ export interface Experiment {
   device: Device;
   arch: string;
   model: Network;
-  /** What the images or clouds are, for whoever attacks or verifies the network later; goes to data.json. */
+  /**
+   * What the images or clouds are, for whoever attacks or verifies the network later; goes to
+   * data.json.
+   */
   data: DataSource;
   train: Dataset;
   test: Dataset;
@@ -136,7 +145,10 @@ async function saveHistory({ history }: Trainer, { out }: RunSettings): Promise<
   await saveText(join(out, "steps.csv"), stepsCsv(history));
 }
 
-/** Runs it all; the model is disposed at the end. An interrupted run says how to go on, and leaves exit code 130. */
+/**
+ * Runs it all; the model is disposed at the end. An interrupted run says how to go on, and leaves
+ * exit code 130.
+ */
 export async function runExperiment(e: Experiment): Promise<void> {
   const startedAt = new Date();
   const { model, settings: s, test, triggers, watermark } = e;

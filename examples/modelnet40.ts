@@ -1,5 +1,6 @@
 /**
- * The experiment on 3-D shapes: train PointNet on ModelNet40 with passport-aware normalisation, give it away, prove that it is yours.
+ * The experiment on 3-D shapes: train PointNet on ModelNet40 with passport-aware normalisation,
+ * give it away, prove that it is yours.
  *
  *     npm run modelnet40 -- --scheme pan --data DIR                      (--help lists the options)
  *     npm run modelnet40 -- --preset cpu                                 (about 15 minutes without a GPU)

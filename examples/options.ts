@@ -14,7 +14,10 @@ export interface OptionSpec<Name extends string, Switch extends string> {
 
 export type OptionValues<Name extends string, Switch extends string> = Record<Name, string> & Record<Switch, boolean>;
 
-/** @throws ArgumentError for an option or a preset that is not there; the message ends with the help. */
+/**
+ * @throws ArgumentError for an option or a preset that is not there; the message ends with the
+ * help.
+ */
 export function parseOptions<Name extends string, Switch extends string>(
   args: string[],
   { texts, switches, presets = {}, help }: OptionSpec<Name, Switch>,
@@ -62,7 +65,10 @@ export const listOf = (text: string): string[] =>
 const commandLine = (task: string, args: readonly string[]): string =>
   [`npm run ${task} --`, ...args.map((a) => (/^[\w./=,-]+$/.test(a) ? a : JSON.stringify(a)))].join(" ");
 
-/** Runs an example on the command line's arguments: its help, or its work. What was not right is said in a line, and is the exit code. */
+/**
+ * Runs an example on the command line's arguments: its help, or its work. What was not right is
+ * said in a line, and is the exit code.
+ */
 export async function runTask<Settings>(
   task: string,
   { help, read }: { help: string; read: (args: string[]) => Settings | "help" },

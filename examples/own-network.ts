@@ -1,5 +1,6 @@
 /**
- * A network of one's own: passport layers put together with plain ones, trained by a loop of one's own.
+ * A network of one's own: passport layers put together with plain ones, trained by a loop of one's
+ * own.
  *
  *     npm run own-network          (about a minute and a half on two CPU cores)
  */

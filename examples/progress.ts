@@ -19,7 +19,10 @@ export const progressBar = (format: string, options: Options = {}): SingleBar =>
     ...options,
   });
 
-/** A bar with rate and time left on a terminal; a line every ten seconds where output goes to a file. */
+/**
+ * A bar with rate and time left on a terminal; a line every ten seconds where output goes to a
+ * file.
+ */
 export class TrainingBar {
   readonly #bar = progressBar(
     "training {bar} {percentage} %  epoch {epoch}/{epochs}  loss {loss}  {rate} images/s  {left} left",

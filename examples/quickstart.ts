@@ -1,5 +1,6 @@
 /**
- * The main job on real images, start to finish: train a small network with passport-aware normalisation on a sample of CIFAR-10, give it away, and prove that it is yours.
+ * The main job on real images, start to finish: train a small network with passport-aware
+ * normalisation on a sample of CIFAR-10, give it away, and prove that it is yours.
  *
  *     npm run quickstart            (npm run quickstart -- --help lists the options)
  */

@@ -10,7 +10,9 @@ import {
 } from "../src/index";
 import { loadSafetensors } from "../src/node/index";
 
-/** Runs a training; Ctrl-C asks it to stop with a checkpoint, a second one ends the process at once. */
+/**
+ * Runs a training; Ctrl-C asks it to stop with a checkpoint, a second one ends the process at once.
+ */
 export async function untilInterrupted(trainer: Trainer, run: () => Promise<void>): Promise<void> {
   const interrupt = () => {
     if (trainer.interrupted) process.exit(130);
@@ -33,7 +35,10 @@ export interface Forgery {
   gamma: number[][];
 }
 
-/** Random passports in the place of the owner's, everything else of the credential known to the forger. */
+/**
+ * Random passports in the place of the owner's, everything else of the credential known to the
+ * forger.
+ */
 export async function forge(
   { deployed, credential }: { deployed: string; credential: string },
   { test, transform }: { test: Dataset; transform: readonly SampleTransform[] },

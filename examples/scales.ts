@@ -8,7 +8,10 @@ import { json, savePrivate } from "./files";
 /** Channels that are followed, as in the papers' figure. */
 const CHANNELS = 10;
 
-/** Follows γ and β of the last passport layer, and how far its weights move, epoch by epoch, in convergence.json. */
+/**
+ * Follows γ and β of the last passport layer, and how far its weights move, epoch by epoch, in
+ * convergence.json.
+ */
 export class ScaleLog {
   readonly #path: string;
   #log: Convergence | null = null;

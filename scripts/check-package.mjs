@@ -1,7 +1,8 @@
 /**
- * Checks the package as its users get it: `npm run build`, then `node scripts/check-package.mjs`. Packs the tarball, looks at
- * what is in it, installs it into a fresh TypeScript project in a temporary folder, type-checks programs against it in
- * several settings, and trains three steps through `import` and through `require`.
+ * Checks the package as its users get it: `npm run build`, then `node scripts/check-package.mjs`.
+ * Packs the tarball, looks at what is in it, installs it into a fresh TypeScript project in a
+ * temporary folder, type-checks programs against it in several settings, and trains three steps
+ * through `import` and through `require`.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +13,10 @@ import { projectRoot } from "./setup.mjs";
 const LARGEST = 1_000_000;
 const { devDependencies } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
 
-/** What a user writes; the same text is compiled as an ES module (`import`) and as CommonJS (`require`). */
+/**
+ * What a user writes; the same text is compiled as an ES module (`import`) and as CommonJS
+ * (`require`).
+ */
 const PROGRAM = `
 import { ConvNet, Generator, SGD, Trainer, type ConvNetConfig, imageSet, init } from "@pan/core";
 import { dawn, describeAdapter } from "@pan/core/node";
@@ -75,7 +79,11 @@ function fail(message) {
   throw new Error(message);
 }
 
-/** Runs a command to its end. @returns what it printed. @throws Error with all of it when it fails. */
+/**
+ * Runs a command to its end.
+ * @returns what it printed.
+ * @throws Error with all of it when it fails.
+ */
 function run(command, args, options = {}) {
   const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
     cwd: projectRoot,

@@ -1,20 +1,26 @@
 /**
- * Keeps comments and Markdown within 100 columns: `node scripts/prose.mjs [--write] [files]`.
+ * Keeps comments and Markdown within 100 columns:
+ * `node scripts/prose.mjs [--write] [files and folders]`.
  *
- * Lists the lines that are too long and exits 1 if there are any; with `--write` wraps the paragraphs they are in. Without files,
- * it takes all TypeScript, JavaScript and Markdown files that Git knows. Left alone are code, tables, headings, HTML, formulas
- * (four spaces more than the text around them), `@example`, columns set by hand, and words that cannot be broken.
+ * Lists the lines that are too long and exits 1 if there are any; with `--write` wraps the
+ * paragraphs they are in. Without files, it takes all TypeScript, JavaScript and Markdown files
+ * that Git knows. Left alone are code, tables, headings, HTML, formulas (four spaces more than the
+ * text around them), `@example`, columns set by hand, and words that cannot be broken.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { wrapComments } from "./prose/comments.mjs";
 import { reflow, WIDTH } from "./prose/wrap.mjs";
 
 const PATTERNS = ["*.ts", "*.mts", "*.mjs", "*.cjs", "*.js", "*.md", ":!test/golden"];
+const KINDS = /\.(ts|mts|mjs|cjs|js|md)$/;
 
-/** Wraps a Markdown file. @returns `text`, wrapped, and `long`, the numbers of the lines that were too long, from 1. */
+/**
+ * Wraps a Markdown file.
+ * @returns `text`, wrapped, and `long`, the numbers of the lines that were too long, from 1.
+ */
 export function wrapMarkdown(text) {
   const { lines, long } = reflow(text.split("\n"), { markdown: true });
   return { text: lines.join("\n"), long: long.map((i) => i + 1) };
@@ -22,20 +28,26 @@ export function wrapMarkdown(text) {
 
 export const wrapFile = (text, name) => (extname(name) === ".md" ? wrapMarkdown(text) : wrapComments(text, name));
 
-function knownFiles() {
-  const git = spawnSync("git", ["ls-files", "-z", "-co", "--exclude-standard", "--deduplicate", "--", ...PATTERNS], {
+/** Files of the kinds that are wrapped, those below some folders or all. */
+function knownFiles(folders = []) {
+  const patterns = folders.length > 0 ? folders : PATTERNS;
+  const git = spawnSync("git", ["ls-files", "-z", "-co", "--exclude-standard", "--deduplicate", "--", ...patterns], {
     encoding: "utf8",
   });
   if (git.status !== 0)
     throw new Error(`git ls-files failed: ${git.error?.message ?? git.stderr}. Name the files instead.`);
-  return git.stdout.split("\0").filter((path) => path !== "");
+  return git.stdout.split("\0").filter((path) => KINDS.test(path));
 }
+
+/** Files as they are given, folders as the files in them. */
+const filesOf = (named) =>
+  named.length === 0 ? knownFiles() : named.flatMap((at) => (statSync(at).isDirectory() ? knownFiles([at]) : [at]));
 
 function main(given) {
   const write = given.includes("--write");
   const named = given.filter((argument) => argument !== "--write");
   let found = 0;
-  for (const path of named.length > 0 ? named : knownFiles()) {
+  for (const path of filesOf(named)) {
     const before = readFileSync(path, "utf8");
     const { text, long } = wrapFile(before, path);
     found += long.length;

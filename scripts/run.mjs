@@ -1,6 +1,7 @@
 /**
- * Runs a named task in a prepared clone: `node scripts/run.mjs quickstart [arguments]`, `node scripts/run.mjs test
- * [arguments]`. Sets the clone up first, hands the arguments on, and ends as the task ends.
+ * Runs a named task in a prepared clone: `node scripts/run.mjs quickstart [arguments]`,
+ * `node scripts/run.mjs test [arguments]`. Sets the clone up first, hands the arguments on, and
+ * ends as the task ends.
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
@@ -38,8 +39,9 @@ try {
 
 const child = spawn(process.execPath, [...tasks[name], ...given], { cwd: projectRoot, stdio: "inherit" });
 
-// A terminal sends Ctrl-C and its own closing to the whole foreground group: the task has the signal already, and a second
-// one would make it give up its orderly end. Everywhere else the signal reached this process alone.
+// A terminal sends Ctrl-C and its own closing to the whole foreground group: the task has the
+// signal already, and a second one would make it give up its orderly end. Everywhere else the
+// signal reached this process alone.
 const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
 for (const signal of ["SIGINT", "SIGHUP"]) process.on(signal, () => terminal || child.kill(signal));
 process.on("SIGTERM", () => child.kill("SIGTERM"));

@@ -1,7 +1,8 @@
 /**
- * Prepares a clone: installs the dependencies, unpacks the embedded software adapter where no graphics card works, and
- * says which adapter will be used. `node scripts/setup.mjs`; harmless to repeat, and quick when nothing is to do.
- * Plain Node with no dependencies of its own, since it runs before they are installed.
+ * Prepares a clone: installs the dependencies, unpacks the embedded software adapter where no
+ * graphics card works, and says which adapter will be used. `node scripts/setup.mjs`; harmless to
+ * repeat, and quick when nothing is to do. Plain Node with no dependencies of its own, since it
+ * runs before they are installed.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -19,7 +20,8 @@ export class SetupError extends Error {}
  *
  * @param options.root folder of the clone.
  * @param options.say receives one line a step.
- * @throws SetupError when Node is too old, the installation fails or the adapter cannot be unpacked.
+ * @throws SetupError when Node is too old, the installation fails or the adapter cannot be
+ * unpacked.
  */
 export async function setup({ root = projectRoot, say = console.log } = {}) {
   checkNode(process.versions.node);
@@ -32,7 +34,9 @@ export function checkNode(version) {
   throw new SetupError(`Node 20 or later is needed, and this is Node ${version}: get one from https://nodejs.org`);
 }
 
-/** Whether node_modules holds what package-lock.json asks for, by the record that npm leaves there. */
+/**
+ * Whether node_modules holds what package-lock.json asks for, by the record that npm leaves there.
+ */
 export function isInstalled(root) {
   const packages = (path) => (existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).packages : null);
   const present = packages(join(root, "node_modules", ".package-lock.json"));
@@ -91,7 +95,10 @@ async function provideEmbedded(root, say) {
   return directory;
 }
 
-/** Whether asking Dawn for a system adapter makes sense; on Linux it prints warnings where there is none. */
+/**
+ * Whether asking Dawn for a system adapter makes sense; on Linux it prints warnings where there is
+ * none.
+ */
 function usesSystemDrivers() {
   if (process.platform !== "linux") return true;
   return vulkan.driverManifests().length > 0 && vulkan.loadLibrary(vulkan.LOADER);

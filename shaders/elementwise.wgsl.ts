@@ -2,7 +2,10 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 import { LOGARITHM, POWER, TANH } from "./power.wgsl";
 
-/** y = f(x) where x is not NaN; `p.a` and `p.b` are the function's constants. Expressions take and give `vec4f`. */
+/**
+ * y = f(x) where x is not NaN; `p.a` and `p.b` are the function's constants. Expressions take and
+ * give `vec4f`.
+ */
 export const UNARY = {
   abs: "abs(x)",
   sign: "sign(x)",
@@ -77,7 +80,10 @@ const functions = (expression: string): string =>
     .map(([, source]) => source)
     .join("\n");
 
-/** Elementwise y = f(x), NaN for NaN, four elements per invocation. `n4` is the number of vectors, rounded up. */
+/**
+ * Elementwise y = f(x), NaN for NaN, four elements per invocation. `n4` is the number of vectors,
+ * rounded up.
+ */
 export const unaryKernel = defineKernel({
   name: "unary",
   key: (op: UnaryOp) => op,
@@ -162,7 +168,10 @@ ${linearMain()} {
 
 const WORDS = { type: "vec4u" } as const;
 
-/** y = c ≠ 0 ? a : b over equal shapes, of any 32-bit type. `mask` are the bits of c that tell it from 0: all but the sign of floats. */
+/**
+ * y = c ≠ 0 ? a : b over equal shapes, of any 32-bit type. `mask` are the bits of c that tell it
+ * from 0: all but the sign of floats.
+ */
 export const selectKernel = defineKernel({
   name: "select",
   key: () => "",
@@ -202,7 +211,10 @@ const stridedParams = ({ rank }: { rank: StridedRank }) =>
     ...axisParams(rank, "b", "i32"),
   }) as const;
 
-/** WGSL: splits `index` over the sizes `p.n0 …` (last fastest) and adds up the offsets of each operand. */
+/**
+ * WGSL: splits `index` over the sizes `p.n0 …` (last fastest) and adds up the offsets of each
+ * operand.
+ */
 const walk = (rank: StridedRank, operands: readonly string[]) => `
   var rest = index;
 ${operands.map((o) => `  var at_${o} = p.o_${o};`).join("\n")}
@@ -234,7 +246,8 @@ ${linearMain()} {
 });
 
 /**
- * Copies a strided region of x to a strided region of y, any 32-bit type: transpose, slice, concat, pad, flip and expand are all this.
+ * Copies a strided region of x to a strided region of y, any 32-bit type: transpose, slice, concat,
+ * pad, flip and expand are all this.
  */
 export const copyStridedKernel = defineKernel({
   name: "copy-strided",

@@ -2,8 +2,9 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain } from "../src/gpu/kernel";
 
 /**
- * y[o, k, i] = x[o, indices[k], i] of any 32-bit type, or the bits `missing` where indices[k] is not below `n` (negative numbers are not,
- * read as unsigned). `n` rows of `inner` elements, `k` indices.
+ * y[o, k, i] = x[o, indices[k], i] of any 32-bit type, or the bits `missing` where indices[k] is
+ * not below `n` (negative numbers are not, read as unsigned). `n` rows of `inner` elements, `k`
+ * indices.
  */
 export const gatherKernel = defineKernel({
   name: "gather",
@@ -26,8 +27,8 @@ ${linearMain()} {
 });
 
 /**
- * dx[o, r, i] = Σ over k with indices[k] = r of g[o, k, i], k ascending: every element of dx walks all indices, so that the order is fixed
- * without atomics.
+ * dx[o, r, i] = Σ over k with indices[k] = r of g[o, k, i], k ascending: every element of dx walks
+ * all indices, so that the order is fixed without atomics.
  */
 export const gatherGradKernel = defineKernel({
   name: "gather-grad",
@@ -48,7 +49,10 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.count),
 });
 
-/** y[k, j] = 1 where j = indices[k], else 0; a row of NaN (as bits) where indices[k] is not below `n`. */
+/**
+ * y[k, j] = 1 where j = indices[k], else 0; a row of NaN (as bits) where indices[k] is not below
+ * `n`.
+ */
 export const oneHotKernel = defineKernel({
   name: "one-hot",
   key: () => "",

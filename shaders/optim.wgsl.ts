@@ -10,12 +10,14 @@ import {
 } from "../src/gpu/kernel";
 
 /**
- * The update rules of the optimisers. A rule names the hyper-parameters it reads (`hyper`, all of them data in a buffer), the state
- * it keeps an element (`states`), and what it needs of the parameter's step count (`counted`: two numbers that {@link tickKernel}
- * derives from it, `c.x` and `c.y`). `update` gives the new weight from w, the gradient g, the state s0, s1 … at `at`.
+ * The update rules of the optimisers. A rule names the hyper-parameters it reads (`hyper`, all of
+ * them data in a buffer), the state it keeps an element (`states`), and what it needs of the
+ * parameter's step count (`counted`: two numbers that {@link tickKernel} derives from it, `c.x` and
+ * `c.y`). `update` gives the new weight from w, the gradient g, the state s0, s1 … at `at`.
  *
- * PyTorch's options are coefficients here, so that each rule is one formula: Nesterov momentum steps along 1·d + μ·m and heavy ball
- * along 0·d + 1·m; L2 decay adds `l2`·w to the gradient and decoupled decay multiplies w by `shrink`.
+ * PyTorch's options are coefficients here, so that each rule is one formula: Nesterov momentum
+ * steps along 1·d + μ·m and heavy ball along 0·d + 1·m; L2 decay adds `l2`·w to the gradient and
+ * decoupled decay multiplies w by `shrink`.
  */
 export const RULES = {
   sgd: {
@@ -64,7 +66,10 @@ export const RULES = {
 
 export type RuleName = keyof typeof RULES;
 
-/** Numbers kept for each parameter of a counted rule: its step count t, and the two that follow from it. */
+/**
+ * Numbers kept for each parameter of a counted rule: its step count t, and the two that follow from
+ * it.
+ */
 export const COUNT_ENTRY = 3;
 
 /** Parameters updated by one dispatch: past five the slots' sizes no longer fit into immediates. */
@@ -72,7 +77,10 @@ const MOST_UPDATED = 5;
 /** Gradients clipped by one dispatch, for the same reason. */
 const MOST_CLIPPED = 12;
 
-/** Slots of {@link updateKernel} on a device that binds `buffers` storage buffers: a weight and a gradient each. */
+/**
+ * Slots of {@link updateKernel} on a device that binds `buffers` storage buffers: a weight and a
+ * gradient each.
+ */
 export const updateSlots = (rule: RuleName, buffers: number): number =>
   Math.min(MOST_UPDATED, Math.floor((buffers - 1 - RULES[rule].states.length) / 2));
 
@@ -88,7 +96,10 @@ const each = <T>(count: number, name: string, value: T): Record<string, T> =>
 /** WGSL: one line a slot. */
 const perSlot = (count: number, line: (slot: number) => string): string => slotsOf(count).map(line).join("\n");
 
-/** WGSL: `body(k)` for the slot k that vector `index` falls into, `i` being its number within the slot; `p.end0 …` are running totals. */
+/**
+ * WGSL: `body(k)` for the slot k that vector `index` falls into, `i` being its number within the
+ * slot; `p.end0 …` are running totals.
+ */
 const inItsSlot = (count: number, body: (slot: number) => string): string =>
   slotsOf(count)
     .map((k) => `if (index < p.end${k}) { let i = index - ${k === 0 ? "0u" : `p.end${k - 1}`}; ${body(k)} }`)
@@ -99,9 +110,10 @@ const namedHyper = (rule: RuleName): string =>
   RULES[rule].hyper.map((name, i) => `let ${name} = hyper[p.base + ${i}u];`).join("\n  ");
 
 /**
- * One step of up to {@link updateSlots} parameters, four elements per invocation: w_k ← update(w_k, g_k, state).
- * `end…` are running totals of vectors, `state…` where a slot's state begins in s0, s1 (in vectors), `count…` where its
- * {@link COUNT_ENTRY} lies in `hyper`, `base` where the hyper-parameters lie there.
+ * One step of up to {@link updateSlots} parameters, four elements per invocation: w_k ← update(w_k,
+ * g_k, state). `end…` are running totals of vectors, `state…` where a slot's state begins in s0, s1
+ * (in vectors), `count…` where its {@link COUNT_ENTRY} lies in `hyper`, `base` where the
+ * hyper-parameters lie there.
  */
 export const updateKernel = defineKernel({
   name: "optimizer-update",
@@ -136,8 +148,9 @@ ${linearMain()} {
 });
 
 /**
- * t ← t + 1 for `parameters` neighbouring entries from `first` on, and what the rule derives from t. A dispatch of its own: the update
- * reads the count in many invocations, so none of them may change it.
+ * t ← t + 1 for `parameters` neighbouring entries from `first` on, and what the rule derives from
+ * t. A dispatch of its own: the update reads the count in many invocations, so none of them may
+ * change it.
  */
 export const tickKernel = defineKernel({
   name: "optimizer-tick",
@@ -176,13 +189,17 @@ const eachOf = (slots: number, body: string): string =>
       `for (var i = index; 4u * i < p.size${k}; i += p.lanes) { let v = inside(g${k}[i], i, p.size${k}); ${body} }`,
   );
 
-/** Powers of two that squares are added up with besides, for numbers whose squares overflow or vanish. */
+/**
+ * Powers of two that squares are added up with besides, for numbers whose squares overflow or
+ * vanish.
+ */
 const FAR = (2 ** -80).toExponential();
 const NEAR = (2 ** 64).toExponential();
 
 /**
- * Sums of squares: sums[offset + j] = Σ over vectors j, j + lanes, j + 2·lanes … of every slot; in the next two planes those of
- * {@link FAR} and {@link NEAR} times the numbers. `size…` counts elements, so that what pads a buffer's last vector stays out.
+ * Sums of squares: sums[offset + j] = Σ over vectors j, j + lanes, j + 2·lanes … of every slot; in
+ * the next two planes those of {@link FAR} and {@link NEAR} times the numbers. `size…` counts
+ * elements, so that what pads a buffer's last vector stays out.
  */
 export const squaresKernel = defineKernel({
   name: "clip-squares",
@@ -221,7 +238,10 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p["lanes"]!),
 });
 
-/** norm = √Σ sums, over `n4` whole vectors per plane in order: of the plane whose sum neither overflowed nor lost its digits. NaN where there is one. */
+/**
+ * norm = √Σ sums, over `n4` whole vectors per plane in order: of the plane whose sum neither
+ * overflowed nor lost its digits. NaN where there is one.
+ */
 export const normKernel = defineKernel({
   name: "clip-norm",
   key: () => "",
@@ -256,8 +276,9 @@ fn scales(norm: f32) -> vec2f {
 }`;
 
 /**
- * By norm: g ← g · min(1, limit / (norm + eps)), in two factors where the norm is so great that its quotient might vanish; a norm of 0 leaves
- * g, one that is NaN makes all NaN. By value: g ← min(max(g, −limit), limit), NaN where it is. In place.
+ * By norm: g ← g · min(1, limit / (norm + eps)), in two factors where the norm is so great that its
+ * quotient might vanish; a norm of 0 leaves g, one that is NaN makes all NaN. By value: g ←
+ * min(max(g, −limit), limit), NaN where it is. In place.
  */
 export const clipKernel = defineKernel({
   name: "clip",

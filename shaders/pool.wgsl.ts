@@ -6,12 +6,17 @@ export const NO_INDEX = 0xffffffff;
 
 /** What pooling kernels are compiled for; everything else is a parameter. */
 export interface PoolSpec {
-  /** The channel count is a multiple of four and every `c` below counts vectors of four channels. */
+  /**
+   * The channel count is a multiple of four and every `c` below counts vectors of four channels.
+   */
   vec: boolean;
 }
 
 export interface MaxPoolSpec extends PoolSpec {
-  /** The input is itself the result of a max pool, whose indices are passed on (second stage of a global max). */
+  /**
+   * The input is itself the result of a max pool, whose indices are passed on (second stage of a
+   * global max).
+   */
   carry: boolean;
 }
 
@@ -22,7 +27,10 @@ const indices = (access: "read" | "write"): Binding => ({ access, type: "u32" })
 const types = (vec: boolean) =>
   vec ? "alias T = vec4f; alias U = vec4u; alias B = vec4<bool>;" : "alias T = f32; alias U = u32; alias B = bool;";
 
-/** WGSL: index vectors are read and written word by word, as there is no binding of unsigned vectors. */
+/**
+ * WGSL: index vectors are read and written word by word, as there is no binding of unsigned
+ * vectors.
+ */
 const loadIndices = (buffer: string, at: string, vec: boolean) =>
   vec ? `vec4u(${[0, 1, 2, 3].map((k) => `${buffer}[4u * (${at}) + ${k}u]`).join(", ")})` : `${buffer}[${at}]`;
 const storeIndices = (buffer: string, at: string, vec: boolean) =>
@@ -37,7 +45,9 @@ const position = (h: string, w: string) => `
   let row = (index / p.c / ${w}) % ${h};
   let image = index / p.c / ${w} / ${h};`;
 
-/** Sizes shared by all: input h×w, output oh×ow, channels (vectors), window kh×kw, stride, padding. */
+/**
+ * Sizes shared by all: input h×w, output oh×ow, channels (vectors), window kh×kw, stride, padding.
+ */
 const GEOMETRY = {
   count: "u32",
   h: "u32",
@@ -54,8 +64,9 @@ const GEOMETRY = {
 } as const;
 
 /**
- * y = the window's maximum, `at` = its place y·W + x in the plane: the first maximum, or the last NaN, as PyTorch has it.
- * `lowest` is −∞, which WGSL cannot write as a constant; NaN is told by its bits, as WGSL lets a compiler assume there is none.
+ * y = the window's maximum, `at` = its place y·W + x in the plane: the first maximum, or the last
+ * NaN, as PyTorch has it. `lowest` is −∞, which WGSL cannot write as a constant; NaN is told by its
+ * bits, as WGSL lets a compiler assume there is none.
  */
 export const maxPoolKernel = defineKernel({
   name: "max-pool",
@@ -97,7 +108,10 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.count),
 });
 
-/** WGSL: rows and columns of the windows that may cover this input place, as bounds `from … to` (exclusive). */
+/**
+ * WGSL: rows and columns of the windows that may cover this input place, as bounds `from … to`
+ * (exclusive).
+ */
 const windows = `
   let below = select(0u, (row + p.ph - p.kh) / p.sh + 1u, row + p.ph >= p.kh);
   let left = select(0u, (column + p.pw - p.kw) / p.sw + 1u, column + p.pw >= p.kw);
@@ -105,8 +119,9 @@ const windows = `
   let right = min((column + p.pw) / p.sw + 1u, p.ow);`;
 
 /**
- * dx = sum of g over the windows whose maximum this input was. Each input asks the windows over it, so overlapping windows need no atomics
- * and the order is fixed. `kh`, `kw` are the windows' extents, dilation included.
+ * dx = sum of g over the windows whose maximum this input was. Each input asks the windows over it,
+ * so overlapping windows need no atomics and the order is fixed. `kh`, `kw` are the windows'
+ * extents, dilation included.
  */
 export const maxPoolGradKernel = defineKernel({
   name: "max-pool-grad",
@@ -131,7 +146,10 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.count),
 });
 
-/** WGSL: elements that the window at (y, x) averages over: all of it, or what of it lies in the image. */
+/**
+ * WGSL: elements that the window at (y, x) averages over: all of it, or what of it lies in the
+ * image.
+ */
 const divisor = /* wgsl */ `
 fn overlap(o: u32, stride: u32, padding: u32, kernel: u32, size: u32) -> u32 {
   let start = o * stride;

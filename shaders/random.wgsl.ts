@@ -39,7 +39,8 @@ fn unit(words: vec4u) -> vec4f { return vec4f(words >> vec4u(8u)) * ${2 ** -24};
 
 /**
  * WGSL: four values from number `index`; `p.a` and `p.b` are the distribution's constants.
- * normal is Box–Muller, two words per value; a word read as a signed number is its angle in [−π, π), where WGSL bounds the error of cos.
+ * normal is Box–Muller, two words per value; a word read as a signed number is its angle in [−π,
+ * π), where WGSL bounds the error of cos.
  */
 const DISTRIBUTION = {
   uniform: "p.a + (p.b - p.a) * unit(fourWords(key, p.draw, index))",
@@ -51,7 +52,10 @@ export type Distribution = keyof typeof DISTRIBUTION;
 
 const VEC = { type: "vec4f" } as const;
 
-/** y = independent values of a distribution, four per invocation. `state` holds the key in its first two words; `n4` vectors. */
+/**
+ * y = independent values of a distribution, four per invocation. `state` holds the key in its first
+ * two words; `n4` vectors.
+ */
 export const randomKernel = defineKernel({
   name: "random",
   key: (d: Distribution) => d,
@@ -90,8 +94,8 @@ ${linearMain()} {
 });
 
 /**
- * y = x · (u ≥ p ? scale : 0). Forward (`keep`) also copies the state to `used`, so that the backward pass makes the same mask whatever
- * the stream does in between.
+ * y = x · (u ≥ p ? scale : 0). Forward (`keep`) also copies the state to `used`, so that the
+ * backward pass makes the same mask whatever the stream does in between.
  */
 export const dropoutKernel = defineKernel({
   name: "dropout",

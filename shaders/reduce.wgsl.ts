@@ -27,12 +27,16 @@ export const partialOp = (op: ReduceOp): ReduceOp => REDUCE[op].again;
 /** Whether `op` compares with, or subtracts, a value for each output. */
 export const usesCentre = (op: ReduceOp): boolean => /\bc\b/.test(REDUCE[op].map);
 
-/** Number of kept and of reduced dimensions a reduction kernel is compiled for, after merging neighbours. */
+/**
+ * Number of kept and of reduced dimensions a reduction kernel is compiled for, after merging
+ * neighbours.
+ */
 export type ReduceRank = 1 | 2 | 4;
 
 /**
- * What a reduction reads at once: single elements; four neighbouring outputs (`columns`: the innermost dimension is kept and
- * divisible by 4); four elements of one output (`rows`: it is reduced and divisible by 4). Sizes, strides and offsets count these.
+ * What a reduction reads at once: single elements; four neighbouring outputs (`columns`: the
+ * innermost dimension is kept and divisible by 4); four elements of one output (`rows`: it is
+ * reduced and divisible by 4). Sizes, strides and offsets count these.
  */
 export type ReduceVector = "none" | "columns" | "rows";
 
@@ -48,7 +52,9 @@ const digits = (rank: number): number[] => [0, 1, 2, 3, 4, 5, 6, 7].slice(0, ran
 const perDigit = <N extends string>(rank: number, name: N) =>
   Object.fromEntries(digits(rank).map((d) => [`${name}${d}`, "u32"])) as Record<`${N}${0 | 1 | 2 | 3}`, "u32">;
 
-/** WGSL: declares `${name}0 …`, the digits of `value` over the sizes `p.${size}0 …` (last fastest). */
+/**
+ * WGSL: declares `${name}0 …`, the digits of `value` over the sizes `p.${size}0 …` (last fastest).
+ */
 const split = (rank: number, value: string, name: string, size: string) =>
   `var ${name}_rest = ${value};` +
   digits(rank)
@@ -73,9 +79,10 @@ const advance = (rank: number) =>
     .join("\n    ");
 
 /**
- * One invocation reduces every `lanes`-th element of one output, in order of position: neighbouring invocations read neighbouring
- * elements, and the result does not depend on the schedule. There must be at least `lanes` elements, so no neutral element is needed.
- * Invocation = output · kept_div + lane · lane_div.
+ * One invocation reduces every `lanes`-th element of one output, in order of position: neighbouring
+ * invocations read neighbouring elements, and the result does not depend on the schedule. There
+ * must be at least `lanes` elements, so no neutral element is needed. Invocation = output ·
+ * kept_div + lane · lane_div.
  */
 export const reduceKernel = defineKernel({
   name: "reduce",
@@ -128,10 +135,14 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.outputs * p.lanes),
 });
 
-/** How many lanes share a reduction of `length` elements to `outputs` results; above 1, their partial results need another stage. */
+/**
+ * How many lanes share a reduction of `length` elements to `outputs` results; above 1, their
+ * partial results need another stage.
+ */
 export function reduceLanes(outputs: number, length: number, caps: Caps): number {
   const hardware = caps.adapter === "hardware";
-  // A software adapter is busy with a few hundred invocations and pays half a millisecond a dispatch.
+  // A software adapter is busy with a few hundred invocations and pays half a millisecond a
+  // dispatch.
   const [busy, share] = hardware ? [65_536, 128] : [512, 512];
   if (length <= 4 * share) return 1;
   const forSpeed = Math.min(Math.ceil(length / share), Math.ceil(busy / outputs));
@@ -141,7 +152,10 @@ export function reduceLanes(outputs: number, length: number, caps: Caps): number
   return lanes > 1 ? Math.ceil(lanes / 4) * 4 : 1;
 }
 
-/** dL/dx of a reduction from g = dL/dy; c is the centre or the result, d a second value for each output. */
+/**
+ * dL/dx of a reduction from g = dL/dy; c is the centre or the result, d a second value for each
+ * output.
+ */
 const REDUCE_GRAD = {
   sum: "p.scale * g",
   sumSquares: "2.0 * x * g",
@@ -153,7 +167,10 @@ const REDUCE_GRAD = {
 
 export type ReduceGradOp = keyof typeof REDUCE_GRAD;
 
-/** Spreads values of the outputs over the reduced elements; strides `s` are 0 along reduced dimensions. */
+/**
+ * Spreads values of the outputs over the reduced elements; strides `s` are 0 along reduced
+ * dimensions.
+ */
 export const reduceGradKernel = defineKernel({
   name: "reduce-grad",
   key: (s: { op: ReduceGradOp; rank: 2 | 4 | 8 }) => `${s.op},${s.rank}`,
@@ -179,7 +196,10 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.count),
 });
 
-/** WGSL: declares `best`, the first position of the greatest of `x[base + i · step]`, i < n; the first NaN is greater than all. */
+/**
+ * WGSL: declares `best`, the first position of the greatest of `x[base + i · step]`, i < n; the
+ * first NaN is greater than all.
+ */
 const ARGMAX = (base: string, step: string, n: string) => /* wgsl */ `
   var best = 0u;
   var most = x[${base}];

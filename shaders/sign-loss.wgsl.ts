@@ -4,7 +4,8 @@ import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, nanTes
 const READ: Binding = { access: "read" };
 
 /**
- * loss = alpha · Σ max(margin − γ·b, 0) + l2 · Σ γ² (+ the losses before). One invocation: a layer has a few hundred channels, and a fixed order costs nothing.
+ * loss = alpha · Σ max(margin − γ·b, 0) + l2 · Σ γ² (+ the losses before). One invocation: a layer
+ * has a few hundred channels, and a fixed order costs nothing.
  */
 export const signLossKernel = defineKernel({
   name: "sign-loss",
@@ -33,7 +34,10 @@ fn main() {
   workgroups: () => [1, 1, 1],
 });
 
-/** dγ = g · ( −alpha·b where γ·b < margin, + 2·l2·γ ); 0 in what lies behind the n channels of γ, up to `size`. */
+/**
+ * dγ = g · ( −alpha·b where γ·b < margin, + 2·l2·γ ); 0 in what lies behind the n channels of γ, up
+ * to `size`.
+ */
 export const signLossGradKernel = defineKernel({
   name: "sign-loss-grad",
   key: () => "",

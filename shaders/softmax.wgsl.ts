@@ -6,7 +6,10 @@ const NAN = "0x7fc00000u";
 
 const IS_FINITE = "fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }";
 
-/** WGSL: `most` and `total` = Σ exp(x − most) over the line `x[base + i · step]`, i < n, and whether they are `sound`: not when x has NaN or +∞, or −∞ alone. */
+/**
+ * WGSL: `most` and `total` = Σ exp(x − most) over the line `x[base + i · step]`, i < n, and whether
+ * they are `sound`: not when x has NaN or +∞, or −∞ alone.
+ */
 const STATISTICS = (base: string, step: string, n: string) => /* wgsl */ `
   var most = x[${base}];
   var sound = !isNan(most);
@@ -47,7 +50,10 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.lines),
 });
 
-/** Gradient of {@link softmaxKernel} from its output: y (g − Σ g y), or g − eʸ Σ g for the logarithm. */
+/**
+ * Gradient of {@link softmaxKernel} from its output: y (g − Σ g y), or g − eʸ Σ g for the
+ * logarithm.
+ */
 export const softmaxGradKernel = defineKernel({
   name: "softmax-grad",
   key: (op: SoftmaxOp) => op,
@@ -73,8 +79,9 @@ ${linearMain()} {
 });
 
 /**
- * Cross-entropy of each row of logits [rows, n], shifted: log Σ exp(x − m) − (1 − ε)(x_label − m) − ε·mean(x − m). Keeps (m, log Σ) for the gradient, or
- * (m, −1) for a row that gives NaN. A label outside 0 … n − 1 gives NaN too.
+ * Cross-entropy of each row of logits [rows, n], shifted: log Σ exp(x − m) − (1 − ε)(x_label − m) −
+ * ε·mean(x − m). Keeps (m, log Σ) for the gradient, or (m, −1) for a row that gives NaN. A label
+ * outside 0 … n − 1 gives NaN too.
  */
 export const crossEntropyKernel = defineKernel({
   name: "cross-entropy",
@@ -168,7 +175,8 @@ ${linearMain()} {
 /** Losses of pairs (x, t): value, derivative by x, derivative by t. */
 const PAIR = {
   squared: { y: "(x - t) * (x - t)", dx: "2.0 * (x - t)", dt: "2.0 * (t - x)" },
-  // No exponential overflows, and a sure and right logit has the small loss it should: log(1 + u) by its series.
+  // No exponential overflows, and a sure and right logit has the small loss it should: log(1 + u)
+  // by its series.
   logits: {
     y: "(1.0 - t) * x + max(-x, 0.0) + logOnePlus(exp(-abs(x)))",
     dx: "select(exp(x) / (1.0 + exp(x)), 1.0 / (1.0 + exp(-x)), x >= 0.0) - t",
@@ -200,7 +208,10 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.count),
 });
 
-/** Gradient of {@link pairLossKernel} by x or by t, times scale · g; g's elements lie `g_step` apart. */
+/**
+ * Gradient of {@link pairLossKernel} by x or by t, times scale · g; g's elements lie `g_step`
+ * apart.
+ */
 export const pairLossGradKernel = defineKernel({
   name: "pair-loss-grad",
   key: (s: { loss: PairLoss; by: "dx" | "dt" }) => `${s.loss},${s.by}`,

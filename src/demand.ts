@@ -1,6 +1,6 @@
 /**
- * What functions demand of their arguments, in one voice: `WHAT: NAME is EXPECTED, found FOUND`, and what to do where
- * that is not plain. Each check gives the value back.
+ * What functions demand of their arguments, in one voice: `WHAT: NAME is EXPECTED, found FOUND`,
+ * and what to do where that is not plain. Each check gives the value back.
  */
 import { ArgumentError, type PanError } from "./errors";
 import { isObject, isPlain, shown } from "./io/shown";
@@ -28,14 +28,18 @@ export function refuse(
   throw new kind(`${what}: ${name} is ${expected}, found ${shown(found)}${advice && `: ${advice}`}`);
 }
 
-/** A name that nobody reads is a misspelt one: it is refused instead of ignored. @throws ArgumentError naming the first key that is not known. */
+/**
+ * A name that nobody reads is a misspelt one: it is refused instead of ignored.
+ * @throws ArgumentError naming the first key that is not known.
+ */
 export function knownKeys(what: string, value: object, known: readonly string[]): void {
   for (const key in value)
     if (Object.hasOwn(value, key) && !known.includes(key)) unexpected(`${what}: one of ${known.join(", ")}`, key);
 }
 
 /**
- * Options as they were given, once they are a plain object and all their names are known; {} for none.
+ * Options as they were given, once they are a plain object and all their names are known; {} for
+ * none.
  * @param known left out where somebody else checks the names
  * @throws ArgumentError naming the first option that is not one of `known`.
  */
@@ -73,7 +77,10 @@ export function whole(what: string, name: string, value: unknown, from = 1, kind
 /** Largest number that a 32-bit float holds. */
 export const FLOAT_MAX = 3.4028234663852886e38;
 
-/** @throws ArgumentError unless `value` is a number within [from, to], by default a finite one; NaN never is. */
+/**
+ * @throws ArgumentError unless `value` is a number within [from, to], by default a finite one; NaN
+ * never is.
+ */
 export function within(what: string, name: string, value: unknown, from: number, to = Number.MAX_VALUE): number {
   if (typeof value === "number" && value >= from && value <= to) return value;
   const kind = to < Infinity && to >= FLOAT_MAX ? "a finite number" : "a number";
@@ -129,7 +136,10 @@ export function instance<T>(what: string, name: string, value: unknown, of: { pr
   return value instanceof (of as never) ? (value as T) : refuse(what, name, `a ${of.name}`, value);
 }
 
-/** @throws ArgumentError unless `value` is an object, and no list. @param expected what it should be, in words */
+/**
+ * @throws ArgumentError unless `value` is an object, and no list.
+ * @param expected what it should be, in words
+ */
 export function objectOf<T>(what: string, expected: string, value: T): T {
   return isObject(value) ? value : unexpected(`${what}: ${expected}`, value);
 }

@@ -1,6 +1,6 @@
 /**
- * `@pan/core`: train neural networks on WebGPU and prove later that a network is yours. This entry runs in browsers and in Node;
- * what needs Node (Dawn, files) is in `@pan/core/node`.
+ * `@pan/core`: train neural networks on WebGPU and prove later that a network is yours. This entry
+ * runs in browsers and in Node; what needs Node (Dawn, files) is in `@pan/core/node`.
  */
 
 export * from "./attacks";

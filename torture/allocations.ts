@@ -1,6 +1,8 @@
 /**
- * `allocations`: every buffer that a training step asks for fails, once or from then on, in both manners. Either the package makes good for it (by freeing what waits) and the step has the bits of one in which
- * nothing failed; or one LimitError says how much was asked for, and the next step has them.
+ * `allocations`: every buffer that a training step asks for fails, once or from then on, in both
+ * manners. Either the package makes good for it (by freeing what waits) and the step has the bits
+ * of one in which nothing failed; or one LimitError says how much was asked for, and the next step
+ * has them.
  */
 import {
   Conv2d,
@@ -97,12 +99,17 @@ async function thrown(body: () => Promise<unknown>): Promise<unknown> {
 const told = (error: unknown): string =>
   `${(error as Error)?.constructor?.name}: ${String((error as Error)?.message).slice(0, 200)}`;
 
-/** Takes what is still to be told of an earlier failure: one case must not be blamed for another. */
+/**
+ * Takes what is still to be told of an earlier failure: one case must not be blamed for another.
+ */
 async function settle(device: Device): Promise<void> {
   for (let i = 0; i < COLD && (await thrown(() => device.sync())) !== null; i++);
 }
 
-/** Lets an allocation of a step fail, and goes on. @returns the state after the step that went well, and whether it was the failing one. */
+/**
+ * Lets an allocation of a step fail, and goes on.
+ * @returns the state after the step that went well, and whether it was the failing one.
+ */
 async function fail(device: Device, allocations: Allocations, at: number, [manner, lasting]: (typeof MANNERS)[number]) {
   await settle(device);
   const { net, optimizer, step } = training(device);

@@ -1,4 +1,7 @@
-/** `bitflips`: every flipped bit in a checkpoint that a trainer saved is found when it is loaded, wherever it lies. */
+/**
+ * `bitflips`: every flipped bit in a checkpoint that a trainer saved is found when it is loaded,
+ * wherever it lies.
+ */
 import { ConvNet, decodeCheckpoint, type Generator, init, SGD, Trainer } from "../src/index";
 import { dawn } from "../src/node/index";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";

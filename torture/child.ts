@@ -1,4 +1,7 @@
-/** The process of one part: child.ts NAME TASK FILE. FILE always holds the number of the case at hand. */
+/**
+ * The process of one part: child.ts NAME TASK FILE. FILE always holds the number of the case at
+ * hand.
+ */
 import { openSync, writeSync } from "node:fs";
 import { Cases, LONGEST_MESSAGE, type Message, type Task } from "./part";
 import { PARTS, type PartName } from "./parts";

@@ -1,4 +1,7 @@
-/** Claims of ownership for `mutants`: a true one, ways to change it, and what cannot hold any more, computed apart from the package. */
+/**
+ * Claims of ownership for `mutants`: a true one, ways to change it, and what cannot hold any more,
+ * computed apart from the package.
+ */
 import {
   bind,
   boundCredential,
@@ -200,7 +203,10 @@ export function mutantOf(random: Generator, truth: TrueClaim): Claim {
   return claim;
 }
 
-/** Bits of the signature, and how many match at least and at most: γ that rounding could turn counts as both. */
+/**
+ * Bits of the signature, and how many match at least and at most: γ that rounding could turn counts
+ * as both.
+ */
 export interface Count {
   bits: number;
   least: number;
@@ -210,12 +216,18 @@ export interface Count {
 const layers = networkLayers(MARKED).filter((l) => l.name !== "features.0");
 /** Bits that the text takes, at the front of its layer. */
 const TEXT: Readonly<Record<string, number>> = { "features.3": 8 * 3 };
-/** What of a sum of single-precision products may be rounding; sums so small that a device may take their terms for 0, and terms so large that it cannot add them. */
+/**
+ * What of a sum of single-precision products may be rounding; sums so small that a device may take
+ * their terms for 0, and terms so large that it cannot add them.
+ */
 const ROUNDING = 1e-4;
 const TINY = 1e-30;
 const HUGE = 3e38;
 
-/** γ = avg(W * P) by its definition: the convolution's output, summed term by term in double precision, and the sum of the terms' sizes. */
+/**
+ * γ = avg(W * P) by its definition: the convolution's output, summed term by term in double
+ * precision, and the sum of the terms' sizes.
+ */
 function gammas(
   weight: HostTensor,
   passport: HostTensor,
@@ -246,7 +258,9 @@ function gammas(
   });
 }
 
-/** How the suspect's weights match the true credential; null where a weight is not there as it was. */
+/**
+ * How the suspect's weights match the true credential; null where a weight is not there as it was.
+ */
 export function matches(
   suspect: SafetensorsFile,
   { deployed, credential }: TrueClaim,
@@ -271,7 +285,10 @@ export function matches(
   return { all, bound };
 }
 
-/** Fewest of n fair coins that show heads with this probability at most: Pascal's triangle in whole numbers. */
+/**
+ * Fewest of n fair coins that show heads with this probability at most: Pascal's triangle in whole
+ * numbers.
+ */
 export function threshold(n: number, rate: number): number {
   let row = [1n];
   for (let i = 0; i < n; i++) row = [1n, ...row.slice(1).map((c, j) => c + row[j]!), 1n];

@@ -1,4 +1,8 @@
-/** `devices`: two devices in one process. Steps on both, in turns, have the bits of steps on one alone; a tensor of the one is refused on the other; calls of init at the same time share a device. */
+/**
+ * `devices`: two devices in one process. Steps on both, in turns, have the bits of steps on one
+ * alone; a tensor of the one is refused on the other; calls of init at the same time share a
+ * device.
+ */
 import {
   add,
   ConvNet,

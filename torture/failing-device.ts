@@ -1,6 +1,12 @@
-/** A GPU device whose buffers run out when told to, as a full one behaves: by an exception, or by an error object and an out-of-memory report that comes later. */
+/**
+ * A GPU device whose buffers run out when told to, as a full one behaves: by an exception, or by an
+ * error object and an out-of-memory report that comes later.
+ */
 
-/** How an allocation fails. `throws`: at once; `reports`: as WebGPU says, through the error scope around it or as an uncaptured error. */
+/**
+ * How an allocation fails. `throws`: at once; `reports`: as WebGPU says, through the error scope
+ * around it or as an uncaptured error.
+ */
 export type Manner = "throws" | "reports";
 
 interface Scope {

@@ -1,4 +1,7 @@
-/** `fuzz`: damaged inputs to every reader. A result that holds together, or an error of the package that can be read; soon. */
+/**
+ * `fuzz`: damaged inputs to every reader. A result that holds together, or an error of the package
+ * that can be read; soon.
+ */
 import type { Generator } from "../src/index";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
 import { type Input, READERS, type Reader } from "./readers";
@@ -15,7 +18,10 @@ function draw(random: Generator, readers: readonly Reader[], total: number): Rea
   return readers.at(-1)!;
 }
 
-/** The processor's time or the clock's, whichever was shorter: another process's turn is not the reader's. */
+/**
+ * The processor's time or the clock's, whichever was shorter: another process's turn is not the
+ * reader's.
+ */
 async function timed<T>(body: () => Promise<T>): Promise<{ ms: number; value: T }> {
   const [cpu, clock] = [process.cpuUsage(), performance.now()];
   const value = await body();
@@ -45,7 +51,8 @@ async function run(task: Task, cases: Cases) {
     const own = tally.get(name)!;
     own.cases++;
     const { refused, ms } = await read(reader, input).catch(async (error: unknown) => {
-      // A collector's or a compiler's turn falls into a case now and then: what is slow is slow again.
+      // A collector's or a compiler's turn falls into a case now and then: what is slow is slow
+      // again.
       if (!(error instanceof Error) || !/ took \d+ ms$/.test(error.message)) throw error;
       return read(reader, input);
     });

@@ -1,4 +1,7 @@
-/** `history`: the checkpoint of a run with a million records of losses is saved and resumed in seconds, in few bytes per record, and holds the same records. */
+/**
+ * `history`: the checkpoint of a run with a million records of losses is saved and resumed in
+ * seconds, in few bytes per record, and holds the same records.
+ */
 import {
   type Checkpoint,
   ConvNet,

@@ -1,4 +1,7 @@
-/** Inputs made to exhaust: counts beyond any memory, nesting beyond any stack, patterns that make careless readers try everything. */
+/**
+ * Inputs made to exhaust: counts beyond any memory, nesting beyond any stack, patterns that make
+ * careless readers try everything.
+ */
 import {
   type ConvNetConfig,
   checkConfig,

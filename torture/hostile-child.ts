@@ -28,7 +28,10 @@ function bytesOf(input: unknown): Uint8Array {
   return typeof input === "string" ? new TextEncoder().encode(input) : new Uint8Array();
 }
 
-/** Largest size of this process since {@link forgetPeak}, in bytes; on other systems than Linux since its start. */
+/**
+ * Largest size of this process since {@link forgetPeak}, in bytes; on other systems than Linux
+ * since its start.
+ */
 function peak(): number {
   try {
     return 1024 * Number(/VmHWM:\s*(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]);

@@ -1,6 +1,7 @@
 /**
- * `hostile`: inputs made to exhaust, in a process that may die of them: each is refused, or read where it is valid after all, soon and in little memory. Time is measured beyond that of one look at every
- * byte by the same machine, memory beyond what the input itself takes.
+ * `hostile`: inputs made to exhaust, in a process that may die of them: each is refused, or read
+ * where it is valid after all, soon and in little memory. Time is measured beyond that of one look
+ * at every byte by the same machine, memory beyond what the input itself takes.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -9,9 +10,15 @@ import { Breach, type Cases, demand, LONGEST_MESSAGE, type Part, type Task } fro
 
 /** Milliseconds beyond the time to read the bytes. */
 const BEYOND = 100;
-/** How many looks at each byte reading is: of what is refused, and of what is valid after all, whose numbers are made. */
+/**
+ * How many looks at each byte reading is: of what is refused, and of what is valid after all, whose
+ * numbers are made.
+ */
 const LOOKS = { refused: 10, read: 50 };
-/** Bytes beyond those that were there, and how many times the input's: what is valid has a result, too. */
+/**
+ * Bytes beyond those that were there, and how many times the input's: what is valid has a result,
+ * too.
+ */
 const ROOM = 64 * 2 ** 20;
 const COPIES = { refused: 8, read: 20 };
 /** Heap of a case's process in MiB, and milliseconds after which it is ended. */
@@ -94,7 +101,8 @@ async function run(_task: Task, cases: Cases) {
     const { expected = "refused" } = HOSTILE[name]!;
     const attempt = async () => check((reports[name] = await cell.report(name)), expected);
     try {
-      // What is slow or large once, when the machine is busy or the collector late, is not so twice.
+      // What is slow or large once, when the machine is busy or the collector late, is not so
+      // twice.
       await attempt().catch((error: Error) => {
         if (!/ (ms|MiB)\b/.test(error.message)) throw error;
         return attempt();

@@ -1,6 +1,8 @@
 /**
- * `npm run torture [-- PART… --seed N --commit|--full --case N --list]`: tries to break what docs/reliability.md promises. Each part runs in a process of its own, which may die or
- * hang; what it prints is one line, out/torture/PART.json is its record, and the exit code is 1 where a promise was broken.
+ * `npm run torture [-- PART… --seed N --commit|--full --case N --list]`: tries to break what
+ * docs/reliability.md promises. Each part runs in a process of its own, which may die or hang; what
+ * it prints is one line, out/torture/PART.json is its record, and the exit code is 1 where a
+ * promise was broken.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
@@ -66,7 +68,10 @@ const again = (name: PartName, { size, seed }: Task, { case: number }: Broken): 
 /** The number of the case that a part is in. */
 const caseNow = async (file: string): Promise<number> => Number(await readFile(file, "utf8").catch(() => "0"));
 
-/** Ends a part that stays in one case for longer than it may. @returns the end of the watch, and whether it had to. */
+/**
+ * Ends a part that stays in one case for longer than it may.
+ * @returns the end of the watch, and whether it had to.
+ */
 function watch(child: ChildProcess, file: string, patience: number): () => number | null {
   let [at, since, hung] = [-1, performance.now(), null as number | null];
   const timer = setInterval(async () => {

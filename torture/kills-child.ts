@@ -1,4 +1,7 @@
-/** A process of `kills`: kills-child.ts FOLDER EPOCHS CALL. It kills itself before the CALLth file-system call after its first saves, in the middle of it where it writes; 0 never. */
+/**
+ * A process of `kills`: kills-child.ts FOLDER EPOCHS CALL. It kills itself before the CALLth
+ * file-system call after its first saves, in the middle of it where it writes; 0 never.
+ */
 import { writeSync } from "node:fs";
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";

@@ -1,4 +1,6 @@
-/** The training that `kills` kills, the same in the killed processes and in the one that compares. */
+/**
+ * The training that `kills` kills, the same in the killed processes and in the one that compares.
+ */
 import { type CheckpointStore, ConvNet, type SafetensorsFile, SGD, Trainer } from "../src/index";
 import { images, SMALLEST } from "./tiny";
 
@@ -6,7 +8,10 @@ import { images, SMALLEST } from "./tiny";
 export const CHECKPOINT = "run.checkpoint";
 export const DEPLOYED = "deployed.safetensors";
 
-/** A run that keeps its checkpoint in `store` and goes on from there: what is given away, after each epoch. */
+/**
+ * A run that keeps its checkpoint in `store` and goes on from there: what is given away, after each
+ * epoch.
+ */
 export async function* trainingRun(
   store: CheckpointStore,
   epochs: number,

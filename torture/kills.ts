@@ -1,6 +1,8 @@
 /**
- * `kills`: a training run is killed over and over, at any moment and between any two file-system calls of a save. What is on disk is whole, the run goes on to the same bits, and nobody else's rubbish stays.
- * A case is one run with some kills; which moment a kill falls on depends on the machine too.
+ * `kills`: a training run is killed over and over, at any moment and between any two file-system
+ * calls of a save. What is on disk is whole, the run goes on to the same bits, and nobody else's
+ * rubbish stays. A case is one run with some kills; which moment a kill falls on depends on the
+ * machine too.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
@@ -61,7 +63,10 @@ async function nameOf({ model, optimizer, history, epoch, batch }: Checkpoint): 
   return digest(encodeSafetensors(tensors, { rest: JSON.stringify([epoch, batch, history.steps, epochs]) }));
 }
 
-/** When a run is to be killed: so long after its first saves, or before a file-system call (in the middle, where it writes). */
+/**
+ * When a run is to be killed: so long after its first saves, or before a file-system call (in the
+ * middle, where it writes).
+ */
 type Moment = { ms: number } | { call: number };
 
 interface Ended {
@@ -147,7 +152,8 @@ async function run(task: Task, cases: Cases) {
           const before = epoch;
           epoch = await inspect(folder, ended, unbroken);
           demand(epoch > before, `the run did not go on from epoch ${before}`);
-          // What the run before left was there for this one's saves to remove; its own is for the next.
+          // What the run before left was there for this one's saves to remove; its own is for the
+          // next.
           left += Math.max(0, (await rubbish(folder)) - 1);
           if (i > 0) equal++;
         }

@@ -39,7 +39,10 @@ export const MIXTURES: Readonly<Record<string, Op>> = {
   },
 };
 
-/** What is wrong with how an operation meets tensors of two devices; null where it refuses them as it should: at the call and by name, not later and by WebGPU. */
+/**
+ * What is wrong with how an operation meets tensors of two devices; null where it refuses them as
+ * it should: at the call and by name, not later and by WebGPU.
+ */
 export async function mixed(name: string, [a, b]: readonly [Device, Device]): Promise<string | null> {
   const numbers = Float32Array.from({ length: 16 }, (_, i) => i / 16);
   const before = pan.memory().tensors;

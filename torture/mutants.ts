@@ -1,4 +1,8 @@
-/** `mutants`: a true claim of ownership, changed in files and options. No verdict "holds" where a count apart from the package says that it cannot, no error that is not the package's, nothing left on the device. */
+/**
+ * `mutants`: a true claim of ownership, changed in files and options. No verdict "holds" where a
+ * count apart from the package says that it cannot, no error that is not the package's, nothing
+ * left on the device.
+ */
 import { init, memory, toFloat32, type VerifyOptions, verify } from "../src/index";
 import { dawn } from "../src/node/index";
 import { type Claim, matches, mutantOf, type TrueClaim, threshold, trueClaim } from "./claims";
@@ -25,7 +29,10 @@ function oddOption(o: VerifyOptions): string | null {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Whether passports, bits and binding are the true credential's, whatever they are stored as. A bit that is none (0, NaN) is none of another's. */
+/**
+ * Whether passports, bits and binding are the true credential's, whatever they are stored as. A bit
+ * that is none (0, NaN) is none of another's.
+ */
 function isGenuine({ owner }: Claim, { credential }: TrueClaim): boolean {
   for (const [name, own] of credential.tensors) {
     if (!/(key_private|\.b)$/.test(name)) continue;

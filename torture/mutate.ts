@@ -1,4 +1,7 @@
-/** Damage to valid inputs: bytes, texts in bytes, and JSON values. What a seed decides is always the same damage. */
+/**
+ * Damage to valid inputs: bytes, texts in bytes, and JSON values. What a seed decides is always the
+ * same damage.
+ */
 import type { Generator } from "../src/index";
 
 /** Numbers, and what may stand in the place of one, at the edges of what readers expect. */
@@ -16,7 +19,10 @@ const TOKENS = [
   ...["\\ud800", "\\u0000", "\ufeff", "é", "😀", "null", "true", "[[[[[[[[", "((((((((", "1,1,1,1,", "\n\n\n", "\r\n"],
 ];
 
-/** Deepest pile of brackets in a text and in a value (whose own maker must survive it), and most copies of one chunk. */
+/**
+ * Deepest pile of brackets in a text and in a value (whose own maker must survive it), and most
+ * copies of one chunk.
+ */
 const DEEP_TEXT = 20_000;
 const DEEP = 500;
 const COPIES = 50;
@@ -138,7 +144,10 @@ function* places(value: unknown): Iterable<[holder: Record<string, unknown>, key
   }
 }
 
-/** A JSON value with one place, or a few, changed, taken away, doubled or buried in brackets. The given one stays as it is. */
+/**
+ * A JSON value with one place, or a few, changed, taken away, doubled or buried in brackets. The
+ * given one stays as it is.
+ */
 export function changed(random: Generator, value: unknown): unknown {
   const whole = { value: structuredClone(value) as unknown };
   do {

@@ -1,4 +1,7 @@
-/** What a part of `npm run torture` is, and how its cases are run: each from its own random numbers, so that one can be run again alone. */
+/**
+ * What a part of `npm run torture` is, and how its cases are run: each from its own random numbers,
+ * so that one can be run again alone.
+ */
 import { Generator, PanError } from "../src/index";
 
 /** `commit`: for every change, all parts in a few minutes; `full`: until it is believed. */
@@ -53,7 +56,9 @@ export function demand(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Breach(what);
 }
 
-/** Why an error breaks the promise of typed errors with readable messages; null where it keeps it. */
+/**
+ * Why an error breaks the promise of typed errors with readable messages; null where it keeps it.
+ */
 export function untyped(error: unknown): string | null {
   if (!(error instanceof PanError)) {
     const found = error instanceof Error ? error : new Error(String(error));
@@ -66,7 +71,10 @@ export function untyped(error: unknown): string | null {
   return null;
 }
 
-/** Runs what may be refused: its result, or the package's error. @throws Breach for any other error. */
+/**
+ * Runs what may be refused: its result, or the package's error.
+ * @throws Breach for any other error.
+ */
 export async function refusable<T>(body: () => T | Promise<T>): Promise<{ result: T } | { refusal: PanError }> {
   try {
     return { result: await body() };
@@ -84,7 +92,8 @@ export class Cases {
   count = 0;
 
   /**
-   * @param begin is told each case's number before it starts: of a process that hangs or dies, it is the last word.
+   * @param begin is told each case's number before it starts: of a process that hangs or dies, it
+   * is the last word.
    * @param tell is told of each broken promise.
    */
   constructor(

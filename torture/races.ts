@@ -1,6 +1,7 @@
 /**
- * `races`: while a network trains, others evaluate it, read its state, verify claims and start a second run, at moments that a seed decides. The training's bits are those of one that nobody disturbed; what the
- * others get is of one whole moment, or refused.
+ * `races`: while a network trains, others evaluate it, read its state, verify claims and start a
+ * second run, at moments that a seed decides. The training's bits are those of one that nobody
+ * disturbed; what the others get is of one whole moment, or refused.
  */
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import {
@@ -72,7 +73,10 @@ async function momenta(optimizer: SGD): Promise<string> {
   );
 }
 
-/** What the others may find: the states between the steps of a run that nobody disturbs, and what follows from them. */
+/**
+ * What the others may find: the states between the steps of a run that nobody disturbs, and what
+ * follows from them.
+ */
 interface Moments {
   states: Set<string>;
   momenta: Set<string>;

@@ -1,4 +1,7 @@
-/** Readers that put what they read on a device: states of networks and optimisers, checkpoints by way of the trainer. */
+/**
+ * Readers that put what they read on a device: states of networks and optimisers, checkpoints by
+ * way of the trainer.
+ */
 import {
   type Checkpoint,
   ConvNet,
@@ -91,7 +94,9 @@ const ARRAYS: Readonly<Record<string, string>> = {
   I32: "Int32Array",
 };
 
-/** What a network holds that took a state which is not whole, or other numbers than it was given. */
+/**
+ * What a network holds that took a state which is not whole, or other numbers than it was given.
+ */
 function wrongState(given: StateDict, held: StateDict): string | null {
   for (const [name, { dtype, shape, data }] of held) {
     const from = given.get(name);

@@ -1,4 +1,7 @@
-/** Every reader of the package that needs no device, with damaged inputs and what must hold of its results. `covers` names its exports. */
+/**
+ * Every reader of the package that needs no device, with damaged inputs and what must hold of its
+ * results. `covers` names its exports.
+ */
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

@@ -102,7 +102,9 @@ export const POINTS: readonly Uint8Array[] = [
   "1,2,3,4,5,6\r\n1,2,3,4,5,6\r\n1,2,3,4,5,6\r\n1,2,3,4,5,6",
 ].map((t) => utf8.encode(t));
 
-/** A bound credential and the commitment to it, with passports and bits that follow from its secret. */
+/**
+ * A bound credential and the commitment to it, with passports and bits that follow from its secret.
+ */
 export async function boundClaim(config: ConvNetConfig = MARKED): Promise<{
   credential: SafetensorsFile;
   commitment: Commitment;

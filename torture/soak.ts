@@ -1,4 +1,7 @@
-/** `soak`: thousands of steps in batches of many sizes, with evaluation, checkpoints, verification and refusals between them. What is held does not grow. */
+/**
+ * `soak`: thousands of steps in batches of many sizes, with evaluation, checkpoints, verification
+ * and refusals between them. What is held does not grow.
+ */
 import {
   Adam,
   ConvNet,
@@ -25,7 +28,9 @@ const LOOPED = [1, 3, 7] as const;
 const IMAGES = 36;
 /** Rounds after which all sizes have been seen and everything that is kept is there. */
 const WARM = 2;
-/** Bytes that the process may grow by: the collector's own unsteadiness, and for each further step. */
+/**
+ * Bytes that the process may grow by: the collector's own unsteadiness, and for each further step.
+ */
 const SLACK = 24 * 2 ** 20;
 
 interface Held {

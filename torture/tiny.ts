@@ -36,7 +36,10 @@ export const MARKED: ConvNetConfig = {
 /** The same with one passport layer. */
 export const ONE_PASSPORT: ConvNetConfig = { ...MARKED, passports: { 2: true } };
 
-/** n images of three classes that a small network separates: class c has channel c bright on the left, in noise. */
+/**
+ * n images of three classes that a small network separates: class c has channel c bright on the
+ * left, in noise.
+ */
 export function images(n: number, seed: number): ImageSet {
   const random = new Generator(seed);
   const labels = Uint8Array.from({ length: n }, (_, i) => i % CLASSES);

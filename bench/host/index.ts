@@ -3,10 +3,15 @@
  *
  *     npm run bench -- host [--rounds 60] [--starts 3]
  *
- * 1. Its time per step, on the thread that runs JavaScript: a step whose forward and backward pass are run, and the same step replayed (`recordStep`), each up to the end of its submit and after a wait for the adapter;
- *    and replayed steps given one behind the other, as the trainer gives them. A software adapter runs on the same processor: after a wait its work has taken the caches. Interleaved, medians.
- * 2. The first step of a fresh process, kernels compiled beside each other and one after another, driver caches off and on.
- * 3. An epoch of the trainer (shuffling, crops and flips, upload, losses) beside the bare steps of one batch: what is not hidden behind the adapter's work.
+ * 1. Its time per step, on the thread that runs JavaScript: a step whose forward and backward pass
+ *    are run, and the same step replayed (`recordStep`), each up to the end of its submit and after
+ *    a wait for the adapter; and replayed steps given one behind the other, as the trainer gives
+ *    them. A software adapter runs on the same processor: after a wait its work has taken the
+ *    caches. Interleaved, medians.
+ * 2. The first step of a fresh process, kernels compiled beside each other and one after another,
+ *    driver caches off and on.
+ * 3. An epoch of the trainer (shuffling, crops and flips, upload, losses) beside the bare steps of
+ *    one batch: what is not hidden behind the adapter's work.
  *
  * Writes out/bench/host-ADAPTERCLASS.json.
  */
@@ -103,7 +108,10 @@ function startOnce(mode: "beside" | "in-turn", cached: boolean): Promise<Start> 
   });
 }
 
-/** The quickstart's network on its images: milliseconds a step of the trainer's epochs, and of its bare step on one batch. */
+/**
+ * The quickstart's network on its images: milliseconds a step of the trainer's epochs, and of its
+ * bare step on one batch.
+ */
 async function hidden(device: Device) {
   const set = parseCifar10(await readFile(new URL("../../examples/data/train_sample.bin", import.meta.url)));
   const model = new ConvNet(CONFIG, { seed: 1 });

@@ -1,4 +1,7 @@
-/** Networks whose launches are counted: small, so that the processor has more to do than the adapter. */
+/**
+ * Networks whose launches are counted: small, so that the processor has more to do than the
+ * adapter.
+ */
 import {
   AlexNet,
   type Device,
@@ -26,7 +29,9 @@ function build(name: Name): Network {
     : new ResNet18({ ...options, width: 4 });
 }
 
-/** A network with one batch and its training step: forward, backward, optimiser, nothing submitted. */
+/**
+ * A network with one batch and its training step: forward, backward, optimiser, nothing submitted.
+ */
 export function prepare(name: Name, device: Device) {
   const model = build(name);
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });

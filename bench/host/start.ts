@@ -1,6 +1,7 @@
 /**
- * The first training step in a fresh process: how long from `init` to its end. With the argument `in-turn`, each kernel is compiled when the one before it is
- * done; without, all beside each other, as the package does. Sends its figures to the parent.
+ * The first training step in a fresh process: how long from `init` to its end. With the argument
+ * `in-turn`, each kernel is compiled when the one before it is done; without, all beside each
+ * other, as the package does. Sends its figures to the parent.
  */
 import { init } from "../../src/index";
 import { dawn } from "../../src/node/index";

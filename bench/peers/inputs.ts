@@ -1,4 +1,6 @@
-/** The numbers that all libraries are given: the same for the same label, in channels-last order. */
+/**
+ * The numbers that all libraries are given: the same for the same label, in channels-last order.
+ */
 import { Generator } from "../../src/tensor/random";
 
 const random = new Generator(1);

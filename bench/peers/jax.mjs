@@ -1,4 +1,7 @@
-/** jax-js with its WebGPU backend, in its process. Channels-first, the only layout it has: inputs are transposed before anything is timed. */
+/**
+ * jax-js with its WebGPU backend, in its process. Channels-first, the only layout it has: inputs
+ * are transposed before anything is timed.
+ */
 import { blockUntilReady, defaultDevice, grad, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
 import { numbers, permuted, sizeOf } from "./inputs";
 import { CLASSES, INPUT_SHAPE, initialParameters, labelsOf, SGD_SETTINGS } from "./networks";
@@ -24,7 +27,10 @@ const input = (label, shape, layout) => array(numbers(label, sizeOf(shape)), sha
 /** Runs whose results are not there yet: kernels start when somebody waits for them. */
 let pending = [];
 
-/** @param compute a jitted function; like all of them it consumes its arguments, so it is given references. */
+/**
+ * @param compute a jitted function; like all of them it consumes its arguments, so it is given
+ * references.
+ */
 function operation(inputs, compute, shape, layout = "same") {
   const call = () => compute(...inputs.map((t) => t.ref));
   return {
@@ -67,7 +73,8 @@ function convolution({ pass, conv: c }) {
   const dy = () => input("dy", yShape, "image");
   const conv = (a, b) => conv2d(a, b, c.stride, c.padding);
   if (pass === "forward") return operation([x(), w()], jit(conv), yShape, "image");
-  // Under jit the forward convolution, whose result nobody uses, falls away; a gradient needs a point to be taken at.
+  // Under jit the forward convolution, whose result nobody uses, falls away; a gradient needs a
+  // point to be taken at.
   if (pass === "input gradient") {
     const gradient = jit((a, b, g) => grad((t) => conv(t, b).mul(g).sum())(a));
     return operation([x(), w(), dy()], gradient, xShape, "image");

@@ -107,8 +107,9 @@ async function measureCeiling(ours: Worker, state: { flop: number; runs: number 
 const repeats = (ms: number): number => Math.min(MOST_RUNS, Math.max(1, Math.round(SLICE_MS / ms)));
 
 /**
- * Measures a row. Rounds go through ceiling, ours and peers in turn, each round beginning with another library, so that a drifting machine meets all alike.
- * A library that cannot is noted with its reason; the others go on.
+ * Measures a row. Rounds go through ceiling, ours and peers in turn, each round beginning with
+ * another library, so that a drifting machine meets all alike. A library that cannot is noted with
+ * its reason; the others go on.
  */
 export class Meter {
   private readonly ceiling = { flop: 0, runs: 1 };

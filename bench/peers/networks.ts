@@ -1,12 +1,15 @@
 /**
- * The networks whose training step is measured, as data: each library builds them from this description, ours with the package's own models, whose parameters carry the same names.
+ * The networks whose training step is measured, as data: each library builds them from this
+ * description, ours with the package's own models, whose parameters carry the same names.
  */
 import { convNetLayers } from "../../src/models/convnet";
 import { type MapLayer, weightName } from "../../src/models/layers";
 import { resNetLayers } from "../../src/models/resnet";
 import { numbers, sizeOf } from "./inputs";
 
-/** Convolution without bias → batch norm → ReLU; names of its weight [k, k, in, out], γ and β [out]. */
+/**
+ * Convolution without bias → batch norm → ReLU; names of its weight [k, k, in, out], γ and β [out].
+ */
 export interface Block {
   weight: string;
   gamma: string;
@@ -20,19 +23,28 @@ export interface Block {
   size: number;
 }
 
-/** What comes one after the other: a block, a 2×2 max-pooling, or relu(second(first(x)) + shortcut(x)), the shortcut x itself where it is null. */
+/**
+ * What comes one after the other: a block, a 2×2 max-pooling, or relu(second(first(x)) +
+ * shortcut(x)), the shortcut x itself where it is null.
+ */
 export type Part =
   | { kind: "block"; block: Block }
   | { kind: "pool" }
   | { kind: "residual"; first: Block; second: Block; shortcut: Block | null };
 
-/** A network of 32×32 RGB images in ten classes: parts, then positions gathered, then a linear layer. */
+/**
+ * A network of 32×32 RGB images in ten classes: parts, then positions gathered, then a linear
+ * layer.
+ */
 export interface NetworkSpec {
   arch: "small" | "alexnet" | "resnet18";
   /** Share of the papers' channels. */
   width: number;
   parts: Part[];
-  /** Before the linear layer: the mean over positions, or all of them in the order channel, row, column; with the shape [H, W, C] they have. */
+  /**
+   * Before the linear layer: the mean over positions, or all of them in the order channel, row,
+   * column; with the shape [H, W, C] they have.
+   */
   gather: { kind: "mean" | "flatten"; shape: readonly [number, number, number] };
   /** Linear layer y = x · W + b: names of W [inputs, classes] and b. */
   head: { weight: string; bias: string; inputs: number };
@@ -63,7 +75,10 @@ const blockOf = (layer: MapLayer): Block => ({
   size: layer.inputSize[0]!,
 });
 
-/** Three convolutions of 32, 64 and 128 channels with batch norm, a max-pooling behind the first two, as a `Sequential` numbers layers whose norms pool. */
+/**
+ * Three convolutions of 32, 64 and 128 channels with batch norm, a max-pooling behind the first
+ * two, as a `Sequential` numbers layers whose norms pool.
+ */
 export function smallNet(): NetworkSpec {
   const channels = [3, 32, 64, 128];
   const sizes = [32, 16, 8];
@@ -117,7 +132,10 @@ export const blocksOf = ({ parts }: NetworkSpec): Block[] =>
     return [part.first, part.second, ...(part.shortcut ? [part.shortcut] : [])];
   });
 
-/** Every trained tensor with its first values: weights uniform ±√(6 / fan-in) (He et al., 2015), γ 1, β 0; the linear layer ±1/√inputs and 0. */
+/**
+ * Every trained tensor with its first values: weights uniform ±√(6 / fan-in) (He et al., 2015), γ
+ * 1, β 0; the linear layer ±1/√inputs and 0.
+ */
 export function initialParameters(spec: NetworkSpec): { name: string; shape: number[]; data: Float32Array }[] {
   const filled = (name: string, n: number, value: number) => {
     return { name, shape: [n], data: new Float32Array(n).fill(value) };

@@ -114,6 +114,7 @@ function prepare(device: Device, row: Row | CeilingRow): ReadyRow {
 
 await serve(async (gpu) => {
   const device = await init({ gpu });
-  // Batches wait for kernels that are being compiled: until then WebGPU's own queue knows nothing of them.
+  // Batches wait for kernels that are being compiled: until then WebGPU's own queue knows nothing
+  // of them.
   return { prepare: (row) => prepare(device, row), submit: () => device.sync() };
 });

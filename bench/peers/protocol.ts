@@ -28,7 +28,10 @@ export type Request =
   | { command: "dispose"; name: string };
 
 export interface Prepared {
-  /** Result of the first run in channels-last order; of a training step the losses of the first three. */
+  /**
+   * Result of the first run in channels-last order; of a training step the losses of the first
+   * three.
+   */
   outputs: Float32Array;
   /** Milliseconds of the first run, which compiles. */
   firstMs: number;

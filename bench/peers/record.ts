@@ -1,15 +1,24 @@
-/** What a run of the comparison leaves: numbers of every row and library, and what follows from them. */
+/**
+ * What a run of the comparison leaves: numbers of every row and library, and what follows from
+ * them.
+ */
 import type { AdapterClass } from "../../src/index";
 import { median } from "../median";
 import type { Counts, LibraryName } from "./protocol";
 
 /** How a library did on a row. */
 export interface LibraryRecord {
-  /** `right`: agrees with ours and was timed. `wrong`: does not agree. `cannot`: refused, died or did not answer. */
+  /**
+   * `right`: agrees with ours and was timed. `wrong`: does not agree. `cannot`: refused, died or
+   * did not answer.
+   */
   status: "right" | "wrong" | "cannot";
   /** Why it cannot, else null. */
   reason: string | null;
-  /** Largest difference from ours, as a share of the largest value (of a training step: of each loss); null for ours and where there is nothing to compare. */
+  /**
+   * Largest difference from ours, as a share of the largest value (of a training step: of each
+   * loss); null for ours and where there is nothing to compare.
+   */
   error: number | null;
   /** Milliseconds of the first run, which compiles. */
   firstMs: number | null;
@@ -30,7 +39,10 @@ export interface RowRecord {
   ceilings: (number | null)[];
   /** Ours as a share of that ceiling, median of the rounds' own. */
   share: number | null;
-  /** The fastest peer that is right, and its time divided by ours, median of the rounds' own: above 1 ours is faster. */
+  /**
+   * The fastest peer that is right, and its time divided by ours, median of the rounds' own: above
+   * 1 ours is faster.
+   */
   best: { peer: LibraryName; ratio: number } | null;
 }
 
@@ -48,7 +60,10 @@ export function medianOf(values: readonly (number | null)[]): number | null {
   return present.length ? median(present) : null;
 }
 
-/** Median of top/bottom, round by round; null without a round that has both. A ratio inside of a round leaves out how the machine drifts between rounds. */
+/**
+ * Median of top/bottom, round by round; null without a round that has both. A ratio inside of a
+ * round leaves out how the machine drifts between rounds.
+ */
 export const medianRatio = (top: readonly (number | null)[], bottom: readonly (number | null)[]): number | null =>
   medianOf(top.map((t, i) => (t === null || bottom[i] == null ? null : t / bottom[i])));
 

@@ -4,7 +4,10 @@ import { alexNet, type Block, blocksOf, CLASSES, type NetworkSpec, resNet18, sma
 /** What of a convolution is computed. */
 export type ConvPass = "forward" | "input gradient" | "weight gradient";
 
-/** Geometry of a convolution of square images: x [batch, size, size, in] → y [batch, outSize, outSize, out]. */
+/**
+ * Geometry of a convolution of square images: x [batch, size, size, in] → y
+ * [batch, outSize, outSize, out].
+ */
 export interface Conv {
   batch: number;
   size: number;
@@ -17,7 +20,8 @@ export interface Conv {
 }
 
 /**
- * One thing to measure. `flop`: operations of one run, a multiply-add counting two and padding like any pixel; of a training step those of convolutions and the linear layer alone.
+ * One thing to measure. `flop`: operations of one run, a multiply-add counting two and padding like
+ * any pixel; of a training step those of convolutions and the linear layer alone.
  */
 export type Row =
   | { kind: "matmul"; name: string; flop: number; n: number }
@@ -52,7 +56,10 @@ const convOf = (b: Block, batch: number): Conv => ({
 /** Operations of one pass of a convolution; all three have as many. */
 export const convFlop = (c: Conv): number => 2 * c.batch * c.outSize ** 2 * c.kernel ** 2 * c.in * c.out;
 
-/** Every distinct convolution of a network, all passes of each; nobody asks for the gradient towards the images. */
+/**
+ * Every distinct convolution of a network, all passes of each; nobody asks for the gradient towards
+ * the images.
+ */
 function convRows(label: string, network: NetworkSpec, batch: number): Row[] {
   const seen = new Set<string>();
   return blocksOf(network).flatMap((block, index): Row[] => {

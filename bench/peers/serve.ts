@@ -1,4 +1,7 @@
-/** The life of a library's process: opens Dawn's adapter for it, counts what it asks of WebGPU, answers the parent. */
+/**
+ * The life of a library's process: opens Dawn's adapter for it, counts what it asks of WebGPU,
+ * answers the parent.
+ */
 import { classifyAdapter } from "../../src/index";
 import { dawn } from "../../src/node/index";
 import type { Answers, CeilingRow, Counts, Hello, Reply, Request } from "./protocol";
@@ -36,7 +39,10 @@ function count<K extends string>(prototype: Record<K, (...args: never[]) => unkn
   };
 }
 
-/** The device that the library asked for, and the first thing WebGPU refused on it since it was last looked at. */
+/**
+ * The device that the library asked for, and the first thing WebGPU refused on it since it was last
+ * looked at.
+ */
 const seen: { device: GPUDevice | null; info: GPUAdapterInfo | null; failure: string | null } = {
   device: null,
   info: null,
@@ -87,7 +93,10 @@ async function prepare(library: Library, rows: Map<string, Ready>, row: Row | Ce
 
 interface Ready {
   ready: ReadyRow;
-  /** A training step is waited for before the next; other runs follow each other as they do inside of one. */
+  /**
+   * A training step is waited for before the next; other runs follow each other as they do inside
+   * of one.
+   */
   waitEach: boolean;
 }
 
@@ -102,8 +111,9 @@ async function run(library: Library, { ready, waitEach }: Ready, times: number):
 }
 
 /**
- * Opens the library on the adapter that `dawn()` chooses, tells the parent which one that is, and answers until the parent goes.
- * Libraries find the adapter as `navigator.gpu`, which Node lacks; ours is given it.
+ * Opens the library on the adapter that `dawn()` chooses, tells the parent which one that is, and
+ * answers until the parent goes. Libraries find the adapter as `navigator.gpu`, which Node lacks;
+ * ours is given it.
  */
 export async function serve(open: (gpu: GPU) => Promise<Library>): Promise<void> {
   process.on("disconnect", () => process.exit());

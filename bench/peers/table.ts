@@ -15,7 +15,10 @@ export function alignTable(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => line(row).trimEnd()).join("\n");
 }
 
-/** Time of a library on a row; how many rounds it took where the others had more; or why there is none. */
+/**
+ * Time of a library on a row; how many rounds it took where the others had more; or why there is
+ * none.
+ */
 export function timeCell(record: LibraryRecord | undefined, rounds: number, notes: string[]): string {
   if (!record) return NONE;
   if (record.status === "wrong") return `wrong (err ${record.error!.toExponential(1)})`;
@@ -35,7 +38,10 @@ const countsCell = (record: LibraryRecord | undefined): string =>
 
 const firstCell = (record: LibraryRecord | undefined): string => (record?.firstMs ? digits(record.firstMs) : NONE);
 
-/** Both tables: times, rates and ratios; what one run asks of WebGPU, with the time of the first run. Reasons of what cannot are below the first. */
+/**
+ * Both tables: times, rates and ratios; what one run asks of WebGPU, with the time of the first
+ * run. Reasons of what cannot are below the first.
+ */
 export function formatPeers({ adapter, rows }: Pick<PeersRecord, "adapter" | "rows">, rounds: number): string {
   const notes: string[] = [];
   const peers = LIBRARIES.filter((name) => name !== "ours");

@@ -1,4 +1,7 @@
-/** TensorFlow.js with its WebGPU backend, in its process. Channels-last, the layout its WebGPU kernels are right in. */
+/**
+ * TensorFlow.js with its WebGPU backend, in its process. Channels-last, the layout its WebGPU
+ * kernels are right in.
+ */
 import { createRequire } from "node:module";
 import { numbers, permuted, sizeOf } from "./inputs";
 import { CLASSES, INPUT_SHAPE, initialParameters, labelsOf, SGD_SETTINGS } from "./networks";
@@ -6,7 +9,9 @@ import { serve } from "./serve";
 
 const EPSILON = 1e-5;
 
-/** The library, loaded once there is a `navigator.gpu`: its backend looks for one as it is loaded. */
+/**
+ * The library, loaded once there is a `navigator.gpu`: its backend looks for one as it is loaded.
+ */
 let tf;
 
 const input = (label, shape) => tf.tensor(numbers(label, sizeOf(shape)), shape);
@@ -101,7 +106,8 @@ function prepare(row) {
 }
 
 await serve(async () => {
-  // One instance for both packages; the union package, since the core alone has no gradients in Node.
+  // One instance for both packages; the union package, since the core alone has no gradients in
+  // Node.
   const require = createRequire(import.meta.url);
   tf = require("@tensorflow/tfjs");
   require("@tensorflow/tfjs-backend-webgpu");

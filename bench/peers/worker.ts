@@ -1,4 +1,7 @@
-/** A library's process, seen from the parent: started when needed, killed when it hangs, started again after it fell. */
+/**
+ * A library's process, seen from the parent: started when needed, killed when it hangs, started
+ * again after it fell.
+ */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { PanError } from "../../src/index";
@@ -27,7 +30,8 @@ export class Worker {
 
   /**
    * @param timeoutSeconds how long one answer may take before the process counts as hanging.
-   * @param greet gets the adapter of every process that is started; what it throws refuses the process.
+   * @param greet gets the adapter of every process that is started; what it throws refuses the
+   * process.
    */
   constructor(
     readonly name: LibraryName,
@@ -40,7 +44,10 @@ export class Worker {
     return this.prepared.has(row);
   }
 
-  /** Starts the process if there is none. @throws LibraryError when it does not come up; whatever `greet` throws. */
+  /**
+   * Starts the process if there is none.
+   * @throws LibraryError when it does not come up; whatever `greet` throws.
+   */
   async start(): Promise<void> {
     if (this.child) return;
     this.lastWords = "";
@@ -76,7 +83,10 @@ export class Worker {
     }
   }
 
-  /** @throws LibraryError when the library refuses, dies (it is started again for the next request) or does not answer in time. */
+  /**
+   * @throws LibraryError when the library refuses, dies (it is started again for the next request)
+   * or does not answer in time.
+   */
   async ask<R extends Request>(request: R): Promise<Answers[R["command"]]> {
     await this.start();
     const id = this.nextId++;

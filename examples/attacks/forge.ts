@@ -22,7 +22,9 @@ const claimOf = ({ bits, matched, pValue, accuracy, decodedText, holds, reasons 
   reasons,
 });
 
-/** What verification makes of a forged credential, as the papers check and with a binding asked for. */
+/**
+ * What verification makes of a forged credential, as the papers check and with a binding asked for.
+ */
 export async function tryForged(
   { deployed, test, transform }: Target,
   forged: SafetensorsFile,
@@ -33,7 +35,10 @@ export async function tryForged(
   return { ...how, asInPapers, bound: claimOf(await verify(deployed, forged, options)) };
 }
 
-/** Passport layers of a credential, those of them that are too wide for any γ to be solved for, and whether an FC stands behind. */
+/**
+ * Passport layers of a credential, those of them that are too wide for any γ to be solved for, and
+ * whether an FC stands behind.
+ */
 export function solvable(credential: SafetensorsFile) {
   const { config } = readCredential(credential);
   const layers = networkLayers(config);
@@ -48,7 +53,10 @@ export function unsolvable(credential: SafetensorsFile): string | false {
   return !fc && wide.length > 0 && `${wide.map((l) => l.name).join(", ")} has more filters than numbers to choose`;
 }
 
-/** A credential made for the deployed network by solving equations, with passports in the same layers. */
+/**
+ * A credential made for the deployed network by solving equations, with passports in the same
+ * layers.
+ */
 export async function solve(target: Target): Promise<ForgedClaim> {
   const { config, marked, wide, fc } = solvable(target.credential);
   const { signature: _, ...own } = config;

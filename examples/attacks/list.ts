@@ -71,7 +71,10 @@ export async function fineTuneAll(target: Target | PlainTarget, s: Setup): Promi
   return records;
 }
 
-/** Turned signs in the last passport layer, in the last two, … in all for which passports can be solved. */
+/**
+ * Turned signs in the last passport layer, in the last two, … in all for which passports can be
+ * solved.
+ */
 async function flipByLayers(setup: Setup): Promise<Findings> {
   const { marked, wide } = solvable(setup.target.credential);
   const names = marked.filter((l) => !wide.includes(l)).map((l) => l.name);

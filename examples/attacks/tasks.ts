@@ -32,7 +32,9 @@ export interface Task {
 /** The owner's task, and what goes with it. */
 export interface TaskData extends Task {
   transform: (use: "train" | "test") => readonly SampleTransform[];
-  /** The test samples that the owner's accuracies were measured on; `test` are the first of them. */
+  /**
+   * The test samples that the owner's accuracies were measured on; `test` are the first of them.
+   */
   claimed: Dataset;
   /** Triggers that networks with a trigger set were trained on. */
   triggers: Dataset | null;
@@ -106,7 +108,11 @@ async function loadClouds(folder: string, source: DataSource, { testImages }: Bu
 /** What was read already: networks of one report mostly share their data. */
 const loaded = new Map<string, Promise<TaskData>>();
 
-/** The data that the run in a folder says it was made with, read once for all runs that say the same. @throws ArgumentError when it says nothing, or names data that are not known. */
+/**
+ * The data that the run in a folder says it was made with, read once for all runs that say the
+ * same.
+ * @throws ArgumentError when it says nothing, or names data that are not known.
+ */
 export async function loadTask(run: string, folder: string, budget: Budget): Promise<TaskData> {
   const path = join(run, "data.json");
   const text = await readFile(path, "utf8").catch((cause: unknown) => {

@@ -44,7 +44,10 @@ function images(set: Dataset | null): ImageSet {
   throw new ArgumentError("--watermarks: networks for images expected, found one for point clouds");
 }
 
-/** Reads and forges the watermark of a folder: Uchida's where its secret is there, the trigger set else. */
+/**
+ * Reads and forges the watermark of a folder: Uchida's where its secret is there, the trigger set
+ * else.
+ */
 export async function attackWatermark(
   folder: string,
   deployed: SafetensorsFile,

@@ -11,7 +11,10 @@ export interface Data {
   triggers: ImageSet | null;
 }
 
-/** The images a run asks for. @throws FormatError when they are not there; the message says how to get them. */
+/**
+ * The images a run asks for.
+ * @throws FormatError when they are not there; the message says how to get them.
+ */
 export async function loadData(s: Settings): Promise<Data> {
   if (s.download) await download(s.data);
   let sets: { train: ImageSet; test: ImageSet };

@@ -1,4 +1,7 @@
-/** CIFAR-10 from its official address onto the disk, where `loadCifar10` of `@pan/core/node` reads it. */
+/**
+ * CIFAR-10 from its official address onto the disk, where `loadCifar10` of `@pan/core/node` reads
+ * it.
+ */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
@@ -17,7 +20,10 @@ const FOLDER = "cifar-10-batches-bin";
 const NEEDED = [...[1, 2, 3, 4, 5].map((i) => `data_batch_${i}.bin`), "test_batch.bin"];
 /** The archive as far as it has come. */
 const PART = "cifar-10-binary.tar.gz.part";
-/** Twice the official archive, and twice what is in it: more is not CIFAR-10, and stops where it is noticed. */
+/**
+ * Twice the official archive, and twice what is in it: more is not CIFAR-10, and stops where it is
+ * noticed.
+ */
 const MOST = { archive: 2 * 170_498_071, unpacked: 2 * 184_380_000 };
 /** Milliseconds without a byte after which a connection counts as lost. */
 const PATIENCE = 60_000;
@@ -34,29 +40,39 @@ export interface DownloadProgress {
 export interface DownloadOptions {
   /** Where the archive is, when not at its official address: `http:` or `https:`. */
   url?: string;
-  /** Expected checksum of the archive in hexadecimal: SHA-256 (64 digits) or MD5 (32). Default: the MD5 that the authors publish. */
+  /**
+   * Expected checksum of the archive in hexadecimal: SHA-256 (64 digits) or MD5 (32). Default: the
+   * MD5 that the authors publish.
+   */
   sha?: string;
   /** Milliseconds without a byte after which the connection counts as lost (default one minute). */
   patience?: number;
-  /** Told at the start and after every piece; `received` never goes back, and after a resumed start begins where that had ended. */
+  /**
+   * Told at the start and after every piece; `received` never goes back, and after a resumed start
+   * begins where that had ended.
+   */
   onProgress?: (progress: DownloadProgress) => void;
 }
 
 /**
- * Downloads the binary version of CIFAR-10 (162 MiB) into a folder and unpacks it there, unless it is there already.
+ * Downloads the binary version of CIFAR-10 (162 MiB) into a folder and unpacks it there, unless it
+ * is there already.
  *
- * What has arrived is kept in `cifar-10-binary.tar.gz.part`, so that a later call goes on where an interrupted one ended, if the server
- * can do that. Nothing is unpacked before the checksum is right. The files appear all at once in `cifar-10-batches-bin`; where that
- * folder exists, those it lacks are added and the others are left as they are. One call a folder at a time.
+ * What has arrived is kept in `cifar-10-binary.tar.gz.part`, so that a later call goes on where an
+ * interrupted one ended, if the server can do that. Nothing is unpacked before the checksum is
+ * right. The files appear all at once in `cifar-10-batches-bin`; where that folder exists, those it
+ * lacks are added and the others are left as they are. One call a folder at a time.
  *
  * Source: https://www.cs.toronto.edu/~kriz/cifar.html
  *
  * @param directory folder to download into; made if it does not exist
- * @returns the folder that holds the six files: `directory` itself, if they were there, or `directory/cifar-10-batches-bin`
+ * @returns the folder that holds the six files: `directory` itself, if they were there, or
+ * `directory/cifar-10-batches-bin`
  * @throws ArgumentError if `url` or `sha` is not one
- * @throws FormatError if the checksum is wrong, or the archive is damaged, lacks files, has paths that lead outside, or is more than
- * twice as large as CIFAR-10, packed or unpacked; it is deleted
- * @throws PanError if the server cannot be reached, refuses, stops midway or falls silent, or the disk fails: what has arrived is kept
+ * @throws FormatError if the checksum is wrong, or the archive is damaged, lacks files, has paths
+ * that lead outside, or is more than twice as large as CIFAR-10, packed or unpacked; it is deleted
+ * @throws PanError if the server cannot be reached, refuses, stops midway or falls silent, or the
+ * disk fails: what has arrived is kept
  */
 export async function downloadCifar10(directory: string, options: DownloadOptions = {}): Promise<string> {
   const url = options.url ?? OFFICIAL.url;
@@ -189,13 +205,17 @@ async function hashFile(path: string, algorithm: string): Promise<{ hash: Hash; 
   return { hash, size };
 }
 
-/** Asks for the archive from byte `wanted` on. `start` is where the answer begins: 0 from a server that cannot go on there. */
+/**
+ * Asks for the archive from byte `wanted` on. `start` is where the answer begins: 0 from a server
+ * that cannot go on there.
+ */
 async function request(
   url: string,
   wanted: number,
   patience: number,
 ): Promise<{ response: Response; start: number; total: number | null }> {
-  // Compressed once more on its way, the archive would lose its length, and pieces of it would not fit.
+  // Compressed once more on its way, the archive would lose its length, and pieces of it would not
+  // fit.
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (wanted > 0) headers["range"] = `bytes=${wanted}-`;
   const silent = new AbortController();
@@ -255,7 +275,10 @@ function lost(url: string, part: string, { received, total }: DownloadProgress, 
   );
 }
 
-/** Unpacks into a folder beside the target, which then takes the target's name; into an existing target go the files it lacks. */
+/**
+ * Unpacks into a folder beside the target, which then takes the target's name; into an existing
+ * target go the files it lacks.
+ */
 async function unpack(archive: string, target: string): Promise<void> {
   const files = await readArchive(archive);
   const staging = `${target}.part`;
@@ -332,7 +355,9 @@ async function collect(source: AsyncIterable<Uint8Array>): Promise<ArrayBuffer> 
   return whole.buffer;
 }
 
-/** Names as the archive spells them: the parser would bend `../x` and `/x` into `x` without a word. */
+/**
+ * Names as the archive spells them: the parser would bend `../x` and `/x` into `x` without a word.
+ */
 function* headerNames(tar: Uint8Array): Generator<string> {
   const text = (at: number, length: number) => new TextDecoder().decode(tar.subarray(at, at + length)).split("\0")[0]!;
   for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {

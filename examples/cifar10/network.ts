@@ -15,7 +15,10 @@ import { loadSafetensors } from "../../src/node/index";
 import type { Data } from "./data";
 import type { Settings } from "./settings";
 
-/** The network of the settings, with random passports. @throws ArgumentError when they do not hold together. */
+/**
+ * The network of the settings, with random passports.
+ * @throws ArgumentError when they do not hold together.
+ */
 export function makeNetwork(s: Settings): Network {
   const common: Pick<AlexNetOptions, "scheme" | "norm" | "passports" | "signature" | "seed"> = {
     scheme: s.scheme,
@@ -28,7 +31,10 @@ export function makeNetwork(s: Settings): Network {
   return s.arch === "resnet18" ? new ResNet18({ ...common, width }) : new ResNet9({ ...common, width });
 }
 
-/** Replaces the random passports by those of images, where that is asked for. @returns where they come from. */
+/**
+ * Replaces the random passports by those of images, where that is asked for.
+ * @returns where they come from.
+ */
 export async function setPassports(model: Network, { test, triggers }: Data, s: Settings): Promise<string> {
   if (s.scheme === "plain") return "none";
   if (s.passports === "random") return "random";

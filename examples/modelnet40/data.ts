@@ -19,7 +19,10 @@ export interface Data {
   triggers: TriggerClouds | null;
 }
 
-/** The clouds a run asks for. @throws FormatError when they are not there; the message says how to get them. */
+/**
+ * The clouds a run asks for.
+ * @throws FormatError when they are not there; the message says how to get them.
+ */
 export async function loadData(s: Settings): Promise<Data> {
   const all = await load(s);
   const dropped = s.classes ? others(all.train, s.classes) : [];

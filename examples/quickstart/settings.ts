@@ -1,9 +1,14 @@
 import type { ConvNetConfig } from "../../src/index";
 import { numberIn, parseOptions } from "../options";
 
-/** A network small enough for two CPU cores: three convolutions, the last two with passports, the text in the last. */
+/**
+ * A network small enough for two CPU cores: three convolutions, the last two with passports, the
+ * text in the last.
+ */
 export const SIGNATURE = "ACME";
-/** What the owner says of it: passports and all bits beyond the text follow from this and a secret. */
+/**
+ * What the owner says of it: passports and all bits beyond the text follow from this and a secret.
+ */
 export const STATEMENT = "Trained by ACME, with @pan/core";
 export const CONFIG: ConvNetConfig = {
   classes: 10,

@@ -1,6 +1,6 @@
 /**
- * The charts reports are made of, each a function from plain numbers to Plot options: lines over time, an overlay of histograms,
- * rows of dots on one scale. They know nothing of passports.
+ * The charts reports are made of, each a function from plain numbers to Plot options: lines over
+ * time, an overlay of histograms, rows of dots on one scale. They know nothing of passports.
  */
 
 import * as Plot from "@observablehq/plot";
@@ -23,7 +23,10 @@ export interface Series {
 export interface Reference {
   at: number;
   label: string;
-  /** On which side of the line the name stands; for horizontal lines it stands above ("start") or below ("end"). */
+  /**
+   * On which side of the line the name stands; for horizontal lines it stands above ("start") or
+   * below ("end").
+   */
   side?: "start" | "end";
   dashed?: boolean;
   /** How many names above it a vertical line's name makes room for (default 0). */
@@ -210,7 +213,8 @@ export function stripChart(
   );
   const [left, right] = chart.x.domain;
   const last = chart.rows.length;
-  // Row i spans i … i+1 downwards: its heading above, its dots in a track below. −0.4 … 0 holds the references' names.
+  // Row i spans i … i+1 downwards: its heading above, its dots in a track below. −0.4 … 0 holds the
+  // references' names.
   const dots = chart.rows.map((row, i) => {
     const values = ranks(row.values);
     const few = values.length <= 3;

@@ -1,5 +1,6 @@
 /**
- * Checks of result records before a page is drawn from them. A record may come out of a JSON file, so its form is checked too.
+ * Checks of result records before a page is drawn from them. A record may come out of a JSON file,
+ * so its form is checked too.
  */
 
 import { ArgumentError, branchesOf, type Scheme } from "../../src/index";
@@ -32,7 +33,9 @@ export interface RecordChecks {
   object(where: string, value: object): void;
   /** Fractions by branch, of branches that the scheme has. */
   branches(where: string, shares: readonly (readonly [branch: string, share: number])[], scheme: Scheme): void;
-  /** Layers whose bits and matches are whole numbers that add up to those of the whole signature. */
+  /**
+   * Layers whose bits and matches are whole numbers that add up to those of the whole signature.
+   */
   layers(where: string, layers: readonly Matches[], whole: Matches): void;
 }
 

@@ -1,4 +1,7 @@
-/** Clouds of points as drawings: each seen obliquely from above, near points large and strong, over the shadow it casts on the ground. */
+/**
+ * Clouds of points as drawings: each seen obliquely from above, near points large and strong, over
+ * the shadow it casts on the ground.
+ */
 
 import { CLOUD_POINTS, type CloudSample, type Point3, spread } from "./cloud-record";
 import { plural } from "./format";
@@ -15,9 +18,15 @@ const MARGIN = 12;
 /** Where the viewer stands: turned about the vertical, and above the horizon, in radians. */
 const TURN = (47 * Math.PI) / 180;
 const TILT = (24 * Math.PI) / 180;
-/** Points are drawn in this many layers, the farthest first; a cloud less deep than the unit sphere's radius does not use all of them. */
+/**
+ * Points are drawn in this many layers, the farthest first; a cloud less deep than the unit
+ * sphere's radius does not use all of them.
+ */
 const LAYERS = 6;
-/** Points on a surface nearly touch: diameters, in spacings of the points, and opacities of the farthest and the nearest layer, and of what is covered. */
+/**
+ * Points on a surface nearly touch: diameters, in spacings of the points, and opacities of the
+ * farthest and the nearest layer, and of what is covered.
+ */
 const FAR = { size: 0.62, opacity: 0.34 };
 const NEAR = { size: 1, opacity: 1 };
 const COVERED = { size: 0.45, opacity: 0.16 };
@@ -62,7 +71,10 @@ function spacingOf(points: readonly Point3[]): number {
   return points.length > 1 ? nearest.reduce((sum, d) => sum + d, 0) / points.length : 0;
 }
 
-/** Whether the surface around another point covers this one: the other is close to the line of sight and clearly in front. */
+/**
+ * Whether the surface around another point covers this one: the other is close to the line of sight
+ * and clearly in front.
+ */
 const isCovered = (p: Seen, cloud: readonly Seen[], spacing: number): boolean =>
   cloud.some((q) => q.near - p.near > 2 * spacing && Math.hypot(p.x - q.x, p.y - q.y) < 1.1 * spacing);
 
@@ -118,7 +130,10 @@ function caption({ label, truth }: CloudSample): Html {
   return html`<p><span>taught as <strong>${spoken(label)}</strong>,</span> <span>${really}</span></p>`;
 }
 
-/** Trigger shapes beside each other, each with what it was taught as and what it is; none where the record has none to show. */
+/**
+ * Trigger shapes beside each other, each with what it was taught as and what it is; none where the
+ * record has none to show.
+ */
 export function cloudFigure({ clouds = [], data }: TrainingReport): Html | undefined {
   if (clouds.length === 0) return undefined;
   const shown = clouds.slice(0, MAX_CLOUDS);

@@ -1,4 +1,7 @@
-/** Clouds of points as records hold them: trigger shapes with what they are and what they were taught as. */
+/**
+ * Clouds of points as records hold them: trigger shapes with what they are and what they were
+ * taught as.
+ */
 
 import type { RecordChecks } from "./checks";
 
@@ -7,7 +10,10 @@ export type Point3 = readonly [x: number, y: number, z: number];
 
 /** A trigger shape. */
 export interface CloudSample {
-  /** In the unit sphere around the origin. {@link CLOUD_POINTS} are enough; thin larger clouds with {@link spread}. */
+  /**
+   * In the unit sphere around the origin. {@link CLOUD_POINTS} are enough; thin larger clouds with
+   * {@link spread}.
+   */
   points: [x: number, y: number, z: number][];
   /** Name of the class it was taught as. */
   label: string;
@@ -22,8 +28,9 @@ export const CLOUD_POINTS = 256;
 const ROOM = 0.01;
 
 /**
- * Up to `count` of the points, spread as evenly as they lie: each next one is the farthest from all that were taken, the first one is the first.
- * All of them, in their order, where there are no more than `count`.
+ * Up to `count` of the points, spread as evenly as they lie: each next one is the farthest from all
+ * that were taken, the first one is the first. All of them, in their order, where there are no more
+ * than `count`.
  */
 export function spread<P extends Point3>(points: readonly P[], count = CLOUD_POINTS): P[] {
   if (points.length <= count) return [...points];

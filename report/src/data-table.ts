@@ -1,12 +1,16 @@
-/** Tables as data: the same rows are shown on a page and written out as CSV or JSON, so that the two cannot differ. */
+/**
+ * Tables as data: the same rows are shown on a page and written out as CSV or JSON, so that the two
+ * cannot differ.
+ */
 
 import { formatCount, formatDuration, formatNumber, formatPercent, formatPValue } from "./format";
 import { type Html, html } from "./html";
 import { fold, panel, table } from "./page";
 
 /**
- * What a column holds. `share`: a fraction from 0 to 1, shown as percent; `points`: a difference of shares, shown in percent points; `ratio`: a multiple;
- * `seconds`; `quote`: text that somebody else may have written; `network`: the network's title, not shown where there is only one.
+ * What a column holds. `share`: a fraction from 0 to 1, shown as percent; `points`: a difference of
+ * shares, shown in percent points; `ratio`: a multiple; `seconds`; `quote`: text that somebody else
+ * may have written; `network`: the network's title, not shown where there is only one.
  */
 export type Kind =
   | "text"
@@ -35,7 +39,10 @@ export interface DataTable {
   rows: Cell[][];
 }
 
-/** A table as it is handed out. Shares, accuracies and differences of them are fractions, times are seconds. */
+/**
+ * A table as it is handed out. Shares, accuracies and differences of them are fractions, times are
+ * seconds.
+ */
 export interface PlainTable {
   name: string;
   title: string;
@@ -80,7 +87,10 @@ function shown(value: Cell, kind: Kind): string | Html {
 /** Up to this many rows per table lies open. */
 const OPEN_ROWS = 20;
 
-/** The table on a page; titles of networks are left out where `single` says that there is one. Long tables are folded away. */
+/**
+ * The table on a page; titles of networks are left out where `single` says that there is one. Long
+ * tables are folded away.
+ */
 export function showTable({ title, columns, rows }: DataTable, single: boolean): Html {
   const kept = columns.flatMap(([, kind], i) => (single && kind === "network" ? [] : [i]));
   const drawn = table(
@@ -88,7 +98,8 @@ export function showTable({ title, columns, rows }: DataTable, single: boolean):
     kept.map((i) => ({ head: columns[i]![0], numeric: !isText(columns[i]![1]) })),
     rows.map((row) => kept.map((i) => shown(row[i] ?? null, columns[i]![1]))),
   );
-  // The title stands above what scrolls, so that a phone shows all of it; the caption is for those who hear the table.
+  // The title stands above what scrolls, so that a phone shows all of it; the caption is for those
+  // who hear the table.
   if (rows.length > OPEN_ROWS) return fold(`${title}: ${rows.length} rows`, html`<div class="data">${drawn}</div>`);
   return html`<div class="data"><h3>${title}</h3>${drawn}</div>`;
 }
@@ -106,7 +117,8 @@ export const plainTable = ({ name, title, columns, rows }: DataTable): PlainTabl
 });
 
 /**
- * A table as CSV (RFC 4180): a line of heads, lines ended by CR LF, fields quoted where they hold commas, quotes or line ends, empty ones for `null`.
+ * A table as CSV (RFC 4180): a line of heads, lines ended by CR LF, fields quoted where they hold
+ * commas, quotes or line ends, empty ones for `null`.
  */
 export function tablesCsv({ columns, rows }: Pick<PlainTable, "columns" | "rows">): string {
   const field = (value: Cell) => {

@@ -1,8 +1,9 @@
 /**
- * Figures: Observable Plot drawings as inline SVG with a title, a legend, a caption and a text alternative.
+ * Figures: Observable Plot drawings as inline SVG with a title, a legend, a caption and a text
+ * alternative.
  *
- * A drawing scaled down to a phone has unreadable labels, so each figure is drawn once for every width it is meant for and the page
- * shows the one that fits its column.
+ * A drawing scaled down to a phone has unreadable labels, so each figure is drawn once for every
+ * width it is meant for and the page shows the one that fits its column.
  */
 
 import * as Plot from "@observablehq/plot";
@@ -22,7 +23,10 @@ export interface LegendEntry {
   mark: "line" | "broad" | "dashed" | "dot" | "bar";
 }
 
-/** What {@link figure} needs; `draw` returns Plot options without width, document and colours of text. */
+/**
+ * What {@link figure} needs; `draw` returns Plot options without width, document and colours of
+ * text.
+ */
 export interface FigureSpec {
   title: string;
   /** What the reader is to see in it. */
@@ -54,7 +58,8 @@ export function drawSvg(options: Plot.PlotOptions, size: Size, alt: string): Htm
   svg.querySelector("style")?.remove();
   svg.setAttribute("class", size);
   for (const node of svg.querySelectorAll("*")) {
-    // Plot names its parts ("x-axis tick"); under role=img nobody hears them, and the alternative text says it better.
+    // Plot names its parts ("x-axis tick"); under role=img nobody hears them, and the alternative
+    // text says it better.
     node.removeAttribute("aria-label");
     for (const name of LENGTHS) {
       const value = node.getAttribute(name);

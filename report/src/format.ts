@@ -1,5 +1,6 @@
 /**
- * Numbers as a reader wants to see them. Values and units are joined by a narrow no-break space (U+202F), so they never part at a line end.
+ * Numbers as a reader wants to see them. Values and units are joined by a narrow no-break space
+ * (U+202F), so they never part at a line end.
  */
 
 import { least, most } from "./series";
@@ -25,8 +26,8 @@ export function superscript(exponent: number): string {
 }
 
 /**
- * A probability: `0.12` as it is (three significant digits), small ones as `3.7 × 10⁻³⁹`, and 0, which is an underflow of
- * doubles and not a probability, as `< 10⁻³⁰⁷`.
+ * A probability: `0.12` as it is (three significant digits), small ones as `3.7 × 10⁻³⁹`, and 0,
+ * which is an underflow of doubles and not a probability, as `< 10⁻³⁰⁷`.
  */
 export function formatPValue(p: number): string {
   if (p < 1e-307) return `<${GAP}10${superscript(-307)}`;
@@ -40,7 +41,10 @@ export function formatPercent(fraction: number, digits = 1): string {
   return `${(100 * fraction).toFixed(digits)}${GAP}%`;
 }
 
-/** The span of some fractions: `8.9–12.4 %`, or one value where they agree. `undefined` for an empty list. */
+/**
+ * The span of some fractions: `8.9–12.4 %`, or one value where they agree. `undefined` for an empty
+ * list.
+ */
 export function formatPercentRange(fractions: readonly number[], digits = 1): string | undefined {
   if (fractions.length === 0) return undefined;
   const low = (100 * least(fractions)).toFixed(digits);

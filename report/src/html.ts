@@ -1,8 +1,12 @@
 /**
- * HTML that cannot be injected into: a template tag that escapes whatever is put into it, unless it was made by the tag itself.
+ * HTML that cannot be injected into: a template tag that escapes whatever is put into it, unless it
+ * was made by the tag itself.
  */
 
-/** A piece of markup that is already safe to write into a page. Make one with {@link html} or, for trusted text only, {@link raw}. */
+/**
+ * A piece of markup that is already safe to write into a page. Make one with {@link html} or, for
+ * trusted text only, {@link raw}.
+ */
 export class Html {
   constructor(readonly text: string) {}
   toString(): string {
@@ -10,23 +14,32 @@ export class Html {
   }
 }
 
-/** What {@link html} accepts between its braces; `undefined`, `null` and `false` write nothing, arrays are written one after another. */
+/**
+ * What {@link html} accepts between its braces; `undefined`, `null` and `false` write nothing,
+ * arrays are written one after another.
+ */
 export type HtmlValue = Html | string | number | false | null | undefined | readonly HtmlValue[];
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** Control characters, lone surrogates and direction overrides: invisible, invalid in HTML, or able to disguise the text around them. */
+/**
+ * Control characters, lone surrogates and direction overrides: invisible, invalid in HTML, or able
+ * to disguise the text around them.
+ */
 const HARMFUL = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/gu;
 
 /**
- * Shows hidden characters as `�`. A signature decoded from a network that is not the owner's is random bytes, so this is the usual
- * case and not the rare one.
+ * Shows hidden characters as `�`. A signature decoded from a network that is not the owner's is
+ * random bytes, so this is the usual case and not the rare one.
  */
 export function visible(text: string): string {
   return text.replace(HARMFUL, "\ufffd");
 }
 
-/** Escapes text for element content and for quoted attributes, see {@link visible} for what happens to control characters. */
+/**
+ * Escapes text for element content and for quoted attributes, see {@link visible} for what happens
+ * to control characters.
+ */
 export function escapeHtml(text: string): string {
   return visible(text).replace(/[&<>"']/g, (c) => ENTITIES[c]!);
 }
@@ -44,7 +57,10 @@ function write(value: HtmlValue): string {
   return "";
 }
 
-/** Template tag: `` html`<p>${untrusted}</p>` ``. Every interpolation is escaped, except {@link Html}. */
+/**
+ * Template tag: `` html`<p>${untrusted}</p>` ``. Every interpolation is escaped, except
+ * {@link Html}.
+ */
 export function html(parts: TemplateStringsArray, ...values: HtmlValue[]): Html {
   return new Html(parts.reduce((out, part, i) => out + write(values[i - 1]) + part));
 }

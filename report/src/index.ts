@@ -1,6 +1,6 @@
 /**
- * `@pan/report`: pages and figures drawn from result records. A page is one HTML file that loads nothing, a record is JSON:
- * whoever has the record can draw its page again. Runs in Node.
+ * `@pan/report`: pages and figures drawn from result records. A page is one HTML file that loads
+ * nothing, a record is JSON: whoever has the record can draw its page again. Runs in Node.
  */
 
 export { type AttackReport, renderAttacks } from "./attacks";

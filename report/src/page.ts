@@ -31,7 +31,10 @@ export interface Column {
   numeric?: boolean;
 }
 
-/** A table whose first cell of each row is the row's heading. It scrolls inside itself where it does not fit. */
+/**
+ * A table whose first cell of each row is the row's heading. It scrolls inside itself where it does
+ * not fit.
+ */
 export function table(
   caption: string,
   columns: readonly Column[],
@@ -80,8 +83,8 @@ export interface PageParts {
 }
 
 /**
- * The whole document as a string. Its content security policy forbids every load, so that the page cannot reach the network
- * even if a later part of it tried to.
+ * The whole document as a string. Its content security policy forbids every load, so that the page
+ * cannot reach the network even if a later part of it tried to.
  */
 export function page({ title, header, main, footer }: PageParts): string {
   return html`<!doctype html>

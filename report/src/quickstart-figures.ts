@@ -51,7 +51,9 @@ export function bitsFigure({ train, signature: { bits } }: QuickstartReport): Ht
 
 const share = (n: number, of: number) => `${formatCount(n)} of ${formatCount(of)} right`;
 
-/** Signed margins γ·b, a row per layer and passport: the signature read directly off the weights. */
+/**
+ * Signed margins γ·b, a row per layer and passport: the signature read directly off the weights.
+ */
 export function marginFigure({ gamma, signature }: QuickstartReport): Html {
   const rows = gamma.flatMap(({ layer, owner, forged, bits }): Strip[] => {
     const strip = (values: number[], name: string, colour: string): Strip[] => {

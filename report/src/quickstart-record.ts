@@ -1,6 +1,6 @@
 /**
- * The result record of the quickstart: what it writes to `report.json` and what its page is drawn from.
- * All shares and accuracies are fractions from 0 to 1, all bit counts whole numbers.
+ * The result record of the quickstart: what it writes to `report.json` and what its page is drawn
+ * from. All shares and accuracies are fractions from 0 to 1, all bit counts whole numbers.
  */
 
 import { recordChecks, type SignatureFound } from "./checks";
@@ -9,7 +9,10 @@ import { recordChecks, type SignatureFound } from "./checks";
 export interface QuickstartReport {
   /** That it is its owner's alone ({@link PRIVATE_NOTICE}), for whoever finds the file. */
   notice?: string;
-  /** The WebGPU adapter that computed: `kind` such as "discrete GPU" or "software", and its own name. */
+  /**
+   * The WebGPU adapter that computed: `kind` such as "discrete GPU" or "software", and its own
+   * name.
+   */
   adapter: { kind: string; name: string };
   /** Wall-clock time of the whole run. */
   seconds: number;
@@ -30,7 +33,10 @@ export interface QuickstartReport {
   accuracy: { public: number; private: number; forged: number[]; chance: number };
   /** `forgedMatched` is in the order of `accuracy.forged`. */
   signature: SignatureFound & { forgedMatched: number[] };
-  /** γ_raw a channel under the real passport and under one forged passport (may be empty), and the signature's bits (±1). */
+  /**
+   * γ_raw a channel under the real passport and under one forged passport (may be empty), and the
+   * signature's bits (±1).
+   */
   gamma: { layer: string; owner: number[]; forged: number[]; bits: number[] }[];
   verdict: { claimHolds: boolean; reasons: string[] };
   files: {
@@ -45,7 +51,8 @@ const { fail, number, whole, date, layers } = recordChecks(
 );
 
 /**
- * Checks a record before it is drawn: finite numbers, fractions in [0, 1], counts that add up, arrays of equal length.
+ * Checks a record before it is drawn: finite numbers, fractions in [0, 1], counts that add up,
+ * arrays of equal length.
  *
  * Raises {@link ArgumentError} naming the entry, what was expected and what it holds.
  */

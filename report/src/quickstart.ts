@@ -1,5 +1,6 @@
 /**
- * The quickstart's page: whose network it is, how sure that is, and why, for a reader who has never heard of passports.
+ * The quickstart's page: whose network it is, how sure that is, and why, for a reader who has never
+ * heard of passports.
  */
 
 import { matchThreshold } from "../../src/index";
@@ -147,7 +148,8 @@ function files({ files: { deployed, credential } }: QuickstartReport): Html {
 }
 
 /**
- * The quickstart's report as one self-contained HTML document: inline style and SVG, no script, nothing loaded.
+ * The quickstart's report as one self-contained HTML document: inline style and SVG, no script,
+ * nothing loaded.
  *
  * Raises {@link ArgumentError} if the record is incomplete or contradicts itself.
  */

@@ -1,4 +1,7 @@
-/** Figures that every report of a training run shows: how training went, and what forged passports achieve. */
+/**
+ * Figures that every report of a training run shows: how training went, and what forged passports
+ * achieve.
+ */
 
 import { matchThreshold } from "../../src/index";
 import { lineChart, type Reference, type Series, type Strip, stripChart } from "./charts";
@@ -130,7 +133,10 @@ export function accuracyFigure(lines: readonly Line[], chance: number, reading: 
   );
 }
 
-/** Share of triggers (fractions) answered as the owner taught it, over epochs; `noun` is what they are. */
+/**
+ * Share of triggers (fractions) answered as the owner taught it, over epochs; `noun` is what they
+ * are.
+ */
 export function triggerFigure(
   lines: readonly Line[],
   references: readonly Reference[],
@@ -149,13 +155,19 @@ export function triggerFigure(
   );
 }
 
-/** The bits a claim needs: `threshold` may lie beyond `bits`, where a signature is too short to prove anything. */
+/**
+ * The bits a claim needs: `threshold` may lie beyond `bits`, where a signature is too short to
+ * prove anything.
+ */
 export interface Needed {
   bits: number;
   threshold: number;
 }
 
-/** Whether it is the threshold that chance passes once in a million times, the one the figures can say in words. */
+/**
+ * Whether it is the threshold that chance passes once in a million times, the one the figures can
+ * say in words.
+ */
 const isMillionth = ({ bits, threshold }: Needed) => threshold === matchThreshold(bits);
 
 /** Signature bits in place over epochs; y is the share of them. */
@@ -193,7 +205,9 @@ export function bitsFigure(points: readonly Point[], needed: Needed): Html {
   );
 }
 
-/** Rows for the real passport, where its value is known, and the forged ones, where there are any. */
+/**
+ * Rows for the real passport, where its value is known, and the forged ones, where there are any.
+ */
 function passportRows(
   real: number | undefined,
   forged: readonly number[],
@@ -213,7 +227,10 @@ function passportRows(
   return rows;
 }
 
-/** Test accuracy (fractions) without a passport where that is possible, with the real one, and with forged ones. */
+/**
+ * Test accuracy (fractions) without a passport where that is possible, with the real one, and with
+ * forged ones.
+ */
 export function forgedAccuracyFigure(accuracy: {
   public?: number | undefined;
   real: number | undefined;

@@ -1,4 +1,7 @@
-/** What a network's samples are called: pictures or shapes. The one place that decides it; texts take their nouns from here. */
+/**
+ * What a network's samples are called: pictures or shapes. The one place that decides it; texts
+ * take their nouns from here.
+ */
 
 /** What a network is trained with: pictures, or shapes given as clouds of points in space. */
 export const SAMPLES = ["pictures", "shapes"] as const;

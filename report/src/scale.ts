@@ -1,4 +1,7 @@
-/** The record that `scale.ts` writes, and its figure: time and peak memory of a training step against the batch, on logarithmic axes. */
+/**
+ * The record that `scale.ts` writes, and its figure: time and peak memory of a training step
+ * against the batch, on logarithmic axes.
+ */
 import * as Plot from "@observablehq/plot";
 import type { Scheme } from "../../src/index";
 import { drawSvg, WIDTHS } from "./figure";

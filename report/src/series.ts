@@ -3,8 +3,8 @@
 import { ArgumentError } from "../../src/index";
 
 /**
- * Raises {@link ArgumentError} if a value is not finite. Plot silently leaves such values out, and a chart that leaves data out
- * says something false.
+ * Raises {@link ArgumentError} if a value is not finite. Plot silently leaves such values out, and
+ * a chart that leaves data out says something false.
  */
 export function requireFinite(values: readonly number[], chart: string): void {
   const i = values.findIndex((v) => !Number.isFinite(v));
@@ -18,7 +18,10 @@ export function requireFinite(values: readonly number[], chart: string): void {
 /** At most this many points are drawn on a line; more cannot be told apart. */
 const MAX_POINTS = 240;
 
-/** Averages neighbouring points into at most `max` groups, so that no stretch of a long run is left out. */
+/**
+ * Averages neighbouring points into at most `max` groups, so that no stretch of a long run is left
+ * out.
+ */
 export function thin<T extends { x: number; y: number }>(
   points: readonly T[],
   max = MAX_POINTS,
@@ -33,7 +36,10 @@ export function thin<T extends { x: number; y: number }>(
   return out;
 }
 
-/** The smallest value; of none, infinity. Not `Math.min(...values)`: a call takes only so many arguments, and a long run has more records. */
+/**
+ * The smallest value; of none, infinity. Not `Math.min(...values)`: a call takes only so many
+ * arguments, and a long run has more records.
+ */
 export function least(values: Iterable<number>): number {
   let found = Number.POSITIVE_INFINITY;
   for (const v of values) found = Math.min(found, v);
@@ -59,7 +65,10 @@ export function span(values: readonly number[], room = 0): [number, number] {
   return [low - room * (high - low), high + room * (high - low)];
 }
 
-/** Ticks at whole numbers, multiples of 1, 2 or 5 times a power of ten, `count` at most (one more where both ends are ticks). */
+/**
+ * Ticks at whole numbers, multiples of 1, 2 or 5 times a power of ten, `count` at most (one more
+ * where both ends are ticks).
+ */
 export function wholeTicks([low, high]: readonly [number, number], count: number): number[] {
   const least = Math.max(1, (high - low) / count);
   const power = 10 ** Math.floor(Math.log10(least));
@@ -88,14 +97,20 @@ export function bins(values: readonly number[], domain: readonly [number, number
 /** At most this many dots stand in a row; longer rows show evenly spaced ranks of their values. */
 export const MAX_DOTS = 400;
 
-/** Every k-th value by size, ends included, so that the shape and the extremes of the distribution stay. */
+/**
+ * Every k-th value by size, ends included, so that the shape and the extremes of the distribution
+ * stay.
+ */
 export function ranks(values: readonly number[], max = MAX_DOTS): number[] {
   const sorted = [...values].sort((a, b) => a - b);
   if (sorted.length <= max) return sorted;
   return Array.from({ length: max }, (_, i) => sorted[Math.round((i * (sorted.length - 1)) / (max - 1))]!);
 }
 
-/** The i-th number of van der Corput's sequence in base 2: spreads dots evenly over a row's height, the same in every run. */
+/**
+ * The i-th number of van der Corput's sequence in base 2: spreads dots evenly over a row's height,
+ * the same in every run.
+ */
 export function corput(i: number): number {
   let [value, scale] = [0, 0.5];
   for (let n = i + 1; n > 0; n >>= 1, scale /= 2) value += (n & 1) * scale;

@@ -1,9 +1,13 @@
 /**
- * The look of all reports: one palette in CSS variables, light and dark, and the style sheet of the page shell.
- * Figures name colours only through {@link palette}, so an SVG drawn once is right in both colour schemes.
+ * The look of all reports: one palette in CSS variables, light and dark, and the style sheet of the
+ * page shell. Figures name colours only through {@link palette}, so an SVG drawn once is right in
+ * both colour schemes.
  */
 
-/** Colours of the figures, by meaning. The two schemes' values are in {@link css}; each is told apart without colour vision by lightness. */
+/**
+ * Colours of the figures, by meaning. The two schemes' values are in {@link css}; each is told
+ * apart without colour vision by lightness.
+ */
 export const palette = {
   ink: "var(--ink)",
   muted: "var(--muted)",

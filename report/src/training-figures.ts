@@ -1,4 +1,7 @@
-/** The figures of a training run, drawn from its record. Those whose data a scheme does not have are left out. */
+/**
+ * The figures of a training run, drawn from its record. Those whose data a scheme does not have are
+ * left out.
+ */
 
 import { type Branch, type BranchAccuracy, branchesOf } from "../../src/index";
 import type { Reference } from "./charts";
@@ -14,7 +17,10 @@ function look(branch: Branch, { network }: TrainingReport) {
   return run.BRANCHES[network.scheme === "plain" ? "plain" : branch];
 }
 
-/** Lines over epochs of what `read` finds for each branch; branches for which nothing was recorded are left out. */
+/**
+ * Lines over epochs of what `read` finds for each branch; branches for which nothing was recorded
+ * are left out.
+ */
 function byEpoch(
   report: TrainingReport,
   read: (epoch: TrainingReport["epochs"][number]) => BranchAccuracy,
@@ -67,7 +73,10 @@ export function lossFigure(report: TrainingReport): Html {
   );
 }
 
-/** The sign loss over steps and the bits in place over epochs; none for a network without a signature. */
+/**
+ * The sign loss over steps and the bits in place over epochs; none for a network without a
+ * signature.
+ */
 export function signatureFigures({ steps, epochs, signature }: TrainingReport): Html[] {
   if (signature === null) return [];
   const { bits } = signature;

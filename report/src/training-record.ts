@@ -36,21 +36,33 @@ export interface EpochResult extends BranchAccuracy {
   seconds: number;
 }
 
-/** Everything a training run found out about the network it ended with. Survives `JSON.stringify` unchanged. */
+/**
+ * Everything a training run found out about the network it ended with. Survives `JSON.stringify`
+ * unchanged.
+ */
 export interface TrainingReport {
-  /** That it is its owner's alone ({@link PRIVATE_NOTICE}), for whoever finds the file; none for a network without a signature. */
+  /**
+   * That it is its owner's alone ({@link PRIVATE_NOTICE}), for whoever finds the file; none for a
+   * network without a signature.
+   */
   notice?: string;
   /** What was trained on what: "AlexNet, V2, CIFAR-10". */
   title: string;
   /** The command line that made it. */
   command: string;
-  /** The WebGPU adapter that computed: `kind` such as "discrete GPU" or "software", and its own name. */
+  /**
+   * The WebGPU adapter that computed: `kind` such as "discrete GPU" or "software", and its own
+   * name.
+   */
   adapter: { kind: string; name: string };
   /** ISO 8601. */
   startedAt: string;
   /** Wall-clock time of the whole run. */
   seconds: number;
-  /** `parameters` counts numbers that are trained; `passportLayers` names the marked layers, none for a plain network. */
+  /**
+   * `parameters` counts numbers that are trained; `passportLayers` names the marked layers, none
+   * for a plain network.
+   */
   network: { arch: string; scheme: Scheme; parameters: number; passportLayers: string[] };
   /** Numbers of samples, and what they are (default `pictures`). */
   data: { train: number; test: number; triggers: number; samples?: Samples };
@@ -61,13 +73,21 @@ export interface TrainingReport {
   best: { epoch: number; accuracy: BranchAccuracy } | null;
   /** 1 / classes. */
   chance: number;
-  /** The claim read from the weights, `null` for a plain network; `threshold` matches are enough, bits + 1 where none is. */
+  /**
+   * The claim read from the weights, `null` for a plain network; `threshold` matches are enough,
+   * bits + 1 where none is.
+   */
   signature: (SignatureFound & { threshold: number }) | null;
-  /** The claim read from answers to triggers on a branch; `threshold` hits are enough, count + 1 where none is. */
+  /**
+   * The claim read from answers to triggers on a branch; `threshold` hits are enough, count + 1
+   * where none is.
+   */
   triggers: { count: number; hits: number; pValue: number; threshold: number; branch: string } | null;
   /** Trigger shapes to show, in the order of showing; none for a run of pictures. */
   clouds?: CloudSample[];
-  /** What passports made up at random achieved: test accuracy and bits. Empty for a plain network. */
+  /**
+   * What passports made up at random achieved: test accuracy and bits. Empty for a plain network.
+   */
   forged: { accuracy: number; matched: number }[];
   /** `null` for a plain network. */
   verdict: { claimHolds: boolean; reasons: string[] } | null;
@@ -80,8 +100,8 @@ const checks = recordChecks(
 const { fail, number, whole, text, date, choice, list, object, branches, layers } = checks;
 
 /**
- * Checks a record before it is drawn: finite numbers, fractions in [0, 1], counts that add up, only the branches and claims that the
- * scheme has.
+ * Checks a record before it is drawn: finite numbers, fractions in [0, 1], counts that add up, only
+ * the branches and claims that the scheme has.
  *
  * Raises {@link ArgumentError} naming the entry, what was expected and what it holds.
  */

@@ -1,6 +1,6 @@
 /**
- * The page of a full training run: how well the network learned and, where it carries a signature, how sure that is, for a reader who
- * has never heard of passports.
+ * The page of a full training run: how well the network learned and, where it carries a signature,
+ * how sure that is, for a reader who has never heard of passports.
  */
 
 import { type Branch, branchesOf } from "../../src/index";
@@ -165,7 +165,8 @@ function words({ network: { scheme }, data, forged, triggers }: TrainingReport) 
 }
 
 /**
- * A training run's report as one self-contained HTML document: inline style and SVG, no script, nothing loaded.
+ * A training run's report as one self-contained HTML document: inline style and SVG, no script,
+ * nothing loaded.
  *
  * Raises {@link ArgumentError} if the record is incomplete or contradicts itself.
  */

@@ -170,7 +170,9 @@ export function madeUpWatermarks(values = 60): WatermarkRecord[] {
   ];
 }
 
-/** A network of each scheme, each with its kind of samples where it is given, and the older methods. */
+/**
+ * A network of each scheme, each with its kind of samples where it is given, and the older methods.
+ */
 export const madeUpRuns = (sizes?: Sizes, samples: readonly Samples[] = []): AttackRuns => ({
   networks: (["v1", "v2", "v3", "pan"] as const).map((scheme, i) => {
     const kind = samples[i];

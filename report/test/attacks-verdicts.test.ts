@@ -7,7 +7,10 @@ import { ambiguity, removal } from "../src/attacks/verdicts";
 import { type AttackedNetwork, type AttackRuns, renderAttacks } from "../src/index";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
 
-/** The page's text with all kinds of space made plain, so that the tests do not depend on typography. */
+/**
+ * The page's text with all kinds of space made plain, so that the tests do not depend on
+ * typography.
+ */
 const textOf = (page: string) => parseHTML(page).document.body.textContent!.replace(/[\s\u00a0\u202f\u2060]+/g, " ");
 const only = (network: AttackedNetwork): AttackRuns => ({ networks: [network] });
 const attackOf = (n: AttackedNetwork, name: string) => n.attacks.find(({ attack }) => attack.startsWith(name))!;

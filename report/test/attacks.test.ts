@@ -6,7 +6,10 @@ import { type AttackedNetwork, type AttackReport, type AttackRuns, renderAttacks
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
 
 const parse = (page: string) => parseHTML(page).document;
-/** The page's text with all kinds of space made plain, so that the tests do not depend on typography. */
+/**
+ * The page's text with all kinds of space made plain, so that the tests do not depend on
+ * typography.
+ */
 const textOf = (page: string) => parse(page).body.textContent!.replace(/[\s\u00a0\u202f\u2060]+/g, " ");
 const sections = (page: string) => [...parse(page).querySelectorAll("section h2")].map((h) => h.id);
 const only = (network: AttackedNetwork): AttackRuns => ({ networks: [network] });

@@ -9,7 +9,10 @@ function generator(seed: number): () => number {
   };
 }
 
-/** A made-up run that looks like a real one: three passport layers, bits found, 24 forged passports near chance. */
+/**
+ * A made-up run that looks like a real one: three passport layers, bits found, 24 forged passports
+ * near chance.
+ */
 export function madeUpReport(widths: readonly number[] = [64, 64, 128]): QuickstartReport {
   const random = generator(7);
   const normal = () => Math.sqrt(-2 * Math.log(random() + 1e-12)) * Math.cos(2 * Math.PI * random());

@@ -5,7 +5,10 @@ import { type QuickstartReport, renderQuickstart } from "../src/index";
 import { madeUpReport } from "./fixture";
 
 const parse = (page: string) => parseHTML(page).document;
-/** The page's text with all kinds of space made plain, so that the tests do not depend on typography. */
+/**
+ * The page's text with all kinds of space made plain, so that the tests do not depend on
+ * typography.
+ */
 const textOf = (page: string) => parse(page).body.textContent!.replace(/[\s\u202f\u2060]+/g, " ");
 const changed = (change: (r: QuickstartReport) => void) => {
   const r = madeUpReport();

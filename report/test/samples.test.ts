@@ -6,7 +6,10 @@ import { commonNoun, nounOf } from "../src/samples";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
 import { madeUpTraining } from "./training-fixture";
 
-/** What is read and heard of a page: its text, titles included, and its alternative texts, with all kinds of space made plain. */
+/**
+ * What is read and heard of a page: its text, titles included, and its alternative texts, with all
+ * kinds of space made plain.
+ */
 function said(page: string): string {
   const { document } = parseHTML(page.replaceAll("</", " </"));
   const heard = [...document.querySelectorAll("[aria-label]")].map((node) => node.getAttribute("aria-label"));

@@ -25,7 +25,10 @@ export function madeUpCloud(size: number, truth = "bowl", label = "chair"): Clou
   return { points, label, truth };
 }
 
-/** A made-up run that looks like a real one: AlexNet with three passport layers, ten forged passports near chance. */
+/**
+ * A made-up run that looks like a real one: AlexNet with three passport layers, ten forged
+ * passports near chance.
+ */
 export function madeUpTraining(scheme: Scheme, epochs = 60, samples?: Samples): TrainingReport {
   const random = generator(11);
   const normal = () => Math.sqrt(-2 * Math.log(random() + 1e-12)) * Math.cos(2 * Math.PI * random());

@@ -6,7 +6,10 @@ import { madeUpTraining } from "./training-fixture";
 
 const ALL = ["plain", "v1", "v2", "v3", "pan"] as const;
 const parse = (page: string) => parseHTML(page).document;
-/** The page's text with all kinds of space made plain, so that the tests do not depend on typography. */
+/**
+ * The page's text with all kinds of space made plain, so that the tests do not depend on
+ * typography.
+ */
 const textOf = (page: string) => parse(page).body.textContent!.replace(/[\s\u00a0\u202f\u2060]+/g, " ");
 const changed = (scheme: Scheme, change: (r: TrainingReport) => void) => {
   const r = madeUpTraining(scheme, 5);
@@ -15,7 +18,10 @@ const changed = (scheme: Scheme, change: (r: TrainingReport) => void) => {
 };
 const percent = (x: number) => `${(100 * x).toFixed(1)} %`;
 
-/** Names of elements that are not closed as often as they are opened; self-closed SVG shapes are left out. */
+/**
+ * Names of elements that are not closed as often as they are opened; self-closed SVG shapes are
+ * left out.
+ */
 function unclosed(page: string): string[] {
   const body = page.replace(/<style>[^<]*<\/style>/g, "");
   const names = new Set([...body.matchAll(/<([a-z][a-z0-9]*)/gi)].map((m) => m[1]!));

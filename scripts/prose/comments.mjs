@@ -1,4 +1,7 @@
-/** Comments of TypeScript and JavaScript files, wrapped where they are too wide. Code is never touched. */
+/**
+ * Comments of TypeScript and JavaScript files, wrapped where they are too wide. Code is never
+ * touched.
+ */
 import ts from "typescript";
 import { atTags, columns, reflow, WIDTH } from "./wrap.mjs";
 
@@ -43,7 +46,10 @@ function lineAround(text, at) {
   return { start, end: end < 0 ? text.length : end };
 }
 
-/** Comments with their place; `//` lines below each other, all alone on their lines, are one comment. */
+/**
+ * Comments with their place; `//` lines below each other, all alone on their lines, are one
+ * comment.
+ */
 function blocksOf(source) {
   const { text } = source;
   const blocks = [];
@@ -104,7 +110,10 @@ function wrapLines({ comment, before: indent }) {
   return long.length === 0 ? null : { text: toLines(lines, indent), long };
 }
 
-/** A comment behind code that begins within the width and ends beyond it goes to a line above, or into the block that the line opens. */
+/**
+ * A comment behind code that begins within the width and ends beyond it goes to a line above, or
+ * into the block that the line opens.
+ */
 function moveUp({ comment, before, start }, source) {
   const code = before.trimEnd();
   const indent = /^\s*/.exec(code)[0];

@@ -1,4 +1,7 @@
-/** Prose wrapped at a width: what is one paragraph, where it may be broken, how its lines are filled. */
+/**
+ * Prose wrapped at a width: what is one paragraph, where it may be broken, how its lines are
+ * filled.
+ */
 
 /** Columns of a line of prose. */
 export const WIDTH = 100;
@@ -6,14 +9,23 @@ export const WIDTH = 100;
 /** Columns of a text, one a code point. */
 export const columns = (text) => [...text].length;
 
-/** Code spans, `{@link …}` and shapes such as [N, H, W, C]; longer ones may be broken like other text. */
+/**
+ * Code spans, `{@link …}` and shapes such as [N, H, W, C]; longer ones may be broken like other
+ * text.
+ */
 const ATOM = /`[^`]+`|\{@\w+ [^}]*\}|\[[^[\]`]+\]/g;
 const LONGEST_ATOM = 60;
 
-/** What would begin a list, a heading, a quotation, a table or a tag if it stood first in a line, and dashes and signs. */
+/**
+ * What would begin a list, a heading, a quotation, a table or a tag if it stood first in a line,
+ * and dashes and signs.
+ */
 const NEVER_FIRST = /^(?:[-–—+*•=<>≤≥≈~×·→/|:&−]+|\d+[.)]|#{1,6}|[>|#@].*|```.*)$/u;
 
-/** The pieces that a line can be made of: words, with code spans and `{@link …}` in one piece, never beginning a line as markup. */
+/**
+ * The pieces that a line can be made of: words, with code spans and `{@link …}` in one piece, never
+ * beginning a line as markup.
+ */
 export function words(text) {
   const whole = [...text.matchAll(ATOM)].filter((m) => columns(m[0]) <= LONGEST_ATOM);
   const inside = (at) => whole.some((m) => m.index < at && at < m.index + m[0].length);
@@ -66,8 +78,8 @@ const indentOf = (line) => line.length - line.trimStart().length;
 export const atTags = (text) => text.split(/\s+(?=@(?:param|throws|returns|example|deprecated)\b)/);
 
 /**
- * Divides lines into paragraphs, list items and tags (`lines`, with what stands before the first and the other lines), and single
- * lines that stay as they are (`lines` without `first`).
+ * Divides lines into paragraphs, list items and tags (`lines`, with what stands before the first
+ * and the other lines), and single lines that stay as they are (`lines` without `first`).
  */
 function units(lines, width, markdown) {
   const found = [];
@@ -111,7 +123,8 @@ function units(lines, width, markdown) {
       start(line, item[0], " ".repeat(depth), "item");
       continue;
     }
-    // Behind a list, at the margin: more of the item only where the item broke off within a sentence.
+    // Behind a list, at the margin: more of the item only where the item broke off within a
+    // sentence.
     if (!markdown && open?.kind === "item" && indent === 0 && SENTENCE_END.test(open.lines.at(-1))) {
       depth = 0;
       open = null;
@@ -130,7 +143,10 @@ function units(lines, width, markdown) {
 /** A line break that Markdown shows. */
 const hardBreak = (line) => /(?: {2}|\\)$/.test(line);
 
-/** Whether somebody broke the line on purpose: a sentence ends, and then comes a label or a word that would have had room. */
+/**
+ * Whether somebody broke the line on purpose: a sentence ends, and then comes a label or a word
+ * that would have had room.
+ */
 const breaksOff = (line, next, width) =>
   SENTENCE_END.test(line) && (LABEL.test(next) || columns(line) + 1 + columns(words(next)[0]) <= width);
 
@@ -138,7 +154,8 @@ const breaksOff = (line, next, width) =>
  * Wraps the paragraphs that have a line beyond the width; all others stay as they are.
  *
  * @param lines lines without comment signs.
- * @param options.markdown a Markdown file; otherwise a comment, whose tags begin lines of their own.
+ * @param options.markdown a Markdown file; otherwise a comment, whose tags begin lines of their
+ * own.
  * @returns `lines`, wrapped, and `long`, the indices of the lines that were too long.
  */
 export function reflow(lines, { width = WIDTH, markdown = false } = {}) {

@@ -2,20 +2,26 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 
 /*
- * Forward normalisation of x seen as [B, S, C]: statistics over the S rows and C/G channels of each (batch item b, group g).
+ * Forward normalisation of x seen as [B, S, C]: statistics over the S rows and C/G channels of each
+ * (batch item b, group g).
  *
- * Sizes are counted in elements of the loaded type, `vec4f` or `f32`: `row` is a row of C channels, `q` a group's part of it,
- * `block` the S rows of a batch item. Statistics live in one buffer of three planes: shift, mean − shift, 1/std.
+ * Sizes are counted in elements of the loaded type, `vec4f` or `f32`: `row` is a row of C channels,
+ * `q` a group's part of it, `block` the S rows of a batch item. Statistics live in one buffer of
+ * three planes: shift, mean − shift, 1/std.
  *
- * A batch may be made of parts of equal size that lie one after the other in y and g, with γ and β for each. `loads` and `units`
- * (statistics) are those of one part; an invocation does the same load of every part.
+ * A batch may be made of parts of equal size that lie one after the other in y and g, with γ and β
+ * for each. `loads` and `units` (statistics) are those of one part; an invocation does the same
+ * load of every part.
  */
 
 /** How a normalisation kernel loads x. */
 export interface NormLanes {
   /** Channels a load; 4 where no load straddles two rows or two groups of several channels. */
   readonly width: 1 | 4;
-  /** A group has several channels, and one statistic for all of them; else every channel of a load has its own. */
+  /**
+   * A group has several channels, and one statistic for all of them; else every channel of a load
+   * has its own.
+   */
   readonly grouped: boolean;
 }
 

@@ -28,12 +28,13 @@ import {
 } from "./apply.wgsl";
 
 /*
- * Backward normalisation; sizes, parts and statistics as in norm.wgsl.ts. With dz = g (masked by y > 0 under ReLU), z = (x − μ)·rstd
- * and means over the S·C/G values of a group, a part has
+ * Backward normalisation; sizes, parts and statistics as in norm.wgsl.ts. With dz = g (masked by
+ * y > 0 under ReLU), z = (x − μ)·rstd and means over the S·C/G values of a group, a part has
  *
  *   dβ = Σ dz,   dγ = Σ dz·z,   dx = rstd·(γ·dz − mean(γ·dz) − z·mean(γ·dz·z));
  *
- * parts that share x share z too, and dx is the same formula with Σ over the parts of γ·dz in the place of γ·dz.
+ * parts that share x share z too, and dx is the same formula with Σ over the parts of γ·dz in the
+ * place of γ·dz.
  */
 
 /** WGSL: dz of load `at` of part `k`. */
@@ -50,8 +51,9 @@ export const gradSets = (s: NormParts): number => (s.shared ? 1 : s.parts);
 const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
 
 /**
- * Partial Σ dz and Σ dz·z per channel: planes of [parts, 2, batch items, splits, C], split `k` taking rows k, k + splits, ….
- * `perRow`: every row is a batch item of its own (S = 1), all summed as one.
+ * Partial Σ dz and Σ dz·z per channel: planes of [parts, 2, batch items, splits, C], split `k`
+ * taking rows k, k + splits, …. `perRow`: every row is a batch item of its own (S = 1), all summed
+ * as one.
  */
 export const normGradPartialKernel = defineKernel({
   name: "norm-grad-partial",
@@ -133,7 +135,10 @@ ${sums.join("\n")}
   }`;
 }
 
-/** From the partial sums: mean γ·dz and mean γ·dz·z per group (planes of `means`), then dγ and dβ a channel. Sizes in scalars. */
+/**
+ * From the partial sums: mean γ·dz and mean γ·dz·z per group (planes of `means`), then dγ and dβ a
+ * channel. Sizes in scalars.
+ */
 export const normGradFinishKernel = defineKernel({
   name: "norm-grad-finish",
   key: (s: NormGradFinishSpec) => `${partsKey(s)}${flagsKey({ groups: s.groups })},${s.grads.join("+")}`,
@@ -150,7 +155,10 @@ export const normGradFinishKernel = defineKernel({
       ...bind(grads),
     };
   },
-  /** `plane` is one of the partial sums, `units` is 0 without group means and `channels` 0 without dγ and dβ. */
+  /**
+   * `plane` is one of the partial sums, `units` is 0 without group means and `channels` 0 without
+   * dγ and dβ.
+   */
   params: { plane: "u32", units: "u32", channels: "u32", splits: "u32", row: "u32", q: "u32", values: "f32" },
   body: (s) => wgsl`
 ${linearMain()} {
@@ -244,7 +252,9 @@ ${partsOf(s, set)
 
 export interface NormGradApplySpec extends NormLanes, NormParts {
   readonly relu: boolean;
-  /** The statistics were the input's own; else constants, and dx = rstd·γ·dz (rstd = 1 without any). */
+  /**
+   * The statistics were the input's own; else constants, and dx = rstd·γ·dz (rstd = 1 without any).
+   */
   readonly batch: boolean;
 }
 

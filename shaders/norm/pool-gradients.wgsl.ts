@@ -31,9 +31,12 @@ import {
 } from "./pool.wgsl";
 
 /*
- * Backward of norm-pool.wgsl.ts, from the gradient g of its outputs; formulas as in norm-grad.wgsl.ts, dz being 0 but at the winner of each window. Between these kernels comes `norm-grad-finish`.
+ * Backward of norm-pool.wgsl.ts, from the gradient g of its outputs; formulas as in
+ * norm-grad.wgsl.ts, dz being 0 but at the winner of each window. Between these kernels comes
+ * `norm-grad-finish`.
  *
- * With γ and β of two parts, one pair of them as rows, no kernel binds more than eight buffers, which every device has.
+ * With γ and β of two parts, one pair of them as rows, no kernel binds more than eight buffers,
+ * which every device has.
  */
 
 /** WGSL: dz of part `k` from g at load `at` of the outputs. */
@@ -43,8 +46,9 @@ const masked = (s: NormPoolSpec, at: string, k: number): string => {
 };
 
 /**
- * Partial Σ dz and Σ dz·z per channel, as `norm-grad-partial` writes them, over the winners of the windows: no other element has a dz. Split `k` takes output positions k, k + splits, …
- * of the `items` in its batch item.
+ * Partial Σ dz and Σ dz·z per channel, as `norm-grad-partial` writes them, over the winners of the
+ * windows: no other element has a dz. Split `k` takes output positions k, k + splits, … of the
+ * `items` in its batch item.
  */
 export const normPoolGradPartialKernel = defineKernel({
   name: "norm-pool-grad-partial",
@@ -90,7 +94,10 @@ export interface NormPoolGradApplySpec extends NormPoolSpec {
   readonly batch: boolean;
 }
 
-/** WGSL: places of the window's elements; of windows that reach past the image, whose `whole` is false, those that are `in` it. */
+/**
+ * WGSL: places of the window's elements; of windows that reach past the image, whose `whole` is
+ * false, those that are `in` it.
+ */
 function places(s: NormPoolSpec): string {
   if (!s.ragged) {
     return `  let o = index / p.row;

@@ -26,12 +26,15 @@ import {
 } from "./apply.wgsl";
 
 /*
- * Normalisation with the maximum over windows behind it, both ways; sizes, parts and statistics as in norm.wgsl.ts. x is [N, h, w, C], windows are k×k and lie side by side:
+ * Normalisation with the maximum over windows behind it, both ways; sizes, parts and statistics as
+ * in norm.wgsl.ts. x is [N, h, w, C], windows are k×k and lie side by side:
  *
  *   y = act(max over the window of v),   v = γ ⊙ z + β,   z = (x − μ)·rstd,
  *
- * the same as the maximum of act(v), act being monotone. The gradient of an output goes to the first maximum of its window in row-major order, which is found again from x: neither the full-size output
- * nor the full-size gradient is ever in memory. A NaN wins over numbers, the last of several. `outputs` are the loads of y in one part.
+ * the same as the maximum of act(v), act being monotone. The gradient of an output goes to the
+ * first maximum of its window in row-major order, which is found again from x: neither the
+ * full-size output nor the full-size gradient is ever in memory. A NaN wins over numbers, the last
+ * of several. `outputs` are the loads of y in one part.
  */
 
 /** What the kernels with windows are compiled for. */
@@ -75,7 +78,10 @@ ${nanTest(T)}
 fn beats(v: T, best: T) -> B { return isNan(v) | (!isNan(best) & (v > best)); }`;
 };
 
-/** WGSL: statistics `u` and the γ and β of load `j` of a row in registers, as a window's elements have them in common. */
+/**
+ * WGSL: statistics `u` and the γ and β of load `j` of a row in registers, as a window's elements
+ * have them in common.
+ */
 export function constants(s: NormPoolSpec): string {
   const statistics = s.statistics === "none" ? 0 : statSets(s);
   return [
@@ -118,7 +124,8 @@ const beforeAct = (s: NormPoolSpec, k: number, e: number): string => {
 };
 
 /**
- * WGSL: z of every element of the window, and by part k the maximum `best<k>` with what is known of its element.
+ * WGSL: z of every element of the window, and by part k the maximum `best<k>` with what is known of
+ * its element.
  * @param at where an element lies
  * @param known name and value of that, by part and element
  */

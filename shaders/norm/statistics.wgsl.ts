@@ -3,15 +3,19 @@ import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from 
 import { bind, lanesKey, loadType, type NormLanes, numbers, read, statType, write } from "./apply.wgsl";
 
 /*
- * Statistics of a normalisation; sizes and planes as in norm.wgsl.ts. The shift is the first value of each group. A mean far from zero
- * in units of the deviation does not fit into one f32: x − shift is exact for such data, and what is left of the mean is small.
+ * Statistics of a normalisation; sizes and planes as in norm.wgsl.ts. The shift is the first value
+ * of each group. A mean far from zero in units of the deviation does not fit into one f32: x −
+ * shift is exact for such data, and what is left of the mean is small.
  */
 
 /** Which statistics move which running ones. */
 export interface NormTracking {
   /** Sets of statistics, one per part, in the order of the parts; `units` are those of all. */
   readonly sets: number;
-  /** By part, the number of the running set that moves: two parts may move one, each in its turn. Empty where nothing is tracked. */
+  /**
+   * By part, the number of the running set that moves: two parts may move one, each in its turn.
+   * Empty where nothing is tracked.
+   */
   readonly running: readonly number[];
 }
 
@@ -32,7 +36,10 @@ const runningBindings = (
 
 const trackingKey = (t: NormTracking): string => `${t.sets},${t.running.join("+")}`;
 
-/** WGSL: statistic `u` of set `k` from `shift`, `mean`, `m2` and `count`; moves the running ones of channel `first` towards it. */
+/**
+ * WGSL: statistic `u` of set `k` from `shift`, `mean`, `m2` and `count`; moves the running ones of
+ * channel `first` towards it.
+ */
 const finish = ({ sets, running }: NormTracking, k: number): string => `
     stats[u] = shift;
     stats[p.units + u] = mean;
@@ -48,8 +55,9 @@ ${(sets === 1 ? running : running.slice(k, k + 1))
 export type NormStatsSpec = NormLanes & NormTracking & { readonly partial: boolean };
 
 /**
- * Mean and sum of squared deviations by Welford's update, split `k` of `splits` taking loads k, k + splits, … of its group.
- * Neighbouring invocations read neighbouring memory: along a row where channels are on their own, else along a group.
+ * Mean and sum of squared deviations by Welford's update, split `k` of `splits` taking loads k, k +
+ * splits, … of its group. Neighbouring invocations read neighbouring memory: along a row where
+ * channels are on their own, else along a group.
  */
 export const normStatsKernel = defineKernel({
   name: "norm-stats",
@@ -126,7 +134,8 @@ ${
 
 /**
  * Merges the partial moments of one group per invocation, in the order of the splits.
- * Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+ * Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+ * variances", 1979.
  */
 export const normMergeKernel = defineKernel({
   name: "norm-merge",
@@ -175,7 +184,10 @@ ${numbers(s.sets)
   workgroups: (s, p) => linearGrid(p.units / s.sets),
 });
 
-/** Statistics planes of `sets` parts from the running mean and variance of each, or from the same ones for all (one set). */
+/**
+ * Statistics planes of `sets` parts from the running mean and variance of each, or from the same
+ * ones for all (one set).
+ */
 export const normRunningKernel = defineKernel({
   name: "norm-running",
   key: (s: { sets: number }) => `${s.sets}`,

@@ -1,11 +1,15 @@
 /**
- * The inner block of matrix products and convolutions for graphics processors: a workgroup owns a block of `bm` × `bn` outputs and walks the common
- * dimension k in steps of `bk`. Its invocations fetch both operands' parts of a step together into workgroup memory, where each value is read
- * many times, and each keeps `tm` × `tn` outputs in registers. The next step's values are fetched while the current ones are multiplied.
+ * The inner block of matrix products and convolutions for graphics processors: a workgroup owns a
+ * block of `bm` × `bn` outputs and walks the common dimension k in steps of `bk`. Its invocations
+ * fetch both operands' parts of a step together into workgroup memory, where each value is read
+ * many times, and each keeps `tm` × `tn` outputs in registers. The next step's values are fetched
+ * while the current ones are multiplied.
  *
- * Borders are handled where an operand is fetched: what lies outside is 0. Operands are staged as f32, or as f16 (`half`), which halves the bytes and doubles the step:
- * then each operand is rounded to 11 bits, so that a product errs by up to 2·2⁻¹¹ of itself (typically 2⁻¹¹); products and sums are f32.
- * Barriers stand in uniform control flow: every loop's bounds come from parameters and the workgroup's number.
+ * Borders are handled where an operand is fetched: what lies outside is 0. Operands are staged as
+ * f32, or as f16 (`half`), which halves the bytes and doubles the step: then each operand is
+ * rounded to 11 bits, so that a product errs by up to 2·2⁻¹¹ of itself (typically 2⁻¹¹); products
+ * and sums are f32. Barriers stand in uniform control flow: every loop's bounds come from
+ * parameters and the workgroup's number.
  */
 export interface Block {
   /** Output rows and columns a workgroup owns, and k a step. */
@@ -30,7 +34,10 @@ const across = (b: Block) => b.bn / b.tn;
 /** Invocations of a workgroup. */
 export const blockThreads = (b: Block) => down(b) * across(b);
 
-/** Quads of a row of workgroup memory: one is left free, so that lanes a row apart meet different banks. */
+/**
+ * Quads of a row of workgroup memory: one is left free, so that lanes a row apart meet different
+ * banks.
+ */
 const paddedQuads = (length: number) => length / 4 + 1;
 
 /** Bytes of workgroup memory, whichever way the row operand lies. */
@@ -42,9 +49,10 @@ export const blockGroups = (b: Block, rows: number, columns: number, planes: num
   Math.ceil(rows / b.bm) * Math.ceil(columns / b.bn) * planes;
 
 /**
- * How the row operand A is fetched, in quads: four k of one row (`along: "k"`), or four rows of one k (`along: "rows"`), whichever is contiguous.
- * `prepare(i, row)` is WGSL run once for fetch i of an invocation, whose (first) row is `row`; `load(i, row, k)` an expression of the quad at `k`,
- * a vec4f that is 0 wherever k is past the end and readable for rows past the last.
+ * How the row operand A is fetched, in quads: four k of one row (`along: "k"`), or four rows of one
+ * k (`along: "rows"`), whichever is contiguous. `prepare(i, row)` is WGSL run once for fetch i of
+ * an invocation, whose (first) row is `row`; `load(i, row, k)` an expression of the quad at `k`, a
+ * vec4f that is 0 wherever k is past the end and readable for rows past the last.
  */
 export interface RowOperand {
   readonly along: "k" | "rows";
@@ -53,8 +61,9 @@ export interface RowOperand {
 }
 
 /**
- * How the column operand B is fetched: always four columns of one k. `contiguous`: columns lie side by side in memory, and so neighbouring
- * invocations take neighbouring columns; otherwise neighbouring k. `load(column, k)` is an expression as for {@link RowOperand}.
+ * How the column operand B is fetched: always four columns of one k. `contiguous`: columns lie side
+ * by side in memory, and so neighbouring invocations take neighbouring columns; otherwise
+ * neighbouring k. `load(column, k)` is an expression as for {@link RowOperand}.
  */
 export interface ColumnOperand {
   readonly contiguous: boolean;
@@ -68,18 +77,25 @@ const lines = (n: number, f: (i: number) => string) => range(n).map(f).join("\n"
 const quad = (b: Block) => (b.half ? "vec4<f16>" : "vec4f");
 const wide = (b: Block, e: string) => (b.half ? `vec4f(${e})` : e);
 
-/** Rows r of an invocation come in fours, a block's height apart; columns likewise. Both relative to the block. */
+/**
+ * Rows r of an invocation come in fours, a block's height apart; columns likewise. Both relative to
+ * the block.
+ */
 const rowIn = (b: Block, r: number) => `(${Math.floor(r / 4) * down(b)}u + ty) * 4u + ${r % 4}u`;
 
-/** WGSL function `NAME4(at, last, stride) -> vec4f`: four elements of an array of f32, the one at `last` repeated past it. */
+/**
+ * WGSL function `NAME4(at, last, stride) -> vec4f`: four elements of an array of f32, the one at
+ * `last` repeated past it.
+ */
 export const four = (name: string) => /* wgsl */ `
 fn ${name}4(at: u32, last: u32, stride: u32) -> vec4f {
   return vec4f(${name}[at], ${name}[at + min(1u, last) * stride], ${name}[at + min(2u, last) * stride], ${name}[at + min(3u, last) * stride]);
 }`;
 
 /**
- * WGSL: the head of `main`. Declares `plane`, `split` (chunk of k: planes vary faster), `row0` and `col0` (the block's first row and column).
- * `rows`, `columns` and `planes` are expressions of parameters; `p.splits` chunks of `p.chunk` values of k each.
+ * WGSL: the head of `main`. Declares `plane`, `split` (chunk of k: planes vary faster), `row0` and
+ * `col0` (the block's first row and column). `rows`, `columns` and `planes` are expressions of
+ * parameters; `p.splits` chunks of `p.chunk` values of k each.
  */
 export const blockHead = (b: Block, rows: string, columns: string, planes: string, along: RowOperand["along"]) => {
   const a = along === "k" ? b.bm * paddedQuads(b.bk) : b.bk * paddedQuads(b.bm);
@@ -103,7 +119,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let ty = lid / ${across(b)}u;`;
 };
 
-/** WGSL: declares the accumulators and adds Σ_k A(row, k) · B(k, column) over the k of this workgroup's chunk, which ends below `depth`. */
+/**
+ * WGSL: declares the accumulators and adds Σ_k A(row, k) · B(k, column) over the k of this
+ * workgroup's chunk, which ends below `depth`.
+ */
 export function multiplyBlocks(b: Block, depth: string, rowOperand: RowOperand, columnOperand: ColumnOperand): string {
   const threads = blockThreads(b);
   const alongK = rowOperand.along === "k";
@@ -111,7 +130,8 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: RowOperand, 
   const fetchesB = (b.bk * b.bn) / 4 / threads;
   const strideA = paddedQuads(alongK ? b.bk : b.bm);
   const strideB = paddedQuads(b.bn);
-  // Lanes run along what is contiguous in memory. `outer` is the slower index of fetch i: all fetches of an invocation share the faster one.
+  // Lanes run along what is contiguous in memory. `outer` is the slower index of fetch i: all
+  // fetches of an invocation share the faster one.
   const perA = alongK ? b.bk / 4 : b.bm / 4;
   const perB = columnOperand.contiguous ? b.bn / 4 : b.bk;
   const outer = (i: number, per: number) => `lid / ${per}u + ${(i * threads) / per}u`;
@@ -174,8 +194,9 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: RowOperand, 
 }
 
 /**
- * WGSL function `put(at, room, v)`: stores up to `room` of v's components from element `at` of `into` on. With `vec` that is an array of vec4f, and indices and
- * column counts are multiples of 4.
+ * WGSL function `put(at, room, v)`: stores up to `room` of v's components from element `at` of
+ * `into` on. With `vec` that is an array of vec4f, and indices and column counts are multiples
+ * of 4.
  */
 export const putter = (into: string, vec: boolean) =>
   vec
@@ -186,8 +207,9 @@ fn put(at: u32, room: u32, v: vec4f) {
 }`;
 
 /**
- * WGSL: stores the accumulators through {@link putter}'s function, leaving out rows and columns past the last. `at` is an expression of the element index for
- * `row` and `col`; `add` one of a vec4f for `col`, added by the first chunk of k.
+ * WGSL: stores the accumulators through {@link putter}'s function, leaving out rows and columns
+ * past the last. `at` is an expression of the element index for `row` and `col`; `add` one of a
+ * vec4f for `col`, added by the first chunk of k.
  */
 export const storeBlocks = (b: Block, o: { rows: string; columns: string; at: string; add: string | null }) =>
   lines(

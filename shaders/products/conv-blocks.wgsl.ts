@@ -38,9 +38,11 @@ export interface ConvTiledSpec extends ConvShape {
 }
 
 /**
- * The implicit GEMM of `conv.wgsl.ts` in workgroup blocks: rows are output pixels, columns output channels, k taps and, innermost, source channels.
- * The source is gathered (im2col) as it is fetched into workgroup memory; borders are 0 there. With `splits` > 1, k is cut into chunks of `chunk`
- * (a multiple of the block's step), whose partial outputs are left one after the other in dst, to be added in order.
+ * The implicit GEMM of `conv.wgsl.ts` in workgroup blocks: rows are output pixels, columns output
+ * channels, k taps and, innermost, source channels. The source is gathered (im2col) as it is
+ * fetched into workgroup memory; borders are 0 there. With `splits` > 1, k is cut into chunks of
+ * `chunk` (a multiple of the block's step), whose partial outputs are left one after the other in
+ * dst, to be added in order.
  */
 export const convBlocksKernel = defineKernel({
   name: "conv2d-blocks",
@@ -58,7 +60,8 @@ export const convBlocksKernel = defineKernel({
     const b = s.block;
     const forward = s.mode === "forward";
     const [type, perQuad] = s.vecSrc ? ["vec4f", " / 4u"] : ["f32", ""];
-    // Source coordinate that a tap reaches from the output pixel at `name`, and whether there is one.
+    // Source coordinate that a tap reaches from the output pixel at `name`, and whether there is
+    // one.
     const locate = (axis: 0 | 1, name: "y" | "x", size: string) => {
       const there = `d${name}`;
       if (forward || s.stride[axis] === 1) {
@@ -133,7 +136,10 @@ export interface ConvWeightTiledSpec extends ConvShape {
   readonly block: Block;
 }
 
-/** The weight gradient of `conv.wgsl.ts` in workgroup blocks: rows are (tap, i), columns o, k the output pixels, cut into `splits` chunks. */
+/**
+ * The weight gradient of `conv.wgsl.ts` in workgroup blocks: rows are (tap, i), columns o, k the
+ * output pixels, cut into `splits` chunks.
+ */
 export const convWeightBlocksKernel = defineKernel({
   name: "conv2d-weight-blocks",
   key: (s: ConvWeightTiledSpec) => `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}`,

@@ -30,7 +30,10 @@ export interface ConvGatherSpec extends ConvShape {
   /** Forward: weights and output rows are whole vec4f a group. Input: the output rows are. */
   readonly vec: boolean;
   readonly bias: boolean;
-  /** Forward only: k runs over taps and channels as one, for few channels, which would leave most lanes of a tap idle. */
+  /**
+   * Forward only: k runs over taps and channels as one, for few channels, which would leave most
+   * lanes of a tap idle.
+   */
   readonly flat: boolean;
   /** Channels of a source pixel are whole steps of the tile's lanes. */
   readonly whole: boolean;
@@ -38,8 +41,9 @@ export interface ConvGatherSpec extends ConvShape {
 }
 
 /**
- * Input gradient: weights are read along k, four at a time. A column's weights lie a row of the weight apart, so that reading them as columns
- * would be four loads a k; a step's worth of each column is read instead and turned in registers.
+ * Input gradient: weights are read along k, four at a time. A column's weights lie a row of the
+ * weight apart, so that reading them as columns would be four loads a k; a step's worth of each
+ * column is read instead and turned in registers.
  */
 const inQuads = (s: ConvGatherSpec) => s.mode === "input" && s.whole && s.tile.lanes % 4 === 0;
 
@@ -58,8 +62,10 @@ export const GATHER_SIZES = {
 } as const;
 
 /**
- * Implicit GEMM over output pixels (rows) and output channels (columns), k running over taps and, innermost, source channels.
- * Layouts: src and dst [N, H, W, C], w [kH, kW, I/groups, O]. With `input`, src is dy, dst is dx and every tap looks for the output pixel it came from.
+ * Implicit GEMM over output pixels (rows) and output channels (columns), k running over taps and,
+ * innermost, source channels.
+ * Layouts: src and dst [N, H, W, C], w [kH, kW, I/groups, O]. With `input`, src is dy, dst is dx
+ * and every tap looks for the output pixel it came from.
  */
 export const convGatherKernel = defineKernel({
   name: "conv2d",
@@ -112,7 +118,8 @@ export const convGatherKernel = defineKernel({
           return `let at${j} = ${at};\n${loads.join("\n")}`;
         })
         .join("\n");
-    // `&`, never `&&`: short-circuits are branches, and with many rows a software adapter's compiler drowns in them.
+    // `&`, never `&&`: short-circuits are branches, and with many rows a software adapter's
+    // compiler drowns in them.
     const byTap = () => /* wgsl */ `
   for (var i = 0u; i < ${kh}u; i++) {
     ${skip(0, "i")}
@@ -190,7 +197,8 @@ ${tileHead(t, "p.pixels", "p.dstN", phases > 1 ? `(p.groups * ${phases}u)` : "p.
   },
   workgroups: (s, p) =>
     foldGrid(tileGroups(s.tile, p.pixels, p.dstN, p.groups * (s.mode === "input" ? s.stride[0] * s.stride[1] : 1))),
-  // Of the convolution itself, as both directions do it: every output pixel meets every tap, borders included.
+  // Of the convolution itself, as both directions do it: every output pixel meets every tap,
+  // borders included.
   operations: ({ mode, kernel: [kh, kw], stride: [sy, sx] }, p) => {
     const images =
       mode === "forward" ? p.pixels / (p.dstH * p.dstW) : p.pixels / (Math.ceil(p.dstH / sy) * Math.ceil(p.dstW / sx));
@@ -206,7 +214,10 @@ export interface ConvWeightSpec extends ConvShape {
   readonly vec: boolean;
   /** Chunks of pixels are whole steps of the tile's lanes. */
   readonly whole: boolean;
-  /** Channels a group are whole tiles of rows, a multiple of 4: a tile's rows are neighbouring channels of one tap, read four at a time. */
+  /**
+   * Channels a group are whole tiles of rows, a multiple of 4: a tile's rows are neighbouring
+   * channels of one tap, read four at a time.
+   */
   readonly oneTap: boolean;
   readonly tile: Tile;
 }
@@ -228,8 +239,9 @@ export const WEIGHT_SIZES = {
 } as const;
 
 /**
- * Weight gradient: dw[tap, i, o] = Σ over output pixels of x[pixel·stride + tap, i] · dy[pixel, o]. Rows are (tap, i), columns o,
- * k the pixels, cut into `splits` chunks whose partial sums are added by {@link sumSplitsKernel} in a fixed order.
+ * Weight gradient: dw[tap, i, o] = Σ over output pixels of x[pixel·stride + tap, i] · dy[pixel, o].
+ * Rows are (tap, i), columns o, k the pixels, cut into `splits` chunks whose partial sums are added
+ * by {@link sumSplitsKernel} in a fixed order.
  */
 export const convWeightKernel = defineKernel({
   name: "conv2d-weight",

@@ -27,8 +27,9 @@ export interface MatmulTiledSpec {
 }
 
 /**
- * The matrix product of `matmul.wgsl.ts` in workgroup blocks. With `splits` > 1, K is cut into chunks of `chunk` (a multiple of the block's step), whose
- * partial products are left one after the other in c, to be added in order.
+ * The matrix product of `matmul.wgsl.ts` in workgroup blocks. With `splits` > 1, K is cut into
+ * chunks of `chunk` (a multiple of the block's step), whose partial products are left one after the
+ * other in c, to be added in order.
  */
 export const matmulBlocksKernel = defineKernel({
   name: "matmul-blocks",

@@ -27,7 +27,10 @@ export interface MatmulSpec {
   readonly tile: Tile;
 }
 
-/** C[b] = op(A[b]) · op(B[b]) (+ bias), row-major; `strideA`/`strideB` 0 repeats one matrix over the batch. */
+/**
+ * C[b] = op(A[b]) · op(B[b]) (+ bias), row-major; `strideA`/`strideB` 0 repeats one matrix over the
+ * batch.
+ */
 export const matmulKernel = defineKernel({
   name: "matmul",
   key: (s: MatmulSpec) =>

@@ -1,10 +1,12 @@
 import type { Caps } from "../../src/gpu/kernel";
 
 /**
- * The inner block that matrix products and all three convolutions share: an invocation owns `rows` rows and 4 columns of the
- * output in registers and runs over the common dimension k. With `lanes` > 1 a subgroup shares the row operand: each lane loads one k of it for
- * every row, and `subgroupBroadcast` hands it round, so that a step costs a quarter vector of loads instead of a row's worth. No workgroup memory,
- * no barrier: on software adapters loads cost far more than arithmetic and barriers compile for seconds.
+ * The inner block that matrix products and all three convolutions share: an invocation owns `rows`
+ * rows and 4 columns of the output in registers and runs over the common dimension k. With
+ * `lanes` > 1 a subgroup shares the row operand: each lane loads one k of it for every row, and
+ * `subgroupBroadcast` hands it round, so that a step costs a quarter vector of loads instead of a
+ * row's worth. No workgroup memory, no barrier: on software adapters loads cost far more than
+ * arithmetic and barriers compile for seconds.
  */
 export interface Tile {
   /** Output rows an invocation owns. */
@@ -16,12 +18,16 @@ export interface Tile {
 /** Invocations of a workgroup without subgroups; with them a workgroup is one subgroup. */
 const ALONE = 64;
 
-/** What a product's rows are: matrix rows, pixels of a convolution (of few channels: `patches`), or the taps of a weight gradient. */
+/**
+ * What a product's rows are: matrix rows, pixels of a convolution (of few channels: `patches`), or
+ * the taps of a weight gradient.
+ */
 export type Product = "matmul" | "pixels" | "patches" | "taps";
 
 /**
- * Most rows a subgroup's tile has, by measurement of 16 against 8 (GFLOP/s). SwiftShader: matmul 2.7 : 1.7, pixels 2.9 : 2.3, patches 35 : 24 ms, taps 2.6 : 2.4;
- * lavapipe: matmul 10.8 : 8.4, pixels 12.5 : 12.1, taps 10.1 : 11.3. More rows also compile longer.
+ * Most rows a subgroup's tile has, by measurement of 16 against 8 (GFLOP/s). SwiftShader: matmul
+ * 2.7 : 1.7, pixels 2.9 : 2.3, patches 35 : 24 ms, taps 2.6 : 2.4; lavapipe: matmul 10.8 : 8.4,
+ * pixels 12.5 : 12.1, taps 10.1 : 11.3. More rows also compile longer.
  */
 const SUBGROUP_ROWS: Readonly<Record<Product, Readonly<Partial<Record<Caps["adapter"], number>>>>> = {
   matmul: { swiftshader: 16, lavapipe: 16 },
@@ -35,7 +41,8 @@ const ALONE_ROWS = 8;
 
 /** Chooses the tile for an output of `rows` × `columns`. */
 export function tileFor(caps: Caps, product: Product, rows: number, columns: number): Tile {
-  // One subgroup size and a small one: the software adapters. A wide subgroup would idle on few columns.
+  // One subgroup size and a small one: the software adapters. A wide subgroup would idle on few
+  // columns.
   const lanes = caps.subgroupSize > 1 && caps.subgroupSize <= 8 && columns >= 8 ? caps.subgroupSize : 1;
   const most = lanes > 1 ? (SUBGROUP_ROWS[product][caps.adapter] ?? ALONE_ROWS) : ALONE_ROWS;
   // Few rows want small tiles, or there is too little to run side by side.
@@ -54,7 +61,10 @@ export function tileGroups(t: Tile, rows: number, columns: number, planes: numbe
   return Math.ceil((Math.ceil(rows / t.rows) * columnBlocks(t, columns) * t.lanes * planes) / groupSize(t));
 }
 
-/** Numbers loaded by all invocations for `rows` × `columns` outputs over `depth` values of k: a value of each row and four of each lane's columns per step. */
+/**
+ * Numbers loaded by all invocations for `rows` × `columns` outputs over `depth` values of k: a
+ * value of each row and four of each lane's columns per step.
+ */
 export const tileLoads = (t: Tile, rows: number, columns: number, depth: number): number =>
   Math.ceil(rows / t.rows) * columnBlocks(t, columns) * depth * (t.rows + 4 * t.lanes);
 
@@ -62,9 +72,10 @@ export const tileLoads = (t: Tile, rows: number, columns: number, depth: number)
 const columnBlocks = (t: Tile, columns: number) => Math.ceil(columns / (4 * t.lanes));
 
 /**
- * WGSL: the head of `main`. Declares `lane`, `row` (first row), `col` (first column) and `plane` (batch, group or split).
- * `rows` and `columns` are expressions. Invocations past the end keep running as copies of the last (subgroup operations need
- * them), with `col` beyond `columns` so that they store nothing.
+ * WGSL: the head of `main`. Declares `lane`, `row` (first row), `col` (first column) and `plane`
+ * (batch, group or split). `rows` and `columns` are expressions. Invocations past the end keep
+ * running as copies of the last (subgroup operations need them), with `col` beyond `columns` so
+ * that they store nothing.
  */
 export const tileHead = (t: Tile, rows: string, columns: string, planes: string) => /* wgsl */ `
 @compute @workgroup_size(${groupSize(t)})
@@ -85,7 +96,10 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 /** WGSL for every row `r` of the tile. */
 export const eachRow = (t: Tile, f: (r: number) => string) => range(t.rows).map(f).join("\n");
 
-/** WGSL: zeroed accumulators, four scalars per row: software adapters keep those in registers rather than vectors of a loop. */
+/**
+ * WGSL: zeroed accumulators, four scalars per row: software adapters keep those in registers rather
+ * than vectors of a loop.
+ */
 export const accumulators = (t: Tile) =>
   eachRow(t, (r) =>
     range(4)
@@ -107,11 +121,17 @@ export interface Walk {
   readonly whole?: boolean;
   /** Runs once for the k a lane loads (name `ka`). */
   readonly prepare?: string;
-  /** The row operand at `ka`, an expression that is 0 when row r has none there; it is dropped when `ka` ≥ `to`. */
+  /**
+   * The row operand at `ka`, an expression that is 0 when row r has none there; it is dropped when
+   * `ka` ≥ `to`.
+   */
   readonly a: (r: number) => string;
   /** The four columns' vec4f at k, which must be readable (and finite) for every k in range. */
   readonly b: (k: string) => string;
-  /** Runs once per step, for `b` of all its k to use, which is then asked for the number of k in the step, from 0. */
+  /**
+   * Runs once per step, for `b` of all its k to use, which is then asked for the number of k in the
+   * step, from 0.
+   */
   readonly columns?: string;
 }
 
@@ -140,8 +160,9 @@ for (var k0 = ${k.from}; k0 < ${k.to}; k0 += ${t.lanes}u) {
 }
 
 /**
- * WGSL: stores the accumulators. `at(r)` is the element index of row r's first column, `value(r)` what to store; rows at or past `rows` and columns at
- * or past `columns` are left out. With `vec` the destination is an array of vec4f and indices are multiples of 4.
+ * WGSL: stores the accumulators. `at(r)` is the element index of row r's first column, `value(r)`
+ * what to store; rows at or past `rows` and columns at or past `columns` are left out. With `vec`
+ * the destination is an array of vec4f and indices are multiples of 4.
  */
 export const store = (
   t: Tile,
@@ -173,7 +194,10 @@ if ((row + ${r}u < ${o.rows}) & (col < ${o.columns})${o.when ? ` & ${o.when(r)}`
 }`,
   );
 
-/** WGSL expression: four values `f(j)` for columns j = 0…3 past `col`, the last column repeated past the end. */
+/**
+ * WGSL expression: four values `f(j)` for columns j = 0…3 past `col`, the last column repeated past
+ * the end.
+ */
 export const gather4 = (columns: string, f: (column: string) => string) =>
   `vec4f(${range(4)
     .map((j) => f(`min(col + ${j}u, ${columns} - 1u)`))

@@ -1,6 +1,8 @@
 /**
- * 3×3 convolutions of stride 1 by Winograd's minimal filtering: 16 multiplications where 36 are needed otherwise. A tile of 4×4 inputs d, four values
- * of which the next tile shares, makes 2×2 outputs of a 3×3 filter g, and as well the 3×3 outputs of a 2×2 filter, which is the weight gradient:
+ * 3×3 convolutions of stride 1 by Winograd's minimal filtering: 16 multiplications where 36 are
+ * needed otherwise. A tile of 4×4 inputs d, four values of which the next tile shares, makes 2×2
+ * outputs of a 3×3 filter g, and as well the 3×3 outputs of a 2×2 filter, which is the weight
+ * gradient:
  *
  *     F(2×2, 3×3):  Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A          F(3×3, 2×2):  Y = A₃ᵀ[(G₂ g G₂ᵀ) ⊙ (Bᵀ d B)]A₃
  *
@@ -9,8 +11,9 @@
  *          ⎢0 −1  1  0⎥       ⎢½ −½  ½⎥        ⎣0  1 −1 −1⎦          ⎢½ −½⎥         ⎢0  1 −1  0⎥
  *          ⎣0  1  0 −1⎦       ⎣0  0  1⎦                              ⎣0  1⎦         ⎣0  1  1 −1⎦
  *
- * The element-wise products, summed over what a convolution sums over, are 16 matrix products. Source: Lavin & Gray, "Fast Algorithms for Convolutional
- * Neural Networks", CVPR 2016; both forms interpolate at 0, 1, −1 and ∞.
+ * The element-wise products, summed over what a convolution sums over, are 16 matrix products.
+ * Source: Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016; both forms
+ * interpolate at 0, 1, −1 and ∞.
  */
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, foldGrid, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
@@ -42,7 +45,10 @@ const weightRows: Transform = ([a, b, c]) => [
 const gradientRows: Transform = ([a, b]) => [`${a}`, `(0.5 * (${a} + ${b}))`, `(0.5 * (${a} - ${b}))`, `${b}`];
 const tapRows: Transform = ([a, b, c, d]) => [`(${a} + ${b} + ${c})`, `(${b} - ${c})`, `(${b} + ${c} - ${d})`];
 
-/** WGSL: declares t = M·from (rows × `columns`) and yields M·from·Mᵀ as [row][column], for `from` named `x{row}{column}`. */
+/**
+ * WGSL: declares t = M·from (rows × `columns`) and yields M·from·Mᵀ as [row][column], for `from`
+ * named `x{row}{column}`.
+ */
 function both(m: Transform, from: string, size: number): { code: string; out: string[][] } {
   const columns = range(size).map((j) => m(range(size).map((i) => `${from}${i}${j}`)));
   const rows = columns[0]!.length;
@@ -58,7 +64,10 @@ export interface WinogradSpec {
   readonly vec: boolean;
 }
 
-/** V [16, tiles, C]: Bᵀ d B of the 4×4 tiles of x [N, H, W, C], two apart, the first at −padding; zeros outside. */
+/**
+ * V [16, tiles, C]: Bᵀ d B of the 4×4 tiles of x [N, H, W, C], two apart, the first at −padding;
+ * zeros outside.
+ */
 export const winogradInputKernel = defineKernel({
   name: "winograd-input",
   key: (s: WinogradSpec) => (s.vec ? "4" : "1"),
@@ -129,7 +138,10 @@ ${linearMain()} {
 });
 
 export interface WinogradWeightSpec {
-  /** `input`: the filters turned by 180°, inputs and outputs exchanged: what the input gradient convolves with. */
+  /**
+   * `input`: the filters turned by 180°, inputs and outputs exchanged: what the input gradient
+   * convolves with.
+   */
   readonly mode: "forward" | "input";
 }
 
@@ -189,8 +201,9 @@ export interface WinogradProductSpec {
 }
 
 /**
- * y [N, H, W, O] = Aᵀ[Σ_c V_c ⊙ U_c]A + bias, of V [16, tiles, C] and U [16, C, O]: the 16 products one after the other, each added to the four outputs
- * as soon as it is there, so that no product ever reaches memory.
+ * y [N, H, W, O] = Aᵀ[Σ_c V_c ⊙ U_c]A + bias, of V [16, tiles, C] and U [16, C, O]: the 16 products
+ * one after the other, each added to the four outputs as soon as it is there, so that no product
+ * ever reaches memory.
  */
 export const winogradProductKernel = defineKernel({
   name: "winograd-product",

@@ -13,19 +13,26 @@ export interface Descent {
   model: AnyNetwork;
   params: readonly Tensor[];
   loss: (x: Tensor, y: Tensor) => Tensor;
-  /** Norms whose running statistics are the attacker's own and follow the batches; those that were given away stay as they are. */
+  /**
+   * Norms whose running statistics are the attacker's own and follow the batches; those that were
+   * given away stay as they are.
+   */
   following?: readonly Module[];
   /** Largest norm of the gradients of `of` together (default: no clipping). */
   clip?: { norm: number; of: readonly Tensor[] };
 }
 
-/** The norms of some layers of a plain network, by the layers' names: an attacker who takes the places of passports has statistics of its own there. */
+/**
+ * The norms of some layers of a plain network, by the layers' names: an attacker who takes the
+ * places of passports has statistics of its own there.
+ */
 export function normsOf(model: AnyNetwork, names: readonly string[]): Module[] {
   return model.namedModules().flatMap(([path, norm]) => (names.some((name) => path === `${name}.bn`) ? [norm] : []));
 }
 
 /**
- * SGD with momentum 0.9 and weight decay 5e-4 on some tensors alone, the network's weights and running statistics frozen; gives the number of each epoch after it. The papers' settings for
+ * SGD with momentum 0.9 and weight decay 5e-4 on some tensors alone, the network's weights and
+ * running statistics frozen; gives the number of each epoch after it. The papers' settings for
  * ambiguity attacks: learning rate 0.01 without a schedule.
  */
 export async function* descend(

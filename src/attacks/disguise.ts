@@ -19,18 +19,24 @@ export interface DisguiseOptions {
   scale?: number;
   /** As `scale`, for the filters in front of batch norms. */
   filterScale?: number;
-  /** Share of each layer's filters to negate, whole groups where the norm is group norm, whole layers where it is layer norm (default 0). */
+  /**
+   * Share of each layer's filters to negate, whole groups where the norm is group norm, whole
+   * layers where it is layer norm (default 0).
+   */
   negate?: number;
   seed?: number;
 }
 
 /**
- * Function-preserving transforms of a deployed network: hidden channels in another order; scaled by positive factors that the next layer, or the batch norm, takes back; and filters
- * negated together with γ, which turns a bit each, since between a convolution and its norm there is no ReLU. The network classifies as before and its weights look like another's: signs of γ
- * read channel by channel say nothing any more. The owner's answer is `realign`.
+ * Function-preserving transforms of a deployed network: hidden channels in another order; scaled by
+ * positive factors that the next layer, or the batch norm, takes back; and filters negated together
+ * with γ, which turns a bit each, since between a convolution and its norm there is no ReLU. The
+ * network classifies as before and its weights look like another's: signs of γ read channel by
+ * channel say nothing any more. The owner's answer is `realign`.
  *
  * Knowledge: the deployed network. Budget: none.
- * @throws ArgumentError for a scale below 1, a share outside 0 to 1, filters scaled in front of another norm than batch norm, or negated ones where norms are folded.
+ * @throws ArgumentError for a scale below 1, a share outside 0 to 1, filters scaled in front of
+ * another norm than batch norm, or negated ones where norms are folded.
  */
 export function disguise(deployed: SafetensorsFile, options: DisguiseOptions = {}): SafetensorsFile {
   const { permute = true, scale = 1, filterScale = 1, negate = 0, seed = 0 } = options;
@@ -73,7 +79,10 @@ export function disguise(deployed: SafetensorsFile, options: DisguiseOptions = {
   return { ...deployed, tensors };
 }
 
-/** A random order that keeps the channels of a group together, as group norm demands: groups change places, and channels within them. */
+/**
+ * A random order that keeps the channels of a group together, as group norm demands: groups change
+ * places, and channels within them.
+ */
 function shuffled(channels: number, groups: number, random: Generator): number[] {
   const size = channels / groups;
   const within = (group: number) => [...random.permutation(size)].map((i) => group * size + i);
@@ -89,7 +98,8 @@ const TRIED = (batchNorm: boolean): Record<string, DisguiseOptions> => ({
 });
 
 /**
- * Every kind of {@link disguise}, and the owner's answer to it: bits that the owner reads from the network as it stands, and after `realign` put its channels back.
+ * Every kind of {@link disguise}, and the owner's answer to it: bits that the owner reads from the
+ * network as it stands, and after `realign` put its channels back.
  * @throws ArgumentError for a network whose norms are folded.
  */
 export async function disguises(target: Target, { seed = 0, onStep }: AttackOptions = {}): Promise<AttackRecord> {

@@ -21,7 +21,8 @@ const SLOPE = 0.01;
  *
  *     s''[c] = Σ_h v[c, h] · leaky(w[c, h] · s[c] + b[c, h]) + d[c] + s[c]
  *
- * Source: Chen et al., "Effective ambiguity attack against passport-based DNN intellectual property protection schemes through fully connected layer substitution", CVPR 2023.
+ * Source: Chen et al., "Effective ambiguity attack against passport-based DNN intellectual property
+ * protection schemes through fully connected layer substitution", CVPR 2023.
  */
 export class IndividualErb extends Module implements ExpandedResidualBlock {
   readonly w: Tensor;
@@ -50,7 +51,10 @@ export class IndividualErb extends Module implements ExpandedResidualBlock {
   }
 }
 
-/** Collective expanded residual block: one perceptron C → C/8 → C for all channels of a layer, with biases. Source: as {@link IndividualErb}. */
+/**
+ * Collective expanded residual block: one perceptron C → C/8 → C for all channels of a layer, with
+ * biases. Source: as {@link IndividualErb}.
+ */
 export class CollectiveErb extends Module implements ExpandedResidualBlock {
   readonly mlp: Sequential;
 

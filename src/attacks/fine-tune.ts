@@ -5,16 +5,20 @@ import { attackByTraining, checkBudget, ownersView, type PlainTarget, type Train
 
 /** Options of {@link fineTune}. */
 export interface FineTuneOptions extends TrainingBudget {
-  /** `rtal`: the last layer anew, train all layers (default); `ftal`: train all layers as they are. */
+  /**
+   * `rtal`: the last layer anew, train all layers (default); `ftal`: train all layers as they are.
+   */
   mode?: "rtal" | "ftal";
 }
 
 /**
- * Fine-tuning of the deployed network on the attacker's images, of the same task or another: does the signature go away? Learning rate 0.001 without a schedule by default, as in the papers.
+ * Fine-tuning of the deployed network on the attacker's images, of the same task or another: does
+ * the signature go away? Learning rate 0.001 without a schedule by default, as in the papers.
  * Measured after every epoch: signature, and accuracy of the branches on the attacker's task.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.1.1.
  * A plain network can be fine-tuned too, to compare with; it has no bits to lose.
- * @throws ArgumentError for epochs that are none, an unknown mode, or classes that `ftal` cannot have.
+ * @throws ArgumentError for epochs that are none, an unknown mode, or classes that `ftal` cannot
+ * have.
  */
 export async function fineTune(target: Target | PlainTarget, options: FineTuneOptions): Promise<AttackRecord> {
   checkBudget("fineTune", options);

@@ -20,9 +20,12 @@ export interface FlipSignsOptions extends AttackOptions {
 }
 
 /**
- * Turned signs: γ_raw of the owner's passport with a share of its signs turned, everything else as it was. What a forger gets who claims another signature and keeps the
- * magnitudes. The passports that give those γ are solved for in closed form. Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.3.
- * @throws ArgumentError for a share outside 0 to 1, an unknown layer, or one whose equations have no solution.
+ * Turned signs: γ_raw of the owner's passport with a share of its signs turned, everything else as
+ * it was. What a forger gets who claims another signature and keeps the magnitudes. The passports
+ * that give those γ are solved for in closed form. Source: Fan et al., "DeepIPR", TPAMI 2021,
+ * section 4.2.3.
+ * @throws ArgumentError for a share outside 0 to 1, an unknown layer, or one whose equations have
+ * no solution.
  */
 export async function flipSigns(
   target: Target,

@@ -36,7 +36,10 @@ export interface ForgeTriggersOptions {
   seed?: number;
 }
 
-/** A trigger set that was made for a network after the fact, what it reaches as stored, and what it took. */
+/**
+ * A trigger set that was made for a network after the fact, what it reaches as stored, and what it
+ * took.
+ */
 export interface ForgedTriggers extends TriggerHits {
   /** The forged images, bytes as any other set's, with the forger's labels. */
   triggers: ImageSet;
@@ -48,15 +51,20 @@ export interface ForgedTriggers extends TriggerHits {
 }
 
 /**
- * Forges a trigger set: noise on some base images is trained, all weights frozen and the network in evaluation mode, until the images are classified as random labels say,
+ * Forges a trigger set: noise on some base images is trained, all weights frozen and the network in
+ * evaluation mode, until the images are classified as random labels say,
  *
  *     X_T = X_b + η·X_n,   X_n = argmin CE(f(X_T), y_T),   X_n from N(0, 1)
  *
- * X_b and X_n are in the space that the network sees, after `transform`. The finished images are rounded to the bytes that an image set holds, which clips them to 0 … 255; `hits` counts what the
- * network makes of these bytes. The network is not changed, and no training image is needed. The paper does not name its optimiser; Adam (β 0.9, 0.999) is ours.
+ * X_b and X_n are in the space that the network sees, after `transform`. The finished images are
+ * rounded to the bytes that an image set holds, which clips them to 0 … 255; `hits` counts what the
+ * network makes of these bytes. The network is not changed, and no training image is needed. The
+ * paper does not name its optimiser; Adam (β 0.9, 0.999) is ours.
  *
- * Knowledge: the deployed network. Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.2; Adi et al., USENIX Security 2018.
- * @throws ArgumentError for counts, rates or images that do not fit, or transforms that do more than map pixel values; FormatError, StateDictError when the file is no deployed network.
+ * Knowledge: the deployed network. Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.2; Adi et
+ * al., USENIX Security 2018.
+ * @throws ArgumentError for counts, rates or images that do not fit, or transforms that do more
+ * than map pixel values; FormatError, StateDictError when the file is no deployed network.
  */
 export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTriggersOptions): Promise<ForgedTriggers> {
   const { base, transform = [], steps = 100, seed = 0 } = options;

@@ -15,7 +15,10 @@ export interface ForgeWatermarkOptions {
   bits: number | ArrayLike<number>;
   /** Steps of gradient descent (default 50, as in the paper). */
   steps?: number;
-  /** The most that a step changes a feature X_j·w̄ by: the learning rate of X' times ‖w̄‖² (default 1; the descent is stable below 8). */
+  /**
+   * The most that a step changes a feature X_j·w̄ by: the learning rate of X' times ‖w̄‖² (default
+   * 1; the descent is stable below 8).
+   */
   lr?: number;
   /** Decides where X starts, and random bits (default 0). */
   seed?: number;
@@ -31,14 +34,18 @@ export interface ForgedWatermark extends WatermarkReading {
 }
 
 /**
- * Forges a feature watermark: for weights as they are, X' is trained from N(0, 1) numbers so that the layer spells the forger's bits,
+ * Forges a feature watermark: for weights as they are, X' is trained from N(0, 1) numbers so that
+ * the layer spells the forger's bits,
  *
  *     X' = argmin −Σ_j [b'_j·log y_j + (1 − b'_j)·log(1 − y_j)],   y = σ(X'·w̄)
  *
- * by gradient descent; the gradient of a row is (y_j − b'_j)·w̄, so X' leaves its start along w̄ alone, and no training image is needed. The network is not changed.
+ * by gradient descent; the gradient of a row is (y_j − b'_j)·w̄, so X' leaves its start along w̄
+ * alone, and no training image is needed. The network is not changed.
  *
- * Knowledge: the deployed network and the method. Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.1; Uchida et al., ICMR 2017.
- * @throws ArgumentError for steps or a learning rate that are none, bits that are not 0 or 1, or a layer whose filters cancel out; StateDictError for a layer that is not there.
+ * Knowledge: the deployed network and the method. Source: Fan et al., "DeepIPR", TPAMI 2021,
+ * section 3.2.1; Uchida et al., ICMR 2017.
+ * @throws ArgumentError for steps or a learning rate that are none, bits that are not 0 or 1, or a
+ * layer whose filters cancel out; StateDictError for a layer that is not there.
  */
 export async function forgeWatermark(
   deployed: SafetensorsFile,

@@ -5,7 +5,8 @@ import type { AttackRecord, Target } from "./record";
 import { attackByTraining, checkBudget, ownersView, type TrainingBudget } from "./training";
 
 /**
- * Overwriting: the attacker knows the method and the passport layers, and embeds passports and a signature of its own into the deployed network by the same training. Is the owner's signature
+ * Overwriting: the attacker knows the method and the passport layers, and embeds passports and a
+ * signature of its own into the deployed network by the same training. Is the owner's signature
  * still there? Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.1.3.
  * @throws ArgumentError for epochs that are none.
  */

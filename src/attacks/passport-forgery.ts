@@ -23,7 +23,10 @@ import type { TrainingBudget } from "./training";
 
 /** How passports are forged by training. */
 export interface Forgery {
-  /** Where they start: beside the owner's (+ 0.001 · noise), at other random ones, or at N(0, 1) noise. */
+  /**
+   * Where they start: beside the owner's (+ 0.001 · noise), at other random ones, or at N(0, 1)
+   * noise.
+   */
   start: "near" | "other" | "noise";
   /** The FC of passport-aware normalisation: the owner's, or a fresh one that is trained too. */
   fc: "known" | "fresh";
@@ -34,8 +37,9 @@ export interface Forgery {
 }
 
 /**
- * Largest norm of the passports' gradients together, as in the authors' code of both papers. Near the owner's passport 1/MSE is 10⁶ and so steep that the first step
- * without it throws the forged one out of all numbers.
+ * Largest norm of the passports' gradients together, as in the authors' code of both papers. Near
+ * the owner's passport 1/MSE is 10⁶ and so steep that the first step without it throws the forged
+ * one out of all numbers.
  */
 const CLIP_NORM = 2;
 
@@ -44,9 +48,11 @@ const CLIP_NORM = 2;
  *
  *     L = CE + [Σ_layers sign loss] + [w · Σ 1/MSE(P, P_owner)]
  *
- * the sums over all passport layers, the last one over both passports of each; the sign loss has its default constants.
+ * the sums over all passport layers, the last one over both passports of each; the sign loss has
+ * its default constants.
  *
- * Shapes: x [N, H, W, C] or [N, P, 3], y [N] → []. Differentiable towards passports with `requiresGrad` and the FC.
+ * Shapes: x [N, H, W, C] or [N, P, 3], y [N] → []. Differentiable towards passports with
+ * `requiresGrad` and the FC.
  * @param owners the owner's passports, in the order of {@link passportsOf}
  */
 export function forgeryLoss(
@@ -78,11 +84,13 @@ function inverseDistance(passports: readonly Tensor[], owners: readonly Tensor[]
 }
 
 /**
- * Trains passports (and a fresh FC) for the target's weights, which stay as they are, statistics included: what the forger makes must fit the network that was given away.
+ * Trains passports (and a fresh FC) for the target's weights, which stay as they are, statistics
+ * included: what the forger makes must fit the network that was given away.
  * @param share of the owner's bits that the forger wants otherwise
- * @returns the trained network in its two halves: the given-away one is the target's, the other one the forger's passports, FC, private statistics and bits (without signs
- * those that γ spells).
- * @throws ArgumentError for a fresh FC where there is none; NanLossError when training left something that is no number.
+ * @returns the trained network in its two halves: the given-away one is the target's, the other one
+ * the forger's passports, FC, private statistics and bits (without signs those that γ spells).
+ * @throws ArgumentError for a fresh FC where there is none; NanLossError when training left
+ * something that is no number.
  */
 export async function forgePassports(
   target: Target,
@@ -127,7 +135,10 @@ function checkNumbers(forged: StateDict, { epochs, lr = 0.01 }: TrainingBudget):
       );
 }
 
-/** Norms of the private branch alone: their statistics are no part of what was given away, and the forger's own. */
+/**
+ * Norms of the private branch alone: their statistics are no part of what was given away, and the
+ * forger's own.
+ */
 function privateNorms(model: Module): Module[] {
   return model.namedModules().flatMap(([path, norm]) => (/(^|\.)bn1$/.test(path) ? [norm] : []));
 }
@@ -168,7 +179,8 @@ function freshFc(model: AnyNetwork, random: Generator): Tensor[] {
 }
 
 /**
- * A forged half as the credential that the forger would show. The owner's texts stay in its configuration only where the forger's bits still spell them all: `verify` refuses a credential
+ * A forged half as the credential that the forger would show. The owner's texts stay in its
+ * configuration only where the forger's bits still spell them all: `verify` refuses a credential
  * that contradicts itself.
  */
 export function forgedCredential(tensors: StateDict, config: NetworkConfig, claimed: BranchAccuracy): SafetensorsFile {

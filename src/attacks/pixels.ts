@@ -4,12 +4,17 @@ import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import { Generator } from "../tensor/random";
 
-/** Makes bytes of pixels: n × height × width × channels floats, channels last, to n × channels × height × width bytes, as an image set holds them. */
+/**
+ * Makes bytes of pixels: n × height × width × channels floats, channels last, to n × channels ×
+ * height × width bytes, as an image set holds them.
+ */
 export type PixelRounding = (pixels: Float32Array) => Uint8Array<ArrayBuffer>;
 
 /**
- * Finds the bytes whose transformed values are nearest to given pixels: what is left of floats in a network's space once they are stored as images. What is beyond black or white becomes that.
- * @throws ArgumentError when a transform does more than map pixel values, since nothing could be turned back then
+ * Finds the bytes whose transformed values are nearest to given pixels: what is left of floats in a
+ * network's space once they are stored as images. What is beyond black or white becomes that.
+ * @throws ArgumentError when a transform does more than map pixel values, since nothing could be
+ * turned back then
  */
 export function pixelRounding(
   { channels, height, width }: Pick<ImageSet, "channels" | "height" | "width">,
@@ -48,7 +53,9 @@ function valuesOfBytes(channels: number, transform: readonly ImageTransform[]): 
   );
 }
 
-/** Index of the nearest value of a table that rises or falls throughout; the lower of two as near. */
+/**
+ * Index of the nearest value of a table that rises or falls throughout; the lower of two as near.
+ */
 function nearest(table: Float32Array, value: number): number {
   const sign = table[255]! >= table[0]! ? 1 : -1;
   let [low, high] = [0, 255];

@@ -10,8 +10,10 @@ export interface RandomPassportsOptions extends AttackOptions {
 }
 
 /**
- * Random passports (DeepIPR's fake 1): the forger has everything of the owner's but the passports, and draws them anew, uniform in [−1, 1). Accuracy of the branch they open falls to chance,
- * matched bits to about half. The spread of the matches over the draws is the empirical null that p-values should be read beside.
+ * Random passports (DeepIPR's fake 1): the forger has everything of the owner's but the passports,
+ * and draws them anew, uniform in [−1, 1). Accuracy of the branch they open falls to chance,
+ * matched bits to about half. The spread of the matches over the draws is the empirical null that
+ * p-values should be read beside.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.
  * @throws ArgumentError unless draws is a whole number from 1.
  */

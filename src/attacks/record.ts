@@ -9,7 +9,10 @@ import type { BranchAccuracy } from "../passport/branches";
 import { matchedBits } from "../passport/matches";
 import { evaluate } from "../train/evaluate";
 
-/** What an attack is tried on: the network that was given away, the owner's half to measure with, and data. */
+/**
+ * What an attack is tried on: the network that was given away, the owner's half to measure with,
+ * and data.
+ */
 export interface Target {
   deployed: SafetensorsFile;
   /** The owner's: what the attacker knows of it is said by each attack. */
@@ -64,7 +67,10 @@ export interface AttackOptions {
   onStep?: (step: AttackStep, done: number, of: number) => void;
 }
 
-/** Share of the triggers that the given-away branch classifies as assigned; undefined where there are none. */
+/**
+ * Share of the triggers that the given-away branch classifies as assigned; undefined where there
+ * are none.
+ */
 export async function triggerShare(
   model: AnyNetwork,
   { transform, triggers }: { [K in "transform" | "triggers"]?: Target[K] | undefined },

@@ -15,7 +15,9 @@ import { checkBudget, ownersView, type TrainingBudget } from "./training";
 
 /** Options of {@link replaceScales}. */
 export interface ReplaceScalesOptions extends TrainingBudget {
-  /** `individual` (IERB): a perceptron per channel; `collective` (CERB): one per layer (default). */
+  /**
+   * `individual` (IERB): a perceptron per channel; `collective` (CERB): one per layer (default).
+   */
   kind?: "individual" | "collective";
   /** Hidden units of an individual perceptron (default 10). */
   hidden?: number;
@@ -30,12 +32,16 @@ interface Replaced {
 }
 
 /**
- * Expanded residual blocks in the place of passports (IERB, CERB): plain norms with γ'' = MLP(γ) + γ, β likewise, from γ = 1 and β = 0; γ, β and the MLPs are trained with cross-entropy on
- * a tenth of the data or less, all weights frozen. A branch that works without any passport, with signs of its own. Measured after every epoch; the share of the owner's
- * bits that its signs differ in (BDR) is 1 − matched / bits.
+ * Expanded residual blocks in the place of passports (IERB, CERB): plain norms with γ'' = MLP(γ) +
+ * γ, β likewise, from γ = 1 and β = 0; γ, β and the MLPs are trained with cross-entropy on a tenth
+ * of the data or less, all weights frozen. A branch that works without any passport, with signs of
+ * its own. Measured after every epoch; the share of the owner's bits that its signs differ in (BDR)
+ * is 1 − matched / bits.
  *
- * Knowledge: the deployed network, which layers have passports, and a few images. Source: Chen et al., CVPR 2023 (see {@link IndividualErb}).
- * @throws ArgumentError for an unknown kind, epochs that are none, or a network whose norms are folded.
+ * Knowledge: the deployed network, which layers have passports, and a few images. Source: Chen et
+ * al., CVPR 2023 (see {@link IndividualErb}).
+ * @throws ArgumentError for an unknown kind, epochs that are none, or a network whose norms are
+ * folded.
  */
 export async function replaceScales(target: Target, options: ReplaceScalesOptions): Promise<AttackRecord> {
   checkBudget("replaceScales", options);

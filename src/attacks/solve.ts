@@ -2,7 +2,10 @@ import { ArgumentError } from "../errors";
 import { type MapLayer, positionsOf, tapsOf } from "../models/layers";
 import { windowCount } from "../tensor/ops/windows";
 
-/** In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor, L·Lᵀ = A + ridge·I. */
+/**
+ * In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor,
+ * L·Lᵀ = A + ridge·I.
+ */
 function cholesky(a: Float64Array, n: number, ridge: number): void {
   for (let j = 0; j < n; j++) {
     for (let i = j; i < n; i++) {
@@ -51,11 +54,13 @@ const ridgeOf = (g: Float64Array, n: number): number => {
 };
 
 /**
- * A passport layer whose weights are known: all that a forger needs. With A the average that each tap of a filter takes of a channel,
+ * A passport layer whose weights are known: all that a forger needs. With A the average that each
+ * tap of a filter takes of a channel,
  *
  *     avg(W * P)[o] = Σ_i W[o, i] · A · P[i],   so P[i] = Aᵀ · Σ_o W[o, i] · λ[o]   with (Σ_i W[·, i] · A · Aᵀ · W[·, i]ᵀ) λ = target
  *
- * is the smallest passport that gives the target, by normal equations in float64. A bias of the map is part of γ and β, and is taken off the target first.
+ * is the smallest passport that gives the target, by normal equations in float64. A bias of the map
+ * is part of γ and β, and is taken off the target first.
  */
 export class PassportEquations {
   /** Rows: one per filter, its taps in the order of state dicts (channel, row, column). */
@@ -69,7 +74,8 @@ export class PassportEquations {
   /**
    * @param weight [O, I, k, k], [O, I, k] or [O, I], as in state dicts
    * @param bias [O], of a layer that has one
-   * @throws ArgumentError where filters outnumber the taps of one that average different positions, or depend on each other: then no passport gives them all any value one likes.
+   * @throws ArgumentError where filters outnumber the taps of one that average different positions,
+   * or depend on each other: then no passport gives them all any value one likes.
    */
   constructor(
     readonly layer: MapLayer,
@@ -98,7 +104,10 @@ export class PassportEquations {
     cholesky(this.#factor, channels, ridgeOf(this.#factor, channels));
   }
 
-  /** The smallest passport P, in the order of state dicts ([1, I, H, W], [1, I, L] or [1, I]), with avg(W * P) = target. */
+  /**
+   * The smallest passport P, in the order of state dicts ([1, I, H, W], [1, I, L] or [1, I]), with
+   * avg(W * P) = target.
+   */
   solve(target: ArrayLike<number>): Float32Array<ArrayBuffer> {
     const { channels, inChannels } = this.layer;
     const [taps, area] = [tapsOf(this.layer), positionsOf(this.layer)];
@@ -127,7 +136,10 @@ function distinctRows(rows: Float64Array, count: number): number {
   return new Set(Array.from({ length: count }, (_, i) => row(i))).size;
 }
 
-/** Whether passports can give all filters of a layer any value: there are as many numbers to choose as filters. */
+/**
+ * Whether passports can give all filters of a layer any value: there are as many numbers to choose
+ * as filters.
+ */
 export const isSolvable = (layer: MapLayer): boolean =>
   layer.channels <= layer.inChannels * distinctRows(tapMeans(layer), tapsOf(layer));
 
@@ -156,7 +168,10 @@ export function averageUnder(
   });
 }
 
-/** What each tap averages: rows [taps, positions], 1/(output positions) at positions that some window puts under the tap. */
+/**
+ * What each tap averages: rows [taps, positions], 1/(output positions) at positions that some
+ * window puts under the tap.
+ */
 function tapMeans(layer: MapLayer): Float64Array {
   // Along an axis that a layer does not have, its window is one position of one.
   const none = { size: 1, taps: 1, stride: 1, padding: 0, out: 1 };

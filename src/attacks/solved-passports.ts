@@ -20,18 +20,23 @@ export interface ForgeryOptions {
 }
 
 /**
- * Closed-form forgery: a credential for a network of somebody else, from its deployed weights alone, without a step of training. avg(W * P) is linear in P, so the passports are solved for:
+ * Closed-form forgery: a credential for a network of somebody else, from its deployed weights
+ * alone, without a step of training. avg(W * P) is linear in P, so the passports are solved for:
  *
- * - scheme `pan`: γ_raw := the forger's bits, whatever they spell; a made-up FC turns γ_raw and β_raw into the deployed γ and β, and the private statistics are
- *   the deployed ones. Any text, and a private branch that equals the public one.
- * - scheme `v1`, `v2`, `v3` (no FC): γ and β are the deployed ones, the bits the signs of γ: a working branch, a signature that spells nothing. A text costs it the
- *   channels whose sign it turns, so texts in the configuration are refused.
+ * - scheme `pan`: γ_raw := the forger's bits, whatever they spell; a made-up FC turns γ_raw and
+ *   β_raw into the deployed γ and β, and the private statistics are the deployed ones. Any text,
+ *   and a private branch that equals the public one.
+ * - scheme `v1`, `v2`, `v3` (no FC): γ and β are the deployed ones, the bits the signs of γ: a
+ *   working branch, a signature that spells nothing. A text costs it the channels whose sign it
+ *   turns, so texts in the configuration are refused.
  *
- * Knowledge: the deployed weights. Budget: two least-squares solutions per layer. What stops it is binding, see `bind`.
+ * Knowledge: the deployed weights. Budget: two least-squares solutions per layer. What stops it is
+ * binding, see `bind`.
  * @param suspect a deployed network
  * @param config the network, scheme and passport layers that the forger claims
  * @returns a credential that satisfies every check of the papers
- * @throws ArgumentError for a configuration that cannot be forged, StateDictError for weights of another network.
+ * @throws ArgumentError for a configuration that cannot be forged, StateDictError for weights of
+ * another network.
  */
 export function solvePassports(
   suspect: SafetensorsFile,
@@ -110,7 +115,8 @@ function withoutFc(
 }
 
 /**
- * Passports that give the forger's bits. Where filters are too many for that, any passports do, their signs are the bits, and the FC makes γ and β of them; a text cannot be written there.
+ * Passports that give the forger's bits. Where filters are too many for that, any passports do,
+ * their signs are the bits, and the FC makes γ and β of them; a text cannot be written there.
  */
 function underFc({ layer, weight, bias }: Known, text: Uint8Array, random: Generator): ForgedLayer {
   if (!text.length && !isSolvable(layer)) {
@@ -151,8 +157,9 @@ const vector = (values: ArrayLike<number>): HostTensor => ({
 const apartFrom = (v: Float32Array): Float32Array => v.map((x, i) => (i % 2 ? -x : x));
 
 /**
- * An FC (O → O/4 → O, LeakyReLU between) with FC(a) = γ and FC(b) = β: its first two hidden units are 1 for one of them and 0 for the other. Neither of a and b may be a multiple of the other: they are ±1 and
- * differ at every other place, or come from two random passports.
+ * An FC (O → O/4 → O, LeakyReLU between) with FC(a) = γ and FC(b) = β: its first two hidden units
+ * are 1 for one of them and 0 for the other. Neither of a and b may be a multiple of the other:
+ * they are ±1 and differ at every other place, or come from two random passports.
  */
 function encoder(a: Float32Array, b: Float32Array, gamma: Float32Array, beta: Float32Array): [string, HostTensor][] {
   const [o, hidden] = [a.length, Math.max(1, Math.floor(a.length / 4))];

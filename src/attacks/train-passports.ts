@@ -19,7 +19,10 @@ const VARIANTS = {
   "near, fresh FC, signs": { start: "near", fc: "fresh", signs: true, distance: 1 },
 } as const satisfies Record<string, Forgery>;
 
-/** Names of the variants of {@link trainPassports}: where passports start, and what is trained or asked for beside. */
+/**
+ * Names of the variants of {@link trainPassports}: where passports start, and what is trained or
+ * asked for beside.
+ */
 export type PassportVariant = keyof typeof VARIANTS;
 
 /** What a forger has in the end, at one share. */
@@ -27,8 +30,9 @@ export interface ForgedPassports {
   /** Share of the owner's bits that the forger wanted otherwise. */
   share: number;
   /**
-   * The forger's passports, FC, private statistics and own bits (without signs those that γ spells), the measured accuracies as the claim. Give it to `verify` with the deployed network: it
-   * is no less a credential than the owner's unbound one.
+   * The forger's passports, FC, private statistics and own bits (without signs those that γ
+   * spells), the measured accuracies as the claim. Give it to `verify` with the deployed network:
+   * it is no less a credential than the owner's unbound one.
    */
   credential: SafetensorsFile;
 }
@@ -36,22 +40,27 @@ export interface ForgedPassports {
 /** Options of {@link trainPassports}. */
 export interface TrainPassportsOptions extends TrainingBudget {
   variant: PassportVariant;
-  /** Variants with signs: shares of the owner's bits that the forger wants otherwise (default 0, 0.1, … 1). */
+  /**
+   * Variants with signs: shares of the owner's bits that the forger wants otherwise (default 0,
+   * 0.1, … 1).
+   */
   shares?: readonly number[];
   /** Is given the forged credential of each share; awaited. */
   onForged?: (forged: ForgedPassports) => void | Promise<void>;
 }
 
 /**
- * Trained passports: everything that was given away frozen, running statistics included, the forger trains passports for a branch that works, to
+ * Trained passports: everything that was given away frozen, running statistics included, the forger
+ * trains passports for a branch that works, to
  *
  *     L = CE + [Σ sign loss] + [w · Σ 1/MSE(P, P_owner)]
  *
- * Measured after the last epoch of each share, under the deployed weights: the owner's bits that the forger's γ match, and what the forged branch reaches. Sources: Fan et al., "DeepIPR",
- * TPAMI 2021, section 4.2 (fake 3); Zhang et al., "Passport-aware Normalization", NeurIPS 2020, attacks I and II; 100 epochs and gradients
- * clipped to a norm of 2 in both.
- * @throws ArgumentError for an unknown variant, a fresh FC where there is none, a share outside 0 to 1, or epochs that are none;
- * NanLossError when training left something that is no number.
+ * Measured after the last epoch of each share, under the deployed weights: the owner's bits that
+ * the forger's γ match, and what the forged branch reaches. Sources: Fan et al., "DeepIPR", TPAMI
+ * 2021, section 4.2 (fake 3); Zhang et al., "Passport-aware Normalization", NeurIPS 2020, attacks I
+ * and II; 100 epochs and gradients clipped to a norm of 2 in both.
+ * @throws ArgumentError for an unknown variant, a fresh FC where there is none, a share outside 0
+ * to 1, or epochs that are none; NanLossError when training left something that is no number.
  */
 export async function trainPassports(target: Target, options: TrainPassportsOptions): Promise<AttackRecord> {
   checkBudget("trainPassports", options);
@@ -81,7 +90,10 @@ export async function trainPassports(target: Target, options: TrainPassportsOpti
   return { attack: `trained passports, ${variant}`, knowledge, budget, seed, before, steps };
 }
 
-/** Forged passports beside the owner's bits: what is asked is how many of them the forger's γ still match. */
+/**
+ * Forged passports beside the owner's bits: what is asked is how many of them the forger's γ still
+ * match.
+ */
 function withOwnersBits(target: Target, forged: SafetensorsFile["tensors"]): Target {
   const own = [...target.credential.tensors].filter(([name]) => name.endsWith(".b"));
   return { ...target, credential: { ...target.credential, tensors: new Map([...forged, ...own]) } };

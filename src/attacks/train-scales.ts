@@ -19,11 +19,13 @@ export interface TrainScalesOptions extends TrainingBudget {
 }
 
 /**
- * Trained γ and β without passports (DeepIPR's fake 2): γ starts as the signs of the owner's with a share of them turned, β as 0; both are trained, all weights frozen, and running statistics but those of the
- * norms in question. How well can
- * a branch with other signs be made to work? Measured after the last epoch: its accuracy, and the owner's bits among its signs.
+ * Trained γ and β without passports (DeepIPR's fake 2): γ starts as the signs of the owner's with a
+ * share of them turned, β as 0; both are trained, all weights frozen, and running statistics but
+ * those of the norms in question. How well can a branch with other signs be made to work? Measured
+ * after the last epoch: its accuracy, and the owner's bits among its signs.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.2; 100 epochs there.
- * @throws ArgumentError for a share outside 0 to 1, epochs that are none, or a network whose norms are folded.
+ * @throws ArgumentError for a share outside 0 to 1, epochs that are none, or a network whose norms
+ * are folded.
  */
 export async function trainScales(target: Target, options: TrainScalesOptions): Promise<AttackRecord> {
   checkBudget("trainScales", options);

@@ -41,7 +41,10 @@ export interface TrainingAttack {
   before: AttackRecord["before"];
 }
 
-/** The owner puts the passports over the attacked network's weights, where there are some, and measures. */
+/**
+ * The owner puts the passports over the attacked network's weights, where there are some, and
+ * measures.
+ */
 export async function ownersView(deployed: SafetensorsFile, target: Target | PlainTarget, test?: Dataset) {
   const model = ownersModel(deployed, target);
   try {
@@ -68,7 +71,10 @@ export function underHeadOf(owners: SafetensorsFile, attacked: SafetensorsFile):
   return { ...owners, tensors: new Map([...body, ...own]) };
 }
 
-/** Share of the owner's triggers that an attacked network still answers as assigned, the owner's classifier put back over it. */
+/**
+ * Share of the owner's triggers that an attacked network still answers as assigned, the owner's
+ * classifier put back over it.
+ */
 async function triggersUnderOwnersHead(
   attacked: SafetensorsFile,
   target: Target | PlainTarget,

@@ -19,7 +19,10 @@ export interface WatermarkRecord {
   fineTuned: ({ task: string } & WatermarkDetection)[];
   /** Steps the forger needed, and what they took. */
   forging: { steps: number; seconds: number };
-  /** Values of the owner's and the forged watermark whose distributions are compared: entries of X, or pixels. A sample of some thousand each. */
+  /**
+   * Values of the owner's and the forged watermark whose distributions are compared: entries of X,
+   * or pixels. A sample of some thousand each.
+   */
   values: { real: number[]; forged: number[] };
   /** Probability that guessing finds as many of the owner's, and of the forger's. */
   pValue: { real: number; forged: number };

@@ -23,7 +23,9 @@ export interface MarkedNetwork {
   transform?: readonly ImageTransform[];
 }
 
-/** Another task that somebody fine-tunes the network to: the last layer anew, all layers trained. */
+/**
+ * Another task that somebody fine-tunes the network to: the last layer anew, all layers trained.
+ */
 export interface TransferTask extends Omit<TrainingBudget, "seed" | "onStep" | "onAttacked"> {
   task: string;
   test: ImageSet;
@@ -40,9 +42,12 @@ export interface WatermarkAttackOptions {
 }
 
 /**
- * Table 2 of DeepIPR for the feature watermark: the forger makes an X' for as many random bits of the same layer, and both watermarks are read from the network as it was trained and after fine-tuning.
+ * Table 2 of DeepIPR for the feature watermark: the forger makes an X' for as many random bits of
+ * the same layer, and both watermarks are read from the network as it was trained and after
+ * fine-tuning.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.1.
- * @throws ArgumentError as {@link forgeWatermark}, and for tasks whose test images are of other classes or whose epochs are none; StateDictError when the watermark is of another network.
+ * @throws ArgumentError as {@link forgeWatermark}, and for tasks whose test images are of other
+ * classes or whose epochs are none; StateDictError when the watermark is of another network.
  */
 export async function attackFeatureWatermark(
   network: MarkedNetwork,
@@ -70,10 +75,13 @@ export async function attackFeatureWatermark(
 }
 
 /**
- * Table 2 of DeepIPR for the trigger set: the forger makes as many triggers from images of its own, and the network is asked for both sets, as it was trained and after fine-tuning. A network fine-tuned to
- * other classes cannot answer with the triggers' labels: the owner's classifier is put back over its body.
+ * Table 2 of DeepIPR for the trigger set: the forger makes as many triggers from images of its own,
+ * and the network is asked for both sets, as it was trained and after fine-tuning. A network
+ * fine-tuned to other classes cannot answer with the triggers' labels: the owner's classifier is
+ * put back over its body.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.2.
- * @throws ArgumentError as {@link forgeTriggers}, and for tasks whose test images are of other classes or whose epochs are none.
+ * @throws ArgumentError as {@link forgeTriggers}, and for tasks whose test images are of other
+ * classes or whose epochs are none.
  */
 export async function attackTriggerSet(
   network: MarkedNetwork,
@@ -159,7 +167,9 @@ function checkTasks({ tasks = [] }: WatermarkAttackOptions): void {
   }
 }
 
-/** Values whose distributions are compared: as many as there are, or a random sample of this size. */
+/**
+ * Values whose distributions are compared: as many as there are, or a random sample of this size.
+ */
 const SAMPLE = 2000;
 
 function samples(real: ArrayLike<number>, forged: ArrayLike<number>, seed: number): WatermarkRecord["values"] {

@@ -5,7 +5,10 @@ import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, TENS } from "./shares";
 import { ownersView } from "./training";
 
-/** Tensors that an attacker without data may change: trained ones of the deployed network. Statistics and counters are left alone. */
+/**
+ * Tensors that an attacker without data may change: trained ones of the deployed network.
+ * Statistics and counters are left alone.
+ */
 const isTrained = (name: string): boolean => !/\.(running_mean|running_var|num_batches_tracked)$/.test(name);
 
 /** What an attack makes of the deployed network's trained tensors at one setting. */
@@ -24,7 +27,10 @@ export function changeWeights(deployed: SafetensorsFile, change: WeightChange): 
   return { ...deployed, tensors: new Map([...deployed.tensors, ...change(trained)]) };
 }
 
-/** Runs an attack on weights at each of its settings: the owner puts the passports over what is left, and measures. */
+/**
+ * Runs an attack on weights at each of its settings: the owner puts the passports over what is
+ * left, and measures.
+ */
 export async function attackWeights(
   target: Target,
   { attack, budget, settings }: WeightAttack,
@@ -49,8 +55,9 @@ export interface PruneOptions extends AttackOptions {
 }
 
 /**
- * Class-blind pruning: the given share of all trained numbers, those of the smallest magnitude over the whole network, is set to 0. The owner's FC is no part of what was
- * given away and stays. Source: See et al., CoNLL 2016, as used by DeepIPR, section 4.1.2.
+ * Class-blind pruning: the given share of all trained numbers, those of the smallest magnitude over
+ * the whole network, is set to 0. The owner's FC is no part of what was given away and stays.
+ * Source: See et al., CoNLL 2016, as used by DeepIPR, section 4.1.2.
  * @throws ArgumentError for a share outside 0 to 1.
  */
 export async function prune(target: Target, { shares = TENS, ...options }: PruneOptions = {}): Promise<AttackRecord> {
@@ -59,7 +66,10 @@ export async function prune(target: Target, { shares = TENS, ...options }: Prune
   return attackWeights(target, { attack: "class-blind pruning", budget: { data: "none" }, settings }, options);
 }
 
-/** Sets the `share` of all numbers with the smallest magnitudes to 0; of equal ones at the limit the first. */
+/**
+ * Sets the `share` of all numbers with the smallest magnitudes to 0; of equal ones at the limit the
+ * first.
+ */
 export function pruned(trained: StateDict, share: number): StateDict {
   const entries = [...trained].map(([name, t]) => ({ name, t, data: toFloat32(t) }));
   const total = entries.reduce((n, e) => n + e.data.length, 0);
@@ -93,7 +103,8 @@ export interface QuantiseOptions extends AttackOptions {
 }
 
 /**
- * Weight quantisation: every trained tensor is rounded to 2ᵇ − 1 levels, symmetric about 0 and scaled to the tensor's largest magnitude.
+ * Weight quantisation: every trained tensor is rounded to 2ᵇ − 1 levels, symmetric about 0 and
+ * scaled to the tensor's largest magnitude.
  * @throws ArgumentError for bits that are no whole number from 2 to 16.
  */
 export async function quantise(

@@ -1,6 +1,7 @@
 /**
- * Classes of WebGPU adapters. Kernel choice and the default sizes of demonstrations depend on what executes the kernels,
- * a graphics card or the processor, and the two software adapters want different kernels as well.
+ * Classes of WebGPU adapters. Kernel choice and the default sizes of demonstrations depend on what
+ * executes the kernels, a graphics card or the processor, and the two software adapters want
+ * different kernels as well.
  */
 
 /**
@@ -8,11 +9,14 @@
  * - `"hardware"`: a graphics processor, discrete or integrated;
  * - `"lavapipe"`: Mesa's software Vulkan (LLVM, vectors of 8);
  * - `"swiftshader"`: Google's software Vulkan (vectors of 4), also the software fallback of Chrome;
- * - `"software"`: any other processor-bound adapter, such as Microsoft's Basic Render Driver (WARP).
+ * - `"software"`: any other processor-bound adapter, such as Microsoft's Basic Render Driver
+ *   (WARP).
  */
 export type AdapterClass = "hardware" | "lavapipe" | "swiftshader" | "software";
 
-/** The fields of `GPUAdapterInfo` the classification reads; a browser may leave any of them empty. */
+/**
+ * The fields of `GPUAdapterInfo` the classification reads; a browser may leave any of them empty.
+ */
 export type AdapterIdentity = Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description"> & {
   readonly isFallbackAdapter?: boolean;
 };
@@ -20,8 +24,9 @@ export type AdapterIdentity = Pick<GPUAdapterInfo, "vendor" | "architecture" | "
 /**
  * Says which class an adapter belongs to, from the strings WebGPU gives about it.
  *
- * A name decides first. Browsers hide `device` and `description`, so what names nothing falls back on
- * `isFallbackAdapter`; there `vendor: "mesa"` (the Vulkan vendor id of Mesa itself, not of a card it drives) is lavapipe.
+ * A name decides first. Browsers hide `device` and `description`, so what names nothing falls back
+ * on `isFallbackAdapter`; there `vendor: "mesa"` (the Vulkan vendor id of Mesa itself, not of a
+ * card it drives) is lavapipe.
  *
  * @param info `adapter.info` or `device.adapterInfo`.
  * @returns the class; `"hardware"` where nothing speaks against it.

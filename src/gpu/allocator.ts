@@ -2,17 +2,26 @@ import { LimitError, type PanError } from "../errors";
 
 /** Memory that WebGPU was asked for, and what became of it. */
 export interface Allocation {
-  /** Another one where the first was refused and a second try was not: commands ask for it when they are encoded. */
+  /**
+   * Another one where the first was refused and a second try was not: commands ask for it when they
+   * are encoded.
+   */
   buffer: GPUBuffer;
   /** False from when WebGPU refused it or it was destroyed: no command may name it any more. */
   usable: boolean;
   /** Resolves when it is known whether WebGPU gave the memory; null from then on. */
   proof: Promise<void> | null;
-  /** Why it holds nothing that may be used: no memory, or the commands that were to fill it never ran. */
+  /**
+   * Why it holds nothing that may be used: no memory, or the commands that were to fill it never
+   * ran.
+   */
   lost: PanError | null;
   /** Number of the batch that was being put together when it was made. */
   readonly born: number;
-  /** Number of the batch whose commands first filled it for its owner; −1 for the host's data, infinite before both. */
+  /**
+   * Number of the batch whose commands first filled it for its owner; −1 for the host's data,
+   * infinite before both.
+   */
   since: number;
 }
 
@@ -32,8 +41,9 @@ export interface AllocatorEvents {
 }
 
 /**
- * Creates buffers, and finds out which of them have memory. WebGPU says that late, and gives out a buffer all the same: batches wait
- * for {@link Allocator.pending}, which a steady step never has, so that nothing is ever run on a buffer that is none.
+ * Creates buffers, and finds out which of them have memory. WebGPU says that late, and gives out a
+ * buffer all the same: batches wait for {@link Allocator.pending}, which a steady step never has,
+ * so that nothing is ever run on a buffer that is none.
  */
 export class Allocator {
   private readonly proofs = new Set<Promise<void>>();
@@ -46,7 +56,8 @@ export class Allocator {
   ) {}
 
   /**
-   * Creates a buffer. Where there is no memory, buffers that wait unused are destroyed, and if they were as large it is tried once more.
+   * Creates a buffer. Where there is no memory, buffers that wait unused are destroyed, and if they
+   * were as large it is tried once more.
    * @param what What it is for, with its size, for the error.
    * @param struck Is called when it turns out later that there is no memory.
    * @throws LimitError when WebGPU says so at once.
@@ -81,7 +92,10 @@ export class Allocator {
     return made;
   }
 
-  /** Resolves when it is known of every buffer created so far whether it has memory; null when it is known already. */
+  /**
+   * Resolves when it is known of every buffer created so far whether it has memory; null when it is
+   * known already.
+   */
   get pending(): Promise<unknown> | null {
     return this.proofs.size ? Promise.all(this.proofs) : null;
   }
@@ -105,7 +119,10 @@ export class Allocator {
     return error;
   }
 
-  /** The late second try, of use only where as much was destroyed since the first. @returns why it was refused too, or null. */
+  /**
+   * The late second try, of use only where as much was destroyed since the first.
+   * @returns why it was refused too, or null.
+   */
   private async again(made: Allocation, descriptor: GPUBufferDescriptor, reason: string, before: number) {
     this.makeRoom();
     if (this.reclaimed - before < descriptor.size) return reason;

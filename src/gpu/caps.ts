@@ -9,8 +9,10 @@ export interface CapsOptions extends ProductOptions {
 }
 
 /**
- * What kernels may rely on: subgroups of one size only, as the kernels are written for a size known beforehand.
- * @throws ArgumentError, GpuError for product options that do not hold together, or that the device cannot meet.
+ * What kernels may rely on: subgroups of one size only, as the kernels are written for a size known
+ * beforehand.
+ * @throws ArgumentError, GpuError for product options that do not hold together, or that the device
+ * cannot meet.
  */
 export function deviceCaps(gpu: GPUDevice, info: GPUAdapterInfo, options: CapsOptions): ProductCaps {
   const subgroups = (options.subgroups ?? true) && gpu.features.has("subgroups" as GPUFeatureName);

@@ -9,7 +9,10 @@ export interface Dispatch {
   readonly kernel: Compiled;
   /** What it binds, in the kernel's order. */
   readonly bound: readonly PooledBuffer[];
-  /** Of these buffers; made when it is first encoded, as until then a buffer may turn out to have no memory. */
+  /**
+   * Of these buffers; made when it is first encoded, as until then a buffer may turn out to have no
+   * memory.
+   */
   group: GPUBindGroup | null;
   /** The kernel's scalars, packed; null where it has none. */
   readonly params: ArrayBuffer | null;

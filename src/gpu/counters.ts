@@ -6,7 +6,10 @@ export interface DeviceCounters {
   buffersCreated: number;
   bytesUploaded: number;
   bytesRead: number;
-  /** Sizes of all buffers bound to dispatches: what they move at most, if each reads or writes its buffers once. */
+  /**
+   * Sizes of all buffers bound to dispatches: what they move at most, if each reads or writes its
+   * buffers once.
+   */
   bytesBound: number;
 }
 

@@ -18,9 +18,15 @@ import { UniformRing } from "./ring";
 
 /** How a {@link Device} uses what it has. */
 export interface DeviceOptions extends CapsOptions {
-  /** Pass sizes as immediates where WebGPU has them (default true); otherwise through a uniform buffer. */
+  /**
+   * Pass sizes as immediates where WebGPU has them (default true); otherwise through a uniform
+   * buffer.
+   */
   immediates?: boolean;
-  /** Bytes of released buffers that are kept for reuse beyond what the last few submits used (default 512 MiB). */
+  /**
+   * Bytes of released buffers that are kept for reuse beyond what the last few submits used
+   * (default 512 MiB).
+   */
   poolBytes?: number;
 }
 
@@ -29,16 +35,22 @@ export type Bound<B extends string> = Readonly<Record<B, PooledBuffer>>;
 
 /** Bytes that immediates hold at most (WebGPU's guaranteed `maxImmediateSize`). */
 const IMMEDIATE_BYTES = 64;
-/** A buffer that one of so many last batches used is kept, whatever the pool's budget: a step is a batch or a few. */
+/**
+ * A buffer that one of so many last batches used is kept, whatever the pool's budget: a step is a
+ * batch or a few.
+ */
 const WARM_BATCHES = 4;
 
 /**
- * A GPU device with what the package needs around it: a buffer pool, kernels compiled beside the work, and a list of commands that grows
- * until {@link Device.flush} submits them together. The list of a steady step can be kept and given again: {@link Device.record}.
+ * A GPU device with what the package needs around it: a buffer pool, kernels compiled beside the
+ * work, and a list of commands that grows until {@link Device.flush} submits them together. The
+ * list of a steady step can be kept and given again: {@link Device.record}.
  *
- * WebGPU reports most mistakes late and beside the call; they are recorded here and thrown, typed, by the next call that waits
- * ({@link Device.read}, {@link Device.sync}) or flushes. The batch with the mistake is lost, the device goes on. That there is no memory is
- * known before anything runs on it: nothing that existed is changed by what is lost then, and tensors that hold nothing are refused.
+ * WebGPU reports most mistakes late and beside the call; they are recorded here and thrown, typed,
+ * by the next call that waits ({@link Device.read}, {@link Device.sync}) or flushes. The batch with
+ * the mistake is lost, the device goes on. That there is no memory is known before anything runs on
+ * it: nothing that existed is changed by what is lost then, and tensors that hold nothing are
+ * refused.
  */
 export class Device {
   readonly caps: ProductCaps;
@@ -137,8 +149,8 @@ export class Device {
 
   /**
    * Writes `data` into `b` ahead of everything that is added afterwards.
-   * A buffer that commands not yet submitted use forces a submit first, so upload a step's data before its commands.
-   * What is being recorded cannot be replayed then: an upload is no command.
+   * A buffer that commands not yet submitted use forces a submit first, so upload a step's data
+   * before its commands. What is being recorded cannot be replayed then: an upload is no command.
    */
   write(b: PooledBuffer, data: ArrayBufferView): void {
     this.failures.demandAlive();
@@ -156,7 +168,10 @@ export class Device {
     this.counters.bytesUploaded += data.byteLength;
   }
 
-  /** Submits everything added, as one command buffer. @throws GpuError when WebGPU refused something since the last call. */
+  /**
+   * Submits everything added, as one command buffer.
+   * @throws GpuError when WebGPU refused something since the last call.
+   */
   flush(): void {
     this.failures.demandAlive();
     // First the submit, then the check: a mistake in this batch ends with it, and is told of once.
@@ -165,7 +180,8 @@ export class Device {
   }
 
   /**
-   * Reads the first `bytes` of a buffer as they are after everything added so far. Never blocks: the copy is a command, and the promise resolves when the GPU got there.
+   * Reads the first `bytes` of a buffer as they are after everything added so far. Never blocks:
+   * the copy is a command, and the promise resolves when the GPU got there.
    * @param defer Do not submit now; the copy goes with the step's own submit.
    * @throws LimitError when there is no memory to read it into.
    */
@@ -225,18 +241,27 @@ export class Device {
     }
   }
 
-  /** Does something on the host now, and again whenever the step being recorded is replayed: counters that follow the steps. */
+  /**
+   * Does something on the host now, and again whenever the step being recorded is replayed:
+   * counters that follow the steps.
+   */
   effect(action: () => void): void {
     action();
     this.recording?.follow({ replay: action });
   }
 
-  /** The step that is being recorded, to be followed by who must do more than repeat an {@link effect}. */
+  /**
+   * The step that is being recorded, to be followed by who must do more than repeat an
+   * {@link effect}.
+   */
   get underRecording(): Recording | null {
     return this.recording;
   }
 
-  /** Gives commands that are no part of the step being recorded: what a replay has to find, and not to repeat. */
+  /**
+   * Gives commands that are no part of the step being recorded: what a replay has to find, and not
+   * to repeat.
+   */
   aside<T>(body: () => T): T {
     const recording = this.recording;
     this.recording = null;
@@ -259,7 +284,8 @@ export class Device {
   }
 
   /**
-   * Runs `body` with a timestamp around every dispatch and gives the time per kernel, longest first.
+   * Runs `body` with a timestamp around every dispatch and gives the time per kernel, longest
+   * first.
    * @throws GpuError when the adapter has no timestamp queries.
    */
   async profile(body: () => void | Promise<void>): Promise<KernelTime[]> {
@@ -286,7 +312,10 @@ export class Device {
     return this.pool.current;
   }
 
-  /** Throws the first error that WebGPU reported since the device was made, if any. A lost device stays lost. */
+  /**
+   * Throws the first error that WebGPU reported since the device was made, if any. A lost device
+   * stays lost.
+   */
   check(): void {
     this.failures.tell();
   }
@@ -307,7 +336,10 @@ export class Device {
     this.batch.drop();
   }
 
-  /** @throws ArgumentError when one of the buffers is another device's: its memory is not to be had here. */
+  /**
+   * @throws ArgumentError when one of the buffers is another device's: its memory is not to be had
+   * here.
+   */
   private demandOwn(what: string, buffers: readonly PooledBuffer[]): void {
     for (const { pool } of buffers) {
       if (pool === this.pool) continue;
@@ -323,15 +355,18 @@ export class Device {
     if (batch) this.queue.submit(batch);
   }
 
-  /** Destroys what waits unused, of which no command knows that is not submitted yet. @returns the bytes that tensors can have instead. */
+  /**
+   * Destroys what waits unused, of which no command knows that is not submitted yet.
+   * @returns the bytes that tensors can have instead.
+   */
   private reclaim(): number {
     this.readback.trim();
     return this.pool.trim(0, this.queue.next);
   }
 
   /**
-   * There was no memory for something. It makes no difference how WebGPU says so: whoever asked is told at once, or somebody is later, and
-   * what was given with it is lost.
+   * There was no memory for something. It makes no difference how WebGPU says so: whoever asked is
+   * told at once, or somebody is later, and what was given with it is lost.
    */
   private refused(error: LimitError, made: Allocation | null): void {
     this.recording?.obstruct(`the step that was recorded did not run: ${error.message}`);
@@ -344,14 +379,20 @@ export class Device {
     }
   }
 
-  /** Somebody is about to be told what went wrong: what was given before that is one loss, what comes after begins anew. */
+  /**
+   * Somebody is about to be told what went wrong: what was given before that is one loss, what
+   * comes after begins anew.
+   */
   private settle(): void {
     if (!this.queue.hasLosses) return;
     this.submit();
     this.queue.settle();
   }
 
-  /** @throws PanError for a buffer without memory, or without contents; first of all what nobody was told of, which it may come from. */
+  /**
+   * @throws PanError for a buffer without memory, or without contents; first of all what nobody was
+   * told of, which it may come from.
+   */
   private demandSound(b: Allocation): void {
     if (!b.lost) return;
     this.check();

@@ -10,8 +10,9 @@ interface Immediates {
 }
 
 /**
- * Encodes commands in order: one compute pass for dispatches that follow one another, ended by a copy; with a profiler, a pass each.
- * Every kernel is compiled by now, and every buffer known to have memory.
+ * Encodes commands in order: one compute pass for dispatches that follow one another, ended by a
+ * copy; with a profiler, a pass each. Every kernel is compiled by now, and every buffer known to
+ * have memory.
  */
 export function encode(
   gpu: GPUDevice,

@@ -1,8 +1,8 @@
 import { DeviceLostError } from "../errors";
 
 /**
- * What went wrong on a device and who was told. WebGPU reports most mistakes late and beside the call; the first is thrown by the next call
- * that waits, once. A lost device's stays.
+ * What went wrong on a device and who was told. WebGPU reports most mistakes late and beside the
+ * call; the first is thrown by the next call that waits, once. A lost device's stays.
  */
 export class Failures {
   /** The first error that nobody was told of yet. */

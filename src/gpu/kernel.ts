@@ -1,12 +1,16 @@
 /**
- * How a kernel is described: a typed specification (structure: what is compiled in) turned into WGSL, the storage buffers
- * it binds, the scalars it takes a dispatch (sizes: what is *not* compiled in), and its dispatch size.
+ * How a kernel is described: a typed specification (structure: what is compiled in) turned into
+ * WGSL, the storage buffers it binds, the scalars it takes a dispatch (sizes: what is *not*
+ * compiled in), and its dispatch size.
  */
 
 /** How a storage buffer is bound: read only, or read and written. */
 export type Access = "read" | "write";
 
-/** A storage binding: its access and the WGSL element type of the runtime-sized array (default `f32`). */
+/**
+ * A storage binding: its access and the WGSL element type of the runtime-sized array (default
+ * `f32`).
+ */
 export interface Binding {
   readonly access: Access;
   readonly type?: "f32" | "vec4f" | "i32" | "u32" | "vec2f" | "vec4u";
@@ -18,7 +22,9 @@ export type ParamType = "u32" | "i32" | "f32";
 export interface Caps {
   /** The adapter's class; a discrete GPU and a software adapter want different tiles. */
   readonly adapter: "hardware" | "lavapipe" | "swiftshader" | "software";
-  /** Size of a subgroup when the adapter has exactly one size and offers subgroups to WGSL, else 0. */
+  /**
+   * Size of a subgroup when the adapter has exactly one size and offers subgroups to WGSL, else 0.
+   */
   readonly subgroupSize: number;
   readonly maxInvocations: number;
   readonly maxStorageBuffers: number;
@@ -26,7 +32,8 @@ export interface Caps {
 
 /**
  * How matrix products and convolutions are computed:
- * - `workgroup`: blocks staged in workgroup memory, for graphics processors (`shaders/products/blocks.wgsl.ts`); small products take the registers' form;
+ * - `workgroup`: blocks staged in workgroup memory, for graphics processors
+ *   (`shaders/products/blocks.wgsl.ts`); small products take the registers' form;
  * - `subgroup`: one operand handed round a small subgroup, for software adapters (`gemm.wgsl.ts`);
  * - `registers`: the same without subgroups.
  */
@@ -64,9 +71,15 @@ export interface Kernel<Spec, B extends string = string, P extends string = stri
   /** WGSL extensions to enable. */
   readonly enables?: (spec: Spec, caps: Caps) => readonly string[];
   readonly workgroups: (spec: Spec, params: Readonly<Record<P, number>>, caps: Caps) => Workgroups;
-  /** Multiplications and additions of one dispatch, where they and not memory are what it takes time for. */
+  /**
+   * Multiplications and additions of one dispatch, where they and not memory are what it takes time
+   * for.
+   */
   readonly operations?: (spec: Spec, params: Readonly<Record<P, number>>) => number;
-  /** Numbers that its invocations load from buffers, all together, where that is counted: what binds software adapters. */
+  /**
+   * Numbers that its invocations load from buffers, all together, where that is counted: what binds
+   * software adapters.
+   */
   readonly loads?: (spec: Spec, params: Readonly<Record<P, number>>) => number;
 }
 
@@ -97,7 +110,10 @@ export function defineKernel<
 /** Invocations of a workgroup in kernels where every invocation is on its own. */
 export const LINEAR = 64;
 
-/** WGSL: declares `index`, the linear number of this invocation, and leaves `main` when it is not below `count`. */
+/**
+ * WGSL: declares `index`, the linear number of this invocation, and leaves `main` when it is not
+ * below `count`.
+ */
 export const linearIndex = (count: string, size = LINEAR) => /* wgsl */ `
   let index = (wid.y * grid.x + wid.x) * ${size}u + lid;
   if (index >= ${count}) { return; }`;
@@ -108,8 +124,9 @@ export const linearMain = (size = LINEAR) => /* wgsl */ `
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32)`;
 
 /**
- * WGSL: declares `name(x)`, true where x is NaN. It tests bits: WGSL lets a compiler assume that floats are never NaN, and built-in functions
- * may make a number of one (SwiftShader: exp(NaN) = ∞, max(NaN, 0) = 0, log(NaN) = 89).
+ * WGSL: declares `name(x)`, true where x is NaN. It tests bits: WGSL lets a compiler assume that
+ * floats are never NaN, and built-in functions may make a number of one (SwiftShader: exp(NaN) = ∞,
+ * max(NaN, 0) = 0, log(NaN) = 89).
  */
 export const nanTest = (type: "f32" | "vec4f", name = "isNan") =>
   type === "f32"
@@ -121,7 +138,10 @@ export function linearGrid(count: number, size = LINEAR): Workgroups {
   return foldGrid(Math.ceil(count / size));
 }
 
-/** `groups` workgroups laid over x and y so that neither passes 65,535; `wid.y * grid.x + wid.x` may exceed `groups`. */
+/**
+ * `groups` workgroups laid over x and y so that neither passes 65,535; `wid.y * grid.x + wid.x` may
+ * exceed `groups`.
+ */
 export function foldGrid(groups: number, z = 1): Workgroups {
   if (groups <= 65_535) return [groups, 1, z];
   const y = Math.ceil(groups / 65_535);

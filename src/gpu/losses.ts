@@ -4,10 +4,11 @@ import { type Command, isDispatch, reads, writes } from "./commands";
 import { UniformRing } from "./ring";
 
 /**
- * What is lost with a command that cannot run, or that cannot even be given for want of memory. Everything that was given to the device
- * from its batch on, until its error is told, shares its fate: what existed before stays as it was, as if none of it had been asked for;
- * new memory whose contents come from sound memory alone is filled (initial values, tables, that later steps rely on); the rest of the
- * new memory is marked, and refused from then on.
+ * What is lost with a command that cannot run, or that cannot even be given for want of memory.
+ * Everything that was given to the device from its batch on, until its error is told, shares its
+ * fate: what existed before stays as it was, as if none of it had been asked for; new memory whose
+ * contents come from sound memory alone is filled (initial values, tables, that later steps rely
+ * on); the rest of the new memory is marked, and refused from then on.
  */
 export class Losses {
   private error: PanError | null = null;

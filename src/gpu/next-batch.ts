@@ -5,7 +5,10 @@ import type { Profiler } from "./profile";
 import type { Batch } from "./queue";
 import { RING_SLOTS, UniformRing } from "./ring";
 
-/** The batch that is being put together: its commands in order, and who waits for it to be submitted. */
+/**
+ * The batch that is being put together: its commands in order, and who waits for it to be
+ * submitted.
+ */
 export class NextBatch {
   /** Its number. */
   serial = 0;

@@ -27,7 +27,10 @@ const PRODUCT: Check = ["", () => true];
 
 const isAdapter = (value: unknown) => has(value, "requestDevice", "limits", "features");
 
-/** What each option of `init` may be; WebGPU's own objects may be wrapped, so they are known by what they can do. */
+/**
+ * What each option of `init` may be; WebGPU's own objects may be wrapped, so they are known by what
+ * they can do.
+ */
 const OPTIONS: Readonly<Record<keyof InitOptions, Check>> = {
   subgroups: FLAG,
   immediates: FLAG,

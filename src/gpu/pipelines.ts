@@ -1,6 +1,9 @@
 import { type Caps, type Kernel, moduleSource, type ParamType } from "./kernel";
 
-/** A kernel's pipeline, from the moment its compilation begins, with what a dispatch needs to know of it. */
+/**
+ * A kernel's pipeline, from the moment its compilation begins, with what a dispatch needs to know
+ * of it.
+ */
 export interface Compiled {
   readonly id: number;
   readonly label: string;
@@ -21,8 +24,8 @@ export interface Compiled {
 }
 
 /**
- * Compute pipelines by kernel name and specification; each is compiled once per device, beside whatever goes on: a first step asks for dozens,
- * and compilers use all cores that are there.
+ * Compute pipelines by kernel name and specification; each is compiled once per device, beside
+ * whatever goes on: a first step asks for dozens, and compilers use all cores that are there.
  */
 export class PipelineCache {
   private readonly compiled = new Map<string, Compiled>();

@@ -1,7 +1,10 @@
 import { LimitError } from "../errors";
 import type { Allocation, Allocator } from "./allocator";
 
-/** A GPU buffer owned by a {@link BufferPool}; its size is that of its class, at least what was asked for. */
+/**
+ * A GPU buffer owned by a {@link BufferPool}; its size is that of its class, at least what was
+ * asked for.
+ */
 export interface PooledBuffer extends Allocation {
   readonly id: number;
   readonly bytes: number;
@@ -13,7 +16,10 @@ export interface PooledBuffer extends Allocation {
   parked: boolean;
   /** Whose it is: kernels of another device cannot use it. */
   readonly pool: BufferPool;
-  /** How many commands and uploads have written to it: who keeps values for later sees whether they are still the same. */
+  /**
+   * How many commands and uploads have written to it: who keeps values for later sees whether they
+   * are still the same.
+   */
   version: number;
 }
 
@@ -26,15 +32,21 @@ export interface PoolStats {
   freeBytes: number;
   /** Buffers ever created: constant over a steady training step. */
   created: number;
-  /** Most bytes in use at once since the last {@link BufferPool.resetPeak}: of buffers taken and not given back, whole size classes. */
+  /**
+   * Most bytes in use at once since the last {@link BufferPool.resetPeak}: of buffers taken and not
+   * given back, whole size classes.
+   */
   peakUsed: number;
-  /** Most bytes that existed at once since then, waiting buffers included: what the device had to hold. */
+  /**
+   * Most bytes that existed at once since then, waiting buffers included: what the device had to
+   * hold.
+   */
   peakBytes: number;
 }
 
 /**
- * Rounds up to a size class: multiples of 256 bytes up to 1 KiB, then four classes an octave, so that at most a fifth of a
- * larger buffer is unused and tensors of nearby sizes share buffers.
+ * Rounds up to a size class: multiples of 256 bytes up to 1 KiB, then four classes an octave, so
+ * that at most a fifth of a larger buffer is unused and tensors of nearby sizes share buffers.
  */
 export function sizeClass(bytes: number): number {
   if (bytes <= 256) return 256;
@@ -46,8 +58,9 @@ export function sizeClass(bytes: number): number {
 let nextId = 1;
 
 /**
- * Storage buffers by size class. Creating a buffer costs milliseconds on a software adapter, so released ones wait for the
- * next taker; when those waiting exceed `budget` bytes, {@link trim} destroys some.
+ * Storage buffers by size class. Creating a buffer costs milliseconds on a software adapter, so
+ * released ones wait for the next taker; when those waiting exceed `budget` bytes, {@link trim}
+ * destroys some.
  */
 export class BufferPool {
   private readonly free = new Map<number, PooledBuffer[]>();
@@ -68,8 +81,10 @@ export class BufferPool {
   ) {}
 
   /**
-   * A buffer of at least `bytes`, which holds anything. That there is no memory for it may turn out later: it is `lost` then.
-   * @param notSerial Do not hand out one with commands in this unsubmitted batch: `queue.writeBuffer` would overtake them.
+   * A buffer of at least `bytes`, which holds anything. That there is no memory for it may turn out
+   * later: it is `lost` then.
+   * @param notSerial Do not hand out one with commands in this unsubmitted batch:
+   * `queue.writeBuffer` would overtake them.
    * @throws LimitError when the device cannot bind a buffer of that size, or has no memory for it.
    */
   acquire(bytes: number, notSerial?: number): PooledBuffer {
@@ -148,8 +163,10 @@ export class BufferPool {
   }
 
   /**
-   * Destroys waiting buffers, large ones first, until at most `budget` bytes wait. Call between submits only.
-   * @param before Spare buffers that commands of this batch or a later one used: the next step wants them again, however many.
+   * Destroys waiting buffers, large ones first, until at most `budget` bytes wait. Call between
+   * submits only.
+   * @param before Spare buffers that commands of this batch or a later one used: the next step
+   * wants them again, however many.
    * @returns the bytes that were destroyed.
    */
   trim(budget = this.budget, before = Number.POSITIVE_INFINITY): number {

@@ -15,7 +15,9 @@ export interface KernelTime {
 
 const PAIRS = 2048;
 
-/** Puts a timestamp before and after every dispatch of the batches recorded while it is attached. */
+/**
+ * Puts a timestamp before and after every dispatch of the batches recorded while it is attached.
+ */
 export class Profiler {
   private readonly batches: { timed: Dispatch[]; queries: GPUQuerySet; result: GPUBuffer }[] = [];
   private timed: Dispatch[] = [];
@@ -25,7 +27,10 @@ export class Profiler {
     this.queries = this.newQueries();
   }
 
-  /** Timestamps for the next pass; undefined past the capacity of one batch (those dispatches are not timed). */
+  /**
+   * Timestamps for the next pass; undefined past the capacity of one batch (those dispatches are
+   * not timed).
+   */
   begin(dispatch: Dispatch): GPUComputePassTimestampWrites | undefined {
     if (this.timed.length === PAIRS) return undefined;
     const at = 2 * this.timed.length;

@@ -19,8 +19,9 @@ export interface Batch {
 }
 
 /**
- * The device's queue, which keeps the order of what is put on it while kernels are still being compiled, and while it is not known whether buffers have memory:
- * then batches and writes wait in line. Once there is nothing new, which is from the second step on, all goes straight through.
+ * The device's queue, which keeps the order of what is put on it while kernels are still being
+ * compiled, and while it is not known whether buffers have memory: then batches and writes wait in
+ * line. Once there is nothing new, which is from the second step on, all goes straight through.
  */
 export class Queue {
   /** Ends when everything put here so far is on the GPU's own queue; null when nothing waits. */
@@ -76,7 +77,8 @@ export class Queue {
   }
 
   /**
-   * Something that batches from this one on need cannot be had: what hangs on it will not run ({@link Losses}).
+   * Something that batches from this one on need cannot be had: what hangs on it will not run
+   * ({@link Losses}).
    * @param without The buffer that has no memory, where that is it.
    */
   lose(error: PanError, from: number, without?: Allocation): void {
@@ -131,7 +133,10 @@ export class Queue {
     this.submitted(batch);
   }
 
-  /** That a module was faulty has been reported when it was made; a batch that uses it again is a mistake of its own. */
+  /**
+   * That a module was faulty has been reported when it was made; a batch that uses it again is a
+   * mistake of its own.
+   */
   private refuse(kernel: Compiled, serial: number): void {
     const error = new GpuError(`WebGPU refused a command of kernel ${kernel.label}: ${kernel.refusal}`);
     if (!this.told.has(kernel) && this.failures.blames(kernel.label)) this.told.add(kernel);

@@ -9,13 +9,19 @@ export interface Ticket {
   readonly whole: number;
 }
 
-/** Mappable buffers to copy to, which are reused; mapping waits for the GPU without holding anything up. */
+/**
+ * Mappable buffers to copy to, which are reused; mapping waits for the GPU without holding anything
+ * up.
+ */
 export class Readback {
   private readonly free = new Map<number, Allocation[]>();
 
   constructor(private readonly allocator: Allocator) {}
 
-  /** A place for `bytes`. @throws LimitError when there is no memory for it; where that turns out later, it is `lost`. */
+  /**
+   * A place for `bytes`.
+   * @throws LimitError when there is no memory for it; where that turns out later, it is `lost`.
+   */
   take(bytes: number): Ticket {
     const whole = Math.ceil(bytes / 4) * 4;
     const size = sizeClass(whole);
@@ -26,7 +32,10 @@ export class Readback {
     return { staging, bytes, whole };
   }
 
-  /** The bytes, once the submit that holds the copy has run. A place that cannot be mapped is given up. */
+  /**
+   * The bytes, once the submit that holds the copy has run. A place that cannot be mapped is given
+   * up.
+   */
   async finish(ticket: Ticket): Promise<ArrayBuffer> {
     const { staging, bytes, whole } = ticket;
     const { buffer } = staging;

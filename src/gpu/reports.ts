@@ -4,7 +4,10 @@ import type { Failures } from "./failures";
 import type { PipelineCache } from "./pipelines";
 import type { Queue } from "./queue";
 
-/** Puts what WebGPU reports beside the calls among a device's failures, mistakes with the name of their kernel. */
+/**
+ * Puts what WebGPU reports beside the calls among a device's failures, mistakes with the name of
+ * their kernel.
+ */
 export function listen(gpu: GPUDevice, failures: Failures, pipelines: PipelineCache, queue: Queue): void {
   gpu.addEventListener("uncapturederror", (event) => {
     (event as Event).preventDefault();
@@ -15,7 +18,8 @@ export function listen(gpu: GPUDevice, failures: Failures, pipelines: PipelineCa
       failures.add(new LimitError(`${what} (${message})`));
       return;
     }
-    // Shader modules, pipelines and bind groups carry their kernel's name as their label, which WebGPU quotes.
+    // Shader modules, pipelines and bind groups carry their kernel's name as their label, which
+    // WebGPU quotes.
     const label = [...pipelines.labels()].find((name) => message.includes(`"${name}"`));
     failures.add(new GpuError(`WebGPU refused a command${suspects(label, queue)}: ${message}`), label);
   });

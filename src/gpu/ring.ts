@@ -9,7 +9,10 @@ export const RING_STRIDE = 256;
 /** Bytes of a {@link UniformRing}. */
 const RING_BYTES = RING_SLOTS * RING_STRIDE;
 
-/** Where scalars travel that do not go as immediates: a uniform buffer, a slot a dispatch, written anew for every submit. */
+/**
+ * Where scalars travel that do not go as immediates: a uniform buffer, a slot a dispatch, written
+ * anew for every submit.
+ */
 export class UniformRing {
   private memory: Allocation | null = null;
   private readonly bytes = new Uint8Array(RING_BYTES);

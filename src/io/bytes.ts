@@ -2,16 +2,19 @@ import { ArgumentError } from "../errors";
 import { isPromise, shown } from "./shown";
 
 /**
- * The bytes of an argument that shall hold a whole file: an `ArrayBuffer`, a `SharedArrayBuffer`, or any view of one. Nothing is copied.
+ * The bytes of an argument that shall hold a whole file: an `ArrayBuffer`, a `SharedArrayBuffer`,
+ * or any view of one. Nothing is copied.
  *
  * @param value what the caller gave
  * @param what the function and argument, for the message
- * @throws ArgumentError for anything else, with what to do instead; for memory that was transferred away
+ * @throws ArgumentError for anything else, with what to do instead; for memory that was transferred
+ * away
  */
 export function bytesOf(value: unknown, what: string): Uint8Array {
   try {
     if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    // By its tag: buffers of another realm (a frame, a worker, a test's sandbox) are not `instanceof` this one's.
+    // By its tag: buffers of another realm (a frame, a worker, a test's sandbox) are not
+    // `instanceof` this one's.
     const tag = Object.prototype.toString.call(value);
     if (tag === "[object ArrayBuffer]" || tag === "[object SharedArrayBuffer]")
       return new Uint8Array(value as ArrayBuffer);

@@ -1,6 +1,7 @@
 /**
- * What a file is that is no safetensors file: by the bytes at its start (and, of archives, the names inside), in words, with what to
- * do about it. People rename, download and unpack the wrong thing far more often than bytes rot.
+ * What a file is that is no safetensors file: by the bytes at its start (and, of archives, the
+ * names inside), in words, with what to do about it. People rename, download and unpack the wrong
+ * thing far more often than bytes rot.
  */
 import { quote } from "./shown";
 
@@ -61,7 +62,10 @@ const isOnnx = ({ bytes }: Glimpse): boolean =>
   bytes[1]! <= 30 &&
   [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42].includes(bytes[2]!);
 
-/** SavedModel opens with schema version 1 and a graph; a frozen graph with a node and its name; a checkpoint's index ends in its table's mark. */
+/**
+ * SavedModel opens with schema version 1 and a graph; a frozen graph with a node and its name; a
+ * checkpoint's index ends in its table's mark.
+ */
 const isTensorFlow = ({ bytes, head }: Glimpse): boolean =>
   (bytes[0] === 0x08 && bytes[1] === 0x01 && bytes[2] === 0x12) ||
   (bytes[0] === 0x0a && bytes.subarray(2, 5).includes(0x0a) && /Placeholder|Const|VariableV2|NoOp/.test(head)) ||

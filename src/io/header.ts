@@ -1,7 +1,8 @@
 /**
- * The JSON header of a safetensors file, read in one pass. A header needs three levels of nesting, strings, lists and plain
- * non-negative integers; this reads that language and no more, so that neither depth nor duplicate keys nor odd numbers reach
- * anything else. Time and memory are linear in the header.
+ * The JSON header of a safetensors file, read in one pass. A header needs three levels of nesting,
+ * strings, lists and plain non-negative integers; this reads that language and no more, so that
+ * neither depth nor duplicate keys nor odd numbers reach anything else. Time and memory are linear
+ * in the header.
  */
 import { FormatError } from "../errors";
 import { DTYPES, type SafetensorsDtype } from "./host-tensor";
@@ -13,8 +14,9 @@ const MAX_DEPTH = 3;
 /** Numbers in one list: dimensions, far more than any tensor has. */
 const MAX_RANK = 256;
 /**
- * Names in one object: tensors, or entries of the metadata. The largest models have some ten thousand tensors per file; a million empty
- * ones would take a gigabyte of objects out of sixty megabytes of text.
+ * Names in one object: tensors, or entries of the metadata. The largest models have some ten
+ * thousand tensors per file; a million empty ones would take a gigabyte of objects out of sixty
+ * megabytes of text.
  */
 export const MAX_NAMES = 131_072;
 export const SPLIT_IT = "keep so many in several files, or as rows of fewer tensors";
@@ -22,7 +24,10 @@ export const LONE_SURROGATE = /\p{Surrogate}/u;
 export const DTYPE_NAMES = Object.keys(DTYPES) as SafetensorsDtype[];
 export const DTYPE_LIST = DTYPE_NAMES.join(", ");
 
-/** Element types of the format that nothing here computes with. Source: `Dtype` of the safetensors crate. */
+/**
+ * Element types of the format that nothing here computes with. Source: `Dtype` of the safetensors
+ * crate.
+ */
 const OTHER_DTYPES = new Set("F4 F6_E2M3 F6_E3M2 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ C64".split(" "));
 
 export const isDtype = (name: string): name is SafetensorsDtype => Object.hasOwn(DTYPES, name);
@@ -73,7 +78,10 @@ const show = (value: Value): string =>
         ? quote(value)
         : String(value);
 
-/** Reads the header's text. @throws FormatError naming the tensor or the metadata, what was expected and what was found. */
+/**
+ * Reads the header's text.
+ * @throws FormatError naming the tensor or the metadata, what was expected and what was found.
+ */
 export const readHeader = (text: string, available: number): Header => new HeaderReader(text, available).read();
 
 class HeaderReader {

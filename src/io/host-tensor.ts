@@ -20,10 +20,16 @@ export const DTYPES = {
 /** Element types of the format that are understood here. */
 export type SafetensorsDtype = keyof typeof DTYPES;
 
-/** Typed array holding a tensor's elements; F16 and BF16 are raw bits in a `Uint16Array`, BOOL is one byte per element. */
+/**
+ * Typed array holding a tensor's elements; F16 and BF16 are raw bits in a `Uint16Array`, BOOL is
+ * one byte per element.
+ */
 export type HostArray = InstanceType<(typeof DTYPES)[SafetensorsDtype]>;
 
-/** A tensor in host memory: row-major, `data.length` equals the product of `shape` (1 for a scalar, whose shape is `[]`). */
+/**
+ * A tensor in host memory: row-major, `data.length` equals the product of `shape` (1 for a scalar,
+ * whose shape is `[]`).
+ */
 export interface HostTensor {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
@@ -44,8 +50,8 @@ function halfToNumber(bits: number): number {
 }
 
 /**
- * A tensor's elements as 32-bit floats, in new memory: exact for F32, F16, BF16 and integers up to 24 bits, rounded to nearest
- * otherwise; BOOL becomes 0 or 1.
+ * A tensor's elements as 32-bit floats, in new memory: exact for F32, F16, BF16 and integers up to
+ * 24 bits, rounded to nearest otherwise; BOOL becomes 0 or 1.
  *
  * @returns a new array as long as `tensor.data`
  */

@@ -2,15 +2,20 @@
 import { FormatError } from "../errors";
 import { shown } from "./shown";
 
-/** Most characters of a JSON text in a file's metadata: 256 Ki, what a network of thousands of layers takes. */
+/**
+ * Most characters of a JSON text in a file's metadata: 256 Ki, what a network of thousands of
+ * layers takes.
+ */
 export const MAX_JSON = 2 ** 18;
 /** Deepest nesting: configurations need five levels. */
 const MAX_DEPTH = 32;
 
 /**
- * A JSON text as a value, checked for its size and depth before it is parsed, so that whatever walks the value afterwards may recurse.
+ * A JSON text as a value, checked for its size and depth before it is parsed, so that whatever
+ * walks the value afterwards may recurse.
  * @param what stands for the text in messages
- * @throws FormatError when it is no text, longer than `most` characters, nested deeper than 32 levels, or no JSON.
+ * @throws FormatError when it is no text, longer than `most` characters, nested deeper than 32
+ * levels, or no JSON.
  */
 export function parseJson(text: unknown, what: string, most = MAX_JSON): unknown {
   if (typeof text !== "string") throw new FormatError(`${what}: JSON expected, found ${shown(text)}`);

@@ -1,11 +1,13 @@
 /**
- * The safetensors format, both ways, on bytes alone (no files, no GPU), so that it runs in a browser and in Node alike.
+ * The safetensors format, both ways, on bytes alone (no files, no GPU), so that it runs in a
+ * browser and in Node alike.
  *
  *     [ u64 little-endian: header length N ][ N bytes of JSON, padded with spaces ][ tensor data, row-major, little-endian ]
  *     header = { "__metadata__"?: { string: string }, name: { "dtype", "shape", "data_offsets": [begin, end) } … }
  *
- * A model file may come from a stranger, so the decoder trusts nothing and accepts a file only when its tensors tile the data
- * section exactly. Source: https://github.com/huggingface/safetensors (format section of the README).
+ * A model file may come from a stranger, so the decoder trusts nothing and accepts a file only when
+ * its tensors tile the data section exactly. Source: https://github.com/huggingface/safetensors
+ * (format section of the README).
  */
 import { ArgumentError, FormatError, PanError, ShapeError } from "../errors";
 import { bytesOf } from "./bytes";
@@ -37,7 +39,10 @@ const ALIGNMENT = 8;
 /** The reference implementation's bound on the header, in bytes. */
 const MAX_HEADER_BYTES = 100_000_000;
 
-/** Typed arrays use the host's byte order and the format is little-endian; every WebGPU platform agrees with it. */
+/**
+ * Typed arrays use the host's byte order and the format is little-endian; every WebGPU platform
+ * agrees with it.
+ */
 function requireLittleEndian(): void {
   if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {
     throw new FormatError(
@@ -59,7 +64,10 @@ function compareNames(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Names and tensors of what shall be encoded, with advice for what is neither a Map nor an object of tensors. */
+/**
+ * Names and tensors of what shall be encoded, with advice for what is neither a Map nor an object
+ * of tensors.
+ */
 function entriesOf(tensors: unknown, bare: boolean): [string, HostTensor][] {
   const refuseTensors = (advice: string): never => {
     throw new ArgumentError(
@@ -158,15 +166,18 @@ function encodeHeader(
 /**
  * Serialises tensors and metadata to safetensors bytes.
  *
- * The bytes depend on the contents only, never on insertion order: tensors are laid out as the reference implementation
- * does, widest element type first and then by name, so every tensor is aligned; metadata is sorted by key and left out when empty.
- * Equal collections therefore give equal files and equal hashes.
+ * The bytes depend on the contents only, never on insertion order: tensors are laid out as the
+ * reference implementation does, widest element type first and then by name, so every tensor is
+ * aligned; metadata is sorted by key and left out when empty. Equal collections therefore give
+ * equal files and equal hashes.
  *
- * @param tensors names to tensors; each tensor's `data` must be the typed array of its dtype, with as many elements as its shape
+ * @param tensors names to tensors; each tensor's `data` must be the typed array of its dtype, with
+ * as many elements as its shape
  * @param metadata string to string, stored under `__metadata__`
  * @returns the whole file
- * @throws ArgumentError for what is no Map or object of host tensors (a promise, a tensor on the device, `{}` without metadata), a reserved or
- * ill-formed name, an unknown dtype, the wrong typed array, metadata that is not text
+ * @throws ArgumentError for what is no Map or object of host tensors (a promise, a tensor on the
+ * device, `{}` without metadata), a reserved or ill-formed name, an unknown dtype, the wrong typed
+ * array, metadata that is not text
  * @throws ShapeError when a shape and its data disagree
  */
 export function encodeSafetensors(
@@ -219,7 +230,10 @@ function allocate(bytes: number): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** Refuses bytes that are not even laid out as the format is: by what they are where that is known, else by the problem. */
+/**
+ * Refuses bytes that are not even laid out as the format is: by what they are where that is known,
+ * else by the problem.
+ */
 function refuseFile(file: Uint8Array, where: string, problem: string): never {
   const kind = describeForeign(file);
   if (kind !== undefined) throw new FormatError(`Not a safetensors file: ${kind}`);
@@ -256,26 +270,34 @@ function splitFile(file: Uint8Array): [Header, data: Uint8Array] {
 const copy = (dtype: SafetensorsDtype, data: Uint8Array, begin: number, end: number): HostArray =>
   new DTYPES[dtype](data.slice(begin, end).buffer);
 
-/** Arrays without elements; all tensors without any share them, since there is nothing in them to change. */
+/**
+ * Arrays without elements; all tensors without any share them, since there is nothing in them to
+ * change.
+ */
 const EMPTY = Object.fromEntries(DTYPE_NAMES.map((dtype) => [dtype, new DTYPES[dtype](0)])) as Record<
   SafetensorsDtype,
   HostArray
 >;
 
 /**
- * Reads safetensors bytes, trusting nothing in them. Tensors come in the order of their data, each in memory of its own
- * (whatever the alignment in the file), so together they never take more than the file itself. Time is linear in the file.
+ * Reads safetensors bytes, trusting nothing in them. Tensors come in the order of their data, each
+ * in memory of its own (whatever the alignment in the file), so together they never take more than
+ * the file itself. Time is linear in the file.
  *
- * @param bytes the whole file, at any alignment: an `ArrayBuffer`, a `SharedArrayBuffer`, or any view of one
+ * @param bytes the whole file, at any alignment: an `ArrayBuffer`, a `SharedArrayBuffer`, or any
+ * view of one
  * @returns the tensors, and the metadata (`{}` where there is none)
  * @throws ArgumentError for anything but bytes: a path, a promise, a blob
- * @throws FormatError naming the tensor, what was expected and what was found, unless: the header is at most 100 MB of UTF-8 JSON
- * without duplicate keys; each tensor has exactly a known dtype, a shape of non-negative integers and offsets whose span
- * is the product of the shape times the element size; the tensors tile the data without overlap, hole or rest; metadata is text.
- * A file of another kind (PyTorch, HTML, gzip, …) is called by its name, with what to do; so is a dtype that nothing here computes with
+ * @throws FormatError naming the tensor, what was expected and what was found, unless: the header
+ * is at most 100 MB of UTF-8 JSON without duplicate keys; each tensor has exactly a known dtype, a
+ * shape of non-negative integers and offsets whose span is the product of the shape times the
+ * element size; the tensors tile the data without overlap, hole or rest; metadata is text. A file
+ * of another kind (PyTorch, HTML, gzip, …) is called by its name, with what to do; so is a dtype
+ * that nothing here computes with
  */
 export function decodeSafetensors(bytes: Uint8Array | ArrayBufferLike): SafetensorsFile {
-  // Through a plain Uint8Array: the slice() of Node's Buffer would be a view at the file's own, possibly odd, offset.
+  // Through a plain Uint8Array: the slice() of Node's Buffer would be a view at the file's own,
+  // possibly odd, offset.
   const file = bytesOf(bytes, "decodeSafetensors");
   requireLittleEndian();
   const [{ entries, metadata }, data] = splitFile(file);

@@ -8,17 +8,20 @@ const CHANNELS = [64, 192, 384, 256, 256] as const;
 
 /** What of an {@link AlexNet} can be chosen. */
 export interface AlexNetOptions extends Partial<Omit<ConvNetConfig, "arch" | "layers" | "input">> {
-  /** Multiplies the channels of every convolution (default 1): 0.25 is a network for small machines. */
+  /**
+   * Multiplies the channels of every convolution (default 1): 0.25 is a network for small machines.
+   */
   width?: number;
   /** Decides weights, passports and random signature bits (default 0). */
   seed?: number;
 }
 
 /**
- * AlexNet in the papers' CIFAR form: conv 64@5 · pool · 192@5 · pool · 384@3 · 256@3 · 256@3 · pool · linear, norm and ReLU after each convolution; convolutions are
- * layers 0, 2, 4, 5 and 6.
+ * AlexNet in the papers' CIFAR form: conv 64@5 · pool · 192@5 · pool · 384@3 · 256@3 · 256@3 ·
+ * pool · linear, norm and ReLU after each convolution; convolutions are layers 0, 2, 4, 5 and 6.
  *
- * Shape: x [N, 32, 32, 3] → logits [N, classes] (10 by default). State-dict names are the authors' own, so a checkpoint converted from their code loads as it is.
+ * Shape: x [N, 32, 32, 3] → logits [N, classes] (10 by default). State-dict names are the authors'
+ * own, so a checkpoint converted from their code loads as it is.
  *
  * @example
  * const model = new AlexNet({ scheme: "pan", passports: { 4: true, 5: true, 6: "(c) ACME" }, seed: 1 });

@@ -24,7 +24,10 @@ export type AroundNorm = (norm: BatchNorm, x: Tensor, body: () => Tensor) => Ten
 
 /** What stands behind the map of a plain block. */
 interface BlockEnd {
-  /** The norms: one for all branches, those of the public and the private one, or none where it is folded. */
+  /**
+   * The norms: one for all branches, those of the public and the private one, or none where it is
+   * folded.
+   */
   norms: readonly Norm[];
   /** Where there is no norm: end in a ReLU. */
   relu: boolean;
@@ -57,14 +60,16 @@ export class PlainBlock extends Module {
     return this.#end.norms;
   }
 
-  /** W * x, plus the map's bias where it has one: the same for all branches that get the same input. */
+  /**
+   * W * x, plus the map's bias where it has one: the same for all branches that get the same input.
+   */
   convolve(x: Tensor): Tensor {
     return this.#map.forward(x);
   }
 
   /**
-   * What follows the map, in all branches of a pass; a norm that takes statistics of the batch takes
-   * them of each branch's.
+   * What follows the map, in all branches of a pass; a norm that takes statistics of the batch
+   * takes them of each branch's.
    * @param affine γ and β in the place of the learned ones
    * @param around runs around a batch norm, where what it gets is the same for all branches
    */

@@ -1,3 +1,4 @@
+import { unexpected } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
@@ -7,7 +8,6 @@ import { readNorm } from "./compat/file-norms";
 import { passportPlan, type SignatureText, signatureTexts } from "./config";
 import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers, layerSizes } from "./convnet";
 import { CREDENTIAL, checkClaims, checkFile, DEPLOYED, parseEntry } from "./files";
-import { refuse } from "./form";
 import type { MapLayer } from "./layers";
 import { checkPointNet, PointNet, type PointNetConfig, pointNetLayers } from "./pointnet";
 import { checkResNet, ResNet, type ResNetConfig, resNetLayers } from "./resnet";
@@ -70,27 +70,38 @@ const architecture = (config: NetworkConfig): Architecture<NetworkConfig> =>
   ARCHITECTURES[config.arch ?? "convnet"] as Architecture<NetworkConfig>;
 
 /**
- * Checks a configuration before anything is built. It may have come out of a file, so its form is checked too.
- * @throws ArgumentError naming sizes that are no whole numbers, a passport layer that is not a convolution, a text that does not fit, or a scheme that does not go with the rest.
+ * Checks a configuration before anything is built. It may have come out of a file, so its form is
+ * checked too.
+ * @throws ArgumentError naming sizes that are no whole numbers, a passport layer that is not a
+ * convolution, a text that does not fit, or a scheme that does not go with the rest.
  */
 export function checkConfig(config: NetworkConfig): void {
-  if (!isObject(config)) refuse("a network configuration", config);
+  if (!isObject(config)) unexpected("a network configuration", config);
   const { arch = "convnet" } = config as { arch?: unknown };
   if (typeof arch !== "string" || !Object.hasOwn(ARCHITECTURES, arch))
-    refuse(`arch: one of ${Object.keys(ARCHITECTURES).join(", ")}`, arch);
+    unexpected(`arch: one of ${Object.keys(ARCHITECTURES).join(", ")}`, arch);
   architecture(config).check(config);
 }
 
-/** The linear maps that a configuration makes, in order: those with a norm, so that the classifier of images is none of them. */
+/**
+ * The linear maps that a configuration makes, in order: those with a norm, so that the classifier
+ * of images is none of them.
+ */
 export const networkLayers = (config: NetworkConfig): MapLayer[] => architecture(config).layers(config);
 
-/** Name of the classifier in state dicts; of a network for clouds it is one of {@link networkLayers} and may carry a passport. */
+/**
+ * Name of the classifier in state dicts; of a network for clouds it is one of {@link networkLayers}
+ * and may carry a passport.
+ */
 export const headName = (config: NetworkConfig): string => architecture(config).head.name;
 
 /** State-dict name of a deployed classifier's weight, which has a row per class. */
 export const headWeight = (config: NetworkConfig): string => architecture(config).head.weight;
 
-/** Names and shapes of what the deployed half has beside its layers: the classifier of images, the last maps of T-Nets. */
+/**
+ * Names and shapes of what the deployed half has beside its layers: the classifier of images, the
+ * last maps of T-Nets.
+ */
 export function restShapes(config: NetworkConfig): Shapes {
   const rest: Shapes = new Map();
   for (const [name, [outputs, inputs]] of Object.entries(architecture(config).rest(config))) {
@@ -114,7 +125,10 @@ export function buildNetwork(config: NetworkConfig, options: { seed?: number } =
   return architecture(config).build(config, options);
 }
 
-/** The plain network that a deployed file describes. @throws FormatError when the file is something else, or describes more than it holds. */
+/**
+ * The plain network that a deployed file describes.
+ * @throws FormatError when the file is something else, or describes more than it holds.
+ */
 export function deployedConfig(file: SafetensorsFile): NetworkConfig {
   const config = configOf(file, DEPLOYED);
   if (config.scheme !== "plain")
@@ -123,14 +137,20 @@ export function deployedConfig(file: SafetensorsFile): NetworkConfig {
   return config;
 }
 
-/** The network in a deployed file, plain and in evaluation mode. @throws FormatError, StateDictError when the file is something else; nothing is built then. */
+/**
+ * The network in a deployed file, plain and in evaluation mode.
+ * @throws FormatError, StateDictError when the file is something else; nothing is built then.
+ */
 export function loadDeployed(file: SafetensorsFile): AnyNetwork {
   const config = deployedConfig(file);
   checkState(file.tensors, shapesOf(config));
   return networkOf(config, file.tensors).eval();
 }
 
-/** A network with a state. @throws StateDictError as its `loadStateDict`; the network is gone then. */
+/**
+ * A network with a state.
+ * @throws StateDictError as its `loadStateDict`; the network is gone then.
+ */
 export function networkOf(config: NetworkConfig, state: StateDict, options?: { strict?: boolean }): AnyNetwork {
   const model = buildNetwork(config);
   try {

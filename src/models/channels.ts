@@ -21,7 +21,10 @@ function takeRows(data: Float32Array, order: ArrayLike<number>): Float32Array<Ar
   return out;
 }
 
-/** Puts hidden channels of a plain network into another order, here and where they go in: the function stays the same to the bit of each sum's order. Row i becomes what row order[i] was. */
+/**
+ * Puts hidden channels of a plain network into another order, here and where they go in: the
+ * function stays the same to the bit of each sum's order. Row i becomes what row order[i] was.
+ */
 export function permuteChannels(state: StateDict, hidden: HiddenChannels, order: ArrayLike<number>): void {
   const { from, into, columns, channels } = hidden;
   for (const part of ROWS) {
@@ -37,7 +40,8 @@ export function permuteChannels(state: StateDict, hidden: HiddenChannels, order:
 }
 
 /**
- * Multiplies hidden channels behind their norm by positive factors and divides where they go in: relu(s·x) = s·relu(x), and a maximum likewise, so the function stays the same up to rounding.
+ * Multiplies hidden channels behind their norm by positive factors and divides where they go in:
+ * relu(s·x) = s·relu(x), and a maximum likewise, so the function stays the same up to rounding.
  */
 export function scaleChannels(state: StateDict, hidden: HiddenChannels, factors: ArrayLike<number>): void {
   const { from, into, columns, channels } = hidden;
@@ -52,8 +56,9 @@ export function scaleChannels(state: StateDict, hidden: HiddenChannels, factors:
 }
 
 /**
- * Negates filters, and with them what their norm knows of them: running mean, bias and γ. norm(−x) = −norm(x), so every output stays as it is to the bit, behind whatever comes next. Batch and instance norm
- * take any channels, group norm whole groups, layer norm the whole layer.
+ * Negates filters, and with them what their norm knows of them: running mean, bias and γ.
+ * norm(−x) = −norm(x), so every output stays as it is to the bit, behind whatever comes next. Batch
+ * and instance norm take any channels, group norm whole groups, layer norm the whole layer.
  * @param signs −1 for the channels to negate, 1 for the others
  */
 export function negateFilters(state: StateDict, name: string, signs: ArrayLike<number>): void {
@@ -68,7 +73,10 @@ export function negateFilters(state: StateDict, name: string, signs: ArrayLike<n
   }
 }
 
-/** Multiplies the filters before a batch norm by positive factors, and its statistics with them: the norm takes them out again, up to its ε. */
+/**
+ * Multiplies the filters before a batch norm by positive factors, and its statistics with them: the
+ * norm takes them out again, up to its ε.
+ */
 export function scaleFilters(
   state: StateDict,
   { from, channels }: Pick<HiddenChannels, "from" | "channels">,

@@ -6,8 +6,10 @@ import { capacity, signatureBytes, spreadSignature } from "../passport/signature
 import { type MapLayer, passportPlaces, positionsOf, tapsOf } from "./layers";
 
 /**
- * How a network carries passports: `plain` not at all; `v1`, `v2`, `v3` as DeepIPR's schemes (passports given away with the network; a private branch;
- * a private branch and a trigger set); `pan` by passport-aware normalisation (a private branch behind an FC, with statistics of its own).
+ * How a network carries passports: `plain` not at all; `v1`, `v2`, `v3` as DeepIPR's schemes
+ * (passports given away with the network; a private branch; a private branch and a trigger set);
+ * `pan` by passport-aware normalisation (a private branch behind an FC, with statistics of its
+ * own).
  */
 export type Scheme = "plain" | "v1" | "v2" | "v3" | "pan";
 
@@ -18,10 +20,15 @@ export type Scheme = "plain" | "v1" | "v2" | "v3" | "pan";
  */
 export type NetworkNorm = BranchNormName | "folded";
 
-/** Layer → `true` (random signature bits), a text to embed there, or `false`; layers inside layers as in `{ layer4: { 0: { convbn_2: "text" } } }`. */
+/**
+ * Layer → `true` (random signature bits), a text to embed there, or `false`; layers inside layers
+ * as in `{ layer4: { 0: { convbn_2: "text" } } }`.
+ */
 export type Passports = { readonly [layer: string]: boolean | string | Passports };
 
-/** What the configurations of all networks have in common; JSON-able, it travels with saved files. */
+/**
+ * What the configurations of all networks have in common; JSON-able, it travels with saved files.
+ */
 export interface NetworkSettings {
   classes: number;
   /** Shape of one input: [height, width, channels] of an image, [points, 3] of a cloud. */
@@ -88,7 +95,10 @@ export const secretBranch = (scheme: Scheme): Branch => branchesOf(scheme)[branc
 export const passportNames = (scheme: Scheme): readonly [gamma: string, beta: string] =>
   branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
 
-/** Whether γ and β go through the shared FC: in passport-aware normalisation alone, unless it is left out. */
+/**
+ * Whether γ and β go through the shared FC: in passport-aware normalisation alone, unless it is
+ * left out.
+ */
 export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "fc">): boolean =>
   SCHEME_PARTS[scheme].fc && fc;
 
@@ -96,8 +106,10 @@ export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "f
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm => norm ?? SCHEME_PARTS[scheme].norm;
 
 /**
- * The passport layers of a network in order, each with the bytes of text it carries (none for random bits).
- * @throws ArgumentError naming a layer that is not there, a text that does not fit, or a scheme that does not go with the passports.
+ * The passport layers of a network in order, each with the bytes of text it carries (none for
+ * random bits).
+ * @throws ArgumentError naming a layer that is not there, a text that does not fit, or a scheme
+ * that does not go with the passports.
  */
 export function passportPlan(settings: NetworkSettings, layers: readonly MapLayer[]): Map<string, Uint8Array> {
   const chosen = flatten(settings.passports ?? {}, layers);
@@ -150,7 +162,8 @@ export function signatureTexts(settings: NetworkSettings, layers: readonly MapLa
 }
 
 /**
- * Checks the settings all networks share, and how large the layers are that they make, before anything is built; their form was checked by `checkForm`.
+ * Checks the settings all networks share, and how large the layers are that they make, before
+ * anything is built; their form was checked by `checkForm`.
  * @throws ArgumentError
  */
 export function checkSettings(settings: NetworkSettings, layers: readonly MapLayer[]): void {
@@ -199,7 +212,10 @@ const groupsOf = (key: string): string[] => {
   return parts.map((_, i) => parts.slice(0, i + 1).join("."));
 };
 
-/** Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them; what is said of a part of the group counts more. */
+/**
+ * Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them;
+ * what is said of a part of the group counts more.
+ */
 function flatten(passports: Passports, all: readonly MapLayer[]): Map<string, string> {
   const layers = passportPlaces(all);
   const sayings: [at: string, value: boolean | string][] = [];

@@ -1,4 +1,4 @@
-import { optionsOf } from "../demand";
+import { knownKeys, optionsOf, unexpected } from "../demand";
 import { ArgumentError } from "../errors";
 import { isObject } from "../io/shown";
 import { Flatten, MaxPool2d } from "../nn/layers";
@@ -7,7 +7,7 @@ import { windowCount } from "../tensor/ops/windows";
 import type { Block } from "./block";
 import { checkSettings, type ImageNetworkSettings } from "./config";
 import type { Flow } from "./flow";
-import { checkForm, checkKeys, checkNames, isWhole, refuse, wholeFrom } from "./form";
+import { checkForm, checkNames, isWhole, wholeFrom } from "./form";
 import { type MapLayer, MOST_LAYERS } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";
@@ -25,7 +25,10 @@ export interface ConvNetConfig extends ImageNetworkSettings {
   layers: readonly LayerSpec[];
 }
 
-/** Output sizes [H, W, C] of every layer, its input's first. @throws ArgumentError when an image shrinks to nothing. */
+/**
+ * Output sizes [H, W, C] of every layer, its input's first.
+ * @throws ArgumentError when an image shrinks to nothing.
+ */
 export function layerSizes({ input, layers }: ConvNetConfig): [number, number, number][] {
   const sizes: [number, number, number][] = [[...input]];
   layers.forEach((layer, i) => {
@@ -52,29 +55,34 @@ export function convNetLayers(config: ConvNetConfig): MapLayer[] {
   });
 }
 
-/** @throws ArgumentError when the configuration does not hold together; it may have come out of a file. */
+/**
+ * @throws ArgumentError when the configuration does not hold together; it may have come out of a
+ * file.
+ */
 export function checkConvNet(config: ConvNetConfig): void {
   checkForm(config, { arch: "convnet" });
   const { layers } = config as ConvNetConfig;
   if (!Array.isArray(layers) || layers.length > MOST_LAYERS)
-    return refuse(`layers: a list of at most ${MOST_LAYERS}`, Array.isArray(layers) ? layers.length : layers);
+    return unexpected(`layers: a list of at most ${MOST_LAYERS}`, Array.isArray(layers) ? layers.length : layers);
   layers.forEach((layer: unknown, i) => {
     if (layer === "pool") return;
-    if (!isObject(layer)) return refuse(`layer ${i}: "pool" or { channels, kernel, padding?, stride? }`, layer);
-    checkKeys(`layer ${i}`, layer, ["channels", "kernel", "padding", "stride"]);
+    if (!isObject(layer)) return unexpected(`layer ${i}: "pool" or { channels, kernel, padding?, stride? }`, layer);
+    knownKeys(`layer ${i}`, layer, ["channels", "kernel", "padding", "stride"]);
     const { channels, kernel, padding = 0, stride = 1 } = layer;
     const whole = [channels, kernel, stride].every((n) => isWhole(n, 1)) && isWhole(padding, 0);
-    if (!whole) refuse(`layer ${i}: ${wholeFrom(1)} (channels, kernel and stride from 1, padding from 0)`, layer);
+    if (!whole) unexpected(`layer ${i}: ${wholeFrom(1)} (channels, kernel and stride from 1, padding from 0)`, layer);
   });
-  if (layers.every((l) => l === "pool")) refuse("layers: one convolution or more", layers);
+  if (layers.every((l) => l === "pool")) unexpected("layers: one convolution or more", layers);
   checkSettings(config, convNetLayers(config as ConvNetConfig));
   checkNames(config, { arch: "convnet", own: ["layers"] });
 }
 
 /**
- * A chain of convolutions and poolings with a linear classifier, in any scheme; AlexNet in the papers' CIFAR form is one.
+ * A chain of convolutions and poolings with a linear classifier, in any scheme; AlexNet in the
+ * papers' CIFAR form is one.
  *
- * Shape: x [N, H, W, C] → logits [N, classes]. Names in state dicts: `features.I.…`, `classifier.weight`, `classifier.bias`.
+ * Shape: x [N, H, W, C] → logits [N, classes]. Names in state dicts: `features.I.…`,
+ * `classifier.weight`, `classifier.bias`.
  * @throws ArgumentError when the configuration does not hold together.
  */
 export class ConvNet extends Network {

@@ -2,19 +2,27 @@ import { type NetworkConfig, networkLayers } from "./build";
 import { layerSizes } from "./convnet";
 import { type MapLayer, tapsOf, weightName } from "./layers";
 
-/** Hidden channels: outputs of one linear map that go into one further tensor and nowhere else. They have no order and no scale of their own. */
+/**
+ * Hidden channels: outputs of one linear map that go into one further tensor and nowhere else. They
+ * have no order and no scale of their own.
+ */
 export interface HiddenChannels {
   /** The layer whose outputs they are. */
   from: string;
   channels: number;
-  /** State-dict name of the weight that takes them in (of the plain network), and how many neighbouring columns of it belong to a channel. */
+  /**
+   * State-dict name of the weight that takes them in (of the plain network), and how many
+   * neighbouring columns of it belong to a channel.
+   */
   into: string;
   columns: number;
 }
 
 /**
- * Hidden channels of a network, as its plain form names them, in the order they run: every layer of a chain, and the inside of each residual block and of each T-Net. The stream
- * between residual blocks is added up from several convolutions and is left out, and so is `convp1` of a PointNet, whose channels the feature transform mixes.
+ * Hidden channels of a network, as its plain form names them, in the order they run: every layer of
+ * a chain, and the inside of each residual block and of each T-Net. The stream between residual
+ * blocks is added up from several convolutions and is left out, and so is `convp1` of a PointNet,
+ * whose channels the feature transform mixes.
  */
 export function hiddenChannels(config: NetworkConfig): HiddenChannels[] {
   const layers = networkLayers(config);
@@ -35,7 +43,10 @@ export function hiddenChannels(config: NetworkConfig): HiddenChannels[] {
   });
 }
 
-/** A maximum over the points lies between a convolution and a fully connected layer: it keeps channels apart. */
+/**
+ * A maximum over the points lies between a convolution and a fully connected layer: it keeps
+ * channels apart.
+ */
 function pointNetChannels(layers: readonly MapLayer[]): HiddenChannels[] {
   const chains = [
     ...["stn", "fstn"].map((net) => ["conv1", "conv2", "conv3", "fc1", "fc2", "fc3"].map((part) => `${net}.${part}`)),

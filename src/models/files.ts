@@ -23,7 +23,10 @@ export interface Deployment extends Structure {
   foldNorm: boolean;
 }
 
-/** The deployed half as a file; its description is that of the plain network and does not say which layers have passports. */
+/**
+ * The deployed half as a file; its description is that of the plain network and does not say which
+ * layers have passports.
+ */
 export function deployedFile(state: StateDict, deployment: Deployment): SafetensorsFile {
   const { plain, gammaBetas, foldNorm, layers } = deployment;
   const { deployed } = splitState(state, deployment, gammaBetas);
@@ -34,7 +37,11 @@ export function deployedFile(state: StateDict, deployment: Deployment): Safetens
   };
 }
 
-/** The owner's half as a file, with the configuration (signature texts included) and the claimed accuracies. @throws ArgumentError for accuracies that are none. */
+/**
+ * The owner's half as a file, with the configuration (signature texts included) and the claimed
+ * accuracies.
+ * @throws ArgumentError for accuracies that are none.
+ */
 export function credentialFile(state: StateDict, owner: Structure & { claimed: BranchAccuracy }): SafetensorsFile {
   const { config, claimed } = owner;
   checkClaims(claimed);
@@ -56,14 +63,19 @@ export function checkClaims(claimed: unknown): asserts claimed is BranchAccuracy
   }
 }
 
-/** A metadata entry as JSON. @throws FormatError when it is missing, unreadable, or out of bounds ({@link parseJson}). */
+/**
+ * A metadata entry as JSON.
+ * @throws FormatError when it is missing, unreadable, or out of bounds ({@link parseJson}).
+ */
 export const parseEntry = (file: SafetensorsFile, entry: string, most?: number): unknown =>
   parseJson(file.metadata[entry] ?? "", `the file's entry "${entry}"`, most);
 
 /**
- * Checks that a value is a file in memory, whole in itself: it may come from a caller without types.
+ * Checks that a value is a file in memory, whole in itself: it may come from a caller without
+ * types.
  * @param what names it in messages
- * @throws ArgumentError when it is something else; FormatError for a tensor whose data are not those of its type and shape.
+ * @throws ArgumentError when it is something else; FormatError for a tensor whose data are not
+ * those of its type and shape.
  */
 export function checkFile(file: unknown, what: string): asserts file is SafetensorsFile {
   const refuse = (found: unknown): never => {

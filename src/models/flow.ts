@@ -7,11 +7,11 @@ import type { Tensor } from "../tensor/tensor";
 
 /**
  * Activations on their way through a network: [N, …] while all branches agree (one part), then
- * [parts · N, …], those of one branch after the other. What is the same for all branches runs on the
- * whole at once, as on a larger batch.
+ * [parts · N, …], those of one branch after the other. What is the same for all branches runs on
+ * the whole at once, as on a larger batch.
  *
- * A normalisation is computed when its output is asked for, so that a max-pooling right behind it can
- * be part of its kernel: the one place that sees both is {@link maxPool}.
+ * A normalisation is computed when its output is asked for, so that a max-pooling right behind it
+ * can be part of its kernel: the one place that sees both is {@link maxPool}.
  */
 export class Flow {
   #tensor: Tensor | null = null;
@@ -37,8 +37,8 @@ export class Flow {
   }
 
   /**
-   * The maximum of each k×k window, side by side; a normalisation that nobody else asked for is done
-   * in the same kernel, and its own output is then never there.
+   * The maximum of each k×k window, side by side; a normalisation that nobody else asked for is
+   * done in the same kernel, and its own output is then never there.
    */
   maxPool(k: number): Flow {
     if (!this.#pending) return this.map((t) => maxPool2d(t, k));

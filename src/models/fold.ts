@@ -8,7 +8,9 @@ import { type MapLayer, mapName } from "./layers";
  *
  *     W'[o] = W[o] · s[o],   b'[o] = β[o] + (b[o] − μ[o]) · s[o],   s = γ / √(σ² + ε)
  *
- * with b = 0 for a map without a bias, and μ = 0, s = γ for a layer that has no norm by itself. The state of a plain network in, that of the same network with `norm: "folded"` out; equal up to rounding.
+ * with b = 0 for a map without a bias, and μ = 0, s = γ for a layer that has no norm by itself. The
+ * state of a plain network in, that of the same network with `norm: "folded"` out; equal up to
+ * rounding.
  * @throws ArgumentError for a network without running statistics.
  */
 export function foldBatchNorm(state: StateDict, layers: readonly MapLayer[]): StateDict {

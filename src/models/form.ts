@@ -1,9 +1,10 @@
-/** Form of values that may have come out of a file, or from a caller without types: exact types, known names, sizes within bounds. Nothing is converted. */
+/**
+ * Form of values that may have come out of a file, or from a caller without types: exact types,
+ * known names, sizes within bounds. Nothing is converted.
+ */
 import { knownKeys, unexpected } from "../demand";
 import { isObject, shown } from "../io/shown";
 import { type NetworkSettings, SCHEMES, type Scheme } from "./config";
-
-export { knownKeys as checkKeys, unexpected as refuse } from "../demand";
 
 /** Largest size of anything in a configuration: channels, kernels, sides of an image, classes. */
 const LARGEST = 2 ** 24;
@@ -54,7 +55,11 @@ export function checkForm(
   checkPassports(passports, "", 0);
 }
 
-/** The last check of a configuration, so that a wrong value is named before a name that is not known. @throws ArgumentError */
+/**
+ * The last check of a configuration, so that a wrong value is named before a name that is not
+ * known.
+ * @throws ArgumentError
+ */
 export const checkNames = (config: object, { arch, own }: Pick<Form, "arch" | "own">): void =>
   knownKeys(`settings of a ${arch}`, config, ["arch", ...SETTINGS, ...own]);
 

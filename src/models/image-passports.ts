@@ -13,7 +13,10 @@ import type { Network } from "./network";
 
 /** How {@link setImagePassports} makes passports. */
 export interface ImagePassportOptions {
-  /** `image`: one image for γ, another for β. `shuffle` (default): the channels of 20 images mixed, as DeepIPR's experiments. */
+  /**
+   * `image`: one image for γ, another for β. `shuffle` (default): the channels of 20 images mixed,
+   * as DeepIPR's experiments.
+   */
   kind?: "image" | "shuffle";
   /** Which images, and how they are mixed. */
   random: Generator;
@@ -25,11 +28,13 @@ export interface ImagePassportOptions {
 const CANDIDATES = 20;
 
 /**
- * Makes the passports of a network from images, or from point clouds: what each passport layer is given when the samples go through a trained plain network of
- * the same architecture. Source: Fan et al., "DeepIPR", TPAMI 2021.
+ * Makes the passports of a network from images, or from point clouds: what each passport layer is
+ * given when the samples go through a trained plain network of the same architecture. Source: Fan
+ * et al., "DeepIPR", TPAMI 2021.
  * @param source the plain network; its layers have the names and input shapes of the model's
  * @param images test images, or the trigger set
- * @throws ArgumentError when the networks differ or there are too few images; no passport is changed then.
+ * @throws ArgumentError when the networks differ or there are too few images; no passport is
+ * changed then.
  */
 export async function setImagePassports(
   model: Network,

@@ -1,11 +1,17 @@
 import type { Layout } from "../nn/state";
 import { sizeOf } from "../tensor/shape";
 
-/** A linear map of a network, a convolution or a fully connected layer, with everything that decides its shape and what follows it. */
+/**
+ * A linear map of a network, a convolution or a fully connected layer, with everything that decides
+ * its shape and what follows it.
+ */
 export interface MapLayer {
   /** Its name in state dicts, such as `features.4` or `layer4.0.convbn_2`. */
   readonly name: string;
-  /** Its place in `passports` of a configuration, keys joined by dots; null for a layer that takes none. */
+  /**
+   * Its place in `passports` of a configuration, keys joined by dots; null for a layer that takes
+   * none.
+   */
   readonly key: string | null;
   readonly kind: "conv2d" | "conv1d" | "linear";
   readonly inChannels: number;
@@ -22,9 +28,15 @@ export interface MapLayer {
   readonly relu?: boolean;
   /** No norm at this layer, scale and shift alone, whatever the network's. */
   readonly norm?: "none";
-  /** Whether a layer without a passport has a norm for each branch, `bn0` public and `bn1` private, each with its own γ and β (default false). */
+  /**
+   * Whether a layer without a passport has a norm for each branch, `bn0` public and `bn1` private,
+   * each with its own γ and β (default false).
+   */
   readonly branchNorms?: boolean;
-  /** Whose running statistics a batch-normed passport layer of two branches has: one set per branch (default), or one for both. */
+  /**
+   * Whose running statistics a batch-normed passport layer of two branches has: one set per branch
+   * (default), or one for both.
+   */
   readonly statistics?: "separate" | "shared";
 }
 
@@ -35,7 +47,10 @@ export const MOST_LAYERS = 2048;
 export const passportPlaces = (layers: readonly MapLayer[]): (MapLayer & { key: string })[] =>
   layers.filter((l): l is MapLayer & { key: string } => l.key !== null);
 
-/** Under which name a plain layer keeps its map in state dicts: `NAME.conv.weight` or `NAME.linear.weight`, `….bias` beside it. */
+/**
+ * Under which name a plain layer keeps its map in state dicts: `NAME.conv.weight` or
+ * `NAME.linear.weight`, `….bias` beside it.
+ */
 export const mapName = ({ kind }: Pick<MapLayer, "kind">): "conv" | "linear" => (kind === "linear" ? "linear" : "conv");
 
 /** State-dict name of a layer's weight in a plain network. */

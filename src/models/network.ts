@@ -41,7 +41,10 @@ export const countSigns = (layers: readonly LayerSigns[]): { bits: number; match
 export interface TrainingPass {
   /** Logits of each branch that ran. */
   logits: Partial<Record<Branch, Tensor>>;
-  /** Σ over passport layers of the sign loss; null without passports, or where no passport branch ran. */
+  /**
+   * Σ over passport layers of the sign loss; null without passports, or where no passport branch
+   * ran.
+   */
   signLoss: Tensor | null;
   /** What the network adds to the loss of each branch by itself, where it adds something. */
   penalties: Partial<Record<Branch, Tensor>>;
@@ -56,13 +59,17 @@ export interface TrainingPassOptions extends Pick<PassOptions, "aroundTrunk" | "
 
 /** What {@link Network.deployed} may do beside. */
 export interface DeployOptions {
-  /** Fold batch norm into the convolutions: one kernel less a layer, the same function up to rounding (default false). */
+  /**
+   * Fold batch norm into the convolutions: one kernel less a layer, the same function up to
+   * rounding (default false).
+   */
   foldNorm?: boolean;
 }
 
 /**
- * A classifier of images or point clouds by linear maps, plain or with passports at some of them, in any of the schemes. What is the same for all architectures: branches, signatures,
- * what is given away and what is kept.
+ * A classifier of images or point clouds by linear maps, plain or with passports at some of them,
+ * in any of the schemes. What is the same for all architectures: branches, signatures, what is
+ * given away and what is kept.
  *
  * Shape: x [N, H, W, C] or [N, P, 3] → logits [N, classes] of one branch.
  */
@@ -96,18 +103,28 @@ export abstract class Network extends Module {
   /** The configuration of the plain network that computes what the given-away branch does. */
   abstract plainConfig(): NetworkSettings;
 
-  /** The branches there are: `public`, with two of them `private`, and `passport` alone where the network works with its passports only. */
+  /**
+   * The branches there are: `public`, with two of them `private`, and `passport` alone where the
+   * network works with its passports only.
+   */
   get branches(): readonly Branch[] {
     return branchesOf(this.config.scheme);
   }
 
-  /** Logits of one branch (default: the one that is given away). @throws ArgumentError when the network has no such branch. */
+  /**
+   * Logits of one branch (default: the one that is given away).
+   * @throws ArgumentError when the network has no such branch.
+   */
   forward(x: Tensor, branch: Branch = this.branches[0]!): Tensor {
     this.checkBranches([branch]);
     return this.body(new Pass([branch]), new Flow(x)).tensor;
   }
 
-  /** Logits of several branches and the sign loss for one batch; what the branches share is computed once. What the network wants beside is in `penalties`. @throws ArgumentError as {@link forward}. */
+  /**
+   * Logits of several branches and the sign loss for one batch; what the branches share is computed
+   * once. What the network wants beside is in `penalties`.
+   * @throws ArgumentError as {@link forward}.
+   */
   trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass {
     const { branches = this.branches, signLoss = {}, aroundTrunk, affine } = options;
     this.checkBranches(branches);
@@ -117,12 +134,16 @@ export abstract class Network extends Module {
   }
 
   /**
-   * Says which step of which run the next training pass belongs to: what it draws at random, such as dropout's masks, is a function of both alone, so that a resumed run draws what the other would have.
-   * Without it, draws go on from pass to pass.
+   * Says which step of which run the next training pass belongs to: what it draws at random, such
+   * as dropout's masks, is a function of both alone, so that a resumed run draws what the other
+   * would have. Without it, draws go on from pass to pass.
    */
   beginStep(_seed: number, _step: number): void {}
 
-  /** What every block is given for a batch: the feature maps that passports can be made of. In evaluation mode, whatever the network's own; the caller disposes them. */
+  /**
+   * What every block is given for a batch: the feature maps that passports can be made of. In
+   * evaluation mode, whatever the network's own; the caller disposes them.
+   */
   layerInputs(x: Tensor, branch: Branch = this.branches[0]!): Map<string, Tensor> {
     this.checkBranches([branch]);
     const inputs = new Map<string, Tensor>();
@@ -133,7 +154,9 @@ export abstract class Network extends Module {
   }
 
   /**
-   * As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with tensors that are saved under two names, statistics that are never used, and norms without γ and β.
+   * As {@link Module.loadStateDict}; takes checkpoints of the authors' code as they are, with
+   * tensors that are saved under two names, statistics that are never used, and norms without γ and
+   * β.
    */
   override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
     checkStateDict(dict);
@@ -168,8 +191,10 @@ export abstract class Network extends Module {
   }
 
   /**
-   * What may be given away: the public branch as a plain network of the same structure, nothing private inside. Of a network that works with its passports only
-   * (`v1`) the γ and β they give, as constants: the passports themselves, which the scheme hands out, are in {@link stateDict} alone.
+   * What may be given away: the public branch as a plain network of the same structure, nothing
+   * private inside. Of a network that works with its passports only (`v1`) the γ and β they give,
+   * as constants: the passports themselves, which the scheme hands out, are in {@link stateDict}
+   * alone.
    * @throws ArgumentError when the norm to fold is not batch norm, or the scheme is `v1`.
    */
   async deployed({ foldNorm = false }: DeployOptions = {}): Promise<SafetensorsFile> {
@@ -178,7 +203,8 @@ export abstract class Network extends Module {
       throw new ArgumentError(
         "scheme v1 cannot fold its norms: γ = avg(W * P) times W has the signature's signs squared away, and nobody could verify the network any more",
       );
-    // Both are asked for at once, so that a training that goes on meanwhile comes between none of their parts.
+    // Both are asked for at once, so that a training that goes on meanwhile comes between none of
+    // their parts.
     const [gammaBetas, state] = await Promise.all([
       config.scheme === "v1" ? this.readGammaBeta() : undefined,
       this.stateDict(),
@@ -186,14 +212,21 @@ export abstract class Network extends Module {
     return deployedFile(state, { config, layers, plain: this.plainConfig(), gammaBetas, foldNorm });
   }
 
-  /** What only the owner keeps: passports, signature, FC, private statistics and the claimed accuracies. Whoever has it can claim the network. @throws ArgumentError for a plain one. */
+  /**
+   * What only the owner keeps: passports, signature, FC, private statistics and the claimed
+   * accuracies. Whoever has it can claim the network.
+   * @throws ArgumentError for a plain one.
+   */
   async credential(claimed: BranchAccuracy = {}): Promise<SafetensorsFile> {
     const { config, layers } = this;
     if (config.scheme === "plain") throw new ArgumentError("a plain network has nothing private to keep");
     return credentialFile(await this.stateDict(), { config, layers, claimed });
   }
 
-  /** γ and β that the passports give with the weights as they are, behind the FC where there is one, layer by layer. */
+  /**
+   * γ and β that the passports give with the weights as they are, behind the FC where there is one,
+   * layer by layer.
+   */
   async readGammaBeta(): Promise<GammaBetas> {
     // All layers' are worked out before anything is awaited: they are of one moment.
     const reading = this.passportLayers().map(async ({ name, layer }) => {

@@ -37,7 +37,10 @@ export class Pass {
     private readonly options: PassOptions = {},
   ) {}
 
-  /** Σ over the passport layers met so far of the sign loss; null before the first, or when it was not asked for. */
+  /**
+   * Σ over the passport layers met so far of the sign loss; null before the first, or when it was
+   * not asked for.
+   */
   get signLoss(): Tensor | null {
     return this.#signLoss;
   }
@@ -65,7 +68,10 @@ export class Pass {
     return Object.fromEntries(this.branches.map((b, i) => [b, each[i] ?? each[0]!]));
   }
 
-  /** Adds the mean over the batch of f, a number per sample, to the loss of each branch; what branches share is computed once. Shape of f: [N, …] → [N]. */
+  /**
+   * Adds the mean over the batch of f, a number per sample, to the loss of each branch; what
+   * branches share is computed once. Shape of f: [N, …] → [N].
+   */
   penalise(flow: Flow, f: (t: Tensor) => Tensor): void {
     if (!this.options.penalties) return;
     const values = flow.map(f);

@@ -1,5 +1,5 @@
 import { DIMENSIONS } from "../data/point-cloud";
-import { optionsOf } from "../demand";
+import { optionsOf, unexpected } from "../demand";
 import { Dropout } from "../nn/layers";
 import type { Module } from "../nn/module";
 import { affine } from "../tensor/ops/elementwise";
@@ -11,7 +11,7 @@ import type { Tensor } from "../tensor/tensor";
 import type { Block } from "./block";
 import { checkSettings, type NetworkSettings, normOf } from "./config";
 import { type Flow, join } from "./flow";
-import { checkForm, checkNames, refuse } from "./form";
+import { checkForm, checkNames } from "./form";
 import type { MapLayer } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";
@@ -25,9 +25,15 @@ export interface PointNetConfig extends NetworkSettings {
   input: readonly [points: number, coordinates: number];
   /** Multiplies the channels of every layer, rounded to multiples of 8 from 8 on (default 1). */
   width?: number;
-  /** Probability that dropout in front of the second hidden layer's norm zeroes an element (default 0.4). */
+  /**
+   * Probability that dropout in front of the second hidden layer's norm zeroes an element (default
+   * 0.4).
+   */
   dropout?: number;
-  /** Running statistics of batch-normed passport layers: one set for both branches (`shared`, default, as the authors'), or one per branch. */
+  /**
+   * Running statistics of batch-normed passport layers: one set for both branches (`shared`,
+   * default, as the authors'), or one per branch.
+   */
   branchStatistics?: "shared" | "separate";
 }
 
@@ -35,10 +41,15 @@ const CHANNELS: PointNetChannels = [64, 128, 1024, 512, 256];
 /** Weight of the feature transform's penalty in the loss of a branch. */
 const PENALTY = 0.001;
 const DROPOUT = 0.4;
-/** Of a network that is wider, the feature transform alone has more numbers than a tensor can hold. */
+/**
+ * Of a network that is wider, the feature transform alone has more numbers than a tensor can hold.
+ */
 const WIDEST = 12;
 
-/** Every point of a cloud times the cloud's matrix; a cloud that branches share is repeated for each. Shapes: [N, P, k] or [1, N, P, k], [N, k, k] or [parts, N, k, k]. */
+/**
+ * Every point of a cloud times the cloud's matrix; a cloud that branches share is repeated for
+ * each. Shapes: [N, P, k] or [1, N, P, k], [N, k, k] or [parts, N, k, k].
+ */
 const transformed = (points: Tensor, matrix: Tensor): Tensor =>
   matmul(expand(points, [...matrix.shape.slice(0, -2), -1, -1]), matrix);
 
@@ -47,7 +58,10 @@ const channelsOf = ({ width = 1 }: PointNetConfig): PointNetChannels => {
   return scaled as unknown as PointNetChannels;
 };
 
-/** The linear maps in the order they run, those that can take a passport keyed by their names: `convp1` … `convp3`, `p1` … `p3`. */
+/**
+ * The linear maps in the order they run, those that can take a passport keyed by their names:
+ * `convp1` … `convp3`, `p1` … `p3`.
+ */
 export function pointNetLayers(config: PointNetConfig): MapLayer[] {
   const { classes, scheme, branchStatistics: statistics = "shared" } = config;
   const [points, dimensions] = config.input;
@@ -74,17 +88,20 @@ export function pointNetLayers(config: PointNetConfig): MapLayer[] {
   ];
 }
 
-/** @throws ArgumentError when the configuration does not hold together; it may have come out of a file. */
+/**
+ * @throws ArgumentError when the configuration does not hold together; it may have come out of a
+ * file.
+ */
 export function checkPointNet(config: PointNetConfig): void {
   checkForm(config, { arch: "pointnet", sizes: ["points", "coordinates"] });
   const { input, width = 1, dropout = DROPOUT, branchStatistics = "shared" } = config as PointNetConfig;
-  if (input[1] !== DIMENSIONS) refuse(`input: [points, ${DIMENSIONS}]`, input);
+  if (input[1] !== DIMENSIONS) unexpected(`input: [points, ${DIMENSIONS}]`, input);
   if (!(typeof width === "number" && width > 0 && width <= WIDEST))
-    refuse(`width: a finite number above 0 and up to ${WIDEST}`, width);
+    unexpected(`width: a finite number above 0 and up to ${WIDEST}`, width);
   if (!(typeof dropout === "number" && dropout >= 0 && dropout < 1))
-    refuse("dropout: a probability from 0 and below 1", dropout);
+    unexpected("dropout: a probability from 0 and below 1", dropout);
   if (branchStatistics !== "shared" && branchStatistics !== "separate")
-    refuse('branchStatistics: "shared" or "separate"', branchStatistics);
+    unexpected('branchStatistics: "shared" or "separate"', branchStatistics);
   checkSettings(config, pointNetLayers(config as PointNetConfig));
   checkNames(config, { arch: "pointnet", own: ["width", "dropout", "branchStatistics"] });
 }
@@ -102,12 +119,16 @@ export interface PointNetOptions extends Partial<Omit<PointNetConfig, "arch" | "
  *
  *     x · T(x) → convp1 64 → · A(h) → convp2 128 → convp3 1024 (no ReLU) → max over the points → p1 512 → p2 256 → p3 classes
  *
- * T and A are T-Nets of 3×3 and of 64×64 (`stn`, `fstn`); convolutions are of one point and without bias, p1 … p3 fully connected with one; each is followed by norm, γ, β and ReLU, p3 by γ and β alone,
- * p2 has dropout in front of its norm. In scheme `pan` the T-Nets carry no passports, but a norm per branch: public and private branch part at the first layer. A training pass adds
- * 0.001 · `transformPenalty` of A to the loss of each branch.
+ * T and A are T-Nets of 3×3 and of 64×64 (`stn`, `fstn`); convolutions are of one point and without
+ * bias, p1 … p3 fully connected with one; each is followed by norm, γ, β and ReLU, p3 by γ and β
+ * alone, p2 has dropout in front of its norm. In scheme `pan` the T-Nets carry no passports, but a
+ * norm per branch: public and private branch part at the first layer. A training pass adds 0.001 ·
+ * `transformPenalty` of A to the loss of each branch.
  *
- * Shape: x [N, points, 3] → logits [N, classes] (40 by default). State-dict names are the authors' own, so a checkpoint converted from their code loads as it is. Initialised as PyTorch's layers.
- * Source: Qi et al., "PointNet", CVPR 2017; with passports, Zhang et al., "Passport-aware Normalization", NeurIPS 2020.
+ * Shape: x [N, points, 3] → logits [N, classes] (40 by default). State-dict names are the authors'
+ * own, so a checkpoint converted from their code loads as it is. Initialised as PyTorch's layers.
+ * Source: Qi et al., "PointNet", CVPR 2017; with passports, Zhang et al., "Passport-aware
+ * Normalization", NeurIPS 2020.
  * @throws ArgumentError when the configuration does not hold together.
  *
  * @example

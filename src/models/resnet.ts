@@ -1,4 +1,4 @@
-import { optionsOf } from "../demand";
+import { optionsOf, unexpected } from "../demand";
 import { GlobalAvgPool } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
@@ -7,7 +7,7 @@ import { windowCount } from "../tensor/ops/windows";
 import type { Block } from "./block";
 import { checkSettings, type ImageNetworkSettings } from "./config";
 import { type Flow, join } from "./flow";
-import { checkForm, checkNames, isWhole, refuse, wholeFrom } from "./form";
+import { checkForm, checkNames, isWhole, wholeFrom } from "./form";
 import { type MapLayer, MOST_LAYERS } from "./layers";
 import { Network } from "./network";
 import type { Pass } from "./pass";
@@ -18,7 +18,10 @@ export interface ResNetConfig extends ImageNetworkSettings {
   arch: "resnet";
   /** Basic blocks in each of the four stages: [2, 2, 2, 2] is ResNet-18, [1, 1, 1, 1] ResNet-9. */
   blocks: readonly number[];
-  /** Channels of the stem and the first stage; every further stage has twice those before it (default 64). */
+  /**
+   * Channels of the stem and the first stage; every further stage has twice those before it
+   * (default 64).
+   */
   width?: number;
 }
 
@@ -55,26 +58,30 @@ export function resNetLayers(config: ResNetConfig): MapLayer[] {
   return layers;
 }
 
-/** @throws ArgumentError when the configuration does not hold together; it may have come out of a file. */
+/**
+ * @throws ArgumentError when the configuration does not hold together; it may have come out of a
+ * file.
+ */
 export function checkResNet(config: ResNetConfig): void {
   checkForm(config, { arch: "resnet" });
   const { blocks, width = WIDTH } = config as ResNetConfig;
   if (!Array.isArray(blocks) || !blocks.length || !blocks.every((n) => isWhole(n, 1)))
-    return refuse(`blocks: ${wholeFrom(1)}, one a stage,`, blocks);
+    return unexpected(`blocks: ${wholeFrom(1)}, one a stage,`, blocks);
   // A block makes two layers, or three: so much is known before any of them is.
   if (2 * blocks.reduce((a, b) => a + b, 0) > MOST_LAYERS)
-    refuse(`blocks: at most ${MOST_LAYERS} layers in all`, blocks);
-  if (!Number.isSafeInteger(width) || width < 1) refuse("width: a whole number from 1", width);
+    unexpected(`blocks: at most ${MOST_LAYERS} layers in all`, blocks);
+  if (!Number.isSafeInteger(width) || width < 1) unexpected("width: a whole number from 1", width);
   if (!isWhole(width * 2 ** (blocks.length - 1), 1))
-    refuse(`channels of the last stage, width · 2^(stages − 1): ${wholeFrom(1)}`, width * 2 ** (blocks.length - 1));
+    unexpected(`channels of the last stage, width · 2^(stages − 1): ${wholeFrom(1)}`, width * 2 ** (blocks.length - 1));
   const layers = resNetLayers(config as ResNetConfig);
   checkSettings(config, layers);
   checkNames(config, { arch: "resnet", own: ["blocks", "width"] });
 }
 
 /**
- * y = relu(convbn_2(convbnrelu_1(x)) + shortcut(x)); the shortcut is x itself where shapes agree. Every convolution ends in norm and ReLU, the second and the shortcut's too:
- * so the authors' code has it, unlike the paper on residual networks.
+ * y = relu(convbn_2(convbnrelu_1(x)) + shortcut(x)); the shortcut is x itself where shapes agree.
+ * Every convolution ends in norm and ReLU, the second and the shortcut's too: so the authors' code
+ * has it, unlike the paper on residual networks.
  */
 class BasicBlock extends Module {
   constructor(
@@ -102,9 +109,11 @@ class BasicBlock extends Module {
 }
 
 /**
- * ResNet of basic blocks in the papers' CIFAR form, in any scheme: 3×3 stem without pooling, stages of 64, 128, 256 and 512 channels, mean over positions, linear.
+ * ResNet of basic blocks in the papers' CIFAR form, in any scheme: 3×3 stem without pooling, stages
+ * of 64, 128, 256 and 512 channels, mean over positions, linear.
  *
- * Shape: x [N, H, W, C] → logits [N, classes]. Names in state dicts are the authors': `convbnrelu_1`, `layerL.B.{convbnrelu_1, convbn_2, shortcut}`, `linear`.
+ * Shape: x [N, H, W, C] → logits [N, classes]. Names in state dicts are the authors':
+ * `convbnrelu_1`, `layerL.B.{convbnrelu_1, convbn_2, shortcut}`, `linear`.
  * Source: He et al., "Deep residual learning for image recognition", CVPR 2016.
  * @throws ArgumentError when the configuration does not hold together.
  */

@@ -1,4 +1,7 @@
-/** Which tensors the two halves of a network have, from its configuration alone: files are compared with it before anything is built. */
+/**
+ * Which tensors the two halves of a network have, from its configuration alone: files are compared
+ * with it before anything is built.
+ */
 import { FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import { listed } from "../io/shown";
@@ -42,7 +45,10 @@ export function plainLayerShapes(layer: MapLayer, network: NetworkNorm): Shapes 
   return shapes;
 }
 
-/** Tensors of the deployed half: those of the plain network. @param rest what its layers do not have, such as a classifier */
+/**
+ * Tensors of the deployed half: those of the plain network.
+ * @param rest what its layers do not have, such as a classifier
+ */
 export function deployedShapes({ config, layers }: Structure, rest: Shapes): Shapes {
   return new Map([...layers.flatMap((l) => [...plainLayerShapes(l, plainNorm(config))]), ...rest]);
 }
@@ -74,7 +80,8 @@ export function privateShapes({ config, layers }: Structure): Shapes {
 
 /**
  * A description may not be larger than the file it stands in.
- * @throws FormatError when it names more tensors than there are, or a larger one than all of them together.
+ * @throws FormatError when it names more tensors than there are, or a larger one than all of them
+ * together.
  */
 export function checkBounds(shapes: Shapes, tensors: StateDict, most: number): void {
   const elements = [...tensors.values()].reduce((n, t) => n + t.data.length, 0);
@@ -88,7 +95,10 @@ export function checkBounds(shapes: Shapes, tensors: StateDict, most: number): v
     if (sizeOf(shape) > Math.max(1, elements)) refuse(`a tensor ${name} of shape ${showShape(shape)}`);
 }
 
-/** What a state dict lacks of these tensors, and what it has beside them. @throws StateDictError naming the first tensor of another shape. */
+/**
+ * What a state dict lacks of these tensors, and what it has beside them.
+ * @throws StateDictError naming the first tensor of another shape.
+ */
 export function compareShapes(state: StateDict, shapes: Shapes): { missing: string[]; unexpected: string[] } {
   for (const [name, shape] of shapes) {
     const found = state.get(name)?.shape;

@@ -13,7 +13,10 @@ const norm = (own: string, parts: readonly string[]): Record<string, string> =>
 /** Public names of a layer that has private ones too, as the plain layer in its place has them. */
 type OpenNames = Readonly<Record<string, string>>;
 
-/** Of a passport layer with two branches. `bn` is the statistic that both branches share, where the norm is called so. */
+/**
+ * Of a passport layer with two branches. `bn` is the statistic that both branches share, where the
+ * norm is called so.
+ */
 const twoBranches = (map: string): OpenNames => ({
   weight: `${map}.weight`,
   [`${map}.bias`]: `${map}.bias`,
@@ -37,13 +40,18 @@ const twoNorms = (map: string): OpenNames => ({
   ...norm("bn0", [...AFFINE, ...STATISTICS]),
 });
 
-/** Names in the plain network that have no counterpart in a layer with its passports only: there γ and β come from the passports. */
+/**
+ * Names in the plain network that have no counterpart in a layer with its passports only: there γ
+ * and β come from the passports.
+ */
 const CONSTANTS: readonly string[] = ["bn.weight", "bn.bias"];
 
 /** γ and β of each passport layer, as constants. */
 export type GammaBetas = Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
 
-/** The two halves of a trained network's state: what may be given away, and what only the owner has. */
+/**
+ * The two halves of a trained network's state: what may be given away, and what only the owner has.
+ */
 export interface SplitState {
   deployed: StateDict;
   credential: StateDict;
@@ -76,8 +84,9 @@ const within = (layers: ReadonlyMap<string, unknown>, name: string): [layer: str
 };
 
 /**
- * Splits a whole state dict by the passport layers, and the norms a branch, of its configuration. The deployed half has exactly the plain network's names and nothing else; every
- * entry of such a layer that is not known to be public goes to the credential, so nothing private can slip through.
+ * Splits a whole state dict by the passport layers, and the norms a branch, of its configuration.
+ * The deployed half has exactly the plain network's names and nothing else; every entry of such a
+ * layer that is not known to be public goes to the credential, so nothing private can slip through.
  * @param gammaBetas what takes the place of γ and β in layers that work with their passports only.
  */
 export function splitState(state: StateDict, structure: Structure, gammaBetas: GammaBetas = new Map()): SplitState {
@@ -97,7 +106,11 @@ export function splitState(state: StateDict, structure: Structure, gammaBetas: G
   return { deployed, credential };
 }
 
-/** Puts the halves together again: a deployed (or suspect) network's weights under the owner's private parts. @throws StateDictError for doubled names. */
+/**
+ * Puts the halves together again: a deployed (or suspect) network's weights under the owner's
+ * private parts.
+ * @throws StateDictError for doubled names.
+ */
 export function joinState({ deployed, credential }: SplitState, structure: Structure): StateDict {
   const divided = dividedLayers(structure);
   const single = branchesOf(structure.config.scheme).length === 1;
@@ -116,7 +129,10 @@ export function joinState({ deployed, credential }: SplitState, structure: Struc
   return whole;
 }
 
-/** What a divided layer calls a tensor of the plain one; of two statistics that would be the same, the one of that name. */
+/**
+ * What a divided layer calls a tensor of the plain one; of two statistics that would be the same,
+ * the one of that name.
+ */
 function ownName(names: OpenNames, open: string, statistic: string): string {
   const own = Object.keys(names).filter((name) => names[name] === open);
   return own.find((name) => name.startsWith(`${statistic}.`)) ?? own[0] ?? open;

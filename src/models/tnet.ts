@@ -32,10 +32,13 @@ export function tNetLayers(
 }
 
 /**
- * Predicts a linear map of the points' coordinates, or features, from the whole cloud: conv → conv → conv → max over the points → fc → fc → fc3, plus the identity.
+ * Predicts a linear map of the points' coordinates, or features, from the whole cloud: conv →
+ * conv → conv → max over the points → fc → fc → fc3, plus the identity.
  *
- * Shape: x [N, P, k] → [N, k, k]. Names in state dicts are the authors': `conv1`, `conv2`, `conv3`, `fc1`, `fc2` (blocks) and `fc3.weight`, `fc3.bias`.
- * Source: Qi et al., "PointNet", CVPR 2017, section 4.2; after Jaderberg et al., "Spatial transformer networks", NeurIPS 2015.
+ * Shape: x [N, P, k] → [N, k, k]. Names in state dicts are the authors': `conv1`, `conv2`, `conv3`,
+ * `fc1`, `fc2` (blocks) and `fc3.weight`, `fc3.bias`.
+ * Source: Qi et al., "PointNet", CVPR 2017, section 4.2; after Jaderberg et al., "Spatial
+ * transformer networks", NeurIPS 2015.
  */
 export class TNet extends Module {
   readonly conv1: Block;
@@ -84,7 +87,10 @@ export class TNet extends Module {
   }
 }
 
-/** Keeps the gradient of √ finite where a transform is orthogonal already; 1e-6 beside norms of that order is nothing. */
+/**
+ * Keeps the gradient of √ finite where a transform is orthogonal already; 1e-6 beside norms of that
+ * order is nothing.
+ */
 const TINY = 1e-12;
 
 /**
@@ -92,7 +98,8 @@ const TINY = 1e-12;
  *
  *     ‖A·(Aᵀ − I)‖_F = ‖A·Aᵀ − A‖_F
  *
- * as the authors' code has it. The paper's term is ‖I − A·Aᵀ‖²_F; this one is 0 for the identity and for projections, not for every orthogonal A. Shape: [N, k, k] → [].
+ * as the authors' code has it. The paper's term is ‖I − A·Aᵀ‖²_F; this one is 0 for the identity
+ * and for projections, not for every orthogonal A. Shape: [N, k, k] → [].
  */
 export const transformPenalty = (a: Tensor): Tensor => mean(transformDistances(a));
 

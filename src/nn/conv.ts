@@ -16,7 +16,10 @@ import { generatorOf } from "./random";
 import { parameter } from "./registration";
 import { type Padding, paddingOf } from "./window";
 
-/** PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming uniform with gain √(1/3). */
+/**
+ * PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming
+ * uniform with gain √(1/3).
+ */
 export const DEFAULT_GAIN = Math.sqrt(1 / 3);
 
 const torchDefault = (shape: Shape, random: Generator) => kaimingUniform(shape, random, { gain: DEFAULT_GAIN });
@@ -62,7 +65,10 @@ export interface Conv1dOptions {
   random?: Generator;
 }
 
-/** What convolutions over one axis and over two have in common. `Size`: a number for all axes, or one for each. */
+/**
+ * What convolutions over one axis and over two have in common. `Size`: a number for all axes, or
+ * one for each.
+ */
 abstract class Convolution<Size extends Pair> extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
@@ -128,9 +134,11 @@ abstract class Convolution<Size extends Pair> extends Module {
 /**
  * 2-D convolution layer, y = x * W + b.
  *
- * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts [O, I/groups, kH, kW].
- * Initialised as PyTorch's: U(±1/√fan-in). Formula and errors: {@link conv2d}.
- * @throws ArgumentError when `groups` does not divide the channels, for sizes and options that are none, and `padding: "same"` with a stride.
+ * Shape: x [N, H, W, I] → [N, H', W', O]. Weight [kH, kW, I/groups, O], in state dicts
+ * [O, I/groups, kH, kW]. Initialised as PyTorch's: U(±1/√fan-in). Formula and errors:
+ * {@link conv2d}.
+ * @throws ArgumentError when `groups` does not divide the channels, for sizes and options that are
+ * none, and `padding: "same"` with a stride.
  *
  * @example
  * const conv = new Conv2d(3, 16, 3, { padding: 1 });
@@ -153,7 +161,8 @@ export class Conv2d extends Convolution<Pair> {
 }
 
 /**
- * 1-D convolution layer over [N, L, I] → [N, L', O]. Weight [k, I/groups, O], in state dicts [O, I/groups, k]. Initialised as {@link Conv2d}.
+ * 1-D convolution layer over [N, L, I] → [N, L', O]. Weight [k, I/groups, O], in state dicts
+ * [O, I/groups, k]. Initialised as {@link Conv2d}.
  * @throws ArgumentError as {@link Conv2d}.
  */
 export class Conv1d extends Convolution<number> {

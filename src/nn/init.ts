@@ -7,8 +7,8 @@ import { Tensor } from "../tensor/tensor";
 import { generatorOf } from "./random";
 
 /**
- * Numbers of inputs and outputs that meet in one weight. Weights of ours end in [..., I, O]; what comes before are taps:
- * fan-in = taps · I, fan-out = taps · O.
+ * Numbers of inputs and outputs that meet in one weight. Weights of ours end in [..., I, O]; what
+ * comes before are taps: fan-in = taps · I, fan-out = taps · O.
  */
 export function fans(shape: Shape): { fanIn: number; fanOut: number } {
   demandShape("fans", shape);
@@ -19,7 +19,10 @@ export function fans(shape: Shape): { fanIn: number; fanOut: number } {
 
 const GAINS = { linear: 1, sigmoid: 1, tanh: 5 / 3, relu: Math.SQRT2 } as const;
 
-/** Gain of the activation that follows, as PyTorch's `calculate_gain`. @throws ArgumentError for an activation that is not known. */
+/**
+ * Gain of the activation that follows, as PyTorch's `calculate_gain`.
+ * @throws ArgumentError for an activation that is not known.
+ */
 export function gain(nonlinearity: keyof typeof GAINS | "leakyRelu", slope = 0.01): number {
   if (nonlinearity === "leakyRelu") return Math.sqrt(2 / (1 + within("gain", "slope", slope, -Number.MAX_VALUE) ** 2));
   if (typeof nonlinearity === "string" && Object.hasOwn(GAINS, nonlinearity)) return GAINS[nonlinearity];
@@ -46,7 +49,10 @@ function xavier(what: string, shape: Shape, g: number): { g: number; fan: number
   return { g: within(what, "gain", g, 0), fan: Math.max(1, fanIn + fanOut) };
 }
 
-/** N(0, gain² / fan). Without `random` from the common source, see {@link manualSeed}. He et al., "Delving deep into rectifiers", 2015. */
+/**
+ * N(0, gain² / fan). Without `random` from the common source, see {@link manualSeed}. He et al.,
+ * "Delving deep into rectifiers", 2015.
+ */
 export function kaimingNormal(shape: Shape, random?: Generator, options?: KaimingOptions): Tensor {
   const { g, fan } = kaiming("kaimingNormal", shape, options);
   return normal(shape, random, g / Math.sqrt(fan));
@@ -58,7 +64,10 @@ export function kaimingUniform(shape: Shape, random?: Generator, options?: Kaimi
   return uniform(shape, random, g * Math.sqrt(3 / fan));
 }
 
-/** N(0, gain² · 2 / (fan-in + fan-out)). Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010. */
+/**
+ * N(0, gain² · 2 / (fan-in + fan-out)). Glorot and Bengio, "Understanding the difficulty of
+ * training deep feedforward neural networks", 2010.
+ */
 export function xavierNormal(shape: Shape, random?: Generator, gain = 1): Tensor {
   const { g, fan } = xavier("xavierNormal", shape, gain);
   return normal(shape, random, g * Math.sqrt(2 / fan));
@@ -70,7 +79,10 @@ export function xavierUniform(shape: Shape, random?: Generator, gain = 1): Tenso
   return uniform(shape, random, g * Math.sqrt(6 / fan));
 }
 
-/** N(0, std²). @throws ShapeError for a shape that is none; LimitError for one that the device cannot hold. */
+/**
+ * N(0, std²).
+ * @throws ShapeError for a shape that is none; LimitError for one that the device cannot hold.
+ */
 export function normal(shape: Shape, random?: Generator, std = 1): Tensor {
   return drawn(shape, generatorOf("normal", random), "normal", 0, std);
 }

@@ -77,13 +77,18 @@ abstract class Pool2d extends Module {
   }
 }
 
-/** Maximum of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window. @throws ArgumentError for sizes that are none. */
+/**
+ * Maximum of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window.
+ * @throws ArgumentError for sizes that are none.
+ */
 export class MaxPool2d extends Pool2d {
   constructor(kernel: Pair, options?: PoolLayerOptions) {
     super("MaxPool2d", kernel, options);
   }
 
-  /** Rows and columns of windows that are square and lie side by side without padding; else null. */
+  /**
+   * Rows and columns of windows that are square and lie side by side without padding; else null.
+   */
   get sideBySide(): number | null {
     const sizes = [this.kernel, this.options.stride ?? this.kernel].flat();
     const padding = [this.options.padding ?? 0].flat();
@@ -95,7 +100,10 @@ export class MaxPool2d extends Pool2d {
   }
 }
 
-/** Mean of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window. @throws ArgumentError for sizes that are none. */
+/**
+ * Mean of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window.
+ * @throws ArgumentError for sizes that are none.
+ */
 export class AvgPool2d extends Pool2d {
   constructor(kernel: Pair, options?: PoolLayerOptions) {
     super("AvgPool2d", kernel, options);
@@ -114,8 +122,8 @@ export class GlobalAvgPool extends Module {
 }
 
 /**
- * Everything but the batch as one dimension, in PyTorch's order (channel, row, column), so that the linear layer that follows has
- * PyTorch's weights. Shape: [N, H, W, C] → [N, C·H·W].
+ * Everything but the batch as one dimension, in PyTorch's order (channel, row, column), so that the
+ * linear layer that follows has PyTorch's weights. Shape: [N, H, W, C] → [N, C·H·W].
  */
 export class Flatten extends Module {
   forward(x: Tensor): Tensor {
@@ -129,7 +137,11 @@ export interface DropoutOptions {
   random?: Generator;
 }
 
-/** While training, zeroes each element with probability p (default 0.5) and scales the rest by 1/(1 − p). @throws ArgumentError when p is no probability. */
+/**
+ * While training, zeroes each element with probability p (default 0.5) and scales the rest by
+ * 1/(1 − p).
+ * @throws ArgumentError when p is no probability.
+ */
 export class Dropout extends Module {
   /** Where its random numbers come from; part of a run's state. */
   readonly stream: RandomStream;
@@ -194,7 +206,9 @@ export class Sequential extends Module {
   }
 }
 
-/** Rows and columns of the windows of a max-pooling that a norm can take over; null where it cannot. */
+/**
+ * Rows and columns of the windows of a max-pooling that a norm can take over; null where it cannot.
+ */
 function poolBehind(layer: Layer, next: Layer | undefined): number | null {
   const plain = layer instanceof Norm && layer.forward === Norm.prototype.forward;
   const fits = plain && next instanceof MaxPool2d && next.forward === MaxPool2d.prototype.forward;

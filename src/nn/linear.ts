@@ -21,8 +21,10 @@ export interface LinearOptions {
 /**
  * Fully connected layer, y = x · W + b.
  *
- * Shape: x [..., I] → [..., O]. Weight [I, O], in state dicts [O, I]. Initialised as PyTorch's: U(±1/√I).
- * @throws ShapeError for numbers of features that are no whole numbers; ArgumentError for options that are none.
+ * Shape: x [..., I] → [..., O]. Weight [I, O], in state dicts [O, I]. Initialised as PyTorch's:
+ * U(±1/√I).
+ * @throws ShapeError for numbers of features that are no whole numbers; ArgumentError for options
+ * that are none.
  */
 export class Linear extends Module {
   readonly weight: Tensor;

@@ -15,35 +15,51 @@ import { contentsOfModule, type Visitor, visit } from "./traversal";
 /** A visitor of modules, see {@link Module.visit}. */
 export type ModuleVisitor = Visitor<Module>;
 
-/** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
+/**
+ * Modules and registered tensors that a module holds in its properties, whether or not it calls
+ * them its children.
+ */
 export const partsOf = (m: Module): Content<Module | Tensor>[] => contentsOfModule(m, Module);
 
 /**
- * A part of a network: owns parameters, buffers and further modules as properties, in PyTorch's way.
- * State-dict names are property names, in snake_case, joined by dots.
+ * A part of a network: owns parameters, buffers and further modules as properties, in PyTorch's
+ * way. State-dict names are property names, in snake_case, joined by dots.
  *
- * Parts may also lie in arrays, plain objects and maps with string keys, at any depth: `name.0`, `name.key`. A part under two names (tied weights) is trained once and has both in state dicts. `#private`
- * fields cannot be seen: what they hold is no part of the module, and a trainer refuses a network whose loss depends on parameters there.
+ * Parts may also lie in arrays, plain objects and maps with string keys, at any depth: `name.0`,
+ * `name.key`. A part under two names (tied weights) is trained once and has both in state dicts.
+ * `#private` fields cannot be seen: what they hold is no part of the module, and a trainer refuses
+ * a network whose loss depends on parameters there.
  *
- * @throws ArgumentError, when its parts are asked for, where one has no name of its own: in a `Set`, under a key with a dot, two under one name (`fooBar` and `foo_bar`), or in a module that holds itself.
+ * @throws ArgumentError, when its parts are asked for, where one has no name of its own: in a
+ * `Set`, under a key with a dot, two under one name (`fooBar` and `foo_bar`), or in a module that
+ * holds itself.
  */
 export abstract class Module {
   /** True while training: batch norm uses batch statistics, dropout drops. */
   training = true;
 
-  /** Child modules by name: those in properties, and in arrays, plain objects and maps there. Override it to give other names; every module that a property holds must stay among them, or below one. */
+  /**
+   * Child modules by name: those in properties, and in arrays, plain objects and maps there.
+   * Override it to give other names; every module that a property holds must stay among them, or
+   * below one.
+   */
   *children(): Iterable<[string, Module]> {
     for (const { name, value } of partsOf(this)) if (value instanceof Module) yield [name, value];
   }
 
-  /** Registered tensors of this module alone, by name: those in properties, and in arrays, plain objects and maps there. Override it to give other names; every registered tensor that a property holds must stay among them. */
+  /**
+   * Registered tensors of this module alone, by name: those in properties, and in arrays, plain
+   * objects and maps there. Override it to give other names; every registered tensor that a
+   * property holds must stay among them.
+   */
   *tensors(): Iterable<[name: string, tensor: Tensor]> {
     for (const { name, value } of partsOf(this)) if (value instanceof Tensor) yield [name, value];
   }
 
   /**
-   * Takes a visitor through this module and all that is below it: at each module, then at its own tensors, then its
-   * children. A part that is held in several places is met in each. The parts are all found before the first is visited.
+   * Takes a visitor through this module and all that is below it: at each module, then at its own
+   * tensors, then its children. A part that is held in several places is met in each. The parts are
+   * all found before the first is visited.
    *
    * @example
    * net.visit({ tensor: (t, { path, parent, kind }) => console.log(path, kind, t.shape, parent.training) });
@@ -52,7 +68,10 @@ export abstract class Module {
     visit<Module>(this, Module, objectOf("visit", "a visitor { module?, tensor?, leave? }", visitor));
   }
 
-  /** This module, under the name "", and all modules below it. A module that is held in several places stands under the name of each. */
+  /**
+   * This module, under the name "", and all modules below it. A module that is held in several
+   * places stands under the name of each.
+   */
   namedModules(): [name: string, module: Module][] {
     const found: [string, Module][] = [];
     this.visit({ module: (module, { path }) => void found.push([path, module]) });
@@ -76,7 +95,10 @@ export abstract class Module {
     return [...new Set(this.namedParameters().map(([, t]) => t))];
   }
 
-  /** How many numbers the parameters are, each counted once. @param options.trainable count those alone that are not frozen (default false) */
+  /**
+   * How many numbers the parameters are, each counted once.
+   * @param options.trainable count those alone that are not frozen (default false)
+   */
   parameterCount(options?: { trainable?: boolean }): number {
     const { trainable = false } = optionsOf("parameterCount", options, ["trainable"]);
     return this.parameters().reduce((n, p) => n + (trainable && !p.requiresGrad ? 0 : p.size), 0);
@@ -96,12 +118,14 @@ export abstract class Module {
   }
 
   /**
-   * Stops the training of parameters here and below, all or those that `which` means: no gradient is computed towards them, the one they have is freed, and optimisers pass them over. Running statistics of norms are
-   * no parameters, and move until their norm is in `eval()`.
+   * Stops the training of parameters here and below, all or those that `which` means: no gradient
+   * is computed towards them, the one they have is freed, and optimisers pass them over. Running
+   * statistics of norms are no parameters, and move until their norm is in `eval()`.
    *
    * @example
    * net.freeze("features").unfreeze("*.bias");
-   * @throws ArgumentError for names, patterns and functions that mean no parameter, saying which there are.
+   * @throws ArgumentError for names, patterns and functions that mean no parameter, saying which
+   * there are.
    */
   freeze(which?: ParameterFilter): this {
     for (const p of selected("freeze", this.namedParameters(), which)) {
@@ -111,7 +135,10 @@ export abstract class Module {
     return this;
   }
 
-  /** Trains parameters again, all or those that `which` means. @throws ArgumentError as {@link freeze}. */
+  /**
+   * Trains parameters again, all or those that `which` means.
+   * @throws ArgumentError as {@link freeze}.
+   */
   unfreeze(which?: ParameterFilter): this {
     for (const p of selected("unfreeze", this.namedParameters(), which)) p.requiresGrad = true;
     return this;
@@ -148,9 +175,11 @@ export abstract class Module {
 
   /**
    * Takes values from a state dict in PyTorch's order.
-   * @param options.strict Throw when names are missing or unexpected (default true); otherwise report them.
-   * @throws StateDictError naming every missing and unexpected name, the first tensor of another shape or with values that this module cannot hold, or two names of one tensor with values that differ;
-   * ArgumentError for what is no state dict. Nothing is changed then.
+   * @param options.strict Throw when names are missing or unexpected (default true); otherwise
+   * report them.
+   * @throws StateDictError naming every missing and unexpected name, the first tensor of another
+   * shape or with values that this module cannot hold, or two names of one tensor with values that
+   * differ; ArgumentError for what is no state dict. Nothing is changed then.
    */
   loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
     checkStateDict(dict);
@@ -160,7 +189,9 @@ export abstract class Module {
     return report;
   }
 
-  /** Called here and below after a state dict was loaded: drop what was derived from the old values. */
+  /**
+   * Called here and below after a state dict was loaded: drop what was derived from the old values.
+   */
   protected loaded(): void {}
 
   /** Frees every parameter, gradient and buffer, here and below. */
@@ -171,13 +202,20 @@ export abstract class Module {
     for (const [, t] of tensors) t.dispose();
   }
 
-  /** The layer's options in one line, for {@link toString}: `3 → 64, kernel 5×5`. By default the numbers, texts and set flags among its properties, and nothing where there are children to be shown. */
+  /**
+   * The layer's options in one line, for {@link toString}: `3 → 64, kernel 5×5`. By default the
+   * numbers, texts and set flags among its properties, and nothing where there are children to be
+   * shown.
+   */
   protected describe(): string {
     const [child] = this.children();
     return child ? "" : scalarsOf(this);
   }
 
-  /** The module as a tree: names, classes, options, numbers of parameters. Nothing is read from the GPU. */
+  /**
+   * The module as a tree: names, classes, options, numbers of parameters. Nothing is read from the
+   * GPU.
+   */
   toString(): string {
     const printer = new TreePrinter<Module>((module) => module.describe());
     try {

@@ -15,7 +15,10 @@ export interface NormPart {
 
 /** How {@link normaliseParts} takes a batch. */
 export interface PartsOptions {
-  /** All parts read the same x [N, …] (default false); else theirs lie one after the other, [parts · N, …]. */
+  /**
+   * All parts read the same x [N, …] (default false); else theirs lie one after the other,
+   * [parts · N, …].
+   */
   shared?: boolean;
   /** Default `normalise`; or one with something fused behind it. */
   normaliser?: Normaliser;

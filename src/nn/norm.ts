@@ -80,7 +80,8 @@ export abstract class Norm extends Module {
 
 /**
  * Group normalisation: statistics over an item's positions and each of `groups` groups of channels.
- * Shape: [N, ..., C] → [N, ..., C]. With one group they are those of the whole item. Wu and He, 2018.
+ * Shape: [N, ..., C] → [N, ..., C]. With one group they are those of the whole item. Wu and
+ * He, 2018.
  * @throws ArgumentError unless groups divides channels, and for options out of their ranges.
  */
 export class GroupNorm extends Norm {

@@ -7,8 +7,8 @@ import type { ModulePlace, Visitor } from "./traversal";
 const INDENT = "  ";
 
 /**
- * A module as a tree, a line a module: names, classes, options, and how many trained numbers there are in each, those
- * held twice counted once. Shapes tell all of it; nothing is read from the GPU.
+ * A module as a tree, a line a module: names, classes, options, and how many trained numbers there
+ * are in each, those held twice counted once. Shapes tell all of it; nothing is read from the GPU.
  */
 export class TreePrinter<M extends object> implements Visitor<M> {
   /** The modules that are not yet left, the innermost last. */
@@ -60,7 +60,10 @@ function counted(before: string, parameters: ReadonlySet<Tensor>, unit: string):
   return before + parts.join(", ");
 }
 
-/** Numbers, texts and set flags among a module's own properties: what a layer says of itself unless it knows better. */
+/**
+ * Numbers, texts and set flags among a module's own properties: what a layer says of itself unless
+ * it knows better.
+ */
 export function scalarsOf(module: object): string {
   const told = (key: string, value: unknown): string[] => {
     if (key === "training") return [];

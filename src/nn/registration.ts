@@ -1,4 +1,7 @@
-/** Which tensors belong to modules, and as what: trained parameters, or buffers that only lie in the state. */
+/**
+ * Which tensors belong to modules, and as what: trained parameters, or buffers that only lie in the
+ * state.
+ */
 import { instance, refuse } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { showShape } from "../tensor/shape";
@@ -17,7 +20,12 @@ const registered = new WeakMap<Tensor, Registration>();
 /** What a tensor was registered as; undefined where it was not. */
 export const registrationOf = (t: Tensor): Registration | undefined => registered.get(t);
 
-/** Makes a tensor a trained parameter of the module it is a property of. It then lives until the module is disposed. @throws ShapeError unless it is f32 and of the layout's rank; ArgumentError when it was computed from others. */
+/**
+ * Makes a tensor a trained parameter of the module it is a property of. It then lives until the
+ * module is disposed.
+ * @throws ShapeError unless it is f32 and of the layout's rank; ArgumentError when it was computed
+ * from others.
+ */
 export function parameter(t: Tensor, layout: Layout = "same"): Tensor {
   checkRegistered("parameter", t, layout);
   if (t.dtype !== "f32")
@@ -31,7 +39,10 @@ export function parameter(t: Tensor, layout: Layout = "same"): Tensor {
   return t;
 }
 
-/** Makes a tensor part of a module's state without training it: running statistics, passports. @throws ShapeError when it has not the layout's rank. */
+/**
+ * Makes a tensor part of a module's state without training it: running statistics, passports.
+ * @throws ShapeError when it has not the layout's rank.
+ */
 export function buffer(t: Tensor, layout: Layout = "same"): Tensor {
   checkRegistered("buffer", t, layout);
   registered.set(keep(t), { kind: "buffer", layout });

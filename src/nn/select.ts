@@ -4,15 +4,16 @@ import { listed, shown } from "../io/shown";
 import type { Tensor } from "../tensor/tensor";
 
 /**
- * Which parameters of a module. A text is the name of a parameter, or of a module for all below it, and `*` in it
- * stands for any characters, dots too: `"features.0"`, `"*.bias"`. A regular expression is looked for in whole names. A
- * function says yes or no to each.
+ * Which parameters of a module. A text is the name of a parameter, or of a module for all below it,
+ * and `*` in it stands for any characters, dots too: `"features.0"`, `"*.bias"`. A regular
+ * expression is looked for in whole names. A function says yes or no to each.
  */
 export type ParameterFilter = string | RegExp | ((name: string, parameter: Tensor) => boolean);
 
 /**
  * The parameters that a filter means; all without one.
- * @throws ArgumentError for what is no filter, and for one that means none of them, with their names.
+ * @throws ArgumentError for what is no filter, and for one that means none of them, with their
+ * names.
  */
 export function selected(
   what: string,

@@ -9,7 +9,11 @@ import { checkHostTensor, dataFor, type Layout, sameBytes, type TensorData, toTo
 /** Values that live on the host but belong to the state dict, such as a count of batches. */
 export interface HostState {
   get(): HostTensor;
-  /** Takes a value of as many elements. @param name the state's whole name @throws StateDictError for one that it cannot be; nothing is changed then. */
+  /**
+   * Takes a value of as many elements.
+   * @param name the state's whole name
+   * @throws StateDictError for one that it cannot be; nothing is changed then.
+   */
   set(value: HostTensor, name: string): void;
 }
 
@@ -41,7 +45,10 @@ export async function readState({ tensors, host }: State): Promise<StateDict> {
   return dict;
 }
 
-/** Gives all states the values of a state dict. @throws StateDictError as {@link Module.loadStateDict}; nothing is changed then. */
+/**
+ * Gives all states the values of a state dict.
+ * @throws StateDictError as {@link Module.loadStateDict}; nothing is changed then.
+ */
 export function loadState({ tensors, host }: State, dict: StateDict, strict: boolean): LoadReport {
   const missing = [...tensors.keys(), ...host.keys()].filter((name) => !dict.has(name));
   const unexpected = [...dict.keys()].filter((name) => !tensors.has(name) && !host.has(name));

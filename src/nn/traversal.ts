@@ -45,17 +45,21 @@ interface Base<M> {
   readonly prototype: M;
 }
 
-/** Modules and registered tensors that a module holds in its properties, whether or not it calls them its children. */
+/**
+ * Modules and registered tensors that a module holds in its properties, whether or not it calls
+ * them its children.
+ */
 export const contentsOfModule = <M extends object>(module: M, base: Base<M>): Content<M | Tensor>[] =>
   contentsOf(module, (value): value is M | Tensor =>
     value instanceof Tensor ? registrationOf(value) !== undefined : value instanceof (base as never),
   );
 
 /**
- * Takes a visitor through a module and all that is below it, parents first. What is held in several places is met in
- * each.
- * @throws ArgumentError, before the first stop, for a module that holds itself, names that are no names or stand twice,
- * and a module that an overridden `children()` leaves out: it would neither be trained nor saved.
+ * Takes a visitor through a module and all that is below it, parents first. What is held in several
+ * places is met in each.
+ * @throws ArgumentError, before the first stop, for a module that holds itself, names that are no
+ * names or stand twice, and a module that an overridden `children()` leaves out: it would neither
+ * be trained nor saved.
  */
 export function visit<M extends Parent<M>>(root: M, base: Base<M>, visitor: Visitor<M>): void {
   walk(checked(root, base), visitor);
@@ -121,7 +125,10 @@ function checkNamed<M extends object>({ module, at, contents, below }: Stop<M>, 
   for (const stop of below) checkNamed(stop, all);
 }
 
-/** What an overridden `tensors()` gives: all that the module holds, registered, each under a name of its own. */
+/**
+ * What an overridden `tensors()` gives: all that the module holds, registered, each under a name of
+ * its own.
+ */
 function checkTensors<M extends object>(
   module: M,
   at: ModulePlace<M>,

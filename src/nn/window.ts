@@ -1,4 +1,7 @@
-/** Windows of convolutions and poolings: sizes that their layers accept, and padding that keeps an input's size. */
+/**
+ * Windows of convolutions and poolings: sizes that their layers accept, and padding that keeps an
+ * input's size.
+ */
 import { refuse, whole } from "../demand";
 import { pairOf } from "../tensor/ops/operands";
 import type { Pair } from "../tensor/shape";
@@ -13,7 +16,8 @@ export interface Padding {
 }
 
 /**
- * The padding of each axis: numbers as they are given, or for `"same"` what keeps the input's size, dilation · (kernel − 1) in all, the odd one behind, as PyTorch's.
+ * The padding of each axis: numbers as they are given, or for `"same"` what keeps the input's size,
+ * dilation · (kernel − 1) in all, the odd one behind, as PyTorch's.
  * @throws ArgumentError for `"same"` with strides, and for anything that is no padding.
  */
 export function paddingOf(

@@ -18,7 +18,10 @@ export interface HelpContext {
   readonly osRelease: string;
   /** Whether the process may install system packages without `sudo`. */
   readonly root: boolean;
-  /** False in a `worker_threads` worker, where setting environment variables does not reach native code. */
+  /**
+   * False in a `worker_threads` worker, where setting environment variables does not reach native
+   * code.
+   */
   readonly mainThread: boolean;
   /** Whether the code runs in a clone of the repository, where `npm run setup` exists. */
   readonly clone: boolean;
@@ -29,7 +32,9 @@ export const INSTALL_WEBGPU = "npm install webgpu";
 /** Brings SwiftShader as an npm package: needs no root rights. */
 export const INSTALL_SWIFTSHADER = "npm install --save-dev @sparticuz/chromium@147.0.0";
 
-/** The error that lists every attempt with its reason, then the commands that help on this system. */
+/**
+ * The error that lists every attempt with its reason, then the commands that help on this system.
+ */
 export function adapterNotFound(attempts: readonly FailedAttempt[], help: readonly string[]): AdapterNotFoundError {
   const lines = [
     "No WebGPU adapter was found. Expected one that Dawn accepts; tried, in this order:",
@@ -73,7 +78,10 @@ export function adapterHelp(choice: AdapterChoice, context: HelpContext): string
 
 const forced = (choice: AdapterChoice, help: string) => (choice === "auto" ? [] : [help]);
 
-/** The command that installs a lavapipe new enough for Dawn, or null where the distribution has none. */
+/**
+ * The command that installs a lavapipe new enough for Dawn, or null where the distribution has
+ * none.
+ */
 function mesaCommand({ osRelease, root }: HelpContext): string | null {
   const field = (name: string) => new RegExp(`^${name}="?([^"\n]*)"?$`, "m").exec(osRelease)?.[1] ?? "";
   const family = [field("ID"), ...field("ID_LIKE").split(" ")];
@@ -81,7 +89,8 @@ function mesaCommand({ osRelease, root }: HelpContext): string | null {
   const sudo = root ? "" : "sudo ";
   const apt = (from: string) => `${sudo}apt-get update && ${sudo}apt-get install -y ${from}mesa-vulkan-drivers`;
 
-  // Debian 12 ships Mesa 22.3, which Dawn refuses; its backports have a newer one. Older releases have none at all.
+  // Debian 12 ships Mesa 22.3, which Dawn refuses; its backports have a newer one. Older releases
+  // have none at all.
   if (field("ID") === "debian" && version === 12) {
     // The suite is taken from where this system takes Debian itself.
     const site = "$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' | head -n 1)";

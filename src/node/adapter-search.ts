@@ -1,5 +1,6 @@
 /**
- * The search for an adapter, on a {@link Machine} that is handed in: the real one in `dawn()`, an invented one in tests.
+ * The search for an adapter, on a {@link Machine} that is handed in: the real one in `dawn()`, an
+ * invented one in tests.
  */
 import { join } from "node:path";
 import type { AdapterNotFoundError } from "../errors";
@@ -16,11 +17,14 @@ export interface Machine extends HelpContext {
   loadLibrary(path: string): boolean;
   /** Manifests of the installed Vulkan drivers. */
   driverManifests(): string[];
-  /** Folder of the embedded SwiftShader, unpacked if need be; rejects with the reason when there is none. */
+  /**
+   * Folder of the embedded SwiftShader, unpacked if need be; rejects with the reason when there is
+   * none.
+   */
   swiftShader(): Promise<string>;
   /**
-   * Loads the `webgpu` package, rejects when it cannot be. What it gives makes Dawn instances, each of which looks at
-   * `env` anew.
+   * Loads the `webgpu` package, rejects when it cannot be. What it gives makes Dawn instances, each
+   * of which looks at `env` anew.
    */
   loadDawn(): Promise<() => GPU>;
 }
@@ -41,7 +45,8 @@ const LABELS = {
 /**
  * Finds the chosen adapter.
  *
- * @throws AdapterNotFoundError listing each adapter tried, why it is not to be had, and what to type.
+ * @throws AdapterNotFoundError listing each adapter tried, why it is not to be had, and what to
+ * type.
  */
 export async function findAdapter(choice: AdapterChoice, machine: Machine): Promise<FoundAdapter> {
   const createGpu = await machine.loadDawn().catch((error: unknown) => {
@@ -100,7 +105,10 @@ async function trySystem(
   return null;
 }
 
-/** Why asking Dawn for a system adapter is no use (and would print warnings), or null where it may work. */
+/**
+ * Why asking Dawn for a system adapter is no use (and would print warnings), or null where it may
+ * work.
+ */
 async function vulkanObstacle(machine: Machine): Promise<string | null> {
   if (machine.platform !== "linux") return null; // Metal and Direct3D come with the system.
   const drivers = machine.driverManifests();
@@ -111,7 +119,8 @@ async function vulkanObstacle(machine: Machine): Promise<string | null> {
       : `neither a Vulkan loader (${LOADER}) nor a driver is installed`;
   }
   if (loader) return null;
-  // Images made for GPU servers often hold the card's driver and no loader: the embedded one serves as well.
+  // Images made for GPU servers often hold the card's driver and no loader: the embedded one serves
+  // as well.
   const directory = await machine.swiftShader().catch(() => null);
   if (directory !== null && machine.loadLibrary(join(directory, LOADER))) return null;
   return `drivers are installed (${drivers.join(", ")}), but no Vulkan loader (${LOADER})`;
@@ -152,7 +161,8 @@ async function trySwiftShader(
   const request = {};
   const adapter = await gpu.requestAdapter(request);
   const kind = adapter && classifyAdapter(adapter.info);
-  // Not what else the loader may have found: the choice does not reach it from a worker thread, nor past its own filters.
+  // Not what else the loader may have found: the choice does not reach it from a worker thread, nor
+  // past its own filters.
   if (kind === "swiftshader") return { gpu, kind, request };
   useInstalledDrivers(machine.env);
   const instead = adapter === null ? "no adapter" : `${nameOf(adapter)} instead`;
@@ -165,10 +175,12 @@ async function trySwiftShader(
 
 const nameOf = ({ info }: GPUAdapter): string => info.description || info.device || classifyAdapter(info);
 
-// The loader takes its drivers from the environment. The choice stays set after success, so that workers and child
-// processes get the same adapter; the third variable marks it as ours, for a later search to undo.
+// The loader takes its drivers from the environment. The choice stays set after success, so that
+// workers and child processes get the same adapter; the third variable marks it as ours, for a
+// later search to undo.
 const CHOSEN = "PAN_CHOSEN_DRIVER";
-const DRIVER_VARIABLES = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]; // The second is the older loaders' name of the first.
+// The second is the older loaders' name of the first.
+const DRIVER_VARIABLES = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
 function useDriver(env: NodeJS.ProcessEnv, manifest: string): void {
   for (const name of [...DRIVER_VARIABLES, CHOSEN]) env[name] = manifest;

@@ -1,5 +1,6 @@
 /**
- * WebGPU for Node: Dawn through the optional `webgpu` package, on the best adapter this machine has.
+ * WebGPU for Node: Dawn through the optional `webgpu` package, on the best adapter this machine
+ * has.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -17,11 +18,15 @@ export type { AdapterChoice } from "./adapter-help";
 
 /** Options of {@link dawn}. */
 export interface DawnOptions {
-  /** Which adapter to take. Default `"auto"`: the environment variable `PAN_ADAPTER` where set, else the best there is. */
+  /**
+   * Which adapter to take. Default `"auto"`: the environment variable `PAN_ADAPTER` where set, else
+   * the best there is.
+   */
   readonly adapter?: AdapterChoice;
   /**
-   * Folder that holds SwiftShader (`libvk_swiftshader.so`, `libvulkan.so.1`, `vk_swiftshader_icd.json`), or into which it
-   * is unpacked. Default: the environment variable `PAN_SWIFTSHADER`, else `.adapter/swiftshader` in a folder above.
+   * Folder that holds SwiftShader (`libvk_swiftshader.so`, `libvulkan.so.1`,
+   * `vk_swiftshader_icd.json`), or into which it is unpacked. Default: the environment variable
+   * `PAN_SWIFTSHADER`, else `.adapter/swiftshader` in a folder above.
    */
   readonly directory?: string;
   /** Dawn features to enable besides, such as `"disable_robustness"`. */
@@ -31,31 +36,34 @@ export interface DawnOptions {
 const CHOICES: readonly AdapterChoice[] = ["auto", "hardware", "lavapipe", "swiftshader"];
 const UNPACKED = join(".adapter", "swiftshader");
 
-// On globalThis: a second copy of this module (CommonJS beside ESM, a test runner's fresh import) must share and hold the
-// same instances.
+// On globalThis: a second copy of this module (CommonJS beside ESM, a test runner's fresh import)
+// must share and hold the same instances.
 const key = Symbol.for("@pan/core.dawn");
 const shared = globalThis as { [key]?: { opened: Map<string, Promise<GPU>>; last: Promise<unknown> } };
 
 /**
- * Opens WebGPU in Node. Tries, in this order: a hardware adapter; the system's software adapter (Mesa lavapipe); the
- * SwiftShader inside the npm package `@sparticuz/chromium`, unpacked on first use, which needs no root rights and no
- * system package (Linux on x86-64).
+ * Opens WebGPU in Node. Tries, in this order: a hardware adapter; the system's software adapter
+ * (Mesa lavapipe); the SwiftShader inside the npm package `@sparticuz/chromium`, unpacked on first
+ * use, which needs no root rights and no system package (Linux on x86-64).
  *
  *     await init({ gpu: await dawn() });
  *
- * Registers the WebGPU globals (`GPUBufferUsage`, `GPUMapMode`, …), which Node lacks. Timestamp queries are not rounded.
- * Calls with equal options share one instance, which lives as long as the process: Dawn aborts when it is collected
- * under a living device.
+ * Registers the WebGPU globals (`GPUBufferUsage`, `GPUMapMode`, …), which Node lacks. Timestamp
+ * queries are not rounded. Calls with equal options share one instance, which lives as long as the
+ * process: Dawn aborts when it is collected under a living device.
  *
- * Environment: `PAN_ADAPTER` (`hardware`, `lavapipe`, `swiftshader` or `auto`) forces an adapter on programs that leave
- * the choice to `"auto"`; `PAN_SWIFTSHADER` names SwiftShader's folder. When SwiftShader is chosen, `VK_DRIVER_FILES` is
- * set for this process. A worker thread's environment is a copy that native code does not see: there, call `dawn()` on
- * the main thread first, or start the worker with `env: SHARE_ENV`; a worker that gets another adapter than it forces is
- * refused.
+ * Environment: `PAN_ADAPTER` (`hardware`, `lavapipe`, `swiftshader` or `auto`) forces an adapter on
+ * programs that leave the choice to `"auto"`; `PAN_SWIFTSHADER` names SwiftShader's folder. When
+ * SwiftShader is chosen, `VK_DRIVER_FILES` is set for this process. A worker thread's environment
+ * is a copy that native code does not see: there, call `dawn()` on the main thread first, or start
+ * the worker with `env: SHARE_ENV`; a worker that gets another adapter than it forces is refused.
  *
- * @returns a `GPU` whose `requestAdapter()` gives the chosen adapter, a new one per call (an adapter is single-use).
- * @throws ArgumentError for an adapter name that is not one of the four, or another option that is not understood.
- * @throws AdapterNotFoundError when nothing works: each thing tried, why it failed, the command that helps here.
+ * @returns a `GPU` whose `requestAdapter()` gives the chosen adapter, a new one per call (an
+ * adapter is single-use).
+ * @throws ArgumentError for an adapter name that is not one of the four, or another option that is
+ * not understood.
+ * @throws AdapterNotFoundError when nothing works: each thing tried, why it failed, the command
+ * that helps here.
  */
 export async function dawn(options: DawnOptions = {}): Promise<GPU> {
   checkOptions(options);
@@ -146,7 +154,10 @@ function thisMachine({ directory, features = [] }: DawnOptions): Machine {
   };
 }
 
-/** Where SwiftShader lies: the folder asked for, an unpacked one above, else a fresh one unpacked beside the archive. */
+/**
+ * Where SwiftShader lies: the folder asked for, an unpacked one above, else a fresh one unpacked
+ * beside the archive.
+ */
 async function provideSwiftShader(wanted: string | undefined): Promise<string> {
   if (wanted && isSwiftShader(wanted)) return resolve(wanted);
   const starts = [packageDirectory(), process.cwd(), dirname(process.argv[1] ?? ".")];
@@ -161,7 +172,8 @@ async function provideSwiftShader(wanted: string | undefined): Promise<string> {
     const place = wanted ? `${wanted} does not hold it, and` : "it is not unpacked in .adapter/swiftshader, and";
     throw new Error(`${place} the package that carries it, @sparticuz/chromium, is not installed`);
   }
-  // node_modules/.cache is where tools keep what they derive from packages: writable, and ignored by version control.
+  // node_modules/.cache is where tools keep what they derive from packages: writable, and ignored
+  // by version control.
   const modules = archive.slice(0, archive.lastIndexOf(join("@sparticuz", "chromium")));
   const target = resolve(wanted || join(modules, ".cache", "pan-core", "swiftshader"));
   if (!isSwiftShader(target)) await unpackSwiftShader(archive, target);

@@ -1,6 +1,7 @@
 /**
- * Files on disk that are either whole or absent: every write goes to a temporary file beside the target, which then takes
- * the target's name in one step. A crash, a full disk or Ctrl-C in between leaves the earlier file as it was.
+ * Files on disk that are either whole or absent: every write goes to a temporary file beside the
+ * target, which then takes the target's name in one step. A crash, a full disk or Ctrl-C in between
+ * leaves the earlier file as it was.
  */
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
@@ -18,7 +19,8 @@ import { checkMode, isSecret, PRIVATE } from "./secrets";
 /** Options of everything that writes a file. */
 export interface WriteOptions {
   /**
-   * Permission bits that the file gets, whatever it had before and whatever the process's umask is; `0o600` is the owner alone.
+   * Permission bits that the file gets, whatever it had before and whatever the process's umask is;
+   * `0o600` is the owner alone.
    * Default: those of the file that is replaced; for a new one what the umask leaves of `0o666`.
    */
   readonly mode?: number;
@@ -57,7 +59,10 @@ interface Kind {
 const kindOf = (found: Kind): string =>
   found.isDirectory() ? "a folder" : found.isFIFO() ? "a named pipe" : found.isSocket() ? "a socket" : "a device";
 
-/** The file behind a symbolic link, so that the link survives the rename; the path itself where there is nothing yet. */
+/**
+ * The file behind a symbolic link, so that the link survives the rename; the path itself where
+ * there is nothing yet.
+ */
 async function resolveTarget(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -71,7 +76,10 @@ async function resolveTarget(path: string): Promise<string> {
   }
 }
 
-/** Permission bits of the file to be replaced. @throws PanError where something else than a file would be replaced. */
+/**
+ * Permission bits of the file to be replaced.
+ * @throws PanError where something else than a file would be replaced.
+ */
 async function existingMode(path: string): Promise<number | undefined> {
   try {
     const found = await stat(path);
@@ -84,7 +92,10 @@ async function existingMode(path: string): Promise<number | undefined> {
   }
 }
 
-/** Codes by which systems say that folders cannot be opened or forced to disk at all, and not that doing it failed. */
+/**
+ * Codes by which systems say that folders cannot be opened or forced to disk at all, and not that
+ * doing it failed.
+ */
 const CANNOT = new Set(["EISDIR", "EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EPERM", "EACCES"]);
 
 /** Makes the rename itself survive a power cut, where the system can do that (Windows cannot). */
@@ -113,18 +124,21 @@ async function writeAndSync(path: string, bytes: Uint8Array, mode: number | unde
 }
 
 /**
- * Writes a file so that a reader, at any moment and after any crash, finds either the earlier contents or all of the new ones.
+ * Writes a file so that a reader, at any moment and after any crash, finds either the earlier
+ * contents or all of the new ones.
  *
- * The bytes go to a temporary file of unique name in the same folder, are forced to disk, and take the target's name by `rename`,
- * which is atomic within a file system; then the folder is forced to disk where the system can. Writers at the same time do
- * not mix: the last rename wins. A symbolic link is followed, permissions of an existing file are kept unless `mode` says others.
- * Temporary files of writers of this target that were killed are removed first.
+ * The bytes go to a temporary file of unique name in the same folder, are forced to disk, and take
+ * the target's name by `rename`, which is atomic within a file system; then the folder is forced to
+ * disk where the system can. Writers at the same time do not mix: the last rename wins. A symbolic
+ * link is followed, permissions of an existing file are kept unless `mode` says others. Temporary
+ * files of writers of this target that were killed are removed first.
  *
  * @param path file to create or replace; its folder must exist
  * @param bytes the whole contents
  * @throws ArgumentError when path, bytes or mode are none
- * @throws PanError when the write fails (disk full, no permission, no such folder), or the target is no file (folder, pipe, socket,
- * device, a link to nothing): the earlier file, if any, is intact, the temporary file is removed, and `cause` holds the system's error
+ * @throws PanError when the write fails (disk full, no permission, no such folder), or the target
+ * is no file (folder, pipe, socket, device, a link to nothing): the earlier file, if any, is
+ * intact, the temporary file is removed, and `cause` holds the system's error
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
   const wanted = pathOf(path, "writeFileAtomic");
@@ -160,9 +174,9 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array, options: 
 /**
  * Saves tensors as a safetensors file, atomically ({@link writeFileAtomic}).
  *
- * What is its owner's alone is written readable for the owner alone (mode `0o600`, an existing file of wider mode narrowed): files that
- * say they are a credential, a watermark or a checkpoint, and whatever holds passports. Others, the deployed model among them, get
- * the usual permissions.
+ * What is its owner's alone is written readable for the owner alone (mode `0o600`, an existing file
+ * of wider mode narrowed): files that say they are a credential, a watermark or a checkpoint, and
+ * whatever holds passports. Others, the deployed model among them, get the usual permissions.
  *
  * @param path file to create or replace
  * @param file tensors, alone or with their metadata
@@ -189,7 +203,8 @@ export async function saveSafetensors(
 }
 
 /**
- * All bytes of a file. Not of a pipe, which could keep the reader waiting for ever, nor of a device, which need not end.
+ * All bytes of a file. Not of a pipe, which could keep the reader waiting for ever, nor of a
+ * device, which need not end.
  * @throws the system's error, or PanError saying what the path leads to instead
  */
 async function readWhole(path: string): Promise<Uint8Array> {
@@ -209,8 +224,8 @@ async function readWhole(path: string): Promise<Uint8Array> {
  * @param path file to read
  * @returns its tensors in host memory, and its metadata
  * @throws ArgumentError when the path is none
- * @throws FormatError when the file cannot be read (`cause` holds the system's error) or is not valid ({@link decodeSafetensors}); the
- * message starts with the path
+ * @throws FormatError when the file cannot be read (`cause` holds the system's error) or is not
+ * valid ({@link decodeSafetensors}); the message starts with the path
  */
 export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
   const wanted = pathOf(path, "loadSafetensors");
@@ -236,8 +251,9 @@ export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
 const reasonOf = (cause: unknown): string => (cause instanceof PanError ? cause.message : clip(String(cause), 300));
 
 /**
- * Keeps a trainer's checkpoint in one file: written whole or not at all, the earlier one standing until then. A checkpoint holds passports:
- * the file is readable for its owner alone, unless `mode` says otherwise.
+ * Keeps a trainer's checkpoint in one file: written whole or not at all, the earlier one standing
+ * until then. A checkpoint holds passports: the file is readable for its owner alone, unless `mode`
+ * says otherwise.
  *
  * @example
  * new Trainer(model, optimizer, { checkpoints: fileCheckpoints("out/run.checkpoint") });

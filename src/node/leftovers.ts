@@ -1,12 +1,13 @@
 /**
- * Temporary files of writers that were killed. A temporary file says in its name who writes it: the machine (its boot and process
- * namespace), the process, and when that process began. Whoever saves the same target next removes those whose writer is surely gone,
- * and no others:
+ * Temporary files of writers that were killed. A temporary file says in its name who writes it: the
+ * machine (its boot and process namespace), the process, and when that process began. Whoever saves
+ * the same target next removes those whose writer is surely gone, and no others:
  *
  *     .TARGET.ORIGIN-PID-START.UUID.tmp
  *
- * On the writer's own machine, gone is: no such process, a dead one, or another that got its number later. What other machines (or
- * earlier boots, or earlier versions) left, nobody can ask for; it is removed when nothing has been written to it for a day.
+ * On the writer's own machine, gone is: no such process, a dead one, or another that got its number
+ * later. What other machines (or earlier boots, or earlier versions) left, nobody can ask for; it
+ * is removed when nothing has been written to it for a day.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { readdir, readFile, readlink, rm, stat } from "node:fs/promises";
@@ -14,7 +15,10 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 
 const DAY = 24 * 60 * 60 * 1000;
-/** Characters of the target's name: with the rest at most 250 bytes, whatever the script; 255 is the usual limit. */
+/**
+ * Characters of the target's name: with the rest at most 250 bytes, whatever the script; 255 is the
+ * usual limit.
+ */
 const MOST = 40;
 const REST = /^(?:([0-9a-f]{8})-(\d+)-(\d+)\.)?[0-9a-f-]{36}\.tmp$/;
 
@@ -22,7 +26,10 @@ const prefixOf = (target: string): string => `.${[...target].slice(0, MOST).join
 /** As versions without an origin in the name cut it. */
 const formerPrefixOf = (target: string): string => `.${target.slice(0, 50)}.`;
 
-/** State and start of a process, in the kernel's ticks since boot; undefined where the system does not tell. */
+/**
+ * State and start of a process, in the kernel's ticks since boot; undefined where the system does
+ * not tell.
+ */
 async function processStatus(pid: number | "self"): Promise<{ state: string; start: string } | undefined> {
   const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   // The second field is the program's name in brackets, which may hold brackets and spaces itself.
@@ -63,7 +70,10 @@ async function isGone(pid: number, started: string): Promise<boolean> {
   return status !== undefined && (status.state === "Z" || status.state === "X" || status.start !== started);
 }
 
-/** Removes what killed writers of a target left in its folder. Never fails: leftovers take space and do no other harm. */
+/**
+ * Removes what killed writers of a target left in its folder. Never fails: leftovers take space and
+ * do no other harm.
+ */
 export async function removeLeftovers(folder: string, target: string): Promise<void> {
   const here = await (origin ??= findOrigin());
   const prefixes = [prefixOf(target), formerPrefixOf(target)];

@@ -9,8 +9,9 @@ export const PRIVATE = 0o600;
 const PASSPORT = /(^|\.)s?key(_private)?$/;
 
 /**
- * Whether a file is its owner's alone: every format of this package but the deployed one (credentials, watermarks, checkpoints), and
- * whatever holds passports, such as the whole state dict of a network that has some.
+ * Whether a file is its owner's alone: every format of this package but the deployed one
+ * (credentials, watermarks, checkpoints), and whatever holds passports, such as the whole state
+ * dict of a network that has some.
  */
 export function isSecret(names: Iterable<string>, metadata: Readonly<Record<string, string>>): boolean {
   const { format } = metadata;

@@ -1,7 +1,8 @@
 /**
- * What Vulkan there is on this machine: the loader, the installed drivers, and the SwiftShader software driver that
- * travels inside the npm package `@sparticuz/chromium`. Plain JavaScript, because scripts/setup.mjs uses it before any
- * TypeScript tooling is installed; types in vulkan.d.mts.
+ * What Vulkan there is on this machine: the loader, the installed drivers, and the SwiftShader
+ * software driver that travels inside the npm package `@sparticuz/chromium`. Plain JavaScript,
+ * because scripts/setup.mjs uses it before any TypeScript tooling is installed; types in
+ * vulkan.d.mts.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
@@ -21,11 +22,13 @@ const SWIFTSHADER_DRIVER = "libvk_swiftshader.so";
 const SWIFTSHADER_FILES = [SWIFTSHADER_DRIVER, LOADER, SWIFTSHADER_MANIFEST];
 const ARCHIVE = join("node_modules", "@sparticuz", "chromium", "bin", "swiftshader.tar.br");
 
-// glibc's RTLD_NODELETE, which Node does not name: Node closes a library that is no addon, and this keeps it resident.
+// glibc's RTLD_NODELETE, which Node does not name: Node closes a library that is no addon, and this
+// keeps it resident.
 const RTLD_NODELETE = 0x1000;
 
-// Kept process-wide, not per module instance: once the embedded loader is resident, asking for the bare name finds it too,
-// and only the first answer says whether the system has a loader of its own.
+// Kept process-wide, not per module instance: once the embedded loader is resident, asking for the
+// bare name finds it too, and only the first answer says whether the system has a loader of its
+// own.
 const loadedKey = Symbol.for("@pan/core.loaded-libraries");
 globalThis[loadedKey] ??= new Map();
 const loaded = globalThis[loadedKey];
@@ -37,7 +40,8 @@ export function loadLibrary(path) {
   try {
     process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
   } catch (error) {
-    // "Did not self-register" is Node's word for a library that was loaded and is no addon: just what is wanted.
+    // "Did not self-register" is Node's word for a library that was loaded and is no addon: just
+    // what is wanted.
     success = String(error.message).includes("self-register");
   }
   loaded.set(path, success);
@@ -50,7 +54,9 @@ export function driverManifests(env = process.env) {
   return places.filter(Boolean).flatMap(manifestsAt);
 }
 
-/** The folders that the Vulkan loader searches on Linux (LoaderDriverInterface.md of Vulkan-Loader). */
+/**
+ * The folders that the Vulkan loader searches on Linux (LoaderDriverInterface.md of Vulkan-Loader).
+ */
 function defaultManifestPlaces(env) {
   const home = env.HOME ?? homedir();
   const roots = [
@@ -105,7 +111,8 @@ export async function unpackSwiftShader(archive, directory) {
     const { extract } = createRequire(archive)("tar-fs");
     const content = join(scratch, "content");
     const ignore = (path) => !SWIFTSHADER_FILES.includes(basename(path));
-    // In memory (15 MB): a decompressor in the stream would report a damaged archive once more than there are listeners.
+    // In memory (15 MB): a decompressor in the stream would report a damaged archive once more than
+    // there are listeners.
     const tar = await decompress(await readFile(archive), { maxOutputLength: 2 ** 28 });
     await pipeline(Readable.from([tar]), extract(content, { ignore, chown: false }));
     checkContent(content);
@@ -131,7 +138,9 @@ function checkContent(directory) {
   }
 }
 
-/** An x86-64 ELF file whose section table, the last thing in it, is there: a file cut short fails. */
+/**
+ * An x86-64 ELF file whose section table, the last thing in it, is there: a file cut short fails.
+ */
 function isElf64(bytes) {
   if (bytes.length < 64 || bytes.readUInt32BE(0) !== 0x7f454c46 || bytes.readUInt16LE(18) !== 62) return false;
   return bytes.readBigUInt64LE(40) + BigInt(bytes.readUInt16LE(58) * bytes.readUInt16LE(60)) <= BigInt(bytes.length);

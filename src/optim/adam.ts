@@ -56,9 +56,11 @@ function adam(what: string, options: AdamOptions | undefined, decoupled: boolean
  * State: `exp_avg` (m) and `exp_avg_sq` (v), two numbers a weight, and `step` (t).
  *
  * @example new Adam(model, { lr: 1e-3, weightDecay: 1e-4 })
- * @throws ArgumentError for a negative `lr`, `eps` or `weightDecay`, or betas not in [0, 1); see also {@link Optimizer}.
+ * @throws ArgumentError for a negative `lr`, `eps` or `weightDecay`, or betas not in [0, 1); see
+ * also {@link Optimizer}.
  *
- * Source: `torch.optim.Adam` (PyTorch 1.13); Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+ * Source: `torch.optim.Adam` (PyTorch 1.13); Kingma, Ba, "Adam: a method for stochastic
+ * optimization", ICLR 2015.
  */
 export class Adam extends Optimizer {
   constructor(params: Params, options?: AdamOptions) {
@@ -73,7 +75,8 @@ export class Adam extends Optimizer {
  *
  * State and errors as {@link Adam}; λ is 0.01 by default.
  *
- * Source: `torch.optim.AdamW` (PyTorch 1.13); Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
+ * Source: `torch.optim.AdamW` (PyTorch 1.13); Loshchilov, Hutter, "Decoupled weight decay
+ * regularization", ICLR 2019.
  */
 export class AdamW extends Optimizer {
   constructor(params: Params, options?: AdamOptions) {

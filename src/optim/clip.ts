@@ -21,17 +21,22 @@ export interface ClipOptions {
  *
  *     norm = √ Σ g²        g ← g · min(1, maxNorm / (norm + eps))
  *
- * Parameters without a gradient are passed over; without any gradient the norm is 0. Sums run in a fixed order, and squares do not overflow.
+ * Parameters without a gradient are passed over; without any gradient the norm is 0. Sums run in a
+ * fixed order, and squares do not overflow.
  *
- * **Gradients that are not finite** are no error, as PyTorch's default (`error_if_nonfinite=False`): one NaN makes the norm and all gradients
- * NaN; an infinite one makes the norm infinite, itself NaN, and all others 0. Who would rather stop reads the norm before the optimiser's step.
+ * **Gradients that are not finite** are no error, as PyTorch's default
+ * (`error_if_nonfinite=False`): one NaN makes the norm and all gradients NaN; an infinite one makes
+ * the norm infinite, itself NaN, and all others 0. Who would rather stop reads the norm before the
+ * optimiser's step.
  *
  * @param params parameters, or one
  * @param maxNorm ≥ 0; `Infinity` only measures.
  * @returns the norm before clipping, a tensor of shape [].
- * @throws ArgumentError for a `maxNorm` or `eps` that is negative or not a number, or anything but tensors.
+ * @throws ArgumentError for a `maxNorm` or `eps` that is negative or not a number, or anything but
+ * tensors.
  *
- * Source: `torch.nn.utils.clip_grad_norm_` (PyTorch 1.13); Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013.
+ * Source: `torch.nn.utils.clip_grad_norm_` (PyTorch 1.13); Pascanu et al., "On the difficulty of
+ * training recurrent neural networks", ICML 2013.
  */
 export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number, options: ClipOptions = {}): Tensor {
   within("clipGradNorm", "maxNorm", maxNorm, 0, Infinity);

@@ -8,10 +8,16 @@ import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { checkGradient, checkParameters, groupsOf, type Params } from "./params";
 
-/** An optimiser's state in host memory: `NAME.INDEX` a state and parameter, and `step`, one count a parameter. */
+/**
+ * An optimiser's state in host memory: `NAME.INDEX` a state and parameter, and `step`, one count a
+ * parameter.
+ */
 export type OptimizerState = Record<string, Float32Array>;
 
-/** How an optimiser instantiates a rule of the shader: the values of its hyper-parameters for a learning rate and a weight decay. */
+/**
+ * How an optimiser instantiates a rule of the shader: the values of its hyper-parameters for a
+ * learning rate and a weight decay.
+ */
 export type OptimizerRule = {
   [R in RuleName]: {
     readonly rule: R;
@@ -29,10 +35,16 @@ interface Group {
   readonly to: number;
 }
 
-/** Vectors from which a parameter has a dispatch of its own on SwiftShader, where every invocation goes through the loads and stores of all parameters of its dispatch. */
+/**
+ * Vectors from which a parameter has a dispatch of its own on SwiftShader, where every invocation
+ * goes through the loads and stores of all parameters of its dispatch.
+ */
 const ALONE = 256;
 
-/** Parameters of one group that one dispatch updates, with their state side by side in one buffer a state. */
+/**
+ * Parameters of one group that one dispatch updates, with their state side by side in one buffer a
+ * state.
+ */
 interface Batch {
   readonly group: number;
   /** `at`: first vector of the parameter's state. */
@@ -41,10 +53,12 @@ interface Batch {
 }
 
 /**
- * Base of the optimisers: changes parameters in place from their `grad`, with PyTorch's meaning, several parameters per dispatch.
+ * Base of the optimisers: changes parameters in place from their `grad`, with PyTorch's meaning,
+ * several parameters per dispatch.
  *
- * Everything that varies from step to step is data on the GPU: learning rates are written when they change, step counts are kept and
- * advanced there. A step allocates nothing, reads nothing back and submits nothing.
+ * Everything that varies from step to step is data on the GPU: learning rates are written when they
+ * change, step counts are kept and advanced there. A step allocates nothing, reads nothing back and
+ * submits nothing.
  *
  * @example
  * const optimizer = new SGD(model, { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
@@ -67,7 +81,8 @@ export abstract class Optimizer {
   private stale = true;
 
   /**
-   * @throws ArgumentError without parameters, with one given twice or on another device, or with an option out of its range.
+   * @throws ArgumentError without parameters, with one given twice or on another device, or with an
+   * option out of its range.
    * @throws ShapeError for a parameter that is not f32.
    */
   protected constructor(params: Params, rule: OptimizerRule) {
@@ -94,7 +109,10 @@ export abstract class Optimizer {
     this.batches = this.groups.flatMap((group, g) => this.batchesOf(group, g));
   }
 
-  /** The base learning rate; a new one holds from the next {@link step} on. A trainer's schedule does not change it, see {@link factor}. */
+  /**
+   * The base learning rate; a new one holds from the next {@link step} on. A trainer's schedule
+   * does not change it, see {@link factor}.
+   */
   get lr(): number {
     return this.rate;
   }
@@ -105,7 +123,10 @@ export abstract class Optimizer {
     if (lr !== before) this.stale = true;
   }
 
-  /** What the learning rate is multiplied with (default 1): a schedule's value, while a trainer runs. A new one holds from the next {@link step} on. */
+  /**
+   * What the learning rate is multiplied with (default 1): a schedule's value, while a trainer
+   * runs. A new one holds from the next {@link step} on.
+   */
   get factor(): number {
     return this.scale;
   }
@@ -117,8 +138,9 @@ export abstract class Optimizer {
   }
 
   /**
-   * Uploads the hyper-parameters if they changed; {@link step} does so itself. Call it before recording when several steps go into one
-   * submit: an upload that earlier recorded steps would see forces a submit of these first.
+   * Uploads the hyper-parameters if they changed; {@link step} does so itself. Call it before
+   * recording when several steps go into one submit: an upload that earlier recorded steps would
+   * see forces a submit of these first.
    */
   prepare(): void {
     if (!this.stale) return;
@@ -133,7 +155,8 @@ export abstract class Optimizer {
   }
 
   /**
-   * Updates every parameter that has a gradient and `requiresGrad`; the others, and their state, stay as they are.
+   * Updates every parameter that has a gradient and `requiresGrad`; the others, and their state,
+   * stay as they are.
    * @throws ShapeError when a gradient does not have its parameter's shape.
    */
   step(): void {
@@ -152,12 +175,14 @@ export abstract class Optimizer {
   }
 
   /**
-   * The state to continue from, bit for bit, by parameter index: momentum buffers or moments, and step counts. Options and the
-   * learning rate are not in it: whoever resumes constructs the optimiser with them.
+   * The state to continue from, bit for bit, by parameter index: momentum buffers or moments, and
+   * step counts. Options and the learning rate are not in it: whoever resumes constructs the
+   * optimiser with them.
    */
   async stateDict(): Promise<OptimizerState> {
     const { states, counted } = RULES[this.rule];
-    // All copies are recorded before anything is awaited, so that steps recorded meanwhile cannot come between them.
+    // All copies are recorded before anything is awaited, so that steps recorded meanwhile cannot
+    // come between them.
     const read = (tensors: readonly Tensor[]) => Promise.all(tensors.map((t) => t.data({ withStep: true })));
     const pending = Promise.all([read(counted ? [this.hyper] : []), ...this.batches.map((b) => read(b.states))]);
     this.device.flush();
@@ -176,7 +201,8 @@ export abstract class Optimizer {
 
   /**
    * Puts a {@link stateDict} back.
-   * @throws StateDictError when it is another optimiser's, or its parameters have other sizes; nothing is changed then.
+   * @throws StateDictError when it is another optimiser's, or its parameters have other sizes;
+   * nothing is changed then.
    */
   loadStateDict(state: OptimizerState): void {
     this.checkState(state);
@@ -202,7 +228,10 @@ export abstract class Optimizer {
     for (const { states } of this.batches) for (const s of states) s.dispose();
   }
 
-  /** Advances the counts of the group's parameters that are due: one dispatch for each run of neighbours, so usually one. */
+  /**
+   * Advances the counts of the group's parameters that are due: one dispatch for each run of
+   * neighbours, so usually one.
+   */
   private tick(g: number): void {
     const { from, to } = this.groups[g]!;
     for (let i = from; i < to; i++) {
@@ -256,7 +285,8 @@ export abstract class Optimizer {
     let vectors = 0;
     const close = () => {
       if (!members.length) return;
-      // From the host, as the counts are: a step that is lost with an error leaves fresh state as it was made.
+      // From the host, as the counts are: a step that is lost with an error leaves fresh state as
+      // it was made.
       const size = 4 * vectors;
       const states = RULES[this.rule].states.map(() => keep(Tensor.from(new Float32Array(size), [size], this.device)));
       batches.push({ group, members, states });

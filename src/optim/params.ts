@@ -24,7 +24,10 @@ export type Params = Module | Iterable<Tensor> | readonly ParamGroup[];
 /** A group whose parameters are known to be tensors. */
 export type TensorGroup = Omit<ParamGroup, "params"> & { readonly params: readonly Tensor[] };
 
-/** The groups given, or one group of the parameters given. @throws ArgumentError for anything else. */
+/**
+ * The groups given, or one group of the parameters given.
+ * @throws ArgumentError for anything else.
+ */
 export function groupsOf(params: Params): readonly TensorGroup[] {
   if (params instanceof Module) return [{ params: params.parameters() }];
   const given: unknown[] = [...iterable(params)];
@@ -87,7 +90,9 @@ export function checkParameters(params: readonly Tensor[]): Device {
   return first.device;
 }
 
-/** @throws ShapeError unless the gradient of parameter `index` is f32 and of the parameter's size. */
+/**
+ * @throws ShapeError unless the gradient of parameter `index` is f32 and of the parameter's size.
+ */
 export function checkGradient(p: Tensor, index: number): void {
   const grad = p.grad!;
   if (grad.size === p.size && grad.dtype === "f32") return;

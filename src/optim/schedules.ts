@@ -3,8 +3,9 @@
  *
  *     lr(epoch) = base · schedule(epoch)
  *
- * They hold no state, so a resumed run needs only the epoch, and accept fractions (epoch + step / stepsAnEpoch) for schedules that
- * move within an epoch. At whole epochs the values are those of PyTorch's closed forms.
+ * They hold no state, so a resumed run needs only the epoch, and accept fractions (epoch + step /
+ * stepsAnEpoch) for schedules that move within an epoch. At whole epochs the values are those of
+ * PyTorch's closed forms.
  */
 import { callable, optionsOf, refuse } from "../demand";
 import { ArgumentError } from "../errors";
@@ -32,7 +33,8 @@ export function stepLR(options: { stepSize: number; gamma?: number }): Schedule 
 }
 
 /**
- * gamma^(number of milestones ≤ epoch), PyTorch's `MultiStepLR`. A milestone given twice counts twice; the order is free.
+ * gamma^(number of milestones ≤ epoch), PyTorch's `MultiStepLR`. A milestone given twice counts
+ * twice; the order is free.
  *
  * @example multiStepLR({ milestones: [100, 150] }) // ×0.1 from epoch 100, ×0.01 from epoch 150
  * @throws ArgumentError if a milestone is negative or not a number, or `gamma` not positive
@@ -66,12 +68,13 @@ export interface CosineOptions {
  *
  *     etaMin + (1 − etaMin)·(1 + cos(π·t / T)) / 2,  t = min(epoch − warmup, T)
  *
- * PyTorch's `CosineAnnealingLR` with T_max = T, and with a warm-up its `SequentialLR` of `LinearLR` and that. Beyond the last
- * epoch it stays at etaMin, where PyTorch's would climb again.
+ * PyTorch's `CosineAnnealingLR` with T_max = T, and with a warm-up its `SequentialLR` of `LinearLR`
+ * and that. Beyond the last epoch it stays at etaMin, where PyTorch's would climb again.
  *
  * Source: Loshchilov, Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017.
  *
- * @throws ArgumentError if `epochs` is not positive, `etaMin` not in [0, 1], or `warmup` not below `epochs`
+ * @throws ArgumentError if `epochs` is not positive, `etaMin` not in [0, 1], or `warmup` not below
+ * `epochs`
  */
 export function cosineLR(options: CosineOptions): Schedule {
   const given = optionsOf("cosineLR", options, ["epochs", "etaMin", "warmup", "startFactor"]);
@@ -88,8 +91,9 @@ export function cosineLR(options: CosineOptions): Schedule {
 }
 
 /**
- * Climbs in a straight line from startFactor to 1 in the given epochs, then runs `schedule` from its epoch 0: PyTorch's
- * `SequentialLR([LinearLR(startFactor, total_iters=epochs), schedule], milestones=[epochs])`.
+ * Climbs in a straight line from startFactor to 1 in the given epochs, then runs `schedule` from
+ * its epoch 0: PyTorch's `SequentialLR([LinearLR(startFactor, total_iters=epochs), schedule],
+ * milestones=[epochs])`.
  *
  * @throws ArgumentError if `epochs` is not positive or `startFactor` not in [0, 1]
  */

@@ -29,9 +29,12 @@ export interface SGDOptions {
  * @example new SGD(model, { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
  * Without any options `lr` is 1e-3, PyTorch's default; with others it has to be said.
  *
- * @throws ArgumentError for options without an `lr`, for a negative `lr`, `momentum` or `weightDecay`, an option that is none, or `nesterov` without momentum or with dampening; see also {@link Optimizer}.
+ * @throws ArgumentError for options without an `lr`, for a negative `lr`, `momentum` or
+ * `weightDecay`, an option that is none, or `nesterov` without momentum or with dampening; see also
+ * {@link Optimizer}.
  *
- * Source: `torch.optim.SGD` (PyTorch 1.13); Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+ * Source: `torch.optim.SGD` (PyTorch 1.13); Sutskever et al., "On the importance of initialization
+ * and momentum in deep learning", ICML 2013.
  */
 export class SGD extends Optimizer {
   constructor(params: Params, options: SGDOptions = { lr: 1e-3 }) {

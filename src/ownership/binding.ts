@@ -14,13 +14,15 @@ import { sizeOf } from "../tensor/shape";
 import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
 
 /**
- * Binding. γ is linear in the passport, so whoever holds a network can solve for passports that spell any signature. A bound credential leaves no such
- * freedom: its passports are drawn from one secret, and the signature bits that no text takes are those of a hash of passports and statement,
+ * Binding. γ is linear in the passport, so whoever holds a network can solve for passports that
+ * spell any signature. A bound credential leaves no such freedom: its passports are drawn from one
+ * secret, and the signature bits that no text takes are those of a hash of passports and statement,
  *
  *     P[layer, name] = uniform(AES-CTR(SHA-512(secret, layer.name)))
  *     h = SHA-512(every P, statement),   bits[layer] = AES-CTR(SHA-512(h, layer))
  *
- * A solved passport is the stream of no secret; of a secret found by trying, each bit matches with the chance of a fair coin.
+ * A solved passport is the stream of no secret; of a secret found by trying, each bit matches with
+ * the chance of a fair coin.
  */
 export interface Binding {
   /** What the owner says of the network: name, date, terms. Up to half a million characters. */
@@ -34,14 +36,20 @@ const SECRET = 32;
 const LONGEST_STATEMENT = 2 ** 19;
 const LONGEST_ENTRY = 2 * LONGEST_STATEMENT;
 
-/** Bits that must follow from a binding: fewer, and somebody could find a fitting secret by trying 2⁸⁰ of them. */
+/**
+ * Bits that must follow from a binding: fewer, and somebody could find a fitting secret by trying
+ * 2⁸⁰ of them.
+ */
 export const BOUND_BITS = 80;
 const utf8 = new TextEncoder();
 
 /** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
 export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Array(SECRET)));
 
-/** @throws ArgumentError unless there are a statement, which is a text of some length, and a secret of 32 bytes in hexadecimal, and nothing else. */
+/**
+ * @throws ArgumentError unless there are a statement, which is a text of some length, and a secret
+ * of 32 bytes in hexadecimal, and nothing else.
+ */
 function checkBinding(binding: unknown): Uint8Array {
   if (!isObject(binding)) throw new ArgumentError(`binding: { statement, secret } expected, found ${shown(binding)}`);
   knownKeys("parts of a binding", binding, ["statement", "secret"]);
@@ -73,7 +81,8 @@ export interface Derived {
 
 /**
  * Passports and signature bits of a bound network.
- * @throws ArgumentError for a binding that is none, or a network with fewer than {@link BOUND_BITS} bits that no text takes.
+ * @throws ArgumentError for a binding that is none, or a network with fewer than {@link BOUND_BITS}
+ * bits that no text takes.
  */
 export async function deriveBinding(binding: Binding, structure: Structure): Promise<Derived> {
   const secret = checkBinding(binding);
@@ -112,9 +121,10 @@ function checkStructure(structure: unknown): void {
 }
 
 /**
- * Gives a network the passports and signature bits of a binding. Call it before training; texts of the configuration stay. {@link boundCredential} then puts the binding
- * into the owner's file.
- * @throws ArgumentError for a plain network, one with fewer than {@link BOUND_BITS} free bits, or a binding that is none; nothing is changed then.
+ * Gives a network the passports and signature bits of a binding. Call it before training; texts of
+ * the configuration stay. {@link boundCredential} then puts the binding into the owner's file.
+ * @throws ArgumentError for a plain network, one with fewer than {@link BOUND_BITS} free bits, or a
+ * binding that is none; nothing is changed then.
  */
 export async function bind(model: Network, binding: Binding): Promise<void> {
   if (!(model instanceof Network)) throw new ArgumentError(`bind: a network expected, found ${shown(model)}`);
@@ -134,7 +144,11 @@ export async function bind(model: Network, binding: Binding): Promise<void> {
   }
 }
 
-/** A credential with its binding inside. @throws FormatError when passports and bits are not the binding's; ArgumentError for a binding that is none. */
+/**
+ * A credential with its binding inside.
+ * @throws FormatError when passports and bits are not the binding's; ArgumentError for a binding
+ * that is none.
+ */
 export async function boundCredential(credential: SafetensorsFile, binding: Binding): Promise<SafetensorsFile> {
   checkFile(credential, "boundCredential: the credential");
   checkBinding(binding);
@@ -149,7 +163,8 @@ export interface BindingInfo extends Derived {
 }
 
 /**
- * The binding of a credential, after checking that its passports and bits follow from it; null when it has none.
+ * The binding of a credential, after checking that its passports and bits follow from it; null when
+ * it has none.
  * @throws FormatError naming what does not follow, or when the file is no credential.
  */
 export async function readBinding(credential: SafetensorsFile): Promise<BindingInfo | null> {
@@ -176,7 +191,10 @@ export async function readBinding(credential: SafetensorsFile): Promise<BindingI
   return { ...derived, statement: binding.statement };
 }
 
-/** What shall follow from a secret is as large as what is there, so that nothing larger is derived. @throws FormatError */
+/**
+ * What shall follow from a secret is as large as what is there, so that nothing larger is derived.
+ * @throws FormatError
+ */
 function checkSizes({ tensors }: SafetensorsFile, { config, layers }: Structure): void {
   const plan = passportPlan(config, layers);
   for (const layer of layers) {

@@ -5,13 +5,19 @@ import { BOUND_BITS, readBinding } from "./binding";
 import { type Commitment, type CommitmentMatch, matchCommitment } from "./commitment";
 import { binomialPValue, matchThreshold } from "./statistics";
 
-/** Signature bits that follow from the hash of passports and statement: they could not be chosen to fit the suspect. */
+/**
+ * Signature bits that follow from the hash of passports and statement: they could not be chosen to
+ * fit the suspect.
+ */
 export interface BoundEvidence {
   statement: string;
   /** Bits that no text takes. */
   bits: number;
   matched: number;
-  /** P(X ≥ matched), X ~ Bin(bits, ½): of one secret. Whoever tries many secrets is that much likelier to find one. */
+  /**
+   * P(X ≥ matched), X ~ Bin(bits, ½): of one secret. Whoever tries many secrets is that much
+   * likelier to find one.
+   */
   pValue: number;
   threshold: number;
   /** Null when no commitment was given. */
@@ -20,15 +26,18 @@ export interface BoundEvidence {
 }
 
 /**
- * Secrets that nobody can try: a bound claim without a commitment is held to a false-positive rate of one in so many, so that searching for a secret that happens to fit is no way to
- * forge one. Of a claim that was committed to before the network was there, nobody could search: the ordinary rate is enough.
+ * Secrets that nobody can try: a bound claim without a commitment is held to a false-positive rate
+ * of one in so many, so that searching for a secret that happens to fit is no way to forge one. Of
+ * a claim that was committed to before the network was there, nobody could search: the ordinary
+ * rate is enough.
  */
 const TRIALS = 2 ** BOUND_BITS;
 
 /**
  * What a credential's binding adds to its signature.
  * @param published checked before
- * @throws FormatError when the binding contradicts the credential; ArgumentError for a commitment to a credential without a binding.
+ * @throws FormatError when the binding contradicts the credential; ArgumentError for a commitment
+ * to a credential without a binding.
  */
 export async function boundEvidence(
   signs: readonly LayerSigns[],

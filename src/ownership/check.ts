@@ -1,4 +1,7 @@
-/** Checks of what the functions that decide about ownership take, beside those of `demand.ts`: a value that nobody can mean is refused, never read as absent. */
+/**
+ * Checks of what the functions that decide about ownership take, beside those of `demand.ts`: a
+ * value that nobody can mean is refused, never read as absent.
+ */
 import { checkedSet, type Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
 import { type Check, refuse, whole, within } from "../demand";
@@ -13,7 +16,10 @@ export const isRate: Check = (what, name, v) =>
 
 export const isSeed: Check = (what, name, v) => whole(what, name, v, 0);
 
-/** Images or clouds, one or more, whose parts agree. @throws ArgumentError, ShapeError, FormatError */
+/**
+ * Images or clouds, one or more, whose parts agree.
+ * @throws ArgumentError, ShapeError, FormatError
+ */
 export const isDataset: Check = (what, name, v) => {
   const { labels, classes, images, points, length } = isObject(v) ? v : {};
   const samples = images instanceof Uint8Array || points instanceof Float32Array;

@@ -5,7 +5,10 @@ import { checkFile } from "../models/files";
 import { type BindingInfo, readBinding } from "./binding";
 import { sha512, toHex } from "./digest";
 
-/** What an owner publishes, and has time-stamped, before a network is released: it says nothing of the secret and can be opened by the credential alone. */
+/**
+ * What an owner publishes, and has time-stamped, before a network is released: it says nothing of
+ * the secret and can be opened by the credential alone.
+ */
 export interface Commitment {
   format: "pan-commitment-1";
   /** SHA-512 of h, the hash that binds passports, signature and statement; hexadecimal. */
@@ -17,8 +20,10 @@ export interface Commitment {
 const FORMAT = "pan-commitment-1";
 
 /**
- * The commitment of a bound credential, and of the deployed network where it is given. Publish it before the release, where its date can be shown later.
- * @throws ArgumentError for a credential without a binding; FormatError for one that contradicts it.
+ * The commitment of a bound credential, and of the deployed network where it is given. Publish it
+ * before the release, where its date can be shown later.
+ * @throws ArgumentError for a credential without a binding; FormatError for one that contradicts
+ * it.
  */
 export async function commit(credential: SafetensorsFile, deployed?: SafetensorsFile): Promise<Commitment> {
   if (deployed !== undefined) checkFile(deployed, "commit: the deployed network");
@@ -42,13 +47,17 @@ const digestOf = async ({ tensors, metadata }: SafetensorsFile): Promise<string>
 export interface CommitmentMatch {
   /** The credential opens the commitment. */
   claim: boolean;
-  /** The suspect is the very file that was committed to; null when the commitment names none. A changed copy is another file. */
+  /**
+   * The suspect is the very file that was committed to; null when the commitment names none. A
+   * changed copy is another file.
+   */
   network: boolean | null;
 }
 
 /**
  * Checks the form of what somebody published.
- * @throws FormatError when it is no commitment: another format, digests that are not 128 hexadecimal digits in lower case, or anything beside.
+ * @throws FormatError when it is no commitment: another format, digests that are not 128
+ * hexadecimal digits in lower case, or anything beside.
  */
 export function checkCommitment(value: unknown): asserts value is Commitment {
   const { format, claim, network } = isObject(value) ? value : {};
@@ -60,7 +69,9 @@ export function checkCommitment(value: unknown): asserts value is Commitment {
   );
 }
 
-/** @throws FormatError when that is no commitment; ArgumentError for a credential without a binding. */
+/**
+ * @throws FormatError when that is no commitment; ArgumentError for a credential without a binding.
+ */
 export async function openCommitment(
   commitment: Commitment,
   credential: SafetensorsFile,

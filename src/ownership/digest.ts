@@ -1,6 +1,10 @@
-/** Hashes and pseudo-random streams by the platform's WebCrypto: browsers and Node have the same. */
+/**
+ * Hashes and pseudo-random streams by the platform's WebCrypto: browsers and Node have the same.
+ */
 
-/** SHA-512 of parts, each preceded by its length, so that no two lists of parts are hashed alike. */
+/**
+ * SHA-512 of parts, each preceded by its length, so that no two lists of parts are hashed alike.
+ */
 export async function sha512(parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(parts.reduce((n, p) => n + 8 + p.length, 0));
   const view = new DataView(bytes.buffer);

@@ -13,8 +13,9 @@ export interface Wanted {
   /** The tensor under whose prefix it lies; without one, under that of the network. */
   beside?: string;
   /**
-   * `needed`: nothing is readable without it; `whole`: it may be missing, but not have another shape; `optional`: one of another shape is left aside; `near`: so too, and it is what it seems under the
-   * prefix of the one beside it alone.
+   * `needed`: nothing is readable without it; `whole`: it may be missing, but not have another
+   * shape; `optional`: one of another shape is left aside; `near`: so too, and it is what it seems
+   * under the prefix of the one beside it alone.
    */
   need: "needed" | "whole" | "optional" | "near";
 }
@@ -41,7 +42,10 @@ interface Candidate {
   tensor: HostTensor;
 }
 
-/** Every tensor whose name ends in one that is looked for, at a dot; wrappers' components do not count. */
+/**
+ * Every tensor whose name ends in one that is looked for, at a dot; wrappers' components do not
+ * count.
+ */
 function candidatesFor(state: StateDict, wanted: ReadonlyMap<string, Wanted>): Map<string, Candidate[]> {
   let deepest = 0;
   for (const name of wanted.keys()) deepest = Math.max(deepest, name.split(".").length);
@@ -69,7 +73,10 @@ function candidatesFor(state: StateDict, wanted: ReadonlyMap<string, Wanted>): M
   return found;
 }
 
-/** The shape a tensor should have, an unknown first size filled in; null where its numbers are not as many. */
+/**
+ * The shape a tensor should have, an unknown first size filled in; null where its numbers are not
+ * as many.
+ */
 function filledShape({ data }: HostTensor, shape: readonly number[]): readonly number[] | null {
   if (shape[0] !== -1) return sizeOf(shape) === data.length ? shape : null;
   const rows = data.length / sizeOf(shape.slice(1));
@@ -90,9 +97,11 @@ const sameNumbers = (a: HostTensor, b: HostTensor): boolean =>
   a.data.every((v: number | bigint, i: number) => Object.is(v, b.data[i]));
 
 /**
- * Finds tensors by the ends of their names and by their shapes: under a common prefix, under several, with dimensions of 1 more or fewer, in any order and of any number type.
+ * Finds tensors by the ends of their names and by their shapes: under a common prefix, under
+ * several, with dimensions of 1 more or fewer, in any order and of any number type.
  * @param wanted what to look for, by name
- * @throws StateDictError when a needed tensor has another shape, or several different ones could be it.
+ * @throws StateDictError when a needed tensor has another shape, or several different ones could be
+ * it.
  */
 export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted>): Found {
   const all = candidatesFor(state, wanted);
@@ -128,7 +137,8 @@ export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted
     if (!sameShape(whole, chosen.tensor.shape)) reshaped++;
     found.set(name, { ...chosen.tensor, shape: whole });
   };
-  // Those that decide come first, long names before short ones: the end of a long name may be a short one.
+  // Those that decide come first, long names before short ones: the end of a long name may be a
+  // short one.
   const length = (name: string) => name.split(".").length;
   const order = [...wanted].sort(
     ([a, x], [b, y]) => Number(y.anchor ?? false) - Number(x.anchor ?? false) || length(b) - length(a),
@@ -146,7 +156,8 @@ export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted
 }
 
 /**
- * The prefix under which all deciding tensors lie; where there is none, the one under which the most do.
+ * The prefix under which all deciding tensors lie; where there is none, the one under which the
+ * most do.
  * @throws StateDictError when whole networks lie under several and differ.
  */
 function commonPrefix(fitting: ReadonlyMap<string, readonly Candidate[]>, wanted: ReadonlyMap<string, Wanted>): string {
@@ -171,7 +182,10 @@ function commonPrefix(fitting: ReadonlyMap<string, readonly Candidate[]>, wanted
   return ranked[0] ?? "";
 }
 
-/** The only candidate; of several with the same numbers the first. @throws StateDictError for different ones, where one is needed. */
+/**
+ * The only candidate; of several with the same numbers the first.
+ * @throws StateDictError for different ones, where one is needed.
+ */
 function only(candidates: readonly Candidate[], name: string, need: Wanted["need"]): Candidate | undefined {
   const [first] = candidates;
   if (!first || candidates.every((c) => sameNumbers(c.tensor, first.tensor))) return first;

@@ -13,10 +13,14 @@ import { isSeed } from "./check";
 import { rejoinSuspect } from "./rejoin";
 import { findNetwork, readSuspect } from "./suspect";
 
-/** Matching bits where there is nothing to match: what chance really looks like on trained networks. JSON-able. */
+/**
+ * Matching bits where there is nothing to match: what chance really looks like on trained networks.
+ * JSON-able.
+ */
 export interface NullSample {
   /**
-   * `credentials`: strangers' passports and strangers' bits on this network; `passports`: strangers' passports and the owner's bits; `networks`: the owner's passports and bits on
+   * `credentials`: strangers' passports and strangers' bits on this network; `passports`:
+   * strangers' passports and the owner's bits; `networks`: the owner's passports and bits on
    * networks that were trained by others.
    */
   kind: "credentials" | "passports" | "networks";
@@ -34,16 +38,21 @@ const MOST_DRAWS = 1e6;
 export interface NullOptions {
   /** Draws (default 1000). */
   draws?: number;
-  /** Whose bits: fresh random ones in each draw, as a stranger's credential has (default), or the owner's. */
+  /**
+   * Whose bits: fresh random ones in each draw, as a stranger's credential has (default), or the
+   * owner's.
+   */
   bits?: "fresh" | "owner";
   seed?: number;
   onStep?: (done: number, of: number) => void;
 }
 
 /**
- * How many bits credentials match that have nothing to do with a network: passports uniform in [−1, 1), bits fresh or the owner's. With fresh bits the matches are Bin(n, ½) whatever the network is,
- * because each bit is a fair coin given all signs of γ: so it is for bound credentials, whose bits are a hash, and their p-values are exact. With the owner's bits the matches scatter more,
- * because signs of γ under one passport hang together.
+ * How many bits credentials match that have nothing to do with a network: passports uniform in [−1,
+ * 1), bits fresh or the owner's. With fresh bits the matches are Bin(n, ½) whatever the network is,
+ * because each bit is a fair coin given all signs of γ: so it is for bound credentials, whose bits
+ * are a hash, and their p-values are exact. With the owner's bits the matches scatter more, because
+ * signs of γ under one passport hang together.
  * @throws ArgumentError unless draws is a whole number from 2; else as `rejoinSuspect`.
  */
 export async function nullOfCredentials(
@@ -75,7 +84,8 @@ export async function nullOfCredentials(
 }
 
 /**
- * How many bits of a credential other people's networks match, trained without it: their weights under its passports.
+ * How many bits of a credential other people's networks match, trained without it: their weights
+ * under its passports.
  * @param deployed the owner's network: gives what a stranger's lacks
  * @param networks of the same sizes at the passport layers, of any scheme and norm
  * @throws ArgumentError for fewer than two networks; StateDictError for one of other sizes.
@@ -114,7 +124,9 @@ export async function nullOfNetworks(
 }
 
 /**
- * Share of a null sample that does as well as a claim, the claim itself counted among them: (1 + #{matchedᵢ ≥ matched}) / (1 + n). It cannot be smaller than 1 / (1 + n), however good the claim.
+ * Share of a null sample that does as well as a claim, the claim itself counted among them:
+ * (1 + #{matchedᵢ ≥ matched}) / (1 + n). It cannot be smaller than 1 / (1 + n), however good the
+ * claim.
  * @throws ArgumentError for an empty sample, or what is none.
  */
 export function empiricalPValue(matched: number, of: Pick<NullSample, "matched">): number {

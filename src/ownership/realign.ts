@@ -18,7 +18,10 @@ export interface RealignedLayer {
   moved: number;
   /** Filters that were negated. */
   negated: number;
-  /** Mean cosine, without its sign, of the suspect's filters and the owner's, matched: 1 for the same up to scale, far below for unrelated networks. */
+  /**
+   * Mean cosine, without its sign, of the suspect's filters and the owner's, matched: 1 for the
+   * same up to scale, far below for unrelated networks.
+   */
   similarity: number;
   /** Whether the layer is similar enough to be taken for a copy; else it is left as it was. */
   copied: boolean;
@@ -38,14 +41,18 @@ export interface RealignOptions {
 }
 
 /**
- * Undoes disguises of a suspect that preserve its function: matches every layer's filters to those of the owner's own copy by cosine similarity, which no positive scale changes and a negated filter
- * turns, puts the hidden channels into the owner's order, negates filters back together with γ, gives filters in front of batch norm the owner's length, and γ and β of their norm the owner's size, channel by
- * channel. Read the signature from `aligned`.
+ * Undoes disguises of a suspect that preserve its function: matches every layer's filters to those
+ * of the owner's own copy by cosine similarity, which no positive scale changes and a negated
+ * filter turns, puts the hidden channels into the owner's order, negates filters back together with
+ * γ, gives filters in front of batch norm the owner's length, and γ and β of their norm the owner's
+ * size, channel by channel. Read the signature from `aligned`.
  *
- * It must not make a signature. Filters of an unrelated network, each turned towards the owner's, would lean to the owner's bits: layers that are not similar enough stay as they are, and so does all
- * behind them that has no order of its own.
+ * It must not make a signature. Filters of an unrelated network, each turned towards the owner's,
+ * would lean to the owner's bits: layers that are not similar enough stay as they are, and so does
+ * all behind them that has no order of its own.
  * @param reference the owner's deployed network, of the same structure
- * @throws StateDictError when the suspect is another structure; FormatError when the reference is no deployed network; ArgumentError unless `least` is from 0 to 1.
+ * @throws StateDictError when the suspect is another structure; FormatError when the reference is
+ * no deployed network; ArgumentError unless `least` is from 0 to 1.
  */
 export function realign(
   suspect: SafetensorsFile,
@@ -71,7 +78,8 @@ export function realignTo(
   const layers = present.map((layer): RealignedLayer => {
     const { name, channels } = layer;
     const hidden = inner.get(name);
-    // Channels of a residual stream are added to others': they have no order of their own, only a sign.
+    // Channels of a residual stream are added to others': they have no order of their own, only a
+    // sign.
     const { order, signs, similarity } = match(tensors, reference.tensors, { ...layer, free: !!hidden });
     const copied = similarity >= least;
     const found = { name, channels, moved: 0, negated: 0, similarity, copied };
@@ -90,7 +98,10 @@ export function realignTo(
   return { aligned: { ...suspect, tensors }, layers };
 }
 
-/** Whether a classifier that is one of the layers is still the owner's kind: another task's has other rows, and nothing of it could be put back. */
+/**
+ * Whether a classifier that is one of the layers is still the owner's kind: another task's has
+ * other rows, and nothing of it could be put back.
+ */
 const sameRows = (suspect: StateDict, { tensors }: SafetensorsFile, layer: MapLayer): boolean =>
   suspect.get(weightName(layer))?.shape[0] === tensors.get(weightName(layer))?.shape[0];
 
@@ -116,7 +127,10 @@ function unitRows(data: Float32Array, rows: number): Float32Array {
   return out;
 }
 
-/** The suspect's filter for each of the owner's, and whether it is negated: pairs are taken from the most alike down, each filter once. Without `free` every filter stays in its place. */
+/**
+ * The suspect's filter for each of the owner's, and whether it is negated: pairs are taken from the
+ * most alike down, each filter once. Without `free` every filter stays in its place.
+ */
 function match(
   suspect: StateDict,
   reference: StateDict,
@@ -164,7 +178,10 @@ function lengthRatios(suspect: StateDict, reference: StateDict, layer: MapLayer)
   return theirs.map((length, i) => (length > 0 && own[i]! > 0 ? own[i]! / length : 1));
 }
 
-/** What hidden channels must be multiplied by so that γ and β of their norm are as large as the owner's. */
+/**
+ * What hidden channels must be multiplied by so that γ and β of their norm are as large as the
+ * owner's.
+ */
 function factors(suspect: StateDict, reference: StateDict, { from, channels }: HiddenChannels): number[] {
   const sizes = (state: StateDict) => {
     const [gamma, beta] = ["bn.weight", "bn.bias"].map((part) => weights(state, `${from}.${part}`, reference));

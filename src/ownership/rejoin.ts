@@ -21,23 +21,38 @@ import { readSuspect, type Suspect } from "./suspect";
 export interface Rejoined {
   /** The owner's network with the suspect's weights, in evaluation mode. */
   model: AnyNetwork;
-  /** Classes of the suspect's classifier where they are not those of the claim; null for no classifier of two classes or more. */
+  /**
+   * Classes of the suspect's classifier where they are not those of the claim; null for no
+   * classifier of two classes or more.
+   */
   otherClasses?: number | null;
-  /** The suspect's norms are folded into its convolutions: γ can be read, the private branch cannot run. `open` is the suspect as it is. */
+  /**
+   * The suspect's norms are folded into its convolutions: γ can be read, the private branch cannot
+   * run. `open` is the suspect as it is.
+   */
   folded?: { open: AnyNetwork };
-  /** The passport layer that is the classifier itself, where the suspect has another one: its bits went with it, and it is a plain layer of `model`. */
+  /**
+   * The passport layer that is the classifier itself, where the suspect has another one: its bits
+   * went with it, and it is a plain layer of `model`.
+   */
   unread?: string;
-  /** Why no branch runs as in the suspect, where none does: what a norm needs is missing, or a number is not finite. γ can be read. */
+  /**
+   * Why no branch runs as in the suspect, where none does: what a norm needs is missing, or a
+   * number is not finite. γ can be read.
+   */
   idle?: string;
   /** What was assumed of the suspect's tensors or left aside, in sentences. */
   notes?: readonly string[];
 }
 
 /**
- * The suspect's weights under the credential's private parts. They are found by the ends of their names and by their shapes: prefixes, number types, dimensions of 1, further tensors and missing
- * statistics keep nothing from being read. A suspect with another classifier, or none, and one whose batch norms are folded are taken too; the result says so. Folding mixes the bias of a fully connected layer
- * with its norm: γ is then read without it, which it hardly differs by.
- * @throws FormatError when the second file is no credential; StateDictError, naming tensors, when they do not fit together. Nothing is built then.
+ * The suspect's weights under the credential's private parts. They are found by the ends of their
+ * names and by their shapes: prefixes, number types, dimensions of 1, further tensors and missing
+ * statistics keep nothing from being read. A suspect with another classifier, or none, and one
+ * whose batch norms are folded are taken too; the result says so. Folding mixes the bias of a fully
+ * connected layer with its norm: γ is then read without it, which it hardly differs by.
+ * @throws FormatError when the second file is no credential; StateDictError, naming tensors, when
+ * they do not fit together. Nothing is built then.
  */
 export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile): Rejoined {
   checkFile(suspect, "the suspect");
@@ -82,7 +97,8 @@ function joined(suspect: Suspect, owner: SafetensorsFile, config: NetworkConfig)
 
 /**
  * The suspect's weights under the credential's private parts, all branches able to run.
- * @throws FormatError, StateDictError as {@link rejoinSuspect}, and for a suspect that lacks a classifier or what its norms need, has folded norms, or numbers that are not finite.
+ * @throws FormatError, StateDictError as {@link rejoinSuspect}, and for a suspect that lacks a
+ * classifier or what its norms need, has folded norms, or numbers that are not finite.
  */
 export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): AnyNetwork {
   const { model, folded, otherClasses, idle } = rejoinSuspect(suspect, owner);
@@ -97,7 +113,11 @@ export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): AnyNet
   throw new StateDictError(`the suspect ${why}: its private branch cannot run. \`verify\` still reads its signature`);
 }
 
-/** The owner's network with the suspect's classes; where the classifier is lost with its passport, as a plain layer in its place. @throws StateDictError when no other layer has one. */
+/**
+ * The owner's network with the suspect's classes; where the classifier is lost with its passport,
+ * as a plain layer in its place.
+ * @throws StateDictError when no other layer has one.
+ */
 function ownersNetwork(config: NetworkConfig, classes: number | null, unread: string | undefined): NetworkConfig {
   const own = { ...config, classes: classes ?? config.classes };
   if (unread === undefined) return own;

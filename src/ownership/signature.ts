@@ -4,7 +4,10 @@ import type { SignatureText } from "../models/config";
 import type { LayerSigns } from "../models/network";
 import { decodeBytes, signatureBytes, signBytes } from "../passport/signature";
 
-/** The text that signs spell in the layers it is spread over, those passed over that nothing was read of. `byteCounts`: bytes of text in each layer. */
+/**
+ * The text that signs spell in the layers it is spread over, those passed over that nothing was
+ * read of. `byteCounts`: bytes of text in each layer.
+ */
 function spelled(
   text: SignatureText,
   signs: ReadonlyMap<string, ArrayLike<number>>,
@@ -18,8 +21,10 @@ function spelled(
 /**
  * The texts that the signs of γ spell, in the order of the claim.
  * @param byteCounts bytes of text in each layer, from the passport plan
- * @param unread signature bits of layers that nothing could be read of; their part of a text is left out
- * @throws FormatError when the credential's own bits do not spell its texts: bits that match γ prove nothing of a text which they do not spell.
+ * @param unread signature bits of layers that nothing could be read of; their part of a text is
+ * left out
+ * @throws FormatError when the credential's own bits do not spell its texts: bits that match γ
+ * prove nothing of a text which they do not spell.
  */
 export function decodeTexts(
   layers: readonly LayerSigns[],

@@ -18,7 +18,10 @@ function checkLaw(n: number, probability: number): void {
     );
 }
 
-/** P(X = k) of one trial less, from that of k: the terms are walked in logarithms because 2^-n leaves the doubles beyond n = 1074. */
+/**
+ * P(X = k) of one trial less, from that of k: the terms are walked in logarithms because 2^-n
+ * leaves the doubles beyond n = 1074.
+ */
 const step = (k: number, n: number, probability: number) =>
   Math.log(k / (n - k + 1)) + Math.log((1 - probability) / probability);
 
@@ -66,7 +69,8 @@ export function twoSidedPValue(matched: number, n: number): number {
  *
  *     min { k : P(X ≥ k) ≤ rate },   X ~ Bin(n, probability)
  *
- * `n + 1` where even n hits would not do (n = 16 bits at 1e-6). For bits at 1e-6: 51 of 64, 167 of 256, 520 of 896.
+ * `n + 1` where even n hits would not do (n = 16 bits at 1e-6). For bits at 1e-6: 51 of 64, 167 of
+ * 256, 520 of 896.
  *
  * @throws ArgumentError unless n is a whole number ≥ 1, 0 < rate < 1 and 0 < probability < 1.
  */
@@ -95,12 +99,16 @@ export interface SignatureBalance {
   bits: number;
   /** Bits that are +1. */
   ones: number;
-  /** Two-sided, of fair coins: small for signatures of texts, whose first bit a character is always 0, and of networks whose γ all have one sign. */
+  /**
+   * Two-sided, of fair coins: small for signatures of texts, whose first bit a character is always
+   * 0, and of networks whose γ all have one sign.
+   */
   pValue: number;
 }
 
 /**
- * Balance of a signature, or of the signs of γ: a claim whose bits are nearly all alike matches every network whose γ are all alike.
+ * Balance of a signature, or of the signs of γ: a claim whose bits are nearly all alike matches
+ * every network whose γ are all alike.
  * @param signs +1 and −1 (or γ itself; 0 counts as −1)
  * @throws ArgumentError for none, or what is no list of numbers.
  */

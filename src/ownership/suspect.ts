@@ -9,7 +9,11 @@ import { plainLayerShapes, plainNorm } from "../models/shapes";
 import { NORM_EPS } from "../tensor/ops/norm/normalise";
 import { type Found, findTensors, type Wanted } from "./names";
 
-/** Looks for the tensors of a configuration's plain network in a file; the classifier may have any number of rows. @throws StateDictError as {@link findTensors}. */
+/**
+ * Looks for the tensors of a configuration's plain network in a file; the classifier may have any
+ * number of rows.
+ * @throws StateDictError as {@link findTensors}.
+ */
 export function findNetwork(state: StateDict, config: NetworkConfig): Found {
   const head = headName(config);
   const anyRows = (shape: readonly number[]) => (shape.length ? [-1, ...shape.slice(1)] : shape);
@@ -39,7 +43,10 @@ const biasName = (layer: MapLayer): string => `${layer.name}.${mapName(layer)}.b
 
 /** What {@link readSuspect} makes of a file. */
 export interface Suspect {
-  /** Tensors of the plain network, whole but for what is `missing` and a classifier that is not there. */
+  /**
+   * Tensors of the plain network, whole but for what is `missing` and a classifier that is not
+   * there.
+   */
   tensors: StateDict;
   /** Rows of the classifier; null when there is none, or too few to tell classes apart. */
   classes: number | null;
@@ -55,8 +62,10 @@ export interface Suspect {
 }
 
 /**
- * A file read as the plain network of a configuration, by the ends of names and by shapes. What no weight depends on may be missing, or be there too: norms folded into the maps, biases in front of norms, running
- * statistics, tensors of other things. Such a file gives its signature away all the same, and the notes say what was assumed.
+ * A file read as the plain network of a configuration, by the ends of names and by shapes. What no
+ * weight depends on may be missing, or be there too: norms folded into the maps, biases in front of
+ * norms, running statistics, tensors of other things. Such a file gives its signature away all the
+ * same, and the notes say what was assumed.
  * @throws StateDictError when a weight has another shape, or several different ones could be it.
  */
 export function readSuspect(state: StateDict, config: NetworkConfig): Suspect {
@@ -84,7 +93,10 @@ export function readSuspect(state: StateDict, config: NetworkConfig): Suspect {
   };
 }
 
-/** Rows of the classifier, whose weight and bias agree; what is left of one that cannot tell classes apart is taken out. */
+/**
+ * Rows of the classifier, whose weight and bias agree; what is left of one that cannot tell classes
+ * apart is taken out.
+ */
 function classesOf(tensors: StateDict, config: NetworkConfig, missing: string[]): number | null {
   const weight = headWeight(config);
   const bias = weight.replace(/weight$/, "bias");

@@ -26,7 +26,10 @@ interface TriggerCheck {
   falsePositiveRate?: number;
 }
 
-/** Asks the given-away branch of a suspect for the trigger images: it takes no passport, so a black box would do. */
+/**
+ * Asks the given-away branch of a suspect for the trigger images: it takes no passport, so a black
+ * box would do.
+ */
 export async function triggerHits(
   { model, folded, otherClasses, idle }: Rejoined,
   classes: number,

@@ -34,29 +34,38 @@ const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
 
 /** What {@link verify} may use beside the two files, and how strict it is. */
 export interface VerifyOptions {
-  /** Images, or clouds, for the accuracies of the branches; without them only the signature is checked. */
+  /**
+   * Images, or clouds, for the accuracies of the branches; without them only the signature is
+   * checked.
+   */
   test?: Dataset;
   /** The trigger set the network was trained with. */
   triggers?: Dataset;
   /** The normalisation the network was trained with. */
   transform?: readonly SampleTransform[];
-  /** Most a claim may differ from the measured accuracy, 0 to 1 (default 0.03, DeepIPR's ε_f for AlexNet). */
+  /**
+   * Most a claim may differ from the measured accuracy, 0 to 1 (default 0.03, DeepIPR's ε_f for
+   * AlexNet).
+   */
   tolerance?: number;
   /** False-positive rate of the verdicts (default 1e-6). */
   falsePositiveRate?: number;
   /**
-   * What the owner published before the release: the credential must be the one it was made of. Check the date yourself. Bits of a claim that was committed to in time could not be searched
+   * What the owner published before the release: the credential must be the one it was made of.
+   * Check the date yourself. Bits of a claim that was committed to in time could not be searched
    * for, so `falsePositiveRate` is enough for them.
    */
   commitment?: Commitment;
   /**
-   * Let only bound credentials hold, those whose passports and bits follow from a secret and a statement (default true). `false` checks what the papers check, which solved passports
-   * pass as well.
+   * Let only bound credentials hold, those whose passports and bits follow from a secret and a
+   * statement (default true). `false` checks what the papers check, which solved passports pass as
+   * well.
    */
   requireBinding?: boolean;
   /**
-   * The owner's own deployed network: channels that the suspect has in another order, negated or scaled are put back by it before anything is read. A suspect whose filters are not the owner's is left
-   * as it is.
+   * The owner's own deployed network: channels that the suspect has in another order, negated or
+   * scaled are put back by it before anything is read. A suspect whose filters are not the owner's
+   * is left as it is.
    */
   reference?: SafetensorsFile;
 }
@@ -81,7 +90,10 @@ export interface BranchHits {
   chance: number;
   /** P(X ≥ hits), X ~ Bin(count, chance). */
   pValue: number;
-  /** Hits that guessing reaches with the false-positive rate at most; count + 1 where no number of hits would do. */
+  /**
+   * Hits that guessing reaches with the false-positive rate at most; count + 1 where no number of
+   * hits would do.
+   */
   threshold: number;
   holds: boolean;
 }
@@ -101,28 +113,46 @@ export interface Verification {
   threshold: number;
   accuracy: BranchAccuracy;
   claimed: BranchAccuracy;
-  /** What the branch that the passports open makes of the test images; null when it was not measured, or classifies into other classes. `holds` needs it where it is there. */
+  /**
+   * What the branch that the passports open makes of the test images; null when it was not
+   * measured, or classifies into other classes. `holds` needs it where it is there.
+   */
   opened: BranchHits | null;
-  /** What the branch that is given away makes of the trigger images; null when it was not checked. Evidence of its own: `holds` does not need it. */
+  /**
+   * What the branch that is given away makes of the trigger images; null when it was not checked.
+   * Evidence of its own: `holds` does not need it.
+   */
   triggers: TriggerHits | null;
-  /** What the credential's binding adds; null when it has none. Without it, solved passports match as well as the owner's. */
+  /**
+   * What the credential's binding adds; null when it has none. Without it, solved passports match
+   * as well as the owner's.
+   */
   bound: BoundEvidence | null;
-  /** The signature matches, and the branch that the passports open does what is claimed, as far as that could be checked. */
+  /**
+   * The signature matches, and the branch that the passports open does what is claimed, as far as
+   * that could be checked.
+   */
   holds: boolean;
   /** One sentence a finding, what could not be checked included. */
   reasons: string[];
 }
 
 /**
- * Checks a claim of ownership: the suspect's weights, put under the credential's passports, must give the credential's signature in the signs of γ, and (with test images) a
- * branch that does better than guessing, and what is claimed of it. A suspect with another classifier, or with folded norms, is checked as far as that goes.
+ * Checks a claim of ownership: the suspect's weights, put under the credential's passports, must
+ * give the credential's signature in the signs of γ, and (with test images) a branch that does
+ * better than guessing, and what is claimed of it. A suspect with another classifier, or with
+ * folded norms, is checked as far as that goes.
  *
- * The suspect is read by the ends of its tensors' names and by their shapes: what changes no weight (prefixes, number types, further tensors, missing statistics, metadata) changes no verdict, and `reasons` says what was
- * assumed or left aside.
+ * The suspect is read by the ends of its tensors' names and by their shapes: what changes no weight
+ * (prefixes, number types, further tensors, missing statistics, metadata) changes no verdict, and
+ * `reasons` says what was assumed or left aside.
  *
- * A matching signature alone shows that passports and weights fit, and passports that fit can be computed: `holds` asks for a binding, unless told otherwise. Who made the claim first, the dates of commitments
- * tell (see the limits in the README).
- * @throws FormatError, StateDictError when the files are not a network and a credential of that network, or the credential's bits do not spell its texts; ArgumentError for options that are none, a misspelt one too.
+ * A matching signature alone shows that passports and weights fit, and passports that fit can be
+ * computed: `holds` asks for a binding, unless told otherwise. Who made the claim first, the dates
+ * of commitments tell (see the limits in the README).
+ * @throws FormatError, StateDictError when the files are not a network and a credential of that
+ * network, or the credential's bits do not spell its texts; ArgumentError for options that are
+ * none, a misspelt one too.
  */
 export async function verify(
   suspect: SafetensorsFile,
@@ -198,7 +228,10 @@ function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, config
   return { suspect: aligned, reasons };
 }
 
-/** Signature bits of the layer that could not be read. @throws FormatError when the credential has none. */
+/**
+ * Signature bits of the layer that could not be read.
+ * @throws FormatError when the credential has none.
+ */
 function unreadBits({ unread }: Rejoined, owner: SafetensorsFile): Map<string, Float32Array> {
   if (unread === undefined) return new Map();
   const bits = owner.tensors.get(`${unread}.b`);
@@ -206,7 +239,10 @@ function unreadBits({ unread }: Rejoined, owner: SafetensorsFile): Map<string, F
   return new Map([[unread, toFloat32(bits)]]);
 }
 
-/** Whether the test images' labels are classes of the suspect: a classifier of its own may have fewer. */
+/**
+ * Whether the test images' labels are classes of the suspect: a classifier of its own may have
+ * fewer.
+ */
 const hasLabels = ({ otherClasses }: Rejoined, { labels }: Dataset): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
@@ -281,7 +317,10 @@ function compare({ accuracy, claimed, tolerance, branches, joined, options }: Fi
   return { faithful, reasons };
 }
 
-/** Whether the branch that the passports open does better than guessing: one that does not opens nothing, whatever is claimed of it. */
+/**
+ * Whether the branch that the passports open does better than guessing: one that does not opens
+ * nothing, whatever is claimed of it.
+ */
 function openedHits(
   accuracy: BranchAccuracy,
   branch: Branch,

@@ -20,10 +20,10 @@ import { record, type Tensor } from "../tensor/tensor";
  * gradient of 1/(H'·W'), so the same kernel computes it; the gradient towards the passport is that
  * convolution's input gradient with dS as its weights. Groups do not change it: S knows no outputs.
  *
- * Shapes: passport [1, H, W, I], weight [kH, kW, I/groups, O] → [kH·kW·I]. In one dimension passport
- * [1, L, I], weight [k, I/groups, O] → [k·I], with plain numbers as options; for a linear map
- * passport [1, …, I], weight [I, O] → [I], the mean over the positions. Differentiable towards the
- * passport.
+ * Shapes: passport [1, H, W, I], weight [kH, kW, I/groups, O] → [kH·kW·I]. In one dimension
+ * passport [1, L, I], weight [k, I/groups, O] → [k·I], with plain numbers as options; for a linear
+ * map passport [1, …, I], weight [I, O] → [I], the mean over the positions. Differentiable towards
+ * the passport.
  * @throws ShapeError when the passport is not one input of the layer, or for integers;
  * ArgumentError for a pair as an option of a one-dimensional map.
  */
@@ -77,12 +77,13 @@ function lineMeans(passport: Tensor, weight: Tensor, options: ConvOptions): Tens
  *     γ_raw[o] = avg(W * P_γ)[o] = Σ_{u,v,i} S(P_γ)[u, v, group(o)·I/groups + i] · W[u, v, i, o],
  *     β_raw likewise from P_β
  *
- * and both are one small matrix product, with groups one per group; the weight gradient is the rank-1
- * update that the product's backward gives. Where the map has a bias, γ_raw and β_raw contain it.
+ * and both are one small matrix product, with groups one per group; the weight gradient is the
+ * rank-1 update that the product's backward gives. Where the map has a bias, γ_raw and β_raw
+ * contain it.
  *
  * Shapes: means [2, kH·kW·I] (rows S(P_γ), S(P_β)), weight [kH, kW, I/groups, O], [k, I/groups, O]
- * or [I, O], bias [O] → [2, O] (rows γ_raw, β_raw). Differentiable towards the means, the weight and
- * the bias. Source: DeepIPR equation 2; the closed form is ours.
+ * or [I, O], bias [O] → [2, O] (rows γ_raw, β_raw). Differentiable towards the means, the weight
+ * and the bias. Source: DeepIPR equation 2; the closed form is ours.
  * @throws ShapeError when the means are not those of such a weight.
  */
 export function passportGammaBeta(means: Tensor, weight: Tensor, groups = 1, bias: Tensor | null = null): Tensor {

@@ -3,7 +3,8 @@ import type { Generator } from "../tensor/random";
 import { type Shape, showShape, sizeOf } from "../tensor/shape";
 
 /**
- * Where passports come from. All work on host data in our order: a passport of a layer is one of its inputs, channels last.
+ * Where passports come from. All work on host data in our order: a passport of a layer is one of
+ * its inputs, channels last.
  * Source: Fan et al., "DeepIPR", TPAMI 2021; passport-aware normalisation takes random ones.
  */
 
@@ -13,8 +14,9 @@ export function randomPassport(size: number, random: Generator): Float32Array<Ar
 }
 
 /**
- * Passports from images: the input feature maps of one layer, when images go through a trained plain network of the same architecture, are a passport each.
- * Take two of them for `skey` and `key`, or all as the candidates of {@link shufflePassport}.
+ * Passports from images: the input feature maps of one layer, when images go through a trained
+ * plain network of the same architecture, are a passport each. Take two of them for `skey` and
+ * `key`, or all as the candidates of {@link shufflePassport}.
  *
  * @param features the layer's input for N images, of shape `shape` = [N, …, C]
  * @returns N passports [1, …, C], copies
@@ -34,12 +36,15 @@ export function imagePassports(features: Float32Array, shape: Shape): Float32Arr
 const IMAGE_CHANNELS = 3;
 
 /**
- * A passport mixed from the feature maps of several images: channel j comes from candidate j mod N and is a random channel of that candidate that was not
- * taken before. A layer with 3 input channels takes one whole candidate, at random.
+ * A passport mixed from the feature maps of several images: channel j comes from candidate j mod N
+ * and is a random channel of that candidate that was not taken before. A layer with 3 input
+ * channels takes one whole candidate, at random.
  *
- * @param candidates N feature maps [H, W, C] (or [L, C], [C]) of one layer, from different images; the papers take N = 20
+ * @param candidates N feature maps [H, W, C] (or [L, C], [C]) of one layer, from different images;
+ * the papers take N = 20
  * @param channels C
- * @throws ArgumentError without candidates; ShapeError when they are not of one size, or that is no multiple of `channels`.
+ * @throws ArgumentError without candidates; ShapeError when they are not of one size, or that is no
+ * multiple of `channels`.
  */
 export function shufflePassport(
   candidates: readonly Float32Array[],

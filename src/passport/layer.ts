@@ -28,7 +28,9 @@ import { signatureBits } from "./signature";
 
 /** γ and β of the branch that passports open, each tensor with rows [2, O], γ first. */
 export interface GammaBeta {
-  /** avg(W * P_γ) and avg(W * P_β): the sign loss acts on γ here, and the signature is read from it. */
+  /**
+   * avg(W * P_γ) and avg(W * P_β): the sign loss acts on γ here, and the signature is read from it.
+   */
   readonly raw: Tensor;
   /** What scales and shifts: raw behind the FC, and the same tensor where there is none. */
   readonly rows: Tensor;
@@ -49,12 +51,13 @@ export interface PassportPair {
 }
 
 /**
- * A passport around a linear map: y = relu(γ ⊙ norm(W * x) + β), in one or two branches that share W.
+ * A passport around a linear map: y = relu(γ ⊙ norm(W * x) + β), in one or two branches that share
+ * W.
  *
  * - `public`: γ = `gamma`, β = `beta`, learned. This is what is deployed.
  * - `private`, or `passport` where it is the only one: γ = FC(avg(W * P_γ)), β = FC(avg(W * P_β))
- *   from the secret passports. FC = Linear(O, O/4) → LeakyReLU(0.01) → Linear(O/4, O), no biases, one
- *   for both. Where the map has a bias, γ_raw and β_raw contain it.
+ *   from the secret passports. FC = Linear(O, O/4) → LeakyReLU(0.01) → Linear(O/4, O), no biases,
+ *   one for both. Where the map has a bias, γ_raw and β_raw contain it.
  *
  * Names in state dicts are the authors': `weight`, `scale`, `bias`, `b`, `key_private`,
  * `skey_private`, `bn0`, `bn1` (or `bn`), `fc.0.weight`, `fc.2.weight` of two branches; `key`,
@@ -73,7 +76,9 @@ export class PassportLayer extends Module {
   readonly beta: Tensor | null;
   /** Signature, −1 or +1 a channel. */
   readonly b: Tensor;
-  /** The secret inputs; set them with {@link setPassports}, with `requiresGrad` they can be trained. */
+  /**
+   * The secret inputs; set them with {@link setPassports}, with `requiresGrad` they can be trained.
+   */
   readonly passports: PassportTensors;
   /** One for γ and β; null without. */
   readonly fc: Sequential | null;
@@ -147,14 +152,17 @@ export class PassportLayer extends Module {
 
   /**
    * y of one branch (default: the first). Shape: x [N, …, I] → [N, …, O].
-   * @throws ShapeError when x has not the passports' shape; ArgumentError for a branch that the layer
-   * does not have.
+   * @throws ShapeError when x has not the passports' shape; ArgumentError for a branch that the
+   * layer does not have.
    */
   forward(x: Tensor, branch: Branch = this.#branches[0]!): Tensor {
     return this.normalise(this.convolve(x), [branch]);
   }
 
-  /** W * x, which branches share when they get the same input. @throws ShapeError as {@link forward}. */
+  /**
+   * W * x, which branches share when they get the same input.
+   * @throws ShapeError as {@link forward}.
+   */
   convolve(x: Tensor): Tensor {
     const expected = this.passports.gamma.shape.slice(1);
     if (x.rank !== expected.length + 1 || !sameShape(x.shape.slice(1), expected)) {
@@ -167,7 +175,8 @@ export class PassportLayer extends Module {
 
   /**
    * relu(γ ⊙ norm(h) + β) with each branch's statistics, γ and β, one branch after the other along
-   * the batch. Shape: h [branches · N, …, O], or [N, …, O] where they share it → [branches · N, …, O].
+   * the batch. Shape: h [branches · N, …, O], or [N, …, O] where they share it →
+   * [branches · N, …, O].
    * @param rows γ and β that the passports give, where they are known already
    * @throws ArgumentError for a branch that the layer does not have.
    */
@@ -213,7 +222,10 @@ export class PassportLayer extends Module {
     this.setPassports({ gamma: fresh(), beta: fresh() });
   }
 
-  /** Replaces the passports. @throws ShapeError when either is of another size, and changes nothing then. */
+  /**
+   * Replaces the passports.
+   * @throws ShapeError when either is of another size, and changes nothing then.
+   */
   setPassports({ gamma, beta }: PassportPair): void {
     const own = this.passports;
     for (const data of [gamma, beta]) {

@@ -5,9 +5,9 @@ import { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, type Norm, type Norm
 
 /**
  * Normalisations by the names of the papers' code: `bn` batch norm, `gn` group norm in O/16 groups
- * (one, below 16 channels), `gn1` group norm in one group, which spans all positions and channels of
- * an item, `in` instance norm, `ln` layer norm over the channels of each position, `none` a scale and
- * a shift alone.
+ * (one, below 16 channels), `gn1` group norm in one group, which spans all positions and channels
+ * of an item, `in` instance norm, `ln` layer norm over the channels of each position, `none` a
+ * scale and a shift alone.
  */
 export type NormName = "bn" | "gn" | "gn1" | "in" | "ln" | "none";
 

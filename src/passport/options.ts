@@ -33,7 +33,8 @@ export interface PassportLayerOptions {
   norm?: BranchNormName | BranchNorms;
   /**
    * A public branch with γ and β of its own, learned, beside the private one (default true, and
-   * passport-aware normalisation). Without it the layer works with its passports only (DeepIPR's V1).
+   * passport-aware normalisation). Without it the layer works with its passports only (DeepIPR's
+   * V1).
    */
   publicBranch?: boolean;
   /**
@@ -95,7 +96,10 @@ export const outputsOf = (map: LinearMap): number => (map instanceof Linear ? ma
 /** Name of a map in state dicts. */
 export const mapName = (map: LinearMap): "conv" | "linear" => (map instanceof Linear ? "linear" : "conv");
 
-/** Shape and layout of one input of a map. @throws ArgumentError for a size of another number of axes. */
+/**
+ * Shape and layout of one input of a map.
+ * @throws ArgumentError for a size of another number of axes.
+ */
 export function passportForm(map: LinearMap, size: readonly number[]): { shape: Shape; layout: Layout } {
   if (map instanceof Linear) return { shape: [1, ...size, map.inFeatures], layout: "same" };
   const plane = map instanceof Conv2d;

@@ -19,10 +19,12 @@ export interface SignLossOptions {
  *
  *     L = alpha · Σ_i max(margin − γ_i·b_i, 0) + l2 · Σ_i γ_i²
  *
- * Shapes: gamma [O] (before any FC), or rows [2, O] that begin with it; bits [O] of −1 and +1 → []. Fan et al., "DeepIPR", TPAMI 2021, equation 4; margin, alpha and the second term as in
- * the authors' code.
+ * Shapes: gamma [O] (before any FC), or rows [2, O] that begin with it; bits [O] of −1 and +1 → [].
+ * Fan et al., "DeepIPR", TPAMI 2021, equation 4; margin, alpha and the second term as in the
+ * authors' code.
  * @param before loss of other layers [], added in the same kernel
- * @throws ShapeError unless there is one bit per channel, and for integers. @throws ArgumentError for a constant that is negative or not finite.
+ * @throws ShapeError unless there is one bit per channel, and for integers.
+ * @throws ArgumentError for a constant that is negative or not finite.
  */
 export function signLoss(
   gamma: Tensor,

@@ -8,7 +8,8 @@ const encoder = new TextEncoder();
 export const capacity = (channels: number): number => Math.floor(channels / 8);
 
 /**
- * Bits of a signature: eight a byte of the text's UTF-8, most significant first, 0 → −1 and 1 → +1; the remaining channels random.
+ * Bits of a signature: eight a byte of the text's UTF-8, most significant first, 0 → −1 and 1 → +1;
+ * the remaining channels random.
  * @param text a text, or bytes of one that is spread over layers.
  * @throws ArgumentError when the text does not fit into `channels` bits.
  */
@@ -32,7 +33,8 @@ export function signatureBits(
 }
 
 /**
- * A text's bytes dealt out over layers in order, each filled before the next begins; layers left over get none.
+ * A text's bytes dealt out over layers in order, each filled before the next begins; layers left
+ * over get none.
  * @param channels of each layer
  * @throws ArgumentError when the text is longer than all layers together hold.
  */
@@ -66,7 +68,10 @@ export function signBytes(signs: ArrayLike<number>, bytes: number): Uint8Array {
   });
 }
 
-/** The text that bytes spell; those that are no UTF-8 become U+FFFD. A byte order mark is a character of the text. */
+/**
+ * The text that bytes spell; those that are no UTF-8 become U+FFFD. A byte order mark is a
+ * character of the text.
+ */
 export const decodeBytes = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 
 /**

@@ -27,10 +27,11 @@ interface Passed<T extends Passed<T>> extends Graphed<T> {
 }
 
 /**
- * Runs the graph of `root` backwards, from a seed dL/d(root) or 1. Gradients of leaves are kept; all else is the
- * caller's scope's.
- * @throws LifetimeError without a graph, or with one that was freed or whose tensors were overwritten; ShapeError for a
- * seed that is not of the root's type and shape. Nothing is computed then.
+ * Runs the graph of `root` backwards, from a seed dL/d(root) or 1. Gradients of leaves are kept;
+ * all else is the caller's scope's.
+ * @throws LifetimeError without a graph, or with one that was freed or whose tensors were
+ * overwritten; ShapeError for a seed that is not of the root's type and shape. Nothing is computed
+ * then.
  */
 export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, retainGraph: boolean): void {
   checkSeed(root, seed);

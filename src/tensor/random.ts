@@ -1,8 +1,9 @@
 /**
  * Random numbers that can be replayed: a counter-based generator, Threefry-2x32 with 20 rounds.
  *
- * Word number w of the stream with key (k0, k1) is a pure function of (k0, k1, w), so a stream can be resumed anywhere from
- * three numbers, forked without touching its parent, and computed by a GPU kernel in any order with the same bits.
+ * Word number w of the stream with key (k0, k1) is a pure function of (k0, k1, w), so a stream can
+ * be resumed anywhere from three numbers, forked without touching its parent, and computed by a GPU
+ * kernel in any order with the same bits.
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
  */
@@ -51,8 +52,8 @@ export interface GeneratorState {
   counter: number;
 }
 
-// The stream's own counters have a high word below 2²⁰; these marks keep the counters that make child keys apart from them,
-// and children by number apart from children by name.
+// The stream's own counters have a high word below 2²⁰; these marks keep the counters that make
+// child keys apart from them, and children by number apart from children by name.
 const CHILD_BY_NUMBER = 0x80000000;
 const CHILD_BY_NAME = 0xc0000000;
 
@@ -61,8 +62,9 @@ const block = new Uint32Array(2);
 /**
  * A seeded stream of random numbers.
  *
- * The same seed and the same calls give the same numbers. `uint32`, `integer`, `uniform`, `bits` and `permutation` are exact on
- * every machine; `normal` uses `Math.log` and `Math.cos`, whose last bit may differ between JavaScript engines.
+ * The same seed and the same calls give the same numbers. `uint32`, `integer`, `uniform`, `bits`
+ * and `permutation` are exact on every machine; `normal` uses `Math.log` and `Math.cos`, whose last
+ * bit may differ between JavaScript engines.
  *
  * @example
  * const random = new Generator(1);
@@ -72,7 +74,10 @@ export class Generator {
   #k0: number;
   #k1: number;
   #counter = 0;
-  /** Second word of the block that was drawn from last, the one wanted when the counter is odd; −1 before any draw. */
+  /**
+   * Second word of the block that was drawn from last, the one wanted when the counter is odd; −1
+   * before any draw.
+   */
   #second = -1;
 
   /**
@@ -126,11 +131,12 @@ export class Generator {
   }
 
   /**
-   * An independent stream whose key depends on this stream's key and the label alone: not on how much has been drawn, and
-   * without drawing anything. Labels that differ give streams that differ; the number 1 and the string "1" are two labels.
+   * An independent stream whose key depends on this stream's key and the label alone: not on how
+   * much has been drawn, and without drawing anything. Labels that differ give streams that differ;
+   * the number 1 and the string "1" are two labels.
    *
-   * A numeric label costs one block of the cipher, cheap enough for a stream per sample; a string is chained through the cipher,
-   * four UTF-16 units per block.
+   * A numeric label costs one block of the cipher, cheap enough for a stream per sample; a string
+   * is chained through the cipher, four UTF-16 units per block.
    *
    * @throws ArgumentError if a numeric label is not a whole number from 0 to 2⁵³ − 1
    */
@@ -171,15 +177,16 @@ export class Generator {
   }
 
   /**
-   * low + (high − low)·u with u uniform over the 2²⁴ multiples of 2⁻²⁴ in [0, 1): u is exact in float32. One word.
+   * low + (high − low)·u with u uniform over the 2²⁴ multiples of 2⁻²⁴ in [0, 1): u is exact in
+   * float32. One word.
    */
   uniform(low = 0, high = 1): number {
     return low + (high - low) * ((this.uint32() >>> 8) / 0x1000000);
   }
 
   /**
-   * A normal deviate by Box–Muller, mean + std·√(−2 ln u₁)·cos(2πu₂), u₁ in (0, 1] and u₂ in [0, 1) of 32 bits each
-   * (so at most 6.7 standard deviations from the mean). Two words.
+   * A normal deviate by Box–Muller, mean + std·√(−2 ln u₁)·cos(2πu₂), u₁ in (0, 1] and u₂ in [0, 1)
+   * of 32 bits each (so at most 6.7 standard deviations from the mean). Two words.
    */
   normal(mean = 0, std = 1): number {
     const radius = Math.sqrt(-2 * Math.log((this.uint32() + 1) / TWO_32));
@@ -187,7 +194,8 @@ export class Generator {
   }
 
   /**
-   * A whole number, uniform in [0, n) without bias: words beyond the last multiple of n are rejected. One word, rarely more.
+   * A whole number, uniform in [0, n) without bias: words beyond the last multiple of n are
+   * rejected. One word, rarely more.
    *
    * @throws ArgumentError if `n` is not a whole number from 1 to 2³²
    */
@@ -213,7 +221,8 @@ export class Generator {
 
   /** Puts the elements in random order, in place, and returns the array. */
   shuffle<A extends { readonly length: number; [index: number]: unknown }>(array: A): A {
-    // A generic A forbids writing to its index signature; the elements only change places, so their type is kept.
+    // A generic A forbids writing to its index signature; the elements only change places, so their
+    // type is kept.
     const items: { readonly length: number; [index: number]: unknown } = array;
     for (let i = items.length - 1; i > 0; i--) {
       const j = this.integer(i + 1);
@@ -225,8 +234,9 @@ export class Generator {
   }
 
   /**
-   * Fills the array with deviates, `"uniform"` in [a, b) (default 0, 1) or `"normal"` with mean a and deviation b (default 0, 1),
-   * and returns it. The same numbers as that many calls of `uniform` or `normal`, rounded to the array's type.
+   * Fills the array with deviates, `"uniform"` in [a, b) (default 0, 1) or `"normal"` with mean a
+   * and deviation b (default 0, 1), and returns it. The same numbers as that many calls of
+   * `uniform` or `normal`, rounded to the array's type.
    *
    * @throws ArgumentError if the distribution is neither
    */
@@ -242,7 +252,8 @@ export class Generator {
   }
 
   /**
-   * n fair bits, one per element (0 or 1), taken from each word most significant first. ⌈n / 32⌉ words.
+   * n fair bits, one per element (0 or 1), taken from each word most significant first. ⌈n / 32⌉
+   * words.
    *
    * @throws ArgumentError if `n` is not a whole number from 0
    */

@@ -29,7 +29,10 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
-/** NumPy's and PyTorch's rule: align from the right, sizes equal or 1. @throws ShapeError when they do not fit. */
+/**
+ * NumPy's and PyTorch's rule: align from the right, sizes equal or 1.
+ * @throws ShapeError when they do not fit.
+ */
 export function broadcastShapes(a: Shape, b: Shape, what: string): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
@@ -74,7 +77,10 @@ export function collapse(shape: Shape, ...operands: number[][]): { shape: number
   return { shape: out, strides };
 }
 
-/** Resolves a dimension counted from the end. @throws ShapeError when it is not one of the tensor's. */
+/**
+ * Resolves a dimension counted from the end.
+ * @throws ShapeError when it is not one of the tensor's.
+ */
 export function axisOf(axis: number, rank: number, what: string): number {
   const d = typeof axis === "number" && axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(d) || d < 0 || d >= Math.max(rank, 1)) {
@@ -83,7 +89,10 @@ export function axisOf(axis: number, rank: number, what: string): number {
   return d;
 }
 
-/** A shape as it is given: a list of sizes, or the one size of a row. @throws ShapeError unless every size is a non-negative integer. */
+/**
+ * A shape as it is given: a list of sizes, or the one size of a row.
+ * @throws ShapeError unless every size is a non-negative integer.
+ */
 export function asShape(given: Shape | number): Shape {
   const shape: unknown = typeof given === "number" ? [given] : given;
   if (!Array.isArray(shape)) throw new ShapeError(`a shape is a list of sizes, or one size, found ${typeof given}`);

@@ -249,7 +249,9 @@ export class Tensor {
     this.grad = null;
   }
 
-  /** Type, shape, adapter, whether it is trained, and how to see the values: they stay on the GPU. */
+  /**
+   * Type, shape, adapter, whether it is trained, and how to see the values: they stay on the GPU.
+   */
   toString(): string {
     const form = `Tensor ${this.dtype} ${showShape(this.shape)}`;
     if (!this.alive) return `${form} (disposed)`;

@@ -6,7 +6,10 @@ import { Tensor } from "../tensor/tensor";
 import { type FullOptions, type TriggerOptions, triggersPerBatch } from "./options";
 import type { Samples } from "./step";
 
-/** The batches of a trigger set, over and over: which comes with a step depends on the step's number alone, so that a resumed run gets the same. */
+/**
+ * The batches of a trigger set, over and over: which comes with a step depends on the step's number
+ * alone, so that a resumed run gets the same.
+ */
 export class TriggerBatches {
   readonly #loader: DataLoader;
   #batches: AsyncGenerator<Batch, void, void> | null = null;
@@ -31,7 +34,10 @@ export class TriggerBatches {
     return this.#loader.imageShape;
   }
 
-  /** The batch of step `step`, from 0; steps follow one another, from the first after {@link close} on. */
+  /**
+   * The batch of step `step`, from 0; steps follow one another, from the first after {@link close}
+   * on.
+   */
   async at(step: number): Promise<Batch> {
     const index = step % this.#loader.length;
     if (index === 0 || !this.#batches) {
@@ -51,7 +57,10 @@ export class TriggerBatches {
 /** Samples of a batch, in host memory. */
 type Rows = Omit<Batch, "index">;
 
-/** Puts batches on the device, in parts of one size: some images and labels of the batch each, and some of the triggers' behind them. */
+/**
+ * Puts batches on the device, in parts of one size: some images and labels of the batch each, and
+ * some of the triggers' behind them.
+ */
 export class Uploader {
   #images = new Float32Array(0);
   #labels = new Int32Array(0);
@@ -59,7 +68,10 @@ export class Uploader {
 
   constructor(private readonly device: Device) {}
 
-  /** A function per part, which puts it on the device. @param count divides the batch and the triggers. */
+  /**
+   * A function per part, which puts it on the device.
+   * @param count divides the batch and the triggers.
+   */
   parts(batch: Batch, triggers: Batch | null, count: number): (() => Samples)[] {
     return Array.from(
       { length: count },
@@ -68,7 +80,10 @@ export class Uploader {
     );
   }
 
-  /** The whole batch, in tensors that stay the same from call to call while its size does: what a recorded step reads. They are the uploader's. */
+  /**
+   * The whole batch, in tensors that stay the same from call to call while its size does: what a
+   * recorded step reads. They are the uploader's.
+   */
   refill(batch: Batch, triggers: Batch | null): Samples {
     const rows = this.#joined(batch, triggers);
     if (this.#kept && sameShape(this.#kept.x.shape, rows.shape)) {

@@ -8,7 +8,10 @@ import type { History } from "./history";
 import { checkHistory, historyColumns, historyOf } from "./history-columns";
 import { isSealed, seal, sealHolds, UNSEALED } from "./seal";
 
-/** Where a trainer keeps its checkpoint; `fileCheckpoints` of `@pan/core/node` is one on disk. `save` must leave the old or the new bytes, nothing between. */
+/**
+ * Where a trainer keeps its checkpoint; `fileCheckpoints` of `@pan/core/node` is one on disk.
+ * `save` must leave the old or the new bytes, nothing between.
+ */
 export interface CheckpointStore {
   save(bytes: Uint8Array): Promise<void>;
   /** The last saved bytes, or null when there are none. */
@@ -36,10 +39,12 @@ const UNSEALED_FORMAT = "pan-checkpoint-1";
 const MAX_PROGRESS = 200;
 
 /**
- * A checkpoint as one safetensors file: tensors `model.*`, `optimizer.*` and the columns `history.*`, the rest as metadata, sealed by a
- * SHA-256 over every bit. Equal checkpoints give equal bytes.
+ * A checkpoint as one safetensors file: tensors `model.*`, `optimizer.*` and the columns
+ * `history.*`, the rest as metadata, sealed by a SHA-256 over every bit. Equal checkpoints give
+ * equal bytes.
  *
- * @throws ArgumentError for parts that are missing or no records, a promise among them; ShapeError as `encodeSafetensors`.
+ * @throws ArgumentError for parts that are missing or no records, a promise among them; ShapeError
+ * as `encodeSafetensors`.
  */
 export async function encodeCheckpoint(c: Checkpoint): Promise<Uint8Array> {
   const { fingerprint, epoch, batch, history, model, optimizer } = checkParts(c);
@@ -81,7 +86,8 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
  *
  * Files from before there were digests are read too; `unverified` says so.
  *
- * @throws ArgumentError for anything but bytes; CheckpointFormatError when a bit has changed, bytes are missing or added, or it is no checkpoint.
+ * @throws ArgumentError for anything but bytes; CheckpointFormatError when a bit has changed, bytes
+ * are missing or added, or it is no checkpoint.
  */
 export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
   const file = bytesOf(bytes, "decodeCheckpoint");
@@ -143,7 +149,9 @@ function readProgress(text: string): { epoch: number; batch: number } {
   throw new FormatError(`its progress is no epoch and batch: ${quote(text)}`);
 }
 
-/** The history of a file without a digest. Brackets are counted first: its records nest four deep. */
+/**
+ * The history of a file without a digest. Brackets are counted first: its records nest four deep.
+ */
 function parseHistory(text: string): unknown {
   let depth = 0;
   for (const [bracket] of text.matchAll(/[[\]{}]/g)) {

@@ -21,9 +21,12 @@ export interface EvaluateOptions {
 }
 
 /**
- * Share of images, or of point clouds, that each branch classifies right, in evaluation mode. Counts are summed on the GPU and read once. No flag of the network changes over an `await`: evaluations may run
- * beside each other and beside a training, whose weights they then see as they are at each batch.
- * @throws ArgumentError when the samples or classes are not the network's, or it has not the branches.
+ * Share of images, or of point clouds, that each branch classifies right, in evaluation mode.
+ * Counts are summed on the GPU and read once. No flag of the network changes over an `await`:
+ * evaluations may run beside each other and beside a training, whose weights they then see as they
+ * are at each batch.
+ * @throws ArgumentError when the samples or classes are not the network's, or it has not the
+ * branches.
  */
 export async function evaluate(model: Network, set: Dataset, options?: EvaluateOptions): Promise<BranchAccuracy> {
   instance("evaluate", "its first argument", model, Network);
@@ -58,7 +61,10 @@ export async function evaluate(model: Network, set: Dataset, options?: EvaluateO
   }
 }
 
-/** @throws ArgumentError for what is no set of images or clouds; a loader checks that its parts agree. */
+/**
+ * @throws ArgumentError for what is no set of images or clouds; a loader checks that its parts
+ * agree.
+ */
 export function checkSet(what: string, name: string, set: unknown): asserts set is Dataset {
   const found = (typeof set === "object" && set !== null ? set : {}) as Partial<Record<string, unknown>>;
   if (ArrayBuffer.isView(found["labels"]) && ("images" in found || "points" in found)) return;
@@ -68,7 +74,10 @@ export function checkSet(what: string, name: string, set: unknown): asserts set 
 /** What samples of a shape are: [points, 3], or [height, width, channels]. */
 const kindOf = (shape: readonly number[]): string => (shape.length === 2 ? "point clouds" : "images");
 
-/** @throws ArgumentError when the samples have another shape than the network takes, or more classes than it has. */
+/**
+ * @throws ArgumentError when the samples have another shape than the network takes, or more classes
+ * than it has.
+ */
 export function checkImages(model: Network, set: Dataset, shape: readonly number[] = sampleShape(set)): void {
   const { input, classes } = model.config;
   if (shape.length !== input.length || shape.some((d, i) => d !== input[i]))

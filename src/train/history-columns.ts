@@ -1,12 +1,15 @@
 /**
- * A history as tensors: a column of numbers for each field of its records, `F64`, as exact as JavaScript's own numbers. A run of a
- * million readings is then at most 48 MB of data, and not a header that no reader takes. NaN stands for a field that a record does not
- * have; columns in which every record has 0, or none has anything, are left out, and so is a step's `loss` where it is the sum of its
- * parts. Whatever is checked is checked column by column, both ways.
+ * A history as tensors: a column of numbers for each field of its records, `F64`, as exact as
+ * JavaScript's own numbers. A run of a million readings is then at most 48 MB of data, and not a
+ * header that no reader takes. NaN stands for a field that a record does not have; columns in which
+ * every record has 0, or none has anything, are left out, and so is a step's `loss` where it is the
+ * sum of its parts. Whatever is checked is checked column by column, both ways.
  */
+
 import { ArgumentError, FormatError, type PanError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import { clip, shown } from "../io/shown";
+import { BRANCHES } from "../passport/branches";
 import type { EpochRecord, History, StepRecord } from "./history";
 
 type Kind = "steps" | "epochs";
@@ -35,7 +38,6 @@ const field = (name: string, range: Range, optional = false): Field => ({
   get: (record: Record<string, unknown>) => record[name],
 });
 type Triggered = { triggers?: Record<string, unknown> };
-const BRANCHES = ["public", "private", "passport"] as const;
 
 /** The first field of a record is its number, which rises. */
 const FIELDS: Record<Kind, readonly Field[]> = {
@@ -67,7 +69,9 @@ function countFields(record: object): number {
   return count;
 }
 
-/** Every field of every record as a number; what a record has besides cannot be kept and is refused. */
+/**
+ * Every field of every record as a number; what a record has besides cannot be kept and is refused.
+ */
 function toColumns(records: unknown, kind: Kind, make: Make): Columns {
   if (!Array.isArray(records)) throw make(`history: a list of ${kind} expected, found ${shown(records)}`);
   const list = records as Record<string, unknown>[];
@@ -140,7 +144,10 @@ function isDerived(columns: Columns): boolean {
     .every((loss, i) => Object.is(loss, sumOfParts(open![i]!, secret![i]!, passport![i]!, sign![i]!, extra[i]!)));
 }
 
-/** @throws ArgumentError for records that are none: fields missing, unknown or out of range, numbers that do not rise. */
+/**
+ * @throws ArgumentError for records that are none: fields missing, unknown or out of range, numbers
+ * that do not rise.
+ */
 export function historyColumns(history: History): StateDict {
   const make = (message: string) => new ArgumentError(message);
   const out: StateDict = new Map();
@@ -218,7 +225,10 @@ function epochsOf(columns: Columns): EpochRecord[] {
   return out;
 }
 
-/** The history that {@link historyColumns} took apart, equal to the last bit. @throws FormatError for columns that do not make one. */
+/**
+ * The history that {@link historyColumns} took apart, equal to the last bit.
+ * @throws FormatError for columns that do not make one.
+ */
 export function historyOf(tensors: StateDict): History {
   const known = new Set((["steps", "epochs"] as const).flatMap((kind) => FIELDS[kind].map((f) => `${kind}.${f.name}`)));
   for (const name of tensors.keys())

@@ -1,4 +1,4 @@
-import type { BranchAccuracy } from "../passport/branches";
+import { BRANCHES, type BranchAccuracy } from "../passport/branches";
 
 /** Mean losses over a stretch of training steps; 0 for a branch that did not run. */
 export interface StepRecord {
@@ -36,7 +36,10 @@ export interface History {
   epochs: EpochRecord[];
 }
 
-/** Puts other records in the place of a history's own; the lists stay the same objects. One by one: a call takes only so many arguments. */
+/**
+ * Puts other records in the place of a history's own; the lists stay the same objects. One by one:
+ * a call takes only so many arguments.
+ */
 export function replaceHistory(history: History, { steps, epochs }: History): void {
   history.steps.length = 0;
   history.epochs.length = 0;
@@ -44,13 +47,14 @@ export function replaceHistory(history: History, { steps, epochs }: History): vo
   for (const epoch of epochs) history.epochs.push(epoch);
 }
 
-/** Mean loss of the steps behind `first`, `count` of them. Stretches differ in length: the last of an epoch is what is left, and a stop cuts one short. */
+/**
+ * Mean loss of the steps behind `first`, `count` of them. Stretches differ in length: the last of
+ * an epoch is what is left, and a stop cuts one short.
+ */
 export function meanLoss({ steps }: History, first: number, count: number): number {
   const recent = steps.filter((s) => s.step > first);
   return recent.reduce((sum, s, i) => sum + s.loss * (s.step - (recent[i - 1]?.step ?? first)), 0) / count;
 }
-
-const BRANCHES = ["public", "private", "passport"] as const;
 
 /** Mean test accuracy of an epoch's branches; undefined without test images. */
 export function meanAccuracy(record: BranchAccuracy): number | undefined {
@@ -58,7 +62,9 @@ export function meanAccuracy(record: BranchAccuracy): number | undefined {
   return values.length ? values.reduce((a, b) => a + b) / values.length : undefined;
 }
 
-/** The epoch of the highest mean test accuracy, the first of equals; undefined without test images. */
+/**
+ * The epoch of the highest mean test accuracy, the first of equals; undefined without test images.
+ */
 export function bestEpoch({ epochs }: History): EpochRecord | undefined {
   let best: EpochRecord | undefined;
   for (const e of epochs) {

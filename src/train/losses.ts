@@ -27,7 +27,10 @@ export function stepRecord(means: MeanLosses, step: number, regularized: boolean
   );
 }
 
-/** Weighted sums of losses, kept on the GPU over a stretch of steps, so that a step needs no readback. */
+/**
+ * Weighted sums of losses, kept on the GPU over a stretch of steps, so that a step needs no
+ * readback.
+ */
 export class LossSums {
   readonly #sums: Tensor;
   #weights = new Map<Loss, number>();
@@ -43,7 +46,10 @@ export class LossSums {
     value.device.effect(() => this.#weights.set(name, (this.#weights.get(name) ?? 0) + weight));
   }
 
-  /** Σ weight · value / Σ weight of what was added since the last call. The copy goes with the next submit. */
+  /**
+   * Σ weight · value / Σ weight of what was added since the last call. The copy goes with the next
+   * submit.
+   */
   async take(): Promise<MeanLosses> {
     const weights = this.#weights;
     this.#weights = new Map();

@@ -14,8 +14,9 @@ import { checkSet } from "./evaluate";
 import type { EpochRecord, StepRecord } from "./history";
 
 /**
- * How the branches of a network share the steps: `joint` runs both on every batch, `alternating` one of them; r is the share of steps that are the private branch's,
- * 0.5 one after each public one.
+ * How the branches of a network share the steps: `joint` runs both on every batch, `alternating`
+ * one of them; r is the share of steps that are the private branch's, 0.5 one after each public
+ * one.
  */
 export type TrainingMode = "joint" | { readonly alternating: number };
 
@@ -55,35 +56,56 @@ export interface TrainerOptions {
   /** Constants of the sign loss. */
   signLoss?: SignLossOptions;
   /**
-   * A number added to the loss of every step, of one element and differentiable towards the network's parameters: what is embedded in the weights themselves, such as a feature watermark. Called in
-   * each step before the forward pass; tensors made inside live as long as the step.
+   * A number added to the loss of every step, of one element and differentiable towards the
+   * network's parameters: what is embedded in the weights themselves, such as a feature watermark.
+   * Called in each step before the forward pass; tensors made inside live as long as the step.
    */
   regularizer?: (model: Network) => Tensor;
-  /** How many times a step moves the running statistics that both branches share (default 1; 2 as in the authors' code). */
+  /**
+   * How many times a step moves the running statistics that both branches share (default 1; 2 as in
+   * the authors' code).
+   */
   trunkUpdates?: 1 | 2;
-  /** Multiplies the optimiser's learning rate, as its `factor`; asked before each step with the fractional epoch. A new `optimizer.lr` holds from the next step on. */
+  /**
+   * Multiplies the optimiser's learning rate, as its `factor`; asked before each step with the
+   * fractional epoch. A new `optimizer.lr` holds from the next step on.
+   */
   schedule?: Schedule;
   batchSize?: number;
   /**
-   * Parts that a step takes its batch in (default 1), for batches whose activations do not fit: forward and backward for each, then one optimiser step on the gradient of the mean over the whole batch. Memory is
-   * that of a part. It must divide `batchSize`, and the triggers that join each batch, which are divided as the batch is. Batch norm takes its statistics from each part, and its running ones move once per part: with it,
-   * parts train as batches of their size, at the whole batch's gradient noise. Networks without it train as on whole batches.
+   * Parts that a step takes its batch in (default 1), for batches whose activations do not fit:
+   * forward and backward for each, then one optimiser step on the gradient of the mean over the
+   * whole batch. Memory is that of a part. It must divide `batchSize`, and the triggers that join
+   * each batch, which are divided as the batch is. Batch norm takes its statistics from each part,
+   * and its running ones move once per part: with it, parts train as batches of their size, at the
+   * whole batch's gradient noise. Networks without it train as on whole batches.
    */
   accumulate?: number;
   /**
-   * Give the GPU the commands of the second of two equal steps again, on the next batches, instead of running the forward and backward pass in JavaScript for each (default true). Steps with a `regularizer` or in
-   * several parts are always run. Turn it off for a network of your own whose forward pass decides something anew in JavaScript now and then (a layer that is skipped at random). What a callback changes in
-   * the model's properties holds from the next step on, which is recorded anew.
+   * Give the GPU the commands of the second of two equal steps again, on the next batches, instead
+   * of running the forward and backward pass in JavaScript for each (default true). Steps with a
+   * `regularizer` or in several parts are always run. Turn it off for a network of your own whose
+   * forward pass decides something anew in JavaScript now and then (a layer that is skipped at
+   * random). What a callback changes in the model's properties holds from the next step on, which
+   * is recorded anew.
    */
   replay?: boolean;
-  /** Decides the order of the samples, their augmentation, and what a network draws at random in each step. */
+  /**
+   * Decides the order of the samples, their augmentation, and what a network draws at random in
+   * each step.
+   */
   seed?: number;
   transform?: readonly SampleTransform[];
   /** For test images; usually the normalisation alone. */
   testTransform?: readonly SampleTransform[];
-  /** Where to keep a checkpoint, written after every epoch and when stopped. One without a digest, by an earlier version, is resumed from with a warning on the console. */
+  /**
+   * Where to keep a checkpoint, written after every epoch and when stopped. One without a digest,
+   * by an earlier version, is resumed from with a warning on the console.
+   */
   checkpoints?: CheckpointStore;
-  /** Where to keep the checkpoint of the epoch with the highest mean test accuracy of all branches. */
+  /**
+   * Where to keep the checkpoint of the epoch with the highest mean test accuracy of all branches.
+   */
   best?: CheckpointStore;
   earlyStop?: EarlyStop;
   /** Steps between two readings of the losses (default 10). */
@@ -167,7 +189,10 @@ function checkTypes(given: TrainerOptions): void {
       refuse("Trainer", name, "a store with save(bytes) and load(), such as fileCheckpoints(path)", store);
 }
 
-/** @throws ArgumentError naming an option that is unknown, out of range, or does not go with the network. */
+/**
+ * @throws ArgumentError naming an option that is unknown, out of range, or does not go with the
+ * network.
+ */
 export function fullOptions(model: Network, options: TrainerOptions | undefined): FullOptions {
   const given = optionsOf("Trainer", options, Object.keys(NAMES) as (keyof TrainerOptions)[]);
   checkTypes(given);
@@ -208,7 +233,9 @@ export function fullOptions(model: Network, options: TrainerOptions | undefined)
 /** How many triggers join each batch. */
 export const triggersPerBatch = ({ set, batchSize = 2 }: TriggerOptions): number => Math.min(batchSize, set.length);
 
-/** Parts are of one size, in images and in triggers: means over parts are then means over the whole. */
+/**
+ * Parts are of one size, in images and in triggers: means over parts are then means over the whole.
+ */
 function checkParts({ accumulate, batchSize, triggers }: FullOptions, count: (name: string, n: number) => void): void {
   count("accumulate", accumulate);
   if (accumulate === 1) return;
@@ -223,7 +250,10 @@ function checkParts({ accumulate, batchSize, triggers }: FullOptions, count: (na
     );
 }
 
-/** What the regularizer adds to a step's loss; null without one. @throws ShapeError when it gives anything but one number. */
+/**
+ * What the regularizer adds to a step's loss; null without one.
+ * @throws ShapeError when it gives anything but one number.
+ */
 export function regularization(model: Network, { regularizer }: Pick<TrainerOptions, "regularizer">): Tensor | null {
   if (!regularizer) return null;
   const loss: unknown = regularizer(model);

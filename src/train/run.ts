@@ -54,7 +54,8 @@ export async function saveRun(store: CheckpointStore | undefined, run: Run, posi
   if (!store) return;
   const [fingerprint, at] = [fingerprintOf(run), { ...position }];
   const [model, optimizer] = await Promise.all([run.model.stateDict(), run.optimizer.stateDict()]);
-  // The last update can overflow after a loss that was still a number: such weights must not replace good ones.
+  // The last update can overflow after a loss that was still a number: such weights must not
+  // replace good ones.
   for (const [name, { data }] of model) {
     if (!(data instanceof Float32Array) || data.every(Number.isFinite)) continue;
     throw new NanLossError(

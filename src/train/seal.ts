@@ -1,6 +1,7 @@
 /**
- * The seal of a checkpoint: a SHA-256 over the whole file, header, padding and data, that the file carries itself. Metadata come first
- * in a header and `digest` first among them, so the hexadecimal digits are always at the same place; they are hashed as zeros.
+ * The seal of a checkpoint: a SHA-256 over the whole file, header, padding and data, that the file
+ * carries itself. Metadata come first in a header and `digest` first among them, so the hexadecimal
+ * digits are always at the same place; they are hashed as zeros.
  *
  *     digest = SHA-256(SHA-256(piece 0) ‖ SHA-256(piece 1) ‖ …),   pieces of 16 MiB
  *
@@ -26,7 +27,10 @@ async function digestOf(file: Uint8Array): Promise<string> {
   return Array.from(whole, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Writes the seal into a file that was encoded with {@link UNSEALED} as its metadata entry `digest`. */
+/**
+ * Writes the seal into a file that was encoded with {@link UNSEALED} as its metadata entry
+ * `digest`.
+ */
 export async function seal(file: Uint8Array): Promise<void> {
   file.set(new TextEncoder().encode(await digestOf(file)), AT);
 }

@@ -30,21 +30,33 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
   draws?: { seed: number; step: number };
   /** Is given the whole loss of each part before its backward pass. */
   onTotal?: ((total: Tensor) => void) | undefined;
-  /** Is given each loss of each part, with its weight in the step's. Every name's weights add up to 1. */
+  /**
+   * Is given each loss of each part, with its weight in the step's. Every name's weights add up
+   * to 1.
+   */
   onLoss?: (name: Loss, value: Tensor, weight: number) => void;
 }
 
 /**
- * Records one training step, in training mode, of the samples that `parts` put on the device, one call per part; the caller submits it. With one part,
- * L = Σ over branches (CE [+ the network's own penalty]) + sign loss [+ regularizer], one backward pass, one optimiser step.
+ * Records one training step, in training mode, of the samples that `parts` put on the device, one
+ * call per part; the caller submits it. With one part, L = Σ over branches (CE
+ * [+ the network's own penalty]) + sign loss [+ regularizer], one backward pass, one optimiser
+ * step.
  *
- * With k parts of one size: forward and backward for each, gradients summed, then the optimiser's one step, on ∇ Σ_parts L_part / k. Cross-entropies are means over their samples, so that is the gradient of
- * the whole batch's mean; the sign loss, which a pass computes anyway and which depends on weights alone, counts 1/k in each; the regularizer, somebody else's function, is called once, and counts whole in the first.
- * What is a statistic of the batch (batch norm's, and how often running statistics move) is one of the part. Parts are submitted one by one and hold memory one after another.
+ * With k parts of one size: forward and backward for each, gradients summed, then the optimiser's
+ * one step, on ∇ Σ_parts L_part / k. Cross-entropies are means over their samples, so that is the
+ * gradient of the whole batch's mean; the sign loss, which a pass computes anyway and which depends
+ * on weights alone, counts 1/k in each; the regularizer, somebody else's function, is called once,
+ * and counts whole in the first. What is a statistic of the batch (batch norm's, and how often
+ * running statistics move) is one of the part. Parts are submitted one by one and hold memory one
+ * after another.
  *
- * Handles made by the forward pass end before the backward pass starts: it finds the memory of everything that the graph does not keep.
+ * Handles made by the forward pass end before the backward pass starts: it finds the memory of
+ * everything that the graph does not keep.
  *
- * @throws ArgumentError without parts. @throws ShapeError when the regularizer gives anything but one number, before anything is changed.
+ * @throws ArgumentError without parts.
+ * @throws ShapeError when the regularizer gives anything but one number, before anything is
+ * changed.
  */
 export function trainStep(
   model: Network,
@@ -73,7 +85,10 @@ export function trainStep(
   });
 }
 
-/** The losses of one pass over samples, by name: of each branch, CE [+ the network's own penalty], and the sign loss where passports ran. */
+/**
+ * The losses of one pass over samples, by name: of each branch, CE [+ the network's own penalty],
+ * and the sign loss where passports ran.
+ */
 export function lossesOf(
   model: Network,
   { x, y }: Samples,

@@ -28,13 +28,18 @@ export interface FitOptions {
   resume?: boolean;
 }
 
-/** Networks that are being trained. Two runs at once would take turns at one set of weights, each with schedules and positions of its own. */
+/**
+ * Networks that are being trained. Two runs at once would take turns at one set of weights, each
+ * with schedules and positions of its own.
+ */
 const training = new WeakSet<Network>();
 
 /**
- * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ (CE [+ the network's own penalty]) + Σ sign loss [+ regularizer], one backward pass, one optimiser step, all of it one submit. Alternating
- * mode: a step is one branch's; the sign loss goes with the private one. Trigger images join every batch. With `accumulate`, a step takes its batch in parts. Losses are summed on the GPU and
- * read every `readEvery` steps without holding the next ones up.
+ * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ (CE
+ * [+ the network's own penalty]) + Σ sign loss [+ regularizer], one backward pass, one optimiser
+ * step, all of it one submit. Alternating mode: a step is one branch's; the sign loss goes with the
+ * private one. Trigger images join every batch. With `accumulate`, a step takes its batch in parts.
+ * Losses are summed on the GPU and read every `readEvery` steps without holding the next ones up.
  *
  * @example
  * const trainer = new Trainer(model, new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 }), { batchSize: 50, seed: 1 });
@@ -51,7 +56,10 @@ export class Trainer {
   #stopping = false;
   #at: Position = { epoch: 0, batch: 0 };
 
-  /** @throws ArgumentError for options that are unknown, out of range or do not go with the network, and an optimiser that holds none of its parameters. */
+  /**
+   * @throws ArgumentError for options that are unknown, out of range or do not go with the network,
+   * and an optimiser that holds none of its parameters.
+   */
   constructor(
     readonly model: Network,
     readonly optimizer: Optimizer,
@@ -73,7 +81,10 @@ export class Trainer {
     return this.model.namedTensors().flatMap(([, t]) => (held.has(t) ? [t] : []));
   }
 
-  /** Asks the run to end after the step at hand, with a checkpoint. `fit` then returns; `interrupted` tells. */
+  /**
+   * Asks the run to end after the step at hand, with a checkpoint. `fit` then returns;
+   * `interrupted` tells.
+   */
   stop(): void {
     this.#stopping = true;
   }
@@ -93,11 +104,16 @@ export class Trainer {
   }
 
   /**
-   * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on where the last one ends, to the same bits as a run that was never stopped. Steps run in training mode whatever the
-   * network's own, parts of it excepted whose mode was set apart; every flag stays as it is.
-   * @throws ArgumentError when images, labels or options do not fit, or the network is being trained already, before any step; or in the first when its loss depends on trained tensors that the network does not
-   * name; ShapeError when the regularizer gives anything but one number, in the first.
-   * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is untouched. The next call begins the epoch anew: put weights back first, or `resume`.
+   * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on
+   * where the last one ends, to the same bits as a run that was never stopped. Steps run in
+   * training mode whatever the network's own, parts of it excepted whose mode was set apart; every
+   * flag stays as it is.
+   * @throws ArgumentError when images, labels or options do not fit, or the network is being
+   * trained already, before any step; or in the first when its loss depends on trained tensors that
+   * the network does not name; ShapeError when the regularizer gives anything but one number, in
+   * the first.
+   * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is
+   * untouched. The next call begins the epoch anew: put weights back first, or `resume`.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
   async *fit(train: Dataset, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
@@ -150,7 +166,8 @@ export class Trainer {
   }
 
   /**
-   * Puts the weights of the best epoch back into the model. @returns that epoch's record, or null when there is none to restore.
+   * Puts the weights of the best epoch back into the model.
+   * @returns that epoch's record, or null when there is none to restore.
    * @throws CheckpointFormatError when the checkpoint is damaged.
    */
   async restoreBest(): Promise<EpochRecord | null> {
@@ -196,7 +213,8 @@ export class Trainer {
         this.#at.batch++;
         const last = this.#at.batch === loader.length;
         if (++stretch === readEvery || last || this.#stopping) {
-          // The copy of the sums goes with this step's submit; waiting for the one before keeps few steps in flight.
+          // The copy of the sums goes with this step's submit; waiting for the one before keeps few
+          // steps in flight.
           const [means, at, before] = [sums.take(), { ...this.#at }, reading];
           reading = before.then(async () => this.#log(await means, at, loader.length, epochs));
           // A failure is thrown by the awaits below, never reported as unhandled meanwhile.
@@ -247,7 +265,8 @@ export class Trainer {
       trainStep(model, optimizer, this.#uploader.parts(batch, triggers, accumulate), own);
       return;
     }
-    // What differs from step to step is put where the step reads it; the step itself is then the same.
+    // What differs from step to step is put where the step reads it; the step itself is then the
+    // same.
     const samples = this.#uploader.refill(batch, triggers);
     optimizer.prepare();
     model.beginStep(seed, step);

@@ -21,7 +21,10 @@ const FORMAT = "pan-feature-watermark-1";
 
 /** What a {@link FeatureWatermark} is made of. */
 export interface FeatureWatermarkOptions {
-  /** The network whose weights shall carry the bits, or their state dict: the layer's shape is taken from it. */
+  /**
+   * The network whose weights shall carry the bits, or their state dict: the layer's shape is taken
+   * from it.
+   */
   model: WeightSource;
   /** Name of a convolution in state dicts, such as `features.4`. */
   layer: string;
@@ -55,16 +58,20 @@ interface Secret {
 }
 
 /**
- * The feature watermark of Uchida et al.: bits in the weights of one convolution, read with a secret matrix X.
+ * The feature watermark of Uchida et al.: bits in the weights of one convolution, read with a
+ * secret matrix X.
  *
  *     y = σ(X·w̄),   w̄ = mean over the layer's filters,   R = −λ·Σ_j [b_j·log y_j + (1 − b_j)·log(1 − y_j)]
  *
- * Shapes: W [O, I, kH, kW] → w̄ [I·kH·kW]; X [bits, I·kH·kW], N(0, 1). R is added to the training loss; the sum over the bits and λ = 0.01 are the paper's, and what its authors'
- * code computes. A feature above 0 is a 1, one below 0 a 0; a 0, or what is no number, matches neither.
+ * Shapes: W [O, I, kH, kW] → w̄ [I·kH·kW]; X [bits, I·kH·kW], N(0, 1). R is added to the training
+ * loss; the sum over the bits and λ = 0.01 are the paper's, and what its authors' code computes. A
+ * feature above 0 is a 1, one below 0 a 0; a 0, or what is no number, matches neither.
  *
- * Nothing ties X to the network: `forgeWatermark` finds another X' for any bits in a moment. It is here to be compared with.
+ * Nothing ties X to the network: `forgeWatermark` finds another X' for any bits in a moment. It is
+ * here to be compared with.
  *
- * Source: Uchida, Nagai, Sakazawa, Satoh, "Embedding watermarks into deep neural networks", ICMR 2017; attacked in Fan et al., "DeepIPR", TPAMI 2021, section 3.2.1.
+ * Source: Uchida, Nagai, Sakazawa, Satoh, "Embedding watermarks into deep neural networks", ICMR
+ * 2017; attacked in Fan et al., "DeepIPR", TPAMI 2021, section 3.2.1.
  *
  * @example
  * const mark = await FeatureWatermark.create({ model, layer: "features.4", bits: 256, seed: 7 });
@@ -80,7 +87,11 @@ export class FeatureWatermark {
     this.#secret = secret;
   }
 
-  /** A new secret for a layer. @throws ArgumentError for a layer that is not there, no bits, bits that are not 0 or 1, or a λ that is not above 0; StateDictError as {@link read}. */
+  /**
+   * A new secret for a layer.
+   * @throws ArgumentError for a layer that is not there, no bits, bits that are not 0 or 1, or a λ
+   * that is not above 0; StateDictError as {@link read}.
+   */
   static async create(options: FeatureWatermarkOptions): Promise<FeatureWatermark> {
     checkOptions("FeatureWatermark.create", options, {
       model: (what, name, v) =>
@@ -104,7 +115,10 @@ export class FeatureWatermark {
     return new FeatureWatermark({ layer, filter, bits: own, x, lambda });
   }
 
-  /** The secret in a file that {@link toFile} made. @throws FormatError when it is something else, or its parts do not agree. */
+  /**
+   * The secret in a file that {@link toFile} made.
+   * @throws FormatError when it is something else, or its parts do not agree.
+   */
   static from(file: SafetensorsFile): FeatureWatermark {
     checkFile(file, "FeatureWatermark.from");
     const { tensors, metadata } = file;
@@ -150,7 +164,10 @@ export class FeatureWatermark {
     return this.#secret.x.slice();
   }
 
-  /** The same layer and bits under another X. @throws ArgumentError when X has another number of entries. */
+  /**
+   * The same layer and bits under another X.
+   * @throws ArgumentError when X has another number of entries.
+   */
   withX(x: Float32Array<ArrayBuffer>): FeatureWatermark {
     if (x.length !== this.#secret.x.length)
       throw new ArgumentError(`X: ${this.#secret.x.length} entries expected, found ${x.length}`);
@@ -158,8 +175,10 @@ export class FeatureWatermark {
   }
 
   /**
-   * R for the network's weights as they are, of shape [], differentiable towards them: the regularizer of a trainer. X stays on the device until {@link dispose}.
-   * @throws ArgumentError when the network has no such layer; StateDictError when its filters have another shape.
+   * R for the network's weights as they are, of shape [], differentiable towards them: the
+   * regularizer of a trainer. X stays on the device until {@link dispose}.
+   * @throws ArgumentError when the network has no such layer; StateDictError when its filters have
+   * another shape.
    */
   loss(model: Network): Tensor {
     const { layer, lambda, filter, bits } = this.#secret;
@@ -175,7 +194,8 @@ export class FeatureWatermark {
 
   /**
    * Reads the bits from weights; computed on the host, no device is needed for a state dict.
-   * @throws ArgumentError when a network has no such layer; StateDictError when a state dict has none, or its filters have another shape.
+   * @throws ArgumentError when a network has no such layer; StateDictError when a state dict has
+   * none, or its filters have another shape.
    */
   async read(source: WeightSource): Promise<WatermarkReading> {
     const { layer, bits, x } = this.#secret;

@@ -17,10 +17,12 @@ export interface TriggerDetectionOptions {
 }
 
 /**
- * Asks a network for a trigger set: images with assigned labels that it was trained on beside its task, by the trainer's `triggers`. Hits of guessing follow Bin(count, 1/classes).
+ * Asks a network for a trigger set: images with assigned labels that it was trained on beside its
+ * task, by the trainer's `triggers`. Hits of guessing follow Bin(count, 1/classes).
  *
- * Source: Adi, Baum, Cisse, Pinkas, Keshet, "Turning your weakness into a strength: watermarking deep neural networks by backdooring", USENIX Security 2018; attacked in Fan et al., "DeepIPR", TPAMI 2021,
- * section 3.2.2.
+ * Source: Adi, Baum, Cisse, Pinkas, Keshet, "Turning your weakness into a strength: watermarking
+ * deep neural networks by backdooring", USENIX Security 2018; attacked in Fan et al., "DeepIPR",
+ * TPAMI 2021, section 3.2.2.
  * @throws ArgumentError when the images, their classes or the rate do not fit.
  */
 export async function detectTriggers(

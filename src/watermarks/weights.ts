@@ -14,10 +14,16 @@ export interface LayerWeight {
   data: Float32Array;
 }
 
-/** A convolution's weight has this name in state dicts, in a layer without a passport or with one branch; in one with two branches it is the layer's own. */
+/**
+ * A convolution's weight has this name in state dicts, in a layer without a passport or with one
+ * branch; in one with two branches it is the layer's own.
+ */
 const namesOf = (layer: string): readonly string[] => [`${layer}.conv.weight`, `${layer}.weight`];
 
-/** The weight of a layer as the network has it, [kH, kW, I, O]. @throws ArgumentError when there is no such convolution. */
+/**
+ * The weight of a layer as the network has it, [kH, kW, I, O].
+ * @throws ArgumentError when there is no such convolution.
+ */
 export function layerTensor(model: Network, layer: string): Tensor {
   const own = new Map(model.namedParameters());
   const names = model.layers.some((l) => l.name === layer) ? namesOf(layer) : [];
@@ -27,7 +33,11 @@ export function layerTensor(model: Network, layer: string): Tensor {
   throw new ArgumentError(`layer: the name of a convolution expected (${there}), found "${layer}"`);
 }
 
-/** The weight of a layer on the host. @throws ArgumentError when a network has no such convolution; StateDictError when a state dict has none. */
+/**
+ * The weight of a layer on the host.
+ * @throws ArgumentError when a network has no such convolution; StateDictError when a state dict
+ * has none.
+ */
 export async function layerWeight(source: WeightSource, layer: string): Promise<LayerWeight> {
   if (source instanceof Network) {
     const tensor = layerTensor(source, layer);

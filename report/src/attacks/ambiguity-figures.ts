@@ -1,4 +1,7 @@
-/** Figures on rival claims: what branches under other passports, other signs and other factors are good for. */
+/**
+ * Figures on rival claims: what branches under other passports, other signs and other factors are
+ * good for.
+ */
 
 import type { AttackRecord } from "../../../src/index";
 import { type Reference, type Strip, stripChart } from "../charts";
@@ -181,7 +184,10 @@ export function scalesFigure(n: AttackedNetwork, wide: boolean): Html | undefine
   });
 }
 
-/** Trained passports over the dissimilarity that was asked for, a pair of lines for each variant: Fig. 17 of DeepIPR. */
+/**
+ * Trained passports over the dissimilarity that was asked for, a pair of lines for each variant:
+ * Fig. 17 of DeepIPR.
+ */
 export function trainedPassportsFigure(n: AttackedNetwork, wide: boolean): Html | undefined {
   const records = recordsOf(n, FAMILIES.passports).filter(({ steps }) => steps.length > 0);
   if (records.length === 0) return undefined;

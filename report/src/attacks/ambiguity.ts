@@ -1,4 +1,6 @@
-/** Attacks that put another claim beside the owner's, or a branch that works without the passports. */
+/**
+ * Attacks that put another claim beside the owner's, or a branch that works without the passports.
+ */
 
 import { type Cell, type DataColumn, type DataTable, type Part, showTable, tablePanel } from "../data-table";
 import { type Html, html } from "../html";

@@ -18,7 +18,8 @@ const { fail, number, whole, text, choice, list, object, branches, layers } = re
 );
 
 /**
- * Checks that a report can be drawn: finite numbers, fractions in [0, 1], matches within their bits, only branches of the scheme, titles that tell the networks apart.
+ * Checks that a report can be drawn: finite numbers, fractions in [0, 1], matches within their
+ * bits, only branches of the scheme, titles that tell the networks apart.
  * @throws ArgumentError naming the entry, what was expected and what it holds.
  */
 export function checkAttackRuns(runs: AttackRuns): void {

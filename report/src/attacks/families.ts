@@ -1,4 +1,7 @@
-/** The kinds of attacks a report knows, what they are called, and where a record's numbers are found. */
+/**
+ * The kinds of attacks a report knows, what they are called, and where a record's numbers are
+ * found.
+ */
 
 import {
   type AttackRecord,
@@ -18,7 +21,9 @@ export interface Family {
   id: string;
   /** For readers who know nothing of networks. */
   name: string;
-  /** `removal`: the owner's signature is to go; `ambiguity`: another claim is to stand beside it. */
+  /**
+   * `removal`: the owner's signature is to go; `ambiguity`: another claim is to stand beside it.
+   */
   side: "removal" | "ambiguity";
   /** Names of the attacks in records. */
   records: RegExp;
@@ -77,17 +82,26 @@ export const stepsOf = (networks: readonly AttackedNetwork[], kind: Family): Fou
     recordsOf(network, kind).flatMap((record) => record.steps.map((step) => ({ network, record, step }))),
   );
 
-/** Accuracy of the branch that is given away, and of the one that passports open; the same one in V1. */
+/**
+ * Accuracy of the branch that is given away, and of the one that passports open; the same one in
+ * V1.
+ */
 export const openAccuracy = ({ network }: AttackedNetwork, m: Pick<Measurement, "accuracy">): number | undefined =>
   m.accuracy[branchesOf(network.scheme)[0]!];
 export const secretAccuracy = ({ network }: AttackedNetwork, m: Pick<Measurement, "accuracy">): number | undefined =>
   m.accuracy[secretBranch(network.scheme)];
 
-/** Matches that a claim of so many bits needs: the owner's own threshold where it is the owner's bits. */
+/**
+ * Matches that a claim of so many bits needs: the owner's own threshold where it is the owner's
+ * bits.
+ */
 export const needed = ({ claim }: AttackedNetwork, bits: number): number =>
   bits === claim.bits ? claim.threshold : matchThreshold(bits);
 
-/** ε_f of DeepIPR: how much accuracy a claim may lack, 10 points for its ResNet and 3 for AlexNet. Others are held to the 3. */
+/**
+ * ε_f of DeepIPR: how much accuracy a claim may lack, 10 points for its ResNet and 3 for AlexNet.
+ * Others are held to the 3.
+ */
 export const fidelity = ({ network }: AttackedNetwork): number => (/resnet/i.test(network.arch) ? 0.1 : 0.03);
 
 /** `scheme pan` as the papers call it. */
@@ -133,7 +147,9 @@ export function budgetRange(records: readonly AttackRecord[], key: string): [low
   return values.length > 0 ? [least(values), most(values)] : undefined;
 }
 
-/** What training attackers spent at least and at most, in words: `2–10 epochs with 1,000 pictures`. */
+/**
+ * What training attackers spent at least and at most, in words: `2–10 epochs with 1,000 pictures`.
+ */
 export function effortText(records: readonly AttackRecord[], noun: Noun): string {
   const said = (key: string, unit: string) => {
     const range = budgetRange(records, key);

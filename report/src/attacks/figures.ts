@@ -1,4 +1,7 @@
-/** Figures that several parts of a report on attacks use: sweeps over a share, histograms of samples. */
+/**
+ * Figures that several parts of a report on attacks use: sweeps over a share, histograms of
+ * samples.
+ */
 
 import { BINS, histogramChart, lineChart, type Reference } from "../charts";
 import { figure, type LegendEntry } from "../figure";
@@ -65,7 +68,10 @@ export interface Sample {
   colour: string;
 }
 
-/** At most this share of a sample is left out at either end of the scale, so that one stray value does not flatten the figure. */
+/**
+ * At most this share of a sample is left out at either end of the scale, so that one stray value
+ * does not flatten the figure.
+ */
 const TAILS = 0.001;
 
 /** From the smallest to the largest value, without {@link TAILS}. */
@@ -75,7 +81,9 @@ function bulk(values: readonly number[]): [number, number] {
   return span(sorted.slice(cut, sorted.length - cut), 0.02);
 }
 
-/** How much of two samples' histograms lies over one another: 1 for equal ones, 0 for ones apart. */
+/**
+ * How much of two samples' histograms lies over one another: 1 for equal ones, 0 for ones apart.
+ */
 export function overlap(a: readonly number[], b: readonly number[]): number {
   const domain = bulk([...a, ...b]);
   const [left, right] = [bins(a, domain, BINS.m), bins(b, domain, BINS.m)];
@@ -108,7 +116,10 @@ export function sampleFigure(chart: {
   });
 }
 
-/** Cards two in a row; the last of an odd number takes the whole row. Each is drawn as told, or is not there. */
+/**
+ * Cards two in a row; the last of an odd number takes the whole row. Each is drawn as told, or is
+ * not there.
+ */
 export function paired(cards: readonly ((wide: boolean) => Html | undefined)[]): Html[] {
   const there = cards.flatMap((draw) => {
     const drawn = draw(false);

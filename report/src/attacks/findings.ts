@@ -1,4 +1,7 @@
-/** What was tried and what it came to, one sentence a kind of attack, for readers who know nothing of networks. */
+/**
+ * What was tried and what it came to, one sentence a kind of attack, for readers who know nothing
+ * of networks.
+ */
 
 import { formatCount, formatPercent, plural } from "../format";
 import { type Html, html } from "../html";

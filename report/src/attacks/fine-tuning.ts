@@ -1,4 +1,7 @@
-/** Fine-tuning, and what triggers are left after it and the other attacks on the weights: Tables 7 and 6 of DeepIPR. */
+/**
+ * Fine-tuning, and what triggers are left after it and the other attacks on the weights: Tables 7
+ * and 6 of DeepIPR.
+ */
 
 import { type AttackRecord, binomialPValue, matchThreshold, twoSidedPValue } from "../../../src/index";
 import type { Cell, DataTable } from "../data-table";
@@ -93,7 +96,10 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
   };
 }
 
-/** Table 6 of DeepIPR: triggers before the attacks, after each that trains, and at each setting of the others. */
+/**
+ * Table 6 of DeepIPR: triggers before the attacks, after each that trains, and at each setting of
+ * the others.
+ */
 export function triggerTable(networks: readonly AttackedNetwork[]): DataTable | undefined {
   const rows: Cell[][] = [];
   for (const n of networks) {

@@ -1,6 +1,8 @@
 /**
- * The page on attacks: what was claimed of some networks, what was tried against the claims, and what is left of them. It opens with a page for readers who know nothing of networks and then follows the
- * figures and tables of DeepIPR (Fan et al., TPAMI 2021), with the p-values and thresholds that the paper lacks.
+ * The page on attacks: what was claimed of some networks, what was tried against the claims, and
+ * what is left of them. It opens with a page for readers who know nothing of networks and then
+ * follows the figures and tables of DeepIPR (Fan et al., TPAMI 2021), with the p-values and
+ * thresholds that the paper lacks.
  */
 
 import { binomialPValue } from "../../../src/index";
@@ -28,7 +30,10 @@ import { watermarksPart } from "./watermarks";
 export interface AttackReport {
   /** A self-contained document: inline style and SVG, no script, nothing loaded. */
   html: string;
-  /** Accuracies and shares are fractions from 0 to 1, times seconds; `null` where nothing was measured. */
+  /**
+   * Accuracies and shares are fractions from 0 to 1, times seconds; `null` where nothing was
+   * measured.
+   */
   tables: PlainTable[];
 }
 

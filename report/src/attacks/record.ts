@@ -1,5 +1,6 @@
 /**
- * What a report on attacks is drawn from: networks, what was tried on each, and the older methods beside them. Every part is JSON; accuracies and shares are fractions from 0 to 1.
+ * What a report on attacks is drawn from: networks, what was tried on each, and the older methods
+ * beside them. Every part is JSON; accuracies and shares are fractions from 0 to 1.
  */
 
 import type {
@@ -82,7 +83,10 @@ export interface AttackedNetwork {
   /** Fine-tuning of the plain network, to compare with. */
   plainAttacks?: AttackRecord[];
   forgeries: ForgedClaim[];
-  /** Three kinds: strangers' credentials on this network, the owner's bits under random passports, this credential on others' networks. */
+  /**
+   * Three kinds: strangers' credentials on this network, the owner's bits under random passports,
+   * this credential on others' networks.
+   */
   nulls: NullSample[];
   convergence?: Convergence;
   distributions?: Distributions;

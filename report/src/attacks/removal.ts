@@ -1,4 +1,6 @@
-/** Attacks that want the signature gone: fine-tuning, pruning, quantisation, overwriting, disguises. */
+/**
+ * Attacks that want the signature gone: fine-tuning, pruning, quantisation, overwriting, disguises.
+ */
 
 import { binomialPValue } from "../../../src/index";
 import { type DataTable, type Part, showTable, tablePanel } from "../data-table";
@@ -92,7 +94,10 @@ const TABLES: readonly { family: Family; title: string; setting: string }[] = [
   { family: FAMILIES.disguise, title: "Disguises, and the owner’s answer", setting: "Disguise" },
 ];
 
-/** Columns of the table on fine-tuning that its page has no room for: they are in the titles, or in what the attackers spent. */
+/**
+ * Columns of the table on fine-tuning that its page has no room for: they are in the titles, or in
+ * what the attackers spent.
+ */
 const narrowed = ({ Many }: Noun): string[] => ["Scheme", Many, "Epochs", "Fewest on the way", "p, two-sided"];
 
 /** The section on removal. */

@@ -27,8 +27,9 @@ function byteText(byte: number): string {
 }
 
 /**
- * The letters of the claimed text with the channels that spell them. Which layers carry text is found by reading the claim's own bits: a layer does if it begins with what
- * comes next in the text, up to its end, the layer's, or a space between two texts.
+ * The letters of the claimed text with the channels that spell them. Which layers carry text is
+ * found by reading the claim's own bits: a layer does if it begins with what comes next in the
+ * text, up to its end, the layer's, or a space between two texts.
  */
 export function lettersOf({ claimedText, layers }: AttackedNetwork["claim"]): Letter[] {
   const text = new TextEncoder().encode(claimedText);

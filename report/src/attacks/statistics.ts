@@ -1,4 +1,7 @@
-/** How far the p-values can be trusted: what chance looks like on these very networks, and whether the signature is a fair one. */
+/**
+ * How far the p-values can be trusted: what chance looks like on these very networks, and whether
+ * the signature is a fair one.
+ */
 
 import { binomialPValue, empiricalPValue, matchThreshold, twoSidedPValue } from "../../../src/index";
 import { BINS, histogramChart, type Reference } from "../charts";
@@ -30,7 +33,10 @@ const KINDS = {
   networks: { kind: "strangers’ networks", colour: hues[2] },
 } as const;
 
-/** A network's null samples: those of the record and, where it has none with the owner's bits, the attack with random passports. */
+/**
+ * A network's null samples: those of the record and, where it has none with the owner's bits, the
+ * attack with random passports.
+ */
 export function nullsOf(n: AttackedNetwork): NullDraws[] {
   const samples: NullDraws[] = n.nulls.map((sample) => ({ ...sample, ...KINDS[sample.kind] }));
   if (n.nulls.some(({ kind }) => kind === "passports")) return samples;
@@ -130,7 +136,8 @@ function nullFigure(n: AttackedNetwork): Html | undefined {
     ],
     wide: true,
     draw: (width) => {
-      // Bins of whole numbers, so that none holds more counts than its neighbour by its place alone.
+      // Bins of whole numbers, so that none holds more counts than its neighbour by its place
+      // alone.
       const step = Math.max(1, Math.round(coins(bits) / 2), Math.ceil((high - low + 1) / BINS[width]));
       const count = Math.ceil((high - low + 1) / step);
       const domain = [low - 0.5, low - 0.5 + step * count] as const;

@@ -1,4 +1,7 @@
-/** The page's first page: what was claimed, how sure it is, what was tried, what remains to be said, what is not shown. */
+/**
+ * The page's first page: what was claimed, how sure it is, what was tried, what remains to be said,
+ * what is not shown.
+ */
 
 import { binomialPValue } from "../../../src/index";
 import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural } from "../format";

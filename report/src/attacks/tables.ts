@@ -27,7 +27,10 @@ export const MEASURED: readonly DataColumn[] = [
   ["p, two-sided", "pValue"],
 ];
 
-/** Accuracies, bits and how likely guessing finds as many: of a step, or of the network before the attack. */
+/**
+ * Accuracies, bits and how likely guessing finds as many: of a step, or of the network before the
+ * attack.
+ */
 export function measured(network: AttackedNetwork, m: AttackStep["after"]): Cell[] {
   const { bits, matched } = m;
   return [
@@ -41,7 +44,10 @@ export function measured(network: AttackedNetwork, m: AttackStep["after"]): Cell
   ];
 }
 
-/** A row per step, the network before the attack first. `extra` columns stand before the measured ones. */
+/**
+ * A row per step, the network before the attack first. `extra` columns stand before the measured
+ * ones.
+ */
 export function stepTable(
   about: { name: string; title: string; setting: string; extra?: readonly DataColumn[] },
   found: readonly Found[],
@@ -74,7 +80,10 @@ export function without({ columns, rows, ...table }: DataTable, heads: readonly 
   return { ...table, columns: kept.map((i) => columns[i]!), rows: rows.map((row) => kept.map((i) => row[i] ?? null)) };
 }
 
-/** Who attacked with what: a sentence for each attack that differs from the others in what it knew or spent. */
+/**
+ * Who attacked with what: a sentence for each attack that differs from the others in what it knew
+ * or spent.
+ */
 export function spentNote(
   networks: readonly AttackedNetwork[],
   families: readonly Parameters<typeof recordsOf>[1][],
@@ -92,7 +101,9 @@ export function spentNote(
   return html`<ul class="note">${items}</ul>`;
 }
 
-/** Every step of every attack, known or not, random draws left out: they have a table of their own. */
+/**
+ * Every step of every attack, known or not, random draws left out: they have a table of their own.
+ */
 export function allSteps(networks: readonly AttackedNetwork[]): Found[] {
   return networks.flatMap((network) =>
     network.attacks

@@ -21,13 +21,18 @@ export interface Verdict {
   family: Family;
   /** Every setting that was tried. */
   tried: Found[];
-  /** Those that count: removal, where the network is still of use; ambiguity, where the forger's branch is as good as the owner's. */
+  /**
+   * Those that count: removal, where the network is still of use; ambiguity, where the forger's
+   * branch is as good as the owner's.
+   */
   counted: Found[];
   /** Those that count and have fewer of the owner's bits than a claim needs. */
   lost: Found[];
 }
 
-/** How many bits a step has more than a claim needs, as a share of all; negative where it has fewer. */
+/**
+ * How many bits a step has more than a claim needs, as a share of all; negative where it has fewer.
+ */
 export const margin = ({ network, step: { after } }: Found): number =>
   (after.matched - needed(network, after.bits)) / after.bits;
 
@@ -40,8 +45,9 @@ function beatsGuessing({ chance, testImages }: AttackedNetwork, accuracy: number
 }
 
 /**
- * Whether what is left of a network is of use. Fine-tuned networks do another task, and what an overwritten V1 does under the attacker's passports is not measured: those
- * count always, against the owner.
+ * Whether what is left of a network is of use. Fine-tuned networks do another task, and what an
+ * overwritten V1 does under the attacker's passports is not measured: those count always, against
+ * the owner.
  */
 function isUseful({ network, record, step }: Found): boolean {
   const own = network.network.scheme === "v1" && FAMILIES.overwriting.records.test(record.attack);
@@ -51,7 +57,10 @@ function isUseful({ network, record, step }: Found): boolean {
   return after >= before - USEFUL_LOSS && beatsGuessing(network, after);
 }
 
-/** Disguised networks are judged by the owner's best answer: who knows that channels may be shuffled puts them back. */
+/**
+ * Disguised networks are judged by the owner's best answer: who knows that channels may be shuffled
+ * puts them back.
+ */
 function judged(found: readonly Found[]): Found[] {
   const best = new Map<unknown, Found>();
   for (const f of found) {
@@ -78,7 +87,10 @@ export function isFaithful({ network, record, step }: Found): boolean {
   return after >= before - fidelity(network) && beatsGuessing(network, after);
 }
 
-/** Was a branch made that works and does not carry the owner's signature? `undefined` where it was not tried. */
+/**
+ * Was a branch made that works and does not carry the owner's signature? `undefined` where it was
+ * not tried.
+ */
 export function ambiguity(networks: readonly AttackedNetwork[], family: Family): Verdict | undefined {
   const tried = stepsOf(networks, family);
   if (tried.length === 0) return undefined;
@@ -95,7 +107,10 @@ export function bestWithout(tried: readonly Found[]): Found | undefined {
   return tried.filter(isLost).sort((a, b) => gap(b) - gap(a))[0];
 }
 
-/** Verdicts on all kinds of attacks of a side that were tried, and the kinds that some network was not put to. */
+/**
+ * Verdicts on all kinds of attacks of a side that were tried, and the kinds that some network was
+ * not put to.
+ */
 export function verdicts(networks: readonly AttackedNetwork[], side: Family["side"]) {
   const kinds: readonly Family[] = Object.values(FAMILIES).filter((family) => family.side === side);
   const judge = side === "removal" ? removal : ambiguity;

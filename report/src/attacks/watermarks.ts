@@ -12,7 +12,8 @@ import { overlap, paired, sampleFigure } from "./figures";
 function watermarkTable(watermarks: readonly WatermarkRecord[]): DataTable {
   const rows = watermarks.flatMap((w) => {
     const bits = w.method === "feature watermark";
-    // A watermark's bits are right by guessing with probability ½; what labels guess is in the record, for the trained network alone.
+    // A watermark's bits are right by guessing with probability ½; what labels guess is in the
+    // record, for the trained network alone.
     const p = (share: number) => (bits ? binomialPValue(Math.round(share * w.count), w.count) : null);
     const row = (task: string, d: WatermarkRecord["trained"], known?: WatermarkRecord["pValue"]): Cell[] => [
       w.method,
@@ -74,7 +75,10 @@ function forgingText(w: WatermarkRecord, noun: Noun): Html {
     }</p>`;
 }
 
-/** The section on the older methods, `noun` being what their networks are trained with; none where none was run. */
+/**
+ * The section on the older methods, `noun` being what their networks are trained with; none where
+ * none was run.
+ */
 export function watermarksPart(watermarks: readonly WatermarkRecord[], noun: Noun): Part {
   if (watermarks.length === 0) return { tables: [] };
   const table = watermarkTable(watermarks);

@@ -13,8 +13,9 @@ const DOUBLES: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * A state dict as the authors' code saves it, with each tensor once: passport layers of two branches keep `weight`, all others (those that work with their passports only have `skey`, those without a passport
- * no signature `b`) `conv.weight` or `linear.weight`.
+ * A state dict as the authors' code saves it, with each tensor once: passport layers of two
+ * branches keep `weight`, all others (those that work with their passports only have `skey`, those
+ * without a passport no signature `b`) `conv.weight` or `linear.weight`.
  * @throws StateDictError when two names of one tensor hold different values.
  */
 export function withoutDuplicates(state: StateDict): StateDict {
@@ -36,8 +37,9 @@ export function withoutDuplicates(state: StateDict): StateDict {
 }
 
 /**
- * Leaves out the private statistics `bn1` that the authors' layers hold but never use where both branches share `bn0`. Statistics that something has moved stay: a state dict of another
- * network shall not lose them unnoticed.
+ * Leaves out the private statistics `bn1` that the authors' layers hold but never use where both
+ * branches share `bn0`. Statistics that something has moved stay: a state dict of another network
+ * shall not lose them unnoticed.
  */
 export function withoutUnused(state: StateDict, layers: readonly MapLayer[]): StateDict {
   const shared = new Set(layers.flatMap((l) => (l.statistics === "shared" ? [`${l.name}.bn1`] : [])));
@@ -46,8 +48,11 @@ export function withoutUnused(state: StateDict, layers: readonly MapLayer[]): St
 }
 
 /**
- * With γ and β in the layers without a passport, which the authors' code gives none in two cases: with instance norm (`--norm-type in`), which there has no affine map, γ = 1 and β = 0; and without a norm
- * (`none`), where the map has a bias instead, γ = 1 and β = that bias. Here both are learned when training goes on. A state dict that has γ or β anywhere stays as it is, so that one with holes is told from one of theirs.
+ * With γ and β in the layers without a passport, which the authors' code gives none in two cases:
+ * with instance norm (`--norm-type in`), which there has no affine map, γ = 1 and β = 0; and
+ * without a norm (`none`), where the map has a bias instead, γ = 1 and β = that bias. Here both are
+ * learned when training goes on. A state dict that has γ or β anywhere stays as it is, so that one
+ * with holes is told from one of theirs.
  */
 export function withAffine(state: StateDict, { config, layers }: Structure): StateDict {
   const norm = normOf(config);
@@ -71,7 +76,10 @@ export function withAffine(state: StateDict, { config, layers }: Structure): Sta
   return whole;
 }
 
-/** What to say of a state dict whose passport layers of two branches have the other kind of batch norm; empty where they have not. */
+/**
+ * What to say of a state dict whose passport layers of two branches have the other kind of batch
+ * norm; empty where they have not.
+ */
 export function hintOfNorm(state: StateDict, { config, layers }: Structure): string {
   if (branchesOf(config.scheme).length < 2) return "";
   const has = (norm: string) =>

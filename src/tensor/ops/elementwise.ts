@@ -101,8 +101,8 @@ export function clamp(x: Tensor, low: number, high: number): Tensor {
 }
 
 /**
- * y = xᵖ for a constant p (rounded to f32), as PyTorch's `pow`: negative x have a real power where p
- * is whole, else NaN; x⁰ is 1 for every x, 1ᵖ is 1 for every p, and 0ᵖ is ∞ for p < 0.
+ * y = xᵖ for a constant p (rounded to f32), as PyTorch's `pow`: negative x have a real power where
+ * p is whole, else NaN; x⁰ is 1 for every x, 1ᵖ is 1 for every p, and 0ᵖ is ∞ for p < 0.
  *
  * Right to a few units in the last place, and to 2⁻¹⁶ of y near the ends of f32's range.
  * @throws ArgumentError for a p that is no number (NaN is one).
@@ -204,9 +204,13 @@ function extremum(op: "max" | "min", a: Operand, b: Operand): Tensor {
   );
 }
 
-/** y = max(a, b) elementwise, broadcasting; NaN where either is. Ties share the gradient equally. */
+/**
+ * y = max(a, b) elementwise, broadcasting; NaN where either is. Ties share the gradient equally.
+ */
 export const maximum = (a: Tensor, b: Operand): Tensor => extremum("max", a, b);
-/** y = min(a, b) elementwise, broadcasting; NaN where either is. Ties share the gradient equally. */
+/**
+ * y = min(a, b) elementwise, broadcasting; NaN where either is. Ties share the gradient equally.
+ */
 export const minimum = (a: Tensor, b: Operand): Tensor => extremum("min", a, b);
 
 const COMPARISONS = ["equal", "greater", "greaterEqual", "less", "lessEqual"] as const;

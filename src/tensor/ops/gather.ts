@@ -10,17 +10,21 @@ const NAN_BITS = 0x7fc00000;
 const ONE_BITS = 0x3f800000;
 
 /**
- * Picks slices along one dimension: y[…, k…, …] = x[…, indices[k…], …]. With a weight matrix and axis 0 this is an embedding.
+ * Picks slices along one dimension: y[…, k…, …] = x[…, indices[k…], …]. With a weight matrix and
+ * axis 0 this is an embedding.
  *
- * An index outside 0 … n − 1 (negative ones do not count from the end) is refused where the host knows it: in a list, and in a tensor that it
- * uploaded. Of indices that the GPU computed it cannot be reported: its slice is NaN, or 0 in an integer tensor, and no gradient flows from it.
+ * An index outside 0 … n − 1 (negative ones do not count from the end) is refused where the host
+ * knows it: in a list, and in a tensor that it uploaded. Of indices that the GPU computed it cannot
+ * be reported: its slice is NaN, or 0 in an integer tensor, and no gradient flows from it.
  *
- * The gradient adds up, for each slice of x, what came back to its copies, in the order of the indices: deterministic, at the price of every
- * element of the gradient reading all K indices (n·K index reads a column). Meant for up to some thousands of indices.
+ * The gradient adds up, for each slice of x, what came back to its copies, in the order of the
+ * indices: deterministic, at the price of every element of the gradient reading all K indices (n·K
+ * index reads a column). Meant for up to some thousands of indices.
  *
  * Shape: x [A…, n, B…], indices [K…] (i32 or u32, or lists of whole numbers) → [A…, K…, B…].
  *
- * @throws ShapeError when the indices are not integers or x has no such dimension. @throws ArgumentError for indices out of range.
+ * @throws ShapeError when the indices are not integers or x has no such dimension.
+ * @throws ArgumentError for indices out of range.
  */
 export function indexSelect(x: Tensor, axis: number, indices: Integers): Tensor {
   expectTensors("indexSelect", { x }, ALL);
@@ -54,12 +58,13 @@ function select(x: Tensor, d: number, indices: Tensor): Tensor {
 }
 
 /**
- * y[k…, j] = 1 where j = labels[k…], else 0. A label outside 0 … classes − 1 is refused where the host knows it, as {@link indexSelect} does;
- * one that the GPU computed gives a row of NaN.
+ * y[k…, j] = 1 where j = labels[k…], else 0. A label outside 0 … classes − 1 is refused where the
+ * host knows it, as {@link indexSelect} does; one that the GPU computed gives a row of NaN.
  *
  * Shape: labels [K…] (i32 or u32, or lists of whole numbers) → f32 [K…, classes].
  *
- * @throws ShapeError when the labels are not integers. @throws ArgumentError when `classes` is not a whole number from 1, or labels are out of range.
+ * @throws ShapeError when the labels are not integers.
+ * @throws ArgumentError when `classes` is not a whole number from 1, or labels are out of range.
  */
 export function oneHot(labels: Integers, classes: number): Tensor {
   whole("oneHot", "classes", classes);

@@ -26,7 +26,8 @@ export interface LossOptions {
 /**
  * Scores [N, C] with a label each, given to `body` as a tensor.
  * @param classes `"known"`: labels that the host knows are refused outside 0 … C − 1.
- * @throws ShapeError unless scores are f32 [N, C], C > 0, and labels integers [N]. @throws ArgumentError for labels out of range, and other things.
+ * @throws ShapeError unless scores are f32 [N, C], C > 0, and labels integers [N].
+ * @throws ArgumentError for labels out of range, and other things.
  */
 export function withLabels(
   what: string,
@@ -51,7 +52,10 @@ export function withLabels(
 
 const REDUCTIONS: readonly Reduction[] = ["mean", "sum", "none"];
 
-/** Reduces the values of a loss; `values` is given up. `step` and `scale` are how the gradient reaches each of them. */
+/**
+ * Reduces the values of a loss; `values` is given up. `step` and `scale` are how the gradient
+ * reaches each of them.
+ */
 function reduceLoss(values: Tensor, reduction: Reduction): { y: Tensor; g_step: number; scale: number } {
   if (reduction === "none") return { y: values, g_step: 1, scale: 1 };
   const y = reduction === "mean" ? mean(values) : sum(values);
@@ -68,13 +72,16 @@ export interface CrossEntropyOptions extends LossOptions {
 
 /**
  * Cross-entropy of logits [N, C] with integer labels [N] (PyTorch's `cross_entropy`): for each row
- * log Σ exp x − (1 − ε) x_label − ε·mean(x), computed shifted by the row's maximum. Of shape [], or [N] unreduced; added up in a fixed order.
+ * log Σ exp x − (1 − ε) x_label − ε·mean(x), computed shifted by the row's maximum. Of shape [], or
+ * [N] unreduced; added up in a fixed order.
  *
- * There is no `ignore_index`. A label outside 0 … C − 1 is refused where the host knows it: in a list, and in a tensor that it uploaded. One that the
- * GPU computed, or that is written between replays of a recorded step, makes its row's loss and gradient NaN.
+ * There is no `ignore_index`. A label outside 0 … C − 1 is refused where the host knows it: in a
+ * list, and in a tensor that it uploaded. One that the GPU computed, or that is written between
+ * replays of a recorded step, makes its row's loss and gradient NaN.
  * @param labels integers, or a list of whole numbers, which is uploaded
  * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels integers [N].
- * @throws ArgumentError for labels out of range, an unknown reduction, or labelSmoothing outside 0 … 1.
+ * @throws ArgumentError for labels out of range, an unknown reduction, or labelSmoothing outside 0
+ * … 1.
  */
 export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
   expectOptions("crossEntropy", options);
@@ -110,8 +117,8 @@ function entropyOf(
 }
 
 /**
- * Negative log likelihood −x_label of log probabilities [N, C] with integer labels [N] (PyTorch's `nll_loss`). Labels are treated as
- * {@link crossEntropy} does.
+ * Negative log likelihood −x_label of log probabilities [N, C] with integer labels [N] (PyTorch's
+ * `nll_loss`). Labels are treated as {@link crossEntropy} does.
  * @throws ShapeError unless logProbs are f32 [N, C] with C > 0 and labels integers [N].
  * @throws ArgumentError for labels out of range, or an unknown reduction.
  */
@@ -167,16 +174,19 @@ function pairLoss(what: string, loss: PairLoss, [a, x]: Named, [b, target]: Name
 type Named = readonly [name: string, value: Tensor];
 
 /**
- * Squared error (x − target)² of two tensors of one shape; differentiable towards both. Of shape [], or the tensors' unreduced.
- * @throws ShapeError unless both are f32 and of one shape. @throws ArgumentError for an unknown reduction.
+ * Squared error (x − target)² of two tensors of one shape; differentiable towards both. Of shape
+ * [], or the tensors' unreduced.
+ * @throws ShapeError unless both are f32 and of one shape.
+ * @throws ArgumentError for an unknown reduction.
  */
 export const mseLoss = (x: Tensor, target: Tensor, options: LossOptions = {}): Tensor =>
   pairLoss("mseLoss", "squared", ["x", x], ["target", target], options);
 
 /**
- * Binary cross-entropy of logits x with targets t in 0 … 1: (1 − t) x + max(−x, 0) + log(1 + e^−|x|), which overflows nowhere; differentiable
- * towards both.
- * @throws ShapeError unless both are f32 and of one shape. @throws ArgumentError for an unknown reduction.
+ * Binary cross-entropy of logits x with targets t in 0 … 1: (1 − t) x + max(−x, 0) + log(1 +
+ * e^−|x|), which overflows nowhere; differentiable towards both.
+ * @throws ShapeError unless both are f32 and of one shape.
+ * @throws ArgumentError for an unknown reduction.
  */
 export const binaryCrossEntropyWithLogits = (logits: Tensor, targets: Tensor, options: LossOptions = {}): Tensor =>
   pairLoss("binaryCrossEntropyWithLogits", "logits", ["logits", logits], ["targets", targets], options);

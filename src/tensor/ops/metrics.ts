@@ -12,8 +12,9 @@ import { sum } from "./reduce";
 const SERIAL = 1024;
 
 /**
- * 1 for every row of logits [N, C] whose greatest element stands at the row's label, else 0: [N], f32, no gradient. The first of equal logits
- * counts; a NaN is greater than all; a label outside 0 … C − 1 is never met.
+ * 1 for every row of logits [N, C] whose greatest element stands at the row's label, else 0: [N],
+ * f32, no gradient. The first of equal logits counts; a NaN is greater than all; a label outside 0
+ * … C − 1 is never met.
  * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels integers [N].
  */
 export const correctRows = (logits: Tensor, labels: Integers): Tensor => correct("correctRows", logits, labels);
@@ -26,7 +27,10 @@ function correct(what: string, logits: Tensor, labels: Integers): Tensor {
   });
 }
 
-/** Number of rows that {@link correctRows} marks, of shape []. @throws ShapeError as {@link correctRows}. */
+/**
+ * Number of rows that {@link correctRows} marks, of shape [].
+ * @throws ShapeError as {@link correctRows}.
+ */
 export function correctCount(logits: Tensor, labels: Integers): Tensor {
   const rows = correct("correctCount", logits, labels);
   const y = sum(rows);
@@ -35,10 +39,13 @@ export function correctCount(logits: Tensor, labels: Integers): Tensor {
 }
 
 /**
- * totals[slot] += weight · Σ value, in place on the GPU and without a graph, so that a training step needs no readback: keep one small `totals`
- * for an epoch, add each step's loss (weight: the batch size), {@link correctRows} and count, and read it when it is shown.
- * Totals are f32: counts are exact up to 2²⁴.
- * @throws ArgumentError for a slot outside totals, a weight that is no number, or a value that shares its memory. @throws ShapeError for integers.
+ * totals[slot] += weight · Σ value, in place on the GPU and without a graph, so that a training
+ * step needs no readback: keep one small `totals` for an epoch, add each step's loss (weight: the
+ * batch size), {@link correctRows} and count, and read it when it is shown. Totals are f32: counts
+ * are exact up to 2²⁴.
+ * @throws ArgumentError for a slot outside totals, a weight that is no number, or a value that
+ * shares its memory.
+ * @throws ShapeError for integers.
  */
 export function accumulateAt(totals: Tensor, slot: number, value: Tensor, weight = 1): void {
   expectTensors("accumulateAt", { totals, value });

@@ -10,7 +10,8 @@ import { sumTo } from "./reduce-to";
 import { copyRegion } from "./strided";
 
 /**
- * Reorders dimensions: y.shape[d] = x.shape[dims[d]]. A view when only dimensions of size 1 change places, otherwise a copy.
+ * Reorders dimensions: y.shape[d] = x.shape[dims[d]]. A view when only dimensions of size 1 change
+ * places, otherwise a copy.
  * @throws ShapeError unless `dims` names each dimension once (negative ones count from the end).
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
@@ -49,7 +50,8 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 }
 
 /**
- * The elements start ≤ i < start + length along one dimension. `start` may count from the end, `length` may be 0.
+ * The elements start ≤ i < start + length along one dimension. `start` may count from the end,
+ * `length` may be 0.
  * @throws ShapeError when the range is not within the dimension.
  */
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
@@ -92,7 +94,8 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
 }
 
 /**
- * Joins tensors along one dimension; all other sizes and the data type must agree. One dispatch per tensor.
+ * Joins tensors along one dimension; all other sizes and the data type must agree. One dispatch per
+ * tensor.
  * @throws ShapeError when they do not agree, ArgumentError for an empty list.
  */
 export function concat(xs: readonly Tensor[], axis: number): Tensor {
@@ -136,7 +139,8 @@ export function concat(xs: readonly Tensor[], axis: number): Tensor {
 }
 
 /**
- * Joins tensors of one shape along a new dimension: y has `xs.length` at `axis`, which may be −1 for a new last dimension.
+ * Joins tensors of one shape along a new dimension: y has `xs.length` at `axis`, which may be −1
+ * for a new last dimension.
  * @throws ShapeError when the shapes differ, ArgumentError for an empty list.
  */
 export function stack(xs: readonly Tensor[], axis = 0): Tensor {
@@ -157,7 +161,8 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
 
 /**
  * Puts `value` around a tensor: `pads[d]` elements [before, after] along dimension d.
- * @throws ShapeError unless there is one pair of non-negative whole numbers a dimension. @throws ArgumentError for a value that the tensor's type cannot hold.
+ * @throws ShapeError unless there is one pair of non-negative whole numbers a dimension.
+ * @throws ArgumentError for a value that the tensor's type cannot hold.
  */
 export function pad(x: Tensor, pads: readonly (readonly [before: number, after: number])[], value = 0): Tensor {
   expectTensors("pad", { x }, ALL);
@@ -187,7 +192,10 @@ export function pad(x: Tensor, pads: readonly (readonly [before: number, after: 
   return record("pad", y, [x], [], () => (g) => [region("pad", g, from, inner)]);
 }
 
-/** Reverses the order of the elements along each of `axes`. @throws ShapeError for a dimension named twice or not there. */
+/**
+ * Reverses the order of the elements along each of `axes`.
+ * @throws ShapeError for a dimension named twice or not there.
+ */
 export function flip(x: Tensor, axes: readonly number[]): Tensor {
   expectTensors("flip", { x }, ALL);
   const listed = expectNumbers("flip", "axes", axes);
@@ -202,7 +210,8 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
 }
 
 /**
- * Repeats sizes of 1, and new leading dimensions, to `shape`; −1 keeps a size. A copy; the gradient is summed back.
+ * Repeats sizes of 1, and new leading dimensions, to `shape`; −1 keeps a size. A copy; the gradient
+ * is summed back.
  * @throws ShapeError when x does not broadcast to `shape`.
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
@@ -236,7 +245,8 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 }
 
 /**
- * Cuts a tensor along one dimension into pieces of the sizes given, which must add up; 0 is a size too.
+ * Cuts a tensor along one dimension into pieces of the sizes given, which must add up; 0 is a size
+ * too.
  * @throws ShapeError when they do not add up.
  */
 export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {

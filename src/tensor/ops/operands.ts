@@ -65,7 +65,10 @@ export function expectTensorList(op: string, name: string, list: readonly Tensor
 
 type ErrorClass = new (message: string) => PanError;
 
-/** Both numbers of a {@link Pair}. @throws an error of `kind` unless they are whole and at least `least`. */
+/**
+ * Both numbers of a {@link Pair}.
+ * @throws an error of `kind` unless they are whole and at least `least`.
+ */
 export function pairOf(
   op: string,
   name: string,

@@ -31,14 +31,16 @@ export interface AvgPoolOptions {
 type Geometry = Record<"h" | "w" | "c" | "oh" | "ow" | "kh" | "kw" | "sh" | "sw" | "ph" | "pw", number>;
 
 /**
- * Maximum over windows: y[n, i, j, c] = max over (a, b) of x[n, i·sₕ − pₕ + a·dₕ, j·s_w − p_w + b·d_w, c].
+ * Maximum over windows: y[n, i, j, c] = max over (a, b) of
+ * x[n, i·sₕ − pₕ + a·dₕ, j·s_w − p_w + b·d_w, c].
  *
- * The gradient goes to the first maximum of a window in row-major order. A NaN in a window makes its maximum NaN. The same as PyTorch's
- * `max_pool2d` (without `ceil_mode`).
+ * The gradient goes to the first maximum of a window in row-major order. A NaN in a window makes
+ * its maximum NaN. The same as PyTorch's `max_pool2d` (without `ceil_mode`).
  *
  * Shape: [N, H, W, C] → [N, ⌊(H + 2pₕ − dₕ(kₕ − 1) − 1) / sₕ⌋ + 1, …, C].
  *
- * @throws ShapeError when x is not an f32 tensor of four dimensions, the padding passes half the kernel, or no window fits.
+ * @throws ShapeError when x is not an f32 tensor of four dimensions, the padding passes half the
+ * kernel, or no window fits.
  * @throws ArgumentError when an option is not a whole number in its range.
  */
 export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {}): Tensor {
@@ -51,11 +53,13 @@ export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {})
 }
 
 /**
- * Mean over windows: y[n, i, j, c] = Σ over the window of x / number of its elements, as PyTorch's `avg_pool2d` (without `ceil_mode`).
+ * Mean over windows: y[n, i, j, c] = Σ over the window of x / number of its elements, as PyTorch's
+ * `avg_pool2d` (without `ceil_mode`).
  *
  * Shape: [N, H, W, C] → [N, ⌊(H + 2pₕ − kₕ) / sₕ⌋ + 1, …, C].
  *
- * @throws ShapeError when x is not an f32 tensor of four dimensions, the padding passes half the kernel, or no window fits.
+ * @throws ShapeError when x is not an f32 tensor of four dimensions, the padding passes half the
+ * kernel, or no window fits.
  * @throws ArgumentError when an option is not a whole number in its range.
  */
 export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {}): Tensor {
@@ -91,10 +95,12 @@ export function globalAvgPool(x: Tensor): Tensor {
 }
 
 /**
- * Maximum over all positions: [N, H, W, C] or [N, L, C] → [N, C]; the symmetric function of PointNet (Qi et al., CVPR 2017).
- * The gradient goes to the first maximum; a NaN makes the maximum NaN.
+ * Maximum over all positions: [N, H, W, C] or [N, L, C] → [N, C]; the symmetric function of
+ * PointNet (Qi et al., CVPR 2017). The gradient goes to the first maximum; a NaN makes the maximum
+ * NaN.
  *
- * @throws ShapeError for other ranks, and when there are no positions: the maximum of nothing is not defined.
+ * @throws ShapeError for other ranks, and when there are no positions: the maximum of nothing is
+ * not defined.
  */
 export function globalMaxPool(x: Tensor): Tensor {
   const [n, length, channels] = positions("globalMaxPool", x);
@@ -119,16 +125,25 @@ export function globalMaxPool(x: Tensor): Tensor {
   return recordMax("globalMaxPool", x, y, at, whole, vec);
 }
 
-/** Invocations that keep a device busy; with fewer outputs than that, a long maximum is taken in two stages. */
+/**
+ * Invocations that keep a device busy; with fewer outputs than that, a long maximum is taken in two
+ * stages.
+ */
 const BUSY = 4096;
 
-/** Positions an invocation walks in the first stage; depends on sizes alone, so that every device does the same. */
+/**
+ * Positions an invocation walks in the first stage; depends on sizes alone, so that every device
+ * does the same.
+ */
 function chunkLength(length: number, outputs: number): number {
   if (length <= 64 || outputs >= BUSY) return length;
   return Math.max(16, Math.ceil(Math.sqrt(length)));
 }
 
-/** Window maxima and their places; `earlier` are the places of x's own elements when x is a first stage. */
+/**
+ * Window maxima and their places; `earlier` are the places of x's own elements when x is a first
+ * stage.
+ */
 function largest(
   x: Tensor,
   geometry: Geometry,
@@ -145,7 +160,10 @@ function largest(
   return { y, at };
 }
 
-/** Makes y, the maxima at the places `at` of x, differentiable. `extent`: the geometry with kernel sizes that include dilation. */
+/**
+ * Makes y, the maxima at the places `at` of x, differentiable. `extent`: the geometry with kernel
+ * sizes that include dilation.
+ */
 function recordMax(name: string, x: Tensor, y: Tensor, at: Tensor, extent: Geometry, vec: boolean): Tensor {
   const out = record(name, y, [x], [at], (places) => (g) => {
     const dx = g.newEmpty(x.shape);

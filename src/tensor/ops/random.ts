@@ -26,9 +26,10 @@ const DRAW_WORDS = 2 ** 33;
 /**
  * Random numbers made on the GPU, the same on every device for the same seed.
  *
- * Numbers are a pure function of the stream's key, the step, the draw in that step and the place in the tensor: draw d of step s holds,
- * in order, what `Generator.from({ key: K, counter: d · 2³³ })` draws, with K the key of the stream's generator forked by s
- * (Threefry-2x32-20 on both sides). The step's key lies in a small tensor and is no constant of a command: a recorded step that is run
+ * Numbers are a pure function of the stream's key, the step, the draw in that step and the place in
+ * the tensor: draw d of step s holds, in order, what `Generator.from({ key: K, counter: d · 2³³ })`
+ * draws, with K the key of the stream's generator forked by s (Threefry-2x32-20 on both sides). The
+ * step's key lies in a small tensor and is no constant of a command: a recorded step that is run
  * again after `nextStep()` draws new numbers.
  *
  * @example
@@ -45,18 +46,23 @@ export class RandomStream {
   private draw = 0;
 
   /**
-   * @param source A seed, or a generator whose key is taken and from which nothing is drawn: give every stream a fork of its own.
+   * @param source A seed, or a generator whose key is taken and from which nothing is drawn: give
+   * every stream a fork of its own.
    * @throws ArgumentError if the seed is not a whole number from 0 to 2⁵³ − 1.
    */
   constructor(source: Generator | number) {
     if (typeof source !== "number" && !(source instanceof Generator))
       throw new ArgumentError(`RandomStream: a seed or a Generator expected, found ${shown(source)}`);
-    // A fork by name keeps the steps' keys apart from the forks by number that the caller makes of the same generator.
+    // A fork by name keeps the steps' keys apart from the forks by number that the caller makes of
+    // the same generator.
     this.base = (typeof source === "number" ? new Generator(source) : source).fork("RandomStream");
     this.buffer = keep(Tensor.from(this.words(), [4]));
   }
 
-  /** The stream that was in this state: it draws what the other would have drawn next. @throws ArgumentError if it is no state. */
+  /**
+   * The stream that was in this state: it draws what the other would have drawn next.
+   * @throws ArgumentError if it is no state.
+   */
   static from(state: RandomStreamState): RandomStream {
     const stream = new RandomStream(0);
     stream.restore(state);
@@ -73,7 +79,10 @@ export class RandomStream {
     return { key: this.base.state().key, step: this.step, draw: this.draw };
   }
 
-  /** Makes this stream draw next what the stream that gave `state` would have. @throws ArgumentError if it is no state. */
+  /**
+   * Makes this stream draw next what the stream that gave `state` would have.
+   * @throws ArgumentError if it is no state.
+   */
   restore(state: RandomStreamState): void {
     expectOptions("RandomStream.restore", state);
     const { key, step, draw } = state;
@@ -94,7 +103,8 @@ export class RandomStream {
   }
 
   /**
-   * low + (high − low)·u with u uniform over the multiples of 2⁻²⁴ in [0, 1); rounding may give `high` itself, but not for [0, 2ᵏ) and [−1, 1).
+   * low + (high − low)·u with u uniform over the multiples of 2⁻²⁴ in [0, 1); rounding may give
+   * `high` itself, but not for [0, 2ᵏ) and [−1, 1).
    * @throws ArgumentError if low or high is not finite.
    */
   uniform(shape: Shape, low = 0, high = 1): Tensor {
@@ -102,7 +112,8 @@ export class RandomStream {
   }
 
   /**
-   * Normal deviates by Box–Muller, mean + std·√(−2 ln u₁)·cos(2πu₂). Up to the adapter's rounding of log and cos the same as the host's.
+   * Normal deviates by Box–Muller, mean + std·√(−2 ln u₁)·cos(2πu₂). Up to the adapter's rounding
+   * of log and cos the same as the host's.
    * @throws ArgumentError if mean or std is not finite.
    */
   normal(shape: Shape, mean = 0, std = 1): Tensor {
@@ -184,8 +195,9 @@ export class RandomStream {
 }
 
 /**
- * y = x · m / (1 − p) with m = 0 with probability p, else 1, independently for every element; when not training, y = x. p = 1 gives zeros.
- * The gradient is g · m / (1 − p): the mask is not stored but made again from a copy of the stream's four words.
+ * y = x · m / (1 − p) with m = 0 with probability p, else 1, independently for every element; when
+ * not training, y = x. p = 1 gives zeros. The gradient is g · m / (1 − p): the mask is not stored
+ * but made again from a copy of the stream's four words.
  *
  * Source: Srivastava et al., "Dropout", JMLR 2014 (in the inverted form).
  *

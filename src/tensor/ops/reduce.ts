@@ -15,7 +15,10 @@ import { record, type Tensor } from "../tensor";
 import { euclidean } from "./euclidean";
 import { expectNumbers, expectOptions, expectTensors } from "./operands";
 
-/** Dimensions to reduce: one, several, or (left out) all. Negative ones count from the end; an empty list reduces nothing. */
+/**
+ * Dimensions to reduce: one, several, or (left out) all. Negative ones count from the end; an empty
+ * list reduces nothing.
+ */
 export type Axes = number | readonly number[];
 
 /** What a reduction does to a shape. */
@@ -63,7 +66,8 @@ function merged(shape: Shape, reduced: readonly boolean[]): { n: number; reduced
 const RANKS = [1, 2, 4] as const;
 
 /**
- * y = scale · reduction of x into `into`, without a graph. Long reductions to few results go in stages.
+ * y = scale · reduction of x into `into`, without a graph. Long reductions to few results go in
+ * stages.
  * @param centre One value for each result, for the operations that need it.
  */
 function reduceInto(
@@ -99,7 +103,8 @@ function reduceInto(
     sizes[`r_n${d}`] = gone[d - rank + gone.length]?.n ?? 1;
     sizes[`r_s${d}`] = gone[d - rank + gone.length]?.s ?? 0;
   }
-  // Lanes of one result lie beside each other when the innermost dimension is reduced, else the results do: whoever is a neighbour reads a neighbour.
+  // Lanes of one result lie beside each other when the innermost dimension is reduced, else the
+  // results do: whoever is a neighbour reads a neighbour.
   const partialShape = innerReduced ? [into.size, lanes] : [lanes, into.size];
   const y = lanes > 1 ? into.newEmpty(partialShape) : into;
   x.device.run(
@@ -172,7 +177,10 @@ export function sum(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   return record("sum", reduce("sum", x, p), [x], [], () => (g) => [spread("sum", x.shape, p.reduced, { g })]);
 }
 
-/** y = the mean of x over `axes` (all by default). The mean of nothing is NaN. @throws ShapeError as {@link sum}. */
+/**
+ * y = the mean of x over `axes` (all by default). The mean of nothing is NaN.
+ * @throws ShapeError as {@link sum}.
+ */
 export function mean(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   const p = plan("mean", x, axes, keepdim);
   const y = p.length === 0 ? x.newFull(p.shape, Number.NaN) : reduce("sum", x, p, 1 / p.length);
@@ -191,7 +199,8 @@ function extremum(op: "amax" | "amin", x: Tensor, axes: Axes | undefined, keepdi
 }
 
 /**
- * y = the greatest of x over `axes` (all by default); NaN when one is NaN. Elements that tie share the gradient equally.
+ * y = the greatest of x over `axes` (all by default); NaN when one is NaN. Elements that tie share
+ * the gradient equally.
  * @throws ShapeError as {@link sum}, and when there is nothing to reduce.
  */
 export const amax = (x: Tensor, axes?: Axes, keepdim = false): Tensor => extremum("amax", x, axes, keepdim);
@@ -200,7 +209,8 @@ export const amax = (x: Tensor, axes?: Axes, keepdim = false): Tensor => extremu
 export const amin = (x: Tensor, axes?: Axes, keepdim = false): Tensor => extremum("amin", x, axes, keepdim);
 
 /**
- * y = Σ (x − mean)² / (n − correction) over `axes` (all by default), in two passes. With n ≤ correction it is NaN.
+ * y = Σ (x − mean)² / (n − correction) over `axes` (all by default), in two passes. With n ≤
+ * correction it is NaN.
  * @param options.correction 1 (default) for the unbiased estimate, 0 for the variance of x itself.
  * @throws ShapeError as {@link sum}. @throws ArgumentError for a negative correction.
  */
@@ -230,7 +240,11 @@ export function sumSquares(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   ]);
 }
 
-/** y = √(Σ x²) over all elements, of shape [], without overflow of the squares; the gradient at 0 is 0. @throws ShapeError for integers. */
+/**
+ * y = √(Σ x²) over all elements, of shape [], without overflow of the squares; the gradient at 0
+ * is 0.
+ * @throws ShapeError for integers.
+ */
 export function norm2(x: Tensor): Tensor {
   const p = plan("norm2", x, undefined, false);
   const y = euclidean(x.size ? [x] : [], x.device);
@@ -238,8 +252,8 @@ export function norm2(x: Tensor): Tensor {
 }
 
 /**
- * Position of the greatest element along `axis`, as i32: the first of several, and a NaN before all. No gradient.
- * One invocation walks one line of x.
+ * Position of the greatest element along `axis`, as i32: the first of several, and a NaN before
+ * all. No gradient. One invocation walks one line of x.
  * @throws ShapeError for a dimension that x does not have, one of size 0, or integers.
  */
 export function argmax(x: Tensor, axis: number, keepdim = false): Tensor {

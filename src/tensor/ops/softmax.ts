@@ -5,7 +5,10 @@ import { div, exp, log, sub } from "./elementwise";
 import { expectTensors } from "./operands";
 import { amax, sum } from "./reduce";
 
-/** Lines up to this long are walked by one invocation; longer ones are put together from reductions, which split them. */
+/**
+ * Lines up to this long are walked by one invocation; longer ones are put together from reductions,
+ * which split them.
+ */
 const LONGEST_LINE = 4096;
 
 function along(op: SoftmaxOp, x: Tensor, axis: number): Tensor {
@@ -31,11 +34,14 @@ function composed(op: SoftmaxOp, x: Tensor, d: number): Tensor {
 }
 
 /**
- * y = exp(x) / Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows; of x's shape.
- * A line with NaN or +∞, or of −∞ alone, gives NaN.
+ * y = exp(x) / Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows; of x's
+ * shape. A line with NaN or +∞, or of −∞ alone, gives NaN.
  * @throws ShapeError for a dimension that x does not have, or integers.
  */
 export const softmax = (x: Tensor, axis = -1): Tensor => along("softmax", x, axis);
 
-/** y = x − log Σ exp(x) along `axis`, shifted like {@link softmax}; of x's shape. @throws ShapeError as {@link softmax}. */
+/**
+ * y = x − log Σ exp(x) along `axis`, shifted like {@link softmax}; of x's shape.
+ * @throws ShapeError as {@link softmax}.
+ */
 export const logSoftmax = (x: Tensor, axis = -1): Tensor => along("logSoftmax", x, axis);

@@ -8,7 +8,8 @@ type Axis = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 export type StridedParams = { count: number; o_a: number; o_b: number } & Record<`${"n" | "a" | "b"}${Axis}`, number>;
 
 /**
- * Parameters of the strided kernels for walking `shape` with two operands' strides and offsets (elements).
+ * Parameters of the strided kernels for walking `shape` with two operands' strides and offsets
+ * (elements).
  * @throws ShapeError when more than eight dimensions are left after merging those walked as one.
  */
 export function stridedParams(

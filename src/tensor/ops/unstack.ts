@@ -4,9 +4,11 @@ import { record, type Tensor } from "../tensor";
 import { copyRegion } from "./strided";
 
 /**
- * The slices x[0], x[1], … along the first dimension, each a tensor of its own. Shape: [n, …] → n times […].
+ * The slices x[0], x[1], … along the first dimension, each a tensor of its own. Shape: [n, …] → n
+ * times […].
  *
- * Their gradients are written side by side into one tensor, a launch each, with nothing to pad and to add.
+ * Their gradients are written side by side into one tensor, a launch each, with nothing to pad and
+ * to add.
  * @throws ShapeError for a tensor without dimensions.
  */
 export function unstack(x: Tensor): Tensor[] {
@@ -15,7 +17,8 @@ export function unstack(x: Tensor): Tensor[] {
   const size = sizeOf(shape);
   const strides = stridesOf(shape);
   const place = { shape, fromStrides: strides, toStrides: strides };
-  // A gradient arrives slice by slice, of some slices perhaps not at all: this node, behind all of them, runs when those that come are there.
+  // A gradient arrives slice by slice, of some slices perhaps not at all: this node, behind all of
+  // them, runs when those that come are there.
   let gathered: Tensor | null = null;
   const arrived = new Set<number>();
   const whole = record("unstack", x.view(x.shape), [x], [], () => (g) => {

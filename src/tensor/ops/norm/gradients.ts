@@ -45,7 +45,8 @@ export interface AffineGradient {
 }
 
 /**
- * dx, dγ and dβ, those that are needed: partial sums, their end, dx. Rows that are groups of their own take a fourth dispatch.
+ * dx, dγ and dβ, those that are needed: partial sums, their end, dx. Rows that are groups of their
+ * own take a fourth dispatch.
  * @param g gradient of the output, the pooled one where there are windows
  */
 export function normGradients(
@@ -62,7 +63,8 @@ export function normGradients(
     sizes: { ...sizes, ...windowSizes(windows, view, sizes.row) },
   };
   const values = (view.rows * view.channels) / view.groups;
-  // With one row per batch item there is nothing to sum per channel and item: group means come from the rows, dγ and dβ across them.
+  // With one row per batch item there is nothing to sum per channel and item: group means come from
+  // the rows, dγ and dβ across them.
   const perRow = lanes.grouped && view.rows === 1;
   const sets = spec.shared ? 1 : spec.parts;
   const means = needs.x && batch ? g.newEmpty([2, sets, view.batches, view.groups]) : null;

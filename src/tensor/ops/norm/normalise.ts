@@ -21,9 +21,15 @@ export interface Normalisation {
   readonly running?: Running | undefined;
   /** γ and β of each part, or (a single entry) the same for all; by default none. */
   readonly affine?: readonly Affine[] | undefined;
-  /** Parts of equal size that the batch is made of (default 1), each normalised as if it were a batch of its own. */
+  /**
+   * Parts of equal size that the batch is made of (default 1), each normalised as if it were a
+   * batch of its own.
+   */
   readonly parts?: number | undefined;
-  /** All parts read the same x [N, …] (default false); else theirs lie one after the other in it, [parts · N, …]. */
+  /**
+   * All parts read the same x [N, …] (default false); else theirs lie one after the other in it,
+   * [parts · N, …].
+   */
   readonly shared?: boolean | undefined;
   /** Added to the variance (default 1e-5). */
   readonly eps?: number | undefined;
@@ -32,13 +38,13 @@ export interface Normalisation {
 }
 
 /**
- * The one normalisation, of each part k of a batch by itself, in the same number of launches for any
- * number of parts:
+ * The one normalisation, of each part k of a batch by itself, in the same number of launches for
+ * any number of parts:
  *
  *     y_k = act(γ_k ⊙ (x_k − μ_k) / √(σ_k² + eps) + β_k)
  *
- * μ and σ² (biased) are those of the elements that `over` says, or the running ones. Parts that share
- * x have its statistics in common, and dx is the sum of theirs.
+ * μ and σ² (biased) are those of the elements that `over` says, or the running ones. Parts that
+ * share x have its statistics in common, and dx is the sum of theirs.
  *
  * Shapes: x [N, …, C] where the parts share it, else [parts · N, …, C] → [parts · N, …, C].
  * @throws ShapeError for an input, γ, β or running statistics that do not fit; ArgumentError for
@@ -92,8 +98,8 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
     const geometry = windowSizes(windows, view, sizes.row);
     x.device.run(normPoolKernel, { ...kernel, ...windowSpec(windows) }, buffers, { ...sizes, ...geometry });
   } else x.device.run(normApplyKernel, kernel, buffers, sizes);
-  // Which element of a window won is found again from what made y; without windows y tells where the
-  // ReLU let gradients through.
+  // Which element of a window won is found again from what made y; without windows y tells where
+  // the ReLU let gradients through.
   const optional = [stats, relu && !windows ? y : null, ...gammas, ...betas.map((b) => (windows ? b : null))];
   const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
   const present = optional.filter((t) => t !== null);

@@ -72,7 +72,9 @@ function layerView(what: string, x: Tensor, shape: Shape, parts: number): { view
   return { view: { batches, rows: 1, channels: sizeOf(shape), groups: 1 }, affine: shape };
 }
 
-/** @throws ShapeError, ArgumentError unless x can be cut so, with γ and β for each part or for all. */
+/**
+ * @throws ShapeError, ArgumentError unless x can be cut so, with γ and β for each part or for all.
+ */
 export function checkParting(x: Tensor, over: Over, { parts, shared }: Parting, affine: number): void {
   const what = nameOf(over);
   if (!Number.isInteger(parts) || parts < 1)

@@ -18,19 +18,28 @@ export interface RunningSet {
 export interface Running {
   /** One set for each part, or one for all, which every part moves in its turn; or none. */
   readonly sets: readonly RunningSet[];
-  /** Normalise by the batch and move them; else they are constants. Without any the batch's own are used. */
+  /**
+   * Normalise by the batch and move them; else they are constants. Without any the batch's own are
+   * used.
+   */
   readonly training: boolean;
   /** Weight m of a new batch: running = (1 − m)·running + m·batch. */
   readonly momentum: number;
 }
 
-/** Where statistics come from: the input itself (and which running ones it moves), fixed ones, or nowhere. */
+/**
+ * Where statistics come from: the input itself (and which running ones it moves), fixed ones, or
+ * nowhere.
+ */
 export type Source =
   | { readonly kind: "own"; readonly moved: readonly RunningSet[]; readonly momentum: number }
   | { readonly kind: "fixed"; readonly sets: readonly RunningSet[] }
   | { readonly kind: "none" };
 
-/** @throws ShapeError, ArgumentError for running statistics that do not fit, or too few values to normalise by. */
+/**
+ * @throws ShapeError, ArgumentError for running statistics that do not fit, or too few values to
+ * normalise by.
+ */
 export function sourceOf(x: Tensor, over: Over, view: View, parts: number, running: Running | undefined): Source {
   if (over === "nothing") return { kind: "none" };
   if (over !== "batch") return { kind: "own", moved: [], momentum: 0 };
@@ -53,14 +62,19 @@ export function sourceOf(x: Tensor, over: Over, view: View, parts: number, runni
   );
 }
 
-/** Whose statistics the parts have: parts of one input, and parts that share running ones, have them in common. */
+/**
+ * Whose statistics the parts have: parts of one input, and parts that share running ones, have them
+ * in common.
+ */
 export function statisticsForm(source: Source, { parts, shared }: Parting): NormParts["statistics"] {
   if (source.kind === "none") return "none";
   const one = source.kind === "own" ? shared : source.sets.length === 1;
   return one || parts === 1 ? "one" : "each";
 }
 
-/** Planes [3, …] of shift, mean − shift and 1/√(variance + eps); null where nothing is normalised. */
+/**
+ * Planes [3, …] of shift, mean − shift and 1/√(variance + eps); null where nothing is normalised.
+ */
 export function statisticsOf(x: Tensor, view: View, form: NormParts, source: Source, eps: number): Tensor | null {
   if (source.kind === "none") return null;
   if (source.kind === "own") return ownStatistics(x, view, form, eps, source);
@@ -75,7 +89,10 @@ export function statisticsOf(x: Tensor, view: View, form: NormParts, source: Sou
   return stats;
 }
 
-/** Those of the input itself; running ones are moved along. Two dispatches, one where a single split will do. */
+/**
+ * Those of the input itself; running ones are moved along. Two dispatches, one where a single split
+ * will do.
+ */
 function ownStatistics(
   x: Tensor,
   view: View,
@@ -91,7 +108,8 @@ function ownStatistics(
   const splits = splitsFor(x.device, sizes.units / sets, items);
   const stats = x.newEmpty([3, whole.batches, view.groups]);
   const part = splits > 1 ? x.newEmpty([2, splits, whole.batches, view.groups]) : null;
-  // Sets are told apart only where they move running statistics; else they are so many batch items more.
+  // Sets are told apart only where they move running statistics; else they are so many batch items
+  // more.
   const running = moved.length ? Array.from({ length: parts }, (_, k) => (moved.length > 1 ? k : 0)) : [];
   const tracking = { sets: moved.length ? sets : 1, running };
   const buffers = { x: x.buffer, part: (part ?? x).buffer, stats: stats.buffer, ...runningBuffers(moved) };

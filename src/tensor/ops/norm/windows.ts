@@ -12,8 +12,8 @@ export interface Windows {
 }
 
 /**
- * Windows of k×k in images [N, H, W, C]; null where there is nothing to fuse: k = 1, other inputs, or
- * images that no window fits into.
+ * Windows of k×k in images [N, H, W, C]; null where there is nothing to fuse: k = 1, other inputs,
+ * or images that no window fits into.
  */
 export function windowsOf(x: Tensor, k: number): Windows | null {
   if (x.rank !== 4 || !Number.isSafeInteger(k) || k < 2) return null;

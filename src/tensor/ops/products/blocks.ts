@@ -6,7 +6,10 @@
 import { type Block, blockBytes, blockGroups, blockThreads } from "../../../../shaders/products/blocks.wgsl";
 import type { ProductCaps } from "../../../gpu/kernel";
 
-/** A product of `rows` × `columns` outputs over `depth` values of k, `planes` times (batch, or groups). */
+/**
+ * A product of `rows` × `columns` outputs over `depth` values of k, `planes` times (batch, or
+ * groups).
+ */
 export interface ProductSize {
   readonly rows: number;
   readonly columns: number;
@@ -14,7 +17,10 @@ export interface ProductSize {
   readonly planes: number;
 }
 
-/** A block, and the chunks that k is cut into; `chunk` is a multiple of the block's step, and no chunk is empty. */
+/**
+ * A block, and the chunks that k is cut into; `chunk` is a multiple of the block's step, and no
+ * chunk is empty.
+ */
 export interface BlockPlan {
   readonly block: Block;
   readonly splits: number;
@@ -22,8 +28,8 @@ export interface BlockPlan {
 }
 
 /**
- * Blocks, and the share of the multiply-add rate each reaches when there are enough of them: larger ones read less for every multiply-add.
- * Staged in f16, the step is twice as long.
+ * Blocks, and the share of the multiply-add rate each reaches when there are enough of them: larger
+ * ones read less for every multiply-add. Staged in f16, the step is twice as long.
  */
 export const BLOCKS: readonly { readonly block: Omit<Block, "half">; readonly rate: number }[] = [
   { block: { bm: 128, bn: 128, bk: 8, tm: 8, tn: 8 }, rate: 0.8 },
@@ -36,19 +42,26 @@ export const BLOCKS: readonly { readonly block: Omit<Block, "half">; readonly ra
 
 /** Workgroups that keep a large graphics processor busy: two per multiprocessor. */
 const BUSY = 264;
-/** Splitting k adds a dispatch, and writes and reads every output once per chunk: both in multiply-adds that the processor could do meanwhile. */
+/**
+ * Splitting k adds a dispatch, and writes and reads every output once per chunk: both in
+ * multiply-adds that the processor could do meanwhile.
+ */
 const DISPATCH = 5e7;
 const OUTPUT = 64;
 /** Values of k a chunk has at least, and most chunks. */
 const SHORTEST = 64;
 const MOST_SPLITS = 256;
-/** Rows or columns below which most of a block would idle: then an invocation on its own does as well, unless sums are long and outputs few. */
+/**
+ * Rows or columns below which most of a block would idle: then an invocation on its own does as
+ * well, unless sums are long and outputs few.
+ */
 const FEW = 8;
 const LONG = 512;
 const FEW_OUTPUTS = 1 << 14;
 
 /**
- * The block for a product, or null where register tiles are to be used. The block is the one that takes the least time by
+ * The block for a product, or null where register tiles are to be used. The block is the one that
+ * takes the least time by
  *
  *     padded multiply-adds / (rate · min(1, workgroups / BUSY)) + (splits > 1 ? DISPATCH + OUTPUT · outputs · splits : 0)
  *

@@ -66,7 +66,9 @@ function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   );
 }
 
-/** Chunks of the pixels, so that enough workgroups run at once; each chunk keeps at least 64 pixels. */
+/**
+ * Chunks of the pixels, so that enough workgroups run at once; each chunk keeps at least 64 pixels.
+ */
 function splitsFor(d: Device, tile: Tile, rows: number, g: Geometry, pixels: number): number {
   const wanted = d.caps.adapter === "hardware" ? 512 : 16;
   const groups = tileGroups(tile, rows, g.o, g.groups);

@@ -1,6 +1,7 @@
 /**
- * The three passes of a 3×3 convolution by Winograd's method. Every one is three or four dispatches, whose intermediate results, up to four times an input or
- * gradient, are given back at once: V = Bᵀ d B and Z = G₂ dy G₂ᵀ over all tiles, U = G w Gᵀ, M the weight gradient's products.
+ * The three passes of a 3×3 convolution by Winograd's method. Every one is three or four
+ * dispatches, whose intermediate results, up to four times an input or gradient, are given back at
+ * once: V = Bᵀ d B and Z = G₂ dy G₂ᵀ over all tiles, U = G w Gᵀ, M the weight gradient's products.
  */
 import { matmulKernel } from "../../../../shaders/products/matmul-registers.wgsl";
 import {
@@ -21,8 +22,10 @@ import { planTile } from "./registers";
 const tilesOf = (n: number, [h, w]: readonly [number, number]): number => n * Math.ceil(h / 2) * Math.ceil(w / 2);
 
 /**
- * From where on Winograd's method is clearly faster in all three passes: channels of either side, tiles, and tiles times both sides' channels. Measured with 3×3
- * layers as direct : Winograd in ms, forward, input and weight gradient (medians of alternating runs on two cores that others used too):
+ * From where on Winograd's method is clearly faster in all three passes: channels of either side,
+ * tiles, and tiles times both sides' channels. Measured with 3×3 layers as direct : Winograd in ms,
+ * forward, input and weight gradient (medians of alternating runs on two cores that others used
+ * too):
  *
  *     N, H = W, I → O     tiles   lavapipe                                    SwiftShader
  *     16, 16,  32 →  64    1024   14.5 : 8.3    20.1 : 8.6    13.3 : 7.7      107 : 54      92 : 69      81 : 48
@@ -41,8 +44,10 @@ const FEWEST = { channels: 16, tiles: 32, products: 1 << 17 };
 const TRANSFORMED = 16 * 4;
 
 /**
- * Whether this computes a convolution, in all three passes: where it can (3×3, stride 1, dilation 1, one group, padding up to 2, something to divide into tiles, and every transform
- * at most `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster there.
+ * Whether this computes a convolution, in all three passes: where it can (3×3, stride 1, dilation
+ * 1, one group, padding up to 2, something to divide into tiles, and every transform at most
+ * `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster
+ * there.
  */
 export function usesWinograd(caps: ProductCaps, c: Geometry, limit: number): boolean {
   const { winograd } = caps;
@@ -78,7 +83,10 @@ function forward(x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tens
   return gather("forward", x, w, bias, geo.out, geo.padding);
 }
 
-/** dx [N, H, W, I] of dy [N, H', W', O] and w [3, 3, I, O]: the convolution of dy, padded by 2 − padding, with the turned filters. */
+/**
+ * dx [N, H, W, I] of dy [N, H', W', O] and w [3, 3, I, O]: the convolution of dy, padded by 2 −
+ * padding, with the turned filters.
+ */
 function inputGradient(dy: Tensor, w: Tensor, geo: Geometry): Tensor {
   return gather("input", dy, w, null, geo.in, [2 - geo.padding[0], 2 - geo.padding[1]]);
 }

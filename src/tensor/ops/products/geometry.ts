@@ -9,8 +9,9 @@ export interface ConvOptions {
   /** Step between output positions (default 1). */
   stride?: Pair;
   /**
-   * Zeros around the input (default 0), on both sides of each axis. `"valid"` is 0. `"same"` has an output of the input's size, for stride 1:
-   * dilation · (kernel − 1) zeros an axis, of which an odd one goes to the right or below.
+   * Zeros around the input (default 0), on both sides of each axis. `"valid"` is 0. `"same"` has an
+   * output of the input's size, for stride 1: dilation · (kernel − 1) zeros an axis, of which an
+   * odd one goes to the right or below.
    */
   padding?: Pair | "same" | "valid";
   /** Distance between taps (default 1). */
@@ -70,7 +71,10 @@ export function geometryOf(op: string, x: Shape, w: Shape, options: ConvOptions)
   return { n, in: [h, width], out, i, o: o / groups, groups, kernel, stride, dilation, padding };
 }
 
-/** Options of {@link conv1d} as those of a convolution over [1, L]. @throws ArgumentError for a pair of numbers. */
+/**
+ * Options of {@link conv1d} as those of a convolution over [1, L].
+ * @throws ArgumentError for a pair of numbers.
+ */
 export function asPlane(op: string, options: ConvOptions): ConvOptions {
   expectOptions(op, options);
   const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;

@@ -21,7 +21,9 @@ export interface MatmulSize {
 export interface MatmulStrategy {
   /** Whether it is the one, unless one before it in the list is. */
   fits(device: Device, size: MatmulSize): boolean;
-  /** Σ_k op(a)·op(b) + bias, of `shape`; an operand of two dimensions is the same in every plane. */
+  /**
+   * Σ_k op(a)·op(b) + bias, of `shape`; an operand of two dimensions is the same in every plane.
+   */
   product(a: Tensor, b: Tensor, bias: Tensor | null, size: MatmulSize, shape: Shape): Tensor;
 }
 

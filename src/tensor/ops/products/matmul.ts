@@ -27,9 +27,11 @@ interface Extents {
  *
  *     y[…, m, n] = Σ_k op(a)[…, m, k] · op(b)[…, k, n]
  *
- * Shapes: a [..., M, K] (or [..., K, M] with `transposeA`), b [..., K, N] (or [..., N, K]); leading dimensions are equal, or missing on one side, which
- * is then repeated. Both have at least two dimensions.
- * @throws ShapeError when K differs, the leading dimensions neither agree nor are missing, or for integers.
+ * Shapes: a [..., M, K] (or [..., K, M] with `transposeA`), b [..., K, N] (or [..., N, K]); leading
+ * dimensions are equal, or missing on one side, which is then repeated. Both have at least two
+ * dimensions.
+ * @throws ShapeError when K differs, the leading dimensions neither agree nor are missing, or for
+ * integers.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   expectTensors("matmul", { a, b });
@@ -45,7 +47,8 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 }
 
 /**
- * y = x · W + b, the affine map of a fully connected layer. Shapes: x [..., I], w [I, O], bias [O] → [..., O].
+ * y = x · W + b, the affine map of a fully connected layer. Shapes: x [..., I], w [I, O], bias
+ * [O] → [..., O].
  * @throws ShapeError when I or O differ, or for integers.
  */
 export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor {
