@@ -53,6 +53,10 @@ export class BatchNorm extends Norm {
     return "batch";
   }
 
+  protected get extent(): string {
+    return `${this.channels}`;
+  }
+
   /** Training batches seen; in state dicts as PyTorch's `num_batches_tracked`. */
   get batchesTracked(): number {
     return this.#tracked;

@@ -51,6 +51,15 @@ export abstract class Norm extends Module {
   /** Which elements have their mean and variance in common. */
   abstract get over(): Over;
 
+  /** What is normalised, for {@link toString}: `64`, `64 in 4 groups`. */
+  protected abstract get extent(): string;
+
+  protected override describe(): string {
+    const { eps, relu, weight, over } = this;
+    const parts = [this.extent, over === "nothing" ? "" : `eps ${eps}`, relu ? "relu" : "", weight ? "" : "no γ and β"];
+    return parts.filter(Boolean).join(", ");
+  }
+
   /**
    * @param affine γ and β in the place of the layer's own: each by itself, null for none, or both
    * as the rows of one tensor [2, C]
@@ -99,6 +108,10 @@ export class GroupNorm extends Norm {
   get over(): Over {
     return { groups: this.groups };
   }
+
+  protected get extent(): string {
+    return `${this.channels} in ${this.groups} group${this.groups > 1 ? "s" : ""}`;
+  }
 }
 
 /**
@@ -117,6 +130,10 @@ export class InstanceNorm extends Norm {
 
   get over(): Over {
     return "positions";
+  }
+
+  protected get extent(): string {
+    return `${this.channels}`;
   }
 }
 
@@ -141,6 +158,10 @@ export class LayerNorm extends Norm {
   get over(): Over {
     return { shape: this.shape };
   }
+
+  protected get extent(): string {
+    return this.shape.join("×");
+  }
 }
 
 /**
@@ -159,5 +180,9 @@ export class ChannelAffine extends Norm {
 
   get over(): Over {
     return "nothing";
+  }
+
+  protected get extent(): string {
+    return `${this.channels}`;
   }
 }

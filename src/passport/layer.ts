@@ -1,5 +1,6 @@
 import { ArgumentError, ShapeError } from "../errors";
 import { constant } from "../nn/constant";
+import { titleOf } from "../nn/contents";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
@@ -148,6 +149,12 @@ export class PassportLayer extends Module {
     const end = gamma ? "_private" : "";
     if (gamma && beta) yield* Object.entries({ weight: this.weight, scale: gamma, bias: beta });
     yield* Object.entries({ b, [`key${end}`]: passports.beta, [`skey${end}`]: passports.gamma });
+  }
+
+  protected override describe(): string {
+    const map = this.#map;
+    const inputs = map instanceof Linear ? map.inFeatures : map.inChannels;
+    return `${titleOf(map)} ${inputs} → ${this.outChannels}, ${this.#branches.join(" and ")}`;
   }
 
   /**

@@ -3,10 +3,12 @@ import { expect, it } from "vitest";
 import { AlexNet } from "../../src/models/alexnet";
 import {
   AvgPool2d,
+  ChannelAffine,
   Conv1d,
   Conv2d,
   Dropout,
   Flatten,
+  LayerNorm,
   LeakyReLU,
   Linear,
   MaxPool2d,
@@ -15,6 +17,8 @@ import {
   ReLU,
   Sequential,
 } from "../../src/nn";
+import { PassportLayer } from "../../src/passport";
+import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
 
@@ -110,4 +114,18 @@ it("networks", () => {
   ]);
   expect(lines.at(-1)).toBe(`) ${model.parameterCount().toLocaleString("en-US")} parameters`);
   model.dispose();
+});
+
+it("norms and passport layers say what they are of", () => {
+  const layer = new PassportLayer(new Conv2d(3, 16, 3, { bias: false }), {
+    inputSize: [8, 8],
+    norm: "gn",
+    fc: false,
+    random: new Generator(1),
+  });
+  expect(String(layer)).toBe(
+    "PassportLayer(Conv2d 3 → 16, public and private:\n  (bn): GroupNorm(16 in 1 group, eps 0.00001, relu, no γ and β)\n) 464 parameters",
+  );
+  expect(String(new LayerNorm([4, 2]))).toBe("LayerNorm(4×2, eps 0.00001) 16 parameters");
+  expect(String(new ChannelAffine(4, { relu: true }))).toBe("ChannelAffine(4, relu) 8 parameters");
 });
