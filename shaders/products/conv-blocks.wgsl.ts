@@ -26,7 +26,7 @@ const tapAndChannel = (s: ConvShape, value: string, channels: string) =>
 /** WGSL expression: how far a tap reaches down (axis 0) or right (axis 1), in source pixels. */
 const reach = (s: ConvShape, axis: 0 | 1) => `i32(tap ${axis === 0 ? "/" : "%"} ${s.kernel[1]}u) * ${s.dilation[axis]}`;
 
-export interface ConvTiledSpec extends ConvShape {
+export interface ConvBlocksSpec extends ConvShape {
   /** `forward`: x → y. `input`: dy → dx, the transposed convolution. */
   readonly mode: "forward" | "input";
   /** Source channels per group are whole vec4f. */
@@ -46,7 +46,7 @@ export interface ConvTiledSpec extends ConvShape {
  */
 export const convBlocksKernel = defineKernel({
   name: "conv2d-blocks",
-  key: (s: ConvTiledSpec) =>
+  key: (s: ConvBlocksSpec) =>
     `${s.mode},${shapeKey(s)},${s.vecSrc ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,
   bindings: (s) => ({
     src: { access: "read", type: s.vecSrc ? "vec4f" : "f32" },
@@ -128,7 +128,7 @@ ${blockHead(b, "p.pixels", "p.dstN", "p.groups", "k")}
   },
 });
 
-export interface ConvWeightTiledSpec extends ConvShape {
+export interface ConvWeightBlocksSpec extends ConvShape {
   /** Input channels per group are whole vec4f. */
   readonly vecX: boolean;
   /** Rows of dy and dw a group are. */
@@ -142,7 +142,7 @@ export interface ConvWeightTiledSpec extends ConvShape {
  */
 export const convWeightBlocksKernel = defineKernel({
   name: "conv2d-weight-blocks",
-  key: (s: ConvWeightTiledSpec) => `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}`,
+  key: (s: ConvWeightBlocksSpec) => `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}`,
   bindings: (s) => ({
     x: { access: "read", type: s.vecX ? "vec4f" : "f32" },
     dy: { access: "read", type: s.vec ? "vec4f" : "f32" },

@@ -12,7 +12,7 @@ import {
   storeBlocks,
 } from "./blocks.wgsl";
 
-export interface MatmulTiledSpec {
+export interface MatmulBlocksSpec {
   /** A is stored [K, M] instead of [M, K]. */
   readonly transA: boolean;
   /** B is stored [N, K] instead of [K, N]. */
@@ -33,7 +33,7 @@ export interface MatmulTiledSpec {
  */
 export const matmulBlocksKernel = defineKernel({
   name: "matmul-blocks",
-  key: (s: MatmulTiledSpec) =>
+  key: (s: MatmulBlocksSpec) =>
     `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vecA ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,
   bindings: (s) => ({
     a: { access: "read", type: s.vecA ? "vec4f" : "f32" },

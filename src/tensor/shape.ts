@@ -6,9 +6,6 @@ export type Shape = readonly number[];
 /** One number for both axes of an image, or one each. */
 export type Pair = number | readonly [vertical: number, horizontal: number];
 
-/** Both axes of a {@link Pair}. */
-export const pair = (v: Pair): readonly [vertical: number, horizontal: number] => (typeof v === "number" ? [v, v] : v);
-
 /** Number of elements. */
 export const sizeOf = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
 

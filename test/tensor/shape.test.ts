@@ -7,7 +7,6 @@ import {
   broadcastStrides,
   checkShape,
   collapse,
-  pair,
   sameShape,
   showShape,
   sizeOf,
@@ -36,10 +35,6 @@ describe("shapes", () => {
       false,
       true,
       false,
-    ]);
-    expect([pair(3), pair([1, 2])]).toEqual([
-      [3, 3],
-      [1, 2],
     ]);
   });
 
