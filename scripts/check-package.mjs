@@ -104,7 +104,7 @@ function pack(folder) {
   const [{ filename, size, files }] = JSON.parse(answer);
   const foreign = files
     .map((f) => f.path)
-    .filter((path) => !/^(dist\/[^/]+\.(c?js|d\.c?ts)|README\.md|LICENSE|package\.json)$/.test(path));
+    .filter((path) => !/^(dist\/[^/]+\.(c?js|d\.c?ts)|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/.test(path));
   if (foreign.length) fail(`the tarball holds what it should not: ${foreign.join(", ")}`);
   const wanted = [
     "index.js",
@@ -117,7 +117,7 @@ function pack(folder) {
     "node.d.cts",
   ];
   const present = new Set(files.map((f) => f.path));
-  const missing = [...wanted.map((name) => `dist/${name}`), "README.md", "LICENSE"].filter(
+  const missing = [...wanted.map((name) => `dist/${name}`), "README.md", "CHANGELOG.md", "LICENSE"].filter(
     (path) => !present.has(path),
   );
   if (missing.length) fail(`the tarball lacks ${missing.join(", ")}`);
