@@ -94,7 +94,11 @@ describe.each(cases)("%s, scheme %s, norm %s", (arch, scheme, norms) => {
         5e-3,
         `gradient of ${name}`,
       );
-      expectClose([norm(gradient)], golden.data(`${case_}.grad.${at}`), { rtol: 2e-3, atol: 1e-5, what: `gradient of ${name}` });
+      expectClose([norm(gradient)], golden.data(`${case_}.grad.${at}`), {
+        rtol: 2e-3,
+        atol: 1e-5,
+        what: `gradient of ${name}`,
+      });
     }
     const learned = [...golden.file.tensors.keys()].filter((n) => n.startsWith(`${case_}.grad.`));
     expect(compared).toBe(learned.length);

@@ -155,7 +155,7 @@ describe("pan_pointnet_bn, of the authors' code", () => {
           const sampled = elements.data(`pan_pointnet_bn.${theirs}`);
           // What is 0 but for rounding has no elements to compare.
           if (sampled[8]! > 1e-9)
-            expectElements(toFloat32(toTorch(gradient, t.shape, layout)), sampled, 5e-2, `gradient of ${name}`);
+            expectElements(toFloat32(toTorch(gradient, t.shape, layout)), sampled, 8e-2, `gradient of ${name}`);
         }
         await evaluation("start");
       }

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
@@ -12,7 +12,6 @@ export function expectElements(found: ArrayLike<number>, sampled: Float32Array, 
   const n = found.length;
   const elements = Array.from({ length: 8 }, (_, j) => found[Math.floor(((2 * j + 1) * n) / 16)]!);
   const largest = Array.from(found).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-  if (process.env["GC"]) appendFileSync("/tmp/el.log", `${Math.max(...[...elements, largest].map((v, i) => Math.abs(v - sampled[i]!))) / sampled[8]!} ${what} ${sampled[8]}\n`);
   expectClose([...elements, largest], sampled, { rtol: 0, atol: share * sampled[8]!, what: `elements of ${what}` });
 }
 
