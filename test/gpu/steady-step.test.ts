@@ -102,7 +102,10 @@ describe("a training step in steady state", () => {
     expect(d.counters).toMatchObject({ pipelines: counters.pipelines, submits: counters.submits + 20 });
     const perStep = (d.counters.dispatches - counters.dispatches) / 20;
     expect(Number.isInteger(perStep), `${perStep} dispatches a step`).toBe(true);
-    for (const l of await Promise.all(losses)) expect(l[0]).toBeGreaterThan(0);
+    // Each reading is of its own step: masks differ, and with them the losses, about those of guessing.
+    const read = (await Promise.all(losses)).map((l) => l[0]!);
+    expect(new Set(read).size).toBe(30);
+    for (const l of read) expect(Math.abs(l - Math.log(5))).toBeLessThan(2);
     dispose();
     dropout.stream.dispose();
   });
