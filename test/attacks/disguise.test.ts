@@ -144,6 +144,24 @@ it("makes no signature out of an unrelated network", async () => {
   for (const m of [model, other]) m.dispose();
 });
 
+it("scales up and down, from 1/s to s", async () => {
+  const { deployed, model } = await claimed(CHAIN);
+  model.dispose();
+  for (const [options, name] of [
+    [{ scale: 4 }, "features.2.bn.weight"],
+    [{ filterScale: 4 }, "features.2.bn.running_mean"],
+  ] as const) {
+    const hidden = disguise(deployed, { ...options, permute: false, seed: 1 });
+    const [was, is] = [deployed, hidden].map(({ tensors }) => [...(tensors.get(name)!.data as Float32Array)]);
+    const steps = is!.map((v, i) => Math.log(v / was![i]!) / Math.log(4)).sort((a, b) => a - b);
+    // Of 32 numbers uniform in [−1, 1) the ends are near those.
+    expect(steps[0]).toBeGreaterThanOrEqual(-1 - 1e-6);
+    expect(steps[0]).toBeLessThan(-0.7);
+    expect(steps[31]).toBeGreaterThan(0.7);
+    expect(steps[31]).toBeLessThanOrEqual(1 + 1e-6);
+  }
+});
+
 it("refuses scales below 1, filters without batch norm, another structure", async () => {
   const { deployed, model } = await claimed({ ...CHAIN, norm: "gn" });
   expect(() => disguise(deployed, { scale: 0.5 })).toThrow(ArgumentError);

@@ -1,6 +1,6 @@
 """
 AlexNet and ResNet as the authors' code builds them with `--norm-type in` and `none`: a block without a passport then has an instance norm without an affine map, or no norm and a bias of its convolution; a passport
-block has the norm without an affine map, or none, and no bias. Logits of each branch, sign loss, and norms of the gradients of one step, in float64; every tensor is filled by its name (fill.py).
+block has the norm without an affine map, or none, and no bias. Logits of each branch, sign loss, norms and elements of the gradients of one step, in float64; every tensor is filled by its name (fill.py).
 
     /usr/bin/python3 test/golden/authors_norms.py      writes authors_norms.safetensors
 """
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from common import save
+from common import sampled, save
 from fill import filled, named
 
 CLASSES, BATCH = 10, 2
@@ -101,6 +101,7 @@ def main():
                 (loss + sign).backward()
                 for name in net.trained:
                     tensors[f"{case}.grad.{name}"] = net.p[name].grad.norm().reshape(1)
+                    tensors[f"{case}.elements.{name}"] = sampled(net.p[name].grad)
                 shapes[case] = net.shapes
     save(__file__, tensors, {"shapes": shapes})
 

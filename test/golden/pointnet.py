@@ -38,8 +38,8 @@ class Noise(torch.autograd.Function):
         return g + ctx.size * g.pow(2).mean().sqrt() * torch.randn_like(g), None
 
 
-def run(state, names, x, y, rounding):
-    """What the golden file holds, by its names, computed once with noise of a size."""
+def run(state, names, x, y, rounding, first=None):
+    """What the golden file holds, by its names, computed once with noise of a size. `first` is given the gradients of the first step."""
     p = {k: torch.tensor(v, dtype=torch.float64) for k, v in state.items()}
     for k in names:
         p[k].requires_grad_(True)
@@ -120,6 +120,8 @@ def run(state, names, x, y, rounding):
         losses.append([float(v) for v in parts])
         sum(parts).backward()
         if step == 0:
+            if first is not None:
+                first.update({k: p[k].grad.clone() for k in names})
             for k in names:
                 out["gradnorm." + k] = np.array([float(p[k].grad.norm())])
             evaluate("start")
@@ -129,14 +131,26 @@ def run(state, names, x, y, rounding):
     return out
 
 
-def main():
+def inputs():
+    """The golden file, the state, names of what is trained, clouds and labels."""
     meta, golden = load("pan_pointnet_bn")
     shapes = json.loads(meta["shapes"])
     state = {k: filled(k, s) for k, s in shapes.items() if not k.endswith(SKIP)}
     names = [k for k in state if "gradnorm." + k in golden]
     shape = json.loads(meta["x_shape"])
     x = torch.tensor(named("x", int(np.prod(shape))).astype(np.float32).reshape(shape), dtype=torch.float64)
-    y = torch.tensor(golden["y"].astype(np.int64))
+    return golden, state, names, x, torch.tensor(golden["y"].astype(np.int64))
+
+
+def start():
+    """Gradients of the first step, without noise."""
+    first = {}
+    run(*inputs()[1:], 0.0, first)
+    return first
+
+
+def main():
+    golden, state, names, x, y = inputs()
     results = [run(state, names, x, y, r) for r in [0.0] + [ROUNDING] * RUNS]
     tensors = {}
     for key in results[0]:
@@ -149,4 +163,5 @@ def main():
     save(__file__, tensors)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -84,11 +84,12 @@ describe("a training step in steady state", () => {
         if (k % 4 === 0) await losses.at(-1);
       }
     };
-    await run(0, 10);
+    // Buffers of one size change places from step to step: here each has had every place after 30.
+    await run(0, 40);
     await d.sync();
     const counted = watch();
     const [before, counters, stats] = [memory(), { ...d.counters }, { ...d.poolStats }];
-    await run(10, 30);
+    await run(40, 60);
     await Promise.all(losses);
     expect(counted()).toEqual({
       createBuffer: 0,
@@ -102,7 +103,10 @@ describe("a training step in steady state", () => {
     expect(d.counters).toMatchObject({ pipelines: counters.pipelines, submits: counters.submits + 20 });
     const perStep = (d.counters.dispatches - counters.dispatches) / 20;
     expect(Number.isInteger(perStep), `${perStep} dispatches a step`).toBe(true);
-    for (const l of await Promise.all(losses)) expect(l[0]).toBeGreaterThan(0);
+    // Each reading is of its own step: masks differ, and with them the losses, about those of guessing.
+    const read = (await Promise.all(losses)).map((l) => l[0]!);
+    expect(new Set(read).size).toBe(60);
+    for (const l of read) expect(Math.abs(l - Math.log(5))).toBeLessThan(2);
     dispose();
     dropout.stream.dispose();
   });

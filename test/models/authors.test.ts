@@ -2,8 +2,9 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
+import { toFloat32 } from "../../src/io/host-tensor";
 import { AlexNet, type AlexNetOptions, type Network, ResNet18, withoutDuplicates } from "../../src/models";
-import { fromTorch } from "../../src/nn/state";
+import { fromTorch, type Layout, toTorch } from "../../src/nn/state";
 import { SGD } from "../../src/optim";
 import type { Branch } from "../../src/passport";
 import { add } from "../../src/tensor/ops/elementwise";
@@ -11,7 +12,7 @@ import { crossEntropy } from "../../src/tensor/ops/loss";
 import { scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { filledState, named } from "../support/fill";
-import { Golden } from "../support/golden";
+import { expectElements, Golden } from "../support/golden";
 import { expectClose, gpu, setCaps } from "../support/gpu";
 
 let device: Device;
@@ -22,17 +23,20 @@ beforeAll(async () => {
 const norm = (v: Float32Array) => Math.sqrt(v.reduce((s, x) => s + x * x, 0));
 
 /** Parameters with the names that the authors' code gives them. */
-function* parameters(model: Network, golden: Golden): Iterable<[string, Tensor]> {
-  for (const [name, tensor, { kind }] of model.namedTensors()) {
+function* parameters(model: Network, golden: Golden): Iterable<[string, Tensor, Layout]> {
+  for (const [name, tensor, { kind, layout }] of model.namedTensors()) {
     if (kind !== "parameter") continue;
     // Layers that work with their passports only have one weight under two names there.
     const other = name.replace(/\.conv\.weight$/, ".weight");
-    yield [golden.has(`gradnorm.${name}`) ? name : other, tensor];
+    yield [golden.has(`gradnorm.${name}`) ? name : other, tensor, layout];
   }
 }
 
 /** Of DeepIPR's ResNet-18, with the rounding of direct convolutions; Winograd's adds up to three times that, and turns more kinks. */
 const exact = new Golden("resnet18_gradients");
+
+/** Elements of the gradients of the first step, see authors_elements.py. */
+const elements = new Golden("authors_elements");
 
 /** Norm of a gradient in the first step, from and to. For DeepIPR's ResNet-18 in float64, for the reasons in resnet18_gradients.py; else the authors' code's. */
 function gradientNorm(golden: Golden, file: string, name: string): [number, number] {
@@ -96,8 +100,11 @@ describe.each([
       const [entropy, sign] = [await out.entropy.item(), await out.sign.item()];
       expectClose([entropy, sign], losses.subarray(2 * step, 2 * step + 2), { ...tolerance, what: `losses, ${step}` });
       if (step === 0) {
-        for (const [name, t] of parameters(model, golden)) {
-          const found = norm(await t.grad!.data());
+        for (const [name, t, layout] of parameters(model, golden)) {
+          const gradient = await t.grad!.data();
+          const found = norm(gradient);
+          const torch = toFloat32(toTorch(gradient, t.shape, layout));
+          expectElements(torch, elements.data(`${file}.${name}`), 5e-3, `gradient of ${name}`);
           const [low, high] = gradientNorm(golden, file, name);
           // Outside of the interval by no more than rounding.
           const nearest = Math.min(Math.max(found, low), high);

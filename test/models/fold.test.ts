@@ -124,9 +124,10 @@ describe("foldBatchNorm", () => {
     const before = state();
     const folded = foldBatchNorm(before, layers);
     expect([...folded.keys()].sort()).toEqual(["c.conv.bias", "c.conv.weight", "classifier.bias"]);
-    // s = 2/2 and −1/0.5, but for ε.
-    expectClose(folded.get("c.conv.weight")!.data as Float32Array, [3, -10], { rtol: 5e-5, atol: 0 });
-    expectClose(folded.get("c.conv.bias")!.data as Float32Array, [9, 24], { rtol: 5e-5, atol: 0 });
+    // s = 2/2 and −1/0.5, but for ε, which changes the second by 2 · 10⁻⁵.
+    const [s, t] = [2 / Math.sqrt(4 + 1e-5), -1 / Math.sqrt(0.25 + 1e-5)];
+    expectClose(folded.get("c.conv.weight")!.data as Float32Array, [3 * s, 5 * t], { rtol: 2e-7, atol: 0 });
+    expectClose(folded.get("c.conv.bias")!.data as Float32Array, [10 - s, 20 - 2 * t], { rtol: 2e-7, atol: 0 });
     expect(folded.get("c.conv.weight")!.shape).toEqual([2, 1, 1, 1]);
     expect(folded.get("classifier.bias")).toBe(before.get("classifier.bias"));
     expect(before).toEqual(state());

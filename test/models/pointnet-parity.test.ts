@@ -1,8 +1,9 @@
 /** PointNet with passport-aware normalisation against the authors' own code over two steps of Adam. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
+import { toFloat32 } from "../../src/io/host-tensor";
 import { PointNet } from "../../src/models";
-import { fromTorch } from "../../src/nn/state";
+import { fromTorch, toTorch } from "../../src/nn/state";
 import { Adam } from "../../src/optim";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
@@ -11,12 +12,14 @@ import { scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { PLACES } from "../support/clouds";
 import { filledState, named } from "../support/fill";
-import { Golden } from "../support/golden";
+import { expectElements, Golden } from "../support/golden";
 import { expectClose, gpu } from "../support/gpu";
 
 const golden = new Golden("pan_pointnet_bn");
 /** What float32 may make of it: intervals, see pointnet.py. */
 const intervals = new Golden("pointnet");
+/** Elements of the gradients of the first step, see authors_elements.py. */
+const elements = new Golden("authors_elements");
 const BRANCHES = ["public", "private"] as const;
 let model: PointNet;
 
@@ -144,11 +147,15 @@ describe("pan_pointnet_bn, of the authors' code", () => {
         expectWithin(await out.logprobs[i]!.data(), `logprob.${branch}.${step}`);
       expectWithin(await Promise.all(out.losses.map((t) => t.item())), "losses", [step / 2, (step + 1) / 2]);
       if (step === 0) {
-        for (const [name, t, { kind }] of model.namedTensors()) {
+        for (const [name, t, { kind, layout }] of model.namedTensors()) {
           if (kind !== "parameter") continue;
           const theirs = golden.has(`gradnorm.${name}`) ? name : name.replace(/\.(conv|linear)\.weight$/, ".weight");
           const gradient = await t.grad!.data();
           expectGradient(Math.sqrt(gradient.reduce((s, g) => s + g * g, 0)), `gradnorm.${theirs}`);
+          const sampled = elements.data(`pan_pointnet_bn.${theirs}`);
+          // What is 0 but for rounding has no elements to compare.
+          if (sampled[8]! > 1e-9)
+            expectElements(toFloat32(toTorch(gradient, t.shape, layout)), sampled, 8e-2, `gradient of ${name}`);
         }
         await evaluation("start");
       }

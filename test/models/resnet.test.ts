@@ -201,7 +201,13 @@ describe("a training pass", () => {
     expect(open.signLoss).toBeNull();
     const secret = scope(() => model.trainingPass(x, { branches: ["private"] }));
     expect(Object.keys(secret.logits)).toEqual(["private"]);
-    expect(await secret.signLoss!.item()).toBeGreaterThan(0);
+    let [hinge, squares] = [0, 0];
+    for (const { gamma, bits } of await model.readSigns())
+      for (const [i, g] of gamma.entries()) {
+        hinge += Math.max(0.1 - g * bits[i]!, 0);
+        squares += g * g;
+      }
+    expectClose([await secret.signLoss!.item()], [0.1 * hinge + 1e-5 * squares], { what: "sign loss" });
     expect(() => model.trainingPass(x, { branches: [] })).toThrow(/found "none"/);
     expect(() => model.trainingPass(x, { branches: ["passport"] })).toThrow(ArgumentError);
     for (const t of [x, open.logits.public!, secret.logits.private!, secret.signLoss!]) t.dispose();

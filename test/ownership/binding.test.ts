@@ -1,5 +1,5 @@
 /** Credentials bound to a secret and a statement: what follows from them, and what does not pass. */
-import { createHash } from "node:crypto";
+import { createCipheriv, createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
@@ -73,17 +73,30 @@ describe("what follows from a binding", () => {
     }
   });
 
-  it("is what the documentation says, by another implementation of the hash", async () => {
+  it("is what the documentation says, by another implementation of hash and stream", async () => {
     const part = (bytes: Uint8Array | string) => {
       const b = Buffer.from(bytes);
       const length = Buffer.alloc(8);
       length.writeBigUInt64BE(BigInt(b.length));
       return Buffer.concat([length, b]);
     };
-    const { passports, hash } = await deriveBinding(BINDING, structure);
+    const sha512 = (parts: Buffer[]) => createHash("sha512").update(Buffer.concat(parts)).digest();
+    const stream = (seed: Buffer, n: number) =>
+      createCipheriv("aes-256-ctr", seed.subarray(0, 32), seed.subarray(32, 48)).update(Buffer.alloc(n));
+    const { passports, bits, hash } = await deriveBinding(BINDING, structure);
+    for (const [name, p] of passports) {
+      const bytes = stream(sha512([part(Buffer.from(BINDING.secret, "hex")), part(name)]), 4 * p.length);
+      // The upper 24 of 32 bits, little-endian.
+      expect([...p], name).toEqual(Array.from(p, (_, i) => (bytes.readUInt32LE(4 * i) >>> 8) / 2 ** 23 - 1));
+    }
+    for (const [name, signs] of bits) {
+      const bytes = stream(sha512([part(hash), part(name)]), Math.ceil(signs.length / 8));
+      // Most significant first.
+      const digits = [...bytes].map((b) => b.toString(2).padStart(8, "0")).join("");
+      expect([...signs], name).toEqual([...digits.slice(0, signs.length)].map((d) => (d === "1" ? 1 : -1)));
+    }
     const all = [...passports].flatMap(([name, p]) => [part(name), part(new Uint8Array(p.buffer))]);
-    const expected = createHash("sha512").update(Buffer.concat([...all, part(BINDING.statement)]));
-    expect(Buffer.from(hash).toString("hex")).toBe(expected.digest("hex"));
+    expect(Buffer.from(hash).toString("hex")).toBe(sha512([...all, part(BINDING.statement)]).toString("hex"));
   });
 
   it("draws passports uniform in [−1, 1), different for every layer and part", async () => {
@@ -97,6 +110,15 @@ describe("what follows from a binding", () => {
       expect(p.every((v) => v >= -1 && v < 1)).toBe(true);
     }
     expect(new Set([...passports.values()].map((p) => p.slice(0, 4).join())).size).toBe(4);
+  });
+
+  it("takes 80 free bits, and not 79", async () => {
+    const narrow = (channels: number) => {
+      const config: NetworkConfig = { ...TINY, layers: [{ channels, kernel: 3 }], passports: { 0: true } };
+      return deriveBinding(BINDING, { config, layers: networkLayers(config) });
+    };
+    expect((await narrow(80)).bits.get("features.0")).toHaveLength(80);
+    await expect(narrow(79)).rejects.toThrow(/80 signature bits or more .* this network has 79/);
   });
 
   it("keeps the bits of a text", async () => {
@@ -128,6 +150,20 @@ describe("a bound credential", () => {
     const unbound = await verify(deployed, plainCredential);
     expect(unbound).toMatchObject({ holds: false, bound: null });
     expect(unbound.reasons.join("\n")).toMatch(/not bound to a secret/);
+  });
+
+  it("counts the bits alone that no text takes", async () => {
+    const config: NetworkConfig = { ...CONFIG, passports: { 2: "ACME", 3: true } };
+    const text = buildNetwork(config, { seed: 3 });
+    await bind(text, BINDING);
+    const found = await verify(await text.deployed(), await boundCredential(await text.credential(), BINDING));
+    text.dispose();
+    expect(found.bits).toBe(160);
+    expect(found.bound!.bits).toBe(160 - 32);
+    const { bits } = await deriveBinding(BINDING, { config, layers: networkLayers(config) });
+    const fits = found.layers.flatMap(({ name, gamma }) => [...gamma].filter((g, i) => g * bits.get(name)![i]! > 0));
+    expect(found.bound!.matched).toBe(fits.length);
+    expect(found.bound!.threshold).toBe(matchThreshold(160 - 32, 2 ** -80));
   });
 
   it.each<[string, () => SafetensorsFile, RegExp]>([
@@ -220,6 +256,21 @@ describe("a commitment", () => {
     const dated = await verify(worn, credential, { commitment });
     expect(dated.bound).toMatchObject({ matched: 140, threshold: matchThreshold(160), holds: true });
     expect(dated.holds).toBe(true);
+  });
+
+  it("lets it stand down to the threshold, and not one bit further", async () => {
+    const commitment = await commit(credential, deployed);
+    const threshold = matchThreshold(160);
+    for (const lost of [160 - threshold, 161 - threshold]) {
+      const tensors = new Map(deployed.tensors);
+      negateFilters(
+        tensors,
+        "features.3",
+        Float32Array.from({ length: 96 }, (_, i) => (i < lost ? -1 : 1)),
+      );
+      const { bound } = await verify({ ...deployed, tensors }, credential, { commitment });
+      expect(bound).toMatchObject({ matched: 160 - lost, threshold, holds: 160 - lost >= threshold });
+    }
   });
 
   it("names a changed copy as one, which the claim survives", async () => {

@@ -30,6 +30,9 @@ describe("strangers' credentials", () => {
     });
     expect(kind).toBe("credentials");
     expect(matched).toHaveLength(200);
+    const apart = matched.reduce((s, m) => s + (m - mean) ** 2, 0);
+    expect(mean).toBeCloseTo(matched.reduce((a, b) => a + b) / matched.length, 10);
+    expect(deviation).toBeCloseTo(Math.sqrt(apart / (matched.length - 1)), 10);
     // Mean of 200 draws of Bin(n, ½) within four standard errors, deviation within 20 %.
     expect(Math.abs(mean - bits / 2)).toBeLessThan((4 * Math.sqrt(bits)) / 2 / Math.sqrt(200));
     expect(deviation / (Math.sqrt(bits) / 2)).toBeGreaterThan(0.8);

@@ -2,6 +2,18 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
+import { expectClose } from "./gpu";
+
+/**
+ * Checks single elements of a tensor, in PyTorch's order, against those that `sampled` of test/golden/common.py kept: eight of them, and behind them the largest magnitude, to `share` of which all must agree. A norm
+ * alone would not see what changed places or sign.
+ */
+export function expectElements(found: ArrayLike<number>, sampled: Float32Array, share: number, what: string): void {
+  const n = found.length;
+  const elements = Array.from({ length: 8 }, (_, j) => found[Math.floor(((2 * j + 1) * n) / 16)]!);
+  const largest = Array.from(found).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  expectClose([...elements, largest], sampled, { rtol: 0, atol: share * sampled[8]!, what: `elements of ${what}` });
+}
 
 /** A committed file of reference numbers under test/golden. */
 export class Golden {

@@ -62,6 +62,22 @@ async function outcome(options: TrainerOptions, set = images) {
 }
 
 describe("a step in parts", () => {
+  it("gives each loss a weight, and those of a name add up to 1", () => {
+    const { model, optimizer, dispose } = run();
+    const weights = new Map<Loss, number[]>();
+    const part = (i: number) => () => ({ x: Tensor.full([4, 8, 8, 3], i), y: Tensor.full([4], 0, "i32") });
+    trainStep(model, optimizer, [part(0), part(1), part(2), part(3)], {
+      regularizer: halfSquares,
+      onLoss: (name, _, weight) => void weights.set(name, [...(weights.get(name) ?? []), weight]),
+    });
+    const quarters = [0.25, 0.25, 0.25, 0.25];
+    expect(Object.fromEntries(weights)).toEqual({
+      ...{ publicLoss: quarters, privateLoss: quarters, signLoss: quarters },
+      regularizerLoss: [1],
+    });
+    dispose();
+  });
+
   it.each<[string, TrainerOptions]>([
     ["two", { accumulate: 2 }],
     [

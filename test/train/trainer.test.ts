@@ -280,6 +280,19 @@ describe("a loss that is not a number", () => {
     expect(error).toBeInstanceOf(NanLossError);
     expect((error as Error).message).toMatch(/learning rate/);
     expect(store).toMatchObject({ saves: 0, bytes: kept });
+    // The epoch begins anew: none of its steps is in the history.
+    expect(trainer.history.steps).toEqual([]);
+    dispose();
+  });
+
+  it("leaves the epochs before it in the history and in the checkpoint", async () => {
+    const store = memoryStore();
+    const schedule = (epoch: number) => (epoch < 1 ? 1 : 1e11);
+    const options = { checkpoints: store, batchSize: 6, readEvery: 1, schedule };
+    const { trainer, dispose } = run(options, { lr: 0.01 });
+    await expect(all(trainer.fit(images, { epochs: 3 }))).rejects.toThrow(NanLossError);
+    expect(store.saves).toBe(1);
+    expect(trainer.history.steps.map((s) => s.step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(trainer.history.steps.every((s) => Number.isFinite(s.loss))).toBe(true);
     dispose();
   });
