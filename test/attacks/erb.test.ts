@@ -1,5 +1,5 @@
 /** Expanded residual blocks: their formula against a plain computation, and the branch they forge. */
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { CollectiveErb, IndividualErb, replaceScales, type Target } from "../../src/attacks";
 import { type ImageSet, subset } from "../../src/data/dataset";
 import { ArgumentError } from "../../src/errors";
@@ -122,6 +122,28 @@ describe("the attack", () => {
     const { steps } = await replaceScales(other, { ...options, lr: 0.1 });
     expect(idle.steps[0]!.after.accuracy.private).toBeLessThan(0.1);
     expect(steps[5]!.after.accuracy.private).toBeGreaterThan(0.8);
+  });
+
+  it("trains the blocks themselves, through which γ and β of every layer go", async () => {
+    const forward = vi.spyOn(CollectiveErb.prototype, "forward");
+    const read = () => {
+      const blocks = [...new Set(forward.mock.contexts as CollectiveErb[])];
+      return Promise.all(blocks.flatMap((b) => b.parameters()).map((p) => p.data()));
+    };
+    const states: ReturnType<typeof read>[] = [];
+    const calls: number[] = [];
+    const onStep = () => {
+      states.push(read());
+      calls.push(forward.mock.calls.length);
+    };
+    const few = subset(tinySet(120, 1), 0, 36);
+    await replaceScales(target, { train: few, epochs: 2, lr: 0.05, batchSize: 12, seed: 2, onStep });
+    forward.mockRestore();
+    const [first, second] = await Promise.all(states);
+    // Four blocks of two weights and two biases; three steps an epoch and one evaluation.
+    expect(first).toHaveLength(16);
+    for (const [i, values] of first!.entries()) expect(second![i], `${i}`).not.toEqual(values);
+    expect(calls).toEqual([4 * (3 + 1), 8 * (3 + 1)]);
   });
 
   it("is the same for the same seed, and refuses what is unknown", async () => {
