@@ -103,7 +103,8 @@ export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "f
   SCHEME_PARTS[scheme].fc && fc;
 
 /** The normalisation of a network, defaults filled in. */
-export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm => norm ?? SCHEME_PARTS[scheme].norm;
+export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
+  norm === undefined ? SCHEME_PARTS[scheme].norm : norm;
 
 /**
  * The passport layers of a network in order, each with the bytes of text it carries (none for
