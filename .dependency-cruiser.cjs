@@ -1,4 +1,5 @@
-// Imports run downwards only: each floor may use itself and the floors below it. See docs/architecture.md.
+// Imports run downwards only: each floor may use itself and the floors below it. See
+// docs/architecture.md.
 const floors = [
   ["^src/gpu/"],
   ["^shaders/"],

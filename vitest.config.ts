@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests that replace modules, globals or the device, weigh the process, or open a browser: each file gets a process of its own. */
+/**
+ * Tests that replace modules, globals or the device, weigh the process, or open a browser: each
+ * file gets a process of its own.
+ */
 const APART = ["test/{browser,node}/**/*.test.ts", "test/gpu/{allocation,init,steady-step,two-devices}.test.ts"];
 
 const TIMEOUTS = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const };
@@ -9,7 +12,8 @@ export default defineConfig({
   test: {
     projects: [
       {
-        // One process for all others: they share the device and its compiled pipelines (0.2-3 s each on a software adapter).
+        // One process for all others: they share the device and its compiled pipelines (0.2-3 s
+        // each on a software adapter).
         test: {
           ...TIMEOUTS,
           name: "shared",

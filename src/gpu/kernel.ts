@@ -34,7 +34,8 @@ export interface Caps {
  * How matrix products and convolutions are computed:
  * - `workgroup`: blocks staged in workgroup memory, for graphics processors
  *   (`shaders/products/blocks.wgsl.ts`); small products take the registers' form;
- * - `subgroup`: one operand handed round a small subgroup, for software adapters (`shaders/products/registers.wgsl.ts`);
+ * - `subgroup`: one operand handed round a small subgroup, for software adapters
+ *   (`shaders/products/registers.wgsl.ts`);
  * - `registers`: the same without subgroups.
  */
 export type Tiling = "workgroup" | "subgroup" | "registers";

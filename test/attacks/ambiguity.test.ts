@@ -80,7 +80,8 @@ describe("trained passports", () => {
     expect(record.steps.length).toBe(1);
     expect((await trainPassports(target, options)).steps).toEqual(record.steps);
     expect(record.knowledge.includes("the FC, where there is one")).toBe(variant === "other");
-    // The private branch, which these start without, comes back by training; where signs are trained too, half of them turn.
+    // The private branch, which these start without, comes back by training; where signs are
+    // trained too, half of them turn.
     const idle = await trainPassports(target, { ...options, lr: 1e-9 });
     const { steps } = await trainPassports(target, { ...options, epochs: 8, lr: 0.3 });
     expect(idle.steps[0]!.after.accuracy.private).toBeLessThan(0.6);

@@ -1,4 +1,6 @@
-/** Attacks without training on a tiny trained network: each must change what it claims to change. */
+/**
+ * Attacks without training on a tiny trained network: each must change what it claims to change.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   type AttackStep,
@@ -165,7 +167,8 @@ describe("disguises", () => {
     return data;
   };
 
-  // Sums in another order, and factors that are no powers of two, round; filters scaled in front of batch norm shift its ε.
+  // Sums in another order, and factors that are no powers of two, round; filters scaled in front of
+  // batch norm shift its ε.
   it.each<[string, DisguiseOptions, relative: number]>([
     ["channels shuffled", { permute: true }, 1e-5],
     ["channels scaled", { permute: false, scale: 8 }, 1e-5],

@@ -105,7 +105,8 @@ describe("a PointNet", () => {
     const { steps } = await replaceScales(target, { ...budget, kind });
     const { after } = steps.at(-1)!;
     expect(after.accuracy.private).toBeGreaterThan(0.8);
-    // γ starts at 1 in every channel, and hardly any turns: what matches of the owner's bits are those that are +1.
+    // γ starts at 1 in every channel, and hardly any turns: what matches of the owner's bits are
+    // those that are +1.
     const bits = ["convp3", "p1", "p2", "p3"].flatMap((n) => [...target.credential.tensors.get(`${n}.b`)!.data]);
     expect(bits).toHaveLength(BITS);
     expect(Math.abs(after.matched - bits.filter((b) => Number(b) > 0).length)).toBeLessThan(BITS * 0.05);
@@ -135,7 +136,8 @@ describe("a PointNet", () => {
       expect(again).toMatchObject({ holds: true, bits: 96, matched: 96 });
     }
     expect(() => solvePassports(deployed, { ...TINY_CLOUD, passports: { p3: true } })).toThrow(ArgumentError);
-    // Without an FC every γ must be met, and convp3 has more filters than numbers to choose; with one, any passports do.
+    // Without an FC every γ must be met, and convp3 has more filters than numbers to choose; with
+    // one, any passports do.
     const many = { ...TINY_CLOUD, passports: { convp3: true, p1: true } };
     const wide = await verifyUnbound(deployed, solvePassports(deployed, many, { claimed }), { test });
     expect(wide).toMatchObject({ holds: true, bits: 192, matched: 192, accuracy: claimed });
@@ -159,7 +161,8 @@ describe("PassportEquations", () => {
   const LINE: MapLayer = { ...base, kind: "conv1d", inChannels: 5, channels: 12, kernel: 3, inputSize: [7] };
 
   it("says where taps average the same positions", () => {
-    // With stride 2 over 7 positions, padded by 1, the first tap meets what the third does, and zeros beside.
+    // With stride 2 over 7 positions, padded by 1, the first tap meets what the third does, and
+    // zeros beside.
     const layer = { ...LINE, stride: 2, padding: 1 };
     expect(() => new PassportEquations(layer, new Float32Array(12 * 15).fill(1))).toThrow(
       /c has 12 filters of 15 taps of which 10 average different positions: more equations than unknowns/,

@@ -31,7 +31,10 @@ const RESNET: NetworkConfig = {
   passports: { layer2: true },
 };
 
-/** A network with scattered weights and statistics whose bits are the signs of its γ: a claim that holds. */
+/**
+ * A network with scattered weights and statistics whose bits are the signs of its γ: a claim that
+ * holds.
+ */
 async function claimed(
   config: NetworkConfig,
 ): Promise<{ deployed: SafetensorsFile; credential: SafetensorsFile; model: AnyNetwork }> {

@@ -1,4 +1,6 @@
-/** Expanded residual blocks: their formula against a plain computation, and the branch they forge. */
+/**
+ * Expanded residual blocks: their formula against a plain computation, and the branch they forge.
+ */
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { CollectiveErb, IndividualErb, replaceScales, type Target } from "../../src/attacks";
 import { type ImageSet, subset } from "../../src/data/dataset";
@@ -101,7 +103,8 @@ describe("the attack", () => {
     expect(record.steps.length).toBe(6);
     const last = record.steps[5]!.after;
     expect(last.accuracy.private).toBeGreaterThan(0.8);
-    // γ starts at 1 in every channel, and hardly any turns: what matches of the owner's bits are those that are +1.
+    // γ starts at 1 in every channel, and hardly any turns: what matches of the owner's bits are
+    // those that are +1.
     const ones = ["features.2.b", "features.3.b"].flatMap((name) => [...target.credential.tensors.get(name)!.data]);
     expect(Math.abs(last.matched - ones.filter((b) => Number(b) > 0).length)).toBeLessThan(4);
     expect(record.before.matched).toBe(48);
@@ -113,7 +116,8 @@ describe("the attack", () => {
     "individual",
     "collective",
   ] as const)("%s: learns through scales alone, other labels than those of the weights too", async (kind) => {
-    // A branch without passports classifies from γ = 1 and β = 0 on: with each label the next class's, nothing is right at first.
+    // A branch without passports classifies from γ = 1 and β = 0 on: with each label the next
+    // class's, nothing is right at first.
     const turned = (set: ImageSet): ImageSet => ({ ...set, labels: set.labels.map((l) => (l + 1) % 3) });
     const few = turned(subset(tinySet(120, 1), 0, 36));
     const options = { kind, train: few, epochs: 6, batchSize: 12, seed: 2 };

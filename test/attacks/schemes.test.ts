@@ -1,4 +1,7 @@
-/** Attacks with passports on DeepIPR's V3, whose triggers they must leave alone or take along, and on residual blocks. */
+/**
+ * Attacks with passports on DeepIPR's V3, whose triggers they must leave alone or take along, and
+ * on residual blocks.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   flipSigns,
@@ -35,7 +38,10 @@ const RESNET: NetworkConfig = {
   scheme: "pan",
   passports: { layer2: true },
 };
-/** The layers of {@link RESNET} that have taps enough for any γ; its shortcut has 16 filters of 8 taps. */
+/**
+ * The layers of {@link RESNET} that have taps enough for any γ; its shortcut has 16 filters of 8
+ * taps.
+ */
 const SOLVABLE = ["layer2.0.convbnrelu_1", "layer2.0.convbn_2"];
 const WITHOUT_SHORTCUT = { layer2: true, "layer2.0.shortcut": false };
 
@@ -166,7 +172,8 @@ describe("what an attack cannot do", () => {
     const none = { deployed, credential, test: tinySet(3, 1) };
     await expect(flipSigns(none, { shares: [1] })).rejects.toThrow(ArgumentError);
     await expect(flipSigns(none, { shares: [1] })).rejects.toThrow(/layer2\.0\.shortcut has 16 filters of 8 taps/);
-    // Without an FC every γ would have to be met; with one, any passports do where no text is asked for.
+    // Without an FC every γ would have to be met; with one, any passports do where no text is asked
+    // for.
     const bare = { ...RESNET, scheme: "v2", norm: "bn" } as const;
     expect(() => solvePassports(deployed, bare)).toThrow(/layer2\.0\.shortcut has 16 filters of 8 taps/);
     const found = await verifyUnbound(deployed, solvePassports(deployed, RESNET));

@@ -1,4 +1,7 @@
-/** Passports trained by a forger: the loss against a plain computation, and the credential that comes out of it. */
+/**
+ * Passports trained by a forger: the loss against a plain computation, and the credential that
+ * comes out of it.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { type AttackRecord, type PassportVariant, type Target, trainPassports } from "../../src/attacks";
 import { type Forgery, forgePassports, forgeryLoss, passportsOf } from "../../src/attacks/passport-forgery";

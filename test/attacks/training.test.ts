@@ -51,7 +51,8 @@ describe("fine-tuning", () => {
   });
 
   it("looks for triggers under the owner's classifier, put back over the attacker's network", async () => {
-    // The target answers its own test images nearly all as assigned: as triggers they must survive a gentle attacker, and not a brutal one.
+    // The target answers its own test images nearly all as assigned: as triggers they must survive
+    // a gentle attacker, and not a brutal one.
     const options = {
       train: anotherTask(tinySet(60, 8)),
       test: anotherTask(test),
@@ -118,7 +119,8 @@ describe("overwriting", () => {
     expect(record.before.matched).toBe(48);
     expect(record.steps[2]!.after.accuracy.public).toBeGreaterThan(0.8);
     expect(record.steps.map((s) => s.after.matched)).toEqual([48, 48, 48]);
-    // The attacker's own, of a fresh network of the next seed: chance before, most of it after three epochs.
+    // The attacker's own, of a fresh network of the next seed: chance before, most of it after
+    // three epochs.
     const attacker = buildNetwork(CONFIG, { seed: options.seed + 1 });
     const credential = await attacker.credential();
     attacker.dispose();

@@ -27,7 +27,10 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** This process's environment without the Vulkan drivers that dawn() chose for it: Chromium brings its own. */
+/**
+ * This process's environment without the Vulkan drivers that dawn() chose for it: Chromium brings
+ * its own.
+ */
 const environment = () =>
   Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>
@@ -35,7 +38,10 @@ const environment = () =>
     ),
   );
 
-/** Modules that a script imports, statically or not, and that no browser can resolve without an import map. */
+/**
+ * Modules that a script imports, statically or not, and that no browser can resolve without an
+ * import map.
+ */
 const bareImports = (script: string): string[] =>
   preProcessFile(script, true, true)
     .importedFiles.map(({ fileName }) => fileName)

@@ -10,14 +10,20 @@ import packaging from "../../tsup.config";
 
 const TYPES: Record<string, string> = { ".js": "text/javascript", ".html": "text/html" };
 
-/** The ESM half of the package, built from the sources as they are with the package's own settings; type declarations are left out. */
+/**
+ * The ESM half of the package, built from the sources as they are with the package's own settings;
+ * type declarations are left out.
+ */
 export async function buildBundle(): Promise<{ folder: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "pan-bundle-"));
   await build({ ...packaging, config: false, format: ["esm"], dts: false, outDir: folder, silent: true });
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** A page that trains, on a local address (which browsers trust with WebGPU as they do https), and what was asked of it. */
+/**
+ * A page that trains, on a local address (which browsers trust with WebGPU as they do https), and
+ * what was asked of it.
+ */
 export interface Site {
   url: string;
   /** Path and body of every file served, and of what was asked for and is not there with a null. */

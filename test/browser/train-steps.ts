@@ -3,7 +3,9 @@ import type * as Pan from "../../src/index";
 /** What five training steps came to; plain data, so that it travels out of a page. */
 export interface StepsOutcome {
   adapter: string;
-  /** Whether this WebGPU has immediates at all; without them sizes travel through a uniform buffer. */
+  /**
+   * Whether this WebGPU has immediates at all; without them sizes travel through a uniform buffer.
+   */
   hasImmediates: boolean;
   /** L = public + private + sign loss of each step. */
   losses: number[];
@@ -16,8 +18,8 @@ export interface StepsOutcome {
 }
 
 /**
- * Trains a small passport network for five steps on made-up images. One source for the browser and for Node: it gets the package handed in
- * and imports nothing, so that a page can load it as it is.
+ * Trains a small passport network for five steps on made-up images. One source for the browser and
+ * for Node: it gets the package handed in and imports nothing, so that a page can load it as it is.
  */
 export async function trainSteps(pan: typeof Pan, options: Pan.InitOptions = {}): Promise<StepsOutcome> {
   const device = await pan.init(options);

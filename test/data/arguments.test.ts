@@ -1,4 +1,7 @@
-/** Every export of `src/data`, with arguments of every wrong kind: it works right or throws a PanError. */
+/**
+ * Every export of `src/data`, with arguments of every wrong kind: it works right or throws a
+ * PanError.
+ */
 import { describe, expect, it } from "vitest";
 import { attackTriggerSet, forgeTriggers } from "../../src/attacks";
 import * as data from "../../src/data";
@@ -27,7 +30,10 @@ const arrayOf = (type: (typeof ARRAYS)[number], ...values: number[]): Uint8Array
     ? ((type as BigInt64ArrayConstructor).from(values.map(BigInt)) as never)
     : (type as Uint8ArrayConstructor).from(values);
 
-/** Values that no argument here is meant to be. Typed arrays come in every class, empty and of two ones. */
+/**
+ * Values that no argument here is meant to be. Typed arrays come in every class, empty and of two
+ * ones.
+ */
 const GARBAGE: readonly unknown[] = [
   ...ARRAYS.flatMap((type) => [arrayOf(type), arrayOf(type, 1, 1)]),
   ...[undefined, null, true, false, "", "64", "x".repeat(100_000), Symbol("s"), 5n, 2n ** 200n, () => 1],
@@ -76,7 +82,10 @@ interface Row {
 const row = (call: (...args: never[]) => unknown, args: () => unknown[]): Row => ({ call, args });
 const apply = (t: data.PointTransform) => row(t.apply, () => [new Float32Array(6), random()]);
 
-/** One row for each way in. A constant has none; a function of another export's name is a way into what that one made. */
+/**
+ * One row for each way in. A constant has none; a function of another export's name is a way into
+ * what that one made.
+ */
 const ROWS: Record<string, Row | Row[] | "constant"> = {
   Axis: [
     row(

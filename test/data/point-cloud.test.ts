@@ -20,7 +20,10 @@ import {
 import { ArgumentError, FormatError, ShapeError } from "../../src/errors";
 import { Generator } from "../../src/tensor/random";
 
-/** n clouds of P points; coordinate d of point p of cloud i is 1000·i + 10·p + d, the label i modulo the classes. */
+/**
+ * n clouds of P points; coordinate d of point p of cloud i is 1000·i + 10·p + d, the label i modulo
+ * the classes.
+ */
 function numbered(n: number, points: number, classes = 5): PointSet {
   return pointSet({
     points: Float32Array.from({ length: n * points * 3 }, (_, j) => {

@@ -3,7 +3,10 @@ import { type Mesh, sampleSurface } from "../../src/data";
 import { ArgumentError, FormatError } from "../../src/errors";
 import { Generator } from "../../src/tensor/random";
 
-/** A unit square at z = 0 as two triangles, one of three times its area at z = 1, and a triangle without area. */
+/**
+ * A unit square at z = 0 as two triangles, one of three times its area at z = 1, and a triangle
+ * without area.
+ */
 const MESH: Mesh = {
   vertices: Float64Array.of(0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 3, 0, 1, 0, 2, 1),
   triangles: Uint32Array.of(0, 1, 2, 0, 2, 3, 1, 1, 2, 4, 5, 6),

@@ -32,7 +32,10 @@ function write(set: ImageSet, index: number, transforms: readonly ImageTransform
   return { shape: writer.shape, pixels: out.slice(2, -2) };
 }
 
-/** A picture as nested arrays [channel][row][column], for the oracle that does one plain step after another. */
+/**
+ * A picture as nested arrays [channel][row][column], for the oracle that does one plain step after
+ * another.
+ */
 type Planes = number[][][];
 
 function planesOf(set: ImageSet, index: number): Planes {

@@ -15,7 +15,10 @@ import { loadCifar10 } from "../../src/node/cifar";
 const FOLDER = "cifar-10-batches-bin";
 const NAMES = [...[1, 2, 3, 4, 5].map((i) => `data_batch_${i}.bin`), "test_batch.bin"];
 
-/** Three records whose pixels no compressor shortens, so that the archive has a middle worth cutting. */
+/**
+ * Three records whose pixels no compressor shortens, so that the archive has a middle worth
+ * cutting.
+ */
 function batch(seed: number): Uint8Array {
   let state = seed + 1;
   return Uint8Array.from({ length: 3 * 3073 }, (_, at) => {
@@ -97,7 +100,10 @@ async function expectWhole(): Promise<void> {
   expect(test.images[3071]).toBe(batch(5)[3072]);
 }
 
-/** Begins a download whose connection breaks after about half of the archive; says how much of it is kept. */
+/**
+ * Begins a download whose connection breaks after about half of the archive; says how much of it is
+ * kept.
+ */
 async function cutHalfway(): Promise<{ kept: number; error: PanError }> {
   const half = archive.length >> 1;
   let connection: ServerResponse;

@@ -3,7 +3,10 @@ import { AdapterNotFoundError, ArgumentError, DeviceLostError, GpuError } from "
 import type * as InitModule from "../../src/gpu/init";
 import { dawn } from "../../src/node/dawn";
 
-/** A copy of the module with a current device of its own: the other tests' device stays the current one. */
+/**
+ * A copy of the module with a current device of its own: the other tests' device stays the current
+ * one.
+ */
 async function freshModule(): Promise<typeof InitModule> {
   const path = `../../src/gpu/init?copy=${copies++}`;
   return (await import(/* @vite-ignore */ path)) as typeof InitModule;
@@ -139,7 +142,8 @@ describe("init", () => {
   });
 
   it("checks every option that there is", async () => {
-    // One that is in the types and not in the table, or the other way round, does not compile; and these are they.
+    // One that is in the types and not in the table, or the other way round, does not compile; and
+    // these are they.
     const every: Required<InitModule.InitOptions> = {
       gpu,
       adapter: (await gpu.requestAdapter())!,

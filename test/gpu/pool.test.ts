@@ -8,7 +8,9 @@ import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
 import { ownDevice } from "../support/own-device";
 
-/** A device that only counts: the buffers it made and those that were destroyed, by label of size. */
+/**
+ * A device that only counts: the buffers it made and those that were destroyed, by label of size.
+ */
 function fakeDevice(maxBufferSize = 2 ** 30, maxStorageBufferBindingSize = 2 ** 30) {
   const destroyed: number[] = [];
   const made: number[] = [];

@@ -1,4 +1,7 @@
-/** Which form of the products' kernels a device uses, and which block a product gets: decisions only, no kernel runs. */
+/**
+ * Which form of the products' kernels a device uses, and which block a product gets: decisions
+ * only, no kernel runs.
+ */
 import { describe, expect, it } from "vitest";
 import { blockBytes, blockThreads } from "../../shaders/products/blocks.wgsl";
 import { ArgumentError, GpuError } from "../../src/errors";

@@ -25,7 +25,10 @@ afterEach(() => {
   for (const each of made.splice(0)) each.dispose();
 });
 
-/** A small network with everything that varies from step to step: batches, dropout, running statistics, Adam's counts and rates. */
+/**
+ * A small network with everything that varies from step to step: batches, dropout, running
+ * statistics, Adam's counts and rates.
+ */
 function training() {
   const random = new Generator(7);
   const dropout = new Dropout(0.3, { random: new Generator(5) });

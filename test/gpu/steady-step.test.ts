@@ -103,7 +103,8 @@ describe("a training step in steady state", () => {
     expect(d.counters).toMatchObject({ pipelines: counters.pipelines, submits: counters.submits + 20 });
     const perStep = (d.counters.dispatches - counters.dispatches) / 20;
     expect(Number.isInteger(perStep), `${perStep} dispatches a step`).toBe(true);
-    // Each reading is of its own step: masks differ, and with them the losses, about those of guessing.
+    // Each reading is of its own step: masks differ, and with them the losses, about those of
+    // guessing.
     const read = (await Promise.all(losses)).map((l) => l[0]!);
     expect(new Set(read).size).toBe(60);
     for (const l of read) expect(Math.abs(l - Math.log(5))).toBeLessThan(2);

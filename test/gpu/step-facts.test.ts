@@ -1,4 +1,7 @@
-/** What a training step of each model costs in launches, bytes and allocations: facts of the code, the same on every machine, beside which a change shows. */
+/**
+ * What a training step of each model costs in launches, bytes and allocations: facts of the code,
+ * the same on every machine, beside which a change shows.
+ */
 import { beforeAll, expect, it } from "vitest";
 import { CONFIG as QUICKSTART } from "../../examples/quickstart/settings";
 import type { DeviceCounters } from "../../src/gpu/counters";
@@ -28,7 +31,10 @@ const resnet = (options: ResNetOptions) => () => new ResNet9({ width: 8, seed: 1
 const LAST = { passports: { 4: true, 5: true, 6: true } };
 const STAGE = { passports: { layer4: true } };
 
-/** Networks of the papers' structure with few channels. Software adapters take Winograd's method where it pays, whose three passes are three or four launches each. */
+/**
+ * Networks of the papers' structure with few channels. Software adapters take Winograd's method
+ * where it pays, whose three passes are three or four launches each.
+ */
 const MODELS: Record<string, () => Network> = {
   quickstart: () => new ConvNet(QUICKSTART, { seed: 1 }),
   "alexnet plain": alexnet({ scheme: "plain" }),

@@ -47,7 +47,10 @@ function time(run: () => unknown): number {
 const ENTRIES = "'descr': '|u1', 'fortran_order': False, ";
 const quad = "0 0 0\n".repeat(4);
 
-/** Texts of about n characters each that a careless reader takes n² steps for, or n times the memory. */
+/**
+ * Texts of about n characters each that a careless reader takes n² steps for, or n times the
+ * memory.
+ */
 const GROWING: Record<string, (n: number) => () => unknown> = {
   "NPY, shapes that never end": (n) => () => decodeNpy(npy("'shape':(".repeat(n / 9))),
   "NPY, shapes in braces": (n) => () => decodeNpy(npy(`{${"'shape':(".repeat(n / 9)}}`)),

@@ -28,7 +28,10 @@ const f32 = (shape: number[], ...values: number[]): HostTensor => ({
   data: Float32Array.from(values),
 });
 
-/** A file from a header text (or raw header bytes) and its data, with no opinion on whether it is valid. */
+/**
+ * A file from a header text (or raw header bytes) and its data, with no opinion on whether it is
+ * valid.
+ */
 function fileOf(header: string | Uint8Array, data: Uint8Array = new Uint8Array(0)): Uint8Array {
   const text = typeof header === "string" ? new TextEncoder().encode(header) : header;
   const file = new Uint8Array(8 + text.length + data.length);
@@ -38,7 +41,10 @@ function fileOf(header: string | Uint8Array, data: Uint8Array = new Uint8Array(0
   return file;
 }
 
-/** Decodes or throws FormatError; whatever is returned must be consistent in itself and survive a round trip. */
+/**
+ * Decodes or throws FormatError; whatever is returned must be consistent in itself and survive a
+ * round trip.
+ */
 function decodeOrRefuse(bytes: Uint8Array): SafetensorsFile | undefined {
   let file: SafetensorsFile;
   try {
@@ -101,7 +107,10 @@ const anyFile: fc.Arbitrary<SafetensorsFile> = fc.record({
   metadata: fc.array(fc.tuple(anyName, anyName), { maxLength: 3 }).map((pairs) => Object.fromEntries(pairs)),
 });
 
-/** a: F32 [2] = 1, -2; b: U8 [3] = 1, 2, 3; metadata format = pt. As the Python package writes it, byte by byte. */
+/**
+ * a: F32 [2] = 1, -2; b: U8 [3] = 1, 2, 3; metadata format = pt. As the Python package writes it,
+ * byte by byte.
+ */
 const KNOWN_HEADER =
   '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}}';
 const KNOWN_DATA = [0x00, 0x00, 0x80, 0x3f, 0x00, 0x00, 0x00, 0xc0, 0x01, 0x02, 0x03];

@@ -1,6 +1,7 @@
 /**
- * Checkpoints of the authors' code with instance norm, and without a norm: their blocks without a passport have no γ and β, or a bias of the convolution in the place of them. Reference numbers by PyTorch
- * (test/golden/authors_norms.py).
+ * Checkpoints of the authors' code with instance norm, and without a norm: their blocks without a
+ * passport have no γ and β, or a bias of the convolution in the place of them. Reference numbers by
+ * PyTorch (test/golden/authors_norms.py).
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";

@@ -1,4 +1,7 @@
-/** AlexNet and ResNet-18 in the schemes of both papers, against the authors' own code over steps of SGD. */
+/**
+ * AlexNet and ResNet-18 in the schemes of both papers, against the authors' own code over steps of
+ * SGD.
+ */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
@@ -32,13 +35,19 @@ function* parameters(model: Network, golden: Golden): Iterable<[string, Tensor, 
   }
 }
 
-/** Of DeepIPR's ResNet-18, with the rounding of direct convolutions; Winograd's adds up to three times that, and turns more kinks. */
+/**
+ * Of DeepIPR's ResNet-18, with the rounding of direct convolutions; Winograd's adds up to three
+ * times that, and turns more kinks.
+ */
 const exact = new Golden("resnet18_gradients");
 
 /** Elements of the gradients of the first step, see authors_elements.py. */
 const elements = new Golden("authors_elements");
 
-/** Norm of a gradient in the first step, from and to. For DeepIPR's ResNet-18 in float64, for the reasons in resnet18_gradients.py; else the authors' code's. */
+/**
+ * Norm of a gradient in the first step, from and to. For DeepIPR's ResNet-18 in float64, for the
+ * reasons in resnet18_gradients.py; else the authors' code's.
+ */
 function gradientNorm(golden: Golden, file: string, name: string): [number, number] {
   const at = `${file}.${name}`;
   const values = exact.has(at) ? exact.data(at) : golden.data(`gradnorm.${name}`);
@@ -71,6 +80,7 @@ describe.each([
   beforeEach(() => setCaps(device, exact.has(`${file}.convbnrelu_1.conv.weight`) ? { winograd: false } : {}));
 
   it("has their logits, losses, gradients and weights step by step, and their evaluation", async () => {
+    // Networks of full size: compiling takes most of a minute on a software adapter.
     const model: Network = new NETWORKS[arch]({ scheme, norm: norms, passports });
     model.loadStateDict(filledState(golden.meta("shapes")));
     const images = Float32Array.from(named("x", n * c * h * w), (v) => 2 * v);
@@ -128,7 +138,7 @@ describe.each([
     for (const t of [x, y]) t.dispose();
     optimizer.dispose();
     model.dispose();
-  });
+  }, 180_000);
 });
 
 describe("second names of tensors", () => {

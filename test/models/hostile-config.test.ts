@@ -1,4 +1,7 @@
-/** Descriptions in files of strangers: bounded by the file they stand in, exact in their types, refused quickly and in few words. */
+/**
+ * Descriptions in files of strangers: bounded by the file they stand in, exact in their types,
+ * refused quickly and in few words.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError, PanError, StateDictError } from "../../src/errors";
 import type { StateDict } from "../../src/io/host-tensor";
@@ -92,7 +95,10 @@ const HOSTILE: [string, object | string][] = [
   ["quotes and backslashes without end", `"${"\\".repeat(900_001)}`],
 ];
 
-/** What a call came to, how long it took (ms, the best of three: the machine may be busy), and how long its message is. */
+/**
+ * What a call came to, how long it took (ms, the best of three: the machine may be busy), and how
+ * long its message is.
+ */
 async function refusal(f: () => unknown): Promise<{ error: unknown; ms: number; length: number }> {
   let ms = Number.POSITIVE_INFINITY;
   let error: unknown;
@@ -136,7 +142,8 @@ describe.each(HOSTILE)("%s", (_, model) => {
     expect(memory().tensors).toBe(before);
   });
 
-  // What is wrong with passports, texts and schemes alone, a plain network's description has nothing of.
+  // What is wrong with passports, texts and schemes alone, a plain network's description has
+  // nothing of.
   if (/^(20,000 passports of no layer|a (spread )?text|a name|a scheme) /.test(`${_} `)) return;
 
   it("is refused in a deployed file, where it is one of a plain network", async () => {

@@ -1,4 +1,7 @@
-/** Passports made of images: the feature maps of a plain network, whole or with their channels mixed. */
+/**
+ * Passports made of images: the feature maps of a plain network, whole or with their channels
+ * mixed.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DataLoader } from "../../src/data/loader";
 import { ArgumentError } from "../../src/errors";
@@ -86,7 +89,8 @@ describe("setImagePassports", () => {
     for (const passport of await passportsOf(3)) {
       const mixed = Array.from({ length: channels }, (_, c) => channel(passport, c, channels));
       expect(mixed.filter((m) => !where.has(m))).toEqual([]);
-      // 16 channels of 20 candidates: every channel comes from another image. Those that are 0 everywhere look alike in all images.
+      // 16 channels of 20 candidates: every channel comes from another image. Those that are 0
+      // everywhere look alike in all images.
       const alive = mixed.filter((m) => /[1-9]/.test(m));
       expect(alive.length).toBeGreaterThan(channels / 2);
       expect(new Set(alive.map((m) => where.get(m)![0])).size).toBe(alive.length);

@@ -1,4 +1,6 @@
-/** PointNet with passport-aware normalisation against the authors' own code over two steps of Adam. */
+/**
+ * PointNet with passport-aware normalisation against the authors' own code over two steps of Adam.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
@@ -32,8 +34,10 @@ beforeAll(async () => {
 afterAll(() => model.dispose());
 
 /**
- * Whether numbers lie where float32 can put them. An interval is a sample of 49 runs with rounding drawn at random; a further run, such as ours or the authors', lies outside of the
- * extremes of 49 now and then, by some of their distance: half of it is allowed on either side, beside the rounding of the number itself.
+ * Whether numbers lie where float32 can put them. An interval is a sample of 49 runs with rounding
+ * drawn at random; a further run, such as ours or the authors', lies outside of the extremes of 49
+ * now and then, by some of their distance: half of it is allowed on either side, beside the
+ * rounding of the number itself.
  */
 function expectWithin(found: ArrayLike<number>, name: string, part: readonly [from: number, to: number] = [0, 1]) {
   const both = intervals.data(name);
@@ -49,8 +53,10 @@ function expectWithin(found: ArrayLike<number>, name: string, part: readonly [fr
 }
 
 /**
- * A gradient norm. What only shifts a channel in front of batch norm (through a maximum too, where the channel is active in every cloud) has the gradient 0, and the run without rounding says so. Float32 leaves of it what
- * the rows of the layer's gradient do not cancel to: rounding beside the gradient of the layer's own weight, which sums the same rows.
+ * A gradient norm. What only shifts a channel in front of batch norm (through a maximum too, where
+ * the channel is active in every cloud) has the gradient 0, and the run without rounding says so.
+ * Float32 leaves of it what the rows of the layer's gradient do not cancel to: rounding beside the
+ * gradient of the layer's own weight, which sums the same rows.
  */
 function expectGradient(found: number, name: string) {
   const exact = intervals.data(name)[0]!;
@@ -112,9 +118,12 @@ describe("pan_pointnet_bn, of the authors' code", () => {
   });
 
   /**
-   * Tolerances. The network amplifies rounding: float32 in PyTorch is 1e-4 of the largest log-probability off float64 in its first pass, and gradients of the first layers differ by percents. A bias in front of
-   * batch norm has the gradient 0, of which float32 leaves rounding (see above), and Adam's first step turns that rounding into ±lr: training does not feel such a bias, evaluation does
-   * through the running means. The same happens to each small element of a gradient. Both is in the intervals, which are wide after the first step for that reason.
+   * Tolerances. The network amplifies rounding: float32 in PyTorch is 1e-4 of the largest
+   * log-probability off float64 in its first pass, and gradients of the first layers differ by
+   * percents. A bias in front of batch norm has the gradient 0, of which float32 leaves rounding
+   * (see above), and Adam's first step turns that rounding into ±lr: training does not feel such a
+   * bias, evaluation does through the running means. The same happens to each small element of a
+   * gradient. Both is in the intervals, which are wide after the first step for that reason.
    */
   it("has its log-probabilities, losses, gradients and evaluation", async () => {
     model.loadStateDict(filledState(golden.meta("shapes")));

@@ -29,7 +29,9 @@ const NORM = ["weight", "bias", "running_mean", "running_var", "num_batches_trac
 const ONLY = ["key", "skey", "b", "conv.weight", ...NORM.slice(2)];
 
 describe("names in state dicts", () => {
-  /** The authors' names: a stem, four stages of one block, a shortcut in all but the first stage. */
+  /**
+   * The authors' names: a stem, four stages of one block, a shortcut in all but the first stage.
+   */
   const convolutions = [
     "convbnrelu_1",
     ...[1, 2, 3, 4].flatMap((stage) =>

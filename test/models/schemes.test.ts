@@ -1,4 +1,7 @@
-/** Every scheme with every norm: what is given away and what is kept; configurations that are refused. */
+/**
+ * Every scheme with every norm: what is given away and what is kept; configurations that are
+ * refused.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import type { StateDict } from "../../src/io/host-tensor";
@@ -240,7 +243,8 @@ describe("configurations of schemes", () => {
 });
 
 describe("a signature spread over layers", () => {
-  // One, two and four bytes of room: é, a letter of two bytes, and €, one of three, are both cut between layers.
+  // One, two and four bytes of room: é, a letter of two bytes, and €, one of three, are both cut
+  // between layers.
   const spread = "é€b";
   const config: ConvNetConfig = { ...TINY, passports: { 0: true, 2: true, 3: true }, signature: spread };
 

@@ -1,4 +1,7 @@
-/** Both branches as one batch: what a training pass gives and leaves equals that of each branch run alone, one after the other. */
+/**
+ * Both branches as one batch: what a training pass gives and leaves equals that of each branch run
+ * alone, one after the other.
+ */
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { toFloat32 } from "../../src/io/host-tensor";
@@ -50,7 +53,10 @@ interface Found {
   state: Map<string, Float32Array>;
 }
 
-/** Logits and losses, gradients, and the state afterwards: of all branches in one pass, or of a pass for each. */
+/**
+ * Logits and losses, gradients, and the state afterwards: of all branches in one pass, or of a pass
+ * for each.
+ */
 async function train(
   make: () => Network,
   passes: readonly (readonly Branch[])[],
@@ -93,7 +99,10 @@ async function train(
 const largest = (values: Iterable<Float32Array>) =>
   [...values].reduce((most, v) => v.reduce((m, a) => Math.max(m, Math.abs(a)), most), 0);
 
-/** Whether batch norm subtracts this bias again: then its gradient is 0, and what is left of it the rounding of terms that cancel. */
+/**
+ * Whether batch norm subtracts this bias again: then its gradient is 0, and what is left of it the
+ * rounding of terms that cancel.
+ */
 function cancels(name: string, state: ReadonlyMap<string, unknown>): boolean {
   const layer = /^(.*)\.(conv|linear)\.bias$/.exec(name)?.[1];
   const normed = ["bn", "bn0"].some((bn) => state.has(`${layer}.${bn}.running_mean`));

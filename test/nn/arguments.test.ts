@@ -34,7 +34,9 @@ const model = new models.ConvNet(TINY_PLAIN);
 const sgd = new optim.SGD(model, { lr: 0.1 });
 const one = () => [Tensor.full([1], 1)];
 
-/** Arguments that are accepted, for those that take some: garbage takes the place of each in turn. */
+/**
+ * Arguments that are accepted, for those that take some: garbage takes the place of each in turn.
+ */
 const ACCEPTED: Record<string, () => unknown[]> = {
   Conv1d: () => [2, 2, 3, { padding: 1 }],
   Conv2d: () => [2, 2, 3, { padding: 1 }],
@@ -103,7 +105,10 @@ const OPTIONS: Record<string, readonly string[]> = {
 /** Networks that need no arguments. */
 const BUILT = new Set(["AlexNet", "ResNet9", "ResNet18", "PointNet"]);
 
-/** Not called with garbage here: classes to be extended, and functions that take what others of the package gave. */
+/**
+ * Not called with garbage here: classes to be extended, and functions that take what others of the
+ * package gave.
+ */
 const LEFT_OUT = new Set([
   ...["Module", "Norm", "Optimizer", "Network"],
   ...["clipGradNorm", "clipGradValue"],

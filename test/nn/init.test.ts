@@ -44,7 +44,10 @@ async function expectNormal(t: Tensor, std: number) {
   expect(Math.abs(m.kurtosis - 3)).toBeLessThan(3 * Math.sqrt(24 / m.n));
 }
 
-/** Within three standard errors of U(−bound, bound), and within the bound itself, close to which some come. */
+/**
+ * Within three standard errors of U(−bound, bound), and within the bound itself, close to which
+ * some come.
+ */
 async function expectUniform(t: Tensor, bound: number) {
   const m = await moments(t);
   expect(m.most).toBeLessThanOrEqual(Math.fround(bound));

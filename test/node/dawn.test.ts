@@ -305,7 +305,8 @@ describe("dawn", () => {
   });
 
   it("gives the adapter that is forced on it in a worker thread, or refuses", async () => {
-    // As a process that has opened nothing: its workers' loader sees the drivers that are installed.
+    // As a process that has opened nothing: its workers' loader sees the drivers that are
+    // installed.
     const names = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "PAN_CHOSEN_DRIVER"];
     const saved = names.map((name) => [name, process.env[name]] as const);
     for (const name of names) delete process.env[name];

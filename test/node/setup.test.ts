@@ -31,7 +31,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-/** A clone in `root`: the scripts and what they import, with the project's own node_modules linked in. */
+/**
+ * A clone in `root`: the scripts and what they import, with the project's own node_modules linked
+ * in.
+ */
 function clone(): void {
   cpSync(join(project, "scripts"), join(root, "scripts"), { recursive: true });
   cpSync(join(project, "src", "node", "vulkan.mjs"), join(root, "src", "node", "vulkan.mjs"));

@@ -1,4 +1,7 @@
-/** The workgroup form of products, which graphics processors use, forced on whatever adapter is here. */
+/**
+ * The workgroup form of products, which graphics processors use, forced on whatever adapter is
+ * here.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Block } from "../../shaders/products/blocks.wgsl";
 import { convBlocksKernel, convWeightBlocksKernel } from "../../shaders/products/conv-blocks.wgsl";
@@ -57,7 +60,10 @@ function product(
   return y;
 }
 
-/** One product by one block, with k in two chunks; the kernel itself, whatever the device would choose. */
+/**
+ * One product by one block, with k in two chunks; the kernel itself, whatever the device would
+ * choose.
+ */
 async function byBlock(block: Block, trans: boolean, size: [number, number, number, number], seed: number) {
   const [m, n, k, batch] = size;
   const [ad, bd, biasd] = [
@@ -65,7 +71,8 @@ async function byBlock(block: Block, trans: boolean, size: [number, number, numb
     randomData([batch * k * n], seed + 1),
     randomData([n], 3),
   ];
-  // Not a number in one row must stay there: what is fetched past k, or past the chunk, does not count.
+  // Not a number in one row must stay there: what is fetched past k, or past the chunk, does not
+  // count.
   ad[trans ? 5 : 5 * k] = Number.NaN;
   const [a, b, bias] = [Tensor.from(ad, [ad.length]), Tensor.from(bd, [bd.length]), Tensor.from(biasd, [n])];
   const chunk = Math.ceil(k / 2 / block.bk) * block.bk;
@@ -85,7 +92,8 @@ async function byBlock(block: Block, trans: boolean, size: [number, number, numb
 
 describe("every block", () => {
   for (const [i, block] of blocksOf(false).entries()) {
-    // Either way a row operand can lie, odd sizes in one and whole vectors in the other; a kernel more costs a software adapter seconds.
+    // Either way a row operand can lie, odd sizes in one and whole vectors in the other; a kernel
+    // more costs a software adapter seconds.
     const trans = block.bm > 64;
     const size = trans ? [block.bm + 8, block.bn + 4, 36, 1] : [block.bm + 5, block.bn + 9, 37, 2];
     it(`of ${block.bm}×${block.bn} multiplies${trans ? " transposes" : ""} and adds chunks of k`, async () => {

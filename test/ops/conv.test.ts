@@ -1,4 +1,7 @@
-/** Convolutions three ways: a plain loop, PyTorch's numbers, finite differences; on every tile the kernels come in. */
+/**
+ * Convolutions three ways: a plain loop, PyTorch's numbers, finite differences; on every tile the
+ * kernels come in.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { convGatherKernel, convWeightKernel } from "../../shaders/products/conv-registers.wgsl";
 import { ShapeError } from "../../src/errors";

@@ -20,8 +20,9 @@ function* places(shape: Shape): Iterable<number[]> {
 const flat = (place: readonly number[], shape: Shape) => place.reduce((s, n, d) => s + n * stridesOf(shape)[d]!, 0);
 
 /**
- * Every operation here takes each output element from one input element, or from none: checks y and the gradient against
- * that map, `source`, from an output place to [input number, ...place] or null.
+ * Every operation here takes each output element from one input element, or from none: checks y and
+ * the gradient against that map, `source`, from an output place to [input number, ...place] or
+ * null.
  */
 async function check(
   f: (...xs: Tensor[]) => Tensor,

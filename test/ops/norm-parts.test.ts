@@ -1,4 +1,6 @@
-/** Normalisation of the parts of a batch in one go equals that of each part as a batch of its own. */
+/**
+ * Normalisation of the parts of a batch in one go equals that of each part as a batch of its own.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";

@@ -160,7 +160,8 @@ describe("a norm that ends in max-pooling", () => {
   });
 
   it("passes the gradient of a tie to the first maximum, and none where ReLU left nothing", async () => {
-    // One channel without statistics: windows [5 5; 1 5], [−1 −2; −3 −1] and, in the column behind, none.
+    // One channel without statistics: windows [5 5; 1 5], [−1 −2; −3 −1] and, in the column behind,
+    // none.
     const x = leaf(Float32Array.of(5, 5, -1, -2, 9, 1, 5, -3, -1, 9), [1, 2, 5, 1]);
     const y = scope(() => {
       const y = normaliseThenPool(x, { over: "nothing", relu: true }, 2);

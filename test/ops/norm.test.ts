@@ -59,7 +59,10 @@ interface Fixed {
   variance: ArrayLike<number>;
 }
 
-/** Output and gradients in float64, element by element, from the definitions; `fixed` statistics are constants. */
+/**
+ * Output and gradients in float64, element by element, from the definitions; `fixed` statistics are
+ * constants.
+ */
 function oracle(
   [b, s, c, groups]: [number, number, number, number],
   { x, g, gamma, beta }: Arrays,

@@ -387,7 +387,9 @@ const ROWS: Record<string, Row> = {
   },
 };
 
-/** Arguments of functions of other folders that take tensors; the first word of messages is theirs. */
+/**
+ * Arguments of functions of other folders that take tensors; the first word of messages is theirs.
+ */
 const OTHERS: Record<string, Row> = {
   signLoss: {
     args: () => ({ gamma: t([4]), bits: t([4]), options: {}, before: t([]) }),
@@ -574,7 +576,8 @@ describe("integers", () => {
         const { shape } = args()["x"] as Tensor;
         const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => LARGE[i % LARGE.length]!);
         const x = Tensor.from(dtype === "u32" ? values.map((v) => v >>> 0) : values, [...shape], dtype);
-        // The same moves of the places as floats tell where each element comes from; 1000 is what pad() puts in.
+        // The same moves of the places as floats tell where each element comes from; 1000 is what
+        // pad() puts in.
         const places = Tensor.from(
           values.map((_, i) => i),
           [...shape],

@@ -209,7 +209,8 @@ describe("avgPool2d", () => {
 });
 
 describe("global pools", () => {
-  // Long and short, few and many outputs: one stage and two, chunks that divide the length and chunks that do not.
+  // Long and short, few and many outputs: one stage and two, chunks that divide the length and
+  // chunks that do not.
   const shapes: Shape[] = [
     [2, 3, 5, 3],
     [1, 1, 1, 1],

@@ -15,8 +15,9 @@ beforeAll(async () => {
 const bitsOf = async (t: Tensor) => new Uint32Array(await t.device.read(t.buffer, 4 * t.size));
 
 /**
- * Mean and variance of n draws are within five standard errors of what they should be; `kurtosis` is the fourth central moment over
- * variance². The variance is taken about the mean found, which may itself be five standard errors off.
+ * Mean and variance of n draws are within five standard errors of what they should be; `kurtosis`
+ * is the fourth central moment over variance². The variance is taken about the mean found, which
+ * may itself be five standard errors off.
  */
 function expectMoments(x: Float32Array, mean: number, variance: number, kurtosis: number): void {
   const m = x.reduce((s, v) => s + v, 0) / x.length;
@@ -64,7 +65,8 @@ describe("RandomStream", () => {
     const stream = new RandomStream(4);
     const host = stream.host();
     const got = await stream.normal([1001], 2, 0.5).data();
-    // WGSL allows cos an error of 2⁻¹¹ and log one of 2⁻²¹ near 1: to that, times the radius (at most 6.7) and the deviation, the two agree.
+    // WGSL allows cos an error of 2⁻¹¹ and log one of 2⁻²¹ near 1: to that, times the radius (at
+    // most 6.7) and the deviation, the two agree.
     expectClose(got, host.fill(new Float32Array(1001), "normal", 2, 0.5), { atol: 2 ** -11 * 3.4 });
   });
 

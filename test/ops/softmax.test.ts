@@ -54,7 +54,9 @@ function oracle(op: Name, data: Float32Array, g: Float32Array, shape: Shape, axi
   return { y, dx };
 }
 
-/** What a reduction makes of values, and the factor by which each element's gradient is multiplied. */
+/**
+ * What a reduction makes of values, and the factor by which each element's gradient is multiplied.
+ */
 function reduced(
   values: number[],
   reduction: Reduction,

@@ -74,7 +74,10 @@ const ROWS: Record<string, Op> = {
 };
 const LINES = new Set(["sum", "mean", "amax", "amin", "argmax", "variance", "softmax", "logSoftmax", "crossEntropy"]);
 
-/** Units in the last place that a result may be off: WGSL's bounds for division, root and exp; those of the package for the rest. */
+/**
+ * Units in the last place that a result may be off: WGSL's bounds for division, root and exp; those
+ * of the package for the rest.
+ */
 function ulps(op: string, x: number): number {
   if (op === "exp" || op === "sigmoid" || op === "binaryCrossEntropyWithLogits" || LINES.has(op))
     return 8 + 2 * Math.min(Math.abs(x), 200);

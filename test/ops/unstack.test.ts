@@ -12,7 +12,10 @@ beforeAll(async () => void (await gpu()));
 const SHAPE = [3, 4, 5];
 const SIZE = 20;
 
-/** Slices of a tensor, and its gradient for L = Σ weights[i] · Σ slice_i² over the slices that have a weight. */
+/**
+ * Slices of a tensor, and its gradient for L = Σ weights[i] · Σ slice_i² over the slices that have
+ * a weight.
+ */
 async function measure(weights: readonly (number | null)[]) {
   const data = randomData(SHAPE, 1);
   const x = Tensor.from(data, SHAPE);

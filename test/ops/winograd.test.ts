@@ -1,4 +1,7 @@
-/** Convolutions by Winograd's method, forced on: against loops in float64, against the direct form, and where the choice falls. */
+/**
+ * Convolutions by Winograd's method, forced on: against loops in float64, against the direct form,
+ * and where the choice falls.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Device } from "../../src/gpu/device";
 import type { ProductCaps } from "../../src/gpu/kernel";
@@ -62,7 +65,10 @@ function oracle([n, h, w, i, o, [py, px]]: Case, data: Data): Passes {
   return { y, dx, dw };
 }
 
-/** What conv2d and its gradients give on the device, and how many launches forward and backward passes took. */
+/**
+ * What conv2d and its gradients give on the device, and how many launches forward and backward
+ * passes took.
+ */
 async function run([n, h, w, i, o, padding]: Case, data: Data): Promise<Passes & { launches: [number, number] }> {
   const leaf = (v: Float32Array, shape: number[]) => {
     const t = Tensor.from(v, shape);

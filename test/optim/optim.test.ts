@@ -1,7 +1,8 @@
 /**
- * Optimisers and clipping, two ways: against a plain JavaScript oracle (double precision) over random parameters, options, learning
- * rates and missing gradients, and against PyTorch. The third way of the operations, finite differences, does not apply: an
- * optimiser is a recurrence, not a differentiable function.
+ * Optimisers and clipping, two ways: against a plain JavaScript oracle (double precision) over
+ * random parameters, options, learning rates and missing gradients, and against PyTorch. The third
+ * way of the operations, finite differences, does not apply: an optimiser is a recurrence, not a
+ * differentiable function.
  */
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError, StateDictError } from "../../src/errors";
@@ -95,7 +96,10 @@ function adamOracle(
 
 const SIZES = [1, 3, 7, 1000, 0, 64, 65, 4, 257];
 
-/** Trains random parameters in two groups with the optimiser and the oracle, some gradients missing, the learning rate changing. */
+/**
+ * Trains random parameters in two groups with the optimiser and the oracle, some gradients missing,
+ * the learning rate changing.
+ */
 async function compare(
   seed: number,
   lr: number,
@@ -166,7 +170,8 @@ describe("against the oracle", () => {
     const optimizer = own(new Adam([w], { lr: 1e-3 }));
     for (const t of [1, 9, 99, 499, 699, 2999, 99_999]) {
       w.write(new Float32Array(4));
-      // Moments as constant gradients of 0.5 leave them: the corrected step is then −lr, whatever t.
+      // Moments as constant gradients of 0.5 leave them: the corrected step is then −lr, whatever
+      // t.
       const [m, v] = [0.5 * (1 - 0.9 ** t), 0.25 * (1 - 0.999 ** t)].map((x) => new Float32Array(4).fill(x));
       optimizer.loadStateDict({ "exp_avg.0": m!, "exp_avg_sq.0": v!, step: Float32Array.of(t) });
       setGrad(w, new Float32Array(4).fill(0.5));

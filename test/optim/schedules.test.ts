@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import { constantLR, cosineLR, multiStepLR, type Schedule, stepLR, warmupLR } from "../../src/optim/schedules";
 
-/** Values printed by PyTorch 1.13's schedulers; they compute recursively, so the last bits differ. */
+/**
+ * Values printed by PyTorch 1.13's schedulers; they compute recursively, so the last bits differ.
+ */
 function expectLike(schedule: Schedule, base: number, at: readonly number[], torch: readonly number[]) {
   for (const [i, epoch] of at.entries()) {
     const difference = Math.abs(base * schedule(epoch) - torch[i]!);

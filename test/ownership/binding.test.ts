@@ -1,4 +1,6 @@
-/** Credentials bound to a secret and a statement: what follows from them, and what does not pass. */
+/**
+ * Credentials bound to a secret and a statement: what follows from them, and what does not pass.
+ */
 import { createCipheriv, createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
@@ -249,7 +251,8 @@ describe("a commitment", () => {
       Float32Array.from({ length: 96 }, (_, i) => (i < 20 ? -1 : 1)),
     );
     const worn = { ...deployed, tensors };
-    // Among 2^80 secrets one with 140 of 160 bits could be found; a commitment of an earlier date leaves no search.
+    // Among 2^80 secrets one with 140 of 160 bits could be found; a commitment of an earlier date
+    // leaves no search.
     const alone = await verify(worn, credential);
     expect(alone.bound).toMatchObject({ matched: 140, threshold: matchThreshold(160, 2 ** -80), holds: false });
     expect(alone.holds).toBe(false);

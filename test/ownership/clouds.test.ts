@@ -1,4 +1,7 @@
-/** Claims on a PointNet: its classifier is a passport layer too, so that a suspect of another task has lost a part of the signature. */
+/**
+ * Claims on a PointNet: its classifier is a passport layer too, so that a suspect of another task
+ * has lost a part of the signature.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Target } from "../../src/attacks";
 import { disguise } from "../../src/attacks";
@@ -189,7 +192,8 @@ describe("a disguised PointNet", () => {
     const hidden = disguise(target.deployed, { ...options, seed: 3 });
     const x = randomTensor([4, POINTS, 3], 2);
     const [want, same] = [await logitsOf(target.deployed, x), await logitsOf(hidden, x)];
-    // Negation changes no bit; the others round, and filters scaled in front of batch norm shift its ε.
+    // Negation changes no bit; the others round, and filters scaled in front of batch norm shift
+    // its ε.
     if (relative === 0) expect(same).toEqual(want);
     else expectClose(same, want, { rtol: 0, atol: relative * Math.max(...want.map(Math.abs)) });
     x.dispose();

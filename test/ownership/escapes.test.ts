@@ -1,4 +1,7 @@
-/** Edits of a suspect that change no weight, over schemes and architectures: every one leaves the verdict as it was. */
+/**
+ * Edits of a suspect that change no weight, over schemes and architectures: every one leaves the
+ * verdict as it was.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";

@@ -1,4 +1,7 @@
-/** Some hundred mutants of a claim: none may hold where the oracle says it must not, hang, or give a raw error. */
+/**
+ * Some hundred mutants of a claim: none may hold where the oracle says it must not, hang, or give a
+ * raw error.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { commit, type Verification, verify } from "../../src/ownership";
 import { memory } from "../../src/tensor/storage";

@@ -1,4 +1,7 @@
-/** Every argument and option of every exported function of ownership, against values that nobody can mean: a typed error, never a TypeError, never a value passed over in silence. */
+/**
+ * Every argument and option of every exported function of ownership, against values that nobody can
+ * mean: a typed error, never a TypeError, never a value passed over in silence.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { FormatError, PanError } from "../../src/errors";
 import { shown } from "../../src/io/shown";

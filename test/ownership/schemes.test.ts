@@ -1,4 +1,7 @@
-/** Claims in every scheme, on chains and ResNets, against suspects that were changed before they were given away. */
+/**
+ * Claims in every scheme, on chains and ResNets, against suspects that were changed before they
+ * were given away.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ImageSet, imageSet } from "../../src/data/dataset";
 import { normalize } from "../../src/data/transforms";
@@ -58,7 +61,10 @@ async function trained(config: NetworkConfig): Promise<Claim> {
   return claim(model.eval());
 }
 
-/** Untrained, with statistics and affine maps as after training; the filters of channels with a wrong sign of γ are turned round. */
+/**
+ * Untrained, with statistics and affine maps as after training; the filters of channels with a
+ * wrong sign of γ are turned round.
+ */
 const signed = async (config: NetworkConfig): Promise<Claim> => claim(await signedNetwork(config));
 
 const floats = (t: HostTensor, f: (v: number, i: number) => number): HostTensor => ({
@@ -126,7 +132,10 @@ afterAll(() => {
 });
 
 describe("the owner's claim", () => {
-  /** @param works whether the branches do better than guessing, which those of untrained networks do not */
+  /**
+   * @param works whether the branches do better than guessing, which those of untrained networks do
+   * not
+   */
   const holds = async ({ model, deployed, credential, accuracy }: Claim, works: boolean) => {
     const found = await leakless(() => verifyUnbound(deployed, credential, { test, transform }));
     expect(found.opened!.holds).toBe(works);

@@ -64,7 +64,8 @@ describe("binomialPValue", () => {
     expect(binomialPValue(3, 4)).toBeCloseTo(5 / 16, 15);
     expect(relative(binomialPValue(64, 64), 2 ** -64)).toBeLessThan(1e-12);
     expect(binomialPValue(4000, 4000)).toBe(0);
-    // Far beyond where 2^-n leaves the doubles: half of the bits or more, symmetry gives ½ + ½·P(X = 2000).
+    // Far beyond where 2^-n leaves the doubles: half of the bits or more, symmetry gives ½ +
+    // ½·P(X = 2000).
     expect(binomialPValue(2000, 4000)).toBeCloseTo(0.5 + 0.5 / Math.sqrt(Math.PI * 2000), 5);
   });
 
@@ -89,7 +90,8 @@ describe("binomialPValue", () => {
     expect(binomialPValue(1, 1, 0.1)).toBeCloseTo(0.1, 15);
     expect(binomialPValue(1, 2, 0.1)).toBeCloseTo(0.19, 15);
     expect(binomialPValue(0, 5000, 0.1)).toBeCloseTo(1, 10);
-    // 100 triggers of ten classes: ten hits are what guessing gives, fifty are nothing it ever does.
+    // 100 triggers of ten classes: ten hits are what guessing gives, fifty are nothing it ever
+    // does.
     expect(binomialPValue(10, 100, 0.1)).toBeGreaterThan(0.5);
     expect(binomialPValue(50, 100, 0.1)).toBeLessThan(1e-20);
     expect(binomialPValue(30, 100)).toBe(binomialPValue(30, 100, 0.5));

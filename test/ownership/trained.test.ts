@@ -1,6 +1,7 @@
 /**
- * Networks that PyTorch trained and saved under the authors' names load as they are, classify as there, and verify. A small one is committed
- * (test/golden/trained_alexnet.py); a full-size one by the authors' own code is large and not part of this repository: name its folder in PAN_TRAINED.
+ * Networks that PyTorch trained and saved under the authors' names load as they are, classify as
+ * there, and verify. A small one is committed (test/golden/trained_alexnet.py); a full-size one by
+ * the authors' own code is large and not part of this repository: name its folder in PAN_TRAINED.
  * PAN_TRAINED_IMAGES (default 48) of its 512 reference images are run.
  */
 import { existsSync, readFileSync } from "node:fs";

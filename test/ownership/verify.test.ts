@@ -161,8 +161,9 @@ describe("a claim that is none", () => {
       counts.push((await stranger.readSigns()).reduce((n, s) => n + s.matched, 0));
     }
     stranger.dispose();
-    // Two passports that resemble each other by chance turn many signs of a layer at once, the more so the fewer input channels it has: a draw deviates
-    // by about 6 bits here, coins by 3.5. Four standard deviations of the mean of 40 draws are then below 4 bits.
+    // Two passports that resemble each other by chance turn many signs of a layer at once, the more
+    // so the fewer input channels it has: a draw deviates by about 6 bits here, coins by 3.5. Four
+    // standard deviations of the mean of 40 draws are then below 4 bits.
     const mean = counts.reduce((a, b) => a + b) / 40;
     expect(Math.abs(mean - 24)).toBeLessThan(4);
     expect(Math.max(...counts)).toBeLessThan(matchThreshold(48));
@@ -177,7 +178,8 @@ describe("a claim that is none", () => {
   });
 
   it("is refused when the credential's bits do not spell its text", async () => {
-    // A stranger writes down the signs that passports of their own happen to give, under a text that they do not spell.
+    // A stranger writes down the signs that passports of their own happen to give, under a text
+    // that they do not spell.
     const stranger = forged(9);
     const { layers } = await verifyUnbound(deployed, stranger);
     const bits = Object.fromEntries(

@@ -1,4 +1,7 @@
-/** Passport layers at parity with the authors' blocks: 16 → 32 channels, 3×3, padding 1, every normalisation, with and without FC, two branches and one. */
+/**
+ * Passport layers at parity with the authors' blocks: 16 → 32 channels, 3×3, padding 1, every
+ * normalisation, with and without FC, two branches and one.
+ */
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
@@ -22,7 +25,9 @@ const INPUT = [4, 8, 8, 16] as const;
 
 beforeAll(async () => void (await gpu()));
 
-/** The reference's state without the second names of tensors, and with the counters it leaves out. */
+/**
+ * The reference's state without the second names of tensors, and with the counters it leaves out.
+ */
 function goldenState(golden: Golden, ...second: string[]): StateDict {
   const state: StateDict = new Map();
   const none: HostTensor = { dtype: "I64", shape: [], data: BigInt64Array.of(0n) };
@@ -71,7 +76,8 @@ async function expectGradients(golden: Golden, layer: PassportLayer, x: Tensor):
   for (const name of names) {
     const [, t, layout] = own.find(([n]) => n === name)!;
     const expected = ours(golden, `grad.${name}`, layout, t.shape);
-    // Sums over 256 positions cancel: rounding is relative to the largest entry, not to the smallest.
+    // Sums over 256 positions cancel: rounding is relative to the largest entry, not to the
+    // smallest.
     const atol = 1e-5 * Math.max(...expected.map(Math.abs));
     expectClose(await t.grad!.data(), expected, { atol, what: name });
   }
@@ -87,7 +93,10 @@ async function expectStatistics(golden: Golden, layer: PassportLayer, batches: b
   for (const [, count] of counters) expect(count.data[0]).toBe(batches);
 }
 
-/** avg(W * P) of the reference's weights and one of its passports, over the 8×8 output positions of a 3×3 convolution with padding 1, in float64. */
+/**
+ * avg(W * P) of the reference's weights and one of its passports, over the 8×8 output positions of
+ * a 3×3 convolution with padding 1, in float64.
+ */
 function averages(golden: Golden, key: string): number[] {
   const [w, p] = [golden.data("state.weight"), golden.data(`state.${key}`)];
   const out = Array.from({ length: 8 }, (_, i) => i);
@@ -170,7 +179,8 @@ describe.each(
       expectClose(await scales.beta.data(), golden.data("beta.effective"), { what: "β" });
       expect(right.reduce((a, b) => a + b) / 32).toBeCloseTo(golden.data("sign_accuracy")[0]!, 6);
     } else {
-      // V2's file leaves them out: γ and β follow from its passports and weights by the definition, without an FC.
+      // V2's file leaves them out: γ and β follow from its passports and weights by the definition,
+      // without an FC.
       expect([...(await scales.gamma.data())]).toEqual([...gamma]);
       const [raw, shift] = ["skey_private", "key_private"].map((key) => averages(golden, key));
       expectClose(await scales.gammaRaw.data(), raw!, { what: "γ_raw" });

@@ -1,4 +1,7 @@
-/** The closed form of the passport branch against the direct one, avg(W * P): from our convolution, and from a plain loop. */
+/**
+ * The closed form of the passport branch against the direct one, avg(W * P): from our convolution,
+ * and from a plain loop.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import { passportGammaBeta, passportMeans, windowMeans } from "../../src/passport/closed-form";

@@ -1,4 +1,7 @@
-/** Passport layers of every kind against their formula, written with the plain operations: avg(W * P) by the map itself, norm, γ, β, ReLU. */
+/**
+ * Passport layers of every kind against their formula, written with the plain operations: avg(W *
+ * P) by the map itself, norm, γ, β, ReLU.
+ */
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";

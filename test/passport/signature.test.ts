@@ -13,7 +13,10 @@ import {
 import { Generator } from "../../src/tensor/random";
 
 const bitsOf = (text: string, channels: number, seed = 1) => signatureBits(text, channels, new Generator(seed));
-/** Any text UTF-8 can express: controls, byte order marks, emoji, everything but halves of surrogate pairs. */
+/**
+ * Any text UTF-8 can express: controls, byte order marks, emoji, everything but halves of surrogate
+ * pairs.
+ */
 const anyText = fc.string({ unit: "binary", maxLength: 40 });
 
 describe("signatureBits", () => {

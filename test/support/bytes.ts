@@ -4,7 +4,8 @@ import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../.
 import { Generator } from "../../src/tensor/random";
 
 /**
- * Every float of the state random, as after training: no two tensors then share a pattern by being all 0 or all 1. Signature bits stay.
+ * Every float of the state random, as after training: no two tensors then share a pattern by being
+ * all 0 or all 1. Signature bits stay.
  * @param chosen which tensors; all by default
  */
 export function scattered(state: StateDict, chosen: (name: string) => boolean = () => true): StateDict {
@@ -45,7 +46,10 @@ function windows(file: Uint8Array, length: number): Set<string> {
   return out;
 }
 
-/** Private tensors of which some window of 16 bytes (the whole tensor, where it is shorter) stands in the file. */
+/**
+ * Private tensors of which some window of 16 bytes (the whole tensor, where it is shorter) stands
+ * in the file.
+ */
 export function found(secret: StateDict, file: Uint8Array): string[] {
   const known = new Map<number, Set<string>>();
   return [...secret].flatMap(([name, t]) => {

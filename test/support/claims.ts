@@ -13,7 +13,10 @@ export interface Claim {
   credential: SafetensorsFile;
 }
 
-/** An untrained network in evaluation mode whose every bit matches: statistics and affine maps are as after training, filters of channels with a wrong sign of γ turned round. */
+/**
+ * An untrained network in evaluation mode whose every bit matches: statistics and affine maps are
+ * as after training, filters of channels with a wrong sign of γ turned round.
+ */
 export async function signedNetwork(config: NetworkConfig): Promise<AnyNetwork> {
   const model = buildNetwork(config, { seed: 4 });
   const state = scattered(await model.stateDict(), (name) => name.includes("running"));
@@ -66,7 +69,10 @@ async function train(): Promise<Claim> {
 
 let trained: Promise<Claim> | null = null;
 
-/** A trained network with a bound credential; one for all test files of a process: nobody changes it. Its images are `tinySet`'s. */
+/**
+ * A trained network with a bound credential; one for all test files of a process: nobody changes
+ * it. Its images are `tinySet`'s.
+ */
 export function boundClaim(): Promise<Claim> {
   trained ??= train();
   return trained;

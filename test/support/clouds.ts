@@ -11,7 +11,10 @@ export const POINTS = 16;
 /** All layers of a PointNet that can carry passports, in order. */
 export const PLACES = ["convp1", "convp2", "convp3", "p1", "p2", "p3"] as const;
 
-/** A PointNet of an eighth of the channels for three classes: 8, 16, 128, 64 and 32, passports at four layers of 128 + 64 + 32 + 3 bits. */
+/**
+ * A PointNet of an eighth of the channels for three classes: 8, 16, 128, 64 and 32, passports at
+ * four layers of 128 + 64 + 32 + 3 bits.
+ */
 export const TINY_CLOUD: PointNetConfig = {
   arch: "pointnet",
   classes: 3,
@@ -33,7 +36,10 @@ export function tinyClouds(n: number, seed: number): PointSet {
   return pointSet({ points, labels, classes: ["along x", "along y", "along z"], pointsPerCloud: POINTS });
 }
 
-/** A tiny PointNet trained until both branches classify and every bit is embedded, as an attacker and its owner have it. */
+/**
+ * A tiny PointNet trained until both branches classify and every bit is embedded, as an attacker
+ * and its owner have it.
+ */
 async function train(): Promise<Target> {
   const model = buildNetwork(TINY_CLOUD, { seed: 4 });
   const optimizer = new Adam(model.parameters(), { lr: 5e-3, weightDecay: 1e-4 });

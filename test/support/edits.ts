@@ -1,4 +1,7 @@
-/** Changes of a deployed file that change no weight: whoever has the file can make them, and no verdict may depend on them. */
+/**
+ * Changes of a deployed file that change no weight: whoever has the file can make them, and no
+ * verdict may depend on them.
+ */
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { Generator } from "../../src/tensor/random";

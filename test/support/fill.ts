@@ -8,7 +8,9 @@ function seedOf(name: string): number {
   return h;
 }
 
-/** n numbers in [−1, 1) that belong to a name: s ← 1664525·s + 1013904223 mod 2³², v = s/2³¹ − 1. */
+/**
+ * n numbers in [−1, 1) that belong to a name: s ← 1664525·s + 1013904223 mod 2³², v = s/2³¹ − 1.
+ */
 export function named(name: string, n: number): Float64Array {
   let s = seedOf(name);
   return Float64Array.from({ length: n }, () => {
@@ -17,7 +19,10 @@ export function named(name: string, n: number): Float64Array {
   });
 }
 
-/** The value of a tensor of a network whose reference numbers are stored without its weights, in PyTorch's order. */
+/**
+ * The value of a tensor of a network whose reference numbers are stored without its weights, in
+ * PyTorch's order.
+ */
 export function filled(name: string, shape: readonly number[]): Float32Array<ArrayBuffer> {
   const n = sizeOf(shape);
   const last = name.split(".").pop()!;
@@ -31,7 +36,10 @@ export function filled(name: string, shape: readonly number[]): Float32Array<Arr
   return by(last === "weight" || last === "scale" ? (x) => 1 + 0.1 * x : (x) => 0.1 * x);
 }
 
-/** A whole state dict by that rule, with second names of a tensor as the authors' code has them: the same values. */
+/**
+ * A whole state dict by that rule, with second names of a tensor as the authors' code has them: the
+ * same values.
+ */
 export function filledState(shapes: Readonly<Record<string, readonly number[]>>): StateDict {
   const first = (name: string) => {
     const weight = name.replace(/\.(conv|linear)\.weight$/, ".weight");

@@ -5,8 +5,9 @@ import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensor
 import { expectClose } from "./gpu";
 
 /**
- * Checks single elements of a tensor, in PyTorch's order, against those that `sampled` of test/golden/common.py kept: eight of them, and behind them the largest magnitude, to `share` of which all must agree. A norm
- * alone would not see what changed places or sign.
+ * Checks single elements of a tensor, in PyTorch's order, against those that `sampled` of
+ * test/golden/common.py kept: eight of them, and behind them the largest magnitude, to `share` of
+ * which all must agree. A norm alone would not see what changed places or sign.
  */
 export function expectElements(found: ArrayLike<number>, sampled: Float32Array, share: number, what: string): void {
   const n = found.length;

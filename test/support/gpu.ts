@@ -18,7 +18,10 @@ export function gpu(): Promise<Device> {
   return shared;
 }
 
-/** Has the device choose the kernels of products as one with these abilities would, until the returned function is called. */
+/**
+ * Has the device choose the kernels of products as one with these abilities would, until the
+ * returned function is called.
+ */
 export function setCaps({ caps }: Device, choice: Partial<ProductCaps>): () => void {
   const before = { ...caps };
   Object.assign(caps, choice);
@@ -76,8 +79,10 @@ export function expectClose(
 }
 
 /**
- * Checks the gradients of `f` against central differences of L = Σ f(inputs)·r for fixed random r: each to `rtol` of itself plus `atol` of the largest element of its input's gradient.
- * The numeric side runs the same kernels in f32, hence the default tolerance; the exact comparison is with the oracle's gradients.
+ * Checks the gradients of `f` against central differences of L = Σ f(inputs)·r for fixed random r:
+ * each to `rtol` of itself plus `atol` of the largest element of its input's gradient. The numeric
+ * side runs the same kernels in f32, hence the default tolerance; the exact comparison is with the
+ * oracle's gradients.
  */
 export async function gradcheck(
   f: (...inputs: Tensor[]) => Tensor,

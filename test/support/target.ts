@@ -4,7 +4,10 @@ import { SGD } from "../../src/optim";
 import { evaluate, Trainer } from "../../src/train";
 import { tinySet } from "./tiny";
 
-/** A tiny network trained until both branches classify and every bit is embedded, as an attacker and its owner have it. */
+/**
+ * A tiny network trained until both branches classify and every bit is embedded, as an attacker and
+ * its owner have it.
+ */
 export async function trainedTarget(config: NetworkConfig): Promise<Target> {
   const model = buildNetwork(config, { seed: 4 });
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });

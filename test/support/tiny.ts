@@ -5,7 +5,10 @@ import type { Module } from "../../src/nn/module";
 import { Generator } from "../../src/tensor/random";
 import type { CheckpointStore } from "../../src/train/checkpoint";
 
-/** A network small enough to be trained in seconds on a software adapter: a plain convolution, then two passport layers of 16 and 32 bits. */
+/**
+ * A network small enough to be trained in seconds on a software adapter: a plain convolution, then
+ * two passport layers of 16 and 32 bits.
+ */
 export const TINY: ConvNetConfig = {
   classes: 3,
   input: [8, 8, 3],
@@ -22,7 +25,10 @@ export const TINY: ConvNetConfig = {
 /** The same structure without passports. */
 export const TINY_PLAIN: ConvNetConfig = { classes: 3, input: TINY.input, layers: TINY.layers, scheme: "plain" };
 
-/** n images of three classes that a small network separates: class c has channel c bright on the left, dark on the right, in noise. */
+/**
+ * n images of three classes that a small network separates: class c has channel c bright on the
+ * left, dark on the right, in noise.
+ */
 export function tinySet(n: number, seed: number): ImageSet {
   const random = new Generator(seed);
   const [height, width, channels] = TINY.input;

@@ -1,4 +1,7 @@
-/** Mutants of a claim, with what `verify` must make of each: an oracle that a torture run can ask as often as it likes. */
+/**
+ * Mutants of a claim, with what `verify` must make of each: an oracle that a torture run can ask as
+ * often as it likes.
+ */
 import type { Dataset } from "../../src/data/dataset";
 import { PanError } from "../../src/errors";
 import { type HostTensor, toFloat32 } from "../../src/io/host-tensor";
@@ -8,7 +11,8 @@ import { Generator } from "../../src/tensor/random";
 import { EDITS, floats } from "./edits";
 
 /**
- * `same verdict`: holds, with the same bits; `must not hold`: a verdict that is no, or a typed error; `typed error`: nothing else; `no raw error`: any verdict or typed error.
+ * `same verdict`: holds, with the same bits; `must not hold`: a verdict that is no, or a typed
+ * error; `typed error`: nothing else; `no raw error`: any verdict or typed error.
  */
 export type Outcome = "same verdict" | "must not hold" | "typed error" | "no raw error";
 
@@ -21,7 +25,9 @@ export interface Mutant {
   options: VerifyOptions;
 }
 
-/** A claim that holds: a trained network, its bound credential, images that both branches classify. */
+/**
+ * A claim that holds: a trained network, its bound credential, images that both branches classify.
+ */
 export interface MutantSource {
   deployed: SafetensorsFile;
   credential: SafetensorsFile;
@@ -297,7 +303,10 @@ export function* verifyMutants(source: MutantSource, seed: number): IterableIter
   }
 }
 
-/** What is wrong about what `verify` makes of a mutant; null where nothing is. @param before what it made of the claim itself */
+/**
+ * What is wrong about what `verify` makes of a mutant; null where nothing is.
+ * @param before what it made of the claim itself
+ */
 export async function complaint(mutant: Mutant, before: Verification, limit = 5000): Promise<string | null> {
   const start = performance.now();
   const about = (what: string) => `${mutant.name} (${mutant.expected}): ${what}`;

@@ -1,4 +1,7 @@
-/** Every operation used outside a scope makes exactly its results: nothing it needed on the way stays behind. */
+/**
+ * Every operation used outside a scope makes exactly its results: nothing it needed on the way
+ * stays behind.
+ */
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as T from "../../src/tensor";
 import { memory, Tensor } from "../../src/tensor";

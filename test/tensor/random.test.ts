@@ -131,7 +131,8 @@ describe("Generator", () => {
     for (let i = 0; i < 12_000; i++) counts[g.integer(6)]!++;
     const chi2 = counts.reduce((sum, c) => sum + (c - 2000) ** 2 / 2000, 0);
     expect(chi2).toBeLessThan(20.5); // 5 degrees of freedom, p = 0.001
-    // With n = 3·2^30, a quarter of the words must be rejected; taken modulo n the low third would be twice as likely.
+    // With n = 3·2^30, a quarter of the words must be rejected; taken modulo n the low third would
+    // be twice as likely.
     const big = 3 * 2 ** 30;
     let low = 0;
     for (let i = 0; i < 6000; i++) if (g.integer(big) < 2 ** 30) low++;

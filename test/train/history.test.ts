@@ -111,11 +111,17 @@ describe("CSV", () => {
 });
 
 const images = tinySet(12, 1);
-/** One image of class 0, three of class 1, six of class 2: whoever answers one class to everything is right on 0.1, 0.3 or 0.6 of them. */
+/**
+ * One image of class 0, three of class 1, six of class 2: whoever answers one class to everything
+ * is right on 0.1, 0.3 or 0.6 of them.
+ */
 const testSet: ImageSet = imageSet({ ...tinySet(10, 2), labels: Uint8Array.of(0, 1, 1, 1, 2, 2, 2, 2, 2, 2) });
 const SHARES = [0.1, 0.3, 0.6];
 
-/** A network of which everything is trained but the classifier: that is set by hand before each epoch, to have the test accuracy of the list after it. */
+/**
+ * A network of which everything is trained but the classifier: that is set by hand before each
+ * epoch, to have the test accuracy of the list after it.
+ */
 function scripted(accuracies: readonly number[], options: TrainerOptions = {}) {
   const model = new ConvNet(TINY, { seed: 4 });
   const { weight, bias } = model.classifier;
@@ -170,7 +176,8 @@ describe("the best epoch", () => {
     const kept = best.bytes;
     const second = scripted([], { best, checkpoints });
     second.model.classifier.bias!.write(Float32Array.of(9, 9, 9));
-    // The checkpoint has the classifier that answers class 2; from the fourth epoch on it answers class 0.
+    // The checkpoint has the classifier that answers class 2; from the fourth epoch on it answers
+    // class 0.
     expect((await second.train(4, { resume: true })).map((e) => [e.epoch, e.public])).toEqual([
       [3, 0.6],
       [4, 0.1],

@@ -56,7 +56,8 @@ const triggers = { set: tinySet(5, 3) };
 
 describe("replayed steps", () => {
   it.each<[string, () => Network, Dataset, TrainerOptions, number]>([
-    // Two steps of the first epoch and one of each later one run in JavaScript; the very first with passports also works out their means, and is like no other.
+    // Two steps of the first epoch and one of each later one run in JavaScript; the very first with
+    // passports also works out their means, and is like no other.
     ["one branch", plain, images, {}, 2 + 1 + 1],
     ["two branches", conv, images, {}, 3 + 1 + 1],
     ["triggers", v3, images, { triggers }, 3 + 1 + 1],

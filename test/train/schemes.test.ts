@@ -76,7 +76,8 @@ describe("every scheme", () => {
     ["v2 in a ResNet", RESNET, ["public", "private"], 48, {}, 0.06],
   ])("%s: lowers the loss, learns the classes in each branch, embeds every bit", async (_, config, branches, bits, extras, lr) => {
     const before = live();
-    // Few steps: γ of a few weights, as of the residual network's shortcut, needs a stronger pull than by default.
+    // Few steps: γ of a few weights, as of the residual network's shortcut, needs a stronger pull
+    // than by default.
     const { trainer, dispose } = run({ ...extras, signLoss: { alpha: 0.5 }, readEvery: 5 }, config, lr);
     const epochs = await all(trainer.fit(images, { epochs: 6, test: testSet }));
     const [first, last] = [epochs[0]!, epochs[5]!];
@@ -170,7 +171,8 @@ describe("alternating mode", () => {
     const { model, trainer, dispose } = run({ mode: { alternating: 0.5 }, readEvery: 5 }, config);
     await all(trainer.fit(images, { epochs: 2 }));
     expect(await stateBytes(model)).toEqual(await stateBytes(hand.model));
-    // Three public steps and two private ones in the first epoch, the other way round in the second.
+    // Three public steps and two private ones in the first epoch, the other way round in the
+    // second.
     expect(trainer.history.steps.map((s) => s.step)).toEqual([5, 10]);
     trainer.history.steps.forEach((record, epoch) => {
       const own = losses.slice(5 * epoch, 5 * epoch + 5);

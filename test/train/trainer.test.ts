@@ -126,7 +126,8 @@ describe("training", () => {
     for (let i = 1; i < 20; i++) {
       if (i % 5 !== 0) expect(snapshots[i]!.submits - snapshots[i - 1]!.submits, `submits before step ${i}`).toBe(1);
     }
-    // Between steps of an epoch: the same dispatches, one more where the sums were read and set to 0.
+    // Between steps of an epoch: the same dispatches, one more where the sums were read and set
+    // to 0.
     const perStep = snapshots[1]!.dispatches - snapshots[0]!.dispatches;
     for (let i = 6; i < 20; i++) {
       const extra = i % 5 === 2 || i % 5 === 4 ? 1 : 0;

@@ -212,7 +212,8 @@ describe("a stopped run with triggers and alternation", () => {
     const inputs = await Promise.all(whole.inputs);
     const order = await triggersOf(whole.inputs, await rowsOf(set));
     expect(order.flat()).not.toContain(-1);
-    // Two steps are a round of the triggers, five an epoch: both stops are in the middle of the second.
+    // Two steps are a round of the triggers, five an epoch: both stops are in the middle of the
+    // second.
     for (const at of [7, 8]) {
       const store = memoryStore();
       const first = run({ ...settings, checkpoints: store });

@@ -1,4 +1,7 @@
-/** The feature watermark: its loss and gradient against plain computations, embedding, reading, files. */
+/**
+ * The feature watermark: its loss and gradient against plain computations, embedding, reading,
+ * files.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
