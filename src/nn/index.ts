@@ -20,6 +20,7 @@ export { Module, type ModuleVisitor } from "./module";
 export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions } from "./norm";
 export { manualSeed } from "./random";
 export { buffer, parameter, type Registration } from "./registration";
+export { AdaptiveAvgPool2d, Upsample } from "./resize";
 export type { ParameterFilter } from "./select";
 export type { Layout } from "./state";
 export type { HostState, LoadReport } from "./state-dict";

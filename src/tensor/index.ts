@@ -55,6 +55,7 @@ export type { ConvOptions, LineConvOptions } from "./ops/products/geometry";
 export { linear, type MatmulOptions, matmul } from "./ops/products/matmul";
 export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
 export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
+export { adaptiveAvgPool2d, type UpsampleOptions, upsample2d } from "./ops/resize";
 export { logSoftmax, softmax } from "./ops/softmax";
 export { Generator, type GeneratorState } from "./random";
 export { type RecordedStep, recordStep } from "./recorded";

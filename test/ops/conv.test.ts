@@ -125,7 +125,7 @@ describe("conv2d", () => {
     ));
 
   // Channels that are whole vectors and not, strides that tiles hold and not, kernels unrolled and not.
-  const depthwise: [channels: number, k: number[], stride: number[], padding: number[], dilation: number[]][] = [
+  const depthwise: [channels: number, k: Two, stride: Two, padding: Two, dilation: Two][] = [
     [8, [3, 3], [1, 1], [1, 1], [1, 1]],
     [5, [3, 3], [2, 2], [1, 0], [1, 1]],
     [3, [2, 5], [3, 4], [3, 2], [2, 1]],
@@ -135,10 +135,10 @@ describe("conv2d", () => {
     [2, [9, 9], [1, 1], [4, 4], [1, 1]],
     [1, [3, 2], [2, 3], [2, 1], [1, 3]],
   ];
-  it.each(depthwise)("equals nested loops with %i channels each on its own, kernel %j, stride %j", (i, ...sizes) => {
-    const [k, stride, padding, dilation] = sizes as [number, number][] as [Two, Two, Two, Two];
-    return compare({ n: 2, h: 11, w: 13, i, o: i, k, stride, padding, dilation, groups: i }, 300 + i, i % 2 === 0);
-  });
+  it.each(
+    depthwise,
+  )("equals nested loops with %i channels each on its own, kernel %j, stride %j", (i, k, stride, padding, dilation) =>
+    compare({ n: 2, h: 11, w: 13, i, o: i, k, stride, padding, dilation, groups: i }, 300 + i, i % 2 === 0));
 
   it("sums a depthwise weight gradient in chunks, in the same order every time", async () => {
     const [x, dy] = [randomTensor([6, 20, 21, 8], 1), randomTensor([6, 20, 21, 8], 2)];

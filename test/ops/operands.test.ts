@@ -327,6 +327,27 @@ const ROWS: Record<string, Row> = {
       ...bad("options", [...NO_OPTIONS, { stride: 0 }, { countIncludePad: 1 }], /options|stride|countIncludePad/),
     ],
   },
+  adaptiveAvgPool2d: {
+    args: () => ({ x: t([1, 4, 4, 2]), size: 2 }),
+    takes: { x: FLOAT },
+    refuses: bad("size", [undefined, 0, "2", [2], 1.5, Number.NaN, {}], /size/),
+  },
+  upsample2d: {
+    args: () => ({ x: t([1, 4, 4, 2]), options: { scale: 2 } }),
+    takes: { x: FLOAT },
+    refuses: bad(
+      "options",
+      [
+        ...[undefined, ...NO_OPTIONS, {}, { scale: 0 }, { scale: "2" }, { scale: [2] }, { scale: Number.NaN }],
+        ...[{ size: 0 }, { size: 1.5 }, { size: 2, scale: 2 }, { scale: 2, mode: "cubic" }, { scale: 0.1 }],
+        ...[
+          { scale: 2, mode: "bilinear", alignCorners: 1 },
+          { scale: 2, alignCorners: true },
+        ],
+      ],
+      /options|size|scale|mode|alignCorners/,
+    ),
+  },
   globalAvgPool: { args: () => ({ x: t([1, 4, 2]) }), takes: { x: FLOAT } },
   globalMaxPool: { args: () => ({ x: t([1, 4, 2]) }), takes: { x: FLOAT } },
   batchNorm: {
