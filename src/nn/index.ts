@@ -1,5 +1,6 @@
 export { BatchNorm, type BatchNormOptions } from "./batch-norm";
 export { Conv1d, type Conv1dOptions, Conv2d, type Conv2dOptions } from "./conv";
+export { ConvTranspose2d, type ConvTranspose2dOptions } from "./conv-transpose";
 export { fans, gain, type KaimingOptions, kaimingNormal, kaimingUniform, xavierNormal, xavierUniform } from "./init";
 export {
   AvgPool2d,

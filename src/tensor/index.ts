@@ -51,6 +51,7 @@ export {
   maxPool2d,
 } from "./ops/pool";
 export { conv1d, conv2d } from "./ops/products/conv";
+export { type ConvTransposeOptions, convTranspose2d } from "./ops/products/conv-transpose";
 export type { ConvOptions, LineConvOptions } from "./ops/products/geometry";
 export { linear, type MatmulOptions, matmul } from "./ops/products/matmul";
 export { dropout, RandomStream, type RandomStreamState } from "./ops/random";

@@ -38,6 +38,7 @@ const one = () => [Tensor.full([1], 1)];
 const ACCEPTED: Record<string, () => unknown[]> = {
   Conv1d: () => [2, 2, 3, { padding: 1 }],
   Conv2d: () => [2, 2, 3, { padding: 1 }],
+  ConvTranspose2d: () => [2, 2, 3, { padding: 1 }],
   Linear: () => [2, 2, { bias: true }],
   BatchNorm: () => [2, { eps: 1 }],
   GroupNorm: () => [1, 2, { eps: 1 }],
@@ -76,6 +77,7 @@ const ACCEPTED: Record<string, () => unknown[]> = {
 const OPTIONS: Record<string, readonly string[]> = {
   Conv1d: ["stride", "padding", "dilation", "groups", "bias", "random"],
   Conv2d: ["stride", "padding", "dilation", "groups", "bias", "init", "random"],
+  ConvTranspose2d: ["stride", "padding", "outputPadding", "dilation", "groups", "bias", "random"],
   Linear: ["bias", "random"],
   BatchNorm: ["eps", "momentum", "affine", "relu"],
   GroupNorm: ["eps", "affine", "relu"],

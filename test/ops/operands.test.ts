@@ -307,6 +307,19 @@ const ROWS: Record<string, Row> = {
       /options|stride|padding|dilation|groups/,
     ),
   },
+  convTranspose2d: {
+    args: () => ({ x: t([1, 4, 5, 4]), w: t([3, 3, 2, 4]), bias: t([2]), options: {} }),
+    takes: { x: FLOAT, w: FLOAT, bias: FLOAT },
+    optional: ["bias"],
+    refuses: bad(
+      "options",
+      [
+        ...CONV.filter((o) => typeof o !== "object" || o === null || !("padding" in o && o.padding === "same")),
+        ...[{ padding: "same" }, { outputPadding: 1 }, { outputPadding: -1 }, { stride: 2, outputPadding: [2, 0] }],
+      ],
+      /options|stride|[pP]adding|dilation|groups/,
+    ),
+  },
   maxPool2d: {
     args: () => ({ x: t([1, 4, 4, 2]), kernel: 2, options: {} }),
     takes: { x: FLOAT },

@@ -1,4 +1,7 @@
-/** Adaptive means and upsampling three ways: plain loops in float64, PyTorch's numbers, finite differences. */
+/**
+ * Adaptive means and upsampling three ways: plain loops in float64, PyTorch's numbers, finite
+ * differences.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import { adaptiveAvgPool2d, type UpsampleOptions, upsample2d } from "../../src/tensor/ops/resize";
