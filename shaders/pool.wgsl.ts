@@ -20,11 +20,11 @@ export interface MaxPoolSpec extends PoolSpec {
   carry: boolean;
 }
 
-const values = (vec: boolean, access: "read" | "write"): Binding => ({ access, type: vec ? "vec4f" : "f32" });
+export const values = (vec: boolean, access: "read" | "write"): Binding => ({ access, type: vec ? "vec4f" : "f32" });
 const indices = (access: "read" | "write"): Binding => ({ access, type: "u32" });
 
 /** WGSL: one body for one channel and for four: values T, indices U, truths B. */
-const types = (vec: boolean) =>
+export const types = (vec: boolean) =>
   vec ? "alias T = vec4f; alias U = vec4u; alias B = vec4<bool>;" : "alias T = f32; alias U = u32; alias B = bool;";
 
 /**
@@ -39,7 +39,7 @@ const storeIndices = (buffer: string, at: string, vec: boolean) =>
     : `${buffer}[${at}] = which;`;
 
 /** WGSL: splits `index` over [N, `h`, `w`, C]. */
-const position = (h: string, w: string) => `
+export const position = (h: string, w: string) => `
   let c = index % p.c;
   let column = (index / p.c) % ${w};
   let row = (index / p.c / ${w}) % ${h};

@@ -22,7 +22,7 @@ export interface ConvShape {
   readonly dilation: readonly [number, number];
 }
 
-const shapeKey = (s: ConvShape) => `k${s.kernel.join("x")}s${s.stride.join("x")}d${s.dilation.join("x")}`;
+export const shapeKey = (s: ConvShape) => `k${s.kernel.join("x")}s${s.stride.join("x")}d${s.dilation.join("x")}`;
 
 export interface ConvGatherSpec extends ConvShape {
   /** `forward`: x → y. `input`: dy → dx, the transposed convolution. */

@@ -25,7 +25,7 @@ export const DEFAULT_GAIN = Math.sqrt(1 / 3);
 const torchDefault = (shape: Shape, random: Generator) => kaimingUniform(shape, random, { gain: DEFAULT_GAIN });
 
 /** @throws ArgumentError unless all are whole, and `groups` divides both numbers of channels. */
-function channelsPerGroup(what: string, inputs: number, outputs: number, groups: number): number {
+export function channelsPerGroup(what: string, inputs: number, outputs: number, groups: number): number {
   const all = [inputs, outputs, groups].every((n) => Number.isInteger(n) && n >= 1);
   if (all && inputs % groups === 0 && outputs % groups === 0) return inputs / groups;
   throw new ArgumentError(

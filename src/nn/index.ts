@@ -1,5 +1,6 @@
 export { BatchNorm, type BatchNormOptions } from "./batch-norm";
 export { Conv1d, type Conv1dOptions, Conv2d, type Conv2dOptions } from "./conv";
+export { ConvTranspose2d, type ConvTranspose2dOptions } from "./conv-transpose";
 export { fans, gain, type KaimingOptions, kaimingNormal, kaimingUniform, xavierNormal, xavierUniform } from "./init";
 export {
   AvgPool2d,
@@ -20,6 +21,7 @@ export { Module, type ModuleVisitor } from "./module";
 export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions } from "./norm";
 export { manualSeed } from "./random";
 export { buffer, parameter, type Registration } from "./registration";
+export { AdaptiveAvgPool2d, Upsample } from "./resize";
 export type { ParameterFilter } from "./select";
 export type { Layout } from "./state";
 export type { HostState, LoadReport } from "./state-dict";

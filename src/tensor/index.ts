@@ -51,10 +51,12 @@ export {
   maxPool2d,
 } from "./ops/pool";
 export { conv1d, conv2d } from "./ops/products/conv";
+export { type ConvTransposeOptions, convTranspose2d } from "./ops/products/conv-transpose";
 export type { ConvOptions, LineConvOptions } from "./ops/products/geometry";
 export { linear, type MatmulOptions, matmul } from "./ops/products/matmul";
 export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
 export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
+export { adaptiveAvgPool2d, type UpsampleOptions, upsample2d } from "./ops/resize";
 export { logSoftmax, softmax } from "./ops/softmax";
 export { Generator, type GeneratorState } from "./random";
 export { type RecordedStep, recordStep } from "./recorded";

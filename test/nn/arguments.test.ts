@@ -40,6 +40,7 @@ const one = () => [Tensor.full([1], 1)];
 const ACCEPTED: Record<string, () => unknown[]> = {
   Conv1d: () => [2, 2, 3, { padding: 1 }],
   Conv2d: () => [2, 2, 3, { padding: 1 }],
+  ConvTranspose2d: () => [2, 2, 3, { padding: 1 }],
   Linear: () => [2, 2, { bias: true }],
   BatchNorm: () => [2, { eps: 1 }],
   GroupNorm: () => [1, 2, { eps: 1 }],
@@ -50,6 +51,8 @@ const ACCEPTED: Record<string, () => unknown[]> = {
   Dropout: () => [0.1, {}],
   MaxPool2d: () => [2, {}],
   AvgPool2d: () => [2, {}],
+  AdaptiveAvgPool2d: () => [2],
+  Upsample: () => [{ scale: 2 }],
   LeakyReLU: () => [0.1],
   Sequential: () => [new nn.ReLU()],
   fans: () => [[2, 2]],
@@ -76,6 +79,7 @@ const ACCEPTED: Record<string, () => unknown[]> = {
 const OPTIONS: Record<string, readonly string[]> = {
   Conv1d: ["stride", "padding", "dilation", "groups", "bias", "random"],
   Conv2d: ["stride", "padding", "dilation", "groups", "bias", "init", "random"],
+  ConvTranspose2d: ["stride", "padding", "outputPadding", "dilation", "groups", "bias", "random"],
   Linear: ["bias", "random"],
   BatchNorm: ["eps", "momentum", "affine", "relu"],
   GroupNorm: ["eps", "affine", "relu"],
@@ -86,6 +90,7 @@ const OPTIONS: Record<string, readonly string[]> = {
   Dropout: ["random"],
   MaxPool2d: ["stride", "padding"],
   AvgPool2d: ["stride", "padding"],
+  Upsample: ["size", "scale", "mode", "alignCorners"],
   kaimingNormal: ["mode", "gain"],
   SGD: ["lr", "momentum", "dampening", "nesterov", "weightDecay"],
   Adam: ["lr", "betas", "eps", "weightDecay"],

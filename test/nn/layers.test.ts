@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import {
+  AdaptiveAvgPool2d,
   AvgPool2d,
   BatchNorm,
   Conv1d,
@@ -19,6 +20,7 @@ import {
   manualSeed,
   ReLU,
   Sequential,
+  Upsample,
 } from "../../src/nn";
 import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
 import { pad } from "../../src/tensor/ops/movement";
@@ -26,6 +28,7 @@ import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
 import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
 import { linear } from "../../src/tensor/ops/products/matmul";
+import { adaptiveAvgPool2d, upsample2d } from "../../src/tensor/ops/resize";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";
 import { Tensor } from "../../src/tensor/tensor";
@@ -64,6 +67,13 @@ describe("a layer gives what its operation gives with the layer's weights and op
       (x) => maxPool2d(x, 3, { stride: 2, padding: 1 }),
     ],
     ["AvgPool2d", new AvgPool2d([2, 3]), image, (x) => avgPool2d(x, [2, 3])],
+    ["AdaptiveAvgPool2d", new AdaptiveAvgPool2d([3, 2]), image, (x) => adaptiveAvgPool2d(x, [3, 2])],
+    [
+      "Upsample",
+      new Upsample({ scale: 2, mode: "bilinear" }),
+      image,
+      (x) => upsample2d(x, { scale: 2, mode: "bilinear" }),
+    ],
     ["GlobalAvgPool", new GlobalAvgPool(), image, globalAvgPool],
     ["GroupNorm", gn, image, (x) => groupNorm(x, 3, { gamma: gn.weight, beta: gn.bias, eps: 0.1, relu: true })],
     ["InstanceNorm", inorm, image, (x) => instanceNorm(x, { gamma: inorm.weight, beta: inorm.bias, relu: true })],

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { convGatherKernel, convWeightKernel } from "../../shaders/products/conv-registers.wgsl";
 import { ShapeError } from "../../src/errors";
-import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
+import { conv1d, conv2d, conv2dWeightGradient } from "../../src/tensor/ops/products/conv";
 import type { ConvOptions } from "../../src/tensor/ops/products/geometry";
 import { windowCount } from "../../src/tensor/ops/windows";
 import { Generator } from "../../src/tensor/random";
@@ -15,6 +15,8 @@ import { Golden } from "../support/golden";
 import { expectClose, gpu, gradcheck, randomData, randomTensor } from "../support/gpu";
 
 beforeAll(async () => void (await gpu()));
+
+type Two = [number, number];
 
 interface Case {
   n: number;
@@ -125,6 +127,35 @@ describe("conv2d", () => {
       true,
     ));
 
+  // Channels that are whole vectors and not, strides that tiles hold and not, kernels unrolled and not.
+  const depthwise: [channels: number, k: Two, stride: Two, padding: Two, dilation: Two][] = [
+    [8, [3, 3], [1, 1], [1, 1], [1, 1]],
+    [5, [3, 3], [2, 2], [1, 0], [1, 1]],
+    [3, [2, 5], [3, 4], [3, 2], [2, 1]],
+    [4, [1, 3], [1, 2], [0, 5], [3, 4]],
+    [12, [7, 7], [1, 1], [3, 3], [1, 1]],
+    [6, [3, 3], [5, 6], [2, 2], [1, 2]],
+    [2, [9, 9], [1, 1], [4, 4], [1, 1]],
+    [1, [3, 2], [2, 3], [2, 1], [1, 3]],
+  ];
+  it.each(
+    depthwise,
+  )("equals nested loops with %i channels each on its own, kernel %j, stride %j", (i, k, stride, padding, dilation) =>
+    compare({ n: 2, h: 11, w: 13, i, o: i, k, stride, padding, dilation, groups: i }, 300 + i, i % 2 === 0));
+
+  it("sums a depthwise weight gradient in chunks, in the same order every time", async () => {
+    const [x, dy] = [randomTensor([6, 20, 21, 8], 1), randomTensor([6, 20, 21, 8], 2)];
+    const options = { padding: 1, groups: 8 };
+    const once = () => conv2dWeightGradient(x, dy, [3, 3], options).data();
+    const [first, again] = [await once(), await once()];
+    expect(again).toEqual(first);
+    const c: Case = {
+      ...{ n: 6, h: 20, w: 21, i: 8, o: 8, k: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 8 },
+    };
+    const want = oracle(c, await x.data(), new Float32Array(72), null, await dy.data());
+    expectClose(first, want.dw, { atol: 3e-5 });
+  });
+
   it("handles sizes of 1 everywhere", () =>
     compare(
       { n: 1, h: 1, w: 1, i: 1, o: 1, k: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 },
@@ -132,19 +163,23 @@ describe("conv2d", () => {
       true,
     ));
 
-  it("has PyTorch's output and gradients", async () => {
-    const golden = new Golden("conv");
-    const cases = golden.meta("conv2d") as (ConvOptions & { bias: boolean })[];
-    for (const [i, options] of cases.entries()) {
-      const of = (name: string) => leaf(golden.data(`conv2d.${i}.${name}`), golden.shape(`conv2d.${i}.${name}`));
-      const [x, w, b] = [of("x"), of("w"), options.bias ? of("b") : null];
+  it.each([
+    ["conv", "conv2d"],
+    ["spatial", "depthwise"],
+  ])("has PyTorch's output and gradients (%s, %s)", async (file, kind) => {
+    const golden = new Golden(file);
+    const cases = golden.meta(kind) as (ConvOptions & { bias: boolean })[];
+    for (const [i, { bias, ...options }] of cases.entries()) {
+      const data = (name: string) => golden.data(`${kind}.${i}.${name}`);
+      const of = (name: string) => leaf(data(name), golden.shape(`${kind}.${i}.${name}`));
+      const [x, w, b] = [of("x"), of("w"), bias ? of("b") : null];
       const y = conv2d(x, w, b, options);
-      expect(y.shape).toEqual(golden.shape(`conv2d.${i}.y`));
+      expect(y.shape).toEqual(golden.shape(`${kind}.${i}.y`));
       y.backward(of("g"));
-      expectClose(await y.data(), golden.data(`conv2d.${i}.y`), { what: `y of case ${i}` });
-      expectClose(await x.grad!.data(), golden.data(`conv2d.${i}.dx`), { what: `dx of case ${i}` });
-      expectClose(await w.grad!.data(), golden.data(`conv2d.${i}.dw`), { atol: 3e-5, what: `dw of case ${i}` });
-      if (b) expectClose(await b.grad!.data(), golden.data(`conv2d.${i}.db`), { atol: 3e-5, what: `db of case ${i}` });
+      expectClose(await y.data(), data("y"), { what: `y of case ${i}` });
+      expectClose(await x.grad!.data(), data("dx"), { what: `dx of case ${i}` });
+      expectClose(await w.grad!.data(), data("dw"), { atol: 3e-5, what: `dw of case ${i}` });
+      if (b) expectClose(await b.grad!.data(), data("db"), { atol: 3e-5, what: `db of case ${i}` });
     }
   });
 
@@ -155,6 +190,16 @@ describe("conv2d", () => {
         { shape: [2, 5, 4, 4], data: randomData([2, 5, 4, 4], 1) },
         { shape: [3, 3, 2, 6], data: randomData([3, 3, 2, 6], 2) },
         { shape: [6], data: randomData([6], 3) },
+      ],
+    ));
+
+  it("agrees with finite differences where every channel is on its own", () =>
+    gradcheck(
+      (x, w, b) => conv2d(x, w, b, { stride: [2, 1], padding: 1, groups: 4 }),
+      [
+        { shape: [2, 5, 6, 4], data: randomData([2, 5, 6, 4], 1) },
+        { shape: [3, 3, 1, 4], data: randomData([3, 3, 1, 4], 2) },
+        { shape: [4], data: randomData([4], 3) },
       ],
     ));
 
@@ -218,6 +263,9 @@ describe("conv2d", () => {
     expect(y.shape).toEqual([0, 3, 3, 4]);
     y.backward(Tensor.from(new Float32Array(0), y.shape));
     expect(Math.max(...(await w.grad!.data()).map(Math.abs))).toBe(0);
+    const alone = leaf(randomData([3, 3, 1, 3], 1), [3, 3, 1, 3]);
+    conv2d(x, alone, null, { groups: 3 }).backward(Tensor.from(new Float32Array(0), [0, 3, 3, 3]));
+    expect(Math.max(...(await alone.grad!.data()).map(Math.abs))).toBe(0);
   });
 
   it("refuses what does not fit, with numbers", () => {

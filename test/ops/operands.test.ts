@@ -307,6 +307,19 @@ const ROWS: Record<string, Row> = {
       /options|stride|padding|dilation|groups/,
     ),
   },
+  convTranspose2d: {
+    args: () => ({ x: t([1, 4, 5, 4]), w: t([3, 3, 2, 4]), bias: t([2]), options: {} }),
+    takes: { x: FLOAT, w: FLOAT, bias: FLOAT },
+    optional: ["bias"],
+    refuses: bad(
+      "options",
+      [
+        ...CONV.filter((o) => typeof o !== "object" || o === null || !("padding" in o && o.padding === "same")),
+        ...[{ padding: "same" }, { outputPadding: 1 }, { outputPadding: -1 }, { stride: 2, outputPadding: [2, 0] }],
+      ],
+      /options|stride|[pP]adding|dilation|groups/,
+    ),
+  },
   maxPool2d: {
     args: () => ({ x: t([1, 4, 4, 2]), kernel: 2, options: {} }),
     takes: { x: FLOAT },
@@ -326,6 +339,27 @@ const ROWS: Record<string, Row> = {
       ...bad("kernel", [undefined, 0, "2", [2], 1.5], /kernel/),
       ...bad("options", [...NO_OPTIONS, { stride: 0 }, { countIncludePad: 1 }], /options|stride|countIncludePad/),
     ],
+  },
+  adaptiveAvgPool2d: {
+    args: () => ({ x: t([1, 4, 4, 2]), size: 2 }),
+    takes: { x: FLOAT },
+    refuses: bad("size", [undefined, 0, "2", [2], 1.5, Number.NaN, {}], /size/),
+  },
+  upsample2d: {
+    args: () => ({ x: t([1, 4, 4, 2]), options: { scale: 2 } }),
+    takes: { x: FLOAT },
+    refuses: bad(
+      "options",
+      [
+        ...[undefined, ...NO_OPTIONS, {}, { scale: 0 }, { scale: "2" }, { scale: [2] }, { scale: Number.NaN }],
+        ...[{ size: 0 }, { size: 1.5 }, { size: 2, scale: 2 }, { scale: 2, mode: "cubic" }, { scale: 0.1 }],
+        ...[
+          { scale: 2, mode: "bilinear", alignCorners: 1 },
+          { scale: 2, alignCorners: true },
+        ],
+      ],
+      /options|size|scale|mode|alignCorners/,
+    ),
   },
   globalAvgPool: { args: () => ({ x: t([1, 4, 2]) }), takes: { x: FLOAT } },
   globalMaxPool: { args: () => ({ x: t([1, 4, 2]) }), takes: { x: FLOAT } },
