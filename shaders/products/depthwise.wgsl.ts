@@ -84,7 +84,8 @@ export const depthwiseKernel = defineKernel({
   let dst${a} = tile${a} * ${tile[a]} - ${pad};
   let src${a} = tile${a} * ${tile[a] / stride[a]};`;
     const name = (at: number) => `x${at < 0 ? `m${-at}` : at}`;
-    // Weights are loaded before their first row, so that few of a large kernel's are held at a time.
+    // Weights are loaded before their first row, so that few of a large kernel's are held at a
+    // time.
     const firstRow = (u: number) => Math.min(...rows!.filter(({ tap }) => tap === u).map(({ at }) => at));
     const weights = (at: number) =>
       range(kh)

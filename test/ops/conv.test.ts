@@ -127,7 +127,8 @@ describe("conv2d", () => {
       true,
     ));
 
-  // Channels that are whole vectors and not, strides that tiles hold and not, kernels unrolled and not.
+  // Channels that are whole vectors and not, strides that tiles hold and not, kernels unrolled and
+  // not.
   const depthwise: [channels: number, k: Two, stride: Two, padding: Two, dilation: Two][] = [
     [8, [3, 3], [1, 1], [1, 1], [1, 1]],
     [5, [3, 3], [2, 2], [1, 0], [1, 1]],
