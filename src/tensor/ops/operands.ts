@@ -7,7 +7,7 @@ import { refuse, unexpected } from "../../demand";
 import { ArgumentError, type PanError, ShapeError } from "../../errors";
 import { isPlain } from "../../io/shown";
 import { type DType, elementsOf, type NumberArray, type NumberList } from "../elements";
-import { type Pair, type Shape, showShape } from "../shape";
+import { type Pair, type Shape, sameShape, showShape } from "../shape";
 import { Tensor } from "../tensor";
 
 export {
@@ -50,6 +50,13 @@ export function expectOptional(op: string, tensors: Readonly<Record<string, unkn
 function advice(value: unknown): string {
   if (value instanceof Promise) return "await it first";
   return ArrayBuffer.isView(value) || Array.isArray(value) ? "upload it with Tensor.from" : "";
+}
+
+/** @throws ShapeError unless `t` is f32 and has that shape. */
+export function expectShape(what: string, name: string, t: Tensor, shape: Shape): void {
+  expectTensors(what, { [name]: t });
+  if (sameShape(t.shape, shape)) return;
+  throw new ShapeError(`${what}: ${name} of shape ${showShape(shape)} is expected, found ${showShape(t.shape)}`);
 }
 
 /** A list of tensors, of one type where there are several. @throws ArgumentError, ShapeError. */
