@@ -385,7 +385,17 @@ const ROWS: Record<string, Row> = {
       ...bad("training", NO_FLAG, /training/),
     ],
   },
-  crossEntropy: labelled("logits"),
+  crossEntropy: {
+    ...labelled("logits"),
+    refuses: [
+      ...(labelled("logits").refuses ?? []),
+      ...bad(
+        "options",
+        [{ weight: [1, 1, 1] }, { weight: 2 }, { ignoreIndex: "x" }, { ignoreIndex: 0.5 }, { ignoreIndex: null }],
+        /weight|ignoreIndex/,
+      ),
+    ],
+  },
   nllLoss: labelled("logProbs"),
   mseLoss: pairs("x", "target"),
   binaryCrossEntropyWithLogits: pairs("logits", "targets"),

@@ -137,8 +137,27 @@ export function withIntegers<T>(
   }
 }
 
-function expectBelow(op: string, name: string, range: readonly [number, number] | null, below: number): void {
-  if (!range || below === Infinity || (range[0] >= 0 && range[1] < below)) return;
-  const [wrong] = range[0] < 0 ? range : [range[1]];
-  throw new ArgumentError(`${op}: ${name} are whole numbers from 0 to ${below - 1}, found ${wrong}`);
+/**
+ * @param except a number that is allowed besides
+ * @throws ArgumentError where the least or the greatest number is known, and is not from 0 to
+ * below − 1.
+ */
+export function expectBelow(
+  op: string,
+  name: string,
+  range: readonly [number, number] | null,
+  below: number,
+  except?: number,
+): void {
+  if (!range || below === Infinity) return;
+  const wrong = range.find((v) => (v < 0 || v >= below) && v !== except);
+  if (wrong === undefined) return;
+  const besides = except === undefined ? "" : ` or ${except}`;
+  throw new ArgumentError(`${op}: ${name} are whole numbers from 0 to ${below - 1}${besides}, found ${wrong}`);
+}
+
+/** @throws ArgumentError unless `value` is a whole number of 32 bits with a sign. */
+export function expectInt32(op: string, name: string, value: unknown): void {
+  if (typeof value !== "number" || (value | 0) !== value)
+    refuse(op, name, "a whole number from −2³¹ to 2³¹ − 1", value);
 }
