@@ -1,5 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
+import { GAUSSIAN, GELU_TANH } from "./gaussian.wgsl";
 import { LOGARITHM, POWER, TANH } from "./power.wgsl";
 
 /**
@@ -22,10 +23,22 @@ export const UNARY = {
   affine: "p.a * x + p.b",
   clamp: "min(max(x, vec4f(p.a)), vec4f(p.b))",
   pow: "power(x, p.a)",
+  gelu: "x * gaussian(x)",
+  geluTanh: "x / (1.0 + exp(-cubic(x)))",
+  silu: "x / (1.0 + exp(-x))",
+  hardswish: "x * (clamp(x + 3.0, vec4f(), vec4f(6.0)) / 6.0)",
 } as const;
 
 /** Where a function of numbers is NaN: built-in ones may give anything there. */
-const UNDEFINED: Partial<Record<keyof typeof UNARY, string>> = { log: "x < vec4f()", sqrt: "x < vec4f()" };
+const UNDEFINED: Partial<Record<keyof typeof UNARY, string>> = {
+  log: "x < vec4f()",
+  sqrt: "x < vec4f()",
+  // −∞ times 0, as PyTorch has it.
+  ...Object.fromEntries(["gelu", "geluTanh", "silu", "hardswish"].map((f) => [f, "x < vec4f(-3.4028234e38)"])),
+};
+
+/** WGSL: 1 / (1 + e⁻ˢ). */
+const SIGMOID_OF_S = "(1.0 / (1.0 + exp(-s)))";
 
 /** dL/dx from g = dL/dy and s, which is x or y (whichever the forward saved). */
 export const UNARY_GRAD = {
@@ -41,6 +54,10 @@ export const UNARY_GRAD = {
   leakyReluOfX: "select(p.a * g, g, s > vec4f())",
   clampOfX: "select(vec4f(), g, (s >= vec4f(p.a)) & (s <= vec4f(p.b)))",
   powOfX: "g * (p.a * power(s, p.b))",
+  geluOfX: "g * (gaussian(s) + s * (exp(-0.5 * s * s) * 0.3989422804))",
+  geluTanhOfX: "g * geluTanhSlope(s)",
+  siluOfX: `g * ${SIGMOID_OF_S} * (1.0 + s * (1.0 - ${SIGMOID_OF_S}))`,
+  hardswishOfX: "select(select(g * (s / 3.0 + 0.5), g, s >= vec4f(3.0)), vec4f(), s <= vec4f(-3.0))",
 } as const;
 
 const HOLDS = (comparison: string) => `select(T(), T() + 1.0, (${comparison}) & !isNan(a) & !isNan(b))`;
@@ -75,6 +92,9 @@ const functions = (expression: string): string =>
     ["logarithm", LOGARITHM],
     ["hyperbolic", TANH],
     ["power", POWER],
+    ["gaussian", GAUSSIAN],
+    ["cubic", GELU_TANH],
+    ["geluTanhSlope", GELU_TANH],
   ]
     .filter(([name]) => expression.includes(`${name}(`))
     .map(([, source]) => source)

@@ -2,15 +2,15 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 
 /** Bits of a NaN; it is stored through u32 bindings, see {@link nanTest}. */
-const NAN = "0x7fc00000u";
+export const NAN = "0x7fc00000u";
 
-const IS_FINITE = "fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }";
+export const IS_FINITE = "fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }";
 
 /**
  * WGSL: `most` and `total` = Σ exp(x − most) over the line `x[base + i · step]`, i < n, and whether
  * they are `sound`: not when x has NaN or +∞, or −∞ alone.
  */
-const STATISTICS = (base: string, step: string, n: string) => /* wgsl */ `
+export const STATISTICS = (base: string, step: string, n: string) => /* wgsl */ `
   var most = x[${base}];
   var sound = !isNan(most);
   for (var i = 1u; i < ${n}; i++) {

@@ -7,7 +7,9 @@ export {
   Dropout,
   type DropoutOptions,
   Flatten,
+  GELU,
   GlobalAvgPool,
+  Hardswish,
   Identity,
   type Layer,
   LeakyReLU,
@@ -15,6 +17,7 @@ export {
   type PoolLayerOptions,
   ReLU,
   Sequential,
+  SiLU,
 } from "./layers";
 export { Linear, type LinearOptions } from "./linear";
 export { Module, type ModuleVisitor } from "./module";

@@ -1,4 +1,5 @@
 import { instance, optionsOf, refuse, within } from "../demand";
+import { type GeluOptions, gelu, geluForm, hardswish, silu } from "../tensor/ops/activations";
 import { flatten, leakyRelu, relu } from "../tensor/ops/elementwise";
 import { permute } from "../tensor/ops/movement";
 import { pairOf } from "../tensor/ops/operands";
@@ -28,6 +29,39 @@ export class Identity extends Module {
 export class ReLU extends Module {
   forward(x: Tensor): Tensor {
     return relu(x);
+  }
+}
+
+/** y = x · sigmoid(x); {@link silu}. */
+export class SiLU extends Module {
+  forward(x: Tensor): Tensor {
+    return silu(x);
+  }
+}
+
+/** y = x · min(max(x + 3, 0), 6) / 6; {@link hardswish}. */
+export class Hardswish extends Module {
+  forward(x: Tensor): Tensor {
+    return hardswish(x);
+  }
+}
+
+/** y = x · Φ(x), or its approximation by tanh; {@link gelu}. */
+export class GELU extends Module {
+  readonly approximate: "none" | "tanh";
+
+  /** @throws ArgumentError for another approximation. */
+  constructor(options?: GeluOptions) {
+    super();
+    this.approximate = geluForm("GELU", options);
+  }
+
+  forward(x: Tensor): Tensor {
+    return gelu(x, { approximate: this.approximate });
+  }
+
+  protected override describe(): string {
+    return this.approximate === "none" ? "" : `approximate ${this.approximate}`;
   }
 }
 

@@ -1,4 +1,5 @@
 export type { ElementsOf, NumberArray, NumberList, TensorSource } from "./elements";
+export { type GeluOptions, gelu, hardswish, silu } from "./ops/activations";
 export {
   abs,
   add,

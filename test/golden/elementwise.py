@@ -51,4 +51,13 @@ for a, b in [([5, 7], [5, 7]), ([4, 5, 6], [6]), ([2, 3, 4], [3, 1]), ([3, 1], [
     case("maximum", torch.maximum, coarse(*a), coarse(*b))
     case("minimum", torch.minimum, coarse(*a), coarse(*b))
 
+F = torch.nn.functional
+for op, f in [
+    ("gelu", F.gelu),
+    ("geluTanh", lambda x: F.gelu(x, approximate="tanh")),
+    ("silu", F.silu),
+    ("hardswish", F.hardswish),
+]:
+    case(op, f, normal(3, 7, 5))
+
 save(__file__, tensors, {"cases": cases})

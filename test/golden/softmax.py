@@ -44,4 +44,31 @@ for reduction in ("mean", "sum", "none"):
         differentiated(name, f(x, t, reduction=reduction), {"x": x, "t": t})
         pairs.append({"name": name, "op": op, "reduction": reduction})
 
-save(__file__, tensors, {"softmaxes": softmaxes, "losses": losses, "pairs": pairs})
+# Weights of the classes, and rows that are left out.
+weighted = []
+for reduction in ("mean", "sum", "none"):
+    for smoothing in (0.0, 0.2):
+        for ignored in (None, 2, -100):
+            for weigh in (True, False):
+                if ignored is None and not weigh:
+                    continue
+                x, w = (4 * torch.randn(9, 5)).requires_grad_(), torch.rand(5) + 0.1 if weigh else None
+                labels = torch.randint(0, 5, (9,))
+                labels[[1, 4]] = 2 if ignored is None else ignored
+                name = f"weighted.{len(weighted)}"
+                options = {} if ignored is None else {"ignore_index": ignored}
+                y = F.cross_entropy(x, labels, w, reduction=reduction, label_smoothing=smoothing, **options)
+                differentiated(name, y, {"x": x})
+                tensors[f"{name}.labels"] = labels
+                if weigh:
+                    tensors[f"{name}.w"] = w
+                weighted.append({"name": name, "reduction": reduction, "labelSmoothing": smoothing, **({} if ignored is None else {"ignoreIndex": ignored})})
+# All rows left out: a mean of nothing.
+for reduction in ("mean", "sum", "none"):
+    x, labels = torch.randn(3, 4).requires_grad_(), torch.full((3,), -100)
+    name = f"weighted.{len(weighted)}"
+    differentiated(name, F.cross_entropy(x, labels, torch.rand(4) + 0.1, reduction=reduction), {"x": x})
+    tensors[f"{name}.labels"] = labels
+    weighted.append({"name": name, "reduction": reduction, "labelSmoothing": 0.0, "ignoreIndex": -100})
+
+save(__file__, tensors, {"softmaxes": softmaxes, "losses": losses, "pairs": pairs, "weighted": weighted})

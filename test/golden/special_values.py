@@ -68,4 +68,11 @@ case("logSoftmax", lambda x: x.log_softmax(1), [ROWS], seed)
 labels = torch.tensor([0, 1, 2, 3, 0, 1, 0, 3, 2])
 case("crossEntropy", lambda x: torch.nn.functional.cross_entropy(x, labels, reduction="none"), [ROWS])
 
+# In float64, as in float32 the approximations of GELU overflow at 1e20, and Hardswish at the greatest number.
+F = torch.nn.functional
+case("gelu", lambda x: F.gelu(x.double()).float(), [VALUES])
+case("geluTanh", lambda x: F.gelu(x.double(), approximate="tanh").float(), [VALUES])
+case("silu", F.silu, [VALUES])
+case("hardswish", lambda x: F.hardswish(x.double()).float(), [VALUES])
+
 save(__file__, tensors, {"cases": cases})

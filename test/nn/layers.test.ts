@@ -8,8 +8,10 @@ import {
   Conv2d,
   Dropout,
   Flatten,
+  GELU,
   GlobalAvgPool,
   GroupNorm,
+  Hardswish,
   Identity,
   InstanceNorm,
   type Layer,
@@ -20,8 +22,10 @@ import {
   manualSeed,
   ReLU,
   Sequential,
+  SiLU,
   Upsample,
 } from "../../src/nn";
+import { gelu, hardswish, silu } from "../../src/tensor/ops/activations";
 import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
 import { pad } from "../../src/tensor/ops/movement";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
@@ -50,6 +54,10 @@ describe("a layer gives what its operation gives with the layer's weights and op
   const table: [string, Layer, Shape, (x: Tensor) => Tensor][] = [
     ["Identity", new Identity(), [3, 2], (x) => x],
     ["ReLU", new ReLU(), [3, 2], relu],
+    ["GELU", new GELU(), [3, 2], (x) => gelu(x)],
+    ["GELU by tanh", new GELU({ approximate: "tanh" }), [3, 2], (x) => gelu(x, { approximate: "tanh" })],
+    ["SiLU", new SiLU(), [3, 2], silu],
+    ["Hardswish", new Hardswish(), [3, 2], hardswish],
     ["LeakyReLU", new LeakyReLU(0.3), [3, 2], (x) => leakyRelu(x, 0.3)],
     [
       "Conv2d",

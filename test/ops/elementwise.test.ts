@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
+import { gelu, hardswish, silu } from "../../src/tensor/ops/activations";
 import * as ops from "../../src/tensor/ops/elementwise";
 import { Generator } from "../../src/tensor/random";
 import { broadcastShapes, broadcastStrides, type Shape, sizeOf, stridesOf } from "../../src/tensor/shape";
@@ -16,6 +17,18 @@ const leaf = (data: Float32Array, shape: Shape): Tensor => {
 const coarse = (data: Float32Array) => data.map((v) => Math.round(v * 2) / 2);
 const positive = (data: Float32Array) => data.map((v) => Math.abs(v) + 0.05);
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+const normalDensity = (x: number) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+/** Φ(x), by the series ½ + φ(x) (x + x³/3 + x⁵/15 + …), whose terms have one sign; below 0 by symmetry. */
+function normalBelow(x: number): number {
+  if (x < 0) return 1 - normalBelow(-x);
+  let [sum, term] = [0, x];
+  for (let k = 1; term > 1e-18; k += 2) {
+    sum += term;
+    term *= (x * x) / (k + 2);
+  }
+  return 0.5 + normalDensity(x) * sum;
+}
+const geluInner = (x: number) => 2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3);
 
 interface Unary {
   op: (x: Tensor) => Tensor;
@@ -51,6 +64,22 @@ const unary: Record<string, Unary> = {
   },
   powScalar: { op: (x) => ops.powScalar(x, 2.5), y: (x) => x ** 2.5, dx: (x) => 2.5 * x ** 1.5, inputs: positive },
   affine: { op: (x) => ops.affine(x, 3, -1), y: (x) => 3 * x - 1, dx: () => 3 },
+  gelu: { op: (x) => gelu(x), y: (x) => x * normalBelow(x), dx: (x) => normalBelow(x) + x * normalDensity(x) },
+  geluTanh: {
+    op: (x) => gelu(x, { approximate: "tanh" }),
+    y: (x) => x * logistic(geluInner(x)),
+    dx: (x) => {
+      const gate = logistic(geluInner(x));
+      return gate + x * gate * (1 - gate) * 2 * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x ** 2);
+    },
+  },
+  silu: { op: silu, y: (x) => x * logistic(x), dx: (x) => logistic(x) * (1 + x * (1 - logistic(x))) },
+  hardswish: {
+    op: hardswish,
+    y: (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6,
+    dx: (x) => (x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 0.5),
+    inputs: (data) => coarse(data.map((v) => 1.5 * v)),
+  },
   addNumber: { op: (x) => ops.add(x, 4), y: (x) => x + 4, dx: () => 1 },
   subNumber: { op: (x) => ops.sub(x, 4), y: (x) => x - 4, dx: () => 1 },
   mulNumber: { op: (x) => ops.mul(x, -3), y: (x) => -3 * x, dx: () => -3 },
@@ -179,6 +208,21 @@ describe("unary operations against plain JavaScript", () => {
     expectClose(await ops.log(x).data(), [Number.NaN, Number.NaN, Math.log(200), Infinity, -Infinity]);
     expectClose(await ops.relu(x).data(), [0, 0, 200, Infinity, 0]);
   });
+});
+
+it("gelu knows the normal distribution to 2e-7, and its lower tail to 1e-5 of itself", async () => {
+  const x = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) / 200);
+  const y = await gelu(Tensor.from(x)).data();
+  for (const [i, v] of x.entries())
+    expect(Math.abs(y[i]! - v * normalBelow(v)), `gelu(${v})`).toBeLessThanOrEqual(2e-7 * Math.max(Math.abs(v), 0.01));
+  // 1 − Φ(t) = φ(t) (1/t − 1/t³ + 3/t⁵ − …) for large t.
+  const far = Float32Array.of(-7, -8, -9, -10);
+  const tail = (t: number) => normalDensity(t) * (1 / t - 1 / t ** 3 + 3 / t ** 5 - 15 / t ** 7 + 105 / t ** 9);
+  expectClose(
+    await gelu(Tensor.from(far)).data(),
+    [...far].map((v) => v * tail(-v)),
+    { rtol: 2e-5, atol: 0 },
+  );
 });
 
 describe("binary operations against plain JavaScript", () => {

@@ -136,6 +136,17 @@ const ROWS: Record<string, Row> = {
   square: unary,
   tanh: unary,
   norm2: unary,
+  silu: unary,
+  hardswish: unary,
+  gelu: {
+    args: () => ({ x: t([3]), options: { approximate: "tanh" } }),
+    takes: { x: FLOAT },
+    refuses: bad(
+      "options",
+      [...NO_OPTIONS, { approximate: "erf" }, { approximate: true }, { approximate: null }, { exact: true }],
+      /options|approximate/,
+    ),
+  },
   affine: {
     args: () => ({ x: t([3]), a: 2, b: 1 }),
     takes: { x: FLOAT },
@@ -408,7 +419,17 @@ const ROWS: Record<string, Row> = {
       ...bad("training", NO_FLAG, /training/),
     ],
   },
-  crossEntropy: labelled("logits"),
+  crossEntropy: {
+    ...labelled("logits"),
+    refuses: [
+      ...(labelled("logits").refuses ?? []),
+      ...bad(
+        "options",
+        [{ weight: [1, 1, 1] }, { weight: 2 }, { ignoreIndex: "x" }, { ignoreIndex: 0.5 }, { ignoreIndex: null }],
+        /weight|ignoreIndex/,
+      ),
+    ],
+  },
   nllLoss: labelled("logProbs"),
   mseLoss: pairs("x", "target"),
   binaryCrossEntropyWithLogits: pairs("logits", "targets"),

@@ -186,6 +186,64 @@ describe("losses against plain JavaScript", () => {
     }
   });
 
+  it.each(reductions)("crossEntropy with weights of classes and ignored rows, %s", async (reduction) => {
+    for (const [i, [rows, classes]] of shapes.entries()) {
+      for (const [labelSmoothing, ignoreIndex, isWeighted] of [
+        [0, -100, true],
+        [0.2, -1, true],
+        [0.3, 0, false],
+        [0.1, undefined, true],
+      ] as const) {
+        const data = randomData([rows, classes], i, 10);
+        const weights = randomData([classes], i + 3).map((v) => (isWeighted ? Math.abs(v) + 0.1 : 1));
+        const pick = new Generator(i);
+        const labels = Array.from({ length: rows }, (_, r) =>
+          r % 3 === 1 && ignoreIndex !== undefined ? ignoreIndex : pick.integer(classes),
+        );
+        const seeds = randomData([rows], i + 9);
+        const kept = labels.map((l) => l !== ignoreIndex);
+        const total = labels.reduce((s, l, r) => (kept[r] ? s + weights[l]! : s), 0);
+        const logs = labels.map((_, r) => logProbabilities([...data.slice(r * classes, (r + 1) * classes)]));
+        const wanted = (r: number, c: number) =>
+          weights[c]! * (labelSmoothing / classes + (c === labels[r] ? 1 - labelSmoothing : 0));
+        const values = logs.map((l, r) => (kept[r] ? -l.reduce((s, v, c) => s + v * wanted(r, c), 0) : 0));
+        const factor = (r: number) =>
+          reduction === "none" ? seeds[r]! : seeds[0]! / (reduction === "mean" ? total : 1);
+        const dx = logs.flatMap((l, r) => {
+          const mass = l.reduce((s, _, c) => s + wanted(r, c), 0);
+          return l.map((v, c) => (kept[r] ? factor(r) * (mass * Math.exp(v) - wanted(r, c)) : 0));
+        });
+        const x = leaf(data, [rows, classes]);
+        const weight = isWeighted ? Tensor.from(weights) : null;
+        const y = crossEntropy(x, labels, { reduction, labelSmoothing, ignoreIndex, weight });
+        const all = values.reduce((s, v) => s + v, 0);
+        const what = `${rows}×${classes}, ${ignoreIndex}`;
+        expect(y.shape).toEqual(reduction === "none" ? [rows] : []);
+        expectClose(await y.data(), reduction === "none" ? values : [reduction === "mean" ? all / total : all], {
+          what,
+        });
+        y.backward(Tensor.from(seeds.slice(0, y.size), y.shape));
+        expectClose(await x.grad!.data(), dx, { what: `gradient ${what}` });
+      }
+    }
+  });
+
+  it("what is ignored adds nothing, whatever its logits are; other labels that are no class make NaN", async () => {
+    const x = leaf(Float32Array.of(1, 2, 3, Number.NaN, Infinity, 0, 3, 2, 1), [3, 3]);
+    const ignoreIndex = -7;
+    const mean = crossEntropy(x, [0, -7, 0], { ignoreIndex });
+    const without = crossEntropy(Tensor.from([1, 2, 3, 3, 2, 1], [2, 3]), [0, 0]);
+    expectClose(await mean.data(), await without.data());
+    mean.backward();
+    expect([...(await x.grad!.data())].slice(3, 6)).toEqual([0, 0, 0]);
+    for (const labels of [[0, -7, -8], [0, -7, 3], Tensor.from(Int32Array.of(-9, 0, 1))])
+      expect(() => crossEntropy(x, labels, { ignoreIndex })).toThrow(/from 0 to 2 or -7, found (-8|3|-9)/);
+    const hidden = crossEntropy(x, [0, -7, -3], { ignoreIndex, reduction: "none" });
+    expect([...(await hidden.data())].map(Number.isNaN)).toEqual([false, false, true]);
+    const made = crossEntropy(x, computed(Tensor.from(Int32Array.of(1, -7, 5))), { ignoreIndex, reduction: "none" });
+    expect([...(await made.data())].map(Number.isNaN)).toEqual([false, false, true]);
+  });
+
   it.each(reductions)("mseLoss and binaryCrossEntropyWithLogits, %s", async (reduction) => {
     for (const [i, shape] of [[], [1], [7], [3, 5], [2, 3, 71]].entries()) {
       const [xs, ts] = [randomData(shape, i, 20), randomData(shape, i + 5).map((v) => (v + 1) / 2)];
@@ -288,6 +346,19 @@ describe("softmax and losses against PyTorch", () => {
     await compare(c.name, y, { x });
   });
 
+  it.each(
+    golden.meta("weighted") as {
+      name: string;
+      reduction: Reduction;
+      labelSmoothing: number;
+      ignoreIndex?: number;
+    }[],
+  )("$name: $reduction, smoothing $labelSmoothing, ignored $ignoreIndex", async ({ name, ...options }) => {
+    const [x, labels] = [tensor(`${name}.x`), labelsOf(`${name}.labels`)];
+    const weight = golden.has(`${name}.w`) ? tensor(`${name}.w`) : null;
+    await compare(name, crossEntropy(x, labels, { ...options, weight }), { x });
+  });
+
   it.each(golden.meta("pairs") as { name: string; op: string; reduction: Reduction }[])("$name", async ({
     name,
     op,
@@ -304,6 +375,14 @@ describe("softmax and losses by finite differences", () => {
   it("softmax", () => gradcheck((x) => softmax(x, 1), [input([2, 5, 3], 1)]));
   it("logSoftmax", () => gradcheck((x) => logSoftmax(x, 0), [input([5, 3], 2)]));
   it("crossEntropy", () => gradcheck((x) => crossEntropy(x, labels(), { labelSmoothing: 0.1 }), [input([3, 4], 3)]));
+  it("crossEntropy with weights", () =>
+    gradcheck(
+      (x) => {
+        const weight = Tensor.from([0.5, 2, 1, 3]);
+        return crossEntropy(x, Tensor.from(Int32Array.of(1, -1, 3)), { labelSmoothing: 0.1, ignoreIndex: -1, weight });
+      },
+      [input([3, 4], 3)],
+    ));
   it("nllLoss", () => gradcheck((x) => nllLoss(x, labels(), { reduction: "none" }), [input([3, 4], 4)]));
   it("mseLoss", () => gradcheck((x, t) => mseLoss(x, t), [input([3, 4], 5), input([3, 4], 6)]));
   it("binaryCrossEntropyWithLogits", () =>
@@ -320,6 +399,8 @@ describe("edges of softmax and losses", () => {
     y.backward();
     expect(x.grad!.shape).toEqual([0, 3]);
     expect(await crossEntropy(x, labels, { reduction: "sum" }).item()).toBe(0);
+    expect(await crossEntropy(x, labels, { ignoreIndex: -1 }).item()).toBeNaN();
+    expect(await crossEntropy(x, labels, { weight: Tensor.full([3], 1), reduction: "sum" }).item()).toBe(0);
     expect(await mseLoss(Tensor.empty([0]), Tensor.empty([0])).item()).toBeNaN();
   });
 
@@ -335,6 +416,10 @@ describe("edges of softmax and losses", () => {
     expect(() => mseLoss(x, Tensor.full([3], 0))).toThrow(ShapeError);
     expect(() => binaryCrossEntropyWithLogits(x, labels)).toThrow(ShapeError);
     expect(() => crossEntropy(x, labels, { labelSmoothing: 1.5 })).toThrow(ArgumentError);
+    expect(() => crossEntropy(x, labels, { weight: Tensor.full([2], 1) })).toThrow(/weight of shape \[3\]/);
+    expect(() => crossEntropy(x, labels, { weight: Tensor.full([3], 1, "i32") })).toThrow(ShapeError);
+    expect(() => crossEntropy(x, labels, { ignoreIndex: 0.5 })).toThrow(ArgumentError);
+    expect(() => crossEntropy(x, labels, { ignoreIndex: 2 ** 31 })).toThrow(/ignoreIndex/);
     expect(() => mseLoss(x, x, { reduction: "average" as Reduction })).toThrow(ArgumentError);
   });
 
@@ -351,5 +436,12 @@ describe("edges of softmax and losses", () => {
     loss.backward();
     loss.dispose();
     expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages });
+    for (const reduction of reductions) {
+      x.zeroGrad();
+      const weighted = crossEntropy(x, labels, { ignoreIndex: 7, reduction });
+      scope(() => weighted.backward(Tensor.full(weighted.shape, 1)));
+      weighted.dispose();
+      expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages });
+    }
   });
 });

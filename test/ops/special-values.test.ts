@@ -46,6 +46,10 @@ const ROWS: Record<string, Op> = {
   mulNumber: ([x], a) => ops.mul(x!, a),
   divNumber: ([x], a) => ops.div(x!, a),
   powScalar: ([x], a) => ops.powScalar(x!, a),
+  gelu: ([x]) => ops.gelu(x!),
+  geluTanh: ([x]) => ops.gelu(x!, { approximate: "tanh" }),
+  silu: ([x]) => ops.silu(x!),
+  hardswish: ([x]) => ops.hardswish(x!),
   add: ([x, z]) => ops.add(x!, z!),
   sub: ([x, z]) => ops.sub(x!, z!),
   mul: ([x, z]) => ops.mul(x!, z!),
@@ -92,13 +96,22 @@ const number = (text = "0"): number => Number(text.replace("inf", "Infinity").re
 const EXTREMA = new Set(["relu", "clamp", "maximum", "minimum", "amax", "amin"]);
 
 /** What may be off besides: y² is taken from 1, and PyTorch adds a small number to 1. */
-const ABSOLUTE: Readonly<Record<string, number>> = { tanh: 2 ** -21, binaryCrossEntropyWithLogits: 2 ** -21 };
+const ABSOLUTE: Readonly<Record<string, number>> = {
+  tanh: 2 ** -21,
+  binaryCrossEntropyWithLogits: 2 ** -21,
+  gelu: 2 ** -21,
+  geluTanh: 2 ** -21,
+};
+
+/** Where PyTorch takes a distribution from 1, and gives 0 far below 0. */
+const VANISHES = new Set(["gelu", "geluTanh"]);
 
 const ulp = (v: number) => 2 ** Math.max(-149, Math.floor(Math.log2(Math.abs(v))) - 23);
 
 function isClose(found: number, wanted: number, off: number, op = ""): boolean {
   if (Object.is(found, wanted) || (found === wanted && EXTREMA.has(op))) return true;
   if (isTiny(wanted) && found === 0) return true;
+  if (wanted === 0 && VANISHES.has(op)) return Math.abs(found) < 1e-15;
   if (!Number.isFinite(found) || !Number.isFinite(wanted) || wanted === 0) return false;
   return Math.abs(found - wanted) <= off * ulp(wanted) + (ABSOLUTE[op] ?? 0);
 }

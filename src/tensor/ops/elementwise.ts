@@ -40,7 +40,7 @@ function fromOutput(op: UnaryOp, grad: UnaryGradOp, x: Tensor): Tensor {
 }
 
 /** y = f(x), differentiated from its input. */
-function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0): Tensor {
+export function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0): Tensor {
   expectTensors(op, { x });
   return record(op, unary(op, x, a, b), [x], [x], (saved) => (g) => [unaryGrad(grad, g, saved, a, b)]);
 }

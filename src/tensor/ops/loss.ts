@@ -7,11 +7,21 @@ import {
   pairLossGradKernel,
   pairLossKernel,
 } from "../../../shaders/softmax.wgsl";
+import { weightedEntropyGradKernel, weightedEntropyKernel } from "../../../shaders/weighted-entropy.wgsl";
 import { oneOf, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { sameShape, showShape } from "../shape";
 import { record, type Tensor } from "../tensor";
-import { expectOptions, expectTensors, type Integers, withIntegers } from "./operands";
+import { div } from "./elementwise";
+import {
+  expectBelow,
+  expectInt32,
+  expectOptions,
+  expectShape,
+  expectTensors,
+  type Integers,
+  withIntegers,
+} from "./operands";
 import { mean, sum } from "./reduce";
 
 /** What becomes of the values of a loss: their mean, their sum, or all of them. */
@@ -67,7 +77,14 @@ function reduceLoss(values: Tensor, reduction: Reduction): { y: Tensor; g_step: 
 /** Options of {@link crossEntropy}. */
 export interface CrossEntropyOptions extends LossOptions {
   /** ε of label smoothing: the target is (1 − ε) at the label plus ε/C everywhere. Default 0. */
-  readonly labelSmoothing?: number;
+  readonly labelSmoothing?: number | undefined;
+  /**
+   * Rows with this label (any whole number, as PyTorch's −100) are left out: their loss and gradient
+   * are 0, and they do not count in a mean. Default: none.
+   */
+  readonly ignoreIndex?: number | undefined;
+  /** A weight w of each class, [C], a constant: no gradient reaches it. Default: 1. */
+  readonly weight?: Tensor | null | undefined;
 }
 
 /**
@@ -75,22 +92,35 @@ export interface CrossEntropyOptions extends LossOptions {
  * log Σ exp x − (1 − ε) x_label − ε·mean(x), computed shifted by the row's maximum. Of shape [], or
  * [N] unreduced; added up in a fixed order.
  *
- * There is no `ignore_index`. A label outside 0 … C − 1 is refused where the host knows it: in a
- * list, and in a tensor that it uploaded. One that the GPU computed, or that is written between
- * replays of a recorded step, makes its row's loss and gradient NaN.
+ * With weights of the classes it is −(1 − ε) w_label log p_label − ε/C Σ w_c log p_c, p = softmax x.
+ * The mean is the sum divided by the sum of w_label over the rows that are not ignored: NaN where
+ * all are.
+ *
+ * A label outside 0 … C − 1 is refused where the host knows it: in a list, and in a tensor that it
+ * uploaded. One that the GPU computed, or that is written between replays of a recorded step, makes
+ * its row's loss and gradient NaN; so does one that lies between the classes and an `ignoreIndex`
+ * that is none of them, as the host knows the least and the greatest label alone.
  * @param labels integers, or a list of whole numbers, which is uploaded
- * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels integers [N].
- * @throws ArgumentError for labels out of range, an unknown reduction, or labelSmoothing outside 0
- * … 1.
+ * @throws ShapeError unless logits are f32 [N, C] with C > 0, labels integers [N], and weight f32
+ * [C].
+ * @throws ArgumentError for labels out of range, an unknown reduction, labelSmoothing outside 0 … 1,
+ * or an ignoreIndex that is no whole number of 32 bits.
  */
 export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
   expectOptions("crossEntropy", options);
-  const { reduction = "mean", labelSmoothing = 0 } = options;
+  const { reduction = "mean", labelSmoothing = 0, ignoreIndex, weight } = options;
   oneOf("crossEntropy", "reduction", reduction, REDUCTIONS);
   within("crossEntropy", "labelSmoothing", labelSmoothing, 0, 1);
-  return withLabels("crossEntropy", "logits", logits, labels, "known", (t, rows, classes) =>
-    entropyOf(logits, t, rows, classes, reduction, labelSmoothing),
-  );
+  if (ignoreIndex === undefined && weight == null)
+    return withLabels("crossEntropy", "logits", logits, labels, "known", (t, rows, classes) =>
+      entropyOf(logits, t, rows, classes, reduction, labelSmoothing),
+    );
+  if (ignoreIndex !== undefined) expectInt32("crossEntropy", "ignoreIndex", ignoreIndex);
+  return withLabels("crossEntropy", "logits", logits, labels, "any", (t, rows, classes) => {
+    if (weight != null) expectShape("crossEntropy", "weight", weight, [classes]);
+    expectBelow("crossEntropy", "labels", t.range, classes, ignoreIndex);
+    return weightedEntropyOf(logits, t, rows, classes, { reduction, labelSmoothing, ignoreIndex, weight });
+  });
 }
 
 function entropyOf(
@@ -114,6 +144,36 @@ function entropyOf(
   });
   stats.dispose();
   return out;
+}
+
+/** The same with weights of the classes, or a label that is left out. */
+function weightedEntropyOf(
+  logits: Tensor,
+  labels: Tensor,
+  rows: number,
+  n: number,
+  { reduction, labelSmoothing: smoothing = 0, ignoreIndex, weight }: CrossEntropyOptions,
+): Tensor {
+  const spec = { weighted: !!weight, ignoring: ignoreIndex !== undefined };
+  const common = { n, smoothing, ignored: (ignoreIndex ?? 0) >>> 0 };
+  const [loss, share, stats] = [logits.newEmpty([rows]), logits.newEmpty([rows]), logits.newEmpty([rows, 4])];
+  const read = { x: logits.buffer, labels: labels.buffer, weights: (weight ?? logits).buffer };
+  const written = { loss: loss.buffer, share: share.buffer, stats: stats.buffer };
+  logits.device.run(weightedEntropyKernel, spec, { ...read, ...written }, { rows, ...common });
+  const reduced = reduction === "none" ? loss : sum(loss);
+  const total = reduction === "mean" ? sum(share) : null;
+  const y = total ? div(reduced, total) : reduced;
+  const saved = [logits, labels, weight ?? logits, stats, total ?? stats];
+  record("crossEntropy", y, [logits], saved, (x, l, w, s, of) => (g) => {
+    const dx = g.newEmpty(x!.shape);
+    const by = total ? div(g, of!) : g;
+    const buffers = { g: by.buffer, x: x!.buffer, labels: l!.buffer, weights: w!.buffer, stats: s!.buffer };
+    const sizes = { count: dx.size, g_step: reduction === "none" ? 1 : 0, ...common };
+    g.device.run(weightedEntropyGradKernel, spec, { ...buffers, dx: dx.buffer }, sizes);
+    return [dx];
+  });
+  for (const t of [loss, share, stats, reduced, total]) if (t && t !== y) t.dispose();
+  return y;
 }
 
 /**

@@ -7,7 +7,7 @@ import { refuse, unexpected } from "../../demand";
 import { ArgumentError, type PanError, ShapeError } from "../../errors";
 import { isPlain } from "../../io/shown";
 import { type DType, elementsOf, type NumberArray, type NumberList } from "../elements";
-import { type Pair, type Shape, showShape } from "../shape";
+import { type Pair, type Shape, sameShape, showShape } from "../shape";
 import { Tensor } from "../tensor";
 
 export {
@@ -50,6 +50,13 @@ export function expectOptional(op: string, tensors: Readonly<Record<string, unkn
 function advice(value: unknown): string {
   if (value instanceof Promise) return "await it first";
   return ArrayBuffer.isView(value) || Array.isArray(value) ? "upload it with Tensor.from" : "";
+}
+
+/** @throws ShapeError unless `t` is f32 and has that shape. */
+export function expectShape(what: string, name: string, t: Tensor, shape: Shape): void {
+  expectTensors(what, { [name]: t });
+  if (sameShape(t.shape, shape)) return;
+  throw new ShapeError(`${what}: ${name} of shape ${showShape(shape)} is expected, found ${showShape(t.shape)}`);
 }
 
 /** A list of tensors, of one type where there are several. @throws ArgumentError, ShapeError. */
@@ -130,8 +137,27 @@ export function withIntegers<T>(
   }
 }
 
-function expectBelow(op: string, name: string, range: readonly [number, number] | null, below: number): void {
-  if (!range || below === Infinity || (range[0] >= 0 && range[1] < below)) return;
-  const [wrong] = range[0] < 0 ? range : [range[1]];
-  throw new ArgumentError(`${op}: ${name} are whole numbers from 0 to ${below - 1}, found ${wrong}`);
+/**
+ * @param except a number that is allowed besides
+ * @throws ArgumentError where the least or the greatest number is known, and is not from 0 to
+ * below − 1.
+ */
+export function expectBelow(
+  op: string,
+  name: string,
+  range: readonly [number, number] | null,
+  below: number,
+  except?: number,
+): void {
+  if (!range || below === Infinity) return;
+  const wrong = range.find((v) => (v < 0 || v >= below) && v !== except);
+  if (wrong === undefined) return;
+  const besides = except === undefined ? "" : ` or ${except}`;
+  throw new ArgumentError(`${op}: ${name} are whole numbers from 0 to ${below - 1}${besides}, found ${wrong}`);
+}
+
+/** @throws ArgumentError unless `value` is a whole number of 32 bits with a sign. */
+export function expectInt32(op: string, name: string, value: unknown): void {
+  if (typeof value !== "number" || (value | 0) !== value)
+    refuse(op, name, "a whole number from −2³¹ to 2³¹ − 1", value);
 }

@@ -1,8 +1,7 @@
 import type { NormAffine } from "../../../../shaders/norm/apply.wgsl";
-import { ShapeError } from "../../../errors";
-import { type Shape, sameShape, showShape } from "../../shape";
+import type { Shape } from "../../shape";
 import { Tensor } from "../../tensor";
-import { expectTensors } from "../operands";
+import { expectShape } from "../operands";
 
 /**
  * γ and β of a normalisation, computed tensors too, which then receive their gradients: each by
@@ -40,11 +39,4 @@ export function expectAffine(what: string, affine: Affine, shape: Shape): void {
   const { gamma, beta } = affine;
   if (gamma != null) expectShape(what, "gamma", gamma, shape);
   if (beta != null) expectShape(what, "beta", beta, shape);
-}
-
-/** @throws ShapeError unless `t` is f32 and has that shape. */
-export function expectShape(what: string, name: string, t: Tensor, shape: Shape): void {
-  expectTensors(what, { [name]: t });
-  if (sameShape(t.shape, shape)) return;
-  throw new ShapeError(`${what}: ${name} of shape ${showShape(shape)} is expected, found ${showShape(t.shape)}`);
 }

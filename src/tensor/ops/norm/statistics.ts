@@ -3,8 +3,7 @@ import { normMergeKernel, normRunningKernel, normStatsKernel } from "../../../..
 import { ArgumentError, ShapeError } from "../../../errors";
 import { showShape } from "../../shape";
 import type { Tensor } from "../../tensor";
-import { expectFlag, expectNumber } from "../operands";
-import { expectShape } from "./affine";
+import { expectFlag, expectNumber, expectShape } from "../operands";
 import { layoutOf, numbered, splitsFor, type View } from "./layout";
 import { nameOf, type Over, type Parting } from "./over";
 
