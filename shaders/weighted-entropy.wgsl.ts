@@ -19,8 +19,9 @@ const isIgnored = (s: WeightedEntropySpec): string => (s.ignoring ? "label == p.
  * Cross-entropy of each row of logits [rows, n] with weights w of the classes: with log p = x − m −
  * log Σ exp(x − m), −(1 − ε) w_label log p_label − ε/n Σ w_c log p_c; 0 for an ignored row.
  *
- * `share` is w_label, 0 for an ignored row. `stats` keeps (m, log Σ, (1 − ε) w_label + ε/n Σ w_c, 0)
- * for the gradient, or (m, −1, …) for a row that gives NaN. A label outside 0 … n − 1 gives NaN too.
+ * `share` is w_label, 0 for an ignored row. `stats` keeps (m, log Σ, (1 − ε) w_label + ε/n Σ
+ * w_c, 0) for the gradient, or (m, −1, …) for a row that gives NaN. A label outside 0 … n − 1 gives
+ * NaN too.
  */
 export const weightedEntropyKernel = defineKernel({
   name: "weighted-entropy",

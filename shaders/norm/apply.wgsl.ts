@@ -37,6 +37,8 @@ export interface NormParts {
   readonly statistics: "each" | "one" | "none";
   /** γ and β of each part, or (a single entry) the same for all. */
   readonly affine: readonly NormAffine[];
+  /** Means count as 0, and the mean square of x stands for its variance (RMS norm). */
+  readonly aboutZero?: boolean;
 }
 
 type Typed = Required<Pick<Binding, "type">>;
@@ -52,7 +54,7 @@ export const flagsKey = (flags: Readonly<Record<string, boolean>>): string =>
     .map((f) => "," + f)
     .join("");
 export const partsKey = (s: NormParts): string =>
-  `,${s.parts}${s.shared ? "s" : ""},${s.statistics},${s.affine.join("+")}`;
+  `,${s.parts}${s.shared ? "s" : ""},${s.statistics},${s.affine.join("+")}${s.aboutZero ? ",0" : ""}`;
 
 /** Bindings without those that a specification does not use. */
 export const bind = <N extends string>(all: Record<N, Binding | false>): Record<N, Binding> =>

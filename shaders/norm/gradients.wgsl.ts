@@ -33,8 +33,8 @@ import {
  *
  *   dβ = Σ dz,   dγ = Σ dz·z,   dx = rstd·(γ·dz − mean(γ·dz) − z·mean(γ·dz·z));
  *
- * parts that share x share z too, and dx is the same formula with Σ over the parts of γ·dz in the
- * place of γ·dz.
+ * without mean(γ·dz) where means count as 0. Parts that share x share z too, and dx is the same
+ * formula with Σ over the parts of γ·dz in the place of γ·dz.
  */
 
 /** WGSL: dz of load `at` of part `k`. */
@@ -279,7 +279,8 @@ export function inputGrad(s: NormParts & { batch: boolean }, set: number, terms:
     const perPart = s.shared && statSets(s) > 1;
     return perPart ? parts.map((k) => terms.d(k) + rstd(k)).join(" + ") : `(${sum})${rstd(set)}`;
   }
-  return `(${sum} - ${terms.mean(0)} - (${terms.z}) * ${terms.mean(1)})${rstd(set)}`;
+  const centred = s.aboutZero ? "" : ` - ${terms.mean(0)}`;
+  return `(${sum}${centred} - (${terms.z}) * ${terms.mean(1)})${rstd(set)}`;
 }
 
 /** WGSL: dx of set `set` at load `index`, from `d0`, … = γ·dz of each part. */

@@ -17,6 +17,8 @@ export interface NormTracking {
    * Empty where nothing is tracked.
    */
   readonly running: readonly number[];
+  /** Means count as 0, as in {@link NormParts}. */
+  readonly aboutZero?: boolean;
 }
 
 /** Running sets that there are. */
@@ -34,16 +36,16 @@ const runningBindings = (
     ]),
   );
 
-const trackingKey = (t: NormTracking): string => `${t.sets},${t.running.join("+")}`;
+const trackingKey = (t: NormTracking): string => `${t.sets},${t.running.join("+")}${t.aboutZero ? ",0" : ""}`;
 
 /**
- * WGSL: statistic `u` of set `k` from `shift`, `mean`, `m2` and `count`; moves the running ones of
- * channel `first` towards it.
+ * WGSL: statistic `u` (of a WGSL type) of set `k` from `shift`, `mean`, `m2` and `count`; moves the
+ * running ones of channel `first` towards it.
  */
-const finish = ({ sets, running }: NormTracking, k: number): string => `
-    stats[u] = shift;
-    stats[p.units + u] = mean;
-    stats[2u * p.units + u] = 1.0 / sqrt(m2 / count + p.eps);
+const finish = ({ sets, running, aboutZero }: NormTracking, k: number, type: string): string => `
+    stats[u] = ${aboutZero ? `${type}()` : "shift"};
+    stats[p.units + u] = ${aboutZero ? `${type}()` : "mean"};
+    stats[2u * p.units + u] = 1.0 / sqrt(m2 / count + ${aboutZero ? "(shift + mean) * (shift + mean) + " : ""}p.eps);
 ${(sets === 1 ? running : running.slice(k, k + 1))
   .map(
     (r) => `    runningMean${r}[first] = (1.0 - p.momentum) * runningMean${r}[first] + p.momentum * (shift + mean);
@@ -123,7 +125,7 @@ ${
   s.partial
     ? `    part[k * p.units + u] = mean;
     part[(p.splits + k) * p.units + u] = m2;`
-    : finish(s, set)
+    : finish(s, set, "A")
 }
   }`,
   )
@@ -176,7 +178,7 @@ ${numbers(s.sets)
       m2 += part[(p.splits + k) * p.units + u] + d * d * count * share;
       count += n;
     }
-    ${finish(s, set)}
+    ${finish(s, set, "f32")}
   }`,
   )
   .join("\n")}

@@ -21,7 +21,7 @@ export {
 } from "./layers";
 export { Linear, type LinearOptions } from "./linear";
 export { Module, type ModuleVisitor } from "./module";
-export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions } from "./norm";
+export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions, RMSNorm } from "./norm";
 export { manualSeed } from "./random";
 export { buffer, parameter, type Registration } from "./registration";
 export { AdaptiveAvgPool2d, Upsample } from "./resize";

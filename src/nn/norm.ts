@@ -13,7 +13,10 @@ import type { Layout } from "./state";
 export interface NormOptions {
   /** Added to the variance (default 1e-5). */
   eps?: number;
-  /** Learn a scale γ and a shift β (default true; of {@link InstanceNorm} false, as PyTorch's). */
+  /**
+   * Learn a scale γ and a shift β, of {@link RMSNorm} γ alone (default true; of
+   * {@link InstanceNorm} false, as PyTorch's).
+   */
   affine?: boolean;
   /** Apply ReLU in the same kernel (default false). */
   relu?: boolean;
@@ -37,15 +40,24 @@ export abstract class Norm extends Module {
   readonly eps: number;
   readonly relu: boolean;
 
-  /** @throws ArgumentError for options out of their ranges. */
-  protected constructor(what: string, shape: readonly number[], options: NormOptions, layout: Layout = "same") {
+  /**
+   * @param shift β is learned where γ is
+   * @throws ArgumentError for options out of their ranges.
+   */
+  protected constructor(
+    what: string,
+    shape: readonly number[],
+    options: NormOptions,
+    layout: Layout = "same",
+    shift = true,
+  ) {
     super();
     const { eps = NORM_EPS, affine = true, relu = false } = options;
     this.eps = within(what, "eps", eps, 0);
     this.relu = flag(what, "relu", relu);
     flag(what, "affine", affine);
     this.weight = affine ? parameter(constant(shape, 1), layout) : null;
-    this.bias = affine ? parameter(constant(shape, 0), layout) : null;
+    this.bias = affine && shift ? parameter(constant(shape, 0), layout) : null;
   }
 
   /** Which elements have their mean and variance in common. */
@@ -147,11 +159,8 @@ export class LayerNorm extends Norm {
   readonly shape: readonly number[];
 
   constructor(shape: number | readonly number[], options?: NormOptions) {
-    const sizes = Array.isArray(shape) ? [...shape] : [shape];
-    if (!sizes.length || !sizes.every((n) => Number.isSafeInteger(n) && n >= 1))
-      refuse("LayerNorm", "shape", "a whole number from 1, or an array of them", shape);
-    const layout = sizes.length === 3 ? "map" : "same";
-    super("LayerNorm", sizes, optionsOf("LayerNorm", options, NORM_OPTIONS), layout);
+    const sizes = trailing("LayerNorm", shape);
+    super("LayerNorm", sizes, optionsOf("LayerNorm", options, NORM_OPTIONS), layoutOf(sizes));
     this.shape = sizes;
   }
 
@@ -163,6 +172,41 @@ export class LayerNorm extends Norm {
     return this.shape.join("×");
   }
 }
+
+/**
+ * Root mean square normalisation over the trailing dimensions `shape` (channels last; a number for
+ * the last one alone): y = act(γ ⊙ x / √(mean(x²) + eps)), with γ = `weight` alone. Weights over
+ * [H, W, C] are [C, H, W] in state dicts. Zhang and Sennrich, 2019.
+ * @throws ArgumentError for a shape that is none, and options out of their ranges.
+ */
+export class RMSNorm extends Norm {
+  readonly shape: readonly number[];
+
+  /** @param options PyTorch's eps is 2⁻²³ by default */
+  constructor(shape: number | readonly number[], options?: NormOptions) {
+    const sizes = trailing("RMSNorm", shape);
+    super("RMSNorm", sizes, optionsOf("RMSNorm", options, NORM_OPTIONS), layoutOf(sizes), false);
+    this.shape = sizes;
+  }
+
+  get over(): Over {
+    return { shape: this.shape, aboutZero: true };
+  }
+
+  protected get extent(): string {
+    return this.shape.join("×");
+  }
+}
+
+/** Sizes of trailing dimensions. @throws ArgumentError for a shape that is none. */
+function trailing(what: string, shape: number | readonly number[]): number[] {
+  const sizes = Array.isArray(shape) ? [...shape] : [shape];
+  if (sizes.length && sizes.every((n) => Number.isSafeInteger(n) && n >= 1)) return sizes;
+  return refuse(what, "shape", "a whole number from 1, or an array of them", shape);
+}
+
+/** Weights over three dimensions are maps. */
+const layoutOf = (sizes: readonly number[]): Layout => (sizes.length === 3 ? "map" : "same");
 
 /**
  * y = act(γ ⊙ x + β), a scale and a shift per channel: what is left of a normalisation without its

@@ -41,7 +41,7 @@ export {
 export { accumulateAt, correctCount, correctRows } from "./ops/metrics";
 export { concat, expand, flip, narrow, pad, permute, split, stack, transpose } from "./ops/movement";
 export type { Affine, AffinePair } from "./ops/norm/affine";
-export { batchNorm, groupNorm, instanceNorm, layerNorm } from "./ops/norm/norm";
+export { batchNorm, groupNorm, instanceNorm, layerNorm, rmsNorm } from "./ops/norm/norm";
 export type { Integers } from "./ops/operands";
 export {
   type AvgPoolOptions,

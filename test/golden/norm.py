@@ -58,4 +58,17 @@ y = F.batch_norm(far, None, None, training=True)
 y.backward(g.double())
 out.update({"far.x": nhwc(x), "far.y": nhwc(y), "far.g": nhwc(g), "far.dx": nhwc(far.grad)})
 
+
+def rms_case(name, x, gamma, dims, eps):
+    y = x * torch.rsqrt(x.square().mean(dims, keepdim=True) + eps) * gamma
+    g = torch.randn_like(y)
+    y.backward(g)
+    out.update({f"{name}.{k}": v for k, v in dict(x=x, y=y, g=g, dx=x.grad, gamma=gamma, dgamma=gamma.grad).items()})
+    cases.append(dict(name=name, kind="rms", dims=len(dims), eps=eps))
+
+
+rms_case("rms1", leaf(6, 5, 12), leaf(12), [-1], 1e-5)
+rms_case("rms2", (3 + torch.randn(4, 5, 3)).requires_grad_(), leaf(5, 3), [-2, -1], 1e-6)
+rms_case("rmsEps", leaf(5, 7), leaf(7), [-1], 0.5)
+
 save(__file__, out, {"cases": cases})

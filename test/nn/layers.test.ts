@@ -21,6 +21,7 @@ import {
   MaxPool2d,
   manualSeed,
   ReLU,
+  RMSNorm,
   Sequential,
   SiLU,
   Upsample,
@@ -28,7 +29,7 @@ import {
 import { gelu, hardswish, silu } from "../../src/tensor/ops/activations";
 import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
 import { pad } from "../../src/tensor/ops/movement";
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
+import { batchNorm, groupNorm, instanceNorm, layerNorm, rmsNorm } from "../../src/tensor/ops/norm/norm";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
 import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
 import { linear } from "../../src/tensor/ops/products/matmul";
@@ -49,6 +50,7 @@ describe("a layer gives what its operation gives with the layer's weights and op
   const dense = new Linear(5, 3, { random });
   const open = new Linear(5, 3, { bias: false, random });
   const [gn, ln] = [new GroupNorm(3, 6, { eps: 0.1, relu: true }), new LayerNorm([4, 6], { eps: 0.2 })];
+  const rms = new RMSNorm([4, 6], { eps: 0.2 });
   const inorm = new InstanceNorm(6, { affine: true, relu: true });
   const image: Shape = [2, 7, 8, 6];
   const table: [string, Layer, Shape, (x: Tensor) => Tensor][] = [
@@ -85,6 +87,7 @@ describe("a layer gives what its operation gives with the layer's weights and op
     ["GlobalAvgPool", new GlobalAvgPool(), image, globalAvgPool],
     ["GroupNorm", gn, image, (x) => groupNorm(x, 3, { gamma: gn.weight, beta: gn.bias, eps: 0.1, relu: true })],
     ["InstanceNorm", inorm, image, (x) => instanceNorm(x, { gamma: inorm.weight, beta: inorm.bias, relu: true })],
+    ["RMSNorm", rms, [3, 4, 6], (x) => rmsNorm(x, [4, 6], { gamma: rms.weight, eps: 0.2 })],
     ["LayerNorm", ln, [3, 4, 6], (x) => layerNorm(x, [4, 6], { gamma: ln.weight, beta: ln.bias, eps: 0.2 })],
   ];
 
@@ -102,6 +105,11 @@ describe("a layer gives what its operation gives with the layer's weights and op
     expect(await values(new Flatten().forward(x))).toEqual([[1, 12], 0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]);
     expect(new Flatten().forward(Tensor.full([2, 3, 4], 0)).shape).toEqual([2, 12]);
   });
+});
+
+it("RMSNorm has γ alone, or nothing", async () => {
+  expect([...(await new RMSNorm(4).stateDict()).keys()]).toEqual(["weight"]);
+  expect(new RMSNorm(4, { affine: false }).parameters()).toEqual([]);
 });
 
 describe("BatchNorm", () => {

@@ -16,6 +16,7 @@ import {
   Module,
   parameter,
   ReLU,
+  RMSNorm,
   Sequential,
 } from "../../src/nn";
 import { PassportLayer } from "../../src/passport";
@@ -130,5 +131,6 @@ it("norms and passport layers say what they are of", () => {
     "PassportLayer(Conv2d 3 → 16, public and private:\n  (bn): GroupNorm(16 in 1 group, eps 0.00001, relu, no γ and β)\n) 464 parameters",
   );
   expect(String(new LayerNorm([4, 2]))).toBe("LayerNorm(4×2, eps 0.00001) 16 parameters");
+  expect(String(new RMSNorm([4, 2]))).toBe("RMSNorm(4×2, eps 0.00001) 8 parameters");
   expect(String(new ChannelAffine(4, { relu: true }))).toBe("ChannelAffine(4, relu) 8 parameters");
 });

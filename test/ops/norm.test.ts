@@ -2,7 +2,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { affine, relu as reluOp } from "../../src/tensor/ops/elementwise";
-import { batchNorm, groupNorm, instanceNorm, layerNorm, type NormOptions } from "../../src/tensor/ops/norm/norm";
+import {
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  layerNorm,
+  type NormOptions,
+  rmsNorm,
+} from "../../src/tensor/ops/norm/norm";
 import { Generator } from "../../src/tensor/random";
 import { type Shape, sizeOf } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
@@ -10,14 +17,14 @@ import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
 import { expectClose, gpu, gradcheck, randomData } from "../support/gpu";
 
-type Kind = "batch" | "group" | "instance" | "layer";
+type Kind = "batch" | "group" | "instance" | "layer" | "rms";
 
 interface Config {
   kind: Kind;
   shape: Shape;
   /** Of group norm. */
   groups?: number;
-  /** Trailing dimensions of layer norm. */
+  /** Trailing dimensions of layer and RMS norm. */
   dims?: number;
   gamma?: boolean;
   beta?: boolean;
@@ -30,7 +37,7 @@ function viewOf({ kind, shape, groups = 1, dims = 1 }: Config): [number, number,
   const c = shape[shape.length - 1]!;
   const all = sizeOf(shape);
   if (kind === "batch") return [1, all / c, c, c];
-  if (kind === "layer") {
+  if (kind === "layer" || kind === "rms") {
     const d = sizeOf(shape.slice(-dims));
     return [all / d, 1, d, 1];
   }
@@ -38,13 +45,16 @@ function viewOf({ kind, shape, groups = 1, dims = 1 }: Config): [number, number,
 }
 
 const affineShape = ({ kind, shape, dims = 1 }: Config): Shape =>
-  kind === "layer" ? shape.slice(-dims) : shape.slice(-1);
+  kind === "layer" || kind === "rms" ? shape.slice(-dims) : shape.slice(-1);
 
 function apply(config: Config, x: Tensor, options: NormOptions): Tensor {
   if (config.kind === "batch") return batchNorm(x, { ...options, training: true });
   if (config.kind === "group") return groupNorm(x, config.groups!, options);
   if (config.kind === "instance") return instanceNorm(x, options);
-  return layerNorm(x, config.shape.slice(-config.dims!), options);
+  const shape = config.shape.slice(-config.dims!);
+  if (config.kind === "layer") return layerNorm(x, shape, options);
+  const { beta: _, ...rest } = options;
+  return rmsNorm(x, shape, rest);
 }
 
 interface Arrays {
@@ -66,7 +76,7 @@ interface Fixed {
 function oracle(
   [b, s, c, groups]: [number, number, number, number],
   { x, g, gamma, beta }: Arrays,
-  { relu = false, eps = 1e-5 },
+  { relu = false, eps = 1e-5, kind }: Pick<Config, "relu" | "eps"> & { kind?: Kind },
   fixed?: Fixed,
 ) {
   const size = c / groups;
@@ -76,14 +86,15 @@ function oracle(
     for (let i = 0; i < x.length; i++) sums[group[i]!]! += v(i) / (s * size);
     return sums;
   };
-  const mu = fixed ? fixed.mean : mean((i) => x[i]!);
+  const own = kind === "rms" ? () => 0 : (i: number) => x[i]!;
+  const mu = fixed ? fixed.mean : mean(own);
   const variance = fixed ? fixed.variance : mean((i) => (x[i]! - mu[group[i]!]!) ** 2);
   const rstd = (i: number) => 1 / Math.sqrt(variance[group[i]!]! + eps);
   const z = Array.from(x, (v, i) => (v - mu[group[i]!]!) * rstd(i));
   const raw = z.map((v, i) => v * (gamma?.[i % c] ?? 1) + (beta?.[i % c] ?? 0));
   const dz = Array.from(g, (v, i) => (relu && raw[i]! <= 0 ? 0 : v));
   const dh = dz.map((v, i) => v * (gamma?.[i % c] ?? 1));
-  const m1 = mean((i) => dh[i]!);
+  const m1 = mean((i) => (kind === "rms" ? 0 : dh[i]!));
   const m2 = mean((i) => dh[i]! * z[i]!);
   const dgamma = new Array<number>(c).fill(0);
   const dbeta = new Array<number>(c).fill(0);
@@ -176,6 +187,21 @@ function randomConfig(r: Generator): Config {
   return { kind, shape, groups, dims: 1 + r.integer(3), gamma: flag(), beta: flag(), relu: flag() };
 }
 
+/** RMS norms: wide and narrow loads, sums that are split and that are not, at random. */
+function rmsConfigs(r: Generator): Config[] {
+  const shapes: [Shape, dims: number][] = [
+    [[4, 3, 16], 1],
+    [[7, 5], 1],
+    [[2, 8, 9, 4], 3],
+    [[1500], 1],
+    ...Array.from({ length: 8 }, (): [Shape, number] => [
+      [1 + r.integer(5), 1 + r.integer(9), 3 + r.integer(40)],
+      1 + r.integer(3),
+    ]),
+  ];
+  return shapes.map(([shape, dims], i) => ({ kind: "rms", shape, dims, gamma: i % 3 > 0, relu: i % 4 === 3 }));
+}
+
 let device: Device;
 beforeAll(async () => {
   device = await gpu();
@@ -186,6 +212,7 @@ describe("normalisation against the definitions in float64", () => {
   const all = [
     ...configs,
     ...Array.from({ length: 16 }, () => randomConfig(r)).filter((c) => c.kind !== "layer" || viewOf(c)[2] > 2),
+    ...rmsConfigs(r),
   ];
   it.each(all.map((c, i) => [JSON.stringify(c), c, i] as const))("%s", async (what, config, i) => {
     const arrays = randomArrays(config, 100 + 10 * i);
@@ -205,10 +232,11 @@ describe("normalisation against the definitions in float64", () => {
     { kind: "batch", shape: [2, 12, 13, 3] },
     { kind: "group", shape: [2, 12, 11, 8], groups: 2 },
     { kind: "layer", shape: [6, 64], dims: 1 },
+    { kind: "rms", shape: [6, 64], dims: 1 },
   ] satisfies Config[])("keeps its digits with mean 1000 and deviation 0.1: $kind $shape", async (config: Config) => {
     const arrays = randomArrays({ ...config, gamma: true }, 7, 0.17);
     arrays.x = arrays.x.map((v) => v + 1000);
-    const expected = oracle(viewOf(config), arrays, {});
+    const expected = oracle(viewOf(config), arrays, { kind: config.kind });
     const found = await measured(config.shape, affineShape(config), arrays, (x, o) => apply(config, x, o));
     expectClose(found.y, expected.y, { what: "y" });
     expectClose(found.dx, expected.dx, { what: "dx" });
@@ -354,6 +382,14 @@ describe("normalisation by finite differences", () => {
   it("groupNorm", () => run({ kind: "group", shape: [2, 5, 6], groups: 3 }, false));
   it("instanceNorm", () => run({ kind: "instance", shape: [2, 7, 3] }, true));
   it("layerNorm", () => run({ kind: "layer", shape: [3, 2, 8], dims: 2 }, false));
+  it("rmsNorm", () =>
+    gradcheck(
+      (x, gamma) => rmsNorm(x!, [2, 8], { gamma: gamma! }),
+      [
+        { shape: [3, 2, 8], data: randomData([3, 2, 8], 11) },
+        { shape: [2, 8], data: randomData([2, 8], 12) },
+      ],
+    ));
 });
 
 describe("normalisation in a graph", () => {
@@ -488,6 +524,8 @@ describe("normalisation of unusual inputs", () => {
     expect(() => instanceNorm(zeros(2, 1, 4))).toThrow(/more than 1 position/);
     expect(() => instanceNorm(zeros(2, 4))).toThrow(ShapeError);
     expect(() => layerNorm(x, [3])).toThrow(ShapeError);
+    expect(() => rmsNorm(x, [3])).toThrow(/rmsNorm: an input that ends in \[3\]/);
+    expect(() => rmsNorm(x, [3, 4], { gamma: zeros(4) })).toThrow(/rmsNorm: gamma of shape \[3, 4\]/);
     expect(() => layerNorm(x, [])).toThrow(ShapeError);
     expect(() => layerNorm(x, [1, 2, 3, 4])).toThrow(ShapeError);
     expect(() => layerNorm(x, [3, 4], { beta: zeros(4) })).toThrow(/beta of shape \[3, 4\]/);

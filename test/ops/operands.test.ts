@@ -410,6 +410,14 @@ const ROWS: Record<string, Row> = {
       ...bad("normalizedShape", [undefined, "4", 5, [3], [], ["4"]], /layerNorm/),
     ],
   },
+  rmsNorm: {
+    args: () => ({ x: t([2, 3, 4]), normalizedShape: [4], options: { gamma: t([4]) } }),
+    takes: { x: FLOAT },
+    refuses: [
+      ...bad("options", [...NORM_OPTIONS, { beta: t0 }], /options|eps|relu|gamma|beta|pool/),
+      ...bad("normalizedShape", [undefined, "4", 5, [3], [], ["4"]], /rmsNorm/),
+    ],
+  },
   dropout: {
     args: () => ({ x: t([4]), p: 0.5, stream: new RandomStream(1), training: true }),
     takes: { x: FLOAT },

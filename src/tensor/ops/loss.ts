@@ -79,8 +79,8 @@ export interface CrossEntropyOptions extends LossOptions {
   /** ε of label smoothing: the target is (1 − ε) at the label plus ε/C everywhere. Default 0. */
   readonly labelSmoothing?: number | undefined;
   /**
-   * Rows with this label (any whole number, as PyTorch's −100) are left out: their loss and gradient
-   * are 0, and they do not count in a mean. Default: none.
+   * Rows with this label (any whole number, as PyTorch's −100) are left out: their loss and
+   * gradient are 0, and they do not count in a mean. Default: none.
    */
   readonly ignoreIndex?: number | undefined;
   /** A weight w of each class, [C], a constant: no gradient reaches it. Default: 1. */
@@ -92,9 +92,9 @@ export interface CrossEntropyOptions extends LossOptions {
  * log Σ exp x − (1 − ε) x_label − ε·mean(x), computed shifted by the row's maximum. Of shape [], or
  * [N] unreduced; added up in a fixed order.
  *
- * With weights of the classes it is −(1 − ε) w_label log p_label − ε/C Σ w_c log p_c, p = softmax x.
- * The mean is the sum divided by the sum of w_label over the rows that are not ignored: NaN where
- * all are.
+ * With weights of the classes it is −(1 − ε) w_label log p_label − ε/C Σ w_c log p_c, p = softmax
+ * x. The mean is the sum divided by the sum of w_label over the rows that are not ignored: NaN
+ * where all are.
  *
  * A label outside 0 … C − 1 is refused where the host knows it: in a list, and in a tensor that it
  * uploaded. One that the GPU computed, or that is written between replays of a recorded step, makes
@@ -103,8 +103,8 @@ export interface CrossEntropyOptions extends LossOptions {
  * @param labels integers, or a list of whole numbers, which is uploaded
  * @throws ShapeError unless logits are f32 [N, C] with C > 0, labels integers [N], and weight f32
  * [C].
- * @throws ArgumentError for labels out of range, an unknown reduction, labelSmoothing outside 0 … 1,
- * or an ignoreIndex that is no whole number of 32 bits.
+ * @throws ArgumentError for labels out of range, an unknown reduction, labelSmoothing outside 0 …
+ * 1, or an ignoreIndex that is no whole number of 32 bits.
  */
 export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
   expectOptions("crossEntropy", options);

@@ -106,6 +106,23 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
   return normalise(x, { over: { shape }, ...whole(options) });
 }
 
+/**
+ * Root mean square normalisation over the trailing dimensions: y = act(γ ⊙ x / √(mean(x²) + eps)),
+ * the mean over the elements of `normalizedShape`, for each index of the leading dimensions; γ has
+ * `normalizedShape`. NaN for all elements that share their mean with NaN or an infinity.
+ *
+ * @param normalizedShape x's last dimensions: `[C]`, `[H, W, C]`, …
+ * @throws ShapeError when x does not end in `normalizedShape`, or γ has another shape.
+ * @throws ArgumentError for eps below 0.
+ *
+ * Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019.
+ */
+export function rmsNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormOptions, "beta"> = {}): Tensor {
+  const shape = expectNumbers("rmsNorm", "normalizedShape", normalizedShape);
+  checkOptions("rmsNorm", options, ["gamma", "eps", "relu"]);
+  return normalise(x, { over: { shape, aboutZero: true }, ...whole(options) });
+}
+
 const OPTIONS = ["gamma", "beta", "eps", "relu"] as const;
 
 /** @throws ArgumentError for what is no object of options, and a name that is none of them. */

@@ -6,7 +6,7 @@ import { maxPool2d } from "../pool";
 import { type Affine, affineForm, affineTensors, betaOf, expectAffine, gammaOf } from "./affine";
 import { normGradients } from "./gradients";
 import { layoutOf, numbered } from "./layout";
-import { checkParting, nameOf, type Over, viewOf } from "./over";
+import { checkParting, isAboutZero, nameOf, type Over, viewOf } from "./over";
 import { type Running, sourceOf, statisticsForm, statisticsOf } from "./statistics";
 import { pooledShape, type Windows, windowSizes, windowSpec, windowsOf } from "./windows";
 
@@ -83,6 +83,7 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
     shared,
     statistics: statisticsForm(source, { parts, shared }),
     affine: affine.map(affineForm),
+    aboutZero: isAboutZero(over),
   };
   const stats = statisticsOf(x, view, spec, source, eps);
   const [gammas, betas] = [affine.map(gammaOf), affine.map(betaOf)];

@@ -12,14 +12,24 @@ import type { View } from "./layout";
  * - `positions`: those of a channel of one item (instance norm);
  * - `{ groups }`: those of C / groups neighbouring channels of one item (group norm);
  * - `{ shape }`: the last dimensions, which have that shape, for each index before (layer norm);
+ *   with `aboutZero` their mean counts as 0, and their mean square is the variance (RMS norm);
  * - `nothing`: nothing is normalised, and what is left are γ and β.
  */
-export type Over = "batch" | "positions" | "nothing" | { readonly groups: number } | { readonly shape: Shape };
+export type Over =
+  | "batch"
+  | "positions"
+  | "nothing"
+  | { readonly groups: number }
+  | { readonly shape: Shape; readonly aboutZero?: boolean };
+
+/** Means count as 0. */
+export const isAboutZero = (over: Over): boolean => typeof over === "object" && "shape" in over && !!over.aboutZero;
 
 /** The operation's name in messages. */
 export function nameOf(over: Over): string {
   if (typeof over === "string") return { batch: "batchNorm", positions: "instanceNorm", nothing: "scale" }[over];
-  return "groups" in over ? "groupNorm" : "layerNorm";
+  if ("groups" in over) return "groupNorm";
+  return isAboutZero(over) ? "rmsNorm" : "layerNorm";
 }
 
 /** How x is cut into parts of equal size, that are normalised each by itself. */

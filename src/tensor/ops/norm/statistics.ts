@@ -95,7 +95,7 @@ export function statisticsOf(x: Tensor, view: View, form: NormParts, source: Sou
 function ownStatistics(
   x: Tensor,
   view: View,
-  { parts, statistics }: NormParts,
+  { parts, statistics, aboutZero = false }: NormParts,
   eps: number,
   { moved, momentum }: Extract<Source, { kind: "own" }>,
 ): Tensor {
@@ -110,7 +110,7 @@ function ownStatistics(
   // Sets are told apart only where they move running statistics; else they are so many batch items
   // more.
   const running = moved.length ? Array.from({ length: parts }, (_, k) => (moved.length > 1 ? k : 0)) : [];
-  const tracking = { sets: moved.length ? sets : 1, running };
+  const tracking = { sets: moved.length ? sets : 1, running, aboutZero };
   const buffers = { x: x.buffer, part: (part ?? x).buffer, stats: stats.buffer, ...runningBuffers(moved) };
   const common = { splits, items, eps, momentum };
   const invocations = part ? sizes.units * splits : sizes.units / tracking.sets;
