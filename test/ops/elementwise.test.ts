@@ -18,7 +18,10 @@ const coarse = (data: Float32Array) => data.map((v) => Math.round(v * 2) / 2);
 const positive = (data: Float32Array) => data.map((v) => Math.abs(v) + 0.05);
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 const normalDensity = (x: number) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
-/** Φ(x), by the series ½ + φ(x) (x + x³/3 + x⁵/15 + …), whose terms have one sign; below 0 by symmetry. */
+/**
+ * Φ(x), by the series ½ + φ(x) (x + x³/3 + x⁵/15 + …), whose terms have one sign; below 0 by
+ * symmetry.
+ */
 function normalBelow(x: number): number {
   if (x < 0) return 1 - normalBelow(-x);
   let [sum, term] = [0, x];
