@@ -73,6 +73,12 @@ const SCHEME_PARTS: Readonly<Record<Scheme, SchemeParts>> = {
 
 /** All schemes. */
 export const SCHEMES = Object.keys(SCHEME_PARTS) as readonly Scheme[];
+
+/** @throws ArgumentError for a scheme that is none: it may come from a caller without types. */
+function partsOf(scheme: Scheme): SchemeParts {
+  if (typeof scheme === "string" && Object.hasOwn(SCHEME_PARTS, scheme)) return SCHEME_PARTS[scheme];
+  throw new ArgumentError(`scheme: one of ${SCHEMES.join(", ")} expected, found ${shown(scheme)}`);
+}
 const NORMS: Readonly<Record<"plain" | "v1" | "two", readonly NetworkNorm[]>> = {
   plain: [...NORM_NAMES, "folded"],
   v1: NORM_NAMES,
@@ -80,10 +86,10 @@ const NORMS: Readonly<Record<"plain" | "v1" | "two", readonly NetworkNorm[]>> = 
 };
 
 /** The branches a scheme has; the first is the one that is given away. */
-export const branchesOf = (scheme: Scheme): readonly Branch[] => SCHEME_PARTS[scheme].branches;
+export const branchesOf = (scheme: Scheme): readonly Branch[] => partsOf(scheme).branches;
 
 /** Whether training needs the owner's trigger samples: what `v3` has more than `v2`. */
-export const needsTriggers = (scheme: Scheme): boolean => SCHEME_PARTS[scheme].triggers;
+export const needsTriggers = (scheme: Scheme): boolean => partsOf(scheme).triggers;
 
 /** The scheme of a network that is trained without triggers. */
 export const withoutTriggers = (scheme: Scheme): Scheme => (needsTriggers(scheme) ? "v2" : scheme);
@@ -100,11 +106,11 @@ export const passportNames = (scheme: Scheme): readonly [gamma: string, beta: st
  * left out.
  */
 export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "fc">): boolean =>
-  SCHEME_PARTS[scheme].fc && fc;
+  partsOf(scheme).fc && fc;
 
 /** The normalisation of a network, defaults filled in. */
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
-  norm === undefined ? SCHEME_PARTS[scheme].norm : norm;
+  norm === undefined ? partsOf(scheme).norm : norm;
 
 /**
  * The passport layers of a network in order, each with the bytes of text it carries (none for
