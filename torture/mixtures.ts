@@ -23,9 +23,12 @@ export const MIXTURES: Readonly<Record<string, Op>> = {
   stack: (a, b) => pan.stack([a, b], 0),
   conv2d: (a, b) => pan.conv2d(pan.reshape(a, [1, 4, 4, 1]), pan.reshape(b, [4, 4, 1, 1])),
   conv1d: (a, b) => pan.conv1d(pan.reshape(a, [1, 16, 1]), pan.reshape(b, [16, 1, 1])),
+  convTranspose2d: (a, b) => pan.convTranspose2d(pan.reshape(a, [1, 4, 4, 1]), pan.reshape(b, [4, 4, 1, 1])),
   mseLoss: pan.mseLoss,
   binaryCrossEntropyWithLogits: pan.binaryCrossEntropyWithLogits,
   crossEntropy: (a, b) => pan.crossEntropy(a, i32(b.device, 4)),
+  weightedCrossEntropy: (a, b) =>
+    pan.crossEntropy(a, i32(a.device, 4), { weight: pan.reshape(pan.narrow(b, 0, 0, 1), [4]) }),
   nllLoss: (a, b) => pan.nllLoss(a, i32(b.device, 4)),
   correctCount: (a, b) => pan.correctCount(a, i32(b.device, 4)),
   correctRows: (a, b) => pan.correctRows(a, i32(b.device, 4)),

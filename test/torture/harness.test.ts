@@ -64,13 +64,16 @@ describe("every operation of two tensors", () => {
   const SINGLE = new Set(
     `abs affine clamp exp flatten leakyRelu log neg powScalar reciprocal relu reshape sigmoid sign sqrt square tanh oneHot
     expand flip narrow pad permute split transpose avgPool2d globalAvgPool globalMaxPool maxPool2d dropout amax amin argmax
-    mean norm2 sum sumSquares variance logSoftmax softmax recordStep keep memory scope noGrad`.split(/\s+/),
+    mean norm2 gelu hardswish silu adaptiveAvgPool2d upsample2d sum sumSquares variance logSoftmax softmax recordStep keep memory scope noGrad`.split(
+      /\s+/,
+    ),
   );
   /** Those whose further tensors are parts of one whole with another's, which has its row. */
   const ALIKE: Readonly<Record<string, keyof typeof MIXTURES>> = {
     batchNorm: "layerNorm",
     groupNorm: "layerNorm",
     instanceNorm: "layerNorm",
+    rmsNorm: "layerNorm",
   };
 
   it("is tried with tensors of two devices", () => {
