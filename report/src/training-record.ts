@@ -3,24 +3,13 @@
  * All accuracies and shares are fractions from 0 to 1, all bit counts whole numbers.
  */
 
-import { type BranchAccuracy, branchesOf, SCHEMES, type Scheme } from "../../src/index";
+import { type BranchAccuracy, branchesOf, SCHEMES, type Scheme, type StepRecord } from "../../src/index";
 import { recordChecks, type SignatureFound } from "./checks";
 import { type CloudSample, checkClouds } from "./cloud-record";
 import { SAMPLES, type Samples } from "./samples";
 
-/** Mean losses over a stretch of steps; 0 for a branch that is not there. */
-export interface StepLosses {
-  /** Number of the stretch's last step; they rise. */
-  step: number;
-  /** What was lowered: the sum of the others. Cross-entropies in nats. */
-  loss: number;
-  publicLoss: number;
-  privateLoss: number;
-  passportLoss: number;
-  signLoss: number;
-  /** Of a regularizer, where the run had one; it may be negative. */
-  regularizerLoss?: number;
-}
+/** Mean losses over a stretch of steps, as the trainer records them. */
+export type StepLosses = StepRecord;
 
 /** What an epoch came to. */
 export interface EpochResult extends BranchAccuracy {

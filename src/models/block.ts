@@ -8,7 +8,7 @@ import { normaliseParts } from "../nn/norm-parts";
 import type { Branch } from "../passport/branches";
 import { PassportLayer } from "../passport/layer";
 import { makeNorm } from "../passport/norms";
-import type { LinearMap } from "../passport/options";
+import { type LinearMap, mapName } from "../passport/options";
 import { relu } from "../tensor/ops/elementwise";
 import type { Affine } from "../tensor/ops/norm/affine";
 import type { Generator } from "../tensor/random";
@@ -17,7 +17,7 @@ import type { Tensor } from "../tensor/tensor";
 import { sharedStatistics } from "./compat/shared-statistics";
 import { branchesOf, hasFc, type NetworkNorm, type NetworkSettings, normOf } from "./config";
 import { Flow } from "./flow";
-import { type MapLayer, mapName } from "./layers";
+import type { MapLayer } from "./layers";
 
 /** Runs around a batch norm that all branches go through together: `body` normalises x. */
 export type AroundNorm = (norm: BatchNorm, x: Tensor, body: () => Tensor) => Tensor;
@@ -50,7 +50,7 @@ export class PlainBlock extends Module {
   }
 
   override *children(): Iterable<[string, Module]> {
-    yield [mapName({ kind: this.#map instanceof Linear ? "linear" : "conv2d" }), this.#map];
+    yield [mapName(this.#map), this.#map];
     const { norms } = this.#end;
     for (const [i, norm] of norms.entries()) yield [norms.length > 1 ? `bn${i}` : "bn", norm];
   }

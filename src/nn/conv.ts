@@ -114,6 +114,13 @@ abstract class Convolution<Size extends Pair> extends Module {
     return even ? x : pad(x, [[0, 0], ...sides, [0, 0]]);
   }
 
+  forward(x: Tensor): Tensor {
+    return this.#padding.even ? this.convolve(x) : scope(() => this.convolve(this.padded(x)));
+  }
+
+  /** The operation, for an input as {@link padded} gives it. */
+  protected abstract convolve(x: Tensor): Tensor;
+
   /** Zeros on either side of each axis that an input gets which {@link padded} gave. */
   protected get evenPadding(): readonly number[] {
     const { sides, even } = this.#padding;
@@ -155,8 +162,8 @@ export class Conv2d extends Convolution<Pair> {
     return { stride, dilation, groups, padding: this.evenPadding as [number, number] };
   }
 
-  forward(x: Tensor): Tensor {
-    return scope(() => conv2d(this.padded(x), this.weight, this.bias, this.options));
+  protected override convolve(x: Tensor): Tensor {
+    return conv2d(x, this.weight, this.bias, this.options);
   }
 }
 
@@ -177,7 +184,7 @@ export class Conv1d extends Convolution<number> {
     return { stride, dilation, groups, padding: this.evenPadding[0]! };
   }
 
-  forward(x: Tensor): Tensor {
-    return scope(() => conv1d(this.padded(x), this.weight, this.bias, this.options));
+  protected override convolve(x: Tensor): Tensor {
+    return conv1d(x, this.weight, this.bias, this.options);
   }
 }
