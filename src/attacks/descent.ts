@@ -1,5 +1,4 @@
 import { DataLoader } from "../data/loader";
-import type { AnyNetwork } from "../models/build";
 import { inMode, withMode } from "../nn/mode";
 import { deviceOf, type Module } from "../nn/module";
 import { clipGradNorm } from "../optim/clip";
@@ -10,7 +9,7 @@ import type { TrainingBudget } from "./training";
 
 /** What an attacker lowers, and by changing what; everything else stays as it is. */
 export interface Descent {
-  model: AnyNetwork;
+  model: Module;
   params: readonly Tensor[];
   loss: (x: Tensor, y: Tensor) => Tensor;
   /**
@@ -23,12 +22,11 @@ export interface Descent {
 }
 
 /**
- * The norms of some layers of a plain network, by the layers' names: an attacker who takes the
- * places of passports has statistics of its own there.
+ * Modules of a network by name: an attacker who takes the places of passports has statistics of its
+ * own at their norms.
  */
-export function normsOf(model: AnyNetwork, names: readonly string[]): Module[] {
-  return model.namedModules().flatMap(([path, norm]) => (names.some((name) => path === `${name}.bn`) ? [norm] : []));
-}
+export const modulesAt = (model: Module, names: readonly string[]): Module[] =>
+  model.namedModules().flatMap(([path, module]) => (names.includes(path) ? [module] : []));
 
 /**
  * SGD with momentum 0.9 and weight decay 5e-4 on some tensors alone, the network's weights and

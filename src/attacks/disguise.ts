@@ -4,8 +4,9 @@ import { deployedConfig, networkLayers } from "../models/build";
 import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { normOf } from "../models/config";
 import { hiddenChannels } from "../models/edges";
+import { groupsOf } from "../models/norms";
 import { realign } from "../ownership/realign";
-import { groupsOf } from "../passport/norms";
+
 import { Generator } from "../tensor/random";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, turnShare } from "./shares";

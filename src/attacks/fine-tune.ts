@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors";
-import { buildNetwork, deployedConfig, headName, type NetworkConfig } from "../models/build";
 import type { AttackRecord, Target } from "./record";
 import { attackByTraining, checkBudget, ownersView, type PlainTarget, type TrainingBudget } from "./training";
+import { classesOf, freshNetwork, headOf } from "./victim";
 
 /** Options of {@link fineTune}. */
 export interface FineTuneOptions extends TrainingBudget {
@@ -25,15 +25,15 @@ export async function fineTune(target: Target | PlainTarget, options: FineTuneOp
   const { mode = "rtal", train, seed = 0 } = options;
   if (mode !== "rtal" && mode !== "ftal")
     throw new ArgumentError(`fineTune: mode "rtal" or "ftal" expected, found "${String(mode)}"`);
-  const own = deployedConfig(target.deployed);
+  const own = classesOf(target);
   const classes = train.classes.length;
-  if (mode === "ftal" && classes !== own.classes)
+  if (mode === "ftal" && own !== null && classes !== own)
     throw new ArgumentError(
-      `fineTune: the images have ${classes} classes, the network ${own.classes}: "ftal" keeps the last layer, use "rtal"`,
+      `fineTune: the images have ${classes} classes, the network ${own}: "ftal" keeps the last layer, use "rtal"`,
     );
-  const model = buildNetwork({ ...own, classes } as NetworkConfig, { seed });
+  const model = freshNetwork(target, { classes, seed });
   try {
-    const head = `${headName(own)}.`;
+    const head = headOf(target, model);
     const kept = [...target.deployed.tensors].filter(([name]) => mode === "ftal" || !name.startsWith(head));
     model.loadStateDict(new Map(kept), { strict: mode === "ftal" });
     const before = await ownersView(target.deployed, target);

@@ -1,11 +1,10 @@
 import { ArgumentError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { networkLayers, readCredential } from "../models/build";
-import { passportNames, passportPlan } from "../models/config";
-import { mapName } from "../models/layers";
+import { readCredential } from "../models/credential";
 import { rejoin } from "../ownership/rejoin";
 import { decodeTexts } from "../ownership/signature";
+import { secretName } from "../passport/site";
 import { Generator } from "../tensor/random";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";
@@ -15,7 +14,7 @@ import { PassportEquations } from "./solve";
 export interface FlipSignsOptions extends AttackOptions {
   /** Shares of each layer's signs to turn (default 0, 0.1, … 1). */
   shares?: readonly number[];
-  /** Passport layers to attack, by name (default all). */
+  /** Norms with passports to attack, by name (default all). */
   layers?: readonly string[];
 }
 
@@ -33,7 +32,7 @@ export async function flipSigns(
 ): Promise<AttackRecord> {
   checkShares("flipSigns", shares);
   const attacked = equations(target, layers);
-  const owner = rejoin(target.deployed, target.credential);
+  const owner = rejoin(target.deployed, target.credential, target.model?.());
   try {
     const before = await measure(owner, target);
     const gammas = new Map((await owner.readSigns()).map(({ name, gamma }) => [name, gamma]));
@@ -59,13 +58,13 @@ export async function flipSigns(
 
 /** What the network does under the forger's passports, and what its signs then spell. */
 async function look(forged: SafetensorsFile, target: Target): Promise<Pick<AttackStep, "after" | "text">> {
-  const model = rejoin(target.deployed, forged);
+  const model = rejoin(target.deployed, forged, target.model?.());
   try {
     const after = await measure(model, target);
-    const { texts } = readCredential(forged);
+    const { texts, places } = readCredential(forged);
     if (!texts.length) return { after };
-    const sizes = [...passportPlan(model.config, model.layers)].map(([name, bytes]) => [name, bytes.length] as const);
-    return { after, text: decodeTexts(await model.readSigns(), texts, new Map(sizes)).join(" ") };
+    const sizes = new Map(places.map((p) => [p.norm, p.text]));
+    return { after, text: decodeTexts(await model.readSigns(), texts, sizes).join(" ") };
   } finally {
     model.dispose();
   }
@@ -75,19 +74,17 @@ type Solver = { name: string; solve: (gamma: Float32Array) => Float32Array<Array
 
 /** Name of each attacked layer's passport for γ → how to solve for it. */
 function equations({ deployed, credential }: Target, chosen?: readonly string[]): Map<string, Solver> {
-  const { config } = readCredential(credential);
-  const layers = networkLayers(config);
-  const names = [...passportPlan(config, layers).keys()];
+  const { places, named } = readCredential(credential);
+  const names = places.map((p) => p.norm);
   const unknown = chosen?.find((name) => !names.includes(name));
   if (unknown !== undefined)
     throw new ArgumentError(`${unknown} is no passport layer of the credential: they are ${names.join(", ")}`);
-  const [key] = passportNames(config.scheme);
   return new Map(
     (chosen ?? names).map((name) => {
-      const layer = layers.find((l) => l.name === name)!;
-      const read = (part: string) => toFloat32(deployed.tensors.get(`${name}.${mapName(layer)}.${part}`)!);
-      const system = new PassportEquations(layer, read("weight"), layer.bias ? read("bias") : null);
-      return [`${name}.${key}`, { name, solve: (gamma: Float32Array) => system.solve(gamma) }];
+      const place = places.find((p) => p.norm === name)!;
+      const read = (tensor: string) => toFloat32(deployed.tensors.get(tensor)!);
+      const system = new PassportEquations(place, read(place.weight), place.bias ? read(place.bias) : null);
+      return [named(`${secretName({ name })}.skey`), { name, solve: (gamma: Float32Array) => system.solve(gamma) }];
     }),
   );
 }

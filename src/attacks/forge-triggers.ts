@@ -3,7 +3,8 @@ import { DataLoader } from "../data/loader";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { type AnyNetwork, loadDeployed } from "../models/build";
+import { asProtected, type Protected } from "../passport/protected";
+import type { Network } from "../passport/trace";
 import { deviceOf } from "../nn/module";
 import { Adam } from "../optim/adam";
 import type { TriggerHits } from "../ownership/triggers";
@@ -15,6 +16,7 @@ import { noGrad, Tensor } from "../tensor/tensor";
 import { checkImages } from "../train/evaluate";
 import { detectTriggers } from "../watermarks/trigger-set";
 import { pixelRounding } from "./pixels";
+import { victim } from "./victim";
 
 /** Options of {@link forgeTriggers}. */
 export interface ForgeTriggersOptions {
@@ -34,6 +36,8 @@ export interface ForgeTriggersOptions {
   batchSize?: number;
   /** Decides base images, labels and the noise's start (default 0). */
   seed?: number;
+  /** Makes the network, where it is none of this package. */
+  model?: () => Network;
 }
 
 /**
@@ -71,7 +75,8 @@ export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTri
   checkBytes("forgeTriggers", base);
   const count = options.count ?? Math.min(100, base.length);
   checkOptions({ ...options, count, steps });
-  const model = loadDeployed(deployed);
+  const network = victim({ deployed, ...(options.model && { model: options.model }) });
+  const model = asProtected("forgeTriggers", "the network", network);
   try {
     model.freeze();
     const started = performance.now();
@@ -90,7 +95,8 @@ export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTri
 }
 
 /** Random base images with random labels of the network's classes. */
-function chosen(base: ImageSet, count: number, { config: { classes } }: AnyNetwork, random: Generator): ImageSet {
+function chosen(base: ImageSet, count: number, model: Protected, random: Generator): ImageSet {
+  const classes = model.classes ?? base.classes.length;
   const size = base.channels * base.height * base.width;
   const images = new Uint8Array(count * size);
   const order = random.fork("images").permutation(base.length);
@@ -103,7 +109,7 @@ function chosen(base: ImageSet, count: number, { config: { classes } }: AnyNetwo
 
 /** The images with their trained noise, in the network's space, channels last. */
 async function disguised(
-  model: AnyNetwork,
+  model: Protected,
   start: ImageSet,
   options: ForgeTriggersOptions & { steps: number; random: Generator },
 ): Promise<Float32Array> {
@@ -124,7 +130,7 @@ async function disguised(
         scope(() => {
           optimizer.prepare();
           optimizer.zeroGrad();
-          crossEntropy(model.forward(shown()), y).backward();
+          crossEntropy(model.forward(shown()) as Tensor, y).backward();
           optimizer.step();
         });
         x.device.flush();

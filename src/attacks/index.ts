@@ -8,7 +8,7 @@ export { overwrite } from "./overwrite";
 export { type RandomPassportsOptions, randomPassports } from "./random-passports";
 export type { AttackOptions, AttackRecord, AttackStep, Measurement, Target } from "./record";
 export { type ReplaceScalesOptions, replaceScales } from "./replace-scales";
-export { averageUnder, isSolvable, PassportEquations } from "./solve";
+export { isSolvable, PassportEquations } from "./solve";
 export { type ForgeryOptions, solvePassports } from "./solved-passports";
 export {
   type ForgedPassports,

@@ -1,8 +1,12 @@
-import { buildNetwork, readCredential } from "../models/build";
-import { withoutTriggers } from "../models/config";
-import { joinState } from "../models/split";
+import { readCredential } from "../models/credential";
+import { protectAs } from "../passport/restore";
+import { withoutTriggers } from "../passport/schemes";
+import { signatureBits } from "../passport/signature";
+import type { Network } from "../passport/trace";
+import { Generator } from "../tensor/random";
 import type { AttackRecord, Target } from "./record";
 import { attackByTraining, checkBudget, ownersView, type TrainingBudget } from "./training";
+import { victim } from "./victim";
 
 /**
  * Overwriting: the attacker knows the method and the passport layers, and embeds passports and a
@@ -12,15 +16,19 @@ import { attackByTraining, checkBudget, ownersView, type TrainingBudget } from "
  */
 export async function overwrite(target: Target, options: TrainingBudget): Promise<AttackRecord> {
   checkBudget("overwrite", options);
-  const { config: owners } = readCredential(target.credential);
+  const { seed = 0 } = options;
+  const claim = readCredential(target.credential);
+  const network = victim(target).train() as Network;
   // The attacker has no trigger set to train on.
-  const config = { ...owners, scheme: withoutTriggers(owners.scheme) };
-  // The attacker's own secrets: those of a fresh network of the same structure.
-  const model = buildNetwork(config, { seed: (options.seed ?? 0) + 1 });
+  const model = protectAs(network, { ...claim, scheme: withoutTriggers(claim.scheme), texts: [] });
   try {
-    const { tensors } = await model.credential();
-    const structure = { config, layers: model.layers };
-    model.loadStateDict(joinState({ deployed: target.deployed.tensors, credential: tensors }, structure));
+    // Secrets of its own.
+    const random = new Generator(seed + 1);
+    model.randomPassports(random.fork("passports"));
+    for (const { name, secret } of model.passportSites()) {
+      const { passport } = secret;
+      passport.b.write(signatureBits("", passport.channels, random.fork(`${name} signature`)));
+    }
     const before = await ownersView(target.deployed, target);
     const knowledge = ["the deployed network", "the scheme and its passport layers", "labelled images"];
     return await attackByTraining(target, { attack: "overwriting", knowledge, model, before }, options);

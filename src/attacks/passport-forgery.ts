@@ -1,14 +1,13 @@
 import { ArgumentError, NanLossError } from "../errors";
-import type { StateDict } from "../io/host-tensor";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { type AnyNetwork, buildNetwork, type NetworkConfig, networkLayers, readCredential } from "../models/build";
-import { writtenConfig } from "../models/compat/file-norms";
-import { passportPlan, secretBranch, withPassportsAt } from "../models/config";
-import { CREDENTIAL } from "../models/files";
-import { joinState, type SplitState, splitState } from "../models/split";
+import { rejoin } from "../ownership/rejoin";
 import type { Module } from "../nn/module";
 import type { BranchAccuracy } from "../passport/branches";
+import { credentialFile } from "../passport/files";
+import type { Protected } from "../passport/protected";
+import { secretBranch } from "../passport/schemes";
+import { secretName } from "../passport/site";
 import { signBytes } from "../passport/signature";
 import { add, div, mul, sub } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
@@ -56,22 +55,22 @@ const CLIP_NORM = 2;
  * @param owners the owner's passports, in the order of {@link passportsOf}
  */
 export function forgeryLoss(
-  model: AnyNetwork,
+  model: Protected,
   { owners, signs, distance }: Pick<Forgery, "signs" | "distance"> & { owners: readonly Tensor[] },
   x: Tensor,
   y: Tensor,
 ): Tensor {
-  const branch = secretBranch(model.config.scheme);
+  const branch = secretBranch(model.scheme);
   const pass = model.trainingPass(x, { branches: [branch] });
-  const parts = [crossEntropy(pass.logits[branch]!, y)];
+  const parts = [crossEntropy(pass.outputs[branch] as Tensor, y)];
   if (signs && pass.signLoss) parts.push(pass.signLoss);
   if (distance) parts.push(mul(inverseDistance(passportsOf(model), owners), distance));
   return parts.reduce((a, b) => add(a, b));
 }
 
 /** Every passport of a network: P_γ, then P_β, layer by layer. */
-export const passportsOf = (model: AnyNetwork): Tensor[] =>
-  model.passportLayers().flatMap(({ layer }) => [layer.passports.gamma, layer.passports.beta]);
+export const passportsOf = (model: Protected): Tensor[] =>
+  model.passportSites().flatMap(({ secret: { passport } }) => [passport.passports.gamma, passport.passports.beta]);
 
 /** Σ 1 / MSE(P, P_owner). */
 function inverseDistance(passports: readonly Tensor[], owners: readonly Tensor[]): Tensor {
@@ -97,15 +96,10 @@ export async function forgePassports(
   forgery: Forgery,
   share: number,
   budget: TrainingBudget,
-): Promise<SplitState> {
-  const { config } = readCredential(target.credential);
-  const model = buildNetwork(config);
+): Promise<SafetensorsFile> {
+  const model = rejoin(target.deployed, target.credential, target.model?.());
   const owners: Tensor[] = [];
   try {
-    const structure = { config, layers: model.layers };
-    model.loadStateDict(
-      joinState({ deployed: target.deployed.tensors, credential: target.credential.tensors }, structure),
-    );
     const passports = passportsOf(model);
     for (const p of passports) owners.push(keep(Tensor.from(await p.data(), p.shape)));
     const random = new Generator(budget.seed ?? 0).fork(`share ${share}`);
@@ -115,11 +109,11 @@ export async function forgePassports(
     const clip = { norm: CLIP_NORM, of: passports };
     for await (const _ of descend({ model, params, loss, following: privateNorms(model), clip }, budget));
     if (!forgery.signs)
-      for (const { layer } of model.passportLayers())
-        layer.b.write((await layer.readGamma()).map((g) => (g > 0 ? 1 : -1)));
-    const halves = splitState(await model.stateDict(), structure);
-    checkNumbers(halves.credential, budget);
-    return halves;
+      for (const { secret } of model.passportSites())
+        secret.passport.b.write((await secret.passport.readGamma()).map((g) => (g > 0 ? 1 : -1)));
+    const forged = await model.credential();
+    checkNumbers(forged.tensors, budget);
+    return withoutUnspelt(forged, model);
   } finally {
     for (const t of owners) t.dispose();
     model.dispose();
@@ -127,7 +121,7 @@ export async function forgePassports(
 }
 
 /** @throws NanLossError when training left something that is no number. */
-function checkNumbers(forged: StateDict, { epochs, lr = 0.01 }: TrainingBudget): void {
+function checkNumbers(forged: SafetensorsFile["tensors"], { epochs, lr = 0.01 }: TrainingBudget): void {
   for (const [name, t] of forged)
     if (t.dtype === "F32" && !toFloat32(t).every(Number.isFinite))
       throw new NanLossError(
@@ -139,13 +133,13 @@ function checkNumbers(forged: StateDict, { epochs, lr = 0.01 }: TrainingBudget):
  * Norms of the private branch alone: their statistics are no part of what was given away, and the
  * forger's own.
  */
-function privateNorms(model: Module): Module[] {
-  return model.namedModules().flatMap(([path, norm]) => (/(^|\.)bn1$/.test(path) ? [norm] : []));
-}
+const privateNorms = (model: Protected): Module[] =>
+  model.sites.flatMap(({ secret: { norm } }) => (norm ? [norm] : []));
 
 /** Passports and bits that the forger starts from. */
-async function start(model: AnyNetwork, { start, signs }: Forgery, share: number, random: Generator): Promise<void> {
-  for (const { name, layer } of model.passportLayers()) {
+async function start(model: Protected, { start, signs }: Forgery, share: number, random: Generator): Promise<void> {
+  for (const { name, secret } of model.passportSites()) {
+    const layer = secret.passport;
     const source = random.fork(name);
     if (start === "other") layer.randomPassports(source.fork("passports"));
     else {
@@ -162,10 +156,10 @@ async function start(model: AnyNetwork, { start, signs }: Forgery, share: number
 }
 
 /** Re-initialises every FC. @returns its weights. */
-function freshFc(model: AnyNetwork, random: Generator): Tensor[] {
-  const weights = model.passportLayers().flatMap(({ name, layer }) => {
-    if (!layer.fc) return [];
-    return layer.fc.parameters().map((weight, i) => {
+function freshFc(model: Protected, random: Generator): Tensor[] {
+  const weights = model.passportSites().flatMap(({ name, secret: { passport } }) => {
+    if (!passport.fc) return [];
+    return passport.fc.parameters().map((weight, i) => {
       const bound = 1 / Math.sqrt(weight.shape[0]!);
       weight.write(random.fork(`${name}.fc.${i}`).fill(new Float32Array(weight.size), "uniform", -bound, bound));
       return weight;
@@ -178,26 +172,23 @@ function freshFc(model: AnyNetwork, random: Generator): Tensor[] {
   return weights;
 }
 
-/**
- * A forged half as the credential that the forger would show. The owner's texts stay in its
- * configuration only where the forger's bits still spell them all: `verify` refuses a credential
- * that contradicts itself.
- */
-export function forgedCredential(tensors: StateDict, config: NetworkConfig, claimed: BranchAccuracy): SafetensorsFile {
-  const layers = networkLayers(config);
-  const own = spellsTexts(tensors, config)
-    ? config
-    : withPassportsAt(config, layers, new Set(passportPlan(config, layers).keys()));
-  return {
-    tensors,
-    metadata: { format: CREDENTIAL, model: writtenConfig(own), claimed: JSON.stringify(claimed) },
-  };
-}
+/** A forged credential that claims accuracies. */
+export const forgedCredential = (forged: SafetensorsFile, claimed: BranchAccuracy): SafetensorsFile => ({
+  ...forged,
+  metadata: { ...forged.metadata, claimed: JSON.stringify(claimed) },
+});
 
-/** Whether the bits of a credential spell every text of the configuration. */
-function spellsTexts(tensors: StateDict, config: NetworkConfig): boolean {
-  return [...passportPlan(config, networkLayers(config))].every(([name, bytes]) => {
-    const found = signBytes(toFloat32(tensors.get(`${name}.b`)!), bytes.length);
-    return found.every((byte, i) => byte === bytes[i]);
+/** A credential without its texts, where its bits spell them no more. */
+function withoutUnspelt(forged: SafetensorsFile, { plan }: Protected): SafetensorsFile {
+  const bits = (norm: string) => toFloat32(forged.tensors.get(`${secretName({ name: norm })}.b`)!);
+  const bytes = (layers: readonly string[]) =>
+    layers.flatMap((norm) => [...signBytes(bits(norm), plan.places.find((p) => p.norm === norm)!.text)]);
+  const spelt = plan.texts.every(({ text, layers }) => {
+    const wanted = new TextEncoder().encode(text);
+    const found = bytes(layers);
+    return found.length === wanted.length && found.every((byte, i) => byte === wanted[i]);
   });
+  if (spelt) return forged;
+  const places = plan.places.map((p) => ({ ...p, text: 0 }));
+  return credentialFile(forged.tensors, { ...plan, places, texts: [], claimed: {}, model: forged.metadata["model"] });
 }

@@ -22,7 +22,7 @@ export async function randomPassports(
   { draws = 50, seed = 0, onStep }: RandomPassportsOptions = {},
 ): Promise<AttackRecord> {
   whole("randomPassports", "draws", draws);
-  const model = rejoin(target.deployed, target.credential);
+  const model = rejoin(target.deployed, target.credential, target.model?.());
   try {
     const before = await measure(model, target);
     const steps: AttackStep[] = [];

@@ -1,12 +1,13 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
 import type { SafetensorsFile } from "../io/safetensors";
-import type { AnyNetwork } from "../models/build";
-import { type Scheme, secretBranch } from "../models/config";
-import { countSigns } from "../models/network";
+import type { Module } from "../nn/module";
 import { binomialPValue } from "../ownership/statistics";
 import type { BranchAccuracy } from "../passport/branches";
 import { matchedBits } from "../passport/matches";
+import { asProtected, countSigns } from "../passport/protected";
+import { type Scheme, secretBranch } from "../passport/schemes";
+import type { Network } from "../passport/trace";
 import { evaluate } from "../train/evaluate";
 
 /**
@@ -22,6 +23,11 @@ export interface Target {
   transform?: readonly SampleTransform[];
   /** The trigger set the network was trained with. */
   triggers?: Dataset;
+  /**
+   * Makes the network without its passports, freshly initialised; those of this package are built
+   * from the files.
+   */
+  model?: () => Network;
 }
 
 /** What can be measured of a network and a credential. */
@@ -72,18 +78,20 @@ export interface AttackOptions {
  * are none.
  */
 export async function triggerShare(
-  model: AnyNetwork,
+  network: Module,
   { transform, triggers }: { [K in "transform" | "triggers"]?: Target[K] | undefined },
 ): Promise<number | undefined> {
+  const model = asProtected("triggers", "the network", network);
   const open = model.branches[0]!;
   return triggers && (await evaluate(model, triggers, { transform, branches: [open] }))[open];
 }
 
 /** Measures a rejoined network as it is. */
 export async function measure(
-  model: AnyNetwork,
+  network: Module,
   { test, transform, triggers }: Omit<Target, "credential">,
 ): Promise<Measurement> {
+  const model = asProtected("measure", "the network", network);
   const accuracy = await evaluate(model, test, { transform });
   const { bits, matched } = countSigns(await model.readSigns());
   const hits = await triggerShare(model, { transform, triggers });

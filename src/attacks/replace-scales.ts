@@ -1,17 +1,19 @@
 import { ArgumentError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
-import { buildNetwork, deployedConfig, networkLayers, readCredential } from "../models/build";
-import { passportPlan } from "../models/config";
+import { readCredential } from "../models/credential";
+import { asProtected } from "../passport/protected";
+import { secretName } from "../passport/site";
 import { crossEntropy } from "../tensor/ops/loss";
 import type { Affine } from "../tensor/ops/norm/affine";
 import { Generator } from "../tensor/random";
 import { scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
-import { descend, normsOf } from "./descent";
+import { descend, modulesAt } from "./descent";
 import { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 import { type AttackRecord, type AttackStep, forgedMeasurement, type Target } from "./record";
-import { checkBudget, ownersView, type TrainingBudget } from "./training";
+import { checkBudget, checkNorms, ownersView, type TrainingBudget } from "./training";
+import { victim } from "./victim";
 
 /** Options of {@link replaceScales}. */
 export interface ReplaceScalesOptions extends TrainingBudget {
@@ -48,15 +50,14 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
   const { kind = "collective", hidden = 10, train, epochs, lr = 0.01, batchSize = 64, seed = 0 } = options;
   if (kind !== "individual" && kind !== "collective")
     throw new ArgumentError(`replaceScales: kind "individual" or "collective" expected, found "${String(kind)}"`);
-  const own = deployedConfig(target.deployed);
-  if (own.norm === "folded") throw new ArgumentError("replaceScales: folded norms have no γ and β to replace");
-  const { config } = readCredential(target.credential);
-  const plan = passportPlan(config, networkLayers(config));
+  const { places, scheme, tensors } = readCredential(target.credential);
+  const norms = places.map((p) => p.norm);
+  checkNorms("replaceScales", target, norms);
   const before = await ownersView(target.deployed, target);
-  const model = buildNetwork(own);
+  const network = victim(target);
+  const model = asProtected("replaceScales", "the network", network);
   const made: ExpandedResidualBlock[] = [];
   try {
-    model.loadStateDict(target.deployed.tensors);
     const named = new Map(model.namedParameters());
     const random = new Generator(seed).fork("blocks");
     const block = (name: string, channels: number) => {
@@ -66,8 +67,8 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
       made.push(erb);
       return erb;
     };
-    const replaced = [...plan.keys()].map((name): Replaced => {
-      const [gamma, beta] = [named.get(`${name}.bn.weight`)!, named.get(`${name}.bn.bias`)!];
+    const replaced = norms.map((name): Replaced => {
+      const [gamma, beta] = [named.get(`${name}.weight`)!, named.get(`${name}.bias`)!];
       gamma.fill(1);
       beta.fill(0);
       return {
@@ -82,15 +83,15 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
       const r = replaced.find((l) => l.name === name);
       return r && { gamma: r.blocks.gamma.forward(r.gamma), beta: r.blocks.beta.forward(r.beta) };
     };
-    const loss = (x: Tensor, y: Tensor) => crossEntropy(model.trainingPass(x, { affine }).logits.public!, y);
-    const bits = [...plan.keys()].map((n) => toFloat32(target.credential.tensors.get(`${n}.b`)!));
+    const loss = (x: Tensor, y: Tensor) => crossEntropy(model.trainingPass(x, { affine }).outputs.public as Tensor, y);
+    const bits = norms.map((name) => toFloat32(tensors.get(`${secretName({ name })}.b`)!));
     const steps: AttackStep[] = [];
-    for await (const epoch of descend({ model, params, loss, following: normsOf(model, [...plan.keys()]) }, options)) {
+    for await (const epoch of descend({ model, params, loss, following: modulesAt(model, norms) }, options)) {
       const { accuracy, gammas } = await asConstants(replaced, async () => {
         const found = await evaluate(model, target.test, { transform: target.transform });
         return found.public!;
       });
-      const step = { setting: { epoch }, after: forgedMeasurement(accuracy, gammas, bits, config.scheme) };
+      const step = { setting: { epoch }, after: forgedMeasurement(accuracy, gammas, bits, scheme) };
       steps.push(step);
       options.onStep?.(step, epoch, epochs);
     }

@@ -1,6 +1,5 @@
 import { ArgumentError } from "../errors";
-import { type MapLayer, positionsOf, tapsOf } from "../models/layers";
-import { windowCount } from "../tensor/ops/windows";
+import { type PassportPlace, positionsOf, tapMeans, tapsOf } from "../passport/place";
 
 /**
  * In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor,
@@ -65,63 +64,74 @@ const ridgeOf = (g: Float64Array, n: number): number => {
 export class PassportEquations {
   /** Rows: one per filter, its taps in the order of state dicts (channel, row, column). */
   readonly #weight: Float32Array;
-  /** Cholesky factor of the normal equations. */
-  readonly #factor: Float64Array;
+  /** Cholesky factors of the normal equations of each group of channels. */
+  readonly #factors: readonly Float64Array[];
   /** A. */
   readonly #taps: Float64Array;
   readonly #bias: Float32Array | null;
+  /** Filters of a group, and numbers of one. */
+  readonly #filters: number;
+  readonly #size: number;
 
   /**
-   * @param weight [O, I, k, k], [O, I, k] or [O, I], as in state dicts
+   * @param weight [O, I/groups, …], as in state dicts
    * @param bias [O], of a layer that has one
    * @throws ArgumentError where filters outnumber the taps of one that average different positions,
    * or depend on each other: then no passport gives them all any value one likes.
    */
   constructor(
-    readonly layer: MapLayer,
+    readonly place: PassportPlace,
     weight: Float32Array,
     bias: Float32Array | null = null,
   ) {
-    const { channels, inChannels } = layer;
-    const taps = tapsOf(layer);
-    const size = inChannels * taps;
-    this.#taps = tapMeans(layer);
-    const free = inChannels * distinctRows(this.#taps, taps);
-    if (channels > free) {
+    const { channels, inChannels, groups } = place;
+    const [taps, inputs] = [tapsOf(place), inChannels / groups];
+    const filters = channels / groups;
+    const size = inputs * taps;
+    this.#taps = tapMeans(place);
+    const free = inputs * distinctRows(this.#taps, taps);
+    if (filters > free) {
       const same = free < size ? ` of which ${free} average different positions` : "";
+      const each = groups > 1 ? ` in each of ${groups} groups` : "";
       throw new ArgumentError(
-        `${layer.name} has ${channels} filters of ${size} taps${same}: more equations than unknowns, no passport solves them all. Leave this layer out`,
+        `${place.norm} has ${filters} filters of ${size} taps${same}${each}: more equations than unknowns, no passport solves them all. Leave this layer out`,
       );
     }
     this.#weight = weight;
     this.#bias = bias;
-    const square = rowProducts(this.#taps, this.#taps, taps, positionsOf(layer));
+    this.#filters = filters;
+    this.#size = size;
+    const square = rowProducts(this.#taps, this.#taps, taps, positionsOf(place));
     const seen = new Float64Array(weight.length);
     for (let at = 0; at < weight.length; at += taps)
       for (let t = 0; t < taps; t++)
         for (let u = 0; u < taps; u++) seen[at + t]! += square[t * taps + u]! * weight[at + u]!;
-    this.#factor = rowProducts(weight, seen, channels, size);
-    cholesky(this.#factor, channels, ridgeOf(this.#factor, channels));
+    this.#factors = Array.from({ length: groups }, (_, g) => {
+      const rows = (of: Float32Array | Float64Array) => of.subarray(g * filters * size, (g + 1) * filters * size);
+      const factor = rowProducts(rows(weight), rows(seen), filters, size);
+      cholesky(factor, filters, ridgeOf(factor, filters));
+      return factor;
+    });
   }
 
-  /**
-   * The smallest passport P, in the order of state dicts ([1, I, H, W], [1, I, L] or [1, I]), with
-   * avg(W * P) = target.
-   */
+  /** The smallest passport P, in the order of state dicts, with avg(W * P) = target. */
   solve(target: ArrayLike<number>): Float32Array<ArrayBuffer> {
-    const { channels, inChannels } = this.layer;
-    const [taps, area] = [tapsOf(this.layer), positionsOf(this.layer)];
-    const size = inChannels * taps;
-    const multipliers = substitute(
-      this.#factor,
-      channels,
-      Float64Array.from(target, (t, o) => t - (this.#bias?.[o] ?? 0)),
-    );
-    const shares = new Float64Array(size);
-    for (let o = 0; o < channels; o++)
-      for (let k = 0; k < size; k++) shares[k]! += multipliers[o]! * this.#weight[o * size + k]!;
+    const { inChannels, kind } = this.place;
+    const [taps, area] = [tapsOf(this.place), positionsOf(this.place)];
+    const [filters, size] = [this.#filters, this.#size];
+    const wanted = Float64Array.from(target, (t, o) => t - (this.#bias?.[o] ?? 0));
+    const shares = new Float64Array(inChannels * taps);
+    this.#factors.forEach((factor, g) => {
+      const multipliers = substitute(factor, filters, wanted.slice(g * filters, (g + 1) * filters));
+      for (let o = 0; o < filters; o++)
+        for (let k = 0; k < size; k++)
+          shares[g * size + k]! += multipliers[o]! * this.#weight[(g * filters + o) * size + k]!;
+    });
+    // A linear map's passport has its channels last.
+    const split = (at: number) =>
+      kind === "linear" ? [at % inChannels, Math.floor(at / inChannels)] : [Math.floor(at / area), at % area];
     return Float32Array.from({ length: inChannels * area }, (_, at) => {
-      const [channel, position] = [Math.floor(at / area), at % area];
+      const [channel, position] = split(at) as [number, number];
       let sum = 0;
       for (let t = 0; t < taps; t++) sum += shares[channel * taps + t]! * this.#taps[t * area + position]!;
       return sum;
@@ -140,56 +150,5 @@ function distinctRows(rows: Float64Array, count: number): number {
  * Whether passports can give all filters of a layer any value: there are as many numbers to choose
  * as filters.
  */
-export const isSolvable = (layer: MapLayer): boolean =>
-  layer.channels <= layer.inChannels * distinctRows(tapMeans(layer), tapsOf(layer));
-
-/**
- * avg(W * P) + bias on the host, in double precision.
- * @param weight as {@link PassportEquations} takes it
- * @param passport in the order of state dicts
- */
-export function averageUnder(
-  layer: MapLayer,
-  weight: Float32Array,
-  bias: Float32Array | null,
-  passport: Float32Array,
-): Float32Array<ArrayBuffer> {
-  const [taps, area, rows] = [tapsOf(layer), positionsOf(layer), tapMeans(layer)];
-  const means = Float64Array.from({ length: layer.inChannels * taps }, (_, at) => {
-    const [channel, tap] = [Math.floor(at / taps), at % taps];
-    let sum = 0;
-    for (let p = 0; p < area; p++) sum += rows[tap * area + p]! * passport[channel * area + p]!;
-    return sum;
-  });
-  return Float32Array.from({ length: layer.channels }, (_, o) => {
-    let sum = bias?.[o] ?? 0;
-    for (let k = 0; k < means.length; k++) sum += weight[o * means.length + k]! * means[k]!;
-    return sum;
-  });
-}
-
-/**
- * What each tap averages: rows [taps, positions], 1/(output positions) at positions that some
- * window puts under the tap.
- */
-function tapMeans(layer: MapLayer): Float64Array {
-  // Along an axis that a layer does not have, its window is one position of one.
-  const none = { size: 1, taps: 1, stride: 1, padding: 0, out: 1 };
-  const axes = layer.inputSize.map((size) => {
-    const { kernel: taps, stride, padding } = layer;
-    return { size, taps, stride, padding, out: windowCount(size, taps, stride, padding) };
-  });
-  const [horizontal, vertical] = [axes.at(-1) ?? none, axes.at(-2) ?? none];
-  const rows = new Float64Array(tapsOf(layer) * positionsOf(layer));
-  for (let u = 0; u < vertical.taps; u++)
-    for (let v = 0; v < horizontal.taps; v++)
-      for (let y = 0; y < vertical.out; y++)
-        for (let x = 0; x < horizontal.out; x++) {
-          const row = y * vertical.stride + u - vertical.padding;
-          const column = x * horizontal.stride + v - horizontal.padding;
-          if (row < 0 || row >= vertical.size || column < 0 || column >= horizontal.size) continue;
-          const at = ((u * horizontal.taps + v) * vertical.size + row) * horizontal.size + column;
-          rows[at] = 1 / (vertical.out * horizontal.out);
-        }
-  return rows;
-}
+export const isSolvable = (place: PassportPlace): boolean =>
+  place.channels <= place.inChannels * distinctRows(tapMeans(place), tapsOf(place));

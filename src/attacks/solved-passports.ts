@@ -1,15 +1,17 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { checkConfig, type NetworkConfig, networkLayers } from "../models/build";
-import { writtenConfig } from "../models/compat/file-norms";
-import { branchesOf, hasFc, normOf, passportNames, passportPlan } from "../models/config";
-import { CREDENTIAL } from "../models/files";
-import { type MapLayer, mapName, passportShape } from "../models/layers";
+import { checkConfig, type NetworkConfig } from "../models/build";
+import { planOf } from "../models/credential";
 import type { BranchAccuracy } from "../passport/branches";
+import type { SecretPlan } from "../passport/built-in";
+import { credentialFile } from "../passport/files";
+import { averageUnder, type PassportPlace, passportShape } from "../passport/place";
+import { branchesOf } from "../passport/schemes";
+import { secretName } from "../passport/site";
 import { signatureBits } from "../passport/signature";
 import { Generator } from "../tensor/random";
-import { averageUnder, isSolvable, PassportEquations } from "./solve";
+import { isSolvable, PassportEquations } from "./solve";
 
 /** What a forger of a credential chooses. */
 export interface ForgeryOptions {
@@ -40,52 +42,65 @@ export interface ForgeryOptions {
  */
 export function solvePassports(
   suspect: SafetensorsFile,
-  config: NetworkConfig,
+  network: NetworkConfig | SecretPlan,
   { claimed = {}, seed = 0 }: ForgeryOptions = {},
 ): SafetensorsFile {
-  checkConfig(config);
-  const layers = networkLayers(config);
-  const plan = passportPlan(config, layers);
-  const free = hasFc(config);
-  if (config.scheme === "plain") throw new ArgumentError("a plain network has no passports to forge");
-  if (!free && [...plan.values()].some((text) => text.length))
+  const plan = "places" in network ? network : planOfConfig(network);
+  const { scheme, fc: free, places, separate, statistics } = plan;
+  if (!free && places.some((p) => p.text))
     throw new ArgumentError(
-      `without an FC the signs of γ are those of the deployed network and spell no text: forge scheme "${config.scheme}" without texts`,
+      `without an FC the signs of γ are those of the deployed network and spell no text: forge scheme "${scheme}" without texts`,
     );
-  const two = branchesOf(config.scheme).length > 1;
-  const [gammaKey, betaKey] = passportNames(config.scheme);
+  const two = branchesOf(scheme).length > 1;
   const random = new Generator(seed);
   const tensors: StateDict = new Map();
-  const copyNorm = (name: string, parts: readonly string[]) => {
-    for (const part of parts) tensors.set(`${name}.bn1.${part}`, take(suspect.tensors, `${name}.bn.${part}`));
+  const copy = (name: string, parts: readonly string[], to: string) => {
+    for (const part of parts) {
+      const own = suspect.tensors.get(`${name}.${part}`);
+      if (own) tensors.set(`${to}${part}`, own);
+    }
   };
-  const affine = ["weight", "bias"];
-  const statistics = normOf(config) === "bn" ? ["running_mean", "running_var", "num_batches_tracked"] : [];
-  for (const layer of layers.filter((l) => l.branchNorms)) copyNorm(layer.name, [...affine, ...statistics]);
-  for (const layer of layers.filter((l) => plan.has(l.name))) {
-    const { name } = layer;
-    const read = (part: string) => toFloat32(take(suspect.tensors, `${name}.${part}`));
-    const [gamma, beta] = [read("bn.weight"), read("bn.bias")];
-    const map = mapName(layer);
-    const known: Known = { layer, weight: read(`${map}.weight`), bias: layer.bias ? read(`${map}.bias`) : null };
-    const text = plan.get(name)!;
-    const forged = free ? underFc(known, text, random.fork(name)) : withoutFc(known, { gamma, beta });
-    const { bits, rawGamma, rawBeta } = forged;
-    const shape = passportShape(layer).torch;
-    tensors.set(`${name}.b`, vector(bits));
-    tensors.set(`${name}.${gammaKey}`, { dtype: "F32", shape, data: forged.gammaPassport });
-    tensors.set(`${name}.${betaKey}`, { dtype: "F32", shape, data: forged.betaPassport });
-    if (free)
-      for (const [part, value] of encoder(rawGamma, rawBeta, gamma, beta)) tensors.set(`${name}.${part}`, value);
-    if (two && layer.norm !== "none" && layer.statistics !== "shared") copyNorm(name, statistics);
+  const moving = ["running_mean", "running_var", "num_batches_tracked"];
+  for (const name of separate) {
+    copy(name, ["weight", "bias"], `${secretName({ name })}.`);
+    copy(name, moving, `${secretName({ name })}.norm.`);
   }
-  const metadata = { format: CREDENTIAL, model: writtenConfig(config), claimed: JSON.stringify(claimed) };
-  return { tensors, metadata };
+  const texts = plan.texts.map(({ text, layers }) => ({ bytes: new TextEncoder().encode(text), layers, at: 0 }));
+  const textOf = ({ norm, text }: PassportPlace): Uint8Array => {
+    const own = texts.find(({ layers }) => layers.includes(norm));
+    if (!own || !text) return new Uint8Array(0);
+    return own.bytes.slice(own.at, (own.at += text));
+  };
+  for (const place of places) {
+    const { norm } = place;
+    const read = (name: string) => toFloat32(take(suspect.tensors, name));
+    const [gamma, beta] = [read(`${norm}.weight`), read(`${norm}.bias`)];
+    const bias = place.bias === undefined ? null : read(place.bias);
+    const known: Known = { place, weight: read(place.weight), bias };
+    const forged = free ? underFc(known, textOf(place), random.fork(norm)) : withoutFc(known, { gamma, beta });
+    const { bits, rawGamma, rawBeta } = forged;
+    const shape = passportShape(place).torch;
+    const secret = secretName({ name: norm });
+    tensors.set(`${secret}.b`, vector(bits));
+    tensors.set(`${secret}.skey`, { dtype: "F32", shape, data: forged.gammaPassport });
+    tensors.set(`${secret}.key`, { dtype: "F32", shape, data: forged.betaPassport });
+    if (free)
+      for (const [part, value] of encoder(rawGamma, rawBeta, gamma, beta)) tensors.set(`${secret}.${part}`, value);
+    if (two && statistics === "separate") copy(norm, moving, `${secret}.norm.`);
+  }
+  return credentialFile(tensors, { ...plan, claimed, model: suspect.metadata["model"] });
 }
 
-/** What a forger knows of a layer. */
+/** @throws ArgumentError for a configuration without passports. */
+function planOfConfig(config: NetworkConfig): SecretPlan {
+  checkConfig(config);
+  if (config.scheme === "plain") throw new ArgumentError("a plain network has no passports to forge");
+  return planOf(config);
+}
+
+/** What the forger knows of a layer. */
 interface Known {
-  layer: MapLayer;
+  place: PassportPlace;
   weight: Float32Array;
   bias: Float32Array | null;
 }
@@ -101,10 +116,10 @@ interface ForgedLayer {
 
 /** Passports that give the deployed γ and β themselves. */
 function withoutFc(
-  { layer, weight, bias }: Known,
+  { place, weight, bias }: Known,
   { gamma, beta }: { gamma: Float32Array; beta: Float32Array },
 ): ForgedLayer {
-  const equations = new PassportEquations(layer, weight, bias);
+  const equations = new PassportEquations(place, weight, bias);
   return {
     bits: gamma.map((g) => (g > 0 ? 1 : -1)),
     rawGamma: gamma,
@@ -118,18 +133,18 @@ function withoutFc(
  * Passports that give the forger's bits. Where filters are too many for that, any passports do,
  * their signs are the bits, and the FC makes γ and β of them; a text cannot be written there.
  */
-function underFc({ layer, weight, bias }: Known, text: Uint8Array, random: Generator): ForgedLayer {
-  if (!text.length && !isSolvable(layer)) {
-    const size = passportShape(layer).torch.reduce((a, b) => a * b);
+function underFc({ place, weight, bias }: Known, text: Uint8Array, random: Generator): ForgedLayer {
+  if (!text.length && !isSolvable(place)) {
+    const size = passportShape(place).torch.reduce((a, b) => a * b);
     const draw = (part: string) => random.fork(part).fill(new Float32Array(size), "uniform", -1, 1);
     const [gammaPassport, betaPassport] = [draw("gamma"), draw("beta")];
-    const raw = (passport: Float32Array) => averageUnder(layer, weight, bias, passport);
+    const raw = (passport: Float32Array) => averageUnder(place, weight, bias, passport);
     const rawGamma = raw(gammaPassport);
     const bits = rawGamma.map((g) => (g > 0 ? 1 : -1));
     return { bits, rawGamma, rawBeta: raw(betaPassport), gammaPassport, betaPassport };
   }
-  const equations = new PassportEquations(layer, weight, bias);
-  const bits = signatureBits(text, layer.channels, random);
+  const equations = new PassportEquations(place, weight, bias);
+  const bits = signatureBits(text, place.channels, random);
   // β_raw is free as well: one that is not a multiple of γ_raw lets the FC tell them apart.
   const rawBeta = apartFrom(bits);
   return {

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { readCredential } from "../models/build";
+import { readCredential } from "../models/credential";
 import { type Forgery, forgedCredential, forgePassports } from "./passport-forgery";
 import type { AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, TENS } from "./shares";
@@ -72,15 +72,14 @@ export async function trainPassports(target: Target, options: TrainPassportsOpti
   const forgery: Forgery = VARIANTS[variant];
   const shares = forgery.signs ? (options.shares ?? TENS) : [0];
   checkShares("trainPassports", shares);
-  const { config } = readCredential(target.credential);
   const before = await ownersView(target.deployed, target);
   const steps: AttackStep[] = [];
   for (const share of shares) {
-    const { credential } = await forgePassports(target, forgery, share, options);
+    const credential = await forgePassports(target, forgery, share, options);
     const step = { setting: { share }, after: await ownersView(target.deployed, withOwnersBits(target, credential)) };
     steps.push(step);
     options.onStep?.(step, steps.length, shares.length);
-    await options.onForged?.({ share, credential: forgedCredential(credential, config, step.after.accuracy) });
+    await options.onForged?.({ share, credential: forgedCredential(credential, step.after.accuracy) });
   }
   const knowledge = ["the deployed network", "private statistics", "labelled images"];
   if (forgery.fc === "known") knowledge.push("the FC, where there is one");
@@ -94,7 +93,8 @@ export async function trainPassports(target: Target, options: TrainPassportsOpti
  * Forged passports beside the owner's bits: what is asked is how many of them the forger's γ still
  * match.
  */
-function withOwnersBits(target: Target, forged: SafetensorsFile["tensors"]): Target {
-  const own = [...target.credential.tensors].filter(([name]) => name.endsWith(".b"));
-  return { ...target, credential: { ...target.credential, tensors: new Map([...forged, ...own]) } };
+function withOwnersBits(target: Target, forged: SafetensorsFile): Target {
+  const { tensors } = readCredential(target.credential);
+  const own = [...tensors].filter(([name]) => name.endsWith(".passport.b"));
+  return { ...target, credential: { ...forged, tensors: new Map([...forged.tensors, ...own]) } };
 }

@@ -1,16 +1,16 @@
-import { ArgumentError } from "../errors";
 import { type HostTensor, toFloat32 } from "../io/host-tensor";
-import { buildNetwork, deployedConfig, networkLayers, readCredential } from "../models/build";
-import { passportPlan } from "../models/config";
+import { readCredential } from "../models/credential";
+import { secretName } from "../passport/site";
 import { rejoin } from "../ownership/rejoin";
 import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
-import { descend, normsOf } from "./descent";
+import { descend, modulesAt } from "./descent";
 import { type AttackRecord, type AttackStep, forgedMeasurement, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";
-import { checkBudget, type TrainingBudget } from "./training";
+import { checkBudget, checkNorms, type TrainingBudget } from "./training";
+import { victim } from "./victim";
 
 /** Options of {@link trainScales}. */
 export interface TrainScalesOptions extends TrainingBudget {
@@ -31,10 +31,9 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
   checkBudget("trainScales", options);
   const { shares = TENS, train, epochs, lr = 0.01, batchSize = 64 } = options;
   checkShares("trainScales", shares);
-  const own = deployedConfig(target.deployed);
-  if (own.norm === "folded") throw new ArgumentError("trainScales: folded norms have no γ and β to train");
-  const { config } = readCredential(target.credential);
-  const names = [...passportPlan(config, networkLayers(config)).keys()];
+  const { places, scheme, tensors: secrets } = readCredential(target.credential);
+  const names = places.map((p) => p.norm);
+  checkNorms("trainScales", target, names);
   const { before, gammas } = await ownersGammas(target);
   const { seed = 0 } = options;
   const steps: AttackStep[] = [];
@@ -42,23 +41,22 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
     const tensors = new Map(target.deployed.tensors);
     for (const name of names) {
       tensors.set(
-        `${name}.bn.weight`,
+        `${name}.weight`,
         vector(turnShare(signsOf(gammas.get(name)!), share, new Generator(seed).fork(`${name} ${share}`))),
       );
-      tensors.set(`${name}.bn.bias`, vector(new Float32Array(gammas.get(name)!.length)));
+      tensors.set(`${name}.bias`, vector(new Float32Array(gammas.get(name)!.length)));
     }
-    const model = buildNetwork(own);
+    const model = victim(target, tensors);
     try {
-      model.loadStateDict(tensors);
       const byName = new Map(model.namedParameters());
-      const params = names.flatMap((n) => [byName.get(`${n}.bn.weight`)!, byName.get(`${n}.bn.bias`)!]);
-      const loss = (x: Tensor, y: Tensor) => crossEntropy(model.forward(x), y);
-      for await (const _ of descend({ model, params, loss, following: normsOf(model, names) }, options));
+      const params = names.flatMap((n) => [byName.get(`${n}.weight`)!, byName.get(`${n}.bias`)!]);
+      const loss = (x: Tensor, y: Tensor) => crossEntropy(model.forward(x) as Tensor, y);
+      for await (const _ of descend({ model, params, loss, following: modulesAt(model, names) }, options));
       const trained = await model.stateDict();
-      const found = names.map((n) => toFloat32(trained.get(`${n}.bn.weight`)!));
+      const found = names.map((n) => toFloat32(trained.get(`${n}.weight`)!));
       const accuracy = (await evaluate(model, target.test, { transform: target.transform })).public!;
-      const signs = names.map((n) => toFloat32(target.credential.tensors.get(`${n}.b`)!));
-      const step = { setting: { share }, after: forgedMeasurement(accuracy, found, signs, config.scheme) };
+      const signs = names.map((name) => toFloat32(secrets.get(`${secretName({ name })}.b`)!));
+      const step = { setting: { share }, after: forgedMeasurement(accuracy, found, signs, scheme) };
       steps.push(step);
       options.onStep?.(step, steps.length, shares.length);
     } finally {
@@ -71,7 +69,7 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
 }
 
 async function ownersGammas(target: Target) {
-  const model = rejoin(target.deployed, target.credential);
+  const model = rejoin(target.deployed, target.credential, target.model?.());
   try {
     const before = await measure(model, target);
     return { before, gammas: new Map((await model.readSigns()).map(({ name, gamma }) => [name, gamma])) };

@@ -1,12 +1,15 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
 import { whole } from "../demand";
+import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { type AnyNetwork, deployedConfig, headName, loadDeployed } from "../models/build";
+import type { Module } from "../nn/module";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
 import { Trainer } from "../train/trainer";
+import { asProtected } from "../passport/protected";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target, triggerShare } from "./record";
+import { headOf, type Victim, victim } from "./victim";
 
 /** What an attacker who trains spends. */
 export interface TrainingBudget extends AttackOptions {
@@ -37,7 +40,8 @@ export function checkBudget(attack: string, { epochs }: TrainingBudget): void {
 export interface TrainingAttack {
   attack: string;
   knowledge: readonly string[];
-  model: AnyNetwork;
+  /** Whatever the attacker trains, with passports or without. */
+  model: Module;
   before: AttackRecord["before"];
 }
 
@@ -54,8 +58,10 @@ export async function ownersView(deployed: SafetensorsFile, target: Target | Pla
   }
 }
 
-const ownersModel = (deployed: SafetensorsFile, { credential }: Target | PlainTarget): AnyNetwork =>
-  credential ? rejoin(deployed, credential) : loadDeployed(deployed);
+const ownersModel = (deployed: SafetensorsFile, target: Target | PlainTarget): Module =>
+  target.credential
+    ? rejoin(deployed, target.credential, target.model?.())
+    : victim({ ...target, deployed }, deployed.tensors);
 
 /** The target with the attacker's test images; triggers belong to the owner's task. */
 const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T, test: Dataset) => ({
@@ -64,11 +70,11 @@ const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T,
 });
 
 /** An attacked network's body under the classifier of the network it was made of. */
-export function underHeadOf(owners: SafetensorsFile, attacked: SafetensorsFile): SafetensorsFile {
-  const head = `${headName(deployedConfig(owners))}.`;
+export function underHeadOf(owners: Victim, attacked: SafetensorsFile): SafetensorsFile {
+  const head = headOf(owners);
   const body = [...attacked.tensors].filter(([name]) => !name.startsWith(head));
-  const own = [...owners.tensors].filter(([name]) => name.startsWith(head));
-  return { ...owners, tensors: new Map([...body, ...own]) };
+  const own = [...owners.deployed.tensors].filter(([name]) => name.startsWith(head));
+  return { ...owners.deployed, tensors: new Map([...body, ...own]) };
 }
 
 /**
@@ -80,7 +86,7 @@ async function triggersUnderOwnersHead(
   target: Target | PlainTarget,
 ): Promise<number | undefined> {
   if (!target.triggers) return undefined;
-  const model = ownersModel(underHeadOf(target.deployed, attacked), target);
+  const model = ownersModel(underHeadOf(target, attacked), target);
   try {
     return await triggerShare(model, target);
   } finally {
@@ -99,7 +105,7 @@ export async function attackByTraining(
     const trainer = new Trainer(model, optimizer, { batchSize, seed, transform });
     const steps: AttackStep[] = [];
     for await (const { epoch } of trainer.fit(train, { epochs })) {
-      const attacked = await model.deployed();
+      const attacked = await asProtected("attack", "its network", model).deployed();
       const after = await ownersView(attacked, target, test);
       const triggers = test && (await triggersUnderOwnersHead(attacked, target));
       if (triggers !== undefined) after.triggers = triggers;
@@ -113,4 +119,11 @@ export async function attackByTraining(
   } finally {
     optimizer.dispose();
   }
+}
+
+/** @throws ArgumentError where the norms of passports have no γ and β in the deployed network. */
+export function checkNorms(attack: string, { deployed }: Pick<Target, "deployed">, norms: readonly string[]): void {
+  const bare = norms.find((name) => !deployed.tensors.has(`${name}.weight`) || !deployed.tensors.has(`${name}.bias`));
+  if (bare !== undefined)
+    throw new ArgumentError(`${attack}: ${bare} of the deployed network has no γ and β to replace or train: is it folded?`);
 }

@@ -102,7 +102,7 @@ export async function attackTriggerSet(
   const owners = await detect(deployed, triggers);
   const forged = await forgeTriggers(deployed, { ...forging, transform, count: triggers.length, seed });
   const found = await detections(network, options, async (file, { classes }) => {
-    const asked = sameClasses(classes, network.test.classes) ? file : underHeadOf(deployed, file);
+    const asked = sameClasses(classes, network.test.classes) ? file : underHeadOf({ deployed }, file);
     const hits = async (set: ImageSet) => (await detect(asked, set)).hits / set.length;
     return { real: await hits(triggers), forged: await hits(forged.triggers) };
   });

@@ -67,6 +67,7 @@ export class Device {
   private readonly batch: NextBatch;
   private profiler: Profiler | null = null;
   private recording: Recording | null = null;
+  private dry = false;
 
   constructor(
     readonly gpu: GPUDevice,
@@ -113,6 +114,7 @@ export class Device {
     params: Readonly<Record<NoInfer<P>, number>>,
   ): void {
     this.failures.demandAlive();
+    if (this.dry) return;
     const groups = kernel.workgroups(spec, params, this.caps);
     if (groups[0] * groups[1] * groups[2] === 0) return;
     const compiled = this.pipelines.get(kernel, spec);
@@ -141,7 +143,7 @@ export class Device {
   copy(from: PooledBuffer, to: PooledBuffer, bytes: number): void {
     this.failures.demandAlive();
     this.demandOwn("a copy", [from, to]);
-    if (bytes === 0) return;
+    if (bytes === 0 || this.dry) return;
     this.demandSound(from);
     this.demandSound(to);
     this.add({ from, to, bytes, lost: null }, [from, to], [to]);
@@ -155,7 +157,7 @@ export class Device {
   write(b: PooledBuffer, data: ArrayBufferView): void {
     this.failures.demandAlive();
     this.demandOwn("an upload", [b]);
-    if (data.byteLength === 0) return;
+    if (data.byteLength === 0 || this.dry) return;
     this.recording?.obstruct(
       `${data.byteLength} bytes were uploaded while a step was recorded, which a replay would not repeat: make its tensors before, and write() to them between replays`,
     );
@@ -218,6 +220,20 @@ export class Device {
     await this.queue.drained();
     await this.gpu.queue.onSubmittedWorkDone();
     this.check();
+  }
+
+  /**
+   * Runs `body` without its kernels, copies and uploads: tensors get their shapes, and no values.
+   * Nothing is compiled.
+   */
+  dryly<T>(body: () => T): T {
+    const before = this.dry;
+    this.dry = true;
+    try {
+      return body();
+    } finally {
+      this.dry = before;
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 import { optionsOf, within } from "../demand";
 import { ConvNet, type ConvNetConfig, type LayerSpec } from "./convnet";
+import type { PlainConfig } from "./plain";
 
 const conv = (channels: number, kernel: number): LayerSpec => ({ channels, kernel, padding: (kernel - 1) / 2 });
 
@@ -7,12 +8,12 @@ const conv = (channels: number, kernel: number): LayerSpec => ({ channels, kerne
 const CHANNELS = [64, 192, 384, 256, 256] as const;
 
 /** What of an {@link AlexNet} can be chosen. */
-export interface AlexNetOptions extends Partial<Omit<ConvNetConfig, "arch" | "layers" | "input">> {
+export interface AlexNetOptions extends Partial<Omit<PlainConfig<ConvNetConfig>, "arch" | "layers" | "input">> {
   /**
    * Multiplies the channels of every convolution (default 1): 0.25 is a network for small machines.
    */
   width?: number;
-  /** Decides weights, passports and random signature bits (default 0). */
+  /** Decides the initial weights (default 0). */
   seed?: number;
 }
 
@@ -24,14 +25,20 @@ export interface AlexNetOptions extends Partial<Omit<ConvNetConfig, "arch" | "la
  * own, so a checkpoint converted from their code loads as it is.
  *
  * @example
- * const model = new AlexNet({ scheme: "pan", passports: { 4: true, 5: true, 6: "(c) ACME" }, seed: 1 });
+ * const owned = protect(new AlexNet({ width: 0.25, seed: 1 }), {
+ *   scheme: "pan", at: ["features.4", "features.5", "features.6"], signature: "(c) ACME", sample: [1, 32, 32, 3],
+ * });
  */
 export class AlexNet extends ConvNet {
   constructor(options?: AlexNetOptions) {
     const { width = 1, seed = 0, ...settings } = optionsOf("AlexNet", options);
     within("AlexNet", "width", width, 0);
-    const [a, b, c, d, e] = CHANNELS.map((n) => Math.round(n * width)) as [number, number, number, number, number];
-    const layers = [conv(a, 5), "pool", conv(b, 5), "pool", conv(c, 3), conv(d, 3), conv(e, 3), "pool"] as const;
-    super({ classes: 10, input: [32, 32, 3], scheme: "plain", ...settings, layers }, { seed });
+    super({ classes: 10, input: [32, 32, 3], ...settings, layers: alexNetLayers(width) }, { seed });
   }
+}
+
+/** What {@link AlexNet} of a width is made of, for the configuration of a {@link ConvNet}. */
+export function alexNetLayers(width = 1): readonly LayerSpec[] {
+  const [a, b, c, d, e] = CHANNELS.map((n) => Math.round(n * width)) as [number, number, number, number, number];
+  return [conv(a, 5), "pool", conv(b, 5), "pool", conv(c, 3), conv(d, 3), conv(e, 3), "pool"];
 }

@@ -3,20 +3,24 @@ import { ArgumentError, FormatError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { isObject, shown } from "../io/shown";
-import type { BranchAccuracy } from "../passport/branches";
+import { checkFile, DEPLOYED, FIRST_DEPLOYED, parseEntry } from "../passport/files";
+import { type PlaceOptions, protect } from "../passport/protect";
+import { asProtected, type Protected } from "../passport/protected";
+import { branchesOf } from "../passport/schemes";
+import { Generator } from "../tensor/random";
 import { readNorm } from "./compat/file-norms";
-import { passportPlan, type SignatureText, signatureTexts } from "./config";
+import { flatten, normOf } from "./config";
 import { ConvNet, type ConvNetConfig, checkConvNet, convNetLayers, layerSizes } from "./convnet";
-import { CREDENTIAL, checkClaims, checkFile, DEPLOYED, parseEntry } from "./files";
 import type { MapLayer } from "./layers";
+import { plainOf } from "./plain";
 import { checkPointNet, PointNet, type PointNetConfig, pointNetLayers } from "./pointnet";
 import { checkResNet, ResNet, type ResNetConfig, resNetLayers } from "./resnet";
-import { checkBounds, checkState, deployedShapes, privateShapes, type Shapes } from "./shapes";
+import { checkBounds, checkState, deployedShapes, type Shapes } from "./shapes";
 
-/** Configuration of any network; `arch` tells which. */
+/** Configuration of any network of this package, with or without passports; `arch` tells which. */
 export type NetworkConfig = ConvNetConfig | ResNetConfig | PointNetConfig;
 
-/** Any network of this package. */
+/** Any network of this package, without passports. */
 export type AnyNetwork = ConvNet | ResNet | PointNet;
 
 /** What an architecture is made of. */
@@ -27,7 +31,8 @@ interface Architecture<C> {
   head: { name: string; weight: string };
   /** Fully connected maps beside the layers, by name: outputs and inputs. */
   rest(config: C): Record<string, readonly [outputs: number, inputs: number]>;
-  build(config: C, options: { seed?: number }): AnyNetwork;
+  /** Of a plain configuration. */
+  build(config: C & { scheme: "plain" }, options: { seed?: number }): AnyNetwork;
 }
 
 const ARCHITECTURES: {
@@ -113,16 +118,48 @@ export function restShapes(config: NetworkConfig): Shapes {
 
 /** Names and shapes of the deployed half's tensors. */
 export const shapesOf = (config: NetworkConfig): Shapes =>
-  deployedShapes({ config, layers: networkLayers(config) }, restShapes(config));
+  deployedShapes(config, networkLayers(config), restShapes(config));
 
-/** Names and shapes of a credential's tensors. */
-export const credentialShapes = (config: NetworkConfig): Shapes =>
-  privateShapes({ config, layers: networkLayers(config) });
-
-/** The network of a configuration. @throws ArgumentError as {@link checkConfig}. */
-export function buildNetwork(config: NetworkConfig, options: { seed?: number } = {}): AnyNetwork {
+/** The ordinary network of a configuration, without its passports. */
+export function buildPlain(config: NetworkConfig, options: { seed?: number } = {}): AnyNetwork {
   checkConfig(config);
-  return architecture(config).build(config, options);
+  return architecture(config).build(plainOf(config), options);
+}
+
+/**
+ * The network of a configuration under its scheme: {@link protect} of an ordinary network.
+ * @param options.seed decides weights, passports and random signature bits (default 0): whoever
+ * knows it knows the passports, until they are bound
+ * @throws ArgumentError as {@link checkConfig}.
+ */
+export function buildNetwork(config: NetworkConfig, options: { seed?: number } = {}): Protected<AnyNetwork> {
+  const network = buildPlain(config, options);
+  if (config.scheme === "plain") return asProtected("buildNetwork", "the network", network) as Protected<AnyNetwork>;
+  const layers = networkLayers(config);
+  const names = new Map(layers.map((l) => [l.key, `${l.name}.bn`]));
+  const at = [...flatten(config.passports ?? {}, layers)].map(([key, text]): [string, PlaceOptions] => [
+    names.get(key)!,
+    text === "" ? {} : { text },
+  ]);
+  const [two, passports] = [branchesOf(config.scheme).length > 1, new Set(at.map(([name]) => name))];
+  const separate = layers.filter((l) => l.branchNorms && !passports.has(`${l.name}.bn`)).map((l) => `${l.name}.bn`);
+  return protect(network, {
+    scheme: config.scheme,
+    at: Object.fromEntries(at),
+    sample: [1, ...config.input],
+    ...(config.signature !== undefined && { signature: config.signature }),
+    ...(config.fc !== undefined && { fc: config.fc }),
+    ...(two && { statistics: statisticsOf(config) }),
+    separate: two ? separate : [],
+    random: new Generator(options.seed ?? 0),
+  });
+}
+
+/** Whose running statistics a configuration's passport layers of two branches use. */
+export function statisticsOf(config: NetworkConfig): "separate" | "shared" {
+  if (normOf(config) === "sbn") return "shared";
+  if (config.arch !== "pointnet" || normOf(config) !== "bn") return "separate";
+  return config.branchStatistics ?? "shared";
 }
 
 /**
@@ -130,7 +167,13 @@ export function buildNetwork(config: NetworkConfig, options: { seed?: number } =
  * @throws FormatError when the file is something else, or describes more than it holds.
  */
 export function deployedConfig(file: SafetensorsFile): NetworkConfig {
-  const config = configOf(file, DEPLOYED);
+  checkFile(file, `a ${DEPLOYED} file`);
+  checkFormat(file, DEPLOYED, [DEPLOYED, FIRST_DEPLOYED]);
+  if (file.metadata["model"] === undefined)
+    throw new FormatError(
+      "the deployed file does not describe its network, which is none of this package's: give the network, `model`, beside it",
+    );
+  const config = readConfig(file);
   if (config.scheme !== "plain")
     throw new FormatError(`the deployed file describes a network of scheme "${config.scheme}": a plain one expected`);
   checkBounds(shapesOf(config), file.tensors, networkLayers(config).length);
@@ -148,11 +191,11 @@ export function loadDeployed(file: SafetensorsFile): AnyNetwork {
 }
 
 /**
- * A network with a state.
+ * A plain network with a state.
  * @throws StateDictError as its `loadStateDict`; the network is gone then.
  */
 export function networkOf(config: NetworkConfig, state: StateDict, options?: { strict?: boolean }): AnyNetwork {
-  const model = buildNetwork(config);
+  const model = buildPlain(config);
   try {
     model.loadStateDict(state, options);
     return model;
@@ -162,41 +205,24 @@ export function networkOf(config: NetworkConfig, state: StateDict, options?: { s
   }
 }
 
-/** What a credential says of its network. */
-export interface CredentialInfo {
-  config: NetworkConfig;
-  claimed: BranchAccuracy;
-  /** The texts that its signature bits spell. */
-  texts: SignatureText[];
-}
-
-/** @throws FormatError when the file is no credential, or describes more than it holds. */
-export function readCredential(file: SafetensorsFile): CredentialInfo {
-  const config = configOf(file, CREDENTIAL);
-  if (config.scheme === "plain")
-    throw new FormatError("the credential describes a network without passports: there is nothing it could prove");
-  const layers = networkLayers(config);
-  checkBounds(credentialShapes(config), file.tensors, passportPlan(config, layers).size);
-  const claimed = parseEntry(file, "claimed");
-  asFormat('the file\'s entry "claimed" holds no accuracies', () => checkClaims(claimed));
-  return { config, claimed: claimed as BranchAccuracy, texts: signatureTexts(config, layers) };
-}
-
-function configOf(file: SafetensorsFile, format: string): NetworkConfig {
-  checkFile(file, `a ${format} file`);
+/** @throws FormatError for a file of none of these formats. */
+export function checkFormat(file: SafetensorsFile, wanted: string, formats: readonly string[]): void {
   const found = file.metadata["format"];
-  if (found !== format) {
-    throw new FormatError(
-      `a ${format} file expected, found ${found === undefined ? "one without a format" : shown(found)}: are the deployed model and the credential exchanged?`,
-    );
-  }
+  if (found !== undefined && formats.includes(found)) return;
+  throw new FormatError(
+    `a ${wanted} file expected, found ${found === undefined ? "one without a format" : shown(found)}: are the deployed model and the credential exchanged?`,
+  );
+}
+
+/** The configuration in a file's entry `model`. @throws FormatError */
+export function readConfig(file: SafetensorsFile): NetworkConfig {
   const config = readNorm(parseEntry(file, "model")) as NetworkConfig;
   asFormat('the file\'s entry "model" describes no network', () => checkConfig(config));
   return config;
 }
 
 /** What a caller would be told of an argument, of something in a file. */
-function asFormat(what: string, check: () => void): void {
+export function asFormat(what: string, check: () => void): void {
   try {
     check();
   } catch (cause) {

@@ -1,17 +1,10 @@
 import { ArgumentError } from "../errors";
 import { listed, shown } from "../io/shown";
-import type { Branch } from "../passport/branches";
-import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "../passport/norms";
+import type { Scheme } from "../passport/schemes";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
+import type { SignatureText } from "../passport/texts";
 import { type MapLayer, passportPlaces, positionsOf, tapsOf } from "./layers";
-
-/**
- * How a network carries passports: `plain` not at all; `v1`, `v2`, `v3` as DeepIPR's schemes
- * (passports given away with the network; a private branch; a private branch and a trigger set);
- * `pan` by passport-aware normalisation (a private branch behind an FC, with statistics of its
- * own).
- */
-export type Scheme = "plain" | "v1" | "v2" | "v3" | "pan";
+import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "./norms";
 
 /**
  * Normalisation of a whole network: one of {@link BranchNormName} (`bn` in two-branch layers with
@@ -34,7 +27,7 @@ export interface NetworkSettings {
   /** Shape of one input: [height, width, channels] of an image, [points, 3] of a cloud. */
   input: readonly number[];
   scheme: Scheme;
-  /** Default `gn` for `v2` and `v3`, `bn` else. */
+  /** Default `gn` for `v2` and `v3`, `bn` else; `sbn`: batch norm whose statistics both branches share. */
   norm?: NetworkNorm;
   /** `pan`: send γ and β through the shared FC (default true). */
   fc?: boolean;
@@ -49,68 +42,21 @@ export interface ImageNetworkSettings extends NetworkSettings {
   input: readonly [number, number, number];
 }
 
-/** What a scheme is made of. */
-interface SchemeParts {
-  /** Branches there are; the first is the one that is given away. */
-  readonly branches: readonly Branch[];
-  /** Normalisation where none is named. */
-  readonly norm: NetworkNorm;
-  /** γ and β go through the shared FC, unless it is left out. */
-  readonly fc: boolean;
-  /** Training sees the owner's trigger samples too. */
-  readonly triggers: boolean;
-}
-
-const TWO = ["public", "private"] as const;
-const V2: SchemeParts = { branches: TWO, norm: "gn", fc: false, triggers: false };
-const SCHEME_PARTS: Readonly<Record<Scheme, SchemeParts>> = {
-  plain: { branches: ["public"], norm: "bn", fc: false, triggers: false },
-  v1: { branches: ["passport"], norm: "bn", fc: false, triggers: false },
-  v2: V2,
-  v3: { ...V2, triggers: true },
-  pan: { branches: TWO, norm: "bn", fc: true, triggers: false },
-};
-
-/** All schemes. */
-export const SCHEMES = Object.keys(SCHEME_PARTS) as readonly Scheme[];
-
-/** @throws ArgumentError for a scheme that is none: it may come from a caller without types. */
-function partsOf(scheme: Scheme): SchemeParts {
-  if (typeof scheme === "string" && Object.hasOwn(SCHEME_PARTS, scheme)) return SCHEME_PARTS[scheme];
-  throw new ArgumentError(`scheme: one of ${SCHEMES.join(", ")} expected, found ${shown(scheme)}`);
-}
 const NORMS: Readonly<Record<"plain" | "v1" | "two", readonly NetworkNorm[]>> = {
   plain: [...NORM_NAMES, "folded"],
   v1: NORM_NAMES,
   two: BRANCH_NORM_NAMES,
 };
 
-/** The branches a scheme has; the first is the one that is given away. */
-export const branchesOf = (scheme: Scheme): readonly Branch[] => partsOf(scheme).branches;
-
-/** Whether training needs the owner's trigger samples: what `v3` has more than `v2`. */
-export const needsTriggers = (scheme: Scheme): boolean => partsOf(scheme).triggers;
-
-/** The scheme of a network that is trained without triggers. */
-export const withoutTriggers = (scheme: Scheme): Scheme => (needsTriggers(scheme) ? "v2" : scheme);
-
-/** The branch that passports open: the last one. */
-export const secretBranch = (scheme: Scheme): Branch => branchesOf(scheme)[branchesOf(scheme).length - 1]!;
-
-/** Names of a layer's passports for γ and β in state dicts. */
-export const passportNames = (scheme: Scheme): readonly [gamma: string, beta: string] =>
-  branchesOf(scheme).length > 1 ? ["skey_private", "key_private"] : ["skey", "key"];
-
-/**
- * Whether γ and β go through the shared FC: in passport-aware normalisation alone, unless it is
- * left out.
- */
-export const hasFc = ({ scheme, fc = true }: Pick<NetworkSettings, "scheme" | "fc">): boolean =>
-  partsOf(scheme).fc && fc;
-
 /** The normalisation of a network, defaults filled in. */
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
-  norm === undefined ? partsOf(scheme).norm : norm;
+  norm ?? (scheme === "v2" || scheme === "v3" ? "gn" : "bn");
+
+/** The norm of the plain network that computes what the given-away branch does. */
+export const plainNorm = (settings: NetworkSettings): NetworkNorm => {
+  const norm = normOf(settings);
+  return norm === "sbn" ? "bn" : norm;
+};
 
 /**
  * The passport layers of a network in order, each with the bytes of text it carries (none for
@@ -149,12 +95,6 @@ export function withPassportsAt<C extends NetworkSettings>(
   const { signature: _, ...rest } = config;
   const chosen = passportPlaces(layers).map(({ name, key }) => [key, names.has(name)] as const);
   return { ...rest, passports: Object.fromEntries(chosen) } as unknown as C;
-}
-
-/** A text that a network carries, and the layers that spell it one after another. */
-export interface SignatureText {
-  text: string;
-  layers: readonly string[];
 }
 
 /** All texts of a configuration: those of single layers in order, then the one that is spread. */
@@ -223,7 +163,7 @@ const groupsOf = (key: string): string[] => {
  * Key of each chosen layer → its text, "" for none. `true` at a group of layers means all of them;
  * what is said of a part of the group counts more.
  */
-function flatten(passports: Passports, all: readonly MapLayer[]): Map<string, string> {
+export function flatten(passports: Passports, all: readonly MapLayer[]): Map<string, string> {
   const layers = passportPlaces(all);
   const sayings: [at: string, value: boolean | string][] = [];
   const visit = (level: Passports, path: string): void => {

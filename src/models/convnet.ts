@@ -1,17 +1,19 @@
-import { knownKeys, optionsOf, unexpected } from "../demand";
+import { knownKeys, optionsOf, unexpected, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { isObject } from "../io/shown";
 import { Flatten, MaxPool2d } from "../nn/layers";
 import { Linear } from "../nn/linear";
+import { Module } from "../nn/module";
+import { BUILT_IN } from "../passport/built-in";
 import { windowCount } from "../tensor/ops/windows";
-import type { Block } from "./block";
-import { checkSettings, type ImageNetworkSettings } from "./config";
-import type { Flow } from "./flow";
+import { Generator } from "../tensor/random";
+import type { Tensor } from "../tensor/tensor";
+import { makeBlocks, NormedMap } from "./block";
+import { builtIn } from "./built-in";
+import { checkSettings, type ImageNetworkSettings, normOf } from "./config";
 import { checkForm, checkNames, isWhole, wholeFrom } from "./form";
 import { type MapLayer, MOST_LAYERS } from "./layers";
-import { Network } from "./network";
-import type { Pass } from "./pass";
-import { plainSettings } from "./plain";
+import { checkPlain, type PlainConfig } from "./plain";
 
 /** A convolution of a {@link ConvNet} (conv → norm → ReLU), or a 2×2 max-pooling. */
 export type LayerSpec = "pool" | { channels: number; kernel: number; padding?: number; stride?: number };
@@ -78,39 +80,53 @@ export function checkConvNet(config: ConvNetConfig): void {
 }
 
 /**
- * A chain of convolutions and poolings with a linear classifier, in any scheme; AlexNet in the
- * papers' CIFAR form is one.
+ * A chain of convolutions and poolings with a linear classifier; AlexNet in the papers' CIFAR form
+ * is one.
  *
- * Shape: x [N, H, W, C] → logits [N, classes]. Names in state dicts: `features.I.…`,
- * `classifier.weight`, `classifier.bias`.
- * @throws ArgumentError when the configuration does not hold together.
+ * Shape: x [N, H, W, C] → logits [N, classes]. Names in state dicts: `features.I.conv.…`,
+ * `features.I.bn.…`, `classifier.weight`, `classifier.bias`.
+ * @throws ArgumentError when the configuration does not hold together, or is one with passports.
  */
-export class ConvNet extends Network {
-  declare readonly config: ConvNetConfig;
-  readonly features: readonly (Block | MaxPool2d)[];
+export class ConvNet extends Module {
+  readonly features: readonly (NormedMap | MaxPool2d)[];
   readonly classifier: Linear;
+  readonly #config: ConvNetConfig & { scheme: "plain" };
   readonly #flatten = new Flatten();
 
-  constructor(config: ConvNetConfig, options?: { seed?: number }) {
+  constructor(config: PlainConfig<ConvNetConfig>, options?: { seed?: number }) {
+    super();
     const { seed = 0 } = optionsOf("ConvNet", options, ["seed"]);
-    checkConvNet(config);
-    super(config, convNetLayers(config), seed);
-    this.features = config.layers.map((layer, i) =>
-      layer === "pool" ? new MaxPool2d(POOL) : this.blocks.get(`features.${i}`)!,
+    const plain = checkPlain("ConvNet", config, checkConvNet);
+    const random = new Generator(whole("ConvNet", "seed", seed, 0));
+    this.#config = plain;
+    const blocks = makeBlocks(convNetLayers(plain), normOf(plain), random);
+    this.features = plain.layers.map((layer, i) =>
+      layer === "pool" ? new MaxPool2d(POOL) : blocks.get(`features.${i}`)!,
     );
-    const [h, w, c] = layerSizes(config)[config.layers.length]!;
-    this.classifier = new Linear(h * w * c, config.classes, { random: this.random.fork("classifier") });
+    const [h, w, c] = layerSizes(plain)[plain.layers.length]!;
+    this.classifier = new Linear(h * w * c, plain.classes, { random: random.fork("classifier") });
   }
 
-  override plainConfig(): ConvNetConfig {
-    return { ...plainSettings(this.config), layers: this.config.layers };
+  get config(): ConvNetConfig & { scheme: "plain" } {
+    return this.#config;
   }
 
-  protected override body(pass: Pass, x: Flow): Flow {
-    const features = this.features.reduce<Flow>(
-      (flow, f, i) => (f instanceof MaxPool2d ? flow.maxPool(POOL) : pass.block(`features.${i}`, f, flow)),
-      x,
-    );
-    return features.map((t) => this.classifier.forward(this.#flatten.forward(t)));
+  get [BUILT_IN]() {
+    return builtIn(this.#config, convNetLayers(this.#config));
+  }
+
+  /** A pooling behind a norm is done in the norm's kernel. */
+  forward(x: Tensor): Tensor {
+    const { features } = this;
+    let h = x;
+    for (let i = 0; i < features.length; i++) {
+      const [layer, next] = [features[i]!, features[i + 1]];
+      if (!(layer instanceof NormedMap && next instanceof MaxPool2d)) h = layer.forward(h);
+      else {
+        h = layer.pooled(h, POOL);
+        i++;
+      }
+    }
+    return this.classifier.forward(this.#flatten.forward(h));
   }
 }

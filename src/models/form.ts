@@ -4,7 +4,8 @@
  */
 import { knownKeys, unexpected } from "../demand";
 import { isObject, shown } from "../io/shown";
-import { type NetworkSettings, SCHEMES, type Scheme } from "./config";
+import { SCHEMES, type Scheme } from "../passport/schemes";
+import { type NetworkSettings,  } from "./config";
 
 /** Largest size of anything in a configuration: channels, kernels, sides of an image, classes. */
 const LARGEST = 2 ** 24;

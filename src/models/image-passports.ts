@@ -5,11 +5,17 @@ import { unexpected } from "../demand";
 import { ArgumentError } from "../errors";
 import { deviceOf } from "../nn/module";
 import { imagePassports, shufflePassport } from "../passport/generators";
-import type { PassportPair } from "../passport/layer";
+import { duringPass } from "../nn/pass";
+import type { Module } from "../nn/module";
+import { inMode } from "../nn/mode";
+import type { PassportPair } from "../passport/passport";
+import { passportShape } from "../passport/place";
+import type { Protected } from "../passport/protected";
+import type { Network } from "../passport/trace";
 import type { Generator } from "../tensor/random";
-import { showShape } from "../tensor/shape";
-import { Tensor } from "../tensor/tensor";
-import type { Network } from "./network";
+import { sameShape, showShape } from "../tensor/shape";
+import { keep, scope } from "../tensor/storage";
+import { noGrad, Tensor } from "../tensor/tensor";
 
 /** How {@link setImagePassports} makes passports. */
 export interface ImagePassportOptions {
@@ -28,49 +34,57 @@ export interface ImagePassportOptions {
 const CANDIDATES = 20;
 
 /**
- * Makes the passports of a network from images, or from point clouds: what each passport layer is
- * given when the samples go through a trained plain network of the same architecture. Source: Fan
- * et al., "DeepIPR", TPAMI 2021.
- * @param source the plain network; its layers have the names and input shapes of the model's
+ * Makes the passports of a network from images, or from point clouds: what the map of each passport
+ * is given when the samples go through a trained network of the same structure. Source: Fan et al.,
+ * "DeepIPR", TPAMI 2021.
+ * @param source the trained network without passports; its maps have the names and input shapes of
+ * the model's
  * @param images test images, or the trigger set
  * @throws ArgumentError when the networks differ or there are too few images; no passport is
  * changed then.
  */
 export async function setImagePassports(
-  model: Network,
+  model: Protected,
   source: Network,
   images: Dataset,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
   if (kind !== "image" && kind !== "shuffle") unexpected('kind of passports: "image" or "shuffle"', kind);
-  checkSame(model, source);
   const count = kind === "image" ? 2 : CANDIDATES;
   if (images.length < count)
     throw new ArgumentError(`passports of kind "${kind}" take ${count} images, found ${images.length}`);
   const chosen = [...random.fork("images").permutation(images.length)].slice(0, count);
-  const candidates = selectSamples(images, chosen);
-  const inputs = await readInputs(source, candidates, transform);
-  const pairs = model.passportLayers().map(({ name, layer }) => {
-    const { data, shape } = inputs.get(name)!;
+  const inputs = await readInputs(source, selectSamples(images, chosen), transform);
+  const pairs = model.passportSites().map(({ name, place, secret }) => {
+    const map = place.weight.replace(/\.weight$/, "");
+    const [found, own] = [inputs.get(map), passportShape(place).own.slice(1)];
+    if (!found || !sameShape(found.shape.slice(1), own))
+      throw new ArgumentError(
+        `passports are made with a network of the same structure: the input of ${map} is ${showShape(own)} here and ${found ? showShape(found.shape.slice(1)) : "not there"} in the other`,
+      );
+    const { data, shape } = found;
     const maps = imagePassports(data, shape);
     const mixed = (part: string) => shufflePassport(maps, shape[shape.length - 1]!, random.fork(`${name}.${part}`));
     const pair: PassportPair =
       kind === "image" ? { gamma: maps[0]!, beta: maps[1]! } : { gamma: mixed("skey"), beta: mixed("key") };
-    return { layer, pair };
+    return { passport: secret.passport, pair };
   });
-  for (const { layer, pair } of pairs) layer.setPassports(pair);
+  for (const { passport, pair } of pairs) passport.setPassports(pair);
 }
 
-/** Inputs of all layers for some images, on the host. */
+/** What all maps of a network are given for some images, on the host, by the maps' names. */
 async function readInputs(
   source: Network,
   images: Dataset,
   transform: readonly SampleTransform[],
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
+  const names = new Map<Module, string>(source.namedModules().map(([name, m]) => [m, name]));
   const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();
   for await (const batch of new DataLoader(images, { batchSize: images.length, transform }).epoch(0)) {
     const x = Tensor.from(batch.images, batch.shape, deviceOf(source));
-    const inputs = source.layerInputs(x);
+    const inputs = new Map<string, Tensor>();
+    const mapped = (map: Module, h: Tensor) => void inputs.set(names.get(map) ?? "", keep(h.detach()));
+    scope(() => noGrad(() => inMode(source, false, () => void duringPass({ mapped }, () => source.forward(x)))));
     x.dispose();
     for (const [name, t] of inputs) {
       read.set(name, { data: await t.data(), shape: t.shape });
@@ -78,19 +92,4 @@ async function readInputs(
     }
   }
   return read;
-}
-
-function checkSame(model: Network, source: Network): void {
-  if (source.config.scheme !== "plain")
-    throw new ArgumentError(
-      `passports are made with a plain network, this is of scheme "${source.config.scheme}": take a deployed one`,
-    );
-  const there = new Map(source.layers.map((l) => [l.name, [...l.inputSize, l.inChannels]]));
-  for (const { name, inputSize, inChannels } of model.layers) {
-    const [own, other] = [[...inputSize, inChannels], there.get(name)];
-    if (other && own.every((n, d) => n === other[d])) continue;
-    throw new ArgumentError(
-      `passports are made with a plain network of the same architecture: the input of ${name} is ${showShape(own)} here and ${other ? showShape(other) : "not there"} in the other`,
-    );
-  }
 }

@@ -1,43 +1,20 @@
-export { AlexNet, type AlexNetOptions } from "./alexnet";
-export type { Block } from "./block";
+export { AlexNet, type AlexNetOptions, alexNetLayers } from "./alexnet";
 export {
   type AnyNetwork,
   buildNetwork,
-  type CredentialInfo,
+  buildPlain,
   checkConfig,
   deployedConfig,
   loadDeployed,
   type NetworkConfig,
-  networkLayers,
-  readCredential,
 } from "./build";
 export { withoutDuplicates } from "./compat/state-dicts";
 export { trunkUpdates } from "./compat/trunk-updates";
-export {
-  branchesOf,
-  hasFc,
-  type ImageNetworkSettings,
-  type NetworkNorm,
-  type NetworkSettings,
-  type Passports,
-  passportPlan,
-  SCHEMES,
-  type Scheme,
-  type SignatureText,
-  secretBranch,
-} from "./config";
+export type { ImageNetworkSettings, NetworkNorm, NetworkSettings, Passports } from "./config";
 export { ConvNet, type ConvNetConfig, type LayerSpec } from "./convnet";
+export { type CredentialInfo, readCredential } from "./credential";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";
-export type { MapLayer } from "./layers";
-export {
-  countSigns,
-  type DeployOptions,
-  type LayerSigns,
-  Network,
-  type TrainingPass,
-  type TrainingPassOptions,
-} from "./network";
-export type { PassOptions } from "./pass";
+export type { BranchNormName, NormName } from "./norms";
 export { PointNet, type PointNetConfig, type PointNetOptions } from "./pointnet";
 export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions } from "./resnet";
 export { transformPenalty } from "./tnet";

@@ -1,4 +1,4 @@
-import type { Layout } from "../nn/state";
+import type { PassportPlace } from "../passport/place";
 import { sizeOf } from "../tensor/shape";
 
 /**
@@ -33,11 +33,6 @@ export interface MapLayer {
    * each with its own γ and β (default false).
    */
   readonly branchNorms?: boolean;
-  /**
-   * Whose running statistics a batch-normed passport layer of two branches has: one set per branch
-   * (default), or one for both.
-   */
-  readonly statistics?: "separate" | "shared";
 }
 
 /** Most layers of a network; deeper ones are refused before they are written down. */
@@ -63,15 +58,23 @@ export const tapsOf = ({ kind, kernel }: Pick<MapLayer, "kind" | "kernel">): num
 /** Numbers of one channel of the layer's input: 1 for a fully connected layer. */
 export const positionsOf = ({ inputSize }: Pick<MapLayer, "inputSize">): number => sizeOf(inputSize);
 
-const LAYOUTS = { conv2d: "image", conv1d: "sequence", linear: "same" } as const;
+const square = <T>({ kind }: MapLayer, value: T): T[] => Array<T>({ conv2d: 2, conv1d: 1, linear: 0 }[kind]).fill(value);
 
-/** Shape of a passport in state dicts, [1, I, …], and how ours [1, …, I] is ordered against it. */
-export const passportShape = ({
-  kind,
-  inChannels,
-  inputSize,
-}: Pick<MapLayer, "kind" | "inChannels" | "inputSize">): {
-  torch: readonly number[];
-  own: readonly number[];
-  layout: Layout;
-} => ({ torch: [1, inChannels, ...inputSize], own: [1, ...inputSize, inChannels], layout: LAYOUTS[kind] });
+/**
+ * Where a passport sits that a layer carries.
+ * @param text bytes of text that its bits spell
+ */
+export function placeOf(layer: MapLayer, text: number): PassportPlace {
+  const { name, kind, inChannels, channels, kernel, stride, padding, inputSize, bias } = layer;
+  return {
+    norm: `${name}.bn`,
+    weight: weightName(layer),
+    ...(bias && { bias: `${name}.${mapName(layer)}.bias` }),
+    text,
+    ...{ kind, inChannels, channels, groups: 1, inputSize },
+    kernel: square(layer, kernel),
+    stride: square(layer, stride),
+    padding: square(layer, [padding, padding] as const),
+    dilation: square(layer, 1),
+  };
+}

@@ -1,13 +1,40 @@
-import type { NetworkNorm, NetworkSettings } from "./config";
-import { normOf } from "./config";
+import { ArgumentError } from "../errors";
+import { isObject, shown } from "../io/shown";
+import { type NetworkSettings, plainNorm } from "./config";
+
+/** What a configuration says of passports. */
+type OfPassports = "scheme" | "passports" | "signature" | "fc" | "branchStatistics";
+
+/** A configuration without a word of passports. */
+export type PlainConfig<C extends NetworkSettings> = Omit<C, OfPassports> & { scheme?: "plain" };
 
 /**
- * Settings of the plain network that computes what the given-away branch does: no word of
+ * The configuration of an ordinary network, checked.
+ * @throws ArgumentError for one with passports, and as `check`.
+ */
+export function checkPlain<C extends NetworkSettings>(
+  what: string,
+  config: PlainConfig<C>,
+  check: (config: C) => void,
+): C & { scheme: "plain" } {
+  const scheme: unknown = isObject(config) ? config["scheme"] : undefined;
+  if (scheme !== undefined && scheme !== "plain")
+    throw new ArgumentError(
+      `${what}: an ordinary network has no scheme, found ${shown(scheme)}: protect(new ${what}(…), { scheme, at, sample }) puts passports into one, and buildNetwork(config) makes both`,
+    );
+  const whole = (isObject(config) ? { ...config, scheme: "plain" } : config) as unknown as C & { scheme: "plain" };
+  check(whole);
+  return whole;
+}
+
+/**
+ * The configuration of the plain network that computes what the given-away branch does: no word of
  * passports.
  */
-export function plainSettings<S extends NetworkSettings>(settings: S): NetworkSettings & Pick<S, "input"> {
-  const { classes, input } = settings;
-  const own = normOf(settings);
-  const norm: NetworkNorm = own === "sbn" ? "bn" : own;
-  return { classes, input, scheme: "plain", ...(norm !== "bn" && { norm }) };
+export function plainOf<C extends NetworkSettings>(config: C): C & { scheme: "plain" } {
+  const { passports: _p, signature: _s, fc: _f, norm: _n, branchStatistics: _b, ...rest } = config as C & {
+    branchStatistics?: unknown;
+  };
+  const norm = plainNorm(config);
+  return { ...rest, scheme: "plain", ...(norm !== "bn" && { norm }) } as unknown as C & { scheme: "plain" };
 }

@@ -1,21 +1,20 @@
 import { DIMENSIONS } from "../data/point-cloud";
-import { optionsOf, unexpected } from "../demand";
+import { optionsOf, unexpected, whole } from "../demand";
 import { Dropout } from "../nn/layers";
-import type { Module } from "../nn/module";
+import { Module } from "../nn/module";
+import { penalise } from "../nn/pass";
+import { BUILT_IN } from "../passport/built-in";
 import { affine } from "../tensor/ops/elementwise";
-import { expand } from "../tensor/ops/movement";
 import { globalMaxPool } from "../tensor/ops/pool";
 import { matmul } from "../tensor/ops/products/matmul";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
-import type { Block } from "./block";
+import { makeBlocks, type NormedMap } from "./block";
+import { builtIn } from "./built-in";
 import { checkSettings, type NetworkSettings, normOf } from "./config";
-import { type Flow, join } from "./flow";
 import { checkForm, checkNames } from "./form";
 import type { MapLayer } from "./layers";
-import { Network } from "./network";
-import type { Pass } from "./pass";
-import { plainSettings } from "./plain";
+import { checkPlain, type PlainConfig } from "./plain";
 import { type PointNetChannels, TNet, tNetLayers, transformDistances } from "./tnet";
 
 /** Structure of a {@link PointNet}. */
@@ -46,13 +45,6 @@ const DROPOUT = 0.4;
  */
 const WIDEST = 12;
 
-/**
- * Every point of a cloud times the cloud's matrix; a cloud that branches share is repeated for
- * each. Shapes: [N, P, k] or [1, N, P, k], [N, k, k] or [parts, N, k, k].
- */
-const transformed = (points: Tensor, matrix: Tensor): Tensor =>
-  matmul(expand(points, [...matrix.shape.slice(0, -2), -1, -1]), matrix);
-
 const channelsOf = ({ width = 1 }: PointNetConfig): PointNetChannels => {
   const scaled = CHANNELS.map((n) => Math.max(8, 8 * Math.round((n * width) / 8)));
   return scaled as unknown as PointNetChannels;
@@ -63,13 +55,13 @@ const channelsOf = ({ width = 1 }: PointNetConfig): PointNetChannels => {
  * `convp1` … `convp3`, `p1` … `p3`.
  */
 export function pointNetLayers(config: PointNetConfig): MapLayer[] {
-  const { classes, scheme, branchStatistics: statistics = "shared" } = config;
+  const { classes, scheme } = config;
   const [points, dimensions] = config.input;
   const channels = channelsOf(config);
   const [a, b, c, d, e] = channels;
   // Passport-aware normalisation gives every norm a branch of its own; `sbn` is that without.
   const branchNorms = scheme === "pan" && normOf(config) !== "sbn";
-  const common = { kernel: 1, stride: 1, padding: 0, statistics };
+  const common = { kernel: 1, stride: 1, padding: 0 };
   const conv = (name: string, inChannels: number, channels: number, relu: boolean): MapLayer => {
     return { ...common, name, key: name, kind: "conv1d", inChannels, channels, inputSize: [points], relu };
   };
@@ -107,99 +99,92 @@ export function checkPointNet(config: PointNetConfig): void {
 }
 
 /** What of a {@link PointNet} can be chosen. */
-export interface PointNetOptions extends Partial<Omit<PointNetConfig, "arch" | "input">> {
+export interface PointNetOptions extends Partial<Omit<PlainConfig<PointNetConfig>, "arch" | "input">> {
   /** Points of a cloud (default 1024). */
   points?: number;
-  /** Decides weights, passports, random signature bits and dropout (default 0). */
+  /** Decides the initial weights and what dropout draws (default 0). */
   seed?: number;
 }
 
 /**
- * PointNet for 3-D point clouds in the authors' form, plain or with passports at any of six layers:
+ * PointNet for 3-D point clouds in the authors' form:
  *
  *     x · T(x) → convp1 64 → · A(h) → convp2 128 → convp3 1024 (no ReLU) → max over the points → p1 512 → p2 256 → p3 classes
  *
  * T and A are T-Nets of 3×3 and of 64×64 (`stn`, `fstn`); convolutions are of one point and without
  * bias, p1 … p3 fully connected with one; each is followed by norm, γ, β and ReLU, p3 by γ and β
- * alone, p2 has dropout in front of its norm. In scheme `pan` the T-Nets carry no passports, but a
- * norm per branch: public and private branch part at the first layer. A training pass adds 0.001 ·
- * `transformPenalty` of A to the loss of each branch.
+ * alone, p2 has dropout in front of its norm. It penalises 0.001 · `transformPenalty` of A.
  *
  * Shape: x [N, points, 3] → logits [N, classes] (40 by default). State-dict names are the authors'
  * own, so a checkpoint converted from their code loads as it is. Initialised as PyTorch's layers.
  * Source: Qi et al., "PointNet", CVPR 2017; with passports, Zhang et al., "Passport-aware
  * Normalization", NeurIPS 2020.
- * @throws ArgumentError when the configuration does not hold together.
+ * @throws ArgumentError when the configuration does not hold together, or is one with passports.
  *
  * @example
- * const model = new PointNet({ classes: 40, scheme: "pan", passports: { convp3: true, p1: true, p2: "(c) ACME" }, seed: 1 });
+ * const owned = protect(new PointNet({ classes: 40, seed: 1 }), {
+ *   scheme: "pan", at: { convp3: true, p1: true, p2: "(c) ACME" }, statistics: "shared", separate: ["stn", "fstn"], sample: [1, 1024, 3],
+ * });
  */
-export class PointNet extends Network {
-  declare readonly config: PointNetConfig;
+export class PointNet extends Module {
   readonly stn: TNet;
+  readonly convp1: NormedMap;
   readonly fstn: TNet;
+  readonly convp2: NormedMap;
+  readonly convp3: NormedMap;
+  readonly p1: NormedMap;
+  readonly p2: NormedMap;
+  readonly p3: NormedMap;
   readonly dropout: Dropout;
+  readonly #config: PointNetConfig & { scheme: "plain" };
 
   constructor(options?: PointNetOptions) {
+    super();
     const { points = 1024, seed = 0, ...chosen } = optionsOf("PointNet", options);
-    const config: PointNetConfig = {
-      arch: "pointnet",
-      classes: 40,
-      input: [points, DIMENSIONS],
-      scheme: "plain",
-      ...chosen,
-    };
-    checkPointNet(config);
-    super(config, pointNetLayers(config), seed);
+    const config = checkPlain(
+      "PointNet",
+      { arch: "pointnet", classes: 40, input: [points, DIMENSIONS], ...chosen } as PlainConfig<PointNetConfig>,
+      checkPointNet,
+    );
+    const random = new Generator(whole("PointNet", "seed", seed, 0));
+    this.#config = config;
+    const blocks = makeBlocks(pointNetLayers(config), normOf(config), random);
+    const block = (name: string) => blocks.get(name)!;
     const [features, , , , hidden] = channelsOf(config);
-    const tNet = (name: string, k: number) =>
-      new TNet(name, this.blocks, { k, hidden, random: this.random.fork(`${name}.fc3`) });
-    this.stn = tNet("stn", DIMENSIONS);
-    this.fstn = tNet("fstn", features);
-    this.dropout = new Dropout(config.dropout ?? DROPOUT, { random: this.random.fork("dropout") });
-  }
-
-  /** The authors' names and order. */
-  override *children(): Iterable<[string, Module]> {
-    yield ["stn", this.stn];
-    yield ["convp1", this.#block("convp1")];
-    yield ["fstn", this.fstn];
-    for (const name of ["convp2", "convp3", "p1", "p2", "p3"]) yield [name, this.#block(name)];
-    yield ["dropout", this.dropout];
-  }
-
-  override plainConfig(): PointNetConfig {
-    const { width, dropout } = this.config;
-    return {
-      ...plainSettings(this.config),
-      arch: "pointnet",
-      ...(width !== undefined && { width }),
-      ...(dropout !== undefined && { dropout }),
+    const tNet = (name: string, k: number) => {
+      const own = (part: string) => block(`${name}.${part}`);
+      return new TNet(own, { k, hidden, random: random.fork(`${name}.fc3`) });
     };
+    this.stn = tNet("stn", DIMENSIONS);
+    this.convp1 = block("convp1");
+    this.fstn = tNet("fstn", features);
+    this.convp2 = block("convp2");
+    this.convp3 = block("convp3");
+    this.p1 = block("p1");
+    this.p2 = block("p2");
+    this.p3 = block("p3");
+    this.dropout = new Dropout(config.dropout ?? DROPOUT, { random: random.fork("dropout") });
   }
 
-  override beginStep(seed: number, step: number): void {
-    const { key } = new Generator(seed).fork("dropout").state();
-    this.dropout.stream.restore({ key, step, draw: 0 });
+  get config(): PointNetConfig & { scheme: "plain" } {
+    return this.#config;
   }
 
-  protected override body(pass: Pass, x: Flow): Flow {
-    const run = (name: string, flow: Flow) => pass.block(name, this.#block(name), flow);
-    const first = run("convp1", join(x, this.stn.run(pass, x), transformed));
-    const transform = this.fstn.run(pass, first);
-    pass.penalise(transform, (a) => affine(transformDistances(a), PENALTY));
-    const points = run("convp3", run("convp2", join(first, transform, transformed)));
-    const cloud = run("p1", points.map(globalMaxPool));
-    const hidden = pass.block("p2", this.#block("p2"), cloud, (h) => this.#drop(h));
-    return run("p3", hidden);
+  get [BUILT_IN]() {
+    return builtIn(this.#config, pointNetLayers(this.#config), "bn0");
+  }
+
+  forward(x: Tensor): Tensor {
+    const first = this.convp1.forward(matmul(x, this.stn.forward(x)));
+    const transform = this.fstn.forward(first);
+    penalise(affine(transformDistances(transform), PENALTY));
+    const points = this.convp3.forward(this.convp2.forward(matmul(first, transform)));
+    const cloud = this.p1.forward(globalMaxPool(points));
+    return this.p3.forward(this.p2.forward(cloud, (h) => this.#drop(h)));
   }
 
   /** Without anything to drop nothing is launched. */
   #drop(h: Tensor): Tensor {
     return this.dropout.p > 0 && this.dropout.training ? this.dropout.forward(h) : h;
-  }
-
-  #block(name: string): Block {
-    return this.blocks.get(name)!;
   }
 }

@@ -1,17 +1,18 @@
-import { optionsOf, unexpected } from "../demand";
+import { optionsOf, unexpected, whole } from "../demand";
 import { GlobalAvgPool } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
+import { BUILT_IN } from "../passport/built-in";
 import { add, relu } from "../tensor/ops/elementwise";
 import { windowCount } from "../tensor/ops/windows";
-import type { Block } from "./block";
-import { checkSettings, type ImageNetworkSettings } from "./config";
-import { type Flow, join } from "./flow";
+import { Generator } from "../tensor/random";
+import type { Tensor } from "../tensor/tensor";
+import { makeBlocks, type NormedMap } from "./block";
+import { builtIn } from "./built-in";
+import { checkSettings, type ImageNetworkSettings, normOf } from "./config";
 import { checkForm, checkNames, isWhole, wholeFrom } from "./form";
 import { type MapLayer, MOST_LAYERS } from "./layers";
-import { Network } from "./network";
-import type { Pass } from "./pass";
-import { plainSettings } from "./plain";
+import { checkPlain, type PlainConfig } from "./plain";
 
 /** Structure of a {@link ResNet}. */
 export interface ResNetConfig extends ImageNetworkSettings {
@@ -85,10 +86,9 @@ export function checkResNet(config: ResNetConfig): void {
  */
 class BasicBlock extends Module {
   constructor(
-    readonly name: string,
-    readonly first: Block,
-    readonly second: Block,
-    readonly shortcut: Block | null,
+    readonly first: NormedMap,
+    readonly second: NormedMap,
+    readonly shortcut: NormedMap | null,
   ) {
     super();
   }
@@ -100,90 +100,84 @@ class BasicBlock extends Module {
     if (this.shortcut) yield ["shortcut", this.shortcut];
   }
 
-  run(pass: Pass, x: Flow): Flow {
-    const inner = pass.block(`${this.name}.convbnrelu_1`, this.first, x);
-    const outer = pass.block(`${this.name}.convbn_2`, this.second, inner);
-    const beside = this.shortcut ? pass.block(`${this.name}.shortcut`, this.shortcut, x) : x;
-    return join(outer, beside, add).map(relu);
+  forward(x: Tensor): Tensor {
+    const inner = this.second.forward(this.first.forward(x));
+    return relu(add(inner, this.shortcut ? this.shortcut.forward(x) : x));
   }
 }
 
 /**
- * ResNet of basic blocks in the papers' CIFAR form, in any scheme: 3×3 stem without pooling, stages
- * of 64, 128, 256 and 512 channels, mean over positions, linear.
+ * ResNet of basic blocks in the papers' CIFAR form: 3×3 stem without pooling, stages of 64, 128,
+ * 256 and 512 channels, mean over positions, linear.
  *
  * Shape: x [N, H, W, C] → logits [N, classes]. Names in state dicts are the authors':
  * `convbnrelu_1`, `layerL.B.{convbnrelu_1, convbn_2, shortcut}`, `linear`.
  * Source: He et al., "Deep residual learning for image recognition", CVPR 2016.
- * @throws ArgumentError when the configuration does not hold together.
+ * @throws ArgumentError when the configuration does not hold together, or is one with passports.
  */
-export class ResNet extends Network {
-  declare readonly config: ResNetConfig;
-  readonly stem: Block;
+export class ResNet extends Module {
+  readonly stem: NormedMap;
   readonly stages: readonly (readonly BasicBlock[])[];
   readonly linear: Linear;
+  readonly #config: ResNetConfig & { scheme: "plain" };
   readonly #pool = new GlobalAvgPool();
 
-  constructor(config: ResNetConfig, options?: { seed?: number }) {
+  constructor(config: PlainConfig<ResNetConfig>, options?: { seed?: number }) {
+    super();
     const { seed = 0 } = optionsOf("ResNet", options, ["seed"]);
-    checkResNet(config);
-    super(config, resNetLayers(config), seed);
-    const { blocks } = this;
+    const plain = checkPlain("ResNet", config, checkResNet);
+    const random = new Generator(whole("ResNet", "seed", seed, 0));
+    this.#config = plain;
+    const layers = resNetLayers(plain);
+    const blocks = makeBlocks(layers, normOf(plain), random);
     this.stem = blocks.get("convbnrelu_1")!;
-    this.stages = config.blocks.map((count, stage) =>
+    this.stages = plain.blocks.map((count, stage) =>
       Array.from({ length: count }, (_, i) => {
-        const name = `layer${stage + 1}.${i}`;
-        const [first, second] = [blocks.get(`${name}.convbnrelu_1`)!, blocks.get(`${name}.convbn_2`)!];
-        return new BasicBlock(name, first, second, blocks.get(`${name}.shortcut`) ?? null);
+        const at = (part: string) => blocks.get(`layer${stage + 1}.${i}.${part}`);
+        return new BasicBlock(at("convbnrelu_1")!, at("convbn_2")!, at("shortcut") ?? null);
       }),
     );
-    const channels = this.layers[this.layers.length - 1]!.channels;
-    this.linear = new Linear(channels, config.classes, { random: this.random.fork("linear") });
+    this.linear = new Linear(layers.at(-1)!.channels, plain.classes, { random: random.fork("linear") });
+  }
+
+  get config(): ResNetConfig & { scheme: "plain" } {
+    return this.#config;
+  }
+
+  get [BUILT_IN]() {
+    return builtIn(this.#config, resNetLayers(this.#config));
   }
 
   /** The authors' names. */
   override *children(): Iterable<[string, Module]> {
     yield ["convbnrelu_1", this.stem];
-    for (const block of this.stages.flat()) yield [block.name, block];
+    for (const [s, stage] of this.stages.entries())
+      for (const [b, block] of stage.entries()) yield [`layer${s + 1}.${b}`, block];
     yield ["linear", this.linear];
   }
 
-  override plainConfig(): ResNetConfig {
-    const { blocks, width } = this.config;
-    return { ...plainSettings(this.config), arch: "resnet", blocks, ...(width !== undefined && { width }) };
-  }
-
-  protected override body(pass: Pass, x: Flow): Flow {
-    const stem = pass.block("convbnrelu_1", this.stem, x);
-    const out = this.stages.flat().reduce<Flow>((flow, block) => block.run(pass, flow), stem);
-    return out.map((t) => this.linear.forward(this.#pool.forward(t)));
+  forward(x: Tensor): Tensor {
+    const out = this.stages.flat().reduce((h, block) => block.forward(h), this.stem.forward(x));
+    return this.linear.forward(this.#pool.forward(out));
   }
 }
 
 /** What of a {@link ResNet18} or {@link ResNet9} can be chosen. */
-export interface ResNetOptions extends Partial<Omit<ResNetConfig, "arch" | "blocks">> {
-  /** Decides weights, passports and random signature bits (default 0). */
+export interface ResNetOptions extends Partial<Omit<PlainConfig<ResNetConfig>, "arch" | "blocks">> {
+  /** Decides the initial weights (default 0). */
   seed?: number;
 }
 
 function ofBlocks(what: string, blocks: readonly number[], options: ResNetOptions | undefined) {
   const { seed = 0, ...chosen } = optionsOf(what, options);
-  const config: ResNetConfig = {
-    arch: "resnet",
-    classes: 10,
-    input: [32, 32, 3],
-    scheme: "plain",
-    ...chosen,
-    blocks,
-  };
-  return [config, { seed }] as const;
+  return [{ arch: "resnet", classes: 10, input: [32, 32, 3], ...chosen, blocks }, { seed }] as const;
 }
 
 /**
  * {@link ResNet} of two basic blocks per stage. By default for 10 classes of 32×32 images.
  *
  * @example
- * const model = new ResNet18({ scheme: "v1", passports: { layer4: true }, signature: "(c) ACME", seed: 1 });
+ * const owned = protect(new ResNet18({ seed: 1 }), { scheme: "v1", at: "layer4", signature: "(c) ACME", sample: [1, 32, 32, 3] });
  */
 export class ResNet18 extends ResNet {
   constructor(options?: ResNetOptions) {

@@ -6,18 +6,11 @@ import { FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import { listed } from "../io/shown";
 import { sameShape, showShape, sizeOf } from "../tensor/shape";
-import { branchesOf, hasFc, type NetworkNorm, normOf, passportNames, passportPlan } from "./config";
-import { type MapLayer, mapName, passportShape } from "./layers";
-import type { Structure } from "./split";
+import { type NetworkNorm, type NetworkSettings, plainNorm } from "./config";
+import { type MapLayer, mapName } from "./layers";
 
 /** Shapes by state-dict name, in PyTorch's order. */
 export type Shapes = Map<string, readonly number[]>;
-
-/** The norm of the plain network that computes what the given-away branch does. */
-export const plainNorm = (config: Structure["config"]): NetworkNorm => {
-  const norm = normOf(config);
-  return norm === "sbn" ? "bn" : norm;
-};
 
 /** Shape of a map's weight. */
 const weightShape = ({ kind, channels, inChannels, kernel }: MapLayer): readonly number[] => {
@@ -49,33 +42,8 @@ export function plainLayerShapes(layer: MapLayer, network: NetworkNorm): Shapes 
  * Tensors of the deployed half: those of the plain network.
  * @param rest what its layers do not have, such as a classifier
  */
-export function deployedShapes({ config, layers }: Structure, rest: Shapes): Shapes {
+export function deployedShapes(config: NetworkSettings, layers: readonly MapLayer[], rest: Shapes): Shapes {
   return new Map([...layers.flatMap((l) => [...plainLayerShapes(l, plainNorm(config))]), ...rest]);
-}
-
-/** Tensors of the owner's half. */
-export function privateShapes({ config, layers }: Structure): Shapes {
-  const plan = passportPlan(config, layers);
-  const network = normOf(config);
-  const two = branchesOf(config.scheme).length > 1;
-  const shapes: Shapes = new Map();
-  for (const layer of layers) {
-    const { name, channels, norm = network, branchNorms, statistics = "separate" } = layer;
-    if (!plan.has(name)) {
-      if (branchNorms) addNorm(shapes, `${name}.bn1`, norm, channels);
-      continue;
-    }
-    shapes.set(`${name}.b`, [channels]);
-    const [gamma, beta] = passportNames(config.scheme);
-    for (const part of [beta, gamma]) shapes.set(`${name}.${part}`, passportShape(layer).torch);
-    if (two && norm === "bn" && statistics === "separate") addStatistics(shapes, `${name}.bn1`, channels);
-    if (hasFc(config)) {
-      const hidden = Math.max(1, Math.floor(channels / 4));
-      shapes.set(`${name}.fc.0.weight`, [hidden, channels]);
-      shapes.set(`${name}.fc.2.weight`, [channels, hidden]);
-    }
-  }
-  return shapes;
 }
 
 /**

@@ -7,10 +7,8 @@ import { mean, sum } from "../tensor/ops/reduce";
 import type { Generator } from "../tensor/random";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
-import type { Block } from "./block";
-import type { Flow } from "./flow";
+import type { NormedMap } from "./block";
 import type { MapLayer } from "./layers";
-import type { Pass } from "./pass";
 
 /** Channels of a PointNet's layers of each kind: 64, 128, 1024, 512 and 256 in the paper. */
 export type PointNetChannels = readonly [number, number, number, number, number];
@@ -41,27 +39,22 @@ export function tNetLayers(
  * transformer networks", NeurIPS 2015.
  */
 export class TNet extends Module {
-  readonly conv1: Block;
-  readonly conv2: Block;
-  readonly conv3: Block;
-  readonly fc1: Block;
-  readonly fc2: Block;
+  readonly conv1: NormedMap;
+  readonly conv2: NormedMap;
+  readonly conv3: NormedMap;
+  readonly fc1: NormedMap;
+  readonly fc2: NormedMap;
   readonly fc3: Linear;
   readonly k: number;
   readonly #identity: Tensor;
 
-  /**
-   * @param blocks those of the network, by name; they hold the T-Net's under `NAME.conv1`, …
-   * @param hidden outputs of `fc2`
-   */
+  /** @param block those of the T-Net, by name. @param hidden outputs of `fc2` */
   constructor(
-    readonly name: string,
-    blocks: ReadonlyMap<string, Block>,
+    block: (part: string) => NormedMap,
     { k, hidden, random }: { k: number; hidden: number; random: Generator },
   ) {
     super();
     this.k = k;
-    const block = (part: string) => blocks.get(`${name}.${part}`)!;
     this.conv1 = block("conv1");
     this.conv2 = block("conv2");
     this.conv3 = block("conv3");
@@ -72,13 +65,11 @@ export class TNet extends Module {
     this.#identity = keep(Tensor.from(eye, [k * k]));
   }
 
-  run(pass: Pass, x: Flow): Flow {
-    const { name, k } = this;
-    const first = pass.block(`${name}.conv1`, this.conv1, x);
-    const second = pass.block(`${name}.conv2`, this.conv2, first);
-    const pooled = pass.block(`${name}.conv3`, this.conv3, second).map(globalMaxPool);
-    const hidden = pass.block(`${name}.fc2`, this.fc2, pass.block(`${name}.fc1`, this.fc1, pooled));
-    return hidden.map((h) => reshape(add(this.fc3.forward(h), this.#identity), [h.shape[0]!, k, k]));
+  forward(x: Tensor): Tensor {
+    const { k } = this;
+    const pooled = globalMaxPool(this.conv3.forward(this.conv2.forward(this.conv1.forward(x))));
+    const h = add(this.fc3.forward(this.fc2.forward(this.fc1.forward(pooled))), this.#identity);
+    return reshape(h, [h.shape[0]!, k, k]);
   }
 
   override dispose(): void {

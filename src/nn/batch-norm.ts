@@ -1,11 +1,12 @@
 import { optionsOf, whole, within } from "../demand";
 import type { Affine } from "../tensor/ops/norm/affine";
+import type { Normaliser } from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
 import type { Running } from "../tensor/ops/norm/statistics";
 import type { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
 import { CumulativeMean } from "./cumulative";
-import { NORM_OPTIONS, Norm, type Normaliser, type NormOptions } from "./norm";
+import { NORM_OPTIONS, Norm, type NormOptions } from "./norm";
 import { buffer } from "./registration";
 import { wholeNumbers } from "./state";
 import type { HostState } from "./state-dict";

@@ -11,6 +11,7 @@ import { scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { fans, kaimingUniform, uniform } from "./init";
 import { Module } from "./module";
+import { currentPass } from "./pass";
 import { times } from "./print";
 import { generatorOf } from "./random";
 import { parameter } from "./registration";
@@ -115,7 +116,14 @@ abstract class Convolution<Size extends Pair> extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.#padding.even ? this.convolve(x) : scope(() => this.convolve(this.padded(x)));
+    const y = this.#padding.even ? this.convolve(x) : scope(() => this.convolve(this.padded(x)));
+    currentPass()?.mapped?.(this, x, y);
+    return y;
+  }
+
+  /** Zeros on either side of each axis, along which the kernel moves. */
+  get paddings(): readonly (readonly [before: number, after: number])[] {
+    return this.#padding.sides;
   }
 
   /** The operation, for an input as {@link padded} gives it. */

@@ -7,6 +7,7 @@ import type { Tensor } from "../tensor/tensor";
 import { DEFAULT_GAIN } from "./conv";
 import { kaimingUniform, uniform } from "./init";
 import { Module } from "./module";
+import { currentPass } from "./pass";
 import { generatorOf } from "./random";
 import { parameter } from "./registration";
 
@@ -53,6 +54,8 @@ export class Linear extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
+    const y = linear(x, this.weight, this.bias);
+    currentPass()?.mapped?.(this, x, y);
+    return y;
   }
 }

@@ -81,7 +81,12 @@ export abstract class Module {
   /** Tensors of this module and its children by state-dict name, parameters and buffers. */
   namedTensors(prefix = ""): [name: string, tensor: Tensor, registration: Registration][] {
     const found: [string, Tensor, Registration][] = [];
-    this.visit({ tensor: (tensor, at) => void found.push([prefix + at.path, tensor, at]) });
+    this.visit({
+      tensor: (tensor, at) => {
+        const name = this.stateName(at.path);
+        if (name !== null) found.push([prefix + name, tensor, at]);
+      },
+    });
     return found;
   }
 
@@ -142,6 +147,14 @@ export abstract class Module {
   unfreeze(which?: ParameterFilter): this {
     for (const p of selected("unfreeze", this.namedParameters(), which)) p.requiresGrad = true;
     return this;
+  }
+
+  /**
+   * The name in this module's state dict of what stands at a path below it; null leaves it out.
+   * Override it where a network's files have names of their own.
+   */
+  protected stateName(path: string): string | null {
+    return path;
   }
 
   /** Host-side state of this module alone; override where there is some. */
@@ -239,7 +252,8 @@ export abstract class Module {
     const host = new Map<string, HostState>();
     for (const [path, module] of this.namedModules())
       for (const [key, state] of Object.entries(module.hostState())) {
-        const name = path === "" ? key : `${path}.${key}`;
+        const name = this.stateName(path === "" ? key : `${path}.${key}`);
+        if (name === null) continue;
         if (tensors.has(name) || host.has(name))
           throw new ArgumentError(`${titleOf(module)}: two of its states are "${name}": rename the property`);
         host.set(name, state);

@@ -1,10 +1,11 @@
-import { concat, narrow } from "../tensor/ops/movement";
+import { partsOf } from "../tensor/ops/lift";
+import { concat } from "../tensor/ops/movement";
 import type { Affine } from "../tensor/ops/norm/affine";
-import { normalise } from "../tensor/ops/norm/normalise";
+import { type Normaliser, normalise } from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
 import { Tensor } from "../tensor/tensor";
 import { BatchNorm } from "./batch-norm";
-import type { Norm, Normaliser } from "./norm";
+import type { Norm } from "./norm";
 
 /** What one part of a batch goes through. */
 export interface NormPart {
@@ -46,12 +47,13 @@ export function normaliseParts(
   // A mean over all batches moves by another weight with each part: parts go one after the other.
   const apart = !parts.every((p) => alike(p.norm, head)) || (head instanceof BatchNorm && isMean(head));
   if (apart) {
-    const n = x.shape[0]! / parts.length;
-    const part = (i: number) => (shared ? x : narrow(x, 0, i * n, n));
-    return concat(
-      parts.map((p, i) => p.norm.run(part(i), affine[i]!, normaliser)),
+    const each = shared ? parts.map(() => x) : partsOf(x, parts.length);
+    const y = concat(
+      parts.map((p, i) => p.norm.run(each[i]!, affine[i]!, normaliser)),
       0,
     );
+    y.parts = parts.length;
+    return y;
   }
   const { over, eps, relu } = head;
   const running = head instanceof BatchNorm ? runningOf(x, parts, same) : undefined;

@@ -1,11 +1,12 @@
 import { flag, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import type { Affine, AffinePair } from "../tensor/ops/norm/affine";
-import { NORM_EPS, type Normalisation, normalise, normaliseThenPool } from "../tensor/ops/norm/normalise";
+import { NORM_EPS, type Normaliser, normalise, normaliseThenPool } from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
 import { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
 import { Module } from "./module";
+import { currentPass } from "./pass";
 import { parameter } from "./registration";
 import type { Layout } from "./state";
 
@@ -24,9 +25,6 @@ export interface NormOptions {
 
 /** Names of {@link NormOptions}. */
 export const NORM_OPTIONS = ["eps", "affine", "relu"] as const;
-
-/** Computes a normalisation of x: `normalise`, or one with something fused behind it. */
-export type Normaliser = (x: Tensor, n: Normalisation) => Tensor;
 
 /**
  * What all normalisations share: y = act(γ ⊙ (x − μ) / √(σ² + eps) + β), with μ and σ² of the
@@ -77,12 +75,13 @@ export abstract class Norm extends Module {
    * as the rows of one tensor [2, C]
    */
   forward(x: Tensor, affine?: Affine): Tensor {
-    return this.run(x, this.affine(affine), normalise);
+    if (affine !== undefined) return this.run(x, this.affine(affine), normalise);
+    return this.inPass(x, normalise);
   }
 
   /** The maximum of each k×k window of it, side by side, in the same kernel where x are images. */
   pooled(x: Tensor, k: number): Tensor {
-    return this.run(x, this.affine(), (h, n) => normaliseThenPool(h, n, k));
+    return this.inPass(x, (h, n) => normaliseThenPool(h, n, k));
   }
 
   /** γ and β of a call: those given, and the layer's own where they are not. */
@@ -90,6 +89,11 @@ export abstract class Norm extends Module {
     if (given instanceof Tensor) return given;
     const { gamma = this.weight, beta = this.bias }: AffinePair = given;
     return { gamma, beta };
+  }
+
+  /** As whoever runs the pass wants it, or by itself. */
+  private inPass(x: Tensor, normaliser: Normaliser): Tensor {
+    return currentPass()?.normalise?.(this, x, normaliser) ?? this.run(x, this.affine(), normaliser);
   }
 
   /** One pass of a batch that is one part, by a normaliser. */

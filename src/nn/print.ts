@@ -31,7 +31,7 @@ export class TreePrinter<M extends object> implements Visitor<M> {
   leave(module: M, { name, parent }: ModulePlace<M>): void {
     const { lines, parameters } = this.#open.pop()!;
     const options = this.#describe(module);
-    const title = `${parent ? `(${name}): ` : ""}${titleOf(module)}(${options}`;
+    const title = `${parent && name ? `(${name}): ` : ""}${titleOf(module)}(${options}`;
     const end = `)${parent ? counted("   ", parameters, "") : counted(" ", parameters, " parameters")}`;
     const { lines: above, parameters: all } = this.#top;
     if (lines.length) above.push(title + (options && ":"), ...lines.map((line) => INDENT + line), end);

@@ -150,4 +150,5 @@ function checkTensors<M extends object>(
   }
 }
 
-const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+/** A child without a name of its own (`""`) stands where its parent does. */
+const joined = (path: string, name: string): string => (path && name ? `${path}.${name}` : path || name);

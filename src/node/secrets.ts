@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
-import { DEPLOYED } from "../models/files";
+import { DEPLOYED, FIRST_DEPLOYED } from "../passport/files";
 
 /** Permissions of a file that only its owner may read. */
 export const PRIVATE = 0o600;
@@ -15,7 +15,7 @@ const PASSPORT = /(^|\.)s?key(_private)?$/;
  */
 export function isSecret(names: Iterable<string>, metadata: Readonly<Record<string, string>>): boolean {
   const { format } = metadata;
-  if (format?.startsWith("pan-") && format !== DEPLOYED) return true;
+  if (format?.startsWith("pan-") && format !== DEPLOYED && format !== FIRST_DEPLOYED) return true;
   for (const name of names) if (PASSPORT.test(name)) return true;
   return false;
 }

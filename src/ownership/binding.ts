@@ -3,13 +3,13 @@ import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { isObject, shown } from "../io/shown";
-import { networkLayers, readCredential } from "../models/build";
-import { checkSettings, passportNames, passportPlan } from "../models/config";
-import { checkFile, parseEntry } from "../models/files";
-import { passportShape } from "../models/layers";
-import { Network } from "../models/network";
-import type { Structure } from "../models/split";
+import { readCredential } from "../models/credential";
 import { fromTorch } from "../nn/state";
+import { checkFile, parseEntry } from "../passport/files";
+import { type PassportPlace, passportShape } from "../passport/place";
+import { Protected } from "../passport/protected";
+import { branchesOf, type Scheme } from "../passport/schemes";
+import { secretName } from "../passport/site";
 import { sizeOf } from "../tensor/shape";
 import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
 
@@ -69,14 +69,33 @@ function checkBinding(binding: unknown): Uint8Array {
   return Uint8Array.from({ length: SECRET }, (_, i) => Number.parseInt(secret.slice(2 * i, 2 * i + 2), 16));
 }
 
-/** What a binding makes of a network, by name and in the order of state dicts. */
+/** What a binding makes of a network, by the norms' names. */
 export interface Derived {
-  /** Passports [1, I, H, W] ([1, I, L], [1, I]), two per layer. */
-  passports: Map<string, Float32Array<ArrayBuffer>>;
-  /** Signature bits per layer, ±1; 0 where a text has its own. */
+  /** Passports of each place in PyTorch's order. */
+  passports: Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
+  /** Signature bits of each place, ±1; 0 where a text has its own. */
   bits: Map<string, Float32Array<ArrayBuffer>>;
   /** h: what a commitment commits to. */
   hash: Uint8Array<ArrayBuffer>;
+}
+
+/** Where passports sit, and how their names are hashed. */
+export interface BindingPlan {
+  /**
+   * 1: the names of the first files, in the order in which the network's layers run. 2 (default):
+   * norms' names, in their own order.
+   */
+  readonly format?: 1 | 2;
+  readonly scheme: Scheme;
+  readonly places: readonly PassportPlace[];
+}
+
+/** How a format calls a place, and its two passports. */
+function namesOf({ norm }: PassportPlace, { format, scheme }: BindingPlan) {
+  if (format !== 1) return { place: norm, gamma: `${norm}.skey`, beta: `${norm}.key` };
+  const layer = norm.replace(/\.bn$/, "");
+  const end = branchesOf(scheme).length > 1 ? "_private" : "";
+  return { place: layer, gamma: `${layer}.skey${end}`, beta: `${layer}.key${end}` };
 }
 
 /**
@@ -84,25 +103,30 @@ export interface Derived {
  * @throws ArgumentError for a binding that is none, or a network with fewer than {@link BOUND_BITS}
  * bits that no text takes.
  */
-export async function deriveBinding(binding: Binding, structure: Structure): Promise<Derived> {
+export async function deriveBinding(binding: Binding, plan: BindingPlan): Promise<Derived> {
   const secret = checkBinding(binding);
-  checkStructure(structure);
-  const { config, layers } = structure;
-  const plan = passportPlan(config, layers);
-  const marked = layers.filter((l) => plan.has(l.name));
-  const passports = new Map<string, Float32Array<ArrayBuffer>>();
-  for (const layer of marked)
-    for (const part of passportNames(config.scheme)) {
-      const name = `${layer.name}.${part}`;
-      const seed = await sha512([secret, utf8.encode(name)]);
-      passports.set(name, toUniform(await keystream(seed, 4 * sizeOf(passportShape(layer).torch))));
-    }
-  const hashed = [...passports].flatMap(([name, p]) => [utf8.encode(name), new Uint8Array(p.buffer)]);
+  if (!isObject(plan) || !Array.isArray(plan.places))
+    throw new ArgumentError(`deriveBinding: { scheme, places } of a network expected, found ${shown(plan)}`);
+  const byName = (a: PassportPlace, b: PassportPlace) => (a.norm < b.norm ? -1 : 1);
+  const places = plan.format === 1 ? plan.places : [...plan.places].sort(byName);
+  const hashed: Uint8Array[] = [];
+  const passports: Derived["passports"] = new Map();
+  for (const place of places) {
+    const names = namesOf(place, plan);
+    const size = sizeOf(passportShape(place).torch);
+    const draw = async (name: string) => {
+      const passport = toUniform(await keystream(await sha512([secret, utf8.encode(name)]), 4 * size));
+      hashed.push(utf8.encode(name), new Uint8Array(passport.buffer));
+      return passport;
+    };
+    passports.set(place.norm, { gamma: await draw(names.gamma), beta: await draw(names.beta) });
+  }
   const hash = await sha512([...hashed, utf8.encode(binding.statement)]);
-  const bits = new Map<string, Float32Array<ArrayBuffer>>();
-  for (const { name, channels } of marked) {
-    const stream = await keystream(await sha512([hash, utf8.encode(name)]), Math.ceil(channels / 8));
-    bits.set(name, toBits(stream, channels).fill(0, 0, 8 * plan.get(name)!.length));
+  const bits: Derived["bits"] = new Map();
+  for (const place of places) {
+    const seed = await sha512([hash, utf8.encode(namesOf(place, plan).place)]);
+    const stream = await keystream(seed, Math.ceil(place.channels / 8));
+    bits.set(place.norm, toBits(stream, place.channels).fill(0, 0, 8 * place.text));
   }
   const count = [...bits.values()].reduce((n, b) => n + b.reduce((m, bit) => m + Math.abs(bit), 0), 0);
   if (count < BOUND_BITS)
@@ -112,35 +136,26 @@ export async function deriveBinding(binding: Binding, structure: Structure): Pro
   return { passports, bits, hash };
 }
 
-/** @throws ArgumentError */
-function checkStructure(structure: unknown): void {
-  const { config, layers } = isObject(structure) ? (structure as unknown as Structure) : {};
-  if (!isObject(config) || !Array.isArray(layers) || !layers.every((l) => isObject(l) && typeof l.name === "string"))
-    throw new ArgumentError(`deriveBinding: { config, layers } of a network expected, found ${shown(structure)}`);
-  checkSettings(config as unknown as Structure["config"], layers);
-}
-
 /**
- * Gives a network the passports and signature bits of a binding. Call it before training; texts of
- * the configuration stay. {@link boundCredential} then puts the binding into the owner's file.
+ * Gives a network the passports and signature bits of a binding. Call it before training; texts
+ * stay. {@link boundCredential} then puts the binding into the owner's file.
  * @throws ArgumentError for a plain network, one with fewer than {@link BOUND_BITS} free bits, or a
  * binding that is none; nothing is changed then.
  */
-export async function bind(model: Network, binding: Binding): Promise<void> {
-  if (!(model instanceof Network)) throw new ArgumentError(`bind: a network expected, found ${shown(model)}`);
-  if (model.config.scheme === "plain")
+export async function bind(model: Protected, binding: Binding): Promise<void> {
+  if (!(model instanceof Protected))
+    throw new ArgumentError(`bind: a network that protect() made expected, found ${shown(model)}`);
+  if (model.scheme === "plain")
     throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
-  const { passports, bits } = await deriveBinding(binding, model);
-  const places = new Map(model.layers.map((l) => [l.name, l]));
-  for (const { name, layer } of model.passportLayers()) {
-    const { torch, own: ours, layout } = passportShape(places.get(name)!);
-    const [gamma, beta] = passportNames(model.config.scheme).map((part) => {
-      const data = passports.get(`${name}.${part}`)!;
-      return fromTorch({ dtype: "F32", shape: torch, data }, ours, layout, name);
-    });
-    const own = await layer.b.data();
-    layer.b.write(bits.get(name)!.map((bit, i) => bit || own[i]!));
-    layer.setPassports({ gamma: gamma!, beta: beta! });
+  const { passports, bits } = await deriveBinding(binding, model.plan);
+  for (const { name, place, secret } of model.passportSites()) {
+    const { torch, own, layout } = passportShape(place);
+    const ours = (data: Float32Array<ArrayBuffer>) => fromTorch({ dtype: "F32", shape: torch, data }, own, layout, name);
+    const { gamma, beta } = passports.get(name)!;
+    const { passport } = secret;
+    const before = await passport.b.data();
+    passport.b.write(bits.get(name)!.map((bit, i) => bit || before[i]!));
+    passport.setPassports({ gamma: ours(gamma), beta: ours(beta) });
   }
 }
 
@@ -168,46 +183,29 @@ export interface BindingInfo extends Derived {
  * @throws FormatError naming what does not follow, or when the file is no credential.
  */
 export async function readBinding(credential: SafetensorsFile): Promise<BindingInfo | null> {
-  const { config } = readCredential(credential);
+  const claim = readCredential(credential);
   if (credential.metadata["binding"] === undefined) return null;
   const binding = parseEntry(credential, "binding", LONGEST_ENTRY) as Binding;
-  const layers = networkLayers(config);
-  checkSizes(credential, { config, layers });
   let derived: Derived;
   try {
-    derived = await deriveBinding(binding, { config, layers });
+    derived = await deriveBinding(binding, claim);
   } catch (cause) {
     if (!(cause instanceof ArgumentError)) throw cause;
     throw new FormatError(`the credential's entry "binding" is none: ${cause.message}`, { cause });
   }
-  for (const [name, expected] of derived.passports)
-    if (!agrees(credential.tensors, name, expected))
-      throw new FormatError(`the credential is not bound: its passport ${name} does not come from its secret`);
-  for (const [name, expected] of derived.bits)
-    if (!agrees(credential.tensors, `${name}.b`, expected))
+  const { tensors, named } = claim;
+  for (const [norm, { gamma, beta }] of derived.passports)
+    for (const [part, expected] of [["skey", gamma] as const, ["key", beta] as const]) {
+      const name = `${secretName({ name: norm })}.${part}`;
+      if (!agrees(tensors, name, expected))
+        throw new FormatError(`the credential is not bound: its passport ${named(name)} does not come from its secret`);
+    }
+  for (const [norm, expected] of derived.bits)
+    if (!agrees(tensors, `${secretName({ name: norm })}.b`, expected))
       throw new FormatError(
-        `the credential is not bound: its signature bits of ${name} are not the hash of passports and statement`,
+        `the credential is not bound: its signature bits of ${norm} are not the hash of passports and statement`,
       );
   return { ...derived, statement: binding.statement };
-}
-
-/**
- * What shall follow from a secret is as large as what is there, so that nothing larger is derived.
- * @throws FormatError
- */
-function checkSizes({ tensors }: SafetensorsFile, { config, layers }: Structure): void {
-  const plan = passportPlan(config, layers);
-  for (const layer of layers) {
-    if (!plan.has(layer.name)) continue;
-    const sizes = [...passportNames(config.scheme).map((part) => [part, sizeOf(passportShape(layer).torch)] as const)];
-    for (const [part, size] of [...sizes, ["b", layer.channels] as const]) {
-      const found = tensors.get(`${layer.name}.${part}`)?.data.length;
-      if (found !== size)
-        throw new FormatError(
-          `the credential is not bound: its ${layer.name}.${part} has ${found ?? "no"} numbers, ${size} would come from its secret`,
-        );
-    }
-  }
 }
 
 /** Whether a tensor holds what is expected of it; 0 expects nothing. */

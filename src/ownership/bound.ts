@@ -1,6 +1,6 @@
 import type { SafetensorsFile } from "../io/safetensors";
-import type { LayerSigns } from "../models/network";
 import { matchedBits } from "../passport/matches";
+import type { LayerSigns } from "../passport/protected";
 import { BOUND_BITS, readBinding } from "./binding";
 import { type Commitment, type CommitmentMatch, matchCommitment } from "./commitment";
 import { binomialPValue, matchThreshold } from "./statistics";

@@ -1,7 +1,7 @@
 import { ArgumentError, FormatError } from "../errors";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import { isObject, shown } from "../io/shown";
-import { checkFile } from "../models/files";
+import { checkFile } from "../passport/files";
 import { type BindingInfo, readBinding } from "./binding";
 import { sha512, toHex } from "./digest";
 

@@ -3,15 +3,16 @@ import { ArgumentError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { isObject, shown } from "../io/shown";
-import { type AnyNetwork, readCredential } from "../models/build";
-import { checkFile } from "../models/files";
-import { mapName } from "../models/layers";
-import { joinState } from "../models/split";
+import { readCredential } from "../models/credential";
+import { checkFile } from "../passport/files";
+import { randomPassport } from "../passport/generators";
 import { matchedBits } from "../passport/matches";
+import { type PassportPlace, passportShape } from "../passport/place";
 import { Generator } from "../tensor/random";
+import { sizeOf } from "../tensor/shape";
 import { isSeed } from "./check";
-import { rejoinSuspect } from "./rejoin";
-import { findNetwork, readSuspect } from "./suspect";
+import { gammaUnder, readSigns } from "./reading";
+import { suspectWeights } from "./rejoin";
 
 /**
  * Matching bits where there is nothing to match: what chance really looks like on trained networks.
@@ -68,19 +69,24 @@ export async function nullOfCredentials(
     onStep: callable,
   });
   const { draws = 1000, bits = "fresh", seed = 0, onStep } = options;
-  return withModel(deployed, credential, async (model) => {
-    const owners = await ownersBits(model);
-    const matched: number[] = [];
-    for (let draw = 1; draw <= draws; draw++) {
-      const random = new Generator(seed).fork(`stranger ${draw}`);
-      model.randomPassports(random.fork("passports"));
-      const coins = random.fork("bits");
-      const wanted = bits === "owner" ? owners : owners.map((b) => (coins.uniform() < 0.5 ? -1 : b * b));
-      matched.push(matchedBits(await readGammas(model), wanted));
-      onStep?.(draw, draws);
-    }
-    return sample(bits === "owner" ? "passports" : "credentials", owners.length, matched);
-  });
+  const claim = readCredential(credential);
+  const { places, tensors } = suspectWeights(deployed, claim);
+  const owners = ownersBits(places, tensors, claim.tensors);
+  const matched: number[] = [];
+  for (let draw = 1; draw <= draws; draw++) {
+    const random = new Generator(seed).fork(`stranger ${draw}`);
+    const gammas = places.flatMap((place) => {
+      const passport = randomPassport(sizeOf(passportShape(place).torch), random.fork(`passport of ${place.norm}`));
+      return [...gammaUnder(place, tensors, passport)];
+    });
+    const coins = random.fork("bits");
+    const wanted = bits === "owner" ? owners : owners.map((b) => (coins.uniform() < 0.5 ? -1 : b * b));
+    matched.push(matchedBits(gammas, wanted));
+    onStep?.(draw, draws);
+    // Whoever waits for other things gets a turn.
+    if (draw % 64 === 0) await Promise.resolve();
+  }
+  return sample(bits === "owner" ? "passports" : "credentials", owners.length, matched);
 }
 
 /**
@@ -98,29 +104,16 @@ export async function nullOfNetworks(
   if (!Array.isArray(networks) || networks.length < 2)
     throw new ArgumentError(`networks: two or more expected, found ${shown(networks)}`);
   networks.forEach((file, i) => void checkFile(file, `nullOfNetworks: network ${i}`));
-  return withModel(deployed, credential, async (model) => {
-    const bits = await ownersBits(model);
-    const { config } = readCredential(credential);
-    const structure = { config, layers: model.layers };
-    const own = readSuspect(deployed.tensors, config).tensors;
-    const matched: number[] = [];
-    for (const file of networks) {
-      const { tensors } = findNetwork(file.tensors, config);
-      const weights: StateDict = new Map(own);
-      for (const { name } of model.passportLayers()) {
-        const { kind, bias } = model.layers.find((l) => l.name === name)!;
-        for (const part of bias ? ["weight", "bias"] : ["weight"]) {
-          const at = `${name}.${mapName({ kind })}.${part}`;
-          const value = tensors.get(at);
-          if (!value) throw new StateDictError(`${at} is missing: a network of another structure`);
-          weights.set(at, value);
-        }
-      }
-      model.loadStateDict(joinState({ deployed: weights, credential: credential.tensors }, structure));
-      matched.push(matchedBits(await readGammas(model), bits));
-    }
-    return sample("networks", bits.length, matched);
+  const claim = readCredential(credential);
+  const own = suspectWeights(deployed, claim);
+  const bits = ownersBits(own.places, own.tensors, claim.tensors);
+  const matched = networks.map((file) => {
+    const { tensors } = suspectWeights(file, claim);
+    for (const { weight } of own.places)
+      if (!tensors.has(weight)) throw new StateDictError(`${weight} is missing: a network of another structure`);
+    return matchedBits(gammas(own.places, tensors, claim.tensors), bits);
   });
+  return sample("networks", bits.length, matched);
 }
 
 /**
@@ -139,27 +132,13 @@ export function empiricalPValue(matched: number, of: Pick<NullSample, "matched">
   return (1 + sample.filter((m) => m >= matched).length) / (1 + sample.length);
 }
 
-async function withModel<T>(
-  deployed: SafetensorsFile,
-  credential: SafetensorsFile,
-  run: (model: AnyNetwork) => Promise<T>,
-): Promise<T> {
-  const { model, folded } = rejoinSuspect(deployed, credential);
-  try {
-    return await run(model);
-  } finally {
-    model.dispose();
-    folded?.open.dispose();
-  }
-}
+/** γ_raw of all places, one after another. */
+const gammas = (places: readonly PassportPlace[], weights: StateDict, secrets: StateDict): number[] =>
+  readSigns(places, weights, secrets).flatMap(({ gamma }) => [...gamma]);
 
-/** γ_raw of all layers, one after another. */
-const readGammas = async (model: AnyNetwork): Promise<number[]> =>
-  (await model.readSigns()).flatMap(({ gamma }) => [...gamma]);
-
-/** Signature bits of all layers, in the same order. */
-const ownersBits = async (model: AnyNetwork): Promise<number[]> =>
-  (await model.readSigns()).flatMap(({ bits }) => [...bits]);
+/** Signature bits of all places, in the same order. */
+const ownersBits = (places: readonly PassportPlace[], weights: StateDict, secrets: StateDict): number[] =>
+  readSigns(places, weights, secrets).flatMap(({ bits }) => [...bits]);
 
 function sample(kind: NullSample["kind"], bits: number, matched: number[]): NullSample {
   const mean = matched.reduce((a, b) => a + b, 0) / matched.length;

@@ -5,7 +5,7 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { deployedConfig, headName, type NetworkConfig, networkLayers } from "../models/build";
 import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { type HiddenChannels, hiddenChannels } from "../models/edges";
-import { checkFile } from "../models/files";
+import { checkFile } from "../passport/files";
 import { type MapLayer, weightName } from "../models/layers";
 import { isShare } from "./check";
 import { findNetwork } from "./suspect";

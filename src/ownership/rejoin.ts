@@ -1,98 +1,185 @@
-import { StateDictError } from "../errors";
+import { FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
-import {
-  type AnyNetwork,
-  credentialShapes,
-  headName,
-  type NetworkConfig,
-  networkLayers,
-  networkOf,
-  readCredential,
-} from "../models/build";
-import { passportPlan, withPassportsAt } from "../models/config";
-import { checkFile } from "../models/files";
-import { compareShapes } from "../models/shapes";
-import { joinState } from "../models/split";
+import { headName, type NetworkConfig, networkOf } from "../models/build";
+import { type CredentialInfo, readCredential } from "../models/credential";
+import type { Module } from "../nn/module";
+import { TO_TORCH } from "../nn/state";
+import { checkFile } from "../passport/files";
+import type { SecretPlan } from "../passport/built-in";
+import { type PassportPlace, weightShape } from "../passport/place";
+import type { Protected } from "../passport/protected";
+import { protectAs } from "../passport/restore";
+import { branchesOf } from "../passport/schemes";
+import { secretName } from "../passport/site";
+import type { Network } from "../passport/trace";
+import { findTensors, type Wanted } from "./names";
 import { readSuspect, type Suspect } from "./suspect";
 
-/** A suspect's weights under a credential, and what the suspect lacked for it. */
-export interface Rejoined {
-  /** The owner's network with the suspect's weights, in evaluation mode. */
-  model: AnyNetwork;
+/** What of a suspect a claim can be compared with, on the host. */
+export interface SuspectWeights {
+  /** By the names of the plain network. */
+  tensors: StateDict;
+  /** Passports whose weights are there. */
+  places: readonly PassportPlace[];
+  /**
+   * The passport that sat at the classifier itself, where the suspect has another one: its bits
+   * went with it.
+   */
+  unread?: string;
   /**
    * Classes of the suspect's classifier where they are not those of the claim; null for no
    * classifier of two classes or more.
    */
   otherClasses?: number | null;
-  /**
-   * The suspect's norms are folded into its convolutions: γ can be read, the private branch cannot
-   * run. `open` is the suspect as it is.
-   */
-  folded?: { open: AnyNetwork };
-  /**
-   * The passport layer that is the classifier itself, where the suspect has another one: its bits
-   * went with it, and it is a plain layer of `model`.
-   */
-  unread?: string;
+  /** The suspect's norms are folded into its maps. */
+  isFolded: boolean;
   /**
    * Why no branch runs as in the suspect, where none does: what a norm needs is missing, or a
    * number is not finite. γ can be read.
    */
   idle?: string;
   /** What was assumed of the suspect's tensors or left aside, in sentences. */
-  notes?: readonly string[];
+  notes: readonly string[];
+}
+
+/** A suspect's weights under a credential, in a network that runs. */
+export interface Rejoined extends SuspectWeights {
+  /**
+   * The owner's network with the suspect's weights, in evaluation mode. Where norms are folded its
+   * private branch does not run as it should: `model.network` is the suspect as it is.
+   */
+  model: Protected;
 }
 
 /**
- * The suspect's weights under the credential's private parts. They are found by the ends of their
- * names and by their shapes: prefixes, number types, dimensions of 1, further tensors and missing
- * statistics keep nothing from being read. A suspect with another classifier, or none, and one
- * whose batch norms are folded are taken too; the result says so. Folding mixes the bias of a fully
- * connected layer with its norm: γ is then read without it, which it hardly differs by.
- * @throws FormatError when the second file is no credential; StateDictError, naming tensors, when
- * they do not fit together. Nothing is built then.
+ * The suspect's weights that a credential speaks of. They are found by the ends of their names and
+ * by their shapes: prefixes, number types, dimensions of 1, further tensors and missing statistics
+ * keep nothing from being read. Of a network of this package a suspect with another classifier, or
+ * none, and one whose batch norms are folded are taken too; the result says so. Folding mixes the
+ * bias of a fully connected layer with its norm: γ is then read without it, which it hardly differs
+ * by.
+ * @throws StateDictError, naming tensors, when they do not fit together.
  */
-export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile): Rejoined {
-  checkFile(suspect, "the suspect");
-  const { config } = readCredential(owner);
+export function suspectWeights(suspect: SafetensorsFile, claim: CredentialInfo): SuspectWeights {
   try {
-    return joined(readSuspect(suspect.tensors, config), owner, config);
+    return claim.config ? ofPackage(suspect, claim, claim.config) : ofAny(suspect, claim);
   } catch (cause) {
-    if (!(cause instanceof StateDictError)) throw cause;
-    throw new StateDictError(`this credential does not belong to a network of that structure: ${cause.message}`, {
-      cause,
-    });
+    throw cause instanceof StateDictError ? foreign(cause) : cause;
   }
 }
 
-function joined(suspect: Suspect, owner: SafetensorsFile, config: NetworkConfig): Rejoined {
-  const { classes, folded, idle, notes } = suspect;
-  const head = headName(config);
-  const found: Omit<Rejoined, "model"> = { notes, ...(idle !== undefined && { idle }) };
-  if (classes !== config.classes) found.otherClasses = classes;
-  const plan = passportPlan(config, networkLayers(config));
-  if (classes !== config.classes && plan.has(head)) found.unread = head;
-  const own = ownersNetwork(config, classes, found.unread);
-  const ofHead = (name: string) => name.startsWith(`${head}.`);
-  const credential = found.unread === undefined ? owner.tensors : without(owner.tensors, ofHead);
-  const { missing, unexpected } = compareShapes(credential, credentialShapes(own));
-  const lacking = [...suspect.missing, ...missing];
-  if (lacking.length || unexpected.length)
-    throw new StateDictError(`missing ${listed(lacking)}; unexpected ${listed([...unexpected, ...suspect.ignored])}`);
-  const whole = joinState({ deployed: suspect.tensors, credential }, { config: own, layers: networkLayers(own) });
-  // What cannot run as a classifier is left out, so that the rest can be read.
-  const strict = classes !== null;
-  const model = networkOf(own, whole, { strict });
-  try {
-    if (folded)
-      found.folded = { open: networkOf(model.plainConfig() as NetworkConfig, suspect.tensors, { strict }).eval() };
-    return { ...found, model: model.eval() };
-  } catch (error) {
-    model.dispose();
-    throw error;
+/** Of a network that nothing is known of but where its passports are. */
+function ofAny(suspect: SafetensorsFile, { places }: CredentialInfo): SuspectWeights {
+  const wanted = new Map<string, Wanted>();
+  for (const place of places) {
+    wanted.set(place.weight, { shape: weightShape(place), need: "needed", anchor: true });
+    if (place.bias !== undefined)
+      wanted.set(place.bias, { shape: [place.channels], need: "optional", beside: place.weight });
   }
+  const { tensors, missing, notes } = findTensors(suspect.tensors, wanted);
+  if (missing.length) throw new StateDictError(`missing ${listed(missing)}`);
+  return { tensors, places, isFolded: false, notes };
+}
+
+function ofPackage(suspect: SafetensorsFile, claim: CredentialInfo, config: NetworkConfig): SuspectWeights {
+  const single = branchesOf(claim.scheme).length === 1;
+  const replaced = new Set(single ? claim.places.map((p) => p.norm) : []);
+  const found: Suspect = readSuspect(suspect.tensors, config, replaced);
+  if (found.missing.length)
+    throw new StateDictError(`missing ${listed(found.missing)}; unexpected ${listed(found.ignored)}`);
+  const { classes, idle, notes, tensors } = found;
+  const read: SuspectWeights = { tensors, places: claim.places, isFolded: found.folded, notes };
+  if (idle !== undefined) read.idle = idle;
+  if (classes === config.classes) return read;
+  read.otherClasses = classes;
+  const head = `${headName(config)}.bn`;
+  if (!claim.places.some((p) => p.norm === head)) return read;
+  const places = claim.places.filter((p) => p.norm !== head);
+  if (!places.length)
+    throw new StateDictError(
+      `this credential's only passport layer is the classifier ${headName(config)}, and the suspect has another: there is nothing to read`,
+    );
+  return { ...read, places, unread: head };
+}
+
+/**
+ * A suspect's weights in a network with the credential's passports.
+ * @param network an ordinary network of the claim's structure, which takes the suspect's weights;
+ * of a network of this package it is built
+ * @throws FormatError for a network of somebody's own that is not given; StateDictError when the
+ * parts do not fit; what was built is gone then.
+ */
+export function joined(
+  read: SuspectWeights,
+  suspect: SafetensorsFile,
+  claim: CredentialInfo,
+  network?: Network,
+): Rejoined {
+  const plan = planOf(claim, read);
+  const built: Module[] = [];
+  try {
+    const plain = network ?? packaged(read, claim);
+    if (network) loadSuspect(network, suspect.tensors);
+    else built.push(plain);
+    const model = protectAs(plain, plan);
+    built.push(...model.sites.map((s) => s.secret));
+    model.loadSecrets(secretsOf(claim, plan));
+    return { ...read, model: model.eval() };
+  } catch (cause) {
+    for (const module of built) module.dispose();
+    throw cause instanceof StateDictError ? foreign(cause) : cause;
+  }
+}
+
+/** A network of this package with the suspect's weights. */
+function packaged({ otherClasses, tensors }: SuspectWeights, { config }: CredentialInfo): Network {
+  if (!config)
+    throw new FormatError(
+      "the credential's network is none of this package's: give the network, `model`, for what needs to run it",
+    );
+  // What cannot run as a classifier is left out, so that the rest can be read.
+  return networkOf({ ...config, classes: otherClasses ?? config.classes }, tensors, { strict: otherClasses !== null });
+}
+
+/** Puts the suspect's weights into a network of the caller's, by the ends of their names. */
+function loadSuspect(network: Network, state: StateDict): void {
+  const wanted = new Map<string, Wanted>();
+  for (const [name, t, { layout }] of network.namedTensors()) {
+    const shape = layout === "same" ? t.shape : TO_TORCH[layout].map((d) => t.shape[d]!);
+    wanted.set(name, { shape, need: "needed", anchor: true });
+  }
+  const { tensors, missing } = findTensors(state, wanted);
+  if (missing.length) throw new StateDictError(`missing ${listed(missing)}`);
+  network.loadStateDict(tensors, { strict: false });
+}
+
+const foreign = (cause: StateDictError): StateDictError =>
+  new StateDictError(`this credential does not belong to a network of that structure: ${cause.message}`, { cause });
+
+/** The plan of a claim for the passports that can be read. */
+function planOf(claim: CredentialInfo, { places }: SuspectWeights): SecretPlan {
+  const { scheme, fc, statistics, separate } = claim;
+  const texts = places.length === claim.places.length ? claim.texts : [];
+  return { scheme, fc, statistics, separate, places, texts };
+}
+
+/** The credential's tensors of the passports that can be read. */
+function secretsOf({ tensors, places }: CredentialInfo, plan: SecretPlan): StateDict {
+  const left = places.filter((p) => !plan.places.includes(p)).map((p) => `${secretName({ name: p.norm })}.`);
+  return new Map([...tensors].filter(([name]) => !left.some((start) => name.startsWith(start))));
+}
+
+/**
+ * The suspect's weights under the credential's private parts, as far as they go.
+ * @throws FormatError when the second file is no credential, or one of a network of the caller's
+ * own; StateDictError, naming tensors, when they do not fit together.
+ */
+export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile, network?: Network): Rejoined {
+  checkFile(suspect, "the suspect");
+  const claim = readCredential(owner);
+  return joined(suspectWeights(suspect, claim), suspect, claim, network);
 }
 
 /**
@@ -100,36 +187,14 @@ function joined(suspect: Suspect, owner: SafetensorsFile, config: NetworkConfig)
  * @throws FormatError, StateDictError as {@link rejoinSuspect}, and for a suspect that lacks a
  * classifier or what its norms need, has folded norms, or numbers that are not finite.
  */
-export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile): AnyNetwork {
-  const { model, folded, otherClasses, idle } = rejoinSuspect(suspect, owner);
-  if (!folded && otherClasses !== null && idle === undefined) return model;
+export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile, network?: Network): Protected {
+  const { model, isFolded, otherClasses, idle } = rejoinSuspect(suspect, owner, network);
+  if (!isFolded && otherClasses !== null && idle === undefined) return model;
   model.dispose();
-  folded?.open.dispose();
-  const why = folded
+  const why = isFolded
     ? "has its norms folded into its convolutions"
     : otherClasses === null
       ? "has no classifier of two classes or more"
       : `cannot run (${idle})`;
   throw new StateDictError(`the suspect ${why}: its private branch cannot run. \`verify\` still reads its signature`);
 }
-
-/**
- * The owner's network with the suspect's classes; where the classifier is lost with its passport,
- * as a plain layer in its place.
- * @throws StateDictError when no other layer has one.
- */
-function ownersNetwork(config: NetworkConfig, classes: number | null, unread: string | undefined): NetworkConfig {
-  const own = { ...config, classes: classes ?? config.classes };
-  if (unread === undefined) return own;
-  const layers = networkLayers(config);
-  const names = new Set(passportPlan(config, layers).keys());
-  names.delete(unread);
-  if (!names.size)
-    throw new StateDictError(
-      `this credential's only passport layer is the classifier ${unread}, and the suspect has another: there is nothing to read`,
-    );
-  return withPassportsAt(own, layers, names);
-}
-
-const without = (state: StateDict, drop: (name: string) => boolean): StateDict =>
-  new Map([...state].filter(([name]) => !drop(name)));

@@ -1,8 +1,8 @@
 import { FormatError } from "../errors";
 import { listed, shown } from "../io/shown";
-import type { SignatureText } from "../models/config";
-import type { LayerSigns } from "../models/network";
+import type { LayerSigns } from "../passport/protected";
 import { decodeBytes, signatureBytes, signBytes } from "../passport/signature";
+import type { SignatureText } from "../passport/texts";
 
 /**
  * The text that signs spell in the layers it is spread over, those passed over that nothing was
@@ -20,7 +20,7 @@ function spelled(
 
 /**
  * The texts that the signs of γ spell, in the order of the claim.
- * @param byteCounts bytes of text in each layer, from the passport plan
+ * @param byteCounts bytes of text in each layer
  * @param unread signature bits of layers that nothing could be read of; their part of a text is
  * left out
  * @throws FormatError when the credential's own bits do not spell its texts: bits that match γ

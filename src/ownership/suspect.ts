@@ -3,9 +3,9 @@ import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import { listed } from "../io/shown";
 import { headName, headWeight, type NetworkConfig, networkLayers, restShapes } from "../models/build";
-import { branchesOf, passportPlan } from "../models/config";
+import { plainNorm } from "../models/config";
 import { type MapLayer, mapName, weightName } from "../models/layers";
-import { plainLayerShapes, plainNorm } from "../models/shapes";
+import { plainLayerShapes } from "../models/shapes";
 import { NORM_EPS } from "../tensor/ops/norm/normalise";
 import { type Found, findTensors, type Wanted } from "./names";
 
@@ -66,15 +66,16 @@ export interface Suspect {
  * weight depends on may be missing, or be there too: norms folded into the maps, biases in front of
  * norms, running statistics, tensors of other things. Such a file gives its signature away all the
  * same, and the notes say what was assumed.
+ * @param replaced norms whose γ and β come from passports alone
  * @throws StateDictError when a weight has another shape, or several different ones could be it.
  */
-export function readSuspect(state: StateDict, config: NetworkConfig): Suspect {
+export function readSuspect(state: StateDict, config: NetworkConfig, replaced: ReadonlySet<string> = new Set()): Suspect {
   const { tensors, missing, ignored, notes } = findNetwork(state, config);
   const layers = networkLayers(config);
   const classes = classesOf(tensors, config, missing);
   const present = layers.filter((l) => classes !== null || l.name !== headName(config));
   const broken = notFinite(tensors);
-  const norms = new Norms(tensors, config, present);
+  const norms = new Norms(tensors, config, present, replaced);
   for (const layer of present) norms.complete(layer);
   if (ignored.length)
     notes.push(
@@ -139,21 +140,18 @@ class Norms {
   readonly #lacking = { statistics: [] as string[], affine: [] as string[], bias: [] as string[] };
   readonly #assumed: string[] = [];
   readonly #absorbed: string[] = [];
-  /** Layers whose γ and β come from passports alone. */
-  readonly #owned: ReadonlySet<string>;
-
   constructor(
     readonly tensors: StateDict,
     readonly config: NetworkConfig,
     layers: readonly MapLayer[],
+    /** Norms whose γ and β come from passports alone. */
+    private readonly replaced: ReadonlySet<string>,
   ) {
     const bare = ({ name }: MapLayer) => !PARTS.some((part) => tensors.has(`${name}.bn.${part}`));
     const folded = layers.filter((l) => bare(l) && tensors.has(biasName(l)));
     // A bias of its own says nothing, and without batch norm nothing can be folded.
     const some = plainNorm(config) === "bn" && folded.some((l) => !l.bias);
     this.folded = new Set(some ? folded.map((l) => l.name) : []);
-    const single = branchesOf(config.scheme).length === 1;
-    this.#owned = new Set(single ? passportPlan(config, networkLayers(config)).keys() : []);
   }
 
   complete(layer: MapLayer): void {
@@ -189,7 +187,7 @@ class Norms {
       return;
     }
     if (statistics) this.#lacking.statistics.push(name);
-    if (affine && !this.#owned.has(name))
+    if (affine && !this.replaced.has(`${name}.bn`))
       (norm === "in" || norm === "none" ? this.#assumed : this.#lacking.affine).push(name);
     if (!bias?.some((b) => b !== 0)) return;
     this.#absorbed.push(name);

@@ -1,6 +1,7 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
 import type { Branch } from "../passport/branches";
+import { asProtected } from "../passport/protected";
 import { evaluate } from "../train/evaluate";
 import type { Rejoined } from "./rejoin";
 import { binomialPValue, matchThreshold } from "./statistics";
@@ -31,8 +32,8 @@ interface TriggerCheck {
  * box would do.
  */
 export async function triggerHits(
-  { model, folded, otherClasses, idle }: Rejoined,
-  classes: number,
+  { model, isFolded, otherClasses, idle }: Pick<Rejoined, "model" | "isFolded" | "otherClasses" | "idle">,
+  known: number | null,
   { triggers, transform, falsePositiveRate = 1e-6 }: TriggerCheck,
 ): Promise<{ hits: TriggerHits | null; reasons: string[] }> {
   if (!triggers) return { hits: null, reasons: [] };
@@ -42,10 +43,11 @@ export async function triggerHits(
       hits: null,
       reasons: ["the triggers' labels mean nothing to the suspect's own classifier: they are not checked"],
     };
-  const network = folded?.open ?? model;
+  const network = isFolded ? asProtected("triggers", "the suspect", model.network) : model;
   const branch = network.branches[0]!;
   const share = await evaluate(network, triggers, { branches: [branch], transform });
   const count = triggers.length;
+  const classes = known ?? triggers.classes.length;
   const hits = Math.round((share[branch] ?? 0) * count);
   const threshold = matchThreshold(count, falsePositiveRate, 1 / classes);
   const found = { branch, count, hits, pValue: binomialPValue(hits, count, 1 / classes), threshold };

@@ -1,27 +1,33 @@
 import type { Dataset } from "../data/dataset";
 import type { SampleTransform } from "../data/samples";
-import { type Check, checkOptions, flag } from "../demand";
-import { FormatError } from "../errors";
+import { type Check, checkOptions, flag, refuse } from "../demand";
+import { FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
-import { type NetworkConfig, networkLayers, readCredential } from "../models/build";
-import { branchesOf, passportPlan, secretBranch } from "../models/config";
-import { checkFile } from "../models/files";
-import { countSigns } from "../models/network";
+import { type CredentialInfo, readCredential } from "../models/credential";
+import { Module } from "../nn/module";
 import type { Branch, BranchAccuracy } from "../passport/branches";
+import { checkFile } from "../passport/files";
+import { asProtected, countSigns } from "../passport/protected";
+import { branchesOf, secretBranch } from "../passport/schemes";
+import { secretName } from "../passport/site";
+import type { Network } from "../passport/trace";
 import { evaluate } from "../train/evaluate";
 import { type BoundEvidence, boundEvidence } from "./bound";
 import { isDataset, isRate, isShare, isTransforms } from "./check";
 import { type Commitment, checkCommitment } from "./commitment";
+import { readSigns } from "./reading";
 import { realignTo } from "./realign";
-import { type Rejoined, rejoinSuspect } from "./rejoin";
+import { joined as join, type Rejoined, type SuspectWeights, suspectWeights } from "./rejoin";
 import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
 import { type TriggerHits, triggerHits } from "./triggers";
 
 /** {@link VerifyOptions}, each with its check. */
 const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
+  model: (what, name, value) =>
+    typeof value === "function" || value instanceof Module || refuse(what, name, "a network, or a function that makes one", value),
   test: isDataset,
   triggers: isDataset,
   transform: isTransforms,
@@ -34,6 +40,12 @@ const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
 
 /** What {@link verify} may use beside the two files, and how strict it is. */
 export interface VerifyOptions {
+  /**
+   * The claimed network without its passports, or a function that makes one, for what has to run
+   * it: accuracies and triggers. The networks of this package are built from the credential. A
+   * network that is given has its own weights back in the end.
+   */
+  model?: Network | (() => Network);
   /**
    * Images, or clouds, for the accuracies of the branches; without them only the signature is
    * checked.
@@ -162,28 +174,33 @@ export async function verify(
   checkOptions("verify", options, OPTIONS);
   checkFile(suspect, "the suspect");
   const { tolerance = 0.03, falsePositiveRate = 1e-6 } = options;
-  const { config, claimed, texts } = readCredential(owner);
-  const undisguised = options.reference ? undisguise(suspect, options.reference, config) : { suspect, reasons: [] };
-  const joined = rejoinSuspect(undisguised.suspect, owner);
+  const claim = readCredential(owner);
+  const { claimed, texts } = claim;
+  const classes = claim.config?.classes ?? null;
+  const undisguised = options.reference ? undisguise(suspect, options.reference, claim) : { suspect, reasons: [] };
+  const read = suspectWeights(undisguised.suspect, claim);
+  const signs = readSigns(read.places, read.tensors, claim.tensors);
+  const runs = await running(read, undisguised.suspect, claim, options);
   try {
-    const signs = await joined.model.readSigns();
-    const plan = passportPlan(config, networkLayers(config));
-    const byteCounts = new Map([...plan].map(([name, bytes]) => [name, bytes.length]));
-    const decoded = decodeTexts(signs, texts, byteCounts, unreadBits(joined, owner));
+    const joined = runs.joined;
+    const byteCounts = new Map(claim.places.map((p) => [p.norm, p.text]));
+    const decoded = decodeTexts(signs, texts, byteCounts, unreadBits(read, claim));
     const { bits, matched } = countSigns(signs);
     const threshold = matchThreshold(bits, falsePositiveRate);
     const enough = matched >= threshold;
     const reasons = [
       `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
       ...undisguised.reasons,
-      ...(joined.notes ?? []),
-      ...structureFindings(joined, config.classes, options.test),
+      ...read.notes,
+      ...structureFindings(read, claim, options.test),
+      ...runs.reasons,
     ];
-    const accuracy = await measure(joined, options);
-    const fidelity = compare({ accuracy, claimed, tolerance, branches: branchesOf(config.scheme), joined, options });
-    const opened = openedHits(accuracy, secretBranch(config.scheme), joined, options);
+    const accuracy = joined ? await measure(joined, options) : {};
+    const branches = branchesOf(claim.scheme);
+    const fidelity = compare({ accuracy, claimed, tolerance, branches, joined: read, options });
+    const opened = openedHits(accuracy, secretBranch(claim.scheme), read, options);
     reasons.push(...fidelity.reasons, ...opened.reasons);
-    const triggers = await triggerHits(joined, config.classes, options);
+    const triggers = joined ? await triggerHits(joined, classes, options) : { hits: null, reasons: [] };
     reasons.push(...triggers.reasons);
     const bound = await boundEvidence(signs, owner, suspect, options.commitment, falsePositiveRate);
     reasons.push(...bound.reasons);
@@ -211,13 +228,53 @@ export async function verify(
       reasons,
     };
   } finally {
-    joined.model.dispose();
-    joined.folded?.open.dispose();
+    runs.end();
+  }
+}
+
+/**
+ * The suspect in a network that runs, where something is to be run and can be; and what to do in
+ * the end.
+ */
+async function running(
+  read: SuspectWeights,
+  suspect: SafetensorsFile,
+  claim: CredentialInfo,
+  { test, triggers, model }: VerifyOptions,
+): Promise<{ joined: Rejoined | null; reasons: string[]; end: () => void }> {
+  const nothing = { joined: null, end: () => {} };
+  if (!test && !triggers) return { ...nothing, reasons: [] };
+  if (!claim.config && !model)
+    return {
+      ...nothing,
+      reasons: ["the claimed network is none of this package's and was not given (`model`): no branch can run"],
+    };
+  const given = typeof model === "function" ? model() : model;
+  const kept = model && model === given ? await given.stateDict() : null;
+  const mode = given?.training;
+  const back = () => {
+    if (given && kept) given.train(mode).loadStateDict(kept);
+    else given?.dispose();
+  };
+  try {
+    const joined = join(read, suspect, claim, given);
+    const end = () => {
+      if (!given) return joined.model.dispose();
+      for (const { secret } of joined.model.sites) secret.dispose();
+      back();
+    };
+    return { joined, reasons: [], end };
+  } catch (cause) {
+    back();
+    if (!(given && cause instanceof StateDictError)) throw cause;
+    return { ...nothing, reasons: [`no branch can run as in the suspect: ${cause.message}`] };
   }
 }
 
 /** The suspect with its channels put back where the owner's copy has them. */
-function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, config: NetworkConfig) {
+function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, { config }: CredentialInfo) {
+  if (!config)
+    throw new FormatError("reference: channels are put back in networks of this package alone: leave it out");
   const { aligned, layers } = realignTo(suspect, reference, config);
   const count = (key: "moved" | "negated" | "channels") => layers.reduce((n, l) => n + l[key], 0);
   const strange = layers.filter((l) => !l.copied).map((l) => l.name);
@@ -230,38 +287,34 @@ function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, config
 
 /**
  * Signature bits of the layer that could not be read.
- * @throws FormatError when the credential has none.
  */
-function unreadBits({ unread }: Rejoined, owner: SafetensorsFile): Map<string, Float32Array> {
+function unreadBits({ unread }: SuspectWeights, { tensors }: CredentialInfo): Map<string, Float32Array> {
   if (unread === undefined) return new Map();
-  const bits = owner.tensors.get(`${unread}.b`);
-  if (!bits) throw new FormatError(`the credential has no signature bits of its passport layer ${unread}`);
-  return new Map([[unread, toFloat32(bits)]]);
+  return new Map([[unread, toFloat32(tensors.get(`${secretName({ name: unread })}.b`)!)]]);
 }
 
 /**
  * Whether the test images' labels are classes of the suspect: a classifier of its own may have
  * fewer.
  */
-const hasLabels = ({ otherClasses }: Rejoined, { labels }: Dataset): boolean =>
+const hasLabels = ({ otherClasses }: SuspectWeights, { labels }: Dataset): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
-function structureFindings(joined: Rejoined, claimedClasses: number, test: Dataset | undefined): string[] {
-  const { model, folded, otherClasses, unread, idle } = joined;
-  const passports = new Set(model.passportLayers().map(({ name }) => name));
+function structureFindings(read: SuspectWeights, claim: CredentialInfo, test: Dataset | undefined): string[] {
+  const { isFolded, otherClasses, unread, idle } = read;
   const findings: string[] = [];
-  if (folded)
+  if (isFolded)
     findings.push(
       "the suspect's norms are folded into its convolutions: the private branch cannot run, and a channel that was scaled by a negative number has its bit turned",
     );
-  if (folded && model.layers.some((l) => l.bias && passports.has(l.name)))
+  if (isFolded && claim.places.some((p) => p.bias !== undefined))
     findings.push("what the biases of fully connected layers add to γ is folded in as well, and γ is read without it");
   if (idle !== undefined) findings.push(`no branch can run as in the suspect: ${idle}`);
   if (otherClasses === null) findings.push("the suspect has no classifier of two classes or more: no branch can run");
   else if (otherClasses !== undefined)
     findings.push(
-      `the suspect classifies into ${otherClasses} classes, the claim is for ${claimedClasses}: ${
-        !test || hasLabels(joined, test)
+      `the suspect classifies into ${otherClasses} classes, the claim is for ${claim.config?.classes}: ${
+        !test || hasLabels(read, test)
           ? "accuracies are measured but not compared"
           : "labels of the test images are not among them, and accuracies are not measured"
       }`,
@@ -273,9 +326,10 @@ function structureFindings(joined: Rejoined, claimedClasses: number, test: Datas
 
 /** Accuracies of the branches that can run. */
 async function measure(joined: Rejoined, { test, transform }: VerifyOptions): Promise<BranchAccuracy> {
-  const { model, folded, otherClasses, idle } = joined;
+  const { model, isFolded, otherClasses, idle } = joined;
   if (!test || idle !== undefined || otherClasses === null || !hasLabels(joined, test)) return {};
-  return evaluate(folded?.open ?? model, test, { transform });
+  const whole = isFolded ? asProtected("verify", "the suspect", model.network) : model;
+  return evaluate(whole, test, { transform });
 }
 
 interface Fidelity {
@@ -284,7 +338,7 @@ interface Fidelity {
   tolerance: number;
   /** Those of the claimed network; the last one, which the passports open, decides. */
   branches: readonly Branch[];
-  joined: Rejoined;
+  joined: SuspectWeights;
   options: VerifyOptions;
 }
 
@@ -324,7 +378,7 @@ function compare({ accuracy, claimed, tolerance, branches, joined, options }: Fi
 function openedHits(
   accuracy: BranchAccuracy,
   branch: Branch,
-  { otherClasses }: Rejoined,
+  { otherClasses }: SuspectWeights,
   { test, falsePositiveRate = 1e-6 }: VerifyOptions,
 ): { hits: BranchHits | null; reasons: string[] } {
   const share = accuracy[branch];

@@ -1,14 +1,19 @@
+export type { AroundNorm } from "./branch-pass";
 export type { Branch, BranchAccuracy } from "./branches";
 export { passportGammaBeta, passportMeans, windowMeans } from "./closed-form";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
+export { type GammaBeta, Passport, type PassportPair, type PassportTensors } from "./passport";
+export type { LinearMap, MapGeometry, PassportPlace } from "./place";
+export { type PlaceOptions, type ProtectOptions, protect } from "./protect";
 export {
-  type GammaBeta,
-  PassportLayer,
-  type PassportPair,
-  type PassportTensors,
-} from "./layer";
-export type { BranchNormName, NormName } from "./norms";
-export type { BranchNorms, LinearMap, PassportLayerOptions } from "./options";
+  countSigns,
+  type DeployOptions,
+  type LayerSigns,
+  Protected,
+  type TrainingPass,
+  type TrainingPassOptions,
+} from "./protected";
+export { branchesOf, SCHEMES, type Scheme, secretBranch } from "./schemes";
 export { type SignLossOptions, signLoss } from "./sign-loss";
 export {
   capacity,
@@ -19,3 +24,5 @@ export {
   signBytes,
   spreadSignature,
 } from "./signature";
+export type { SignatureText } from "./texts";
+export type { Network, Sample } from "./trace";

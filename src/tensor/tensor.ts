@@ -7,9 +7,11 @@ import { shown } from "../io/shown";
 import { propagate } from "./backward";
 import { ARRAYS, bitsOf, checkElement, type DType, type ElementsOf, elementsOf, type TensorSource } from "./elements";
 import { type BackwardFn, GraphNode } from "./graph";
+import { carryParts } from "./parts";
 import { recordedGradients } from "./recorded-gradients";
 import { asShape, type Shape, showShape, sizeOf } from "./shape";
 import { forgotten, type Range, refuseAsync, register, Storage, scope, unregister } from "./storage";
+import { traced } from "./trace";
 
 export type { DType } from "./elements";
 
@@ -29,6 +31,11 @@ export class Tensor {
   grad: Tensor | null = null;
   /** The operation that made this tensor, while its graph lives. */
   node: GraphNode<Tensor> | null = null;
+  /**
+   * Parts of equal size that the first dimension is made of: 1, and in a pass through several
+   * branches of a network one per branch. Operations carry it, or refuse.
+   */
+  parts = 1;
   private alive = true;
   private differentiable = false;
 
@@ -188,7 +195,9 @@ export class Tensor {
         `cannot view ${showShape(this.shape)} (${this.size} elements) as ${showShape(shape)} (${sizeOf(shape)})`,
       );
     }
-    return new Tensor(shape, this.dtype, this.storage.retain(), internal);
+    const viewed = new Tensor(shape, this.dtype, this.storage.retain(), internal);
+    if (this.parts > 1 && !internal && shape[0]! % this.parts === 0) viewed.parts = this.parts;
+    return viewed;
   }
 
   /** The same values, cut from the graph. */
@@ -324,6 +333,8 @@ export function record(
   save: readonly Tensor[],
   backwardOf: (...saved: Tensor[]) => BackwardFn<Tensor>,
 ): Tensor {
+  traced(name, out, inputs);
+  carryParts(name, out, inputs);
   if (!needsGraph(inputs)) return out;
   const saved = save.map((t) => t.view(t.shape, true));
   out.requiresGrad = true;

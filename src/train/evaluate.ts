@@ -1,12 +1,12 @@
 import { type Dataset, sampleShape } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import type { SampleTransform } from "../data/samples";
-import { instance, optionsOf, refuse, whole } from "../demand";
+import { optionsOf, refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";
-import { Network } from "../models/network";
 import { inMode } from "../nn/mode";
-import { deviceOf } from "../nn/module";
+import { deviceOf, type Module } from "../nn/module";
 import type { Branch, BranchAccuracy } from "../passport/branches";
+import { asProtected, type Protected } from "../passport/protected";
 import { accumulateAt, correctRows } from "../tensor/ops/metrics";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
@@ -28,8 +28,8 @@ export interface EvaluateOptions {
  * @throws ArgumentError when the samples or classes are not the network's, or it has not the
  * branches.
  */
-export async function evaluate(model: Network, set: Dataset, options?: EvaluateOptions): Promise<BranchAccuracy> {
-  instance("evaluate", "its first argument", model, Network);
+export async function evaluate(network: Module, set: Dataset, options?: EvaluateOptions): Promise<BranchAccuracy> {
+  const model = asProtected("evaluate", "its first argument", network);
   checkSet("evaluate", "its second argument", set);
   const given = optionsOf("evaluate", options, ["branches", "batchSize", "transform"]);
   const { batchSize = 100, transform = [], branches = model.branches } = given;
@@ -47,7 +47,7 @@ export async function evaluate(model: Network, set: Dataset, options?: EvaluateO
         noGrad(() => {
           const [x, y] = [Tensor.from(batch.images, batch.shape, d), Tensor.from(batch.labels, [batch.size], d)];
           branches.forEach((branch, i) => {
-            const logits = inMode(model, false, () => model.forward(x, branch));
+            const logits = inMode(model, false, () => model.forward(x, branch)) as Tensor;
             accumulateAt(counts, i, correctRows(logits, y));
           });
         }),
@@ -78,12 +78,13 @@ const kindOf = (shape: readonly number[]): string => (shape.length === 2 ? "poin
  * @throws ArgumentError when the samples have another shape than the network takes, or more classes
  * than it has.
  */
-export function checkImages(model: Network, set: Dataset, shape: readonly number[] = sampleShape(set)): void {
-  const { input, classes } = model.config;
-  if (shape.length !== input.length || shape.some((d, i) => d !== input[i]))
+export function checkImages(model: Protected, set: Dataset, shape: readonly number[] = sampleShape(set)): void {
+  const { sampleShape: input, classes } = model;
+  if (input && (shape.length !== input.length || shape.some((d, i) => d !== input[i])))
     throw new ArgumentError(
       `the network takes ${kindOf(input)} of ${input.join("×")}, these are ${shape.length === input.length ? "" : `${kindOf(shape)} of `}${shape.join("×")}`,
     );
+  if (classes === null) return;
   let most = 0;
   for (const label of set.labels) most = Math.max(most, label);
   if (most >= classes)

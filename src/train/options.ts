@@ -3,9 +3,9 @@ import type { SampleTransform } from "../data/samples";
 import { callable, flag, optionsOf, refuse, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { isPlain, shown } from "../io/shown";
-import { needsTriggers, withoutTriggers } from "../models/config";
-import type { Network } from "../models/network";
 import { constantLR, type Schedule } from "../optim/schedules";
+import type { Protected } from "../passport/protected";
+import { needsTriggers, withoutTriggers } from "../passport/schemes";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
@@ -60,7 +60,7 @@ export interface TrainerOptions {
    * network's parameters: what is embedded in the weights themselves, such as a feature watermark.
    * Called in each step before the forward pass; tensors made inside live as long as the step.
    */
-  regularizer?: (model: Network) => Tensor;
+  regularizer?: (model: Protected) => Tensor;
   /**
    * How many times a step moves the running statistics that both branches share (default 1; 2 as in
    * the authors' code).
@@ -193,7 +193,7 @@ function checkTypes(given: TrainerOptions): void {
  * @throws ArgumentError naming an option that is unknown, out of range, or does not go with the
  * network.
  */
-export function fullOptions(model: Network, options: TrainerOptions | undefined): FullOptions {
+export function fullOptions(model: Protected, options: TrainerOptions | undefined): FullOptions {
   const given = optionsOf("Trainer", options, Object.keys(NAMES) as (keyof TrainerOptions)[]);
   checkTypes(given);
   const set = Object.entries(given).filter(([, value]) => value !== undefined);
@@ -219,10 +219,10 @@ export function fullOptions(model: Network, options: TrainerOptions | undefined)
       );
     if (model.branches.length < 2)
       throw new ArgumentError(
-        `mode alternating needs two branches; scheme "${model.config.scheme}" has one: use "joint"`,
+        `mode alternating needs two branches; scheme "${model.scheme}" has one: use "joint"`,
       );
   }
-  const { scheme } = model.config;
+  const { scheme } = model;
   if (needsTriggers(scheme) && !triggers)
     throw new ArgumentError(
       `scheme "${scheme}" trains on a trigger set too: give the trainer \`triggers: { set }\`, or use scheme "${withoutTriggers(scheme)}"`,
@@ -254,7 +254,7 @@ function checkParts({ accumulate, batchSize, triggers }: FullOptions, count: (na
  * What the regularizer adds to a step's loss; null without one.
  * @throws ShapeError when it gives anything but one number.
  */
-export function regularization(model: Network, { regularizer }: Pick<TrainerOptions, "regularizer">): Tensor | null {
+export function regularization(model: Protected, { regularizer }: Pick<TrainerOptions, "regularizer">): Tensor | null {
   if (!regularizer) return null;
   const loss: unknown = regularizer(model);
   if (loss instanceof Tensor && loss.size === 1) return loss;

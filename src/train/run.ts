@@ -1,8 +1,7 @@
 /** A run on disk: what its checkpoints hold, and whether one belongs to it. */
 import { CheckpointFormatError, NanLossError } from "../errors";
-import { fileConfig } from "../models/compat/file-norms";
-import type { Network } from "../models/network";
 import type { Optimizer } from "../optim/optimizer";
+import type { Protected } from "../passport/protected";
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint, fingerprintDifference } from "./checkpoint";
 import { type History, replaceHistory } from "./history";
 import type { FullOptions } from "./options";
@@ -15,7 +14,7 @@ export interface Position {
 
 /** All that a run's steps depend on. */
 export interface Run {
-  readonly model: Network;
+  readonly model: Protected;
   readonly optimizer: Optimizer;
   readonly history: History;
   readonly options: FullOptions;
@@ -28,7 +27,7 @@ export interface Run {
 function fingerprintOf({ model, optimizer, options, samples, triggers: joining }: Run): string {
   const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer, accumulate } = options;
   return JSON.stringify({
-    config: fileConfig(model.config),
+    network: model.fingerprint(),
     batchSize,
     seed,
     mode,

@@ -1,9 +1,9 @@
 import { ArgumentError } from "../errors";
 import { trunkUpdates } from "../models/compat/trunk-updates";
-import type { Network } from "../models/network";
 import { inMode } from "../nn/mode";
 import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
+import type { Protected } from "../passport/protected";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { add, affine } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
@@ -59,7 +59,7 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
  * changed.
  */
 export function trainStep(
-  model: Network,
+  model: Protected,
   optimizer: Optimizer,
   parts: readonly (() => Samples)[],
   options: StepOptions = {},
@@ -90,13 +90,13 @@ export function trainStep(
  * and the sign loss where passports ran.
  */
 export function lossesOf(
-  model: Network,
+  model: Protected,
   { x, y }: Samples,
   { branches, signLoss, trunkUpdates: updates = 1 }: StepOptions = {},
 ): [Loss, Tensor][] {
   const pass = model.trainingPass(x, { branches, signLoss, aroundTrunk: trunkUpdates(updates) });
-  const losses = Object.entries(pass.logits).map(([branch, logits]): [Loss, Tensor] => {
-    const [entropy, penalty] = [crossEntropy(logits, y), pass.penalties[branch as Branch]];
+  const losses = Object.entries(pass.outputs).map(([branch, logits]): [Loss, Tensor] => {
+    const [entropy, penalty] = [crossEntropy(logits as Tensor, y), pass.penalties[branch as Branch]];
     return [`${branch as Branch}Loss`, penalty ? add(entropy, penalty) : entropy];
   });
   return pass.signLoss ? [...losses, ["signLoss", pass.signLoss]] : losses;
@@ -104,7 +104,7 @@ export function lossesOf(
 
 /** One part's forward and backward pass. */
 function propagate(
-  model: Network,
+  model: Protected,
   samples: Samples,
   { extra, parts }: { extra: Tensor | null; parts: number },
   options: StepOptions,

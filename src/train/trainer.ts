@@ -3,10 +3,10 @@ import { type Batch, DataLoader } from "../data/loader";
 import { instance, optionsOf } from "../demand";
 import { ArgumentError, NanLossError } from "../errors";
 import { shown } from "../io/shown";
-import { countSigns, Network } from "../models/network";
-import { deviceOf } from "../nn/module";
+import { deviceOf, type Module } from "../nn/module";
 import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
+import { asProtected, countSigns, type Protected } from "../passport/protected";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { decodeCheckpoint } from "./checkpoint";
@@ -32,7 +32,7 @@ export interface FitOptions {
  * Networks that are being trained. Two runs at once would take turns at one set of weights, each
  * with schedules and positions of its own.
  */
-const training = new WeakSet<Network>();
+const training = new WeakSet<Module>();
 
 /**
  * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ (CE
@@ -46,6 +46,8 @@ const training = new WeakSet<Network>();
  * for await (const epoch of trainer.fit(train, { epochs: 10, test })) console.log(epoch);
  */
 export class Trainer {
+  /** The network, with its passports or with none. */
+  readonly model: Protected;
   readonly history: History = { steps: [], epochs: [] };
   readonly #options: FullOptions;
   readonly #uploader: Uploader;
@@ -61,13 +63,13 @@ export class Trainer {
    * and an optimiser that holds none of its parameters.
    */
   constructor(
-    readonly model: Network,
+    model: Module,
     readonly optimizer: Optimizer,
     options?: TrainerOptions,
   ) {
-    instance("Trainer", "its first argument", model, Network);
+    this.model = asProtected("Trainer", "its first argument", model);
     instance("Trainer", "its second argument", optimizer, Optimizer);
-    this.#options = fullOptions(model, options);
+    this.#options = fullOptions(this.model, options);
     this.#uploader = new Uploader(deviceOf(model));
     if (!this.#held().length)
       throw new ArgumentError(
@@ -122,7 +124,7 @@ export class Trainer {
     if (test !== undefined) checkSet("fit", "test", test);
     if (!Number.isInteger(epochs) || epochs < 1)
       throw new ArgumentError(`epochs: a whole number from 1 expected, found ${shown(epochs)}`);
-    if (training.has(this.model))
+    if (training.has(this.model.network))
       throw new ArgumentError(
         "fit: this network is being trained already: let the other run end, or leave it with stop(), break or return()",
       );
@@ -135,7 +137,7 @@ export class Trainer {
       throw new ArgumentError(
         "fit: every parameter of the network that the optimiser holds is frozen, so that nothing would be trained: unfreeze() some",
       );
-    training.add(this.model);
+    training.add(this.model.network);
     try {
       const loader = this.#check(train, test);
       this.#stopping = false;
@@ -155,7 +157,7 @@ export class Trainer {
       }
       if (this.#stopping) await saveRun(checkpoints, run, this.#at);
     } finally {
-      training.delete(this.model);
+      training.delete(this.model.network);
       this.optimizer.factor = 1;
       this.#replay = null;
       this.#uploader.dispose();

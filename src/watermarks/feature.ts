@@ -3,8 +3,8 @@ import { ArgumentError, FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { shown } from "../io/shown";
-import { checkFile } from "../models/files";
-import { Network } from "../models/network";
+import { Module } from "../nn/module";
+import { checkFile } from "../passport/files";
 import { isSeed } from "../ownership/check";
 import { binomialPValue } from "../ownership/statistics";
 import { matchedBits } from "../passport/matches";
@@ -95,7 +95,7 @@ export class FeatureWatermark {
   static async create(options: FeatureWatermarkOptions): Promise<FeatureWatermark> {
     checkOptions("FeatureWatermark.create", options, {
       model: (what, name, v) =>
-        v instanceof Network || v instanceof Map || refuse(what, name, "a network or a state dict", v),
+        v instanceof Module || v instanceof Map || refuse(what, name, "a network or a state dict", v),
       layer: text,
       bits: (what, name, v) => (typeof v === "number" ? undefined : numbers(what, name, v)),
       seed: isSeed,
@@ -180,7 +180,7 @@ export class FeatureWatermark {
    * @throws ArgumentError when the network has no such layer; StateDictError when its filters have
    * another shape.
    */
-  loss(model: Network): Tensor {
+  loss(model: Module): Tensor {
     const { layer, lambda, filter, bits } = this.#secret;
     const weight = layerTensor(model, layer);
     const [h, w, i] = weight.shape;

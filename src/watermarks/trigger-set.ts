@@ -1,10 +1,8 @@
 import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import { checkOptions } from "../demand";
-import { ArgumentError } from "../errors";
-import { shown } from "../io/shown";
-import type { AnyNetwork } from "../models/build";
-import { Network } from "../models/network";
+import type { Module } from "../nn/module";
+import { asProtected } from "../passport/protected";
 import { isDataset, isRate, isTransforms } from "../ownership/check";
 import { type TriggerHits, triggerHits } from "../ownership/triggers";
 
@@ -26,13 +24,13 @@ export interface TriggerDetectionOptions {
  * @throws ArgumentError when the images, their classes or the rate do not fit.
  */
 export async function detectTriggers(
-  model: AnyNetwork,
+  model: Module,
   triggers: ImageSet,
   options: TriggerDetectionOptions = {},
 ): Promise<TriggerHits> {
-  if (!(model instanceof Network)) throw new ArgumentError(`detectTriggers: a network expected, found ${shown(model)}`);
+  const whole = asProtected("detectTriggers", "its first argument", model);
   isDataset("detectTriggers", "triggers", triggers);
   checkOptions("detectTriggers", options, { transform: isTransforms, falsePositiveRate: isRate });
-  const { hits } = await triggerHits({ model }, model.config.classes, { triggers, ...options });
+  const { hits } = await triggerHits({ model: whole, isFolded: false }, whole.classes, { triggers, ...options });
   return hits!;
 }

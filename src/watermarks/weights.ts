@@ -1,12 +1,14 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import { listed } from "../io/shown";
-import { Network } from "../models/network";
+import { Conv2d } from "../nn/conv";
+import { Module } from "../nn/module";
+import { Protected } from "../passport/protected";
 import { toTorch } from "../nn/state";
 import type { Tensor } from "../tensor/tensor";
 
 /** Where a layer's weights are read: a network, or the tensors of a file. */
-export type WeightSource = Network | StateDict;
+export type WeightSource = Module | StateDict;
 
 /** The weight of one convolution in PyTorch's order: [O, I, kH, kW]. */
 export interface LayerWeight {
@@ -24,12 +26,13 @@ const namesOf = (layer: string): readonly string[] => [`${layer}.conv.weight`, `
  * The weight of a layer as the network has it, [kH, kW, I, O].
  * @throws ArgumentError when there is no such convolution.
  */
-export function layerTensor(model: Network, layer: string): Tensor {
-  const own = new Map(model.namedParameters());
-  const names = model.layers.some((l) => l.name === layer) ? namesOf(layer) : [];
-  const weight = names.map((name) => own.get(name)).find((t) => t);
-  if (weight) return weight;
-  const there = listed(model.layers.map((l) => l.name));
+export function layerTensor(model: Module, layer: string): Tensor {
+  const network: Module = model instanceof Protected ? model.network : model;
+  const convolutions = network.find(Conv2d);
+  const names = [layer, ...namesOf(layer).map((name) => name.replace(/\.weight$/, ""))];
+  const found = convolutions.find(([name]) => names.includes(name));
+  if (found) return found[1].weight;
+  const there = listed(convolutions.map(([name]) => name));
   throw new ArgumentError(`layer: the name of a convolution expected (${there}), found "${layer}"`);
 }
 
@@ -39,7 +42,7 @@ export function layerTensor(model: Network, layer: string): Tensor {
  * has none.
  */
 export async function layerWeight(source: WeightSource, layer: string): Promise<LayerWeight> {
-  if (source instanceof Network) {
+  if (source instanceof Module) {
     const tensor = layerTensor(source, layer);
     const { shape, data } = toTorch(await tensor.data(), tensor.shape, "conv2d");
     return { shape: shape as LayerWeight["shape"], data: data as Float32Array };

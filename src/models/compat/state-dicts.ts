@@ -1,8 +1,11 @@
 import { StateDictError } from "../../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../io/host-tensor";
-import { branchesOf, normOf, passportPlan } from "../config";
-import { type MapLayer, mapName } from "../layers";
-import type { Structure } from "../split";
+import type { Module } from "../../nn/module";
+import { ChannelAffine, InstanceNorm, type Norm } from "../../nn/norm";
+import type { SecretPlan } from "../../passport/built-in";
+import type { Protected } from "../../passport/protected";
+import { branchesOf } from "../../passport/schemes";
+import { NormedMap } from "../block";
 
 /** The authors' layers register some tensors under a second name too. */
 const DOUBLES: readonly (readonly [string, string])[] = [
@@ -41,9 +44,10 @@ export function withoutDuplicates(state: StateDict): StateDict {
  * branches share `bn0`. Statistics that something has moved stay: a state dict of another network
  * shall not lose them unnoticed.
  */
-export function withoutUnused(state: StateDict, layers: readonly MapLayer[]): StateDict {
-  const shared = new Set(layers.flatMap((l) => (l.statistics === "shared" ? [`${l.name}.bn1`] : [])));
-  const unused = (name: string): boolean => shared.has(name.slice(0, name.lastIndexOf("."))) && isFresh(name, state);
+export function withoutUnused(state: StateDict, plan: SecretPlan, shared: string): StateDict {
+  if (plan.statistics !== "shared" || shared !== "bn0") return state;
+  const layers = new Set(plan.places.map(({ norm }) => norm.replace(/\.bn$/, ".bn1")));
+  const unused = (name: string): boolean => layers.has(name.slice(0, name.lastIndexOf("."))) && isFresh(name, state);
   return new Map([...state].filter(([name]) => !unused(name)));
 }
 
@@ -54,19 +58,23 @@ export function withoutUnused(state: StateDict, layers: readonly MapLayer[]): St
  * learned when training goes on. A state dict that has γ or β anywhere stays as it is, so that one
  * with holes is told from one of theirs.
  */
-export function withAffine(state: StateDict, { config, layers }: Structure): StateDict {
-  const norm = normOf(config);
-  if (norm !== "in" && norm !== "none") return state;
-  const plan = passportPlan(config, layers);
-  const plain = layers.filter((l) => !plan.has(l.name));
-  const bias = (l: MapLayer) => `${l.name}.${mapName(l)}.bias`;
-  const theirs = (l: MapLayer): boolean =>
-    !state.has(`${l.name}.bn.weight`) && !state.has(`${l.name}.bn.bias`) && state.has(bias(l)) === (norm === "none");
+export function withAffine(state: StateDict, owned: Module): StateDict {
+  const { network, sites } = owned as Protected;
+  const secret = new Set(sites.map((s) => s.norm));
+  const plain = network.find(NormedMap).filter(([, { norm }]) => norm && !secret.has(norm));
+  const kind = (norm: Norm | null) => norm instanceof InstanceNorm || norm instanceof ChannelAffine;
+  if (!plain.length || !plain.every(([, { norm }]) => kind(norm))) return state;
+  const bias = ([name, block]: [string, NormedMap]) => `${name}.${[...block.children()][0]![0]}.bias`;
+  const theirs = (layer: [string, NormedMap]): boolean =>
+    !state.has(`${layer[0]}.bn.weight`) &&
+    !state.has(`${layer[0]}.bn.bias`) &&
+    state.has(bias(layer)) === layer[1].norm instanceof ChannelAffine;
   if (!plain.every(theirs)) return state;
   const whole: StateDict = new Map(state);
   for (const layer of plain) {
-    const { name, channels } = layer;
+    const [name, { norm }] = layer;
     const constant = (value: number): HostTensor => {
+      const channels = norm!.weight!.size;
       return { dtype: "F32", shape: [channels], data: new Float32Array(channels).fill(value) };
     };
     whole.set(`${name}.bn.weight`, constant(1));
@@ -80,15 +88,14 @@ export function withAffine(state: StateDict, { config, layers }: Structure): Sta
  * What to say of a state dict whose passport layers of two branches have the other kind of batch
  * norm; empty where they have not.
  */
-export function hintOfNorm(state: StateDict, { config, layers }: Structure): string {
-  if (branchesOf(config.scheme).length < 2) return "";
+export function hintOfNorm(state: StateDict, plan: SecretPlan): string {
+  if (branchesOf(plan.scheme).length < 2) return "";
   const has = (norm: string) =>
-    [...passportPlan(config, layers).keys()].some((name) => state.has(`${name}.${norm}.running_mean`));
-  const norm = normOf(config);
-  if (norm === "bn" && has("bn") && !has("bn0"))
-    return '. Its passport layers have one batch norm for both branches, which DeepIPR\'s code calls bn: build the network with norm: "sbn"';
-  if (norm === "sbn" && has("bn0") && !has("bn"))
-    return '. Its passport layers have a batch norm for each branch: build the network with norm: "bn"';
+    plan.places.some((place) => state.has(`${place.norm.replace(/bn$/, norm)}.running_mean`));
+  if (plan.statistics === "separate" && has("bn") && !has("bn0"))
+    return '. Its passport layers have one batch norm for both branches, which DeepIPR\'s code calls bn: build the network with statistics: "shared" (norm: "sbn" in a configuration)';
+  if (plan.statistics === "shared" && has("bn0") && !has("bn"))
+    return '. Its passport layers have a batch norm for each branch: build the network with statistics: "separate" (norm: "bn" in a configuration)';
   return "";
 }
 

@@ -1,4 +1,4 @@
-import type { AroundNorm } from "../block";
+import type { AroundNorm } from "../../passport/branch-pass";
 
 /**
  * Running statistics of what both branches share, moved as the authors' code does: it computes that

@@ -12,7 +12,9 @@ import { number, oneOf, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
+import { carryParts } from "../parts";
 import { record, Tensor } from "../tensor";
+import { together } from "./lift";
 import { ALL, expectNumbers, expectTensors } from "./operands";
 import { sumTo } from "./reduce-to";
 import { stridedParams } from "./strided";
@@ -118,7 +120,7 @@ export function powScalar(x: Tensor, p: number): Tensor {
 /** y = −1, 0 or 1, and NaN for NaN; no gradient. */
 export function sign(x: Tensor): Tensor {
   expectTensors("sign", { x });
-  return unary("sign", x);
+  return carryParts("sign", unary("sign", x), [x]);
 }
 
 /** f(a, b) with broadcasting; no graph. */
@@ -150,29 +152,38 @@ function withTensors(op: string, a: Operand, b: Operand, f: (a: Tensor, b: Tenso
     expectTensors(op, { [name]: v });
     return v;
   };
-  return scope(() => f(asTensor("a", a), asTensor("b", b)));
+  return scope(() => together(asTensor("a", a), asTensor("b", b), f));
 }
 
 /** y = a + b, broadcasting. */
 export function add(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return line("add", a, 1, b);
-  return record("add", binary("add", a, b), [a, b], [], () => (g) => [sumTo(g, a.shape), sumTo(g, b.shape)]);
+  return together(a, b, sumOf);
 }
+
+const sumOf = (a: Tensor, b: Tensor): Tensor =>
+  record("add", binary("add", a, b), [a, b], [], () => (g) => [sumTo(g, a.shape), sumTo(g, b.shape)]);
 
 /** y = a − b, broadcasting. */
 export function sub(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return line("sub", a, 1, -b);
-  return record("sub", binary("sub", a, b), [a, b], [], () => (g) => [sumTo(g, a.shape), sumTo(neg(g), b.shape)]);
+  return together(a, b, difference);
 }
+
+const difference = (a: Tensor, b: Tensor): Tensor =>
+  record("sub", binary("sub", a, b), [a, b], [], () => (g) => [sumTo(g, a.shape), sumTo(neg(g), b.shape)]);
 
 /** y = a · b elementwise, broadcasting. */
 export function mul(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return line("mul", a, b);
-  return record("mul", binary("mul", a, b), [a, b], [a, b], (sa, sb) => (g) => [
+  return together(a, b, productOf);
+}
+
+const productOf = (a: Tensor, b: Tensor): Tensor =>
+  record("mul", binary("mul", a, b), [a, b], [a, b], (sa, sb) => (g) => [
     a.requiresGrad ? sumTo(binary("mul", g, sb), a.shape) : null,
     b.requiresGrad ? sumTo(binary("mul", g, sa), b.shape) : null,
   ]);
-}
 
 /** y = a / b elementwise, broadcasting. At least one is a tensor. */
 export function div(a: Operand, b: Operand): Tensor {
@@ -221,7 +232,7 @@ const COMPARISONS = ["equal", "greater", "greaterEqual", "less", "lessEqual"] as
  */
 export function compare(op: (typeof COMPARISONS)[number], a: Tensor, b: Operand): Tensor {
   oneOf("compare", "op", op, COMPARISONS);
-  return withTensors("compare", a, b, (x, z) => binary(op, x, z, "compare"));
+  return withTensors("compare", a, b, (x, z) => carryParts("compare", binary(op, x, z, "compare"), [x, z]));
 }
 
 /** The bits that tell a number from 0: −0 is 0 too. */
@@ -247,7 +258,8 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
     x.device.run(selectKernel, null, buffers, { n4: y.vectors, mask: NONZERO[c.dtype] });
     return y;
   };
-  return record("where", pick(condition, a, b), [a, b], [condition], (c) => (g) => {
+  const y = carryParts("where", pick(condition, a, b), [condition]);
+  return record("where", y, [a, b], [condition], (c) => (g) => {
     const zero = g.newFull(g.shape, 0);
     return [pick(c, g, zero), pick(c, zero, g)];
   });

@@ -2,6 +2,7 @@ import { gatherGradKernel, gatherKernel, oneHotKernel } from "../../../shaders/g
 import { whole } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, sizeOf } from "../shape";
+import { keepBatch } from "../parts";
 import { record, type Tensor } from "../tensor";
 import { ALL, expectTensors, type Integers, withIntegers } from "./operands";
 
@@ -31,6 +32,7 @@ export function indexSelect(x: Tensor, axis: number, indices: Integers): Tensor 
   if (x.rank === 0)
     throw new ShapeError("indexSelect: a tensor without dimensions has none to choose from: reshape it to [1] first");
   const d = axisOf(axis, x.rank, "indexSelect");
+  keepBatch("indexSelect", x, d === 0);
   return withIntegers("indexSelect", "indices", indices, x.shape[d]!, x, (t) => select(x, d, t));
 }
 

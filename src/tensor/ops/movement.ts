@@ -3,8 +3,10 @@ import { ShapeError } from "../../errors";
 import { shown } from "../../io/shown";
 import { checkElement } from "../elements";
 import { axisOf, broadcastStrides, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../shape";
+import { keepBatch } from "../parts";
 import { record, type Tensor } from "../tensor";
 import { reshape } from "./elementwise";
+import { lifted } from "./lift";
 import { ALL, expectNumbers, expectTensorList, expectTensors } from "./operands";
 import { sumTo } from "./reduce-to";
 import { copyRegion } from "./strided";
@@ -23,6 +25,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
       `permute: expected each of the ${x.rank} dimensions of ${showShape(x.shape)} once, found ${showShape(listed)}`,
     );
   }
+  keepBatch("permute", x, order[0] !== 0);
   const shape = order.map((d) => x.shape[d]!);
   const moving = order.filter((d) => x.shape[d] !== 1);
   let y: Tensor;
@@ -72,6 +75,7 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
 
 /** The block of `shape` that begins at `from`; its gradient is padded with zeros. */
 function region(name: string, x: Tensor, from: readonly number[], shape: Shape): Tensor {
+  keepBatch(name, x, shape[0] !== x.shape[0]);
   const before = x.shape;
   let y: Tensor;
   if (sameShape(shape, x.shape)) y = x.view(shape);
@@ -98,10 +102,12 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
  * tensor.
  * @throws ShapeError when they do not agree, ArgumentError for an empty list.
  */
-export function concat(xs: readonly Tensor[], axis: number): Tensor {
-  expectTensorList("concat", "xs", xs);
+export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  expectTensorList("concat", "xs", tensors);
+  const d = dimension(tensors[0]!, axis, "concat");
+  for (const t of tensors) keepBatch("concat", t, d === 0);
+  const xs = lifted(tensors);
   const head = xs[0]!;
-  const d = dimension(head, axis, "concat");
   const fits = (t: Tensor) => t.rank === head.rank && t.shape.every((n, k) => k === d || n === head.shape[k]);
   if (!xs.every(fits)) {
     const odd = xs.find((t) => !fits(t))!;
@@ -147,13 +153,13 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
   expectTensorList("stack", "xs", xs);
   const head = xs[0]!;
   const d = axisOf(axis, head.rank + 1, "stack");
-  const odd = xs.find((t) => !sameShape(t.shape, head.shape));
+  for (const t of xs) keepBatch("stack", t, d === 0);
+  const odd = xs.find((t) => t.parts === head.parts && !sameShape(t.shape, head.shape));
   if (odd)
     throw new ShapeError(
       `stack: all tensors must have one shape, found ${showShape(head.shape)} and ${showShape(odd.shape)}`,
     );
-  const shape = [...head.shape.slice(0, d), 1, ...head.shape.slice(d)];
-  const parts = xs.map((t) => reshape(t, shape));
+  const parts = xs.map((t) => reshape(t, [...t.shape.slice(0, d), 1, ...t.shape.slice(d)]));
   const y = concat(parts, d);
   for (const t of parts) t.dispose();
   return y;
@@ -174,6 +180,7 @@ export function pad(x: Tensor, pads: readonly (readonly [before: number, after: 
     );
   }
   checkElement("pad: value", value, x.dtype);
+  keepBatch("pad", x, x.rank > 0 && Math.max(...pads[0]!) > 0);
   const shape = x.shape.map((n, d) => pads[d]![0] + n + pads[d]![1]);
   const from = pads.map(([before]) => before);
   let y: Tensor;
@@ -201,6 +208,7 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
   const listed = expectNumbers("flip", "axes", axes);
   const turned = new Set(listed.map((a) => axisOf(a, x.rank, "flip")));
   if (turned.size !== listed.length) throw new ShapeError(`flip: a dimension is named twice in ${showShape(listed)}`);
+  keepBatch("flip", x, turned.has(0));
   const y = x.newEmpty(x.shape);
   const strides = stridesOf(x.shape);
   const last = x.shape.map((n, d) => (turned.has(d) ? n - 1 : 0));
@@ -230,6 +238,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
       `expand: ${showShape(x.shape)} does not repeat to ${showShape(sizes)}: from the right, each size must stay, or be 1 and grow`,
     );
   }
+  keepBatch("expand", x, shift > 0);
   let y: Tensor;
   if (sizeOf(target) === x.size) y = x.view(target);
   else {

@@ -8,6 +8,7 @@ import { ArgumentError, type PanError, ShapeError } from "../../errors";
 import { isPlain } from "../../io/shown";
 import { type DType, elementsOf, type NumberArray, type NumberList } from "../elements";
 import { type Pair, type Shape, sameShape, showShape } from "../shape";
+import { refuseParts } from "../parts";
 import { Tensor } from "../tensor";
 
 export {
@@ -39,6 +40,7 @@ export function expectTensors(op: string, tensors: Readonly<Record<string, unkno
           types === INTEGERS ? ": upload integers as an Int32Array" : ""
         }`,
       );
+    else refuseParts(op, t);
   }
 }
 

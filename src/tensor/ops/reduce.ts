@@ -11,6 +11,7 @@ import {
 import { flag, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
+import { carryParts, keepBatch } from "../parts";
 import { record, type Tensor } from "../tensor";
 import { euclidean } from "./euclidean";
 import { expectNumbers, expectOptions, expectTensors } from "./operands";
@@ -44,6 +45,7 @@ function plan(what: string, x: Tensor, axes: Axes | undefined, keepdim: boolean)
     );
   }
   const reduced = x.shape.map((_, d) => list.includes(d));
+  keepBatch(what, x, reduced[0] === true);
   return {
     reduced,
     shape: x.shape.flatMap((n, d) => (!reduced[d] ? [n] : keepdim ? [1] : [])),
@@ -270,5 +272,5 @@ export function argmax(x: Tensor, axis: number, keepdim = false): Tensor {
     { x: x.buffer, y: y.buffer },
     { count: y.size, n, inner: sizeOf(x.shape.slice(d + 1)) },
   );
-  return y;
+  return carryParts("argmax", y, [x]);
 }

@@ -1,5 +1,6 @@
 import { type SoftmaxOp, softmaxGradKernel, softmaxKernel } from "../../../shaders/softmax.wgsl";
 import { axisOf, sizeOf } from "../shape";
+import { keepBatch } from "../parts";
 import { record, type Tensor } from "../tensor";
 import { div, exp, log, sub } from "./elementwise";
 import { expectTensors } from "./operands";
@@ -14,6 +15,7 @@ const LONGEST_LINE = 4096;
 function along(op: SoftmaxOp, x: Tensor, axis: number): Tensor {
   expectTensors(op, { x });
   const d = axisOf(axis, x.rank, op);
+  keepBatch(op, x, d === 0);
   const n = x.shape[d] ?? 1;
   if (n > LONGEST_LINE) return composed(op, x, d);
   const sizes = { lines: n === 0 ? 0 : x.size / n, n, inner: sizeOf(x.shape.slice(d + 1)) };

@@ -1,5 +1,6 @@
 import { type NormParts, normApplyKernel } from "../../../../shaders/norm/apply.wgsl";
 import { normPoolKernel } from "../../../../shaders/norm/pool.wgsl";
+import { keepBatch } from "../../parts";
 import { record, type Tensor } from "../../tensor";
 import { expectFlag, expectNumber } from "../operands";
 import { maxPool2d } from "../pool";
@@ -37,6 +38,9 @@ export interface Normalisation {
   readonly relu?: boolean | undefined;
 }
 
+/** Computes a normalisation of x: {@link normalise}, or one with something fused behind it. */
+export type Normaliser = (x: Tensor, n: Normalisation) => Tensor;
+
 /**
  * The one normalisation, of each part k of a batch by itself, in the same number of launches for
  * any number of parts:
@@ -67,12 +71,14 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
   const { over, affine = [{}], parts = 1, shared = false, eps = NORM_EPS, relu = false } = n;
   const what = nameOf(over);
   const { view, affine: affineShape } = viewOf(x, over, { parts, shared });
+  keepBatch(what, x, over === "batch" && parts !== x.parts);
   checkParting(x, over, { parts, shared }, affine.length);
   const source = sourceOf(x, over, view, parts, n.running);
   expectNumber(what, "eps", eps, 0, Number.MAX_VALUE);
   expectFlag(what, "relu", relu);
   for (const a of affine) expectAffine(what, a, affineShape);
   const y = x.newEmpty(pooledShape(shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape, windows));
+  if (parts > 1) y.parts = parts;
   const tensors = affine.map(affineTensors);
   const inputs = [x, ...tensors.flat()];
   if (x.size === 0) return record(what, y, inputs, [], () => () => inputs.map((t) => t.newFull(t.shape, 0)));

@@ -1,7 +1,9 @@
 import { ShapeError } from "../../../errors";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../../shape";
+import { keepBatch } from "../../parts";
 import { scope } from "../../storage";
 import { record, type Tensor } from "../../tensor";
+import { lifted } from "../lift";
 import { expectFlag, expectOptional, expectOptions, expectTensors } from "../operands";
 import { sum } from "../reduce";
 import { sumTo } from "../reduce-to";
@@ -33,12 +35,16 @@ interface Extents {
  * @throws ShapeError when K differs, the leading dimensions neither agree nor are missing, or for
  * integers.
  */
-export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  expectTensors("matmul", { a, b });
+export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {}): Tensor {
+  expectTensors("matmul", { a: left, b: right });
   expectOptions("matmul", options);
   const { transposeA = false, transposeB = false } = options;
   expectFlag("matmul", "transposeA", transposeA);
   expectFlag("matmul", "transposeB", transposeB);
+  // Rows of two dimensions are the batch: they may be a's, and nothing else.
+  keepBatch("matmul", left, left.rank === 2 && transposeA);
+  keepBatch("matmul", right, right.rank === 2);
+  const [a, b] = lifted([left, right] as const);
   const y = product(a, b, transposeA, transposeB, null);
   return record("matmul", y, [a, b], [a, b], (sa, sb) => (g) => [
     a.requiresGrad ? sumTo(gradA(g, sb, transposeA, transposeB), a.shape) : null,

@@ -1,52 +1,49 @@
+/** The two halves of a network as files. */
 import { ArgumentError, FormatError } from "../errors";
 import { DTYPES, type HostTensor, type StateDict } from "../io/host-tensor";
 import { parseJson } from "../io/json";
 import type { SafetensorsFile } from "../io/safetensors";
 import { isObject, shown } from "../io/shown";
-import { BRANCHES, type BranchAccuracy } from "../passport/branches";
 import { sizeOf } from "../tensor/shape";
-import { writtenConfig } from "./compat/file-norms";
-import type { NetworkSettings } from "./config";
-import { foldBatchNorm } from "./fold";
-import { type GammaBetas, type Structure, splitState } from "./split";
+import { BRANCHES, type BranchAccuracy } from "./branches";
+import type { SecretPlan } from "./built-in";
 
 /** Entries `format` of the two kinds of file. */
-export const DEPLOYED = "pan-deployed-1";
-export const CREDENTIAL = "pan-credential-1";
-
-/** What makes a deployed file out of a state. */
-export interface Deployment extends Structure {
-  /** Configuration of the plain network that it describes. */
-  plain: NetworkSettings;
-  /** γ and β of layers that work with their passports only. */
-  gammaBetas?: GammaBetas | undefined;
-  foldNorm: boolean;
-}
+export const DEPLOYED = "pan-deployed-2";
+export const CREDENTIAL = "pan-credential-2";
+/** Those of the first files, which are still read. */
+export const FIRST_DEPLOYED = "pan-deployed-1";
+export const FIRST_CREDENTIAL = "pan-credential-1";
 
 /**
- * The deployed half as a file; its description is that of the plain network and does not say which
- * layers have passports.
+ * The deployed half as a file. It describes a plain network, and does not say which layers have
+ * passports.
+ * @param model the description of a network of this package
  */
-export function deployedFile(state: StateDict, deployment: Deployment): SafetensorsFile {
-  const { plain, gammaBetas, foldNorm, layers } = deployment;
-  const { deployed } = splitState(state, deployment, gammaBetas);
-  const config: NetworkSettings = foldNorm ? { ...plain, norm: "folded" } : plain;
-  return {
-    tensors: foldNorm ? foldBatchNorm(deployed, layers) : deployed,
-    metadata: { format: DEPLOYED, model: writtenConfig(config) },
-  };
+export const deployedFile = (tensors: StateDict, model?: string): SafetensorsFile => ({
+  tensors,
+  metadata: { format: DEPLOYED, ...(model !== undefined && { model }) },
+});
+
+/** What a credential says beside its tensors. */
+export interface CredentialEntries extends SecretPlan {
+  readonly claimed: BranchAccuracy;
+  /** The description of the plain network, where it is one of this package. */
+  readonly model?: string | undefined;
 }
 
 /**
- * The owner's half as a file, with the configuration (signature texts included) and the claimed
+ * The owner's half as a file: tensors, where each passport sits, signature texts and the claimed
  * accuracies.
  * @throws ArgumentError for accuracies that are none.
  */
-export function credentialFile(state: StateDict, owner: Structure & { claimed: BranchAccuracy }): SafetensorsFile {
-  const { config, claimed } = owner;
+export function credentialFile(
+  tensors: StateDict,
+  { claimed, model, ...plan }: CredentialEntries,
+): SafetensorsFile {
   checkClaims(claimed);
-  const metadata = { format: CREDENTIAL, model: writtenConfig(config), claimed: JSON.stringify(claimed) };
-  return { tensors: splitState(state, owner).credential, metadata };
+  const entries = { passports: JSON.stringify(plan), claimed: JSON.stringify(claimed) };
+  return { tensors, metadata: { format: CREDENTIAL, ...entries, ...(model !== undefined && { model }) } };
 }
 
 /**

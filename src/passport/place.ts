@@ -1,0 +1,163 @@
+/**
+ * Where a passport sits in a network, in words that need no network: what a credential says of
+ * itself, and all that is needed to compute γ from tensors on the host.
+ */
+import { ArgumentError } from "../errors";
+import { Conv1d, Conv2d } from "../nn/conv";
+import { Linear } from "../nn/linear";
+import type { Layout } from "../nn/state";
+import { sizeOf } from "../tensor/shape";
+
+/** The linear map W * x whose weights a passport goes through. */
+export type LinearMap = Conv2d | Conv1d | Linear;
+
+/** A linear map as numbers; JSON-able. */
+export interface MapGeometry {
+  readonly kind: "conv2d" | "conv1d" | "linear";
+  readonly inChannels: number;
+  readonly channels: number;
+  /** Per axis: taps, steps, zeros before and behind, distances of taps. None of a linear map. */
+  readonly kernel: readonly number[];
+  readonly stride: readonly number[];
+  readonly padding: readonly (readonly [before: number, after: number])[];
+  readonly dilation: readonly number[];
+  readonly groups: number;
+  /** [H, W] of a Conv2d, [L] of a Conv1d, the dimensions between batch and channels of a Linear. */
+  readonly inputSize: readonly number[];
+}
+
+/** One passport layer of a network; JSON-able. */
+export interface PassportPlace extends MapGeometry {
+  /** The norm's name in the plain network: `features.4.bn`. */
+  readonly norm: string;
+  /** State-dict names of the map's weight, and of its bias where it has one. */
+  readonly weight: string;
+  readonly bias?: string;
+  /** Bytes of text that the first signature bits spell; the others follow no text. */
+  readonly text: number;
+}
+
+const LAYOUTS = { conv2d: "image", conv1d: "sequence", linear: "same" } as const;
+
+/** Shape of a passport in state dicts, and how ours, [1, …, I], is ordered against it. */
+export function passportShape({ kind, inChannels, inputSize }: MapGeometry): {
+  readonly torch: readonly number[];
+  readonly own: readonly number[];
+  readonly layout: Layout;
+} {
+  const own = [1, ...inputSize, inChannels];
+  return { own, layout: LAYOUTS[kind], torch: kind === "linear" ? own : [1, inChannels, ...inputSize] };
+}
+
+/** Shape of the map's weight in state dicts. */
+export const weightShape = ({ channels, inChannels, groups, kernel }: MapGeometry): readonly number[] => [
+  channels,
+  inChannels / groups,
+  ...kernel,
+];
+
+/** Outputs of a map. */
+export const outputsOf = (map: LinearMap): number => (map instanceof Linear ? map.outFeatures : map.outChannels);
+
+/** Whether a module is a map that a passport can go through. */
+export const isLinearMap = (module: unknown): module is LinearMap =>
+  module instanceof Conv2d || module instanceof Conv1d || module instanceof Linear;
+
+/** The numbers of a map for inputs of a size. @throws ArgumentError for another number of axes. */
+export function geometryOf(map: LinearMap, inputSize: readonly number[]): MapGeometry {
+  const channels = outputsOf(map);
+  if (map instanceof Linear) {
+    const none = { kernel: [], stride: [], padding: [], dilation: [], groups: 1 };
+    return { kind: "linear", inChannels: map.inFeatures, channels, ...none, inputSize };
+  }
+  const kernel = map.weight.shape.slice(0, -2);
+  if (inputSize.length !== kernel.length)
+    throw new ArgumentError(
+      `a passport of a ${map.constructor.name} is an input of ${kernel.length} axes, found size [${inputSize.join(", ")}]`,
+    );
+  const both = (size: number | readonly number[]) => (typeof size === "number" ? kernel.map(() => size) : size);
+  return {
+    kind: map instanceof Conv2d ? "conv2d" : "conv1d",
+    inChannels: map.inChannels,
+    channels,
+    kernel,
+    stride: both(map.stride),
+    padding: map.paddings,
+    dilation: both(map.dilation),
+    groups: map.groups,
+    inputSize,
+  };
+}
+
+/** Numbers of one filter that meet one input channel. */
+export const tapsOf = ({ kernel }: MapGeometry): number => sizeOf(kernel);
+
+/** Positions of one input channel. */
+export const positionsOf = ({ inputSize }: MapGeometry): number => sizeOf(inputSize);
+
+/**
+ * A[t, p]: the share of position p of the (unpadded) input in the window mean of tap t, so that
+ * S(P)[i, t] = Σ_p A[t, p] · P[i, p]. Of a linear map all positions are averaged. [taps, positions]
+ */
+export function tapMeans({ inputSize, ...map }: MapGeometry): Float64Array {
+  const positions = sizeOf(inputSize);
+  if (map.kind === "linear") return new Float64Array(positions).fill(1 / positions);
+  // Axis by axis the shares multiply: a window's position is one per axis.
+  const axes = inputSize.map((size, d) => {
+    const [kernel, stride, dilation] = [map.kernel[d]!, map.stride[d]!, map.dilation[d]!];
+    const [before, after] = map.padding[d]!;
+    const outputs = Math.floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1;
+    const shares = new Float64Array(kernel * size);
+    for (let t = 0; t < kernel; t++)
+      for (let o = 0; o < outputs; o++) {
+        const at = o * stride + t * dilation - before;
+        if (at >= 0 && at < size) shares[t * size + at]! += 1 / outputs;
+      }
+    return { kernel, size, shares };
+  });
+  return axes.reduce<{ taps: number; size: number; rows: Float64Array }>(
+    (whole, { kernel, size, shares }) => {
+      const rows = new Float64Array(whole.taps * kernel * whole.size * size);
+      for (let a = 0; a < whole.taps; a++)
+        for (let t = 0; t < kernel; t++)
+          for (let p = 0; p < whole.size; p++)
+            for (let q = 0; q < size; q++)
+              rows[((a * kernel + t) * whole.size + p) * size + q] =
+                whole.rows[a * whole.size + p]! * shares[t * size + q]!;
+      return { taps: whole.taps * kernel, size: whole.size * size, rows };
+    },
+    { taps: 1, size: 1, rows: Float64Array.of(1) },
+  ).rows;
+}
+
+/**
+ * γ_raw (or β_raw) = avg(W * P) [+ bias] on the host, in double precision: S(P) · W, a dot product
+ * per channel.
+ * @param weight [O, I/groups, …] and passport [1, I, …] ([1, …, I] of a linear map), as in state
+ * dicts
+ */
+export function averageUnder(
+  place: MapGeometry,
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number> | null,
+  passport: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
+  const { channels, inChannels, groups, kind } = place;
+  const [taps, area, rows] = [tapsOf(place), positionsOf(place), tapMeans(place)];
+  const at = (i: number, p: number) => (kind === "linear" ? p * inChannels + i : i * area + p);
+  const means = new Float64Array(inChannels * taps);
+  for (let i = 0; i < inChannels; i++)
+    for (let t = 0; t < taps; t++) {
+      let sum = 0;
+      for (let p = 0; p < area; p++) sum += rows[t * area + p]! * passport[at(i, p)]!;
+      means[i * taps + t] = sum;
+    }
+  const filter = (inChannels / groups) * taps;
+  const outputs = channels / groups;
+  return Float32Array.from({ length: channels }, (_, o) => {
+    const from = Math.floor(o / outputs) * filter;
+    let sum = bias?.[o] ?? 0;
+    for (let k = 0; k < filter; k++) sum += weight[o * filter + k]! * means[from + k]!;
+    return sum;
+  });
+}

@@ -1,0 +1,397 @@
+import { instance, refuse } from "../demand";
+import { ArgumentError, StateDictError } from "../errors";
+import type { HostTensor, StateDict } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import { isPlain } from "../io/shown";
+import { Dropout } from "../nn/layers";
+import { Module } from "../nn/module";
+import type { Norm } from "../nn/norm";
+import { duringPass } from "../nn/pass";
+import type { LoadReport } from "../nn/state-dict";
+import { partsOf } from "../tensor/ops/lift";
+import type { Affine } from "../tensor/ops/norm/affine";
+import { Generator } from "../tensor/random";
+import type { Shape } from "../tensor/shape";
+import { scope } from "../tensor/storage";
+import { noGrad, Tensor } from "../tensor/tensor";
+import { BranchPass, type PassOptions } from "./branch-pass";
+import type { Branch, BranchAccuracy } from "./branches";
+import { BUILT_IN, type BuiltIn, type SecretPlan } from "./built-in";
+import { credentialFile, deployedFile } from "./files";
+import { matchedBits } from "./matches";
+import { branchesOf, type Scheme } from "./schemes";
+import type { SignLossOptions } from "./sign-loss";
+import type { SignatureText } from "./texts";
+import { hasPassport, type PassportSite, type Site, secretName } from "./site";
+import type { Network } from "./trace";
+
+/** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
+export interface LayerSigns {
+  /** Of the norm, in the plain network. */
+  name: string;
+  gamma: Float32Array<ArrayBuffer>;
+  bits: Float32Array<ArrayBuffer>;
+  matched: number;
+}
+
+/** Signature bits of all layers together, and how many match. */
+export const countSigns = (layers: readonly LayerSigns[]): { bits: number; matched: number } => ({
+  bits: layers.reduce((n, l) => n + l.bits.length, 0),
+  matched: layers.reduce((n, l) => n + l.matched, 0),
+});
+
+/** Outputs of one training pass. */
+export interface TrainingPass<O = Tensor> {
+  /** What the network gives in each branch that ran: logits, or whatever else. */
+  outputs: Partial<Record<Branch, O>>;
+  /** Σ over the passports of the sign loss; null without, or where no passport branch ran. */
+  signLoss: Tensor | null;
+  /** What the network adds to the loss of each branch by itself, where it adds something. */
+  penalties: Partial<Record<Branch, Tensor>>;
+}
+
+/** How a training pass runs. */
+export interface TrainingPassOptions extends Pick<PassOptions, "aroundTrunk"> {
+  /** Default: all there are. */
+  branches?: readonly Branch[] | undefined;
+  signLoss?: SignLossOptions | undefined;
+  /** γ and β for some norms, by name, in the place of their own. */
+  affine?: ((name: string) => Affine | undefined) | undefined;
+}
+
+/** What {@link Protected.deployed} may do beside. */
+export interface DeployOptions {
+  /**
+   * Fold batch norm into the convolutions: one kernel less a layer, the same function up to
+   * rounding (default false). For the networks of this package.
+   */
+  foldNorm?: boolean;
+}
+
+/** γ and β of each passport, as constants, by the norm's name. */
+export type GammaBetas = Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
+
+/** What `forward` of a network gives. */
+export type OutputOf<N> = N extends { forward(x: Tensor): infer O } ? O : never;
+
+/** What a {@link Protected} is put together from. */
+export interface Protection {
+  readonly scheme: Scheme;
+  readonly fc: boolean;
+  readonly sites: readonly Site[];
+  readonly texts: readonly SignatureText[];
+  /** Shape of one input of the traced pass; null for a network that nothing was traced of. */
+  readonly inputShape: Shape | null;
+}
+
+/**
+ * A network with passports at some of its norms. The network is an ordinary module, and stays one:
+ * its code is written for one tensor, its layers are what they were, and what is deployed is its
+ * own state dict. What the owner keeps lies beside it.
+ *
+ * Names in state dicts: the network's own, and `NORM.passport.skey`, `….key`, `….b`, `….fc.0.weight`
+ * and so on for each norm; those of the papers' networks are the authors'.
+ */
+export class Protected<N extends Network = Network> extends Module {
+  readonly scheme: Scheme;
+  /** The texts that the signature bits spell. */
+  readonly texts: readonly SignatureText[];
+  /** Shape of the sample that the network was traced with, batch included; null where none was. */
+  readonly inputShape: Shape | null;
+  readonly #network: N;
+  readonly #sites: readonly Site[];
+  readonly #fc: boolean;
+  readonly #byNorm: ReadonlyMap<Module, Site>;
+  readonly #normNames: ReadonlyMap<Module, string>;
+  readonly #unused: ReadonlySet<string>;
+  readonly #builtIn: BuiltIn | undefined;
+
+  constructor(network: N, { scheme, fc, sites, texts, inputShape }: Protection) {
+    super();
+    this.#network = network;
+    this.#sites = sites;
+    this.scheme = scheme;
+    this.texts = texts;
+    this.inputShape = inputShape;
+    this.#fc = fc;
+    this.#byNorm = new Map(sites.map((s) => [s.norm, s]));
+    this.#normNames = new Map(network.namedModules().map(([name, m]) => [m, name]));
+    // Where passports alone give γ and β, the norm's own are never used.
+    const replaced = scheme === "v1" ? sites.filter(hasPassport) : [];
+    this.#unused = new Set(replaced.flatMap(({ name }) => [`${name}.weight`, `${name}.bias`]));
+    this.#builtIn = (network as Partial<Record<typeof BUILT_IN, BuiltIn>>)[BUILT_IN];
+  }
+
+  /** The ordinary network. */
+  get network(): N {
+    return this.#network;
+  }
+
+  /** Norms that the branches do not share, in the order of their names in the state dict. */
+  get sites(): readonly Site[] {
+    return this.#sites;
+  }
+
+  /** Shape of one sample, where it is known. */
+  get sampleShape(): readonly number[] | null {
+    return this.#builtIn?.input ?? this.inputShape?.slice(1) ?? null;
+  }
+
+  /** Number of classes, of a classifier of this package. */
+  get classes(): number | null {
+    return this.#builtIn?.classes ?? null;
+  }
+
+  /** The network's own, and beside each norm what the owner keeps of it. */
+  override *children(): Iterable<[string, Module]> {
+    yield ["", this.network];
+    for (const site of this.sites) yield [secretName(site), site.secret];
+  }
+
+  protected override stateName(path: string): string | null {
+    if (this.#unused.has(path)) return null;
+    return this.#builtIn ? this.#builtIn.names(path, this.plan) : path;
+  }
+
+  /** What of the network carries a secret, as files say it. */
+  get plan(): SecretPlan {
+    const { scheme, sites, texts } = this;
+    const shared = sites.some((s) => s.place && "runningMean" in s.norm && !s.secret.norm);
+    return {
+      scheme,
+      fc: this.#fc,
+      statistics: shared ? "shared" : "separate",
+      places: this.passportSites().map(({ place }) => place),
+      separate: sites.filter((s) => !hasPassport(s)).map((s) => s.name),
+      texts,
+    };
+  }
+
+  /**
+   * The branches there are: `public`, with two of them `private`, and `passport` alone where the
+   * network works with its passports only.
+   */
+  get branches(): readonly Branch[] {
+    return branchesOf(this.scheme);
+  }
+
+  /** The norms with a passport, in the order of their names in the state dict. */
+  passportSites(): PassportSite[] {
+    return this.sites.filter(hasPassport);
+  }
+
+  /**
+   * What the network gives in one branch (default: the one that is given away).
+   * @throws ArgumentError when the network has no such branch.
+   */
+  forward(x: Tensor, branch: Branch = this.branches[0]!): OutputOf<N> {
+    this.checkBranches([branch]);
+    return this.#run(x, new BranchPass([branch], this.#byNorm));
+  }
+
+  /**
+   * What the network gives in several branches for one batch, and the sign loss; what the branches
+   * share is computed once. What the network wants beside is in `penalties`.
+   * @throws ArgumentError as {@link forward}, and for outputs that are no tensors, nor lists or
+   * objects of such.
+   */
+  trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass<OutputOf<N>> {
+    const { branches = this.branches, signLoss = {}, aroundTrunk, affine } = options;
+    this.checkBranches(branches);
+    const byName = affine && ((norm: Norm) => affine(this.#normNames.get(norm)!));
+    const pass = new BranchPass([...new Set(branches)], this.#byNorm, { signLoss, aroundTrunk, affine: byName });
+    const whole = this.#run(x, pass);
+    const each = pass.branches.map((_, i) => partOf(whole, i, new Map()));
+    const outputs = Object.fromEntries(pass.branches.map((b, i) => [b, each[i]])) as TrainingPass<
+      OutputOf<N>
+    >["outputs"];
+    return { outputs, signLoss: pass.signLoss, penalties: pass.penalties };
+  }
+
+  /**
+   * Says which step of which run the next training pass belongs to: what dropout draws is a
+   * function of both alone, so that a resumed run draws what the other would have. Without it,
+   * draws go on from pass to pass.
+   */
+  beginStep(seed: number, step: number): void {
+    for (const [name, dropout] of this.network.find(Dropout)) {
+      const { key } = new Generator(seed).fork(name).state();
+      dropout.stream.restore({ key, step, draw: 0 });
+    }
+  }
+
+  /** γ_raw of every passport against its signature bits. */
+  async readSigns(): Promise<LayerSigns[]> {
+    return Promise.all(
+      this.passportSites().map(async ({ name, secret: { passport } }) => {
+        const [gamma, bits] = await Promise.all([passport.readGamma(), passport.b.data()]);
+        return { name, gamma, bits, matched: matchedBits(gamma, bits) };
+      }),
+    );
+  }
+
+  /** Replaces every passport by fresh random numbers: a stranger's forgery. */
+  randomPassports(random: Generator): void {
+    for (const { name, secret } of this.passportSites()) secret.passport.randomPassports(random.fork(name));
+  }
+
+  /**
+   * γ and β that the passports give with the weights as they are, behind the FC where there is one,
+   * by the norm's name.
+   */
+  async readGammaBeta(): Promise<GammaBetas> {
+    // All are worked out before anything is awaited: they are of one moment.
+    const reading = this.passportSites().map(async ({ name, secret }) => {
+      const rows = scope(() => noGrad(() => secret.passport.gammaBeta().rows));
+      const both = await rows.data();
+      rows.dispose();
+      const channels = both.length / 2;
+      return [name, { gamma: both.slice(0, channels), beta: both.slice(channels) }] as const;
+    });
+    return new Map(await Promise.all(reading));
+  }
+
+  /**
+   * What may be given away: exactly the state dict of the unprotected network, nothing private
+   * inside. Of a network that works with its passports only (`v1`) the γ and β they give, as
+   * constants in the place of the norm's own.
+   * @throws ArgumentError when norms cannot be folded: of another network than this package's,
+   * another norm than batch norm, or scheme `v1`.
+   */
+  async deployed({ foldNorm = false }: DeployOptions = {}): Promise<SafetensorsFile> {
+    const builtIn = this.#builtIn;
+    if (foldNorm && this.scheme === "v1")
+      throw new ArgumentError(
+        "scheme v1 cannot fold its norms: γ = avg(W * P) times W has the signature's signs squared away, and nobody could verify the network any more",
+      );
+    if (foldNorm && !builtIn)
+      throw new ArgumentError(
+        "foldNorm: only the networks of this package can run without their norms: leave it out",
+      );
+    // Both are asked for at once, so that a training that goes on meanwhile comes between none of
+    // their parts.
+    const [constants, state] = await Promise.all([
+      this.scheme === "v1" ? this.readGammaBeta() : new Map(),
+      this.network.stateDict(),
+    ]);
+    for (const [name, { gamma, beta }] of constants) {
+      state.set(`${name}.weight`, vector(gamma));
+      state.set(`${name}.bias`, vector(beta));
+    }
+    const folded = foldNorm && builtIn ? builtIn.fold(state) : { state, model: builtIn?.model() };
+    return deployedFile(folded.state, folded.model);
+  }
+
+  /**
+   * What only the owner keeps: passports, signature, FC, private statistics and the claimed
+   * accuracies, and in words where each passport sits. Whoever has it can claim the network.
+   * @throws ArgumentError for a network without passports, and accuracies that are none.
+   */
+  async credential(claimed: BranchAccuracy = {}): Promise<SafetensorsFile> {
+    if (this.scheme === "plain") throw new ArgumentError("a plain network has nothing private to keep");
+    const tensors = await this.#secretState();
+    return credentialFile(tensors, { ...this.plan, claimed, model: this.#builtIn?.model() });
+  }
+
+  /**
+   * Takes what the owner keeps from the tensors of a credential; the network stays as it is.
+   * @throws StateDictError when they are not those of this network; nothing is changed then.
+   */
+  loadSecrets(tensors: StateDict): void {
+    const holder = new Secrets(this.sites);
+    holder.loadStateDict(tensors);
+  }
+
+  /**
+   * As {@link Module.loadStateDict}; networks of the papers take checkpoints of the authors' code as
+   * they are.
+   */
+  override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
+    const prepared = this.#builtIn?.prepare(dict, this.plan, this);
+    try {
+      return super.loadStateDict(prepared?.state ?? dict, options);
+    } catch (cause) {
+      const hint = cause instanceof StateDictError ? prepared?.hint : "";
+      if (!hint) throw cause;
+      throw new StateDictError(`${(cause as StateDictError).message}${hint}`, { cause });
+    }
+  }
+
+  /** What the network is, weights and secrets apart; JSON-able. */
+  fingerprint(): object {
+    const { texts, places, ...plan } = this.plan;
+    const shapes = this.namedTensors().map(([name, t]) => `${name} ${t.shape.join("×")}`);
+    return { ...plan, texts, at: places.map((p) => p.norm), model: this.#builtIn?.model() ?? shapes };
+  }
+
+  async #secretState(): Promise<StateDict> {
+    return new Secrets(this.sites).stateDict();
+  }
+
+  #run(x: Tensor, pass: BranchPass): OutputOf<N> {
+    return duringPass(pass, () => this.network.forward(x)) as OutputOf<N>;
+  }
+
+  private checkBranches(branches: readonly Branch[]): void {
+    const unknown = branches.find((b) => !this.branches.includes(b));
+    if (unknown === undefined && branches.length) return;
+    const there = this.branches.map((b) => `"${b}"`).join(" and ");
+    throw new ArgumentError(
+      `a network of scheme "${this.scheme}" has the branch ${there}, found "${unknown ?? "none"}"`,
+    );
+  }
+}
+
+/** The secrets of a network by themselves, under the names that credentials give them. */
+class Secrets extends Module {
+  readonly #sites: readonly Site[];
+
+  constructor(sites: readonly Site[]) {
+    super();
+    this.#sites = sites;
+  }
+
+  override *children(): Iterable<[string, Module]> {
+    for (const site of this.#sites) yield [secretName(site), site.secret];
+  }
+}
+
+/** One branch of a network's output: a tensor, or a list or an object of such. */
+function partOf(output: unknown, i: number, cut: Map<Tensor, Tensor[]>): unknown {
+  if (output instanceof Tensor) {
+    if (output.parts === 1) return output;
+    return partsCut(output, cut)[i];
+  }
+  if (Array.isArray(output)) return output.map((o) => partOf(o, i, cut));
+  if (isPlain(output)) return Object.fromEntries(Object.entries(output).map(([k, o]) => [k, partOf(o, i, cut)]));
+  if (output === null || typeof output !== "object") return output;
+  return refuse("protect", "what the network's forward returns", "a tensor, or an array or an object of such", output);
+}
+
+function partsCut(output: Tensor, cut: Map<Tensor, Tensor[]>): Tensor[] {
+  const known = cut.get(output);
+  if (known) return known;
+  const parts = partsOf(output);
+  cut.set(output, parts);
+  return parts;
+}
+
+const vector = (data: Float32Array<ArrayBuffer>): HostTensor => ({ dtype: "F32", shape: [data.length], data });
+
+const plain = new WeakMap<Module, Protected>();
+
+/**
+ * A module as whoever trains and measures sees it: protected as it is, or with no passports.
+ * @throws ArgumentError for what is no module with a `forward`.
+ */
+export function asProtected(what: string, name: string, model: unknown): Protected {
+  if (model instanceof Protected) return model;
+  const network = instance(what, name, model, Module) as Network;
+  if (typeof network.forward !== "function") refuse(what, name, "a module with a method forward(x)", model);
+  const known = plain.get(network);
+  if (known) return known;
+  const none = { scheme: "plain", fc: false, sites: [], texts: [], inputShape: null } as const;
+  const made = new Protected(network, none);
+  plain.set(network, made);
+  return made;
+}

@@ -1,0 +1,81 @@
+import { BatchNorm } from "../nn/batch-norm";
+import { Module } from "../nn/module";
+import type { Norm } from "../nn/norm";
+import { constant } from "../nn/constant";
+import { parameter } from "../nn/registration";
+import type { Tensor } from "../tensor/tensor";
+import type { Passport } from "./passport";
+import type { PassportPlace } from "./place";
+
+/**
+ * A norm of a protected network that has something the public network has not: a passport, or
+ * (`place` null) a γ, a β and statistics of the private branch's own.
+ */
+export interface Site {
+  /** The norm's name in the plain network. */
+  readonly name: string;
+  readonly norm: Norm;
+  /** What the owner keeps of it. */
+  readonly secret: Secret;
+  readonly place: PassportPlace | null;
+}
+
+/** A site with a passport. */
+export interface PassportSite extends Site {
+  readonly secret: Secret & { readonly passport: Passport };
+  readonly place: PassportPlace;
+}
+
+export const hasPassport = (site: Site): site is PassportSite => site.place !== null;
+
+/** Where a site's secret lies in the state dict of its network. */
+export const secretName = ({ name }: Pick<Site, "name">): string => `${name}.passport`;
+
+/**
+ * What the private branch has at a norm: a passport, or γ and β that are learned (`weight`,
+ * `bias`), and running statistics (`norm`) where they are not the public branch's.
+ *
+ * Names in state dicts: the passport's own, `weight`, `bias`, `norm.running_mean` and so on.
+ */
+export class Secret extends Module {
+  readonly #passport: Passport | null;
+  /** Learned γ and β; null where a passport gives them. */
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  /** A batch norm without γ and β; null where the norm keeps no statistics, or both share them. */
+  readonly norm: BatchNorm | null;
+
+  /** @param shared both branches use and move the norm's running statistics */
+  constructor(norm: Norm, passport: Passport | null, shared: boolean) {
+    super();
+    this.#passport = passport;
+    const learned = (like: Tensor | null, value: number) =>
+      passport || !like ? null : parameter(constant(like.shape, value));
+    this.weight = learned(norm.weight, 1);
+    this.bias = learned(norm.bias, 0);
+    this.norm =
+      norm instanceof BatchNorm && !shared
+        ? new BatchNorm(norm.channels, { affine: false, eps: norm.eps, relu: norm.relu, momentum: norm.momentum })
+        : null;
+  }
+
+  get passport(): Passport | null {
+    return this.#passport;
+  }
+
+  override *children(): Iterable<[string, Module]> {
+    if (this.#passport) yield* this.#passport.children();
+    if (this.norm) yield ["norm", this.norm];
+  }
+
+  override *tensors(): Iterable<[string, Tensor]> {
+    if (this.#passport) yield* this.#passport.tensors();
+    if (this.weight) yield ["weight", this.weight];
+    if (this.bias) yield ["bias", this.bias];
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#passport?.dispose();
+  }
+}

@@ -1,0 +1,113 @@
+/** What one pass through a network shows of it, without computing anything. */
+import { refuse } from "../demand";
+import { ArgumentError } from "../errors";
+import { inMode } from "../nn/mode";
+import { deviceOf, type Module } from "../nn/module";
+import { Norm } from "../nn/norm";
+import { duringPass } from "../nn/pass";
+import { asShape, type Shape } from "../tensor/shape";
+import { scope } from "../tensor/storage";
+import { noGrad, Tensor } from "../tensor/tensor";
+import { type TracedOp, traceOps } from "../tensor/trace";
+import { isLinearMap, type LinearMap } from "./place";
+
+/** A module that computes; how a network is called, for one tensor. */
+export type Network = Module & { forward(x: Tensor): unknown };
+
+/** One input of a network: its shape, batch included, or tensors that `forward` takes. */
+export type Sample = Shape | Tensor;
+
+/** Where a map stood in a traced pass. */
+export interface TracedMap {
+  readonly map: LinearMap;
+  readonly name: string;
+  readonly x: Tensor;
+  readonly y: Tensor;
+}
+
+/** Where a norm stood in a traced pass. */
+export interface TracedNorm {
+  readonly norm: Norm;
+  readonly name: string;
+  readonly x: Tensor;
+}
+
+/** A traced pass. */
+export interface NetworkTrace {
+  readonly ops: readonly TracedOp[];
+  /** In the order they ran; one that ran twice is there twice. */
+  readonly maps: readonly TracedMap[];
+  readonly norms: readonly TracedNorm[];
+  readonly inputShape: Shape;
+  readonly output: unknown;
+}
+
+/**
+ * Runs a network once in evaluation mode on a sample, its kernels left out, and notes what its
+ * layers and operations were given.
+ * @throws ArgumentError for a sample that is none, or a network that is not a module with a
+ * `forward`; whatever the network's own code throws.
+ */
+export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
+  const names = new Map<Module, string>();
+  for (const [name, module] of network.namedModules()) if (!names.has(module)) names.set(module, name);
+  const device = deviceOf(network);
+  const maps: TracedMap[] = [];
+  const norms: TracedNorm[] = [];
+  let [inputShape, output]: [Shape, unknown] = [[], undefined];
+  const ops = traceOps(() =>
+    device.dryly(() =>
+      scope(() =>
+        noGrad(() =>
+          inMode(network, false, () => {
+            const x = inputOf(sample, device);
+            inputShape = x.shape;
+            const pass = {
+              normalise(module: Module, h: Tensor) {
+                if (module instanceof Norm) norms.push({ norm: module, name: names.get(module) ?? "", x: h });
+                return undefined;
+              },
+              mapped(map: Module, h: Tensor, y: Tensor) {
+                if (isLinearMap(map)) maps.push({ map, name: names.get(map) ?? "", x: h, y });
+              },
+            };
+            output = duringPass(pass, () => network.forward(x));
+          }),
+        ),
+      ),
+    ),
+  );
+  return { ops, maps, norms, inputShape, output };
+}
+
+function inputOf(sample: Sample, device: ReturnType<typeof deviceOf>): Tensor {
+  if (sample instanceof Tensor) return sample;
+  if (!Array.isArray(sample))
+    refuse("protect", "sample", "the shape of one input, batch included, or a tensor of such", sample);
+  const shape = asShape(sample as Shape);
+  if (!shape.length || shape.includes(0))
+    throw new ArgumentError(`protect: sample: the shape of one input, batch included, found [${shape.join(", ")}]`);
+  return Tensor.empty(shape, "f32", device);
+}
+
+/** Operations that hand on each channel of what a map gave, and nothing else. */
+const HANDS_ON: ReadonlySet<string> = new Set(["reshape", "dropout"]);
+
+/**
+ * The map whose output a norm normalises, alone or behind a reshape or a dropout; undefined where
+ * something else lies between.
+ */
+export function mapInFront({ ops, maps }: NetworkTrace, { x }: TracedNorm): TracedMap | undefined {
+  const makers = new Map(ops.map((op) => [op.out, op]));
+  for (let at: Tensor | undefined = x; at; ) {
+    const here: Tensor = at;
+    const found = maps.find(({ y }) => y === here);
+    if (found) return found;
+    const op = makers.get(here);
+    if (!op || !HANDS_ON.has(op.name) || op.inputs.length !== 1) return undefined;
+    const [from] = op.inputs as [Tensor];
+    if (from.shape.at(-1) !== here.shape.at(-1)) return undefined;
+    at = from;
+  }
+  return undefined;
+}
