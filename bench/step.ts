@@ -15,7 +15,7 @@ const STEPS = 10;
 const SHOWN = 16;
 const device = await init({ gpu: await dawn() });
 const sample = parseCifar10(await readFile(new URL("../examples/data/train_sample.bin", import.meta.url)));
-const model = new ConvNet(CONFIG, { seed: 1 });
+const model = buildNetwork(CONFIG, { seed: 1 });
 const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
 const meter = new RoofMeter(device);
 for (let round = -1; round < 5; round++) await meter.round(round >= 0);

@@ -156,7 +156,7 @@ export async function runExperiment(e: Experiment): Promise<void> {
   await saveText(join(s.out, "data.json"), json(e.data));
   const binding = s.statement === undefined ? null : await bindNetwork(model, { ...s, statement: s.statement });
   const parameters = model.parameterCount();
-  const passportLayers = model.passportLayers().map((l) => l.name);
+  const passportLayers = model.passportSites().map((l) => l.name);
   const { scheme, classes } = model.config;
   say(`network    ${e.arch}, ${scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${e.passports}`);
   const trainer = await train(e);

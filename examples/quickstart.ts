@@ -15,7 +15,7 @@ import {
   renderQuickstart,
 } from "../report/src/index";
 import {
-  ConvNet,
+  type ConvNet,
   cifarTransform,
   cosineLR,
   type Device,
@@ -110,7 +110,7 @@ async function main(s: Settings): Promise<void> {
   const data = await loadSample(s);
   say(`data       ${data.train.length} training and ${data.test.length} test images of CIFAR-10`);
   await mkdir(s.out, { recursive: true });
-  const model = new ConvNet(CONFIG, { seed: s.seed });
+  const model = buildNetwork(CONFIG, { seed: s.seed });
   const binding = await bindNetwork(model, { ...s, statement: STATEMENT });
   const trainer = await train(model, data, s);
   if (trainer.interrupted) {

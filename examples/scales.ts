@@ -26,7 +26,7 @@ export class ScaleLog {
 
   /** Before the first step: what the first epoch's movement is measured from. */
   async start({ resume }: { resume: boolean }): Promise<void> {
-    const last = this.model.passportLayers().at(-1);
+    const last = this.model.passportSites().at(-1);
     if (!last) return;
     this.#weight = await last.layer.weight.data();
     const known = resume ? await readFile(this.#path, "utf8").catch(() => null) : null;
@@ -34,7 +34,7 @@ export class ScaleLog {
   }
 
   async epoch(record: EpochRecord): Promise<void> {
-    const last = this.model.passportLayers().at(-1);
+    const last = this.model.passportSites().at(-1);
     if (!last || !this.#log) return;
     const [weight, scales] = await Promise.all([last.layer.weight.data(), this.model.readGammaBeta()]);
     const { gamma, beta } = scales.get(last.name)!;

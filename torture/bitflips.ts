@@ -2,7 +2,9 @@
  * `bitflips`: every flipped bit in a checkpoint that a trainer saved is found when it is loaded,
  * wherever it lies.
  */
-import { ConvNet, decodeCheckpoint, type Generator, init, SGD, Trainer } from "../src/index";
+
+import { decodeCheckpoint, type Generator, init, SGD, Trainer } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { dawn } from "../src/node/index";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
 import { images, memoryStore, SMALLEST } from "./tiny";
@@ -13,7 +15,7 @@ const RESUMES = 100;
 
 async function run(task: Task, cases: Cases) {
   await init({ gpu: await dawn() });
-  const model = new ConvNet(SMALLEST, { seed: 1 });
+  const model = buildNetwork(SMALLEST, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const set = images(12, 1);
   const train = async (store: ReturnType<typeof memoryStore>) => {

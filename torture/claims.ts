@@ -2,11 +2,11 @@
  * Claims of ownership for `mutants`: a true one, ways to change it, and what cannot hold any more,
  * computed apart from the package.
  */
+
 import {
   bind,
   boundCredential,
   type Commitment,
-  ConvNet,
   commit,
   evaluate,
   type Generator,
@@ -18,6 +18,7 @@ import {
   Trainer,
   type VerifyOptions,
 } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { changed, json, pick } from "./mutate";
 import { changedState } from "./readers-device";
 import { images, MARKED } from "./tiny";
@@ -43,7 +44,7 @@ export interface TrueClaim {
 
 /** Trains a small network until its signature is embedded. */
 export async function trueClaim(): Promise<TrueClaim> {
-  const model = new ConvNet(MARKED, { seed: 4 });
+  const model = buildNetwork(MARKED, { seed: 4 });
   const binding = { statement: "Trained by nobody", secret: "0123456789abcdef".repeat(4) };
   await bind(model, binding);
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });

@@ -3,9 +3,9 @@
  * alone; a tensor of the one is refused on the other; calls of init at the same time share a
  * device.
  */
+
 import {
   add,
-  ConvNet,
   crossEntropy,
   type Device,
   Generator,
@@ -16,7 +16,9 @@ import {
   Tensor,
   Trainer,
 } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { dawn } from "../src/node/index";
+import type { Network } from "../test/support/networks";
 import { MIXTURES, mixed } from "./mixtures";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
 import { images, ONE_PASSPORT, stateOf } from "./tiny";
@@ -27,7 +29,7 @@ const STEPS = 8;
 const BATCH = 6;
 
 /** A run of a network from its first state on, with tensors of the device that it is on. */
-function training(model: ConvNet, first: StateDict, device: Device) {
+function training(model: Network, first: StateDict, device: Device) {
   model.loadStateDict(first);
   model.train();
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
@@ -41,7 +43,7 @@ function training(model: ConvNet, first: StateDict, device: Device) {
       const loss = scope(() => {
         const [x, y] = [Tensor.from(pixels, [BATCH, 8, 8, 3], device), Tensor.from(labels, [BATCH], device)];
         optimizer.zeroGrad();
-        const { logits, signLoss } = model.trainingPass(x);
+        const { outputs, signLoss } = model.trainingPass(x);
         const terms = [crossEntropy(logits.public!, y), crossEntropy(logits.private!, y), signLoss!];
         const total = terms.reduce((a, b) => add(a, b));
         total.backward();
@@ -80,7 +82,7 @@ async function together(pair: readonly [Run, Run], random: Generator): Promise<s
 }
 
 /** What a trainer makes of a network on `device`: its state, or the refusal. */
-async function trained(model: ConvNet, first: StateDict): Promise<string | null> {
+async function trained(model: Network, first: StateDict): Promise<string | null> {
   model.loadStateDict(first);
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 3 });
@@ -108,7 +110,7 @@ async function shared(gpu: GPU, lost: Device): Promise<void> {
 async function run(task: Task, cases: Cases) {
   const gpu = await dawn();
   const a = await init({ gpu });
-  const onA = new ConvNet(ONE_PASSPORT, { seed: 1 });
+  const onA = buildNetwork(ONE_PASSPORT, { seed: 1 });
   const first = await onA.stateDict();
   const alone = training(onA, first, a);
   for (let i = 0; i < STEPS; i++) alone.step();
@@ -116,7 +118,7 @@ async function run(task: Task, cases: Cases) {
   const expectedOfTrainer = await trained(onA, first);
   // From here on the second device is the current one.
   const b = await init({ gpu });
-  const onB = new ConvNet(ONE_PASSPORT, { seed: 1 });
+  const onB = buildNetwork(ONE_PASSPORT, { seed: 1 });
   let [equal, refused, runs] = [0, 0, 0];
   await cases.each(RUNS[task.size], async (random) => {
     const results = await together([training(onA, first, a), training(onB, first, b)], random);

@@ -2,9 +2,9 @@
  * `history`: the checkpoint of a run with a million records of losses is saved and resumed in
  * seconds, in few bytes per record, and holds the same records.
  */
+
 import {
   type Checkpoint,
-  ConvNet,
   decodeCheckpoint,
   encodeCheckpoint,
   Generator,
@@ -14,6 +14,7 @@ import {
   type StepRecord,
   Trainer,
 } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { dawn } from "../src/node/index";
 import { type Cases, demand, type Part, type Task } from "./part";
 import { images, memoryStore, SMALLEST } from "./tiny";
@@ -76,7 +77,7 @@ async function timed<T>(body: () => T | Promise<T>): Promise<[seconds: number, r
 
 async function run(_task: Task, cases: Cases) {
   await init({ gpu: await dawn() });
-  const model = new ConvNet(SMALLEST, { seed: 1 });
+  const model = buildNetwork(SMALLEST, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const set = images(STEPS, 1);
   const fresh = memoryStore();

@@ -1,7 +1,9 @@
 /**
  * The training that `kills` kills, the same in the killed processes and in the one that compares.
  */
-import { type CheckpointStore, ConvNet, type SafetensorsFile, SGD, Trainer } from "../src/index";
+
+import { type CheckpointStore, type SafetensorsFile, SGD, Trainer } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { images, SMALLEST } from "./tiny";
 
 /** Names of the two files of a run. */
@@ -16,7 +18,7 @@ export async function* trainingRun(
   store: CheckpointStore,
   epochs: number,
 ): AsyncGenerator<{ epoch: number; deployed: SafetensorsFile }, void, void> {
-  const model = new ConvNet(SMALLEST, { seed: 3 });
+  const model = buildNetwork(SMALLEST, { seed: 3 });
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, readEvery: 1, checkpoints: store });
   for await (const { epoch } of trainer.fit(images(48, 1), { epochs, resume: true }))

@@ -3,9 +3,9 @@
  * second run, at moments that a seed decides. The training's bits are those of one that nobody
  * disturbed; what the others get is of one whole moment, or refused.
  */
+
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import {
-  ConvNet,
   encodeSafetensors,
   evaluate,
   type Generator,
@@ -16,6 +16,7 @@ import {
   Trainer,
   verify,
 } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { dawn } from "../src/node/index";
 import { pick } from "./mutate";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
@@ -32,7 +33,7 @@ const [TRAIN, TEST] = [images(BATCH * STEPS, 1), images(30, 2)];
 
 /** A network in training. `beforeStep` is called before each step, in its midst. */
 function training(beforeStep: () => void = () => {}) {
-  const model = new ConvNet(ONE_PASSPORT, { seed: 1 });
+  const model = buildNetwork(ONE_PASSPORT, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const schedule = () => {
     beforeStep();
@@ -209,7 +210,7 @@ async function peace(claim: [SafetensorsFile, SafetensorsFile]): Promise<{ expec
 
 async function run(task: Task, cases: Cases) {
   await init({ gpu: await dawn() });
-  const model = new ConvNet(ONE_PASSPORT, { seed: 7 });
+  const model = buildNetwork(ONE_PASSPORT, { seed: 7 });
   const claim: [SafetensorsFile, SafetensorsFile] = [await model.deployed(), await model.credential()];
   const { expected, moments } = await peace(claim);
   const total = { done: 0, refused: 0 };

@@ -2,9 +2,9 @@
  * Readers that put what they read on a device: states of networks and optimisers, checkpoints by
  * way of the trainer.
  */
+
 import {
   type Checkpoint,
-  ConvNet,
   decodeCheckpoint,
   type Generator,
   type HostTensor,
@@ -16,6 +16,7 @@ import {
   Trainer,
   toFloat32,
 } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { dawn } from "../src/node/index";
 import { changed, json, pick } from "./mutate";
 import { type Reader, written } from "./readers";
@@ -117,7 +118,7 @@ function wrongState(given: StateDict, held: StateDict): string | null {
 /** The readers, on a device of their own, around one small network. */
 export async function deviceReaders(): Promise<Reader[]> {
   await init({ gpu: await dawn() });
-  const model = new ConvNet(SMALLEST, { seed: 1 });
+  const model = buildNetwork(SMALLEST, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const set = images(12, 1);
   const store = memoryStore();

@@ -2,9 +2,9 @@
  * `soak`: thousands of steps in batches of many sizes, with evaluation, checkpoints, verification
  * and refusals between them. What is held does not grow.
  */
+
 import {
   Adam,
-  ConvNet,
   crossEntropy,
   device,
   evaluate,
@@ -17,6 +17,7 @@ import {
   Trainer,
   verify,
 } from "../src/index";
+import { buildNetwork } from "../src/models";
 import { dawn } from "../src/node/index";
 import { type Cases, demand, type Part, type Task } from "./part";
 import { images, MARKED, memoryStore } from "./tiny";
@@ -54,7 +55,7 @@ const held = async (): Promise<Held> => {
 async function run(task: Task, cases: Cases) {
   await init({ gpu: await dawn() });
   const config = { ...MARKED, passports: { 2: true } } as const;
-  const model = new ConvNet(config, { seed: 1 });
+  const model = buildNetwork(config, { seed: 1 });
   const optimizers = [
     new SGD(model.parameters(), { lr: 1e-3, momentum: 0.9 }),
     new Adam(model.parameters(), { lr: 1e-4 }),

@@ -114,7 +114,7 @@ function startOnce(mode: "beside" | "in-turn", cached: boolean): Promise<Start> 
  */
 async function hidden(device: Device) {
   const set = parseCifar10(await readFile(new URL("../../examples/data/train_sample.bin", import.meta.url)));
-  const model = new ConvNet(CONFIG, { seed: 1 });
+  const model = buildNetwork(CONFIG, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const batchSize = 50;
   const transform = [

@@ -58,7 +58,7 @@ async function secondsOf(deployed: SafetensorsFile, history: History | null, { t
 async function distributionsOf({ deployed, credential }: Trained, plain: Plain | null): Promise<Distributions> {
   const model = rejoin(deployed, credential);
   try {
-    const layer = model.passportLayers().at(-1)!.name;
+    const layer = model.passportSites().at(-1)!.name;
     const weight = deployed.tensors.has(`${layer}.conv.weight`) ? "conv.weight" : "linear.weight";
     const { gamma, beta } = (await model.readGammaBeta()).get(layer)!;
     const values = (file: SafetensorsFile, part: string) => [...toFloat32(file.tensors.get(`${layer}.${part}`)!)];

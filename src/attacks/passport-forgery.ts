@@ -1,14 +1,14 @@
 import { ArgumentError, NanLossError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { rejoin } from "../ownership/rejoin";
 import type { Module } from "../nn/module";
+import { rejoin } from "../ownership/rejoin";
 import type { BranchAccuracy } from "../passport/branches";
 import { credentialFile } from "../passport/files";
 import type { Protected } from "../passport/protected";
 import { secretBranch } from "../passport/schemes";
-import { secretName } from "../passport/site";
 import { signBytes } from "../passport/signature";
+import { secretName } from "../passport/site";
 import { add, div, mul, sub } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
 import { mean } from "../tensor/ops/reduce";

@@ -8,8 +8,8 @@ import type { SecretPlan } from "../passport/built-in";
 import { credentialFile } from "../passport/files";
 import { averageUnder, type PassportPlace, passportShape } from "../passport/place";
 import { branchesOf } from "../passport/schemes";
-import { secretName } from "../passport/site";
 import { signatureBits } from "../passport/signature";
+import { secretName } from "../passport/site";
 import { Generator } from "../tensor/random";
 import { isSolvable, PassportEquations } from "./solve";
 

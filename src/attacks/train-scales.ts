@@ -1,7 +1,7 @@
 import { type HostTensor, toFloat32 } from "../io/host-tensor";
 import { readCredential } from "../models/credential";
-import { secretName } from "../passport/site";
 import { rejoin } from "../ownership/rejoin";
+import { secretName } from "../passport/site";
 import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";

@@ -6,8 +6,8 @@ import type { SafetensorsFile } from "../io/safetensors";
 import type { Module } from "../nn/module";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
-import { Trainer } from "../train/trainer";
 import { asProtected } from "../passport/protected";
+import { Trainer } from "../train/trainer";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target, triggerShare } from "./record";
 import { headOf, type Victim, victim } from "./victim";
 
@@ -125,5 +125,7 @@ export async function attackByTraining(
 export function checkNorms(attack: string, { deployed }: Pick<Target, "deployed">, norms: readonly string[]): void {
   const bare = norms.find((name) => !deployed.tensors.has(`${name}.weight`) || !deployed.tensors.has(`${name}.bias`));
   if (bare !== undefined)
-    throw new ArgumentError(`${attack}: ${bare} of the deployed network has no γ and β to replace or train: is it folded?`);
+    throw new ArgumentError(
+      `${attack}: ${bare} of the deployed network has no γ and β to replace or train: is it folded?`,
+    );
 }

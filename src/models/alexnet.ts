@@ -31,14 +31,25 @@ export interface AlexNetOptions extends Partial<Omit<PlainConfig<ConvNetConfig>,
  */
 export class AlexNet extends ConvNet {
   constructor(options?: AlexNetOptions) {
-    const { width = 1, seed = 0, ...settings } = optionsOf("AlexNet", options);
-    within("AlexNet", "width", width, 0);
-    super({ classes: 10, input: [32, 32, 3], ...settings, layers: alexNetLayers(width) }, { seed });
+    const { seed = 0, ...chosen } = optionsOf("AlexNet", options);
+    super(alexNetConfig(chosen) as PlainConfig<ConvNetConfig>, { seed });
   }
 }
 
-/** What {@link AlexNet} of a width is made of, for the configuration of a {@link ConvNet}. */
-export function alexNetLayers(width = 1): readonly LayerSpec[] {
+/** Options of {@link alexNetConfig}. */
+export interface AlexNetSettings extends Partial<Omit<ConvNetConfig, "arch" | "layers" | "input">> {
+  /** As {@link AlexNetOptions}. */
+  width?: number;
+}
+
+/**
+ * The configuration of an {@link AlexNet}, for `buildNetwork`: with passports too.
+ * @throws ArgumentError for a width that is none.
+ */
+export function alexNetConfig(options: AlexNetSettings = {}): ConvNetConfig {
+  const { width = 1, ...settings } = options;
+  within("AlexNet", "width", width, 0);
   const [a, b, c, d, e] = CHANNELS.map((n) => Math.round(n * width)) as [number, number, number, number, number];
-  return [conv(a, 5), "pool", conv(b, 5), "pool", conv(c, 3), conv(d, 3), conv(e, 3), "pool"];
+  const layers = [conv(a, 5), "pool", conv(b, 5), "pool", conv(c, 3), conv(d, 3), conv(e, 3), "pool"] as const;
+  return { classes: 10, input: [32, 32, 3], scheme: "plain", ...settings, layers };
 }

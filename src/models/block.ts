@@ -31,8 +31,7 @@ export class NormedMap extends Module {
     super();
     const { bias = false, relu: ends = true } = layer;
     this.map = makeMap(layer, bias || norm === "folded", random);
-    this.norm =
-      norm === "folded" ? null : makeNorm(layer.norm ?? norm, layer.channels, { relu: ends, affine: true });
+    this.norm = norm === "folded" ? null : makeNorm(layer.norm ?? norm, layer.channels, { relu: ends, affine: true });
     this.#mapName = mapName(layer);
     this.#relu = ends;
   }
@@ -61,8 +60,7 @@ export const makeBlocks = (
   layers: readonly MapLayer[],
   norm: NetworkNorm,
   random: Generator,
-): ReadonlyMap<string, NormedMap> =>
-  new Map(layers.map((l) => [l.name, new NormedMap(l, norm, random.fork(l.name))]));
+): ReadonlyMap<string, NormedMap> => new Map(layers.map((l) => [l.name, new NormedMap(l, norm, random.fork(l.name))]));
 
 /** Convolutions of images begin as the authors'; everything else as PyTorch's. */
 const fanOut = (shape: Shape, random: Generator) => kaimingNormal(shape, random, { mode: "fanOut" });

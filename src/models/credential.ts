@@ -122,4 +122,3 @@ function checkPlace(place: PassportPlace, { tensors, named }: CredentialInfo): v
       );
   }
 }
-

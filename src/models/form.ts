@@ -5,7 +5,7 @@
 import { knownKeys, unexpected } from "../demand";
 import { isObject, shown } from "../io/shown";
 import { SCHEMES, type Scheme } from "../passport/schemes";
-import { type NetworkSettings,  } from "./config";
+import type { NetworkSettings } from "./config";
 
 /** Largest size of anything in a configuration: channels, kernels, sides of an image, classes. */
 const LARGEST = 2 ** 24;

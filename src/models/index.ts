@@ -1,4 +1,4 @@
-export { AlexNet, type AlexNetOptions, alexNetLayers } from "./alexnet";
+export { AlexNet, type AlexNetOptions, type AlexNetSettings, alexNetConfig } from "./alexnet";
 export {
   type AnyNetwork,
   buildNetwork,
@@ -15,6 +15,6 @@ export { ConvNet, type ConvNetConfig, type LayerSpec } from "./convnet";
 export { type CredentialInfo, readCredential } from "./credential";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";
 export type { BranchNormName, NormName } from "./norms";
-export { PointNet, type PointNetConfig, type PointNetOptions } from "./pointnet";
-export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions } from "./resnet";
+export { PointNet, type PointNetConfig, type PointNetOptions, type PointNetSettings, pointNetConfig } from "./pointnet";
+export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions, resNetConfig } from "./resnet";
 export { transformPenalty } from "./tnet";

@@ -58,7 +58,8 @@ export const tapsOf = ({ kind, kernel }: Pick<MapLayer, "kind" | "kernel">): num
 /** Numbers of one channel of the layer's input: 1 for a fully connected layer. */
 export const positionsOf = ({ inputSize }: Pick<MapLayer, "inputSize">): number => sizeOf(inputSize);
 
-const square = <T>({ kind }: MapLayer, value: T): T[] => Array<T>({ conv2d: 2, conv1d: 1, linear: 0 }[kind]).fill(value);
+const square = <T>({ kind }: MapLayer, value: T): T[] =>
+  Array<T>({ conv2d: 2, conv1d: 1, linear: 0 }[kind]).fill(value);
 
 /**
  * Where a passport sits that a layer carries.

@@ -32,7 +32,14 @@ export function checkPlain<C extends NetworkSettings>(
  * passports.
  */
 export function plainOf<C extends NetworkSettings>(config: C): C & { scheme: "plain" } {
-  const { passports: _p, signature: _s, fc: _f, norm: _n, branchStatistics: _b, ...rest } = config as C & {
+  const {
+    passports: _p,
+    signature: _s,
+    fc: _f,
+    norm: _n,
+    branchStatistics: _b,
+    ...rest
+  } = config as C & {
     branchStatistics?: unknown;
   };
   const norm = plainNorm(config);

@@ -106,6 +106,21 @@ export interface PointNetOptions extends Partial<Omit<PlainConfig<PointNetConfig
   seed?: number;
 }
 
+/** Options of {@link pointNetConfig}. */
+export interface PointNetSettings extends Partial<Omit<PointNetConfig, "arch" | "input">> {
+  /** Points of a cloud (default 1024). */
+  points?: number;
+}
+
+/** The configuration of a {@link PointNet}, for `buildNetwork`: with passports too. */
+export const pointNetConfig = ({ points = 1024, ...chosen }: PointNetSettings = {}): PointNetConfig => ({
+  arch: "pointnet",
+  classes: 40,
+  input: [points, DIMENSIONS],
+  scheme: "plain",
+  ...chosen,
+});
+
 /**
  * PointNet for 3-D point clouds in the authors' form:
  *
@@ -141,11 +156,8 @@ export class PointNet extends Module {
   constructor(options?: PointNetOptions) {
     super();
     const { points = 1024, seed = 0, ...chosen } = optionsOf("PointNet", options);
-    const config = checkPlain(
-      "PointNet",
-      { arch: "pointnet", classes: 40, input: [points, DIMENSIONS], ...chosen } as PlainConfig<PointNetConfig>,
-      checkPointNet,
-    );
+    const given = pointNetConfig({ points, ...chosen }) as PlainConfig<PointNetConfig>;
+    const config = checkPlain("PointNet", given, checkPointNet);
     const random = new Generator(whole("PointNet", "seed", seed, 0));
     this.#config = config;
     const blocks = makeBlocks(pointNetLayers(config), normOf(config), random);

@@ -168,9 +168,18 @@ export interface ResNetOptions extends Partial<Omit<PlainConfig<ResNetConfig>, "
   seed?: number;
 }
 
+/**
+ * The configuration of a {@link ResNet} of so many blocks per stage, for 10 classes of 32×32 images
+ * by default, for `buildNetwork`: with passports too.
+ */
+export const resNetConfig = (
+  blocks: readonly number[],
+  options: Partial<Omit<ResNetConfig, "arch" | "blocks">> = {},
+): ResNetConfig => ({ arch: "resnet", classes: 10, input: [32, 32, 3], scheme: "plain", ...options, blocks });
+
 function ofBlocks(what: string, blocks: readonly number[], options: ResNetOptions | undefined) {
   const { seed = 0, ...chosen } = optionsOf(what, options);
-  return [{ arch: "resnet", classes: 10, input: [32, 32, 3], ...chosen, blocks }, { seed }] as const;
+  return [resNetConfig(blocks, chosen) as PlainConfig<ResNetConfig>, { seed }] as const;
 }
 
 /**

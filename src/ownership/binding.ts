@@ -150,7 +150,8 @@ export async function bind(model: Protected, binding: Binding): Promise<void> {
   const { passports, bits } = await deriveBinding(binding, model.plan);
   for (const { name, place, secret } of model.passportSites()) {
     const { torch, own, layout } = passportShape(place);
-    const ours = (data: Float32Array<ArrayBuffer>) => fromTorch({ dtype: "F32", shape: torch, data }, own, layout, name);
+    const ours = (data: Float32Array<ArrayBuffer>) =>
+      fromTorch({ dtype: "F32", shape: torch, data }, own, layout, name);
     const { gamma, beta } = passports.get(name)!;
     const { passport } = secret;
     const before = await passport.b.data();

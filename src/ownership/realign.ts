@@ -5,8 +5,8 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { deployedConfig, headName, type NetworkConfig, networkLayers } from "../models/build";
 import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
 import { type HiddenChannels, hiddenChannels } from "../models/edges";
-import { checkFile } from "../passport/files";
 import { type MapLayer, weightName } from "../models/layers";
+import { checkFile } from "../passport/files";
 import { isShare } from "./check";
 import { findNetwork } from "./suspect";
 

@@ -69,7 +69,11 @@ export interface Suspect {
  * @param replaced norms whose γ and β come from passports alone
  * @throws StateDictError when a weight has another shape, or several different ones could be it.
  */
-export function readSuspect(state: StateDict, config: NetworkConfig, replaced: ReadonlySet<string> = new Set()): Suspect {
+export function readSuspect(
+  state: StateDict,
+  config: NetworkConfig,
+  replaced: ReadonlySet<string> = new Set(),
+): Suspect {
   const { tensors, missing, ignored, notes } = findNetwork(state, config);
   const layers = networkLayers(config);
   const classes = classesOf(tensors, config, missing);

@@ -27,7 +27,9 @@ import { type TriggerHits, triggerHits } from "./triggers";
 /** {@link VerifyOptions}, each with its check. */
 const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
   model: (what, name, value) =>
-    typeof value === "function" || value instanceof Module || refuse(what, name, "a network, or a function that makes one", value),
+    typeof value === "function" ||
+    value instanceof Module ||
+    refuse(what, name, "a network, or a function that makes one", value),
   test: isDataset,
   triggers: isDataset,
   transform: isTransforms,

@@ -37,10 +37,7 @@ export interface CredentialEntries extends SecretPlan {
  * accuracies.
  * @throws ArgumentError for accuracies that are none.
  */
-export function credentialFile(
-  tensors: StateDict,
-  { claimed, model, ...plan }: CredentialEntries,
-): SafetensorsFile {
+export function credentialFile(tensors: StateDict, { claimed, model, ...plan }: CredentialEntries): SafetensorsFile {
   checkClaims(claimed);
   const entries = { passports: JSON.stringify(plan), claimed: JSON.stringify(claimed) };
   return { tensors, metadata: { format: CREDENTIAL, ...entries, ...(model !== undefined && { model }) } };

@@ -24,7 +24,12 @@ export function checkPlan(plan: unknown): asserts plan is SecretPlan {
   if (!isObject(plan)) unexpected("an object that says where passports sit", plan);
   const given = plan as Record<string, unknown>;
   knownKeys("passports", given, ["scheme", "fc", "statistics", "places", "separate", "texts"]);
-  const scheme = oneOf("passports", "scheme", given["scheme"], SCHEMES.filter((s) => s !== "plain"));
+  const scheme = oneOf(
+    "passports",
+    "scheme",
+    given["scheme"],
+    SCHEMES.filter((s) => s !== "plain"),
+  );
   if (typeof given["fc"] !== "boolean" || (given["fc"] && !hasFc({ scheme })))
     unexpected(`fc: true or false, true of scheme "pan" alone`, given["fc"]);
   oneOf("passports", "statistics", given["statistics"], ["separate", "shared"]);
@@ -54,7 +59,11 @@ function checkPlace(place: unknown, what: string): void {
     unexpected(`${what}: names of a norm, a weight and a bias`, { norm, weight, bias });
   const axes = { conv2d: 2, conv1d: 1, linear: 0 }[oneOf(what, "kind", kind, ["conv2d", "conv1d", "linear"])];
   if (!isWhole(inChannels, 1) || !isWhole(channels, 1) || !isWhole(groups, 1))
-    return unexpected(`${what}: inChannels, channels and groups, whole numbers from 1`, { inChannels, channels, groups });
+    return unexpected(`${what}: inChannels, channels and groups, whole numbers from 1`, {
+      inChannels,
+      channels,
+      groups,
+    });
   if (inChannels % groups !== 0 || channels % groups !== 0)
     unexpected(`${what}: groups that divide ${inChannels} and ${channels} channels`, groups);
   if (!isWhole(text, 0) || text > capacity(channels))
@@ -65,7 +74,12 @@ function checkPlace(place: unknown, what: string): void {
   const { kernel, stride, padding, dilation } = place;
   const sides = Array.isArray(padding) && padding.length === axes && padding.every((p) => isWholes(p, 2, 0));
   if (!isWholes(kernel, axes, 1) || !isWholes(stride, axes, 1) || !isWholes(dilation, axes, 1) || !sides)
-    return unexpected(`${what}: kernel, stride, padding and dilation of each axis`, { kernel, stride, padding, dilation });
+    return unexpected(`${what}: kernel, stride, padding and dilation of each axis`, {
+      kernel,
+      stride,
+      padding,
+      dilation,
+    });
   kernel.forEach((k, d) => {
     const [before, after] = (padding as [number, number][])[d]!;
     const reach = dilation[d]! * (k - 1) + 1;
@@ -73,6 +87,10 @@ function checkPlace(place: unknown, what: string): void {
       unexpected(`${what}: a kernel that fits its padded input`, { kernel: k, padding: [before, after] });
   });
   const taps = sizeOf(kernel);
-  if (taps > MOST.taps || inChannels * sizeOf(inputSize) > MOST.numbers || channels * (inChannels / groups) * taps > MOST.numbers)
+  if (
+    taps > MOST.taps ||
+    inChannels * sizeOf(inputSize) > MOST.numbers ||
+    channels * (inChannels / groups) * taps > MOST.numbers
+  )
     unexpected(`${what}: at most ${MOST.taps} taps and ${MOST.numbers} numbers in a tensor`, place);
 }

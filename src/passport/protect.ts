@@ -83,7 +83,12 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
   if (typeof network.forward !== "function")
     refuse(what, "its first argument", "a module with a method forward(x)", network);
   const given = optionsOf(what, options, OPTIONS);
-  const scheme = oneOf(what, "scheme", given.scheme, SCHEMES.filter((s) => s !== "plain"));
+  const scheme = oneOf(
+    what,
+    "scheme",
+    given.scheme,
+    SCHEMES.filter((s) => s !== "plain"),
+  );
   const { statistics = "separate", signature, random = freshGenerator(), separate = [] } = given;
   oneOf(what, "statistics", statistics, ["separate", "shared"]);
   instance(what, "random", random, Generator);
@@ -108,10 +113,17 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
       text: text?.length ?? 0,
       ...geometry,
     };
-    return { name, norm, secret: new Secret(norm, passport, branchesOf(scheme).length === 1 || statistics === "shared"), place };
+    return {
+      name,
+      norm,
+      secret: new Secret(norm, passport, branchesOf(scheme).length === 1 || statistics === "shared"),
+      place,
+    };
   });
   if (separate.length && branchesOf(scheme).length === 1)
-    throw new ArgumentError(`separate: scheme "${scheme}" has one branch, which has every norm for itself: leave it out`);
+    throw new ArgumentError(
+      `separate: scheme "${scheme}" has one branch, which has every norm for itself: leave it out`,
+    );
   const taken = new Set(sites.map((s) => s.name));
   for (const { name, norm } of norms.others(separate, taken))
     sites.push({ name, norm, secret: new Secret(norm, null, false), place: null });
@@ -259,7 +271,9 @@ class Norms {
     if (met.length > 1) return `${name} runs ${met.length} times in one pass, and a passport is for one place`;
     const channels = met[0]!.x.shape.at(-1)!;
     const fitting = trace.maps.filter((m) => outputsOf(m.map) === channels);
-    const maps = fitting.length ? `maps with its ${channels} outputs are ${listed(fitting.map((m) => m.name))}` : `no map has its ${channels} outputs`;
+    const maps = fitting.length
+      ? `maps with its ${channels} outputs are ${listed(fitting.map((m) => m.name))}`
+      : `no map has its ${channels} outputs`;
     const traced = this.#map(name, map);
     if (!traced)
       return map === undefined
@@ -268,7 +282,8 @@ class Norms {
     if (outputsOf(traced.map) !== channels)
       return `${traced.name} has ${outputsOf(traced.map)} outputs and ${name} ${channels} channels; ${maps}`;
     const times = trace.maps.filter((m) => m.map === traced.map).length;
-    if (times > 1) return `${traced.name}, whose weights the passport of ${name} would go through, runs ${times} times in one pass`;
+    if (times > 1)
+      return `${traced.name}, whose weights the passport of ${name} would go through, runs ${times} times in one pass`;
     if (norm.weight && norm.weight.rank !== 1)
       return `${name} has γ and β of ${norm.weight.rank} dimensions, and passports give one number per channel`;
     if (this.replaced && !(norm.weight && norm.bias))

@@ -21,8 +21,8 @@ import { credentialFile, deployedFile } from "./files";
 import { matchedBits } from "./matches";
 import { branchesOf, type Scheme } from "./schemes";
 import type { SignLossOptions } from "./sign-loss";
-import type { SignatureText } from "./texts";
 import { hasPassport, type PassportSite, type Site, secretName } from "./site";
+import type { SignatureText } from "./texts";
 import type { Network } from "./trace";
 
 /** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
@@ -265,9 +265,7 @@ export class Protected<N extends Network = Network> extends Module {
         "scheme v1 cannot fold its norms: γ = avg(W * P) times W has the signature's signs squared away, and nobody could verify the network any more",
       );
     if (foldNorm && !builtIn)
-      throw new ArgumentError(
-        "foldNorm: only the networks of this package can run without their norms: leave it out",
-      );
+      throw new ArgumentError("foldNorm: only the networks of this package can run without their norms: leave it out");
     // Both are asked for at once, so that a training that goes on meanwhile comes between none of
     // their parts.
     const [constants, state] = await Promise.all([

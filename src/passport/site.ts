@@ -1,7 +1,7 @@
 import { BatchNorm } from "../nn/batch-norm";
+import { constant } from "../nn/constant";
 import { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
-import { constant } from "../nn/constant";
 import { parameter } from "../nn/registration";
 import type { Tensor } from "../tensor/tensor";
 import type { Passport } from "./passport";

@@ -218,9 +218,7 @@ export function fullOptions(model: Protected, options: TrainerOptions | undefine
         `mode: "joint", or { alternating: share of private steps between 0 and 1 }, found ${shown(typeof share === "number" ? share : mode)}`,
       );
     if (model.branches.length < 2)
-      throw new ArgumentError(
-        `mode alternating needs two branches; scheme "${model.scheme}" has one: use "joint"`,
-      );
+      throw new ArgumentError(`mode alternating needs two branches; scheme "${model.scheme}" has one: use "joint"`);
   }
   const { scheme } = model;
   if (needsTriggers(scheme) && !triggers)

@@ -2,9 +2,9 @@ import type { ImageSet } from "../data/dataset";
 import type { ImageTransform } from "../data/transforms";
 import { checkOptions } from "../demand";
 import type { Module } from "../nn/module";
-import { asProtected } from "../passport/protected";
 import { isDataset, isRate, isTransforms } from "../ownership/check";
 import { type TriggerHits, triggerHits } from "../ownership/triggers";
+import { asProtected } from "../passport/protected";
 
 /** Options of {@link detectTriggers}. */
 export interface TriggerDetectionOptions {

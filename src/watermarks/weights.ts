@@ -3,8 +3,8 @@ import { type StateDict, toFloat32 } from "../io/host-tensor";
 import { listed } from "../io/shown";
 import { Conv2d } from "../nn/conv";
 import { Module } from "../nn/module";
-import { Protected } from "../passport/protected";
 import { toTorch } from "../nn/state";
+import { Protected } from "../passport/protected";
 import type { Tensor } from "../tensor/tensor";
 
 /** Where a layer's weights are read: a network, or the tensors of a file. */

@@ -2,13 +2,14 @@
  * Passports trained by a forger: the loss against a plain computation, and the credential that
  * comes out of it.
  */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { type AttackRecord, type PassportVariant, type Target, trainPassports } from "../../src/attacks";
 import { type Forgery, forgePassports, forgeryLoss, passportsOf } from "../../src/attacks/passport-forgery";
 import type { ForgedPassports } from "../../src/attacks/train-passports";
 import { NanLossError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
-import { ConvNet, type ConvNetConfig, networkLayers, passportPlan, readCredential } from "../../src/models";
+import { buildNetwork, type ConvNetConfig, networkLayers, passportPlan, readCredential } from "../../src/models";
 import { rejoin, verify } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
@@ -94,7 +95,7 @@ function termsOf(state: StateDict, images: Numbers[], labels: number[], changed:
     const logits = Array.from({ length: CLASSES }, (_, c) =>
       features.reduce((sum, f, at) => sum + head[c * OUT * AREA + at]! * f, bias[c]!),
     );
-    const top = Math.max(...logits);
+    const top = Math.max(...outputs);
     ce += (Math.log(logits.reduce((sum, l) => sum + Math.exp(l - top), 0)) + top - logits[labels[n]!]!) / images.length;
   });
   const signs = gammaRaw.reduce((sum, g, o) => sum + 0.1 * Math.max(0, 0.1 - g * bits[o]!) + 1e-5 * g * g, 0);
@@ -144,10 +145,10 @@ describe("the forger's loss", () => {
     ["without an FC", { config: { scheme: "v2", norm: "bn" }, signs: true, distance: 1, noise: 1 }],
   ])("and its gradient towards passports and FC: %s", async (_, { config, noise = 1, scale = 1, ...forgery }) => {
     const before = memory().tensors;
-    const model = new ConvNet({ ...ONE, ...config }, { seed: 2 });
+    const model = buildNetwork({ ...ONE, ...config }, { seed: 2 });
     model.loadStateDict(scattered(await model.stateDict()));
     model.eval();
-    const layer = model.passportLayers()[0]!.layer;
+    const layer = model.passportSites()[0]!.layer;
     const random = new Generator(6);
     if (scale > 1) {
       // γ_raw large, γ not: the sign loss acts before the FC.

@@ -1,4 +1,5 @@
 /** Forging the watermarks of older methods: neither can be told from the owner's. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { type ForgeTriggersOptions, forgeTriggers } from "../../src/attacks/forge-triggers";
 import { forgeWatermark } from "../../src/attacks/forge-watermark";
@@ -9,7 +10,7 @@ import { DataLoader } from "../../src/data/loader";
 import { type ImageTransform, normalize, randomHorizontalFlip } from "../../src/data/transforms";
 import { ArgumentError, StateDictError } from "../../src/errors";
 import { encodeSafetensors } from "../../src/io/safetensors";
-import { ConvNet, loadDeployed } from "../../src/models";
+import { buildNetwork, loadDeployed } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
 import { memory } from "../../src/tensor/storage";
 import { evaluate, Trainer } from "../../src/train";
@@ -29,7 +30,7 @@ let mark: FeatureWatermark;
 
 beforeAll(async () => {
   await gpu();
-  const model = new ConvNet(TINY_PLAIN, { seed: 4 });
+  const model = buildNetwork(TINY_PLAIN, { seed: 4 });
   mark = await FeatureWatermark.create({ model, layer: LAYER, bits: 24, seed: 7, lambda: 0.2 });
   const optimizer = new SGD(model.parameters(), { lr: 0.03, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, {

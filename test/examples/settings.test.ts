@@ -114,7 +114,7 @@ describe("makeNetwork", () => {
     const model = makeNetwork(settings("--arch", arch, "--scheme", scheme, "--width", "0.125"));
     expect(model.config.scheme).toBe(scheme);
     expect(model.layers[0]!.channels).toBe(8);
-    expect(model.passportLayers().length).toBe({ pan: 5, v1: 3, plain: 0 }[scheme]);
+    expect(model.passportSites().length).toBe({ pan: 5, v1: 3, plain: 0 }[scheme]);
     model.dispose();
   });
 

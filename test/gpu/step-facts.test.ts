@@ -2,23 +2,17 @@
  * What a training step of each model costs in launches, bytes and allocations: facts of the code,
  * the same on every machine, beside which a change shows.
  */
+
 import { beforeAll, expect, it } from "vitest";
 import { CONFIG as QUICKSTART } from "../../examples/quickstart/settings";
 import type { DeviceCounters } from "../../src/gpu/counters";
 import type { Device } from "../../src/gpu/device";
-import {
-  AlexNet,
-  type AlexNetOptions,
-  ConvNet,
-  type Network,
-  PointNet,
-  ResNet9,
-  type ResNetOptions,
-} from "../../src/models";
+import { type AlexNetOptions, buildNetwork, type ResNetOptions } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
 import { Tensor } from "../../src/tensor/tensor";
 import { trainStep } from "../../src/train/step";
 import { gpu, randomData } from "../support/gpu";
+import { alexNet, type Network, pointNet, resNet9 } from "../support/networks";
 
 let d: Device;
 beforeAll(async () => {
@@ -26,8 +20,8 @@ beforeAll(async () => {
 });
 
 const BATCH = 8;
-const alexnet = (options: AlexNetOptions) => () => new AlexNet({ width: 0.125, seed: 1, ...options });
-const resnet = (options: ResNetOptions) => () => new ResNet9({ width: 8, seed: 1, ...options });
+const alexnet = (options: AlexNetOptions) => () => alexNet({ width: 0.125, seed: 1, ...options });
+const resnet = (options: ResNetOptions) => () => resNet9({ width: 8, seed: 1, ...options });
 const LAST = { passports: { 4: true, 5: true, 6: true } };
 const STAGE = { passports: { layer4: true } };
 
@@ -36,7 +30,7 @@ const STAGE = { passports: { layer4: true } };
  * where it pays, whose three passes are three or four launches each.
  */
 const MODELS: Record<string, () => Network> = {
-  quickstart: () => new ConvNet(QUICKSTART, { seed: 1 }),
+  quickstart: () => buildNetwork(QUICKSTART, { seed: 1 }),
   "alexnet plain": alexnet({ scheme: "plain" }),
   "alexnet v1": alexnet({ scheme: "v1", ...LAST }),
   "alexnet v2": alexnet({ scheme: "v2", ...LAST }),
@@ -44,7 +38,7 @@ const MODELS: Record<string, () => Network> = {
   "resnet9 plain": resnet({ scheme: "plain" }),
   "resnet9 pan": resnet({ scheme: "pan", ...STAGE }),
   "pointnet pan": () =>
-    new PointNet({ scheme: "pan", classes: 10, points: 64, width: 0.125, passports: { p1: true, p2: true }, seed: 1 }),
+    pointNet({ scheme: "pan", classes: 10, points: 64, width: 0.125, passports: { p1: true, p2: true }, seed: 1 }),
 };
 
 /** Counters of one step in steady state. */

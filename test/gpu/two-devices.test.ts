@@ -1,9 +1,9 @@
 /** Two devices in one process, in a process of its own: the current one is replaced here. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   ArgumentError,
   add,
-  ConvNet,
   type Device,
   device,
   evaluate,
@@ -18,12 +18,14 @@ import {
   Tensor,
   Trainer,
 } from "../../src";
+import { buildNetwork } from "../../src/models";
 import { dawn } from "../../src/node";
+import type { Network } from "../support/networks";
 
 let gpu: GPU;
 let first: Device;
 let second: Device;
-let model: ConvNet;
+let model: Network;
 beforeAll(async () => {
   gpu = await dawn();
   first = await init({ gpu });
@@ -38,7 +40,7 @@ const CONFIG = {
   scheme: "pan",
   passports: { 0: "A" },
 } as const;
-const network = () => new ConvNet(CONFIG as never, { seed: 1 });
+const network = () => buildNetwork(CONFIG as never, { seed: 1 });
 
 const set = imageSet({
   images: Uint8Array.from({ length: 12 * 16 }, (_, i) => (i * 37) % 256),
@@ -49,7 +51,7 @@ const set = imageSet({
   classes: ["a", "b"],
 });
 
-async function trained(net: ConvNet): Promise<number[][]> {
+async function trained(net: Network): Promise<number[][]> {
   const trainer = new Trainer(net, new SGD(net.parameters(), { lr: 0.1, momentum: 0.9 }), { batchSize: 4, seed: 1 });
   for await (const _ of trainer.fit(set, { epochs: 2, test: set }));
   const state = await net.stateDict();

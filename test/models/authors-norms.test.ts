@@ -3,10 +3,11 @@
  * passport have no γ and β, or a bias of the convolution in the place of them. Reference numbers by
  * PyTorch (test/golden/authors_norms.py).
  */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
-import { AlexNet, type Network, ResNet } from "../../src/models";
+import { buildNetwork } from "../../src/models";
 import { fromTorch, toTorch } from "../../src/nn/state";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
@@ -15,6 +16,7 @@ import { Tensor } from "../../src/tensor/tensor";
 import { filledState, named } from "../support/fill";
 import { expectElements, Golden } from "../support/golden";
 import { expectClose, gpu } from "../support/gpu";
+import { alexNet, type Network } from "../support/networks";
 
 beforeAll(async () => void (await gpu()));
 
@@ -27,9 +29,9 @@ type Norm = (typeof NORMS)[number] | "bn" | "sbn";
 
 const NETWORKS = {
   alexnet: (scheme: Scheme, norm: Norm): Network =>
-    new AlexNet({ scheme, norm, width: 0.25, ...(scheme !== "plain" && { passports: { 4: true, 6: true } }) }),
+    alexNet({ scheme, norm, width: 0.25, ...(scheme !== "plain" && { passports: { 4: true, 6: true } }) }),
   resnet: (scheme: Scheme, norm: Norm): Network =>
-    new ResNet({
+    buildNetwork({
       arch: "resnet",
       classes: 10,
       input: [16, 16, 3],
@@ -69,12 +71,12 @@ describe.each(cases)("%s, scheme %s, norm %s", (arch, scheme, norms) => {
     model.loadStateDict(filledState(shapes[case_]!));
     const { x, y } = inputs(model.config.input);
     const out = scope(() => {
-      const { logits, signLoss } = model.trainingPass(x);
-      const entropy = Object.values(logits)
+      const { outputs, signLoss } = model.trainingPass(x);
+      const entropy = Object.values(outputs)
         .map((t) => crossEntropy(t, y))
         .reduce((a, b) => add(a, b));
       (signLoss ? add(entropy, signLoss) : entropy).backward();
-      return { ...(signLoss && { sign: signLoss }), ...logits };
+      return { ...(signLoss && { sign: signLoss }), ...outputs };
     });
     for (const branch of model.branches)
       expectClose(await out[branch]!.data(), golden.data(`${case_}.${branch}`), {

@@ -2,11 +2,12 @@
  * AlexNet and ResNet-18 in the schemes of both papers, against the authors' own code over steps of
  * SGD.
  */
+
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { toFloat32 } from "../../src/io/host-tensor";
-import { AlexNet, type AlexNetOptions, type Network, ResNet18, withoutDuplicates } from "../../src/models";
+import { type AlexNetSettings, withoutDuplicates } from "../../src/models";
 import { fromTorch, type Layout, toTorch } from "../../src/nn/state";
 import { SGD } from "../../src/optim";
 import type { Branch } from "../../src/passport";
@@ -17,6 +18,7 @@ import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { filledState, named } from "../support/fill";
 import { expectElements, Golden } from "../support/golden";
 import { expectClose, gpu, setCaps } from "../support/gpu";
+import { alexNet, type Network, resNet18 } from "../support/networks";
 
 let device: Device;
 beforeAll(async () => {
@@ -62,7 +64,7 @@ function evaluation(golden: Golden, file: string, branch: string): [Float32Array
   return [both.subarray(0, both.length / 2), both.subarray(both.length / 2)];
 }
 
-const NETWORKS = { alexnet: AlexNet, resnet18: ResNet18 };
+const NETWORKS = { alexnet: alexNet, resnet18: resNet18 };
 
 describe.each([
   ["pan_alexnet_bn", "alexnet", "pan", "bn"],
@@ -75,13 +77,13 @@ describe.each([
   const golden = new Golden(file);
   const [n, c, h, w] = golden.meta("x_shape") as [number, number, number, number];
   // The authors' configuration says what each layer is: true, or false.
-  const passports = golden.meta("passport_config") as NonNullable<AlexNetOptions["passports"]>;
+  const passports = golden.meta("passport_config") as NonNullable<AlexNetSettings["passports"]>;
 
   beforeEach(() => setCaps(device, exact.has(`${file}.convbnrelu_1.conv.weight`) ? { winograd: false } : {}));
 
   it("has their logits, losses, gradients and weights step by step, and their evaluation", async () => {
     // Networks of full size: compiling takes most of a minute on a software adapter.
-    const model: Network = new NETWORKS[arch]({ scheme, norm: norms, passports });
+    const model: Network = NETWORKS[arch]({ scheme, norm: norms, passports });
     model.loadStateDict(filledState(golden.meta("shapes")));
     const images = Float32Array.from(named("x", n * c * h * w), (v) => 2 * v);
     const nhwc = fromTorch({ dtype: "F32", shape: [n, c, h, w], data: images }, [n, h, w, c], "image", "x");
@@ -95,12 +97,12 @@ describe.each([
     for (let step = 0; 2 * step < losses.length; step++) {
       optimizer.zeroGrad();
       const out = scope(() => {
-        const { logits, signLoss } = model.trainingPass(x);
-        const entropy = Object.values(logits)
+        const { outputs, signLoss } = model.trainingPass(x);
+        const entropy = Object.values(outputs)
           .map((t) => crossEntropy(t, y))
           .reduce((a, b) => add(a, b));
         add(entropy, signLoss!).backward();
-        return { entropy, sign: signLoss!, ...logits };
+        return { entropy, sign: signLoss!, ...outputs };
       });
       const tolerance = { rtol: step === 0 ? 1e-4 : 1e-3, atol: step === 0 ? 1e-4 : 1e-3 };
       for (const branch of model.branches) {

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
+import { buildNetwork } from "../../src/models";
 import { checkConfig } from "../../src/models/build";
 import { passportPlan } from "../../src/models/config";
-import { ConvNet, type ConvNetConfig, convNetLayers, layerSizes } from "../../src/models/convnet";
+import { type ConvNetConfig, convNetLayers, layerSizes } from "../../src/models/convnet";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { decodeSignature } from "../../src/passport/signature";
 import { add } from "../../src/tensor/ops/elementwise";
@@ -95,7 +96,7 @@ describe("configurations", () => {
   ])("refuse %s before anything is made", (_, change, message) => {
     const config = { ...TINY, ...change } as ConvNetConfig;
     const before = live();
-    expect(() => new ConvNet(config)).toThrow(ArgumentError);
+    expect(() => buildNetwork(config)).toThrow(ArgumentError);
     expect(() => checkConfig(config)).toThrow(message);
     expect(live()).toEqual(before);
   });
@@ -119,7 +120,7 @@ describe("ConvNet", () => {
       "classifier.weight",
       "classifier.bias",
     ];
-    const model = new ConvNet(TINY);
+    const model = buildNetwork(TINY);
     const state = await model.stateDict();
     expect([...state.keys()].sort()).toEqual(names.sort());
     expect(state.get("features.2.key_private")!.shape).toEqual([1, 8, 4, 4]);
@@ -131,9 +132,9 @@ describe("ConvNet", () => {
 
   it("is the same for the same seed, another for another", async () => {
     const [a, again, b] = [
-      new ConvNet(TINY, { seed: 3 }),
-      new ConvNet(TINY, { seed: 3 }),
-      new ConvNet(TINY, { seed: 4 }),
+      buildNetwork(TINY, { seed: 3 }),
+      buildNetwork(TINY, { seed: 3 }),
+      buildNetwork(TINY, { seed: 4 }),
     ];
     expect(await stateBytes(again)).toEqual(await stateBytes(a));
     const [one, other] = [await a.stateDict(), await b.stateDict()];
@@ -151,13 +152,13 @@ describe("ConvNet", () => {
   });
 
   it("draws different passports for γ and β and for every layer", async () => {
-    const model = new ConvNet({
+    const model = buildNetwork({
       ...TINY,
       layers: TINY.layers.map((l) => (l === "pool" ? l : { channels: 8, kernel: 3, padding: 1 })),
       passports: { 2: true, 3: true },
     });
     const keys = await Promise.all(
-      model.passportLayers().flatMap(({ layer }) => {
+      model.passportSites().flatMap(({ layer }) => {
         const { gamma, beta } = layer.passports;
         return [beta.data(), gamma.data()];
       }),
@@ -169,7 +170,7 @@ describe("ConvNet", () => {
   });
 
   it("spells the configured text in its bits, and counts matches by sign", async () => {
-    const model = new ConvNet(TINY, { seed: 1 });
+    const model = buildNetwork(TINY, { seed: 1 });
     const [first, second] = await model.readSigns();
     expect([first!.name, second!.name]).toEqual(["features.2", "features.3"]);
     expect([first!.bits.length, second!.bits.length]).toEqual([16, 32]);
@@ -184,7 +185,7 @@ describe("ConvNet", () => {
   });
 
   it("gets other γ from other passports, the same from the same seed", async () => {
-    const model = new ConvNet(TINY, { seed: 1 });
+    const model = buildNetwork(TINY, { seed: 1 });
     const gammas = async () => (await model.readSigns()).map((s) => [...s.gamma]);
     const before = await gammas();
     model.randomPassports(new Generator(7));
@@ -199,14 +200,14 @@ describe("ConvNet", () => {
 
   it("frees everything on dispose", () => {
     const before = live();
-    const model = new ConvNet(TINY);
+    const model = buildNetwork(TINY);
     scope(() => void model.trainingPass(randomTensor([2, 8, 8, 3], 1)));
     model.dispose();
     expect(live()).toEqual(before);
   });
 
   it("refuses a private branch of a plain network", async () => {
-    const model = new ConvNet(TINY_PLAIN);
+    const model = buildNetwork(TINY_PLAIN);
     const x = randomTensor([2, 8, 8, 3], 1);
     expect(() => model.forward(x, "private")).toThrow(ArgumentError);
     expect(() => model.trainingPass(x, { branches: ["private"] })).toThrow(ArgumentError);
@@ -238,18 +239,18 @@ describe("a training pass", () => {
     ["passports from the first layer on", { ...config, passports: { 0: true, 2: true, 3: true, 4: true } }],
     ["a passport in the last layer alone", { ...config, passports: { 4: true } }],
   ])("equals two separate passes, with %s", async (_, setup) => {
-    const [both, apart] = [new ConvNet(setup, { seed: 5 }), new ConvNet(setup, { seed: 5 })];
+    const [both, apart] = [buildNetwork(setup, { seed: 5 }), buildNetwork(setup, { seed: 5 })];
     const x = randomTensor([5, 8, 8, 3], 9);
     const y = Tensor.from(Int32Array.of(0, 1, 2, 1, 0), [5]);
     const a = scope(() => {
       const out = both.trainingPass(x);
-      const [open, secret, signLoss] = [out.logits.public!, out.logits.private!, out.signLoss!];
+      const [open, secret, signLoss] = [out.outputs.public!, out.outputs.private!, out.signLoss!];
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportLayers().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
+      const signs = apart.passportSites().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
@@ -263,14 +264,14 @@ describe("a training pass", () => {
       else if (/features\.\d\.bn[01]\./.test(name))
         expectClose(await t.data(), await theirs[i]![1].data(), { what: name });
     }
-    for (const { layer } of both.passportLayers())
+    for (const { layer } of both.passportSites())
       expect(layer.norms.map((norm) => (norm as BatchNorm).batchesTracked)).toEqual([1, 1]);
     for (const m of [both, apart]) m.dispose();
     for (const t of [x, y, ...Object.values(a), ...Object.values(b)]) t.dispose();
   });
 
   it("computes the trunk once", async () => {
-    const model = new ConvNet(TINY, { seed: 5 });
+    const model = buildNetwork(TINY, { seed: 5 });
     scope(() => void model.trainingPass(randomTensor([2, 8, 8, 3], 1)));
     const state = await model.stateDict();
     expect(state.get("features.0.bn.num_batches_tracked")!.data[0]).toBe(1n);

@@ -2,25 +2,27 @@
  * Passports made of images: the feature maps of a plain network, whole or with their channels
  * mixed.
  */
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DataLoader } from "../../src/data/loader";
 import { ArgumentError } from "../../src/errors";
-import { ConvNet, setImagePassports } from "../../src/models";
+import { buildNetwork, setImagePassports } from "../../src/models";
 import type { PassportLayer } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 const images = tinySet(30, 6);
-let plain: ConvNet;
-let model: ConvNet;
+let plain: Network;
+let model: Network;
 
 beforeAll(async () => {
   await gpu();
-  plain = new ConvNet(TINY_PLAIN, { seed: 8 });
-  model = new ConvNet({ ...TINY, scheme: "v2" }, { seed: 9 });
+  plain = buildNetwork(TINY_PLAIN, { seed: 8 });
+  model = buildNetwork({ ...TINY, scheme: "v2" }, { seed: 9 });
 });
 afterAll(() => {
   plain.dispose();
@@ -120,7 +122,7 @@ describe("setImagePassports", () => {
     const before = (await passportsOf(2)).map((p) => p.join());
     const random = new Generator(1);
     await expect(setImagePassports(model, model, images, { random })).rejects.toThrow(/made with a plain network/);
-    const other = new ConvNet({
+    const other = buildNetwork({
       ...TINY_PLAIN,
       layers: [{ channels: 9, kernel: 3, padding: 1 }, ...TINY.layers.slice(1)],
     });

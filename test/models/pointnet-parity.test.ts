@@ -1,10 +1,11 @@
 /**
  * PointNet with passport-aware normalisation against the authors' own code over two steps of Adam.
  */
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
-import { PointNet } from "../../src/models";
+import type { PointNet } from "../../src/models";
 import { fromTorch, toTorch } from "../../src/nn/state";
 import { Adam } from "../../src/optim";
 import { add } from "../../src/tensor/ops/elementwise";
@@ -16,6 +17,7 @@ import { PLACES } from "../support/clouds";
 import { filledState, named } from "../support/fill";
 import { expectElements, Golden } from "../support/golden";
 import { expectClose, gpu } from "../support/gpu";
+import { pointNet } from "../support/networks";
 
 const golden = new Golden("pan_pointnet_bn");
 /** What float32 may make of it: intervals, see pointnet.py. */
@@ -29,7 +31,7 @@ beforeAll(async () => {
   await gpu();
   const [, , points] = golden.meta("x_shape") as number[];
   const passports = Object.fromEntries(PLACES.map((name) => [name, true]));
-  model = new PointNet({ points: points!, scheme: "pan", passports, dropout: 0 });
+  model = pointNet({ points: points!, scheme: "pan", passports, dropout: 0 });
 });
 afterAll(() => model.dispose());
 
@@ -147,10 +149,10 @@ describe("pan_pointnet_bn, of the authors' code", () => {
     for (let step = 0; step < 2; step++) {
       optimizer.zeroGrad();
       const out = scope(() => {
-        const { logits, signLoss, penalties } = model.trainingPass(x);
-        const [open, secret] = BRANCHES.map((b) => add(crossEntropy(logits[b]!, y), penalties[b]!));
+        const { outputs, signLoss, penalties } = model.trainingPass(x);
+        const [open, secret] = BRANCHES.map((b) => add(crossEntropy(outputs[b]!, y), penalties[b]!));
         add(add(open!, secret!), signLoss!).backward();
-        return { losses: [open!, secret!, signLoss!], logprobs: BRANCHES.map((b) => logSoftmax(logits[b]!)) };
+        return { losses: [open!, secret!, signLoss!], logprobs: BRANCHES.map((b) => logSoftmax(outputs[b]!)) };
       });
       for (const [i, branch] of BRANCHES.entries())
         expectWithin(await out.logprobs[i]!.data(), `logprob.${branch}.${step}`);

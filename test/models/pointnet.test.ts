@@ -1,4 +1,5 @@
 /** PointNet in every scheme: structure, branches, what is given away, dropout and penalty. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import {
@@ -9,7 +10,7 @@ import {
   loadDeployed,
   type NetworkConfig,
   type NetworkNorm,
-  PointNet,
+  type PointNet,
   type PointNetConfig,
   readCredential,
   type Scheme,
@@ -27,6 +28,7 @@ import { Trainer } from "../../src/train";
 import { fileBytes, found, latin1, scattered, stored } from "../support/bytes";
 import { PLACES, POINTS, TINY_CLOUD, tinyClouds } from "../support/clouds";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
+import { pointNet } from "../support/networks";
 import { memoryStore, stateBytes, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -58,7 +60,7 @@ async function logitsOf(model: AnyNetwork, x: Tensor, branch?: Branch): Promise<
 describe("structure", () => {
   it("has the paper's sizes, and all of them scaled", () => {
     const sizes = (width?: number) => {
-      const model = new PointNet({ points: POINTS, ...(width && { width }) });
+      const model = pointNet({ points: POINTS, ...(width && { width }) });
       const all = model.layers.map((l) => [l.name, l.inChannels, l.channels]);
       const matrix = [model.stn.fc3.outFeatures, model.fstn.fc3.outFeatures];
       model.dispose();
@@ -177,9 +179,9 @@ describe.each<[Scheme, NetworkNorm, Partial<PointNetConfig>]>([
     const x = randomTensor([4, POINTS, 3], 5);
     const y = Tensor.from(Int32Array.of(0, 1, 2, 0), [4]);
     scope(() => {
-      const { logits, signLoss, penalties } = model.trainingPass(x);
+      const { outputs, signLoss, penalties } = model.trainingPass(x);
       expect(Object.keys(penalties)).toEqual([...model.branches]);
-      const parts = model.branches.map((b) => add(crossEntropy(logits[b]!, y), penalties[b]!));
+      const parts = model.branches.map((b) => add(crossEntropy(outputs[b]!, y), penalties[b]!));
       add(
         parts.reduce((a, b) => add(a, b)),
         signLoss!,
@@ -245,7 +247,7 @@ describe("branches of scheme pan", () => {
 
 describe("dropout", () => {
   const passOf = async (model: PointNet, x: Tensor) => {
-    const out = scope(() => noGrad(() => model.trainingPass(x).logits));
+    const out = scope(() => noGrad(() => model.trainingPass(x).outputs));
     const data = [await out.public!.data(), await out.private!.data()].map((d) => d.join());
     for (const t of Object.values(out)) t.dispose();
     return data;

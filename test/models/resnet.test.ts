@@ -1,10 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
+import { buildNetwork } from "../../src/models";
 import { trunkUpdates } from "../../src/models/compat/trunk-updates";
 import type { Passports } from "../../src/models/config";
-import { ConvNet } from "../../src/models/convnet";
-import type { Network } from "../../src/models/network";
-import { ResNet, ResNet9, ResNet18, type ResNetConfig, resNetLayers } from "../../src/models/resnet";
+import { type ResNet9, type ResNetConfig, resNetLayers } from "../../src/models/resnet";
 import { imagePassports } from "../../src/passport/generators";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
@@ -12,6 +11,8 @@ import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { scattered } from "../support/bytes";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
+import type { Network } from "../support/networks";
+import { resNet9, resNet18 } from "../support/networks";
 import { stateBytes, TINY } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -41,10 +42,10 @@ describe("names in state dicts", () => {
   const head = ["linear.weight", "linear.bias"];
 
   it.each<[string, () => ResNet9, (convolution: string) => string[]]>([
-    ["plain", () => new ResNet9({ width: 4 }), () => ["conv.weight", ...NORM]],
+    ["plain", () => resNet9({ width: 4 }), () => ["conv.weight", ...NORM]],
     [
       "V1 in the last stage",
-      () => new ResNet9({ width: 4, scheme: "v1", passports: { layer4: true } }),
+      () => resNet9({ width: 4, scheme: "v1", passports: { layer4: true } }),
       (c) => (c.startsWith("layer4") ? ONLY : ["conv.weight", ...NORM]),
     ],
   ])("are the authors' for ResNet9, %s", async (_, make, parts) => {
@@ -80,7 +81,7 @@ describe("names in state dicts", () => {
     const at = new Map(resNetLayers({ ...PLAIN, input: [7, 10, 3] }).map((l) => [l.name, l.inputSize]));
     expect(at.get("layer2.0.convbnrelu_1")).toEqual([7, 10]);
     expect(at.get("layer2.0.convbn_2")).toEqual([4, 5]);
-    const model = new ResNet({ ...PLAIN, input: [7, 10, 3], scheme: "pan", passports: { layer2: true } });
+    const model = buildNetwork({ ...PLAIN, input: [7, 10, 3], scheme: "pan", passports: { layer2: true } });
     const x = randomTensor([2, 7, 10, 3], 1);
     expect(scope(() => noGrad(() => model.forward(x, "private").shape))).toEqual([2, 3]);
     x.dispose();
@@ -89,7 +90,7 @@ describe("names in state dicts", () => {
 
   it("has as many parameters as ResNet-18 for 10 classes", () => {
     const before = memory().bytes;
-    const model = new ResNet18();
+    const model = resNet18();
     expect(model.parameters().reduce((n, p) => n + p.size, 0)).toBe(11_173_962);
     expect(model.layers.filter((l) => l.name.endsWith("shortcut"))).toHaveLength(3);
     model.dispose();
@@ -101,7 +102,7 @@ describe("seeds", () => {
   const config: ResNetConfig = { ...PLAIN, scheme: "pan", passports: { layer2: true } };
 
   it("make the same network again, another for another seed", async () => {
-    const made = [3, 3, 4].map((seed) => new ResNet(config, { seed }));
+    const made = [3, 3, 4].map((seed) => buildNetwork(config, { seed }));
     const [a, again, b] = await Promise.all(made.map(stateBytes));
     expect(again).toEqual(a);
     expect(b).not.toEqual(a);
@@ -117,7 +118,7 @@ describe("seeds", () => {
   });
 
   it("give no two convolutions of one shape the same weights", async () => {
-    const model = new ResNet({ ...PLAIN, blocks: [3] });
+    const model = buildNetwork({ ...PLAIN, blocks: [3] });
     const state = await model.stateDict();
     const weights = [...state].filter(([n]) => n.startsWith("layer1.") && n.endsWith("conv.weight"));
     expect(weights).toHaveLength(6);
@@ -127,11 +128,7 @@ describe("seeds", () => {
 
   it("are what the ready-made networks hand on", async () => {
     const options = { width: 4, classes: 3, input: [8, 8, 3] } as const;
-    const [a, b, c] = [
-      new ResNet9({ ...options, seed: 1 }),
-      new ResNet9({ ...options, seed: 1 }),
-      new ResNet9(options),
-    ];
+    const [a, b, c] = [resNet9({ ...options, seed: 1 }), resNet9({ ...options, seed: 1 }), resNet9(options)];
     expect(await stateBytes(a)).toEqual(await stateBytes(b));
     expect(await stateBytes(a)).not.toEqual(await stateBytes(c));
     expect(a.config).not.toHaveProperty("seed");
@@ -147,18 +144,18 @@ describe("a training pass", () => {
     ["passports from the stem on", { convbnrelu_1: true, layer1: true }],
   ])("equals two separate passes, with %s", async (_, passports) => {
     const config: ResNetConfig = { ...PLAIN, scheme: "v2", passports };
-    const [both, apart] = [new ResNet(config, { seed: 5 }), new ResNet(config, { seed: 5 })];
+    const [both, apart] = [buildNetwork(config, { seed: 5 }), buildNetwork(config, { seed: 5 })];
     const x = randomTensor([3, 8, 8, 3], 9);
     const y = Tensor.from(Int32Array.of(0, 1, 2), [3]);
     const a = scope(() => {
       const out = both.trainingPass(x);
-      const [open, secret, signLoss] = [out.logits.public!, out.logits.private!, out.signLoss!];
+      const [open, secret, signLoss] = [out.outputs.public!, out.outputs.private!, out.signLoss!];
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportLayers().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
+      const signs = apart.passportSites().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
@@ -182,7 +179,7 @@ describe("a training pass", () => {
     // What lies beside a passport layer runs once, and counts as what is shared.
     [2, { layer2: { 0: { shortcut: true } } }, { stem: 2n, first: 2n, second: 2n, shortcut: 0n }],
   ] as const)("computes the trunk once and counts it %i times, with %j", async (updates, passports, counts) => {
-    const model = new ResNet({ ...PLAIN, scheme: "pan", passports }, { seed: 5 });
+    const model = buildNetwork({ ...PLAIN, scheme: "pan", passports }, { seed: 5 });
     scope(() => void model.trainingPass(randomTensor([2, 8, 8, 3], 1), { aroundTrunk: trunkUpdates(updates) }));
     const state = await model.stateDict();
     const tracked = (name: string) => state.get(`${name}.bn.num_batches_tracked`)?.data[0] ?? 0n;
@@ -196,13 +193,13 @@ describe("a training pass", () => {
   });
 
   it("runs the branches asked for alone", async () => {
-    const model = new ResNet({ ...PLAIN, scheme: "pan", passports: { layer2: true } }, { seed: 5 });
+    const model = buildNetwork({ ...PLAIN, scheme: "pan", passports: { layer2: true } }, { seed: 5 });
     const x = randomTensor([2, 8, 8, 3], 1);
     const open = scope(() => model.trainingPass(x, { branches: ["public"] }));
-    expect(Object.keys(open.logits)).toEqual(["public"]);
+    expect(Object.keys(open.outputs)).toEqual(["public"]);
     expect(open.signLoss).toBeNull();
     const secret = scope(() => model.trainingPass(x, { branches: ["private"] }));
-    expect(Object.keys(secret.logits)).toEqual(["private"]);
+    expect(Object.keys(secret.outputs)).toEqual(["private"]);
     let [hinge, squares] = [0, 0];
     for (const { gamma, bits } of await model.readSigns())
       for (const [i, g] of gamma.entries()) {
@@ -212,7 +209,7 @@ describe("a training pass", () => {
     expectClose([await secret.signLoss!.item()], [0.1 * hinge + 1e-5 * squares], { what: "sign loss" });
     expect(() => model.trainingPass(x, { branches: [] })).toThrow(/found "none"/);
     expect(() => model.trainingPass(x, { branches: ["passport"] })).toThrow(ArgumentError);
-    for (const t of [x, open.logits.public!, secret.logits.private!, secret.signLoss!]) t.dispose();
+    for (const t of [x, open.outputs.public!, secret.outputs.private!, secret.signLoss!]) t.dispose();
     model.dispose();
   });
 });
@@ -227,7 +224,7 @@ describe("layerInputs", () => {
   };
 
   it("gives what every convolution of a ResNet is given, as running its first layers by hand does", async () => {
-    const model = new ResNet({ ...PLAIN, scheme: "pan", passports: { layer2: true } }, { seed: 2 }).eval();
+    const model = buildNetwork({ ...PLAIN, scheme: "pan", passports: { layer2: true } }, { seed: 2 }).eval();
     model.loadStateDict(scattered(await model.stateDict(), (name) => name.includes("running")));
     const x = randomTensor([3, 8, 8, 3], 7);
     const before = memory();
@@ -258,7 +255,7 @@ describe("layerInputs", () => {
   });
 
   it("gives those of a chain, which are passports of its layers", async () => {
-    const model = new ConvNet(TINY, { seed: 2 }).eval();
+    const model = buildNetwork(TINY, { seed: 2 }).eval();
     const x = randomTensor([2, 8, 8, 3], 7);
     const inputs = await inputsOf(model, x);
     expect([...inputs.keys()]).toEqual(["features.0", "features.2", "features.3"]);
@@ -267,14 +264,14 @@ describe("layerInputs", () => {
     const before = (await model.readSigns())[1]!.gamma;
     const { shape, data } = inputs.get("features.3")!;
     const [gamma, beta] = imagePassports(data, shape);
-    model.passportLayers()[1]!.layer.setPassports({ gamma: gamma!, beta: beta! });
+    model.passportSites()[1]!.layer.setPassports({ gamma: gamma!, beta: beta! });
     expect((await model.readSigns())[1]!.gamma).not.toEqual(before);
     for (const t of [x, third]) t.dispose();
     model.dispose();
   });
 
   it("refuses a branch that is not there", () => {
-    const model = new ResNet(PLAIN);
+    const model = buildNetwork(PLAIN);
     const x = randomTensor([1, 8, 8, 3], 7);
     const before = memory().tensors;
     expect(() => model.layerInputs(x, "private")).toThrow(ArgumentError);

@@ -16,7 +16,7 @@ import {
   networkLayers,
 } from "../../src/models/build";
 import { branchesOf, type NetworkNorm, type Passports, passportPlan, type Scheme } from "../../src/models/config";
-import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/convnet";
 import type { ResNetConfig } from "../../src/models/resnet";
 import { type GammaBetas, joinState, splitState } from "../../src/models/split";
 import { decodeBytes, signBytes } from "../../src/passport/signature";
@@ -249,7 +249,7 @@ describe("a signature spread over layers", () => {
   const config: ConvNetConfig = { ...TINY, passports: { 0: true, 2: true, 3: true }, signature: spread };
 
   async function spelled(settings: ConvNetConfig): Promise<Map<string, Uint8Array>> {
-    const model = new ConvNet(settings, { seed: 3 });
+    const model = buildNetwork(settings, { seed: 3 });
     const plan = passportPlan(settings, networkLayers(settings));
     const signs = await model.readSigns();
     model.dispose();
@@ -278,7 +278,7 @@ describe("a signature spread over layers", () => {
   it("is the same network for the same seed but for the bits it writes", async () => {
     const states = await Promise.all(
       [config, { ...config, signature: "é€c" }].map(async (c) => {
-        const model = new ConvNet(c, { seed: 3 });
+        const model = buildNetwork(c, { seed: 3 });
         const state = await model.stateDict();
         model.dispose();
         return state;

@@ -5,7 +5,7 @@
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { toFloat32 } from "../../src/io/host-tensor";
-import { AlexNet, ConvNet, type Network, PointNet, ResNet9 } from "../../src/models";
+import { buildNetwork } from "../../src/models";
 import { trunkUpdates } from "../../src/models/compat/trunk-updates";
 import type { Branch } from "../../src/passport/branches";
 import { add } from "../../src/tensor/ops/elementwise";
@@ -14,16 +14,17 @@ import { scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { scattered } from "../support/bytes";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
+import { alexNet, type Network, pointNet, resNet9 } from "../support/networks";
 import { TINY } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
 
 const BATCH = 4;
 const LATE = { 4: true, 5: true, 6: true };
-const alexnet = (options: object) => () => new AlexNet({ width: 1 / 8, seed: 3, passports: LATE, ...options });
-const resnet = (options: object) => () => new ResNet9({ width: 8, input: [16, 16, 3], seed: 3, ...options });
+const alexnet = (options: object) => () => alexNet({ width: 1 / 8, seed: 3, passports: LATE, ...options });
+const resnet = (options: object) => () => resNet9({ width: 8, input: [16, 16, 3], seed: 3, ...options });
 const pointnet = (options: object) => () =>
-  new PointNet({ classes: 10, points: 64, width: 1 / 8, dropout: 0, seed: 3, scheme: "pan", ...options });
+  pointNet({ classes: 10, points: 64, width: 1 / 8, dropout: 0, seed: 3, scheme: "pan", ...options });
 const SOME = { passports: { layer2: { 0: { convbn_2: true } }, layer4: true } };
 
 const NETWORKS: Record<string, () => Network> = {
@@ -37,8 +38,8 @@ const NETWORKS: Record<string, () => Network> = {
     passports: { 2: true },
   }),
   "a chain without any norm": () =>
-    new ConvNet({ ...TINY, scheme: "v2", norm: "none", passports: { 2: true } }, { seed: 3 }),
-  "a chain with instance norm": () => new ConvNet({ ...TINY, scheme: "v2", norm: "in" }, { seed: 3 }),
+    buildNetwork({ ...TINY, scheme: "v2", norm: "none", passports: { 2: true } }, { seed: 3 }),
+  "a chain with instance norm": () => buildNetwork({ ...TINY, scheme: "v2", norm: "in" }, { seed: 3 }),
   "ResNet, pan, a shared shortcut beside a passport": resnet({ scheme: "pan", ...SOME }),
   "ResNet, v2, a shared shortcut beside a passport": resnet({ scheme: "v2", ...SOME }),
   "ResNet, a passport in a shortcut alone": resnet({ scheme: "pan", passports: { layer3: { 0: { shortcut: true } } } }),
@@ -74,15 +75,15 @@ async function train(
   for (const branches of passes) {
     const out = scope(() => {
       // A branch alone moves what both run through once; so both together move it twice.
-      const { logits, signLoss, penalties } = model.trainingPass(x, {
+      const { outputs, signLoss, penalties } = model.trainingPass(x, {
         branches,
         aroundTrunk: trunkUpdates(branches.length),
       });
-      const losses = [...Object.values(logits).map((t) => crossEntropy(t, y)), ...Object.values(penalties)];
+      const losses = [...Object.values(outputs).map((t) => crossEntropy(t, y)), ...Object.values(penalties)];
       if (signLoss) losses.push(signLoss);
       losses.reduce((a, b) => add(a, b)).backward();
       const named = Object.entries(penalties).map(([branch, t]) => [`penalty of ${branch}`, t]);
-      return { ...logits, ...Object.fromEntries(named), ...(signLoss && { signLoss }) } as Record<string, Tensor>;
+      return { ...outputs, ...Object.fromEntries(named), ...(signLoss && { signLoss }) } as Record<string, Tensor>;
     });
     for (const [name, t] of Object.entries(out)) values.set(name, await t.data());
     for (const t of Object.values(out)) t.dispose();
@@ -135,6 +136,6 @@ describe("both branches of a training pass as one batch", () => {
 
   it("do so where the norm of one branch is frozen", () =>
     compare(NETWORKS["AlexNet, pan with batch norm"]!, (model) => {
-      for (const { layer } of model.passportLayers()) layer.norms[0].eval();
+      for (const { layer } of model.passportSites()) layer.norms[0].eval();
     }));
 });

@@ -1,6 +1,5 @@
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
-import { AlexNet } from "../../src/models/alexnet";
 import {
   AvgPool2d,
   ChannelAffine,
@@ -23,6 +22,7 @@ import { PassportLayer } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
+import { alexNet } from "../support/networks";
 
 const d = await gpu();
 
@@ -109,7 +109,7 @@ it("a module that cannot be gone through says why", () => {
 });
 
 it("networks", () => {
-  const model = new AlexNet({ scheme: "plain" });
+  const model = alexNet({ scheme: "plain" });
   const lines = String(model).split("\n");
   expect(lines.slice(0, 3)).toEqual([
     "AlexNet(",

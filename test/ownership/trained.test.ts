@@ -4,6 +4,7 @@
  * the authors' own code is large and not part of this repository: name its folder in PAN_TRAINED.
  * PAN_TRAINED_IMAGES (default 48) of its 512 reference images are run.
  */
+
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,13 +12,14 @@ import { cifarTransform, parseCifar10, subset } from "../../src/data";
 import { DataLoader } from "../../src/data/loader";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
-import { AlexNet, type AlexNetOptions, loadDeployed } from "../../src/models";
+import { type AlexNet, type AlexNetOptions, loadDeployed } from "../../src/models";
 import { matchThreshold } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { expectClose, gpu } from "../support/gpu";
+import { alexNet } from "../support/networks";
 import { verifyUnbound } from "../support/verify";
 
 interface Trained {
@@ -75,7 +77,7 @@ function checks(load: () => Trained): void {
     await gpu();
     trained = load();
     const passports: NonNullable<AlexNetOptions["passports"]> = { 4: true, 5: true, 6: trained.signature };
-    model = new AlexNet({ scheme: "pan", passports, width: trained.width });
+    model = alexNet({ scheme: "pan", passports, width: trained.width });
     model.loadStateDict(trained.state);
     model.eval();
   });

@@ -1,10 +1,11 @@
 /** A claim of ownership from end to end, on a small network that was trained for it. */
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { normalize } from "../../src/data/transforms";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { HostTensor } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
-import { ConvNet } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
 import { Generator } from "../../src/tensor/random";
@@ -12,13 +13,14 @@ import { memory } from "../../src/tensor/storage";
 import { evaluate } from "../../src/train/evaluate";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 import { verifyUnbound } from "../support/verify";
 
 const train = tinySet(60, 1);
 const test = tinySet(30, 2);
 const transform = [normalize([0.5, 0.5, 0.5], [0.25, 0.25, 0.25])];
-let model: ConvNet;
+let model: Network;
 let deployed: SafetensorsFile;
 let credential: SafetensorsFile;
 let accuracy: { public?: number; private?: number };
@@ -28,7 +30,7 @@ const stored = (f: SafetensorsFile) => decodeSafetensors(encodeSafetensors(f.ten
 
 beforeAll(async () => {
   await gpu();
-  model = new ConvNet(TINY, { seed: 4 });
+  model = buildNetwork(TINY, { seed: 4 });
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, transform });
   for await (const _ of trainer.fit(train, { epochs: 8 }));
@@ -153,7 +155,7 @@ describe("a claim that is none", () => {
 
   it("matches half of the bits over many random passports, though not as independent coins would", async () => {
     const whole = await model.stateDict();
-    const stranger = new ConvNet(TINY);
+    const stranger = buildNetwork(TINY);
     stranger.loadStateDict(whole);
     const counts: number[] = [];
     for (let seed = 0; seed < 40; seed++) {
@@ -170,7 +172,7 @@ describe("a claim that is none", () => {
   });
 
   it("does not hold against another model of the same structure", async () => {
-    const other = new ConvNet(TINY_PLAIN, { seed: 7 });
+    const other = buildNetwork(TINY_PLAIN, { seed: 7 });
     const found = await verifyUnbound(await other.deployed(), credential, { test, transform });
     expect(found.holds).toBe(false);
     expect(found.matched).toBeLessThan(matchThreshold(48));
@@ -245,7 +247,7 @@ describe("files that do not fit", () => {
   });
 
   it("refuses a network of another structure", async () => {
-    const wider = new ConvNet({
+    const wider = buildNetwork({
       ...TINY_PLAIN,
       layers: TINY.layers.map((l) => (l === "pool" ? l : { ...l, channels: 2 * l.channels })),
     });

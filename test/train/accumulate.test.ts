@@ -1,11 +1,12 @@
 /** Steps that take their batch in parts: the same step as in one, in less memory. */
+
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { type ImageSet, subset } from "../../src/data/dataset";
 import { normalize } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
-import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
-import { PointNet } from "../../src/models/pointnet";
+import { buildNetwork } from "../../src/models";
+import type { ConvNetConfig } from "../../src/models/convnet";
 import { SGD } from "../../src/optim/sgd";
 import { affine } from "../../src/tensor/ops/elementwise";
 import { sumSquares } from "../../src/tensor/ops/reduce";
@@ -17,6 +18,8 @@ import type { TrainerOptions } from "../../src/train/options";
 import { trainStep } from "../../src/train/step";
 import { Trainer } from "../../src/train/trainer";
 import { expectClose, gpu, randomData } from "../support/gpu";
+import type { Network } from "../support/networks";
+import { pointNet } from "../support/networks";
 import { memoryStore, stateBytes, TINY, tinySet } from "../support/tiny";
 
 let device: Device;
@@ -28,10 +31,10 @@ beforeAll(async () => {
 const GN: ConvNetConfig = { ...TINY, scheme: "v2", norm: "gn" };
 const images = tinySet(48, 1);
 const transform = [normalize([0.5, 0.5, 0.5], [0.25, 0.25, 0.25])];
-const halfSquares = (model: unknown): Tensor => affine(sumSquares((model as ConvNet).classifier.weight), 0.05);
+const halfSquares = (model: unknown): Tensor => affine(sumSquares((model as Network).classifier.weight), 0.05);
 
 function run(options: TrainerOptions = {}, config: ConvNetConfig = GN, seed = 4) {
-  const model = new ConvNet(config, { seed });
+  const model = buildNetwork(config, { seed });
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
   const fixed = { batchSize: 12, seed: 5, transform, testTransform: transform, readEvery: 2 };
   const trainer = new Trainer(model, optimizer, { ...fixed, ...options });
@@ -146,7 +149,7 @@ describe("a step in parts", () => {
   });
 
   it("draws other random numbers in each part", async () => {
-    const model = new PointNet({ classes: 4, points: 16, width: 0.0625, dropout: 0.5, seed: 1 });
+    const model = pointNet({ classes: 4, points: 16, width: 0.0625, dropout: 0.5, seed: 1 });
     const optimizer = new SGD(model.parameters(), { lr: 0, momentum: 0 });
     const same = randomData([4, 16, 3], 1);
     const upload = () => ({ x: Tensor.from(same, [4, 16, 3]), y: Tensor.from(Int32Array.of(0, 1, 2, 3), [4]) });

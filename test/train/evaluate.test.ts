@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
 import type { GeometryTransform } from "../../src/data/transforms";
 import { ArgumentError } from "../../src/errors";
-import { ConvNet } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { SGD } from "../../src/optim/sgd";
 import type { Branch, PassportLayer } from "../../src/passport";
@@ -11,16 +11,17 @@ import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 /** Every fourth label is another: a trained network is right on some and wrong on others. */
 const clean = tinySet(47, 3);
 const set: ImageSet = { ...clean, labels: clean.labels.map((l, i) => (i % 4 === 0 ? (l + 1) % 3 : l)) };
-let model: ConvNet;
+let model: Network;
 
 beforeAll(async () => {
   await gpu();
-  model = new ConvNet(TINY, { seed: 1 });
+  model = buildNetwork(TINY, { seed: 1 });
   // Untrained, a network answers one class to everything.
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 12 });
@@ -42,23 +43,23 @@ function floatsOf(
 }
 
 /** The network's answers, from logits that are read back, all images in one batch. */
-async function answers(net: ConvNet, set: ImageSet, branch: Branch, map?: (v: number) => number): Promise<number[]> {
+async function answers(net: Network, set: ImageSet, branch: Branch, map?: (v: number) => number): Promise<number[]> {
   const wasTraining = net.training;
   net.eval();
   const shape = [set.length, set.height, set.width, set.channels];
   const y = scope(() => noGrad(() => net.forward(Tensor.from(floatsOf(set, map), shape), branch)));
   net.train(wasTraining);
-  const logits = await y.data();
+  const _logits = await y.data();
   y.dispose();
   const { classes } = net.config;
   return Array.from({ length: set.length }, (_, i) => {
-    const row = [...logits.subarray(i * classes, (i + 1) * classes)];
+    const row = [...outputs.subarray(i * classes, (i + 1) * classes)];
     return row.indexOf(Math.max(...row));
   });
 }
 
 const share = (found: number[], { labels }: ImageSet) => found.filter((a, i) => a === labels[i]).length / found.length;
-const onHost = async (net: ConvNet, set: ImageSet, branch: Branch) => share(await answers(net, set, branch), set);
+const onHost = async (net: Network, set: ImageSet, branch: Branch) => share(await answers(net, set, branch), set);
 
 describe("evaluate", () => {
   it.each([47, 100, 10, 1])("counts as the host does, in batches of %i", async (batchSize) => {
@@ -77,7 +78,7 @@ describe("evaluate", () => {
 
   it("runs the branches asked for, and the only one of a plain network", async () => {
     expect(Object.keys(await evaluate(model, set, { branches: ["private"] }))).toEqual(["private"]);
-    const plain = new ConvNet(TINY_PLAIN, { seed: 1 });
+    const plain = buildNetwork(TINY_PLAIN, { seed: 1 });
     expect(await evaluate(plain, set)).toEqual({ public: await onHost(plain, set, "public") });
     plain.dispose();
   });
@@ -111,7 +112,7 @@ describe("evaluate", () => {
   });
 
   it("restores training mode and frees its tensors when it fails midway", async () => {
-    const plain = new ConvNet(TINY_PLAIN).train();
+    const plain = buildNetwork(TINY_PLAIN).train();
     const before = memory().tensors;
     await expect(evaluate(plain, set, { branches: ["public", "private"] })).rejects.toThrow(ArgumentError);
     expect(plain.training).toBe(true);

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { type ImageSet, imageSet } from "../../src/data/dataset";
 import { ArgumentError, CheckpointFormatError } from "../../src/errors";
-import { ConvNet } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
 import { decodeCheckpoint } from "../../src/train/checkpoint";
 import { evaluate } from "../../src/train/evaluate";
@@ -123,7 +123,7 @@ const SHARES = [0.1, 0.3, 0.6];
  * epoch, to have the test accuracy of the list after it.
  */
 function scripted(accuracies: readonly number[], options: TrainerOptions = {}) {
-  const model = new ConvNet(TINY, { seed: 4 });
+  const model = buildNetwork(TINY, { seed: 4 });
   const { weight, bias } = model.classifier;
   const learned = model.parameters().filter((p) => p !== weight && p !== bias);
   const optimizer = new SGD(learned, { lr: 0.02, momentum: 0.9 });

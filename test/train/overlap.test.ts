@@ -1,8 +1,7 @@
 import { expect, it } from "vitest";
+import { buildNetwork } from "../../src/models";
 import type { PlainBlock } from "../../src/models/block";
-import { ConvNet } from "../../src/models/convnet";
 import { setImagePassports } from "../../src/models/image-passports";
-import type { Network } from "../../src/models/network";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { SGD } from "../../src/optim/sgd";
 import { Generator } from "../../src/tensor/random";
@@ -10,6 +9,7 @@ import { Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 await gpu();
@@ -17,13 +17,13 @@ await gpu();
 const set = tinySet(36, 1);
 const test = tinySet(24, 2);
 const flags = (m: Network) => m.namedModules().map(([name, { training }]) => `${name} ${training}`);
-const normOf = (m: ConvNet) => (m.features[0] as PlainBlock).norms[0] as BatchNorm;
+const normOf = (m: Network) => (m.features[0] as PlainBlock).norms[0] as BatchNorm;
 /** What happens beside a run, at each reading of the losses and after each epoch. */
-type Meanwhile = (model: ConvNet) => unknown;
+type Meanwhile = (model: Network) => unknown;
 
 /** Two epochs of a fresh network, and everything they leave. */
-async function run(prepare: (model: ConvNet) => void, meanwhile: Meanwhile = () => {}, awaited = false) {
-  const model = new ConvNet(TINY, { seed: 4 });
+async function run(prepare: (model: Network) => void, meanwhile: Meanwhile = () => {}, awaited = false) {
+  const model = buildNetwork(TINY, { seed: 4 });
   prepare(model);
   const optimizer = new SGD(model, { lr: 0.05, momentum: 0.9 });
   const pending: unknown[] = [];
@@ -57,9 +57,9 @@ const MEANWHILE: [string, Meanwhile][] = [
   ["layerInputs", (m) => inputsOf(m)],
 ];
 
-async function inputsOf(model: ConvNet): Promise<void> {
-  const plain = new ConvNet(TINY_PLAIN, { seed: 1 });
-  const other = new ConvNet(TINY, { seed: 2 });
+async function inputsOf(model: Network): Promise<void> {
+  const plain = buildNetwork(TINY_PLAIN, { seed: 1 });
+  const other = buildNetwork(TINY, { seed: 2 });
   await setImagePassports(other, plain, test, { random: new Generator(1) });
   expect(plain.training).toBe(true);
   for (const m of [plain, other]) m.dispose();
@@ -86,7 +86,7 @@ it.each([
   true,
   false,
 ])("a norm that its user set apart keeps its mode, in a network whose flag is %s", async (training) => {
-  const model = new ConvNet(TINY_PLAIN, { seed: 4 });
+  const model = buildNetwork(TINY_PLAIN, { seed: 4 });
   const norm = normOf(model);
   model.train(training);
   norm.train(!training);
@@ -101,7 +101,7 @@ it.each([
 });
 
 it("evaluations at once, or of one that fails, leave statistics, flags and each other's counts as they are", async () => {
-  const model = new ConvNet(TINY, { seed: 4 });
+  const model = buildNetwork(TINY, { seed: 4 });
   normOf(model).eval();
   const [before, state] = [flags(model), await stateBytes(model)];
   const single = await evaluate(model, test);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError, NanLossError } from "../../src/errors";
+import { buildNetwork } from "../../src/models";
 import type { PlainBlock } from "../../src/models/block";
 import { ConvNet } from "../../src/models/convnet";
 import type { Flow } from "../../src/models/flow";
@@ -13,12 +14,13 @@ import { Tensor } from "../../src/tensor/tensor";
 import type { TrainerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 await gpu();
 
 const set = tinySet(36, 1);
-const plain = () => new ConvNet(TINY_PLAIN, { seed: 4 });
+const plain = () => buildNetwork(TINY_PLAIN, { seed: 4 });
 const make = (options: TrainerOptions = {}, model = plain(), lr = 0.05) => {
   const optimizer = new SGD(model, { lr });
   return { model, optimizer, trainer: new Trainer(model, optimizer, { batchSize: 6, readEvery: 1, ...options }) };
@@ -149,7 +151,7 @@ describe("the learning rate", () => {
   });
 });
 
-const weightsOf = async (m: ConvNet) => (await m.classifier.weight.data()).buffer as ArrayBuffer;
+const weightsOf = async (m: Network) => (await m.classifier.weight.data()).buffer as ArrayBuffer;
 
 describe("what would be trained by nobody is refused", () => {
   it("an optimiser of another network, or of none of the parameters", () => {
@@ -193,7 +195,7 @@ describe("what would be trained by nobody is refused", () => {
 });
 
 describe("replayed steps see what changes in the model between two", () => {
-  it.each<[string, (m: ConvNet) => void]>([
+  it.each<[string, (m: Network) => void]>([
     ["a norm set apart", (m) => void (m.features[0] as PlainBlock).norms[0]!.eval()],
     [
       "a frozen weight",
@@ -222,7 +224,7 @@ describe("replayed steps see what changes in the model between two", () => {
   ])("%s", async (_, change) => {
     const outcomes = [];
     for (const replay of [true, false]) {
-      const model = new ConvNet(TINY, { seed: 4 });
+      const model = buildNetwork(TINY, { seed: 4 });
       const trainer = new Trainer(model, new Adam(model), {
         batchSize: 6,
         readEvery: 1,
@@ -248,7 +250,7 @@ describe("replayed steps see what changes in the model between two", () => {
     const outcomes = [];
     for (const replay of [true, false]) {
       const model = plain();
-      const norm = (m: ConvNet) => (m.features[0] as PlainBlock).norms[0]!;
+      const norm = (m: Network) => (m.features[0] as PlainBlock).norms[0]!;
       Object.assign(norm(model), { momentum: null });
       const store = memoryStore();
       await all(make({ replay, checkpoints: store }, model).trainer.fit(set, { epochs: 1 }));

@@ -1,9 +1,11 @@
 /** A loss of the caller's own beside those of the network: in every step, and in the records. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkTrainingReport } from "../../report/src/index";
 import { madeUpTraining } from "../../report/test/training-fixture";
 import { ArgumentError, CheckpointFormatError, NanLossError, ShapeError } from "../../src/errors";
-import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
+import type { ConvNetConfig } from "../../src/models/convnet";
 import { SGD } from "../../src/optim/sgd";
 import { affine } from "../../src/tensor/ops/elementwise";
 import { sumSquares } from "../../src/tensor/ops/reduce";
@@ -11,6 +13,7 @@ import { memory } from "../../src/tensor/storage";
 import type { Tensor } from "../../src/tensor/tensor";
 import { type EpochRecord, stepsCsv, Trainer, type TrainerOptions } from "../../src/train";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -18,7 +21,7 @@ beforeAll(async () => void (await gpu()));
 const images = tinySet(24, 1);
 
 function run(options: TrainerOptions, config: ConvNetConfig = TINY_PLAIN) {
-  const model = new ConvNet(config, { seed: 4 });
+  const model = buildNetwork(config, { seed: 4 });
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, readEvery: 1, ...options });
   const dispose = () => {
@@ -35,7 +38,7 @@ async function all(epochs: AsyncIterable<EpochRecord>): Promise<EpochRecord[]> {
 }
 
 /** ½·Σ W² of the classifier: its gradient is W. */
-const halfSquares = (model: unknown): Tensor => affine(sumSquares((model as ConvNet).classifier.weight), 0.5);
+const halfSquares = (model: unknown): Tensor => affine(sumSquares((model as Network).classifier.weight), 0.5);
 
 describe("a regularizer", () => {
   it("is a part of the loss: ½·λ·Σ W² trains as weight decay does", async () => {
@@ -44,7 +47,7 @@ describe("a regularizer", () => {
     const weight = await regularized.model.classifier.weight.data();
     regularized.dispose();
 
-    const model = new ConvNet(TINY_PLAIN, { seed: 4 });
+    const model = buildNetwork(TINY_PLAIN, { seed: 4 });
     const rest = model.parameters().filter((p) => p !== model.classifier.weight);
     const decayed = { params: [model.classifier.weight], weightDecay: 0.1 };
     const optimizer = new SGD([decayed, { params: rest }], { lr: 0.02, momentum: 0.9 });
@@ -130,7 +133,7 @@ describe("a regularizer", () => {
     const notOne = { regularizer: 3 } as unknown as TrainerOptions;
     expect(() => run(notOne)).toThrow(ArgumentError);
     for (const [regularizer, message] of [
-      [(m: unknown) => (m as ConvNet).classifier.bias!, /one element expected, found one of shape \[3\]/],
+      [(m: unknown) => (m as Network).classifier.bias!, /one element expected, found one of shape \[3\]/],
       [() => 1, /found 1/],
     ] as [() => Tensor, RegExp][]) {
       const { model, trainer, dispose } = run({ regularizer });

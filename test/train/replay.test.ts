@@ -1,9 +1,8 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Dataset } from "../../src/data/dataset";
 import type { Device } from "../../src/gpu/device";
-import { ConvNet } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
 import type { Network } from "../../src/models/network";
-import { PointNet } from "../../src/models/pointnet";
 import { Adam } from "../../src/optim/adam";
 import { memory } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -11,6 +10,7 @@ import type { TrainerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { TINY_CLOUD, tinyClouds } from "../support/clouds";
 import { gpu } from "../support/gpu";
+import { pointNet } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 let d: Device;
@@ -48,10 +48,10 @@ async function outcome(make: () => Network, set: Dataset, options: TrainerOption
   return { ...out, passes: passes.mock.calls.length };
 }
 
-const conv = () => new ConvNet(TINY, { seed: 4 });
-const plain = () => new ConvNet(TINY_PLAIN, { seed: 4 });
-const v3 = () => new ConvNet({ ...TINY, scheme: "v3" }, { seed: 4 });
-const pointnet = () => new PointNet({ ...TINY_CLOUD, dropout: 0.4, seed: 4 });
+const conv = () => buildNetwork(TINY, { seed: 4 });
+const plain = () => buildNetwork(TINY_PLAIN, { seed: 4 });
+const v3 = () => buildNetwork({ ...TINY, scheme: "v3" }, { seed: 4 });
+const pointnet = () => pointNet({ ...TINY_CLOUD, dropout: 0.4, seed: 4 });
 const triggers = { set: tinySet(5, 3) };
 
 describe("replayed steps", () => {
@@ -87,7 +87,7 @@ describe("replayed steps", () => {
     for await (const _ of first.trainer.fit(images, { epochs: 3 }));
     expect(first.trainer.interrupted).toBe(true);
     first.dispose();
-    const second = run(() => new ConvNet(TINY, { seed: 9 }), { checkpoints: store });
+    const second = run(() => buildNetwork(TINY, { seed: 9 }), { checkpoints: store });
     for await (const _ of second.trainer.fit(images, { epochs: 3, test: images, resume: true }));
     expect(await stateBytes(second.model)).toEqual(whole.weights);
     second.dispose();

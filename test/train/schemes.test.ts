@@ -6,7 +6,6 @@ import type { HostTensor, StateDict } from "../../src/io/host-tensor";
 import type { PlainBlock } from "../../src/models/block";
 import type { NetworkConfig } from "../../src/models/build";
 import { buildNetwork } from "../../src/models/build";
-import type { ConvNet } from "../../src/models/convnet";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { SGD } from "../../src/optim/sgd";
 import type { Branch } from "../../src/passport/branches";
@@ -18,6 +17,7 @@ import type { EpochRecord } from "../../src/train/history";
 import type { TrainerOptions, TrainingMode } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { expectClose, gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -144,7 +144,7 @@ describe("alternating mode", () => {
             optimizer.step();
             return { publicLoss };
           }
-          const { logits, signLoss } = model.trainingPass(x, { branches: ["private"] });
+          const { outputs, signLoss } = model.trainingPass(x, { branches: ["private"] });
           const privateLoss = crossEntropy(logits.private!, y);
           add(privateLoss, signLoss!).backward();
           optimizer.step();
@@ -242,7 +242,7 @@ describe("trunkUpdates: 2", () => {
 
   it("moves the statistics of the trunk twice by the same batch", async () => {
     const { model, trainer, dispose } = run({ trunkUpdates: 2 });
-    const block = (model as ConvNet).features[0] as PlainBlock;
+    const block = (model as Network).features[0] as PlainBlock;
     const bn = block.norms[0] as BatchNorm;
     const mean = Float32Array.from({ length: 8 }, (_, i) => 0.3 * i - 1);
     const variance = Float32Array.from({ length: 8 }, (_, i) => 0.5 + 0.2 * i);

@@ -5,7 +5,8 @@ import { ArgumentError, CheckpointFormatError, FormatError, NanLossError, ShapeE
 import type { Device } from "../../src/gpu/device";
 import { device } from "../../src/gpu/init";
 import { decodeSafetensors, encodeSafetensors } from "../../src/io/safetensors";
-import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
+import type { ConvNetConfig } from "../../src/models/convnet";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
 import { memory } from "../../src/tensor/storage";
@@ -14,6 +15,7 @@ import type { EpochRecord } from "../../src/train/history";
 import type { TrainerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 let gpuDevice: Device;
@@ -25,7 +27,7 @@ const images = tinySet(60, 1);
 const scale = [normalize([0.5, 0.5, 0.5], [0.25, 0.25, 0.25])];
 
 interface Run {
-  model: ConvNet;
+  model: Network;
   optimizer: SGD;
   trainer: Trainer;
   dispose(): void;
@@ -35,7 +37,7 @@ function run(
   options: TrainerOptions = {},
   { config = TINY, lr = 0.02, seed = 4 }: { config?: ConvNetConfig; lr?: number; seed?: number } = {},
 ): Run {
-  const model = new ConvNet(config, { seed });
+  const model = buildNetwork(config, { seed });
   const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
   const trainer = new Trainer(model, optimizer, {
     batchSize: 12,

@@ -4,7 +4,8 @@ import { DataLoader } from "../../src/data/loader";
 import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError, FormatError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
-import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
+import type { ConvNetConfig } from "../../src/models/convnet";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
 import { add } from "../../src/tensor/ops/elementwise";
@@ -38,7 +39,7 @@ function run(
   options: TrainerOptions,
   { seed = 4, lr = 0.02, config = V3 }: { seed?: number; lr?: number; config?: ConvNetConfig } = {},
 ) {
-  const model = new ConvNet(config, { seed });
+  const model = buildNetwork(config, { seed });
   const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
   const fixed = { batchSize: 12, seed: 5, transform: scale, testTransform: scale, readEvery: 1 };
   const trainer = new Trainer(model, optimizer, { ...fixed, ...options });
@@ -112,7 +113,7 @@ describe("triggers", () => {
       scope(() => {
         const y = Tensor.from(labels, [14]);
         hand.optimizer.zeroGrad();
-        const { logits, signLoss } = hand.model.trainingPass(Tensor.from(x, [14, 8, 8, 3]));
+        const { outputs, signLoss } = hand.model.trainingPass(Tensor.from(x, [14, 8, 8, 3]));
         add(add(crossEntropy(logits.public!, y), crossEntropy(logits.private!, y)), signLoss!).backward();
         hand.optimizer.step();
       });

@@ -2,11 +2,13 @@
  * The feature watermark: its loss and gradient against plain computations, embedding, reading,
  * files.
  */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors } from "../../src/io/safetensors";
-import { ConvNet, type ConvNetConfig } from "../../src/models/convnet";
+import { buildNetwork } from "../../src/models";
+import type { ConvNetConfig } from "../../src/models/convnet";
 import { SGD } from "../../src/optim/sgd";
 import { memory, scope } from "../../src/tensor/storage";
 import { Trainer } from "../../src/train";
@@ -22,7 +24,7 @@ const [O, I, K] = [16, 8, 3];
 const M = I * K * K;
 
 async function marked(bits: number | number[], options: Partial<FeatureWatermarkOptions> = {}, config = TINY_PLAIN) {
-  const model = new ConvNet(config, { seed: 4 });
+  const model = buildNetwork(config, { seed: 4 });
   const mark = await FeatureWatermark.create({ model, layer: LAYER, bits, seed: 7, ...options });
   return { model, mark };
 }
@@ -184,7 +186,7 @@ describe("the secret", () => {
     ["a λ of 0", { lambda: 0 }, /lambda: .* found 0/],
     ["a seed below 0", { seed: -1 }, /seed/],
   ])("is refused for %s", async (_, options, message) => {
-    const model = new ConvNet(TINY_PLAIN);
+    const model = buildNetwork(TINY_PLAIN);
     const error = await FeatureWatermark.create({ model, layer: LAYER, bits: 4, seed: 1, ...options }).catch((e) => e);
     expect(error).toBeInstanceOf(ArgumentError);
     expect(error.message).toMatch(message);
@@ -193,7 +195,7 @@ describe("the secret", () => {
 
   it("is refused by a network of other shapes or names", async () => {
     const { model, mark } = await marked(4);
-    const other = new ConvNet({
+    const other = buildNetwork({
       ...TINY_PLAIN,
       layers: [{ channels: 4, kernel: 3 }, "pool", { channels: 16, kernel: 3 }],
     });

@@ -10,9 +10,9 @@ import {
 } from "../../../shaders/elementwise.wgsl";
 import { number, oneOf, within } from "../../demand";
 import { ShapeError } from "../../errors";
+import { carryParts } from "../parts";
 import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
-import { carryParts } from "../parts";
 import { record, Tensor } from "../tensor";
 import { together } from "./lift";
 import { ALL, expectNumbers, expectTensors } from "./operands";

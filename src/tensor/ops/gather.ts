@@ -1,8 +1,8 @@
 import { gatherGradKernel, gatherKernel, oneHotKernel } from "../../../shaders/gather.wgsl";
 import { whole } from "../../demand";
 import { ShapeError } from "../../errors";
-import { axisOf, sizeOf } from "../shape";
 import { keepBatch } from "../parts";
+import { axisOf, sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { ALL, expectTensors, type Integers, withIntegers } from "./operands";
 

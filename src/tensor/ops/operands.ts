@@ -7,8 +7,8 @@ import { refuse, unexpected } from "../../demand";
 import { ArgumentError, type PanError, ShapeError } from "../../errors";
 import { isPlain } from "../../io/shown";
 import { type DType, elementsOf, type NumberArray, type NumberList } from "../elements";
-import { type Pair, type Shape, sameShape, showShape } from "../shape";
 import { refuseParts } from "../parts";
+import { type Pair, type Shape, sameShape, showShape } from "../shape";
 import { Tensor } from "../tensor";
 
 export {

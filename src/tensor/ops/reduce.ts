@@ -10,8 +10,8 @@ import {
 } from "../../../shaders/reduce.wgsl";
 import { flag, within } from "../../demand";
 import { ShapeError } from "../../errors";
-import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
 import { carryParts, keepBatch } from "../parts";
+import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { euclidean } from "./euclidean";
 import { expectNumbers, expectOptions, expectTensors } from "./operands";

@@ -1,6 +1,6 @@
 import { type SoftmaxOp, softmaxGradKernel, softmaxKernel } from "../../../shaders/softmax.wgsl";
-import { axisOf, sizeOf } from "../shape";
 import { keepBatch } from "../parts";
+import { axisOf, sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { div, exp, log, sub } from "./elementwise";
 import { expectTensors } from "./operands";

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../../errors";
-import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../../shape";
 import { keepBatch } from "../../parts";
+import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../../shape";
 import { scope } from "../../storage";
 import { record, type Tensor } from "../../tensor";
 import { lifted } from "../lift";
