@@ -338,8 +338,8 @@ const ROWS: Record<string, Row> = {
       ...bad("kernel", [undefined, 0, "2", [2], 1.5, Number.NaN, {}], /kernel/),
       ...bad(
         "options",
-        [...NO_OPTIONS, { stride: 0 }, { padding: -1 }, { padding: "same" }, { dilation: 0.5 }],
-        /options|stride|padding|dilation/,
+        [...NO_OPTIONS, { stride: 0 }, { padding: -1 }, { padding: "same" }, { dilation: 0.5 }, { ceilMode: 1 }],
+        /options|stride|padding|dilation|ceilMode/,
       ),
     ],
   },
@@ -348,7 +348,11 @@ const ROWS: Record<string, Row> = {
     takes: { x: FLOAT },
     refuses: [
       ...bad("kernel", [undefined, 0, "2", [2], 1.5], /kernel/),
-      ...bad("options", [...NO_OPTIONS, { stride: 0 }, { countIncludePad: 1 }], /options|stride|countIncludePad/),
+      ...bad(
+        "options",
+        [...NO_OPTIONS, { stride: 0 }, { countIncludePad: 1 }, { ceilMode: null }],
+        /options|stride|countIncludePad|ceilMode/,
+      ),
     ],
   },
   adaptiveAvgPool2d: {
