@@ -324,7 +324,7 @@ const ROWS: Record<string, Row> = {
       "equation",
       [
         ...[undefined, null, 3, ["ij"], "ij,jk->ik->i", "i1,jk", "ij;jk", "i..j,jk", "...i...,jk", "ij,jk->il"],
-        ...["ij,jk->ii", "ij", "ij,jk,kl", "i,jk", "ijk,jk", "ij,k...l", "ii,jk", "ij,ik", ".ij,jk", "ij.,jk"],
+        ...["ij,jk->ii", "ij", "ij,jk,kl", "i,jk", "ijk,jk", "ij,k...lm", "ii,jk", "ij,ik", ".ij,jk", "ij.,jk"],
       ],
       /equation is|operand/,
     ),

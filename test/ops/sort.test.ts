@@ -45,7 +45,8 @@ function coarse(shape: Shape, seed: number): Float32Array {
 const numbers = async (t: Tensor) => [...(await t.data<"i32">())];
 const words = (t: Float32Array) => [...new Uint32Array(t.buffer)];
 
-// Within one run, at its end, one and several merges, the last runs of any length; lines and columns.
+// Within one run, at its end, one and several merges, the last runs of any length; lines and
+// columns.
 const LINES: readonly (readonly [shape: Shape, axis: number])[] = [
   [[1], 0],
   [[5], -1],

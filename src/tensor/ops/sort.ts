@@ -31,9 +31,9 @@ export interface Sorted {
 /**
  * Puts the elements along `axis` in order: values[…, k, …] = x[…, indices[…, k, …], …].
  *
- * Equal elements stay in the order they have, in both directions. A NaN is greater than all numbers,
- * −0 equals 0, as in PyTorch's `sort` with `stable=True`. Values are moved bit for bit; their
- * gradient goes back to where they came from.
+ * Equal elements stay in the order they have, in both directions. A NaN is greater than all
+ * numbers, −0 equals 0, as in PyTorch's `sort` with `stable=True`. Values are moved bit for bit;
+ * their gradient goes back to where they came from.
  *
  * Runs are merged (⌈log₂(n / 64)⌉ + 2 launches for lines of n elements), so that lines may be of
  * any length.

@@ -32,9 +32,9 @@ interface Term {
  *     einsum("bik,bkj->bij", a, b)     y[b, i, j] = Σ_k a[b, i, k] · b[b, k, j]
  *
  * Without `->` the output has the letters that stand once in the equation, in the alphabet's order
- * (capitals first), behind the ellipsis's dimensions. A letter twice in one operand is its diagonal.
- * An ellipsis stands for any dimensions, aligned from the right; those not in the output are summed
- * over. Sizes of 1 are repeated. All as PyTorch's `einsum`.
+ * (capitals first), behind the ellipsis's dimensions. A letter twice in one operand is its
+ * diagonal. An ellipsis stands for any dimensions, aligned from the right; those not in the output
+ * are summed over. Sizes of 1 are repeated. All as PyTorch's `einsum`.
  *
  * Operands are joined from left to right, each pair by a (batched) {@link matmul} over what is
  * summed there; where nothing is, or nothing else is left of either, by {@link mul} and
@@ -72,7 +72,7 @@ function parse(equation: string): { inputs: Term[]; output: Term | null } {
   if (more !== undefined) refuse("einsum", "equation", 'a text with "->" at most once', equation);
   const term = (text: string): Term => {
     if (!/^[A-Za-z]*(\.{3}[A-Za-z]*)?$/.test(text))
-      refuse("einsum", "equation", 'letters, with "..." at most once for each tensor', equation, `not "${text}"`);
+      refuse("einsum", "equation", 'letters, with "..." at most once for each tensor', equation, `not ${shown(text)}`);
     const [before, behind] = text.split("...");
     return { text, before: [...before!], behind: behind === undefined ? null : [...behind] };
   };
@@ -124,7 +124,7 @@ function outputOf(output: Term | null, named: readonly string[][], equation: str
   const letters = [...before, ...(behind ?? [])];
   for (const l of letters) {
     if (!all.includes(l))
-      refuse("einsum", "equation", `one whose output has letters of the operands`, equation, `"${l}"`);
+      refuse("einsum", "equation", "one whose output has letters of the operands alone", equation, `"${l}"`);
     if (letters.indexOf(l) !== letters.lastIndexOf(l))
       refuse("einsum", "equation", "one whose output has each letter once", equation, `"${l}" is there twice`);
   }
