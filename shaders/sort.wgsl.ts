@@ -13,9 +13,8 @@ export const FIRST_RUN = 64;
 /** Bits of an element to unsigned numbers of the same order: all NaN greatest, −0 as 0. */
 const KEYS = {
   f32: /* wgsl */ `
-  if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0xffffffffu; }
-  if (bits == 0x80000000u) { return bits; }
-  return bits ^ select(0x80000000u, 0xffffffffu, bits >= 0x80000000u);`,
+  let flipped = bits ^ select(0x80000000u, 0xffffffffu, bits > 0x80000000u);
+  return select(select(flipped, bits, bits == 0x80000000u), 0xffffffffu, (bits & 0x7fffffffu) > 0x7f800000u);`,
   i32: "return bits ^ 0x80000000u;",
   u32: "return bits;",
 } as const;
