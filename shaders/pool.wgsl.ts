@@ -147,20 +147,20 @@ ${linearMain()} {
 });
 
 /**
- * WGSL: elements that the window at (y, x) averages over: all of it, or what of it lies in the
- * image.
+ * WGSL: elements that the window at (y, x) averages over: what of it lies in the image and (with
+ * `all` ≠ 0) its padding. A last window may reach past both.
  */
 const divisor = /* wgsl */ `
 fn overlap(o: u32, stride: u32, padding: u32, kernel: u32, size: u32) -> u32 {
   let start = o * stride;
-  return min(start + kernel, size + padding) - max(start, padding);
+  let all = p.all != 0u;
+  return min(start + kernel, size + padding * select(1u, 2u, all)) - select(max(start, padding), start, all);
 }
 fn divisor(y: u32, x: u32) -> f32 {
-  if (p.all != 0u) { return f32(p.kh * p.kw); }
   return f32(overlap(y, p.sh, p.ph, p.kh, p.h) * overlap(x, p.sw, p.pw, p.kw, p.w));
 }`;
 
-/** y = the window's sum over its number of elements; with `all` ≠ 0 the padding's zeros count. */
+/** y = the window's sum over its number of elements. */
 export const avgPoolKernel = defineKernel({
   name: "avg-pool",
   key: ({ vec }: PoolSpec) => (vec ? "vec" : "scalar"),

@@ -19,6 +19,7 @@ export const MIXTURES: Readonly<Record<string, Op>> = {
   where: (a, b) => pan.where(a, b, a),
   matmul: pan.matmul,
   linear: (a, b) => pan.linear(a, b),
+  einsum: (a, b) => pan.einsum("ij,jk->ik", a, b),
   concat: (a, b) => pan.concat([a, b], 0),
   stack: (a, b) => pan.stack([a, b], 0),
   conv2d: (a, b) => pan.conv2d(pan.reshape(a, [1, 4, 4, 1]), pan.reshape(b, [4, 4, 1, 1])),

@@ -1,9 +1,9 @@
-import { instance, optionsOf, refuse, within } from "../demand";
+import { flag, instance, optionsOf, refuse, within } from "../demand";
 import { type GeluOptions, gelu, geluForm, hardswish, silu } from "../tensor/ops/activations";
 import { flatten, leakyRelu, relu } from "../tensor/ops/elementwise";
 import { permute } from "../tensor/ops/movement";
 import { pairOf } from "../tensor/ops/operands";
-import { avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
+import { type AvgPoolOptions, avgPool2d, globalAvgPool, maxPool2d } from "../tensor/ops/pool";
 import { dropout, RandomStream } from "../tensor/ops/random";
 import type { Generator } from "../tensor/random";
 import type { Pair } from "../tensor/shape";
@@ -78,42 +78,50 @@ export class LeakyReLU extends Module {
   }
 }
 
-/** Steps between windows, and padding, of pooling layers. */
+/** Steps between windows, padding, and the last window of pooling layers. */
 export interface PoolLayerOptions {
   /** Default: the window. */
   stride?: Pair;
   /** Default 0. */
   padding?: Pair;
+  /** Whether a last window may reach past the padding; see {@link maxPool2d} (default false). */
+  ceilMode?: boolean;
 }
 
-/** What both poolings have in common. */
+/** What both poolings have in common; of averages, whether they count the padding's zeros too. */
 abstract class Pool2d extends Module {
-  readonly options: PoolLayerOptions;
+  readonly options: PoolLayerOptions & Pick<AvgPoolOptions, "countIncludePad">;
 
   constructor(
     what: string,
     readonly kernel: Pair,
-    options?: PoolLayerOptions,
+    options: PoolLayerOptions | undefined,
+    ...more: readonly "countIncludePad"[]
   ) {
     super();
-    this.options = optionsOf(what, options, ["stride", "padding"]);
+    this.options = optionsOf<typeof this.options>(what, options, ["stride", "padding", "ceilMode", ...more]);
+    const { stride = kernel, padding = 0, ceilMode = false, countIncludePad = true } = this.options;
     pairOf(what, "kernel", kernel, 1);
-    pairOf(what, "stride", this.options.stride ?? kernel, 1);
-    pairOf(what, "padding", this.options.padding ?? 0, 0);
+    pairOf(what, "stride", stride, 1);
+    pairOf(what, "padding", padding, 0);
+    flag(what, "ceilMode", ceilMode);
+    flag(what, "countIncludePad", countIncludePad);
   }
 
   protected override describe(): string {
-    const { stride, padding } = this.options;
-    const sizes = { kernel: this.kernel, stride, padding };
-    return Object.entries(sizes)
-      .flatMap(([name, size]) => (size === undefined ? [] : [`${name} ${times(size)}`]))
-      .join(", ");
+    const { stride, padding, ceilMode, countIncludePad = true } = this.options;
+    const sizes = Object.entries({ kernel: this.kernel, stride, padding });
+    return [
+      ...sizes.flatMap(([name, size]) => (size === undefined ? [] : [`${name} ${times(size)}`])),
+      ...(ceilMode ? ["ceilMode"] : []),
+      ...(countIncludePad ? [] : ["padding not counted"]),
+    ].join(", ");
   }
 }
 
 /**
  * Maximum of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window.
- * @throws ArgumentError for sizes that are none.
+ * @throws ArgumentError for sizes that are none, or flags that are none.
  */
 export class MaxPool2d extends Pool2d {
   constructor(kernel: Pair, options?: PoolLayerOptions) {
@@ -121,12 +129,14 @@ export class MaxPool2d extends Pool2d {
   }
 
   /**
-   * Rows and columns of windows that are square and lie side by side without padding; else null.
+   * Rows and columns of windows that are square and lie side by side, all of them within the image;
+   * else null.
    */
   get sideBySide(): number | null {
     const sizes = [this.kernel, this.options.stride ?? this.kernel].flat();
     const padding = [this.options.padding ?? 0].flat();
-    return sizes.every((n) => n === sizes[0]) && padding.every((p) => p === 0) ? sizes[0]! : null;
+    const within = padding.every((p) => p === 0) && !this.options.ceilMode;
+    return within && sizes.every((n) => n === sizes[0]) ? sizes[0]! : null;
   }
 
   forward(x: Tensor): Tensor {
@@ -136,11 +146,11 @@ export class MaxPool2d extends Pool2d {
 
 /**
  * Mean of each window. Shape: [N, H, W, C] → [N, H', W', C]; stride defaults to the window.
- * @throws ArgumentError for sizes that are none.
+ * @throws ArgumentError for sizes that are none, or flags that are none.
  */
 export class AvgPool2d extends Pool2d {
-  constructor(kernel: Pair, options?: PoolLayerOptions) {
-    super("AvgPool2d", kernel, options);
+  constructor(kernel: Pair, options?: AvgPoolOptions) {
+    super("AvgPool2d", kernel, options, "countIncludePad");
   }
 
   forward(x: Tensor): Tensor {

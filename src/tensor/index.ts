@@ -1,5 +1,6 @@
 export type { ElementsOf, NumberArray, NumberList, TensorSource } from "./elements";
 export { type GeluOptions, gelu, hardswish, silu } from "./ops/activations";
+export { cumsum } from "./ops/cumsum";
 export {
   abs,
   add,
@@ -53,12 +54,14 @@ export {
 } from "./ops/pool";
 export { conv1d, conv2d } from "./ops/products/conv";
 export { type ConvTransposeOptions, convTranspose2d } from "./ops/products/conv-transpose";
+export { einsum } from "./ops/products/einsum";
 export type { ConvOptions, LineConvOptions } from "./ops/products/geometry";
 export { linear, type MatmulOptions, matmul } from "./ops/products/matmul";
 export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
 export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
 export { adaptiveAvgPool2d, type UpsampleOptions, upsample2d } from "./ops/resize";
 export { logSoftmax, softmax } from "./ops/softmax";
+export { argsort, type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./ops/sort";
 export { Generator, type GeneratorState } from "./random";
 export { type RecordedStep, recordStep } from "./recorded";
 export type { Pair, Shape } from "./shape";

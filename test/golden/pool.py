@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from common import nhwc, save
 
-# input [N, C, H, W], kernel, stride, padding, dilation
+# input [N, C, H, W], kernel, stride, padding, dilation, ceil_mode
 MAX = [
     ([2, 4, 8, 8], [2, 2], [2, 2], [0, 0], [1, 1]),
     ([2, 3, 7, 9], [3, 3], [2, 2], [1, 1], [1, 1]),
@@ -13,13 +13,25 @@ MAX = [
     ([1, 1, 1, 1], [1, 1], [1, 1], [0, 0], [1, 1]),
     ([3, 4, 5, 5], [5, 5], [5, 5], [2, 2], [1, 1]),
 ]
-# input, kernel, stride, padding, count_include_pad
+# input, kernel, stride, padding, count_include_pad, ceil_mode
 AVG = [
     ([2, 4, 8, 8], [2, 2], [2, 2], [0, 0], True),
     ([2, 3, 7, 9], [3, 3], [2, 2], [1, 1], True),
     ([2, 3, 7, 9], [3, 3], [2, 2], [1, 1], False),
     ([1, 8, 9, 6], [3, 2], [1, 3], [1, 1], False),
     ([1, 1, 1, 1], [1, 1], [1, 1], [0, 0], True),
+]
+# The last windows reach past the padding; in some, one more would start behind the image.
+CEIL_MAX = [
+    ([2, 4, 7, 8], [3, 3], [2, 2], [0, 0], [1, 1], True),
+    ([1, 3, 8, 6], [2, 3], [3, 4], [1, 1], [2, 1], True),
+    ([1, 2, 2, 3], [3, 2], [2, 4], [0, 1], [1, 1], True),
+]
+CEIL_AVG = [
+    ([2, 4, 7, 8], [3, 3], [2, 2], [0, 0], True, True),
+    ([2, 3, 6, 9], [3, 2], [2, 3], [1, 1], True, True),
+    ([2, 3, 6, 9], [3, 2], [2, 3], [1, 1], False, True),
+    ([1, 2, 2, 3], [3, 2], [2, 4], [0, 1], True, True),
 ]
 # [N, L, C]
 GLOBAL = [[2, 5, 3], [1, 400, 4], [3, 65, 7], [2, 1, 8]]
@@ -36,15 +48,17 @@ def add(kind, x, y, in_layout, out_layout, options):
     cases.append({"kind": kind, **options})
 
 
-for shape, kernel, stride, padding, dilation in MAX:
+for shape, kernel, stride, padding, dilation, *ceil in MAX + CEIL_MAX:
     # Few distinct values: many ties, so that the choice of the first maximum is part of the reference.
     x = torch.randint(-3, 4, shape).float().requires_grad_()
-    y = F.max_pool2d(x, kernel, stride, padding, dilation)
-    add("max", x, y, nhwc, nhwc, {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation})
-for shape, kernel, stride, padding, include in AVG:
+    y = F.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode=bool(ceil))
+    options = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation, "ceilMode": bool(ceil)}
+    add("max", x, y, nhwc, nhwc, options)
+for shape, kernel, stride, padding, include, *ceil in AVG + CEIL_AVG:
     x = torch.randn(shape, requires_grad=True)
-    y = F.avg_pool2d(x, kernel, stride, padding, count_include_pad=include)
-    add("avg", x, y, nhwc, nhwc, {"kernel": kernel, "stride": stride, "padding": padding, "countIncludePad": include})
+    y = F.avg_pool2d(x, kernel, stride, padding, count_include_pad=include, ceil_mode=bool(ceil))
+    options = {"kernel": kernel, "stride": stride, "padding": padding, "countIncludePad": include, "ceilMode": bool(ceil)}
+    add("avg", x, y, nhwc, nhwc, options)
 for shape in GLOBAL:
     x = torch.randn(shape, requires_grad=True)
     add("globalMax", x, x.max(dim=1)[0], lambda t: t, lambda t: t, {})

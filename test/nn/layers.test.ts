@@ -77,6 +77,18 @@ describe("a layer gives what its operation gives with the layer's weights and op
       (x) => maxPool2d(x, 3, { stride: 2, padding: 1 }),
     ],
     ["AvgPool2d", new AvgPool2d([2, 3]), image, (x) => avgPool2d(x, [2, 3])],
+    [
+      "MaxPool2d with ceilMode",
+      new MaxPool2d(4, { stride: 3, ceilMode: true }),
+      image,
+      (x) => maxPool2d(x, 4, { stride: 3, ceilMode: true }),
+    ],
+    [
+      "AvgPool2d with ceilMode",
+      new AvgPool2d(4, { stride: 3, padding: 1, ceilMode: true, countIncludePad: false }),
+      image,
+      (x) => avgPool2d(x, 4, { stride: 3, padding: 1, ceilMode: true, countIncludePad: false }),
+    ],
     ["AdaptiveAvgPool2d", new AdaptiveAvgPool2d([3, 2]), image, (x) => adaptiveAvgPool2d(x, [3, 2])],
     [
       "Upsample",
@@ -265,11 +277,16 @@ describe("Sequential", () => {
       return [d.counters.dispatches - before, y] as const;
     };
     for (const norm of norms) {
-      const pools = [new MaxPool2d(2), new MaxPool2d(2, { stride: 1 }), new MaxPool2d([2, 1])];
+      const pools = [
+        ...[new MaxPool2d(2), new MaxPool2d(2, { stride: 1 }), new MaxPool2d([2, 1])],
+        // Five rows are three windows then, which the norm's kernel does not make.
+        new MaxPool2d(2, { ceilMode: true }),
+      ];
       for (const [i, pool] of pools.entries()) {
         const [apart, wanted] = launches(() => pool.forward(norm.forward(x)));
         const [together, y] = launches(() => new Sequential(norm, pool).forward(x));
         expect(together).toBe(i === 0 && !(norm instanceof LayerNorm) ? apart - 1 : apart);
+        expect(y.shape).toEqual([2, i === 3 ? 3 : i === 1 ? 4 : 2, i === 1 ? 3 : i === 2 ? 4 : 2, 3]);
         expect(await values(y)).toEqual(await values(wanted));
       }
     }

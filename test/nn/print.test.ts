@@ -56,6 +56,8 @@ it.each<[Module, string]>([
   [new GELU({ approximate: "tanh" }), "GELU(approximate tanh)"],
   [new Dropout(0.3), "Dropout(p 0.3)"],
   [new MaxPool2d(2), "MaxPool2d(kernel 2)"],
+  [new MaxPool2d(3, { stride: 2, ceilMode: true }), "MaxPool2d(kernel 3, stride 2, ceilMode)"],
+  [new AvgPool2d(2, { ceilMode: false, countIncludePad: false }), "AvgPool2d(kernel 2, padding not counted)"],
   [new AvgPool2d([3, 2], { stride: 2, padding: [1, 0] }), "AvgPool2d(kernel 3×2, stride 2, padding 1×0)"],
 ])("%s", (layer, text) => {
   expect(String(layer)).toBe(text);

@@ -64,6 +64,15 @@ const softmaxRow: Row = {
   takes: { x: FLOAT },
   refuses: bad("axis", [null, "1", 1.5, 2, Number.NaN, [1]], /dimension/),
 };
+const sorting: Row = {
+  args: () => ({ x: t([2, 3]), options: { axis: 0, descending: true } }),
+  takes: { x: ANY },
+  refuses: bad(
+    "options",
+    [...NO_OPTIONS, { axis: 2 }, { axis: "0" }, { axis: null }, { descending: 1 }, { stable: true }],
+    /options|dimension|descending/,
+  ),
+};
 const labelled = (scores: string): Row => ({
   args: () => ({ [scores]: t([2, 3]), labels: t([2], "i32"), options: {} }),
   takes: { [scores]: FLOAT, labels: INTEGER },
@@ -290,12 +299,35 @@ const ROWS: Record<string, Row> = {
     ),
   },
   argmax: { ...softmaxRow, refuses: bad("axis", [undefined, null, "1", 1.5, 2, [1]], /axis|dimension/) },
+  sort: sorting,
+  argsort: sorting,
+  topK: {
+    args: () => ({ x: t([2, 3]), k: 2, options: { axis: -1, largest: true } }),
+    takes: { x: ANY },
+    refuses: [
+      ...bad("k", [undefined, -1, 4, ...NO_WHOLE], /k is a whole number from 0 to 3/),
+      ...bad("options", [...NO_OPTIONS, { axis: 2 }, { largest: 1 }, { sorted: false }], /options|dimension|largest/),
+    ],
+  },
+  cumsum: { ...softmaxRow, refuses: bad("axis", [undefined, null, "1", 1.5, 2, Number.NaN, [1]], /dimension/) },
   softmax: softmaxRow,
   logSoftmax: softmaxRow,
   matmul: {
     args: () => ({ a: t([2, 3]), b: t([3, 4]), options: {} }),
     takes: { a: FLOAT, b: FLOAT },
     refuses: bad("options", [...NO_OPTIONS, { transposeA: 1 }, { transposeB: "yes" }], /options|transpose/),
+  },
+  einsum: {
+    args: () => ({ equation: "ij,jk->ik", "operand 0": t([2, 3]), "operand 1": t([3, 4]) }),
+    takes: { "operand 0": FLOAT, "operand 1": FLOAT },
+    refuses: bad(
+      "equation",
+      [
+        ...[undefined, null, 3, ["ij"], "ij,jk->ik->i", "i1,jk", "ij;jk", "i..j,jk", "...i...,jk", "ij,jk->il"],
+        ...["ij,jk->ii", "ij", "ij,jk,kl", "i,jk", "ijk,jk", "ij,k...lm", "ii,jk", "ij,ik", ".ij,jk", "ij.,jk"],
+      ],
+      /equation is|operand/,
+    ),
   },
   linear: {
     args: () => ({ x: t([2, 3]), w: t([3, 4]), bias: t([4]) }),
@@ -338,8 +370,8 @@ const ROWS: Record<string, Row> = {
       ...bad("kernel", [undefined, 0, "2", [2], 1.5, Number.NaN, {}], /kernel/),
       ...bad(
         "options",
-        [...NO_OPTIONS, { stride: 0 }, { padding: -1 }, { padding: "same" }, { dilation: 0.5 }],
-        /options|stride|padding|dilation/,
+        [...NO_OPTIONS, { stride: 0 }, { padding: -1 }, { padding: "same" }, { dilation: 0.5 }, { ceilMode: 1 }],
+        /options|stride|padding|dilation|ceilMode/,
       ),
     ],
   },
@@ -348,7 +380,11 @@ const ROWS: Record<string, Row> = {
     takes: { x: FLOAT },
     refuses: [
       ...bad("kernel", [undefined, 0, "2", [2], 1.5], /kernel/),
-      ...bad("options", [...NO_OPTIONS, { stride: 0 }, { countIncludePad: 1 }], /options|stride|countIncludePad/),
+      ...bad(
+        "options",
+        [...NO_OPTIONS, { stride: 0 }, { countIncludePad: 1 }, { ceilMode: null }],
+        /options|stride|countIncludePad|ceilMode/,
+      ),
     ],
   },
   adaptiveAvgPool2d: {

@@ -16,25 +16,34 @@ interface Config {
   stride: Two;
   padding: Two;
   dilation: Two;
+  ceilMode?: boolean;
 }
 
-/** Places of the input that a window covers, −1 for padding, in row-major order. */
+/** Places of the input that a window covers, −1 for padding, in row-major order; none behind it. */
 function windowOf({ shape: [, h, w], kernel, stride, padding, dilation }: Config, i: number, j: number): number[] {
   const places: number[] = [];
   for (let a = 0; a < kernel[0]; a++) {
     for (let b = 0; b < kernel[1]; b++) {
       const y = i * stride[0] - padding[0] + a * dilation[0];
       const x = j * stride[1] - padding[1] + b * dilation[1];
+      if (y >= h + padding[0] || x >= w + padding[1]) continue;
       places.push(y < 0 || x < 0 || y >= h || x >= w ? -1 : y * w + x);
     }
   }
   return places;
 }
 
-const outputOf = ({ shape, kernel, stride, padding, dilation }: Config): Two =>
-  [0, 1].map(
-    (d) => Math.floor((shape[d + 1]! + 2 * padding[d]! - dilation[d]! * (kernel[d]! - 1) - 1) / stride[d]!) + 1,
-  ) as Two;
+/** Starts of windows are tried one after the other. */
+const outputOf = ({ shape, kernel, stride, padding, dilation, ceilMode }: Config): Two =>
+  [0, 1].map((d) => {
+    const [size, around, step] = [shape[d + 1]!, padding[d]!, stride[d]!];
+    const last = dilation[d]! * (kernel[d]! - 1);
+    let count = 0;
+    for (let start = -around; start + last < size + around; start += step) count++;
+    // One more where the one before it ends before the end, and this one starts before it.
+    const next = count * step - around;
+    return ceilMode && next - step + last < size + around - 1 && next < size ? count + 1 : count;
+  }) as Two;
 
 /** Plain pooling with its gradient for the output gradient g. */
 function oracle(kind: "max" | "avg" | "avgInside", config: Config, x: Float32Array, g: (i: number) => number) {
@@ -93,7 +102,10 @@ function randomConfigs(count: number, dilated: boolean): Config[] {
       padding: [r.integer(Math.floor(kernel[0] / 2) + 1), r.integer(Math.floor(kernel[1] / 2) + 1)],
       dilation: dilated ? both(() => 1 + r.integer(3)) : [1, 1],
     };
+    const ceiled = { ...config, ceilMode: true };
     if (outputOf(config).every((n) => n >= 1)) found.push(config);
+    if (found.length < count && outputOf(ceiled).every((n, d) => n > Math.max(0, outputOf(config)[d]!)))
+      found.push(ceiled);
   }
   return found;
 }
@@ -102,6 +114,9 @@ const nasty: Config[] = [
   { shape: [1, 1, 1, 1], kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1] },
   { shape: [2, 1, 1, 4], kernel: [2, 3], stride: [3, 1], padding: [1, 1], dilation: [1, 1] },
   { shape: [1, 9, 2, 3], kernel: [2, 2], stride: [7, 5], padding: [0, 1], dilation: [1, 1] },
+  // No window fits but the last; one that would start behind the image, which does not count.
+  { shape: [1, 2, 3, 4], kernel: [3, 4], stride: [2, 3], padding: [0, 0], dilation: [1, 1], ceilMode: true },
+  { shape: [2, 3, 5, 3], kernel: [2, 2], stride: [4, 3], padding: [1, 1], dilation: [1, 1], ceilMode: true },
 ];
 
 beforeAll(async () => {
@@ -128,6 +143,7 @@ describe("maxPool2d", () => {
     // Distinct values further apart than the probing step, so that no maximum changes hands.
     const data = Float32Array.from(new Generator(3).permutation(sizeOf(shape)), (v) => v / 10 - 3);
     await gradcheck((x) => maxPool2d(x, [3, 2], { stride: [1, 2], padding: 1 }), [{ shape, data }]);
+    await gradcheck((x) => maxPool2d(x, 2, { stride: [3, 2], ceilMode: true }), [{ shape, data }]);
   });
 
   it("takes −∞ for a value and passes NaN on", async () => {
@@ -157,6 +173,22 @@ describe("maxPool2d", () => {
     const data = Float32Array.from({ length: sizeOf(shape) }, (_, i) => i);
     const y = await maxPool2d(Tensor.from(data, shape), 1).data();
     expect(y.findIndex((v, i) => v !== i)).toBe(-1);
+  });
+
+  it("has a last window with ceilMode where PyTorch has one", () => {
+    const sizes = (n: number, kernel: number, stride: number, padding = 0) =>
+      [false, true].map((ceilMode) => {
+        const shape = scope(() => maxPool2d(Tensor.full([1, n, n, 1], 1), kernel, { stride, padding, ceilMode }).shape);
+        return shape[1];
+      });
+    expect(sizes(112, 3, 2)).toEqual([55, 56]);
+    expect(sizes(6, 2, 2)).toEqual([3, 3]);
+    expect(sizes(5, 2, 2)).toEqual([2, 3]);
+    // A window from row 3 on would begin in the padding behind the image.
+    expect(sizes(3, 2, 4, 1)).toEqual([1, 1]);
+    expect(sizes(4, 2, 4, 1)).toEqual([2, 2]);
+    expect(() => maxPool2d(Tensor.full([1, 2, 2, 1], 1), 3)).toThrow(ShapeError);
+    expect(() => maxPool2d(Tensor.full([1, 2, 2, 1], 1), 4, { stride: 2, ceilMode: true })).toThrow(ShapeError);
   });
 
   it("refuses what does not fit", () => {
@@ -198,6 +230,7 @@ describe("avgPool2d", () => {
       (x) => avgPool2d(x, 3, { stride: 2, padding: 1, countIncludePad: false }),
       [{ shape, data: randomData(shape, 1) }],
     );
+    await gradcheck((x) => avgPool2d(x, 3, { stride: 3, ceilMode: true }), [{ shape, data: randomData(shape, 1) }]);
   });
 
   it("refuses what does not fit", () => {

@@ -64,7 +64,7 @@ describe("every operation of two tensors", () => {
   const SINGLE = new Set(
     `abs affine clamp exp flatten leakyRelu log neg powScalar reciprocal relu reshape sigmoid sign sqrt square tanh oneHot
     expand flip narrow pad permute split transpose avgPool2d globalAvgPool globalMaxPool maxPool2d dropout amax amin argmax
-    mean norm2 gelu hardswish silu adaptiveAvgPool2d upsample2d sum sumSquares variance logSoftmax softmax recordStep keep memory scope noGrad`.split(
+    mean norm2 gelu hardswish silu adaptiveAvgPool2d upsample2d sum sumSquares variance logSoftmax softmax argsort sort topK cumsum recordStep keep memory scope noGrad`.split(
       /\s+/,
     ),
   );

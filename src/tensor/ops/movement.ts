@@ -278,8 +278,8 @@ const offsetOf = (place: readonly number[], strides: readonly number[]): number 
   place.reduce((sum, n, d) => sum + n * strides[d]!, 0);
 
 /** Like {@link axisOf}, for operations that make no sense without dimensions. */
-function dimension(x: Tensor, axis: number, what: string): number {
-  expectTensors(what, { x }, ALL);
+export function dimension(x: Tensor, axis: number, what: string, types = ALL): number {
+  expectTensors(what, { x }, types);
   if (x.rank === 0)
     throw new ShapeError(`${what}: a tensor without dimensions has none to choose: reshape it to [1] first`);
   return axisOf(axis, x.rank, what);

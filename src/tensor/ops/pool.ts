@@ -15,6 +15,11 @@ export interface MaxPoolOptions {
   padding?: Pair;
   /** Distance of a window's elements (default 1). */
   dilation?: Pair;
+  /**
+   * Whether a last window that reaches past the padding counts too, if it starts within the image
+   * or the padding before it (default false).
+   */
+  ceilMode?: boolean;
 }
 
 /** Options of {@link avgPool2d}. */
@@ -25,6 +30,11 @@ export interface AvgPoolOptions {
   padding?: Pair;
   /** Whether the padding's zeros count as elements of the mean (default true). */
   countIncludePad?: boolean;
+  /**
+   * Whether a last window that reaches past the padding counts too, if it starts within the image
+   * or the padding before it (default false).
+   */
+  ceilMode?: boolean;
 }
 
 /** Sizes as the kernels take them, `c` counted in vectors when `vec`. */
@@ -35,18 +45,19 @@ type Geometry = Record<"h" | "w" | "c" | "oh" | "ow" | "kh" | "kw" | "sh" | "sw"
  * x[n, i·sₕ − pₕ + a·dₕ, j·s_w − p_w + b·d_w, c].
  *
  * The gradient goes to the first maximum of a window in row-major order. A NaN in a window makes
- * its maximum NaN. The same as PyTorch's `max_pool2d` (without `ceil_mode`).
+ * its maximum NaN. The same as PyTorch's `max_pool2d`.
  *
- * Shape: [N, H, W, C] → [N, ⌊(H + 2pₕ − dₕ(kₕ − 1) − 1) / sₕ⌋ + 1, …, C].
+ * Shape: [N, H, W, C] → [N, ⌊(H + 2pₕ − dₕ(kₕ − 1) − 1) / sₕ⌋ + 1, …, C], with `ceilMode` ⌈ ⌉ in
+ * the place of ⌊ ⌋, less a window that would start at H + pₕ or behind.
  *
  * @throws ShapeError when x is not an f32 tensor of four dimensions, the padding passes half the
  * kernel, or no window fits.
- * @throws ArgumentError when an option is not a whole number in its range.
+ * @throws ArgumentError when an option is not a whole number in its range, or no flag.
  */
 export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {}): Tensor {
   expectOptions("maxPool2d", options);
   const [dh, dw] = pairOf("maxPool2d", "dilation", options.dilation ?? 1, 1);
-  const { geometry, vec, shape } = plan("maxPool2d", x, kernel, options.stride, options.padding, [dh, dw]);
+  const { geometry, vec, shape } = plan("maxPool2d", x, kernel, options, [dh, dw]);
   const { y, at } = largest(x, geometry, vec, shape, [dh, dw]);
   const extent = { ...geometry, kh: dh * (geometry.kh - 1) + 1, kw: dw * (geometry.kw - 1) + 1 };
   return recordMax("maxPool2d", x, y, at, extent, vec);
@@ -54,19 +65,20 @@ export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {})
 
 /**
  * Mean over windows: y[n, i, j, c] = Σ over the window of x / number of its elements, as PyTorch's
- * `avg_pool2d` (without `ceil_mode`).
+ * `avg_pool2d`. What of a window lies behind the padding (`ceilMode`) is never one of them.
  *
- * Shape: [N, H, W, C] → [N, ⌊(H + 2pₕ − kₕ) / sₕ⌋ + 1, …, C].
+ * Shape: [N, H, W, C] → [N, ⌊(H + 2pₕ − kₕ) / sₕ⌋ + 1, …, C], with `ceilMode` as of
+ * {@link maxPool2d}.
  *
  * @throws ShapeError when x is not an f32 tensor of four dimensions, the padding passes half the
  * kernel, or no window fits.
- * @throws ArgumentError when an option is not a whole number in its range.
+ * @throws ArgumentError when an option is not a whole number in its range, or no flag.
  */
 export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {}): Tensor {
   expectOptions("avgPool2d", options);
   const { countIncludePad = true } = options;
   expectFlag("avgPool2d", "countIncludePad", countIncludePad);
-  const { geometry, vec, shape } = plan("avgPool2d", x, kernel, options.stride, options.padding, [1, 1]);
+  const { geometry, vec, shape } = plan("avgPool2d", x, kernel, options, [1, 1]);
   const all = countIncludePad ? 1 : 0;
   const unit = vec ? 4 : 1;
   const y = x.newEmpty(shape);
@@ -180,23 +192,24 @@ function plan(
   op: string,
   x: Tensor,
   kernel: Pair,
-  strideOption: Pair | undefined,
-  paddingOption: Pair | undefined,
+  options: Pick<MaxPoolOptions, "stride" | "padding" | "ceilMode">,
   [dh, dw]: readonly [number, number],
 ): { geometry: Geometry; vec: boolean; shape: Shape } {
   expectTensors(op, { x });
   if (x.rank !== 4) throw new ShapeError(`${op}: expected images [N, H, W, C], found ${showShape(x.shape)}`);
   const [n, h, w, channels] = x.shape as readonly [number, number, number, number];
   const [kh, kw] = pairOf(op, "kernel", kernel, 1);
-  const [sh, sw] = pairOf(op, "stride", strideOption ?? kernel, 1);
-  const [ph, pw] = pairOf(op, "padding", paddingOption ?? 0, 0);
+  const [sh, sw] = pairOf(op, "stride", options.stride ?? kernel, 1);
+  const [ph, pw] = pairOf(op, "padding", options.padding ?? 0, 0);
+  const { ceilMode = false } = options;
+  expectFlag(op, "ceilMode", ceilMode);
   if (2 * ph > kh || 2 * pw > kw) {
     throw new ShapeError(
       `${op}: padding [${ph}, ${pw}] may be at most half the kernel [${kh}, ${kw}]: beyond that, windows lie in the padding alone`,
     );
   }
-  const oh = windowCount(h, kh, sh, ph, dh);
-  const ow = windowCount(w, kw, sw, pw, dw);
+  const oh = windowCount(h, kh, sh, ph, dh, ceilMode);
+  const ow = windowCount(w, kw, sw, pw, dw, ceilMode);
   if (h < 1 || w < 1 || oh < 1 || ow < 1) {
     throw new ShapeError(
       `${op}: no window of ${kh}×${kw} (dilation [${dh}, ${dw}], padding [${ph}, ${pw}]) fits into images of ${h}×${w} in ${showShape(x.shape)}: ` +
