@@ -1,4 +1,5 @@
 import { cumsumCarryKernel, cumsumKernel } from "../../../shaders/cumsum.wgsl";
+import { keepBatch } from "../parts";
 import { sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { dimension } from "./movement";
@@ -21,6 +22,7 @@ const CHUNK = 256;
  */
 export function cumsum(x: Tensor, axis: number): Tensor {
   const d = dimension(x, axis, "cumsum", FLOATS);
+  keepBatch("cumsum", x, d === 0);
   return record("cumsum", running(x, d, false), [x], [], () => (g) => [running(g, d, true)]);
 }
 

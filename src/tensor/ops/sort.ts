@@ -1,5 +1,6 @@
 import { alongKernel, FIRST_RUN, sortMergeKernel, sortRunsKernel } from "../../../shaders/sort.wgsl";
 import { flag, optionsOf, refuse } from "../../demand";
+import { carryParts, keepBatch } from "../parts";
 import { sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { dimension, narrow } from "./movement";
@@ -69,6 +70,7 @@ export function argsort(x: Tensor, options: SortOptions = {}): Tensor {
 export function topK(x: Tensor, k: number, options: TopKOptions = {}): Sorted {
   const { axis = -1, largest = true } = optionsOf("topK", options, ["axis", "largest"]);
   const d = dimension(x, axis, "topK");
+  keepBatch("topK", x, d === 0);
   flag("topK", "largest", largest);
   const n = x.shape[d]!;
   if (!Number.isInteger(k) || k < 0 || k > n) refuse("topK", "k", `a whole number from 0 to ${n}`, k);
@@ -81,6 +83,7 @@ export function topK(x: Tensor, k: number, options: TopKOptions = {}): Sorted {
 function sorting(op: string, x: Tensor, options: SortOptions) {
   const { axis = -1, descending = false } = optionsOf(op, options, ["axis", "descending"]);
   const d = dimension(x, axis, op);
+  keepBatch(op, x, d === 0);
   return { d, descending: flag(op, "descending", descending) };
 }
 
@@ -97,7 +100,7 @@ function orderOf(x: Tensor, d: number, descending: boolean): Tensor {
     order.dispose();
     order = merged;
   }
-  return order;
+  return carryParts("argsort", order, [x]);
 }
 
 /** The elements at `indices` along dimension d, no position twice on a line. */
