@@ -18,7 +18,7 @@ import {
   epochsCsv,
   type FeatureWatermark,
   isPointSet,
-  type Network,
+  type Protected,
   type Optimizer,
   type SampleTransform,
   type Schedule,
@@ -80,7 +80,7 @@ export interface Experiment {
   command: string;
   device: Device;
   arch: string;
-  model: Network;
+  model: Protected;
   /**
    * What the images or clouds are, for whoever attacks or verifies the network later; goes to
    * data.json.
@@ -157,7 +157,8 @@ export async function runExperiment(e: Experiment): Promise<void> {
   const binding = s.statement === undefined ? null : await bindNetwork(model, { ...s, statement: s.statement });
   const parameters = model.parameterCount();
   const passportLayers = model.passportSites().map((l) => l.name);
-  const { scheme, classes } = model.config;
+  const { scheme } = model;
+  const classes = model.classes ?? test.classes.length;
   say(`network    ${e.arch}, ${scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${e.passports}`);
   const trainer = await train(e);
   if (trainer.interrupted) {

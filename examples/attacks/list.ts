@@ -76,8 +76,8 @@ export async function fineTuneAll(target: Target | PlainTarget, s: Setup): Promi
  * solved.
  */
 async function flipByLayers(setup: Setup): Promise<Findings> {
-  const { marked, wide } = solvable(setup.target.credential);
-  const names = marked.filter((l) => !wide.includes(l)).map((l) => l.name);
+  const { plan, wide } = solvable(setup.target.credential);
+  const names = plan.places.filter((p) => !wide.includes(p)).map((p) => p.norm);
   const records: AttackRecord[] = [];
   for (let n = 1; n <= names.length; n++)
     records.push(
