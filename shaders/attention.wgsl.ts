@@ -1,206 +1,248 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { type Binding, type Caps, defineKernel, foldGrid, type Workgroups } from "../src/gpu/kernel";
+import { type Binding, defineKernel, foldGrid, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 import { NAN } from "./softmax.wgsl";
 
 /**
- * How invocations come by the rows that they run over, which all of a workgroup read: `subgroup`
- * lanes load one each and hand them round; `workgroup` memory holds some; `alone` everyone loads
- * each.
+ * What the kernels of attention are compiled for; sizes are parameters. An invocation owns a few
+ * rows of one side, queries or keys, in registers, and runs over the rows of the other, which all
+ * of its workgroup read at the same time: no workgroup memory and no barrier.
  */
-export type Sharing = "subgroup" | "workgroup" | "alone";
-
-/** What the kernels of attention are compiled for; everything else is a parameter. */
 export interface AttentionSpec {
   /** Vectors of four in a head's row. */
   readonly d4: number;
-  /** Rows an invocation owns, in registers. */
+  /** Rows an invocation owns. */
   readonly rows: number;
-  readonly sharing: Sharing;
-  /** Invocations of a workgroup; the subgroup's size where that shares. */
+  /** Invocations of a workgroup. */
   readonly lanes: number;
-  /** Query i sees keys up to i. */
+  /** Query i sees keys 0 to i. */
   readonly causal: boolean;
-  /** Some keys are padding. */
+  /** Some keys are padding, which nobody sees. */
   readonly padded: boolean;
-  /** Query, key and value are columns of one tensor [N, T, 3, H, D]. */
+  /** Queries, keys and values are parts of one tensor [N, T, 3, H, D]; else each is [N, T, H, D]. */
   readonly packed: boolean;
 }
 
 const key = (s: AttentionSpec) =>
-  `${s.d4},${s.rows},${s.sharing}${s.lanes}${s.causal ? ",causal" : ""}${s.padded ? ",padded" : ""}${s.packed ? ",packed" : ""}`;
+  [s.d4, s.rows, s.lanes, ...(["causal", "padded", "packed"] as const).filter((flag) => s[flag])].join();
 
-const enables = (s: AttentionSpec) => (s.sharing === "subgroup" ? ["subgroups"] : []);
-
-const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-const each = (n: number, f: (i: number) => string) => range(n).map(f).join("\n");
-
-/** Rows that are shared at a time: what 8 KiB of workgroup memory hold of two operands. */
-const shared = ({ sharing, lanes, d4 }: AttentionSpec) =>
-  sharing === "subgroup" ? lanes : sharing === "workgroup" ? Math.max(1, Math.floor(256 / d4)) : 1;
-
-/** WGSL: where row t of operand `part` begins, of a tensor with `length` rows per sample. */
-const place = ({ packed, d4 }: AttentionSpec, t: string, length: string, part: number) =>
-  packed ? `(((n * ${length} + ${t}) * 3u + ${part}u) * p.heads + h) * ${d4}u` : `((n * ${length} + ${t}) * p.heads + h) * ${d4}u`;
-
-/**
- * WGSL: the head of `main`. Declares the sample `n`, the head `h`, and the first of this
- * invocation's rows, `first`, out of `length`; rows past the end are copies of the last that store
- * nothing, as subgroup operations and barriers need all invocations.
- */
-const head = (s: AttentionSpec, length: string) => /* wgsl */ `
-${
-  s.sharing === "workgroup"
-    ? `var<workgroup> sharedA: array<vec4f, ${shared(s) * s.d4}>;
-var<workgroup> sharedB: array<vec4f, ${shared(s) * s.d4}>;`
-    : ""
-}
-@compute @workgroup_size(${s.lanes})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
-        @builtin(${s.sharing === "subgroup" ? "subgroup_invocation_id" : "local_invocation_index"}) lane: u32) {
-  let blocks = (${length} + ${s.rows * s.lanes - 1}u) / ${s.rows * s.lanes}u;
-  let group = wid.y * grid.x + wid.x;
-  if (group >= p.planes * blocks) { return; }
-  let n = group / blocks / p.heads;
-  let h = group / blocks % p.heads;
-  let start = group % blocks * ${s.rows * s.lanes}u;
-  let first = start + lane * ${s.rows}u;
-  ${each(s.rows, (r) => `let row${r} = min(first + ${r}u, ${length} - 1u);`)}`;
-
-/** WGSL: row `r` of this invocation, of operand `name`, in registers `name{r}_{d}`. */
-const own = (s: AttentionSpec, name: string, from: string, length: string, part: number, factor = "") =>
-  each(s.rows, (r) =>
-    each(s.d4, (d) => `let ${name}${r}_${d} = ${from}[${place(s, `row${r}`, length, part)} + ${d}u]${factor};`),
-  );
-
-const zeros = (s: AttentionSpec, name: string) => each(s.rows, (r) => each(s.d4, (d) => `var ${name}${r}_${d} = vec4f();`));
-
-interface Walk {
-  readonly from: string;
-  readonly to: string;
-  /** Rows of both operands there are: none past them is read. */
-  readonly length: string;
-  readonly a: string;
-  readonly b: string;
-  /** Place of row t in each. */
-  readonly placeA: (t: string) => string;
-  readonly placeB: (t: string) => string;
-  /** Of row `j`, whose operands `a(d)` and `b(d)` are. */
-  readonly body: (a: (d: number) => string, b: (d: number) => string) => string;
-}
-
-/** WGSL: runs over the rows j of two operands. */
-function walk(s: AttentionSpec, w: Walk): string {
-  const block = shared(s);
-  if (s.sharing === "alone")
-    return `for (var j = ${w.from}; j < ${w.to}; j++) {
-  let atA = ${w.placeA("j")};
-  let atB = ${w.placeB("j")};
-  ${w.body(
-    (d) => `${w.a}[atA + ${d}u]`,
-    (d) => `${w.b}[atB + ${d}u]`,
-  )}
-}`;
-  if (s.sharing === "subgroup")
-    return `for (var j0 = ${w.from}; j0 < ${w.to}; j0 += ${block}u) {
-  let mine = min(j0 + lane, ${w.length} - 1u);
-  let atA = ${w.placeA("mine")};
-  let atB = ${w.placeB("mine")};
-  ${each(s.d4, (d) => `let a${d} = ${w.a}[atA + ${d}u]; let b${d} = ${w.b}[atB + ${d}u];`)}
-  ${each(
-    block,
-    (k) => `if (j0 + ${k}u < ${w.to}) {
-  let j = j0 + ${k}u;
-  ${w.body(
-    (d) => `subgroupBroadcast(a${d}, ${k}u)`,
-    (d) => `subgroupBroadcast(b${d}, ${k}u)`,
-  )}
-}`,
-  )}
-}`;
-  return `for (var j0 = ${w.from}; j0 < ${w.to}; j0 += ${block}u) {
-  workgroupBarrier();
-  for (var i = lane; i < ${block * s.d4}u; i += ${s.lanes}u) {
-    let t = min(j0 + i / ${s.d4}u, ${w.length} - 1u);
-    sharedA[i] = ${w.a}[${w.placeA("t")} + i % ${s.d4}u];
-    sharedB[i] = ${w.b}[${w.placeB("t")} + i % ${s.d4}u];
-  }
-  workgroupBarrier();
-  for (var j = j0; j < min(j0 + ${block}u, ${w.to}); j++) {
-    let at = (j - j0) * ${s.d4}u;
-    ${w.body(
-      (d) => `sharedA[at + ${d}u]`,
-      (d) => `sharedB[at + ${d}u]`,
-    )}
-  }
-}`;
-}
-
-/** Sizes: planes = N · heads, T queries, S keys. */
+/** Sizes: `planes` is samples · heads, t queries, s keys. */
 const SIZES = { planes: "u32", heads: "u32", t: "u32", s: "u32", scale: "f32" } as const;
 const READ = { access: "read", type: "vec4f" } as const;
 const WRITE = { access: "write", type: "vec4f" } as const;
-const padding = ({ padded }: AttentionSpec): Record<string, Binding> => (padded ? { padding: { access: "read", type: "u32" } } : {});
+const padding = ({ padded }: AttentionSpec): Record<string, Binding> =>
+  padded ? { padding: { access: "read", type: "u32" } } : {};
 
-const groups = (s: AttentionSpec, rows: number, planes: number): Workgroups =>
-  foldGrid(Math.ceil(rows / (s.rows * s.lanes)) * planes);
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+/** WGSL: a line for each number below n. */
+const each = (n: number, line: (i: number) => string) => range(n).map(line).join("\n");
 
-/** WGSL: the first key that no row of this workgroup sees. */
-const lastKey = (s: AttentionSpec) => (s.causal ? `min(p.s, start + ${s.rows * s.lanes}u)` : "p.s");
+/** WGSL: where row `t` of query, key or value begins. */
+const place = ({ packed, d4 }: AttentionSpec, of: "q" | "k" | "v", t: string) => {
+  const row = `n * ${of === "q" ? "p.t" : "p.s"} + ${t}`;
+  return `((${packed ? `(${row}) * 3u + ${"qkv".indexOf(of)}u` : row}) * p.heads + h) * ${d4}u`;
+};
 
+/** WGSL: where row `t` of the output, and of its gradient, begins. */
+const placeOut = ({ d4 }: AttentionSpec, t: string) => `((n * p.t + ${t}) * p.heads + h) * ${d4}u`;
+
+/**
+ * WGSL: the head of `main`. Declares the sample `n`, the head `h`, `plane` for both, the
+ * workgroup's first row `start` out of `length`, and this invocation's, `row0` …: those past the
+ * end are copies of the last, and store nothing.
+ */
+const head = ({ rows, lanes }: AttentionSpec, length: string) => /* wgsl */ `
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let group = wid.y * grid.x + wid.x;
+  let blocks = (${length} + ${rows * lanes - 1}u) / ${rows * lanes}u;
+  let plane = group / blocks;
+  if (plane >= p.planes) { return; }
+  let n = plane / p.heads;
+  let h = plane % p.heads;
+  let start = group % blocks * ${rows * lanes}u;
+  let first = start + lane * ${rows}u;
+  ${each(rows, (r) => `let row${r} = min(first + ${r}u, ${length} - 1u);`)}`;
+
+const groups = (s: AttentionSpec, length: number, planes: number) =>
+  foldGrid(planes * Math.ceil(length / (s.rows * s.lanes)));
+
+/** WGSL: own rows of `from`, which begin at `at(r)`, in registers `from{r}_{d}`. */
+const load = (s: AttentionSpec, from: string, at: (r: number) => string, factor = "") =>
+  each(s.rows, (r) => {
+    const vectors = each(s.d4, (d) => `let ${from}${r}_${d} = ${from}[at${from}${r} + ${d}u]${factor};`);
+    return `let at${from}${r} = ${at(r)};\n${vectors}`;
+  });
+
+/** WGSL: as many registers, all 0. */
+const zeros = (s: AttentionSpec, name: string) =>
+  each(s.rows, (r) => each(s.d4, (d) => `var ${name}${r}_${d} = vec4f();`));
+
+/** WGSL: a row of the other side, vector by vector as `name`, and what each own row makes of it. */
+const meet = (s: AttentionSpec, name: string, at: string, line: (r: number, d: number) => string) =>
+  `{ let at = ${at};
+${each(
+  s.d4,
+  (d) =>
+    `{ let ${name} = ${name}[at + ${d}u]; ${range(s.rows)
+      .map((r) => line(r, d))
+      .join(" ")} }`,
+)} }`;
+
+/** Less than every score. */
 const LOWEST = "-3.4028234e38";
 
+/**
+ * y = softmax(scale · q kᵀ) v over the keys that each query sees, and log Σ exp of its scores. The
+ * softmax is shifted by the greatest score so far; when a greater one comes, what was added up is
+ * scaled down. A query that sees no key, or scores of −∞ alone, gives 0; one with a score of NaN or
+ * +∞ gives NaN.
+ */
 export const attentionKernel = defineKernel({
   name: "attention",
   key,
-  enables,
-  bindings: (s: AttentionSpec): Record<string, Binding> => ({ q: READ, k: READ, v: READ, ...padding(s), y: { access: "write", type: "vec4u" }, lse: { access: "write", type: "u32" } }),
+  bindings: (s: AttentionSpec): Record<string, Binding> => ({
+    ...{ q: READ, k: READ, v: READ },
+    ...padding(s),
+    y: { access: "write", type: "vec4u" },
+    logs: { access: "write", type: "u32" },
+  }),
   params: SIZES,
   body: (s) => wgsl`
-fn unsound(x: f32) -> bool {
-  let bits = bitcast<u32>(x);
-  return ((bits & 0x7fffffffu) >= 0x7f800000u) & (bits != 0xff800000u);
-}
+${nanTest("f32")}
+fn isUnsound(score: f32) -> bool { return isNan(score) | (score > 3.4028234e38); }
 ${head(s, "p.t")}
-  let end = ${lastKey(s)};
-  ${own(s, "q", "q", "p.t", 0, " * p.scale")}
+  ${load(s, "q", (r) => place(s, "q", `row${r}`), " * p.scale")}
   ${zeros(s, "y")}
-  ${each(s.rows, (r) => `var most${r} = ${LOWEST}; var total${r} = 0.0; var bad${r} = false; var seen${r} = false;`)}
-  ${walk(s, {
-    from: "0u",
-    to: "end",
-    length: "p.s",
-    a: "k",
-    b: "v",
-    placeA: (t) => place(s, t, "p.s", 1),
-    placeB: (t) => place(s, t, "p.s", 2),
-    body: (k, v) => `
-  ${s.padded ? "if (padding[n * p.s + j] != 0u) { continue; }" : ""}
-  ${each(s.rows, (r) => `var score${r} = 0.0;`)}
-  ${each(s.d4, (d) => `{ let k = ${k(d)}; ${range(s.rows).map((r) => `score${r} += dot(q${r}_${d}, k);`).join(" ")} }`)}
-  ${each(s.rows, (r) => `let open${r} = ${s.causal ? `j <= row${r}` : "true"};
-  if (!open${r}) { score${r} = ${LOWEST}; }
-  seen${r} = seen${r} | open${r};
-  bad${r} = bad${r} | unsound(score${r});`)}
-  if (${range(s.rows).map((r) => `(score${r} > most${r})`).join(" | ")}) {
-    ${each(s.rows, (r) => `{
-      let greater = max(most${r}, score${r});
-      let factor = exp(most${r} - greater);
-      most${r} = greater;
-      total${r} *= factor;
-      ${each(s.d4, (d) => `y${r}_${d} *= factor;`)}
-    }`)}
+  ${each(s.rows, (r) => `var most${r} = ${LOWEST}; var total${r} = 0.0; var sound${r} = true;`)}
+  let end = ${s.causal ? `min(p.s, start + ${s.rows * s.lanes}u)` : "p.s"};
+  for (var j = 0u; j < end; j++) {
+    ${s.padded ? "if (padding[n * p.s + j] != 0u) { continue; }" : ""}
+    ${each(s.rows, (r) => `var score${r} = 0.0;`)}
+    ${meet(s, "k", place(s, "k", "j"), (r, d) => `score${r} += dot(q${r}_${d}, k);`)}
+    ${s.causal ? each(s.rows, (r) => `let sees${r} = j <= row${r}; score${r} = select(${LOWEST}, score${r}, sees${r});`) : ""}
+    // NaN is not less than anything.
+    if (${range(s.rows)
+      .map((r) => `!(score${r} <= most${r})`)
+      .join(" | ")}) {
+      ${each(
+        s.rows,
+        (r) => `{
+        sound${r} = sound${r} & !isUnsound(score${r});
+        let greater = max(most${r}, score${r});
+        let factor = exp(most${r} - greater);
+        most${r} = greater;
+        total${r} *= factor;
+        ${each(s.d4, (d) => `y${r}_${d} *= factor;`)}
+      }`,
+      )}
+    }
+    ${each(s.rows, (r) => {
+      const weight = `exp(score${r} - most${r})`;
+      return `let w${r} = ${s.causal ? `select(0.0, ${weight}, sees${r})` : weight}; total${r} += w${r};`;
+    })}
+    ${meet(s, "v", place(s, "v", "j"), (r, d) => `y${r}_${d} += w${r} * v;`)}
   }
-  ${each(s.rows, (r) => `let w${r} = select(0.0, exp(score${r} - most${r}), open${r}); total${r} += w${r};`)}
-  ${each(s.d4, (d) => `{ let v = ${v(d)}; ${range(s.rows).map((r) => `y${r}_${d} += w${r} * v;`).join(" ")} }`)}`,
-  })}
-  ${each(s.rows, (r) => `if (first + ${r}u < p.t) {
-    let wrong = bad${r} | (seen${r} & !(total${r} > 0.0));
-    let share = select(0.0, 1.0 / total${r}, total${r} > 0.0);
-    let at = ((n * p.t + row${r}) * p.heads + h) * ${s.d4}u;
-    ${each(s.d4, (d) => `y[at + ${d}u] = select(bitcast<vec4u>(y${r}_${d} * share), vec4u(${NAN}), wrong);`)}
-    let sum = most${r} + log(total${r});
-    lse[(n * p.heads + h) * p.t + row${r}] = select(select(0u, bitcast<u32>(sum), seen${r}), ${NAN}, wrong);
-  }`)}
+  ${each(
+    s.rows,
+    (r) => `if (first + ${r}u < p.t) {
+    let some = total${r} > 0.0;
+    let share = select(0.0, 1.0 / total${r}, some);
+    let at = ${placeOut(s, `row${r}`)};
+    ${each(s.d4, (d) => `y[at + ${d}u] = select(vec4u(${NAN}), bitcast<vec4u>(y${r}_${d} * share), sound${r});`)}
+    let sum = select(0.0, most${r} + log(total${r}), some);
+    logs[plane * p.t + row${r}] = select(${NAN}, bitcast<u32>(sum), sound${r});
+  }`,
+  )}
 }`,
   workgroups: (s, p) => groups(s, p["t"]!, p["planes"]!),
+});
+
+/** What the backward pass knows of a query: log Σ exp of its scores, and Σ g y. */
+export const attentionStatsKernel = defineKernel({
+  name: "attention-stats",
+  key: () => "",
+  bindings: { g: READ, y: READ, logs: { access: "read" }, stats: { access: "write", type: "vec2f" } },
+  params: { count: "u32", heads: "u32", t: "u32", d4: "u32" },
+  body: (_: null) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.count")}
+  let plane = index / p.t;
+  let row = (plane / p.heads * p.t + index % p.t) * p.heads + plane % p.heads;
+  var sum = 0.0;
+  for (var d = row * p.d4; d < (row + 1u) * p.d4; d++) { sum += dot(g[d], y[d]); }
+  stats[index] = vec2f(logs[index], sum);
+}`,
+  workgroups: (_, p) => linearGrid(p.count),
+});
+
+/** Whose rows an invocation owns: the gradients of queries, or those of keys and values. */
+export interface AttentionGradSpec extends AttentionSpec {
+  readonly of: "queries" | "keys";
+}
+
+/**
+ * With w = exp(score − log Σ exp), computed again, and e = w · (g · v − Σ g y):
+ *
+ *     dq_i = scale · Σ_j e_ij k_j      dk_j = scale · Σ_i e_ij q_i      dv_j = Σ_i w_ij g_i
+ *
+ * The sums run in order. To either side an own row a has a partner b (q and g, or k and v), and
+ * meets the pairs c, d of the other: its score is a · c, and g · v is b · d. Packed gradients go to
+ * `da` all.
+ */
+export const attentionGradKernel = defineKernel({
+  name: "attention-grad",
+  key: (s: AttentionGradSpec) => `${s.of},${key(s)}`,
+  bindings: (s: AttentionGradSpec): Record<string, Binding> => ({
+    ...{ q: READ, k: READ, v: READ, g: READ, stats: { access: "read", type: "vec2f" } },
+    ...padding(s),
+    da: WRITE,
+    ...(s.of === "keys" && !s.packed ? { db: WRITE } : {}),
+  }),
+  params: SIZES,
+  body: (s) => {
+    const byKeys = s.of === "keys";
+    const [a, b, c, d] = byKeys ? (["k", "v", "q", "g"] as const) : (["q", "g", "k", "v"] as const);
+    const at = (name: "q" | "k" | "v" | "g", t: string) => (name === "g" ? placeOut(s, t) : place(s, name, t));
+    const stats = (row: string) => `stats[plane * p.t + ${row}]`;
+    const conditions = (r: number) => [
+      ...(s.causal ? [byKeys ? `(j >= row${r})` : `(j <= row${r})`] : []),
+      ...(s.padded && byKeys ? [`open${r}`] : []),
+    ];
+    const weight = (r: number) => {
+      const [about, sees] = [byKeys ? "about" : `about${r}`, conditions(r).join(" & ")];
+      const value = `weight(score${r} - ${about}.x)`;
+      return `let w${r} = ${sees ? `select(0.0, ${value}, ${sees})` : value}; let e${r} = w${r} * (part${r} - ${about}.y);`;
+    };
+    return wgsl`
+${nanTest("f32")}
+/// A query whose sum is NaN has weights of NaN.
+fn weight(power: f32) -> f32 { return bitcast<f32>(select(bitcast<u32>(exp(power)), ${NAN}, isNan(power))); }
+${head(s, byKeys ? "p.s" : "p.t")}
+  ${load(s, a, (r) => at(a, `row${r}`), " * p.scale")}
+  ${load(s, b, (r) => at(b, `row${r}`))}
+  ${zeros(s, "da")}
+  ${byKeys ? zeros(s, "db") : each(s.rows, (r) => `let about${r} = ${stats(`row${r}`)};`)}
+  ${byKeys && s.padded ? each(s.rows, (r) => `let open${r} = padding[n * p.s + row${r}] == 0u;`) : ""}
+  let end = ${byKeys ? "p.t" : s.causal ? `min(p.s, start + ${s.rows * s.lanes}u)` : "p.s"};
+  for (var j = ${byKeys && s.causal ? "start" : "0u"}; j < end; j++) {
+    ${s.padded && !byKeys ? "if (padding[n * p.s + j] != 0u) { continue; }" : ""}
+    ${byKeys ? `let about = ${stats("j")};` : ""}
+    ${each(s.rows, (r) => `var score${r} = 0.0; var part${r} = 0.0;`)}
+    ${meet(s, c, at(c, "j"), (r, i) => `score${r} += dot(${a}${r}_${i}, ${c});`)}
+    ${meet(s, d, at(d, "j"), (r, i) => `part${r} += dot(${b}${r}_${i}, ${d});`)}
+    ${each(s.rows, weight)}
+    ${meet(s, c, at(c, "j"), (r, i) => `da${r}_${i} += e${r} * ${c};`)}
+    ${byKeys ? meet(s, d, at(d, "j"), (r, i) => `db${r}_${i} += w${r} * ${d};`) : ""}
+  }
+  ${each(
+    s.rows,
+    (r) => `if (first + ${r}u < ${byKeys ? "p.s" : "p.t"}) {
+    ${each(s.d4, (i) => `da[at${a}${r} + ${i}u] = da${r}_${i} * p.scale;`)}
+    ${byKeys ? each(s.d4, (i) => `${s.packed ? "da" : "db"}[at${b}${r} + ${i}u] = db${r}_${i};`) : ""}
+  }`,
+  )}
+}`;
+  },
+  workgroups: (s, p) => groups(s, p[s.of === "keys" ? "s" : "t"]!, p["planes"]!),
 });
