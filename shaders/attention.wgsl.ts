@@ -78,16 +78,17 @@ const load = (s: AttentionSpec, from: string, at: (r: number) => string, factor 
 const zeros = (s: AttentionSpec, name: string) =>
   each(s.rows, (r) => each(s.d4, (d) => `var ${name}${r}_${d} = vec4f();`));
 
-/** WGSL: a row of the other side, vector by vector as `name`, and what each own row makes of it. */
-const meet = (s: AttentionSpec, name: string, at: string, line: (r: number, d: number) => string) =>
-  `{ let at = ${at};
-${each(
-  s.d4,
-  (d) =>
-    `{ let ${name} = ${name}[at + ${d}u]; ${range(s.rows)
+/** WGSL: a row of the other side, which begins at `at`, in registers `name_{d}`: a load each. */
+const take = (s: AttentionSpec, name: string, at: string) => `let at${name} = ${at};
+${each(s.d4, (d) => `let ${name}_${d} = ${name}[at${name} + ${d}u];`)}`;
+
+/** WGSL: a line for each vector of each own row. */
+const meet = (s: AttentionSpec, line: (r: number, d: number) => string) =>
+  each(s.d4, (d) =>
+    range(s.rows)
       .map((r) => line(r, d))
-      .join(" ")} }`,
-)} }`;
+      .join(" "),
+  );
 
 /** Less than every score. */
 const LOWEST = "-3.4028234e38";
@@ -119,7 +120,8 @@ ${head(s, "p.t")}
   for (var j = 0u; j < end; j++) {
     ${s.padded ? "if (padding[n * p.s + j] != 0u) { continue; }" : ""}
     ${each(s.rows, (r) => `var score${r} = 0.0;`)}
-    ${meet(s, "k", place(s, "k", "j"), (r, d) => `score${r} += dot(q${r}_${d}, k);`)}
+    ${take(s, "k", place(s, "k", "j"))}
+    ${meet(s, (r, d) => `score${r} += dot(q${r}_${d}, k_${d});`)}
     ${s.causal ? each(s.rows, (r) => `let sees${r} = j <= row${r}; score${r} = select(${LOWEST}, score${r}, sees${r});`) : ""}
     // NaN is not less than anything.
     if (${range(s.rows)
@@ -141,7 +143,8 @@ ${head(s, "p.t")}
       const weight = `exp(score${r} - most${r})`;
       return `let w${r} = ${s.causal ? `select(0.0, ${weight}, sees${r})` : weight}; total${r} += w${r};`;
     })}
-    ${meet(s, "v", place(s, "v", "j"), (r, d) => `y${r}_${d} += w${r} * v;`)}
+    ${take(s, "v", place(s, "v", "j"))}
+    ${meet(s, (r, d) => `y${r}_${d} += w${r} * v_${d};`)}
   }
   ${each(
     s.rows,
@@ -229,11 +232,13 @@ ${head(s, byKeys ? "p.s" : "p.t")}
     ${s.padded && !byKeys ? "if (padding[n * p.s + j] != 0u) { continue; }" : ""}
     ${byKeys ? `let about = ${stats("j")};` : ""}
     ${each(s.rows, (r) => `var score${r} = 0.0; var part${r} = 0.0;`)}
-    ${meet(s, c, at(c, "j"), (r, i) => `score${r} += dot(${a}${r}_${i}, ${c});`)}
-    ${meet(s, d, at(d, "j"), (r, i) => `part${r} += dot(${b}${r}_${i}, ${d});`)}
+    ${take(s, c, at(c, "j"))}
+    ${take(s, d, at(d, "j"))}
+    ${meet(s, (r, i) => `score${r} += dot(${a}${r}_${i}, ${c}_${i});`)}
+    ${meet(s, (r, i) => `part${r} += dot(${b}${r}_${i}, ${d}_${i});`)}
     ${each(s.rows, weight)}
-    ${meet(s, c, at(c, "j"), (r, i) => `da${r}_${i} += e${r} * ${c};`)}
-    ${byKeys ? meet(s, d, at(d, "j"), (r, i) => `db${r}_${i} += w${r} * ${d};`) : ""}
+    ${meet(s, (r, i) => `da${r}_${i} += e${r} * ${c}_${i};`)}
+    ${byKeys ? meet(s, (r, i) => `db${r}_${i} += w${r} * ${d}_${i};`) : ""}
   }
   ${each(
     s.rows,
