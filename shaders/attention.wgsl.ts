@@ -214,8 +214,9 @@ export const attentionGradKernel = defineKernel({
     ];
     const weight = (r: number) => {
       const [about, sees] = [byKeys ? "about" : `about${r}`, conditions(r).join(" & ")];
-      const value = `weight(score${r} - ${about}.x)`;
-      return `let w${r} = ${sees ? `select(0.0, ${value}, ${sees})` : value}; let e${r} = w${r} * (part${r} - ${about}.y);`;
+      const ifSeen = (value: string) => (sees ? `select(0.0, ${value}, ${sees})` : value);
+      return `let w${r} = ${ifSeen(`weight(score${r} - ${about}.x)`)};
+    let e${r} = ${ifSeen(`w${r} * (part${r} - ${about}.y)`)};`;
     };
     return wgsl`
 ${nanTest("f32")}
