@@ -10,7 +10,7 @@ import type { Registration } from "./registration";
 import { type ParameterFilter, selected } from "./select";
 import { checkStateDict } from "./state";
 import { type HostState, type LoadReport, loadState, readState, type State } from "./state-dict";
-import { contentsOfModule, type Visitor, visit } from "./traversal";
+import { type Child, contentsOfModule, type Visitor, visit } from "./traversal";
 
 /** A visitor of modules, see {@link Module.visit}. */
 export type ModuleVisitor = Visitor<Module>;
@@ -41,9 +41,9 @@ export abstract class Module {
   /**
    * Child modules by name: those in properties, and in arrays, plain objects and maps there.
    * Override it to give other names; every module that a property holds must stay among them, or
-   * below one.
+   * below one. A third entry "_" stands between its name and its tensors' in the place of a dot.
    */
-  *children(): Iterable<[string, Module]> {
+  *children(): Iterable<Child<Module>> {
     for (const { name, value } of partsOf(this)) if (value instanceof Module) yield [name, value];
   }
 

@@ -35,8 +35,14 @@ export interface Visitor<M> {
   leave?(module: M, at: ModulePlace<M>): void;
 }
 
+/**
+ * A module that another holds, and what stands between its name and those of its own parts: a dot,
+ * or "_" where a state dict has `in_proj_weight` for the weight of `in_proj`.
+ */
+export type Child<M> = [name: string, child: M, mark?: "." | "_"];
+
 interface Parent<M> {
-  children(): Iterable<[string, M]>;
+  children(): Iterable<Child<M>>;
   tensors(): Iterable<[string, Tensor]>;
 }
 
@@ -69,16 +75,18 @@ export function visit<M extends Parent<M>>(root: M, base: Base<M>, visitor: Visi
 interface Stop<M> {
   readonly module: M;
   readonly at: ModulePlace<M>;
+  /** What the names of its parts begin with. */
+  readonly prefix: string;
   readonly contents: readonly Content<M | Tensor>[];
   readonly tensors: readonly [name: string, tensor: Tensor][];
   readonly below: readonly Stop<M>[];
 }
 
-function walk<M>({ module, at, tensors, below }: Stop<M>, visitor: Visitor<M>): void {
+function walk<M>({ module, at, prefix, tensors, below }: Stop<M>, visitor: Visitor<M>): void {
   visitor.module?.(module, at);
   if (visitor.tensor)
     for (const [name, tensor] of tensors)
-      visitor.tensor(tensor, { path: joined(at.path, name), parent: module, ...registrationOf(tensor)! });
+      visitor.tensor(tensor, { path: prefix + name, parent: module, ...registrationOf(tensor)! });
   for (const stop of below) walk(stop, visitor);
   visitor.leave?.(module, at);
 }
@@ -86,7 +94,7 @@ function walk<M>({ module, at, tensors, below }: Stop<M>, visitor: Visitor<M>): 
 function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
   const above = new Map<M, string>();
   const all = new Set<M>();
-  const look = (module: M, at: ModulePlace<M>): Stop<M> => {
+  const look = (module: M, at: ModulePlace<M>, prefix: string): Stop<M> => {
     const seen = above.get(module);
     if (seen !== undefined)
       throw new ArgumentError(
@@ -95,13 +103,14 @@ function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
     above.set(module, at.path);
     all.add(module);
     const contents = contentsOfModule(module, base);
-    const held = contents.flatMap(({ name, value }): [string, M][] => (value instanceof Tensor ? [] : [[name, value]]));
+    const held = contents.flatMap(({ name, value }): Child<M>[] => (value instanceof Tensor ? [] : [[name, value]]));
     const names = new Set<string>();
     const below: Stop<M>[] = [];
-    for (const [name, child] of module.children === base.prototype.children ? held : module.children()) {
+    for (const [name, child, mark = "."] of module.children === base.prototype.children ? held : module.children()) {
       if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
       names.add(name);
-      below.push(look(child, { path: joined(at.path, name), name, parent: module }));
+      const path = prefix + name;
+      below.push(look(child, { path, name, parent: module }, path + mark));
     }
     above.delete(module);
     const own = contents.flatMap(({ name, value }): [string, Tensor][] =>
@@ -109,9 +118,9 @@ function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
     );
     const tensors = module.tensors === base.prototype.tensors ? own : [...module.tensors()];
     checkTensors(module, at, own, tensors);
-    return { module, at, contents, tensors, below };
+    return { module, at, prefix, contents, tensors, below };
   };
-  const tree = look(root, { path: "", name: "", parent: null });
+  const tree = look(root, { path: "", name: "", parent: null }, "");
   checkNamed(tree, all);
   return tree;
 }
@@ -149,5 +158,3 @@ function checkTensors<M extends object>(
       throw new ArgumentError(`${what} gives ${name}, which is neither a parameter nor a buffer: register it`);
   }
 }
-
-const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);

@@ -1,5 +1,6 @@
 export type { ElementsOf, NumberArray, NumberList, TensorSource } from "./elements";
 export { type GeluOptions, gelu, hardswish, silu } from "./ops/activations";
+export { type AttentionOptions, scaledDotProductAttention } from "./ops/attention";
 export {
   abs,
   add,
@@ -28,7 +29,7 @@ export {
   tanh,
   where,
 } from "./ops/elementwise";
-export { indexSelect, oneHot } from "./ops/gather";
+export { type EmbeddingOptions, embedding, indexSelect, oneHot } from "./ops/gather";
 export {
   binaryCrossEntropyWithLogits,
   type CrossEntropyOptions,

@@ -47,6 +47,8 @@ interface Call {
   readonly sizes: readonly [n: number, t: number, s: number, heads: number, d: number];
 }
 
+const op = "scaledDotProductAttention";
+
 /**
  * Attention: what each query reads from the values, by how well it goes with their keys.
  *
@@ -69,7 +71,6 @@ interface Call {
  * NeurIPS 2022; Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018.
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
-  const op = "scaledDotProductAttention";
   expectTensors(op, { q, k, v });
   const [n, t, heads, d] = q.shape as [number, number, number, number];
   const s = k.shape[1] ?? 0;
@@ -77,7 +78,7 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
     throw new ShapeError(
       `${op}: q [N, T, H, D], and k and v [N, S, H, D] are expected, found ${[q, k, v].map((x) => showShape(x.shape)).join(", ")}`,
     );
-  return masked(op, { q, k, v, packed: false, sizes: [n, t, s, heads, d] }, options);
+  return masked({ q, k, v, packed: false, sizes: [n, t, s, heads, d] }, options);
 }
 
 /**
@@ -87,15 +88,14 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
  * Shape: qkv [N, T, 3, H, D] → [N, T, H, D].
  */
 export function packedAttention(qkv: Tensor, options: AttentionOptions = {}): Tensor {
-  const op = "packedAttention";
   expectTensors(op, { qkv });
   const [n, t, parts, heads, d] = qkv.shape as [number, number, number, number, number];
   if (qkv.rank !== 5 || parts !== 3)
     throw new ShapeError(`${op}: qkv [N, T, 3, H, D] is expected, found ${showShape(qkv.shape)}`);
-  return masked(op, { q: qkv, k: qkv, v: qkv, packed: true, sizes: [n, t, t, heads, d] }, options);
+  return masked({ q: qkv, k: qkv, v: qkv, packed: true, sizes: [n, t, t, heads, d] }, options);
 }
 
-function masked(op: string, call: Omit<Call, "causal" | "scale">, options: AttentionOptions): Tensor {
+function masked(call: Omit<Call, "causal" | "scale">, options: AttentionOptions): Tensor {
   expectOptions(op, options);
   const [n, , s, , d] = call.sizes;
   const { causal = false, keyPadding = null, scale = 1 / Math.sqrt(Math.max(1, d)) } = options;
@@ -104,31 +104,31 @@ function masked(op: string, call: Omit<Call, "causal" | "scale">, options: Atten
   if (d > LONGEST_ROW)
     throw new ShapeError(`${op}: heads of up to ${LONGEST_ROW} numbers are handled, found ${d}: use more heads`);
   const whole = { ...call, causal, scale };
-  if (keyPadding === null) return attend(op, whole, null);
+  if (keyPadding === null) return attend(whole, null);
   return withIntegers(op, "keyPadding", keyPadding, Infinity, call.q, (padding) => {
     if (!sameShape(padding.shape, [n, s]))
       throw new ShapeError(
         `${op}: keyPadding of shape ${showShape([n, s])} is expected, found ${showShape(padding.shape)}`,
       );
-    return attend(op, whole, padding);
+    return attend(whole, padding);
   });
 }
 
 /** Whole vectors of each row: what is missing is 0, and adds nothing to any product. */
-function attend(op: string, call: Call, padding: Tensor | null): Tensor {
+function attend(call: Call, padding: Tensor | null): Tensor {
   const { sizes, packed } = call;
   const [n, t, s, heads, d] = sizes;
   const missing = (4 - (d % 4)) % 4;
-  if (missing === 0) return run(op, call, padding);
+  if (missing === 0) return run(call, padding);
   return scope(() => {
     const filled = (x: Tensor) => pad(x, [...x.shape.slice(1).map(() => [0, 0] as const), [0, missing]]);
     const q = filled(call.q);
     const [k, v] = packed ? [q, q] : [filled(call.k), filled(call.v)];
-    return narrow(run(op, { ...call, q, k, v, sizes: [n, t, s, heads, d + missing] }, padding), -1, 0, d);
+    return narrow(run({ ...call, q, k, v, sizes: [n, t, s, heads, d + missing] }, padding), -1, 0, d);
   });
 }
 
-function run(op: string, call: Call, padding: Tensor | null): Tensor {
+function run(call: Call, padding: Tensor | null): Tensor {
   const { q, k, v, packed, causal, scale } = call;
   const [n, t, s, heads, d] = call.sizes;
   const y = q.newEmpty([n, t, heads, d]);
