@@ -6,6 +6,7 @@ import type { PooledBuffer } from "../gpu/pool";
 import { isPlain, listed, shown } from "../io/shown";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
+import { batched, type Member } from "./batches";
 import { checkGradient, checkParameters, groupsOf, type Params } from "./params";
 
 /**
@@ -36,19 +37,12 @@ interface Group {
 }
 
 /**
- * Vectors from which a parameter has a dispatch of its own on SwiftShader, where every invocation
- * goes through the loads and stores of all parameters of its dispatch.
- */
-const ALONE = 256;
-
-/**
  * Parameters of one group that one dispatch updates, with their state side by side in one buffer a
  * state.
  */
 interface Batch {
   readonly group: number;
-  /** `at`: first vector of the parameter's state. */
-  readonly members: readonly { readonly index: number; readonly at: number }[];
+  readonly members: readonly Member[];
   readonly states: readonly Tensor[];
 }
 
@@ -275,35 +269,17 @@ export abstract class Optimizer {
     return this.countsAt + COUNT_ENTRY * parameter;
   }
 
-  /** Cuts a group into batches that fit the device's bindings, and makes their state, all zeros. */
+  /** The batches of a group, with their state, all zeros. */
   private batchesOf({ from, to }: Group, group: number): Batch[] {
-    const { limits } = this.device.gpu;
-    const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+    const own = new Map(this.params.slice(from, to).map((p, k) => [from + k, p]));
     const slots = updateSlots(this.rule, this.device.caps.maxStorageBuffers);
-    const batches: Batch[] = [];
-    let members: { index: number; at: number }[] = [];
-    let vectors = 0;
-    const close = () => {
-      if (!members.length) return;
+    return batched(this.device, own, slots).map(({ members, vectors }) => {
       // From the host, as the counts are: a step that is lost with an error leaves fresh state as
       // it was made.
       const size = 4 * vectors;
       const states = RULES[this.rule].states.map(() => keep(Tensor.from(new Float32Array(size), [size], this.device)));
-      batches.push({ group, members, states });
-      members = [];
-      vectors = 0;
-    };
-    const isAlone = (index: number) =>
-      this.device.caps.adapter === "swiftshader" && this.params[index]!.vectors > ALONE;
-    const indices = Array.from({ length: to - from }, (_, k) => from + k).filter((i) => this.params[i]!.size > 0);
-    for (const index of [...indices.filter((i) => !isAlone(i)), ...indices.filter(isAlone)]) {
-      const { vectors: own } = this.params[index]!;
-      if (members.length === slots || 16 * (vectors + own) > most || isAlone(index)) close();
-      members.push({ index, at: vectors });
-      vectors += own;
-    }
-    close();
-    return batches;
+      return { group, members, states };
+    });
   }
 
   private checkState(state: OptimizerState): void {
