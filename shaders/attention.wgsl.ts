@@ -67,6 +67,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 const groups = (s: AttentionSpec, length: number, planes: number) =>
   foldGrid(planes * Math.ceil(length / (s.rows * s.lanes)));
 
+/** Multiplications and additions of `products` products of T × S × D; half of them where causal. */
+const operations = (s: AttentionSpec, products: number, p: Readonly<Record<string, number>>) =>
+  (8 * products * s.d4 * p["planes"]! * p["t"]! * p["s"]!) / (s.causal ? 2 : 1);
+
+/** Numbers loaded: two rows of the other side for each tile of own ones. */
+const loads = (s: AttentionSpec, p: Readonly<Record<string, number>>) =>
+  (8 * s.d4 * p["planes"]! * p["t"]! * p["s"]!) / s.rows / (s.causal ? 2 : 1);
+
 /** WGSL: own rows of `from`, which begin at `at(r)`, in registers `from{r}_{d}`. */
 const load = (s: AttentionSpec, from: string, at: (r: number) => string, factor = "") =>
   each(s.rows, (r) => {
@@ -159,6 +167,8 @@ ${head(s, "p.t")}
   )}
 }`,
   workgroups: (s, p) => groups(s, p["t"]!, p["planes"]!),
+  operations: (s, p) => operations(s, 2, p),
+  loads,
 });
 
 /** What the backward pass knows of a query: log Σ exp of its scores, and Σ g y. */
@@ -251,4 +261,6 @@ ${head(s, byKeys ? "p.s" : "p.t")}
 }`;
   },
   workgroups: (s, p) => groups(s, p[s.of === "keys" ? "s" : "t"]!, p["planes"]!),
+  operations: (s, p) => operations(s, s.of === "keys" ? 4 : 3, p),
+  loads,
 });

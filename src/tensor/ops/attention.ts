@@ -5,13 +5,14 @@ import {
   attentionKernel,
   attentionStatsKernel,
 } from "../../../shaders/attention.wgsl";
+import { optionsOf } from "../../demand";
 import { ShapeError } from "../../errors";
 import type { ProductCaps } from "../../gpu/kernel";
 import { sameShape, showShape } from "../shape";
 import { scope } from "../storage";
 import { record, type Tensor } from "../tensor";
 import { narrow, pad } from "./movement";
-import { expectFlag, expectNumber, expectOptions, expectTensors, type Integers, withIntegers } from "./operands";
+import { expectFlag, expectNumber, expectTensors, type Integers, withIntegers } from "./operands";
 
 /** Options of {@link scaledDotProductAttention}. */
 export interface AttentionOptions {
@@ -70,7 +71,7 @@ const op = "scaledDotProductAttention";
  * Source: Vaswani et al., "Attention is all you need", NeurIPS 2017; Dao et al., "FlashAttention",
  * NeurIPS 2022; Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018.
  */
-export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions): Tensor {
   expectTensors(op, { q, k, v });
   const [n, t, heads, d] = q.shape as [number, number, number, number];
   const s = k.shape[1] ?? 0;
@@ -87,7 +88,7 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
  *
  * Shape: qkv [N, T, 3, H, D] → [N, T, H, D].
  */
-export function packedAttention(qkv: Tensor, options: AttentionOptions = {}): Tensor {
+export function packedAttention(qkv: Tensor, options?: AttentionOptions): Tensor {
   expectTensors(op, { qkv });
   const [n, t, parts, heads, d] = qkv.shape as [number, number, number, number, number];
   if (qkv.rank !== 5 || parts !== 3)
@@ -95,10 +96,10 @@ export function packedAttention(qkv: Tensor, options: AttentionOptions = {}): Te
   return masked({ q: qkv, k: qkv, v: qkv, packed: true, sizes: [n, t, t, heads, d] }, options);
 }
 
-function masked(call: Omit<Call, "causal" | "scale">, options: AttentionOptions): Tensor {
-  expectOptions(op, options);
+function masked(call: Omit<Call, "causal" | "scale">, options: AttentionOptions | undefined): Tensor {
+  const given = optionsOf(op, options, ["causal", "keyPadding", "scale"]);
   const [n, , s, , d] = call.sizes;
-  const { causal = false, keyPadding = null, scale = 1 / Math.sqrt(Math.max(1, d)) } = options;
+  const { causal = false, keyPadding = null, scale = 1 / Math.sqrt(Math.max(1, d)) } = given;
   expectFlag(op, "causal", causal);
   expectNumber(op, "scale", scale, -Number.MAX_VALUE);
   if (d > LONGEST_ROW)

@@ -1,9 +1,9 @@
 import { gatherGradKernel, gatherKernel, gatherLinksKernel, oneHotKernel } from "../../../shaders/gather.wgsl";
-import { refuse, whole } from "../../demand";
+import { optionsOf, refuse, whole } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, showShape, sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
-import { ALL, expectOptions, expectTensors, type Integers, withIntegers } from "./operands";
+import { ALL, expectTensors, type Integers, withIntegers } from "./operands";
 
 /** The bits of a quiet NaN and of 1: the kernels write words, as WGSL has no NaN constant. */
 const NAN_BITS = 0x7fc00000;
@@ -77,13 +77,12 @@ export interface EmbeddingOptions {
  * @throws ShapeError when the indices are not integers, or weight is no f32 matrix.
  * @throws ArgumentError for indices out of range, and a paddingIdx that is no row.
  */
-export function embedding(indices: Integers, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+export function embedding(indices: Integers, weight: Tensor, options?: EmbeddingOptions): Tensor {
   const op = "embedding";
   expectTensors(op, { weight });
   if (weight.rank !== 2) throw new ShapeError(`${op}: weight [n, D] is expected, found ${showShape(weight.shape)}`);
-  expectOptions(op, options);
   const [n] = weight.shape as [number, number];
-  const { paddingIdx = null } = options;
+  const { paddingIdx = null } = optionsOf(op, options, ["paddingIdx"]);
   if (paddingIdx !== null) expectRow(op, paddingIdx, n);
   return withIntegers(op, "indices", indices, n, weight, (t) => select(op, weight, 0, t, paddingIdx ?? NONE));
 }
