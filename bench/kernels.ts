@@ -5,8 +5,9 @@
  *     npm run bench -- kernels [--rows REGEX] [--width 1] [--batch 16] [--resnet-batch 4] [--rounds 5]
  *
  * Products, all passes of the convolutions of AlexNet and ResNet-18, attention (beside the same put
- * together of products), norms, pooling, elementwise operations, the optimiser. Medians of interleaved rounds after a warm-up round, ceilings measured
- * in each; GPU waited for. Writes out/bench/kernels-ADAPTERCLASS.json.
+ * together of products), norms, pooling, elementwise operations, the optimiser. Medians of
+ * interleaved rounds after a warm-up round, ceilings measured in each; GPU waited for. Writes
+ * out/bench/kernels-ADAPTERCLASS.json.
  */
 import { mkdir } from "node:fs/promises";
 import { numberIn, parseOptions } from "../examples/options";

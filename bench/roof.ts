@@ -27,7 +27,9 @@ export function shareOfRoof(work: Work, roof: Roof, seconds: number): { binds: k
   return { binds, share: least(binds) / seconds };
 }
 
-/** Runs, and frees what it gives: a result that is kept would have the next run make a new buffer. */
+/**
+ * Runs, and frees what it gives: a result that is kept would have the next run make a new buffer.
+ */
 export const once = (run: () => unknown): void => scope(() => void run());
 
 /** Milliseconds of a call until the GPU has done it. */

@@ -18,7 +18,9 @@ export interface AttentionSpec {
   readonly causal: boolean;
   /** Some keys are padding, which nobody sees. */
   readonly padded: boolean;
-  /** Queries, keys and values are parts of one tensor [N, T, 3, H, D]; else each is [N, T, H, D]. */
+  /**
+   * Queries, keys and values are parts of one tensor [N, T, 3, H, D]; else each is [N, T, H, D].
+   */
   readonly packed: boolean;
 }
 

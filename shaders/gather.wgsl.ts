@@ -53,9 +53,9 @@ ${linearMain()} {
 });
 
 /**
- * dx[o, r, i] = Σ over k with indices[k] = r of g[o, k, i], k ascending, where there is such a k; dx
- * is 0 before. The first of equal indices adds up all of them, so that the order is fixed without
- * atomics. Row `skipped` gets nothing, nor does what is not below `n`.
+ * dx[o, r, i] = Σ over k with indices[k] = r of g[o, k, i], k ascending, where there is such a k;
+ * dx is 0 before. The first of equal indices adds up all of them, so that the order is fixed
+ * without atomics. Row `skipped` gets nothing, nor does what is not below `n`.
  */
 export const gatherGradKernel = defineKernel({
   name: "gather-grad",

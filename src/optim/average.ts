@@ -166,8 +166,8 @@ export class ExponentialMovingAverage {
   }
 
   /**
-   * Puts a {@link stateDict} back, or one of PyTorch's `AveragedModel` of this network, whose further
-   * buffers are passed over.
+   * Puts a {@link stateDict} back, or one of PyTorch's `AveragedModel` of this network, whose
+   * further buffers are passed over.
    * @throws StateDictError naming what is missing or unexpected, and for a tensor of another shape;
    * nothing is changed then.
    */

@@ -31,8 +31,9 @@ export interface AttentionOptions {
 const LONGEST_ROW = 256;
 
 /**
- * Vectors of four that one invocation's rows of an operand fill at most. Measured on SwiftShader:
- * docs/performance.md.
+ * Vectors of four that one invocation's rows of an operand fill at most. More rows load less and
+ * compile longer: `npm run bench -- kernels --rows attention`, on SwiftShader. That of graphics
+ * processors is arithmetic so far.
  */
 const VECTORS = { forward: 64, gradient: 32, gpu: 16 } as const;
 
@@ -60,8 +61,8 @@ const op = "scaledDotProductAttention";
  * run in a fixed order. No tensor of T × S elements is ever in memory: the softmax is put together
  * along the keys, and the backward pass computes the scores again.
  *
- * Heads lie behind the positions, as channels-last tensors have them: a tensor [N, T, H·D] reshaped.
- * PyTorch's function has them before, [N, H, T, D].
+ * Heads lie behind the positions, as channels-last tensors have them: a tensor [N, T, H·D]
+ * reshaped. PyTorch's function has them before, [N, H, T, D].
  *
  * Shape: q [N, T, H, D], k and v [N, S, H, D] → [N, T, H, D]; D up to 256.
  *
