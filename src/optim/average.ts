@@ -26,6 +26,9 @@ export interface ExponentialMovingAverageOptions {
 /** In state dicts: how many updates there were, and what names of averages begin with. */
 const COUNT = "n_averaged";
 const PREFIX = "module.";
+/** The same in states of optimisers. */
+const OWN_COUNT = "average.updates";
+const ownName = (index: number) => `average.${index}`;
 
 /**
  * Exponential moving average of a module's weights: after each step of the optimiser
@@ -37,7 +40,7 @@ const PREFIX = "module.";
  *
  * @example
  * const ema = new ExponentialMovingAverage(net, { decay: 0.99 });
- * // in each step, after optimizer.step():
+ * // in each step, after optimizer.step() (which does it with optimizer.withAverage(ema)):
  * ema.update();
  * // and now and then:
  * const accuracy = await ema.averaged(() => evaluate(net, test));
@@ -106,7 +109,7 @@ export class ExponentialMovingAverage {
    * @throws ArgumentError inside {@link averaged}.
    */
   update(): void {
-    this.#demandApart("update");
+    this.demandApart("update");
     this.prepare();
     // A replay gives the update again, by the factors of its day.
     this.#device.underRecording?.follow({
@@ -128,7 +131,7 @@ export class ExponentialMovingAverage {
    */
   averaged<T>(body: () => T): T {
     callable("averaged", "its argument", body);
-    this.#demandApart("averaged");
+    this.demandApart("averaged");
     this.#swap();
     let isPending = false;
     try {
@@ -148,17 +151,10 @@ export class ExponentialMovingAverage {
    * @throws ArgumentError inside {@link averaged}.
    */
   async stateDict(): Promise<StateDict> {
-    this.#demandApart("stateDict");
+    this.demandApart("stateDict");
     const count: HostTensor = { dtype: "I64", shape: [], data: BigInt64Array.of(BigInt(this.#updates)) };
-    const pending = Promise.all(this.#batches.map(({ averages }) => averages.data({ withStep: true })));
-    this.#device.flush();
-    const data = await pending;
-    const values = new Map<Tensor, Float32Array<ArrayBuffer>>(this.#tensors.map((t) => [t, new Float32Array(0)]));
-    for (const [b, { members }] of this.#batches.entries())
-      for (const { index, at } of members) {
-        const t = this.#tensors[index]!;
-        values.set(t, data[b]!.slice(4 * at, 4 * at + t.size) as Float32Array<ArrayBuffer>);
-      }
+    const read = await this.#read();
+    const values = new Map(this.#tensors.map((t, i) => [t, read[i]!]));
     const named = this.#named().map(
       ([name, t, { layout }]) => [name, toTorch(values.get(t)!, t.shape, layout)] as const,
     );
@@ -173,10 +169,10 @@ export class ExponentialMovingAverage {
    */
   loadStateDict(dict: StateDict): void {
     checkStateDict(dict);
-    this.#demandApart("loadStateDict");
+    this.demandApart("loadStateDict");
     const named = this.#named();
     const wanted = [COUNT, ...named.map(([name]) => name)];
-    const known = new Set([COUNT, ...[...this.#module.namedTensors()].map(([name]) => PREFIX + name)]);
+    const known = new Set([COUNT, ...this.#module.namedTensors().map(([name]) => PREFIX + name)]);
     const missing = wanted.filter((name) => !dict.has(name));
     const isCount = (name: string) => name.endsWith(".num_batches_tracked");
     const unexpected = [...dict.keys()].filter((name) => !known.has(name) && !isCount(name));
@@ -187,18 +183,61 @@ export class ExponentialMovingAverage {
     const [updates] = wholeNumbers(COUNT, dict.get(COUNT)!, 0, Number.MAX_SAFE_INTEGER);
     if (updates === undefined) throw new StateDictError(`${COUNT}: one number expected, found none`);
     const values = new Map(named.map(([name, t, { layout }]) => [t, dataFor(t, dict.get(name)!, layout, name)]));
-    for (const { members, averages } of this.#batches) {
-      const data = new Float32Array(averages.size);
-      for (const { index, at } of members) data.set(values.get(this.#tensors[index]!)!, 4 * at);
-      averages.write(data);
-    }
+    this.#write(this.#tensors.map((t) => values.get(t)!));
     this.#updates = updates;
+  }
+
+  /**
+   * What an optimiser adds to its state, by the tensors' numbers.
+   * @throws ArgumentError inside {@link averaged}.
+   */
+  async optimizerState(): Promise<Record<string, Float32Array>> {
+    this.demandApart("stateDict");
+    const count = [OWN_COUNT, Float32Array.of(this.#updates)] as const;
+    return Object.fromEntries([count, ...(await this.#read()).map((data, i) => [ownName(i), data] as const)]);
+  }
+
+  /** Names of that, and how many numbers each has. */
+  optimizerSizes(): [name: string, size: number][] {
+    return [[OWN_COUNT, 1], ...this.#tensors.map((t, i): [string, number] => [ownName(i), t.size])];
+  }
+
+  /** Takes it from an optimiser's state, whose names and sizes have been checked. */
+  loadOptimizerState(state: Readonly<Record<string, Float32Array>>): void {
+    this.#write(this.#tensors.map((_, i) => state[ownName(i)]!));
+    this.#updates = state[OWN_COUNT]![0]!;
+  }
+
+  /** @throws ArgumentError while the averages are the network's weights. */
+  demandApart(what: string): void {
+    if (this.#isSwapped)
+      throw new ArgumentError(`${what}: the averages are the network's weights at present: wait until averaged() ends`);
   }
 
   /** Frees the averages. The weights stay, they are their module's. */
   dispose(): void {
     this.#factors.dispose();
     for (const { averages } of this.#batches) averages.dispose();
+  }
+
+  /** The averages of all tensors, as they are now. */
+  async #read(): Promise<Float32Array<ArrayBuffer>[]> {
+    const pending = Promise.all(this.#batches.map(({ averages }) => averages.data({ withStep: true })));
+    this.#device.flush();
+    const data = await pending;
+    const values = this.#tensors.map(() => new Float32Array(0));
+    for (const [b, { members }] of this.#batches.entries())
+      for (const { index, at } of members)
+        values[index] = data[b]!.slice(4 * at, 4 * at + this.#tensors[index]!.size) as Float32Array<ArrayBuffer>;
+    return values;
+  }
+
+  #write(values: readonly ArrayLike<number>[]): void {
+    for (const { members, averages } of this.#batches) {
+      const data = new Float32Array(averages.size);
+      for (const { index, at } of members) data.set(values[index]!, 4 * at);
+      averages.write(data);
+    }
   }
 
   /** What is averaged, by the names of state dicts. */
@@ -226,10 +265,5 @@ export class ExponentialMovingAverage {
       }
       this.#device.run(averageKernel, { does, slots: members.length }, buffers, sizes);
     }
-  }
-
-  #demandApart(what: string): void {
-    if (this.#isSwapped)
-      throw new ArgumentError(`${what}: the averages are the network's weights at present: wait until averaged() ends`);
   }
 }

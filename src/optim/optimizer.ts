@@ -1,11 +1,12 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
-import { within } from "../demand";
+import { instance, within } from "../demand";
 import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
 import { isPlain, listed, shown } from "../io/shown";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
+import { ExponentialMovingAverage } from "./average";
 import { batched, type Member } from "./batches";
 import { checkGradient, checkParameters, groupsOf, type Params } from "./params";
 
@@ -73,6 +74,7 @@ export abstract class Optimizer {
   private rate: number;
   private scale = 1;
   private stale = true;
+  private average: ExponentialMovingAverage | null = null;
 
   /**
    * @throws ArgumentError without parameters, with one given twice or on another device, or with an
@@ -137,6 +139,7 @@ export abstract class Optimizer {
    * see forces a submit of these first.
    */
   prepare(): void {
+    this.average?.prepare();
     if (!this.stale) return;
     const names = RULES[this.rule].hyper;
     const values = this.groups.flatMap(({ lrScale, weightDecay }) => {
@@ -155,12 +158,28 @@ export abstract class Optimizer {
    */
   step(): void {
     // Before anything is recorded: a step that throws must not have been half taken.
+    this.average?.demandApart("step");
     for (const [i, p] of this.params.entries()) if (isDue(p)) checkGradient(p, i);
     this.prepare();
     // A replay gives the update again, by the numbers of its day.
     this.device.underRecording?.follow({ replay: () => this.prepare() });
     if (RULES[this.rule].counted) for (const group of this.groups.keys()) this.tick(group);
     for (const batch of this.batches) this.update(batch);
+    this.average?.update();
+  }
+
+  /**
+   * Updates a moving average behind each {@link step} from here on, a trainer's too. Its state is
+   * then part of this optimiser's, and so of checkpoints.
+   *
+   * @example
+   * const ema = new ExponentialMovingAverage(model, { decay: 0.99 });
+   * const trainer = new Trainer(model, new SGD(model, { lr: 0.1 }).withAverage(ema));
+   * @throws ArgumentError for what is none.
+   */
+  withAverage(average: ExponentialMovingAverage): this {
+    this.average = instance("withAverage", "its argument", average, ExponentialMovingAverage);
+    return this;
   }
 
   /** Frees every parameter's gradient. */
@@ -170,8 +189,8 @@ export abstract class Optimizer {
 
   /**
    * The state to continue from, bit for bit, by parameter index: momentum buffers or moments, and
-   * step counts. Options and the learning rate are not in it: whoever resumes constructs the
-   * optimiser with them.
+   * step counts; the average, where there is one. Options and the learning rate are not in it:
+   * whoever resumes constructs the optimiser with them.
    */
   async stateDict(): Promise<OptimizerState> {
     const { states, counted } = RULES[this.rule];
@@ -179,6 +198,7 @@ export abstract class Optimizer {
     // come between them.
     const read = (tensors: readonly Tensor[]) => Promise.all(tensors.map((t) => t.data({ withStep: true })));
     const pending = Promise.all([read(counted ? [this.hyper] : []), ...this.batches.map((b) => read(b.states))]);
+    const average = this.average?.optimizerState();
     this.device.flush();
     const [[numbers], ...data] = await pending;
     const out: OptimizerState = {};
@@ -190,6 +210,7 @@ export abstract class Optimizer {
       }
     }
     if (numbers) out["step"] = Float32Array.from(this.params, (_, i) => numbers[this.countsAt + COUNT_ENTRY * i]!);
+    Object.assign(out, await average);
     return out;
   }
 
@@ -199,6 +220,7 @@ export abstract class Optimizer {
    * nothing is changed then.
    */
   loadStateDict(state: OptimizerState): void {
+    this.average?.demandApart("loadStateDict");
     this.checkState(state);
     const { states, counted } = RULES[this.rule];
     for (const { members, states: tensors } of this.batches) {
@@ -208,6 +230,7 @@ export abstract class Optimizer {
         tensors[k]!.write(data);
       }
     }
+    this.average?.loadOptimizerState(state);
     if (!counted) return;
     const numbers = new Float32Array(this.hyper.size);
     // What follows from the counts is computed before it is used, by the next step's tick.
@@ -290,6 +313,7 @@ export abstract class Optimizer {
       this.params.flatMap((p, i) => states.map((name) => [`${name}.${i}`, p.size] as const)),
     );
     if (counted) wanted.set("step", this.params.length);
+    for (const [name, size] of this.average?.optimizerSizes() ?? []) wanted.set(name, size);
     const name = this.constructor.name;
     const missing = [...wanted.keys()].filter((key) => !(key in state));
     const foreign = Object.keys(state).filter((key) => !wanted.has(key));

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, StateDictError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import type { StateDict } from "../../src/io/host-tensor";
+import { ConvNet } from "../../src/models";
 import { BatchNorm, type Layer, Linear, Module, parameter, Sequential } from "../../src/nn";
 import { ExponentialMovingAverage, SGD } from "../../src/optim";
 import { mean } from "../../src/tensor/ops/reduce";
@@ -13,8 +14,10 @@ import { Generator } from "../../src/tensor/random";
 import { recordStep } from "../../src/tensor/recorded";
 import { keep, memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
+import { Trainer, type TrainerOptions } from "../../src/train";
 import { Golden } from "../support/golden";
 import { expectClose, gpu, randomData, randomTensor } from "../support/gpu";
+import { memoryStore, TINY_PLAIN, tinySet } from "../support/tiny";
 
 let device: Device;
 beforeAll(async () => {
@@ -189,6 +192,55 @@ describe("in training", () => {
     second.ema.loadStateDict(averages);
     for (let i = 0; i < 2; i++) scope(second.body);
     expect(await second.ema.stateDict()).toEqual(await first.ema.stateDict());
+  });
+});
+
+describe("behind an optimiser's steps", () => {
+  const settings = { batchSize: 6, seed: 4 };
+  const made = () => {
+    const model = new ConvNet(TINY_PLAIN, { seed: 1 });
+    const ema = new ExponentialMovingAverage(model, { decay: 0.8 });
+    return { model, ema, optimizer: new SGD(model, { lr: 0.05, momentum: 0.9 }).withAverage(ema) };
+  };
+  const set = tinySet(30, 1);
+  /** A network after so many epochs of five steps. */
+  const trained = async (epochs: number, options: TrainerOptions = {}, resume = false) => {
+    const { model, ema, optimizer } = made();
+    const trainer = new Trainer(model, optimizer, { ...settings, ...options });
+    for await (const _ of trainer.fit(set, { epochs, resume }));
+    return ema;
+  };
+
+  it("is what update() would make of them", async () => {
+    const [a, b] = [net(), net()];
+    const [ours, theirs] = [a, b].map((m) => new ExponentialMovingAverage(m, { decay: 0.8 }));
+    const sgds = [new SGD(a, { lr: 0.1 }).withAverage(ours!), new SGD(b, { lr: 0.1 })];
+    for (let i = 0; i < 3; i++) {
+      for (const [k, m] of [a, b].entries()) {
+        scope(() => mean(m.forward(randomTensor([4, 5], i))).backward());
+        sgds[k]!.step();
+        sgds[k]!.zeroGrad();
+      }
+      theirs!.update();
+    }
+    expect(await ours!.stateDict()).toEqual(await theirs!.stateDict());
+    const w = await weightsOf(a);
+    expect(() => ours!.averaged(() => sgds[0]!.step())).toThrow(/^step: /);
+    expect(await weightsOf(a)).toEqual(w);
+    expect(() => sgds[0]!.withAverage({} as never)).toThrow(ArgumentError);
+  });
+
+  it("goes with a trainer's replayed steps and with its checkpoints, to the same bits", async () => {
+    const straight = await trained(2);
+    expect(straight.updates).toBe(10);
+    const wanted = await straight.stateDict();
+    expect(await (await trained(2, { replay: false })).stateDict()).toEqual(wanted);
+    const checkpoints = memoryStore();
+    await trained(1, { checkpoints });
+    expect(await (await trained(2, { checkpoints }, true)).stateDict()).toEqual(wanted);
+    // A run without the average is another one.
+    const without = new SGD(made().model, { lr: 0.05, momentum: 0.9 });
+    expect(() => without.loadStateDict({ "average.updates": Float32Array.of(1) })).toThrow(StateDictError);
   });
 });
 
