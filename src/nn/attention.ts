@@ -12,10 +12,9 @@ import type { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
 import type { Layer } from "./layers";
 import { Linear } from "./linear";
-import { Module } from "./module";
+import { Module, type ModuleChild } from "./module";
 import { generatorOf } from "./random";
 import { parameter } from "./registration";
-import type { Child } from "./traversal";
 
 /** Options of {@link MultiheadAttention}. */
 export interface MultiheadAttentionOptions {
@@ -92,7 +91,7 @@ export class MultiheadAttention extends Module {
   }
 
   /** PyTorch's names: `in_proj_weight`, but `out_proj.weight`. */
-  override *children(): Iterable<Child<Module>> {
+  override *children(): Iterable<ModuleChild> {
     for (const [name, child] of super.children()) yield [name, child, name === "out_proj" ? "." : "_"];
   }
 

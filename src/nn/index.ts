@@ -22,7 +22,7 @@ export {
   SiLU,
 } from "./layers";
 export { Linear, type LinearOptions } from "./linear";
-export { Module, type ModuleVisitor } from "./module";
+export { Module, type ModuleChild, type ModuleVisitor } from "./module";
 export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions, RMSNorm } from "./norm";
 export { manualSeed } from "./random";
 export { buffer, parameter, type Registration } from "./registration";

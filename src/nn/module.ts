@@ -12,6 +12,9 @@ import { checkStateDict } from "./state";
 import { type HostState, type LoadReport, loadState, readState, type State } from "./state-dict";
 import { type Child, contentsOfModule, type Visitor, visit } from "./traversal";
 
+/** What {@link Module.children} gives of each: its name, itself, and the mark behind the name. */
+export type ModuleChild = Child<Module>;
+
 /** A visitor of modules, see {@link Module.visit}. */
 export type ModuleVisitor = Visitor<Module>;
 
@@ -43,7 +46,7 @@ export abstract class Module {
    * Override it to give other names; every module that a property holds must stay among them, or
    * below one. A third entry "_" stands between its name and its tensors' in the place of a dot.
    */
-  *children(): Iterable<Child<Module>> {
+  *children(): Iterable<ModuleChild> {
     for (const { name, value } of partsOf(this)) if (value instanceof Module) yield [name, value];
   }
 
@@ -237,13 +240,15 @@ export abstract class Module {
   private state(): State {
     const tensors = new Map(this.namedTensors().map(([name, tensor, { layout }]) => [name, { tensor, layout }]));
     const host = new Map<string, HostState>();
-    for (const [path, module] of this.namedModules())
+    const add = (module: Module, prefix: string) => {
       for (const [key, state] of Object.entries(module.hostState())) {
-        const name = path === "" ? key : `${path}.${key}`;
+        const name = prefix + key;
         if (tensors.has(name) || host.has(name))
           throw new ArgumentError(`${titleOf(module)}: two of its states are "${name}": rename the property`);
         host.set(name, state);
       }
+    };
+    this.visit({ module: (module, { prefix }) => add(module, prefix) });
     return { tensors, host };
   }
 }

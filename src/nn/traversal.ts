@@ -15,6 +15,8 @@ export interface ModulePlace<M> {
   readonly name: string;
   /** The module it is a child of; null for the root. */
   readonly parent: M | null;
+  /** What the names of its parts begin with: "" for the root, else the path and a mark. */
+  readonly prefix: string;
 }
 
 /** Where a registered tensor stands in a walk, and as what. */
@@ -75,18 +77,16 @@ export function visit<M extends Parent<M>>(root: M, base: Base<M>, visitor: Visi
 interface Stop<M> {
   readonly module: M;
   readonly at: ModulePlace<M>;
-  /** What the names of its parts begin with. */
-  readonly prefix: string;
   readonly contents: readonly Content<M | Tensor>[];
   readonly tensors: readonly [name: string, tensor: Tensor][];
   readonly below: readonly Stop<M>[];
 }
 
-function walk<M>({ module, at, prefix, tensors, below }: Stop<M>, visitor: Visitor<M>): void {
+function walk<M>({ module, at, tensors, below }: Stop<M>, visitor: Visitor<M>): void {
   visitor.module?.(module, at);
   if (visitor.tensor)
     for (const [name, tensor] of tensors)
-      visitor.tensor(tensor, { path: prefix + name, parent: module, ...registrationOf(tensor)! });
+      visitor.tensor(tensor, { path: at.prefix + name, parent: module, ...registrationOf(tensor)! });
   for (const stop of below) walk(stop, visitor);
   visitor.leave?.(module, at);
 }
@@ -94,7 +94,7 @@ function walk<M>({ module, at, prefix, tensors, below }: Stop<M>, visitor: Visit
 function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
   const above = new Map<M, string>();
   const all = new Set<M>();
-  const look = (module: M, at: ModulePlace<M>, prefix: string): Stop<M> => {
+  const look = (module: M, at: ModulePlace<M>): Stop<M> => {
     const seen = above.get(module);
     if (seen !== undefined)
       throw new ArgumentError(
@@ -109,8 +109,8 @@ function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
     for (const [name, child, mark = "."] of module.children === base.prototype.children ? held : module.children()) {
       if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
       names.add(name);
-      const path = prefix + name;
-      below.push(look(child, { path, name, parent: module }, path + mark));
+      const path = at.prefix + name;
+      below.push(look(child, { path, name, parent: module, prefix: path + mark }));
     }
     above.delete(module);
     const own = contents.flatMap(({ name, value }): [string, Tensor][] =>
@@ -118,9 +118,9 @@ function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
     );
     const tensors = module.tensors === base.prototype.tensors ? own : [...module.tensors()];
     checkTensors(module, at, own, tensors);
-    return { module, at, prefix, contents, tensors, below };
+    return { module, at, contents, tensors, below };
   };
-  const tree = look(root, { path: "", name: "", parent: null }, "");
+  const tree = look(root, { path: "", name: "", parent: null, prefix: "" });
   checkNamed(tree, all);
   return tree;
 }
