@@ -13,8 +13,8 @@ import {
   boundCredential,
   type Commitment,
   commit,
-  type Protected,
   newSecret,
+  type Protected,
 } from "../src/index";
 import { loadSafetensors, saveSafetensors } from "../src/node/index";
 import { json, savePrivate, saveText } from "./files";

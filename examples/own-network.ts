@@ -65,7 +65,9 @@ console.log(`deployed: ${[...deployed.tensors.keys()].join(", ")}`);
 
 // A stranger: files alone, no code of the network, and nothing to run.
 const found = await verify(deployed, credential, { commitment });
-console.log(`"${found.decodedText}", ${found.matched} of ${found.bits} bits: the claim ${found.holds ? "holds" : "fails"}`);
+console.log(
+  `"${found.decodedText}", ${found.matched} of ${found.bits} bits: the claim ${found.holds ? "holds" : "fails"}`,
+);
 // With the network's code the branches are measured too.
 const measured = await verify(deployed, credential, { commitment, model: () => new Mine(), test, transform });
 console.log(`public ${percent(measured.accuracy.public)}, private ${percent(measured.accuracy.private)}`);

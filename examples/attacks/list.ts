@@ -114,7 +114,9 @@ const passports = (variant: PassportVariant, about: string): Attack => ({
     });
     return { records: [record], forgeries };
   },
-  ...(variant.includes("fresh FC") && { unless: (s) => !solvable(s.target.credential).fc && "the network has no FC" }),
+  ...(variant.includes("fresh FC") && {
+    unless: (s) => !solvable(s.target.credential).plan.fc && "the network has no FC",
+  }),
 });
 
 /** Every attack of the runner by name. */
