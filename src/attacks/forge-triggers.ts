@@ -1,4 +1,4 @@
-import { checkBytes, type ImageSet, imageSet } from "../data/dataset";
+import { checkBytes, type ImageSet, imageSet } from "../data/sample-set";
 import { DataLoader } from "../data/loader";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";

@@ -1,4 +1,4 @@
-import { type ImageSet, imageSet } from "../data/dataset";
+import { type ImageSet, imageSet } from "../data/sample-set";
 import { ImageWriter } from "../data/image-writer";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";

@@ -11,7 +11,7 @@ import { shown } from "../io/shown";
 import { Generator } from "../tensor/random";
 import { Axis } from "./axis";
 import { checkRoom } from "./check";
-import { type ImageSet, notAPixel, type Pixels } from "./dataset";
+import { type ImageSet, notAPixel, type Pixels } from "./sample-set";
 import { checkTransforms, IMAGE_KINDS } from "./transform-kinds";
 import type { GeometryTransform, ImageTransform, PixelTransform, ValueTransform } from "./transforms";
 

@@ -1,4 +1,4 @@
-import { type Dataset, selectSamples } from "../data/dataset";
+import { type SampleSet, selectSamples } from "../data/sample-set";
 import { DataLoader } from "../data/loader";
 import type { SampleTransform } from "../data/samples";
 import { unexpected } from "../demand";
@@ -39,7 +39,7 @@ const CANDIDATES = 20;
 export async function setImagePassports(
   model: Network,
   source: Network,
-  images: Dataset,
+  images: SampleSet,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
   if (kind !== "image" && kind !== "shuffle") unexpected('kind of passports: "image" or "shuffle"', kind);
@@ -64,7 +64,7 @@ export async function setImagePassports(
 /** Inputs of all layers for some images, on the host. */
 async function readInputs(
   source: Network,
-  images: Dataset,
+  images: SampleSet,
   transform: readonly SampleTransform[],
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
   const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();

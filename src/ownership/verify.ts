@@ -1,4 +1,4 @@
-import type { Dataset } from "../data/dataset";
+import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, checkOptions, flag } from "../demand";
 import { FormatError } from "../errors";
@@ -38,9 +38,9 @@ export interface VerifyOptions {
    * Images, or clouds, for the accuracies of the branches; without them only the signature is
    * checked.
    */
-  test?: Dataset;
+  test?: SampleSet;
   /** The trigger set the network was trained with. */
-  triggers?: Dataset;
+  triggers?: SampleSet;
   /** The normalisation the network was trained with. */
   transform?: readonly SampleTransform[];
   /**
@@ -243,10 +243,10 @@ function unreadBits({ unread }: Rejoined, owner: SafetensorsFile): Map<string, F
  * Whether the test images' labels are classes of the suspect: a classifier of its own may have
  * fewer.
  */
-const hasLabels = ({ otherClasses }: Rejoined, { labels }: Dataset): boolean =>
+const hasLabels = ({ otherClasses }: Rejoined, { labels }: SampleSet): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
-function structureFindings(joined: Rejoined, claimedClasses: number, test: Dataset | undefined): string[] {
+function structureFindings(joined: Rejoined, claimedClasses: number, test: SampleSet | undefined): string[] {
   const { model, folded, otherClasses, unread, idle } = joined;
   const passports = new Set(model.passportLayers().map(({ name }) => name));
   const findings: string[] = [];

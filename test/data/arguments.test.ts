@@ -104,11 +104,11 @@ const ROWS: Record<string, Row | Row[] | "constant"> = {
   CIFAR_STD: "constant",
   DataLoader: [
     row(
-      (set: data.Dataset, options: data.DataLoaderOptions) => new DataLoader(set, options),
+      (set: data.SampleSet, options: data.DataLoaderOptions) => new DataLoader(set, options),
       () => [images(), { batchSize: 2, shuffle: true, seed: 1, dropLast: true, transform: [], prefetch: 1, epoch: 0 }],
     ),
     row(
-      (set: data.Dataset, options: data.DataLoaderOptions) => new DataLoader(set, options),
+      (set: data.SampleSet, options: data.DataLoaderOptions) => new DataLoader(set, options),
       () => [clouds(), { batchSize: 2, transform: data.pointTransform("train") }],
     ),
     row(
@@ -171,17 +171,17 @@ const ROWS: Record<string, Row | Row[] | "constant"> = {
   sampleShape: row(data.sampleShape, () => [images()]),
   sampleSurface: row(data.sampleSurface, () => [mesh(), 4, random()]),
   selectSamples: row(
-    (set: data.Dataset, indices: number[]) => data.selectSamples(set, indices),
+    (set: data.SampleSet, indices: number[]) => data.selectSamples(set, indices),
     () => [images(), [2, 0]],
   ),
   subset: row(
-    (set: data.Dataset, start: number, end: number) => data.subset(set, start, end),
+    (set: data.SampleSet, start: number, end: number) => data.subset(set, start, end),
     () => [clouds(), 1, 2],
   ),
   takePoints: row(data.takePoints, () => [clouds(), 2, { seed: 1 }]),
   triggerClouds: row(data.triggerClouds, () => [clouds(), ["b"], { count: 1, seed: 1, points: 2 }]),
   withoutClasses: row(
-    (set: data.Dataset, names: string[]) => data.withoutClasses(set, names),
+    (set: data.SampleSet, names: string[]) => data.withoutClasses(set, names),
     () => [images(), ["a"]],
   ),
 };
@@ -199,7 +199,7 @@ function rightOrRefused(what: string, run: () => unknown): void {
 /** What came back agrees in itself. */
 function check(result: unknown): void {
   if (typeof result !== "object" || result === null || !("classes" in result)) return;
-  const { classes, labels } = result as data.Dataset;
+  const { classes, labels } = result as data.SampleSet;
   expect(labels instanceof Uint8Array || labels instanceof Int32Array).toBe(true);
   for (const label of labels) expect(classes[label]).toBeTypeOf("string");
   if ("images" in result) {
@@ -244,7 +244,7 @@ describe("every export of src/data", () => {
 
 describe("imageSet", () => {
   const parts = { labels: [0, 1], channels: 1, height: 1, width: 2, classes: ["a", "b"] };
-  const batch = async (set: data.Dataset, transform: data.SampleTransform[] = []): Promise<Batch> =>
+  const batch = async (set: data.SampleSet, transform: data.SampleTransform[] = []): Promise<Batch> =>
     (await new DataLoader(set, { batchSize: 4, transform }).epoch(0).next()).value as Batch;
 
   it("takes bytes, clamped bytes and floats 0 … 1, and no other array", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   type Batch,
   DataLoader,
-  type Dataset,
+  type SampleSet,
   imageSet,
   isPointSet,
   normalizeUnitSphere,
@@ -204,7 +204,7 @@ describe("DataLoader over clouds", () => {
 
   it("refuses transforms of the other kind, and sets whose parts do not agree", () => {
     const clouds = numbered(4, 3);
-    const images: Dataset = imageSet({
+    const images: SampleSet = imageSet({
       images: new Uint8Array(4),
       labels: new Uint8Array(1),
       channels: 1,

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
+import { type ImageSet, imageSet, subset } from "../../src/data/sample-set";
 import { DataLoader } from "../../src/data/loader";
 import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError, FormatError, ShapeError } from "../../src/errors";
