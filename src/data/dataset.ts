@@ -165,7 +165,12 @@ function columnOf(name: string, part: unknown): Column {
   const { data, shape, dtype } = objectOf("arrays", `${name} as { data, shape }`, part as ArrayPart);
   const isHost = typeof dtype === "string" && !/^[fiu]32$/.test(dtype);
   const source = isHost ? part : data;
-  const { shape: whole, ...elements } = elementsOf(`arrays: ${name}`, source, shape, isHost ? undefined : (dtype as DType));
+  const { shape: whole, ...elements } = elementsOf(
+    `arrays: ${name}`,
+    source,
+    shape,
+    isHost ? undefined : (dtype as DType),
+  );
   const [length, ...own] = whole;
   if (length === undefined || own.some((d) => d === 0)) {
     throw new ShapeError(
@@ -198,4 +203,3 @@ export function selectFrom<I extends Fields, T extends Fields>(
     fill: (index, sample) => set.fill(chosen[index]!, sample),
   };
 }
-

@@ -7,9 +7,9 @@ import { optionsOf, texts, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { listed } from "../io/shown";
 import { Generator } from "../tensor/random";
-import { checkedParts, selectSamples, type TrainingSet } from "./sample-set";
 import type { LabelledSet } from "./labelled";
 import { type PointSet, pointParts, takePoints } from "./point-cloud";
+import { checkedParts, selectSamples, type TrainingSet } from "./sample-set";
 
 /**
  * The set without the samples of some classes and without the classes themselves: the rest are

@@ -29,7 +29,14 @@ export const isDataset: Check = (what, name, v) => {
   return checkedSet(v as unknown as SampleSet);
 };
 
-const KINDS: readonly unknown[] = ["geometry", "value", "pixels", "points"] satisfies SampleTransform["kind"][];
+const KINDS: readonly unknown[] = [
+  "resample",
+  "geometry",
+  "color",
+  "value",
+  "pixels",
+  "points",
+] satisfies SampleTransform["kind"][];
 
 /** Transforms of samples. */
 export const isTransforms: Check = (what, name, v) =>

@@ -1,5 +1,5 @@
-import { type TrainingSet, sampleShape } from "../data/sample-set";
 import { DataLoader } from "../data/loader";
+import { sampleShape, type TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { instance, optionsOf, refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";

@@ -1,6 +1,6 @@
-import type { TrainingSet } from "../data/sample-set";
 import type { Batch } from "../data/batch";
 import { DataLoader } from "../data/loader";
+import type { TrainingSet } from "../data/sample-set";
 import { instance, optionsOf } from "../demand";
 import { ArgumentError, NanLossError } from "../errors";
 import { shown } from "../io/shown";
