@@ -3,12 +3,12 @@
 import { objectOf } from "../demand";
 import { ArgumentError } from "../errors";
 import type { Device } from "../gpu/device";
-import { shown } from "../io/shown";
+import { isPlain, shown } from "../io/shown";
 import { Tensor } from "../tensor/tensor";
-import type { ElementsOfField, Field, Fields, PerField } from "./fields";
+import type { Elements, ElementsOfField, Field, Fields, PerField } from "./fields";
 
 /** One field of all samples of a batch, in host memory. */
-export interface BatchArray<A = Float32Array | Int32Array | Uint32Array> {
+export interface BatchArray<A = Elements> {
   readonly data: A;
   /** [n, …the field's own shape]. */
   readonly shape: readonly number[];
@@ -65,21 +65,23 @@ export interface TensorBatch<I extends Fields = Fields, T extends Fields = Field
  * @param device default: the one that `init` made last
  * @throws ArgumentError for what is no batch; ShapeError, LimitError as `Tensor.from`
  */
+export function toTensors(batch: Batch, device?: Device): TensorBatch<Field, Field>;
 export function toTensors<I extends Fields, T extends Fields>(
   batch: HostBatch<I, T>,
   device?: Device,
-): TensorBatch<I, T> {
+): TensorBatch<I, T>;
+export function toTensors(batch: HostBatch, device?: Device): TensorBatch {
   objectOf("toTensors", "a batch of a DataLoader", batch);
   const { size, index } = batch;
   const upload = (part: unknown): unknown => {
     if (isBatchArray(part)) return Tensor.from(part.data, part.shape, undefined, device);
     if (Array.isArray(part)) return part.map(upload);
-    if (typeof part !== "object" || part === null) {
+    if (!isPlain(part)) {
       throw new ArgumentError(`toTensors: expected a batch of a DataLoader, got ${shown(part)} in it`);
     }
     return Object.fromEntries(Object.entries(part).map(([name, field]) => [name, upload(field)]));
   };
-  return { inputs: upload(batch.inputs), targets: upload(batch.targets), size, index } as TensorBatch<I, T>;
+  return { inputs: upload(batch.inputs), targets: upload(batch.targets), size, index } as TensorBatch;
 }
 
 /** Tells the single array of a batch from several by name. */

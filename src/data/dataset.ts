@@ -6,7 +6,16 @@ import type { HostTensor } from "../io/host-tensor";
 import { isObject, isPlain } from "../io/shown";
 import { type DType, elementsOf, type NumberArray } from "../tensor/elements";
 import type { Generator } from "../tensor/random";
-import { checkFields, type Field, type Fields, type PerField, perField, type Rows, sizeOfField } from "./fields";
+import {
+  checkFields,
+  type Elements,
+  type Field,
+  type Fields,
+  type PerField,
+  perField,
+  type Rows,
+  sizeOfField,
+} from "./fields";
 
 /** Where one sample is written to. */
 export interface Sample<I extends Fields = Fields, T extends Fields = Fields> {
@@ -46,6 +55,12 @@ export interface Dataset<I extends Fields = Fields, T extends Fields = Fields> {
    * The samples of a batch are asked for one after the other, without waiting in between.
    */
   fill(index: number, sample: Sample<I, T>): void | Promise<void>;
+}
+
+/** A {@link Dataset} of whatever fields. */
+export interface AnyDataset extends Pick<Dataset, "length" | "inputs" | "targets"> {
+  // What it takes is known where its fields are.
+  fill(index: number, sample: never): void | Promise<void>;
 }
 
 /** Tells a general data set from images and clouds. */
@@ -136,7 +151,7 @@ interface Column {
   readonly name: string;
   readonly length: number;
   readonly field: Field;
-  readonly data: Float32Array | Int32Array | Uint32Array;
+  readonly data: Elements;
 }
 
 function columnsOf(name: string, parts: unknown): { fields: PerField<Fields, Field>; columns: Column[] } {

@@ -19,12 +19,15 @@ export type Fields = Field | readonly Field[] | { readonly [name: string]: Field
 /** An `X` for each field, put together as the fields are. */
 export type PerField<F extends Fields, X> = F extends Field ? X : { readonly [K in keyof F]: X };
 
+/** Elements of any type. */
+export type Elements = ElementsOf[DType];
+
 /** The typed array of a field. */
 export type ElementsOfField<F> = F extends { readonly dtype: infer D extends DType }
   ? ElementsOf[D]
-  : F extends { readonly dtype?: undefined }
-    ? Float32Array
-    : Float32Array | Int32Array | Uint32Array;
+  : "dtype" extends keyof F
+    ? Elements
+    : ElementsOf["f32"];
 
 /** The typed arrays of a sample, put together as its fields are. */
 export type Rows<F extends Fields> = F extends Field
@@ -35,7 +38,7 @@ export type Rows<F extends Fields> = F extends Field
 export const sizeOfField = ({ shape }: Field): number => shape.reduce((a, b) => a * b, 1);
 
 /** New memory for `count` samples of a field. */
-export const memoryOf = (field: Field, count: number): Float32Array | Int32Array | Uint32Array =>
+export const memoryOf = (field: Field, count: number): Elements =>
   new ARRAYS[field.dtype ?? "f32"](sizeOfField(field) * count);
 
 const isSingle = (fields: Fields): fields is Field => Array.isArray((fields as { shape?: unknown }).shape);

@@ -4,7 +4,16 @@ export * from "./axis";
 export { type Batch, type BatchArray, type BatchArrays, type HostBatch, type TensorBatch, toTensors } from "./batch";
 export * from "./cifar";
 export { type ColorJitterOptions, colorJitter, type JitterRange } from "./color-jitter";
-export { type ArrayPart, type ArrayParts, arrays, type Dataset, dataset, isDataset, type Sample } from "./dataset";
+export {
+  type AnyDataset,
+  type ArrayPart,
+  type ArrayParts,
+  arrays,
+  type Dataset,
+  dataset,
+  isDataset,
+  type Sample,
+} from "./dataset";
 export type { Field, Fields, PerField, Rows } from "./fields";
 export * from "./held-out";
 export { type ImageStream, imageStream, isImageStream } from "./image-stream";

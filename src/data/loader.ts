@@ -9,7 +9,7 @@ import { isObject, shown } from "../io/shown";
 import { Generator } from "../tensor/random";
 import { type Batch, type BatchArray, type HostBatch, isBatchArray } from "./batch";
 import { type Dataset, isDataset, type Sample } from "./dataset";
-import { type Field, type Fields, listOf, memoryOf, perField, sizeOfField } from "./fields";
+import { type Elements, type Field, type Fields, listOf, memoryOf, perField, sizeOfField } from "./fields";
 import { isPointSet, type TrainingSet } from "./sample-set";
 import { type AnySet, type Filler, filler, type SampleTransform } from "./samples";
 
@@ -314,7 +314,7 @@ interface Column {
   readonly field: Field;
   /** Elements a sample. */
   readonly size: number;
-  readonly data: Float32Array | Int32Array | Uint32Array;
+  readonly data: Elements;
 }
 
 interface Slot {

@@ -1,8 +1,9 @@
 /** Batches whose samples are mixed with one another. */
 
-import { objectOf, optionsOf, whole, within } from "../demand";
+import { instance, objectOf, optionsOf, whole, within } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
-import type { Generator } from "../tensor/random";
+import { isPlain, shown } from "../io/shown";
+import { Generator } from "../tensor/random";
 import { type BatchArray, isBatchArray } from "./batch";
 import type { BatchTransform } from "./loader";
 
@@ -39,11 +40,15 @@ export function mixup(options: MixupOptions = {}): BatchTransform {
   if (classes !== undefined) whole("mixup", "classes", classes);
   return (batch, random) => {
     const { inputs, targets, size } = objectOf("mixup", "a batch of a DataLoader", batch);
+    whole("mixup", "size of the batch", size);
+    instance("mixup", "random", random, Generator);
     const share = beta(alpha, random);
     const each = (part: unknown, mix: (array: BatchArray) => BatchArray): unknown => {
-      if (isBatchArray(part)) return mix(part);
+      if (isBatchArray(part) && part.data.length % size === 0) return mix(part);
       if (Array.isArray(part)) return part.map((one) => each(one, mix));
-      return Object.fromEntries(Object.entries(part as object).map(([name, one]) => [name, each(one, mix)]));
+      if (isPlain(part) && !("data" in part && ArrayBuffer.isView(part["data"])))
+        return Object.fromEntries(Object.entries(part).map(([name, one]) => [name, each(one, mix)]));
+      throw new ArgumentError(`mixup: expected a batch of a DataLoader of ${size} samples, got ${shown(part)} in it`);
     };
     const mixedInput = (array: BatchArray): BatchArray => {
       if (array.data instanceof Float32Array) return mixRows(array, array.data, size, share);
@@ -74,8 +79,8 @@ function mixLabels({ data, shape }: BatchArray, size: number, share: number, cla
   if (classes === undefined) {
     throw new ArgumentError("mixup: the targets are labels; say how many classes there are, as mixup({ classes: 10 })");
   }
-  if (shape.length !== 1) {
-    throw new ShapeError(`mixup: expected one label per sample, got targets of shape ${JSON.stringify(shape)}`);
+  if (!Array.isArray(shape) || shape.length !== 1) {
+    throw new ShapeError(`mixup: expected one label per sample, got targets of shape ${shown(shape)}`);
   }
   const mixed = new Float32Array(size * classes);
   for (let i = 0; i < size; i++) {

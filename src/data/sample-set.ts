@@ -4,7 +4,7 @@ import { objectOf, texts, whole } from "../demand";
 import { ArgumentError, FormatError, ShapeError } from "../errors";
 import { listed, shown } from "../io/shown";
 import { floats } from "./check";
-import { type Dataset, dataset, isDataset, selectFrom } from "./dataset";
+import { type AnyDataset, dataset, isDataset, selectFrom } from "./dataset";
 import { type ImageStream, imageStream, isImageStream, streamOf } from "./image-stream";
 import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
 import { DIMENSIONS, type PointSet, pointParts, pointSet } from "./point-cloud";
@@ -167,8 +167,8 @@ export function checkBytes(maker: string, set: SampleSet): asserts set is ImageS
  * @throws ArgumentError if not 0 ≤ start ≤ end ≤ length
  * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
-export function subset<S extends TrainingSet | Dataset>(set: S, start: number, end: number): S;
-export function subset(set: TrainingSet | Dataset, start: number, end: number): object {
+export function subset<S extends TrainingSet | AnyDataset>(set: S, start: number, end: number): S;
+export function subset(set: TrainingSet | AnyDataset, start: number, end: number): object {
   if (isDataset(set)) {
     const { length } = dataset(set);
     checkRange(start, end, length);
@@ -207,8 +207,8 @@ function checkRange(start: number, end: number, length: number): void {
  * @throws ArgumentError if an index is not a whole number from 0 and below length
  * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
-export function selectSamples<S extends TrainingSet | Dataset>(set: S, indices: ArrayLike<number>): S;
-export function selectSamples(set: TrainingSet | Dataset, indices: ArrayLike<number>): object {
+export function selectSamples<S extends TrainingSet | AnyDataset>(set: S, indices: ArrayLike<number>): S;
+export function selectSamples(set: TrainingSet | AnyDataset, indices: ArrayLike<number>): object {
   if (isDataset(set)) {
     checkIndices(indices, dataset(set).length);
     return selectFrom(set, indices);

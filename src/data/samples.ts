@@ -4,7 +4,7 @@
  */
 import { ArgumentError, FormatError } from "../errors";
 import { Generator } from "../tensor/random";
-import { type Dataset, dataset, isDataset } from "./dataset";
+import { type AnyDataset, type Dataset, dataset, isDataset } from "./dataset";
 import type { Field } from "./fields";
 import { type ImageStream, isImageStream } from "./image-stream";
 import { ImageWriter } from "./image-writer";
@@ -18,7 +18,7 @@ import type { ImageTransform } from "./transforms";
 export type SampleTransform = ImageTransform | PointTransform;
 
 /** What a loader takes. */
-export type AnySet = TrainingSet | Dataset;
+export type AnySet = TrainingSet | AnyDataset;
 
 /** Images and clouds as a general data set: one array of floats, and a class. */
 export type ClassDataset = Dataset<
@@ -54,12 +54,13 @@ export interface Filler extends Dataset {
  */
 export function filler(set: AnySet, transforms: readonly SampleTransform[], random: Generator): Filler {
   if (isDataset(set)) {
-    const { length, inputs, targets } = dataset(set);
+    const general: Dataset = dataset(set as Dataset);
+    const { length, inputs, targets } = general;
     checkTransforms(transforms);
     if (transforms.length > 0) {
       throw new ArgumentError("transforms: a data set of one's own has none; transform its samples in its fill");
     }
-    return { length, inputs, targets, fill: (index, sample) => set.fill(index, sample), writesAll: false };
+    return { length, inputs, targets, fill: (index, sample) => general.fill(index, sample), writesAll: false };
   }
   const checked = checkedSet(set);
   checkTransforms(transforms);

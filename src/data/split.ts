@@ -3,7 +3,7 @@
 import { optionsOf, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import { Generator } from "../tensor/random";
-import { type Dataset, dataset, isDataset } from "./dataset";
+import { type AnyDataset, dataset, isDataset } from "./dataset";
 import { checkedParts, selectSamples, type TrainingSet } from "./sample-set";
 
 /** Options of {@link trainTestSplit}. */
@@ -24,7 +24,7 @@ export interface SplitOptions {
  * @throws ArgumentError if `test` is not in 0 … 1, or leaves one of the parts without a sample
  * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
-export function trainTestSplit<S extends TrainingSet | Dataset>(
+export function trainTestSplit<S extends TrainingSet | AnyDataset>(
   set: S,
   options: SplitOptions = {},
 ): { train: S; test: S } {
@@ -53,7 +53,7 @@ export function trainTestSplit<S extends TrainingSet | Dataset>(
 }
 
 /** Indices of the samples of each class that has some. */
-function groupsOf(set: TrainingSet | Dataset): Map<number, number[]> {
+function groupsOf(set: TrainingSet | AnyDataset): Map<number, number[]> {
   const { length, labels } = isDataset(set)
     ? { length: dataset(set).length, labels: undefined }
     : checkedParts("trainTestSplit", set);

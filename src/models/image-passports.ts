@@ -1,5 +1,5 @@
-import { type SampleSet, selectSamples } from "../data/sample-set";
 import { DataLoader } from "../data/loader";
+import { type SampleSet, selectSamples } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { unexpected } from "../demand";
 import { ArgumentError } from "../errors";

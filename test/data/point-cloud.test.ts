@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import {
   type Batch,
   DataLoader,
-  type SampleSet,
   imageSet,
   isPointSet,
   normalizeUnitSphere,
@@ -10,6 +9,7 @@ import {
   pointSet,
   pointTransform,
   randomHorizontalFlip,
+  type SampleSet,
   sampleShape,
   selectSamples,
   subset,
@@ -166,7 +166,8 @@ describe("normalizeUnitSphere", () => {
 describe("DataLoader over clouds", () => {
   const collect = async (batches: AsyncIterable<Batch>) => {
     const out = [];
-    for await (const b of batches) out.push({ ...b, images: b.images.slice(), labels: b.labels.slice() });
+    for await (const { images, labels, size, shape, index } of batches)
+      out.push({ images: images.slice(), labels: labels.slice(), size, shape, index });
     return out;
   };
 

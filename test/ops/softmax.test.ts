@@ -407,14 +407,13 @@ describe("softmax and losses against PyTorch", () => {
     await compare(name, crossEntropy(x, labels, { ...options, weight }), { x });
   });
 
-  it.each(golden.meta("soft") as { name: string; reduction: Reduction; labelSmoothing: number }[])(
-    "$name: $reduction, smoothing $labelSmoothing",
-    async ({ name, ...options }) => {
-      const [x, t] = [tensor(`${name}.x`), tensor(`${name}.t`)];
-      const weight = golden.has(`${name}.w`) ? tensor(`${name}.w`) : null;
-      await compare(name, crossEntropy(x, t, { ...options, weight }), { x, t });
-    },
-  );
+  it.each(
+    golden.meta("soft") as { name: string; reduction: Reduction; labelSmoothing: number }[],
+  )("$name: $reduction, smoothing $labelSmoothing", async ({ name, ...options }) => {
+    const [x, t] = [tensor(`${name}.x`), tensor(`${name}.t`)];
+    const weight = golden.has(`${name}.w`) ? tensor(`${name}.w`) : null;
+    await compare(name, crossEntropy(x, t, { ...options, weight }), { x, t });
+  });
 
   it.each(golden.meta("pairs") as { name: string; op: string; reduction: Reduction }[])("$name", async ({
     name,
