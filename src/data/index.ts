@@ -29,6 +29,7 @@ export {
   parseModelNetPoints,
   parseModelNetShapes,
 } from "./modelnet";
+export type { ImageFolder, PictureProgress, PictureSetOptions, SkippedPicture } from "./picture-set";
 export type { PictureOptions, PictureSize } from "./picture-size";
 export { normalizeUnitSphere, type PointParts, type PointSet, pointSet, takePoints } from "./point-cloud";
 export * from "./point-transforms";

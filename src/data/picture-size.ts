@@ -56,7 +56,7 @@ export const evenHalf = (n: number): number => {
 export function placement(
   [height, width]: PictureSize,
   size: PictureSize,
-  { fit = "crop", resize }: Pick<PictureOptions, "fit" | "resize">,
+  { fit, resize }: { readonly fit: "crop" | "stretch"; readonly resize?: number | undefined },
 ): Placement {
   if (fit === "stretch") return { resized: size, top: 0, left: 0 };
   const factor = resize === undefined ? Math.max(size[0] / height, size[1] / width) : resize / Math.min(height, width);
