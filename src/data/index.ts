@@ -16,6 +16,7 @@ export {
 } from "./dataset";
 export type { Field, Fields, PerField, Rows } from "./fields";
 export * from "./held-out";
+export { type ImageFilesOptions, imagesFromFiles } from "./image-files";
 export { type ImageStream, imageStream, isImageStream } from "./image-stream";
 export * from "./image-writer";
 export type { LabelledSet, LabelSource } from "./labelled";

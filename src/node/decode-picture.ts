@@ -16,19 +16,23 @@ export interface PictureDecoder {
   decode(path: string, options: FullPictureOptions): Promise<Uint8Array>;
 }
 
-/** @throws UnavailableError if sharp is not installed, or does not run on this machine */
-export async function pictureDecoder(what: string): Promise<PictureDecoder> {
-  const sharp = await load(what);
+const importSharp = () => import("sharp");
+
+/**
+ * @param find how the package is found
+ * @throws UnavailableError if sharp is not installed, or does not run on this machine
+ */
+export async function pictureDecoder(what: string, find = importSharp): Promise<PictureDecoder> {
+  const sharp = await load(what, find);
   return {
     version: `sharp ${sharp.versions.sharp ?? ""}, vips ${sharp.versions.vips}`,
     decode: async (path, options) => decode(sharp, await readFile(path), options),
   };
 }
 
-async function load(what: string): Promise<Sharp> {
+async function load(what: string, find: typeof importSharp): Promise<Sharp> {
   try {
-    const { default: sharp } = await import("sharp");
-    return sharp;
+    return (await find()).default;
   } catch (cause) {
     const isMissing = cause instanceof Error && "code" in cause && String(cause.code).endsWith("MODULE_NOT_FOUND");
     const why = isMissing

@@ -1,4 +1,6 @@
 /** Photographs in folders, one per class, as people have them. */
+
+import { type ImageStream, imageStream } from "../data/image-stream";
 import {
   bytesOfPicture,
   type FullPictureOptions,
@@ -12,7 +14,6 @@ import {
   type SkippedPicture,
   setOfPictures,
 } from "../data/picture-set";
-import { type ImageStream, imageStream } from "../data/image-stream";
 import type { ImageSet } from "../data/sample-set";
 import { flag, objectOf, optionsOf, text } from "../demand";
 import { ArgumentError, PanError } from "../errors";
@@ -142,9 +143,7 @@ async function throughCache(tree: PictureTree, options: FullPictureOptions, path
   if (!images) ({ facts, images } = await read(true));
   if (!images) throw new PanError(`loadImageFolder: ${clip(path, 300)} does not give back what was written to it`);
   const planes = images;
-  return folderOf(tree, facts.skipped, (kept) =>
-    setOfPictures("loadImageFolder", kept, tree.classes, planes, options),
-  );
+  return folderOf(tree, facts.skipped, (kept) => setOfPictures("loadImageFolder", kept, tree.classes, planes, options));
 }
 
 async function fromCache(

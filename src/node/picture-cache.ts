@@ -59,8 +59,7 @@ async function factsIn(handle: FileHandle, key: string, size: number): Promise<F
   if (!isPlain(facts) || facts["key"] !== key || typeof facts["sha256"] !== "string") return undefined;
   const { count, skipped } = facts;
   if (count !== (found.size - FOOT - length) / size || !Array.isArray(skipped)) return undefined;
-  const isSkipped = (one: unknown) =>
-    isPlain(one) && typeof one["file"] === "string" && typeof one["why"] === "string";
+  const isSkipped = (one: unknown) => isPlain(one) && typeof one["file"] === "string" && typeof one["why"] === "string";
   return skipped.every(isSkipped) ? (facts as unknown as Facts) : undefined;
 }
 
@@ -133,7 +132,9 @@ export async function cacheReader(
   const read = async (index: number, out: Uint8Array): Promise<void> => {
     const { bytesRead } = await readAt(descriptor, out, 0, size, index * size);
     if (bytesRead === size) return;
-    throw new FormatError(`${clip(path, 300)}: the cache ends in picture ${index}; remove it and load the folder again`);
+    throw new FormatError(
+      `${clip(path, 300)}: the cache ends in picture ${index}; remove it and load the folder again`,
+    );
   };
   unused.register(read, descriptor);
   return read;
