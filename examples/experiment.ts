@@ -13,13 +13,13 @@ import {
 } from "../report/src/index";
 import {
   bestEpoch,
-  type SampleSet,
   type Device,
   epochsCsv,
   type FeatureWatermark,
   isPointSet,
   type Network,
   type Optimizer,
+  type SampleSet,
   type SampleTransform,
   type Schedule,
   stepsCsv,

@@ -1,10 +1,10 @@
 import { least, most } from "../report/src/index";
 import {
   countSigns,
-  type SampleSet,
   evaluate,
   Generator,
   rejoin,
+  type SampleSet,
   type SampleTransform,
   type Trainer,
 } from "../src/index";

@@ -3,7 +3,6 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { AttackedNetwork, Distributions } from "../../report/src/index";
 import {
-  type SampleSet,
   type Device,
   evaluate,
   type History,
@@ -12,6 +11,7 @@ import {
   readCredential,
   rejoin,
   type SafetensorsFile,
+  type SampleSet,
   type Target,
   toFloat32,
   verify,

@@ -6,12 +6,12 @@ import {
   attackFeatureWatermark,
   attackTriggerSet,
   cifarTransform,
-  type SampleSet,
   FeatureWatermark,
   type ImageSet,
   isPointSet,
   type MarkedNetwork,
   type SafetensorsFile,
+  type SampleSet,
   type TransferTask,
   type WatermarkRecord,
 } from "../../src/index";

@@ -29,7 +29,8 @@ type Part = (typeof PARTS)[number];
  * `ColorJitter` on floats. Pixels x in 0 … 1 become, by a factor f and clamped to 0 … 1,
  *
  * - brightness: f x;
- * - contrast: f x + (1 − f) m, m the mean over the picture of grey g = 0.2989 R + 0.587 G + 0.114 B;
+ * - contrast: f x + (1 − f) m, m the mean over the picture of grey g = 0.2989 R + 0.587 G + 0.114
+ *   B;
  * - saturation: f x + (1 − f) g;
  * - hue: turned by f of a full circle in HSV.
  *

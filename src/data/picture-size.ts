@@ -60,7 +60,8 @@ export function placement(
 ): Placement {
   if (fit === "stretch") return { resized: size, top: 0, left: 0 };
   const factor = resize === undefined ? Math.max(size[0] / height, size[1] / width) : resize / Math.min(height, width);
-  // Without the hair that a product of floats may lack, a side that fits exactly would lose a pixel.
+  // Without the hair that a product of floats may lack, a side that fits exactly would lose a
+  // pixel.
   const along = (side: number, least: number) => Math.max(least, Math.floor(side * factor + 1e-6));
   const resized: PictureSize = [along(height, size[0]), along(width, size[1])];
   return { resized, top: evenHalf(resized[0] - size[0]), left: evenHalf(resized[1] - size[1]) };

@@ -14,7 +14,9 @@ import { replaceFile } from "./files";
 
 const MARK = "panpics1";
 const FOOT = 4 + MARK.length;
-/** Longer JSON is none of ours: a name has at most a few hundred bytes, a folder a million files. */
+/**
+ * Longer JSON is none of ours: a name has at most a few hundred bytes, a folder a million files.
+ */
 const MOST = 2 ** 30;
 
 /** What the file says of its pictures. */

@@ -38,7 +38,10 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), "pan-files-"));
     await writeTree(join(root, "photos"), {
-      "b/grey.png": await picture(8, 8, () => [90]).toColourspace("b-w").png().toBuffer(),
+      "b/grey.png": await picture(8, 8, () => [90])
+        .toColourspace("b-w")
+        .png()
+        .toBuffer(),
       "b/small/clear.webp": await picture(8, 8, (x) => [255, 0, 100, x < 4 ? 0 : 255])
         .webp({ lossless: true })
         .toBuffer(),
@@ -47,11 +50,16 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
         .withMetadata({ orientation: 6 })
         .jpeg({ quality: 100, chromaSubsampling: "4:4:4" })
         .toBuffer(),
-      "a/cmyk.jpg": await picture(16, 16, () => [200, 60, 40]).toColourspace("cmyk").jpeg({ quality: 100 }).toBuffer(),
+      "a/cmyk.jpg": await picture(16, 16, () => [200, 60, 40])
+        .toColourspace("cmyk")
+        .jpeg({ quality: 100 })
+        .toBuffer(),
       "a/broken.png": "hello",
       "a/empty.jpg": "",
       "a/notes.txt": "x",
-      "lonely.png": await picture(2, 2, () => [1, 2, 3]).png().toBuffer(),
+      "lonely.png": await picture(2, 2, () => [1, 2, 3])
+        .png()
+        .toBuffer(),
     });
     built = await buildBundle();
     site = await serve(built.folder);
@@ -78,7 +86,15 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
         try {
           const { set, ...rest } = await imagesFromFiles(files!, { ...given, ...(named && { labelOf }) });
           const { images, labels, classes, channels, height, width } = set;
-          return { images: [...images], labels: [...labels], classes: [...classes], channels, height, width, ...rest } as never;
+          return {
+            images: [...images],
+            labels: [...labels],
+            classes: [...classes],
+            channels,
+            height,
+            width,
+            ...rest,
+          } as never;
         } catch (error) {
           return { error: (error as Error).message, name: (error as Error).name } as never;
         }
@@ -100,11 +116,20 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
     expect(found.files).toEqual(["a/cmyk.jpg", "a/slope.png", "a/turned.jpg", "b/grey.png", "b/small/clear.webp"]);
     expect(found.files).toEqual(node.files);
     expect(found.labels).toEqual([...node.set.labels]);
-    expect(found.skipped.map(({ file }) => file).sort()).toEqual(["a/broken.png", "a/empty.jpg", "a/notes.txt", "lonely.png"]);
+    expect(found.skipped.map(({ file }) => file).sort()).toEqual([
+      "a/broken.png",
+      "a/empty.jpg",
+      "a/notes.txt",
+      "lonely.png",
+    ]);
     const images = setOf(found);
     // A browser knows nothing of inks, and reckons this red from CMYK as 215, 26, 9.
     near(pixelAt(images, 0, 9, 9), [215, 26, 9], 4);
-    for (const [x, y] of [[1, 1], [10, 10], [18, 18]] as const) {
+    for (const [x, y] of [
+      [1, 1],
+      [10, 10],
+      [18, 18],
+    ] as const) {
       near(pixelAt(images, 1, x, y), [(2 * (x + 5) + 0.5) * 4, (2 * y + 0.5) * 6, 70], 4);
     }
     near(pixelAt(images, 2, 10, 2), [250, 0, 0], 12);
@@ -112,14 +137,25 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
     near(pixelAt(images, 3, 5, 5), [90, 90, 90], 2);
     near(pixelAt(images, 4, 2, 9), [0, 0, 0], 2);
     near(pixelAt(images, 4, 17, 9), [255, 0, 100], 2);
-    const [rest, own] = [images.images, node.set.images].map((all) => all.subarray(3 * 400)) as [Uint8Array, Uint8Array];
+    const [rest, own] = [images.images, node.set.images].map((all) => all.subarray(3 * 400)) as [
+      Uint8Array,
+      Uint8Array,
+    ];
     const apart = rest.reduce((sum, v, i) => sum + Math.abs(v - own[i]!), 0) / rest.length;
-    console.log(`Chromium ${browser.version()}: pixels differ from Node's by ${apart.toFixed(2)} of 255 on average, CMYK aside`);
+    console.log(
+      `Chromium ${browser.version()}: pixels differ from Node's by ${apart.toFixed(2)} of 255 on average, CMYK aside`,
+    );
     expect(apart).toBeLessThan(3);
   });
 
   it("in the options that are asked for", async () => {
-    const grey = await load("folder", { size: [6, 4], channels: 1, fit: "stretch", unreadable: "skip", classes: ["b", "a"] });
+    const grey = await load("folder", {
+      size: [6, 4],
+      channels: 1,
+      fit: "stretch",
+      unreadable: "skip",
+      classes: ["b", "a"],
+    });
     expect([grey.channels, grey.height, grey.width, grey.images.length]).toEqual([1, 6, 4, 5 * 24]);
     expect(grey.labels).toEqual([1, 1, 1, 0, 0]);
     near(pixelAt(setOf(grey), 3, 2, 2), [90], 2);
@@ -138,9 +174,15 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
   });
 
   it("takes files without a folder with labelOf, and says so without", async () => {
-    await page.setInputFiles("#files", ["b/grey.png", "a/slope.png", "a/turned.jpg"].map((f) => join(root, "photos", f)));
+    await page.setInputFiles(
+      "#files",
+      ["b/grey.png", "a/slope.png", "a/turned.jpg"].map((f) => join(root, "photos", f)),
+    );
     const found = await load("files", { size: 4 }, true);
-    expect([found.classes, found.files]).toEqual([["s", "t"], ["slope.png", "turned.jpg"]]);
+    expect([found.classes, found.files]).toEqual([
+      ["s", "t"],
+      ["slope.png", "turned.jpg"],
+    ]);
     expect(found.skipped).toEqual([{ file: "grey.png", why: "of no class" }]);
     const without = await load("files", { size: 4 });
     expect([without.name, without.error]).toEqual(["ArgumentError", expect.stringMatching(/in no folder.*labelOf/s)]);

@@ -17,17 +17,33 @@ describe("imagesFromFiles", () => {
     await expect(loading).rejects.toThrow(/createImageBitmap.*loadImageFolder of @pan\/core\/node/);
   });
 
-  it.each([null, undefined, 3, "photos", [], {}, ["cat/1.jpg"], [new Uint8Array(3)]])("refuses %j for files", async (wrong) => {
+  it.each([
+    null,
+    undefined,
+    3,
+    "photos",
+    [],
+    {},
+    ["cat/1.jpg"],
+    [new Uint8Array(3)],
+  ])("refuses %j for files", async (wrong) => {
     await expect(imagesFromFiles(wrong as never, { size: 4 })).rejects.toThrow(/webkitdirectory/);
   });
 
   it("wants folders, or somebody who tells the classes", async () => {
     await expect(imagesFromFiles(files("1.jpg", "2.jpg"), { size: 4 })).rejects.toThrow(/labelOf/);
     const labelOf = () => 3 as never;
-    await expect(imagesFromFiles(files("1.jpg"), { size: 4, labelOf })).rejects.toThrow(/name of a class or null, found 3/);
+    await expect(imagesFromFiles(files("1.jpg"), { size: 4, labelOf })).rejects.toThrow(
+      /name of a class or null, found 3/,
+    );
   });
 
-  it.each([{}, { size: 0 }, { size: 4, labelOf: "cat" }, { size: 4, cache: "x" }])("refuses the options %j", async (options) => {
+  it.each([
+    {},
+    { size: 0 },
+    { size: 4, labelOf: "cat" },
+    { size: 4, cache: "x" },
+  ])("refuses the options %j", async (options) => {
     await expect(imagesFromFiles(files("photos/cat/1.jpg"), options as never)).rejects.toThrow(ArgumentError);
   });
 });

@@ -105,10 +105,10 @@ export interface CrossEntropyOptions extends LossOptions {
  * A tensor of floats [N, C] in the place of labels has probabilities t of all classes, as mixup
  * makes them: −Σ w_c ((1 − ε) t_c + ε/C) log p_c, whose mean is over N; gradients reach t too.
  * @param labels integers, or a list of whole numbers, which is uploaded; or probabilities
- * @throws ShapeError unless logits are f32 [N, C] with C > 0, labels integers [N] or f32 [N, C], and
- * weight f32 [C].
- * @throws ArgumentError for an ignoreIndex beside probabilities, labels out of range, an unknown reduction, labelSmoothing outside 0 …
- * 1, or an ignoreIndex that is no whole number of 32 bits.
+ * @throws ShapeError unless logits are f32 [N, C] with C > 0, labels integers [N] or f32 [N, C],
+ * and weight f32 [C].
+ * @throws ArgumentError for an ignoreIndex beside probabilities, labels out of range, an unknown
+ * reduction, labelSmoothing outside 0 … 1, or an ignoreIndex that is no whole number of 32 bits.
  */
 export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
   expectOptions("crossEntropy", options);

@@ -2,10 +2,17 @@ import { refuse } from "../../demand";
 import { scope } from "../storage";
 import { Tensor } from "../tensor";
 import { affine, mul } from "./elementwise";
-import type { CrossEntropyOptions } from "./loss";
 import { expectShape, expectTensors } from "./operands";
 import { mean, sum } from "./reduce";
 import { logSoftmax } from "./softmax";
+
+/** Options of a cross-entropy, as `crossEntropy` has checked those that all losses have. */
+interface SoftEntropyOptions {
+  readonly reduction?: "mean" | "sum" | "none";
+  readonly labelSmoothing?: number | undefined;
+  readonly ignoreIndex?: number | undefined;
+  readonly weight?: Tensor | null | undefined;
+}
 
 /** Whether the targets of a cross-entropy are probabilities of all classes, and not labels. */
 export const areProbabilities = (targets: unknown): targets is Tensor =>
@@ -13,9 +20,9 @@ export const areProbabilities = (targets: unknown): targets is Tensor =>
 
 /**
  * Cross-entropy of logits [N, C] with probabilities t [N, C] (PyTorch's `cross_entropy` with such a
- * target): for each row −Σ w_c ((1 − ε) t_c + ε/C) log softmax(x)_c. The mean divides by N, whatever
- * the weights are. Rows of t need not add up to 1. A logit of −∞ makes NaN of its row, even where t
- * is 0.
+ * target): for each row −Σ w_c ((1 − ε) t_c + ε/C) log softmax(x)_c. The mean divides by N,
+ * whatever the weights are. Rows of t need not add up to 1. A logit of −∞ makes NaN of its row,
+ * even where t is 0.
  *
  * Put together of other operations, so that gradients reach the probabilities too.
  * @throws ShapeError unless both are f32 and of one shape, and weight is f32 [C].
@@ -24,7 +31,7 @@ export const areProbabilities = (targets: unknown): targets is Tensor =>
 export function softEntropy(
   logits: Tensor,
   probabilities: Tensor,
-  { reduction = "mean", labelSmoothing = 0, ignoreIndex, weight }: CrossEntropyOptions,
+  { reduction = "mean", labelSmoothing = 0, ignoreIndex, weight }: SoftEntropyOptions,
 ): Tensor {
   expectTensors("crossEntropy", { logits });
   expectShape("crossEntropy", "probabilities", probabilities, logits.shape);
