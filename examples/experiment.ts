@@ -13,13 +13,13 @@ import {
 } from "../report/src/index";
 import {
   bestEpoch,
-  type Dataset,
   type Device,
   epochsCsv,
   type FeatureWatermark,
   isPointSet,
   type Optimizer,
   type Protected,
+  type SampleSet,
   type SampleTransform,
   type Schedule,
   stepsCsv,
@@ -86,10 +86,10 @@ export interface Experiment {
    * data.json.
    */
   data: DataSource;
-  train: Dataset;
-  test: Dataset;
+  train: SampleSet;
+  test: SampleSet;
   /** Trained on too, and asked for afterwards. */
-  triggers: Dataset | null;
+  triggers: SampleSet | null;
   transform: (use: "train" | "test") => readonly SampleTransform[];
   optimizer: Optimizer;
   schedule: Schedule;

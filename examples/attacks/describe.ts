@@ -3,7 +3,6 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { AttackedNetwork, Distributions } from "../../report/src/index";
 import {
-  type Dataset,
   type Device,
   evaluate,
   type History,
@@ -12,6 +11,7 @@ import {
   readCredential,
   rejoin,
   type SafetensorsFile,
+  type SampleSet,
   type Target,
   toFloat32,
   verify,
@@ -86,7 +86,7 @@ interface Surroundings {
   /** What it was trained on. */
   task: string;
   /** The test samples that the owner's accuracies were measured on. */
-  claimed: Dataset;
+  claimed: SampleSet;
 }
 
 const ARCHITECTURES = { convnet: "AlexNet", resnet: "ResNet", pointnet: "PointNet" } as const;

@@ -1,5 +1,5 @@
-import { type Dataset, selectSamples } from "../data/dataset";
 import { DataLoader } from "../data/loader";
+import { type SampleSet, selectSamples } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { unexpected } from "../demand";
 import { ArgumentError } from "../errors";
@@ -46,7 +46,7 @@ const CANDIDATES = 20;
 export async function setImagePassports(
   model: Protected,
   source: Network,
-  images: Dataset,
+  images: SampleSet,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
   if (kind !== "image" && kind !== "shuffle") unexpected('kind of passports: "image" or "shuffle"', kind);
@@ -75,7 +75,7 @@ export async function setImagePassports(
 /** What all maps of a network are given for some images, on the host, by their weights' names. */
 async function readInputs(
   source: Network,
-  images: Dataset,
+  images: SampleSet,
   transform: readonly SampleTransform[],
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
   const names = new Map(source.namedTensors().map(([name, t]) => [t, name]));

@@ -27,4 +27,4 @@ export {
   spreadSignature,
 } from "./signature";
 export type { SignatureText } from "./texts";
-export type { Network, Sample } from "./trace";
+export type { Network } from "./trace";
