@@ -32,7 +32,8 @@ export interface Proof {
 
 /** Deploys, verifies as a stranger would, and attacks; the network is gone afterwards. */
 export async function prove({ owned, binding, model, train, test, transform }: Proof): Promise<void> {
-  const deployed = await owned.deployed(); // give this away: the network's own state dict, and nothing else
+  // give this away: the network's own state dict, and nothing else
+  const deployed = await owned.deployed();
   const credential = await boundCredential(await owned.credential(), binding); // keep this secret
   const commitment = await commit(credential, deployed); // publish this before the release
   owned.dispose();

@@ -14,6 +14,8 @@ const tasks = {
   modelnet40: ["--import", "tsx", join("examples", "modelnet40.ts")],
   attacks: ["--import", "tsx", join("examples", "attacks.ts")],
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
+  mobilenet: ["--import", "tsx", join("examples", "mobilenet.ts")],
+  vit: ["--import", "tsx", join("examples", "vit.ts")],
   bench: ["--import", "tsx", join("bench", "index.ts")],
   torture: ["--import", "tsx", join("torture", "index.ts")],
   test: [join("node_modules", "vitest", "vitest.mjs"), "run"],
@@ -24,9 +26,7 @@ if (!Object.hasOwn(tasks, name)) {
   console.error(
     `Expected one of ${Object.keys(tasks).join(", ")}; got ${name === "" ? "nothing" : JSON.stringify(name)}.`,
   );
-  console.error(
-    "Usage: node scripts/run.mjs quickstart|own-network|cifar10|modelnet40|attacks|bench|torture|test [arguments]",
-  );
+  console.error(`Usage: node scripts/run.mjs ${Object.keys(tasks).join("|")} [arguments]`);
   process.exit(2);
 }
 

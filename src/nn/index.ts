@@ -24,6 +24,7 @@ export {
 export { Linear, type LinearOptions } from "./linear";
 export { Module, type ModuleChild, type ModuleVisitor } from "./module";
 export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions, RMSNorm } from "./norm";
+export { penalise } from "./pass";
 export { manualSeed } from "./random";
 export { buffer, parameter, type Registration } from "./registration";
 export { AdaptiveAvgPool2d, Upsample } from "./resize";

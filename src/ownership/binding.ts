@@ -18,8 +18,8 @@ import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
  * spell any signature. A bound credential leaves no such freedom: its passports are drawn from one
  * secret, and the signature bits that no text takes are those of a hash of passports and statement,
  *
- *     P[layer, name] = uniform(AES-CTR(SHA-512(secret, layer.name)))
- *     h = SHA-512(every P, statement),   bits[layer] = AES-CTR(SHA-512(h, layer))
+ *     P[norm, name] = uniform(AES-CTR(SHA-512(secret, norm.name)))
+ *     h = SHA-512(every P, scheme and places, statement),   bits[norm] = AES-CTR(SHA-512(h, norm))
  *
  * A solved passport is the stream of no secret; of a secret found by trying, each bit matches with
  * the chance of a fair coin.
@@ -90,6 +90,12 @@ export interface BindingPlan {
   readonly places: readonly PassportPlace[];
 }
 
+/** JSON with the keys of every object in their order: one text for one meaning. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, v: unknown) =>
+    isObject(v) && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
+  );
+
 /** How a format calls a place, and its two passports. */
 function namesOf({ norm }: PassportPlace, { format, scheme }: BindingPlan) {
   if (format !== 1) return { place: norm, gamma: `${norm}.skey`, beta: `${norm}.key` };
@@ -121,6 +127,8 @@ export async function deriveBinding(binding: Binding, plan: BindingPlan): Promis
     };
     passports.set(place.norm, { gamma: await draw(names.gamma), beta: await draw(names.beta) });
   }
+  // Whoever could still choose the weights, or how a window moves over them, could choose bits.
+  if (plan.format !== 1) hashed.push(utf8.encode(canonical({ scheme: plan.scheme, places })));
   const hash = await sha512([...hashed, utf8.encode(binding.statement)]);
   const bits: Derived["bits"] = new Map();
   for (const place of places) {

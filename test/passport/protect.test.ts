@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
+import type { SafetensorsFile } from "../../src/io/safetensors";
 import {
   BatchNorm,
   Conv2d,
@@ -14,7 +15,8 @@ import {
   Sequential,
 } from "../../src/nn";
 import { penalise } from "../../src/nn/pass";
-import { type Protected, type ProtectOptions, protect, protectAs } from "../../src/passport";
+import { bind, boundCredential, readBinding } from "../../src/ownership";
+import { type PassportPlace, type Protected, type ProtectOptions, protect, protectAs } from "../../src/passport";
 import { add, mul, relu, reshape, square } from "../../src/tensor/ops/elementwise";
 import { concat } from "../../src/tensor/ops/movement";
 import { globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
@@ -30,7 +32,9 @@ beforeAll(async () => {
 
 const random = (name: string) => new Generator(7).fork(name);
 
-/** Plain layers before and behind, a residual sum between the branches' trunk and their own part. */
+/**
+ * Plain layers before and behind, a residual sum between the branches' trunk and their own part.
+ */
 class Mine extends Module {
   readonly stem = new Conv2d(3, 8, 3, { padding: 1, random: random("stem") });
   readonly norm1 = new BatchNorm(8);
@@ -243,7 +247,7 @@ describe("norms that cannot take one", () => {
 });
 
 describe("options", () => {
-  it.each<[Partial<Record<keyof ProtectOptions, unknown>>, RegExp]>([
+  it.each<[Readonly<Record<string, unknown>>, RegExp]>([
     [{ scheme: "v4" }, /scheme/],
     [{ scheme: "plain" }, /scheme/],
     [{ at: 7 }, /at/],
@@ -304,5 +308,38 @@ describe("a credential", () => {
     again.loadSecrets(credential.tensors);
     const x = batch();
     expect(await values(() => again.forward(x, "private"))).toEqual(await values(() => owned.forward(x, "private")));
+  });
+});
+
+describe("a bound credential", () => {
+  const binding = { statement: "ours", secret: "ab".repeat(32) };
+  /** Says something else of where its passports sit, and nothing else. */
+  const altered = (file: SafetensorsFile, change: (places: PassportPlace[]) => void): SafetensorsFile => {
+    const plan = JSON.parse(file.metadata["passports"]!) as { places: PassportPlace[] };
+    change(plan.places);
+    return { ...file, metadata: { ...file.metadata, passports: JSON.stringify(plan) } };
+  };
+  it.each<[string, (places: PassportPlace[]) => void]>([
+    ["another weight", (p) => Object.assign(p[1]!, { weight: "other.weight" })],
+    [
+      "another padding",
+      (p) =>
+        Object.assign(p[0]!, {
+          padding: [
+            [0, 0],
+            [1, 1],
+          ],
+        }),
+    ],
+    ["another dilation", (p) => Object.assign(p[0]!, { dilation: [2, 1] })],
+    ["a bias", (p) => Object.assign(p[1]!, { bias: "wide.bias" })],
+  ])("does not follow from its secret any more with %s", async (_, change) => {
+    const owned = protect(new Mine(), options());
+    await bind(owned, binding);
+    const credential = await boundCredential(await owned.credential(), binding);
+    expect(await readBinding(credential)).not.toBeNull();
+    // The order in the file means nothing.
+    expect(await readBinding(altered(credential, (p) => void p.reverse()))).not.toBeNull();
+    await expect(readBinding(altered(credential, change))).rejects.toThrow(/is not bound/);
   });
 });
