@@ -92,7 +92,8 @@ interface ChosenPicture extends PictureFile {
 }
 
 function listOf(files: unknown): File[] {
-  const list = typeof files === "object" && files !== null ? Array.from(files as Iterable<unknown>) : [];
+  const isIterable = typeof files === "object" && files !== null && Symbol.iterator in files;
+  const list = isIterable ? Array.from(files as Iterable<unknown>) : [];
   if (list.length > 0 && typeof File === "function" && list.every((file) => file instanceof File))
     return list as File[];
   throw new ArgumentError(

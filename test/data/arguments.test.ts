@@ -181,6 +181,12 @@ const ROWS: Record<string, Row | Row[] | "constant"> = {
   ),
   decodeNpy: row(data.decodeNpy, () => [npyFile({ descr: "<f4", shape: [2] }, new Float32Array(2)), "a.npy"]),
   imageSet: row(data.imageSet as (parts: data.ImageParts<data.Pixels>) => data.ImageSet<data.Pixels>, () => [images()]),
+  imagesFromFiles: row(
+    // What else it is refused by would be nobody's, and fail the run.
+    (files: never, options: never) =>
+      void data.imagesFromFiles(files, options).catch((error: unknown) => expect(error).toBeInstanceOf(PanError)),
+    () => [[], { size: 4, labelOf: () => "a", channels: 3, background: [0, 0, 0], unreadable: "skip", classes: ["a"] }],
+  ),
   imageStream: row(data.imageStream, () => [stream()]),
   isDataset: row(data.isDataset, () => [own()]),
   isImageStream: row(data.isImageStream, () => [images()]),

@@ -143,6 +143,14 @@ describe("pictures of other sizes", () => {
       expectPlace(set, x, y, 2 * (x + 5) + 0.5, 2 * y + 0.5);
   });
 
+  it("in the same way whatever their format", async () => {
+    const detailed = picture(120, 90, spots);
+    const set = await one("a.png", await detailed.clone().png().toBuffer(), { size: 12 });
+    await rm(join(folder, "only"), { recursive: true });
+    const webp = await one("a.webp", await detailed.webp({ lossless: true }).toBuffer(), { size: 12 });
+    expect(webp.images).toEqual(set.images);
+  });
+
   it("by way of a larger side, on request", async () => {
     const set = await one("a.png", await png(60, 40, slope), { size: [10, 20], resize: 20 });
     for (const [x, y] of [
