@@ -1,4 +1,6 @@
-/** The attacked network as an attacker has it: its structure and the weights that were given away. */
+/**
+ * The attacked network as an attacker has it: its structure and the weights that were given away.
+ */
 import { ArgumentError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import { buildPlain, deployedConfig, headName, type NetworkConfig } from "../models/build";

@@ -1,10 +1,11 @@
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
-import { type AnyNetwork, buildNetwork, type NetworkConfig } from "../../src/models";
+import { buildNetwork, type NetworkConfig } from "../../src/models";
 import { SGD } from "../../src/optim";
 import { type Binding, bind, boundCredential } from "../../src/ownership";
 import { evaluate, Trainer } from "../../src/train";
 import { scattered } from "./bytes";
+import type { Network } from "./networks";
 import { TINY, tinySet } from "./tiny";
 
 /** A network that was given away, and what its owner has. */
@@ -17,13 +18,14 @@ export interface Claim {
  * An untrained network in evaluation mode whose every bit matches: statistics and affine maps are
  * as after training, filters of channels with a wrong sign of γ turned round.
  */
-export async function signedNetwork(config: NetworkConfig): Promise<AnyNetwork> {
+export async function signedNetwork(config: NetworkConfig): Promise<Network> {
   const model = buildNetwork(config, { seed: 4 });
   const state = scattered(await model.stateDict(), (name) => name.includes("running"));
   model.loadStateDict(state);
   const turned: StateDict = new Map(state);
   for (const { name, gamma, bits } of await model.readSigns()) {
-    const weight = config.scheme === "v1" ? `${name}.conv.weight` : `${name}.weight`;
+    const layer = name.replace(/\.bn$/, "");
+    const weight = config.scheme === "v1" ? `${layer}.conv.weight` : `${layer}.weight`;
     const t = state.get(weight)!;
     const filter = t.data.length / gamma.length;
     const data = Float32Array.from(toFloat32(t), (v, i) => {

@@ -32,9 +32,9 @@ const renamed = (rest: string, pairs: readonly (readonly [string, string])[]): s
 
 /**
  * What the authors' code calls a tensor of a protected network: in a passport layer of two branches
- * `weight`, `scale`, `bias`, `b`, `key_private`, `skey_private`, `bn0`, `bn1`, `fc.0.weight`, in one
- * of a single branch `key`, `skey`, `b`, `bn`, in a norm that each branch has for itself `bn0` and
- * `bn1`.
+ * `weight`, `scale`, `bias`, `b`, `key_private`, `skey_private`, `bn0`, `bn1`, `fc.0.weight`, in
+ * one of a single branch `key`, `skey`, `b`, `bn`, in a norm that each branch has for itself `bn0`
+ * and `bn1`.
  * @param shared the name of batch norm whose statistics both branches share
  */
 export function authorsName(path: string, plan: SecretPlan, shared: string): string {
