@@ -32,16 +32,18 @@ import {
   type StepSize,
 } from "../report/src/index";
 import {
-  AlexNet,
+  type AnyNetwork,
   add,
+  alexNetConfig,
+  buildNetwork,
   type Device,
   Generator,
   GpuError,
   init,
   LimitError,
   memory,
-  type Network,
-  ResNet18,
+  type Protected,
+  resNetConfig,
   SGD,
   scope,
   Tensor,
@@ -91,16 +93,18 @@ function readSettings() {
 }
 type Settings = NonNullable<ReturnType<typeof readSettings>>;
 
-function build({ arch }: Settings, { scheme, width }: StepSize): Network {
+function build({ arch }: Settings, { scheme, width }: StepSize): Protected<AnyNetwork> {
   const last = arch === "alexnet" ? { 4: true, 5: true, 6: true } : { layer4: true };
-  const options = { scheme, seed: 1, ...(scheme !== "plain" && { passports: last }) };
-  return arch === "alexnet"
-    ? new AlexNet({ ...options, width })
-    : new ResNet18({ ...options, width: Math.max(1, Math.round(64 * width)) });
+  const options = { scheme, ...(scheme !== "plain" && { passports: last }) };
+  const config =
+    arch === "alexnet"
+      ? alexNetConfig({ ...options, width })
+      : resNetConfig([2, 2, 2, 2], { ...options, width: Math.max(1, Math.round(64 * width)) });
+  return buildNetwork(config, { seed: 1 });
 }
 
 /** Bytes that the graph of a step's loss keeps, between its forward and its backward pass. */
-function savedBytes(model: Network, upload: () => Samples): number {
+function savedBytes(model: Protected, upload: () => Samples): number {
   const before = memory().bytes;
   const loss = scope(() => {
     const losses = lossesOf(model, upload()).map(([, loss]) => loss);

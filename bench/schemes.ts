@@ -10,14 +10,16 @@
 import { mkdir } from "node:fs/promises";
 import { numberIn, oneOf, parseOptions } from "../examples/options";
 import {
-  AlexNet,
+  type AnyNetwork,
+  alexNetConfig,
+  buildNetwork,
   Generator,
   init,
   loadDeployed,
-  type Network,
   noGrad,
   type Passports,
-  ResNet18,
+  type Protected,
+  resNetConfig,
   type Scheme,
   SGD,
   scope,
@@ -62,11 +64,13 @@ const [IMAGE, TRIGGERS, EPOCH] = [32 * 32 * 3, 2, 50_000];
 const images = random.fill(new Float32Array((batch + TRIGGERS) * IMAGE), "normal", 0, 1);
 const labels = Int32Array.from({ length: batch + TRIGGERS }, () => random.integer(10));
 
-function build(scheme: Scheme, where: "last" | "all"): Network {
-  const options = { scheme, seed: 1, ...(scheme !== "plain" && { passports: LAYERS[arch][where] }) };
-  return arch === "alexnet"
-    ? new AlexNet({ ...options, width })
-    : new ResNet18({ ...options, width: Math.round(64 * width) });
+function build(scheme: Scheme, where: "last" | "all"): Protected<AnyNetwork> {
+  const options = { scheme, ...(scheme !== "plain" && { passports: LAYERS[arch][where] }) };
+  const config =
+    arch === "alexnet"
+      ? alexNetConfig({ ...options, width })
+      : resNetConfig([2, 2, 2, 2], { ...options, width: Math.round(64 * width) });
+  return buildNetwork(config, { seed: 1 });
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { CONFIG } from "../examples/quickstart/settings";
-import { ConvNet, init, parseCifar10, SGD, subset, Trainer } from "../src/index";
+import { buildNetwork, init, parseCifar10, SGD, subset, Trainer } from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
 import { BINDS, describeRoof, RoofMeter, shareOfRoof } from "./roof";
 

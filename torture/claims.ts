@@ -11,7 +11,6 @@ import {
   evaluate,
   type Generator,
   type HostTensor,
-  networkLayers,
   type SafetensorsFile,
   SGD,
   type StateDict,
@@ -19,6 +18,7 @@ import {
   type VerifyOptions,
 } from "../src/index";
 import { buildNetwork } from "../src/models";
+import { networkLayers } from "../src/models/build";
 import { changed, json, pick } from "./mutate";
 import { changedState } from "./readers-device";
 import { images, MARKED } from "./tiny";
@@ -130,20 +130,20 @@ const EDITS: Readonly<Record<string, Edit>> = {
     owner: tensorsOf(claim.owner, (s) => changedState(random, s)),
   }),
   "bits turned": (random, claim) => {
-    const name = pick(random, ["features.2.b", "features.3.b"]);
+    const name = pick(random, ["features.2.bn.passport.b", "features.3.bn.passport.b"]);
     const at = random.integer(48);
     const odd = pick(random, [-1, 0, Number.NaN, 0.5]);
     return { ...claim, owner: tensorsOf(claim.owner, (s) => numbers(s, name, (v, i) => (i === at ? v * odd : v))) };
   },
   "passports changed": (random, claim) => {
-    const passports = names(claim.owner.tensors, /key_private$/);
+    const passports = names(claim.owner.tensors, /\.passport\.s?key$/);
     if (!passports.length) return claim;
     const name = pick(random, passports);
     const by = 10 ** random.uniform(-6, 0);
     return { ...claim, owner: tensorsOf(claim.owner, (s) => numbers(s, name, (v) => v + by)) };
   },
   "credential's entries": (random, claim) => {
-    const entry = pick(random, ["model", "claimed", "binding", "format"]);
+    const entry = pick(random, ["model", "passports", "claimed", "binding", "format"]);
     const metadata = { ...claim.owner.metadata };
     const old = metadata[entry] ?? "null";
     if (random.integer(8) === 0) delete metadata[entry];
@@ -178,6 +178,7 @@ const EDITS: Readonly<Record<string, Edit>> = {
   }),
   "an odd option": (random, claim) => {
     const keys = [
+      "model",
       "tolerance",
       "falsePositiveRate",
       "requireBinding",
@@ -272,8 +273,8 @@ export function matches(
     const [found, own] = [suspect.tensors.get(name), deployed.tensors.get(name)!];
     if (found?.dtype !== "F32" || !(found.data instanceof Float32Array)) return null;
     if (found.shape.join() !== own.shape.join() || found.data.length !== own.data.length) return null;
-    const bits = credential.tensors.get(`${layer.name}.b`)!.data;
-    gammas(found, credential.tensors.get(`${layer.name}.skey_private`)!, layer).forEach(({ sum, size }, o) => {
+    const bits = credential.tensors.get(`${layer.name}.bn.passport.b`)!.data;
+    gammas(found, credential.tensors.get(`${layer.name}.bn.passport.skey`)!, layer).forEach(({ sum, size }, o) => {
       const unsure = !(Math.abs(sum) > Math.max(TINY, ROUNDING * size) && size < HUGE);
       const match = sum * Number(bits[o]) > 0;
       for (const count of o < (TEXT[layer.name] ?? 0) ? [all] : [all, bound]) {

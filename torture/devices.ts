@@ -44,7 +44,7 @@ function training(model: Network, first: StateDict, device: Device) {
         const [x, y] = [Tensor.from(pixels, [BATCH, 8, 8, 3], device), Tensor.from(labels, [BATCH], device)];
         optimizer.zeroGrad();
         const { outputs, signLoss } = model.trainingPass(x);
-        const terms = [crossEntropy(logits.public!, y), crossEntropy(logits.private!, y), signLoss!];
+        const terms = [crossEntropy(outputs.public!, y), crossEntropy(outputs.private!, y), signLoss!];
         const total = terms.reduce((a, b) => add(a, b));
         total.backward();
         optimizer.step();

@@ -21,6 +21,7 @@ import {
   readCredential,
   type SafetensorsFile,
 } from "../src/index";
+import { planOf } from "../src/models/credential";
 import { npy } from "./samples";
 import { MARKED } from "./tiny";
 
@@ -52,6 +53,18 @@ const credential = (model: () => unknown): Hostile<SafetensorsFile> => ({
   read: readCredential,
   weigh: metadataOf,
 });
+/** A credential that says this of its passports. */
+const passports = (change: () => object): Hostile<SafetensorsFile> => ({
+  make: () => {
+    const { model: _, ...metadata } = credentialOf("").metadata;
+    const said = JSON.stringify({ ...PLAN, ...change() });
+    return { tensors: new Map(), metadata: { ...metadata, format: "pan-credential-2", passports: said } };
+  },
+  read: readCredential,
+  weigh: metadataOf,
+});
+const PLAN = planOf(MARKED);
+const PLACE = PLAN.places[0]!;
 const marked = (change: object): ConvNetConfig => ({ ...MARKED, ...change });
 const resnet = (change: object) => ({
   arch: "resnet",
@@ -166,6 +179,26 @@ const CASES: Record<string, Hostile<SafetensorsFile> | Hostile<Uint8Array> | Hos
       },
     }),
     read: deployedConfig,
+    weigh: metadataOf,
+  },
+  "20,000 places of passports": passports(() => ({
+    places: Array.from({ length: 20_000 }, (_, i) => ({ ...PLACE, norm: `norm${i}` })),
+  })),
+  "a place of 2³¹ channels": passports(() => ({ places: [{ ...PLACE, channels: 2 ** 31 }] })),
+  "a place of a kernel of 2³⁰ taps": passports(() => ({
+    places: [{ ...PLACE, kernel: [2 ** 15, 2 ** 15], inputSize: [2 ** 15, 2 ** 15], padding: PLACE.padding }],
+  })),
+  "a place of 2⁵² positions": passports(() => ({ places: [{ ...PLACE, inputSize: [2 ** 26, 2 ** 26] }] })),
+  "a place of 10⁶ axes": passports(() => ({
+    places: [{ ...PLACE, kind: "linear", inputSize: new Array(MILLION).fill(1) }],
+  })),
+  "a norm's name of 2 MB": passports(() => ({ places: [{ ...PLACE, norm: "x".repeat(2e6) }] })),
+  "10⁶ texts": passports(() => ({ texts: new Array(MILLION).fill(0) })),
+  "a text of 50 MB": passports(() => ({ texts: [{ text: "x".repeat(5e7), layers: [PLACE.norm] }] })),
+  "10⁵ norms apart": passports(() => ({ separate: new Array(1e5).fill("a") })),
+  "places of passports 10⁵ deep": {
+    make: () => credentialOf("", { format: "pan-credential-2", passports: `{"places":${deep("[", "]")}}` }),
+    read: readCredential,
     weigh: metadataOf,
   },
   "a configuration of lists 10⁵ deep": {

@@ -35,7 +35,7 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
  */
 function isGenuine({ owner }: Claim, { credential }: TrueClaim): boolean {
   for (const [name, own] of credential.tensors) {
-    if (!/(key_private|\.b)$/.test(name)) continue;
+    if (!/\.passport\.(s?key|b)$/.test(name)) continue;
     const found = owner.tensors.get(name);
     if (!found || found.data.length !== own.data.length) return false;
     const differs = name.endsWith(".b") ? (v: number, w: number) => v * w < 0 : (v: number, w: number) => v !== w;
@@ -43,6 +43,10 @@ function isGenuine({ owner }: Claim, { credential }: TrueClaim): boolean {
   }
   return ["binding", "format"].every((entry) => owner.metadata[entry] === credential.metadata[entry]);
 }
+
+/** Whether the credential says of its network what the true one says. */
+const saysTheSame = ({ owner }: Claim, { credential }: TrueClaim): boolean =>
+  ["model", "passports"].every((entry) => same(owner.metadata[entry], credential.metadata[entry]));
 
 /** Why a claim cannot hold; null where it may. */
 function cannotHold(claim: Claim, truth: TrueClaim): string | null {
@@ -53,10 +57,7 @@ function cannotHold(claim: Claim, truth: TrueClaim): string | null {
   if (options.commitment && options.commitment.claim !== truth.commitment.claim) return "another commitment";
   const { test, tolerance = 0.03, falsePositiveRate = RATE, reference } = options;
   // A reference may put channels back: then the weights as they are say nothing.
-  const count =
-    reference === undefined && same(owner.metadata["model"], truth.credential.metadata["model"])
-      ? matches(suspect, truth)
-      : null;
+  const count = reference === undefined && saysTheSame(claim, truth) ? matches(suspect, truth) : null;
   if (count) {
     const needed = threshold(count.all.bits, falsePositiveRate);
     if (count.all.most < needed) return `${count.all.most} of ${count.all.bits} bits match, ${needed} are needed`;
@@ -66,6 +67,7 @@ function cannotHold(claim: Claim, truth: TrueClaim): string | null {
   }
   if (test !== truth.test || suspect.tensors !== truth.deployed.tensors) return null;
   if (owner.tensors !== truth.credential.tensors || options.transform !== undefined) return null;
+  if (!saysTheSame(claim, truth)) return null;
   const { private: claimed } = (JSON.parse(owner.metadata["claimed"] ?? "{}") ?? {}) as { private?: unknown };
   if (typeof claimed !== "number" || Math.abs(claimed - truth.accuracy) <= tolerance + 1e-9) return null;
   return `an accuracy of ${claimed} is claimed, it is ${truth.accuracy}`;
@@ -80,9 +82,10 @@ function wrongVerdict(claim: Claim, found: Awaited<ReturnType<typeof verify>>, t
   if (!JSON.stringify(found)) return "no JSON";
   if (layers.reduce((n, l) => n + l.matched, 0) !== matched) return "layers that do not add up";
   if (claim.options.reference !== undefined || !isGenuine(claim, truth)) return null;
-  if (claim.owner.metadata["model"] !== truth.credential.metadata["model"]) return null;
+  if (!saysTheSame(claim, truth)) return null;
   for (const { name } of layers)
-    if (claim.owner.tensors.get(`${name}.b`) !== truth.credential.tensors.get(`${name}.b`)) return null;
+    if (claim.owner.tensors.get(`${name}.passport.b`) !== truth.credential.tensors.get(`${name}.passport.b`))
+      return null;
   const count = matches(claim.suspect, truth);
   if (!count || (matched >= count.all.least && matched <= count.all.most && bits === count.all.bits)) return null;
   return `${matched} of ${bits} bits match, counted were ${count.all.least} to ${count.all.most} of ${count.all.bits}`;

@@ -241,7 +241,7 @@ const wrongFolder = ({ set, files }: ImageFolder): string | null =>
 
 /** All readers that need no device. */
 export async function READERS(): Promise<Reader[]> {
-  const { credential, commitment, deployed } = await sample.boundClaim();
+  const [{ credential, commitment, deployed }, first] = [await sample.boundClaim(), await sample.boundClaim(1)];
   const [cifar10, cifar100] = [sample.cifar(1), sample.cifar(2)];
   const photos = await pictures();
   const safetensors = ofBytes(decodeSafetensors, sample.SAFETENSORS, wrongFile, (r, b) => repaired(r, b, 0, 8));
@@ -317,7 +317,17 @@ export async function READERS(): Promise<Reader[]> {
       covers: ["readCredential"],
       weight: 4,
       input: (random) => {
-        const file = changedEntries(random, credential, ["format", "model", "model", "model", "claimed"]);
+        const entries = ["format", "passports", "passports", "passports", "model", "model", "claimed"];
+        const file = changedEntries(random, credential, entries);
+        return { read: () => readCredential(file) };
+      },
+    },
+    {
+      name: "credential of the first format",
+      covers: [],
+      weight: 2,
+      input: (random) => {
+        const file = changedEntries(random, first.credential, ["format", "model", "model", "model", "claimed"]);
         return { read: () => readCredential(file) };
       },
     },
@@ -335,7 +345,9 @@ export async function READERS(): Promise<Reader[]> {
       covers: ["readBinding", "commit"],
       weight: 1,
       input: (random) => {
-        const file = changedEntries(random, credential, ["binding", "binding", "binding", "model"]);
+        const file = random.integer(2)
+          ? changedEntries(random, credential, ["binding", "binding", "binding", "passports"])
+          : changedEntries(random, first.credential, ["binding", "binding", "binding", "model"]);
         return { read: async () => [await readBinding(file), await commit(file)] };
       },
     },

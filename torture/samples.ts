@@ -2,17 +2,18 @@
 import {
   type Checkpoint,
   type Commitment,
-  type ConvNetConfig,
   commit,
   deriveBinding,
   encodeCheckpoint,
   encodeSafetensors,
   Generator,
   type HostTensor,
-  networkLayers,
   type SafetensorsFile,
   type StateDict,
 } from "../src/index";
+import { authorsName } from "../src/models/compat/authors-names";
+import { planOf } from "../src/models/credential";
+import { passportShape } from "../src/passport/place";
 import { MARKED } from "./tiny";
 
 const utf8 = new TextEncoder();
@@ -103,31 +104,45 @@ export const POINTS: readonly Uint8Array[] = [
 ].map((t) => utf8.encode(t));
 
 /**
- * A bound credential and the commitment to it, with passports and bits that follow from its secret.
+ * A bound credential and the commitment to it, with passports and bits that follow from its secret,
+ * in either format.
  */
-export async function boundClaim(config: ConvNetConfig = MARKED): Promise<{
+export async function boundClaim(format: 1 | 2 = 2): Promise<{
   credential: SafetensorsFile;
   commitment: Commitment;
   deployed: SafetensorsFile;
 }> {
-  const layers = networkLayers(config);
+  const plan = planOf(MARKED);
   const binding = { statement: "Trained by nobody", secret: "0123456789abcdef".repeat(4) };
-  const { passports, bits } = await deriveBinding(binding, { config, layers });
-  const sizes = new Map(layers.map((l) => [l.name, [1, l.inChannels, ...l.inputSize]]));
+  const { passports, bits } = await deriveBinding(binding, { ...plan, format });
   const tensors: StateDict = new Map();
-  for (const [name, data] of passports)
-    tensors.set(name, { dtype: "F32", shape: sizes.get(name.slice(0, name.lastIndexOf(".")))!, data });
-  // A text's own bits are anything: none follow from the binding.
-  for (const [name, own] of bits)
-    tensors.set(`${name}.b`, { dtype: "F32", shape: [own.length], data: own.map((bit) => bit || 1) });
-  const metadata = {
-    format: "pan-credential-1",
-    model: JSON.stringify(config),
-    claimed: JSON.stringify({ public: 0.5, private: 0.5 }),
-    binding: JSON.stringify(binding),
-  };
-  const credential = { tensors, metadata };
-  const plain = JSON.stringify({ ...config, scheme: "plain", passports: undefined });
-  const deployed = { tensors: TENSORS, metadata: { format: "pan-deployed-1", model: plain } };
+  for (const place of plan.places) {
+    const { norm, channels } = place;
+    const put = (part: string, shape: readonly number[], data: HostTensor["data"]) => {
+      const name = `${norm}.passport.${part}`;
+      tensors.set(format === 1 ? authorsName(name, plan, "bn") : name, { dtype: "F32", shape, data } as HostTensor);
+    };
+    const { gamma, beta } = passports.get(norm)!;
+    const { torch } = passportShape(place);
+    put("skey", torch, gamma);
+    put("key", torch, beta);
+    // A text's own bits are anything: none follow from the binding.
+    put(
+      "b",
+      [channels],
+      bits.get(norm)!.map((bit) => bit || 1),
+    );
+    const hidden = channels / 4;
+    put("fc.0.weight", [hidden, channels], floats(random, [hidden, channels]).data);
+    put("fc.2.weight", [channels, hidden], floats(random, [channels, hidden]).data);
+  }
+  const plain = JSON.stringify({ ...MARKED, scheme: "plain", passports: undefined });
+  const said =
+    format === 1
+      ? { format: "pan-credential-1", model: JSON.stringify(MARKED) }
+      : { format: "pan-credential-2", model: plain, passports: JSON.stringify(plan) };
+  const claimed = JSON.stringify({ public: 0.5, private: 0.5 });
+  const credential = { tensors, metadata: { ...said, claimed, binding: JSON.stringify(binding) } };
+  const deployed = { tensors: TENSORS, metadata: { format: `pan-deployed-${format}`, model: plain } };
   return { credential, deployed, commitment: await commit(credential, deployed) };
 }

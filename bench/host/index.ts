@@ -21,7 +21,7 @@ import { fileURLToPath } from "node:url";
 import { numberIn, parseOptions } from "../../examples/options";
 import { CONFIG } from "../../examples/quickstart/settings";
 import {
-  ConvNet,
+  buildNetwork,
   type Device,
   init,
   keep,

@@ -3,12 +3,14 @@
  * adapter.
  */
 import {
-  AlexNet,
+  type AnyNetwork,
+  alexNetConfig,
+  buildNetwork,
   type Device,
   Generator,
   keep,
-  type Network,
-  ResNet18,
+  type Protected,
+  resNetConfig,
   type Scheme,
   SGD,
   Tensor,
@@ -20,13 +22,14 @@ export type Name = (typeof NAMES)[number];
 
 const BATCH = 2;
 
-function build(name: Name): Network {
+function build(name: Name): Protected<AnyNetwork> {
   const scheme: Scheme = name.endsWith("pan") ? "pan" : "plain";
   const passports = name.startsWith("AlexNet") ? { 4: true, 5: true, 6: true } : { layer4: true };
-  const options = { scheme, seed: 1, ...(scheme === "pan" && { passports }) };
-  return name.startsWith("AlexNet")
-    ? new AlexNet({ ...options, width: 1 / 16 })
-    : new ResNet18({ ...options, width: 4 });
+  const options = { scheme, ...(scheme === "pan" && { passports }) };
+  const config = name.startsWith("AlexNet")
+    ? alexNetConfig({ ...options, width: 1 / 16 })
+    : resNetConfig([2, 2, 2, 2], { ...options, width: 4 });
+  return buildNetwork(config, { seed: 1 });
 }
 
 /**

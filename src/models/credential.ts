@@ -2,10 +2,12 @@
 import { FormatError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { listed } from "../io/shown";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
 import { CREDENTIAL, checkClaims, checkFile, FIRST_CREDENTIAL, parseEntry } from "../passport/files";
-import { type PassportPlace, passportShape } from "../passport/place";
+import { fcHidden } from "../passport/passport";
+import { passportShape } from "../passport/place";
 import { checkPlan } from "../passport/plan";
 import { branchesOf, hasFc } from "../passport/schemes";
 import { secretName } from "../passport/site";
@@ -36,7 +38,7 @@ export function readCredential(file: SafetensorsFile): CredentialInfo {
   checkFile(file, `a ${CREDENTIAL} file`);
   checkFormat(file, CREDENTIAL, [CREDENTIAL, FIRST_CREDENTIAL]);
   const info = file.metadata["format"] === CREDENTIAL ? second(file) : first(file);
-  for (const place of info.places) checkPlace(place, info);
+  checkTensors(info);
   return info;
 }
 
@@ -88,15 +90,43 @@ function first(file: SafetensorsFile): CredentialInfo {
   return { ...plan, format: 1, claimed: readClaims(file), config: plainOf(config), tensors, named };
 }
 
+/** Running statistics of a norm. */
+const STATISTICS = ["running_mean", "running_var", "num_batches_tracked"].map((part) => `norm.${part}`);
+
+/** Tensors of what a credential says, by name, and their shapes where those are known. */
+interface SecretTensors {
+  readonly needed: ReadonlyMap<string, readonly number[]>;
+  /** Groups that are there as a whole or not at all. */
+  readonly optional: readonly ReadonlyMap<string, readonly number[] | null>[];
+}
+
+function secretTensors({ fc, scheme, statistics, places, separate }: SecretPlan): SecretTensors {
+  const needed = new Map<string, readonly number[]>();
+  const optional: Map<string, readonly number[] | null>[] = [];
+  const own = branchesOf(scheme).length > 1 && statistics === "separate";
+  for (const place of places) {
+    const { channels } = place;
+    const at = (part: string) => `${secretName({ name: place.norm })}.${part}`;
+    for (const part of ["skey", "key"]) needed.set(at(part), passportShape(place).torch);
+    needed.set(at("b"), [channels]);
+    if (fc) {
+      const hidden = fcHidden(channels);
+      needed.set(at("fc.0.weight"), [hidden, channels]).set(at("fc.2.weight"), [channels, hidden]);
+    }
+    if (own) optional.push(new Map(STATISTICS.map((part, i) => [at(part), i < 2 ? [channels] : []])));
+  }
+  for (const name of separate) {
+    const at = (part: string) => `${secretName({ name })}.${part}`;
+    optional.push(new Map(["weight", "bias"].map((part) => [at(part), null])));
+    optional.push(new Map(STATISTICS.map((part) => [at(part), null])));
+  }
+  return { needed, optional };
+}
+
 /** Names that the tensors of a secret may have. */
-function privateNames({ places, separate }: SecretPlan): string[] {
-  const norm = ["running_mean", "running_var", "num_batches_tracked"].map((s) => `norm.${s}`);
-  const passport = ["b", "key", "skey", "fc.0.weight", "fc.2.weight", ...norm];
-  const own = ["weight", "bias", ...norm];
-  return [
-    ...places.flatMap((p) => passport.map((part) => `${secretName({ name: p.norm })}.${part}`)),
-    ...separate.flatMap((name) => own.map((part) => `${secretName({ name })}.${part}`)),
-  ];
+function privateNames(plan: SecretPlan): string[] {
+  const { needed, optional } = secretTensors(plan);
+  return [...needed.keys(), ...optional.flatMap((group) => [...group.keys()])];
 }
 
 function readClaims(file: SafetensorsFile): BranchAccuracy {
@@ -106,19 +136,28 @@ function readClaims(file: SafetensorsFile): BranchAccuracy {
 }
 
 /**
- * What a place says is as large as what is there, so that nothing larger is derived from it.
- * @throws FormatError
+ * The tensors of a credential are those of the passports that it speaks of, no more and no fewer,
+ * so that nothing larger is derived from it, and nothing is passed over.
+ * @throws FormatError naming what is not so.
  */
-function checkPlace(place: PassportPlace, { tensors, named }: CredentialInfo): void {
-  const secret = secretName({ name: place.norm });
-  const shapes = { skey: passportShape(place).torch, key: passportShape(place).torch, b: [place.channels] };
-  for (const [part, shape] of Object.entries(shapes)) {
-    const name = `${secret}.${part}`;
+function checkTensors(info: CredentialInfo): void {
+  const { tensors, named } = info;
+  const { needed, optional } = secretTensors(info);
+  const there = optional.filter((group) => [...group.keys()].some((name) => tensors.has(name)));
+  const expected = new Map([...needed, ...there.flatMap((group) => [...group])]);
+  for (const [name, shape] of expected) {
     const found = tensors.get(name);
     if (!found) throw new FormatError(`the credential has no ${named(name)}, which its passports are said to have`);
-    if (!sameShape(found.shape, shape))
+    // A count has one element, in whatever shape.
+    const fits = shape === null || (shape.length ? sameShape(found.shape, shape) : found.data.length === 1);
+    if (!fits)
       throw new FormatError(
         `${named(name)}: shape ${showShape(found.shape)} in the file, ${showShape(shape)} in the network it describes`,
       );
   }
+  const unexpected = [...tensors.keys()].filter((name) => !expected.has(name));
+  if (unexpected.length)
+    throw new FormatError(
+      `the credential has tensors that belong to none of its passports: unexpected ${listed(unexpected.map(named))}`,
+    );
 }

@@ -1,4 +1,4 @@
-import { knownKeys } from "../demand";
+import { knownKeys, oneOf, refuse, unexpected } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
@@ -7,8 +7,9 @@ import { readCredential } from "../models/credential";
 import { fromTorch } from "../nn/state";
 import { checkFile, parseEntry } from "../passport/files";
 import { type PassportPlace, passportShape } from "../passport/place";
+import { checkPlaces } from "../passport/plan";
 import { Protected } from "../passport/protected";
-import { branchesOf, type Scheme } from "../passport/schemes";
+import { branchesOf, SCHEMES, type Scheme } from "../passport/schemes";
 import { secretName } from "../passport/site";
 import { sizeOf } from "../tensor/shape";
 import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
@@ -96,6 +97,15 @@ const canonical = (value: unknown): string =>
     isObject(v) && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
   );
 
+/** @throws ArgumentError for what is no plan of a network with passports. */
+function checkBindingPlan(plan: unknown): asserts plan is BindingPlan {
+  if (!isObject(plan)) unexpected("deriveBinding: { scheme, places } of a network", plan);
+  const { format, scheme, places } = plan;
+  if (format !== undefined && format !== 1 && format !== 2) refuse("deriveBinding", "format", "1 or 2", format);
+  oneOf("deriveBinding", "scheme", scheme, SCHEMES);
+  checkPlaces(places);
+}
+
 /** How a format calls a place, and its two passports. */
 function namesOf({ norm }: PassportPlace, { format, scheme }: BindingPlan) {
   if (format !== 1) return { place: norm, gamma: `${norm}.skey`, beta: `${norm}.key` };
@@ -111,8 +121,7 @@ function namesOf({ norm }: PassportPlace, { format, scheme }: BindingPlan) {
  */
 export async function deriveBinding(binding: Binding, plan: BindingPlan): Promise<Derived> {
   const secret = checkBinding(binding);
-  if (!isObject(plan) || !Array.isArray(plan.places))
-    throw new ArgumentError(`deriveBinding: { scheme, places } of a network expected, found ${shown(plan)}`);
+  checkBindingPlan(plan);
   const byName = (a: PassportPlace, b: PassportPlace) => (a.norm < b.norm ? -1 : 1);
   const places = plan.format === 1 ? plan.places : [...plan.places].sort(byName);
   const hashed: Uint8Array[] = [];

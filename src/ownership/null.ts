@@ -68,6 +68,7 @@ export async function nullOfCredentials(
     seed: isSeed,
     onStep: callable,
   });
+  checkFile(deployed, "nullOfCredentials: the deployed network");
   const { draws = 1000, bits = "fresh", seed = 0, onStep } = options;
   const claim = readCredential(credential);
   const { places, tensors } = suspectWeights(deployed, claim);
@@ -103,6 +104,7 @@ export async function nullOfNetworks(
 ): Promise<NullSample> {
   if (!Array.isArray(networks) || networks.length < 2)
     throw new ArgumentError(`networks: two or more expected, found ${shown(networks)}`);
+  checkFile(deployed, "nullOfNetworks: the deployed network");
   networks.forEach((file, i) => void checkFile(file, `nullOfNetworks: network ${i}`));
   const claim = readCredential(credential);
   const own = suspectWeights(deployed, claim);

@@ -1,15 +1,16 @@
-import { FormatError, StateDictError } from "../errors";
+import { instance, refuse } from "../demand";
+import { ArgumentError, FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
 import { headName, type NetworkConfig, networkOf } from "../models/build";
 import { type CredentialInfo, readCredential } from "../models/credential";
-import type { Module } from "../nn/module";
+import { Module } from "../nn/module";
 import { TO_TORCH } from "../nn/state";
 import type { SecretPlan } from "../passport/built-in";
 import { checkFile } from "../passport/files";
 import { type PassportPlace, weightShape } from "../passport/place";
-import type { Protected } from "../passport/protected";
+import { Protected } from "../passport/protected";
 import { protectAs } from "../passport/restore";
 import { branchesOf } from "../passport/schemes";
 import { secretName } from "../passport/site";
@@ -117,6 +118,7 @@ export function joined(
   claim: CredentialInfo,
   network?: Network,
 ): Rejoined {
+  if (network !== undefined) checkNetwork("rejoin", "network", network);
   const plan = planOf(claim, read);
   const built: Module[] = [];
   try {
@@ -131,6 +133,18 @@ export function joined(
     for (const module of built) module.dispose();
     throw cause instanceof StateDictError ? foreign(cause) : cause;
   }
+}
+
+/**
+ * A network that takes a suspect's weights.
+ * @throws ArgumentError for what is none, or a protected one.
+ */
+export function checkNetwork(what: string, name: string, network: unknown): asserts network is Network {
+  instance(what, name, network, Module);
+  if (network instanceof Protected)
+    throw new ArgumentError(`${what}: ${name} has passports itself: give the network without them, its \`network\``);
+  if (typeof (network as Network).forward !== "function")
+    refuse(what, name, "a module with a method forward(x)", network);
 }
 
 /** A network of this package with the suspect's weights. */

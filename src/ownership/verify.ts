@@ -19,7 +19,7 @@ import { isDataset, isRate, isShare, isTransforms } from "./check";
 import { type Commitment, checkCommitment } from "./commitment";
 import { readSigns } from "./reading";
 import { realignTo } from "./realign";
-import { joined as join, type Rejoined, type SuspectWeights, suspectWeights } from "./rejoin";
+import { checkNetwork, joined as join, type Rejoined, type SuspectWeights, suspectWeights } from "./rejoin";
 import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
 import { type TriggerHits, triggerHits } from "./triggers";
@@ -252,7 +252,8 @@ async function running(
       reasons: ["the claimed network is none of this package's and was not given (`model`): no branch can run"],
     };
   const given = typeof model === "function" ? model() : model;
-  const kept = model && model === given ? await given.stateDict() : null;
+  if (model !== undefined) checkNetwork("verify", "model", given);
+  const kept = given && model === given ? await given.stateDict() : null;
   const mode = given?.training;
   const back = () => {
     if (given && kept) given.train(mode).loadStateDict(kept);

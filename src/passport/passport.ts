@@ -194,8 +194,11 @@ export class Passport extends Module {
   }
 }
 
+/** Hidden units of the FC of a norm with so many channels. */
+export const fcHidden = (channels: number): number => Math.max(1, Math.floor(channels / 4));
+
 function sharedFc(channels: number, random: Generator): Sequential {
-  const hidden = Math.max(1, Math.floor(channels / 4));
+  const hidden = fcHidden(channels);
   return new Sequential(
     new Linear(channels, hidden, { bias: false, random }),
     new LeakyReLU(0.01),

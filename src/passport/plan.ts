@@ -2,6 +2,7 @@ import { knownKeys, oneOf, unexpected } from "../demand";
 import { isObject } from "../io/shown";
 import { sizeOf } from "../tensor/shape";
 import type { SecretPlan } from "./built-in";
+import type { PassportPlace } from "./place";
 import { hasFc, SCHEMES } from "./schemes";
 import { capacity } from "./signature";
 
@@ -36,11 +37,8 @@ export function checkPlan(plan: unknown): asserts plan is SecretPlan {
     unexpected(`fc: true or false, true of scheme "pan" alone`, given["fc"]);
   oneOf("passports", "statistics", given["statistics"], ["separate", "shared"]);
   const { places, separate, texts } = given;
-  if (!Array.isArray(places) || !places.length || places.length > MOST.places)
-    return unexpected(`places: a list of 1 to ${MOST.places} passports`, places);
-  places.forEach((place, i) => checkPlace(place, `place ${i}`));
-  const names = places.map((p) => (p as { norm: string }).norm);
-  if (new Set(names).size !== names.length) unexpected("places: each norm once", names);
+  checkPlaces(places);
+  const names = places.map((p) => p.norm);
   if (!Array.isArray(separate) || separate.length > MOST.places || !separate.every(isName))
     unexpected("separate: a list of names", separate);
   const isText = (t: unknown) =>
@@ -50,6 +48,18 @@ export function checkPlan(plan: unknown): asserts plan is SecretPlan {
     t["layers"].every((l) => names.includes(l as string));
   if (!Array.isArray(texts) || texts.length > MOST.places || !texts.every(isText))
     unexpected("texts: a list of texts, each with the norms that spell it", texts);
+}
+
+/**
+ * Checks a list of passports' places.
+ * @throws ArgumentError naming what is something else.
+ */
+export function checkPlaces(places: unknown): asserts places is readonly PassportPlace[] {
+  if (!Array.isArray(places) || !places.length || places.length > MOST.places)
+    return unexpected(`places: a list of 1 to ${MOST.places} passports`, places);
+  places.forEach((place, i) => checkPlace(place, `place ${i}`));
+  const names = places.map((p) => (p as PassportPlace).norm);
+  if (new Set(names).size !== names.length) unexpected("places: each norm once", names);
 }
 
 function checkPlace(place: unknown, what: string): void {

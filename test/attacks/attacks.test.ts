@@ -73,7 +73,7 @@ describe("random passports", () => {
 describe("turned signs", () => {
   it("change nothing at 0, every bit at 1, and break the private branch in between", async () => {
     const { steps, before, budget } = await flipSigns(target, { shares: [0, 0.5, 1] });
-    expect(budget).toMatchObject({ layers: "features.2, features.3" });
+    expect(budget).toMatchObject({ layers: "features.2.bn, features.3.bn" });
     expect(steps[0]!.text).toBeUndefined();
     expect(at(steps, "share", 0).matched).toBe(96);
     expect(at(steps, "share", 0).accuracy).toEqual(before.accuracy);
@@ -91,9 +91,11 @@ describe("turned signs", () => {
   });
 
   it("touch the chosen layers alone", async () => {
-    const { steps } = await flipSigns(target, { shares: [1], layers: ["features.2"] });
+    const { steps } = await flipSigns(target, { shares: [1], layers: ["features.2.bn"] });
     expect(steps[0]!.after.matched).toBe(64);
-    await expect(flipSigns(target, { layers: ["features.9"] })).rejects.toThrow(/they are features\.2, features\.3/);
+    await expect(flipSigns(target, { layers: ["features.9.bn"] })).rejects.toThrow(
+      /they are features\.2\.bn, features\.3\.bn/,
+    );
     await expect(flipSigns(target, { shares: [1.5] })).rejects.toThrow(ArgumentError);
   });
 });

@@ -18,7 +18,7 @@ import {
 import type { PointSet } from "../../src/data/point-cloud";
 import { ArgumentError } from "../../src/errors";
 import { readCredential } from "../../src/models";
-import { type MapLayer, positionsOf, tapsOf } from "../../src/models/layers";
+import { type MapLayer, placeOf, positionsOf, tapsOf } from "../../src/models/layers";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { TINY_CLOUD, tinyClouds, trainedClouds } from "../support/clouds";
@@ -27,7 +27,7 @@ import { verifyUnbound } from "../support/verify";
 
 const BITS = 128 + 64 + 32 + 3;
 /** Layers with inputs enough for any γ; the third convolution has 128 filters of 16 inputs. */
-const SOLVABLE = ["p1", "p2", "p3"];
+const SOLVABLE = ["p1.bn", "p2.bn", "p3.bn"];
 const budget = { train: tinyClouds(60, 7), epochs: 2, lr: 0.01, batchSize: 12, seed: 1 };
 let target: Target;
 
@@ -60,7 +60,7 @@ describe("a PointNet", () => {
     expect(steps[0]!.after.accuracy.public).toBe(before.accuracy.public);
     expect(steps[1]!.after.matched).toBe(128);
     expect(steps[1]!.text).not.toBe("PAN!");
-    await expect(flipSigns(target, { shares: [1] })).rejects.toThrow(/convp3 has 128 filters of 16 taps/);
+    await expect(flipSigns(target, { shares: [1] })).rejects.toThrow(/convp3\.bn has 128 filters of 16 taps/);
   });
 
   it("pruning and quantisation take what they should", async () => {
@@ -107,7 +107,9 @@ describe("a PointNet", () => {
     expect(after.accuracy.private).toBeGreaterThan(0.8);
     // γ starts at 1 in every channel, and hardly any turns: what matches of the owner's bits are
     // those that are +1.
-    const bits = ["convp3", "p1", "p2", "p3"].flatMap((n) => [...target.credential.tensors.get(`${n}.b`)!.data]);
+    const bits = ["convp3", "p1", "p2", "p3"].flatMap((n) => [
+      ...target.credential.tensors.get(`${n}.bn.passport.b`)!.data,
+    ]);
     expect(bits).toHaveLength(BITS);
     expect(Math.abs(after.matched - bits.filter((b) => Number(b) > 0).length)).toBeLessThan(BITS * 0.05);
   });
@@ -142,9 +144,9 @@ describe("a PointNet", () => {
     const wide = await verifyUnbound(deployed, solvePassports(deployed, many, { claimed }), { test });
     expect(wide).toMatchObject({ holds: true, bits: 192, matched: 192, accuracy: claimed });
     const none = { ...many, scheme: "v2", norm: "bn" } as const;
-    expect(() => solvePassports(deployed, none)).toThrow(/convp3 has 128 filters of 16 taps/);
+    expect(() => solvePassports(deployed, none)).toThrow(/convp3\.bn has 128 filters of 16 taps/);
     const text = { ...many, passports: { convp3: "EVIL" } };
-    expect(() => solvePassports(deployed, text)).toThrow(/convp3 has 128 filters of 16 taps/);
+    expect(() => solvePassports(deployed, text)).toThrow(/convp3\.bn has 128 filters of 16 taps/);
   });
 
   it("disguises are undone by the owner's copy", async () => {
@@ -164,8 +166,8 @@ describe("PassportEquations", () => {
     // With stride 2 over 7 positions, padded by 1, the first tap meets what the third does, and
     // zeros beside.
     const layer = { ...LINE, stride: 2, padding: 1 };
-    expect(() => new PassportEquations(layer, new Float32Array(12 * 15).fill(1))).toThrow(
-      /c has 12 filters of 15 taps of which 10 average different positions: more equations than unknowns/,
+    expect(() => new PassportEquations(placeOf(layer, 0), new Float32Array(12 * 15).fill(1))).toThrow(
+      /c\.bn has 12 filters of 15 taps of which 10 average different positions: more equations than unknowns/,
     );
   });
 
@@ -179,7 +181,7 @@ describe("PassportEquations", () => {
     const taps = tapsOf(layer);
     const weight = random.fill(new Float32Array(12 * layer.inChannels * taps), "normal", 0, 0.3);
     const [bias, wanted] = [1, 2].map((most) => random.fill(new Float32Array(12), "uniform", -most, most));
-    const p = new PassportEquations(layer, weight, bias).solve(wanted!);
+    const p = new PassportEquations(placeOf(layer, 0), weight, bias).solve(wanted!);
     const length = positionsOf(layer);
     expect(p).toHaveLength(layer.inChannels * length);
     const out = Math.floor((length + 2 * layer.padding - taps) / layer.stride) + 1;

@@ -105,7 +105,9 @@ describe("the attack", () => {
     expect(last.accuracy.private).toBeGreaterThan(0.8);
     // γ starts at 1 in every channel, and hardly any turns: what matches of the owner's bits are
     // those that are +1.
-    const ones = ["features.2.b", "features.3.b"].flatMap((name) => [...target.credential.tensors.get(name)!.data]);
+    const ones = ["features.2.bn", "features.3.bn"].flatMap((name) => [
+      ...target.credential.tensors.get(`${name}.passport.b`)!.data,
+    ]);
     expect(Math.abs(last.matched - ones.filter((b) => Number(b) > 0).length)).toBeLessThan(4);
     expect(record.before.matched).toBe(48);
     expect(record.budget).toMatchObject({ images: 36, epochs: 6 });

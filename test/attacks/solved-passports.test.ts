@@ -3,9 +3,11 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { PassportEquations, solvePassports } from "../../src/attacks";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
-import { buildNetwork, type MapLayer, type NetworkConfig, type Scheme } from "../../src/models";
+import { buildNetwork, type NetworkConfig } from "../../src/models";
+import { type MapLayer, placeOf } from "../../src/models/layers";
 import { SGD } from "../../src/optim";
 import { boundCredential, newSecret } from "../../src/ownership";
+import type { Scheme } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { evaluate, Trainer } from "../../src/train";
 import { gpu } from "../support/gpu";
@@ -62,13 +64,13 @@ describe("PassportEquations", () => {
     const random = new Generator(7);
     const weight = random.fill(new Float32Array(l.channels * l.inChannels * l.kernel ** 2), "normal", 0, 0.3);
     const target = random.fill(new Float32Array(l.channels), "uniform", -2, 2);
-    const found = average(l, weight, new PassportEquations(l, weight).solve(target));
+    const found = average(l, weight, new PassportEquations(placeOf(l, 0), weight).solve(target));
     for (const [o, g] of found.entries()) expect(Math.abs(g - target[o]!)).toBeLessThan(1e-3);
   });
 
   it("says where there are more filters than taps", () => {
     const l = layer({ kernel: 1, padding: 0, inChannels: 4, channels: 5 });
-    expect(() => new PassportEquations(l, new Float32Array(20))).toThrow(/more equations than unknowns/);
+    expect(() => new PassportEquations(placeOf(l, 0), new Float32Array(20))).toThrow(/more equations than unknowns/);
   });
 });
 

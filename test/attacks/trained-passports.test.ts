@@ -5,16 +5,17 @@
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { type AttackRecord, type PassportVariant, type Target, trainPassports } from "../../src/attacks";
-import { type Forgery, forgePassports, forgeryLoss, passportsOf } from "../../src/attacks/passport-forgery";
+import { type Forgery, forgeryLoss, passportsOf } from "../../src/attacks/passport-forgery";
 import type { ForgedPassports } from "../../src/attacks/train-passports";
 import { NanLossError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
-import { buildNetwork, type ConvNetConfig, networkLayers, passportPlan, readCredential } from "../../src/models";
+import { buildNetwork, type ConvNetConfig, readCredential } from "../../src/models";
 import { rejoin, verify } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { fileBytes, scattered, stored } from "../support/bytes";
+import { forgeWatched } from "../support/forged";
 import { gpu } from "../support/gpu";
 import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
@@ -95,7 +96,7 @@ function termsOf(state: StateDict, images: Numbers[], labels: number[], changed:
     const logits = Array.from({ length: CLASSES }, (_, c) =>
       features.reduce((sum, f, at) => sum + head[c * OUT * AREA + at]! * f, bias[c]!),
     );
-    const top = Math.max(...outputs);
+    const top = Math.max(...logits);
     ce += (Math.log(logits.reduce((sum, l) => sum + Math.exp(l - top), 0)) + top - logits[labels[n]!]!) / images.length;
   });
   const signs = gammaRaw.reduce((sum, g, o) => sum + 0.1 * Math.max(0, 0.1 - g * bits[o]!) + 1e-5 * g * g, 0);
@@ -148,7 +149,7 @@ describe("the forger's loss", () => {
     const model = buildNetwork({ ...ONE, ...config }, { seed: 2 });
     model.loadStateDict(scattered(await model.stateDict()));
     model.eval();
-    const layer = model.passportSites()[0]!.layer;
+    const layer = model.passportSites()[0]!.secret.passport;
     const random = new Generator(6);
     if (scale > 1) {
       // γ_raw large, γ not: the sign loss acts before the FC.
@@ -210,8 +211,8 @@ describe("the forger's loss", () => {
 
 const NEAR: Forgery = { start: "near", fc: "known", signs: true, distance: 1 };
 const budget = { train: tinySet(96, 7), epochs: 10, lr: 0.3, batchSize: 12, seed: 1 };
-const bitsOf = ({ tensors }: { tensors: StateDict }, name: string) => toFloat32(tensors.get(`${name}.b`)!);
-const LAYERS = ["features.2", "features.3"];
+const bitsOf = ({ tensors }: { tensors: StateDict }, name: string) => toFloat32(tensors.get(`${name}.passport.b`)!);
+const LAYERS = ["features.2.bn", "features.3.bn"];
 
 describe("the forged credential", () => {
   let target: Target;
@@ -249,7 +250,7 @@ describe("the forged credential", () => {
       expect(found.accuracy).toEqual(after.accuracy);
       const strict = await verify(target.deployed, credential, { test: target.test, requireBinding: true });
       expect(strict).toMatchObject({ holds: false, matched: found.matched });
-      expect(Object.keys(credential.metadata).sort()).toEqual(["claimed", "format", "model"]);
+      expect(Object.keys(credential.metadata).sort()).toEqual(["claimed", "format", "model", "passports"]);
       // The record counts the owner's bits, the credential has the forger's.
       let owners = 0;
       for (const { name, gamma, signs } of found.layers) {
@@ -258,22 +259,25 @@ describe("the forged credential", () => {
         owners += gamma.filter((g, k) => g * own[k]! > 0).length;
       }
       expect(after.matched).toBe(owners);
-      expect([...passportPlan(readCredential(credential).config, networkLayers(TINY)).keys()]).toEqual(LAYERS);
+      expect(readCredential(credential).places.map((p) => p.norm)).toEqual(LAYERS);
       expect(found.claimedText).toBe(share ? "" : "PAN!");
     }
     expect(fileBytes(target.deployed)).toEqual(before.deployed);
     expect(memory().tensors).toBe(before.tensors);
   });
 
+  const OWN = "features.3.bn.passport.";
+
   it("is for the very network that was given away, and changes the private half alone", async () => {
-    const known = await forgePassports(target, NEAR, 0.5, { ...budget, epochs: 1 });
-    const fresh = await forgePassports(target, { ...NEAR, fc: "fresh" }, 0.5, { ...budget, epochs: 1 });
+    const known = await forgeWatched(target, NEAR, 0.5, { ...budget, epochs: 1 });
+    const fresh = await forgeWatched(target, { ...NEAR, fc: "fresh" }, 0.5, { ...budget, epochs: 1 });
     const changed = (forged: StateDict) =>
       [...forged]
-        .filter(([name, t]) => name.startsWith("features.3") && !same(t, target.credential.tensors.get(name)!))
-        .map(([name]) => name.slice("features.3.".length))
+        .filter(([name, t]) => name.startsWith(OWN) && !same(t, target.credential.tensors.get(name)!))
+        .map(([name]) => name.slice(OWN.length))
         .sort();
-    const own = ["b", "bn1.num_batches_tracked", "bn1.running_mean", "bn1.running_var", "key_private", "skey_private"];
+    const statistics = ["num_batches_tracked", "running_mean", "running_var"].map((part) => `norm.${part}`);
+    const own = ["b", "key", ...statistics, "skey"];
     expect(changed(known.credential)).toEqual(own);
     expect(changed(fresh.credential)).toEqual([...own, "fc.0.weight", "fc.2.weight"].sort());
     for (const { deployed, credential } of [known, fresh]) {
@@ -297,7 +301,7 @@ describe("the forged credential", () => {
   it("is not made of numbers that ran away", async () => {
     const wild = trainPassports(target, { ...budget, epochs: 1, lr: 1e30, variant: "near", shares: [0] });
     await expect(wild).rejects.toThrow(NanLossError);
-    await expect(wild).rejects.toThrow(/features\.2\.\S+ holds no numbers .* lr 1e\+30: lower lr/);
+    await expect(wild).rejects.toThrow(/features\.2\.bn\.passport\.\S+ holds no numbers .* lr 1e\+30: lower lr/);
   });
 });
 

@@ -5,6 +5,8 @@ import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { ArgumentError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
+import { signatureBits } from "../../src/passport";
+import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { evaluate } from "../../src/train";
 import { gpu } from "../support/gpu";
@@ -119,9 +121,12 @@ describe("overwriting", () => {
     expect(record.before.matched).toBe(48);
     expect(record.steps[2]!.after.accuracy.public).toBeGreaterThan(0.8);
     expect(record.steps.map((s) => s.after.matched)).toEqual([48, 48, 48]);
-    // The attacker's own, of a fresh network of the next seed: chance before, most of it after
-    // three epochs.
-    const attacker = buildNetwork(CONFIG, { seed: options.seed + 1 });
+    // The attacker's own, drawn from the next seed: chance before, most of it after three epochs.
+    const attacker = buildNetwork(CONFIG);
+    const random = new Generator(options.seed + 1);
+    attacker.randomPassports(random.fork("passports"));
+    for (const { name, secret } of attacker.passportSites())
+      secret.passport.b.write(signatureBits("", secret.passport.channels, random.fork(`${name} signature`)));
     const credential = await attacker.credential();
     attacker.dispose();
     const bits = async (file: SafetensorsFile) => (await verifyUnbound(file, credential)).matched;

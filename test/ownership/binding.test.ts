@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
-import { type AnyNetwork, buildNetwork, type NetworkConfig, networkLayers } from "../../src/models";
+import { buildNetwork, type NetworkConfig } from "../../src/models";
 import { negateFilters } from "../../src/models/channels";
+import { planOf } from "../../src/models/credential";
 import { SGD } from "../../src/optim";
 import {
   type Binding,
@@ -23,6 +24,7 @@ import {
 } from "../../src/ownership";
 import { Trainer } from "../../src/train";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { TINY, tinySet } from "../support/tiny";
 
 /** Two passport layers of 64 and 96 bits, no text: every bit follows from the binding. */
@@ -32,9 +34,9 @@ const CONFIG: NetworkConfig = {
   passports: { 2: true, 3: true },
 };
 const BINDING: Binding = { statement: "Trained by ACME, 2026", secret: "0123456789abcdef".repeat(4) };
-const structure = { config: CONFIG, layers: networkLayers(CONFIG) };
+const PLAN = planOf(CONFIG);
 
-let model: AnyNetwork;
+let model: Network;
 let deployed: SafetensorsFile;
 let plainCredential: SafetensorsFile;
 let credential: SafetensorsFile;
@@ -62,20 +64,31 @@ const changed = (file: SafetensorsFile, name: string, at: number, value: number)
 
 describe("what follows from a binding", () => {
   it("is the same for the same secret and statement; another secret changes all of it, another statement the bits", async () => {
-    const [one, again] = [await deriveBinding(BINDING, structure), await deriveBinding(BINDING, structure)];
+    const [one, again] = [await deriveBinding(BINDING, PLAN), await deriveBinding(BINDING, PLAN)];
     expect(again).toEqual(one);
-    const secret = await deriveBinding({ ...BINDING, secret: "f".repeat(64) }, structure);
-    const statement = await deriveBinding({ ...BINDING, statement: "Trained by ACME, 2027" }, structure);
-    const first = "features.2.skey_private";
+    const secret = await deriveBinding({ ...BINDING, secret: "f".repeat(64) }, PLAN);
+    const statement = await deriveBinding({ ...BINDING, statement: "Trained by ACME, 2027" }, PLAN);
+    const first = "features.2.bn";
     expect(secret.passports.get(first)).not.toEqual(one.passports.get(first));
     expect(statement.passports).toEqual(one.passports);
     for (const other of [secret, statement]) {
-      const agree = [...one.bits.get("features.3")!].filter((b, i) => b === other.bits.get("features.3")![i]).length;
+      const agree = [...one.bits.get("features.3.bn")!].filter(
+        (b, i) => b === other.bits.get("features.3.bn")![i],
+      ).length;
       expect(Math.abs(agree - 48)).toBeLessThan(30);
     }
   });
 
-  it("is what the documentation says, by another implementation of hash and stream", async () => {
+  it.each([
+    ["norms' names, sorted", 2, (norm: string, part: string) => `${norm}.${part}`, (norm: string) => norm],
+    [
+      "the first files' names, in the layers' order",
+      1,
+      (norm: string, part: string) => `${norm.replace(".bn", "")}.${part}_private`,
+      (norm: string) => norm.replace(".bn", ""),
+    ],
+  ] as const)("is what the documentation says, by another implementation of hash and stream: %s", async (...row) => {
+    const [, format, passportName, placeName] = row;
     const part = (bytes: Uint8Array | string) => {
       const b = Buffer.from(bytes);
       const length = Buffer.alloc(8);
@@ -85,49 +98,61 @@ describe("what follows from a binding", () => {
     const sha512 = (parts: Buffer[]) => createHash("sha512").update(Buffer.concat(parts)).digest();
     const stream = (seed: Buffer, n: number) =>
       createCipheriv("aes-256-ctr", seed.subarray(0, 32), seed.subarray(32, 48)).update(Buffer.alloc(n));
-    const { passports, bits, hash } = await deriveBinding(BINDING, structure);
-    for (const [name, p] of passports) {
-      const bytes = stream(sha512([part(Buffer.from(BINDING.secret, "hex")), part(name)]), 4 * p.length);
-      // The upper 24 of 32 bits, little-endian.
-      expect([...p], name).toEqual(Array.from(p, (_, i) => (bytes.readUInt32LE(4 * i) >>> 8) / 2 ** 23 - 1));
-    }
-    for (const [name, signs] of bits) {
-      const bytes = stream(sha512([part(hash), part(name)]), Math.ceil(signs.length / 8));
+    // The last layer first: its name tells in which order they are hashed.
+    const { passports, bits, hash } = await deriveBinding(BINDING, {
+      ...PLAN,
+      places: [...PLAN.places].reverse(),
+      format,
+    });
+    const order = format === 1 ? ["features.3.bn", "features.2.bn"] : ["features.2.bn", "features.3.bn"];
+    const all: Buffer[] = [];
+    for (const norm of order)
+      for (const [key, p] of [
+        ["skey", passports.get(norm)!.gamma],
+        ["key", passports.get(norm)!.beta],
+      ] as const) {
+        const name = passportName(norm, key);
+        const bytes = stream(sha512([part(Buffer.from(BINDING.secret, "hex")), part(name)]), 4 * p.length);
+        // The upper 24 of 32 bits, little-endian.
+        expect([...p], name).toEqual(Array.from(p, (_, i) => (bytes.readUInt32LE(4 * i) >>> 8) / 2 ** 23 - 1));
+        all.push(part(name), part(new Uint8Array(p.buffer)));
+      }
+    expect([...bits.keys()].sort()).toEqual(["features.2.bn", "features.3.bn"]);
+    for (const [norm, signs] of bits) {
+      const bytes = stream(sha512([part(hash), part(placeName(norm))]), Math.ceil(signs.length / 8));
       // Most significant first.
       const digits = [...bytes].map((b) => b.toString(2).padStart(8, "0")).join("");
-      expect([...signs], name).toEqual([...digits.slice(0, signs.length)].map((d) => (d === "1" ? 1 : -1)));
+      expect([...signs], norm).toEqual([...digits.slice(0, signs.length)].map((d) => (d === "1" ? 1 : -1)));
     }
-    const all = [...passports].flatMap(([name, p]) => [part(name), part(new Uint8Array(p.buffer))]);
     expect(Buffer.from(hash).toString("hex")).toBe(sha512([...all, part(BINDING.statement)]).toString("hex"));
   });
 
   it("draws passports uniform in [−1, 1), different for every layer and part", async () => {
-    const { passports } = await deriveBinding(BINDING, structure);
-    expect([...passports.keys()]).toEqual(
-      [2, 3].flatMap((i) => ["skey_private", "key_private"].map((k) => `features.${i}.${k}`)),
-    );
-    for (const p of passports.values()) {
+    const { passports } = await deriveBinding(BINDING, PLAN);
+    expect([...passports.keys()]).toEqual(["features.2.bn", "features.3.bn"]);
+    const all = [...passports.values()].flatMap(({ gamma, beta }) => [gamma, beta]);
+    for (const p of all) {
       const mean = p.reduce((a, b) => a + b) / p.length;
       expect(Math.abs(mean)).toBeLessThan(4 * Math.sqrt(1 / (3 * p.length)));
       expect(p.every((v) => v >= -1 && v < 1)).toBe(true);
     }
-    expect(new Set([...passports.values()].map((p) => p.slice(0, 4).join())).size).toBe(4);
+    expect(new Set(all.map((p) => p.slice(0, 4).join())).size).toBe(4);
   });
 
   it("takes 80 free bits, and not 79", async () => {
     const narrow = (channels: number) => {
       const config: NetworkConfig = { ...TINY, layers: [{ channels, kernel: 3 }], passports: { 0: true } };
-      return deriveBinding(BINDING, { config, layers: networkLayers(config) });
+      return deriveBinding(BINDING, planOf(config));
     };
-    expect((await narrow(80)).bits.get("features.0")).toHaveLength(80);
+    expect((await narrow(80)).bits.get("features.0.bn")).toHaveLength(80);
     await expect(narrow(79)).rejects.toThrow(/80 signature bits or more .* this network has 79/);
   });
 
   it("keeps the bits of a text", async () => {
     const config: NetworkConfig = { ...CONFIG, passports: { 2: "ACME", 3: true } };
-    const { bits } = await deriveBinding(BINDING, { config, layers: networkLayers(config) });
-    expect([...bits.get("features.2")!.subarray(0, 32)].every((b) => b === 0)).toBe(true);
-    expect([...bits.get("features.2")!.subarray(32)].every((b) => Math.abs(b) === 1)).toBe(true);
+    const { bits } = await deriveBinding(BINDING, planOf(config));
+    expect([...bits.get("features.2.bn")!.subarray(0, 32)].every((b) => b === 0)).toBe(true);
+    expect([...bits.get("features.2.bn")!.subarray(32)].every((b) => Math.abs(b) === 1)).toBe(true);
   });
 
   it("makes secrets of 32 bytes, never the same", () => {
@@ -162,7 +187,7 @@ describe("a bound credential", () => {
     text.dispose();
     expect(found.bits).toBe(160);
     expect(found.bound!.bits).toBe(160 - 32);
-    const { bits } = await deriveBinding(BINDING, { config, layers: networkLayers(config) });
+    const { bits } = await deriveBinding(BINDING, planOf(config));
     const fits = found.layers.flatMap(({ name, gamma }) => [...gamma].filter((g, i) => g * bits.get(name)![i]! > 0));
     expect(found.bound!.matched).toBe(fits.length);
     expect(found.bound!.threshold).toBe(matchThreshold(160 - 32, 2 ** -80));
@@ -171,16 +196,16 @@ describe("a bound credential", () => {
   it.each<[string, () => SafetensorsFile, RegExp]>([
     [
       "a passport changed in one number",
-      () => changed(credential, "features.3.skey_private", 7, 0.5),
-      /features\.3\.skey_private does not come from its secret/,
+      () => changed(credential, "features.3.bn.passport.skey", 7, 0.5),
+      /features\.3\.bn\.passport\.skey does not come from its secret/,
     ],
     [
       "a bit turned",
       () => {
-        const { data } = credential.tensors.get("features.2.b")!;
-        return changed(credential, "features.2.b", 5, -Number(data[5]));
+        const { data } = credential.tensors.get("features.2.bn.passport.b")!;
+        return changed(credential, "features.2.bn.passport.b", 5, -Number(data[5]));
       },
-      /signature bits of features\.2 are not the hash/,
+      /signature bits of features\.2\.bn are not the hash/,
     ],
     ["another statement", () => rebound({ ...BINDING, statement: "Trained by EVIL" }), /signature bits/],
     ["another secret", () => rebound({ ...BINDING, secret: newSecret() }), /does not come from its secret/],

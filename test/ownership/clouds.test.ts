@@ -64,7 +64,7 @@ describe("verify", () => {
     expect(found).toMatchObject({ holds: true, bits: BITS, matched: BITS, decodedText: "PAN!", claimedText: "PAN!" });
     expect(found.accuracy).toEqual(found.claimed);
     expect(Math.min(found.accuracy.public!, found.accuracy.private!)).toBeGreaterThan(0.8);
-    expect(found.layers.map((l) => l.name)).toEqual(["convp3", "p1", "p2", "p3"]);
+    expect(found.layers.map((l) => l.name)).toEqual(["convp3.bn", "p1.bn", "p2.bn", "p3.bn"]);
     expect(memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
   });
 
@@ -79,12 +79,12 @@ describe("verify", () => {
   it.each([2, 5])("reads all but the classifier's bits from a suspect of %i classes", async (classes) => {
     const found = await verifyUnbound(withHead(target.deployed, classes), target.credential);
     expect(found).toMatchObject({ holds: true, bits: BITS - 3, matched: BITS - 3, decodedText: "PAN!" });
-    expect(found.reasons.join("\n")).toMatch(/classifier p3 was a passport layer: its bits went with it/);
+    expect(found.reasons.join("\n")).toMatch(/classifier p3\.bn was a passport layer: its bits went with it/);
     expect(found.reasons.join("\n")).toMatch(new RegExp(`classifies into ${classes} classes`));
     const { model, unread } = rejoinSuspect(withHead(target.deployed, classes), target.credential);
-    expect(unread).toBe("p3");
+    expect(unread).toBe("p3.bn");
     const x = randomTensor([2, POINTS, 3], 1);
-    expect(scope(() => noGrad(() => model.forward(x, "private").shape))).toEqual([2, classes]);
+    expect(scope(() => noGrad(() => (model.forward(x, "private") as Tensor).shape))).toEqual([2, classes]);
     x.dispose();
     model.dispose();
   });
@@ -110,9 +110,9 @@ describe("verify", () => {
         // Whatever the untrained network spells, it is what p2 holds of it.
         expect([...found.decodedText].length).toBeLessThanOrEqual(4);
         // A credential whose lost bits spell another text contradicts itself all the same.
-        const bits = credential.tensors.get("p3.b")!;
+        const bits = credential.tensors.get("p3.bn.passport.b")!;
         const turned = { ...bits, data: (bits.data as Float32Array).map((b) => -b) };
-        const forged = { ...credential, tensors: new Map([...credential.tensors, ["p3.b", turned]]) };
+        const forged = { ...credential, tensors: new Map([...credential.tensors, ["p3.bn.passport.b", turned]]) };
         await expect(verifyUnbound(suspect, forged)).rejects.toThrow(FormatError);
       }
     }
@@ -146,6 +146,9 @@ describe("verify", () => {
   });
 });
 
+/** A name of a passport's tensor, as credentials have it. */
+const inCredential = (name: string) => name.replace(".bn.", ".bn.passport.");
+
 describe("a bound PointNet", () => {
   it("has passports of its secret at every kind of layer, and holds with its commitment", async () => {
     const binding = { statement: "Trained by ACME", secret: newSecret() };
@@ -155,20 +158,21 @@ describe("a bound PointNet", () => {
     const again = buildNetwork(config, { seed: 5 });
     await bind(again, binding);
     const [one, other] = [await model.credential(), await again.credential()];
-    for (const name of ["convp2.skey_private", "p1.key_private", "p1.b", "p3.skey_private"])
+    for (const name of ["convp2.bn.skey", "p1.bn.key", "p1.bn.b", "p3.bn.skey"].map(inCredential))
       expect(one.tensors.get(name), name).toEqual(other.tensors.get(name));
-    expect(one.tensors.get("convp2.skey_private")!.shape).toEqual([1, 8, POINTS]);
-    expect(one.tensors.get("p1.skey_private")!.shape).toEqual([1, 128]);
+    expect(one.tensors.get(inCredential("convp2.bn.skey"))!.shape).toEqual([1, 8, POINTS]);
+    expect(one.tensors.get(inCredential("p1.bn.skey"))!.shape).toEqual([1, 128]);
     const credential = await boundCredential(one, binding);
     // Filters turned until every sign is the signature's: what training comes to.
     const state = await model.stateDict();
     for (const { name, gamma, bits } of await model.readSigns())
       for (const part of ["weight", "linear.bias"]) {
-        const t = state.get(`${name}.${part}`);
+        const layer = name.replace(/\.bn$/, "");
+        const t = state.get(`${layer}.${part}`);
         if (!t) continue;
         const row = t.data.length / gamma.length;
         const turn = (v: number, i: number) => (gamma[Math.floor(i / row)]! * bits[Math.floor(i / row)]! < 0 ? -v : v);
-        state.set(`${name}.${part}`, { ...t, data: (t.data as Float32Array).map(turn) });
+        state.set(`${layer}.${part}`, { ...t, data: (t.data as Float32Array).map(turn) });
       }
     model.loadStateDict(state);
     const deployed = await model.deployed();

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { FormatError, PanError } from "../../src/errors";
 import { shown } from "../../src/io/shown";
-import { networkLayers } from "../../src/models";
+import { planOf } from "../../src/models/credential";
 import * as ownership from "../../src/ownership";
 import { decodeTexts } from "../../src/ownership/signature";
 import { memory } from "../../src/tensor/storage";
@@ -80,13 +80,22 @@ const verified = (options: object) => ownership.verify(claim.deployed, claim.cre
 const drawn = (options: object) =>
   ownership.nullOfCredentials(claim.deployed, claim.credential, { draws: 2, ...options } as never);
 const numbers = (v: unknown) => (Array.isArray(v) ? v.length > 0 && v.every((n) => typeof n === "number") : false);
-const structure = { config: BOUND, layers: networkLayers(BOUND) };
+const plan = planOf(BOUND);
+const place = plan.places[0]!;
+const placed = (part: object) => ownership.deriveBinding(BINDING, { ...plan, places: [{ ...place, ...part }] });
 
 const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
   verify: {
     suspect: row((v) => ownership.verify(v, claim.credential)),
     owner: row((v) => ownership.verify(claim.deployed, v)),
     options: row((v) => ownership.verify(claim.deployed, claim.credential, v), isEmpty),
+    // Whatever a function makes is looked at once something is to be run.
+    model: row(
+      (model) => verified({ model }),
+      (v) => typeof v === "function",
+    ),
+    "model that is run": row((model) => verified({ model, test })),
+    "what a model function makes": row((made) => verified({ model: () => made, test })),
     test: row((test) => verified({ test })),
     triggers: row((triggers) => verified({ triggers })),
     transform: row(
@@ -105,10 +114,12 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
   rejoin: {
     suspect: row((v) => ownership.rejoin(v, claim.credential)),
     owner: row((v) => ownership.rejoin(claim.deployed, v)),
+    network: row((v) => ownership.rejoin(claim.deployed, claim.credential, v)),
   },
   rejoinSuspect: {
     suspect: row((v) => ownership.rejoinSuspect(v, claim.credential)),
     owner: row((v) => ownership.rejoinSuspect(claim.deployed, v)),
+    network: row((v) => ownership.rejoinSuspect(claim.deployed, claim.credential, v)),
   },
   realign: {
     suspect: row((v) => ownership.realign(v, claim.deployed)),
@@ -137,10 +148,21 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
   readBinding: { credential: row((v) => ownership.readBinding(v)) },
   bind: { model: row((v) => ownership.bind(v, BINDING)) },
   deriveBinding: {
-    binding: row((v) => ownership.deriveBinding(v, structure)),
-    structure: row((v) => ownership.deriveBinding(BINDING, v)),
-    config: row((config) => ownership.deriveBinding(BINDING, { ...structure, config })),
-    layers: row((layers) => ownership.deriveBinding(BINDING, { ...structure, layers })),
+    binding: row((v) => ownership.deriveBinding(v, plan)),
+    plan: row((v) => ownership.deriveBinding(BINDING, v)),
+    format: row(
+      (format) => ownership.deriveBinding(BINDING, { ...plan, format }),
+      (v) => v === 1,
+    ),
+    scheme: row((scheme) => ownership.deriveBinding(BINDING, { ...plan, scheme })),
+    places: row((places) => ownership.deriveBinding(BINDING, { ...plan, places })),
+    place: row((v) => ownership.deriveBinding(BINDING, { ...plan, places: [place, v] })),
+    norm: row((norm) => placed({ norm })),
+    channels: row((channels) => placed({ channels })),
+    inputSize: row((inputSize) => placed({ inputSize })),
+    kernel: row((kernel) => placed({ kernel })),
+    padding: row((padding) => placed({ padding })),
+    text: row((text) => placed({ text })),
   },
   nullOfCredentials: {
     deployed: row((v) => ownership.nullOfCredentials(v, claim.credential, { draws: 2 })),
@@ -225,12 +247,9 @@ async function outcome(call: () => unknown): Promise<{ error?: unknown; value?: 
 }
 
 const dispose = (value: unknown): void => {
-  const made = value as
-    | { dispose?: () => void; model?: { dispose(): void }; folded?: { open: { dispose(): void } } }
-    | undefined;
+  const made = value as { dispose?: () => void; model?: { dispose(): void } } | undefined;
   made?.dispose?.();
   made?.model?.dispose();
-  made?.folded?.open.dispose();
 };
 
 it("has a row for every function that is exported", () => {
@@ -273,6 +292,7 @@ describe("options", () => {
 
   it("that are undefined are left out", async () => {
     const options = {
+      model: undefined,
       test: undefined,
       triggers: undefined,
       transform: undefined,
@@ -322,7 +342,13 @@ describe("entries of a credential", () => {
     "x".repeat(1e6),
   ];
 
-  it.each(["format", "model", "claimed", "binding"])("are refused where they are garbage: %s", async (entry) => {
+  it.each([
+    "format",
+    "model",
+    "passports",
+    "claimed",
+    "binding",
+  ])("are refused where they are garbage: %s", async (entry) => {
     for (const text of TEXTS) {
       if (entry === "claimed" && text === "{}") continue;
       const metadata = { ...claim.credential.metadata, [entry]: text };

@@ -12,14 +12,14 @@ import { cifarTransform, parseCifar10, subset } from "../../src/data";
 import { DataLoader } from "../../src/data/loader";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
-import { type AlexNet, type AlexNetOptions, loadDeployed } from "../../src/models";
+import { loadDeployed, type Passports } from "../../src/models";
 import { matchThreshold } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { expectClose, gpu } from "../support/gpu";
-import { alexNet } from "../support/networks";
+import { alexNet, type Network } from "../support/networks";
 import { verifyUnbound } from "../support/verify";
 
 interface Trained {
@@ -71,12 +71,12 @@ const transform = cifarTransform("test");
 const sample = parseCifar10(readFileSync(new URL("../../examples/data/test_sample.bin", import.meta.url)));
 
 function checks(load: () => Trained): void {
-  let model: AlexNet;
+  let model: Network;
   let trained: Trained;
   beforeAll(async () => {
     await gpu();
     trained = load();
-    const passports: NonNullable<AlexNetOptions["passports"]> = { 4: true, 5: true, 6: trained.signature };
+    const passports: Passports = { 4: true, 5: true, 6: trained.signature };
     model = alexNet({ scheme: "pan", passports, width: trained.width });
     model.loadStateDict(trained.state);
     model.eval();

@@ -61,7 +61,7 @@ const floats = (t: HostTensor, f: (v: number, i: number) => number): HostTensor 
 /** The owner's credential with a stranger's random passports in the place of the owner's. */
 function forged(seed: number): SafetensorsFile {
   const random = new Generator(seed);
-  const keys = [...credential.tensors].filter(([name]) => /s?key_private$/.test(name));
+  const keys = [...credential.tensors].filter(([name]) => /\.passport\.s?key$/.test(name));
   return changed(
     credential,
     Object.fromEntries(keys.map(([name, t]) => [name, floats(t, () => random.uniform(-1, 1))])),
@@ -85,8 +85,8 @@ describe("the owner's claim", () => {
     expect(found.claimed).toEqual(accuracy);
     expect(accuracy.private).toBeGreaterThan(0.9);
     expect(found.layers.map(({ name, bits, matched }) => [name, bits, matched])).toEqual([
-      ["features.2", 16, 16],
-      ["features.3", 32, 32],
+      ["features.2.bn", 16, 16],
+      ["features.3.bn", 32, 32],
     ]);
     for (const { gamma, signs } of found.layers) expect(gamma.map(Math.sign)).toEqual(signs);
     expect(found.reasons.join("\n")).toMatch(
@@ -186,13 +186,13 @@ describe("a claim that is none", () => {
     const { layers } = await verifyUnbound(deployed, stranger);
     const bits = Object.fromEntries(
       layers.map(({ name, gamma }) => [
-        `${name}.b`,
-        floats(credential.tensors.get(`${name}.b`)!, (_, i) => Math.sign(gamma[i]!)),
+        `${name}.passport.b`,
+        floats(credential.tensors.get(`${name}.passport.b`)!, (_, i) => Math.sign(gamma[i]!)),
       ]),
     );
     await expect(verifyUnbound(deployed, changed(stranger, bits))).rejects.toThrow(FormatError);
     await expect(verifyUnbound(deployed, changed(stranger, bits))).rejects.toThrow(
-      /bits of features\.3 spell .*its text is "PAN!"/,
+      /bits of features\.3\.bn spell .*its text is "PAN!"/,
     );
   });
 });
@@ -222,19 +222,9 @@ describe("files that do not fit", () => {
       /missing features\.2\./,
     ],
     [
-      "a passport that is missing",
-      () => [deployed, changed(credential, { "features.3.key_private": undefined })],
-      /missing features\.3\.key_private/,
-    ],
-    [
       "a weight of another shape",
       () => [changed(deployed, { "classifier.bias": scalar }), credential],
       /classifier\.bias: shape \[1\].*\[3\]/,
-    ],
-    [
-      "bits of another number",
-      () => [deployed, changed(credential, { "features.2.b": scalar })],
-      /features\.2\.b: shape \[1\].*\[16\]/,
     ],
     ["an empty network", () => [{ tensors: new Map(), metadata: {} }, credential], /missing features\.0\./],
   ])("refuses %s, by name", async (_, files, message) => {
@@ -242,6 +232,38 @@ describe("files that do not fit", () => {
     const error = await verifyUnbound(...files()).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(StateDictError);
     expect((error as Error).message).toMatch(/does not belong to a network of that structure/);
+    expect((error as Error).message).toMatch(message);
+    expect(memory().tensors).toBe(before);
+  });
+
+  it.each<[string, Record<string, HostTensor | undefined>, RegExp]>([
+    ["without a passport", { "features.3.bn.passport.key": undefined }, /has no features\.3\.bn\.passport\.key/],
+    ["without an FC", { "features.2.bn.passport.fc.2.weight": undefined }, /has no features\.2\.bn\.passport\.fc\.2/],
+    [
+      "with half of its statistics",
+      { "features.2.bn.passport.norm.running_var": undefined },
+      /has no features\.2\.bn\.passport\.norm\.running_var/,
+    ],
+    [
+      "with bits of another number",
+      { "features.2.bn.passport.b": scalar },
+      /features\.2\.bn\.passport\.b: shape \[1\].*\[16\]/,
+    ],
+    [
+      "with an FC of another size",
+      { "features.2.bn.passport.fc.0.weight": scalar },
+      /features\.2\.bn\.passport\.fc\.0\.weight: shape \[1\].*\[4, 16\]/,
+    ],
+    [
+      "with a tensor too many",
+      { "features.2.bn.passport.more": scalar },
+      /unexpected.* features\.2\.bn\.passport\.more/,
+    ],
+    ["with one of another layer", { "features.0.bn.passport.b": scalar }, /unexpected.* features\.0\.bn\.passport\.b/],
+  ])("refuses a credential %s, by name", async (_, tensors, message) => {
+    const before = memory().tensors;
+    const error = await verifyUnbound(deployed, changed(credential, tensors)).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(FormatError);
     expect((error as Error).message).toMatch(message);
     expect(memory().tensors).toBe(before);
   });

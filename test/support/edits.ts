@@ -50,11 +50,11 @@ const zeroBiases: Edit = withTensors((t) => [
 export const EDITS: Readonly<Record<string, { edit: Edit; exact?: false; blind?: true }>> = {
   "a tensor too many": { edit: added("note", floats([3])) },
   "a tensor too many in a layer": { edit: added("features.2.extra", floats([3])) },
-  "a tensor with a private name": {
-    edit: added(
-      "features.2.b",
-      floats([16], () => 1),
-    ),
+  "tensors with private names": {
+    edit: (file) => {
+      const bits = floats([16], () => 1);
+      return added("features.2.bn.passport.b", bits)(added("features.2.b", bits)(file));
+    },
   },
   "an optimiser's state": {
     edit: withTensors((t) => [...t, ...[...t].map(([n, v]): [string, HostTensor] => [`${n}.momentum_buffer`, v])]),

@@ -93,7 +93,7 @@ const JSONS = [
   '{"arch":"resnet","blocks":[1,1000000000]}',
 ];
 const WEIGHT = /^features\.\d\.conv\.weight$/;
-const PASSPORT = /key_private$/;
+const PASSPORT = /\.passport\.s?key$/;
 
 /** Every kind of mutation; a torture run may name one. */
 export const MUTATIONS: Readonly<Record<string, { expected: Outcome; mutate: Mutation }>> = {
@@ -199,7 +199,7 @@ export const MUTATIONS: Readonly<Record<string, { expected: Outcome; mutate: Mut
   "a changed passport, or bit": {
     expected: "typed error",
     mutate: inCredential((file, random) => {
-      const name = nameOf(file, random, /(key_private|\.b)$/);
+      const name = nameOf(file, random, /\.passport\.(s?key|b)$/);
       return withTensor(
         file,
         name,
@@ -217,9 +217,11 @@ export const MUTATIONS: Readonly<Record<string, { expected: Outcome; mutate: Mut
   "a tensor of the credential that is missing, too many, or of another shape": {
     expected: "typed error",
     mutate: inCredential((file, random) => {
-      const name = nameOf(file, random, /(key_private|\.b|fc\.[02]\.weight|running_mean)$/);
+      const name = nameOf(file, random, /\.passport\.(s?key|b|fc\.[02]\.weight|norm\.running_mean)$/);
       const value = pick(random, [undefined, reshaped(file.tensors.get(name)!)]);
-      return random.integer(3) ? withTensor(file, name, value) : withTensor(file, "features.3.more", floats([1]));
+      return random.integer(3)
+        ? withTensor(file, name, value)
+        : withTensor(file, "features.3.bn.passport.more", floats([1]));
     }),
   },
   "two networks in one file": {
@@ -233,7 +235,7 @@ export const MUTATIONS: Readonly<Record<string, { expected: Outcome; mutate: Mut
   "an entry of the credential that is garbage": {
     expected: "typed error",
     mutate: inCredential((file, random) =>
-      withEntry(file, pick(random, ["format", "model", "claimed", "binding"]), pick(random, JSONS)),
+      withEntry(file, pick(random, ["format", "model", "passports", "claimed", "binding"]), pick(random, JSONS)),
     ),
   },
   "an option that is garbage": {
@@ -263,7 +265,7 @@ export const MUTATIONS: Readonly<Record<string, { expected: Outcome; mutate: Mut
   "characters of the description exchanged": {
     expected: "no raw error",
     mutate: inCredential((file, random) => {
-      const entry = pick(random, ["model", "claimed", "binding"]);
+      const entry = pick(random, ["model", "passports", "claimed", "binding"]);
       const text = [...file.metadata[entry]!];
       for (let n = 1 + random.integer(3); n > 0; n--)
         text[random.integer(text.length)] = pick(random, [...'0123456789{}[]",:.-eE tfn\\\u0000']);
