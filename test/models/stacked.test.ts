@@ -66,9 +66,9 @@ async function train(
   const model = make();
   prepare(model);
   model.loadStateDict(scattered(await model.stateDict(), (name) => name.includes("running")));
-  const x = randomTensor([BATCH, ...model.config.input], 9);
+  const x = randomTensor([BATCH, ...model.sampleShape!], 9);
   const y = Tensor.from(
-    Int32Array.from({ length: BATCH }, (_, i) => i % model.config.classes),
+    Int32Array.from({ length: BATCH }, (_, i) => i % model.classes!),
     [BATCH],
   );
   const values = new Map<string, Float32Array>();
@@ -136,6 +136,6 @@ describe("both branches of a training pass as one batch", () => {
 
   it("do so where the norm of one branch is frozen", () =>
     compare(NETWORKS["AlexNet, pan with batch norm"]!, (model) => {
-      for (const { layer } of model.passportSites()) layer.norms[0].eval();
+      for (const { norm } of model.passportSites()) norm.eval();
     }));
 });
