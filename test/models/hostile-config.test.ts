@@ -179,6 +179,7 @@ describe.each(HOSTILE)("%s", (_, model) => {
 /** What of passports would take minutes or gigabytes. */
 const HOSTILE_PLANS: [string, object | string][] = [
   ["20,000 places", { ...PLAN, places: Array.from({ length: MANY }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
+  ["2,049 places", { ...PLAN, places: Array.from({ length: 2049 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
   ["2,000 places of its one passport", { ...PLAN, places: new Array(2000).fill(PLACE), texts: [] }],
   ["2,000 places that have no tensors", { ...PLAN, texts: [], places: Array.from({ length: 2000 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
   ["10⁹ channels", at({ channels: 1e9 })],
@@ -190,11 +191,19 @@ const HOSTILE_PLANS: [string, object | string][] = [
   ["a kernel of 10⁹", at({ kernel: [1e9, 1e9], padding: [[1e9 - 1, 1e9 - 1], [1e9 - 1, 1e9 - 1]] })],
   ["a kernel of 2,000 × 2,000", at({ kernel: [2e3, 2e3], padding: [[1999, 1999], [1999, 1999]] })],
   ["a padding of 10⁹", at({ padding: [[1e9, 1e9], [1e9, 1e9]] })],
-  ["taps 10⁹ apart", at({ dilation: [1e9, 1e9], padding: [[1e9, 1e9], [1e9, 1e9]] })],
+  ["taps 10⁹ apart, and windows without end", at({ dilation: [1e9, 1e9], padding: [[2e9, 2e9], [2e9, 2e9]] })],
   ["groups without end", at({ groups: 1e9 })],
   ["a name of half a megabyte", at({ norm: "n".repeat(500_000) })],
   ["a text of half a megabyte of a norm that is none", { ...PLAN, texts: [{ text: "x".repeat(500_000), layers: ["n"] }] }],
-  ["texts without end", { ...PLAN, texts: new Array(100_000).fill({ text: "", layers: [] }) }],
+  ["texts without end", { ...PLAN, texts: new Array(40_000).fill({ text: "", layers: [] }) }],
+  [
+    "a text of 100,000 layers",
+    {
+      ...PLAN,
+      places: Array.from({ length: 2000 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })),
+      texts: [{ text: "x", layers: new Array(60_000).fill("n.1999") }],
+    },
+  ],
   ["100,000 norms that are apart", { ...PLAN, separate: new Array(100_000).fill("n") }],
   ["a scheme of half a megabyte", { ...PLAN, scheme: "p".repeat(500_000) }],
   ["nested a hundred thousand times", deep(100_000)],

@@ -220,8 +220,8 @@ describe("branches of scheme pan", () => {
     expect(await logitsOf(model, x, "private")).not.toEqual(secret);
     const names = [...(await model.credential()).tensors.keys()];
     const ofTNet = names.filter((n) => n.startsWith("stn.conv1."));
-    const norm = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"];
-    expect(ofTNet.sort()).toEqual(norm.map((n) => `stn.conv1.bn1.${n}`).sort());
+    const norm = ["weight", "bias", "norm.running_mean", "norm.running_var", "norm.num_batches_tracked"];
+    expect(ofTNet.sort()).toEqual(norm.map((n) => `stn.conv1.bn.passport.${n}`).sort());
     x.dispose();
     model.dispose();
   });
