@@ -1,7 +1,7 @@
 import { gatherGradKernel, gatherKernel, oneHotKernel } from "../../../shaders/gather.wgsl";
 import { whole } from "../../demand";
 import { ShapeError } from "../../errors";
-import { keepBatch } from "../parts";
+import { carryParts, expectUnparted, keepBatch } from "../parts";
 import { axisOf, sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { ALL, expectTensors, type Integers, withIntegers } from "./operands";
@@ -33,7 +33,11 @@ export function indexSelect(x: Tensor, axis: number, indices: Integers): Tensor 
     throw new ShapeError("indexSelect: a tensor without dimensions has none to choose from: reshape it to [1] first");
   const d = axisOf(axis, x.rank, "indexSelect");
   keepBatch("indexSelect", x, d === 0);
-  return withIntegers("indexSelect", "indices", indices, x.shape[d]!, x, (t) => select(x, d, t));
+  return withIntegers("indexSelect", "indices", indices, x.shape[d]!, x, (t) => {
+    // Behind the first dimension they choose for all rows.
+    if (d > 0) expectUnparted("indexSelect", { indices: t });
+    return carryParts("indexSelect", select(x, d, t), [t]);
+  });
 }
 
 function select(x: Tensor, d: number, indices: Tensor): Tensor {
