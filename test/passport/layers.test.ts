@@ -9,7 +9,7 @@ import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, makeNorm } from "../
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { Conv1d, Conv2d } from "../../src/nn/conv";
 import { Linear } from "../../src/nn/linear";
-import { type LinearMap, type Passport, type Protected, protect } from "../../src/passport";
+import { type Passport, type Protected, protect } from "../../src/passport";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
 import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
