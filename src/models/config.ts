@@ -27,7 +27,10 @@ export interface NetworkSettings {
   /** Shape of one input: [height, width, channels] of an image, [points, 3] of a cloud. */
   input: readonly number[];
   scheme: Scheme;
-  /** Default `gn` for `v2` and `v3`, `bn` else; `sbn`: batch norm whose statistics both branches share. */
+  /**
+   * Default `gn` for `v2` and `v3`, `bn` else; `sbn`: batch norm whose statistics both branches
+   * share.
+   */
   norm?: NetworkNorm;
   /** `pan`: send γ and β through the shared FC (default true). */
   fc?: boolean;

@@ -95,7 +95,9 @@ export const tapsOf = ({ kernel }: MapGeometry): number => sizeOf(kernel);
 /** Positions of one input channel. */
 export const positionsOf = ({ inputSize }: MapGeometry): number => sizeOf(inputSize);
 
-/** One axis of a map over an input: taps, steps, distances, zeros in front, and how many windows. */
+/**
+ * One axis of a map over an input: taps, steps, distances, zeros in front, and how many windows.
+ */
 interface Axis {
   readonly kernel: number;
   readonly stride: number;
@@ -191,7 +193,13 @@ export function averageUnder(
   const at = (i: number, p: number) => (kind === "linear" ? p * inChannels + i : i * area + p);
   const means = new Float64Array(inChannels * taps);
   for (let i = 0; i < inChannels; i++)
-    means.set(windowMeansOf(place, Float64Array.from({ length: area }, (_, p) => passport[at(i, p)]!)), i * taps);
+    means.set(
+      windowMeansOf(
+        place,
+        Float64Array.from({ length: area }, (_, p) => passport[at(i, p)]!),
+      ),
+      i * taps,
+    );
   const filter = (inChannels / groups) * taps;
   const outputs = channels / groups;
   return Float32Array.from({ length: channels }, (_, o) => {

@@ -250,7 +250,9 @@ describe("a training pass", () => {
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportSites().map(({ secret: { passport } }) => passport.signLoss(passport.gammaBeta().raw));
+      const signs = apart
+        .passportSites()
+        .map(({ secret: { passport } }) => passport.signLoss(passport.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };

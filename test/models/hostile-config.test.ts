@@ -18,8 +18,8 @@ import {
 } from "../../src/models";
 import { shapesOf } from "../../src/models/build";
 import { planOf } from "../../src/models/credential";
-import { passportShape, weightShape } from "../../src/passport/place";
 import { boundCredential, commit, openCommitment, readBinding, rejoin, verify } from "../../src/ownership";
+import { passportShape, weightShape } from "../../src/passport/place";
 import { memory } from "../../src/tensor/storage";
 import { FeatureWatermark } from "../../src/watermarks";
 import { BINDING } from "../support/claims";
@@ -39,7 +39,9 @@ function file(shapes: ReadonlyMap<string, readonly number[]>, metadata: Record<s
   return { metadata, tensors: new Map([...shapes].map(([name, shape]) => [name, floats(shape)])) };
 }
 
-/** Names and shapes of what the owner of a {@link TINY} network has in a file of the first format. */
+/**
+ * Names and shapes of what the owner of a {@link TINY} network has in a file of the first format.
+ */
 const FIRST_SHAPES: [string, number[]][] = [
   ["features.2", [1, 8, 4, 4], 16] as const,
   ["features.3", [1, 16, 4, 4], 32] as const,
@@ -71,7 +73,11 @@ const deployed = (model: unknown): SafetensorsFile =>
 /** One that says itself where its passports are. */
 const second = (passports: unknown): SafetensorsFile => {
   const { tensors } = credential(TINY);
-  const renamed = (name: string) => name.replace(".bn1.", ".norm.").replace("_private", "").replace(/^(features\.\d)\./, "$1.bn.passport.");
+  const renamed = (name: string) =>
+    name
+      .replace(".bn1.", ".norm.")
+      .replace("_private", "")
+      .replace(/^(features\.\d)\./, "$1.bn.passport.");
   return {
     tensors: new Map([...tensors].map(([name, t]) => [renamed(name), t])),
     metadata: {
@@ -181,20 +187,64 @@ const HOSTILE_PLANS: [string, object | string][] = [
   ["20,000 places", { ...PLAN, places: Array.from({ length: MANY }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
   ["2,049 places", { ...PLAN, places: Array.from({ length: 2049 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
   ["2,000 places of its one passport", { ...PLAN, places: new Array(2000).fill(PLACE), texts: [] }],
-  ["2,000 places that have no tensors", { ...PLAN, texts: [], places: Array.from({ length: 2000 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
+  [
+    "2,000 places that have no tensors",
+    { ...PLAN, texts: [], places: Array.from({ length: 2000 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) },
+  ],
   ["10⁹ channels", at({ channels: 1e9 })],
   ["10⁹ channels that go in", at({ inChannels: 1e9 })],
   ["10⁹ positions", at({ inputSize: [1e9, 1] })],
   ["10⁵ × 10⁵ positions", at({ inputSize: [1e5, 1e5] })],
   ["10⁶ positions, and no tensor of them", at({ inputSize: [1e3, 1e3] })],
-  ["positions of a hundred axes", at({ kind: "linear", kernel: [], stride: [], padding: [], dilation: [], inputSize: new Array(100).fill(2) })],
-  ["a kernel of 10⁹", at({ kernel: [1e9, 1e9], padding: [[1e9 - 1, 1e9 - 1], [1e9 - 1, 1e9 - 1]] })],
-  ["a kernel of 2,000 × 2,000", at({ kernel: [2e3, 2e3], padding: [[1999, 1999], [1999, 1999]] })],
-  ["a padding of 10⁹", at({ padding: [[1e9, 1e9], [1e9, 1e9]] })],
-  ["taps 10⁹ apart, and windows without end", at({ dilation: [1e9, 1e9], padding: [[2e9, 2e9], [2e9, 2e9]] })],
+  [
+    "positions of a hundred axes",
+    at({ kind: "linear", kernel: [], stride: [], padding: [], dilation: [], inputSize: new Array(100).fill(2) }),
+  ],
+  [
+    "a kernel of 10⁹",
+    at({
+      kernel: [1e9, 1e9],
+      padding: [
+        [1e9 - 1, 1e9 - 1],
+        [1e9 - 1, 1e9 - 1],
+      ],
+    }),
+  ],
+  [
+    "a kernel of 2,000 × 2,000",
+    at({
+      kernel: [2e3, 2e3],
+      padding: [
+        [1999, 1999],
+        [1999, 1999],
+      ],
+    }),
+  ],
+  [
+    "a padding of 10⁹",
+    at({
+      padding: [
+        [1e9, 1e9],
+        [1e9, 1e9],
+      ],
+    }),
+  ],
+  [
+    "taps 10⁹ apart, and windows without end",
+    at({
+      dilation: [1e9, 1e9],
+      padding: [
+        [2e9, 2e9],
+        [2e9, 2e9],
+      ],
+    }),
+  ],
   ["groups without end", at({ groups: 1e9 })],
   ["a name of half a megabyte", at({ norm: "n".repeat(500_000) })],
-  ["a text of half a megabyte of a norm that is none", { ...PLAN, texts: [{ text: "x".repeat(500_000), layers: ["n"] }] }],
+  [
+    "a text of half a megabyte of a norm that is none",
+    { ...PLAN, texts: [{ text: "x".repeat(500_000), layers: ["n"] }] },
+  ],
   ["texts without end", { ...PLAN, texts: new Array(40_000).fill({ text: "", layers: [] }) }],
   [
     "a text of 100,000 layers",
@@ -237,8 +287,7 @@ describe("a credential that says where its passports are", () => {
   });
 
   it.each(HOSTILE_PLANS)("and names %s is refused within 100 ms, and nothing is allocated", (_, plan) =>
-    expectRefused(second(plan)),
-  );
+    expectRefused(second(plan)));
 
   const GARBAGE: readonly unknown[] = [null, true, -1, 0.5, 1e12, "", "x", [], [[1]], {}, { toString: 1 }, undefined];
 

@@ -156,7 +156,9 @@ describe("a training pass", () => {
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportSites().map(({ secret: { passport } }) => passport.signLoss(passport.gammaBeta().raw));
+      const signs = apart
+        .passportSites()
+        .map(({ secret: { passport } }) => passport.signLoss(passport.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
@@ -262,7 +264,9 @@ describe("what the maps are given", () => {
     const x = randomTensor([2, 8, 8, 3], 7);
     const inputs = await inputsOf(model, x);
     expect([...inputs.keys()]).toEqual(["features.0.conv", "features.2.conv", "features.3.conv", "classifier"]);
-    const third = scope(() => noGrad(() => (model.network as ConvNet).features.slice(0, 3).reduce<Tensor>((h, f) => f.forward(h), x)));
+    const third = scope(() =>
+      noGrad(() => (model.network as ConvNet).features.slice(0, 3).reduce<Tensor>((h, f) => f.forward(h), x)),
+    );
     expect([...inputs.get("features.3.conv")!.data]).toEqual([...(await third.data())]);
     const before = (await model.readSigns())[1]!.gamma;
     const { shape, data } = inputs.get("features.3.conv")!;

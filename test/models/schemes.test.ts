@@ -17,8 +17,8 @@ import {
 } from "../../src/models/build";
 import { type NetworkNorm, type Passports, passportPlan } from "../../src/models/config";
 import type { ConvNetConfig } from "../../src/models/convnet";
-import type { ResNetConfig } from "../../src/models/resnet";
 import { readCredential } from "../../src/models/credential";
+import type { ResNetConfig } from "../../src/models/resnet";
 import { asProtected } from "../../src/passport/protected";
 import { protectAs } from "../../src/passport/restore";
 import { branchesOf, type Scheme } from "../../src/passport/schemes";

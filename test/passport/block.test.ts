@@ -122,7 +122,8 @@ async function expectGradients(golden: Golden, owned: Block, x: Tensor): Promise
 async function expectStatistics(golden: Golden, owned: Block, batches: bigint): Promise<void> {
   const state = await owned.stateDict();
   const names = [...golden.file.tensors.keys()].flatMap((n) => (n.startsWith("after.") ? [n.slice(6)] : []));
-  for (const name of names) expectClose(toFloat32(state.get(nameOf(name))!), golden.data(`after.${name}`), { what: name });
+  for (const name of names)
+    expectClose(toFloat32(state.get(nameOf(name))!), golden.data(`after.${name}`), { what: name });
   const counters = [...state].filter(([name]) => name.endsWith("num_batches_tracked"));
   expect(counters.length * 2).toBe(names.length);
   for (const [, count] of counters) expect(count.data[0]).toBe(batches);

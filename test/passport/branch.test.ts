@@ -272,7 +272,9 @@ describe("on the host", () => {
     // The same from the shares of positions, written out.
     const [taps, area, shares] = [tapsOf(place), positionsOf(place), tapMeans(place)];
     expect(shares.length).toBe(taps * area);
-    const means = await scope(() => windowMeans(Tensor.from(skey!, m.passport), Tensor.from(w!, m.weight), m.options)).data();
+    const means = await scope(() =>
+      windowMeans(Tensor.from(skey!, m.passport), Tensor.from(w!, m.weight), m.options),
+    ).data();
     const wanted = Array.from({ length: taps * place.inChannels }, (_, row) => {
       const [t, i] = [Math.floor(row / place.inChannels), row % place.inChannels];
       return Array.from({ length: area }, (_, p) => shares[t * area + p]! * skey![p * place.inChannels + i]!).reduce(

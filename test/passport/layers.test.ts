@@ -45,7 +45,12 @@ const maps = {
 const networks = (kind: keyof typeof maps, input: number[]) => {
   const make = ({ norm = "bn", relu = true, bias = false }: Made) =>
     new Mapped(maps[kind]({ bias }), makeNorm(norm, 32, { relu, affine: true }));
-  const seeded = () => ({ random: new Generator(3), signature: "A", at: true as const, sample: [1, ...input.slice(1)] });
+  const seeded = () => ({
+    random: new Generator(3),
+    signature: "A",
+    at: true as const,
+    sample: [1, ...input.slice(1)],
+  });
   return {
     input,
     aware: ({ fc = true, ...o }: Made = {}): Small => {
@@ -312,7 +317,8 @@ describe("options and errors", () => {
   });
 
   it("refuses norms that are not there or do not fit", () => {
-    const check = (norm: unknown, channels = 32, positions = true) => checkNorm(norm, BRANCH_NORM_NAMES, channels, positions);
+    const check = (norm: unknown, channels = 32, positions = true) =>
+      checkNorm(norm, BRANCH_NORM_NAMES, channels, positions);
     expect(() => check("batch")).toThrow(/bn, sbn, gn, gn1, in, ln, none/);
     expect(() => check("in", 32, false)).toThrow(/"ln"/);
     expect(() => check("gn", 33)).toThrow(/multiple of 16/);

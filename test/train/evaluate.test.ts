@@ -101,7 +101,9 @@ describe("evaluate", () => {
   });
 
   const tracked = () =>
-    model.passportSites().flatMap(({ norm, secret }) => [(norm as BatchNorm).batchesTracked, secret.norm!.batchesTracked]);
+    model
+      .passportSites()
+      .flatMap(({ norm, secret }) => [(norm as BatchNorm).batchesTracked, secret.norm!.batchesTracked]);
 
   it.each([true, false])("leaves training mode (%s) and statistics as they were, and no tensors", async (training) => {
     model.train(training);

@@ -1,7 +1,7 @@
 import type { NormAffine } from "../../../../shaders/norm/apply.wgsl";
+import { expectUnparted } from "../../parts";
 import type { Shape } from "../../shape";
 import { Tensor } from "../../tensor";
-import { expectUnparted } from "../../parts";
 import { expectShape } from "../operands";
 
 /**
