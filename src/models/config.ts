@@ -53,7 +53,7 @@ const NORMS: Readonly<Record<"plain" | "v1" | "two", readonly NetworkNorm[]>> = 
 
 /** The normalisation of a network, defaults filled in. */
 export const normOf = ({ norm, scheme }: NetworkSettings): NetworkNorm =>
-  norm ?? (scheme === "v2" || scheme === "v3" ? "gn" : "bn");
+  norm === undefined ? (scheme === "v2" || scheme === "v3" ? "gn" : "bn") : norm;
 
 /** The norm of the plain network that computes what the given-away branch does. */
 export const plainNorm = (settings: NetworkSettings): NetworkNorm => {

@@ -30,8 +30,8 @@ export interface CredentialInfo extends SecretPlan {
   named(name: string): string;
 }
 
-/** Longest entry `passports`. */
-const LONGEST_PLAN = 2 ** 22;
+/** Longest entry `passports`: what thousands of passports take. */
+const LONGEST_PLAN = 2 ** 20;
 
 /** @throws FormatError when the file is no credential, or describes more than it holds. */
 export function readCredential(file: SafetensorsFile): CredentialInfo {

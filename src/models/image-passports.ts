@@ -10,7 +10,7 @@ import { duringPass } from "../nn/pass";
 import { imagePassports, shufflePassport } from "../passport/generators";
 import type { PassportPair } from "../passport/passport";
 import { isLinearMap, passportShape } from "../passport/place";
-import type { Protected } from "../passport/protected";
+import { Protected } from "../passport/protected";
 import type { Network } from "../passport/trace";
 import type { Generator } from "../tensor/random";
 import { sameShape, showShape } from "../tensor/shape";
@@ -40,8 +40,8 @@ const CANDIDATES = 20;
  * @param source the trained network without passports; its maps have the names and input shapes of
  * the model's
  * @param images test images, or the trigger set
- * @throws ArgumentError when the networks differ or there are too few images; no passport is
- * changed then.
+ * @throws ArgumentError when the networks differ, the source has passports itself, or there are too
+ * few images; no passport is changed then.
  */
 export async function setImagePassports(
   model: Protected,
@@ -49,12 +49,17 @@ export async function setImagePassports(
   images: SampleSet,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
+  const plain = source instanceof Protected && source.scheme === "plain" ? source.network : source;
+  if (plain instanceof Protected)
+    throw new ArgumentError(
+      `passports are made with a plain network, which has none itself; found one of scheme "${plain.scheme}"`,
+    );
   if (kind !== "image" && kind !== "shuffle") unexpected('kind of passports: "image" or "shuffle"', kind);
   const count = kind === "image" ? 2 : CANDIDATES;
   if (images.length < count)
     throw new ArgumentError(`passports of kind "${kind}" take ${count} images, found ${images.length}`);
   const chosen = [...random.fork("images").permutation(images.length)].slice(0, count);
-  const inputs = await readInputs(source, selectSamples(images, chosen), transform);
+  const inputs = await readInputs(plain, selectSamples(images, chosen), transform);
   const pairs = model.passportSites().map(({ name, place, secret }) => {
     const map = place.weight;
     const [found, own] = [inputs.get(map), passportShape(place).own.slice(1)];

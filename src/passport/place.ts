@@ -96,23 +96,48 @@ export const tapsOf = ({ kernel }: MapGeometry): number => sizeOf(kernel);
 export const positionsOf = ({ inputSize }: MapGeometry): number => sizeOf(inputSize);
 
 /**
+ * One axis of a map over an input: taps, steps, distances, zeros in front, and how many windows.
+ */
+interface Axis {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly before: number;
+  readonly size: number;
+  readonly windows: number;
+}
+
+const axesOf = ({ inputSize, ...map }: MapGeometry): Axis[] =>
+  inputSize.map((size, d) => {
+    const [kernel, stride, dilation] = [map.kernel[d]!, map.stride[d]!, map.dilation[d]!];
+    const [before, after] = map.padding[d]!;
+    const windows = Math.floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1;
+    return { kernel, stride, dilation, before, size, windows };
+  });
+
+/** Calls `f` with each tap and each position that it meets in a window. */
+function meetings({ kernel, stride, dilation, before, size, windows }: Axis, f: (t: number, at: number) => void): void {
+  for (let t = 0; t < kernel; t++)
+    for (let o = 0; o < windows; o++) {
+      const at = o * stride + t * dilation - before;
+      if (at >= 0 && at < size) f(t, at);
+    }
+}
+
+/**
  * A[t, p]: the share of position p of the (unpadded) input in the window mean of tap t, so that
  * S(P)[i, t] = Σ_p A[t, p] · P[i, p]. Of a linear map all positions are averaged. [taps, positions]
  */
-export function tapMeans({ inputSize, ...map }: MapGeometry): Float64Array {
-  const positions = sizeOf(inputSize);
+export function tapMeans(map: MapGeometry): Float64Array {
+  const positions = positionsOf(map);
   if (map.kind === "linear") return new Float64Array(positions).fill(1 / positions);
   // Axis by axis the shares multiply: a window's position is one per axis.
-  const axes = inputSize.map((size, d) => {
-    const [kernel, stride, dilation] = [map.kernel[d]!, map.stride[d]!, map.dilation[d]!];
-    const [before, after] = map.padding[d]!;
-    const outputs = Math.floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1;
+  const axes = axesOf(map).map((axis) => {
+    const { kernel, size, windows } = axis;
     const shares = new Float64Array(kernel * size);
-    for (let t = 0; t < kernel; t++)
-      for (let o = 0; o < outputs; o++) {
-        const at = o * stride + t * dilation - before;
-        if (at >= 0 && at < size) shares[t * size + at]! += 1 / outputs;
-      }
+    meetings(axis, (t, at) => {
+      shares[t * size + at]! += 1 / windows;
+    });
     return { kernel, size, shares };
   });
   return axes.reduce<{ taps: number; size: number; rows: Float64Array }>(
@@ -131,6 +156,27 @@ export function tapMeans({ inputSize, ...map }: MapGeometry): Float64Array {
 }
 
 /**
+ * Σ_p A[t, p] · x[p] for one input channel, axis by axis, so that A itself, far larger than either,
+ * is never written down. [taps]
+ */
+function windowMeansOf(map: MapGeometry, x: Float64Array): Float64Array {
+  if (map.kind === "linear") return Float64Array.of(x.reduce((a, b) => a + b, 0) / x.length);
+  let [values, outer] = [x, 1];
+  for (const axis of axesOf(map)) {
+    const { kernel, size, windows } = axis;
+    const inner = values.length / (outer * size);
+    const means = new Float64Array(outer * kernel * inner);
+    for (let o = 0; o < outer; o++)
+      meetings(axis, (t, at) => {
+        const [from, to] = [(o * size + at) * inner, (o * kernel + t) * inner];
+        for (let i = 0; i < inner; i++) means[to + i]! += values[from + i]! / windows;
+      });
+    [values, outer] = [means, outer * kernel];
+  }
+  return values;
+}
+
+/**
  * γ_raw (or β_raw) = avg(W * P) [+ bias] on the host, in double precision: S(P) · W, a dot product
  * per channel.
  * @param weight [O, I/groups, …] and passport [1, I, …] ([1, …, I] of a linear map), as in state
@@ -143,15 +189,17 @@ export function averageUnder(
   passport: ArrayLike<number>,
 ): Float32Array<ArrayBuffer> {
   const { channels, inChannels, groups, kind } = place;
-  const [taps, area, rows] = [tapsOf(place), positionsOf(place), tapMeans(place)];
+  const [taps, area] = [tapsOf(place), positionsOf(place)];
   const at = (i: number, p: number) => (kind === "linear" ? p * inChannels + i : i * area + p);
   const means = new Float64Array(inChannels * taps);
   for (let i = 0; i < inChannels; i++)
-    for (let t = 0; t < taps; t++) {
-      let sum = 0;
-      for (let p = 0; p < area; p++) sum += rows[t * area + p]! * passport[at(i, p)]!;
-      means[i * taps + t] = sum;
-    }
+    means.set(
+      windowMeansOf(
+        place,
+        Float64Array.from({ length: area }, (_, p) => passport[at(i, p)]!),
+      ),
+      i * taps,
+    );
   const filter = (inChannels / groups) * taps;
   const outputs = channels / groups;
   return Float32Array.from({ length: channels }, (_, o) => {

@@ -7,9 +7,10 @@ import { hasFc, SCHEMES } from "./schemes";
 import { capacity } from "./signature";
 
 /**
- * Most passports of a network, longest name and most numbers of one tensor that a plan may name.
+ * Most passports of a network, longest name, most numbers of one tensor and most windows and taps
+ * along an axis that a plan may name.
  */
-const MOST = { places: 2048, name: 512, numbers: 2 ** 31, taps: 2 ** 12 };
+const MOST = { places: 2048, name: 512, numbers: 2 ** 31, taps: 2 ** 12, steps: 2 ** 26 };
 
 const isWhole = (n: unknown, least: number): n is number =>
   Number.isSafeInteger(n) && (n as number) >= least && (n as number) <= MOST.numbers;
@@ -39,13 +40,14 @@ export function checkPlan(plan: unknown): asserts plan is SecretPlan {
   const { places, separate, texts } = given;
   checkPlaces(places);
   const names = places.map((p) => p.norm);
+  const known: ReadonlySet<unknown> = new Set(names);
   if (!Array.isArray(separate) || separate.length > MOST.places || !separate.every(isName))
     unexpected("separate: a list of names", separate);
   const isText = (t: unknown) =>
     isObject(t) &&
     typeof t["text"] === "string" &&
     Array.isArray(t["layers"]) &&
-    t["layers"].every((l) => names.includes(l as string));
+    t["layers"].every((l) => known.has(l));
   if (!Array.isArray(texts) || texts.length > MOST.places || !texts.every(isText))
     unexpected("texts: a list of texts, each with the norms that spell it", texts);
 }
@@ -97,6 +99,9 @@ function checkPlace(place: unknown, what: string): void {
     const reach = dilation[d]! * (k - 1) + 1;
     if (before >= reach || after >= reach || reach > inputSize[d]! + before + after)
       unexpected(`${what}: a kernel that fits its padded input`, { kernel: k, padding: [before, after] });
+    const windows = Math.floor((inputSize[d]! + before + after - reach) / stride[d]!) + 1;
+    if (k * windows > MOST.steps)
+      unexpected(`${what}: at most ${MOST.steps} windows times taps along an axis`, { windows, kernel: k });
   });
   const taps = sizeOf(kernel);
   if (

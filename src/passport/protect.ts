@@ -90,6 +90,7 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
     SCHEMES.filter((s) => s !== "plain"),
   );
   const { statistics = "separate", signature, random = freshGenerator(), separate = [] } = given;
+  if (signature !== undefined && typeof signature !== "string") refuse(what, "signature", "a text", signature);
   oneOf(what, "statistics", statistics, ["separate", "shared"]);
   instance(what, "random", random, Generator);
   if (given.fc !== undefined) {

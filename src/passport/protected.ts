@@ -156,7 +156,8 @@ export class Protected<N extends Network = Network> extends Module {
   /** What of the network carries a secret, as files say it. */
   get plan(): SecretPlan {
     const { scheme, sites, texts } = this;
-    const shared = sites.some((s) => s.place && "runningMean" in s.norm && !s.secret.norm);
+    // Of one branch there is nobody to share them with.
+    const shared = this.branches.length > 1 && sites.some((s) => s.place && "runningMean" in s.norm && !s.secret.norm);
     return {
       scheme,
       fc: this.#fc,

@@ -52,6 +52,18 @@ export function keepBatch(op: string, { parts, shape }: Parted, touched: boolean
 }
 
 /**
+ * What all rows of a batch have in common, such as weights, is no batch itself.
+ * @throws ArgumentError for a tensor in parts.
+ */
+export function expectUnparted(op: string, tensors: Readonly<Record<string, Parted | null | undefined>>): void {
+  for (const [name, t] of Object.entries(tensors))
+    if (t && t.parts > 1)
+      throw new ArgumentError(
+        `${op}: ${name} is one for all rows, and ${several(t.parts)}: give one that no batch went into`,
+      );
+}
+
+/**
  * Gives the result of an operation the parts of its inputs. Called for every recorded operation.
  * @throws ArgumentError where the operation has not kept them apart.
  */

@@ -34,7 +34,7 @@ export async function trainSteps(pan: typeof Pan, options: Pan.InitOptions = {})
   });
   const set = pan.imageSet({ images, labels, channels, height, width, classes });
 
-  const model = new pan.ConvNet(
+  const model = pan.buildNetwork(
     {
       classes: classes.length,
       input: [height, width, channels],

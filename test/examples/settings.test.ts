@@ -1,8 +1,10 @@
 /** What the options of the CIFAR-10 example come to. */
+
 import { describe, expect, it } from "vitest";
 import { makeNetwork } from "../../examples/cifar10/network";
 import { readSettings, type Settings } from "../../examples/cifar10/settings";
 import { ArgumentError } from "../../src/errors";
+import { Conv2d } from "../../src/nn";
 import { gpu } from "../support/gpu";
 
 const settings = (...args: string[]): Settings => {
@@ -112,8 +114,8 @@ describe("makeNetwork", () => {
   ])("builds %s, %s, of the width asked for", async (arch, scheme) => {
     await gpu();
     const model = makeNetwork(settings("--arch", arch, "--scheme", scheme, "--width", "0.125"));
-    expect(model.config.scheme).toBe(scheme);
-    expect(model.layers[0]!.channels).toBe(8);
+    expect(model.scheme).toBe(scheme);
+    expect(model.network.find(Conv2d)[0]![1].outChannels).toBe(8);
     expect(model.passportSites().length).toBe({ pan: 5, v1: 3, plain: 0 }[scheme]);
     model.dispose();
   });

@@ -7,7 +7,7 @@ import { beforeAll, expect, it } from "vitest";
 import { CONFIG as QUICKSTART } from "../../examples/quickstart/settings";
 import type { DeviceCounters } from "../../src/gpu/counters";
 import type { Device } from "../../src/gpu/device";
-import { type AlexNetOptions, buildNetwork, type ResNetOptions } from "../../src/models";
+import { type AlexNetSettings, buildNetwork, type ResNetConfig } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
 import { Tensor } from "../../src/tensor/tensor";
 import { trainStep } from "../../src/train/step";
@@ -20,8 +20,8 @@ beforeAll(async () => {
 });
 
 const BATCH = 8;
-const alexnet = (options: AlexNetOptions) => () => alexNet({ width: 0.125, seed: 1, ...options });
-const resnet = (options: ResNetOptions) => () => resNet9({ width: 8, seed: 1, ...options });
+const alexnet = (options: AlexNetSettings) => () => alexNet({ width: 0.125, seed: 1, ...options });
+const resnet = (options: Partial<ResNetConfig>) => () => resNet9({ width: 8, seed: 1, ...options });
 const LAST = { passports: { 4: true, 5: true, 6: true } };
 const STAGE = { passports: { layer4: true } };
 
@@ -44,7 +44,7 @@ const MODELS: Record<string, () => Network> = {
 /** Counters of one step in steady state. */
 async function stepFacts(model: Network): Promise<DeviceCounters> {
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
-  const shape = [BATCH, ...model.config.input];
+  const shape = [BATCH, ...model.sampleShape!];
   const samples = randomData(shape, 3);
   const labels = Int32Array.from({ length: BATCH }, (_, i) => i % 10);
   const step = () => {

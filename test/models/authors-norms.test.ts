@@ -69,7 +69,7 @@ describe.each(cases)("%s, scheme %s, norm %s", (arch, scheme, norms) => {
   it("loads as it is, with their logits, sign loss and gradients", async () => {
     const model = NETWORKS[arch](scheme, norms);
     model.loadStateDict(filledState(shapes[case_]!));
-    const { x, y } = inputs(model.config.input);
+    const { x, y } = inputs(model.sampleShape!);
     const out = scope(() => {
       const { outputs, signLoss } = model.trainingPass(x);
       const entropy = Object.values(outputs)

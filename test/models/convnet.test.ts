@@ -158,8 +158,8 @@ describe("ConvNet", () => {
       passports: { 2: true, 3: true },
     });
     const keys = await Promise.all(
-      model.passportSites().flatMap(({ layer }) => {
-        const { gamma, beta } = layer.passports;
+      model.passportSites().flatMap(({ secret }) => {
+        const { gamma, beta } = secret.passport.passports;
         return [beta.data(), gamma.data()];
       }),
     );
@@ -172,7 +172,7 @@ describe("ConvNet", () => {
   it("spells the configured text in its bits, and counts matches by sign", async () => {
     const model = buildNetwork(TINY, { seed: 1 });
     const [first, second] = await model.readSigns();
-    expect([first!.name, second!.name]).toEqual(["features.2", "features.3"]);
+    expect([first!.name, second!.name]).toEqual(["features.2.bn", "features.3.bn"]);
     expect([first!.bits.length, second!.bits.length]).toEqual([16, 32]);
     expect(decodeSignature(second!.bits, 4)).toBe("PAN!");
     for (const { gamma, bits, matched } of [first!, second!]) {
@@ -250,7 +250,9 @@ describe("a training pass", () => {
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportSites().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
+      const signs = apart
+        .passportSites()
+        .map(({ secret: { passport } }) => passport.signLoss(passport.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
@@ -264,8 +266,8 @@ describe("a training pass", () => {
       else if (/features\.\d\.bn[01]\./.test(name))
         expectClose(await t.data(), await theirs[i]![1].data(), { what: name });
     }
-    for (const { layer } of both.passportSites())
-      expect(layer.norms.map((norm) => (norm as BatchNorm).batchesTracked)).toEqual([1, 1]);
+    for (const { norm, secret } of both.passportSites())
+      expect([norm, secret.norm].map((n) => (n as BatchNorm).batchesTracked)).toEqual([1, 1]);
     for (const m of [both, apart]) m.dispose();
     for (const t of [x, y, ...Object.values(a), ...Object.values(b)]) t.dispose();
   });

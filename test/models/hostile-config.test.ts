@@ -16,13 +16,16 @@ import {
   type NetworkConfig,
   readCredential,
 } from "../../src/models";
-import { credentialShapes, shapesOf } from "../../src/models/build";
+import { shapesOf } from "../../src/models/build";
+import { planOf } from "../../src/models/credential";
 import { boundCredential, commit, openCommitment, readBinding, rejoin, verify } from "../../src/ownership";
+import { passportShape, weightShape } from "../../src/passport/place";
 import { memory } from "../../src/tensor/storage";
 import { FeatureWatermark } from "../../src/watermarks";
 import { BINDING } from "../support/claims";
 import { TINY_CLOUD } from "../support/clouds";
 import { floats } from "../support/edits";
+import { firstFiles } from "../support/first-files";
 import { gpu } from "../support/gpu";
 import { TINY, TINY_PLAIN } from "../support/tiny";
 
@@ -35,8 +38,27 @@ const STAGE = { scheme: "v2", passports: { layer2: true } } as const;
 function file(shapes: ReadonlyMap<string, readonly number[]>, metadata: Record<string, string>): SafetensorsFile {
   return { metadata, tensors: new Map([...shapes].map(([name, shape]) => [name, floats(shape)])) };
 }
+
+/**
+ * Names and shapes of what the owner of a {@link TINY} network has in a file of the first format.
+ */
+const FIRST_SHAPES: [string, number[]][] = [
+  ["features.2", [1, 8, 4, 4], 16] as const,
+  ["features.3", [1, 16, 4, 4], 32] as const,
+].flatMap(([name, passport, channels]): [string, number[]][] => [
+  [`${name}.b`, [channels]],
+  [`${name}.key_private`, [...passport]],
+  [`${name}.skey_private`, [...passport]],
+  [`${name}.bn1.running_mean`, [channels]],
+  [`${name}.bn1.running_var`, [channels]],
+  [`${name}.bn1.num_batches_tracked`, []],
+  [`${name}.fc.0.weight`, [channels / 4, channels]],
+  [`${name}.fc.2.weight`, [channels, channels / 4]],
+]);
+
+/** A credential of the first format, whose passports follow from its configuration. */
 const credential = (model: unknown, more: Record<string, string> = {}): SafetensorsFile =>
-  file(credentialShapes(TINY), {
+  file(new Map(FIRST_SHAPES), {
     format: "pan-credential-1",
     model: typeof model === "string" ? model : JSON.stringify(model),
     claimed: "{}",
@@ -47,6 +69,28 @@ const deployed = (model: unknown): SafetensorsFile =>
     format: "pan-deployed-1",
     model: typeof model === "string" ? model : JSON.stringify(model),
   });
+
+/** One that says itself where its passports are. */
+const second = (passports: unknown): SafetensorsFile => {
+  const { tensors } = credential(TINY);
+  const renamed = (name: string) =>
+    name
+      .replace(".bn1.", ".norm.")
+      .replace("_private", "")
+      .replace(/^(features\.\d)\./, "$1.bn.passport.");
+  return {
+    tensors: new Map([...tensors].map(([name, t]) => [renamed(name), t])),
+    metadata: {
+      format: "pan-credential-2",
+      passports: typeof passports === "string" ? passports : JSON.stringify(passports),
+      model: JSON.stringify(TINY_PLAIN),
+      claimed: "{}",
+    },
+  };
+};
+const PLAN = planOf(TINY);
+const at = (change: object) => ({ ...PLAN, places: PLAN.places.map((place) => ({ ...place, ...change })) });
+const [PLACE] = PLAN.places;
 
 const MANY = 20_000;
 const conv = { channels: 8, kernel: 3, padding: 1 };
@@ -122,25 +166,7 @@ describe.each(HOSTILE)("%s", (_, model) => {
   const plain =
     typeof model === "string" ? model : { ...model, scheme: "plain", passports: undefined, signature: undefined };
 
-  it("is refused in a credential within 100 ms, and nothing is allocated", async () => {
-    const before = memory().tensors;
-    const binding = { ...owners, metadata: { ...owners.metadata, binding: JSON.stringify(BINDING) } };
-    const calls: [string, () => unknown][] = [
-      ["readCredential", () => readCredential(owners)],
-      ["readBinding", () => readBinding(binding)],
-      ["boundCredential", () => boundCredential(owners, BINDING)],
-      ["commit", () => commit(binding)],
-      ["rejoin", () => rejoin(deployed(TINY_PLAIN), owners)],
-      ["verify", () => verify(deployed(TINY_PLAIN), owners)],
-    ];
-    for (const [name, call] of calls) {
-      const { error, ms, length } = await refusal(call);
-      expect(error, name).toBeInstanceOf(FormatError);
-      expect(ms, name).toBeLessThan(100);
-      expect(length, name).toBeLessThan(1000);
-    }
-    expect(memory().tensors).toBe(before);
-  });
+  it("is refused in a credential within 100 ms, and nothing is allocated", () => expectRefused(owners));
 
   // What is wrong with passports, texts and schemes alone, a plain network's description has
   // nothing of.
@@ -153,6 +179,135 @@ describe.each(HOSTILE)("%s", (_, model) => {
       expect(ms).toBeLessThan(100);
       expect(length).toBeLessThan(1000);
     }
+  });
+});
+
+/** What of passports would take minutes or gigabytes. */
+const HOSTILE_PLANS: [string, object | string][] = [
+  ["20,000 places", { ...PLAN, places: Array.from({ length: MANY }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
+  ["2,049 places", { ...PLAN, places: Array.from({ length: 2049 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) }],
+  ["2,000 places of its one passport", { ...PLAN, places: new Array(2000).fill(PLACE), texts: [] }],
+  [
+    "2,000 places that have no tensors",
+    { ...PLAN, texts: [], places: Array.from({ length: 2000 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })) },
+  ],
+  ["10⁹ channels", at({ channels: 1e9 })],
+  ["10⁹ channels that go in", at({ inChannels: 1e9 })],
+  ["10⁹ positions", at({ inputSize: [1e9, 1] })],
+  ["10⁵ × 10⁵ positions", at({ inputSize: [1e5, 1e5] })],
+  ["10⁶ positions, and no tensor of them", at({ inputSize: [1e3, 1e3] })],
+  [
+    "positions of a hundred axes",
+    at({ kind: "linear", kernel: [], stride: [], padding: [], dilation: [], inputSize: new Array(100).fill(2) }),
+  ],
+  [
+    "a kernel of 10⁹",
+    at({
+      kernel: [1e9, 1e9],
+      padding: [
+        [1e9 - 1, 1e9 - 1],
+        [1e9 - 1, 1e9 - 1],
+      ],
+    }),
+  ],
+  [
+    "a kernel of 2,000 × 2,000",
+    at({
+      kernel: [2e3, 2e3],
+      padding: [
+        [1999, 1999],
+        [1999, 1999],
+      ],
+    }),
+  ],
+  [
+    "a padding of 10⁹",
+    at({
+      padding: [
+        [1e9, 1e9],
+        [1e9, 1e9],
+      ],
+    }),
+  ],
+  [
+    "taps 10⁹ apart, and windows without end",
+    at({
+      dilation: [1e9, 1e9],
+      padding: [
+        [2e9, 2e9],
+        [2e9, 2e9],
+      ],
+    }),
+  ],
+  ["groups without end", at({ groups: 1e9 })],
+  ["a name of half a megabyte", at({ norm: "n".repeat(500_000) })],
+  [
+    "a text of half a megabyte of a norm that is none",
+    { ...PLAN, texts: [{ text: "x".repeat(500_000), layers: ["n"] }] },
+  ],
+  ["texts without end", { ...PLAN, texts: new Array(40_000).fill({ text: "", layers: [] }) }],
+  [
+    "a text of 100,000 layers",
+    {
+      ...PLAN,
+      places: Array.from({ length: 2000 }, (_, i) => ({ ...PLACE, norm: `n.${i}` })),
+      texts: [{ text: "x", layers: new Array(60_000).fill("n.1999") }],
+    },
+  ],
+  ["100,000 norms that are apart", { ...PLAN, separate: new Array(100_000).fill("n") }],
+  ["a scheme of half a megabyte", { ...PLAN, scheme: "p".repeat(500_000) }],
+  ["nested a hundred thousand times", deep(100_000)],
+  ["fifty megabytes", `"${"x".repeat(50_000_000)}"`],
+];
+
+/** What no credential may do: take long, say much, allocate. */
+async function expectRefused(owners: SafetensorsFile): Promise<void> {
+  const before = memory().tensors;
+  const binding = { ...owners, metadata: { ...owners.metadata, binding: JSON.stringify(BINDING) } };
+  const calls: [string, () => unknown][] = [
+    ["readCredential", () => readCredential(owners)],
+    ["readBinding", () => readBinding(binding)],
+    ["boundCredential", () => boundCredential(owners, BINDING)],
+    ["commit", () => commit(binding)],
+    ["rejoin", () => rejoin(deployed(TINY_PLAIN), owners)],
+    ["verify", () => verify(deployed(TINY_PLAIN), owners)],
+  ];
+  for (const [name, call] of calls) {
+    const { error, ms, length } = await refusal(call);
+    expect(error, name).toBeInstanceOf(FormatError);
+    expect(ms, name).toBeLessThan(100);
+    expect(length, name).toBeLessThan(1000);
+  }
+  expect(memory().tensors).toBe(before);
+}
+
+describe("a credential that says where its passports are", () => {
+  it("is read as it is", () => {
+    expect(readCredential(second(PLAN)).places).toEqual(PLAN.places);
+  });
+
+  it.each(HOSTILE_PLANS)("and names %s is refused within 100 ms, and nothing is allocated", (_, plan) =>
+    expectRefused(second(plan)));
+
+  const GARBAGE: readonly unknown[] = [null, true, -1, 0.5, 1e12, "", "x", [], [[1]], {}, { toString: 1 }, undefined];
+
+  it.each(["plan", "place"])("with wrong types in a %s is refused, or is the same secret", (where) => {
+    const whole = (where === "plan" ? PLAN : PLACE) as unknown as Record<string, unknown>;
+    for (const field of [...Object.keys(whole), "more"])
+      for (const value of GARBAGE) {
+        const changed = where === "plan" ? { ...PLAN, [field]: value } : at({ [field]: value });
+        const what = `${field}: ${shown(value)}`;
+        let error: unknown;
+        try {
+          readCredential(second(changed));
+        } catch (e) {
+          error = e;
+        }
+        if (error !== undefined) expect(error, what).toBeInstanceOf(FormatError);
+        // What is accepted is of the field's own type, or is left out.
+        else expect([whole[field], []].some((v) => typeof v === typeof value) || value === undefined, what).toBe(true);
+        expect((error as Error | undefined)?.message.length ?? 0).toBeLessThan(1000);
+      }
   });
 });
 
@@ -324,8 +479,21 @@ describe("shapes known beforehand", () => {
     const of = (f: SafetensorsFile) => new Map([...f.tensors].map(([n, t]) => [n, [...t.shape]]));
     const given = await model.deployed();
     expect(new Map([...shapesOf(config)].sort())).toEqual(new Map([...of(given)].sort()));
-    expect(new Map([...credentialShapes(config)].sort())).toEqual(new Map([...of(await model.credential())].sort()));
     expect(shapesOf(deployedConfig(given))).toEqual(shapesOf(config));
+    const [plan, kept] = [planOf(config), await model.credential()];
+    expect(plan).toEqual(model.plan);
+    const names = plan.places.flatMap(({ norm }) => ["skey", "key", "b"].map((part) => `${norm}.passport.${part}`));
+    expect(names.filter((name) => !kept.tensors.has(name))).toEqual([]);
+    for (const place of plan.places) {
+      const shape = (part: string) => of(kept).get(`${place.norm}.passport.${part}`);
+      const { torch } = passportShape(place);
+      expect([shape("skey"), shape("key"), shape("b")], place.norm).toEqual([torch, torch, [place.channels]]);
+      expect(given.tensors.get(place.weight)!.shape).toEqual(weightShape(place));
+    }
+    // A file of the first format says nothing but the configuration.
+    const first = readCredential((await firstFiles(model, config)).credential);
+    expect(new Map([...first.tensors].sort())).toEqual(new Map([...kept.tensors].sort()));
+    expect(first.places).toEqual(plan.places);
     model.dispose();
   });
 

@@ -7,11 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DataLoader } from "../../src/data/loader";
 import { ArgumentError } from "../../src/errors";
 import { buildNetwork, setImagePassports } from "../../src/models";
-import type { PassportLayer } from "../../src/passport";
+import { convNetLayers } from "../../src/models/convnet";
+import type { Module } from "../../src/nn/module";
+import { duringPass } from "../../src/nn/pass";
 import { Generator } from "../../src/tensor/random";
-import { memory } from "../../src/tensor/storage";
-import { Tensor } from "../../src/tensor/tensor";
+import { keep, memory, scope } from "../../src/tensor/storage";
+import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
+import { mapInputs } from "../support/inputs";
 import type { Network } from "../support/networks";
 import { TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
@@ -34,8 +37,8 @@ async function inputsOf(name: string): Promise<{ each: number; maps: Float32Arra
   plain.eval();
   for await (const batch of new DataLoader(images, { batchSize: images.length }).epoch(0)) {
     const x = Tensor.from(batch.images, batch.shape);
-    const inputs = plain.layerInputs(x);
-    const all = await inputs.get(name)!.data();
+    const inputs = mapInputs(plain, x);
+    const all = await inputs.get(`${name}.conv`)!.data();
     for (const t of [x, ...inputs.values()]) t.dispose();
     const each = all.length / images.length;
     return { each, maps: Array.from({ length: images.length }, (_, i) => all.slice(i * each, (i + 1) * each)) };
@@ -44,23 +47,35 @@ async function inputsOf(name: string): Promise<{ each: number; maps: Float32Arra
 }
 
 const passportsOf = async (index: number): Promise<Float32Array[]> => {
-  const layer = model.features[index] as PassportLayer;
-  return Promise.all([layer.passports.gamma.data(), layer.passports.beta.data()]);
+  const { passports } = model.passportSites().find(({ name }) => name === `features.${index}.bn`)!.secret.passport;
+  return Promise.all([passports.gamma.data(), passports.beta.data()]);
 };
 
 const channel = (map: Float32Array, c: number, channels: number): string =>
   map.filter((_, i) => i % channels === c).join();
 
-describe("layerInputs", () => {
-  it("gives the input of every convolution: the images to the first, maps of the right size to the others", async () => {
+describe("a pass", () => {
+  it("shows the input of every map: the images to the first, maps of the right size to the others", async () => {
     for await (const batch of new DataLoader(images, { batchSize: 4 }).epoch(0)) {
       const x = Tensor.from(batch.images, batch.shape);
-      const inputs = plain.layerInputs(x);
-      expect([...inputs].map(([name, t]) => [name, ...t.shape])).toEqual(
-        plain.layers.map((l) => [l.name, batch.size, ...l.inputSize, l.inChannels]),
-      );
-      expect([...(await inputs.get("features.0")!.data())]).toEqual([...batch.images]);
-      for (const t of [x, ...inputs.values()]) t.dispose();
+      const names = new Map(plain.network.namedModules().map(([name, m]) => [m, name]));
+      const shown = new Map<string, [input: Tensor, output: Tensor]>();
+      const mapped = (map: Module, h: Tensor, y: Tensor) =>
+        void shown.set(names.get(map)!, [keep(h.detach()), keep(y.detach())]);
+      scope(() => noGrad(() => void duringPass({ mapped }, () => plain.eval().network.forward(x))));
+      expect([...shown].map(([name, [h, y]]) => [name, h.shape, y.shape.at(-1)])).toEqual([
+        ...convNetLayers(TINY_PLAIN).map((l) => [
+          `${l.name}.conv`,
+          [batch.size, ...l.inputSize, l.inChannels],
+          l.channels,
+        ]),
+        ["classifier", [batch.size, 128], 3],
+      ]);
+      expect([...(await shown.get("features.0.conv")![0].data())]).toEqual([...batch.images]);
+      const inputs = mapInputs(plain, x);
+      expect([...inputs.keys()]).toEqual([...shown.keys()]);
+      for (const [name, t] of inputs) expect(await shown.get(name)![0].data(), name).toEqual(await t.data());
+      for (const t of [x, ...inputs.values(), ...[...shown.values()].flat()]) t.dispose();
       break;
     }
   });
@@ -128,7 +143,7 @@ describe("setImagePassports", () => {
     });
     await expect(setImagePassports(model, other, images, { random })).rejects.toThrow(ArgumentError);
     await expect(setImagePassports(model, other, images, { random })).rejects.toThrow(
-      /input of features\.2 is \[4, 4, 8\] here and \[4, 4, 9\] in the other/,
+      /input of features\.2\.conv is \[4, 4, 8\] here and \[4, 4, 9\] in the other/,
     );
     await expect(setImagePassports(model, plain, tinySet(19, 1), { random })).rejects.toThrow(
       /take 20 images, found 19/,

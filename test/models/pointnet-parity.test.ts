@@ -5,7 +5,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
-import type { PointNet } from "../../src/models";
 import { fromTorch, toTorch } from "../../src/nn/state";
 import { Adam } from "../../src/optim";
 import { add } from "../../src/tensor/ops/elementwise";
@@ -17,7 +16,7 @@ import { PLACES } from "../support/clouds";
 import { filledState, named } from "../support/fill";
 import { expectElements, Golden } from "../support/golden";
 import { expectClose, gpu } from "../support/gpu";
-import { pointNet } from "../support/networks";
+import { type Network, pointNet } from "../support/networks";
 
 const golden = new Golden("pan_pointnet_bn");
 /** What float32 may make of it: intervals, see pointnet.py. */
@@ -25,7 +24,7 @@ const intervals = new Golden("pointnet");
 /** Elements of the gradients of the first step, see authors_elements.py. */
 const elements = new Golden("authors_elements");
 const BRANCHES = ["public", "private"] as const;
-let model: PointNet;
+let model: Network;
 
 beforeAll(async () => {
   await gpu();

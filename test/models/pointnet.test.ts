@@ -3,7 +3,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import {
-  type AnyNetwork,
   buildNetwork,
   checkConfig,
   deployedConfig,
@@ -13,12 +12,16 @@ import {
   type PointNet,
   type PointNetConfig,
   readCredential,
-  type Scheme,
   setImagePassports,
   transformPenalty,
 } from "../../src/models";
+import { NormedMap } from "../../src/models/block";
+import { pointNetLayers } from "../../src/models/pointnet";
+import { Linear, type Module } from "../../src/nn";
 import { Adam } from "../../src/optim";
-import type { Branch } from "../../src/passport";
+import type { Branch, Scheme } from "../../src/passport";
+import { outputsOf } from "../../src/passport/place";
+import { asProtected } from "../../src/passport/protected";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { Generator } from "../../src/tensor/random";
@@ -28,7 +31,8 @@ import { Trainer } from "../../src/train";
 import { fileBytes, found, latin1, scattered, stored } from "../support/bytes";
 import { PLACES, POINTS, TINY_CLOUD, tinyClouds } from "../support/clouds";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
-import { pointNet } from "../support/networks";
+import { mapInputs } from "../support/inputs";
+import { type Network, pointNet } from "../support/networks";
 import { memoryStore, stateBytes, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -42,16 +46,16 @@ const PLAIN: PointNetConfig = {
   scheme: "plain",
 };
 const make = (change: Partial<PointNetConfig> = {}) =>
-  buildNetwork({ ...TINY_CLOUD, passports: ALL, ...change } as NetworkConfig, { seed: 3 }) as PointNet;
+  buildNetwork({ ...TINY_CLOUD, passports: ALL, ...change } as NetworkConfig, { seed: 3 });
 
 /** Every float of the network random, as after training. */
-async function scatter(model: PointNet): Promise<PointNet> {
+async function scatter(model: Network): Promise<Network> {
   model.loadStateDict(scattered(await model.stateDict()));
   return model.eval();
 }
 
-async function logitsOf(model: AnyNetwork, x: Tensor, branch?: Branch): Promise<number[]> {
-  const t = scope(() => noGrad(() => model.forward(x, branch)));
+async function logitsOf(model: Module, x: Tensor, branch?: Branch): Promise<number[]> {
+  const t = scope(() => noGrad(() => asProtected("a test", "its network", model).forward(x, branch))) as Tensor;
   const data = [...(await t.data())];
   t.dispose();
   return data;
@@ -61,8 +65,14 @@ describe("structure", () => {
   it("has the paper's sizes, and all of them scaled", () => {
     const sizes = (width?: number) => {
       const model = pointNet({ points: POINTS, ...(width && { width }) });
-      const all = model.layers.map((l) => [l.name, l.inChannels, l.channels]);
-      const matrix = [model.stn.fc3.outFeatures, model.fstn.fc3.outFeatures];
+      const network = model.network as PointNet;
+      const all = pointNetLayers(network.config).map((l) => [l.name, l.inChannels, l.channels]);
+      for (const [name, inChannels, channels] of all) {
+        const map = network.find(NormedMap).find(([at]) => at === name)![1].map;
+        const inputs = map instanceof Linear ? map.inFeatures : map.inChannels;
+        expect([inputs, outputsOf(map)], String(name)).toEqual([inChannels, channels]);
+      }
+      const matrix = [network.stn.fc3.outFeatures, network.fstn.fc3.outFeatures];
       model.dispose();
       return { all, matrix };
     };
@@ -159,8 +169,10 @@ describe.each<[Scheme, NetworkNorm, Partial<PointNetConfig>]>([
     const [file, credential] = [stored(await model.deployed()), stored(await model.credential())];
     const plain = loadDeployed(file);
     expect(plain.config).toMatchObject({ arch: "pointnet", scheme: "plain" });
-    expect(deployedConfig(file)).toEqual(model.plainConfig());
-    expect(readCredential(credential).config).toEqual(model.config);
+    expect(deployedConfig(file)).toEqual(model.network.config);
+    const { config, places } = readCredential(credential);
+    expect(config).toEqual(model.network.config);
+    expect(places).toEqual(model.plan.places);
     const x = randomTensor([3, POINTS, 3], 4);
     const logits = await logitsOf(plain, x);
     // V1's γ and β travel as constants, which are computed anew in the network itself.
@@ -208,8 +220,8 @@ describe("branches of scheme pan", () => {
     expect(await logitsOf(model, x, "private")).not.toEqual(secret);
     const names = [...(await model.credential()).tensors.keys()];
     const ofTNet = names.filter((n) => n.startsWith("stn.conv1."));
-    const norm = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"];
-    expect(ofTNet.sort()).toEqual(norm.map((n) => `stn.conv1.bn1.${n}`).sort());
+    const norm = ["weight", "bias", "norm.running_mean", "norm.running_var", "norm.num_batches_tracked"];
+    expect(ofTNet.sort()).toEqual(norm.map((n) => `stn.conv1.bn.passport.${n}`).sort());
     x.dispose();
     model.dispose();
   });
@@ -230,7 +242,7 @@ describe("branches of scheme pan", () => {
 
   it("have γ_raw and β_raw with the linear layer's bias inside", async () => {
     const model = make();
-    const read = async () => (await model.readSigns()).find(({ name }) => name === "p2")!.gamma;
+    const read = async () => (await model.readSigns()).find(({ name }) => name === "p2.bn")!.gamma;
     const before = await read();
     const state = await model.stateDict();
     const bias = state.get("p2.linear.bias")!;
@@ -246,7 +258,7 @@ describe("branches of scheme pan", () => {
 });
 
 describe("dropout", () => {
-  const passOf = async (model: PointNet, x: Tensor) => {
+  const passOf = async (model: Network, x: Tensor) => {
     const out = scope(() => noGrad(() => model.trainingPass(x).outputs));
     const data = [await out.public!.data(), await out.private!.data()].map((d) => d.join());
     for (const t of Object.values(out)) t.dispose();
@@ -254,13 +266,13 @@ describe("dropout", () => {
   };
 
   it("is drawn for each branch, from the run's seed and the step alone", async () => {
-    const models = [make(), buildNetwork(make().config, { seed: 3 }) as PointNet];
+    const models = [make(), make()];
     const x = randomTensor([4, POINTS, 3], 4);
-    const at = async (model: PointNet, seed: number, step: number) => {
+    const at = async (model: Network, seed: number, step: number) => {
       model.beginStep(seed, step);
       return passOf(model, x);
     };
-    const [a, b] = models as [PointNet, PointNet];
+    const [a, b] = models as [Network, Network];
     const first = await at(a, 1, 7);
     // Another network of the same weights, after other steps, draws the same.
     await at(b, 1, 8);
@@ -286,7 +298,7 @@ describe("dropout", () => {
   it("draws the same in a resumed run: the same bits in the end", async () => {
     const train = tinyClouds(36, 1);
     const run = (checkpoints = memoryStore(), seed = 3) => {
-      const model = buildNetwork(TINY_CLOUD, { seed }) as PointNet;
+      const model = buildNetwork(TINY_CLOUD, { seed });
       const optimizer = new Adam(model.parameters(), { lr: 3e-3 });
       const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, checkpoints });
       return { model, trainer, checkpoints, dispose: () => [optimizer, model].forEach((d) => void d.dispose()) };
@@ -384,8 +396,8 @@ describe("passports of clouds", () => {
     for (const [i, gamma] of after.entries()) expect(gamma).not.toBe(before[i]);
     // The first passport layer is given clouds as the first T-Net turned them.
     const x = Tensor.from(clouds.points, [24, POINTS, 3]);
-    const inputs = plain.eval().layerInputs(x);
-    const given = await inputs.get("p1")!.data();
+    const inputs = mapInputs(plain, x);
+    const given = await inputs.get("p1.linear")!.data();
     const state = await model.stateDict();
     const own = state.get("p1.skey_private")!.data as Float32Array;
     const maps = Array.from({ length: 24 }, (_, i) => given.subarray(128 * i, 128 * (i + 1)));

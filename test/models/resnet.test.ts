@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { buildNetwork } from "../../src/models";
+import { buildNetwork, type ConvNet } from "../../src/models";
 import { trunkUpdates } from "../../src/models/compat/trunk-updates";
 import type { Passports } from "../../src/models/config";
-import { type ResNet9, type ResNetConfig, resNetLayers } from "../../src/models/resnet";
+import { type ResNet, type ResNetConfig, resNetLayers } from "../../src/models/resnet";
 import { imagePassports } from "../../src/passport/generators";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
@@ -11,6 +11,7 @@ import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { scattered } from "../support/bytes";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
+import { mapInputs } from "../support/inputs";
 import type { Network } from "../support/networks";
 import { resNet9, resNet18 } from "../support/networks";
 import { stateBytes, TINY } from "../support/tiny";
@@ -41,7 +42,7 @@ describe("names in state dicts", () => {
   ];
   const head = ["linear.weight", "linear.bias"];
 
-  it.each<[string, () => ResNet9, (convolution: string) => string[]]>([
+  it.each<[string, () => Network, (convolution: string) => string[]]>([
     ["plain", () => resNet9({ width: 4 }), () => ["conv.weight", ...NORM]],
     [
       "V1 in the last stage",
@@ -50,14 +51,14 @@ describe("names in state dicts", () => {
     ],
   ])("are the authors' for ResNet9, %s", async (_, make, parts) => {
     const model = make();
-    expect(model.layers.map((l) => l.name)).toEqual(convolutions);
+    expect(resNetLayers(model.network.config as ResNetConfig).map((l) => l.name)).toEqual(convolutions);
     const expected = convolutions.flatMap((c) => parts(c).map((part) => `${c}.${part}`)).concat(head);
     const state = await model.stateDict();
     expect([...state.keys()].sort()).toEqual(expected.sort());
     expect(state.get("linear.weight")!.shape).toEqual([10, 32]);
     const weight = state.get("layer3.0.shortcut.conv.weight")!;
     expect(weight.shape).toEqual([16, 8, 1, 1]);
-    if (model.config.scheme === "v1") expect(state.get("layer4.0.convbn_2.key")!.shape).toEqual([1, 32, 4, 4]);
+    if (model.scheme === "v1") expect(state.get("layer4.0.convbn_2.key")!.shape).toEqual([1, 32, 4, 4]);
     model.dispose();
   });
 
@@ -92,7 +93,7 @@ describe("names in state dicts", () => {
     const before = memory().bytes;
     const model = resNet18();
     expect(model.parameters().reduce((n, p) => n + p.size, 0)).toBe(11_173_962);
-    expect(model.layers.filter((l) => l.name.endsWith("shortcut"))).toHaveLength(3);
+    expect(model.network.namedModules().filter(([name]) => name.endsWith("shortcut"))).toHaveLength(3);
     model.dispose();
     expect(memory().bytes).toBe(before);
   });
@@ -131,7 +132,7 @@ describe("seeds", () => {
     const [a, b, c] = [resNet9({ ...options, seed: 1 }), resNet9({ ...options, seed: 1 }), resNet9(options)];
     expect(await stateBytes(a)).toEqual(await stateBytes(b));
     expect(await stateBytes(a)).not.toEqual(await stateBytes(c));
-    expect(a.config).not.toHaveProperty("seed");
+    expect(a.network.config).not.toHaveProperty("seed");
     for (const m of [a, b, c]) m.dispose();
   });
 });
@@ -155,7 +156,9 @@ describe("a training pass", () => {
     });
     const b = scope(() => {
       const [open, secret] = [apart.forward(x, "public"), apart.forward(x, "private")];
-      const signs = apart.passportSites().map(({ layer }) => layer.signLoss(layer.gammaBeta().raw));
+      const signs = apart
+        .passportSites()
+        .map(({ secret: { passport } }) => passport.signLoss(passport.gammaBeta().raw));
       const signLoss = signs.reduce((s, t) => add(s, t));
       add(add(crossEntropy(open, y), crossEntropy(secret, y)), signLoss).backward();
       return { public: open, private: secret, signLoss };
@@ -214,16 +217,16 @@ describe("a training pass", () => {
   });
 });
 
-describe("layerInputs", () => {
+describe("what the maps are given", () => {
   const inputsOf = async (model: Network, x: Tensor, branch?: "public" | "private") => {
-    const inputs = model.layerInputs(x, branch);
+    const inputs = mapInputs(model, x, branch);
     const read = new Map<string, { shape: readonly number[]; data: Float32Array<ArrayBuffer> }>();
     for (const [name, t] of inputs) read.set(name, { shape: t.shape, data: await t.data() });
     for (const t of inputs.values()) t.dispose();
     return read;
   };
 
-  it("gives what every convolution of a ResNet is given, as running its first layers by hand does", async () => {
+  it("is what running the first layers of a ResNet by hand gives", async () => {
     const model = buildNetwork({ ...PLAIN, scheme: "pan", passports: { layer2: true } }, { seed: 2 }).eval();
     model.loadStateDict(scattered(await model.stateDict(), (name) => name.includes("running")));
     const x = randomTensor([3, 8, 8, 3], 7);
@@ -231,40 +234,44 @@ describe("layerInputs", () => {
     const open = await inputsOf(model, x);
     expect(memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
     const order = (names: Iterable<string>) => [...names].sort();
-    expect(order(open.keys())).toEqual(order(model.layers.map((l) => l.name)));
-    for (const { name, inputSize, inChannels } of model.layers)
-      expect(open.get(name)!.shape, name).toEqual([3, ...inputSize, inChannels]);
+    const layers = resNetLayers(PLAIN);
+    expect(order(open.keys())).toEqual(order(["linear", ...layers.map((l) => `${l.name}.conv`)]));
+    for (const { name, inputSize, inChannels } of layers)
+      expect(open.get(`${name}.conv`)!.shape, name).toEqual([3, ...inputSize, inChannels]);
     const [stem, inner, block] = scope(() =>
       noGrad(() => {
-        const stem = model.stem.forward(x);
-        const { first, second } = model.stages[0]![0]!;
+        const network = model.network as ResNet;
+        const stem = network.stem.forward(x);
+        const { first, second } = network.stages[0]![0]!;
         const inner = first.forward(stem);
         return [stem, inner, add(second.forward(inner), stem)];
       }),
     );
-    expect([...open.get("convbnrelu_1")!.data]).toEqual([...(await x.data())]);
-    expect([...open.get("layer1.0.convbnrelu_1")!.data]).toEqual([...(await stem!.data())]);
-    expect([...open.get("layer1.0.convbn_2")!.data]).toEqual([...(await inner!.data())]);
-    expect([...open.get("layer2.0.convbnrelu_1")!.data]).toEqual([...(await block!.data())]);
-    expect(open.get("layer2.0.shortcut")).toEqual(open.get("layer2.0.convbnrelu_1"));
+    expect([...open.get("convbnrelu_1.conv")!.data]).toEqual([...(await x.data())]);
+    expect([...open.get("layer1.0.convbnrelu_1.conv")!.data]).toEqual([...(await stem!.data())]);
+    expect([...open.get("layer1.0.convbn_2.conv")!.data]).toEqual([...(await inner!.data())]);
+    expect([...open.get("layer2.0.convbnrelu_1.conv")!.data]).toEqual([...(await block!.data())]);
+    expect(open.get("layer2.0.shortcut.conv")).toEqual(open.get("layer2.0.convbnrelu_1.conv"));
     const secret = await inputsOf(model, x, "private");
-    expect(secret.get("layer2.0.convbnrelu_1")).toEqual(open.get("layer2.0.convbnrelu_1"));
-    expect(secret.get("layer2.0.convbn_2")!.data).not.toEqual(open.get("layer2.0.convbn_2")!.data);
+    expect(secret.get("layer2.0.convbnrelu_1.conv")).toEqual(open.get("layer2.0.convbnrelu_1.conv"));
+    expect(secret.get("layer2.0.convbn_2.conv")!.data).not.toEqual(open.get("layer2.0.convbn_2.conv")!.data);
     for (const t of [x, stem!, inner!, block!]) t.dispose();
     model.dispose();
   });
 
-  it("gives those of a chain, which are passports of its layers", async () => {
+  it("is a passport of a chain's layers", async () => {
     const model = buildNetwork(TINY, { seed: 2 }).eval();
     const x = randomTensor([2, 8, 8, 3], 7);
     const inputs = await inputsOf(model, x);
-    expect([...inputs.keys()]).toEqual(["features.0", "features.2", "features.3"]);
-    const third = scope(() => noGrad(() => model.features.slice(0, 3).reduce<Tensor>((h, f) => f.forward(h), x)));
-    expect([...inputs.get("features.3")!.data]).toEqual([...(await third.data())]);
+    expect([...inputs.keys()]).toEqual(["features.0.conv", "features.2.conv", "features.3.conv", "classifier"]);
+    const third = scope(() =>
+      noGrad(() => (model.network as ConvNet).features.slice(0, 3).reduce<Tensor>((h, f) => f.forward(h), x)),
+    );
+    expect([...inputs.get("features.3.conv")!.data]).toEqual([...(await third.data())]);
     const before = (await model.readSigns())[1]!.gamma;
-    const { shape, data } = inputs.get("features.3")!;
+    const { shape, data } = inputs.get("features.3.conv")!;
     const [gamma, beta] = imagePassports(data, shape);
-    model.passportSites()[1]!.layer.setPassports({ gamma: gamma!, beta: beta! });
+    model.passportSites()[1]!.secret.passport.setPassports({ gamma: gamma!, beta: beta! });
     expect((await model.readSigns())[1]!.gamma).not.toEqual(before);
     for (const t of [x, third]) t.dispose();
     model.dispose();
@@ -274,7 +281,7 @@ describe("layerInputs", () => {
     const model = buildNetwork(PLAIN);
     const x = randomTensor([1, 8, 8, 3], 7);
     const before = memory().tensors;
-    expect(() => model.layerInputs(x, "private")).toThrow(ArgumentError);
+    expect(() => model.forward(x, "private")).toThrow(ArgumentError);
     expect(memory().tensors).toBe(before);
     x.dispose();
     model.dispose();

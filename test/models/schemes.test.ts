@@ -7,23 +7,28 @@ import { ArgumentError } from "../../src/errors";
 import type { StateDict } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import {
-  type AnyNetwork,
   buildNetwork,
+  buildPlain,
   checkConfig,
   deployedConfig,
   loadDeployed,
   type NetworkConfig,
   networkLayers,
 } from "../../src/models/build";
-import { branchesOf, type NetworkNorm, type Passports, passportPlan, type Scheme } from "../../src/models/config";
+import { type NetworkNorm, type Passports, passportPlan } from "../../src/models/config";
 import type { ConvNetConfig } from "../../src/models/convnet";
+import { readCredential } from "../../src/models/credential";
 import type { ResNetConfig } from "../../src/models/resnet";
-import { type GammaBetas, joinState, splitState } from "../../src/models/split";
+import { asProtected } from "../../src/passport/protected";
+import { protectAs } from "../../src/passport/restore";
+import { branchesOf, type Scheme } from "../../src/passport/schemes";
 import { decodeBytes, signBytes } from "../../src/passport/signature";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
 import { fileBytes, found, headerText, scattered, stored } from "../support/bytes";
+import { firstFiles } from "../support/first-files";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { TINY } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -67,17 +72,14 @@ const CASES: [string, NetworkConfig][] = [
 
 /** Private names of one passport layer. */
 function secrets({ scheme, norm, fc = true }: NetworkConfig): string[] {
-  if (scheme === "v1") return ["b", "key", "skey"];
-  const statistics = ["running_mean", "running_var", "num_batches_tracked"].map((s) => `bn1.${s}`);
-  const own = ["b", "key_private", "skey_private", ...(norm === "bn" ? statistics : [])];
+  const statistics = ["running_mean", "running_var", "num_batches_tracked"].map((s) => `norm.${s}`);
+  const own = ["b", "key", "skey", ...(norm === "bn" && scheme !== "v1" ? statistics : [])];
   return scheme === "pan" && fc ? [...own, "fc.0.weight", "fc.2.weight"] : own;
 }
 
 describe.each(CASES)("%s", (_, config) => {
-  const layers = networkLayers(config);
-  const structure = { config, layers };
-  const at = [...passportPlan(config, layers).keys()];
-  let model: AnyNetwork;
+  const at = [...passportPlan(config, networkLayers(config)).keys()];
+  let model: Network;
   let whole: StateDict;
   let deployed: SafetensorsFile;
   let credential: SafetensorsFile;
@@ -89,32 +91,35 @@ describe.each(CASES)("%s", (_, config) => {
   });
   afterAll(() => model.dispose());
 
-  it("splits and joins without loss", () => {
-    const single = config.scheme === "v1";
-    const zeros = (n: number) => ({ gamma: new Float32Array(n), beta: new Float32Array(n) });
-    const scales: GammaBetas = new Map(single ? at.map((n) => [n, zeros(32)]) : []);
-    const parts = splitState(whole, structure, scales);
-    expect(parts.deployed.size + parts.credential.size).toBe(whole.size + 2 * scales.size);
-    expect([...parts.credential.keys()].filter((n) => parts.deployed.has(n))).toEqual([]);
-    const joined = joinState({ deployed: deployed.tensors, credential: credential.tensors }, structure);
-    expect(joined.size).toBe(whole.size);
-    for (const [name, t] of whole) expect(joined.get(name), name).toEqual(t);
+  it("splits and joins without loss", async () => {
+    const constants = config.scheme === "v1" ? 2 * at.length : 0;
+    expect(deployed.tensors.size + credential.tensors.size).toBe(whole.size + constants);
+    expect([...credential.tensors.keys()].filter((n) => deployed.tensors.has(n))).toEqual([]);
+    for (const file of [credential, (await firstFiles(model, config)).credential]) {
+      const secrets = readCredential(stored(file));
+      const joined = protectAs(loadDeployed(stored(deployed)), secrets);
+      joined.loadSecrets(secrets.tensors);
+      const state = await joined.stateDict();
+      expect(state.size).toBe(whole.size);
+      for (const [name, t] of whole) expect(state.get(name), name).toEqual(t);
+      joined.dispose();
+    }
   });
 
   it("deploys the plain network's names and shapes, and keeps the private ones alone", async () => {
-    const plain = buildNetwork(model.plainConfig() as NetworkConfig);
+    const plain = buildPlain(config);
     const expected = await plain.stateDict();
     expect([...deployed.tensors.keys()].sort()).toEqual([...expected.keys()].sort());
     for (const [name, t] of expected) expect(deployed.tensors.get(name)!.shape, name).toEqual(t.shape);
-    const kept = at.flatMap((layer) => secrets(config).map((n) => `${layer}.${n}`));
+    const kept = at.flatMap((layer) => secrets(config).map((n) => `${layer}.bn.passport.${n}`));
     expect([...credential.tensors.keys()].sort()).toEqual(kept.sort());
     plain.dispose();
   });
 
   it("deploys a plain network that gives the logits of the branch that is given away", async () => {
     const plain = loadDeployed(stored(deployed));
-    expect(plain.config).toEqual(model.plainConfig());
-    expect(plain.branches).toEqual(["public"]);
+    expect(plain.config).toEqual(model.network.config);
+    expect(asProtected("a test", "its network", plain).branches).toEqual(["public"]);
     const x = randomTensor([3, 8, 8, 3], 4);
     const [a, b] = scope(() => noGrad(() => [plain.forward(x), model.forward(x)]));
     const [mine, theirs] = [await a!.data(), await b!.data()];
@@ -253,15 +258,15 @@ describe("a signature spread over layers", () => {
     const plan = passportPlan(settings, networkLayers(settings));
     const signs = await model.readSigns();
     model.dispose();
-    return new Map(signs.map((s) => [s.name, signBytes(s.bits, plan.get(s.name)!.length)]));
+    return new Map(signs.map((s) => [s.name, signBytes(s.bits, plan.get(s.name.replace(/\.bn$/, ""))!.length)]));
   }
 
   it("is spelled by their bits one after another, characters cut where a layer is full", async () => {
     const parts = await spelled(config);
     expect([...parts].map(([name, bytes]) => [name, [...bytes]])).toEqual([
-      ["features.0", [0xc3]],
-      ["features.2", [0xa9, 0xe2]],
-      ["features.3", [0x82, 0xac, 0x62]],
+      ["features.0.bn", [0xc3]],
+      ["features.2.bn", [0xa9, 0xe2]],
+      ["features.3.bn", [0x82, 0xac, 0x62]],
     ]);
     expect(decodeBytes(Uint8Array.from([...parts.values()].flatMap((b) => [...b])))).toBe(spread);
   });
@@ -269,9 +274,9 @@ describe("a signature spread over layers", () => {
   it("leaves layers with a text of their own to that", async () => {
     const parts = await spelled({ ...config, passports: { 0: true, 2: "PA", 3: true }, signature: "é€" });
     expect([...parts].map(([name, bytes]) => [name, decodeBytes(bytes)])).toEqual([
-      ["features.0", "\ufffd"],
-      ["features.2", "PA"],
-      ["features.3", "\ufffd€"],
+      ["features.0.bn", "\ufffd"],
+      ["features.2.bn", "PA"],
+      ["features.3.bn", "\ufffd€"],
     ]);
   });
 

@@ -4,7 +4,7 @@ import { shown } from "../../src/io/shown";
 import * as models from "../../src/models";
 import * as nn from "../../src/nn";
 import * as optim from "../../src/optim";
-import { PassportLayer } from "../../src/passport/layer";
+import { protect } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
 import * as train from "../../src/train";
@@ -13,6 +13,7 @@ import { TINY_PLAIN, tinySet } from "../support/tiny";
 
 await gpu();
 
+const { scheme: _, ...ORDINARY } = TINY_PLAIN;
 const GARBAGE = [
   undefined,
   null,
@@ -30,7 +31,7 @@ const GARBAGE = [
   new Map(),
 ];
 
-const model = new models.ConvNet(TINY_PLAIN);
+const model = new models.ConvNet(ORDINARY);
 const sgd = new optim.SGD(model, { lr: 0.1 });
 const one = () => [Tensor.full([1], 1)];
 
@@ -50,7 +51,10 @@ const ACCEPTED: Record<string, () => unknown[]> = {
   LayerNorm: () => [2, { eps: 1 }],
   RMSNorm: () => [2, { eps: 1 }],
   ChannelAffine: () => [2, { relu: true }],
-  PassportLayer: () => [new nn.Linear(2, 2), { random: new Generator(1) }],
+  protect: () => [
+    new nn.Sequential(new nn.Linear(2, 2), new nn.BatchNorm(2)),
+    { scheme: "pan", at: true, sample: [1, 2], random: new Generator(1) },
+  ],
   Dropout: () => [0.1, {}],
   MaxPool2d: () => [2, {}],
   AvgPool2d: () => [2, {}],
@@ -77,7 +81,7 @@ const ACCEPTED: Record<string, () => unknown[]> = {
   warmupLR: () => [() => 1, { epochs: 2 }],
   Trainer: () => [model, sgd, { batchSize: 6 }],
   evaluate: () => [model, tinySet(6, 1), { batchSize: 6 }],
-  ConvNet: () => [TINY_PLAIN, { seed: 1 }],
+  ConvNet: () => [ORDINARY, { seed: 1 }],
 };
 
 /** Each option of the option objects above, to be given garbage too. */
@@ -94,7 +98,7 @@ const OPTIONS: Record<string, readonly string[]> = {
   LayerNorm: ["eps", "affine", "relu"],
   RMSNorm: ["eps", "affine", "relu"],
   ChannelAffine: ["affine", "relu"],
-  PassportLayer: ["inputSize", "norm", "publicBranch", "fc", "signature", "relu", "random"],
+  protect: ["scheme", "at", "sample", "signature", "fc", "statistics", "separate", "random"],
   Dropout: ["random"],
   MaxPool2d: ["stride", "padding", "ceilMode"],
   AvgPool2d: ["stride", "padding", "ceilMode", "countIncludePad"],
@@ -125,17 +129,17 @@ const BUILT = new Set(["AlexNet", "ResNet9", "ResNet18", "PointNet"]);
  * package gave.
  */
 const LEFT_OUT = new Set([
-  ...["Module", "Norm", "Optimizer", "Network"],
+  ...["Module", "Norm", "Optimizer"],
   ...["clipGradNorm", "clipGradValue"],
   ...["encodeCheckpoint", "decodeCheckpoint", "bestEpoch", "epochsCsv", "meanAccuracy", "stepsCsv"],
   ...["trunkUpdates", "transformPenalty"],
   ...["withoutDuplicates"],
-  ...["buildNetwork", "checkConfig", "deployedConfig", "loadDeployed", "networkLayers", "readCredential"],
-  ...["branchesOf", "secretBranch", "hasFc", "passportPlan"],
+  ...["buildNetwork", "buildPlain", "checkConfig", "deployedConfig", "loadDeployed", "readCredential"],
+  ...["alexNetConfig", "resNetConfig", "pointNetConfig"],
   ...["setImagePassports", "countSigns"],
 ]);
 
-const EXPORTS = Object.entries({ ...nn, ...optim, ...train, ...models, PassportLayer })
+const EXPORTS = Object.entries({ ...nn, ...optim, ...train, ...models, protect })
   .filter(([name, f]) => typeof f === "function" && !LEFT_OUT.has(name))
   .map(([name, f]) => [name, f as (...args: unknown[]) => unknown] as const);
 

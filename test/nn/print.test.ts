@@ -1,7 +1,9 @@
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
+import { AlexNet } from "../../src/models";
 import {
   AvgPool2d,
+  BatchNorm,
   ChannelAffine,
   Conv1d,
   Conv2d,
@@ -18,11 +20,10 @@ import {
   RMSNorm,
   Sequential,
 } from "../../src/nn";
-import { PassportLayer } from "../../src/passport";
+import { protect } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
-import { alexNet } from "../support/networks";
 
 const d = await gpu();
 
@@ -111,27 +112,38 @@ it("a module that cannot be gone through says why", () => {
 });
 
 it("networks", () => {
-  const model = alexNet({ scheme: "plain" });
+  const model = new AlexNet();
   const lines = String(model).split("\n");
   expect(lines.slice(0, 3)).toEqual([
     "AlexNet(",
-    "  (features.0): PlainBlock(",
+    "  (features.0): NormedMap(",
     "    (conv): Conv2d(3 → 64, kernel 5×5, padding 2, no bias)   4,800",
   ]);
   expect(lines.at(-1)).toBe(`) ${model.parameterCount().toLocaleString("en-US")} parameters`);
   model.dispose();
 });
 
-it("norms and passport layers say what they are of", () => {
-  const layer = new PassportLayer(new Conv2d(3, 16, 3, { bias: false }), {
-    inputSize: [8, 8],
-    norm: "gn",
-    fc: false,
-    random: new Generator(1),
-  });
-  expect(String(layer)).toBe(
-    "PassportLayer(Conv2d 3 → 16, public and private:\n  (bn): GroupNorm(16 in 1 group, eps 0.00001, relu, no γ and β)\n) 464 parameters",
-  );
+it("networks with passports show the network, and what the owner keeps beside it", () => {
+  const net = new Sequential(new Conv2d(3, 16, 3, { bias: false }), new BatchNorm(16, { relu: true }));
+  const options = { scheme: "pan", at: true, sample: [1, 8, 8, 3], random: new Generator(1) } as const;
+  expect(String(protect(net, options))).toBe(`\
+Protected(
+  Sequential(
+    (0): Conv2d(3 → 16, kernel 3×3, no bias)   432
+    (1): BatchNorm(16, eps 0.00001, relu)   32
+  )   464
+  (1.passport): Secret(
+    (fc): Sequential(
+      (0): Linear(16 → 4, no bias)   64
+      (1): LeakyReLU(slope 0.01)
+      (2): Linear(4 → 16, no bias)   64
+    )   128
+    (norm): BatchNorm(16, eps 0.00001, relu, no γ and β)
+  )   128
+) 592 parameters`);
+});
+
+it("norms say what they are of", () => {
   expect(String(new LayerNorm([4, 2]))).toBe("LayerNorm(4×2, eps 0.00001) 16 parameters");
   expect(String(new RMSNorm([4, 2]))).toBe("RMSNorm(4×2, eps 0.00001) 8 parameters");
   expect(String(new ChannelAffine(4, { relu: true }))).toBe("ChannelAffine(4, relu) 8 parameters");

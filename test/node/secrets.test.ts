@@ -8,9 +8,9 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ArgumentError, FormatError, PanError } from "../../src/errors";
 import type { HostTensor, StateDict } from "../../src/io/host-tensor";
-import { CREDENTIAL, DEPLOYED } from "../../src/models/files";
 import { fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "../../src/node/files";
 import { temporaryName } from "../../src/node/leftovers";
+import { CREDENTIAL, DEPLOYED, FIRST_CREDENTIAL, FIRST_DEPLOYED } from "../../src/passport/files";
 
 const fault = vi.hoisted(() => ({ code: "" }));
 
@@ -48,7 +48,10 @@ posix("permissions", () => {
     ["the deployed model", state("features.0.conv.weight"), { format: DEPLOYED, model: "{}" }, false],
     ["a plain state dict", state("layer.weight", "monkey.weight"), {}, false],
     ["a file of PyTorch's", state("w"), { format: "pt" }, false],
-    ["a credential", state("features.3.b"), { format: CREDENTIAL }, true],
+    ["the deployed model of the first format", state("features.0.conv.weight"), { format: FIRST_DEPLOYED }, false],
+    ["a credential", state("features.3.bn.passport.b"), { format: CREDENTIAL }, true],
+    ["a credential of the first format", state("features.3.b"), { format: FIRST_CREDENTIAL }, true],
+    ["the secrets of a network of one's own", state("a.weight", "a.passport.skey"), {}, true],
     ["a feature watermark", state("x", "bits"), { format: "pan-feature-watermark-1" }, true],
     ["a checkpoint", state("model.w"), { format: "pan-checkpoint-2" }, true],
     ["a format that is yet to come", state("w"), { format: "pan-something-9" }, true],

@@ -571,7 +571,12 @@ const NO_OPERATIONS = new Set([
   "noGrad",
   "recordStep",
   // src/passport: modules, which have tests of their own, and functions of texts and host arrays.
-  "PassportLayer",
+  "Passport",
+  "Protected",
+  "protect",
+  "branchesOf",
+  "countSigns",
+  "secretBranch",
   "imagePassports",
   "randomPassport",
   "shufflePassport",

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, StateDictError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import type { StateDict } from "../../src/io/host-tensor";
-import { ConvNet } from "../../src/models";
+import { buildPlain } from "../../src/models";
 import { BatchNorm, type Layer, Linear, Module, parameter, Sequential } from "../../src/nn";
 import { ExponentialMovingAverage, SGD } from "../../src/optim";
 import { mean } from "../../src/tensor/ops/reduce";
@@ -198,7 +198,7 @@ describe("in training", () => {
 describe("behind an optimiser's steps", () => {
   const settings = { batchSize: 6, seed: 4 };
   const made = () => {
-    const model = new ConvNet(TINY_PLAIN, { seed: 1 });
+    const model = buildPlain(TINY_PLAIN, { seed: 1 });
     const ema = new ExponentialMovingAverage(model, { decay: 0.8 });
     return { model, ema, optimizer: new SGD(model, { lr: 0.05, momentum: 0.9 }).withAverage(ema) };
   };

@@ -4,7 +4,10 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
+import { toFloat32 } from "../../src/io/host-tensor";
+import { type Layout, toTorch } from "../../src/nn/state";
 import { passportGammaBeta, passportMeans, windowMeans } from "../../src/passport/closed-form";
+import { averageUnder, type MapGeometry, passportShape, positionsOf, tapMeans, tapsOf } from "../../src/passport/place";
 import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
 import type { ConvOptions } from "../../src/tensor/ops/products/geometry";
 import { linear } from "../../src/tensor/ops/products/matmul";
@@ -228,6 +231,77 @@ describe("groups, one dimension, linear maps, and gradients towards the passport
         probes: 6,
       },
     );
+  });
+});
+
+describe("on the host", () => {
+  /** The same map as {@link randomMap}, in numbers. */
+  function geometry(m: ReturnType<typeof randomMap>): MapGeometry {
+    const axes = m.weight.length - 2;
+    const { stride = 1, padding = 0, dilation = 1 } = m.options as ConvOptions;
+    const each = (v: unknown): number[] => (typeof v === "number" ? Array(axes).fill(v) : [...(v as number[])]);
+    return {
+      kind: m.kind as MapGeometry["kind"],
+      inChannels: m.passport.at(-1)!,
+      channels: m.weight.at(-1)!,
+      kernel: m.weight.slice(0, -2),
+      stride: each(stride),
+      padding: each(padding).map((p) => [p, p] as const),
+      dilation: each(dilation),
+      groups: m.groups,
+      inputSize: m.passport.slice(1, -1),
+    };
+  }
+
+  it.each(
+    Array.from({ length: 24 }, (_, seed) => seed),
+  )("γ from state dicts is that of the device, with a bias or without: random map %i", async (seed) => {
+    const m = randomMap(seed);
+    const place = geometry(m);
+    const [o, { layout }] = [place.channels, passportShape(place)];
+    const [skey, key, w] = [m.passport, m.passport, m.weight].map((shape, i) => randomData(shape, 10 * seed + i));
+    const bias = seed % 2 ? randomData([o], 7) : null;
+    const scales = scope(() => {
+      const [p, q, v] = [Tensor.from(skey!, m.passport), Tensor.from(key!, m.passport), Tensor.from(w!, m.weight)];
+      return passportGammaBeta(passportMeans(p, q, v, m.options), v, m.groups, bias && Tensor.from(bias));
+    });
+    const torch = (data: Float32Array<ArrayBuffer>, shape: number[], as: Layout) => toFloat32(toTorch(data, shape, as));
+    const weight = torch(w!, m.weight, place.kind);
+    const found = [skey!, key!].map((p) => averageUnder(place, weight, bias, torch(p, m.passport, layout)));
+    expectClose([...found[0]!, ...found[1]!], await scales.data(), { what: m.kind });
+    // The same from the shares of positions, written out.
+    const [taps, area, shares] = [tapsOf(place), positionsOf(place), tapMeans(place)];
+    expect(shares.length).toBe(taps * area);
+    const means = await scope(() =>
+      windowMeans(Tensor.from(skey!, m.passport), Tensor.from(w!, m.weight), m.options),
+    ).data();
+    const wanted = Array.from({ length: taps * place.inChannels }, (_, row) => {
+      const [t, i] = [Math.floor(row / place.inChannels), row % place.inChannels];
+      return Array.from({ length: area }, (_, p) => shares[t * area + p]! * skey![p * place.inChannels + i]!).reduce(
+        (a, b) => a + b,
+        0,
+      );
+    });
+    expectClose(means, wanted, { what: `${m.kind}, shares` });
+    scales.dispose();
+  });
+
+  it("needs no more memory than the passport, whatever the kernel", () => {
+    // The shares of all positions would be 32 GiB.
+    const [size, k] = [2 ** 20, 2 ** 6];
+    const numbers = { inChannels: 1, channels: 1, groups: 1, stride: [2 ** 14, 1], dilation: [1, 1] };
+    const place: MapGeometry = {
+      ...numbers,
+      kind: "conv2d",
+      kernel: [k, k],
+      inputSize: [size / k, k],
+      padding: [
+        [0, 0],
+        [0, 0],
+      ],
+    };
+    const ones = new Float32Array(size).fill(1);
+    expect([...averageUnder(place, new Float32Array(k * k).fill(0.5), null, ones)]).toEqual([(k * k) / 2]);
   });
 });
 

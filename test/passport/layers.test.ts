@@ -1,15 +1,15 @@
 /**
- * Passport layers of every kind against their formula, written with the plain operations: avg(W *
- * P) by the map itself, norm, γ, β, ReLU.
+ * Passports at norms behind maps of every kind against their formula, written with the plain
+ * operations: avg(W * P) by the map itself, norm, γ, β, ReLU.
  */
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
-import { sharedStatistics } from "../../src/models/compat/shared-statistics";
+import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, makeNorm } from "../../src/models/norms";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { Conv1d, Conv2d } from "../../src/nn/conv";
 import { Linear } from "../../src/nn/linear";
-import { PassportLayer } from "../../src/passport/layer";
+import { type Passport, type Protected, protect } from "../../src/passport";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
 import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
@@ -18,15 +18,22 @@ import { mean } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
 import { recordStep } from "../../src/tensor/recorded";
 import { memory, scope } from "../../src/tensor/storage";
-import { noGrad, type Tensor } from "../../src/tensor/tensor";
+import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
-import { scalesOf } from "../support/passports";
+import { Mapped, passportOf, scalesOf } from "../support/passports";
 
 beforeAll(async () => void (await gpu()));
 
 const plane = { stride: [2, 1] as const, padding: 1, groups: 2 };
 const line = { stride: 2, padding: 2, dilation: 2, groups: 2 };
-const seeded = () => ({ random: new Generator(3), signature: "A" });
+/** A network of one map and one norm, and how it is protected. */
+interface Made {
+  norm?: BranchNormName;
+  relu?: boolean;
+  fc?: boolean;
+  bias?: boolean;
+}
+type Small = Protected<Mapped>;
 const mapOptions = () => ({ bias: false, random: new Generator(4) });
 const maps = {
   conv2d: (o = {}) => new Conv2d(4, 32, 3, { ...plane, ...mapOptions(), ...o }),
@@ -34,31 +41,41 @@ const maps = {
   linear: (o = {}) => new Linear(4, 32, { ...mapOptions(), ...o }),
   positions: (o = {}) => new Linear(4, 32, { ...mapOptions(), ...o }),
 };
-/** A layer of two branches, and one that works with its passports only. */
-const layers = (kind: keyof typeof maps, inputSize: number[]) => ({
-  aware: (o: object) => new PassportLayer(maps[kind](), { inputSize, ...seeded(), ...o }),
-  only: (o: object) => new PassportLayer(maps[kind](), { inputSize, publicBranch: false, ...seeded(), ...o }),
-});
+/** A network of two branches, and one that works with its passports only. */
+const networks = (kind: keyof typeof maps, input: number[]) => {
+  const make = ({ norm = "bn", relu = true, bias = false }: Made) =>
+    new Mapped(maps[kind]({ bias }), makeNorm(norm, 32, { relu, affine: true }));
+  const seeded = () => ({
+    random: new Generator(3),
+    signature: "A",
+    at: true as const,
+    sample: [1, ...input.slice(1)],
+  });
+  return {
+    input,
+    aware: ({ fc = true, ...o }: Made = {}): Small => {
+      const statistics = o.norm === "sbn" ? "shared" : "separate";
+      return protect(make(o), { scheme: "pan", fc, statistics, ...seeded() });
+    },
+    only: (o: Made = {}): Small => protect(make(o), { scheme: "v1", ...seeded() }),
+  };
+};
 
 const KINDS = {
   conv2d: {
-    input: [3, 5, 6, 4],
-    ...layers("conv2d", [5, 6]),
+    ...networks("conv2d", [3, 5, 6, 4]),
     map: (x: Tensor, w: Tensor) => conv2d(x, w, null, plane),
   },
   conv1d: {
-    input: [3, 9, 4],
-    ...layers("conv1d", [9]),
+    ...networks("conv1d", [3, 9, 4]),
     map: (x: Tensor, w: Tensor) => conv1d(x, w, null, line),
   },
   linear: {
-    input: [5, 4],
-    ...layers("linear", []),
+    ...networks("linear", [5, 4]),
     map: (x: Tensor, w: Tensor) => linear(x, w),
   },
   positions: {
-    input: [3, 5, 4],
-    ...layers("positions", [5]),
+    ...networks("positions", [3, 5, 4]),
     map: (x: Tensor, w: Tensor) => linear(x, w),
   },
 };
@@ -84,9 +101,9 @@ const average = (t: Tensor) =>
     t.shape.slice(0, -1).map((_, d) => d),
   );
 
-/** The layer's branch by plain operations. */
-function formula(kind: Kind, norm: string, layer: PassportLayer, x: Tensor, gamma: Tensor, beta: Tensor, end = relu) {
-  return end(add(mul(NORMS[norm]!(KINDS[kind].map(x, layer.weight)), gamma), beta));
+/** The network's branch by plain operations. */
+function formula(kind: Kind, norm: string, owned: Small, x: Tensor, gamma: Tensor, beta: Tensor, end = relu) {
+  return end(add(mul(NORMS[norm]!(KINDS[kind].map(x, owned.network.map.weight)), gamma), beta));
 }
 
 /** Output and gradients of x, weight and passports for one seed gradient. */
@@ -110,79 +127,100 @@ function expectSame(got: Float32Array[], want: Float32Array[]): void {
 
 describe("two branches", () => {
   it.each(cases)("%s with %s equals the formula, gradients of the passports too", async (kind, norm) => {
-    const layer = KINDS[kind].aware({ norm, fc: false });
+    const owned = KINDS[kind].aware({ norm: norm as BranchNormName, fc: false });
+    const { map, norm: own } = owned.network;
+    const { gamma: skey, beta: key } = passportOf(owned).passports;
     const x = randomTensor(KINDS[kind].input, 5);
-    const leaves = [x, layer.weight, layer.passports.gamma, layer.passports.beta];
+    const leaves = [x, map.weight, skey, key];
     for (const t of leaves) t.requiresGrad = true;
-    const avg = (p: Tensor) => average(KINDS[kind].map(p, layer.weight));
-    const want = await measure(
-      () => formula(kind, norm, layer, x, avg(layer.passports.gamma), avg(layer.passports.beta)),
-      leaves,
-    );
-    expectSame(await measure(() => layer.forward(x, "private"), leaves), want);
-    layer.gamma!.write(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)));
-    layer.beta!.write(Float32Array.from({ length: 32 }, (_, i) => Math.cos(i)));
-    const open = await measure(() => formula(kind, norm, layer, x, layer.gamma!, layer.beta!), leaves.slice(0, 2));
-    expectSame(await measure(() => layer.forward(x), leaves.slice(0, 2)), open);
+    const avg = (p: Tensor) => average(KINDS[kind].map(p, map.weight));
+    const want = await measure(() => formula(kind, norm, owned, x, avg(skey), avg(key)), leaves);
+    expectSame(await measure(() => owned.forward(x, "private"), leaves), want);
+    const [gamma, beta] = [own.weight!, own.bias!];
+    gamma.write(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)));
+    beta.write(Float32Array.from({ length: 32 }, (_, i) => Math.cos(i)));
+    const open = await measure(() => formula(kind, norm, owned, x, gamma, beta), leaves.slice(0, 2));
+    expectSame(await measure(() => owned.forward(x), leaves.slice(0, 2)), open);
+    // Protecting changes nothing of the network's own.
+    const y = owned.network.forward(x);
+    expect(await owned.forward(x).data()).toEqual(await y.data());
   });
 
   it.each(Object.keys(KINDS) as Kind[])("%s sends γ and β through one FC", async (kind) => {
-    const layer = KINDS[kind].aware({});
+    const owned = KINDS[kind].aware();
+    const passport = passportOf(owned);
     const [raw, beta, want] = scope(() => {
-      const { gammaRaw, beta } = scalesOf(layer);
-      const direct = average(KINDS[kind].map(layer.passports.beta, layer.weight));
-      return [gammaRaw, beta, layer.fc!.forward(reshape(direct, [1, 32]))];
+      const { gammaRaw, beta } = scalesOf(passport);
+      const direct = average(KINDS[kind].map(passport.passports.beta, owned.network.map.weight));
+      return [gammaRaw, beta, passport.fc!.forward(reshape(direct, [1, 32]))];
     }) as [Tensor, Tensor, Tensor];
     expectClose(await beta.data(), await want.data(), { what: "β" });
-    expectClose(await layer.readGamma(), await raw.data(), { what: "γ_raw" });
+    expectClose(await passport.readGamma(), await raw.data(), { what: "γ_raw" });
+    expectClose((await owned.readGammaBeta()).get("norm")!.beta, await beta.data(), { what: "β, read" });
   });
 });
 
 describe("one branch", () => {
   it.each(cases.filter(([, norm]) => norm !== "sbn"))("%s with %s equals the formula", async (kind, norm) => {
-    const layer = KINDS[kind].only({ norm });
+    const owned = KINDS[kind].only({ norm: norm as BranchNormName });
+    const { map } = owned.network;
+    const { gamma: skey, beta: key } = passportOf(owned).passports;
     const x = randomTensor(KINDS[kind].input, 5);
-    const leaves = [x, layer.weight, layer.passports.gamma, layer.passports.beta];
+    const leaves = [x, map.weight, skey, key];
     for (const t of leaves) t.requiresGrad = true;
-    const avg = (p: Tensor) => average(KINDS[kind].map(p, layer.weight));
-    const want = await measure(
-      () => formula(kind, norm, layer, x, avg(layer.passports.gamma), avg(layer.passports.beta)),
-      leaves,
-    );
-    expectSame(await measure(() => layer.forward(x), leaves), want);
+    const avg = (p: Tensor) => average(KINDS[kind].map(p, map.weight));
+    const want = await measure(() => formula(kind, norm, owned, x, avg(skey), avg(key)), leaves);
+    expectSame(await measure(() => owned.forward(x), leaves), want);
   });
 
-  it("has the authors' names, in PyTorch's shapes", async () => {
-    const shapes = async (layer: PassportLayer) =>
-      Object.fromEntries([...(await layer.stateDict())].map(([name, t]) => [name, t.shape]));
+  it("has the network's names and the passport's, in PyTorch's shapes, and no γ and β of the norm's own", async () => {
+    const shapes = async (owned: Small) =>
+      Object.fromEntries([...(await owned.stateDict())].map(([name, t]) => [name, t.shape]));
     expect(await shapes(KINDS.conv2d.only({ norm: "gn" }))).toEqual({
-      b: [32],
-      key: [1, 4, 5, 6],
-      skey: [1, 4, 5, 6],
-      "conv.weight": [32, 2, 3, 3],
+      "norm.passport.b": [32],
+      "norm.passport.key": [1, 4, 5, 6],
+      "norm.passport.skey": [1, 4, 5, 6],
+      "map.weight": [32, 2, 3, 3],
     });
     expect(await shapes(KINDS.conv1d.only({ norm: "none" }))).toEqual({
-      b: [32],
-      key: [1, 4, 9],
-      skey: [1, 4, 9],
-      "conv.weight": [32, 2, 3],
+      "norm.passport.b": [32],
+      "norm.passport.key": [1, 4, 9],
+      "norm.passport.skey": [1, 4, 9],
+      "map.weight": [32, 2, 3],
     });
-    expect(await shapes(KINDS.linear.only({}))).toEqual({
-      b: [32],
-      key: [1, 4],
-      skey: [1, 4],
-      "linear.weight": [32, 4],
-      "bn.running_mean": [32],
-      "bn.running_var": [32],
-      "bn.num_batches_tracked": [],
+    expect(await shapes(KINDS.linear.only())).toEqual({
+      "norm.passport.b": [32],
+      "norm.passport.key": [1, 4],
+      "norm.passport.skey": [1, 4],
+      "map.weight": [32, 4],
+      "norm.running_mean": [32],
+      "norm.running_var": [32],
+      "norm.num_batches_tracked": [],
     });
-    expect(KINDS.conv2d.only({}).parameters()).toHaveLength(1);
+    expect(KINDS.conv2d.only().parameters()).toHaveLength(1);
+  });
+
+  it("of two branches has both", async () => {
+    const state = await KINDS.positions.aware().stateDict();
+    expect(Object.fromEntries([...state].map(([name, t]) => [name, t.shape]))).toEqual({
+      "map.weight": [32, 4],
+      ...Object.fromEntries(["weight", "bias", "running_mean", "running_var"].map((n) => [`norm.${n}`, [32]])),
+      "norm.num_batches_tracked": [],
+      "norm.passport.b": [32],
+      "norm.passport.key": [1, 5, 4],
+      "norm.passport.skey": [1, 5, 4],
+      "norm.passport.fc.0.weight": [8, 32],
+      "norm.passport.fc.2.weight": [32, 8],
+      "norm.passport.norm.running_mean": [32],
+      "norm.passport.norm.running_var": [32],
+      "norm.passport.norm.num_batches_tracked": [],
+    });
   });
 });
 
 describe("passports in training", () => {
   it("are never taken from the cache, and are cached again afterwards", async () => {
-    const layer = KINDS.linear.aware({});
+    const layer = passportOf(KINDS.linear.aware());
     const gamma = async () => (await scope(() => noGrad(() => scalesOf(layer).gammaRaw)).data()).slice();
     const before = await gamma();
     layer.passports.gamma.requiresGrad = true;
@@ -200,127 +238,130 @@ describe("passports in training", () => {
 });
 
 describe("a linear layer with a bias of its own", () => {
-  const options = { ...seeded(), norm: "none" as const, relu: false };
+  const options = { norm: "none", relu: false, bias: true } as const;
 
   it.each([
-    ["two branches", "private", () => new PassportLayer(maps.linear({ bias: true }), { ...options, fc: false })],
-    [
-      "one branch",
-      "passport",
-      () => new PassportLayer(maps.linear({ bias: true }), { ...options, publicBranch: false }),
-    ],
+    ["two branches", "private", () => KINDS.linear.aware({ ...options, fc: false })],
+    ["one branch", "passport", () => KINDS.linear.only(options)],
   ] as const)("has it in W * x, in γ and in β: %s", async (_, branch, make) => {
-    const layer = make();
+    const owned = make();
+    const { weight } = owned.network.map;
     const bias = randomTensor([32], 8);
-    const state = await layer.stateDict();
-    expect(state.get("linear.bias")!.shape).toEqual([32]);
-    state.set("linear.bias", { dtype: "F32", shape: [32], data: await bias.data() });
-    layer.loadStateDict(state);
+    const state = await owned.stateDict();
+    expect(state.get("map.bias")!.shape).toEqual([32]);
+    state.set("map.bias", { dtype: "F32", shape: [32], data: await bias.data() });
+    owned.loadStateDict(state);
     const x = randomTensor([5, 4], 5);
-    const { gamma: skey, beta: key } = layer.passports;
-    const leaves = [x, layer.weight, skey, key];
+    const { gamma: skey, beta: key } = passportOf(owned).passports;
+    const leaves = [x, weight, skey, key];
     for (const t of leaves) t.requiresGrad = true;
-    const map = (t: Tensor) => linear(t, layer.weight, bias);
+    const map = (t: Tensor) => linear(t, weight, bias);
     const avg = (p: Tensor) => reshape(map(p), [32]);
     const want = await measure(() => add(mul(map(x), avg(skey)), avg(key)), leaves);
-    expectSame(await measure(() => layer.forward(x, branch as never), leaves), want);
-    expectClose(await layer.readGamma(), await scope(() => noGrad(() => avg(skey))).data());
+    expectSame(await measure(() => owned.forward(x, branch), leaves), want);
+    expectClose(await passportOf(owned).readGamma(), await scope(() => noGrad(() => avg(skey))).data());
     for (const t of [x, bias]) t.dispose();
-    layer.dispose();
-  });
-
-  it("has none unless asked for", () => {
-    expect([...KINDS.linear.aware({}).namedTensors()].map(([name]) => name)).not.toContain("linear.bias");
-    expect([...KINDS.linear.only({}).namedTensors()].map(([name]) => name)).not.toContain("linear.bias");
+    owned.dispose();
   });
 });
 
 describe("statistics that both branches share", () => {
-  it("are bn0, moved by each branch's own batch in turn, and used by both in evaluation", async () => {
-    const layer = new PassportLayer(maps.linear(), { ...seeded(), fc: false, norm: sharedStatistics(32, true) });
-    const bn0 = layer.norms[0] as BatchNorm;
-    expect(layer.norms[1]).toBe(bn0);
+  it("are the norm's own, moved by each branch's own batch in turn, and used by both in evaluation", async () => {
+    const owned = KINDS.linear.aware({ fc: false, norm: "sbn" });
+    const { map, norm } = owned.network;
+    const { runningMean, runningVar } = norm as BatchNorm;
+    expect(owned.sites[0]!.secret.norm).toBeNull();
     const [x, z] = [randomTensor([5, 4], 5), randomTensor([5, 4], 6)];
-    scope(() => void [layer.forward(x, "public"), layer.forward(z, "private")]);
-    const means = await Promise.all([x, z].map((t) => scope(() => noGrad(() => average(layer.convolve(t)))).data()));
+    scope(() => void [owned.forward(x, "public"), owned.forward(z, "private")]);
+    const means = await Promise.all([x, z].map((t) => scope(() => noGrad(() => average(map.forward(t)))).data()));
     expectClose(
-      await bn0.runningMean.data(),
+      await runningMean.data(),
       means[0]!.map((m, i) => 0.9 * 0.1 * m + 0.1 * means[1]![i]!),
     );
-    layer.eval();
-    const { runningMean, runningVar } = bn0;
+    owned.eval();
     for (const branch of ["public", "private"] as const) {
       const [y, want] = scope(() => {
-        const { gamma, beta } = branch === "public" ? { gamma: layer.gamma!, beta: layer.beta! } : scalesOf(layer);
-        const h = batchNorm(layer.convolve(x), { gamma, beta, runningMean, runningVar, training: false });
-        return [layer.forward(x, branch), relu(h)];
+        const { gamma, beta } =
+          branch === "public" ? { gamma: norm.weight!, beta: norm.bias! } : scalesOf(passportOf(owned));
+        const h = batchNorm(map.forward(x), { gamma, beta, runningMean, runningVar, training: false });
+        return [owned.forward(x, branch), relu(h)];
       }) as [Tensor, Tensor];
       expectClose(await y.data(), await want.data(), { what: branch });
     }
-    for (const t of [x, z, layer]) t.dispose();
+    for (const t of [x, z, owned]) t.dispose();
   });
 });
 
 describe("options and errors", () => {
-  it.each(["bn", "gn", "none"])("leaves the ReLU out on request, with %s", async (norm) => {
+  it.each(["bn", "gn", "none"] as const)("a norm without a ReLU has none in any branch, with %s", async (norm) => {
     const x = randomTensor(KINDS.linear.input, 5);
-    for (const layer of [
+    for (const owned of [
       KINDS.linear.aware({ norm, relu: false, fc: false }),
       KINDS.linear.only({ norm, relu: false }),
     ]) {
       const [y, want] = scope(() => {
-        const { gamma, beta } = scalesOf(layer);
-        const branch = layer.branches.at(-1)!;
-        const h = layer.convolve(x);
-        return [layer.normalise(h, [branch]), formula("linear", norm, layer, x, gamma, beta, (t) => t)];
+        const { gamma, beta } = scalesOf(passportOf(owned));
+        const branch = owned.branches.at(-1)!;
+        return [owned.forward(x, branch), formula("linear", norm, owned, x, gamma, beta, (t) => t)];
       }) as [Tensor, Tensor];
       expectClose(await y.data(), await want.data());
       expect((await y.data()).some((v) => v < 0)).toBe(true);
     }
   });
 
-  it("refuses branches that a layer does not have", () => {
+  it("refuses branches that a network does not have", () => {
     const x = randomTensor(KINDS.linear.input, 5);
-    expect(() => KINDS.linear.aware({}).forward(x, "passport")).toThrow(ArgumentError);
+    expect(() => KINDS.linear.aware().forward(x, "passport")).toThrow(ArgumentError);
     for (const branch of ["public", "private"] as const)
-      expect(() => KINDS.linear.only({}).forward(x, branch)).toThrow(/one branch "passport"/);
+      expect(() => KINDS.linear.only().forward(x, branch)).toThrow(/the branch "passport", found/);
   });
 
   it("refuses norms that are not there or do not fit", () => {
-    expect(() => KINDS.conv2d.aware({ norm: "batch" })).toThrow(/bn, sbn, gn, gn1, in, ln, none/);
-    expect(() => KINDS.conv2d.only({ norm: "sbn" })).toThrow(ArgumentError);
-    expect(() => KINDS.linear.aware({ norm: "in" })).toThrow(/"ln"/);
-    expect(() => new PassportLayer(new Linear(4, 33), { norm: "gn", random: new Generator(1) })).toThrow(
-      /multiple of 16/,
-    );
-    expect(() => new PassportLayer(new Linear(4, 7), { norm: "gn", random: new Generator(1) })).not.toThrow();
+    const check = (norm: unknown, channels = 32, positions = true) =>
+      checkNorm(norm, BRANCH_NORM_NAMES, channels, positions);
+    expect(() => check("batch")).toThrow(/bn, sbn, gn, gn1, in, ln, none/);
+    expect(() => check("in", 32, false)).toThrow(/"ln"/);
+    expect(() => check("gn", 33)).toThrow(/multiple of 16/);
+    expect(() => check("gn", 7)).not.toThrow();
   });
 
-  it("refuses groups that do not divide the channels, and inputs of another shape", () => {
+  it("refuses groups that do not divide the channels, samples of another shape, and an FC of one branch", () => {
     expect(() => maps.conv1d({ groups: 3 })).toThrow(ArgumentError);
-    expect(() => KINDS.conv2d.aware({ inputSize: [5] })).toThrow(/\[H, W\] of a Conv2d, found \[5\]/);
-    expect(() => KINDS.conv2d.only({ fc: true })).toThrow(/two branches/);
-    expect(() => KINDS.conv1d.aware({}).forward(randomTensor([3, 8, 4], 1))).toThrow(/\[N, 9, 4\]/);
-    expect(() => KINDS.linear.only({}).forward(randomTensor([3, 1, 4], 1))).toThrow(ShapeError);
+    const net = () => new Mapped(maps.conv2d(), makeNorm("bn", 32, {}));
+    const options = { scheme: "pan", at: true, random: new Generator(3) } as const;
+    expect(() => protect(net(), { ...options, sample: [1, 5, 4] })).toThrow(ShapeError);
+    expect(() => protect(net(), { ...options, sample: [1, 5, 6, 3] })).toThrow(ShapeError);
+    expect(() => protect(net(), { ...options, sample: [1, 5, 6, 4], scheme: "v1", fc: true })).toThrow(/fc belongs to/);
+  });
+
+  it("takes inputs of whatever size the network does; γ and β stay those of the passports' size", async () => {
+    const owned = KINDS.conv1d.aware({ norm: "none", fc: false });
+    const { gamma, beta } = (await owned.readGammaBeta()).get("norm")!;
+    const x = randomTensor([3, 14, 4], 1);
+    const [y, want] = scope(() => [
+      owned.forward(x, "private"),
+      formula("conv1d", "none", owned, x, Tensor.from(gamma), Tensor.from(beta)),
+    ]) as [Tensor, Tensor];
+    expectClose(await y.data(), await want.data());
   });
 
   it("frees everything on dispose", () => {
     const before = memory();
-    const layer = KINDS.conv2d.only({});
-    scope(() => void scalesOf(layer));
-    layer.dispose();
+    const owned = KINDS.conv2d.only();
+    scope(() => void scalesOf(passportOf(owned)));
+    owned.dispose();
     expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages, bytes: before.bytes });
   });
 });
 
 describe("γ of a layer whose passports change", () => {
-  const gammas = async (layer: PassportLayer) => {
+  const gammas = async (layer: Passport) => {
     const raw = scope(() => noGrad(() => layer.gammaBeta().raw));
     return (await raw.data()).slice(0, 32);
   };
 
   it("is of the passports as they are, however they were changed", async () => {
-    const layer = KINDS.linear.aware({});
+    const layer = passportOf(KINDS.linear.aware());
     const before = await gammas(layer);
     expect(await gammas(layer)).toEqual(before);
     layer.passports.gamma.write([1, 2, 3, 4]);
@@ -331,7 +372,7 @@ describe("γ of a layer whose passports change", () => {
   });
 
   it("is not replayed with the old ones", async () => {
-    const layer = KINDS.linear.aware({});
+    const layer = passportOf(KINDS.linear.aware());
     await gammas(layer);
     const step = recordStep(() => layer.gammaBeta().raw);
     step.replay();

@@ -4,11 +4,13 @@ import {
   type AnyNetwork,
   alexNetConfig,
   buildNetwork,
+  type ConvNet,
   type PointNetSettings,
   pointNetConfig,
   type ResNetConfig,
   resNetConfig,
 } from "../../src/models";
+import type { NormedMap } from "../../src/models/block";
 import type { Protected } from "../../src/passport";
 
 /** A network of this package under a scheme. */
@@ -28,3 +30,9 @@ export const resNet9 = ({ seed = 0, ...settings }: Seeded<ResNetSettings> = {}):
 
 export const pointNet = ({ seed = 0, ...settings }: Seeded<PointNetSettings> = {}): Network =>
   buildNetwork(pointNetConfig(settings), { seed });
+
+/** The ordinary chain in a network that is one, of whoever is given the network as anything. */
+export const convNet = (model: unknown): ConvNet => (model as Network).network as ConvNet;
+
+/** Its layer at an index: map and norm. */
+export const blockAt = (model: unknown, i: number): NormedMap => convNet(model).features[i] as NormedMap;

@@ -18,8 +18,7 @@ import type { TrainerOptions } from "../../src/train/options";
 import { trainStep } from "../../src/train/step";
 import { Trainer } from "../../src/train/trainer";
 import { expectClose, gpu, randomData } from "../support/gpu";
-import type { Network } from "../support/networks";
-import { pointNet } from "../support/networks";
+import { convNet, pointNet } from "../support/networks";
 import { memoryStore, stateBytes, TINY, tinySet } from "../support/tiny";
 
 let device: Device;
@@ -31,7 +30,7 @@ beforeAll(async () => {
 const GN: ConvNetConfig = { ...TINY, scheme: "v2", norm: "gn" };
 const images = tinySet(48, 1);
 const transform = [normalize([0.5, 0.5, 0.5], [0.25, 0.25, 0.25])];
-const halfSquares = (model: unknown): Tensor => affine(sumSquares((model as Network).classifier.weight), 0.05);
+const halfSquares = (model: unknown): Tensor => affine(sumSquares(convNet(model).classifier.weight), 0.05);
 
 function run(options: TrainerOptions = {}, config: ConvNetConfig = GN, seed = 4) {
   const model = buildNetwork(config, { seed });

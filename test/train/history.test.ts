@@ -17,6 +17,7 @@ import {
 import type { TrainerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
+import { convNet } from "../support/networks";
 import { memoryStore, stateBytes, TINY, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -124,7 +125,7 @@ const SHARES = [0.1, 0.3, 0.6];
  */
 function scripted(accuracies: readonly number[], options: TrainerOptions = {}) {
   const model = buildNetwork(TINY, { seed: 4 });
-  const { weight, bias } = model.classifier;
+  const { weight, bias } = convNet(model).classifier;
   const learned = model.parameters().filter((p) => p !== weight && p !== bias);
   const optimizer = new SGD(learned, { lr: 0.02, momentum: 0.9 });
   const states: Uint8Array[] = [];
@@ -175,7 +176,7 @@ describe("the best epoch", () => {
     await first.train(2);
     const kept = best.bytes;
     const second = scripted([], { best, checkpoints });
-    second.model.classifier.bias!.write(Float32Array.of(9, 9, 9));
+    convNet(second.model).classifier.bias!.write(Float32Array.of(9, 9, 9));
     // The checkpoint has the classifier that answers class 2; from the fourth epoch on it answers
     // class 0.
     expect((await second.train(4, { resume: true })).map((e) => [e.epoch, e.public])).toEqual([

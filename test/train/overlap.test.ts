@@ -1,6 +1,5 @@
 import { expect, it } from "vitest";
 import { buildNetwork } from "../../src/models";
-import type { PlainBlock } from "../../src/models/block";
 import { setImagePassports } from "../../src/models/image-passports";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { SGD } from "../../src/optim/sgd";
@@ -9,7 +8,8 @@ import { Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
-import type { Network } from "../support/networks";
+import { mapInputs } from "../support/inputs";
+import { blockAt, type Network } from "../support/networks";
 import { stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 await gpu();
@@ -17,7 +17,7 @@ await gpu();
 const set = tinySet(36, 1);
 const test = tinySet(24, 2);
 const flags = (m: Network) => m.namedModules().map(([name, { training }]) => `${name} ${training}`);
-const normOf = (m: Network) => (m.features[0] as PlainBlock).norms[0] as BatchNorm;
+const normOf = (m: Network) => blockAt(m, 0).norm as BatchNorm;
 /** What happens beside a run, at each reading of the losses and after each epoch. */
 type Meanwhile = (model: Network) => unknown;
 
@@ -54,7 +54,7 @@ const MEANWHILE: [string, Meanwhile][] = [
   ["stateDict", (m) => m.stateDict()],
   ["readSigns and readGammaBeta", (m) => Promise.all([m.readSigns(), m.readGammaBeta()])],
   ["deployed and credential", (m) => Promise.all([m.deployed(), m.credential()])],
-  ["layerInputs", (m) => inputsOf(m)],
+  ["setImagePassports, and a pass that is listened to", (m) => inputsOf(m)],
 ];
 
 async function inputsOf(model: Network): Promise<void> {
@@ -64,7 +64,7 @@ async function inputsOf(model: Network): Promise<void> {
   expect(plain.training).toBe(true);
   for (const m of [plain, other]) m.dispose();
   const x = Tensor.full([2, 8, 8, 3], 0.5);
-  for (const t of [x, ...model.layerInputs(x, "private").values()]) t.dispose();
+  for (const t of [x, ...mapInputs(model, x, "private").values()]) t.dispose();
 }
 
 let quiet: Promise<Awaited<ReturnType<typeof run>>> | null = null;

@@ -1,11 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError, NanLossError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";
-import type { PlainBlock } from "../../src/models/block";
 import { ConvNet } from "../../src/models/convnet";
-import type { Flow } from "../../src/models/flow";
-import type { Pass } from "../../src/models/pass";
-import { Linear, parameter } from "../../src/nn";
+import { Linear, type Module, parameter } from "../../src/nn";
 import { Adam } from "../../src/optim/adam";
 import { SGD } from "../../src/optim/sgd";
 import { mul } from "../../src/tensor/ops/elementwise";
@@ -14,14 +11,15 @@ import { Tensor } from "../../src/tensor/tensor";
 import type { TrainerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
-import type { Network } from "../support/networks";
+import { blockAt, convNet, type Network } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 await gpu();
 
 const set = tinySet(36, 1);
+const { scheme: _, ...ORDINARY } = TINY_PLAIN;
 const plain = () => buildNetwork(TINY_PLAIN, { seed: 4 });
-const make = (options: TrainerOptions = {}, model = plain(), lr = 0.05) => {
+const make = <M extends Module = Network>(options: TrainerOptions = {}, model = plain() as Module as M, lr = 0.05) => {
   const optimizer = new SGD(model, { lr });
   return { model, optimizer, trainer: new Trainer(model, optimizer, { batchSize: 6, readEvery: 1, ...options }) };
 };
@@ -151,13 +149,13 @@ describe("the learning rate", () => {
   });
 });
 
-const weightsOf = async (m: Network) => (await m.classifier.weight.data()).buffer as ArrayBuffer;
+const weightsOf = async (m: Network) => (await convNet(m).classifier.weight.data()).buffer as ArrayBuffer;
 
 describe("what would be trained by nobody is refused", () => {
   it("an optimiser of another network, or of none of the parameters", () => {
     const [a, b] = [plain(), plain()];
     expect(() => new Trainer(a, new SGD(b, { lr: 0.1 }))).toThrow(/holds no parameter/);
-    expect(() => new Trainer(a, new SGD([a.classifier.bias!], { lr: 0.1 }))).not.toThrow();
+    expect(() => new Trainer(a, new SGD([convNet(a).classifier.bias!], { lr: 0.1 }))).not.toThrow();
   });
 
   class Hidden extends ConvNet {
@@ -165,49 +163,50 @@ describe("what would be trained by nobody is refused", () => {
     get scale(): Tensor {
       return this.#scale;
     }
-    protected override body(pass: Pass, x: Flow): Flow {
-      return super.body(pass, x).map((t) => mul(t, this.#scale));
+    override forward(x: Tensor): Tensor {
+      return mul(super.forward(x), this.#scale);
     }
   }
   class Loose extends ConvNet {
     readonly scale = Tensor.full([3], 1);
-    protected override body(pass: Pass, x: Flow): Flow {
+    override forward(x: Tensor): Tensor {
       this.scale.requiresGrad = true;
-      return super.body(pass, x).map((t) => mul(t, this.scale));
+      return mul(super.forward(x), this.scale);
     }
   }
   class Listed extends ConvNet {
     readonly more = { heads: [new Linear(3, 3, { random: new Generator(1) })] };
-    protected override body(pass: Pass, x: Flow): Flow {
-      return super.body(pass, x).map((t) => this.more.heads[0]!.forward(t));
+    override forward(x: Tensor): Tensor {
+      return this.more.heads[0]!.forward(super.forward(x));
     }
   }
 
   it.each([true, false])("parameters that the network does not name, replay %s", async (replay) => {
-    for (const model of [new Hidden(TINY_PLAIN), new Loose(TINY_PLAIN)])
+    for (const model of [new Hidden(ORDINARY), new Loose(ORDINARY)])
       await expect(all(make({ replay }, model).trainer.fit(set, { epochs: 1 }))).rejects.toThrow(/does not name/);
-    const hidden = new Hidden(TINY_PLAIN);
+    const hidden = new Hidden(ORDINARY);
     const own = new SGD([...hidden.parameters(), hidden.scale], { lr: 0.1 });
     const trainer = new Trainer(hidden, own);
     await expect(all(trainer.fit(tinySet(64, 1), { epochs: 1 }))).rejects.toThrow(/nor saved/);
-    expect(await all(make({ replay }, new Listed(TINY_PLAIN)).trainer.fit(set, { epochs: 1 }))).toBe(1);
+    expect(await all(make({ replay }, new Listed(ORDINARY)).trainer.fit(set, { epochs: 1 }))).toBe(1);
   });
 });
 
 describe("replayed steps see what changes in the model between two", () => {
   it.each<[string, (m: Network) => void]>([
-    ["a norm set apart", (m) => void (m.features[0] as PlainBlock).norms[0]!.eval()],
+    ["a norm set apart", (m) => void blockAt(m, 0).norm!.eval()],
     [
       "a frozen weight",
       (m) => {
-        m.classifier.weight.requiresGrad = false;
+        convNet(m).classifier.weight.requiresGrad = false;
       },
     ],
     ["other passports", (m) => m.randomPassports(new Generator(9))],
     [
       "another classifier",
       (m) => {
-        (m as { classifier: Linear }).classifier = new Linear(m.classifier.inFeatures, 3, { random: new Generator(3) });
+        const network = convNet(m) as { classifier: Linear };
+        network.classifier = new Linear(network.classifier.inFeatures, 3, { random: new Generator(3) });
       },
     ],
     [
@@ -250,7 +249,7 @@ describe("replayed steps see what changes in the model between two", () => {
     const outcomes = [];
     for (const replay of [true, false]) {
       const model = plain();
-      const norm = (m: Network) => (m.features[0] as PlainBlock).norms[0]!;
+      const norm = (m: Network) => blockAt(m, 0).norm!;
       Object.assign(norm(model), { momentum: null });
       const store = memoryStore();
       await all(make({ replay, checkpoints: store }, model).trainer.fit(set, { epochs: 1 }));

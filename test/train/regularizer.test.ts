@@ -13,7 +13,7 @@ import { memory } from "../../src/tensor/storage";
 import type { Tensor } from "../../src/tensor/tensor";
 import { type EpochRecord, stepsCsv, Trainer, type TrainerOptions } from "../../src/train";
 import { gpu } from "../support/gpu";
-import type { Network } from "../support/networks";
+import { convNet } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -38,27 +38,27 @@ async function all(epochs: AsyncIterable<EpochRecord>): Promise<EpochRecord[]> {
 }
 
 /** ½·Σ W² of the classifier: its gradient is W. */
-const halfSquares = (model: unknown): Tensor => affine(sumSquares((model as Network).classifier.weight), 0.5);
+const halfSquares = (model: unknown): Tensor => affine(sumSquares(convNet(model).classifier.weight), 0.5);
 
 describe("a regularizer", () => {
   it("is a part of the loss: ½·λ·Σ W² trains as weight decay does", async () => {
     const regularized = run({ regularizer: (m) => affine(halfSquares(m), 0.1) });
     await all(regularized.trainer.fit(images, { epochs: 2 }));
-    const weight = await regularized.model.classifier.weight.data();
+    const weight = await convNet(regularized.model).classifier.weight.data();
     regularized.dispose();
 
     const model = buildNetwork(TINY_PLAIN, { seed: 4 });
-    const rest = model.parameters().filter((p) => p !== model.classifier.weight);
-    const decayed = { params: [model.classifier.weight], weightDecay: 0.1 };
+    const rest = model.parameters().filter((p) => p !== convNet(model).classifier.weight);
+    const decayed = { params: [convNet(model).classifier.weight], weightDecay: 0.1 };
     const optimizer = new SGD([decayed, { params: rest }], { lr: 0.02, momentum: 0.9 });
     const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5 });
     await all(trainer.fit(images, { epochs: 2 }));
-    const expected = await model.classifier.weight.data();
+    const expected = await convNet(model).classifier.weight.data();
     for (const [i, w] of weight.entries()) expect(Math.abs(w - expected[i]!)).toBeLessThan(1e-4);
 
     const bare = run({});
     await all(bare.trainer.fit(images, { epochs: 2 }));
-    const without = await bare.model.classifier.weight.data();
+    const without = await convNet(bare.model).classifier.weight.data();
     expect(Math.max(...weight.map((w, i) => Math.abs(w - without[i]!)))).toBeGreaterThan(1e-3);
     for (const d of [bare, optimizer, model]) d.dispose();
   });
@@ -75,7 +75,7 @@ describe("a regularizer", () => {
       return halfSquares(m);
     };
     const { model, trainer, dispose } = run({ ...options, regularizer }, config);
-    const first = (await model.classifier.weight.data()).reduce((s, w) => s + (w * w) / 2, 0);
+    const first = (await convNet(model).classifier.weight.data()).reduce((s, w) => s + (w * w) / 2, 0);
     await all(trainer.fit(images, { epochs: 2 }));
     expect(seen).toEqual([model, model, model, model]);
     const { steps } = trainer.history;
@@ -133,7 +133,7 @@ describe("a regularizer", () => {
     const notOne = { regularizer: 3 } as unknown as TrainerOptions;
     expect(() => run(notOne)).toThrow(ArgumentError);
     for (const [regularizer, message] of [
-      [(m: unknown) => (m as Network).classifier.bias!, /one element expected, found one of shape \[3\]/],
+      [(m: unknown) => convNet(m).classifier.bias!, /one element expected, found one of shape \[3\]/],
       [() => 1, /found 1/],
     ] as [() => Tensor, RegExp][]) {
       const { model, trainer, dispose } = run({ regularizer });

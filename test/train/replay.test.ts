@@ -2,7 +2,6 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { SampleSet } from "../../src/data/sample-set";
 import type { Device } from "../../src/gpu/device";
 import { buildNetwork } from "../../src/models";
-import type { Network } from "../../src/models/network";
 import { Adam } from "../../src/optim/adam";
 import { memory } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -10,7 +9,7 @@ import type { TrainerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { TINY_CLOUD, tinyClouds } from "../support/clouds";
 import { gpu } from "../support/gpu";
-import { pointNet } from "../support/networks";
+import { type Network, pointNet } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 let d: Device;

@@ -3,7 +3,6 @@ import { DataLoader } from "../../src/data/loader";
 import { normalize } from "../../src/data/transforms";
 import { ArgumentError } from "../../src/errors";
 import type { HostTensor, StateDict } from "../../src/io/host-tensor";
-import type { PlainBlock } from "../../src/models/block";
 import type { NetworkConfig } from "../../src/models/build";
 import { buildNetwork } from "../../src/models/build";
 import type { BatchNorm } from "../../src/nn/batch-norm";
@@ -17,7 +16,7 @@ import type { EpochRecord } from "../../src/train/history";
 import type { TrainerOptions, TrainingMode } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { expectClose, gpu } from "../support/gpu";
-import type { Network } from "../support/networks";
+import { blockAt } from "../support/networks";
 import { stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -145,7 +144,7 @@ describe("alternating mode", () => {
             return { publicLoss };
           }
           const { outputs, signLoss } = model.trainingPass(x, { branches: ["private"] });
-          const privateLoss = crossEntropy(logits.private!, y);
+          const privateLoss = crossEntropy(outputs.private!, y);
           add(privateLoss, signLoss!).backward();
           optimizer.step();
           return { privateLoss, signLoss: signLoss! };
@@ -242,8 +241,8 @@ describe("trunkUpdates: 2", () => {
 
   it("moves the statistics of the trunk twice by the same batch", async () => {
     const { model, trainer, dispose } = run({ trunkUpdates: 2 });
-    const block = (model as Network).features[0] as PlainBlock;
-    const bn = block.norms[0] as BatchNorm;
+    const { map, norm } = blockAt(model, 0);
+    const bn = norm as BatchNorm;
     const mean = Float32Array.from({ length: 8 }, (_, i) => 0.3 * i - 1);
     const variance = Float32Array.from({ length: 8 }, (_, i) => 0.5 + 0.2 * i);
     bn.runningMean.write(mean);
@@ -251,7 +250,7 @@ describe("trunkUpdates: 2", () => {
     bn.batchesTracked = 7;
     const loader = new DataLoader(tinySet(12, 1), { ...ORDER, shuffle: true, dropLast: true });
     const { value } = await loader.epoch(0).next();
-    const h = scope(() => noGrad(() => block.convolve(Tensor.from(value!.images, value!.shape))));
+    const h = scope(() => noGrad(() => map.forward(Tensor.from(value!.images, value!.shape))));
     const data = await h.data();
     h.dispose();
     await all(trainer.fit(tinySet(12, 1), { epochs: 1 }));

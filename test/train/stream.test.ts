@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type ImageStream, imageStream } from "../../src/data/image-stream";
 import type { TrainingSet } from "../../src/data/sample-set";
 import { randomHorizontalFlip } from "../../src/data/transforms";
-import { ConvNet } from "../../src/models/convnet";
+import { buildPlain } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
 import { evaluate } from "../../src/train/evaluate";
 import { Trainer } from "../../src/train/trainer";
@@ -24,7 +24,7 @@ function streamed(n: number, seed: number): ImageStream {
 }
 
 async function trained(train: TrainingSet, test: TrainingSet) {
-  const model = new ConvNet(TINY_PLAIN, { seed: 1 });
+  const model = buildPlain(TINY_PLAIN, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 8, transform: [randomHorizontalFlip()] });
   const accuracies: unknown[] = [];

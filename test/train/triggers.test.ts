@@ -114,7 +114,7 @@ describe("triggers", () => {
         const y = Tensor.from(labels, [14]);
         hand.optimizer.zeroGrad();
         const { outputs, signLoss } = hand.model.trainingPass(Tensor.from(x, [14, 8, 8, 3]));
-        add(add(crossEntropy(logits.public!, y), crossEntropy(logits.private!, y)), signLoss!).backward();
+        add(add(crossEntropy(outputs.public!, y), crossEntropy(outputs.private!, y)), signLoss!).backward();
         hand.optimizer.step();
       });
     }

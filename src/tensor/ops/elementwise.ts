@@ -152,13 +152,13 @@ function withTensors(op: string, a: Operand, b: Operand, f: (a: Tensor, b: Tenso
     expectTensors(op, { [name]: v });
     return v;
   };
-  return scope(() => together(asTensor("a", a), asTensor("b", b), f));
+  return scope(() => together(op, asTensor("a", a), asTensor("b", b), f));
 }
 
 /** y = a + b, broadcasting. */
 export function add(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return line("add", a, 1, b);
-  return together(a, b, sumOf);
+  return together("add", a, b, sumOf);
 }
 
 const sumOf = (a: Tensor, b: Tensor): Tensor =>
@@ -167,7 +167,7 @@ const sumOf = (a: Tensor, b: Tensor): Tensor =>
 /** y = a − b, broadcasting. */
 export function sub(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return line("sub", a, 1, -b);
-  return together(a, b, difference);
+  return together("sub", a, b, difference);
 }
 
 const difference = (a: Tensor, b: Tensor): Tensor =>
@@ -176,7 +176,7 @@ const difference = (a: Tensor, b: Tensor): Tensor =>
 /** y = a · b elementwise, broadcasting. */
 export function mul(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return line("mul", a, b);
-  return together(a, b, productOf);
+  return together("mul", a, b, productOf);
 }
 
 const productOf = (a: Tensor, b: Tensor): Tensor =>

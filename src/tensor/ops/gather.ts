@@ -1,7 +1,7 @@
 import { gatherGradKernel, gatherKernel, gatherLinksKernel, oneHotKernel } from "../../../shaders/gather.wgsl";
 import { optionsOf, refuse, whole } from "../../demand";
 import { ShapeError } from "../../errors";
-import { keepBatch } from "../parts";
+import { carryParts, expectUnparted, keepBatch } from "../parts";
 import { axisOf, showShape, sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
 import { ALL, expectTensors, type Integers, withIntegers } from "./operands";
@@ -35,7 +35,11 @@ export function indexSelect(x: Tensor, axis: number, indices: Integers): Tensor 
     throw new ShapeError("indexSelect: a tensor without dimensions has none to choose from: reshape it to [1] first");
   const d = axisOf(axis, x.rank, "indexSelect");
   keepBatch("indexSelect", x, d === 0);
-  return withIntegers("indexSelect", "indices", indices, x.shape[d]!, x, (t) => select("indexSelect", x, d, t));
+  return withIntegers("indexSelect", "indices", indices, x.shape[d]!, x, (t) => {
+    // Behind the first dimension they choose for all rows.
+    if (d > 0) expectUnparted("indexSelect", { indices: t });
+    return carryParts("indexSelect", select("indexSelect", x, d, t), [t]);
+  });
 }
 
 /** @param skipped a slice that no gradient goes to */

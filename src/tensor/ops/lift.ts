@@ -1,6 +1,7 @@
 /** Operations between a batch in parts and one that all parts share. */
+import { keepBatch } from "../parts";
 import { broadcastStrides, stridesOf } from "../shape";
-import { record, type Tensor } from "../tensor";
+import { record, Tensor } from "../tensor";
 import { sumTo } from "./reduce-to";
 import { copyRegion } from "./strided";
 import { unstack } from "./unstack";
@@ -14,15 +15,18 @@ function regroup(x: Tensor, shape: readonly number[], parts: number): Tensor {
 
 /** Whether `x` is the batch [N, …] of which `parted` has several. */
 const isShared = (x: Tensor, { parts, shape }: Tensor): boolean =>
-  x.parts === 1 && x.rank === shape.length && x.shape[0] === shape[0]! / parts && x.shape[0] !== 1;
+  x.parts === 1 && x.rank === shape.length && x.shape[0] === shape[0]! / parts;
 
 /**
  * f(a, b) for an f that broadcasts. Where one of them is in parts [parts · N, …] and the other the
  * batch [N, …] that all of them share, f is given [parts, N, …] and [1, N, …].
+ * @throws ArgumentError where the parts would meet another dimension than the first.
  */
-export function together(a: Tensor, b: Tensor, f: (a: Tensor, b: Tensor) => Tensor): Tensor {
+export function together(op: string, a: Tensor, b: Tensor, f: (a: Tensor, b: Tensor) => Tensor): Tensor {
   // What is no tensor is f's to refuse.
-  if (!(a?.parts > 1 || b?.parts > 1) || a?.parts === b?.parts) return f(a, b);
+  if (!(a instanceof Tensor && b instanceof Tensor) || (a.parts === 1 && b.parts === 1)) return f(a, b);
+  const rank = Math.max(a.rank, b.rank);
+  for (const t of [a, b]) keepBatch(op, t, t.rank < rank);
   const parts = Math.max(a.parts, b.parts);
   const [parted, other] = a.parts > 1 ? [a, b] : [b, a];
   if (!isShared(other, parted)) return f(a, b);

@@ -1,4 +1,5 @@
 import type { NormAffine } from "../../../../shaders/norm/apply.wgsl";
+import { expectUnparted } from "../../parts";
 import type { Shape } from "../../shape";
 import { Tensor } from "../../tensor";
 import { expectShape } from "../operands";
@@ -35,6 +36,7 @@ export const affineTensors = (affine: Affine): Tensor[] => [gammaOf(affine), bet
 
 /** @throws ShapeError unless γ and β have that shape. */
 export function expectAffine(what: string, affine: Affine, shape: Shape): void {
+  expectUnparted(what, affine instanceof Tensor ? { rows: affine } : { gamma: affine.gamma, beta: affine.beta });
   if (affine instanceof Tensor) return expectShape(what, "rows", affine, [2, ...shape]);
   const { gamma, beta } = affine;
   if (gamma != null) expectShape(what, "gamma", gamma, shape);

@@ -71,7 +71,8 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
   const { over, affine = [{}], parts = 1, shared = false, eps = NORM_EPS, relu = false } = n;
   const what = nameOf(over);
   const { view, affine: affineShape } = viewOf(x, over, { parts, shared });
-  keepBatch(what, x, over === "batch" && parts !== x.parts);
+  const ofBatch = typeof over === "object" && "shape" in over && over.shape.length === x.rank;
+  keepBatch(what, x, ofBatch || (over === "batch" && parts !== x.parts));
   checkParting(x, over, { parts, shared }, affine.length);
   const source = sourceOf(x, over, view, parts, n.running);
   expectNumber(what, "eps", eps, 0, Number.MAX_VALUE);

@@ -1,4 +1,5 @@
 import { ShapeError } from "../../../errors";
+import { expectUnparted } from "../../parts";
 import { type Pair, sameShape, showShape } from "../../shape";
 import { scope } from "../../storage";
 import { noGrad, record, type Tensor } from "../../tensor";
@@ -45,6 +46,7 @@ export function convTranspose2d(
   const op = "convTranspose2d";
   expectTensors(op, { x, w });
   expectOptional(op, { bias });
+  expectUnparted(op, { w, bias });
   expectOptions(op, options);
   if (x.rank !== 4 || w.rank !== 4 || x.shape[3] !== w.shape[3])
     throw new ShapeError(

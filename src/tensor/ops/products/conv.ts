@@ -1,4 +1,5 @@
 import { ShapeError } from "../../../errors";
+import { expectUnparted } from "../../parts";
 import { sameShape, showShape } from "../../shape";
 import { scope } from "../../storage";
 import { record, type Tensor } from "../../tensor";
@@ -28,6 +29,7 @@ export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options
 function convolve(op: string, x: Tensor, w: Tensor, bias: Tensor | null, options: ConvOptions): Tensor {
   expectTensors(op, { x, w });
   expectOptional(op, { bias });
+  expectUnparted(op, { w, bias });
   const geo = geometryOf(op, x.shape, w.shape, options);
   const channels = geo.o * geo.groups;
   if (bias && !sameShape(bias.shape, [channels]))
@@ -47,6 +49,7 @@ function convolve(op: string, x: Tensor, w: Tensor, bias: Tensor | null, options
  */
 export function conv1d(x: Tensor, w: Tensor, bias: Tensor | null = null, options: LineConvOptions = {}): Tensor {
   expectTensors("conv1d", { x, w });
+  expectUnparted("conv1d", { w });
   const plane = asPlane("conv1d", options);
   if (x.rank !== 3 || w.rank !== 3)
     throw new ShapeError(

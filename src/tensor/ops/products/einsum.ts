@@ -1,6 +1,7 @@
 import { refuse } from "../../../demand";
 import { ArgumentError, ShapeError } from "../../../errors";
 import { shown } from "../../../io/shown";
+import { keepBatch } from "../../parts";
 import { type Shape, showShape, sizeOf, stridesOf } from "../../shape";
 import { scope } from "../../storage";
 import { record, type Tensor } from "../../tensor";
@@ -134,6 +135,7 @@ function outputOf(output: Term | null, named: readonly string[][], equation: str
 /** An operand with each label once, and without dimensions that are to be repeated. */
 function prepared(t: Tensor, labels: readonly string[], sizes: ReadonlyMap<string, number>): Labelled {
   const own = [...new Set(labels)];
+  keepBatch("einsum", t, labels.indexOf(labels[0]!, 1) > 0);
   const single = own.length === labels.length ? t : diagonal(t, labels, own);
   const kept = own.filter((l, d) => single.shape[d] === sizes.get(l));
   return { t: kept.length === own.length ? single : reshape(single, shapeOf(kept, sizes)), labels: kept };

@@ -1,5 +1,5 @@
 import { ShapeError } from "../../../errors";
-import { keepBatch } from "../../parts";
+import { expectUnparted, keepBatch } from "../../parts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../../shape";
 import { scope } from "../../storage";
 import { record, type Tensor } from "../../tensor";
@@ -42,9 +42,9 @@ export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {})
   expectFlag("matmul", "transposeA", transposeA);
   expectFlag("matmul", "transposeB", transposeB);
   // Rows of two dimensions are the batch: they may be a's, and nothing else.
-  keepBatch("matmul", left, left.rank === 2 && transposeA);
+  keepBatch("matmul", left, left.rank === 2 && (transposeA || right.rank > 2));
   keepBatch("matmul", right, right.rank === 2);
-  const [a, b] = lifted([left, right] as const);
+  const [a, b] = left.rank > 2 ? lifted([left, right] as const) : [left, right];
   const y = product(a, b, transposeA, transposeB, null);
   return record("matmul", y, [a, b], [a, b], (sa, sb) => (g) => [
     a.requiresGrad ? sumTo(gradA(g, sb, transposeA, transposeB), a.shape) : null,
@@ -60,6 +60,7 @@ export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {})
 export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor {
   expectTensors("linear", { x, w });
   expectOptional("linear", { bias });
+  expectUnparted("linear", { w, bias });
   const [i, o] = w.shape;
   if (w.rank !== 2 || x.shape[x.rank - 1] !== i) {
     throw new ShapeError(
