@@ -64,7 +64,7 @@ describe("fine-tuning", () => {
     };
     const marked = { ...target, triggers: test };
     const gentle = await fineTune(marked, { ...options, lr: 1e-7 });
-    const brutal = await fineTune(marked, { ...options, lr: 0.5 });
+    const brutal = await fineTune(marked, { ...options, lr: 2 });
     expect(gentle.budget).toMatchObject({ task: "red?" });
     expect(gentle.before.triggers).toBe(gentle.before.accuracy.public);
     expect(gentle.steps[0]!.after.triggers).toBeGreaterThan(gentle.before.triggers! - 0.1);
@@ -138,7 +138,7 @@ describe("overwriting", () => {
   });
 
   it("costs the owner bits where it trains hard enough to cost the network its accuracy", async () => {
-    const brutal = await overwrite(target, { train: tinySet(120, 9), epochs: 6, lr: 0.05, batchSize: 12, seed: 6 });
+    const brutal = await overwrite(target, { train: tinySet(120, 9), epochs: 6, lr: 0.2, batchSize: 12, seed: 6 });
     const { after } = brutal.steps[5]!;
     expect(after.matched).toBeLessThan(48);
     expect(after.accuracy.public).toBeLessThan(0.9);

@@ -20,7 +20,7 @@ import {
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { loadDeployed, readCredential } from "../../src/models";
-import { SGD } from "../../src/optim";
+import { Adam } from "../../src/optim";
 import {
   bind,
   boundCredential,
@@ -75,7 +75,7 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
       random: new Generator(3),
     });
     await bind(owned, BINDING);
-    const optimizer = new SGD(owned.parameters(), { lr: 0.02, momentum: 0.9 });
+    const optimizer = new Adam(owned.parameters(), { lr: 5e-3 });
     const trainer = new Trainer(owned, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
     for await (const _ of trainer.fit(tinySet(120, 1), { epochs: 8 }));
     optimizer.dispose();

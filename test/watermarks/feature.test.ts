@@ -177,7 +177,11 @@ describe("the secret", () => {
   });
 
   it.each<[string, Partial<FeatureWatermarkOptions>, RegExp]>([
-    ["a layer that is none", { layer: "features.1" }, /features\.0, features\.2, features\.3\), found "features\.1"/],
+    [
+      "a layer that is none",
+      { layer: "features.1" },
+      /features\.0\.conv, features\.2\.conv, features\.3\.conv\), found "features\.1"/,
+    ],
     ["the classifier", { layer: "classifier" }, /found "classifier"/],
     ["no bits", { bits: 0 }, /found 0/],
     ["an empty list", { bits: [] }, /found none/],
