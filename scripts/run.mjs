@@ -14,6 +14,8 @@ const tasks = {
   modelnet40: ["--import", "tsx", join("examples", "modelnet40.ts")],
   attacks: ["--import", "tsx", join("examples", "attacks.ts")],
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
+  unet: ["--import", "tsx", join("examples", "unet.ts")],
+  gpt: ["--import", "tsx", join("examples", "gpt.ts")],
   bench: ["--import", "tsx", join("bench", "index.ts")],
   torture: ["--import", "tsx", join("torture", "index.ts")],
   test: [join("node_modules", "vitest", "vitest.mjs"), "run"],
@@ -25,7 +27,7 @@ if (!Object.hasOwn(tasks, name)) {
     `Expected one of ${Object.keys(tasks).join(", ")}; got ${name === "" ? "nothing" : JSON.stringify(name)}.`,
   );
   console.error(
-    "Usage: node scripts/run.mjs quickstart|own-network|cifar10|modelnet40|attacks|bench|torture|test [arguments]",
+    "Usage: node scripts/run.mjs quickstart|own-network|unet|gpt|cifar10|modelnet40|attacks|bench|torture|test [arguments]",
   );
   process.exit(2);
 }
