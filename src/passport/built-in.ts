@@ -33,6 +33,8 @@ export interface BuiltIn {
   fold(state: StateDict): { state: StateDict; model: string };
   /** What the protected network's state dict calls what stands at a path. */
   names(path: string, plan: SecretPlan): string;
-  /** A state dict of the authors' code as one that can be loaded, and what to say where it cannot. */
+  /**
+   * A state dict of the authors' code as one that can be loaded, and what to say where it cannot.
+   */
   prepare(dict: StateDict, plan: SecretPlan, owned: Module): { state: StateDict; hint: string };
 }

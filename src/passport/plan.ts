@@ -5,7 +5,9 @@ import type { SecretPlan } from "./built-in";
 import { hasFc, SCHEMES } from "./schemes";
 import { capacity } from "./signature";
 
-/** Most passports of a network, longest name and most numbers of one tensor that a plan may name. */
+/**
+ * Most passports of a network, longest name and most numbers of one tensor that a plan may name.
+ */
 const MOST = { places: 2048, name: 512, numbers: 2 ** 31, taps: 2 ** 12 };
 
 const isWhole = (n: unknown, least: number): n is number =>

@@ -89,8 +89,8 @@ export interface Protection {
  * its code is written for one tensor, its layers are what they were, and what is deployed is its
  * own state dict. What the owner keeps lies beside it.
  *
- * Names in state dicts: the network's own, and `NORM.passport.skey`, `….key`, `….b`, `….fc.0.weight`
- * and so on for each norm; those of the papers' networks are the authors'.
+ * Names in state dicts: the network's own, and `NORM.passport.skey`, `….key`, `….b`,
+ * `….fc.0.weight` and so on for each norm; those of the papers' networks are the authors'.
  */
 export class Protected<N extends Network = Network> extends Module {
   readonly scheme: Scheme;
@@ -304,8 +304,8 @@ export class Protected<N extends Network = Network> extends Module {
   }
 
   /**
-   * As {@link Module.loadStateDict}; networks of the papers take checkpoints of the authors' code as
-   * they are.
+   * As {@link Module.loadStateDict}; networks of the papers take checkpoints of the authors' code
+   * as they are.
    */
   override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
     const prepared = this.#builtIn?.prepare(dict, this.plan, this);

@@ -1,9 +1,10 @@
 /**
  * A history as tensors: a column of numbers for each field of its records, `F64`, as exact as
- * JavaScript's own numbers; of metrics a column for each name and branch. A run of a million readings is then at most 48 MB of data, and not a
- * header that no reader takes. NaN stands for a field that a record does not have; columns in which
- * every record has 0, or none has anything, are left out, and so is a step's `loss` where it is the
- * sum of its parts. Whatever is checked is checked column by column, both ways.
+ * JavaScript's own numbers; of metrics a column for each name and branch. A run of a million
+ * readings is then at most 48 MB of data, and not a header that no reader takes. NaN stands for a
+ * field that a record does not have; columns in which every record has 0, or none has anything, are
+ * left out, and so is a step's `loss` where it is the sum of its parts. Whatever is checked is
+ * checked column by column, both ways.
  */
 
 import { ArgumentError, FormatError, type PanError } from "../errors";
