@@ -33,7 +33,8 @@ export type TaskFunction<O = Tensor, I = Tensor, T = Tensor> = (outputs: O, batc
 export interface TaskOptions<O = Tensor, I = Tensor, T = Tensor> {
   /**
    * The loss of one branch: a mean over the batch, of one element and differentiable. Default: the
-   * cross-entropy of logits [N, C] with a class per sample, or with its probabilities.
+   * cross-entropy of logits [N, C] with a class per sample, or with the probabilities that a
+   * `batchTransform` made of it.
    */
   loss?: TaskFunction<O, I, T>;
   /**
@@ -120,18 +121,16 @@ export function oneNumber(what: string, value: unknown): Tensor {
 }
 
 /**
- * @param need `"loss"`: probabilities of classes will do too.
- * @throws ArgumentError where samples of a general data set are not told their class.
+ * @param need what would do without classes
+ * @throws ArgumentError where samples of a general data set are not told their class: floats might
+ * be probabilities, and might be anything else.
  */
 export function checkClasses(what: string, targets: Fields, need: "loss" | "metrics"): void {
   const { shape, dtype = "f32" } = targets as Field;
-  if (Array.isArray(shape)) {
-    if (shape.length === 0 && dtype !== "f32") return;
-    if (need === "loss" && shape.length === 1 && dtype === "f32") return;
-  }
+  if (Array.isArray(shape) && shape.length === 0 && dtype !== "f32") return;
   const found = Array.isArray(shape) ? `${dtype} ${showShape([...shape])} per sample` : "several, or none";
   throw new ArgumentError(
-    `${what}: targets are ${need === "loss" ? "a class (an integer) or probabilities of all classes" : "a class (an integer)"} for each sample where there is no \`${need}\`, found ${found}: give \`${need}\` a function of your own`,
+    `${what}: targets are a class (an integer) for each sample where there is no \`${need}\`, found ${found}: give \`${need}\` a function of your own`,
   );
 }
 

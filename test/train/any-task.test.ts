@@ -316,7 +316,7 @@ describe("batches", () => {
       sizes.push((batch as { size: number }).size);
       return one.options.loss!(y, batch);
     };
-    const { records } = await outcome(plain(one), one.set, { ...one.options, loss, triggers }, 1);
+    const { records } = await outcome(plain(one), one.set, { ...one.options, loss: loss as never, triggers }, 1);
     expect(new Set(sizes)).toEqual(new Set([8]));
     expect(records[0]!.triggers!.public).toBe(records[0]!.metrics!["closeness"]!.public);
     const others = { set: arrays({ inputs: { table, word: table }, targets: [sums, words] }) as never };
