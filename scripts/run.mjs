@@ -16,6 +16,8 @@ const tasks = {
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
   mobilenet: ["--import", "tsx", join("examples", "mobilenet.ts")],
   vit: ["--import", "tsx", join("examples", "vit.ts")],
+  unet: ["--import", "tsx", join("examples", "unet.ts")],
+  gpt: ["--import", "tsx", join("examples", "gpt.ts")],
   bench: ["--import", "tsx", join("bench", "index.ts")],
   torture: ["--import", "tsx", join("torture", "index.ts")],
   test: [join("node_modules", "vitest", "vitest.mjs"), "run"],

@@ -73,15 +73,20 @@ export function toTensors<I extends Fields, T extends Fields>(
 export function toTensors(batch: HostBatch, device?: Device): TensorBatch {
   objectOf("toTensors", "a batch of a DataLoader", batch);
   const { size, index } = batch;
-  const upload = (part: unknown): unknown => {
-    if (isBatchArray(part)) return Tensor.from(part.data, part.shape, undefined, device);
-    if (Array.isArray(part)) return part.map(upload);
-    if (!isPlain(part)) {
-      throw new ArgumentError(`toTensors: expected a batch of a DataLoader, got ${shown(part)} in it`);
-    }
-    return Object.fromEntries(Object.entries(part).map(([name, field]) => [name, upload(field)]));
-  };
+  const upload = (part: unknown) =>
+    mapArrays("toTensors", part, ({ data, shape }) => Tensor.from(data, shape, undefined, device));
   return { inputs: upload(batch.inputs), targets: upload(batch.targets), size, index } as TensorBatch;
+}
+
+/**
+ * What `f` makes of each array of a batch's inputs or targets, put together as the arrays were.
+ * @throws ArgumentError for what are none
+ */
+export function mapArrays(what: string, part: unknown, f: (array: BatchArray) => unknown): unknown {
+  if (isBatchArray(part)) return f(part);
+  if (Array.isArray(part)) return part.map((one) => mapArrays(what, one, f));
+  if (!isPlain(part)) throw new ArgumentError(`${what}: expected a batch of a DataLoader, got ${shown(part)} in it`);
+  return Object.fromEntries(Object.entries(part).map(([name, field]) => [name, mapArrays(what, field, f)]));
 }
 
 /** Tells the single array of a batch from several by name. */

@@ -28,6 +28,11 @@ export interface DeviceOptions extends CapsOptions {
    * (default 512 MiB).
    */
   poolBytes?: number;
+  /**
+   * Warn on the console, once, of a training loop whose steps leave more and more tensors alive
+   * (default true).
+   */
+  leakWarning?: boolean;
 }
 
 /** What is bound to a kernel: one pooled buffer a binding name. */
@@ -58,6 +63,8 @@ export class Device {
   readonly counters: DeviceCounters = noCounts();
   /** Human-readable name of the adapter. */
   readonly name: string;
+  /** Whether a loop that frees nothing is told of. */
+  readonly leakWarning: boolean;
   private readonly failures = new Failures(() => this.settle());
   private readonly pipelines: PipelineCache;
   private readonly bindGroups: BindGroups;
@@ -75,6 +82,7 @@ export class Device {
     options: DeviceOptions = {},
   ) {
     this.caps = deviceCaps(gpu, info, options);
+    this.leakWarning = options.leakWarning ?? true;
     this.name =
       info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
     const room = (gpu.limits as { maxImmediateSize?: number }).maxImmediateSize ?? 0;

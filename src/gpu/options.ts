@@ -37,6 +37,7 @@ const OPTIONS: Readonly<Record<keyof InitOptions, Check>> = {
   tiling: PRODUCT,
   precision: PRODUCT,
   winograd: PRODUCT,
+  leakWarning: FLAG,
   poolBytes: ["a number of at least 0", (value) => typeof value === "number" && value >= 0],
   device: ["a GPUDevice", (value) => has(value, "createBuffer", "queue", "limits", "features", "lost")],
   adapter: ["a GPUAdapter", isAdapter],

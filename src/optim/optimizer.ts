@@ -8,6 +8,7 @@ import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { ExponentialMovingAverage } from "./average";
 import { batched, type Member } from "./batches";
+import { GrowthWatch } from "./growth";
 import { checkGradient, checkParameters, groupsOf, type Params } from "./params";
 
 /**
@@ -75,6 +76,7 @@ export abstract class Optimizer {
   private scale = 1;
   private stale = true;
   private average: ExponentialMovingAverage | null = null;
+  private readonly growth = new GrowthWatch();
 
   /**
    * @throws ArgumentError without parameters, with one given twice or on another device, or with an
@@ -166,6 +168,7 @@ export abstract class Optimizer {
     if (RULES[this.rule].counted) for (const group of this.groups.keys()) this.tick(group);
     for (const batch of this.batches) this.update(batch);
     this.average?.update();
+    this.growth.step(this.device);
   }
 
   /**

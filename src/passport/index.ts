@@ -27,4 +27,4 @@ export {
   spreadSignature,
 } from "./signature";
 export type { SignatureText } from "./texts";
-export type { Network } from "./trace";
+export type { Inputs, InputsOf, Network } from "./trace";

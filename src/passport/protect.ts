@@ -36,7 +36,8 @@ export interface ProtectOptions {
   at: true | string | readonly string[] | Readonly<Record<string, true | string | PlaceOptions>>;
   /**
    * One input of the network: its shape, batch included, or a tensor where the network takes
-   * integers. One pass of it, without its kernels, shows how the layers hang together.
+   * integers; several such in a list or by name, where `forward` takes several. One pass of it,
+   * without its kernels, shows how the layers hang together.
    */
   sample: Sample;
   /** A text spread over the passports that have none of their own, in order. */

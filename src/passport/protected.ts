@@ -23,7 +23,7 @@ import { branchesOf, type Scheme } from "./schemes";
 import type { SignLossOptions } from "./sign-loss";
 import { hasPassport, type PassportSite, type Site, secretName } from "./site";
 import type { SignatureText } from "./texts";
-import type { Network } from "./trace";
+import type { Inputs, InputsOf, Network } from "./trace";
 
 /** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
 export interface LayerSigns {
@@ -72,7 +72,7 @@ export interface DeployOptions {
 export type GammaBetas = Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
 
 /** What `forward` of a network gives. */
-export type OutputOf<N> = N extends { forward(x: Tensor): infer O } ? O : never;
+export type OutputOf<N> = N extends { forward(x: never): infer O } ? O : never;
 
 /** What a {@link Protected} is put together from. */
 export interface Protection {
@@ -80,7 +80,7 @@ export interface Protection {
   readonly fc: boolean;
   readonly sites: readonly Site[];
   readonly texts: readonly SignatureText[];
-  /** Shape of one input of the traced pass; null for a network that nothing was traced of. */
+  /** Shape of the input of the traced pass; null without a pass, and for several inputs. */
   readonly inputShape: Shape | null;
 }
 
@@ -96,7 +96,10 @@ export class Protected<N extends Network = Network> extends Module {
   readonly scheme: Scheme;
   /** The texts that the signature bits spell. */
   readonly texts: readonly SignatureText[];
-  /** Shape of the sample that the network was traced with, batch included; null where none was. */
+  /**
+   * Shape of the sample that the network was traced with, batch included; null where none was, or
+   * several inputs were.
+   */
   readonly inputShape: Shape | null;
   readonly #network: N;
   readonly #sites: readonly Site[];
@@ -185,7 +188,7 @@ export class Protected<N extends Network = Network> extends Module {
    * What the network gives in one branch (default: the one that is given away).
    * @throws ArgumentError when the network has no such branch.
    */
-  forward(x: Tensor, branch: Branch = this.branches[0]!): OutputOf<N> {
+  forward(x: InputsOf<N>, branch: Branch = this.branches[0]!): OutputOf<N> {
     this.checkBranches([branch]);
     return this.#run(x, new BranchPass([branch], this.#byNorm));
   }
@@ -196,7 +199,7 @@ export class Protected<N extends Network = Network> extends Module {
    * @throws ArgumentError as {@link forward}, and for outputs that are no tensors, nor lists or
    * objects of such.
    */
-  trainingPass(x: Tensor, options: TrainingPassOptions = {}): TrainingPass<OutputOf<N>> {
+  trainingPass(x: InputsOf<N>, options: TrainingPassOptions = {}): TrainingPass<OutputOf<N>> {
     const { branches = this.branches, signLoss = {}, aroundTrunk, affine } = options;
     this.checkBranches(branches);
     const byName = affine && ((norm: Norm) => affine(this.#normNames.get(norm)!));
@@ -326,8 +329,8 @@ export class Protected<N extends Network = Network> extends Module {
     return new Secrets(this.sites).stateDict();
   }
 
-  #run(x: Tensor, pass: BranchPass): OutputOf<N> {
-    return duringPass(pass, () => this.network.forward(x)) as OutputOf<N>;
+  #run(x: InputsOf<N>, pass: BranchPass): OutputOf<N> {
+    return duringPass(pass, () => this.network.forward(x as Inputs)) as OutputOf<N>;
   }
 
   private checkBranches(branches: readonly Branch[]): void {

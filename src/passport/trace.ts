@@ -1,6 +1,7 @@
 /** What one pass through a network shows of it, without computing anything. */
 import { refuse } from "../demand";
 import { ArgumentError } from "../errors";
+import { isPlain } from "../io/shown";
 import { inMode } from "../nn/mode";
 import { deviceOf, type Module } from "../nn/module";
 import { Norm } from "../nn/norm";
@@ -11,11 +12,20 @@ import { noGrad, Tensor } from "../tensor/tensor";
 import { type TracedOp, traceOps } from "../tensor/trace";
 import { isLinearMap, type LinearMap } from "./place";
 
-/** A module that computes; how a network is called, for one tensor. */
-export type Network = Module & { forward(x: Tensor): unknown };
+/** What a network is given: a tensor, or several in a list or by name. */
+export type Inputs = Tensor | readonly Tensor[] | { readonly [name: string]: Tensor };
 
-/** One input of a network: its shape, batch included, or tensors that `forward` takes. */
-export type Sample = Shape | Tensor;
+/** A module that computes. */
+export type Network = Module & { forward(x: Inputs): unknown };
+
+/** What `forward` of a network takes. */
+export type InputsOf<N> = N extends { forward(x: infer I): unknown } ? I : never;
+
+/**
+ * One input of a network: its shape, batch included, or a tensor; or several such, put together as
+ * `forward` takes them.
+ */
+export type Sample = Shape | Tensor | readonly (Shape | Tensor)[] | { readonly [name: string]: Shape | Tensor };
 
 /** Where a map stood in a traced pass. */
 export interface TracedMap {
@@ -41,7 +51,8 @@ export interface NetworkTrace {
   /** In the order they ran; one that ran twice is there twice. */
   readonly maps: readonly TracedMap[];
   readonly norms: readonly TracedNorm[];
-  readonly inputShape: Shape;
+  /** Null where there are several inputs. */
+  readonly inputShape: Shape | null;
   readonly output: unknown;
 }
 
@@ -59,14 +70,14 @@ export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
   const device = deviceOf(network);
   const maps: TracedMap[] = [];
   const norms: TracedNorm[] = [];
-  let [inputShape, output]: [Shape, unknown] = [[], undefined];
+  let [inputShape, output]: [Shape | null, unknown] = [null, undefined];
   const ops = traceOps<Tensor>(() =>
     device.dryly(() =>
       scope(() =>
         noGrad(() =>
           inMode(network, false, () => {
-            const x = inputOf(sample, device);
-            inputShape = x.shape;
+            const x = inputsOf(sample, device);
+            inputShape = x instanceof Tensor ? x.shape : null;
             const pass = {
               normalise(module: Module, h: Tensor) {
                 if (module instanceof Norm) norms.push({ norm: module, name: names.get(module) ?? "", x: h });
@@ -90,10 +101,24 @@ export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
   return { ops, maps, norms, inputShape, output };
 }
 
-function inputOf(sample: Sample, device: ReturnType<typeof deviceOf>): Tensor {
+function inputsOf(sample: Sample, device: ReturnType<typeof deviceOf>): Inputs {
+  if (isPlain(sample))
+    return Object.fromEntries(Object.entries(sample).map(([name, one]) => [name, inputOf(one as Shape, device)]));
+  const several = Array.isArray(sample) && sample.length > 0 && sample.every((one) => typeof one === "object");
+  return several
+    ? (sample as readonly (Shape | Tensor)[]).map((one) => inputOf(one, device))
+    : inputOf(sample as Shape, device);
+}
+
+function inputOf(sample: Shape | Tensor, device: ReturnType<typeof deviceOf>): Tensor {
   if (sample instanceof Tensor) return sample;
   if (!Array.isArray(sample))
-    refuse("protect", "sample", "the shape of one input, batch included, or a tensor of such", sample);
+    refuse(
+      "protect",
+      "sample",
+      "the shape of one input, batch included, or a tensor of such; or several, in a list or by name",
+      sample,
+    );
   const shape = asShape(sample as Shape);
   if (!shape.length || shape.includes(0))
     throw new ArgumentError(`protect: sample: the shape of one input, batch included, found [${shape.join(", ")}]`);

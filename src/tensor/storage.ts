@@ -30,6 +30,9 @@ export function memory(): MemoryInfo {
   return { ...live, pooledBytes: pool.bytes, buffersCreated: pool.created };
 }
 
+/** Live tensor handles, as {@link memory} counts them. */
+export const liveTensors = (): number => live.tensors;
+
 /** Least and greatest of some elements. */
 export type Range = readonly [min: number, max: number];
 

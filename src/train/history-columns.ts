@@ -1,16 +1,18 @@
 /**
  * A history as tensors: a column of numbers for each field of its records, `F64`, as exact as
- * JavaScript's own numbers. A run of a million readings is then at most 48 MB of data, and not a
- * header that no reader takes. NaN stands for a field that a record does not have; columns in which
- * every record has 0, or none has anything, are left out, and so is a step's `loss` where it is the
- * sum of its parts. Whatever is checked is checked column by column, both ways.
+ * JavaScript's own numbers; of metrics a column for each name and branch. A run of a million
+ * readings is then at most 48 MB of data, and not a header that no reader takes. NaN stands for a
+ * field that a record does not have; columns in which every record has 0, or none has anything, are
+ * left out, and so is a step's `loss` where it is the sum of its parts. Whatever is checked is
+ * checked column by column, both ways.
  */
 
 import { ArgumentError, FormatError, type PanError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
-import { clip, shown } from "../io/shown";
-import { BRANCHES } from "../passport/branches";
+import { clip, isPlain, shown } from "../io/shown";
+import { BRANCHES, type Branch, type BranchAccuracy } from "../passport/branches";
 import type { EpochRecord, History, StepRecord } from "./history";
+import { isMetricName } from "./task";
 
 type Kind = "steps" | "epochs";
 type Make = (message: string) => PanError;
@@ -38,6 +40,7 @@ const field = (name: string, range: Range, optional = false): Field => ({
   get: (record: Record<string, unknown>) => record[name],
 });
 type Triggered = { triggers?: Record<string, unknown> };
+type Measured = { metrics?: Record<string, Record<string, unknown>> };
 
 /** The first field of a record is its number, which rises. */
 const FIELDS: Record<Kind, readonly Field[]> = {
@@ -56,11 +59,36 @@ const FIELDS: Record<Kind, readonly Field[]> = {
       ...field(`triggers.${branch}`, "share", true),
       get: ({ triggers }: Triggered) => triggers?.[branch],
     })),
+    // Whether there were metrics, which then stand for accuracies.
+    { ...field("metrics", "count", true), get: ({ metrics }: Measured) => (metrics === undefined ? undefined : 0) },
     field("bitsMatched", "count"),
     field("bits", "count"),
     field("seconds", "seconds"),
   ],
 };
+
+const METRIC = /^metrics\.(.+)\.([^.]+)$/;
+
+/** The name of a metric and the branch of a column; null of a column that is none of a metric's. */
+function metricOf(column: string): { name: string; branch: Branch } | null {
+  const [, name = "", branch = ""] = METRIC.exec(column) ?? [];
+  return isMetricName(name) && BRANCHES.includes(branch as Branch) ? { name, branch: branch as Branch } : null;
+}
+
+/** All fields of records of a kind that have these metrics. */
+const fieldsOf = (kind: Kind, metrics: Iterable<string>): readonly Field[] => [
+  ...FIELDS[kind],
+  ...[...metrics].flatMap((name) =>
+    BRANCHES.map((branch) => ({
+      ...field(`metrics.${name}.${branch}`, "finite", true),
+      get: ({ metrics: own }: Measured) => (own && Object.hasOwn(own, name) ? own[name]![branch] : undefined),
+    })),
+  ),
+];
+
+/** Names of the metrics that columns are of. */
+const metricsOf = (columns: Iterable<string>): Set<string> =>
+  new Set([...columns].flatMap((column) => metricOf(column)?.name ?? []));
 
 /** Fields of an object that are there. */
 function countFields(record: object): number {
@@ -76,7 +104,8 @@ function toColumns(records: unknown, kind: Kind, make: Make): Columns {
   if (!Array.isArray(records)) throw make(`history: a list of ${kind} expected, found ${shown(records)}`);
   const list = records as Record<string, unknown>[];
   const where = (row: number) => `history.${kind}[${row}]`;
-  const foreign = new Uint8Array(list.length);
+  const foreign = new Uint16Array(list.length);
+  const names = new Set<string>();
   for (let row = 0; row < list.length; row++) {
     const record: unknown = list[row];
     if (typeof record !== "object" || record === null)
@@ -84,10 +113,20 @@ function toColumns(records: unknown, kind: Kind, make: Make): Columns {
     const { triggers } = record as { triggers?: unknown };
     if (triggers !== undefined && (typeof triggers !== "object" || triggers === null || kind === "steps"))
       throw make(`${where(row)}: triggers must be shares of an epoch, found ${shown(triggers)}`);
-    foreign[row] = Math.min(255, countFields(record) + (triggers === undefined ? 0 : countFields(triggers)));
+    const { metrics } = record as { metrics?: unknown };
+    if (metrics !== undefined && (!isPlain(metrics) || kind === "steps"))
+      throw make(`${where(row)}: metrics must be values by name and branch of an epoch, found ${shown(metrics)}`);
+    let count = countFields(record) + (triggers === undefined ? 0 : countFields(triggers));
+    for (const [name, values] of Object.entries(metrics ?? {})) {
+      if (!isMetricName(name) || !isPlain(values) || countFields(values) === 0)
+        throw make(`${where(row)}: metrics must be values by name and branch, found ${shown(values)} at ${clip(name)}`);
+      names.add(name);
+      count += countFields(values);
+    }
+    foreign[row] = Math.min(0xffff, count);
   }
   const columns: Columns = new Map();
-  for (const { name, get, optional } of FIELDS[kind]) {
+  for (const { name, get, optional } of fieldsOf(kind, names)) {
     const column = new Float64Array(list.length);
     for (let row = 0; row < list.length; row++) {
       const value = get(list[row] as never);
@@ -109,12 +148,17 @@ function checkColumns(columns: Columns, kind: Kind, make: Make): void {
   const fail = (row: number, what: string, found: string): never => {
     throw make(`history.${kind}[${row}]: ${what}, found ${found}`);
   };
-  for (const { name, range, optional } of FIELDS[kind]) {
+  const measured = columns.get("metrics");
+  const hasMetrics = (row: number) => measured !== undefined && !Number.isNaN(measured[row]);
+  for (const { name, range, optional } of fieldsOf(kind, metricsOf(columns.keys()))) {
     const column = columns.get(name);
-    const [test, words] = RANGES[range];
     if (!column) continue;
     for (let row = 0; row < column.length; row++) {
       const value = column[row]!;
+      // With metrics, what is an accuracy otherwise is the first of them.
+      const [test, words] = RANGES[range === "share" && hasMetrics(row) ? "finite" : range];
+      if (metricOf(name) && !Number.isNaN(value) && !hasMetrics(row))
+        fail(row, `${name} must not be there`, String(value));
       if (!test(value) && !(optional && Number.isNaN(value))) fail(row, `${name} must be ${words}`, String(value));
       if (range === "order" && row > 0 && value <= column[row - 1]!)
         fail(row, `${name} must rise`, `${value} after ${column[row - 1]}`);
@@ -154,7 +198,7 @@ export function historyColumns(history: History): StateDict {
   for (const kind of ["steps", "epochs"] as const) {
     const columns = toColumns(history[kind], kind, make);
     checkColumns(columns, kind, make);
-    for (const [at, { name, optional }] of FIELDS[kind].entries()) {
+    for (const [at, { name, optional }] of fieldsOf(kind, metricsOf(columns.keys())).entries()) {
       const data = columns.get(name)!;
       // The first column is always there: it says how many records there are.
       if (at > 0 && (kind === "steps" && name === "loss" ? isDerived(columns) : isBlank(data, optional))) continue;
@@ -179,7 +223,8 @@ function takeColumns(tensors: StateDict, kind: Kind): Columns {
   const columns: Columns = new Map();
   const length = tensors.get(`${kind}.${FIELDS[kind][0]!.name}`)?.data.length;
   if (length === undefined) throw new FormatError(`its history has no ${kind}`);
-  for (const { name } of FIELDS[kind]) {
+  const held = [...tensors.keys()].flatMap((name) => (name.startsWith(`${kind}.`) ? name.slice(kind.length + 1) : []));
+  for (const { name } of fieldsOf(kind, metricsOf(held))) {
     const tensor = tensors.get(`${kind}.${name}`);
     if (!tensor) continue;
     if (!(tensor.data instanceof Float64Array) || tensor.shape.length !== 1 || tensor.data.length !== length)
@@ -210,6 +255,10 @@ function stepsOf(columns: Columns): StepRecord[] {
 function epochsOf(columns: Columns): EpochRecord[] {
   const out: EpochRecord[] = [];
   const length = columns.get("epoch")!.length;
+  const measured = [...columns].flatMap(([column, values]) => {
+    const metric = metricOf(column);
+    return metric ? [{ ...metric, values }] : [];
+  });
   for (let row = 0; row < length; row++) {
     const record: Record<string, unknown> = {};
     const triggers: Record<string, number> = {};
@@ -217,12 +266,26 @@ function epochsOf(columns: Columns): EpochRecord[] {
       const value = columns.get(name)?.[row] ?? (optional ? Number.NaN : 0);
       if (Number.isNaN(value)) continue;
       if (name === "triggers") record["triggers"] = triggers;
+      else if (name === "metrics") record["metrics"] = metricsAt(measured, row);
       else if (name.startsWith("triggers.")) triggers[name.slice("triggers.".length)] = value;
       else record[name] = value;
     }
     out.push(record as unknown as EpochRecord);
   }
   return out;
+}
+
+/** Values by metric and branch. */
+function metricsAt(
+  measured: readonly { name: string; branch: Branch; values: Float64Array }[],
+  row: number,
+): Record<string, BranchAccuracy> {
+  const found = new Map<string, BranchAccuracy>();
+  for (const { name, branch, values } of measured) {
+    const value = values[row]!;
+    if (!Number.isNaN(value)) found.set(name, { ...found.get(name), [branch]: value });
+  }
+  return Object.fromEntries(found);
 }
 
 /**
@@ -232,6 +295,7 @@ function epochsOf(columns: Columns): EpochRecord[] {
 export function historyOf(tensors: StateDict): History {
   const known = new Set((["steps", "epochs"] as const).flatMap((kind) => FIELDS[kind].map((f) => `${kind}.${f.name}`)));
   for (const name of tensors.keys())
-    if (!known.has(name)) throw new FormatError(`unknown column history.${clip(name)}`);
+    if (!known.has(name) && !(name.startsWith("epochs.") && metricOf(name.slice("epochs.".length))))
+      throw new FormatError(`unknown column history.${clip(name)}`);
   return { steps: stepsOf(takeColumns(tensors, "steps")), epochs: epochsOf(takeColumns(tensors, "epochs")) };
 }

@@ -6,7 +6,7 @@ export interface StepRecord {
   step: number;
   /** Sum of those below. */
   loss: number;
-  /** Cross-entropy, and what the network itself adds to a branch's loss. */
+  /** Cross-entropy, or a loss of one's own, and what the network itself adds to a branch's loss. */
   publicLoss: number;
   privateLoss: number;
   /** Of a network that works with its passports only. */
@@ -16,12 +16,22 @@ export interface StepRecord {
   regularizerLoss?: number;
 }
 
-/** What one epoch came to, with the test accuracy of each branch, where there are test images. */
+/**
+ * What one epoch came to, with the test accuracy of each branch, where there are test samples. Of a
+ * trainer with metrics of its own, `public`, `private` and `passport` are values of the first of
+ * them, as those of `triggers` are; with a loss of its own and no metrics, only `metrics` has
+ * values.
+ */
 export interface EpochRecord extends BranchAccuracy {
   /** From 1. */
   epoch: number;
   /** Mean training loss; in alternating mode that of the branches together, stretch by stretch. */
   loss: number;
+  /**
+   * By name, what each branch came to in the test: metrics of one's own, or, without any, a loss of
+   * one's own. Not there where samples are classified.
+   */
+  metrics?: Record<string, BranchAccuracy>;
   /** Share of trigger images that each branch classifies as assigned, where there are some. */
   triggers?: BranchAccuracy;
   /** Signature bits that the signs of γ match, of how many. */
@@ -56,14 +66,15 @@ export function meanLoss({ steps }: History, first: number, count: number): numb
   return recent.reduce((sum, s, i) => sum + s.loss * (s.step - (recent[i - 1]?.step ?? first)), 0) / count;
 }
 
-/** Mean test accuracy of an epoch's branches; undefined without test images. */
+/** Mean test accuracy, or first metric, of an epoch's branches; undefined without test samples. */
 export function meanAccuracy(record: BranchAccuracy): number | undefined {
   const values = BRANCHES.flatMap((b) => record[b] ?? []);
   return values.length ? values.reduce((a, b) => a + b) / values.length : undefined;
 }
 
 /**
- * The epoch of the highest mean test accuracy, the first of equals; undefined without test images.
+ * The epoch of the highest mean test accuracy, or first metric, the first of equals; undefined
+ * without test samples.
  */
 export function bestEpoch({ epochs }: History): EpochRecord | undefined {
   let best: EpochRecord | undefined;
@@ -88,11 +99,15 @@ export function stepsCsv({ steps }: History): string {
   );
 }
 
-/** Epochs as CSV, a row each; empty where a branch or trigger set is not there. */
+/** Epochs as CSV, a row each; empty where a branch, metric or trigger set is not there. */
 export function epochsCsv({ epochs }: History): string {
+  const names = [...new Set(epochs.flatMap((e) => Object.keys(e.metrics ?? {})))];
+  const measured = names
+    .flatMap((name) => BRANCHES.map((branch) => [name, branch] as const))
+    .filter(([name, branch]) => epochs.some((e) => e.metrics?.[name]?.[branch] !== undefined));
   const header = ["epoch", "loss", ...BRANCHES, ...BRANCHES.map((b) => `triggers.${b}`), "bitsMatched", "bits"];
   return csv(
-    [...header, "seconds"],
+    [...header, "seconds", ...measured.map((at) => `metrics.${at.join(".")}`)],
     epochs.map((e) => [
       e.epoch,
       e.loss,
@@ -101,6 +116,7 @@ export function epochsCsv({ epochs }: History): string {
       e.bitsMatched,
       e.bits,
       e.seconds,
+      ...measured.map(([name, branch]) => e.metrics?.[name]?.[branch]),
     ]),
   );
 }

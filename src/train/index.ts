@@ -1,5 +1,5 @@
 export { type Checkpoint, type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "./checkpoint";
-export { type EvaluateOptions, evaluate } from "./evaluate";
+export { type EvaluateOptions, evaluate, type Measured, type MeasureOptions } from "./evaluate";
 export {
   bestEpoch,
   type EpochRecord,
@@ -10,4 +10,5 @@ export {
   stepsCsv,
 } from "./history";
 export type { EarlyStop, Progress, TrainerOptions, TrainingMode, TriggerOptions } from "./options";
+export type { TaskBatch, TaskFunction, TaskOptions } from "./task";
 export { type FitOptions, Trainer } from "./trainer";

@@ -1,17 +1,19 @@
+import type { AnyDataset } from "../data/dataset";
+import type { BatchTransform } from "../data/loader";
 import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { callable, flag, optionsOf, refuse, whole } from "../demand";
-import { ArgumentError, ShapeError } from "../errors";
+import { ArgumentError } from "../errors";
 import { isPlain, shown } from "../io/shown";
 import { constantLR, type Schedule } from "../optim/schedules";
 import type { Protected } from "../passport/protected";
 import { needsTriggers, withoutTriggers } from "../passport/schemes";
 import type { SignLossOptions } from "../passport/sign-loss";
-import { showShape } from "../tensor/shape";
-import { Tensor } from "../tensor/tensor";
+import type { Tensor } from "../tensor/tensor";
 import type { CheckpointStore } from "./checkpoint";
 import { checkSet } from "./evaluate";
 import type { EpochRecord, StepRecord } from "./history";
+import { oneNumber, type Task, type TaskOptions, taskOf } from "./task";
 
 /**
  * How the branches of a network share the steps: `joint` runs both on every batch, `alternating`
@@ -20,9 +22,9 @@ import type { EpochRecord, StepRecord } from "./history";
  */
 export type TrainingMode = "joint" | { readonly alternating: number };
 
-/** Images, or clouds, with assigned labels that a network shall learn beside its task. */
+/** Samples with assigned labels, or other targets, that a network shall learn beside its task. */
 export interface TriggerOptions {
-  set: SampleSet;
+  set: SampleSet | AnyDataset;
   /** How many join each batch (default 2, as in DeepIPR; never more than the set has). */
   batchSize?: number;
   /** Default: the trainer's `testTransform`. */
@@ -31,7 +33,7 @@ export interface TriggerOptions {
 
 /** When to end before the last epoch. */
 export interface EarlyStop {
-  /** Epochs without a better mean test accuracy after which to end. */
+  /** Epochs without a better mean test accuracy, or first metric, after which to end. */
   patience: number;
   /** What counts as better (default 0). */
   minDelta?: number;
@@ -47,8 +49,11 @@ export interface Progress {
   record: StepRecord;
 }
 
-/** Options of a {@link Trainer}. */
-export interface TrainerOptions {
+/**
+ * Options of a {@link Trainer}. `O` is what the network's `forward` gives, `I` and `T` are the
+ * tensors of the data set's inputs and targets.
+ */
+export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends TaskOptions<O, I, T> {
   /** Default `joint`. */
   mode?: TrainingMode;
   /** Required for a network of scheme `v3`. */
@@ -96,6 +101,11 @@ export interface TrainerOptions {
    */
   seed?: number;
   transform?: readonly SampleTransform[];
+  /**
+   * What is done to every training batch then, such as `mixup`; triggers and test samples are left
+   * alone.
+   */
+  batchTransform?: BatchTransform;
   /** For test images; usually the normalisation alone. */
   testTransform?: readonly SampleTransform[];
   /**
@@ -104,7 +114,8 @@ export interface TrainerOptions {
    */
   checkpoints?: CheckpointStore;
   /**
-   * Where to keep the checkpoint of the epoch with the highest mean test accuracy of all branches.
+   * Where to keep the checkpoint of the epoch with the highest mean test accuracy of all branches;
+   * with metrics of one's own, the highest mean of the first of them.
    */
   best?: CheckpointStore;
   earlyStop?: EarlyStop;
@@ -129,10 +140,18 @@ type Defaulted =
   | "testTransform"
   | "readEvery";
 
+/** Options of a trainer for whatever task. */
+type AnyOptions = Omit<TrainerOptions, keyof TaskOptions> & TaskOptions<never, never, never>;
+
 /** Options with the defaults filled in. */
-export type FullOptions = Required<Pick<TrainerOptions, Defaulted>> & Omit<TrainerOptions, Defaulted>;
+export type FullOptions = Required<Pick<TrainerOptions, Defaulted>> &
+  Omit<TrainerOptions, Defaulted | keyof TaskOptions> & {
+    readonly task: Task;
+  };
 
 const NAMES = {
+  loss: true,
+  metrics: true,
   mode: true,
   triggers: true,
   signLoss: true,
@@ -144,6 +163,7 @@ const NAMES = {
   replay: true,
   seed: true,
   transform: true,
+  batchTransform: true,
   testTransform: true,
   checkpoints: true,
   best: true,
@@ -168,9 +188,9 @@ const DEFAULTS: Required<Pick<TrainerOptions, Defaulted>> = {
 };
 
 /** Types of options, before anything relies on them. */
-function checkTypes(given: TrainerOptions): void {
+function checkTypes(given: AnyOptions): void {
   const { triggers, earlyStop, checkpoints, best, signLoss } = given;
-  for (const name of ["schedule", "regularizer", "onProgress", "onEpoch"] as const)
+  for (const name of ["schedule", "regularizer", "batchTransform", "onProgress", "onEpoch"] as const)
     if (given[name] !== undefined) callable("Trainer", name, given[name]);
   for (const name of ["transform", "testTransform"] as const)
     if (given[name] !== undefined && !Array.isArray(given[name]))
@@ -193,11 +213,17 @@ function checkTypes(given: TrainerOptions): void {
  * @throws ArgumentError naming an option that is unknown, out of range, or does not go with the
  * network.
  */
-export function fullOptions(model: Protected, options: TrainerOptions | undefined): FullOptions {
+export function fullOptions(model: Protected, options: AnyOptions | undefined): FullOptions {
   const given = optionsOf("Trainer", options, Object.keys(NAMES) as (keyof TrainerOptions)[]);
   checkTypes(given);
-  const set = Object.entries(given).filter(([, value]) => value !== undefined);
-  const full: FullOptions = { ...DEFAULTS, ...Object.fromEntries(set) };
+  const { loss, metrics, ...others } = given;
+  const task = taskOf("Trainer", { ...(loss !== undefined && { loss }), ...(metrics !== undefined && { metrics }) });
+  const set = Object.entries(others).filter(([, value]) => value !== undefined);
+  const full: FullOptions = { ...DEFAULTS, ...Object.fromEntries(set), task };
+  if ((full.best || full.earlyStop) && task.byLoss)
+    throw new ArgumentError(
+      "`best` and `earlyStop` go by what is higher when it is better, and a loss is lower: give `metrics`, of which they take the first",
+    );
   const { mode, triggers, readEvery, earlyStop, trunkUpdates } = full;
   const count = (name: string, n: number) => {
     if (!Number.isInteger(n) || n < 1)
@@ -254,8 +280,5 @@ function checkParts({ accumulate, batchSize, triggers }: FullOptions, count: (na
  */
 export function regularization(model: Protected, { regularizer }: Pick<TrainerOptions, "regularizer">): Tensor | null {
   if (!regularizer) return null;
-  const loss: unknown = regularizer(model);
-  if (loss instanceof Tensor && loss.size === 1) return loss;
-  const found = loss instanceof Tensor ? `one of shape ${showShape(loss.shape)}: reduce it` : String(loss);
-  throw new ShapeError(`regularizer: a tensor of one element expected, found ${found}`);
+  return oneNumber("regularizer", regularizer(model));
 }

@@ -25,7 +25,8 @@ export interface Run {
 
 /** What must be equal for a checkpoint to belong to this run. */
 function fingerprintOf({ model, optimizer, options, samples, triggers: joining }: Run): string {
-  const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer, accumulate } = options;
+  const { batchSize, seed, mode, triggers, signLoss, trunkUpdates, regularizer, accumulate, batchTransform, task } =
+    options;
   return JSON.stringify({
     network: model.fingerprint(),
     batchSize,
@@ -40,6 +41,10 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     lr: optimizer.lr,
     // A function cannot be compared, only whether there is one.
     ...(regularizer && { regularizer: true }),
+    ...(batchTransform && { batchTransform: true }),
+    ...(!task.classLoss && { loss: true }),
+    // `best` and `earlyStop` compare epochs by the first.
+    ...(!task.classMeasure && { metrics: task.measures.map(({ name }) => name) }),
     // Only where there are parts: checkpoints from before there could be any stay valid.
     ...(accumulate !== 1 && { accumulate }),
   });

@@ -5,19 +5,20 @@ import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
 import type { Protected } from "../passport/protected";
 import type { SignLossOptions } from "../passport/sign-loss";
+import type { Inputs } from "../passport/trace";
 import { add, affine } from "../tensor/ops/elementwise";
-import { crossEntropy } from "../tensor/ops/loss";
 import { scope } from "../tensor/storage";
 import type { Tensor } from "../tensor/tensor";
 import type { Loss } from "./losses";
 import { regularization, type TrainerOptions } from "./options";
+import { CLASSIFICATION, type Task, tensorsIn } from "./task";
 
-/** Samples with their labels, on the device. */
+/** Samples with what is to be made of them, on the device. */
 export interface Samples {
-  /** [N, H, W, C] or [N, P, 3]. */
-  x: Tensor;
-  /** Classes, [N], i32. */
-  y: Tensor;
+  /** What the network is given: [N, H, W, C] or [N, P, 3], or whatever it takes. */
+  x: Inputs;
+  /** Classes, [N], i32; or whatever the loss takes. */
+  y: Inputs;
 }
 
 /** How {@link trainStep} goes. */
@@ -26,6 +27,8 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
   branches?: readonly Branch[];
   signLoss?: SignLossOptions;
   trunkUpdates?: 1 | 2;
+  /** What each branch is trained for (default: cross-entropy of classes). */
+  task?: Pick<Task, "loss">;
   /** Which step of which run this is, for what the network draws at random. */
   draws?: { seed: number; step: number };
   /** Is given the whole loss of each part before its backward pass. */
@@ -39,12 +42,12 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
 
 /**
  * Records one training step, in training mode, of the samples that `parts` put on the device, one
- * call per part; the caller submits it. With one part, L = Σ over branches (CE
+ * call per part; the caller submits it. With one part, L = Σ over branches (the task's loss
  * [+ the network's own penalty]) + sign loss [+ regularizer], one backward pass, one optimiser
  * step.
  *
  * With k parts of one size: forward and backward for each, gradients summed, then the optimiser's
- * one step, on ∇ Σ_parts L_part / k. Cross-entropies are means over their samples, so that is the
+ * one step, on ∇ Σ_parts L_part / k. The task's losses are means over their samples, so that is the
  * gradient of the whole batch's mean; the sign loss, which a pass computes anyway and which depends
  * on weights alone, counts 1/k in each; the regularizer, somebody else's function, is called once,
  * and counts whole in the first. What is a statistic of the batch (batch norm's, and how often
@@ -56,7 +59,7 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
  *
  * @throws ArgumentError without parts.
  * @throws ShapeError when the regularizer gives anything but one number, before anything is
- * changed.
+ * changed, or the task's loss does.
  */
 export function trainStep(
   model: Protected,
@@ -86,18 +89,19 @@ export function trainStep(
 }
 
 /**
- * The losses of one pass over samples, by name: of each branch, CE [+ the network's own penalty],
- * and the sign loss where passports ran.
+ * The losses of one pass over samples, by name: of each branch, the task's
+ * [+ the network's own penalty], and the sign loss where passports ran.
  */
 export function lossesOf(
   model: Protected,
   { x, y }: Samples,
-  { branches, signLoss, trunkUpdates: updates = 1 }: StepOptions = {},
+  { branches, signLoss, trunkUpdates: updates = 1, task = CLASSIFICATION }: StepOptions = {},
 ): [Loss, Tensor][] {
   const pass = model.trainingPass(x, { branches, signLoss, aroundTrunk: trunkUpdates(updates) });
-  const losses = Object.entries(pass.outputs).map(([branch, logits]): [Loss, Tensor] => {
-    const [entropy, penalty] = [crossEntropy(logits as Tensor, y), pass.penalties[branch as Branch]];
-    return [`${branch as Branch}Loss`, penalty ? add(entropy, penalty) : entropy];
+  const batch = { inputs: x, targets: y, size: tensorsIn(x)[0]?.shape[0] ?? 0 };
+  const losses = Object.entries(pass.outputs).map(([branch, output]): [Loss, Tensor] => {
+    const [loss, penalty] = [task.loss(output, batch), pass.penalties[branch as Branch]];
+    return [`${branch as Branch}Loss`, penalty ? add(loss, penalty) : loss];
   });
   return pass.signLoss ? [...losses, ["signLoss", pass.signLoss]] : losses;
 }

@@ -1,6 +1,6 @@
-import type { Batch } from "../data/batch";
+import type { HostBatch } from "../data/batch";
 import { DataLoader } from "../data/loader";
-import type { TrainingSet } from "../data/sample-set";
+import type { AnySet, SampleTransform } from "../data/samples";
 import { instance, optionsOf } from "../demand";
 import { ArgumentError, NanLossError } from "../errors";
 import { shown } from "../io/shown";
@@ -11,7 +11,7 @@ import { asProtected, countSigns, type Protected } from "../passport/protected";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { decodeCheckpoint } from "./checkpoint";
-import { checkImages, checkSet, evaluate } from "./evaluate";
+import { checkSamples, checkSet, checkTargets, type Measured, measure } from "./evaluate";
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, meanLoss } from "./history";
 import { checkLeaves } from "./leaves";
 import { type Loss, LossSums, type MeanLosses, stepRecord } from "./losses";
@@ -19,12 +19,13 @@ import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
 import { StepReplay } from "./replay";
 import { type Position, type Run, restoreRun, saveRun } from "./run";
 import { trainStep } from "./step";
+import { tensorsIn } from "./task";
 
 /** What {@link Trainer.fit} is asked for. */
 export interface FitOptions {
   /** In all, those of an earlier part of the run included. */
   epochs: number;
-  test?: TrainingSet;
+  test?: AnySet;
   /** Go on where the last checkpoint ends. */
   resume?: boolean;
 }
@@ -36,7 +37,9 @@ export interface FitOptions {
 const training = new WeakSet<Module>();
 
 /**
- * Trains a network of any scheme. Joint mode: on every batch all branches forward, L = Σ (CE
+ * Trains a network of any scheme, for any task: to classify samples, or by a loss of one's own, on
+ * images, clouds or whatever a `Dataset` holds; `forward` is given the batch's inputs as the data
+ * set puts them together. Joint mode: on every batch all branches forward, L = Σ (loss
  * [+ the network's own penalty]) + Σ sign loss [+ regularizer], one backward pass, one optimiser
  * step, all of it one submit. Alternating mode: a step is one branch's; the sign loss goes with the
  * private one. Trigger images join every batch. With `accumulate`, a step takes its batch in parts.
@@ -45,8 +48,14 @@ const training = new WeakSet<Module>();
  * @example
  * const trainer = new Trainer(model, new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 }), { batchSize: 50, seed: 1 });
  * for await (const epoch of trainer.fit(train, { epochs: 10, test })) console.log(epoch);
+ *
+ * @example
+ * const trainer = new Trainer(model, new Adam(model), {
+ *   loss: (y, { targets }) => mseLoss(y, targets),
+ *   metrics: { closeness: (y, { targets }) => neg(mseLoss(y, targets)) },
+ * });
  */
-export class Trainer {
+export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   /** The network, with its passports or with none. */
   readonly model: Protected;
   readonly history: History = { steps: [], epochs: [] };
@@ -66,7 +75,7 @@ export class Trainer {
   constructor(
     model: Module,
     readonly optimizer: Optimizer,
-    options?: TrainerOptions,
+    options?: TrainerOptions<O, I, T>,
   ) {
     this.model = asProtected("Trainer", "its first argument", model);
     instance("Trainer", "its second argument", optimizer, Optimizer);
@@ -101,7 +110,8 @@ export class Trainer {
     const { earlyStop } = this.#options;
     const { epochs } = this.history;
     if (!earlyStop || epochs.length <= earlyStop.patience) return false;
-    const best = (records: EpochRecord[]) => records.reduce((most, e) => Math.max(most, meanAccuracy(e) ?? 0), 0);
+    const best = (records: EpochRecord[]) =>
+      records.reduce((most, e) => Math.max(most, meanAccuracy(e) ?? -Infinity), -Infinity);
     const before = best(epochs.slice(0, -earlyStop.patience));
     return best(epochs.slice(-earlyStop.patience)) <= before + (earlyStop.minDelta ?? 0);
   }
@@ -113,13 +123,13 @@ export class Trainer {
    * flag stays as it is.
    * @throws ArgumentError when images, labels or options do not fit, or the network is being
    * trained already, before any step; or in the first when its loss depends on trained tensors that
-   * the network does not name; ShapeError when the regularizer gives anything but one number, in
-   * the first.
+   * the network does not name; ShapeError when the regularizer, the loss or a metric gives anything
+   * but one number, in the first.
    * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is
    * untouched. The next call begins the epoch anew: put weights back first, or `resume`.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
-  async *fit(train: TrainingSet, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
+  async *fit(train: AnySet, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
     checkSet("fit", "its first argument", train);
     const { epochs, test, resume = false } = optionsOf("fit", options, ["epochs", "test", "resume"]);
     if (test !== undefined) checkSet("fit", "test", test);
@@ -182,29 +192,37 @@ export class Trainer {
   }
 
   /** What checkpoints are made of. */
-  #run(train: TrainingSet): Run {
+  #run(train: AnySet): Run {
     const { model, optimizer, history } = this;
     return { model, optimizer, history, options: this.#options, samples: train.length, triggers: this.#triggers };
   }
 
   /** Everything that can be known before the first step. */
-  #check(train: TrainingSet, test: TrainingSet | undefined): DataLoader {
-    const { batchSize, seed, transform, testTransform, triggers, best, earlyStop } = this.#options;
-    const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
-    checkImages(this.model, train, loader.imageShape);
-    if (test)
-      checkImages(this.model, test, new DataLoader(test, { batchSize: 1, transform: testTransform }).imageShape);
-    else if (best || earlyStop)
-      throw new ArgumentError("`best` and `earlyStop` go by the test accuracy: give `fit` a test set");
+  #check(train: AnySet, test: AnySet | undefined): DataLoader<AnySet> {
+    const { batchSize, seed, transform, testTransform, batchTransform, triggers, best, earlyStop, task } =
+      this.#options;
+    const order = { batchSize, seed, shuffle: true, dropLast: true };
+    const loader = new DataLoader(train, { ...order, transform, ...(batchTransform && { batchTransform }) });
+    if (task.classLoss && !batchTransform) checkTargets("fit", train, "loss");
+    checkSamples(this.model, train, loader.imageShape, task.classLoss);
+    if (test) {
+      const { imageShape } = new DataLoader(test, { batchSize: 1, transform: testTransform });
+      if (task.classMeasure) checkTargets("fit", test, "metrics");
+      checkSamples(this.model, test, imageShape, task.classMeasure);
+    } else if (best || earlyStop)
+      throw new ArgumentError(
+        "`best` and `earlyStop` go by the test accuracy, or the first metric: give `fit` a test set",
+      );
     if (triggers) {
       this.#triggers = new TriggerBatches(triggers, this.#options);
-      checkImages(this.model, triggers.set, this.#triggers.imageShape);
+      if (task.classMeasure) checkTargets("fit: triggers", triggers.set, "metrics");
+      checkSamples(this.model, triggers.set, this.#triggers.imageShape, task.classLoss);
     }
     return loader;
   }
 
   /** Steps from where the run stands to the end of the epoch, or to a stop. */
-  async #epoch(loader: DataLoader, epochs: number): Promise<void> {
+  async #epoch(loader: DataLoader<AnySet>, epochs: number): Promise<void> {
     const { readEvery } = this.#options;
     const sums = new LossSums(deviceOf(this.model));
     let reading: Promise<void> = Promise.resolve();
@@ -212,7 +230,7 @@ export class Trainer {
     try {
       for await (const batch of loader.epoch(this.#at.epoch, this.#at.batch)) {
         const triggers = (await this.#triggers?.at(this.#at.epoch * loader.length + this.#at.batch)) ?? null;
-        this.#step(batch, triggers, sums, loader.length);
+        this.#step(batch as HostBatch, triggers, sums, loader.length);
         this.#at.batch++;
         const last = this.#at.batch === loader.length;
         if (++stretch === readEvery || last || this.#stopping) {
@@ -248,9 +266,9 @@ export class Trainer {
   }
 
   /** One training step, up to its submit. */
-  #step(batch: Batch, triggers: Batch | null, sums: LossSums, batches: number): void {
+  #step(batch: HostBatch, triggers: HostBatch | null, sums: LossSums, batches: number): void {
     const { model, optimizer } = this;
-    const { schedule, signLoss, trunkUpdates, seed, regularizer, accumulate, replay } = this.#options;
+    const { schedule, signLoss, trunkUpdates, seed, regularizer, accumulate, replay, task } = this.#options;
     const step = this.#at.epoch * batches + this.#at.batch;
     const branches = this.#branches(step);
     const fresh = !this.#checked.has(branches.join());
@@ -259,7 +277,10 @@ export class Trainer {
       branches,
       signLoss,
       trunkUpdates,
-      onTotal: fresh ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined) : undefined,
+      task,
+      onTotal: fresh
+        ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined || !task.classLoss)
+        : undefined,
       onLoss: (name: Loss, value: Tensor, weight: number) => sums.add(name, value, weight),
     };
     optimizer.factor = schedule(this.#at.epoch + this.#at.batch / batches);
@@ -273,8 +294,9 @@ export class Trainer {
     const samples = this.#uploader.refill(batch, triggers);
     optimizer.prepare();
     model.beginStep(seed, step);
-    const kind = `${branches.join()} ${samples.x.buffer.id}`;
-    this.#replay ??= new StepReplay(samples.x.device, model);
+    const tensors = [...tensorsIn(samples.x), ...tensorsIn(samples.y)];
+    const kind = `${branches.join()} ${tensors.map((t) => t.buffer.id).join()}`;
+    this.#replay ??= new StepReplay(deviceOf(model), model);
     this.#replay.run(kind, () => trainStep(model, optimizer, [() => samples], common));
   }
 
@@ -293,20 +315,35 @@ export class Trainer {
     this.#options.onProgress?.({ step: record.step, steps: epochs * batches, epoch: at.epoch + 1, record });
   }
 
-  async #finishEpoch(test: TrainingSet | undefined, batches: number, started: number): Promise<EpochRecord> {
+  /** What the task measures of a set. @throws NanLossError where that is no number. */
+  async #measure(set: AnySet, transform: readonly SampleTransform[], what: string): Promise<Measured> {
+    const measured = await measure(this.model, set, this.#options.task, { transform });
+    for (const [name, values] of Object.entries(measured))
+      for (const [branch, value] of Object.entries(values))
+        if (!Number.isFinite(value))
+          throw new NanLossError(
+            `${name} of the ${branch} branch is ${value} on the ${what} set after epoch ${this.#at.epoch + 1}: let it give a number for every batch, or lower the learning rate; the last checkpoint is as it was`,
+          );
+    return measured;
+  }
+
+  async #finishEpoch(test: AnySet | undefined, batches: number, started: number): Promise<EpochRecord> {
     const epoch = this.#at.epoch + 1;
     const { testTransform: transform, triggers } = this.#options;
-    const accuracy = test ? await evaluate(this.model, test, { transform }) : {};
-    const hits = triggers
-      ? { triggers: await evaluate(this.model, triggers.set, { transform: triggers.transform ?? transform }) }
-      : {};
+    const measured = test ? await this.#measure(test, transform, "test") : {};
+    const hits = triggers && (await this.#measure(triggers.set, triggers.transform ?? transform, "trigger"));
+    const { task } = this.#options;
+    const first = task.measures[0]!.name;
+    // A loss of one's own, without metrics, is no measure to go by.
+    const accuracy = task.byLoss ? undefined : measured[first];
     const { bits, matched } = countSigns(await this.model.readSigns());
-    const first = (epoch - 1) * batches;
+    const before = (epoch - 1) * batches;
     const record: EpochRecord = {
       epoch,
-      loss: meanLoss(this.history, first, batches),
+      loss: meanLoss(this.history, before, batches),
       ...accuracy,
-      ...hits,
+      ...(!task.classMeasure && { metrics: measured }),
+      ...(hits && { triggers: hits[first]! }),
       bitsMatched: matched,
       bits,
       seconds: (performance.now() - started) / 1000,

@@ -154,6 +154,7 @@ describe("init", () => {
       tiling: "auto",
       precision: "f32",
       winograd: "auto",
+      leakWarning: true,
     };
     (await m.init(every)).destroy();
     for (const name of Object.keys(every)) {
