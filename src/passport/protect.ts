@@ -91,6 +91,8 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
     SCHEMES.filter((s) => s !== "plain"),
   );
   const { statistics = "separate", signature, random = freshGenerator(), separate = [] } = given;
+  if (!Array.isArray(separate) || !separate.every((key) => typeof key === "string"))
+    refuse(what, "separate", "a list of names", separate);
   if (signature !== undefined && typeof signature !== "string") refuse(what, "signature", "a text", signature);
   oneOf(what, "statistics", statistics, ["separate", "shared"]);
   instance(what, "random", random, Generator);
@@ -211,7 +213,6 @@ class Norms {
 
   /** Norms that keep no passport. */
   others(keys: readonly string[], taken: ReadonlySet<string>): { name: string; norm: Norm }[] {
-    if (!Array.isArray(keys)) refuse("protect", "separate", "a list of names", keys);
     const names = new Set(keys.flatMap((key) => (this.#byName.has(key) ? [key] : this.#meant(key))));
     for (const key of keys)
       if (!this.#byName.has(key) && !this.#meant(key).length)

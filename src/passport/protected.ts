@@ -205,7 +205,8 @@ export class Protected<N extends Network = Network> extends Module {
     const byName = affine && ((norm: Norm) => affine(this.#normNames.get(norm)!));
     const pass = new BranchPass([...new Set(branches)], this.#byNorm, { signLoss, aroundTrunk, affine: byName });
     const whole = this.#run(x, pass);
-    const each = pass.branches.map((_, i) => partOf(whole, i, new Map()));
+    const cut = new Map<Tensor, Tensor[]>();
+    const each = pass.branches.map((_, i) => partOf(whole, i, cut));
     const outputs = Object.fromEntries(pass.branches.map((b, i) => [b, each[i]])) as TrainingPass<
       OutputOf<N>
     >["outputs"];

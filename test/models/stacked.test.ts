@@ -139,7 +139,7 @@ async function compare(make: () => Network, prepare?: (model: Network) => void):
 
 /** A network of one's own, whose forward is written for one tensor. */
 class Own extends Module {
-  readonly first = new Conv2d(3, 8, 3, { padding: 1, random: new Generator(1) });
+  readonly first = new Conv2d(3, 8, 3, { padding: 1, bias: false, random: new Generator(1) });
   readonly norm1 = new BatchNorm(8, { relu: true });
   readonly second = new Conv2d(8, 8, 3, { padding: 1, random: new Generator(2) });
   readonly norm2 = new GroupNorm(2, 8, { relu: true });
@@ -156,7 +156,8 @@ class Own extends Module {
     const tokens = reshape(h, [n, height * width, c]);
     const q = this.norm3.forward(this.query.forward(tokens));
     const attention = softmax(matmul(q, tokens, { transposeB: true }));
-    const mixed = reshape(matmul(attention, tokens), h.shape);
+    const sums = matmul(attention, tokens);
+    const mixed = reshape(sums, [sums.shape[0]!, height, width, c]);
     // With what all branches share, in both orders.
     const both = concat([trunk, maximum(add(mixed, trunk), mul(trunk, h))], -1);
     penalise(mean(square(mixed), [1, 2, 3]));

@@ -260,7 +260,7 @@ describe("on the host", () => {
     const place = geometry(m);
     const [o, { layout }] = [place.channels, passportShape(place)];
     const [skey, key, w] = [m.passport, m.passport, m.weight].map((shape, i) => randomData(shape, 10 * seed + i));
-    const bias = seed % 2 ? randomData([o], 7) : null;
+    const bias = seed % 2 ? Float32Array.from(randomData([o], 7)) : null;
     const scales = scope(() => {
       const [p, q, v] = [Tensor.from(skey!, m.passport), Tensor.from(key!, m.passport), Tensor.from(w!, m.weight)];
       return passportGammaBeta(passportMeans(p, q, v, m.options), v, m.groups, bias && Tensor.from(bias));
