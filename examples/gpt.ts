@@ -132,7 +132,7 @@ console.log(`${codes.length} characters of ${files.length} files, ${alphabet.len
 const owned = protect(new GPT(alphabet.length), {
   scheme: "pan",
   at: { "blocks.1.norm1": { map: "blocks.0.mlp.2" }, norm: { map: "blocks.1.mlp.2" } },
-  signature: "ACME, 2026",
+  signature: "ACME",
   sample: Tensor.from(new Int32Array(LENGTH), [1, LENGTH]),
 });
 const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret() };
