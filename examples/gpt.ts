@@ -145,7 +145,7 @@ for await (const e of trainer.fit(train, { epochs: 2, test })) {
     `epoch ${e.epoch}: bits per character public ${e.public!.toFixed(2)}, private ${e.private!.toFixed(2)}; ${e.bitsMatched} of ${e.bits} signature bits, ${e.seconds.toFixed(0)} s`,
   );
 }
-console.log(await written(owned.eval() as never, "The trainer ", 200));
+console.log(await written(owned.eval(), "The trainer ", 200));
 
 const deployed = await owned.deployed(); // give this away
 const credential = await boundCredential(await owned.credential(), binding); // keep this secret
