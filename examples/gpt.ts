@@ -132,7 +132,7 @@ console.log(`${codes.length} characters of ${files.length} files, ${alphabet.len
 const owned = protect(new GPT(alphabet.length), {
   scheme: "pan",
   at: { "blocks.1.norm1": { map: "blocks.0.mlp.2" }, norm: { map: "blocks.1.mlp.2" } },
-  signature: "ACME, 2026",
+  signature: "ACME",
   sample: Tensor.from(new Int32Array(LENGTH), [1, LENGTH]),
 });
 const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret() };
@@ -145,7 +145,7 @@ for await (const e of trainer.fit(train, { epochs: 2, test })) {
     `epoch ${e.epoch}: bits per character public ${e.public!.toFixed(2)}, private ${e.private!.toFixed(2)}; ${e.bitsMatched} of ${e.bits} signature bits, ${e.seconds.toFixed(0)} s`,
   );
 }
-console.log(await written(owned.eval() as never, "The trainer ", 200));
+console.log(await written(owned.eval(), "The trainer ", 200));
 
 const deployed = await owned.deployed(); // give this away
 const credential = await boundCredential(await owned.credential(), binding); // keep this secret

@@ -63,8 +63,8 @@ class Block extends Module {
 class UNet extends Module {
   readonly down = [new Block(3, 16), new Block(16, 32)] as const;
   readonly middle = new Block(32, 64);
-  readonly up = [new Block(64 + 32, 32), new Block(32 + 16, 32)] as const;
-  readonly mask = new Conv2d(32, 1, 1);
+  readonly up = [new Block(64 + 32, 64), new Block(64 + 16, 16)] as const;
+  readonly mask = new Conv2d(16, 1, 1);
   forward(x: Tensor): Tensor {
     const fine = this.down[0].forward(x);
     const coarse = this.down[1].forward(maxPool2d(fine, 2));
@@ -113,7 +113,7 @@ manualSeed(1);
 const read = async (name: string) => parseCifar10(await readFile(new URL(`./data/${name}`, import.meta.url)));
 const [train, test] = [task(await read("train_sample.bin"), 1), task(await read("test_sample.bin"), 2)];
 
-const owned = protect(new UNet(), { scheme: "pan", at: "up", signature: "ACME, 26", sample: [1, 32, 32, 3] });
+const owned = protect(new UNet(), { scheme: "pan", at: ["middle", "up"], signature: "ACME", sample: [1, 32, 32, 3] });
 const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret() };
 await bind(owned, binding);
 

@@ -372,7 +372,7 @@ describe("a trainer refuses", () => {
     ["the best by a loss", { loss: squares, best: memoryStore() }, { test: one.set }, /give `metrics`/],
     ["an early stop by a loss", { loss: squares, earlyStop: { patience: 1 } }, { test: one.set }, /give `metrics`/],
     ["a table without a loss", {}, {}, /give `loss` a function/],
-    ["probabilities without a metric", { loss: squares }, { test: one.set, epochs: 0 }, ArgumentError],
+    ["a test without classes or metrics", { batchTransform: (b: object) => b }, { test: one.set }, /give `metrics`/],
     ["transforms of images", { loss: squares, transform: [{ kind: "points" }] }, {}, ArgumentError],
     ["a batchTransform that is none", { batchTransform: 1 }, {}, ArgumentError],
   ])("%s", async (_, options, fit, error) => {
