@@ -47,7 +47,7 @@ function select(x: Tensor, d: number, indices: Tensor): Tensor {
     { x: x.buffer, indices: indices.buffer, y: y.buffer },
     { count: y.size, ...sizes, missing },
   );
-  return record("indexSelect", y, [x], [indices], (chosen) => (g) => {
+  const backward = (chosen: Tensor) => (g: Tensor) => {
     const dx = g.newEmpty(x.shape);
     g.device.run(
       gatherGradKernel,
@@ -56,7 +56,8 @@ function select(x: Tensor, d: number, indices: Tensor): Tensor {
       { count: dx.size, ...sizes },
     );
     return [dx];
-  });
+  };
+  return record("indexSelect", y, [x], [indices], backward, { axes: [d] });
 }
 
 /**

@@ -111,7 +111,7 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
   const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
   const present = optional.filter((t) => t !== null);
   const form = { view, spec, affineShape, relu, windows, batch: source.kind === "own" };
-  record(what, y, inputs, [x, ...present], (savedX, ...handles) => (g) => {
+  const backward = (savedX: Tensor | undefined, ...handles: Tensor[]) => (g: Tensor) => {
     const [savedStats, savedY, ...rest] = optional.map((t) => (t ? handles[present.indexOf(t)]! : null));
     const saved = {
       x: savedX!,
@@ -128,7 +128,10 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
         ...(betaOf(a) ? [grads.affine[i]!.beta] : []),
       ]),
     ];
-  });
+  };
+  const running = source.kind === "fixed" ? source.sets[0]! : null;
+  const norm = { over, affine: affine[0]!, running, relu };
+  record(what, y, inputs, [x, ...present], backward, parts === 1 ? { norm } : {});
   stats?.dispose();
   return y;
 }
