@@ -29,7 +29,7 @@ module.exports = {
       severity: "error",
       comment: "Nothing under the main entry may need Node.",
       from: { path: "^(src|shaders)/", pathNot: "^src/node/" },
-      to: { path: ["^src/node/", "^(node:|webgpu$)"] },
+      to: { path: ["^src/node/", "^(node:|webgpu$|sharp$)"] },
     },
     {
       name: "io-is-pure",

@@ -12,8 +12,8 @@ export default defineConfig({
   target: "es2022",
   // `node:fs` stays `node:fs`: bundlers and other runtimes know at a glance what the entry needs.
   removeNodeProtocol: false,
-  // An optional peer, loaded only when a Node program asks for Dawn.
-  external: ["webgpu"],
+  // Optional peers, loaded only when a Node program asks for Dawn or for a folder of pictures.
+  external: ["webgpu", "sharp"],
   banner: {
     js: "/*! Contains wgsl-preprocessor, Copyright (c) 2022 Brandon Jones, and parts of gl-matrix, Copyright (c) 2015-2025 Brandon Jones, Colin MacKenzie IV, under the terms of the MIT licence (see LICENSE). */",
   },

@@ -4,13 +4,27 @@
  *
  *     npm run bench -- kernels [--rows REGEX] [--width 1] [--batch 16] [--resnet-batch 4] [--rounds 5]
  *
- * Products, all passes of the convolutions of AlexNet and ResNet-18, norms, pooling, elementwise
- * operations, the optimiser. Medians of interleaved rounds after a warm-up round, ceilings measured
- * in each; GPU waited for. Writes out/bench/kernels-ADAPTERCLASS.json.
+ * Products, all passes of the convolutions of AlexNet and ResNet-18, attention (beside the same put
+ * together of products), norms, pooling, elementwise operations, the optimiser. Medians of
+ * interleaved rounds after a warm-up round, ceilings measured in each; GPU waited for. Writes
+ * out/bench/kernels-ADAPTERCLASS.json.
  */
 import { mkdir } from "node:fs/promises";
 import { numberIn, parseOptions } from "../examples/options";
-import { add, batchNorm, init, keep, matmul, maxPool2d, relu, SGD, Tensor } from "../src/index";
+import {
+  add,
+  affine,
+  batchNorm,
+  init,
+  keep,
+  matmul,
+  maxPool2d,
+  relu,
+  SGD,
+  scaledDotProductAttention,
+  softmax,
+  Tensor,
+} from "../src/index";
 import { dawn, writeFileAtomic } from "../src/node/index";
 import { median } from "./median";
 import { convolution, random } from "./operations";
@@ -121,6 +135,45 @@ function productRows(): Row[] {
   });
 }
 
+/** Samples, positions, heads, numbers in a head's row. */
+const ATTENTION = [
+  [16, 64, 4, 16],
+  [8, 64, 4, 32],
+  [4, 128, 4, 64],
+];
+
+function attentionRows(): Row[] {
+  return ATTENTION.flatMap(([n, t, heads, d]) => {
+    const ways: [string, number[], (q: Tensor, k: Tensor, v: Tensor) => Tensor][] = [
+      ["attention", [n!, t!, heads!, d!], (q, k, v) => scaledDotProductAttention(q, k, v)],
+      // Heads before positions, as products want them: to bring them there is not counted.
+      [
+        "attention of products",
+        [n!, heads!, t!, d!],
+        (q, k, v) => matmul(softmax(affine(matmul(q, k, { transposeB: true }), d! ** -0.5)), v),
+      ],
+    ];
+    return ways.flatMap(([name, shape, f]) =>
+      [false, true].map(
+        (both): Row => ({
+          name: `${name} ${n}×${t}, ${heads} heads of ${d}, ${both ? "forward and backward" : "forward"}`,
+          make: () => {
+            const inputs = [1, 2, 3, 4].map((seed) => random(shape, seed));
+            const [q, k, v, g] = inputs as [Tensor, Tensor, Tensor, Tensor];
+            for (const x of [q, k, v]) x.requiresGrad = both;
+            const run = () => {
+              const y = f(q, k, v);
+              if (both) y.backward(g);
+              for (const x of [q, k, v]) x.zeroGrad();
+            };
+            return operation(inputs, run);
+          },
+        }),
+      ),
+    );
+  });
+}
+
 interface Result {
   readonly name: string;
   readonly ms: number;
@@ -141,7 +194,7 @@ async function measure({ name, make }: Row): Promise<Result> {
 }
 
 const results: Result[] = [];
-for (const row of [...productRows(), ...memoryRows()]) {
+for (const row of [...productRows(), ...attentionRows(), ...memoryRows()]) {
   if (!wanted.test(row.name)) continue;
   process.stderr.write(`${row.name} …\n`);
   results.push(await measure(row));

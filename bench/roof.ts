@@ -1,5 +1,5 @@
 /** Which of an adapter's ceilings binds a kernel, and how near it comes. */
-import { type Device, noGrad, scope } from "../src/index";
+import { type Device, scope } from "../src/index";
 import { type Ceiling, copyCeiling, fmaCeiling, loadCeiling } from "./ceiling";
 import { median } from "./median";
 
@@ -28,10 +28,9 @@ export function shareOfRoof(work: Work, roof: Roof, seconds: number): { binds: k
 }
 
 /**
- * Runs without a graph, and frees what it gives: a result that is kept would have the next run make
- * a new buffer.
+ * Runs, and frees what it gives: a result that is kept would have the next run make a new buffer.
  */
-export const once = (run: () => unknown): void => scope(() => noGrad(() => void run()));
+export const once = (run: () => unknown): void => scope(() => void run());
 
 /** Milliseconds of a call until the GPU has done it. */
 export async function timed(device: Device, run: () => unknown): Promise<number> {

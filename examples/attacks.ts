@@ -98,11 +98,11 @@ async function attackNetwork(
   s: Settings,
   { device, command }: { device: Device; command: string },
 ): Promise<AttackedNetwork> {
-  const { config } = readCredential(trained.credential);
+  const { config, scheme } = readCredential(trained.credential);
   const task = await loadTask(trained.folder, s.data, BUDGETS[s.budget]);
   const { test, triggers } = task;
   // Of images, V3 alone is trained on triggers; of clouds, whatever data.json says.
-  const marked = config.arch === "pointnet" || config.scheme === "v3";
+  const marked = config?.arch === "pointnet" || scheme === "v3";
   const target: Target = {
     deployed: trained.deployed,
     credential: trained.credential,
@@ -112,10 +112,10 @@ async function attackNetwork(
   };
   const beside = dirname(resolve(trained.folder));
   const strangers = await loadStrangers(s.strangers ?? join(beside, "strangers"));
-  const arch = config.arch === "resnet" ? "resnet18" : config.arch === "pointnet" ? "pointnet" : "alexnet";
+  const arch = config?.arch === "resnet" ? "resnet18" : config?.arch === "pointnet" ? "pointnet" : "alexnet";
   const plain = await loadPlain(s.plain ?? join(beside, `${arch}-plain`));
   console.log(
-    `\nnetwork    scheme ${config.scheme}, ${trained.path}; ${test.length} test samples, ${strangers.length} strangers' networks, ${plain ? "a" : "no"} plain one`,
+    `\nnetwork    scheme ${scheme}, ${trained.path}; ${test.length} test samples, ${strangers.length} strangers' networks, ${plain ? "a" : "no"} plain one`,
   );
   await mkdir(trained.out, { recursive: true });
   const setup: Setup = { target, task, strangers, budget: BUDGETS[s.budget], options: {} };

@@ -9,12 +9,13 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrainingReport } from "../report/src/index";
 import {
+  Conv2d,
   cifarTransform,
   cosineLR,
   FeatureWatermark,
   init,
   multiStepLR,
-  type Network,
+  type Protected,
   type Schedule,
   SGD,
 } from "../src/index";
@@ -30,9 +31,9 @@ import { say } from "./show";
  * A feature watermark in the last convolution, its secret beside the run; a resumed run has the
  * same, by its seed.
  */
-async function makeWatermark(model: Network, { featureWatermark: bits, seed, out }: Settings) {
+async function makeWatermark(model: Protected, { featureWatermark: bits, seed, out }: Settings) {
   if (!bits) return null;
-  const watermark = await FeatureWatermark.create({ model, layer: model.layers.at(-1)!.name, bits, seed });
+  const watermark = await FeatureWatermark.create({ model, layer: model.network.find(Conv2d).at(-1)![0], bits, seed });
   await mkdir(out, { recursive: true });
   await saveSafetensors(join(out, "watermark.secret.safetensors"), watermark.toFile());
   return watermark;

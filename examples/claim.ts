@@ -13,8 +13,8 @@ import {
   boundCredential,
   type Commitment,
   commit,
-  type Network,
   newSecret,
+  type Protected,
 } from "../src/index";
 import { loadSafetensors, saveSafetensors } from "../src/node/index";
 import { json, savePrivate, saveText } from "./files";
@@ -27,7 +27,7 @@ const secretFile = (out: string) => join(out, "binding.secret.json");
  * resumed one must have the same.
  */
 export async function bindNetwork(
-  model: Network,
+  model: Protected,
   { statement, out, resume }: { statement: string; out: string; resume: boolean },
 ): Promise<Binding> {
   const path = secretFile(out);
@@ -53,14 +53,14 @@ export interface ClaimPaths {
 
 /** Writes the half to give away and the owner's, and the commitment of a bound one. */
 export async function saveClaim(
-  model: Network,
+  model: Protected,
   claimed: BranchAccuracy,
   out: string,
   binding: Binding | null,
 ): Promise<ClaimPaths> {
   const deployed = join(out, "deployed.safetensors");
   await saveSafetensors(deployed, await model.deployed());
-  if (model.config.scheme === "plain") return { deployed, credential: null, commitment: null };
+  if (model.scheme === "plain") return { deployed, credential: null, commitment: null };
   const credential = join(out, "owner.credential.safetensors");
   const own = await model.credential(claimed);
   const kept = binding ? await boundCredential(own, binding) : own;

@@ -13,13 +13,13 @@ import {
 } from "../report/src/index";
 import {
   bestEpoch,
-  type Dataset,
   type Device,
   epochsCsv,
   type FeatureWatermark,
   isPointSet,
-  type Network,
   type Optimizer,
+  type Protected,
+  type SampleSet,
   type SampleTransform,
   type Schedule,
   stepsCsv,
@@ -80,16 +80,16 @@ export interface Experiment {
   command: string;
   device: Device;
   arch: string;
-  model: Network;
+  model: Protected;
   /**
    * What the images or clouds are, for whoever attacks or verifies the network later; goes to
    * data.json.
    */
   data: DataSource;
-  train: Dataset;
-  test: Dataset;
+  train: SampleSet;
+  test: SampleSet;
   /** Trained on too, and asked for afterwards. */
-  triggers: Dataset | null;
+  triggers: SampleSet | null;
   transform: (use: "train" | "test") => readonly SampleTransform[];
   optimizer: Optimizer;
   schedule: Schedule;
@@ -157,7 +157,8 @@ export async function runExperiment(e: Experiment): Promise<void> {
   const binding = s.statement === undefined ? null : await bindNetwork(model, { ...s, statement: s.statement });
   const parameters = model.parameterCount();
   const passportLayers = model.passportSites().map((l) => l.name);
-  const { scheme, classes } = model.config;
+  const { scheme } = model;
+  const classes = model.classes ?? test.classes.length;
   say(`network    ${e.arch}, ${scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${e.passports}`);
   const trainer = await train(e);
   if (trainer.interrupted) {

@@ -5,7 +5,7 @@
  *     npm run modelnet40 -- --scheme pan --data DIR                      (--help lists the options)
  *     npm run modelnet40 -- --preset cpu                                 (about 15 minutes without a GPU)
  */
-import { Adam, init, PointNet, pointTransform, stepLR } from "../src/index";
+import { Adam, buildNetwork, init, pointNetConfig, pointTransform, stepLR } from "../src/index";
 import { dawn } from "../src/node/index";
 import { runExperiment } from "./experiment";
 import { drawnTriggers, loadData } from "./modelnet40/data";
@@ -21,16 +21,16 @@ async function main(s: Settings, command: string): Promise<void> {
     `data       ${train.length} training and ${test.length} test clouds of ${s.points} points, ${train.classes.length} classes${triggers ? `, ${triggers.length} triggers` : ""}`,
   );
   const { scheme, norm, width, points, dropout, branchStatistics, layers, signature, seed } = s;
-  const model = new PointNet({
+  const config = pointNetConfig({
     classes: train.classes.length,
     scheme,
     width,
     points,
     dropout,
-    seed,
     ...(norm && { norm }),
     ...(layers && { passports: layers, branchStatistics, ...(signature && { signature }) }),
   });
+  const model = buildNetwork(config, { seed });
   const { lr, weightDecay, stepSize, gamma } = s;
   await runExperiment({
     title: `PointNet, ${scheme}, ModelNet40`,

@@ -1,95 +1,73 @@
 /**
- * A network of one's own: passport layers put together with plain ones, trained by a loop of one's
- * own.
+ * A network of one's own: written for one tensor, protected, trained by the package's trainer,
+ * given away, and verified by a stranger who has none of its code.
  *
  *     npm run own-network          (about a minute and a half on two CPU cores)
  */
 import { readFile } from "node:fs/promises";
 import {
-  add,
-  type Branch,
+  BatchNorm,
+  bind,
+  boundCredential,
   Conv2d,
   cifarTransform,
-  correctCount,
-  crossEntropy,
-  DataLoader,
-  decodeSignature,
-  Generator,
+  commit,
   globalAvgPool,
-  type ImageSet,
   init,
   Linear,
   Module,
-  noGrad,
-  PassportLayer,
+  newSecret,
   parseCifar10,
+  protect,
   relu,
   SGD,
-  scope,
-  Tensor,
+  type Tensor,
+  Trainer,
+  verify,
 } from "../src/index";
 import { dawn } from "../src/node/index";
 
-const SIGNATURE = "ACME";
-const EPOCHS = 3;
-const random = new Generator(1);
-
-/** The network, in ten lines. */
+/** The network, in ten lines: no word of passports. */
 class Mine extends Module {
-  readonly stem = new Conv2d(3, 24, 5, { stride: 2, padding: 2, random: random.fork("stem") });
-  readonly mark = new PassportLayer(new Conv2d(24, 48, 3, { stride: 2, padding: 1, bias: false, random }), {
-    inputSize: [16, 16],
-    signature: SIGNATURE,
-    random,
-  });
-  readonly head = new Linear(48, 10, { random: random.fork("head") });
-  forward(x: Tensor, branch: Branch): Tensor {
-    const features = this.mark.forward(relu(this.stem.forward(x)), branch);
+  readonly stem = new Conv2d(3, 24, 5, { stride: 2, padding: 2 });
+  readonly conv = new Conv2d(24, 128, 3, { stride: 2, padding: 1, bias: false });
+  readonly norm = new BatchNorm(128);
+  readonly head = new Linear(128, 10);
+  forward(x: Tensor): Tensor {
+    const features = relu(this.norm.forward(this.conv.forward(relu(this.stem.forward(x)))));
     return this.head.forward(globalAvgPool(features));
   }
 }
 
-const device = await init({ gpu: await dawn() });
+await init({ gpu: await dawn() });
 const read = async (name: string) => parseCifar10(await readFile(new URL(`./data/${name}`, import.meta.url)));
 const [train, test] = [await read("train_sample.bin"), await read("test_sample.bin")];
-const model = new Mine();
-const optimizer = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9, nesterov: true });
 
+const owned = protect(new Mine(), { scheme: "pan", at: "norm", signature: "ACME", sample: [1, 32, 32, 3] });
+const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret() };
+await bind(owned, binding);
+
+const optimizer = new SGD(owned.parameters(), { lr: 0.05, momentum: 0.9, nesterov: true });
 const transform = cifarTransform("test");
-const loader = new DataLoader(train, { batchSize: 50, shuffle: true, dropLast: true, seed: 1, transform });
-for (let epoch = 0; epoch < EPOCHS; epoch++) {
-  for await (const { images, labels, shape, size } of loader) {
-    scope(() => {
-      const [x, y] = [Tensor.from(images, shape), Tensor.from(labels, [size])];
-      const [open, secret] = [model.forward(x, "public"), model.forward(x, "private")];
-      const signs = model.mark.signLoss(model.mark.gammaBeta().raw);
-      optimizer.zeroGrad();
-      add(add(crossEntropy(open, y), crossEntropy(secret, y)), signs).backward();
-      optimizer.step();
-    });
-    device.flush(); // one submit per step
-  }
-  console.log(`epoch ${epoch + 1} of ${EPOCHS}`);
-}
+const trainer = new Trainer(owned, optimizer, { batchSize: 50, seed: 1, transform, testTransform: transform });
+const percent = (share: number | undefined) => `${(100 * (share ?? 0)).toFixed(1)} %`;
+for await (const e of trainer.fit(train, { epochs: 3, test }))
+  console.log(
+    `epoch ${e.epoch}: public ${percent(e.public)}, private ${percent(e.private)}, ${e.bitsMatched} of ${e.bits} bits`,
+  );
 
-model.eval();
-const share = async (branch: Branch) => `${(100 * (await accuracy(test, branch))).toFixed(1)} %`;
-console.log(`public  ${await share("public")}`);
-console.log(`private ${await share("private")}`);
-console.log(`the signs of γ spell "${decodeSignature(await model.mark.readGamma(), SIGNATURE.length)}"`);
-model.mark.randomPassports(new Generator(2));
-console.log(`private, with a stranger's passport: ${await share("private")}`);
-model.dispose();
+const deployed = await owned.deployed(); // give this away: the state dict of Mine, and nothing else
+const credential = await boundCredential(await owned.credential(), binding); // keep this secret
+const commitment = await commit(credential, deployed); // publish this before the release
+owned.dispose();
 optimizer.dispose();
+console.log(`deployed: ${[...deployed.tensors.keys()].join(", ")}`);
 
-async function accuracy(set: ImageSet, branch: Branch): Promise<number> {
-  let right = 0;
-  for await (const { images, labels, shape, size } of new DataLoader(set, { batchSize: 100, transform })) {
-    const hits = scope(() =>
-      noGrad(() => correctCount(model.forward(Tensor.from(images, shape), branch), Tensor.from(labels, [size]))),
-    );
-    right += await hits.item();
-    hits.dispose();
-  }
-  return right / set.length;
-}
+// A stranger: files alone, no code of the network, and nothing to run.
+const found = await verify(deployed, credential, { commitment });
+console.log(
+  `"${found.decodedText}", ${found.matched} of ${found.bits} bits: the claim ${found.holds ? "holds" : "fails"}`,
+);
+// With the network's code the branches are measured too.
+const measured = await verify(deployed, credential, { commitment, model: () => new Mine(), test, transform });
+console.log(`public ${percent(measured.accuracy.public)}, private ${percent(measured.accuracy.private)}`);

@@ -15,12 +15,13 @@ import {
   renderQuickstart,
 } from "../report/src/index";
 import {
-  type ConvNet,
+  buildNetwork,
   cifarTransform,
   cosineLR,
   type Device,
   type ImageSet,
   init,
+  type Protected,
   parseCifar10,
   SGD,
   subset,
@@ -54,7 +55,7 @@ async function loadSample({ images, testImages }: Settings): Promise<Data> {
 }
 
 /** Trains to the end, or to Ctrl-C. */
-async function train(model: ConvNet, { train, test }: Data, s: Settings): Promise<Trainer> {
+async function train(model: Protected, { train, test }: Data, s: Settings): Promise<Trainer> {
   const optimizer = new SGD(model.parameters(), {
     lr: s.lr,
     momentum: s.momentum,

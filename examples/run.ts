@@ -1,10 +1,10 @@
 import { least, most } from "../report/src/index";
 import {
   countSigns,
-  type Dataset,
   evaluate,
   Generator,
   rejoin,
+  type SampleSet,
   type SampleTransform,
   type Trainer,
 } from "../src/index";
@@ -41,7 +41,7 @@ export interface Forgery {
  */
 export async function forge(
   { deployed, credential }: { deployed: string; credential: string },
-  { test, transform }: { test: Dataset; transform: readonly SampleTransform[] },
+  { test, transform }: { test: SampleSet; transform: readonly SampleTransform[] },
   { forgeries, seed }: { forgeries: number; seed: number },
 ): Promise<Forgery[]> {
   const model = rejoin(await loadSafetensors(deployed), await loadSafetensors(credential));

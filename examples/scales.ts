@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Convergence } from "../report/src/index";
-import type { EpochRecord, Network } from "../src/index";
+import type { EpochRecord, Protected } from "../src/index";
 import { accuracies } from "./claim";
 import { json, savePrivate } from "./files";
 
@@ -18,7 +18,7 @@ export class ScaleLog {
   #weight: Float32Array | null = null;
 
   constructor(
-    private readonly model: Network,
+    private readonly model: Protected,
     out: string,
   ) {
     this.#path = join(out, "convergence.json");
@@ -28,7 +28,7 @@ export class ScaleLog {
   async start({ resume }: { resume: boolean }): Promise<void> {
     const last = this.model.passportSites().at(-1);
     if (!last) return;
-    this.#weight = await last.layer.weight.data();
+    this.#weight = await last.secret.passport.map.weight.data();
     const known = resume ? await readFile(this.#path, "utf8").catch(() => null) : null;
     this.#log = known ? (JSON.parse(known) as Convergence) : { layer: last.name, epochs: [] };
   }
@@ -36,7 +36,7 @@ export class ScaleLog {
   async epoch(record: EpochRecord): Promise<void> {
     const last = this.model.passportSites().at(-1);
     if (!last || !this.#log) return;
-    const [weight, scales] = await Promise.all([last.layer.weight.data(), this.model.readGammaBeta()]);
+    const [weight, scales] = await Promise.all([last.secret.passport.map.weight.data(), this.model.readGammaBeta()]);
     const { gamma, beta } = scales.get(last.name)!;
     const before = this.#weight!;
     const update = Math.sqrt(weight.reduce((sum, w, i) => sum + (w - before[i]!) ** 2, 0));

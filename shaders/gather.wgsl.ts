@@ -26,25 +26,61 @@ ${linearMain()} {
   workgroups: (_, p) => linearGrid(p.count),
 });
 
+/** Ends a chain of equal indices. */
+const NO_NEXT = "0xffffffffu";
+
 /**
- * dx[o, r, i] = Σ over k with indices[k] = r of g[o, k, i], k ascending: every element of dx walks
- * all indices, so that the order is fixed without atomics.
+ * Chains of equal indices: links[k].y is the place of the next index equal to that at k, and
+ * links[k].x whether there is none before. An index walks no further than to its neighbours.
+ */
+export const gatherLinksKernel = defineKernel({
+  name: "gather-links",
+  key: () => "",
+  bindings: { indices: { access: "read", type: "u32" }, links: { access: "write", type: "u32" } },
+  params: { k: "u32" },
+  body: (_: null) => wgsl`
+${linearMain()} {
+  ${linearIndex("p.k")}
+  let row = indices[index];
+  var before = index;
+  while (before > 0u && indices[before - 1u] != row) { before--; }
+  var next = index + 1u;
+  while (next < p.k && indices[next] != row) { next++; }
+  links[2u * index] = select(0u, 1u, before == 0u);
+  links[2u * index + 1u] = select(${NO_NEXT}, next, next < p.k);
+}`,
+  workgroups: (_, p) => linearGrid(p.k),
+});
+
+/**
+ * dx[o, r, i] = Σ over k with indices[k] = r of g[o, k, i], k ascending, where there is such a k;
+ * dx is 0 before. The first of equal indices adds up all of them, so that the order is fixed
+ * without atomics. Row `skipped` gets nothing, nor does what is not below `n`.
  */
 export const gatherGradKernel = defineKernel({
   name: "gather-grad",
   key: () => "",
-  bindings: { g: { access: "read" }, indices: { access: "read", type: "u32" }, dx: { access: "write" } },
-  params: { count: "u32", n: "u32", k: "u32", inner: "u32" },
+  bindings: {
+    g: { access: "read" },
+    indices: { access: "read", type: "u32" },
+    links: { access: "read", type: "u32" },
+    dx: { access: "write" },
+  },
+  params: { count: "u32", n: "u32", k: "u32", inner: "u32", skipped: "u32" },
   body: (_: null) => wgsl`
 ${linearMain()} {
   ${linearIndex("p.count")}
-  let row = (index / p.inner) % p.n;
-  let first = index / p.inner / p.n * p.k;
+  let i = index % p.inner;
+  let outer = index / p.inner / p.k;
+  var k = (index / p.inner) % p.k;
+  let row = indices[k];
+  if (links[2u * k] == 0u || row >= p.n || row == p.skipped) { return; }
   var sum = 0.0;
-  for (var k = 0u; k < p.k; k++) {
-    if (indices[k] == row) { sum += g[(first + k) * p.inner + index % p.inner]; }
+  while (k != ${NO_NEXT}) {
+    sum += g[(outer * p.k + k) * p.inner + i];
+    k = links[2u * k + 1u];
   }
-  dx[index] = sum;
+  dx[(outer * p.n + row) * p.inner + i] = sum;
 }`,
   workgroups: (_, p) => linearGrid(p.count),
 });

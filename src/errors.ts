@@ -54,3 +54,9 @@ export class CheckpointFormatError extends PanError {}
 
 /** Training produced a loss that is not a number; the last checkpoint is untouched. */
 export class NanLossError extends PanError {}
+
+/**
+ * Something that a function needs is not there: an optional package, or an interface of browsers;
+ * the message says how to get it.
+ */
+export class UnavailableError extends PanError {}

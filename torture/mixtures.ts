@@ -34,6 +34,11 @@ export const MIXTURES: Readonly<Record<string, Op>> = {
   correctCount: (a, b) => pan.correctCount(a, i32(b.device, 4)),
   correctRows: (a, b) => pan.correctRows(a, i32(b.device, 4)),
   indexSelect: (a, b) => pan.indexSelect(a, 0, i32(b.device, 2)),
+  embedding: (a, b) => pan.embedding(i32(b.device, 2), a),
+  scaledDotProductAttention: (a, b) => {
+    const [q, k] = [pan.reshape(a, [1, 4, 1, 4]), pan.reshape(b, [1, 4, 1, 4])];
+    return pan.scaledDotProductAttention(q, k, k);
+  },
   layerNorm: (a, b) => pan.layerNorm(a, [4], { gamma: pan.reshape(pan.narrow(b, 0, 0, 1), [4]) }),
   accumulateAt: (a, b) => pan.accumulateAt(pan.reshape(a, [16]), 0, pan.sum(b)),
   backward: (a, b) => {

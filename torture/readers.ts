@@ -2,9 +2,10 @@
  * Every reader of the package that needs no device, with damaged inputs and what must hold of its
  * results. `covers` names its exports.
  */
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import sharp from "sharp";
 import {
   type Checkpoint,
   CIFAR10_CLASSES,
@@ -17,6 +18,7 @@ import {
   encodeSafetensors,
   type Generator,
   type HostTensor,
+  type ImageFolder,
   openCommitment,
   parseCifar10,
   parseCifar100,
@@ -31,6 +33,7 @@ import {
 import {
   loadCifar10,
   loadCifar100,
+  loadImageFolder,
   loadImageRecords,
   loadMeshFolders,
   loadModelNet10,
@@ -155,6 +158,7 @@ const parsed = (json: string): unknown => {
 const ofFolder = (
   files: Readonly<Record<string, Uint8Array>>,
   read: (folder: string) => Promise<unknown>,
+  wrong?: Input["wrong"] & object,
 ): Pick<Reader, "input"> => {
   let folder: Promise<string> | undefined;
   return {
@@ -165,7 +169,7 @@ const ofFolder = (
         await mkdir(dirname(join(place, name)), { recursive: true });
         await writeFile(join(place, name), name === hit ? damaged(random, [bytes]) : bytes);
       }
-      return { read: () => read(place) };
+      return { read: () => read(place), ...(wrong && { wrong }) };
     },
   };
 };
@@ -190,10 +194,56 @@ const MESHES = Object.fromEntries(
 );
 const CIFAR_FILES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
 
+/** Small pictures of each format. */
+async function pictures(): Promise<Readonly<Record<string, Uint8Array>>> {
+  const pixels = Uint8Array.from({ length: 24 * 16 * 3 }, (_, i) => (i * 7) % 256);
+  const picture = () => sharp(pixels, { raw: { width: 24, height: 16, channels: 3 } });
+  return {
+    "cat/1.png": await picture().png().toBuffer(),
+    "cat/2.jpg": await picture().withMetadata({ orientation: 6 }).jpeg().toBuffer(),
+    "dog/1.webp": await picture().webp().toBuffer(),
+    "dog/2.gif": await picture().gif().toBuffer(),
+    "dog/3.tif": await picture().tiff().toBuffer(),
+  };
+}
+
+/** Damages the cache of a folder whose pictures are whole. */
+const ofCache = (files: Readonly<Record<string, Uint8Array>>): Pick<Reader, "input"> => {
+  const make = async () => {
+    const place = await mkdtemp(join(tmpdir(), "pan-fuzz-"));
+    for (const [name, bytes] of Object.entries(files)) {
+      await mkdir(dirname(join(place, name)), { recursive: true });
+      await writeFile(join(place, name), bytes);
+    }
+    const cache = join(place, "pictures.cache");
+    const load = () => loadImageFolder(place, { size: 8, cache });
+    const { set } = await load();
+    return { cache, load, bytes: await readFile(cache), images: set.images };
+  };
+  let made: ReturnType<typeof make> | undefined;
+  return {
+    input: async (random) => {
+      const { cache, load, bytes, images } = await (made ??= make());
+      await writeFile(cache, damaged(random, [bytes]));
+      return {
+        read: load,
+        wrong: (({ set }: ImageFolder) =>
+          Buffer.compare(set.images, images) ? "pictures of a damaged cache" : null) as never,
+      };
+    },
+  };
+};
+
+const wrongFolder = ({ set, files }: ImageFolder): string | null =>
+  files.length === set.length && set.images.length === set.length * 192 && set.labels.every((l) => l < 2)
+    ? null
+    : "lengths that disagree";
+
 /** All readers that need no device. */
 export async function READERS(): Promise<Reader[]> {
   const { credential, commitment, deployed } = await sample.boundClaim();
   const [cifar10, cifar100] = [sample.cifar(1), sample.cifar(2)];
+  const photos = await pictures();
   const safetensors = ofBytes(decodeSafetensors, sample.SAFETENSORS, wrongFile, (r, b) => repaired(r, b, 0, 8));
   return [
     { name: "safetensors", covers: ["decodeSafetensors"], weight: 4, ...safetensors },
@@ -335,6 +385,13 @@ export async function READERS(): Promise<Reader[]> {
         loadImageRecords,
       ),
     },
+    {
+      name: "picture files",
+      covers: ["loadImageFolder"],
+      weight: 1,
+      ...ofFolder(photos, (folder) => loadImageFolder(folder, { size: 8, unreadable: "skip" }), wrongFolder as never),
+    },
+    { name: "cache files of pictures", covers: ["loadImageFolder"], weight: 0.5, ...ofCache(photos) },
     {
       name: "modelnet files",
       covers: ["loadModelNet40"],

@@ -3,7 +3,6 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { AttackedNetwork, Distributions } from "../../report/src/index";
 import {
-  type Dataset,
   type Device,
   evaluate,
   type History,
@@ -12,6 +11,7 @@ import {
   readCredential,
   rejoin,
   type SafetensorsFile,
+  type SampleSet,
   type Target,
   toFloat32,
   verify,
@@ -58,16 +58,18 @@ async function secondsOf(deployed: SafetensorsFile, history: History | null, { t
 async function distributionsOf({ deployed, credential }: Trained, plain: Plain | null): Promise<Distributions> {
   const model = rejoin(deployed, credential);
   try {
-    const layer = model.passportSites().at(-1)!.name;
-    const weight = deployed.tensors.has(`${layer}.conv.weight`) ? "conv.weight" : "linear.weight";
+    const {
+      name: layer,
+      place: { weight },
+    } = model.passportSites().at(-1)!;
     const { gamma, beta } = (await model.readGammaBeta()).get(layer)!;
-    const values = (file: SafetensorsFile, part: string) => [...toFloat32(file.tensors.get(`${layer}.${part}`)!)];
+    const values = (file: SafetensorsFile, name: string) => [...toFloat32(file.tensors.get(name)!)];
     const own = { weights: values(deployed, weight), gamma: [...gamma], beta: [...beta] };
-    if (!plain?.deployed.tensors.has(`${layer}.${weight}`)) return { layer, own };
+    if (!plain?.deployed.tensors.has(weight)) return { layer, own };
     const theirs = {
       weights: values(plain.deployed, weight),
-      gamma: values(plain.deployed, "bn.weight"),
-      beta: values(plain.deployed, "bn.bias"),
+      gamma: values(plain.deployed, `${layer}.weight`),
+      beta: values(plain.deployed, `${layer}.bias`),
     };
     return { layer, own, plain: theirs };
   } finally {
@@ -84,7 +86,7 @@ interface Surroundings {
   /** What it was trained on. */
   task: string;
   /** The test samples that the owner's accuracies were measured on. */
-  claimed: Dataset;
+  claimed: SampleSet;
 }
 
 const ARCHITECTURES = { convnet: "AlexNet", resnet: "ResNet", pointnet: "PointNet" } as const;
@@ -96,7 +98,7 @@ export async function describeNetwork(
   { target, plain, device, command, task, claimed }: Surroundings,
 ): Promise<AttackedNetwork> {
   const { deployed, credential, history, convergence, commitment } = trained;
-  const { config } = readCredential(credential);
+  const { config, scheme } = readCredential(credential);
   const claim = await verify(deployed, credential, {
     test: claimed,
     ...(target.transform && { transform: target.transform }),
@@ -109,18 +111,18 @@ export async function describeNetwork(
   const parameters = [...deployed.tensors]
     .filter(([name]) => !/\.(running_mean|running_var|num_batches_tracked)$/.test(name))
     .reduce((n, [, t]) => n + t.data.length, 0);
-  const arch = ARCHITECTURES[config.arch ?? "convnet"];
+  const arch = ARCHITECTURES[config?.arch ?? "convnet"];
   return {
-    title: `${arch}, ${config.scheme.toUpperCase()}, ${task}`,
+    title: `${arch}, ${scheme.toUpperCase()}, ${task}`,
     command,
     adapter: { kind: device.caps.adapter, name: device.name },
     network: {
       arch,
-      scheme: config.scheme as AttackedNetwork["network"]["scheme"],
+      scheme: scheme as AttackedNetwork["network"]["scheme"],
       parameters,
       passportLayers: claim.layers.map((l) => l.name),
     },
-    chance: 1 / config.classes,
+    chance: 1 / (config?.classes ?? target.test.classes.length),
     testImages: target.test.length,
     ...(isPointSet(target.test) && { samples: "shapes" as const }),
     claim,

@@ -1,9 +1,6 @@
 import type { Claim, ForgedClaim } from "../../report/src/index";
 import {
-  hasFc,
   isSolvable,
-  networkLayers,
-  passportPlan,
   readCredential,
   type SafetensorsFile,
   solvePassports,
@@ -11,6 +8,9 @@ import {
   type Verification,
   verify,
 } from "../../src/index";
+
+/** What a forger writes into a credential of its own. */
+const TEXT = "MINE";
 
 const claimOf = ({ bits, matched, pValue, accuracy, decodedText, holds, reasons }: Verification): Claim => ({
   bits,
@@ -40,17 +40,14 @@ export async function tryForged(
  * whether an FC stands behind.
  */
 export function solvable(credential: SafetensorsFile) {
-  const { config } = readCredential(credential);
-  const layers = networkLayers(config);
-  const plan = passportPlan(config, layers);
-  const marked = layers.filter((l) => plan.has(l.name));
-  return { config, marked, wide: marked.filter((l) => !isSolvable(l)), fc: hasFc(config) };
+  const plan = readCredential(credential);
+  return { plan, wide: plan.places.filter((p) => !isSolvable(p)) };
 }
 
 /** Why no credential can be solved for a network: without an FC, every γ must be met. */
 export function unsolvable(credential: SafetensorsFile): string | false {
-  const { wide, fc } = solvable(credential);
-  return !fc && wide.length > 0 && `${wide.map((l) => l.name).join(", ")} has more filters than numbers to choose`;
+  const { wide, plan } = solvable(credential);
+  return !plan.fc && wide.length > 0 && `${wide.map((p) => p.norm).join(", ")} has more filters than numbers to choose`;
 }
 
 /**
@@ -58,13 +55,14 @@ export function unsolvable(credential: SafetensorsFile): string | false {
  * layers.
  */
 export async function solve(target: Target): Promise<ForgedClaim> {
-  const { config, marked, wide, fc } = solvable(target.credential);
-  const { signature: _, ...own } = config;
+  const { plan, wide } = solvable(target.credential);
+  const { scheme, fc, statistics, separate } = plan;
   // An FC lets the forger write any text; without one the signs of γ are what they are.
-  const last = fc ? marked.findLast((l) => !wide.includes(l)) : undefined;
-  const passports = Object.fromEntries(marked.map((l) => [l.key!, l === last ? "MINE" : true]));
+  const last = fc ? plan.places.findLast((p) => !wide.includes(p)) : undefined;
+  const places = plan.places.map((p) => ({ ...p, text: p === last ? TEXT.length : 0 }));
+  const texts = last ? [{ text: TEXT, layers: [last.norm] }] : [];
   const started = performance.now();
-  const forged = solvePassports(target.deployed, { ...own, passports } as typeof config, { seed: 1 });
+  const forged = solvePassports(target.deployed, { scheme, fc, statistics, separate, places, texts }, { seed: 1 });
   const milliseconds = Math.round(performance.now() - started);
   return tryForged(target, forged, {
     method: "solved passports",

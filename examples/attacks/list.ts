@@ -76,8 +76,8 @@ export async function fineTuneAll(target: Target | PlainTarget, s: Setup): Promi
  * solved.
  */
 async function flipByLayers(setup: Setup): Promise<Findings> {
-  const { marked, wide } = solvable(setup.target.credential);
-  const names = marked.filter((l) => !wide.includes(l)).map((l) => l.name);
+  const { plan, wide } = solvable(setup.target.credential);
+  const names = plan.places.filter((p) => !wide.includes(p)).map((p) => p.norm);
   const records: AttackRecord[] = [];
   for (let n = 1; n <= names.length; n++)
     records.push(
@@ -114,7 +114,9 @@ const passports = (variant: PassportVariant, about: string): Attack => ({
     });
     return { records: [record], forgeries };
   },
-  ...(variant.includes("fresh FC") && { unless: (s) => !solvable(s.target.credential).fc && "the network has no FC" }),
+  ...(variant.includes("fresh FC") && {
+    unless: (s) => !solvable(s.target.credential).plan.fc && "the network has no FC",
+  }),
 });
 
 /** Every attack of the runner by name. */

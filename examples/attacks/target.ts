@@ -6,13 +6,16 @@ import {
   ArgumentError,
   type Binding,
   boundCredential,
-  buildNetwork,
+  buildPlain,
   type Commitment,
   decodeCheckpoint,
   encodeSafetensors,
+  FormatError,
   type History,
   type NetworkConfig,
+  protectAs,
   type SafetensorsFile,
+  type SecretPlan,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
 import { accuracies } from "../claim";
@@ -46,7 +49,9 @@ const json = async <T>(path: string): Promise<T | null> => {
 /** Both halves out of a checkpoint, bound where the run was. */
 async function fromCheckpoint(path: string): Promise<Pick<Trained, "deployed" | "credential" | "history">> {
   const { fingerprint, model: state, history } = await decodeCheckpoint(await readFile(path));
-  const model = buildNetwork((JSON.parse(fingerprint) as { config: NetworkConfig }).config);
+  const { network } = JSON.parse(fingerprint) as { network?: SecretPlan & { model?: string } };
+  if (!network?.model) throw new FormatError(`${path}: a checkpoint of a network of this package expected`);
+  const model = protectAs(buildPlain(JSON.parse(network.model) as NetworkConfig), network);
   try {
     model.loadStateDict(state);
     const binding = await json<Binding>(join(dirname(path), "binding.secret.json"));

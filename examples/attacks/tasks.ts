@@ -4,13 +4,13 @@ import { join } from "node:path";
 import {
   ArgumentError,
   cifarTransform,
-  type Dataset,
   Generator,
   type ImageSet,
   imageSet,
   type PointSet,
   parseCifar10,
   pointTransform,
+  type SampleSet,
   type SampleTransform,
   selectSamples,
   subset,
@@ -25,8 +25,8 @@ import type { Budget } from "./budget";
 /** A classification task. */
 export interface Task {
   name: string;
-  train: Dataset;
-  test: Dataset;
+  train: SampleSet;
+  test: SampleSet;
 }
 
 /** The owner's task, and what goes with it. */
@@ -35,15 +35,15 @@ export interface TaskData extends Task {
   /**
    * The test samples that the owner's accuracies were measured on; `test` are the first of them.
    */
-  claimed: Dataset;
+  claimed: SampleSet;
   /** Triggers that networks with a trigger set were trained on. */
-  triggers: Dataset | null;
+  triggers: SampleSet | null;
   /** Tasks of others, for fine-tuning. */
   others: readonly Task[];
 }
 
 /** The first of them. */
-export const cut = <S extends Dataset>(set: S, most: number): S => subset(set, 0, Math.min(most, set.length));
+export const cut = <S extends SampleSet>(set: S, most: number): S => subset(set, 0, Math.min(most, set.length));
 
 /** Another task on the same pictures: animals against vehicles. */
 function animals(set: ImageSet): ImageSet {

@@ -6,12 +6,12 @@ import {
   attackFeatureWatermark,
   attackTriggerSet,
   cifarTransform,
-  type Dataset,
   FeatureWatermark,
   type ImageSet,
   isPointSet,
   type MarkedNetwork,
   type SafetensorsFile,
+  type SampleSet,
   type TransferTask,
   type WatermarkRecord,
 } from "../../src/index";
@@ -39,7 +39,7 @@ const tasksOf = ({ task, budget }: WatermarkSetup): TransferTask[] =>
   }));
 
 /** @throws ArgumentError for clouds: the older methods mark networks for images. */
-function images(set: Dataset | null): ImageSet {
+function images(set: SampleSet | null): ImageSet {
   if (set && !isPointSet(set) && set.images instanceof Uint8Array) return { ...set, images: set.images };
   throw new ArgumentError("--watermarks: networks for images expected, found one for point clouds");
 }

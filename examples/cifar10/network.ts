@@ -1,14 +1,13 @@
 import { access } from "node:fs/promises";
 import {
-  AlexNet,
-  type AlexNetOptions,
   ArgumentError,
+  alexNetConfig,
+  buildNetwork,
   cifarTransform,
   Generator,
   loadDeployed,
-  type Network,
-  ResNet9,
-  ResNet18,
+  type Protected,
+  resNetConfig,
   setImagePassports,
 } from "../../src/index";
 import { loadSafetensors } from "../../src/node/index";
@@ -19,23 +18,24 @@ import type { Settings } from "./settings";
  * The network of the settings, with random passports.
  * @throws ArgumentError when they do not hold together.
  */
-export function makeNetwork(s: Settings): Network {
-  const common: Pick<AlexNetOptions, "scheme" | "norm" | "passports" | "signature" | "seed"> = {
+export function makeNetwork(s: Settings): Protected {
+  const common = {
     scheme: s.scheme,
-    seed: s.seed,
     ...(s.norm && { norm: s.norm }),
     ...(s.layers && { passports: s.layers, ...(s.signature && { signature: s.signature }) }),
   };
-  if (s.arch === "alexnet") return new AlexNet({ ...common, width: s.width });
+  const blocks = s.arch === "resnet18" ? [2, 2, 2, 2] : [1, 1, 1, 1];
   const width = Math.max(1, Math.round(64 * s.width));
-  return s.arch === "resnet18" ? new ResNet18({ ...common, width }) : new ResNet9({ ...common, width });
+  const config =
+    s.arch === "alexnet" ? alexNetConfig({ ...common, width: s.width }) : resNetConfig(blocks, { ...common, width });
+  return buildNetwork(config, { seed: s.seed });
 }
 
 /**
  * Replaces the random passports by those of images, where that is asked for.
  * @returns where they come from.
  */
-export async function setPassports(model: Network, { test, triggers }: Data, s: Settings): Promise<string> {
+export async function setPassports(model: Protected, { test, triggers }: Data, s: Settings): Promise<string> {
   if (s.scheme === "plain") return "none";
   if (s.passports === "random") return "random";
   if (s.passports === "bound") return "bound to a secret and a statement";

@@ -1,5 +1,5 @@
-import { checkBytes, type ImageSet, imageSet } from "../data/dataset";
 import { DataLoader } from "../data/loader";
+import { checkBytes, type ImageSet, imageSet } from "../data/sample-set";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";

@@ -1,5 +1,5 @@
-import { type ImageSet, imageSet } from "../data/dataset";
 import { ImageWriter } from "../data/image-writer";
+import { type ImageSet, imageSet } from "../data/sample-set";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import { Generator } from "../tensor/random";

@@ -1,4 +1,4 @@
-import type { Dataset } from "../data/dataset";
+import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { Module } from "../nn/module";
@@ -18,11 +18,11 @@ export interface Target {
   deployed: SafetensorsFile;
   /** The owner's: what the attacker knows of it is said by each attack. */
   credential: SafetensorsFile;
-  test: Dataset;
+  test: SampleSet;
   /** What is done to test images. */
   transform?: readonly SampleTransform[];
   /** The trigger set the network was trained with. */
-  triggers?: Dataset;
+  triggers?: SampleSet;
   /**
    * Makes the network without its passports, freshly initialised; those of this package are built
    * from the files.

@@ -1,4 +1,4 @@
-import type { Dataset } from "../data/dataset";
+import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { whole } from "../demand";
 import { ArgumentError } from "../errors";
@@ -14,9 +14,9 @@ import { headOf, type Victim, victim } from "./victim";
 /** What an attacker who trains spends. */
 export interface TrainingBudget extends AttackOptions {
   /** The attacker's images. */
-  train: Dataset;
+  train: SampleSet;
   /** Test images of the attacker's task (default the target's). */
-  test?: Dataset;
+  test?: SampleSet;
   /** What the attacker's task is called in the record. */
   task?: string;
   epochs: number;
@@ -49,7 +49,7 @@ export interface TrainingAttack {
  * The owner puts the passports over the attacked network's weights, where there are some, and
  * measures.
  */
-export async function ownersView(deployed: SafetensorsFile, target: Target | PlainTarget, test?: Dataset) {
+export async function ownersView(deployed: SafetensorsFile, target: Target | PlainTarget, test?: SampleSet) {
   const model = ownersModel(deployed, target);
   try {
     return await measure(model, test ? withTest(target, test) : target);
@@ -64,7 +64,7 @@ const ownersModel = (deployed: SafetensorsFile, target: Target | PlainTarget): M
     : victim({ ...target, deployed }, deployed.tensors);
 
 /** The target with the attacker's test images; triggers belong to the owner's task. */
-const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T, test: Dataset) => ({
+const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T, test: SampleSet) => ({
   ...target,
   test,
 });

@@ -1,4 +1,4 @@
-import { checkBytes, type ImageSet } from "../data/dataset";
+import { checkBytes, type ImageSet } from "../data/sample-set";
 import type { ImageTransform } from "../data/transforms";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";

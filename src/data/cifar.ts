@@ -10,7 +10,7 @@
 import { oneOf, optionsOf, texts } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { clip, shown } from "../io/shown";
-import { type ImageSet, imageSet } from "./dataset";
+import { type ImageSet, imageSet } from "./sample-set";
 import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "./transforms";
 
 const SIDE = 32;

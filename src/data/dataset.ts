@@ -1,272 +1,220 @@
-/** Data sets in memory: images as bytes or floats, and what they share with point clouds. */
+/** The general data set: anything with a length that fills typed arrays. */
 
-import { objectOf, texts, whole } from "../demand";
-import { ArgumentError, FormatError, ShapeError } from "../errors";
-import { listed, shown } from "../io/shown";
-import { floats } from "./check";
-import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
-import { DIMENSIONS, type PointSet, pointParts, pointSet } from "./point-cloud";
+import { callable, objectOf, whole } from "../demand";
+import { ShapeError } from "../errors";
+import type { HostTensor } from "../io/host-tensor";
+import { isObject, isPlain } from "../io/shown";
+import { type DType, elementsOf, type NumberArray } from "../tensor/elements";
+import type { Generator } from "../tensor/random";
+import {
+  checkFields,
+  type Elements,
+  type Field,
+  type Fields,
+  type PerField,
+  perField,
+  type Rows,
+  sizeOfField,
+} from "./fields";
 
-/** Pixels as an {@link ImageSet} holds them: bytes 0 … 255, or floats 0 … 1. */
-export type Pixels = Uint8Array | Float32Array;
+/** Where one sample is written to. */
+export interface Sample<I extends Fields = Fields, T extends Fields = Fields> {
+  /** Typed arrays of exactly the fields' sizes, all zeros. */
+  readonly inputs: Rows<I>;
+  readonly targets: Rows<T>;
+  /** Decides the augmentation: the same for the same seed, epoch and position. */
+  readonly random: Generator;
+}
 
 /**
- * n labelled images of one size. Make one with {@link imageSet}, which checks that the parts agree.
+ * Anything with a length that fills typed arrays: tables, sequences of tokens, masks, pictures, of
+ * any number and shape, for any task.
+ *
+ *     const text: Int32Array = …;
+ *     const set = dataset({
+ *       length: text.length - 16,
+ *       inputs: { shape: [16], dtype: "i32" },
+ *       targets: { shape: [16], dtype: "i32" },
+ *       fill(index, { inputs, targets }) {
+ *         inputs.set(text.subarray(index, index + 16));
+ *         targets.set(text.subarray(index + 1, index + 17));
+ *       },
+ *     });
+ *     for await (const batch of new DataLoader(set, { batchSize: 32, shuffle: true })) {
+ *       const { inputs, targets } = toTensors(batch);   // i32 tensors of [32, 16]
+ *     }
  */
-export interface ImageSet<P extends Pixels = Uint8Array> extends LabelledSet {
+export interface Dataset<I extends Fields = Fields, T extends Fields = Fields> {
+  readonly length: number;
+  /** What a network is given of a sample. */
+  readonly inputs: I;
+  /** What it should make of that; `{}` where there is nothing to be told. */
+  readonly targets: T;
   /**
-   * n × channels × height × width pixels: an image is its planes one after the other, a plane its
-   * rows from the top. A byte b stands for b / 255; a float is in [0, 1] and used as it is.
+   * Writes sample `index` into the arrays of `sample`, now or by the time that a promise resolves.
+   * The samples of a batch are asked for one after the other, without waiting in between.
    */
-  readonly images: P;
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
+  fill(index: number, sample: Sample<I, T>): void | Promise<void>;
 }
 
-/** What {@link imageSet} is given: an image set's parts, in any array whose meaning is plain. */
-export interface ImageParts<P> extends Pick<ImageSet, "channels" | "height" | "width" | "classes"> {
-  readonly images: P;
-  readonly labels: LabelSource;
+/** A {@link Dataset} of whatever fields. */
+export interface AnyDataset extends Pick<Dataset, "length" | "inputs" | "targets"> {
+  // What it takes is known where its fields are.
+  fill(index: number, sample: never): void | Promise<void>;
 }
 
-/** What a network can be trained on and tested with. */
-export type Dataset = ImageSet<Pixels> | PointSet;
-
-/** Tells clouds from images. */
-export function isPointSet(set: Dataset): set is PointSet {
-  return typeof set === "object" && set !== null && "points" in set;
+/** Tells a general data set from images and clouds. */
+export function isDataset(set: unknown): set is Dataset {
+  return isObject(set) && "fill" in set;
 }
 
 /**
- * Shape of one sample as a network is given it: `[height, width, channels]` of an image,
- * `[points, 3]` of a cloud.
+ * Checks a {@link Dataset} that was written by hand, and gives it back with the types of its
+ * arrays.
  *
- * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
+ * @throws ArgumentError if length is not a whole number from 0, the fields are none, or fill no
+ *   function
  */
-export function sampleShape(set: Dataset): readonly number[] {
-  return shapeOf(checkedParts("sampleShape", set));
-}
-
-const shapeOf = (set: Dataset): readonly number[] =>
-  isPointSet(set) ? [set.pointsPerCloud, DIMENSIONS] : [set.height, set.width, set.channels];
-
-const sizeOf = (set: Dataset): number => shapeOf(set).reduce((a, b) => a * b);
-
-/**
- * Puts checked parts together to an {@link ImageSet}. `Uint8Array` (and `Uint8ClampedArray`, as a
- * canvas gives it) are bytes 0 … 255; `Float32Array` and `Float64Array` are floats 0 … 1, which
- * stay floats through all transforms.
- *
- * The set is a view: nothing is copied except where another type is needed (`Float64Array` is
- * rounded to float32; labels other than `Uint8Array` and `Int32Array` become `Int32Array`). What is
- * written to the arrays later shows in later batches, where labels and floats are checked once
- * more.
- *
- * @throws ArgumentError if channels, height or width is not a whole number from 1, the pixels are
- *   an array of another type, `labels` no array or `classes` no array of names
- * @throws ShapeError if the number of pixels is not labels × channels × height × width
- * @throws FormatError if a label is not a whole number below the number of classes, or a float not
- *   in [0, 1]
- */
-export function imageSet(parts: ImageParts<Uint8Array | Uint8ClampedArray>): ImageSet;
-export function imageSet(parts: ImageParts<Float32Array | Float64Array>): ImageSet<Float32Array>;
-export function imageSet(parts: ImageParts<Pixels>): ImageSet<Pixels>;
-export function imageSet(parts: ImageParts<Pixels | Uint8ClampedArray | Float64Array>): ImageSet<Pixels> {
-  const set = imageParts("imageSet", parts);
-  const { images } = set;
-  if (images instanceof Float32Array) {
-    for (let i = 0; i < images.length; i++) {
-      if (!(images[i]! >= 0 && images[i]! <= 1)) throw notAPixel("imageSet", images[i]!, i, sizeOf(set));
-    }
-  }
+export function dataset<const I extends Fields, const T extends Fields>(set: Dataset<I, T>): Dataset<I, T> {
+  objectOf("dataset", "an object with length, inputs, targets and fill", set);
+  whole("dataset", "length", set.length, 0);
+  checkFields("dataset", "inputs", set.inputs);
+  checkFields("dataset", "targets", set.targets);
+  callable("dataset", "fill", set.fill);
   return set;
 }
 
-/** The error about a float that is no pixel: number `at` of all, in images of `size` pixels. */
-export function notAPixel(maker: string, value: number, at: number, size: number): FormatError {
-  return new FormatError(
-    `${maker}: expected pixels from 0 to 1 in an array of floats, but images[${at}], in image ` +
-      `${Math.floor(at / size)}, is ${value}; divide by 255, or give bytes as a Uint8Array`,
-  );
+/** Arrays of all samples: typed arrays with their shape, or tensors as file readers give them. */
+export interface ArrayPart {
+  readonly data: NumberArray;
+  /** [n, …]; default [n], one number per sample. */
+  readonly shape?: readonly number[];
+  /**
+   * Element type in batches. Default: f32 of floats, u32 of unsigned integers of 32 bits or more,
+   * i32 of others, such as the bytes of a mask.
+   */
+  readonly dtype?: DType | HostTensor["dtype"];
 }
 
-/** The parts of an image set, their types and sizes checked but not the values of floats. */
-function imageParts(maker: string, parts: ImageParts<Pixels | Uint8ClampedArray | Float64Array>): ImageSet<Pixels> {
-  objectOf(maker, "a set of images or of point clouds", parts);
-  const { channels, height, width, classes } = parts;
-  whole(maker, "channels", channels);
-  whole(maker, "height", height);
-  whole(maker, "width", width);
-  const images = pixelsOf(maker, parts.images);
-  const labels = checkedLabels(parts, maker, "image");
-  const expected = labels.length * channels * height * width;
-  if (images.length !== expected) {
+/** Arrays of all samples, put together as batches shall be. */
+export type ArrayParts = ArrayPart | readonly ArrayPart[] | { readonly [name: string]: ArrayPart };
+
+type FieldOf<P extends ArrayPart> = P extends { readonly dtype: infer D extends DType }
+  ? { readonly shape: readonly number[]; readonly dtype: D }
+  : P extends { readonly data: Float32Array | Float64Array }
+    ? { readonly shape: readonly number[] }
+    : Field;
+type FieldsOf<P extends ArrayParts> = P extends ArrayPart
+  ? FieldOf<P>
+  : { readonly [K in keyof P]: P[K] extends ArrayPart ? FieldOf<P[K]> : never };
+
+/**
+ * A {@link Dataset} of arrays in memory, whose first dimension counts the samples: PyTorch's
+ * `TensorDataset`.
+ *
+ *     arrays({ inputs: { data: table, shape: [n, 8] }, targets: { data: prices } })
+ *     arrays({ inputs: decodeNpy(x), targets: { mask: decodeNpy(m), label: decodeNpy(y) } })
+ *
+ * The set is a view where elements need no conversion: Float32Array, Int32Array and Uint32Array.
+ *
+ * @throws ShapeError if an array holds other than its shape says, has no first dimension, or counts
+ *   other samples than the first
+ * @throws ArgumentError for what is no array, or for elements that the type cannot hold
+ */
+export function arrays<const I extends ArrayParts, const T extends ArrayParts = Record<string, never>>(parts: {
+  inputs: I;
+  targets?: T;
+}): Dataset<FieldsOf<I>, FieldsOf<T>> {
+  objectOf("arrays", "{ inputs, targets }", parts);
+  const inputs = columnsOf("inputs", parts.inputs);
+  const targets = columnsOf("targets", parts.targets ?? {});
+  const columns = [...inputs.columns, ...targets.columns];
+  const length = columns[0]?.length ?? 0;
+  for (const column of columns) {
+    if (column.length === length) continue;
     throw new ShapeError(
-      `${maker}: expected ${expected} pixels for ${labels.length} images of ${channels}x${height}x${width}, ` +
-        `got ${images.length}`,
+      `arrays: expected as many samples in all arrays, found ${length} in ${columns[0]!.name} and ${column.length} in ${column.name}`,
     );
   }
-  return { images, labels, channels, height, width, classes, length: labels.length };
+  const fill = (index: number, rows: Sample): void => {
+    copyRows(inputs.columns, index, listOfRows(rows.inputs));
+    copyRows(targets.columns, index, listOfRows(rows.targets));
+  };
+  return { length, inputs: inputs.fields, targets: targets.fields, fill } as unknown as Dataset<
+    FieldsOf<I>,
+    FieldsOf<T>
+  >;
 }
 
-function pixelsOf(maker: string, images: unknown): Pixels {
-  if (images instanceof Uint8Array || images instanceof Float32Array) return images;
-  if (images instanceof Uint8ClampedArray) {
-    return new Uint8Array(images.buffer, images.byteOffset, images.length);
-  }
-  if (images instanceof Float64Array) return Float32Array.from(images);
-  throw new ArgumentError(
-    `${maker}: expected images to be a Uint8Array of bytes 0 to 255 or a Float32Array of floats 0 to 1, ` +
-      `got ${shown(images)}; convert it to the one that is meant`,
-  );
+/** One array with its first dimension taken apart. */
+interface Column {
+  readonly name: string;
+  readonly length: number;
+  readonly field: Field;
+  readonly data: Elements;
 }
 
-/**
- * Checks a set of either kind as its maker does, since a set may also have been put together by
- * hand.
- *
- * @throws ArgumentError, ShapeError, FormatError as {@link imageSet} and {@link pointSet}
- */
-export function checkedSet(set: Dataset): Dataset {
-  return isPointSet(set) ? pointSet(set) : imageSet(set);
-}
-
-/** The same without a look at every pixel or coordinate: for functions that only move them. */
-export function checkedParts(maker: string, set: Dataset): Dataset {
-  return isPointSet(set) ? pointParts(maker, set) : imageParts(maker, set);
-}
-
-/**
- * For what works on the 256 values of bytes and would misread floats.
- *
- * @throws ArgumentError if `set` is not a set of images in bytes
- */
-export function checkBytes(maker: string, set: Dataset): asserts set is ImageSet {
-  const parts = checkedParts(maker, set);
-  if (!isPointSet(parts) && parts.images instanceof Uint8Array) return;
-  const found = isPointSet(parts) ? "point clouds" : "images of floats";
-  throw new ArgumentError(
-    `${maker}: expected images of bytes, got ${found}; make them with imageSet from a Uint8Array`,
-  );
-}
-
-/**
- * Samples start … end − 1, as views into the same memory.
- *
- * @throws ArgumentError if not 0 ≤ start ≤ end ≤ length
- * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
- */
-export function subset<S extends Dataset>(set: S, start: number, end: number): S {
-  const all = checkedParts("subset", set);
-  if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start || end > all.length) {
-    throw new ArgumentError(
-      `subset: expected whole numbers 0 <= start <= end <= ${all.length}, got start ${shown(start)}, end ${shown(end)}`,
-    );
-  }
-  const size = sizeOf(all);
-  const [first, last] = [start * size, end * size];
-  const samples = isPointSet(all)
-    ? { points: all.points.subarray(first, last) }
-    : { images: all.images.subarray(first, last) };
+function columnsOf(name: string, parts: unknown): { fields: PerField<Fields, Field>; columns: Column[] } {
+  objectOf("arrays", `${name} as { data, shape }, a list of such, or such by name`, Array.isArray(parts) ? {} : parts);
+  // An array may be named "data" too.
+  const isSingle = "data" in (parts as object) && !isPlain((parts as ArrayPart).data);
+  const entries = isSingle ? [[name, parts] as const] : namedEntries(name, parts as object);
+  const columns = entries.map(([at, part]) => columnOf(at, part));
+  // Only how the parts are put together matters here, which the fields share.
+  const like = (isSingle ? columns[0]!.field : parts) as Fields;
   return {
-    ...set,
-    ...samples,
-    ...truthsOf(set, (truths) => truths.slice(start, end)),
-    labels: all.labels.subarray(start, end),
-    length: end - start,
+    fields: perField(
+      like,
+      columns.map(({ field }) => field),
+    ),
+    columns,
   };
 }
 
-/**
- * The samples of these indices, in this order, copied together.
- *
- * @throws ArgumentError if an index is not a whole number from 0 and below length
- * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
- */
-export function selectSamples<S extends Dataset>(set: S, indices: ArrayLike<number>): S {
-  const all = checkedParts("selectSamples", set);
-  checkIndices(indices, all.length);
-  const size = sizeOf(all);
-  const count = indices.length;
-  const from = isPointSet(all) ? all.points : all.images;
-  const to = from instanceof Uint8Array ? new Uint8Array(count * size) : floats("selectSamples", count * size);
-  const labels = all.labels instanceof Uint8Array ? new Uint8Array(count) : new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    const at = indices[i]!;
-    labels[i] = all.labels[at]!;
-    to.set(from.subarray(at * size, (at + 1) * size), i * size);
-  }
-  const samples = isPointSet(all) ? { points: to } : { images: to };
-  const truths = truthsOf(set, (all) => Array.from(indices, (at) => all[at]!));
-  return { ...set, ...samples, ...truths, labels, length: count };
-}
+const namedEntries = (name: string, parts: object): (readonly [string, unknown])[] =>
+  Array.isArray(parts)
+    ? Array.from(parts, (part: unknown, i) => [`${name}[${i}]`, part] as const)
+    : Object.entries(parts).map(([key, part]) => [`${name}.${key.slice(0, 80)}`, part] as const);
 
-function checkIndices(indices: ArrayLike<number>, length: number): void {
-  if (typeof indices !== "object" || indices === null || !Number.isSafeInteger(indices.length) || indices.length < 0) {
-    throw new ArgumentError(`selectSamples: expected an array of indices, got ${shown(indices)}`);
-  }
-  for (let i = 0; i < indices.length; i++) {
-    const at = indices[i]!;
-    if (!Number.isInteger(at) || at < 0 || at >= length) {
-      throw new ArgumentError(`selectSamples: expected whole numbers from 0 below ${length}, got ${shown(at)}`);
-    }
-  }
-}
-
-/**
- * Triggers also say what each of their samples really is; samples that are taken out of them take
- * that along.
- */
-function truthsOf(set: object, taken: (truths: readonly string[]) => string[]): { truths?: string[] } {
-  return "truths" in set && Array.isArray(set.truths) ? { truths: taken(set.truths) } : {};
-}
-
-/**
- * One set after the other, copied together.
- *
- * @throws ArgumentError if there is no set
- * @throws ShapeError if the sets differ in image size, in classes or in the type of their pixels
- * @throws ArgumentError, ShapeError, FormatError if the parts of a set do not agree
- */
-export function concatImages(sets: readonly ImageSet[]): ImageSet;
-export function concatImages<P extends Pixels>(sets: readonly ImageSet<P>[]): ImageSet<P>;
-export function concatImages(sets: readonly ImageSet<Pixels>[]): ImageSet<Pixels> {
-  if (!Array.isArray(sets) || sets.length === 0) {
-    throw new ArgumentError(`concatImages: expected at least one set in an array, got ${shown(sets)}`);
-  }
-  for (const [i, set] of Array.from(sets).entries()) {
-    objectOf("concatImages", "sets of images", set);
-    texts("concatImages", "classes", set.classes);
-    if (ofOneKind(set, sets[0]!)) continue;
+function columnOf(name: string, part: unknown): Column {
+  const { data, shape, dtype } = objectOf("arrays", `${name} as { data, shape }`, part as ArrayPart);
+  const isHost = typeof dtype === "string" && !/^[fiu]32$/.test(dtype);
+  const source = isHost ? part : data;
+  const { shape: whole, ...elements } = elementsOf(
+    `arrays: ${name}`,
+    source,
+    shape,
+    isHost ? undefined : (dtype as DType),
+  );
+  const [length, ...own] = whole;
+  if (length === undefined || own.some((d) => d === 0)) {
     throw new ShapeError(
-      `concatImages: expected sets of one kind, but set 0 has ${kindOf(sets[0]!)} and set ${i} ${kindOf(set)}`,
+      `arrays: ${name} has the shape [samples, …] with something in every sample, found ${JSON.stringify(whole)}`,
     );
   }
-  const all = sets.map((set) => imageParts("concatImages", set));
-  const first = all[0]!;
-  const length = all.reduce((sum, set) => sum + set.length, 0);
-  const size = sizeOf(first);
-  const images =
-    first.images instanceof Uint8Array ? new Uint8Array(length * size) : floats("concatImages", length * size);
-  const labels = all.every((set) => set.labels instanceof Uint8Array) ? new Uint8Array(length) : new Int32Array(length);
-  let at = 0;
-  for (const set of all) {
-    images.set(set.images, at * size);
-    labels.set(set.labels, at);
-    at += set.length;
-  }
-  return { ...first, images, labels, length };
+  return { name, length, field: { shape: own, dtype: elements.dtype }, data: elements.data };
 }
 
-const ofOneKind = (a: ImageSet<Pixels>, b: ImageSet<Pixels>): boolean =>
-  a.images instanceof Uint8Array === b.images instanceof Uint8Array &&
-  a.channels === b.channels &&
-  a.height === b.height &&
-  a.width === b.width &&
-  a.classes.length === b.classes.length &&
-  a.classes.every((name, i) => name === b.classes[i]);
+const listOfRows = (rows: unknown): Column["data"][] =>
+  ArrayBuffer.isView(rows) ? [rows as never] : Object.values(rows as object);
 
-const kindOf = ({ images, channels, height, width, classes }: ImageSet<Pixels>): string =>
-  `${[channels, height, width].map((v) => shown(v)).join("x")} images of ${images instanceof Uint8Array ? "bytes" : "floats"} ` +
-  `in ${classes.length} classes (${listed(classes, 5)})`;
+function copyRows(columns: readonly Column[], index: number, rows: readonly Column["data"][]): void {
+  for (const [i, { data, field }] of columns.entries()) {
+    const size = sizeOfField(field);
+    rows[i]!.set(data.subarray(index * size, (index + 1) * size));
+  }
+}
+
+/** The samples of these indices of a general data set, in this order; a view. */
+export function selectFrom<I extends Fields, T extends Fields>(
+  set: Dataset<I, T>,
+  indices: ArrayLike<number>,
+): Dataset<I, T> {
+  const chosen = Float64Array.from(indices);
+  return {
+    length: chosen.length,
+    inputs: set.inputs,
+    targets: set.targets,
+    fill: (index, sample) => set.fill(chosen[index]!, sample),
+  };
+}

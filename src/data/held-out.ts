@@ -7,8 +7,9 @@ import { optionsOf, texts, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { listed } from "../io/shown";
 import { Generator } from "../tensor/random";
-import { checkedParts, type Dataset, selectSamples } from "./dataset";
+import type { LabelledSet } from "./labelled";
 import { type PointSet, pointParts, takePoints } from "./point-cloud";
+import { checkedParts, selectSamples, type TrainingSet } from "./sample-set";
 
 /**
  * The set without the samples of some classes and without the classes themselves: the rest are
@@ -18,7 +19,7 @@ import { type PointSet, pointParts, takePoints } from "./point-cloud";
  *   class is left
  * @throws ArgumentError, ShapeError, FormatError if the parts of `set` do not agree
  */
-export function withoutClasses<S extends Dataset>(set: S, names: readonly string[]): S {
+export function withoutClasses<S extends TrainingSet>(set: S, names: readonly string[]): S {
   const all = checkedParts("withoutClasses", set);
   texts("withoutClasses", "names", names);
   const unknown = names.filter((name) => !set.classes.includes(name));
@@ -119,7 +120,7 @@ export function triggerClouds(
   };
 }
 
-function indicesWhere({ labels }: Dataset, wanted: (label: number) => boolean): number[] {
+function indicesWhere({ labels }: LabelledSet, wanted: (label: number) => boolean): number[] {
   const indices: number[] = [];
   for (let i = 0; i < labels.length; i++) if (wanted(labels[i]!)) indices.push(i);
   return indices;

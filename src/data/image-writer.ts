@@ -1,8 +1,9 @@
 /**
- * Images through a list of transforms, fused: however many transforms there are, a pixel is read
- * once and written once, from the planes of the data set to the channels-last floats of the batch.
- * A byte is looked up in a table of 256 values for its channel; a float goes through the value maps
- * one after the other.
+ * Images through a list of transforms, fused: however many crops, flips and value maps there are, a
+ * pixel is read once and written once, from the planes of the data set to the channels-last floats
+ * of the batch. A byte is looked up in a table of 256 values for its channel; a float goes through
+ * the value maps one after the other. Resampling makes floats of its own first; changes of colour
+ * come between the writing and the value maps.
  */
 
 import { instance, objectOf, whole } from "../demand";
@@ -11,9 +12,18 @@ import { shown } from "../io/shown";
 import { Generator } from "../tensor/random";
 import { Axis } from "./axis";
 import { checkRoom } from "./check";
-import { type ImageSet, notAPixel, type Pixels } from "./dataset";
+import { pictureSize } from "./picture-size";
+import { type PictureWindow, Resampler } from "./resample";
+import { type ImageSet, notAPixel, type Pixels } from "./sample-set";
 import { checkTransforms, IMAGE_KINDS } from "./transform-kinds";
-import type { GeometryTransform, ImageTransform, PixelTransform, ValueTransform } from "./transforms";
+import type {
+  ColorTransform,
+  GeometryTransform,
+  ImageTransform,
+  PixelTransform,
+  ResampleTransform,
+  ValueTransform,
+} from "./transforms";
 
 /** The size of the images that a writer reads. */
 type ImageSize = Pick<ImageSet, "channels" | "height" | "width">;
@@ -22,17 +32,23 @@ type ImageSize = Pick<ImageSet, "channels" | "height" | "width">;
  * Writes images of one size through a list of transforms. With an empty list a byte becomes byte /
  * 255, and a float stays what it is.
  *
- * @throws ArgumentError if the kinds are not in the order geometry, value, pixels, or a value map
- *   makes of a byte what is not a finite number
+ * @throws ArgumentError if the kinds are not in the order resample, geometry, color, value,
+ *   pixels, or a value map makes of a byte what is not a finite number
  * @throws ShapeError if a value transform is made for another number of channels
  */
 export class ImageWriter {
   readonly #source: ImageSize;
+  readonly #resample: ResampleTransform[] = [];
   readonly #geometry: GeometryTransform[] = [];
+  readonly #colors: ColorTransform[] = [];
   readonly #values: ValueTransform[] = [];
   readonly #pixels: PixelTransform[] = [];
   /** channels × 256: what becomes of each byte. */
   readonly #table: Float32Array;
+  readonly #resampler: Resampler | undefined;
+  /** Height and width of what geometry works on. */
+  readonly #height: number;
+  readonly #width: number;
   readonly #rows = new Axis();
   readonly #columns = new Axis();
   /** Height, width and channels of the pictures written. */
@@ -56,6 +72,12 @@ export class ImageWriter {
       }
     }
     this.#table = this.#tableOfBytes();
+    const [resample] = this.#resample;
+    [this.#height, this.#width] = resample ? pictureSize("transforms", "size", resample.size) : [height, width];
+    if (resample) {
+      this.#resampler = new Resampler(channels, this.#height, this.#width);
+      this.#window(resample, random);
+    }
     this.#place(random);
     this.shape = [this.#rows.size, this.#columns.size, channels];
   }
@@ -72,6 +94,7 @@ export class ImageWriter {
   write(set: ImageSet<Pixels>, index: number, out: Float32Array, offset: number, random: Generator): void {
     const [height, width, channels] = this.shape;
     this.#check(set, index, out, offset, random);
+    const resampled = this.#resampled(set, index, random);
     this.#place(random);
     const [rows, columns] = [this.#rows.size, this.#columns.size];
     if (rows !== height || columns !== width) {
@@ -79,12 +102,40 @@ export class ImageWriter {
         `transforms: expected every picture to be ${height}x${width} as the first, got ${rows}x${columns}`,
       );
     }
-    if (set.images instanceof Uint8Array) this.#writeBytes(set.images, index, out, offset);
+    if (resampled) this.#writeFloats(resampled, 0, out, offset);
+    else if (set.images instanceof Uint8Array) this.#writeBytes(set.images, index, out, offset);
     else this.#writeFloats(set.images, index, out, offset);
-    if (this.#pixels.length > 0) {
-      const pixels = out.subarray(offset, offset + height * width * channels);
-      for (const transform of this.#pixels) transform.apply(pixels, this.shape, random);
+    if (this.#colors.length === 0 && this.#pixels.length === 0) return;
+    const pixels = out.subarray(offset, offset + height * width * channels);
+    if (this.#colors.length > 0) {
+      for (const transform of this.#colors) transform.apply(pixels, this.shape, random);
+      for (let i = 0; i < pixels.length; i++) pixels[i] = this.#mapped(pixels[i]!, i % channels);
     }
+    for (const transform of this.#pixels) transform.apply(pixels, this.shape, random);
+  }
+
+  /** The planes of a window of image `index`, where a transform asks for one. */
+  #resampled({ images }: ImageSet<Pixels>, index: number, random: Generator): Float32Array | undefined {
+    const [resample] = this.#resample;
+    const resampler = this.#resampler;
+    if (!resample || !resampler) return undefined;
+    const { channels, height, width } = this.#source;
+    const window = this.#window(resample, random);
+    const unit = images instanceof Uint8Array ? 1 / 255 : 1;
+    resampler.run(images, index * channels * height * width, height, width, window, unit);
+    return resampler.planes;
+  }
+
+  #window(resample: ResampleTransform, random: Generator): PictureWindow {
+    const { height, width } = this.#source;
+    const found: unknown = resample.window(height, width, random);
+    const window = (typeof found === "object" && found !== null ? found : {}) as PictureWindow;
+    const fits = (start: number, size: number, whole: number) =>
+      Number.isSafeInteger(start) && Number.isSafeInteger(size) && start >= 0 && size >= 1 && start + size <= whole;
+    if (fits(window.top, window.height, height) && fits(window.left, window.width, width)) return window;
+    throw new ArgumentError(
+      `transforms: expected a transform of kind resample to give a window inside of ${height}x${width}, got ${shown(found)}`,
+    );
   }
 
   #writeBytes(images: Uint8Array, index: number, out: Float32Array, offset: number): void {
@@ -92,7 +143,7 @@ export class ImageWriter {
     const rows = this.#rows;
     const columns = this.#columns;
     const table = this.#table;
-    const plane = this.#source.height * this.#source.width;
+    const plane = this.#height * this.#width;
     const step = columns.step;
     const firstRow = rows.first;
     const endRow = rows.end;
@@ -102,7 +153,7 @@ export class ImageWriter {
       const isShown = y >= firstRow && y < endRow;
       const first = isShown ? firstColumn : width;
       const end = isShown ? endColumn : width;
-      const line = (rows.origin + rows.step * y) * this.#source.width + columns.origin + step * first;
+      const line = (rows.origin + rows.step * y) * this.#width + columns.origin + step * first;
       for (let c = 0; c < channels; c++) {
         const entry = c * 256;
         const black = table[entry]!;
@@ -119,7 +170,7 @@ export class ImageWriter {
   /** As for bytes, but that a value has to be mapped each time. */
   #writeFloats(images: Float32Array, index: number, out: Float32Array, offset: number): void {
     const [height, width, channels] = this.shape;
-    const { height: sourceHeight, width: sourceWidth } = this.#source;
+    const [sourceHeight, sourceWidth] = [this.#height, this.#width];
     const { first: firstRow, end: endRow, origin: rowOrigin, step: rowStep } = this.#rows;
     const { first: firstColumn, end: endColumn, origin, step } = this.#columns;
     for (let c = 0; c < channels; c++) {
@@ -131,7 +182,7 @@ export class ImageWriter {
         const line = (plane + rowOrigin + rowStep * y) * sourceWidth + origin;
         for (let x = 0; x < width; x++, to += channels) {
           const at = line + step * x;
-          out[to] = isShown && x >= firstColumn && x < endColumn ? this.#mapped(images[at]!, c, at) : black;
+          out[to] = isShown && x >= firstColumn && x < endColumn ? this.#written(images[at]!, c, at) : black;
         }
       }
     }
@@ -150,7 +201,12 @@ export class ImageWriter {
         );
       }
       floor = rank;
-      if (transform.kind === "geometry") this.#geometry.push(transform);
+      if (transform.kind === "resample") {
+        if (this.#resample.push(transform) > 1) {
+          throw new ArgumentError(`transforms: expected at most one of kind resample, but number ${i} is another`);
+        }
+      } else if (transform.kind === "color") this.#colors.push(transform);
+      else if (transform.kind === "geometry") this.#geometry.push(transform);
       else if (transform.kind === "pixels") this.#pixels.push(transform);
       else this.#values.push(transform);
     }
@@ -162,17 +218,22 @@ export class ImageWriter {
     const table = new Float32Array(channels * 256);
     for (let c = 0; c < channels; c++) {
       for (let byte = 0; byte < 256; byte++) {
-        const value = this.#values.reduce((v, t) => t.map(v, c), Math.fround(byte / 255));
-        table[c * 256 + byte] = checkedValue(value, byte / 255, c);
+        const value = this.#mapped(Math.fround(byte / 255), c);
+        // Colours are changed before values are mapped.
+        table[c * 256 + byte] = this.#colors.length > 0 ? byte / 255 : value;
       }
     }
     return table;
   }
 
-  /** What becomes of pixel number `at`, a float. */
-  #mapped(pixel: number, channel: number, at: number): number {
+  /** What is written of pixel number `at`, a float. */
+  #written(pixel: number, channel: number, at: number): number {
     const { channels, height, width } = this.#source;
     if (!(pixel >= 0 && pixel <= 1)) throw notAPixel("images", pixel, at, channels * height * width);
+    return this.#colors.length > 0 ? pixel : this.#mapped(pixel, channel);
+  }
+
+  #mapped(pixel: number, channel: number): number {
     let value = pixel;
     for (const transform of this.#values) value = transform.map(value, channel);
     return checkedValue(value, pixel, channel);
@@ -196,7 +257,7 @@ export class ImageWriter {
   }
 
   #place(random: Generator): void {
-    const { height, width } = this.#source;
+    const [height, width] = [this.#height, this.#width];
     this.#rows.reset(height);
     this.#columns.reset(width);
     for (const transform of this.#geometry) transform.place(this.#rows, this.#columns, random);

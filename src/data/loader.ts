@@ -1,30 +1,26 @@
 /**
- * Batches of images or point clouds, in an order and with augmentations that depend only on the
- * seed, the epoch and the position.
+ * Batches of images, point clouds or any other samples, in an order and with augmentations that
+ * depend only on the seed, the epoch and the position.
  */
 
-import { flag, optionsOf, whole } from "../demand";
-import { ArgumentError, FormatError } from "../errors";
+import { callable, flag, optionsOf, whole } from "../demand";
+import { ArgumentError, LimitError } from "../errors";
+import { isObject, shown } from "../io/shown";
 import { Generator } from "../tensor/random";
-import { floats } from "./check";
-import { checkedSet, type Dataset, isPointSet } from "./dataset";
-import { type SampleTransform, type SampleWriter, sampleWriter } from "./samples";
+import { type Batch, type BatchArray, type HostBatch, isBatchArray } from "./batch";
+import { type Dataset, isDataset, type Sample } from "./dataset";
+import { type Elements, type Field, type Fields, listOf, memoryOf, perField, sizeOfField } from "./fields";
+import { isPointSet, type TrainingSet } from "./sample-set";
+import { type AnySet, type Filler, filler, type SampleTransform } from "./samples";
+
+/** What a loader of a set gives: images and labels, or the arrays of a general data set. */
+export type BatchOf<S extends AnySet> = S extends Dataset<infer I, infer T> ? HostBatch<I, T> : Batch;
 
 /**
- * Some images or clouds and their labels, ready to be uploaded. See {@link DataLoader} for how long
- * the arrays stay valid.
+ * Something done to whole batches, such as {@link mixup}: changes their arrays in place, or gives
+ * others. `random` is the same for the same seed, epoch and batch.
  */
-export interface Batch {
-  /** n × height × width × channels, channels last; n × points × 3 for clouds. */
-  readonly images: Float32Array;
-  /** n class indices. */
-  readonly labels: Int32Array;
-  /** n, the number of samples; the last batch of an epoch may be smaller than the others. */
-  readonly size: number;
-  readonly shape: readonly [n: number, ...sample: number[]];
-  /** Which batch of its epoch this is, from 0. */
-  readonly index: number;
-}
+export type BatchTransform = (batch: HostBatch, random: Generator) => Pick<HostBatch, "inputs" | "targets">;
 
 /** Options of {@link DataLoader}. */
 export interface DataLoaderOptions {
@@ -36,10 +32,12 @@ export interface DataLoaderOptions {
   /** Leave out the last batch if it is not full. Default false. */
   dropLast?: boolean;
   /**
-   * What is done to every sample. Default none: bytes of images become 0 … 1, coordinates of clouds
-   * stay.
+   * What is done to every image or cloud. Default none: bytes of images become 0 … 1, coordinates
+   * of clouds stay.
    */
   transform?: readonly SampleTransform[];
+  /** What is done to every batch then. Default nothing. */
+  batchTransform?: BatchTransform;
   /**
    * How many batches to prepare before they are asked for, while the caller waits for something
    * else; at most an epoch's. Default 1.
@@ -49,10 +47,20 @@ export interface DataLoaderOptions {
   epoch?: number;
 }
 
-const OPTIONS = ["batchSize", "shuffle", "seed", "dropLast", "transform", "prefetch", "epoch"] as const;
+const OPTIONS = [
+  "batchSize",
+  "shuffle",
+  "seed",
+  "dropLast",
+  "transform",
+  "batchTransform",
+  "prefetch",
+  "epoch",
+] as const;
 
 /**
- * Iterates over images or point clouds in batches.
+ * Iterates over images, point clouds or a general {@link Dataset} in batches. `toTensors` uploads
+ * one.
  *
  *     for await (const batch of loader.epoch(3)) …            // epoch 3
  *     for await (const batch of loader.epoch(3, 120)) …       // the same epoch from its batch 120 on: the same bits
@@ -74,34 +82,39 @@ const OPTIONS = ["batchSize", "shuffle", "seed", "dropLast", "transform", "prefe
  *   transforms are for another kind of samples; ShapeError, FormatError if the set's parts do not
  *   agree; on use, LimitError if there is no memory for a batch
  */
-export class DataLoader implements AsyncIterable<Batch> {
+export class DataLoader<S extends AnySet = TrainingSet> implements AsyncIterable<BatchOf<S>> {
   /** Batches an epoch. */
   readonly length: number;
   /** Samples an epoch: the set's, less those that `dropLast` leaves out. */
   readonly samples: number;
   readonly batchSize: number;
   /**
-   * Shape of a sample in a batch: height, width and channels of an image, points and 3 of a cloud.
+   * Shape of a sample's input, of the first if there are several: height, width and channels of an
+   * image, points and 3 of a cloud.
    */
   readonly imageShape: readonly number[];
-  readonly #set: Dataset;
-  readonly #writer: SampleWriter;
-  /** Floats a sample. */
-  readonly #floats: number;
+  readonly #set: Filler;
+  /** Whether samples are images or clouds, whose batches say so. */
+  readonly #hasClasses: boolean;
+  readonly #inputs: readonly Field[];
+  readonly #targets: readonly Field[];
+  readonly #batchTransform: BatchTransform | undefined;
   readonly #shuffle: boolean;
   readonly #prefetch: number;
   readonly #orders: Generator;
   readonly #augmentations: Generator;
+  readonly #mixtures: Generator;
   readonly #idle: Ring[] = [];
   #nextEpoch: number;
 
-  constructor(data: Dataset, options: DataLoaderOptions) {
+  constructor(data: S, options: DataLoaderOptions) {
     const {
       batchSize,
       shuffle = false,
       seed = 0,
       dropLast = false,
       transform = [],
+      batchTransform,
       prefetch = 1,
       epoch = 0,
     } = optionsOf("DataLoader", options, OPTIONS);
@@ -111,26 +124,30 @@ export class DataLoader implements AsyncIterable<Batch> {
     whole("DataLoader", "seed", seed, 0);
     flag("DataLoader", "shuffle", shuffle);
     flag("DataLoader", "dropLast", dropLast);
-    const set = checkedSet(data);
+    if (batchTransform !== undefined) callable("DataLoader", "batchTransform", batchTransform);
+    const random = new Generator(seed);
+    const set = filler(data, transform, random);
     this.#set = set;
+    this.#hasClasses = !isDataset(data);
     this.length = dropLast ? Math.floor(set.length / batchSize) : Math.ceil(set.length / batchSize);
     if (this.length === 0) {
       throw new ArgumentError(
         set.length === 0
           ? "DataLoader: expected at least one sample, got an empty set"
           : `DataLoader: dropLast with batchSize ${batchSize} leaves no batch of the ${set.length} ` +
-              `${isPointSet(set) ? "clouds" : "images"}; ` +
+              `${isPointSet(data) ? "clouds" : this.#hasClasses ? "images" : "samples"}; ` +
               "use a smaller batchSize or dropLast: false",
       );
     }
     this.samples = Math.min(this.length * batchSize, set.length);
     this.batchSize = batchSize;
-    const random = new Generator(seed);
     this.#orders = random.fork("order");
     this.#augmentations = random.fork("augmentation");
-    this.#writer = sampleWriter(set, transform, random);
-    this.imageShape = this.#writer.shape;
-    this.#floats = this.imageShape.reduce((a, b) => a * b);
+    this.#mixtures = random.fork("batches");
+    this.#inputs = listOf(set.inputs);
+    this.#targets = listOf(set.targets);
+    this.imageShape = this.#inputs[0]?.shape ?? [];
+    this.#batchTransform = batchTransform;
     this.#shuffle = shuffle;
     // More batches than an epoch has are never ready.
     this.#prefetch = Math.min(prefetch, this.length);
@@ -138,7 +155,7 @@ export class DataLoader implements AsyncIterable<Batch> {
   }
 
   /** The next epoch: `options.epoch` the first time, one more every further time. */
-  [Symbol.asyncIterator](): AsyncGenerator<Batch, void, void> {
+  [Symbol.asyncIterator](): AsyncGenerator<BatchOf<S>, void, void> {
     return this.epoch(this.#nextEpoch++);
   }
 
@@ -148,7 +165,7 @@ export class DataLoader implements AsyncIterable<Batch> {
    * @throws ArgumentError if `epoch` is not a whole number from 0, or `startBatch` not one from 0
    *   to `length`
    */
-  epoch(epoch: number, startBatch = 0): AsyncGenerator<Batch, void, void> {
+  epoch(epoch: number, startBatch = 0): AsyncGenerator<BatchOf<S>, void, void> {
     whole("DataLoader", "epoch", epoch, 0);
     whole("DataLoader", "startBatch", startBatch, 0);
     if (startBatch > this.length) {
@@ -159,22 +176,38 @@ export class DataLoader implements AsyncIterable<Batch> {
     return this.#run(epoch, startBatch);
   }
 
-  async *#run(epoch: number, startBatch: number): AsyncGenerator<Batch, void, void> {
+  async *#run(epoch: number, startBatch: number): AsyncGenerator<BatchOf<S>, void, void> {
     const order = this.#shuffle ? this.#orders.fork(epoch).permutation(this.#set.length) : undefined;
-    const augmentations = this.#augmentations.fork(epoch);
+    const draws = { samples: this.#augmentations.fork(epoch), batches: this.#mixtures.fork(epoch) };
     const ring =
-      this.#idle.pop() ?? new Ring(Math.min(this.batchSize, this.samples), this.#floats, 2 * this.#prefetch + 1);
-    const ready: Batch[] = [];
+      this.#idle.pop() ??
+      new Ring(this.#inputs, this.#targets, Math.min(this.batchSize, this.samples), 2 * this.#prefetch + 1);
+    const ready: BatchOf<S>[] = [];
     let next = startBatch;
     let failure: { error: unknown } | undefined;
     let running = true;
+    let filling: Promise<void> | undefined;
 
-    const prepare = () => {
-      ready.push(this.#fill(ring.ahead(ready.length), next, order, augmentations));
-      next++;
+    /** Prepares the next batch: at once, or by the time that `filling` ends. */
+    const prepare = (): void => {
+      const index = next++;
+      const batch = this.#fill(ring.ahead(ready.length), index, order, draws);
+      if (!(batch instanceof Promise)) {
+        ready.push(batch);
+        return;
+      }
+      filling = batch
+        .then(
+          (filled) => void ready.push(filled),
+          (error: unknown) => void (failure = { error }),
+        )
+        .then(() => {
+          filling = undefined;
+          if (this.#prefetch > 0) soon(prepareAhead);
+        });
     };
     const prepareAhead = () => {
-      if (!running || failure || ready.length >= this.#prefetch || next >= this.length) return;
+      if (!running || failure || filling || ready.length >= this.#prefetch || next >= this.length) return;
       try {
         prepare();
       } catch (error) {
@@ -186,13 +219,14 @@ export class DataLoader implements AsyncIterable<Batch> {
     };
 
     try {
-      while (ready.length > 0 || next < this.length) {
+      while (ready.length > 0 || filling || failure || next < this.length) {
         if (ready.length === 0) {
           // A loop that awaits nothing else would otherwise keep timers, input and the device's
           // callbacks from running.
           await new Promise<void>(soon);
-          if (failure) throw failure.error;
-          if (ready.length === 0) prepare();
+          if (ready.length === 0 && !filling && !failure) prepare();
+          if (ready.length === 0) await filling;
+          if (ready.length === 0 && failure) throw failure.error;
         }
         const batch = ready.shift()!;
         ring.advance();
@@ -201,43 +235,91 @@ export class DataLoader implements AsyncIterable<Batch> {
       }
     } finally {
       running = false;
+      // Whatever is still being read goes to the buffers that the next epoch will use.
+      await filling;
       this.#idle.push(ring);
     }
   }
 
-  #fill(slot: Slot, index: number, order: Uint32Array | undefined, augmentations: Generator): Batch {
+  #fill(
+    slot: Slot,
+    index: number,
+    order: Uint32Array | undefined,
+    draws: Record<"samples" | "batches", Generator>,
+  ): BatchOf<S> | Promise<BatchOf<S>> {
     const start = index * this.batchSize;
     const size = Math.min(this.batchSize, this.samples - start);
-    const sampleSize = this.#floats;
-    const { labels, classes } = this.#set;
+    const waits: Promise<void>[] = [];
+    if (!this.#set.writesAll) for (const { data } of [...slot.inputs, ...slot.targets]) data.fill(0);
     for (let i = 0; i < size; i++) {
       const position = start + i;
-      const sample = order ? order[position]! : position;
-      this.#writer.write(sample, slot.images, i * sampleSize, augmentations.fork(position));
-      const label = labels[sample]!;
-      // The set is a view: what was right when it was checked may have been overwritten.
-      if (!(label >= 0 && label < classes.length)) {
-        throw new FormatError(
-          `DataLoader: sample ${sample} now has label ${label}, but there are ${classes.length} classes; ` +
-            "leave the arrays of a set as they are while it is in use",
-        );
-      }
-      slot.labels[i] = label;
+      const sample: Sample = {
+        inputs: this.#rows(this.#set.inputs, slot.inputs, i),
+        targets: this.#rows(this.#set.targets, slot.targets, i),
+        random: draws.samples.fork(position),
+      };
+      const written = this.#set.fill(order ? order[position]! : position, sample);
+      if (written) waits.push(written);
     }
-    const full = size * sampleSize === slot.images.length;
-    return {
-      images: full ? slot.images : slot.images.subarray(0, size * sampleSize),
-      labels: full ? slot.labels : slot.labels.subarray(0, size),
+    const batch = () => this.#batch(slot, size, index, draws.batches);
+    if (waits.length === 0) return batch();
+    // All must have ended before the buffers are anybody else's, even if one has failed.
+    return Promise.allSettled(waits).then((results) => {
+      for (const result of results) if (result.status === "rejected") throw result.reason;
+      return batch();
+    });
+  }
+
+  /** Row `i` of each column, put together as the fields are. */
+  #rows(fields: Fields, columns: readonly Column[], i: number): Sample["inputs"] {
+    const rows = columns.map(({ data, size }) => data.subarray(i * size, (i + 1) * size));
+    return perField(fields, rows) as Sample["inputs"];
+  }
+
+  #batch(slot: Slot, size: number, index: number, mixtures: Generator): BatchOf<S> {
+    const arraysOf = (fields: Fields, columns: readonly Column[]) =>
+      perField(
+        fields,
+        columns.map(({ data, size: each, field }): BatchArray => {
+          const [count, shape] = [size * each, [size, ...field.shape]];
+          return { data: count === data.length ? data : data.subarray(0, count), shape };
+        }),
+      ) as HostBatch["inputs"];
+    const { inputs, targets } = this.#set;
+    const made: HostBatch = {
+      inputs: arraysOf(inputs, slot.inputs),
+      targets: arraysOf(targets, slot.targets),
       size,
-      shape: [size, ...this.imageShape],
       index,
     };
+    const batch = this.#batchTransform ? { ...made, ...this.#transformed(made, mixtures.fork(index)) } : made;
+    if (!this.#hasClasses) return batch as BatchOf<S>;
+    // Labels stay what they are, whatever targets a transform of batches makes of them.
+    const [images, labels] = [batch.inputs as BatchArray, made.targets as BatchArray];
+    return { ...batch, images: images.data, labels: labels.data, shape: images.shape } as BatchOf<S>;
+  }
+
+  #transformed(batch: HostBatch, random: Generator): Pick<HostBatch, "inputs" | "targets"> {
+    const changed: unknown = this.#batchTransform!(batch, random);
+    const { inputs, targets } = (isObject(changed) ? changed : {}) as Partial<HostBatch>;
+    const isArrays = (part: unknown) => typeof part === "object" && part !== null;
+    if (isArrays(inputs) && isArrays(targets) && (!this.#hasClasses || isBatchArray(inputs)))
+      return { inputs: inputs!, targets: targets! };
+    throw new ArgumentError(`DataLoader: batchTransform gives { inputs, targets }, found ${shown(changed)}`);
   }
 }
 
+/** One field of a batch. */
+interface Column {
+  readonly field: Field;
+  /** Elements a sample. */
+  readonly size: number;
+  readonly data: Elements;
+}
+
 interface Slot {
-  images: Float32Array;
-  labels: Int32Array;
+  readonly inputs: readonly Column[];
+  readonly targets: readonly Column[];
 }
 
 /**
@@ -249,11 +331,9 @@ class Ring {
   readonly #slots: Slot[];
   #taken = 0;
 
-  constructor(batchSize: number, sampleSize: number, count: number) {
-    this.#slots = Array.from({ length: count }, () => ({
-      images: floats("DataLoader", batchSize * sampleSize),
-      labels: new Int32Array(batchSize),
-    }));
+  constructor(inputs: readonly Field[], targets: readonly Field[], batchSize: number, count: number) {
+    const columns = (fields: readonly Field[]) => fields.map((field) => column(field, batchSize));
+    this.#slots = Array.from({ length: count }, () => ({ inputs: columns(inputs), targets: columns(targets) }));
   }
 
   /** The buffers `n` places after those taken last. */
@@ -263,6 +343,19 @@ class Ring {
 
   advance(): void {
     this.#taken = (this.#taken + 1) % this.#slots.length;
+  }
+}
+
+/** @throws LimitError if there is no memory for it */
+function column(field: Field, batchSize: number): Column {
+  const size = sizeOfField(field);
+  try {
+    return { field, size, data: memoryOf(field, batchSize) };
+  } catch (cause) {
+    throw new LimitError(
+      `DataLoader: there is no memory for ${size * batchSize} numbers in one array; ask for smaller batches`,
+      { cause },
+    );
   }
 }
 

@@ -3,13 +3,20 @@ import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 
 /**
- * The method that a transform of each kind has; images know the first three, in this order, clouds
+ * The method that a transform of each kind has; images know all but the last, in this order, clouds
  * the last.
  */
-const METHODS = { geometry: "place", value: "map", pixels: "apply", points: "apply" } as const;
+const METHODS = {
+  resample: "window",
+  geometry: "place",
+  color: "apply",
+  value: "map",
+  pixels: "apply",
+  points: "apply",
+} as const;
 
 /** Kinds of transforms for images, in the order that a list has them. */
-export const IMAGE_KINDS = ["geometry", "value", "pixels"] as const;
+export const IMAGE_KINDS = ["resample", "geometry", "color", "value", "pixels"] as const;
 
 /**
  * @throws ArgumentError if `transforms` is not an array, or one of them is no transform of any kind

@@ -1,7 +1,8 @@
 /**
  * Augmentation and normalisation of images. A transform says of which kind it is, so that a list of
- * them can be fused (`ImageWriter`): geometry decides where pixels are read from, a value map what
- * becomes of them, and anything else works on the finished floats. A list of transforms has them in
+ * them can be fused (`ImageWriter`): resampling brings a window of the image to another size,
+ * geometry decides where pixels are read from, colour changes pixels of 0 … 1, a value map what
+ * becomes of each, and anything else works on the finished floats. A list of transforms has them in
  * this order.
  */
 
@@ -10,6 +11,17 @@ import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import type { Generator } from "../tensor/random";
 import type { Axis } from "./axis";
+import { evenHalf, type PictureSize, pictureSize } from "./picture-size";
+import type { PictureWindow } from "./resample";
+
+/** Brings a window of every image to one size; a list has at most one, before everything else. */
+export interface ResampleTransform {
+  readonly kind: "resample";
+  /** Of what comes out. */
+  readonly size: PictureSize;
+  /** The window of an image of this size: whole pixels inside of it. */
+  window(height: number, width: number, random: Generator): PictureWindow;
+}
 
 /**
  * Decides where the pixels of a picture come from, by moving the two axes. Every picture must get
@@ -21,8 +33,21 @@ export interface GeometryTransform {
 }
 
 /**
+ * Changes the colours of a picture in place, before values are mapped: height × width × channels
+ * floats 0 … 1, channels last, which must stay in this range.
+ */
+export interface ColorTransform {
+  readonly kind: "color";
+  apply(
+    pixels: Float32Array,
+    shape: readonly [height: number, width: number, channels: number],
+    random: Generator,
+  ): void;
+}
+
+/**
  * Maps the value of a pixel, 0 … 1 at first, by its channel alone. Evaluated once for each of the
- * 256 values of a byte; for every pixel where pixels are floats.
+ * 256 values of a byte; for every pixel where pixels are floats, or colours were changed before.
  */
 export interface ValueTransform {
   readonly kind: "value";
@@ -42,10 +67,10 @@ export interface PixelTransform {
 }
 
 /**
- * Something done to every image of a batch; see {@link randomCrop}, {@link randomHorizontalFlip},
- * {@link normalize}.
+ * Something done to every image of a batch; see {@link randomResizedCrop}, {@link randomCrop},
+ * {@link randomHorizontalFlip}, {@link colorJitter}, {@link normalize}, {@link cutout}.
  */
-export type ImageTransform = GeometryTransform | ValueTransform | PixelTransform;
+export type ImageTransform = ResampleTransform | GeometryTransform | ColorTransform | ValueTransform | PixelTransform;
 
 /**
  * A window of `size` (default: the image's own) at a random place of the image with a black border
@@ -77,6 +102,27 @@ export function randomCrop(options: { padding?: number; size?: number }): Geomet
     place(rows, columns, random) {
       place(rows, random);
       place(columns, random);
+    },
+  };
+}
+
+/**
+ * The window of `size` in the middle of the image, as torchvision's `CenterCrop`; beside a smaller
+ * image it is black. What images are tested with that were trained by windows of them.
+ *
+ * @throws ArgumentError if size is not one or two whole numbers from 1
+ */
+export function centerCrop(size: number | PictureSize): GeometryTransform {
+  const [height, width] = pictureSize("centerCrop", "size", size);
+  const place = (axis: Axis, wanted: number) => {
+    const room = axis.size - wanted;
+    axis.window(room < 0 ? -Math.floor(-room / 2) : evenHalf(room), wanted);
+  };
+  return {
+    kind: "geometry",
+    place(rows, columns) {
+      place(rows, height);
+      place(columns, width);
     },
   };
 }
@@ -122,6 +168,40 @@ export function normalize(mean: readonly number[], std: readonly number[]): Valu
     );
   }
   return { kind: "value", channels: means.length, map };
+}
+
+/**
+ * Erases squares of the finished picture, whose centres are anywhere in it: `size` pixels wide,
+ * except where they reach over its borders. Behind {@link normalize} the `fill` of 0 is the mean
+ * colour. Draws two numbers per hole.
+ *
+ * Source: DeVries, Taylor, "Improved regularization of convolutional neural networks with Cutout",
+ * 2017.
+ *
+ * @throws ArgumentError if size or holes is not a whole number from 1, or fill no finite number
+ */
+export function cutout(options: { size: number; holes?: number; fill?: number }): PixelTransform {
+  const {
+    size,
+    holes = 1,
+    fill = 0,
+  } = optionsOf("cutout", objectOf("cutout", "options", options), ["size", "holes", "fill"]);
+  whole("cutout", "size", size);
+  whole("cutout", "holes", holes);
+  within("cutout", "fill", fill, -FLOAT_MAX, FLOAT_MAX);
+  return {
+    kind: "pixels",
+    apply(pixels, [height, width, channels], random) {
+      for (let hole = 0; hole < holes; hole++) {
+        const top = random.integer(height) - Math.floor(size / 2);
+        const left = random.integer(width) - Math.floor(size / 2);
+        const [first, end] = [Math.max(0, left), Math.min(width, left + size)];
+        for (let y = Math.max(0, top); y < Math.min(height, top + size); y++) {
+          pixels.fill(fill, (y * width + first) * channels, (y * width + end) * channels);
+        }
+      }
+    },
+  };
 }
 
 /** Numbers, one per channel, as float32. */

@@ -1,5 +1,5 @@
-import { type Dataset, selectSamples } from "../data/dataset";
 import { DataLoader } from "../data/loader";
+import { type SampleSet, selectSamples } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { unexpected } from "../demand";
 import { ArgumentError } from "../errors";
@@ -9,7 +9,7 @@ import { deviceOf } from "../nn/module";
 import { duringPass } from "../nn/pass";
 import { imagePassports, shufflePassport } from "../passport/generators";
 import type { PassportPair } from "../passport/passport";
-import { passportShape } from "../passport/place";
+import { isLinearMap, passportShape } from "../passport/place";
 import type { Protected } from "../passport/protected";
 import type { Network } from "../passport/trace";
 import type { Generator } from "../tensor/random";
@@ -46,7 +46,7 @@ const CANDIDATES = 20;
 export async function setImagePassports(
   model: Protected,
   source: Network,
-  images: Dataset,
+  images: SampleSet,
   { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
 ): Promise<void> {
   if (kind !== "image" && kind !== "shuffle") unexpected('kind of passports: "image" or "shuffle"', kind);
@@ -56,7 +56,7 @@ export async function setImagePassports(
   const chosen = [...random.fork("images").permutation(images.length)].slice(0, count);
   const inputs = await readInputs(source, selectSamples(images, chosen), transform);
   const pairs = model.passportSites().map(({ name, place, secret }) => {
-    const map = place.weight.replace(/\.weight$/, "");
+    const map = place.weight;
     const [found, own] = [inputs.get(map), passportShape(place).own.slice(1)];
     if (!found || !sameShape(found.shape.slice(1), own))
       throw new ArgumentError(
@@ -72,18 +72,21 @@ export async function setImagePassports(
   for (const { passport, pair } of pairs) passport.setPassports(pair);
 }
 
-/** What all maps of a network are given for some images, on the host, by the maps' names. */
+/** What all maps of a network are given for some images, on the host, by their weights' names. */
 async function readInputs(
   source: Network,
-  images: Dataset,
+  images: SampleSet,
   transform: readonly SampleTransform[],
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
-  const names = new Map<Module, string>(source.namedModules().map(([name, m]) => [m, name]));
+  const names = new Map(source.namedTensors().map(([name, t]) => [t, name]));
   const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();
   for await (const batch of new DataLoader(images, { batchSize: images.length, transform }).epoch(0)) {
     const x = Tensor.from(batch.images, batch.shape, deviceOf(source));
     const inputs = new Map<string, Tensor>();
-    const mapped = (map: Module, h: Tensor) => void inputs.set(names.get(map) ?? "", keep(h.detach()));
+    const mapped = (map: Module, h: Tensor) => {
+      const name = isLinearMap(map) ? names.get(map.weight) : undefined;
+      if (name !== undefined) inputs.set(name, keep(h.detach()));
+    };
     scope(() => noGrad(() => inMode(source, false, () => void duringPass({ mapped }, () => source.forward(x)))));
     x.dispose();
     for (const [name, t] of inputs) {

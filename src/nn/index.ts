@@ -1,6 +1,8 @@
+export { type AttentionMask, MultiheadAttention, type MultiheadAttentionOptions } from "./attention";
 export { BatchNorm, type BatchNormOptions } from "./batch-norm";
 export { Conv1d, type Conv1dOptions, Conv2d, type Conv2dOptions } from "./conv";
 export { ConvTranspose2d, type ConvTranspose2dOptions } from "./conv-transpose";
+export { Embedding, type EmbeddingLayerOptions } from "./embedding";
 export { fans, gain, type KaimingOptions, kaimingNormal, kaimingUniform, xavierNormal, xavierUniform } from "./init";
 export {
   AvgPool2d,
@@ -20,7 +22,7 @@ export {
   SiLU,
 } from "./layers";
 export { Linear, type LinearOptions } from "./linear";
-export { Module, type ModuleVisitor } from "./module";
+export { Module, type ModuleChild, type ModuleVisitor } from "./module";
 export { ChannelAffine, GroupNorm, InstanceNorm, LayerNorm, Norm, type NormOptions, RMSNorm } from "./norm";
 export { manualSeed } from "./random";
 export { buffer, parameter, type Registration } from "./registration";

@@ -10,7 +10,10 @@ import type { Registration } from "./registration";
 import { type ParameterFilter, selected } from "./select";
 import { checkStateDict } from "./state";
 import { type HostState, type LoadReport, loadState, readState, type State } from "./state-dict";
-import { contentsOfModule, type Visitor, visit } from "./traversal";
+import { type Child, contentsOfModule, type Visitor, visit } from "./traversal";
+
+/** What {@link Module.children} gives of each: its name, itself, and the mark behind the name. */
+export type ModuleChild = Child<Module>;
 
 /** A visitor of modules, see {@link Module.visit}. */
 export type ModuleVisitor = Visitor<Module>;
@@ -41,9 +44,9 @@ export abstract class Module {
   /**
    * Child modules by name: those in properties, and in arrays, plain objects and maps there.
    * Override it to give other names; every module that a property holds must stay among them, or
-   * below one.
+   * below one. A third entry "_" stands between its name and its tensors' in the place of a dot.
    */
-  *children(): Iterable<[string, Module]> {
+  *children(): Iterable<ModuleChild> {
     for (const { name, value } of partsOf(this)) if (value instanceof Module) yield [name, value];
   }
 
@@ -250,14 +253,16 @@ export abstract class Module {
   private state(): State {
     const tensors = new Map(this.namedTensors().map(([name, tensor, { layout }]) => [name, { tensor, layout }]));
     const host = new Map<string, HostState>();
-    for (const [path, module] of this.namedModules())
+    const add = (module: Module, prefix: string) => {
       for (const [key, state] of Object.entries(module.hostState())) {
-        const name = this.stateName(path === "" ? key : `${path}.${key}`);
+        const name = this.stateName(prefix + key);
         if (name === null) continue;
         if (tensors.has(name) || host.has(name))
           throw new ArgumentError(`${titleOf(module)}: two of its states are "${name}": rename the property`);
         host.set(name, state);
       }
+    };
+    this.visit({ module: (module, { prefix }) => add(module, prefix) });
     return { tensors, host };
   }
 }

@@ -15,6 +15,8 @@ export interface ModulePlace<M> {
   readonly name: string;
   /** The module it is a child of; null for the root. */
   readonly parent: M | null;
+  /** What the names of its parts begin with: "" for the root, else the path and a mark. */
+  readonly prefix: string;
 }
 
 /** Where a registered tensor stands in a walk, and as what. */
@@ -35,8 +37,14 @@ export interface Visitor<M> {
   leave?(module: M, at: ModulePlace<M>): void;
 }
 
+/**
+ * A module that another holds, and what stands between its name and those of its own parts: a dot,
+ * or "_" where a state dict has `in_proj_weight` for the weight of `in_proj`.
+ */
+export type Child<M> = [name: string, child: M, mark?: "." | "_"];
+
 interface Parent<M> {
-  children(): Iterable<[string, M]>;
+  children(): Iterable<Child<M>>;
   tensors(): Iterable<[string, Tensor]>;
 }
 
@@ -78,7 +86,7 @@ function walk<M>({ module, at, tensors, below }: Stop<M>, visitor: Visitor<M>): 
   visitor.module?.(module, at);
   if (visitor.tensor)
     for (const [name, tensor] of tensors)
-      visitor.tensor(tensor, { path: joined(at.path, name), parent: module, ...registrationOf(tensor)! });
+      visitor.tensor(tensor, { path: at.prefix + name, parent: module, ...registrationOf(tensor)! });
   for (const stop of below) walk(stop, visitor);
   visitor.leave?.(module, at);
 }
@@ -95,13 +103,15 @@ function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
     above.set(module, at.path);
     all.add(module);
     const contents = contentsOfModule(module, base);
-    const held = contents.flatMap(({ name, value }): [string, M][] => (value instanceof Tensor ? [] : [[name, value]]));
+    const held = contents.flatMap(({ name, value }): Child<M>[] => (value instanceof Tensor ? [] : [[name, value]]));
     const names = new Set<string>();
     const below: Stop<M>[] = [];
-    for (const [name, child] of module.children === base.prototype.children ? held : module.children()) {
+    for (const [name, child, mark = "."] of module.children === base.prototype.children ? held : module.children()) {
       if (names.has(name)) throw new ArgumentError(`${titleOf(module)}: children() gives the name "${name}" twice`);
       names.add(name);
-      below.push(look(child, { path: joined(at.path, name), name, parent: module }));
+      // A child without a name of its own stands where its parent does.
+      const [path, prefix] = name === "" ? [at.path, at.prefix] : [at.prefix + name, at.prefix + name + mark];
+      below.push(look(child, { path, name, parent: module, prefix }));
     }
     above.delete(module);
     const own = contents.flatMap(({ name, value }): [string, Tensor][] =>
@@ -111,7 +121,7 @@ function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
     checkTensors(module, at, own, tensors);
     return { module, at, contents, tensors, below };
   };
-  const tree = look(root, { path: "", name: "", parent: null });
+  const tree = look(root, { path: "", name: "", parent: null, prefix: "" });
   checkNamed(tree, all);
   return tree;
 }
@@ -149,6 +159,3 @@ function checkTensors<M extends object>(
       throw new ArgumentError(`${what} gives ${name}, which is neither a parameter nor a buffer: register it`);
   }
 }
-
-/** A child without a name of its own (`""`) stands where its parent does. */
-const joined = (path: string, name: string): string => (path && name ? `${path}.${name}` : path || name);

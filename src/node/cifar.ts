@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { type Cifar100Options, parseCifar10, parseCifar100 } from "../data/cifar";
-import { concatImages, type ImageSet } from "../data/dataset";
+import { concatImages, type ImageSet } from "../data/sample-set";
 import { oneOf, optionsOf } from "../demand";
 import { FormatError } from "../errors";
 import { LineReader } from "../io/lines";

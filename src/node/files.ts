@@ -111,12 +111,16 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function writeAndSync(path: string, bytes: Uint8Array, mode: number | undefined): Promise<void> {
+async function writeAndSync(
+  path: string,
+  write: (handle: FileHandle) => Promise<void>,
+  mode: number | undefined,
+): Promise<void> {
   // Never wider than it shall be, not even before the first byte.
   const handle = await open(path, "wx", mode ?? 0o666);
   try {
     if (mode !== undefined) await handle.chmod(mode);
-    await handle.writeFile(bytes);
+    await write(handle);
     await handle.sync();
   } finally {
     await handle.close();
@@ -144,7 +148,18 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array, options: 
   const wanted = pathOf(path, "writeFileAtomic");
   const contents = bytesOf(bytes, "writeFileAtomic");
   if (!isPlain(options)) throw new ArgumentError(`options: { mode } expected, found ${shown(options)}`);
-  const mode = checkMode(options.mode);
+  await replaceFile(wanted, (handle) => handle.writeFile(contents), checkMode(options.mode));
+}
+
+/**
+ * {@link writeFileAtomic} for contents that are made piece by piece: `write` writes them to a
+ * temporary file. What it throws is thrown on, if it is one of this package's errors.
+ */
+export async function replaceFile(
+  wanted: string,
+  write: (handle: FileHandle) => Promise<void>,
+  mode?: number,
+): Promise<void> {
   let temporary: string | undefined;
   let placed = false;
   try {
@@ -153,7 +168,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array, options: 
     const folder = dirname(target);
     await removeLeftovers(folder, basename(target));
     temporary = join(folder, await temporaryName(basename(target)));
-    await writeAndSync(temporary, contents, mode ?? kept);
+    await writeAndSync(temporary, write, mode ?? kept);
     await rename(temporary, target);
     placed = true;
     await syncFolder(folder);

@@ -2,6 +2,7 @@
 export { loadCifar10, loadCifar100, loadImageRecords } from "./cifar";
 export { type AdapterChoice, type DawnOptions, dawn, describeAdapter } from "./dawn";
 export { fileCheckpoints, loadSafetensors, saveSafetensors, type WriteOptions, writeFileAtomic } from "./files";
+export { type ImageFolderOptions, loadImageFolder } from "./image-folder";
 export type { OnSkip } from "./mesh-tree";
 export {
   loadMeshFolders,

@@ -1,6 +1,7 @@
 /** Meshes in folders, `class/split/shape.off`, and what lies between them that is no mesh. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isHidden } from "../data/picture-set";
 import { unreadable } from "./paths";
 
 /** Told of something that is passed over, and why. */
@@ -27,11 +28,6 @@ export class Skipped {
     console.warn(`${folder}: passed over ${first}${others}: hidden, or no meshes; give onSkip to hear of each`);
   }
 }
-
-/**
- * Systems leave such beside what was meant: `.DS_Store`, `._chair_0001.off`, `__MACOSX`, `.git`.
- */
-const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX";
 
 /** Whether there is a folder in `place` that is not hidden and has `train` in it. */
 export async function isMeshTree(place: string): Promise<boolean> {

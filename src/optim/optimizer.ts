@@ -1,11 +1,13 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
-import { within } from "../demand";
+import { instance, within } from "../demand";
 import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
 import { isPlain, listed, shown } from "../io/shown";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
+import { ExponentialMovingAverage } from "./average";
+import { batched, type Member } from "./batches";
 import { checkGradient, checkParameters, groupsOf, type Params } from "./params";
 
 /**
@@ -36,19 +38,12 @@ interface Group {
 }
 
 /**
- * Vectors from which a parameter has a dispatch of its own on SwiftShader, where every invocation
- * goes through the loads and stores of all parameters of its dispatch.
- */
-const ALONE = 256;
-
-/**
  * Parameters of one group that one dispatch updates, with their state side by side in one buffer a
  * state.
  */
 interface Batch {
   readonly group: number;
-  /** `at`: first vector of the parameter's state. */
-  readonly members: readonly { readonly index: number; readonly at: number }[];
+  readonly members: readonly Member[];
   readonly states: readonly Tensor[];
 }
 
@@ -79,6 +74,7 @@ export abstract class Optimizer {
   private rate: number;
   private scale = 1;
   private stale = true;
+  private average: ExponentialMovingAverage | null = null;
 
   /**
    * @throws ArgumentError without parameters, with one given twice or on another device, or with an
@@ -143,6 +139,7 @@ export abstract class Optimizer {
    * see forces a submit of these first.
    */
   prepare(): void {
+    this.average?.prepare();
     if (!this.stale) return;
     const names = RULES[this.rule].hyper;
     const values = this.groups.flatMap(({ lrScale, weightDecay }) => {
@@ -161,12 +158,28 @@ export abstract class Optimizer {
    */
   step(): void {
     // Before anything is recorded: a step that throws must not have been half taken.
+    this.average?.demandApart("step");
     for (const [i, p] of this.params.entries()) if (isDue(p)) checkGradient(p, i);
     this.prepare();
     // A replay gives the update again, by the numbers of its day.
     this.device.underRecording?.follow({ replay: () => this.prepare() });
     if (RULES[this.rule].counted) for (const group of this.groups.keys()) this.tick(group);
     for (const batch of this.batches) this.update(batch);
+    this.average?.update();
+  }
+
+  /**
+   * Updates a moving average behind each {@link step} from here on, a trainer's too. Its state is
+   * then part of this optimiser's, and so of checkpoints.
+   *
+   * @example
+   * const ema = new ExponentialMovingAverage(model, { decay: 0.99 });
+   * const trainer = new Trainer(model, new SGD(model, { lr: 0.1 }).withAverage(ema));
+   * @throws ArgumentError for what is none.
+   */
+  withAverage(average: ExponentialMovingAverage): this {
+    this.average = instance("withAverage", "its argument", average, ExponentialMovingAverage);
+    return this;
   }
 
   /** Frees every parameter's gradient. */
@@ -176,8 +189,8 @@ export abstract class Optimizer {
 
   /**
    * The state to continue from, bit for bit, by parameter index: momentum buffers or moments, and
-   * step counts. Options and the learning rate are not in it: whoever resumes constructs the
-   * optimiser with them.
+   * step counts; the average, where there is one. Options and the learning rate are not in it:
+   * whoever resumes constructs the optimiser with them.
    */
   async stateDict(): Promise<OptimizerState> {
     const { states, counted } = RULES[this.rule];
@@ -185,6 +198,7 @@ export abstract class Optimizer {
     // come between them.
     const read = (tensors: readonly Tensor[]) => Promise.all(tensors.map((t) => t.data({ withStep: true })));
     const pending = Promise.all([read(counted ? [this.hyper] : []), ...this.batches.map((b) => read(b.states))]);
+    const average = this.average?.optimizerState();
     this.device.flush();
     const [[numbers], ...data] = await pending;
     const out: OptimizerState = {};
@@ -196,6 +210,7 @@ export abstract class Optimizer {
       }
     }
     if (numbers) out["step"] = Float32Array.from(this.params, (_, i) => numbers[this.countsAt + COUNT_ENTRY * i]!);
+    Object.assign(out, await average);
     return out;
   }
 
@@ -205,6 +220,7 @@ export abstract class Optimizer {
    * nothing is changed then.
    */
   loadStateDict(state: OptimizerState): void {
+    this.average?.demandApart("loadStateDict");
     this.checkState(state);
     const { states, counted } = RULES[this.rule];
     for (const { members, states: tensors } of this.batches) {
@@ -214,6 +230,7 @@ export abstract class Optimizer {
         tensors[k]!.write(data);
       }
     }
+    this.average?.loadOptimizerState(state);
     if (!counted) return;
     const numbers = new Float32Array(this.hyper.size);
     // What follows from the counts is computed before it is used, by the next step's tick.
@@ -275,35 +292,17 @@ export abstract class Optimizer {
     return this.countsAt + COUNT_ENTRY * parameter;
   }
 
-  /** Cuts a group into batches that fit the device's bindings, and makes their state, all zeros. */
+  /** The batches of a group, with their state, all zeros. */
   private batchesOf({ from, to }: Group, group: number): Batch[] {
-    const { limits } = this.device.gpu;
-    const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+    const own = new Map(this.params.slice(from, to).map((p, k) => [from + k, p]));
     const slots = updateSlots(this.rule, this.device.caps.maxStorageBuffers);
-    const batches: Batch[] = [];
-    let members: { index: number; at: number }[] = [];
-    let vectors = 0;
-    const close = () => {
-      if (!members.length) return;
+    return batched(this.device, own, slots).map(({ members, vectors }) => {
       // From the host, as the counts are: a step that is lost with an error leaves fresh state as
       // it was made.
       const size = 4 * vectors;
       const states = RULES[this.rule].states.map(() => keep(Tensor.from(new Float32Array(size), [size], this.device)));
-      batches.push({ group, members, states });
-      members = [];
-      vectors = 0;
-    };
-    const isAlone = (index: number) =>
-      this.device.caps.adapter === "swiftshader" && this.params[index]!.vectors > ALONE;
-    const indices = Array.from({ length: to - from }, (_, k) => from + k).filter((i) => this.params[i]!.size > 0);
-    for (const index of [...indices.filter((i) => !isAlone(i)), ...indices.filter(isAlone)]) {
-      const { vectors: own } = this.params[index]!;
-      if (members.length === slots || 16 * (vectors + own) > most || isAlone(index)) close();
-      members.push({ index, at: vectors });
-      vectors += own;
-    }
-    close();
-    return batches;
+      return { group, members, states };
+    });
   }
 
   private checkState(state: OptimizerState): void {
@@ -314,6 +313,7 @@ export abstract class Optimizer {
       this.params.flatMap((p, i) => states.map((name) => [`${name}.${i}`, p.size] as const)),
     );
     if (counted) wanted.set("step", this.params.length);
+    for (const [name, size] of this.average?.optimizerSizes() ?? []) wanted.set(name, size);
     const name = this.constructor.name;
     const missing = [...wanted.keys()].filter((key) => !(key in state));
     const foreign = Object.keys(state).filter((key) => !wanted.has(key));

@@ -2,7 +2,7 @@
  * Checks of what the functions that decide about ownership take, beside those of `demand.ts`: a
  * value that nobody can mean is refused, never read as absent.
  */
-import { checkedSet, type Dataset } from "../data/dataset";
+import { checkedSet, type SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, refuse, whole, within } from "../demand";
 import { isObject } from "../io/shown";
@@ -26,10 +26,17 @@ export const isDataset: Check = (what, name, v) => {
   if (!(labels instanceof Uint8Array || labels instanceof Int32Array) || !Array.isArray(classes) || !samples)
     return refuse(what, name, "a set of images or of point clouds", v);
   if (length !== labels.length || length === 0) refuse(what, name, "a set of one sample or more", v);
-  return checkedSet(v as unknown as Dataset);
+  return checkedSet(v as unknown as SampleSet);
 };
 
-const KINDS: readonly unknown[] = ["geometry", "value", "pixels", "points"] satisfies SampleTransform["kind"][];
+const KINDS: readonly unknown[] = [
+  "resample",
+  "geometry",
+  "color",
+  "value",
+  "pixels",
+  "points",
+] satisfies SampleTransform["kind"][];
 
 /** Transforms of samples. */
 export const isTransforms: Check = (what, name, v) =>

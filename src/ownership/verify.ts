@@ -1,4 +1,4 @@
-import type { Dataset } from "../data/dataset";
+import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, checkOptions, flag, refuse } from "../demand";
 import { FormatError, StateDictError } from "../errors";
@@ -52,9 +52,9 @@ export interface VerifyOptions {
    * Images, or clouds, for the accuracies of the branches; without them only the signature is
    * checked.
    */
-  test?: Dataset;
+  test?: SampleSet;
   /** The trigger set the network was trained with. */
-  triggers?: Dataset;
+  triggers?: SampleSet;
   /** The normalisation the network was trained with. */
   transform?: readonly SampleTransform[];
   /**
@@ -299,10 +299,10 @@ function unreadBits({ unread }: SuspectWeights, { tensors }: CredentialInfo): Ma
  * Whether the test images' labels are classes of the suspect: a classifier of its own may have
  * fewer.
  */
-const hasLabels = ({ otherClasses }: SuspectWeights, { labels }: Dataset): boolean =>
+const hasLabels = ({ otherClasses }: SuspectWeights, { labels }: SampleSet): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
-function structureFindings(read: SuspectWeights, claim: CredentialInfo, test: Dataset | undefined): string[] {
+function structureFindings(read: SuspectWeights, claim: CredentialInfo, test: SampleSet | undefined): string[] {
   const { isFolded, otherClasses, unread, idle } = read;
   const findings: string[] = [];
   if (isFolded)

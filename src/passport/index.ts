@@ -1,5 +1,6 @@
 export type { AroundNorm } from "./branch-pass";
 export type { Branch, BranchAccuracy } from "./branches";
+export type { SecretPlan } from "./built-in";
 export { passportGammaBeta, passportMeans, windowMeans } from "./closed-form";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
 export { type GammaBeta, Passport, type PassportPair, type PassportTensors } from "./passport";
@@ -13,6 +14,7 @@ export {
   type TrainingPass,
   type TrainingPassOptions,
 } from "./protected";
+export { protectAs } from "./restore";
 export { branchesOf, SCHEMES, type Scheme, secretBranch } from "./schemes";
 export { type SignLossOptions, signLoss } from "./sign-loss";
 export {
@@ -25,4 +27,4 @@ export {
   spreadSignature,
 } from "./signature";
 export type { SignatureText } from "./texts";
-export type { Network, Sample } from "./trace";
+export type { Network } from "./trace";

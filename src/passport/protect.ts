@@ -108,8 +108,8 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
     const passport = new Passport(map, geometry, { fc, signature: text ?? "", random: source });
     const place: PassportPlace = {
       norm: name,
-      weight: `${traced.name}.weight`,
-      ...(map.bias && { bias: `${traced.name}.bias` }),
+      weight: traced.weight,
+      ...(traced.bias !== undefined && { bias: traced.bias }),
       text: text?.length ?? 0,
       ...geometry,
     };

@@ -317,9 +317,8 @@ export class Protected<N extends Network = Network> extends Module {
 
   /** What the network is, weights and secrets apart; JSON-able. */
   fingerprint(): object {
-    const { texts, places, ...plan } = this.plan;
     const shapes = this.namedTensors().map(([name, t]) => `${name} ${t.shape.join("×")}`);
-    return { ...plan, texts, at: places.map((p) => p.norm), model: this.#builtIn?.model() ?? shapes };
+    return { ...this.plan, ...(this.#builtIn ? { model: this.#builtIn.model() } : { shapes }) };
   }
 
   async #secretState(): Promise<StateDict> {

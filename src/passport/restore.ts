@@ -26,17 +26,20 @@ export function protectAs<N extends Network>(network: N, plan: SecretPlan): Prot
       `the credential has a passport at the norm ${name}, which the network does not have; its norms are ${listed(network.find(Norm as never).map(([n]) => n))}`,
     );
   };
+  const tensors = new Map(network.namedTensors().map(([name, t]) => [name, t]));
+  const maps = [...modules.values()].filter(isLinearMap);
   const mapAt = (name: string, channels: number): LinearMap => {
-    const map = modules.get(name);
-    if (isLinearMap(map) && outputsOf(map) === channels) return map;
+    const weight = tensors.get(name);
+    const map = maps.find((m) => m.weight === weight);
+    if (map && outputsOf(map) === channels) return map;
     throw new ArgumentError(
-      `the credential has a passport of a map ${name} with ${channels} outputs, which the network does not have`,
+      `the credential has a passport of a map of weight ${name} with ${channels} outputs, which the network does not have`,
     );
   };
   const sites = [
     ...plan.places.map((place): Site => {
       const norm = normAt(place.norm);
-      const map = mapAt(place.weight.replace(/\.weight$/, ""), place.channels);
+      const map = mapAt(place.weight, place.channels);
       const passport = new Passport(map, place, { fc: plan.fc, signature: "", random });
       return { name: place.norm, norm, secret: new Secret(norm, passport, shared), place };
     }),

@@ -1,6 +1,6 @@
 import { BatchNorm } from "../nn/batch-norm";
 import { constant } from "../nn/constant";
-import { Module } from "../nn/module";
+import { Module, type ModuleChild } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { parameter } from "../nn/registration";
 import type { Tensor } from "../tensor/tensor";
@@ -63,7 +63,7 @@ export class Secret extends Module {
     return this.#passport;
   }
 
-  override *children(): Iterable<[string, Module]> {
+  override *children(): Iterable<ModuleChild> {
     if (this.#passport) yield* this.#passport.children();
     if (this.norm) yield ["norm", this.norm];
   }

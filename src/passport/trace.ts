@@ -21,6 +21,9 @@ export type Sample = Shape | Tensor;
 export interface TracedMap {
   readonly map: LinearMap;
   readonly name: string;
+  /** State-dict names of its weight, and of its bias where it has one. */
+  readonly weight: string;
+  readonly bias: string | undefined;
   readonly x: Tensor;
   readonly y: Tensor;
 }
@@ -34,7 +37,7 @@ export interface TracedNorm {
 
 /** A traced pass. */
 export interface NetworkTrace {
-  readonly ops: readonly TracedOp[];
+  readonly ops: readonly TracedOp<Tensor>[];
   /** In the order they ran; one that ran twice is there twice. */
   readonly maps: readonly TracedMap[];
   readonly norms: readonly TracedNorm[];
@@ -51,11 +54,13 @@ export interface NetworkTrace {
 export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
   const names = new Map<Module, string>();
   for (const [name, module] of network.namedModules()) if (!names.has(module)) names.set(module, name);
+  const tensors = new Map<Tensor, string>();
+  for (const [name, t] of network.namedTensors()) if (!tensors.has(t)) tensors.set(t, name);
   const device = deviceOf(network);
   const maps: TracedMap[] = [];
   const norms: TracedNorm[] = [];
   let [inputShape, output]: [Shape, unknown] = [[], undefined];
-  const ops = traceOps(() =>
+  const ops = traceOps<Tensor>(() =>
     device.dryly(() =>
       scope(() =>
         noGrad(() =>
@@ -68,7 +73,12 @@ export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
                 return undefined;
               },
               mapped(map: Module, h: Tensor, y: Tensor) {
-                if (isLinearMap(map)) maps.push({ map, name: names.get(map) ?? "", x: h, y });
+                if (!isLinearMap(map)) return;
+                const weight = tensors.get(map.weight);
+                // What the network does not name cannot be saved, nor named in a file.
+                if (weight === undefined) return;
+                const bias = map.bias ? tensors.get(map.bias) : undefined;
+                maps.push({ map, name: names.get(map) ?? "", weight, bias, x: h, y });
               },
             };
             output = duringPass(pass, () => network.forward(x));

@@ -1,5 +1,6 @@
 export type { ElementsOf, NumberArray, NumberList, TensorSource } from "./elements";
 export { type GeluOptions, gelu, hardswish, silu } from "./ops/activations";
+export { type AttentionOptions, scaledDotProductAttention } from "./ops/attention";
 export { cumsum } from "./ops/cumsum";
 export {
   abs,
@@ -29,7 +30,7 @@ export {
   tanh,
   where,
 } from "./ops/elementwise";
-export { indexSelect, oneHot } from "./ops/gather";
+export { type EmbeddingOptions, embedding, indexSelect, oneHot } from "./ops/gather";
 export {
   binaryCrossEntropyWithLogits,
   type CrossEntropyOptions,

@@ -24,7 +24,7 @@ const BY_ROW: ReadonlySet<string> = new Set([
   ...["add", "sub", "mul", "div", "maximum", "minimum", "compare", "where", "softmax", "logSoftmax"],
   ...["reshape", "flatten", "permute", "transpose", "narrow", "split", "concat", "stack", "pad", "flip", "expand"],
   ...["indexSelect", "sum", "mean", "amax", "amin", "variance", "sumSquares", "argmax"],
-  ...["cumsum", "sort", "argsort", "topK", "einsum"],
+  ...["cumsum", "sort", "argsort", "topK", "einsum", "scaledDotProductAttention", "MultiheadAttention"],
   ...["linear", "matmul", "conv1d", "conv2d", "convTranspose2d", "scale"],
   ...["batchNorm", "instanceNorm", "groupNorm", "layerNorm", "rmsNorm"],
   ...["maxPool2d", "avgPool2d", "adaptiveAvgPool2d", "globalMaxPool", "globalAvgPool", "upsample2d"],

@@ -340,7 +340,7 @@ export function record(
   inputs: readonly Tensor[],
   save: readonly Tensor[],
   backwardOf: (...saved: Tensor[]) => BackwardFn<Tensor>,
-  how?: TracedHow,
+  how?: TracedHow<Tensor>,
 ): Tensor {
   traced(name, out, inputs, how);
   carryParts(name, out, inputs);

@@ -1,9 +1,16 @@
-import type { Affine } from "./ops/norm/affine";
-import type { Over } from "./ops/norm/over";
-import type { Tensor } from "./tensor";
+/** A normalisation of a batch that is one part. */
+export interface TracedNorm<T> {
+  /** Which elements have their mean and variance in common: an `Over`. */
+  readonly over: unknown;
+  /** γ and β, each by itself; "rows" where they are computed together. */
+  readonly affine: { readonly gamma?: T | null | undefined; readonly beta?: T | null | undefined } | "rows";
+  /** Running statistics, where those normalise. */
+  readonly running: { readonly mean: T; readonly variance: T } | null;
+  readonly relu: boolean;
+}
 
 /** What shapes alone do not tell of an operation. */
-export interface TracedHow {
+export interface TracedHow<T> {
   /** Of a permutation: dims[d] is the input's dimension that becomes d. */
   readonly dims?: readonly number[];
   /** The dimensions that it walks along, reduces or joins. */
@@ -14,47 +21,38 @@ export interface TracedHow {
   readonly value?: number;
   /** Whether the operands of a matrix product are transposed. */
   readonly turned?: readonly [boolean, boolean];
-  readonly norm?: TracedNormalisation;
-}
-
-/** A normalisation of a batch that is one part. */
-export interface TracedNormalisation {
-  readonly over: Over;
-  readonly affine: Affine;
-  /** Running statistics, where those normalise. */
-  readonly running: { readonly mean: Tensor; readonly variance: Tensor } | null;
-  readonly relu: boolean;
+  readonly norm?: TracedNorm<T>;
 }
 
 /** One operation of a traced pass, by its name in graphs. */
-export interface TracedOp {
+export interface TracedOp<T> {
   readonly name: string;
-  readonly out: Tensor;
-  readonly inputs: readonly Tensor[];
-  readonly how: TracedHow;
+  readonly out: T;
+  readonly inputs: readonly T[];
+  readonly how: TracedHow<T>;
 }
 
-let ops: TracedOp[] | null = null;
+let ops: TracedOp<unknown>[] | null = null;
 
 /** Adds an operation to the trace that is being made, if one is. */
-export function traced(name: string, out: Tensor, inputs: readonly Tensor[], how: TracedHow = {}): void {
+export function traced<T>(name: string, out: T, inputs: readonly T[], how: TracedHow<T> = {}): void {
   ops?.push({ name, out, inputs, how });
 }
 
 /**
  * The operations that `body` runs, in order, whether or not a graph is recorded; views and what has
  * no gradient (comparisons, positions) too. Tensors are those that the operations were given and
- * gave: `trace` tells who made which from whom, and keeps none of them alive. One that was first
- * viewed and then recorded stands there twice.
+ * gave: a trace tells who made which from whom, and keeps none of their memory. A result that is a
+ * view stands there twice, first as "reshape".
  */
-export function traceOps(body: () => void): TracedOp[] {
+export function traceOps<T>(body: () => void): TracedOp<T>[] {
   const before = ops;
-  const own: TracedOp[] = [];
+  const own: TracedOp<unknown>[] = [];
   ops = own;
   try {
     body();
   } finally {
     ops = before;
   }
-  return own;
+  return own as TracedOp<T>[];
 }

@@ -1,4 +1,5 @@
-import { type Batch, DataLoader } from "../data/loader";
+import type { Batch } from "../data/batch";
+import { DataLoader } from "../data/loader";
 import type { Device } from "../gpu/device";
 import { sameShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
@@ -55,7 +56,7 @@ export class TriggerBatches {
 }
 
 /** Samples of a batch, in host memory. */
-type Rows = Omit<Batch, "index">;
+type Rows = Pick<Batch, "images" | "labels" | "size" | "shape">;
 
 /**
  * Puts batches on the device, in parts of one size: some images and labels of the batch each, and

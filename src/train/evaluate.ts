@@ -1,5 +1,5 @@
-import { type Dataset, sampleShape } from "../data/dataset";
 import { DataLoader } from "../data/loader";
+import { sampleShape, type TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { optionsOf, refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";
@@ -28,7 +28,7 @@ export interface EvaluateOptions {
  * @throws ArgumentError when the samples or classes are not the network's, or it has not the
  * branches.
  */
-export async function evaluate(network: Module, set: Dataset, options?: EvaluateOptions): Promise<BranchAccuracy> {
+export async function evaluate(network: Module, set: TrainingSet, options?: EvaluateOptions): Promise<BranchAccuracy> {
   const model = asProtected("evaluate", "its first argument", network);
   checkSet("evaluate", "its second argument", set);
   const given = optionsOf("evaluate", options, ["branches", "batchSize", "transform"]);
@@ -65,9 +65,9 @@ export async function evaluate(network: Module, set: Dataset, options?: Evaluate
  * @throws ArgumentError for what is no set of images or clouds; a loader checks that its parts
  * agree.
  */
-export function checkSet(what: string, name: string, set: unknown): asserts set is Dataset {
+export function checkSet(what: string, name: string, set: unknown): asserts set is TrainingSet {
   const found = (typeof set === "object" && set !== null ? set : {}) as Partial<Record<string, unknown>>;
-  if (ArrayBuffer.isView(found["labels"]) && ("images" in found || "points" in found)) return;
+  if (ArrayBuffer.isView(found["labels"]) && ["images", "points", "read"].some((part) => part in found)) return;
   refuse(what, name, "a set of images or of point clouds, as imageSet() or pointSet() makes one", set);
 }
 
@@ -78,7 +78,7 @@ const kindOf = (shape: readonly number[]): string => (shape.length === 2 ? "poin
  * @throws ArgumentError when the samples have another shape than the network takes, or more classes
  * than it has.
  */
-export function checkImages(model: Protected, set: Dataset, shape: readonly number[] = sampleShape(set)): void {
+export function checkImages(model: Protected, set: TrainingSet, shape: readonly number[] = sampleShape(set)): void {
   const { sampleShape: input, classes } = model;
   if (input && (shape.length !== input.length || shape.some((d, i) => d !== input[i])))
     throw new ArgumentError(

@@ -1,4 +1,4 @@
-import type { Dataset } from "../data/dataset";
+import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { callable, flag, optionsOf, refuse, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
@@ -22,7 +22,7 @@ export type TrainingMode = "joint" | { readonly alternating: number };
 
 /** Images, or clouds, with assigned labels that a network shall learn beside its task. */
 export interface TriggerOptions {
-  set: Dataset;
+  set: SampleSet;
   /** How many join each batch (default 2, as in DeepIPR; never more than the set has). */
   batchSize?: number;
   /** Default: the trainer's `testTransform`. */

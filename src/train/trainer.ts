@@ -1,5 +1,6 @@
-import type { Dataset } from "../data/dataset";
-import { type Batch, DataLoader } from "../data/loader";
+import type { Batch } from "../data/batch";
+import { DataLoader } from "../data/loader";
+import type { TrainingSet } from "../data/sample-set";
 import { instance, optionsOf } from "../demand";
 import { ArgumentError, NanLossError } from "../errors";
 import { shown } from "../io/shown";
@@ -23,7 +24,7 @@ import { trainStep } from "./step";
 export interface FitOptions {
   /** In all, those of an earlier part of the run included. */
   epochs: number;
-  test?: Dataset;
+  test?: TrainingSet;
   /** Go on where the last checkpoint ends. */
   resume?: boolean;
 }
@@ -118,7 +119,7 @@ export class Trainer {
    * untouched. The next call begins the epoch anew: put weights back first, or `resume`.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
-  async *fit(train: Dataset, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
+  async *fit(train: TrainingSet, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
     checkSet("fit", "its first argument", train);
     const { epochs, test, resume = false } = optionsOf("fit", options, ["epochs", "test", "resume"]);
     if (test !== undefined) checkSet("fit", "test", test);
@@ -181,13 +182,13 @@ export class Trainer {
   }
 
   /** What checkpoints are made of. */
-  #run(train: Dataset): Run {
+  #run(train: TrainingSet): Run {
     const { model, optimizer, history } = this;
     return { model, optimizer, history, options: this.#options, samples: train.length, triggers: this.#triggers };
   }
 
   /** Everything that can be known before the first step. */
-  #check(train: Dataset, test: Dataset | undefined): DataLoader {
+  #check(train: TrainingSet, test: TrainingSet | undefined): DataLoader {
     const { batchSize, seed, transform, testTransform, triggers, best, earlyStop } = this.#options;
     const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
     checkImages(this.model, train, loader.imageShape);
@@ -292,7 +293,7 @@ export class Trainer {
     this.#options.onProgress?.({ step: record.step, steps: epochs * batches, epoch: at.epoch + 1, record });
   }
 
-  async #finishEpoch(test: Dataset | undefined, batches: number, started: number): Promise<EpochRecord> {
+  async #finishEpoch(test: TrainingSet | undefined, batches: number, started: number): Promise<EpochRecord> {
     const epoch = this.#at.epoch + 1;
     const { testTransform: transform, triggers } = this.#options;
     const accuracy = test ? await evaluate(this.model, test, { transform }) : {};

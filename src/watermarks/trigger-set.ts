@@ -1,4 +1,4 @@
-import type { ImageSet } from "../data/dataset";
+import type { ImageSet } from "../data/sample-set";
 import type { ImageTransform } from "../data/transforms";
 import { checkOptions } from "../demand";
 import type { Module } from "../nn/module";

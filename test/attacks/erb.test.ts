@@ -3,7 +3,7 @@
  */
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { CollectiveErb, IndividualErb, replaceScales, type Target } from "../../src/attacks";
-import { type ImageSet, subset } from "../../src/data/dataset";
+import { type ImageSet, subset } from "../../src/data/sample-set";
 import { ArgumentError } from "../../src/errors";
 import type { NetworkConfig } from "../../src/models";
 import { sum } from "../../src/tensor/ops/reduce";

@@ -14,7 +14,7 @@ import {
   trainScales,
 } from "../../src/attacks";
 import { type Forgery, forgePassports } from "../../src/attacks/passport-forgery";
-import { type ImageSet, imageSet } from "../../src/data/dataset";
+import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { ArgumentError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig, readCredential } from "../../src/models";

@@ -1,7 +1,7 @@
 /** Attacks that train the deployed network: does the owner's signature survive them? */
 import { beforeAll, describe, expect, it } from "vitest";
 import { fineTune, overwrite, type Target } from "../../src/attacks";
-import { type ImageSet, imageSet } from "../../src/data/dataset";
+import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { ArgumentError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";

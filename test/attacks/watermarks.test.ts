@@ -5,8 +5,8 @@ import { type ForgeTriggersOptions, forgeTriggers } from "../../src/attacks/forg
 import { forgeWatermark } from "../../src/attacks/forge-watermark";
 import { pixelRounding } from "../../src/attacks/pixels";
 import { attackFeatureWatermark, attackTriggerSet, type MarkedNetwork } from "../../src/attacks/watermarks";
-import { type ImageSet, imageSet } from "../../src/data/dataset";
 import { DataLoader } from "../../src/data/loader";
+import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { type ImageTransform, normalize, randomHorizontalFlip } from "../../src/data/transforms";
 import { ArgumentError, StateDictError } from "../../src/errors";
 import { encodeSafetensors } from "../../src/io/safetensors";

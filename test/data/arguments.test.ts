@@ -2,12 +2,14 @@
  * Every export of `src/data`, with arguments of every wrong kind: it works right or throws a
  * PanError.
  */
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { attackTriggerSet, forgeTriggers } from "../../src/attacks";
 import * as data from "../../src/data";
 import { type Batch, DataLoader, imageSet, pointSet } from "../../src/data";
 import { ArgumentError, FormatError, PanError, ShapeError } from "../../src/errors";
 import { Generator } from "../../src/tensor/random";
+import { scope } from "../../src/tensor/storage";
+import { gpu } from "../support/gpu";
 import { npyFile } from "../support/npy";
 
 const ARRAYS = [
@@ -70,6 +72,15 @@ const clouds = () =>
     pointsPerCloud: 4,
   });
 const random = () => new Generator(1);
+const own = () =>
+  data.dataset({ length: 4, inputs: { shape: [2] }, targets: { label: { shape: [], dtype: "i32" } }, fill() {} });
+const stream = () => data.imageStream({ ...images(), read() {} });
+const batch = () => ({
+  inputs: { data: new Float32Array(4), shape: [2, 2] },
+  targets: { data: new Int32Array(2), shape: [2] },
+  size: 2,
+  index: 0,
+});
 const mesh = () => data.parseOff("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n");
 const record = () => new Uint8Array(3073);
 const shapes = "a_1\nb_2\n";
@@ -104,12 +115,20 @@ const ROWS: Record<string, Row | Row[] | "constant"> = {
   CIFAR_STD: "constant",
   DataLoader: [
     row(
-      (set: data.Dataset, options: data.DataLoaderOptions) => new DataLoader(set, options),
+      (set: data.SampleSet, options: data.DataLoaderOptions) => new DataLoader(set, options),
       () => [images(), { batchSize: 2, shuffle: true, seed: 1, dropLast: true, transform: [], prefetch: 1, epoch: 0 }],
     ),
     row(
-      (set: data.Dataset, options: data.DataLoaderOptions) => new DataLoader(set, options),
+      (set: data.SampleSet, options: data.DataLoaderOptions) => new DataLoader(set, options),
       () => [clouds(), { batchSize: 2, transform: data.pointTransform("train") }],
+    ),
+    row(
+      (set: data.Dataset, options: data.DataLoaderOptions) => new DataLoader(set, options),
+      () => [own(), { batchSize: 2, batchTransform: data.mixup() }],
+    ),
+    row(
+      (set: data.ImageStream, options: data.DataLoaderOptions) => new DataLoader(set, options),
+      () => [stream(), { batchSize: 2 }],
     ),
     row(
       (epoch: number, start: number) => new DataLoader(images(), { batchSize: 2 }).epoch(epoch, start),
@@ -140,14 +159,36 @@ const ROWS: Record<string, Row | Row[] | "constant"> = {
       () => [0, new Float32Array(13), 1, random()],
     ),
   ],
+  arrays: row(
+    (parts: { inputs: data.ArrayParts; targets: data.ArrayParts }) => data.arrays(parts),
+    () => [{ inputs: { data: new Float32Array(4), shape: [2, 2] }, targets: [{ data: new Int32Array(2) }] }],
+  ),
+  asDataset: row(
+    (set: data.SampleSet, list: data.SampleTransform[]) => data.asDataset(set, list),
+    () => [clouds(), []],
+  ),
+  centerCrop: row(data.centerCrop, () => [2]),
   cifarTransform: row(data.cifarTransform, () => ["train"]),
+  colorJitter: row(data.colorJitter, () => [{ brightness: 0.5, contrast: [0, 1], saturation: 1, hue: 0.1 }]),
   concatImages: row(
     (sets: data.ImageSet[]) => data.concatImages(sets),
     () => [[images(), images()]],
   ),
+  cutout: row(data.cutout, () => [{ size: 2, holes: 1, fill: 0 }]),
+  dataset: row(
+    (set: data.Dataset) => data.dataset(set),
+    () => [own()],
+  ),
   decodeNpy: row(data.decodeNpy, () => [npyFile({ descr: "<f4", shape: [2] }, new Float32Array(2)), "a.npy"]),
   imageSet: row(data.imageSet as (parts: data.ImageParts<data.Pixels>) => data.ImageSet<data.Pixels>, () => [images()]),
+  imageStream: row(data.imageStream, () => [stream()]),
+  isDataset: row(data.isDataset, () => [own()]),
+  isImageStream: row(data.isImageStream, () => [images()]),
   isPointSet: row(data.isPointSet, () => [images()]),
+  mixup: [
+    row(data.mixup, () => [{ alpha: 1, classes: 3 }]),
+    row(data.mixup({ classes: 3 }), () => [batch(), random()]),
+  ],
   normalize: row(data.normalize, () => [
     [0.5, 0.5],
     [1, 2],
@@ -168,20 +209,29 @@ const ROWS: Record<string, Row | Row[] | "constant"> = {
   randomHorizontalFlip: row(data.randomHorizontalFlip, () => [0.5]),
   randomPointDropout: [row(data.randomPointDropout, () => [{ maxRatio: 0.5 }]), apply(data.randomPointDropout())],
   randomPointJitter: [row(data.randomPointJitter, () => [{ std: 1, clip: 2 }]), apply(data.randomPointJitter())],
+  randomResizedCrop: row(data.randomResizedCrop, () => [{ size: 2, scale: [0.5, 1], ratio: [1, 2] }]),
   sampleShape: row(data.sampleShape, () => [images()]),
   sampleSurface: row(data.sampleSurface, () => [mesh(), 4, random()]),
   selectSamples: row(
-    (set: data.Dataset, indices: number[]) => data.selectSamples(set, indices),
+    (set: data.SampleSet, indices: number[]) => data.selectSamples(set, indices),
     () => [images(), [2, 0]],
   ),
   subset: row(
-    (set: data.Dataset, start: number, end: number) => data.subset(set, start, end),
+    (set: data.SampleSet, start: number, end: number) => data.subset(set, start, end),
     () => [clouds(), 1, 2],
   ),
   takePoints: row(data.takePoints, () => [clouds(), 2, { seed: 1 }]),
+  toTensors: row(
+    (given: data.HostBatch) => scope(() => void data.toTensors(given)),
+    () => [batch()],
+  ),
+  trainTestSplit: row(
+    (set: data.SampleSet, options: data.SplitOptions) => data.trainTestSplit(set, options),
+    () => [images(), { test: 0.5, seed: 1 }],
+  ),
   triggerClouds: row(data.triggerClouds, () => [clouds(), ["b"], { count: 1, seed: 1, points: 2 }]),
   withoutClasses: row(
-    (set: data.Dataset, names: string[]) => data.withoutClasses(set, names),
+    (set: data.SampleSet, names: string[]) => data.withoutClasses(set, names),
     () => [images(), ["a"]],
   ),
 };
@@ -199,7 +249,7 @@ function rightOrRefused(what: string, run: () => unknown): void {
 /** What came back agrees in itself. */
 function check(result: unknown): void {
   if (typeof result !== "object" || result === null || !("classes" in result)) return;
-  const { classes, labels } = result as data.Dataset;
+  const { classes, labels } = result as data.SampleSet;
   expect(labels instanceof Uint8Array || labels instanceof Int32Array).toBe(true);
   for (const label of labels) expect(classes[label]).toBeTypeOf("string");
   if ("images" in result) {
@@ -213,6 +263,8 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
 describe("every export of src/data", () => {
+  beforeAll(() => gpu());
+
   it("has a row here", () => {
     expect(Object.keys(ROWS).sort()).toEqual(Object.keys(data).sort());
     for (const [name, found] of Object.entries(data)) {
@@ -244,7 +296,7 @@ describe("every export of src/data", () => {
 
 describe("imageSet", () => {
   const parts = { labels: [0, 1], channels: 1, height: 1, width: 2, classes: ["a", "b"] };
-  const batch = async (set: data.Dataset, transform: data.SampleTransform[] = []): Promise<Batch> =>
+  const batch = async (set: data.SampleSet, transform: data.SampleTransform[] = []): Promise<Batch> =>
     (await new DataLoader(set, { batchSize: 4, transform }).epoch(0).next()).value as Batch;
 
   it("takes bytes, clamped bytes and floats 0 … 1, and no other array", async () => {

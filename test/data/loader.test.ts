@@ -24,7 +24,13 @@ function numbered(n: number): ImageSet {
 }
 
 type Copy = { images: number[]; labels: number[]; size: number; shape: readonly number[]; index: number };
-const copy = (batch: Batch): Copy => ({ ...batch, images: [...batch.images], labels: [...batch.labels] });
+const copy = ({ images, labels, size, shape, index }: Batch): Copy => ({
+  images: [...images],
+  labels: [...labels],
+  size,
+  shape,
+  index,
+});
 
 async function collect(batches: AsyncIterable<Batch>): Promise<Copy[]> {
   const out: Copy[] = [];

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import {
   type Batch,
   DataLoader,
-  type Dataset,
   imageSet,
   isPointSet,
   normalizeUnitSphere,
@@ -10,6 +9,7 @@ import {
   pointSet,
   pointTransform,
   randomHorizontalFlip,
+  type SampleSet,
   sampleShape,
   selectSamples,
   subset,
@@ -166,7 +166,8 @@ describe("normalizeUnitSphere", () => {
 describe("DataLoader over clouds", () => {
   const collect = async (batches: AsyncIterable<Batch>) => {
     const out = [];
-    for await (const b of batches) out.push({ ...b, images: b.images.slice(), labels: b.labels.slice() });
+    for await (const { images, labels, size, shape, index } of batches)
+      out.push({ images: images.slice(), labels: labels.slice(), size, shape, index });
     return out;
   };
 
@@ -204,7 +205,7 @@ describe("DataLoader over clouds", () => {
 
   it("refuses transforms of the other kind, and sets whose parts do not agree", () => {
     const clouds = numbered(4, 3);
-    const images: Dataset = imageSet({
+    const images: SampleSet = imageSet({
       images: new Uint8Array(4),
       labels: new Uint8Array(1),
       channels: 1,

@@ -71,4 +71,17 @@ for reduction in ("mean", "sum", "none"):
     tensors[f"{name}.labels"] = labels
     weighted.append({"name": name, "reduction": reduction, "labelSmoothing": 0.0, "ignoreIndex": -100})
 
-save(__file__, tensors, {"softmaxes": softmaxes, "losses": losses, "pairs": pairs, "weighted": weighted})
+# Probabilities of all classes in the place of labels.
+soft = []
+for reduction in ("mean", "sum", "none"):
+    for smoothing in (0.0, 0.2):
+        for weigh in (False, True):
+            x, t = (4 * torch.randn(9, 5)).requires_grad_(), torch.softmax(2 * torch.randn(9, 5), 1).requires_grad_()
+            w = torch.rand(5) + 0.1 if weigh else None
+            name = f"soft.{len(soft)}"
+            differentiated(name, F.cross_entropy(x, t, w, reduction=reduction, label_smoothing=smoothing), {"x": x, "t": t})
+            if weigh:
+                tensors[f"{name}.w"] = w
+            soft.append({"name": name, "reduction": reduction, "labelSmoothing": smoothing})
+
+save(__file__, tensors, {"softmaxes": softmaxes, "losses": losses, "pairs": pairs, "weighted": weighted, "soft": soft})

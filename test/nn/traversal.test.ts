@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import { BatchNorm, Linear, Module, PointNet, ReLU, Sequential } from "../../src/index";
-import { buffer, parameter } from "../../src/nn";
+import { buffer, type ModuleChild, parameter } from "../../src/nn";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";
 
@@ -159,4 +159,24 @@ describe("freeze", () => {
     net.freeze("scale");
     expect(net.scale.grad).toBeNull();
   });
+});
+
+it("a child's parts may be named behind an underscore, tensors and counts, at any depth", async () => {
+  class Marked extends Module {
+    readonly norm = new BatchNorm(3);
+    readonly both = new Sequential(new Linear(2, 3, { bias: false }));
+    override *children(): Iterable<ModuleChild> {
+      for (const [name, child] of super.children()) yield [name, child, "_"];
+    }
+    forward(x: Tensor): Tensor {
+      return x;
+    }
+  }
+  const net = new Sequential(new Marked());
+  const names = ["norm_weight", "norm_bias", "norm_running_mean", "norm_running_var", "both_0.weight"];
+  expect(net.namedTensors().map(([name]) => name)).toEqual(names.map((name) => `0.${name}`));
+  expect(net.namedModules().map(([path]) => path)).toEqual(["", "0", "0.norm", "0.both", "0.both_0"]);
+  const state = await net.stateDict();
+  expect([...state.keys()]).toContain("0.norm_num_batches_tracked");
+  expect(net.loadStateDict(state)).toEqual({ missing: [], unexpected: [] });
 });

@@ -275,6 +275,15 @@ const ROWS: Record<string, Row> = {
       ...bad("axis", [undefined, 2, "0"], /dimension/),
     ],
   },
+  embedding: {
+    args: () => ({ indices: t([3], "i32"), weight: t([2, 3]), options: {} }),
+    takes: { indices: INTEGER, weight: FLOAT },
+    lists: ["indices"],
+    refuses: [
+      ...bad("indices", [[2], [-1], [0.5], "0", {}], /indices/),
+      ...bad("options", [...NO_OPTIONS, { paddingIdx: 2 }, { paddingIdx: "0" }, { padding: 0 }], /options|paddingIdx/),
+    ],
+  },
   oneHot: {
     args: () => ({ labels: t([3], "i32"), classes: 2 }),
     takes: { labels: INTEGER },
@@ -312,6 +321,24 @@ const ROWS: Record<string, Row> = {
   cumsum: { ...softmaxRow, refuses: bad("axis", [undefined, null, "1", 1.5, 2, Number.NaN, [1]], /dimension/) },
   softmax: softmaxRow,
   logSoftmax: softmaxRow,
+  scaledDotProductAttention: {
+    args: () => ({ q: t([2, 3, 1, 4]), k: t([2, 3, 1, 4]), v: t([2, 3, 1, 4]), options: {} }),
+    takes: { q: FLOAT, k: FLOAT, v: FLOAT },
+    refuses: bad(
+      "options",
+      [
+        ...[...NO_OPTIONS, { causal: 1 }, { scale: "1" }, { scale: Number.NaN }, { scale: Infinity }],
+        ...[
+          { keyPadding: [1, 0, 0] },
+          { keyPadding: 1 },
+          { keyPadding: [[0.5]] },
+          { keyPadding: [["a"]] },
+          { mask: 1 },
+        ],
+      ],
+      /options|causal|scale|keyPadding/,
+    ),
+  },
   matmul: {
     args: () => ({ a: t([2, 3]), b: t([3, 4]), options: {} }),
     takes: { a: FLOAT, b: FLOAT },
@@ -560,6 +587,7 @@ const NO_OPERATIONS = new Set([
   "Adam",
   "AdamW",
   "Optimizer",
+  "ExponentialMovingAverage",
   "constantLR",
   "cosineLR",
   "multiStepLR",

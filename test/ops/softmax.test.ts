@@ -228,6 +228,54 @@ describe("losses against plain JavaScript", () => {
     }
   });
 
+  it.each(reductions)("crossEntropy with probabilities, %s", async (reduction) => {
+    for (const [i, [rows, classes]] of shapes.entries()) {
+      const labelSmoothing = i % 2 ? 0.2 : 0;
+      const [data, seeds] = [randomData([rows, classes], i, 10), randomData([rows], i + 9)];
+      const given = randomData([rows, classes], i + 4).map(Math.abs);
+      const weights = randomData([classes], i + 3).map((v) => Math.abs(v) + 0.1);
+      const weigh = i % 3 !== 1;
+      const factorOf = (c: number) => (weigh ? weights[c]! : 1);
+      const wanted = (r: number, c: number) =>
+        factorOf(c) * (labelSmoothing / classes + (1 - labelSmoothing) * given[r * classes + c]!);
+      const logs = Array.from({ length: rows }, (_, r) =>
+        logProbabilities([...data.slice(r * classes, (r + 1) * classes)]),
+      );
+      const ce = reduced(
+        logs.map((l, r) => -l.reduce((s, v, c) => s + v * wanted(r, c), 0)),
+        reduction,
+        seeds,
+      );
+      const [x, t] = [leaf(data, [rows, classes]), leaf(given, [rows, classes])];
+      const weight = weigh ? leaf(weights, [classes]) : null;
+      const y = crossEntropy(x, t, { reduction, labelSmoothing, weight });
+      expect(y.shape).toEqual(reduction === "none" ? [rows] : []);
+      expectClose(await y.data(), ce.y, { what: `${rows}×${classes}` });
+      y.backward(Tensor.from(seeds.slice(0, y.size), y.shape));
+      const dx = logs.flatMap((l, r) => {
+        const mass = l.reduce((s, _, c) => s + wanted(r, c), 0);
+        return l.map((v, c) => ce.factor(r) * (mass * Math.exp(v) - wanted(r, c)));
+      });
+      expectClose(await x.grad!.data(), dx, { what: "gradient of logits" });
+      const dt = logs.flatMap((l, r) => l.map((v, c) => -ce.factor(r) * factorOf(c) * (1 - labelSmoothing) * v));
+      expectClose(await t.grad!.data(), dt, { what: "gradient of probabilities" });
+      expect(weight?.grad ?? null).toBeNull();
+    }
+  });
+
+  it("probabilities of one class alone are labels", async () => {
+    const data = randomData([4, 3], 1, 5);
+    const sure = Tensor.from([0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0], [4, 3]);
+    const [a, b] = [leaf(data, [4, 3]), leaf(data, [4, 3])];
+    const [hard, soft] = [crossEntropy(a, [1, 0, 2, 1]), crossEntropy(b, sure)];
+    expectClose(await soft.data(), await hard.data());
+    hard.backward();
+    soft.backward();
+    expectClose(await b.grad!.data(), await a.grad!.data());
+    expect(() => crossEntropy(a, sure, { ignoreIndex: 0 })).toThrow(/ignoreIndex is undefined with probabilities/);
+    expect(() => crossEntropy(a, Tensor.full([4, 2], 0.5))).toThrow(/probabilities of shape \[4, 3\]/);
+  });
+
   it("what is ignored adds nothing, whatever its logits are; other labels that are no class make NaN", async () => {
     const x = leaf(Float32Array.of(1, 2, 3, Number.NaN, Infinity, 0, 3, 2, 1), [3, 3]);
     const ignoreIndex = -7;
@@ -359,6 +407,14 @@ describe("softmax and losses against PyTorch", () => {
     await compare(name, crossEntropy(x, labels, { ...options, weight }), { x });
   });
 
+  it.each(
+    golden.meta("soft") as { name: string; reduction: Reduction; labelSmoothing: number }[],
+  )("$name: $reduction, smoothing $labelSmoothing", async ({ name, ...options }) => {
+    const [x, t] = [tensor(`${name}.x`), tensor(`${name}.t`)];
+    const weight = golden.has(`${name}.w`) ? tensor(`${name}.w`) : null;
+    await compare(name, crossEntropy(x, t, { ...options, weight }), { x, t });
+  });
+
   it.each(golden.meta("pairs") as { name: string; op: string; reduction: Reduction }[])("$name", async ({
     name,
     op,
@@ -383,6 +439,8 @@ describe("softmax and losses by finite differences", () => {
       },
       [input([3, 4], 3)],
     ));
+  it("crossEntropy with probabilities", () =>
+    gradcheck((x, t) => crossEntropy(x, t, { labelSmoothing: 0.1 }), [input([3, 4], 3), input([3, 4], 9)]));
   it("nllLoss", () => gradcheck((x) => nllLoss(x, labels(), { reduction: "none" }), [input([3, 4], 4)]));
   it("mseLoss", () => gradcheck((x, t) => mseLoss(x, t), [input([3, 4], 5), input([3, 4], 6)]));
   it("binaryCrossEntropyWithLogits", () =>

@@ -3,7 +3,7 @@
  * were given away.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ImageSet, imageSet } from "../../src/data/dataset";
+import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { normalize } from "../../src/data/transforms";
 import { FormatError, StateDictError } from "../../src/errors";
 import type { HostTensor } from "../../src/io/host-tensor";

@@ -1,4 +1,4 @@
-import { type ImageSet, imageSet } from "../../src/data/dataset";
+import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { encodeSafetensors } from "../../src/io/safetensors";
 import type { ConvNetConfig } from "../../src/models/convnet";
 import type { Module } from "../../src/nn/module";

@@ -2,7 +2,7 @@
  * Mutants of a claim, with what `verify` must make of each: an oracle that a torture run can ask as
  * often as it likes.
  */
-import type { Dataset } from "../../src/data/dataset";
+import type { SampleSet } from "../../src/data/sample-set";
 import { PanError } from "../../src/errors";
 import { type HostTensor, toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
@@ -31,7 +31,7 @@ export interface Mutant {
 export interface MutantSource {
   deployed: SafetensorsFile;
   credential: SafetensorsFile;
-  test: Dataset;
+  test: SampleSet;
   commitment: Commitment;
 }
 

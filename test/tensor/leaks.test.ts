@@ -98,6 +98,12 @@ const OPS: Record<string, Op> = {
     T.globalMaxPool(x),
   ],
   "gather, one-hot": (x) => [T.indexSelect(x, 3, labels), T.oneHot(labels, 4)],
+  embedding: (_x, _w, m) => [T.embedding(labels, m), T.embedding([0, 1], m)],
+  attention: (x) => {
+    // Rows of three are filled up to whole vectors.
+    const odd = T.reshape(x, [2, 6, 8, 3]);
+    return [odd, T.scaledDotProductAttention(x, x, x), T.scaledDotProductAttention(odd, odd, odd)];
+  },
   random: (x) => [stream.uniform([5]), stream.normal([5]), stream.bernoulli([5], 0.5), T.dropout(x, 0.5, stream)],
 };
 

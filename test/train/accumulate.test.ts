@@ -1,7 +1,7 @@
 /** Steps that take their batch in parts: the same step as in one, in less memory. */
 
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type ImageSet, subset } from "../../src/data/dataset";
+import { type ImageSet, subset } from "../../src/data/sample-set";
 import { normalize } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";

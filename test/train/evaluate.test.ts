@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
+import { type ImageSet, imageSet, subset } from "../../src/data/sample-set";
 import type { GeometryTransform } from "../../src/data/transforms";
 import { ArgumentError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";

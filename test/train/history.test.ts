@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type ImageSet, imageSet } from "../../src/data/dataset";
+import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { ArgumentError, CheckpointFormatError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";

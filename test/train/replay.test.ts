@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Dataset } from "../../src/data/dataset";
+import type { SampleSet } from "../../src/data/sample-set";
 import type { Device } from "../../src/gpu/device";
 import { buildNetwork } from "../../src/models";
 import type { Network } from "../../src/models/network";
@@ -36,7 +36,7 @@ function run(make: () => Network, options: TrainerOptions) {
 }
 
 /** Weights, losses and epochs of a training. */
-async function outcome(make: () => Network, set: Dataset, options: TrainerOptions) {
+async function outcome(make: () => Network, set: SampleSet, options: TrainerOptions) {
   const { model, trainer, passes, dispose } = run(make, options);
   for await (const _ of trainer.fit(set, { epochs: 3, test: set }));
   const out = {
@@ -55,7 +55,7 @@ const pointnet = () => pointNet({ ...TINY_CLOUD, dropout: 0.4, seed: 4 });
 const triggers = { set: tinySet(5, 3) };
 
 describe("replayed steps", () => {
-  it.each<[string, () => Network, Dataset, TrainerOptions, number]>([
+  it.each<[string, () => Network, SampleSet, TrainerOptions, number]>([
     // Two steps of the first epoch and one of each later one run in JavaScript; the very first with
     // passports also works out their means, and is like no other.
     ["one branch", plain, images, {}, 2 + 1 + 1],

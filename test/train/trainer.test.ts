@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
+import { type ImageSet, imageSet, subset } from "../../src/data/sample-set";
 import { normalize, randomCrop, randomHorizontalFlip } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError, FormatError, NanLossError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type ImageSet, imageSet, subset } from "../../src/data/dataset";
 import { DataLoader } from "../../src/data/loader";
+import { type ImageSet, imageSet, subset } from "../../src/data/sample-set";
 import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError, FormatError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";

@@ -38,8 +38,8 @@ export function lifted<T extends readonly Tensor[]>(tensors: T): T {
   return tensors.map((t) => (isShared(t, parted) ? repeated(t, parted.parts) : t)) as unknown as T;
 }
 
-/** [N, …] → [parts · N, …]. */
-function repeated(x: Tensor, parts: number): Tensor {
+/** A batch that parts share, for each of them: [N, …] → [parts · N, …]. */
+export function repeated(x: Tensor, parts: number): Tensor {
   const whole = [parts, ...x.shape];
   const y = x.newEmpty([parts * x.shape[0]!, ...x.shape.slice(1)]);
   const fromStrides = broadcastStrides(x.shape, whole);

@@ -23,6 +23,7 @@ import {
   withIntegers,
 } from "./operands";
 import { mean, sum } from "./reduce";
+import { areProbabilities, softEntropy } from "./soft-entropy";
 
 /** What becomes of the values of a loss: their mean, their sum, or all of them. */
 export type Reduction = "mean" | "sum" | "none";
@@ -100,17 +101,21 @@ export interface CrossEntropyOptions extends LossOptions {
  * uploaded. One that the GPU computed, or that is written between replays of a recorded step, makes
  * its row's loss and gradient NaN; so does one that lies between the classes and an `ignoreIndex`
  * that is none of them, as the host knows the least and the greatest label alone.
- * @param labels integers, or a list of whole numbers, which is uploaded
- * @throws ShapeError unless logits are f32 [N, C] with C > 0, labels integers [N], and weight f32
- * [C].
- * @throws ArgumentError for labels out of range, an unknown reduction, labelSmoothing outside 0 …
- * 1, or an ignoreIndex that is no whole number of 32 bits.
+ *
+ * A tensor of floats [N, C] in the place of labels has probabilities t of all classes, as mixup
+ * makes them: −Σ w_c ((1 − ε) t_c + ε/C) log p_c, whose mean is over N; gradients reach t too.
+ * @param labels integers, or a list of whole numbers, which is uploaded; or probabilities
+ * @throws ShapeError unless logits are f32 [N, C] with C > 0, labels integers [N] or f32 [N, C],
+ * and weight f32 [C].
+ * @throws ArgumentError for an ignoreIndex beside probabilities, labels out of range, an unknown
+ * reduction, labelSmoothing outside 0 … 1, or an ignoreIndex that is no whole number of 32 bits.
  */
 export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
   expectOptions("crossEntropy", options);
   const { reduction = "mean", labelSmoothing = 0, ignoreIndex, weight } = options;
   oneOf("crossEntropy", "reduction", reduction, REDUCTIONS);
   within("crossEntropy", "labelSmoothing", labelSmoothing, 0, 1);
+  if (areProbabilities(labels)) return softEntropy(logits, labels, options);
   if (ignoreIndex === undefined && weight == null)
     return withLabels("crossEntropy", "logits", logits, labels, "known", (t, rows, classes) =>
       entropyOf(logits, t, rows, classes, reduction, labelSmoothing),

@@ -7,7 +7,7 @@ import { refuse, unexpected } from "../../demand";
 import { ArgumentError, type PanError, ShapeError } from "../../errors";
 import { isPlain } from "../../io/shown";
 import { type DType, elementsOf, type NumberArray, type NumberList } from "../elements";
-import { refuseParts } from "../parts";
+import { keepBatch, refuseParts } from "../parts";
 import { type Pair, type Shape, sameShape, showShape } from "../shape";
 import { Tensor } from "../tensor";
 
@@ -124,6 +124,7 @@ export function withIntegers<T>(
 ): T {
   if (value instanceof Tensor) {
     expectTensors(op, { [name]: value }, INTEGERS);
+    keepBatch(op, value, true);
     expectBelow(op, name, value.range, below);
     return body(value);
   }

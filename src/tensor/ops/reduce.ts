@@ -32,7 +32,7 @@ interface Plan {
   /** Elements that go into one result. */
   readonly length: number;
   /** For traces. */
-  readonly how: TracedHow;
+  readonly how: TracedHow<Tensor>;
 }
 
 function plan(what: string, x: Tensor, axes: Axes | undefined, keepdim: boolean): Plan {

@@ -1,7 +1,7 @@
 import { type NormParts, normApplyKernel } from "../../../../shaders/norm/apply.wgsl";
 import { normPoolKernel } from "../../../../shaders/norm/pool.wgsl";
 import { keepBatch } from "../../parts";
-import { record, type Tensor } from "../../tensor";
+import { record, Tensor } from "../../tensor";
 import { expectFlag, expectNumber } from "../operands";
 import { maxPool2d } from "../pool";
 import { type Affine, affineForm, affineTensors, betaOf, expectAffine, gammaOf } from "./affine";
@@ -130,7 +130,8 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
     ];
   };
   const running = source.kind === "fixed" ? source.sets[0]! : null;
-  const norm = { over, affine: affine[0]!, running, relu };
+  const [first] = affine as [Affine];
+  const norm = { over, affine: first instanceof Tensor ? ("rows" as const) : first, running, relu };
   record(what, y, inputs, [x, ...present], backward, parts === 1 ? { norm } : {});
   stats?.dispose();
   return y;
