@@ -4,6 +4,7 @@ import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
+import { type Channels, checkChannels } from "../passport/channels";
 import { CREDENTIAL, checkClaims, checkFile, FIRST_CREDENTIAL, parseEntry } from "../passport/files";
 import { type PassportPlace, passportShape } from "../passport/place";
 import { checkPlan } from "../passport/plan";
@@ -22,13 +23,15 @@ export interface CredentialInfo extends SecretPlan {
   readonly claimed: BranchAccuracy;
   /** The plain network, where it is one of this package. */
   readonly config?: NetworkConfig;
+  /** Which channels of the network hang together, where the file says it. */
+  readonly channels?: Channels;
   /** By the names of format 2: `NORM.passport.skey` and so on. */
   readonly tensors: StateDict;
   /** A name of these tensors as the file has it. */
   named(name: string): string;
 }
 
-/** Longest entry `passports`. */
+/** Longest entries `passports` and `channels`. */
 const LONGEST_PLAN = 2 ** 22;
 
 /** @throws FormatError when the file is no credential, or describes more than it holds. */
@@ -51,6 +54,7 @@ function second(file: SafetensorsFile): CredentialInfo {
     format: 2,
     claimed: readClaims(file),
     ...(config && { config }),
+    ...(file.metadata["channels"] !== undefined && { channels: readChannels(file) }),
     tensors: file.tensors,
     named: (name) => name,
   };
@@ -97,6 +101,12 @@ function privateNames({ places, separate }: SecretPlan): string[] {
     ...places.flatMap((p) => passport.map((part) => `${secretName({ name: p.norm })}.${part}`)),
     ...separate.flatMap((name) => own.map((part) => `${secretName({ name })}.${part}`)),
   ];
+}
+
+function readChannels(file: SafetensorsFile): Channels {
+  const channels = parseEntry(file, "channels", LONGEST_PLAN);
+  asFormat('the file\'s entry "channels" says nothing of channels', () => checkChannels(channels));
+  return channels as Channels;
 }
 
 function readClaims(file: SafetensorsFile): BranchAccuracy {
