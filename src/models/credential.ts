@@ -5,6 +5,7 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
+import { type Channels, checkChannels } from "../passport/channels";
 import { CREDENTIAL, checkClaims, checkFile, FIRST_CREDENTIAL, parseEntry } from "../passport/files";
 import { fcHidden } from "../passport/passport";
 import { passportShape } from "../passport/place";
@@ -24,13 +25,15 @@ export interface CredentialInfo extends SecretPlan {
   readonly claimed: BranchAccuracy;
   /** The plain network, where it is one of this package. */
   readonly config?: NetworkConfig;
+  /** Which channels of the network hang together, where the file says it. */
+  readonly channels?: Channels;
   /** By the names of format 2: `NORM.passport.skey` and so on. */
   readonly tensors: StateDict;
   /** A name of these tensors as the file has it. */
   named(name: string): string;
 }
 
-/** Longest entry `passports`: what thousands of passports take. */
+/** Longest entries `passports` and `channels`: what thousands of passports take. */
 const LONGEST_PLAN = 2 ** 20;
 
 /** @throws FormatError when the file is no credential, or describes more than it holds. */
@@ -53,6 +56,7 @@ function second(file: SafetensorsFile): CredentialInfo {
     format: 2,
     claimed: readClaims(file),
     ...(config && { config }),
+    ...(file.metadata["channels"] !== undefined && { channels: readChannels(file) }),
     tensors: file.tensors,
     named: (name) => name,
   };
@@ -127,6 +131,12 @@ function secretTensors({ fc, scheme, statistics, places, separate }: SecretPlan)
 function privateNames(plan: SecretPlan): string[] {
   const { needed, optional } = secretTensors(plan);
   return [...needed.keys(), ...optional.flatMap((group) => [...group.keys()])];
+}
+
+function readChannels(file: SafetensorsFile): Channels {
+  const channels = parseEntry(file, "channels", LONGEST_PLAN);
+  asFormat('the file\'s entry "channels" says nothing of channels', () => checkChannels(channels));
+  return channels as Channels;
 }
 
 function readClaims(file: SafetensorsFile): BranchAccuracy {

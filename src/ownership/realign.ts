@@ -1,17 +1,29 @@
 import { checkOptions } from "../demand";
 import { StateDictError } from "../errors";
-import { type StateDict, toFloat32 } from "../io/host-tensor";
+import type { HostTensor, StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { deployedConfig, headName, type NetworkConfig, networkLayers } from "../models/build";
-import { negateFilters, permuteChannels, scaleChannels, scaleFilters } from "../models/channels";
-import { type HiddenChannels, hiddenChannels } from "../models/edges";
-import { type MapLayer, weightName } from "../models/layers";
+import type { NetworkConfig } from "../models/build";
+import { type ChannelSource, channelsOfFile } from "../models/channels";
+import {
+  type ChannelGroup,
+  type ChannelMember,
+  type ChannelRun,
+  type Channels,
+  type FactorGroup,
+  permuteChannels,
+  rowsOf,
+  scaleChannels,
+} from "../passport/channels";
 import { checkFile } from "../passport/files";
+import { sameShape, showShape } from "../tensor/shape";
 import { isShare } from "./check";
+import { type Filters, lengthsOf, matched, meanCosine } from "./matching";
+import { findTensors, type Wanted } from "./names";
 import { findNetwork } from "./suspect";
 
-/** How one layer's channels were put back. */
+/** How the outputs of one map, or of another tensor that makes channels, were put back. */
 export interface RealignedLayer {
+  /** The map's name: that of its weight without the end. */
   name: string;
   channels: number;
   /** Channels that stood elsewhere. */
@@ -41,152 +53,321 @@ export interface RealignOptions {
 }
 
 /**
- * Undoes disguises of a suspect that preserve its function: matches every layer's filters to those
- * of the owner's own copy by cosine similarity, which no positive scale changes and a negated
- * filter turns, puts the hidden channels into the owner's order, negates filters back together with
- * γ, gives filters in front of batch norm the owner's length, and γ and β of their norm the owner's
- * size, channel by channel. Read the signature from `aligned`.
+ * Undoes disguises of a suspect that preserve its function: matches the filters of every group of
+ * channels that hang together to those of the owner's own copy by cosine similarity, which no
+ * positive scale changes and a negated filter turns, puts the channels into the owner's order
+ * wherever they go, negates filters back together with γ, and gives them, and γ and β, the owner's
+ * length. Streams that several maps write, heads of attention and grouped convolutions are matched
+ * as wholes. Read the signature from `aligned`.
  *
  * It must not make a signature. Filters of an unrelated network, each turned towards the owner's,
  * would lean to the owner's bits: layers that are not similar enough stay as they are, and so does
- * all behind them that has no order of its own.
+ * all behind them that has no order of its own. Short filters are alike by chance, and have to be
+ * more so: half of the way from what the best of as many random ones reach to 1.
  * @param reference the owner's deployed network, of the same structure
- * @throws StateDictError when the suspect is another structure; FormatError when the reference is
- * no deployed network; ArgumentError unless `least` is from 0 to 1.
+ * @param source which channels hang together, where the reference does not describe a network of
+ * this package
+ * @throws StateDictError when the suspect is another structure; FormatError when the reference does
+ * not describe its network and there is no source; ArgumentError unless `least` is from 0 to 1.
  */
 export function realign(
   suspect: SafetensorsFile,
   reference: SafetensorsFile,
   options: RealignOptions = {},
+  source?: ChannelSource,
 ): Realignment {
   checkOptions("realign", options, { least: isShare });
   checkFile(suspect, "realign: the suspect");
-  return realignTo(suspect, reference, deployedConfig(reference), options);
+  checkFile(reference, "realign: the reference");
+  const { channels, config } = channelsOfFile("realign", reference, source);
+  return realignTo(suspect, reference, { channels, config }, options);
 }
 
 /** {@link realign} where the owner's network is described elsewhere. */
 export function realignTo(
   suspect: SafetensorsFile,
   owners: SafetensorsFile,
-  config: NetworkConfig,
+  { channels, config }: { channels: Channels; config?: NetworkConfig | undefined },
   { least = 0.7 }: RealignOptions = {},
 ): Realignment {
-  const { tensors } = findNetwork(suspect.tensors, config);
-  const reference = { ...owners, tensors: findNetwork(owners.tensors, config).tensors };
-  const inner = new Map(hiddenChannels(config).map((h) => [h.from, h]));
-  const present = networkLayers(config).filter((l) => l.name !== headName(config) || sameRows(tensors, reference, l));
-  const layers = present.map((layer): RealignedLayer => {
-    const { name, channels } = layer;
-    const hidden = inner.get(name);
-    // Channels of a residual stream are added to others': they have no order of their own, only a
-    // sign.
-    const { order, signs, similarity } = match(tensors, reference.tensors, { ...layer, free: !!hidden });
-    const copied = similarity >= least;
-    const found = { name, channels, moved: 0, negated: 0, similarity, copied };
-    if (!copied) return found;
-    if (hidden) permuteChannels(tensors, hidden, order);
-    const moved = order.filter((from, to) => from !== to).length;
-    // Folded norms have no γ that could be negated or scaled.
-    if (!tensors.has(`${name}.bn.weight`)) return { ...found, moved };
-    negateFilters(tensors, name, signs);
-    // What a filter is multiplied by in front of batch norm, the norm takes out again.
-    if (tensors.has(`${name}.bn.running_var`))
-      scaleFilters(tensors, { from: name, channels }, lengthRatios(tensors, reference.tensors, layer));
-    if (hidden) scaleChannels(tensors, hidden, factors(tensors, reference.tensors, hidden));
-    return { ...found, moved, negated: signs.filter((s) => s < 0).length };
-  });
-  return { aligned: { ...suspect, tensors }, layers };
+  const own = config ? findNetwork(owners.tensors, config).tensors : owners.tensors;
+  const { tensors } = config ? findNetwork(suspect.tensors, config) : findLike(suspect.tensors, own);
+  const realigner = new Realigner(new Map(tensors), own, channels, least);
+  realigner.run();
+  return { aligned: { ...suspect, tensors: realigner.suspect }, layers: realigner.layers() };
 }
 
-/**
- * Whether a classifier that is one of the layers is still the owner's kind: another task's has
- * other rows, and nothing of it could be put back.
- */
-const sameRows = (suspect: StateDict, { tensors }: SafetensorsFile, layer: MapLayer): boolean =>
-  suspect.get(weightName(layer))?.shape[0] === tensors.get(weightName(layer))?.shape[0];
+/** A suspect's tensors by the names and of the shapes that another network has. */
+function findLike(state: StateDict, own: StateDict) {
+  const wanted = new Map<string, Wanted>();
+  for (const [name, { shape }] of own)
+    wanted.set(name, shape.length > 1 ? { shape, need: "whole", anchor: true } : { shape, need: "optional" });
+  const found = findTensors(state, wanted);
+  if (!found.tensors.size) throw new StateDictError("none of the suspect's tensors is one of the owner's network");
+  return found;
+}
 
-function weights(state: StateDict, name: string, like: StateDict): Float32Array {
-  const [value, own] = [state.get(name), like.get(name)];
-  if (!value || !own || value.data.length !== own.data.length)
-    throw new StateDictError(
-      `${name}: ${value ? `shape [${value.shape.join(", ")}]` : "missing"} in the suspect, [${own?.shape.join(", ") ?? "missing"}] in the owner's network: not the same structure`,
+/** A tensor that makes channels. */
+interface Writer {
+  readonly run: ChannelMember;
+  readonly units: number;
+  readonly each: number;
+}
+
+/** A part of a group whose channels are not in order yet. */
+interface Pending {
+  readonly group: ChannelGroup;
+  readonly part: number;
+  readonly writers: readonly Writer[];
+}
+
+/** Where a tensor has channels. */
+type Place = Pick<ChannelRun, "tensor" | "axis">;
+
+const keyOf = ({ tensor, axis }: Place): string => `${axis} ${tensor}`;
+const isMatrix = ({ shape }: HostTensor): boolean => shape.filter((n) => n > 1).length > 1;
+
+class Realigner {
+  readonly #layers = new Map<string, RealignedLayer & Place & { runs: [ChannelRun, number, number][] }>();
+  readonly #pending: Pending[];
+  readonly #factors: Set<FactorGroup>;
+  /** Groups whose units are in order. */
+  readonly #settled = new Set<ChannelGroup>();
+  /** Where channels are in an order, and whether it is the owner's. */
+  readonly #ordered = new Map<string, boolean>();
+  /** By the tensors of norms: whether the map in front is a copy. */
+  readonly #fronts = new Map<string, boolean>();
+
+  constructor(
+    readonly suspect: StateDict,
+    readonly own: StateDict,
+    { groups, factors }: Channels,
+    private readonly least: number,
+  ) {
+    this.#pending = groups.flatMap((group) =>
+      group.parts.map(({ each, members }, part): Pending => {
+        const makers = members.filter((run) => run.role !== "in" && run.role !== "norm" && this.#makes(run, true));
+        return { group, part, writers: makers.map((run) => ({ run, units: group.units, each })) };
+      }),
     );
-  return toFloat32(value);
-}
-
-/** Rows scaled to length 1. */
-function unitRows(data: Float32Array, rows: number): Float32Array {
-  const m = data.length / rows;
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) {
-    let square = 0;
-    for (let k = 0; k < m; k++) square += data[r * m + k]! ** 2;
-    const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
-    for (let k = 0; k < m; k++) out[r * m + k] = data[r * m + k]! * scale;
+    this.#factors = new Set(factors);
+    for (const { writers } of this.#pending) for (const { run, units, each } of writers) this.#note(run, units, each);
+    for (const group of factors) for (const run of this.#maps(group)) this.#note(run, group.units, 1);
   }
-  return out;
-}
 
-/**
- * The suspect's filter for each of the owner's, and whether it is negated: pairs are taken from the
- * most alike down, each filter once. Without `free` every filter stays in its place.
- */
-function match(
-  suspect: StateDict,
-  reference: StateDict,
-  { free, ...layer }: MapLayer & { free: boolean },
-): { order: number[]; signs: number[]; similarity: number } {
-  const { channels } = layer;
-  const name = weightName(layer);
-  const theirs = unitRows(weights(suspect, name, reference), channels);
-  const own = unitRows(toFloat32(reference.get(name)!), channels);
-  const m = own.length / channels;
-  const pairs: { to: number; from: number; cosine: number }[] = [];
-  for (let to = 0; to < channels; to++)
-    for (let at = free ? 0 : to; at < (free ? channels : to + 1); at++) {
-      let cosine = 0;
-      for (let k = 0; k < m; k++) cosine += own[to * m + k]! * theirs[at * m + k]!;
-      pairs.push({ to, from: at, cosine });
+  run(): void {
+    for (;;) {
+      this.#settleFactors(false);
+      const next = this.#next();
+      if (next) this.#order(next);
+      else if (!this.#settleFactors(true)) break;
     }
-  pairs.sort((a, b) => Math.abs(b.cosine) - Math.abs(a.cosine));
-  const order = new Array<number>(channels).fill(-1);
-  const signs = new Array<number>(channels).fill(1);
-  const taken = new Set<number>();
-  let sum = 0;
-  for (const { to, from: at, cosine } of pairs) {
-    if (order[to] !== -1 || taken.has(at)) continue;
-    order[to] = at;
-    signs[to] = cosine < 0 ? -1 : 1;
-    taken.add(at);
-    sum += Math.abs(cosine);
+    for (const layer of this.#layers.values()) {
+      layer.similarity = this.#similarity(layer);
+      layer.copied = layer.similarity >= this.least && this.#ordered.get(keyOf(layer)) !== false;
+    }
   }
-  return { order, signs, similarity: sum / channels };
-}
 
-/** √ Σ x², of any number of values. */
-const lengthOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+  layers(): RealignedLayer[] {
+    return [...this.#layers.values()].map(({ tensor: _t, axis: _a, runs: _r, ...layer }) => layer);
+  }
 
-/** Length of the owner's filters over that of the suspect's. */
-function lengthRatios(suspect: StateDict, reference: StateDict, layer: MapLayer): number[] {
-  const { channels } = layer;
-  const lengths = (state: StateDict) => {
-    const data = weights(state, weightName(layer), reference);
-    const m = data.length / channels;
-    return Array.from({ length: channels }, (_, r) => lengthOf(data.subarray(r * m, (r + 1) * m)));
-  };
-  const [theirs, own] = [lengths(suspect), lengths(reference)];
-  return theirs.map((length, i) => (length > 0 && own[i]! > 0 ? own[i]! / length : 1));
-}
+  /**
+   * Whether a tensor that makes channels is there to be compared.
+   * @throws StateDictError where it has to be.
+   */
+  #makes({ tensor }: Place, needed: boolean): boolean {
+    const [is, was] = [this.suspect.get(tensor), this.own.get(tensor)];
+    if (!was || !isMatrix(was)) return false;
+    if (is && sameShape(is.shape, was.shape)) return true;
+    if (!needed) return false;
+    throw new StateDictError(
+      `${tensor}: ${is ? `shape ${showShape(is.shape)}` : "missing"} in the suspect, ${showShape(was.shape)} in the owner's network: not the same structure`,
+    );
+  }
 
-/**
- * What hidden channels must be multiplied by so that γ and β of their norm are as large as the
- * owner's.
- */
-function factors(suspect: StateDict, reference: StateDict, { from, channels }: HiddenChannels): number[] {
-  const sizes = (state: StateDict) => {
-    const [gamma, beta] = ["bn.weight", "bn.bias"].map((part) => weights(state, `${from}.${part}`, reference));
-    return Array.from({ length: channels }, (_, i) => Math.hypot(gamma![i]!, beta![i]!));
-  };
-  const [theirs, own] = [sizes(suspect), sizes(reference)];
-  return theirs.map((size, i) => (size > 0 && own[i]! > 0 ? own[i]! / size : 1));
+  /** The maps whose outputs have a group's factors. A classifier of another task has other rows. */
+  #maps = ({ members }: FactorGroup): ChannelRun[] =>
+    members.filter((run) => run.power === 1 && this.#makes(run, false));
+
+  #note(run: ChannelRun, units: number, each: number): void {
+    const key = keyOf(run);
+    const known = this.#layers.get(key);
+    if (!known) {
+      const { tensor, axis } = run;
+      const name = tensor.replace(/\.weight$/, "");
+      const none = { channels: 0, moved: 0, negated: 0, similarity: 0, copied: false };
+      this.#layers.set(key, { name, ...none, tensor, axis, runs: [] });
+      return this.#note(run, units, each);
+    }
+    // A factor for some of its channels, or for all, adds none.
+    if (known.runs.some(([r]) => r.start === run.start)) return;
+    known.runs.push([run, units, each]);
+    known.channels = this.own.get(run.tensor)!.shape[run.axis]!;
+  }
+
+  #rows(run: ChannelRun, units: number, each = 1): Filters {
+    return [
+      rowsOf(this.own.get(run.tensor)!, run, units, each),
+      rowsOf(this.suspect.get(run.tensor)!, run, units, each),
+    ];
+  }
+
+  /** Mean |cosine| of the filters in their places, of one channel each. */
+  #similarity({ tensor, axis }: Place): number {
+    const channels = this.own.get(tensor)!.shape[axis]!;
+    const run = { tensor, axis, start: 0, unit: 1, channel: 0, times: 1, stride: 1 };
+    const [own, theirs] = this.#rows(run, channels);
+    return meanCosine(own, theirs, channels);
+  }
+
+  /** Whether nothing is to be put back yet along the other axes of a tensor. */
+  #isComparable({ tensor, axis }: Place): boolean {
+    const across = (run: Place) => run.tensor === tensor && run.axis !== axis;
+    if (this.#pending.some(({ group, part }) => group.parts[part]!.members.some(across))) return false;
+    return ![...this.#factors].some(({ members }) => members.some(across));
+  }
+
+  #isOpen = (run: Place): boolean =>
+    this.#pending.some(({ group, part }) => group.parts[part]!.members.some((m) => keyOf(m) === keyOf(run)));
+
+  /**
+   * The next part to be put in order: one whose maps can all be compared; where there is none, the
+   * one of which the most can.
+   */
+  #next(): (Pending & { comparable: readonly Writer[] }) | null {
+    let best: (Pending & { comparable: readonly Writer[] }) | null = null;
+    let most = 0;
+    for (const pending of this.#pending) {
+      const comparable = pending.writers.filter(({ run }) => this.#isComparable(run));
+      if (comparable.length && comparable.length === pending.writers.length) return { ...pending, comparable };
+      const numbers = comparable.reduce((sum, { run, units, each }) => {
+        const { data, shape } = this.own.get(run.tensor)!;
+        // Filters over one channel each say the least.
+        return sum + (data.length / (units * each)) * (shape[1] === 1 ? 2 ** -20 : 1);
+      }, 0);
+      if (numbers > most) [best, most] = [{ ...pending, comparable }, numbers];
+    }
+    return best;
+  }
+
+  /** Puts the channels of a part in order, and with the first one of a group its units. */
+  #order({ group, part, comparable }: Pending & { comparable: readonly Writer[] }): void {
+    const free = !this.#settled.has(group);
+    const sides = this.#pending.flatMap((side) => {
+      if (side.group !== group || !(free || side.part === part)) return [];
+      const writers = side.part === part ? comparable : side.writers.filter(({ run }) => this.#isComparable(run));
+      return writers.length ? [{ side, writers }] : [];
+    });
+    const match = matched(
+      group.units,
+      sides.map(({ side, writers }) => ({
+        each: group.parts[side.part]!.each,
+        filters: writers.map(({ run, units, each }) => this.#rows(run, units, each)),
+      })),
+      free,
+    );
+    for (const { side } of sides) this.#pending.splice(this.#pending.indexOf(side), 1);
+    this.#settled.add(group);
+    const copied = match.similarity >= Math.max(this.least, match.needed);
+    for (const { side } of sides)
+      for (const run of group.parts[side.part]!.members) this.#ordered.set(keyOf(run), copied);
+    if (!copied) return;
+    const within = group.parts.map(({ each }, p) => {
+      const at = sides.findIndex(({ side }) => side.part === p);
+      return at < 0 ? match.units.map(() => Array.from({ length: each }, (_, e) => e)) : match.within[at]!;
+    });
+    const stands = (p: number, u: number, e: number) => match.units[u] === u && within[p]![u]![e] === e;
+    let moves = false;
+    group.parts.forEach(({ each, members }, p) => {
+      for (let u = 0; u < group.units; u++)
+        for (let e = 0; e < each; e++) {
+          if (stands(p, u, e)) continue;
+          moves = true;
+          for (const run of members) {
+            const layer = this.#layers.get(keyOf(run));
+            if (layer) layer.moved += run.times;
+          }
+        }
+    });
+    if (moves) permuteChannels(this.suspect, group, { units: match.units, within });
+  }
+
+  /**
+   * Gives channels the owner's sign and size, wherever their order is settled and all that makes
+   * them can be compared.
+   * @param any one of those is enough, as where nothing else goes on
+   * @returns whether there were such
+   */
+  #settleFactors(any: boolean): boolean {
+    let some = false;
+    for (let again = true; again; ) {
+      again = false;
+      for (const group of this.#factors) {
+        if (group.members.some(this.#isOpen)) continue;
+        const maps = this.#maps(group);
+        const comparable = maps.filter((run) => this.#isComparable(run));
+        const ready = maps.length ? comparable.length === maps.length : this.#knowsFront(group);
+        if (!ready && !(any && comparable.length)) continue;
+        this.#factors.delete(group);
+        this.#settle(group, comparable);
+        some = again = true;
+        if (any) return true;
+      }
+    }
+    return some;
+  }
+
+  /**
+   * Whether it is known that the channels of norms are copies: their order is the owner's, or the
+   * maps in front are settled. γ alone, which those may turn, waits for them.
+   */
+  #knowsFront({ members, sign }: FactorGroup): boolean {
+    const made = members.filter((m) => m.power === 1);
+    const waiting = [...this.#factors].some((g) =>
+      g.members.some((m) => m.power !== 1 && made.some(({ tensor }) => tensor === m.tensor)),
+    );
+    return !waiting || (made.some((m) => this.#ordered.has(keyOf(m))) && !(sign && made.length < 2));
+  }
+
+  #settle(group: FactorGroup, maps: readonly ChannelRun[]): void {
+    const { units, members } = group;
+    const made = members.filter((m) => m.power === 1);
+    const ends = members.filter((m) => m.power !== 1);
+    const copied = maps.length
+      ? maps.every((run) => this.#ordered.get(keyOf(run)) !== false && this.#similarity(run) >= this.least)
+      : made.every((m) => this.#ordered.get(keyOf(m)) ?? this.#fronts.get(m.tensor) ?? false);
+    for (const m of ends) this.#fronts.set(m.tensor, copied && (this.#fronts.get(m.tensor) ?? true));
+    const there = ({ tensor }: Place) => this.suspect.has(tensor) || !this.own.has(tensor);
+    // Norms that are folded have no γ that could be negated or scaled.
+    const whole = members.every((m) => there(m) || m.power === 2 || m.power === -1 || (m.power === 1 && maps.length));
+    if (!copied || !whole) return;
+    const measured = maps.length ? maps : made;
+    const turnable = maps.length ? maps : made.filter((m) => !this.#fronts.has(m.tensor) && !this.#isFront(m.tensor));
+    const scale = group.scale && members.every((m) => there(m));
+    const lengths = lengthsOf(
+      measured.map((run) => this.#rows(run, units)),
+      units,
+    );
+    const turned = lengthsOf(
+      (turnable.length ? turnable : measured).map((run) => this.#rows(run, units)),
+      units,
+    );
+    const factors = Float64Array.from(
+      lengths,
+      ({ ratio }, u) => (scale ? ratio : 1) * (group.sign && turned[u]!.turned ? -1 : 1),
+    );
+    if (factors.every((f) => f === 1)) return;
+    scaleChannels(this.suspect, group, factors);
+    for (const run of maps) {
+      const layer = this.#layers.get(keyOf(run))!;
+      factors.forEach((f) => {
+        if (f < 0) layer.negated += run.times;
+      });
+    }
+  }
+
+  /** Whether factors in front of a norm end at this tensor. */
+  #isFront = (tensor: string): boolean =>
+    [...this.#factors].some((g) => g.members.some((m) => m.power !== 1 && m.tensor === tensor));
 }

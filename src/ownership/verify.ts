@@ -5,6 +5,7 @@ import { FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
+import { channelsOfConfig } from "../models/channels";
 import { type CredentialInfo, readCredential } from "../models/credential";
 import { Module } from "../nn/module";
 import type { Branch, BranchAccuracy } from "../passport/branches";
@@ -275,10 +276,13 @@ async function running(
 }
 
 /** The suspect with its channels put back where the owner's copy has them. */
-function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, { config }: CredentialInfo) {
-  if (!config)
-    throw new FormatError("reference: channels are put back in networks of this package alone: leave it out");
-  const { aligned, layers } = realignTo(suspect, reference, config);
+function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, { config, channels }: CredentialInfo) {
+  if (!config && !channels)
+    throw new FormatError(
+      "reference: the credential does not say which channels of its network hang together, so that none can be put back: leave it out",
+    );
+  const known = config ? channelsOfConfig(config, reference) : channels!;
+  const { aligned, layers } = realignTo(suspect, reference, { channels: known, config });
   const count = (key: "moved" | "negated" | "channels") => layers.reduce((n, l) => n + l[key], 0);
   const strange = layers.filter((l) => !l.copied).map((l) => l.name);
   const reasons = [

@@ -7,6 +7,7 @@ import { isObject, shown } from "../io/shown";
 import { sizeOf } from "../tensor/shape";
 import { BRANCHES, type BranchAccuracy } from "./branches";
 import type { SecretPlan } from "./built-in";
+import type { Channels } from "./channels";
 
 /** Entries `format` of the two kinds of file. */
 export const DEPLOYED = "pan-deployed-2";
@@ -30,6 +31,8 @@ export interface CredentialEntries extends SecretPlan {
   readonly claimed: BranchAccuracy;
   /** The description of the plain network, where it is one of this package. */
   readonly model?: string | undefined;
+  /** Which channels of the network hang together, where that is known. */
+  readonly channels?: Channels | undefined;
 }
 
 /**
@@ -37,10 +40,14 @@ export interface CredentialEntries extends SecretPlan {
  * accuracies.
  * @throws ArgumentError for accuracies that are none.
  */
-export function credentialFile(tensors: StateDict, { claimed, model, ...plan }: CredentialEntries): SafetensorsFile {
+export function credentialFile(
+  tensors: StateDict,
+  { claimed, model, channels, ...plan }: CredentialEntries,
+): SafetensorsFile {
   checkClaims(claimed);
   const entries = { passports: JSON.stringify(plan), claimed: JSON.stringify(claimed) };
-  return { tensors, metadata: { format: CREDENTIAL, ...entries, ...(model !== undefined && { model }) } };
+  const more = { ...(model !== undefined && { model }), ...(channels && { channels: JSON.stringify(channels) }) };
+  return { tensors, metadata: { format: CREDENTIAL, ...entries, ...more } };
 }
 
 /**

@@ -4,6 +4,7 @@ import { isPlain, listed, shown } from "../io/shown";
 import { Module } from "../nn/module";
 import { Norm } from "../nn/norm";
 import { Generator } from "../tensor/random";
+import { channelsIn } from "./channels";
 import { Passport } from "./passport";
 import { geometryOf, outputsOf, type PassportPlace } from "./place";
 import { Protected } from "./protected";
@@ -134,7 +135,8 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
   const texts = textsOf(chosen, own, signature);
   const order = new Map(norms.names.map((name, i) => [name, i]));
   sites.sort((a, b) => order.get(a.name)! - order.get(b.name)!);
-  return new Protected(network, { scheme, fc, sites, texts, inputShape: norms.trace.inputShape });
+  const { inputShape } = norms.trace;
+  return new Protected(network, { scheme, fc, sites, texts, inputShape, channels: channelsIn(norms.trace) });
 }
 
 /** From the platform's own randomness: nobody can guess what passports are drawn from it. */

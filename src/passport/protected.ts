@@ -17,6 +17,7 @@ import { noGrad, Tensor } from "../tensor/tensor";
 import { BranchPass, type PassOptions } from "./branch-pass";
 import type { Branch, BranchAccuracy } from "./branches";
 import { BUILT_IN, type BuiltIn, type SecretPlan } from "./built-in";
+import type { Channels } from "./channels";
 import { credentialFile, deployedFile } from "./files";
 import { matchedBits } from "./matches";
 import { branchesOf, type Scheme } from "./schemes";
@@ -82,6 +83,8 @@ export interface Protection {
   readonly texts: readonly SignatureText[];
   /** Shape of the input of the traced pass; null without a pass, and for several inputs. */
   readonly inputShape: Shape | null;
+  /** Which channels of the network hang together; null where nothing was traced. */
+  readonly channels?: Channels | null;
 }
 
 /**
@@ -101,6 +104,7 @@ export class Protected<N extends Network = Network> extends Module {
    * several inputs were.
    */
   readonly inputShape: Shape | null;
+  readonly #channels: Channels | null;
   readonly #network: N;
   readonly #sites: readonly Site[];
   readonly #fc: boolean;
@@ -109,13 +113,14 @@ export class Protected<N extends Network = Network> extends Module {
   readonly #unused: ReadonlySet<string>;
   readonly #builtIn: BuiltIn | undefined;
 
-  constructor(network: N, { scheme, fc, sites, texts, inputShape }: Protection) {
+  constructor(network: N, { scheme, fc, sites, texts, inputShape, channels = null }: Protection) {
     super();
     this.#network = network;
     this.#sites = sites;
     this.scheme = scheme;
     this.texts = texts;
     this.inputShape = inputShape;
+    this.#channels = channels;
     this.#fc = fc;
     this.#byNorm = new Map(sites.map((s) => [s.norm, s]));
     this.#normNames = new Map(network.namedModules().map(([name, m]) => [m, name]));
@@ -133,6 +138,14 @@ export class Protected<N extends Network = Network> extends Module {
   /** Norms that the branches do not share, in the order of their names in the state dict. */
   get sites(): readonly Site[] {
     return this.#sites;
+  }
+
+  /**
+   * Which channels of the network hang together, as the traced pass showed; null where there was
+   * none.
+   */
+  get channels(): Channels | null {
+    return this.#channels;
   }
 
   /** Shape of one sample, where it is known. */
@@ -293,7 +306,8 @@ export class Protected<N extends Network = Network> extends Module {
   async credential(claimed: BranchAccuracy = {}): Promise<SafetensorsFile> {
     if (this.scheme === "plain") throw new ArgumentError("a plain network has nothing private to keep");
     const tensors = await this.#secretState();
-    return credentialFile(tensors, { ...this.plan, claimed, model: this.#builtIn?.model() });
+    const model = this.#builtIn?.model();
+    return credentialFile(tensors, { ...this.plan, claimed, model, channels: this.channels ?? undefined });
   }
 
   /**

@@ -6,6 +6,7 @@ import { inMode } from "../nn/mode";
 import { deviceOf, type Module } from "../nn/module";
 import { Norm } from "../nn/norm";
 import { duringPass } from "../nn/pass";
+import type { Layout } from "../nn/state";
 import { asShape, type Shape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
@@ -45,12 +46,20 @@ export interface TracedNorm {
   readonly x: Tensor;
 }
 
+/** A tensor of a network: several names where it is tied. */
+export interface NamedTensor {
+  readonly names: readonly string[];
+  readonly layout: Layout;
+}
+
 /** A traced pass. */
 export interface NetworkTrace {
   readonly ops: readonly TracedOp<Tensor>[];
   /** In the order they ran; one that ran twice is there twice. */
   readonly maps: readonly TracedMap[];
   readonly norms: readonly TracedNorm[];
+  /** The network's own tensors, with their names in its state dict. */
+  readonly tensors: ReadonlyMap<Tensor, NamedTensor>;
   /** Null where there are several inputs. */
   readonly inputShape: Shape | null;
   readonly output: unknown;
@@ -65,8 +74,12 @@ export interface NetworkTrace {
 export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
   const names = new Map<Module, string>();
   for (const [name, module] of network.namedModules()) if (!names.has(module)) names.set(module, name);
-  const tensors = new Map<Tensor, string>();
-  for (const [name, t] of network.namedTensors()) if (!tensors.has(t)) tensors.set(t, name);
+  const tensors = new Map<Tensor, { names: string[]; layout: Layout }>();
+  for (const [name, t, { layout }] of network.namedTensors()) {
+    const known = tensors.get(t);
+    if (known) known.names.push(name);
+    else tensors.set(t, { names: [name], layout });
+  }
   const device = deviceOf(network);
   const maps: TracedMap[] = [];
   const norms: TracedNorm[] = [];
@@ -85,10 +98,10 @@ export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
               },
               mapped(map: Module, h: Tensor, y: Tensor) {
                 if (!isLinearMap(map)) return;
-                const weight = tensors.get(map.weight);
+                const weight = tensors.get(map.weight)?.names[0];
                 // What the network does not name cannot be saved, nor named in a file.
                 if (weight === undefined) return;
-                const bias = map.bias ? tensors.get(map.bias) : undefined;
+                const bias = map.bias ? tensors.get(map.bias)?.names[0] : undefined;
                 maps.push({ map, name: names.get(map) ?? "", weight, bias, x: h, y });
               },
             };
@@ -98,7 +111,7 @@ export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
       ),
     ),
   );
-  return { ops, maps, norms, inputShape, output };
+  return { ops, maps, norms, tensors, inputShape, output };
 }
 
 function inputsOf(sample: Sample, device: ReturnType<typeof deviceOf>): Inputs {

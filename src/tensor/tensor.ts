@@ -11,7 +11,7 @@ import { carryParts } from "./parts";
 import { recordedGradients } from "./recorded-gradients";
 import { asShape, type Shape, showShape, sizeOf } from "./shape";
 import { forgotten, type Range, refuseAsync, register, Storage, scope, unregister } from "./storage";
-import { traced } from "./trace";
+import { type TracedHow, traced } from "./trace";
 
 export type { DType } from "./elements";
 
@@ -197,6 +197,7 @@ export class Tensor {
     }
     const viewed = new Tensor(shape, this.dtype, this.storage.retain(), internal);
     if (this.parts > 1 && !internal && shape[0]! % this.parts === 0) viewed.parts = this.parts;
+    if (!internal) traced("reshape", viewed, [this]);
     return viewed;
   }
 
@@ -322,9 +323,18 @@ export function noGrad<T>(body: () => T): T {
 export const needsGraph = (inputs: readonly Tensor[]): boolean => recording && inputs.some((t) => t.requiresGrad);
 
 /**
+ * Tells traces of the result of an operation that has no gradient, and gives it its inputs' parts.
+ */
+export function derived(name: string, out: Tensor, inputs: readonly Tensor[]): Tensor {
+  traced(name, out, inputs);
+  return carryParts(name, out, inputs);
+}
+
+/**
  * Makes `out` the differentiable result of an operation on `inputs`.
  * @param save Tensors the backward needs; the function gets handles of its own, which outlive any
  * scope.
+ * @param how What traces tell of the operation beside.
  */
 export function record(
   name: string,
@@ -332,8 +342,9 @@ export function record(
   inputs: readonly Tensor[],
   save: readonly Tensor[],
   backwardOf: (...saved: Tensor[]) => BackwardFn<Tensor>,
+  how?: TracedHow<Tensor>,
 ): Tensor {
-  traced(name, out, inputs);
+  traced(name, out, inputs, how);
   carryParts(name, out, inputs);
   if (!needsGraph(inputs)) return out;
   const saved = save.map((t) => t.view(t.shape, true));

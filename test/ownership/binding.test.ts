@@ -4,10 +4,9 @@
 import { createCipheriv, createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
-import { toFloat32 } from "../../src/io/host-tensor";
+import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models";
-import { negateFilters } from "../../src/models/channels";
 import { planOf } from "../../src/models/credential";
 import { SGD } from "../../src/optim";
 import {
@@ -61,6 +60,19 @@ const changed = (file: SafetensorsFile, name: string, at: number, value: number)
   data[at] = value;
   return { ...file, tensors: new Map(file.tensors).set(name, { dtype: "F32", shape: t.shape, data }) };
 };
+
+/**
+ * Negates filters, and with them γ and the running mean of their norm: the function is the same.
+ */
+function negateFilters(tensors: StateDict, layer: string, signs: Float32Array): void {
+  for (const part of ["conv.weight", "bn.weight", "bn.running_mean"]) {
+    const name = `${layer}.${part}`;
+    const value = tensors.get(name)!;
+    const each = value.data.length / signs.length;
+    const data = Float32Array.from(toFloat32(value), (v, i) => v * signs[Math.floor(i / each)]!);
+    tensors.set(name, { ...value, dtype: "F32", data });
+  }
+}
 
 describe("what follows from a binding", () => {
   it("is the same for the same secret and statement; another secret changes all of it, another statement the bits", async () => {

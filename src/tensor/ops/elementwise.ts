@@ -10,10 +10,9 @@ import {
 } from "../../../shaders/elementwise.wgsl";
 import { number, oneOf, within } from "../../demand";
 import { ShapeError } from "../../errors";
-import { carryParts } from "../parts";
 import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
-import { record, Tensor } from "../tensor";
+import { derived, record, Tensor } from "../tensor";
 import { together } from "./lift";
 import { ALL, expectNumbers, expectTensors } from "./operands";
 import { sumTo } from "./reduce-to";
@@ -120,7 +119,7 @@ export function powScalar(x: Tensor, p: number): Tensor {
 /** y = −1, 0 or 1, and NaN for NaN; no gradient. */
 export function sign(x: Tensor): Tensor {
   expectTensors("sign", { x });
-  return carryParts("sign", unary("sign", x), [x]);
+  return derived("sign", unary("sign", x), [x]);
 }
 
 /** f(a, b) with broadcasting; no graph. */
@@ -232,7 +231,7 @@ const COMPARISONS = ["equal", "greater", "greaterEqual", "less", "lessEqual"] as
  */
 export function compare(op: (typeof COMPARISONS)[number], a: Tensor, b: Operand): Tensor {
   oneOf("compare", "op", op, COMPARISONS);
-  return withTensors("compare", a, b, (x, z) => carryParts("compare", binary(op, x, z, "compare"), [x, z]));
+  return withTensors("compare", a, b, (x, z) => derived("compare", binary(op, x, z, "compare"), [x, z]));
 }
 
 /** The bits that tell a number from 0: −0 is 0 too. */
@@ -258,7 +257,7 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
     x.device.run(selectKernel, null, buffers, { n4: y.vectors, mask: NONZERO[c.dtype] });
     return y;
   };
-  const y = carryParts("where", pick(condition, a, b), [condition]);
+  const y = derived("where", pick(condition, a, b), [condition]);
   return record("where", y, [a, b], [condition], (c) => (g) => {
     const zero = g.newFull(g.shape, 0);
     return [pick(c, g, zero), pick(c, zero, g)];

@@ -54,7 +54,7 @@ function select(op: string, x: Tensor, d: number, indices: Tensor, skipped = NON
     { x: x.buffer, indices: indices.buffer, y: y.buffer },
     { count: y.size, ...sizes, missing },
   );
-  return record(op, y, [x], [indices], (chosen) => (g) => {
+  const backward = (chosen: Tensor) => (g: Tensor) => {
     const links = g.newEmpty([sizes.k, 2], "u32");
     const dx = g.newFull(x.shape, 0);
     g.device.run(gatherLinksKernel, null, { indices: chosen.buffer, links: links.buffer }, { k: sizes.k });
@@ -65,7 +65,8 @@ function select(op: string, x: Tensor, d: number, indices: Tensor, skipped = NON
       { count: g.size, ...sizes, skipped },
     );
     return [dx];
-  });
+  };
+  return record(op, y, [x], [indices], backward, { axes: [d] });
 }
 
 /** Options of {@link embedding}. */

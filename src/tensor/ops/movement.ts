@@ -39,7 +39,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   order.forEach((d, i) => {
     back[d] = i;
   });
-  return record("permute", y, [x], [], () => (g) => [permute(g, back)]);
+  return record("permute", y, [x], [], () => (g) => [permute(g, back)], { dims: order });
 }
 
 /** Exchanges two dimensions. @throws ShapeError when either is not one of the tensor's. */
@@ -89,12 +89,8 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
       name,
     );
   }
-  return record(name, y, [x], [], () => (g) => [
-    pad(
-      g,
-      from.map((f, d) => [f, before[d]! - f - shape[d]!]),
-    ),
-  ]);
+  const around = from.map((f, d) => [f, before[d]! - f - shape[d]!] as const);
+  return record(name, y, [x], [], () => (g) => [pad(g, around)], { from });
 }
 
 /**
@@ -141,6 +137,7 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
     xs,
     [],
     () => (g) => xs.map((t, i) => (t.requiresGrad ? narrow(g, d, starts[i]!, t.shape[d]!) : null)),
+    { axes: [d] },
   );
 }
 
@@ -196,7 +193,7 @@ export function pad(x: Tensor, pads: readonly (readonly [before: number, after: 
     );
   }
   const inner = x.shape;
-  return record("pad", y, [x], [], () => (g) => [region("pad", g, from, inner)]);
+  return record("pad", y, [x], [], () => (g) => [region("pad", g, from, inner)], { from, value });
 }
 
 /**
@@ -214,7 +211,7 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
   const last = x.shape.map((n, d) => (turned.has(d) ? n - 1 : 0));
   const fromStrides = strides.map((s, d) => (turned.has(d) ? -s : s));
   copyRegion(x, y, { shape: x.shape, fromStrides, fromOffset: offsetOf(last, strides), toStrides: strides }, "flip");
-  return record("flip", y, [x], [], () => (g) => [flip(g, listed)]);
+  return record("flip", y, [x], [], () => (g) => [flip(g, listed)], { axes: [...turned] });
 }
 
 /**

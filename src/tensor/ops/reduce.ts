@@ -10,9 +10,10 @@ import {
 } from "../../../shaders/reduce.wgsl";
 import { flag, within } from "../../demand";
 import { ShapeError } from "../../errors";
-import { carryParts, keepBatch } from "../parts";
+import { keepBatch } from "../parts";
 import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
-import { record, type Tensor } from "../tensor";
+import { derived, record, type Tensor } from "../tensor";
+import type { TracedHow } from "../trace";
 import { euclidean } from "./euclidean";
 import { expectNumbers, expectOptions, expectTensors } from "./operands";
 
@@ -30,6 +31,8 @@ interface Plan {
   readonly shape: Shape;
   /** Elements that go into one result. */
   readonly length: number;
+  /** For traces. */
+  readonly how: TracedHow<Tensor>;
 }
 
 function plan(what: string, x: Tensor, axes: Axes | undefined, keepdim: boolean): Plan {
@@ -50,6 +53,7 @@ function plan(what: string, x: Tensor, axes: Axes | undefined, keepdim: boolean)
     reduced,
     shape: x.shape.flatMap((n, d) => (!reduced[d] ? [n] : keepdim ? [1] : [])),
     length: sizeOf(x.shape.filter((_, d) => reduced[d])),
+    how: { axes: list },
   };
 }
 
@@ -176,7 +180,8 @@ function spread(
  */
 export function sum(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   const p = plan("sum", x, axes, keepdim);
-  return record("sum", reduce("sum", x, p), [x], [], () => (g) => [spread("sum", x.shape, p.reduced, { g })]);
+  const backward = () => (g: Tensor) => [spread("sum", x.shape, p.reduced, { g })];
+  return record("sum", reduce("sum", x, p), [x], [], backward, p.how);
 }
 
 /**
@@ -186,7 +191,7 @@ export function sum(x: Tensor, axes?: Axes, keepdim = false): Tensor {
 export function mean(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   const p = plan("mean", x, axes, keepdim);
   const y = p.length === 0 ? x.newFull(p.shape, Number.NaN) : reduce("sum", x, p, 1 / p.length);
-  return record("mean", y, [x], [], () => (g) => [spread("sum", x.shape, p.reduced, { g }, 1 / p.length)]);
+  return record("mean", y, [x], [], () => (g) => [spread("sum", x.shape, p.reduced, { g }, 1 / p.length)], p.how);
 }
 
 function extremum(op: "amax" | "amin", x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
@@ -194,10 +199,11 @@ function extremum(op: "amax" | "amin", x: Tensor, axes: Axes | undefined, keepdi
   if (p.length === 0)
     throw new ShapeError(`${op}: no elements to choose from along the reduced dimensions of ${showShape(x.shape)}`);
   const y = reduce(op, x, p);
-  return record(op, y, [x], [x, y], (sx, sy) => (g) => {
+  const backward = (sx: Tensor, sy: Tensor) => (g: Tensor) => {
     const d = reduce("ties", sx, p, 1, sy);
     return [spread("extremum", sx.shape, p.reduced, { g, x: sx, c: sy, d })];
-  });
+  };
+  return record(op, y, [x], [x, y], backward, p.how);
 }
 
 /**
@@ -227,9 +233,10 @@ export function variance(x: Tensor, axes?: Axes, options: { correction?: number;
   }
   const centre = reduce("sum", x, p, 1 / p.length);
   const y = reduce("centredSquares", x, p, 1 / degrees, centre);
-  const out = record("variance", y, [x], [x, centre], (sx, sc) => (g) => [
+  const backward = (sx: Tensor, sc: Tensor) => (g: Tensor) => [
     spread("centredSquares", sx.shape, p.reduced, { g, x: sx, c: sc }, 2 / degrees),
-  ]);
+  ];
+  const out = record("variance", y, [x], [x, centre], backward, p.how);
   centre.dispose();
   return out;
 }
@@ -237,9 +244,8 @@ export function variance(x: Tensor, axes?: Axes, options: { correction?: number;
 /** y = Σ x² over `axes` (all by default). @throws ShapeError as {@link sum}. */
 export function sumSquares(x: Tensor, axes?: Axes, keepdim = false): Tensor {
   const p = plan("sumSquares", x, axes, keepdim);
-  return record("sumSquares", reduce("sumSquares", x, p), [x], [x], (sx) => (g) => [
-    spread("sumSquares", sx.shape, p.reduced, { g, x: sx }),
-  ]);
+  const backward = (sx: Tensor) => (g: Tensor) => [spread("sumSquares", sx.shape, p.reduced, { g, x: sx })];
+  return record("sumSquares", reduce("sumSquares", x, p), [x], [x], backward, p.how);
 }
 
 /**
@@ -272,5 +278,5 @@ export function argmax(x: Tensor, axis: number, keepdim = false): Tensor {
     { x: x.buffer, y: y.buffer },
     { count: y.size, n, inner: sizeOf(x.shape.slice(d + 1)) },
   );
-  return carryParts("argmax", y, [x]);
+  return derived("argmax", y, [x]);
 }

@@ -21,11 +21,12 @@ function along(op: SoftmaxOp, x: Tensor, axis: number): Tensor {
   const sizes = { lines: n === 0 ? 0 : x.size / n, n, inner: sizeOf(x.shape.slice(d + 1)) };
   const y = x.newEmpty(x.shape);
   x.device.run(softmaxKernel, op, { x: x.buffer, y: y.buffer }, sizes);
-  return record(op, y, [x], [y], (sy) => (g) => {
+  const backward = (sy: Tensor) => (g: Tensor) => {
     const dx = g.newEmpty(g.shape);
     g.device.run(softmaxGradKernel, op, { g: g.buffer, y: sy.buffer, dx: dx.buffer }, sizes);
     return [dx];
-  });
+  };
+  return record(op, y, [x], [y], backward, { axes: [d] });
 }
 
 function composed(op: SoftmaxOp, x: Tensor, d: number): Tensor {

@@ -1,8 +1,8 @@
 import { alongKernel, FIRST_RUN, sortMergeKernel, sortRunsKernel } from "../../../shaders/sort.wgsl";
 import { flag, optionsOf, refuse } from "../../demand";
-import { carryParts, keepBatch } from "../parts";
+import { keepBatch } from "../parts";
 import { sizeOf } from "../shape";
-import { record, type Tensor } from "../tensor";
+import { derived, record, type Tensor } from "../tensor";
 import { dimension, narrow } from "./movement";
 
 /** Options of {@link sort} and {@link argsort}. */
@@ -100,7 +100,7 @@ function orderOf(x: Tensor, d: number, descending: boolean): Tensor {
     order.dispose();
     order = merged;
   }
-  return carryParts("argsort", order, [x]);
+  return derived("argsort", order, [x]);
 }
 
 /** The elements at `indices` along dimension d, no position twice on a line. */

@@ -30,14 +30,15 @@ export function unstack(x: Tensor): Tensor[] {
   const slices = Array.from({ length: n }, (_, i) => {
     const y = x.newEmpty(shape);
     copyRegion(whole, y, { ...place, fromOffset: i * size }, "unstack");
-    return record("slice", y, [whole], [], () => (g) => {
+    const backward = () => (g: Tensor) => {
       const first = gathered === null;
       gathered ??= g.newEmpty([n, ...shape]);
       copyRegion(g, gathered, { ...place, toOffset: i * size }, "unstack");
       arrived.add(i);
       // The node behind is given the gathered gradient once; what comes later is written into it.
       return [first ? gathered : null];
-    });
+    };
+    return record("slice", y, [whole], [], backward, { from: [i, ...shape.map(() => 0)] });
   });
   whole.dispose();
   return slices;

@@ -46,10 +46,11 @@ export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {})
   keepBatch("matmul", right, right.rank === 2);
   const [a, b] = left.rank > 2 ? lifted([left, right] as const) : [left, right];
   const y = product(a, b, transposeA, transposeB, null);
-  return record("matmul", y, [a, b], [a, b], (sa, sb) => (g) => [
+  const backward = (sa: Tensor, sb: Tensor) => (g: Tensor) => [
     a.requiresGrad ? sumTo(gradA(g, sb, transposeA, transposeB), a.shape) : null,
     b.requiresGrad ? sumTo(gradB(g, sa, transposeA, transposeB), b.shape) : null,
-  ]);
+  ];
+  return record("matmul", y, [a, b], [a, b], backward, { turned: [transposeA, transposeB] });
 }
 
 /**

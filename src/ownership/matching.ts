@@ -1,0 +1,141 @@
+/** Matching the filters of two networks. */
+
+/** Filters of both networks, one row per channel: the owner's, the suspect's. */
+export type Filters = readonly [own: Float32Array, theirs: Float32Array];
+
+/** Channels of units, and the filters that make them. */
+export interface Side {
+  readonly each: number;
+  readonly filters: readonly Filters[];
+}
+
+/** Which of the suspect's channels is which of the owner's. */
+export interface Match {
+  readonly units: readonly number[];
+  /** By side and unit. */
+  readonly within: readonly (readonly (readonly number[])[])[];
+  /** Mean |cosine| of the pairs. */
+  readonly similarity: number;
+  /** What it has to be, so that chance does not make it. */
+  readonly needed: number;
+}
+
+/** Rows scaled to length 1. */
+function unitRows(data: Float32Array, rows: number): Float32Array {
+  const m = data.length / rows;
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++) {
+    let square = 0;
+    for (let k = 0; k < m; k++) square += data[r * m + k]! ** 2;
+    const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
+    for (let k = 0; k < m; k++) out[r * m + k] = data[r * m + k]! * scale;
+  }
+  return out;
+}
+
+/**
+ * |cosine| of every two rows, a mean over several kinds of filters by their lengths. [rows, rows]
+ */
+function cosines(filters: readonly Filters[], rows: number, near: (to: number, from: number) => boolean): Float64Array {
+  const all = filters.reduce((sum, [own]) => sum + own.length / rows, 0);
+  const found = new Float64Array(rows * rows);
+  for (const [own, theirs] of filters) {
+    const m = own.length / rows;
+    const [a, b] = [unitRows(own, rows), unitRows(theirs, rows)];
+    for (let to = 0; to < rows; to++)
+      for (let from = 0; from < rows; from++) {
+        if (!near(to, from)) continue;
+        let cosine = 0;
+        for (let k = 0; k < m; k++) cosine += a[to * m + k]! * b[from * m + k]!;
+        found[to * rows + from]! += (Math.abs(cosine) * m) / all;
+      }
+  }
+  return found;
+}
+
+/** Pairs are taken from the most alike down, each once: which `from` goes to each `to`. */
+function greedy(count: number, alike: (to: number, from: number) => number): { from: number[]; sum: number } {
+  const pairs: { to: number; from: number; value: number }[] = [];
+  for (let to = 0; to < count; to++)
+    for (let from = 0; from < count; from++) pairs.push({ to, from, value: alike(to, from) });
+  pairs.sort((a, b) => b.value - a.value);
+  const found = new Array<number>(count).fill(-1);
+  const taken = new Set<number>();
+  let sum = 0;
+  for (const { to, from, value } of pairs) {
+    if (found[to] !== -1 || taken.has(from)) continue;
+    found[to] = from;
+    taken.add(from);
+    sum += value;
+  }
+  return { from: found, sum };
+}
+
+/**
+ * What the best of n random filters of m numbers reaches: cos² of one is beyond t with a chance of
+ * about (1 − t)^((m − 1) / 2).
+ */
+const byChance = (n: number, m: number): number => (m > 1 ? Math.sqrt(1 - n ** (-2 / (m - 1))) : 1);
+
+/**
+ * Matches units, and the channels within them, on all sides together.
+ * @param free whether units may change places, or their channels alone
+ */
+export function matched(units: number, sides: readonly Side[], free: boolean): Match {
+  const tables = sides.map(({ each, filters }) => {
+    const near = (to: number, from: number) => free || Math.floor(to / each) === Math.floor(from / each);
+    return cosines(filters, units * each, near);
+  });
+  const inner = (side: number, to: number, from: number) => {
+    const { each } = sides[side]!;
+    const row = units * each;
+    return greedy(each, (e, f) => tables[side]![(to * each + e) * row + from * each + f]!);
+  };
+  const total = sides.reduce((sum, { each }) => sum + each, 0);
+  const alike = (to: number, from: number) => sides.reduce((sum, _, s) => sum + inner(s, to, from).sum, 0) / total;
+  const order = free ? greedy(units, alike).from : Array.from({ length: units }, (_, u) => u);
+  const pairs = order.map((from, to) => sides.map((_, s) => inner(s, to, from)));
+  const similarity = pairs.reduce((sum, of) => sum + of.reduce((s, { sum: n }) => s + n, 0), 0) / (units * total);
+  const chance = sides.reduce((sum, { each, filters }) => {
+    const m = filters.reduce((n, [own]) => n + own.length / (units * each), 0);
+    return sum + (each / total) * byChance(free ? units * each : each, m);
+  }, 0);
+  return {
+    units: order,
+    within: sides.map((_, s) => pairs.map((of) => of[s]!.from)),
+    similarity,
+    needed: (1 + chance) / 2,
+  };
+}
+
+/** Mean |cosine| of rows with the same place. */
+export function meanCosine(own: Float32Array, theirs: Float32Array, rows: number): number {
+  const [a, b] = [unitRows(own, rows), unitRows(theirs, rows)];
+  const m = a.length / rows;
+  let sum = 0;
+  for (let r = 0; r < rows; r++) {
+    let cosine = 0;
+    for (let k = 0; k < m; k++) cosine += a[r * m + k]! * b[r * m + k]!;
+    sum += Math.abs(cosine);
+  }
+  return sum / rows;
+}
+
+/**
+ * Length of the owner's rows over the suspect's, of all filters together, and whether those are
+ * turned.
+ */
+export function lengthsOf(filters: readonly Filters[], rows: number): { ratio: number; turned: boolean }[] {
+  return Array.from({ length: rows }, (_, r) => {
+    let [mine, theirs, both] = [0, 0, 0];
+    for (const [own, other] of filters) {
+      const m = own.length / rows;
+      for (let k = r * m; k < (r + 1) * m; k++) {
+        mine += own[k]! ** 2;
+        theirs += other[k]! ** 2;
+        both += own[k]! * other[k]!;
+      }
+    }
+    return { ratio: mine > 0 && theirs > 0 ? Math.sqrt(mine / theirs) : 1, turned: both < 0 };
+  });
+}
