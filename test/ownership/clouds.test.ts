@@ -31,7 +31,7 @@ let target: Target;
 
 beforeAll(async () => {
   await gpu();
-  target = await trainedClouds();
+  target = await trainedClouds(5);
 });
 
 const zeros = (...shape: number[]): HostTensor => {
