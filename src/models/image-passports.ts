@@ -65,7 +65,7 @@ export async function setImagePassports(
     const [found, own] = [inputs.get(map), passportShape(place).own.slice(1)];
     if (!found || !sameShape(found.shape.slice(1), own))
       throw new ArgumentError(
-        `passports are made with a network of the same structure: the input of ${map} is ${showShape(own)} here and ${found ? showShape(found.shape.slice(1)) : "not there"} in the other`,
+        `passports are made with a network of the same structure: the input of ${map.replace(/\.weight$/, "")} is ${showShape(own)} here and ${found ? showShape(found.shape.slice(1)) : "not there"} in the other`,
       );
     const { data, shape } = found;
     const maps = imagePassports(data, shape);

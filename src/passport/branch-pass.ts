@@ -4,10 +4,11 @@ import type { Norm } from "../nn/norm";
 import { normaliseParts } from "../nn/norm-parts";
 import type { Pass } from "../nn/pass";
 import { add } from "../tensor/ops/elementwise";
-import { partsOf } from "../tensor/ops/lift";
+import { stacked } from "../tensor/ops/lift";
 import type { Affine } from "../tensor/ops/norm/affine";
 import type { Normaliser } from "../tensor/ops/norm/normalise";
 import { mean } from "../tensor/ops/reduce";
+import { unstack } from "../tensor/ops/unstack";
 import type { Tensor } from "../tensor/tensor";
 import type { Branch } from "./branches";
 import type { SignLossOptions } from "./sign-loss";
@@ -74,7 +75,7 @@ export class BranchPass implements Pass {
 
   /** Adds the mean over the batch to the loss of each branch; what they share is computed once. */
   penalise(values: Tensor): void {
-    const means = partsOf(values).map((part) => mean(part));
+    const means = values.parts === 1 ? [mean(values)] : unstack(mean(stacked(values), 1));
     this.branches.forEach((branch, i) => {
       const [own, before] = [means[i] ?? means[0]!, this.#penalties[branch]];
       this.#penalties[branch] = before ? add(before, own) : own;

@@ -52,8 +52,9 @@ export function repeated(x: Tensor, parts: number): Tensor {
   return record("expand", y, [x], [], () => (g) => [sumTo(g.view(whole), x.shape)]);
 }
 
+/** Parts along a dimension of their own: [parts · N, …] → [parts, N, …], no longer in parts. */
+export const stacked = (x: Tensor, parts = x.parts): Tensor =>
+  regroup(x, [parts, x.shape[0]! / parts, ...x.shape.slice(1)], 1);
+
 /** The parts of a batch, each a tensor of its own: [parts · N, …] → parts times [N, …]. */
-export function partsOf(x: Tensor, parts = x.parts): Tensor[] {
-  if (parts === 1) return [x];
-  return unstack(regroup(x, [parts, x.shape[0]! / parts, ...x.shape.slice(1)], 1));
-}
+export const partsOf = (x: Tensor, parts = x.parts): Tensor[] => (parts === 1 ? [x] : unstack(stacked(x, parts)));
