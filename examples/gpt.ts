@@ -3,7 +3,7 @@
  * trained on this package's documentation, given away, verified by a stranger, and fine-tuned by a
  * thief.
  *
- *     npm run gpt          (a few minutes on two CPU cores)
+ *     npm run gpt          (minutes on two CPU cores)
  */
 import { readdir, readFile } from "node:fs/promises";
 import {
@@ -27,6 +27,7 @@ import {
   mul,
   newSecret,
   noGrad,
+  type Progress,
   protect,
   rejoin,
   reshape,
@@ -124,7 +125,7 @@ async function written(model: { forward(x: Tensor): Tensor }, start: string, len
 await init({ gpu: await dawn() });
 manualSeed(1);
 const cut = Math.floor(0.9 * codes.length);
-const [train, test] = [pieces(codes.subarray(0, cut), 16), pieces(codes.subarray(cut), LENGTH)];
+const [train, test] = [pieces(codes.subarray(0, cut), 48), pieces(codes.subarray(cut), LENGTH)];
 console.log(`${codes.length} characters of ${files.length} files, ${alphabet.length} different ones`);
 
 // A norm behind a residual sum has no map right in front of it: its passport goes through the one
@@ -139,7 +140,9 @@ const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecre
 await bind(owned, binding);
 
 const optimizer = new AdamW(owned.parameters(), { lr: 0.003 });
-const trainer = new Trainer(owned, optimizer, { loss, metrics, batchSize: 16, seed: 1 });
+const onProgress = ({ step, steps, record }: Progress) =>
+  console.log(`step ${step} of ${steps}: loss ${record.loss.toFixed(3)}`);
+const trainer = new Trainer(owned, optimizer, { loss, metrics, batchSize: 16, seed: 1, readEvery: 25, onProgress });
 for await (const e of trainer.fit(train, { epochs: 2, test })) {
   console.log(
     `epoch ${e.epoch}: bits per character public ${e.public!.toFixed(2)}, private ${e.private!.toFixed(2)}; ${e.bitsMatched} of ${e.bits} signature bits, ${e.seconds.toFixed(0)} s`,

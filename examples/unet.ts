@@ -5,7 +5,7 @@
  * The task is made of real pictures, the CIFAR-10 sample: from a picture in blocks of 4 × 4 pixels
  * with noise on top, say which pixels of the sharp one are brighter than its mean.
  *
- *     npm run unet          (a few minutes on two CPU cores)
+ *     npm run unet          (minutes on two CPU cores)
  */
 import { readFile } from "node:fs/promises";
 import {
@@ -32,6 +32,7 @@ import {
   mean,
   minimum,
   newSecret,
+  type Progress,
   parseCifar10,
   protect,
   rejoin,
@@ -119,7 +120,10 @@ await bind(owned, binding);
 
 const percent = (share = 0) => `${(100 * share).toFixed(1)} %`;
 const optimizer = new AdamW(owned.parameters(), { lr: 0.003 });
-const trainer = new Trainer(owned, optimizer, { loss, metrics: { iou }, batchSize: 20, seed: 1 });
+const onProgress = ({ step, steps, record }: Progress) =>
+  console.log(`step ${step} of ${steps}: loss ${record.loss.toFixed(3)}`);
+const options = { loss, metrics: { iou }, batchSize: 20, readEvery: 25 };
+const trainer = new Trainer(owned, optimizer, { ...options, seed: 1, onProgress });
 for await (const e of trainer.fit(train, { epochs: 2, test }))
   console.log(
     `epoch ${e.epoch}: IoU public ${percent(e.public)}, private ${percent(e.private)}, ${e.bitsMatched} of ${e.bits} bits, ${e.seconds.toFixed(0)} s`,
@@ -147,7 +151,7 @@ await check("as released", deployed);
 const stolen = new UNet();
 stolen.loadStateDict(deployed.tensors);
 const tuning = new AdamW(stolen.parameters(), { lr: 0.001 });
-const thief = new Trainer(stolen, tuning, { loss, metrics: { iou }, batchSize: 20, seed: 7 });
+const thief = new Trainer(stolen, tuning, { ...options, seed: 7 });
 for await (const e of thief.fit(train, { epochs: 1 }))
   console.log(`thief, epoch ${e.epoch}: loss ${e.loss.toFixed(3)}`);
 await check("fine-tuned", { ...deployed, tensors: await stolen.stateDict() });
