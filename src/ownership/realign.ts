@@ -207,7 +207,10 @@ class Realigner {
   }
 
   #rows(run: ChannelRun, units: number, each = 1): Filters {
-    return [rowsOf(this.own.get(run.tensor)!, run, units, each), rowsOf(this.suspect.get(run.tensor)!, run, units, each)];
+    return [
+      rowsOf(this.own.get(run.tensor)!, run, units, each),
+      rowsOf(this.suspect.get(run.tensor)!, run, units, each),
+    ];
   }
 
   /** Mean |cosine| of the filters in their places, of one channel each. */
@@ -342,9 +345,18 @@ class Realigner {
     const measured = maps.length ? maps : made;
     const turnable = maps.length ? maps : made.filter((m) => !this.#fronts.has(m.tensor) && !this.#isFront(m.tensor));
     const scale = group.scale && members.every((m) => there(m));
-    const lengths = lengthsOf(measured.map((run) => this.#rows(run, units)), units);
-    const turned = lengthsOf((turnable.length ? turnable : measured).map((run) => this.#rows(run, units)), units);
-    const factors = Float64Array.from(lengths, ({ ratio }, u) => (scale ? ratio : 1) * (group.sign && turned[u]!.turned ? -1 : 1));
+    const lengths = lengthsOf(
+      measured.map((run) => this.#rows(run, units)),
+      units,
+    );
+    const turned = lengthsOf(
+      (turnable.length ? turnable : measured).map((run) => this.#rows(run, units)),
+      units,
+    );
+    const factors = Float64Array.from(
+      lengths,
+      ({ ratio }, u) => (scale ? ratio : 1) * (group.sign && turned[u]!.turned ? -1 : 1),
+    );
     if (factors.every((f) => f === 1)) return;
     scaleChannels(this.suspect, group, factors);
     for (const run of maps) {

@@ -40,7 +40,10 @@ export interface CredentialEntries extends SecretPlan {
  * accuracies.
  * @throws ArgumentError for accuracies that are none.
  */
-export function credentialFile(tensors: StateDict, { claimed, model, channels, ...plan }: CredentialEntries): SafetensorsFile {
+export function credentialFile(
+  tensors: StateDict,
+  { claimed, model, channels, ...plan }: CredentialEntries,
+): SafetensorsFile {
   checkClaims(claimed);
   const entries = { passports: JSON.stringify(plan), claimed: JSON.stringify(claimed) };
   const more = { ...(model !== undefined && { model }), ...(channels && { channels: JSON.stringify(channels) }) };

@@ -4,13 +4,15 @@ import { disguise } from "../../src/attacks";
 import { ArgumentError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
-import { type AnyNetwork, buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
+import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
 import { realign } from "../../src/ownership";
+import type { Protected } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
 import { scattered } from "../support/bytes";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
+import type { Network } from "../support/networks";
 import { TINY } from "../support/tiny";
 import { verifyUnbound } from "../support/verify";
 
@@ -37,15 +39,24 @@ const RESNET: NetworkConfig = {
  */
 async function claimed(
   config: NetworkConfig,
-): Promise<{ deployed: SafetensorsFile; credential: SafetensorsFile; model: AnyNetwork }> {
+): Promise<{ deployed: SafetensorsFile; credential: SafetensorsFile; model: Network }> {
   const model = buildNetwork(config, { seed: 3 });
   model.loadStateDict(scattered(await model.stateDict()));
-  const state = await model.stateDict();
-  for (const { name, gamma } of await model.readSigns())
-    state.set(`${name}.b`, { dtype: "F32", shape: [gamma.length], data: gamma.map((g) => (g > 0 ? 1 : -1)) });
-  model.loadStateDict(state);
   model.eval();
-  return { deployed: await model.deployed(), credential: await model.credential(), model };
+  return { deployed: await model.deployed(), credential: await claim(model), model };
+}
+
+/** A credential whose bits are the signs of γ. */
+async function claim(model: Protected): Promise<SafetensorsFile> {
+  const credential = await model.credential();
+  const tensors = new Map(credential.tensors);
+  for (const { name, gamma } of await model.readSigns())
+    tensors.set(`${name}.passport.b`, {
+      dtype: "F32",
+      shape: [gamma.length],
+      data: gamma.map((g) => (g > 0 ? 1 : -1)),
+    });
+  return { ...credential, tensors };
 }
 
 async function logits(file: SafetensorsFile): Promise<Float32Array> {

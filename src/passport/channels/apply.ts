@@ -27,7 +27,9 @@ function walkOf(tensor: HostTensor, { tensor: name, axis, groups = 1 }: ChannelR
   const size = shape[axis];
   const rows = shape[0] ?? 0;
   if (size === undefined || rows % groups !== 0 || (groups > 1 && axis === 0))
-    throw new StateDictError(`${name}: shape [${shape.join(", ")}] has no axis ${axis} of ${groups} groups of channels`);
+    throw new StateDictError(
+      `${name}: shape [${shape.join(", ")}] has no axis ${axis} of ${groups} groups of channels`,
+    );
   const [outer, inner] = [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis + 1))];
   const perGroup = outer / groups;
   return {
@@ -48,7 +50,9 @@ export function entriesOf({ start, unit, channel, times, stride }: ChannelRun, u
 
 /** @throws StateDictError unless all entries of a run lie within the axis. */
 function checkRun(run: ChannelRun, entries: number, units: number, each: number): void {
-  const ends = [0, units - 1].flatMap((u) => [0, each - 1].flatMap((e) => [0, run.times - 1].map((i) => [u, e, i] as const)));
+  const ends = [0, units - 1].flatMap((u) =>
+    [0, each - 1].flatMap((e) => [0, run.times - 1].map((i) => [u, e, i] as const)),
+  );
   const at = ends.map(([u, e, i]) => run.start + u * run.unit + e * run.channel + i * run.stride);
   if (units * each * run.times <= entries && at.every((n) => n >= 0 && n < entries)) return;
   throw new StateDictError(
@@ -135,6 +139,7 @@ export function rowsOf(tensor: HostTensor, run: ChannelRun, units: number, each 
   const rows = new Float32Array(units * each * m);
   let to = 0;
   for (let u = 0; u < units; u++)
-    for (let e = 0; e < each; e++) for (const entry of entriesOf(run, u, e)) walk(entry, (at) => void (rows[to++] = data[at]!));
+    for (let e = 0; e < each; e++)
+      for (const entry of entriesOf(run, u, e)) walk(entry, (at) => void (rows[to++] = data[at]!));
   return rows;
 }

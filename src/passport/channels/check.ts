@@ -46,7 +46,17 @@ export function checkChannels(value: unknown): asserts value is Channels {
 }
 
 function checkRun(run: Record<string, unknown>, more: string): void {
-  knownKeys("channels in a tensor", run, ["tensor", "axis", "groups", "start", "unit", "channel", "times", "stride", more]);
+  knownKeys("channels in a tensor", run, [
+    "tensor",
+    "axis",
+    "groups",
+    "start",
+    "unit",
+    "channel",
+    "times",
+    "stride",
+    more,
+  ]);
   const { tensor, axis, groups = 1, start, unit, channel, times, stride } = run;
   const steps = [unit, channel, stride].every((n) => typeof n === "number" && isWhole(Math.abs(n), 0));
   if (typeof tensor !== "string" || tensor.length > MOST.name) unexpected("tensor: a name", tensor);

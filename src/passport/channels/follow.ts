@@ -224,7 +224,8 @@ export class Follower {
     const own = affine === "rows" ? [undefined] : [affine.gamma, affine.beta, running?.mean, running?.variance];
     const [gamma, beta, mean, variance] = own.map((t) => (t ? ledger.view(t) : null));
     const strange = [gamma, beta, mean, variance].includes(undefined) || inner.length > 1;
-    if (strange || (beside && (first === last && typeof over !== "object" ? true : groups > 0))) return this.#unknown(op);
+    if (strange || (beside && (first === last && typeof over !== "object" ? true : groups > 0)))
+      return this.#unknown(op);
     ledger.use(place);
     const dim = inner[0] ?? last;
     const places = (view: View) => along(ledger.placePort(view, dim - first, "norm"), dim, rank);
@@ -329,7 +330,7 @@ export class Follower {
     if (summed || (!inA.includes(k) && !inB.includes(k))) {
       const shapes = [left(ofA.shape), right(ofB.shape)];
       // Rows and columns say nothing of what is summed over, nor that of them.
-      const cut = (shape: number[]) => shape.map((s, d) => (summed ? d === m || d === n : d === k) ? 1 : s);
+      const cut = (shape: number[]) => shape.map((s, d) => ((summed ? d === m || d === n : d === k) ? 1 : s));
       const [x, y] = [pa, pb].map((labels, i): Sized => ({ labels, shape: cut(shapes[i]!) })) as [Sized, Sized];
       place = ledger.blocks(ledger.join(x, y), [k]);
     } else {
@@ -369,11 +370,13 @@ export class Follower {
       return { shape: part.shape.filter((_, d) => d !== 2), data: part.data };
     };
     const [packed] = all as [(typeof all)[0]];
-    if (all.length === 1) for (const l of [packed.place, packed.factor]) if (l.shape[2] === 1 && !isEmpty(l)) return this.#unknown(op);
+    if (all.length === 1)
+      for (const l of [packed.place, packed.factor]) if (l.shape[2] === 1 && !isEmpty(l)) return this.#unknown(op);
     const [q, k, v] =
       all.length === 3 ? all : [0, 1, 2].map((i) => ({ place: cut(packed.place, i), factor: cut(packed.factor, i) }));
     const places = [q, k, v].map((l) => l!.place);
-    if (places.some((l) => axesOf(l).includes(1) || axesOf(l).join() !== axesOf(places[0]!).join())) return this.#unknown(op);
+    if (places.some((l) => axesOf(l).includes(1) || axesOf(l).join() !== axesOf(places[0]!).join()))
+      return this.#unknown(op);
     for (const l of places) ledger.use(l);
     ledger.tie(places[0]!, places[1]!);
     const heads = ledger.blocks(places[0]!, [3]);
@@ -457,11 +460,7 @@ function viewAxes(name: string, { axes, shape }: View, to: Shape, how: Op["how"]
     });
   if (name === "indexSelect" || name === "embedding") {
     const [axis] = how.axes as [number];
-    return [
-      ...axes.slice(0, axis),
-      ...new Array(to.length - axes.length + 1).fill(null),
-      ...axes.slice(axis + 1),
-    ];
+    return [...axes.slice(0, axis), ...new Array(to.length - axes.length + 1).fill(null), ...axes.slice(axis + 1)];
   }
   if (name !== "reshape") return null;
   const kept = axes.filter((_, d) => shape[d]! !== 1);
@@ -469,7 +468,8 @@ function viewAxes(name: string, { axes, shape }: View, to: Shape, how: Op["how"]
   return to.map((n) => (n === 1 ? null : kept.shift()!));
 }
 
-const range = (from: number, to: number): number[] => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
 /** Tensors in what a network returns. */
 function* tensorsIn(output: unknown, seen = new Set<unknown>()): Iterable<Tensor> {

@@ -1,6 +1,6 @@
 /** Channels of a network that hang together. */
 import { TO_TORCH } from "../../nn/state";
-import { type NetworkTrace, type Sample, traceNetwork, type Network } from "../trace";
+import { type Network, type NetworkTrace, type Sample, traceNetwork } from "../trace";
 import { Follower } from "./follow";
 import { FIXED, type Ledger, NO_SCALE, NO_SIGN, ONE, type Port, type Power } from "./known";
 
@@ -239,10 +239,15 @@ function groupsOf(ledger: Ledger, ports: readonly Port[], trace: NetworkTrace): 
       if (first.has(ordered[0]!)) parts.unshift(ordered.map((root) => [root]));
       if (ordered.length === 1 && parts.every(([unit]) => unit!.length === 1)) continue;
       const members = parts.map((part) =>
-        ports.flatMap((port, id) => (port.groups > 1 && port.groups === port.atoms.length ? [] : membersOf(part, port, entries[id]!, trace))),
+        ports.flatMap((port, id) =>
+          port.groups > 1 && port.groups === port.atoms.length ? [] : membersOf(part, port, entries[id]!, trace),
+        ),
       );
       if (members.every((m) => m.every((one) => one !== null))) {
-        const group = { units: ordered.length, parts: parts.map((part, i) => ({ each: part[0]!.length, members: members[i]! as ChannelMember[] })) };
+        const group = {
+          units: ordered.length,
+          parts: parts.map((part, i) => ({ each: part[0]!.length, members: members[i]! as ChannelMember[] })),
+        };
         found.push({ group, at: least(ordered[0]!) });
         continue;
       }
@@ -285,7 +290,8 @@ function runsOf(lists: readonly (readonly (readonly number[])[])[]): Omit<Channe
   const regular = lists.every((unit, u) =>
     unit.every(
       (list, e) =>
-        list.length === count && list.every((at, k) => at === lines[k]!.start + u * lines[k]!.unit + e * lines[k]!.channel),
+        list.length === count &&
+        list.every((at, k) => at === lines[k]!.start + u * lines[k]!.unit + e * lines[k]!.channel),
     ),
   );
   if (!regular) return null;
@@ -303,13 +309,17 @@ function runsOf(lists: readonly (readonly (readonly number[])[])[]): Omit<Channe
 }
 
 /** Kinds of use that one operation makes of one axis of a tensor; others do not go together. */
-const TOGETHER = [["norm-in", "norm-out"], ["scale-in", "scale-out"]];
+const TOGETHER = [
+  ["norm-in", "norm-out"],
+  ["scale-in", "scale-out"],
+];
 
 function factorsOf({ factorPorts, factors, frozen }: Ledger, trace: NetworkTrace): FactorGroup[] {
   const ports = [...factorPorts.values()];
   const kinds = new Map<string, Set<string>>();
   const key = ({ tensor, axis }: Port) => `${trace.tensors.get(tensor)!.names[0]} ${axis}`;
-  for (const port of ports) kinds.set(key(port), (kinds.get(key(port)) ?? new Set()).add(`${port.kind} ${port.groups}`));
+  for (const port of ports)
+    kinds.set(key(port), (kinds.get(key(port)) ?? new Set()).add(`${port.kind} ${port.groups}`));
   for (const port of ports) {
     const used = [...kinds.get(key(port))!].map((k) => k.split(" ")[0]!);
     const fits = used.length === 1 || TOGETHER.some((t) => used.every((k) => t.includes(k)));

@@ -2,18 +2,7 @@
 import { sizeOf } from "../../tensor/shape";
 import type { Tensor } from "../../tensor/tensor";
 import type { NetworkTrace } from "../trace";
-import {
-  Atoms,
-  along,
-  axesOf,
-  block,
-  commonShape,
-
-  type Labels,
-  noLabels,
-
-  walk,
-} from "./labels";
+import { Atoms, along, axesOf, block, commonShape, type Labels, noLabels, walk } from "./labels";
 
 /** Of places: what may not be exchanged. */
 export const FIXED = 1;
@@ -253,4 +242,3 @@ export function inBlock(labels: Labels, from: readonly number[], size: readonly 
   for (const i of block(places, from, size).data) chosen[i] = 1;
   return chosen;
 }
-

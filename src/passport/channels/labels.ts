@@ -49,7 +49,9 @@ export function walk(shape: readonly number[], arrays: readonly Labels[], f: (..
 /** The common shape of labels, aligned right. */
 export function commonShape(...arrays: readonly Labels[]): number[] {
   const rank = Math.max(...arrays.map((l) => l.shape.length));
-  return Array.from({ length: rank }, (_, d) => Math.max(...arrays.map((l) => l.shape[d - rank + l.shape.length] ?? 1)));
+  return Array.from({ length: rank }, (_, d) =>
+    Math.max(...arrays.map((l) => l.shape[d - rank + l.shape.length] ?? 1)),
+  );
 }
 
 /** Labels written out to a shape that they are broadcast to. */

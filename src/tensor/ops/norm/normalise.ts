@@ -111,24 +111,26 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
   const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
   const present = optional.filter((t) => t !== null);
   const form = { view, spec, affineShape, relu, windows, batch: source.kind === "own" };
-  const backward = (savedX: Tensor | undefined, ...handles: Tensor[]) => (g: Tensor) => {
-    const [savedStats, savedY, ...rest] = optional.map((t) => (t ? handles[present.indexOf(t)]! : null));
-    const saved = {
-      x: savedX!,
-      stats: savedStats!,
-      y: savedY!,
-      gammas: rest.slice(0, affine.length),
-      betas: rest.slice(affine.length),
+  const backward =
+    (savedX: Tensor | undefined, ...handles: Tensor[]) =>
+    (g: Tensor) => {
+      const [savedStats, savedY, ...rest] = optional.map((t) => (t ? handles[present.indexOf(t)]! : null));
+      const saved = {
+        x: savedX!,
+        stats: savedStats!,
+        y: savedY!,
+        gammas: rest.slice(0, affine.length),
+        betas: rest.slice(affine.length),
+      };
+      const grads = normGradients(g, form, saved, needs);
+      return [
+        grads.dx,
+        ...affine.flatMap((a, i) => [
+          ...(gammaOf(a) ? [grads.affine[i]!.gamma] : []),
+          ...(betaOf(a) ? [grads.affine[i]!.beta] : []),
+        ]),
+      ];
     };
-    const grads = normGradients(g, form, saved, needs);
-    return [
-      grads.dx,
-      ...affine.flatMap((a, i) => [
-        ...(gammaOf(a) ? [grads.affine[i]!.gamma] : []),
-        ...(betaOf(a) ? [grads.affine[i]!.beta] : []),
-      ]),
-    ];
-  };
   const running = source.kind === "fixed" ? source.sets[0]! : null;
   const [first] = affine as [Affine];
   const norm = { over, affine: first instanceof Tensor ? ("rows" as const) : first, running, relu };
