@@ -1,4 +1,4 @@
-export { type DisguiseOptions, disguise, disguises } from "./disguise";
+export { type DisguiseOptions, type DisguisesOptions, disguise, disguises } from "./disguise";
 export { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 export { type FineTuneOptions, fineTune } from "./fine-tune";
 export { type FlipSignsOptions, flipSigns } from "./flip-signs";

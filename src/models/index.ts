@@ -8,6 +8,7 @@ export {
   loadDeployed,
   type NetworkConfig,
 } from "./build";
+export type { ChannelSource } from "./channels";
 export { withoutDuplicates } from "./compat/state-dicts";
 export { trunkUpdates } from "./compat/trunk-updates";
 export type { ImageNetworkSettings, NetworkNorm, NetworkSettings, Passports } from "./config";

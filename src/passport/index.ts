@@ -1,6 +1,16 @@
 export type { AroundNorm } from "./branch-pass";
 export type { Branch, BranchAccuracy } from "./branches";
 export type { SecretPlan } from "./built-in";
+export {
+  type ChannelGroup,
+  type ChannelMember,
+  type ChannelPart,
+  type ChannelRun,
+  type Channels,
+  channelsOf,
+  type FactorGroup,
+  type FactorMember,
+} from "./channels";
 export { passportGammaBeta, passportMeans, windowMeans } from "./closed-form";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
 export { type GammaBeta, Passport, type PassportPair, type PassportTensors } from "./passport";

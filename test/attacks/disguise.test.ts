@@ -6,6 +6,7 @@ import { toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
 import { realign } from "../../src/ownership";
+import type { Protected } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";
@@ -41,16 +42,21 @@ async function claimed(
 ): Promise<{ deployed: SafetensorsFile; credential: SafetensorsFile; model: Network }> {
   const model = buildNetwork(config, { seed: 3 });
   model.loadStateDict(scattered(await model.stateDict()));
-  const state = await model.stateDict();
+  model.eval();
+  return { deployed: await model.deployed(), credential: await claim(model), model };
+}
+
+/** A credential whose bits are the signs of γ. */
+async function claim(model: Protected): Promise<SafetensorsFile> {
+  const credential = await model.credential();
+  const tensors = new Map(credential.tensors);
   for (const { name, gamma } of await model.readSigns())
-    state.set(`${name.replace(/\.bn$/, "")}.b`, {
+    tensors.set(`${name}.passport.b`, {
       dtype: "F32",
       shape: [gamma.length],
       data: gamma.map((g) => (g > 0 ? 1 : -1)),
     });
-  model.loadStateDict(state);
-  model.eval();
-  return { deployed: await model.deployed(), credential: await model.credential(), model };
+  return { ...credential, tensors };
 }
 
 async function logits(file: SafetensorsFile): Promise<Float32Array> {
