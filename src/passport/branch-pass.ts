@@ -3,7 +3,7 @@ import type { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { normaliseParts } from "../nn/norm-parts";
 import type { Pass } from "../nn/pass";
-import { add } from "../tensor/ops/elementwise";
+import { add, reshape } from "../tensor/ops/elementwise";
 import { partsOf } from "../tensor/ops/lift";
 import type { Affine } from "../tensor/ops/norm/affine";
 import type { Normaliser } from "../tensor/ops/norm/normalise";
@@ -74,7 +74,8 @@ export class BranchPass implements Pass {
 
   /** Adds the mean over the batch to the loss of each branch; what they share is computed once. */
   penalise(values: Tensor): void {
-    const means = partsOf(values).map((part) => mean(part));
+    const { parts } = values;
+    const means = partsOf(mean(reshape(values, [parts, -1]), 1)).map((m) => reshape(m, []));
     this.branches.forEach((branch, i) => {
       const [own, before] = [means[i] ?? means[0]!, this.#penalties[branch]];
       this.#penalties[branch] = before ? add(before, own) : own;
