@@ -265,7 +265,8 @@ describe("on the host", () => {
       const [p, q, v] = [Tensor.from(skey!, m.passport), Tensor.from(key!, m.passport), Tensor.from(w!, m.weight)];
       return passportGammaBeta(passportMeans(p, q, v, m.options), v, m.groups, bias && Tensor.from(bias));
     });
-    const torch = (data: Float32Array, shape: number[], as: Layout) => toFloat32(toTorch(data, shape, as));
+    const torch = (data: Float32Array, shape: number[], as: Layout) =>
+      toFloat32(toTorch(Float32Array.from(data), shape, as));
     const weight = torch(w!, m.weight, place.kind);
     const found = [skey!, key!].map((p) => averageUnder(place, weight, bias, torch(p, m.passport, layout)));
     expectClose([...found[0]!, ...found[1]!], await scales.data(), { what: m.kind });
