@@ -3,19 +3,8 @@ import type { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { normaliseParts } from "../nn/norm-parts";
 import type { Pass } from "../nn/pass";
-
-<<<<<<< HEAD
-
 import { add } from "../tensor/ops/elementwise";
 import { stacked } from "../tensor/ops/lift";
-
-=======
-
-import { add, reshape } from "../tensor/ops/elementwise";
-import { partsOf } from "../tensor/ops/lift";
-
->>>>>>> testsA
-
 import type { Affine } from "../tensor/ops/norm/affine";
 import type { Normaliser } from "../tensor/ops/norm/normalise";
 import { mean } from "../tensor/ops/reduce";
@@ -86,12 +75,7 @@ export class BranchPass implements Pass {
 
   /** Adds the mean over the batch to the loss of each branch; what they share is computed once. */
   penalise(values: Tensor): void {
-<<<<<<< HEAD
     const means = values.parts === 1 ? [mean(values)] : unstack(mean(stacked(values), 1));
-=======
-    const { parts } = values;
-    const means = partsOf(mean(reshape(values, [parts, -1]), 1)).map((m) => reshape(m, []));
->>>>>>> testsA
     this.branches.forEach((branch, i) => {
       const [own, before] = [means[i] ?? means[0]!, this.#penalties[branch]];
       this.#penalties[branch] = before ? add(before, own) : own;

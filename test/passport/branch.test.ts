@@ -266,11 +266,7 @@ describe("on the host", () => {
       return passportGammaBeta(passportMeans(p, q, v, m.options), v, m.groups, bias && Tensor.from(bias));
     });
     const torch = (data: Float32Array, shape: number[], as: Layout) =>
-<<<<<<< HEAD
       toFloat32(toTorch(new Float32Array(data), shape, as));
-=======
-      toFloat32(toTorch(Float32Array.from(data), shape, as));
->>>>>>> testsA
     const weight = torch(w!, m.weight, place.kind);
     const found = [skey!, key!].map((p) => averageUnder(place, weight, bias, torch(p, m.passport, layout)));
     expectClose([...found[0]!, ...found[1]!], await scales.data(), { what: m.kind });
