@@ -1,6 +1,6 @@
 import { knownKeys, oneOf, unexpected } from "../../demand";
 import { isObject } from "../../io/shown";
-import type { Channels } from "./groups";
+import type { Channels } from "./types";
 
 /** Most groups, parts of a group, members of a part, and entries of an axis that a file may name. */
 const MOST = { groups: 2 ** 14, parts: 64, members: 2 ** 12, entries: 2 ** 26, name: 512 };
