@@ -56,7 +56,9 @@ export function disguise(
   checkShares("disguise", [negate]);
   const { groups, factors } = channelsOfFile("disguise", deployed, source).channels;
   if (negate > 0 && !factors.some(isTurned))
-    throw new ArgumentError("disguise: filters can be negated in front of a norm alone, and these norms are folded");
+    throw new ArgumentError(
+      "disguise: filters can be negated where something behind them takes the sign back, and nothing does: are the norms folded?",
+    );
   if (filterScale > 1 && !factors.some(isNormalised))
     throw new ArgumentError("disguise: filters can be scaled in front of batch norm alone, this network has none");
   const tensors = new Map(deployed.tensors);
@@ -76,7 +78,7 @@ export function disguise(
   return { ...deployed, tensors };
 }
 
-/** Whether a norm's γ is turned with the filters in front of it. */
+/** Whether something takes the sign of these channels back: γ of a norm, or the next map. */
 const isTurned = ({ sign, members }: FactorGroup): boolean => sign && members.some((m) => m.power !== 1);
 
 /** Whether the factors end at running statistics. */

@@ -53,10 +53,10 @@ export function channelsOfFile(
   source?: ChannelSource,
 ): { channels: Channels; config: NetworkConfig | undefined } {
   const described = file.metadata["model"] !== undefined;
-  if (!described && !source && file.metadata["format"] !== undefined)
+  if (!described && source === undefined && file.metadata["format"] !== undefined)
     throw new FormatError(
       `${what}: the file does not describe its network, which is none of this package's: say which channels hang together, { model, sample } or { channels }`,
     );
-  const config = described || !source ? deployedConfig(file) : undefined;
-  return { channels: source ? channelsFrom(what, source) : channelsOfConfig(config!, file), config };
+  const config = described || source === undefined ? deployedConfig(file) : undefined;
+  return { channels: source === undefined ? channelsOfConfig(config!, file) : channelsFrom(what, source), config };
 }

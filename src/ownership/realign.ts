@@ -124,6 +124,25 @@ interface Pending {
 /** Where a tensor has channels. */
 type Place = Pick<ChannelRun, "tensor" | "axis">;
 
+/** Entries of an axis. */
+interface Span extends Place {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** From the first to the last entry of some channels. */
+function spanOf(run: ChannelRun, units: number, each: number): Span {
+  const { tensor, axis, start, unit, channel, times, stride } = run;
+  const steps = [(units - 1) * unit, (each - 1) * channel, (times - 1) * stride];
+  const reach = (sign: number) => steps.reduce((sum, s) => sum + (s * sign > 0 ? s : 0), start);
+  return { tensor, axis, from: reach(-1), to: reach(1) };
+}
+
+const whole = ({ tensor, axis }: Place): Span => ({ tensor, axis, from: 0, to: Number.MAX_SAFE_INTEGER });
+
+const meet = (a: Span, b: Span): boolean =>
+  a.tensor === b.tensor && a.axis === b.axis && a.from <= b.to && b.from <= a.to;
+
 const keyOf = ({ tensor, axis }: Place): string => `${axis} ${tensor}`;
 const isMatrix = ({ shape }: HostTensor): boolean => shape.filter((n) => n > 1).length > 1;
 
@@ -134,7 +153,7 @@ class Realigner {
   /** Groups whose units are in order. */
   readonly #settled = new Set<ChannelGroup>();
   /** Where channels are in an order, and whether it is the owner's. */
-  readonly #ordered = new Map<string, boolean>();
+  readonly #ordered: { readonly span: Span; readonly copied: boolean }[] = [];
   /** By the tensors of norms: whether the map in front is a copy. */
   readonly #fronts = new Map<string, boolean>();
 
@@ -164,7 +183,7 @@ class Realigner {
     }
     for (const layer of this.#layers.values()) {
       layer.similarity = this.#similarity(layer);
-      layer.copied = layer.similarity >= this.least && this.#ordered.get(keyOf(layer)) !== false;
+      layer.copied = layer.similarity >= this.least && this.#isOrdered(whole(layer)) !== false;
     }
   }
 
@@ -228,8 +247,18 @@ class Realigner {
     return ![...this.#factors].some(({ members }) => members.some(across));
   }
 
-  #isOpen = (run: Place): boolean =>
-    this.#pending.some(({ group, part }) => group.parts[part]!.members.some((m) => keyOf(m) === keyOf(run)));
+  /** Whether channels that lie here are still to be put in order. */
+  #isOpen = (span: Span): boolean =>
+    this.#pending.some(({ group, part }) => {
+      const { each, members } = group.parts[part]!;
+      return members.some((run) => meet(spanOf(run, group.units, each), span));
+    });
+
+  /** Whether channels that lie here are in the owner's order; undefined where they have none. */
+  #isOrdered(span: Span): boolean | undefined {
+    const here = this.#ordered.filter((o) => meet(o.span, span));
+    return here.length ? here.every(({ copied }) => copied) : undefined;
+  }
 
   /**
    * The next part to be put in order: one whose maps can all be compared; where there is none, the
@@ -271,7 +300,8 @@ class Realigner {
     this.#settled.add(group);
     const copied = match.similarity >= Math.max(this.least, match.needed);
     for (const { side } of sides)
-      for (const run of group.parts[side.part]!.members) this.#ordered.set(keyOf(run), copied);
+      for (const run of group.parts[side.part]!.members)
+        this.#ordered.push({ span: spanOf(run, group.units, group.parts[side.part]!.each), copied });
     if (!copied) return;
     const within = group.parts.map(({ each }, p) => {
       const at = sides.findIndex(({ side }) => side.part === p);
@@ -304,11 +334,12 @@ class Realigner {
     for (let again = true; again; ) {
       again = false;
       for (const group of this.#factors) {
-        if (group.members.some(this.#isOpen)) continue;
+        const made = group.members.filter((run) => run.power === 1);
+        if (made.some((run) => this.#isOpen(spanOf(run, group.units, 1)))) continue;
         const maps = this.#maps(group);
         const comparable = maps.filter((run) => this.#isComparable(run));
         const ready = maps.length ? comparable.length === maps.length : this.#knowsFront(group);
-        if (!ready && !(any && comparable.length)) continue;
+        if (!ready && !(any && (comparable.length || !maps.length))) continue;
         this.#factors.delete(group);
         this.#settle(group, comparable);
         some = again = true;
@@ -322,12 +353,14 @@ class Realigner {
    * Whether it is known that the channels of norms are copies: their order is the owner's, or the
    * maps in front are settled. γ alone, which those may turn, waits for them.
    */
-  #knowsFront({ members, sign }: FactorGroup): boolean {
+  #knowsFront({ units, members, sign }: FactorGroup): boolean {
     const made = members.filter((m) => m.power === 1);
     const waiting = [...this.#factors].some((g) =>
       g.members.some((m) => m.power !== 1 && made.some(({ tensor }) => tensor === m.tensor)),
     );
-    return !waiting || (made.some((m) => this.#ordered.has(keyOf(m))) && !(sign && made.length < 2));
+    return (
+      !waiting || (made.some((m) => this.#isOrdered(spanOf(m, units, 1)) !== undefined) && !(sign && made.length < 2))
+    );
   }
 
   #settle(group: FactorGroup, maps: readonly ChannelRun[]): void {
@@ -335,13 +368,15 @@ class Realigner {
     const made = members.filter((m) => m.power === 1);
     const ends = members.filter((m) => m.power !== 1);
     const copied = maps.length
-      ? maps.every((run) => this.#ordered.get(keyOf(run)) !== false && this.#similarity(run) >= this.least)
-      : made.every((m) => this.#ordered.get(keyOf(m)) ?? this.#fronts.get(m.tensor) ?? false);
+      ? maps.every((m) => this.#isOrdered(spanOf(m, units, 1)) !== false && this.#similarity(m) >= this.least)
+      : made.every((m) => this.#isOrdered(spanOf(m, units, 1)) ?? this.#fronts.get(m.tensor) ?? false);
     for (const m of ends) this.#fronts.set(m.tensor, copied && (this.#fronts.get(m.tensor) ?? true));
     const there = ({ tensor }: Place) => this.suspect.has(tensor) || !this.own.has(tensor);
     // Norms that are folded have no γ that could be negated or scaled.
-    const whole = members.every((m) => there(m) || m.power === 2 || m.power === -1 || (m.power === 1 && maps.length));
-    if (!copied || !whole) return;
+    const complete = members.every(
+      (m) => there(m) || m.power === 2 || m.power === -1 || (m.power === 1 && maps.length),
+    );
+    if (!copied || !complete) return;
     const measured = maps.length ? maps : made;
     const turnable = maps.length ? maps : made.filter((m) => !this.#fronts.has(m.tensor) && !this.#isFront(m.tensor));
     const scale = group.scale && members.every((m) => there(m));

@@ -1,19 +1,22 @@
 /** Disguised networks compute the same and hide their signature; realigned ones show it again. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { disguise } from "../../src/attacks";
-import { ArgumentError, StateDictError } from "../../src/errors";
+import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
+import type { Module } from "../../src/nn/module";
+import { manualSeed } from "../../src/nn/random";
 import { realign } from "../../src/ownership";
-import type { Protected } from "../../src/passport";
+import { type Protected, protect } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
-import { noGrad } from "../../src/tensor/tensor";
-import { scattered } from "../support/bytes";
+import { noGrad, type Tensor } from "../../src/tensor/tensor";
+import { scattered, stored } from "../support/bytes";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
 import type { Network } from "../support/networks";
 import { TINY } from "../support/tiny";
+import { MobileNet, UNet, ViT } from "../support/varied";
 import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
@@ -197,4 +200,112 @@ it("is undone for filters of more values than a call takes arguments", async () 
   expect(toFloat32(aligned.tensors.get("features.0.conv.weight")!)).toEqual(
     toFloat32(deployed.tensors.get("features.0.conv.weight")!),
   );
+});
+
+describe("networks of one's own", () => {
+  const seeded = <T>(seed: number, make: () => T): T => {
+    manualSeed(seed);
+    return make();
+  };
+  const sample = [1, 8, 8, 3];
+
+  async function outputs(
+    network: Module & { forward(x: Tensor): Tensor },
+    file: SafetensorsFile,
+  ): Promise<Float32Array> {
+    network.loadStateDict(file.tensors);
+    network.eval();
+    const x = randomTensor([2, 8, 8, 3], 4);
+    const y = scope(() => noGrad(() => network.forward(x)));
+    const out = await y.data();
+    for (const t of [x, y]) t.dispose();
+    return out;
+  }
+
+  /** Every tensor of a file near that of another. */
+  function expectAlike(actual: SafetensorsFile, expected: SafetensorsFile): void {
+    for (const [name, t] of expected.tensors)
+      if (t.dtype === "F32")
+        expectClose(toFloat32(actual.tensors.get(name)!), toFloat32(t), { rtol: 1e-3, atol: 1e-5 });
+  }
+
+  it.each<[string, () => MobileNet | UNet]>([
+    ["depthwise and grouped convolutions", () => new MobileNet()],
+    ["skips, group and instance norms", () => new UNet()],
+  ])("are disguised, and read again from the credential alone: %s", async (_, make) => {
+    const network = seeded(1, make);
+    const owned = protect(network, { scheme: "pan", at: true, sample });
+    owned.loadStateDict(scattered(await owned.stateDict()));
+    const [deployed, credential] = [await owned.deployed(), stored(await claim(owned))];
+    const options = { scale: 2, filterScale: network instanceof MobileNet ? 2 : 1, negate: 0.5, seed: 1 };
+    const hidden = disguise(deployed, options, { model: make, sample });
+    expect(disguise(deployed, options, { channels: owned.channels! }).tensors).toEqual(hidden.tensors);
+    const { bits, matched } = await verifyUnbound(deployed, credential);
+    expect(matched).toBe(bits);
+    expect((await verifyUnbound(hidden, credential)).matched).toBeLessThan(0.8 * bits);
+    const found = await verifyUnbound(hidden, credential, { reference: deployed });
+    expect(found.matched).toBe(bits);
+    const { aligned, layers } = realign(hidden, deployed, {}, { channels: owned.channels! });
+    for (const l of layers) expect([l.name, l.copied, l.similarity > 0.999]).toEqual([l.name, true, true]);
+    expectAlike(aligned, deployed);
+    const plain = await outputs(network, deployed);
+    const most = Math.max(...plain.map(Math.abs));
+    expectClose(await outputs(network, hidden), plain, { rtol: 2e-3, atol: 1e-3 * most });
+    owned.dispose();
+  });
+
+  it("are put back head by head", async () => {
+    const network = seeded(1, () => new ViT());
+    network.loadStateDict(scattered(await network.stateDict()));
+    const deployed: SafetensorsFile = { tensors: await network.stateDict(), metadata: {} };
+    const source = { model: network, sample };
+    const hidden = disguise(deployed, { scale: 2, negate: 0.5, seed: 3 }, source);
+    const before = await outputs(network, deployed);
+    const most = Math.max(...before.map(Math.abs));
+    expectClose(await outputs(network, hidden), before, { rtol: 1e-3, atol: 1e-3 * most });
+    const { aligned, layers } = realign(hidden, deployed, {}, source);
+    expect(layers.find((l) => l.name === "block.qkv")!.moved).toBeGreaterThan(12);
+    expectAlike(aligned, deployed);
+    network.dispose();
+  });
+
+  it("are left alone where they are strangers'", async () => {
+    const owned = protect(
+      seeded(1, () => new MobileNet()),
+      { scheme: "pan", at: true, sample },
+    );
+    const [deployed, credential] = [await owned.deployed(), await claim(owned)];
+    for (const seed of [2, 3, 4]) {
+      const other = seeded(seed, () => new MobileNet());
+      const theirs: SafetensorsFile = { tensors: await other.stateDict(), metadata: {} };
+      const { aligned, layers } = realign(theirs, deployed, {}, { channels: owned.channels! });
+      expect(layers.filter((l) => l.copied)).toEqual([]);
+      expect(aligned.tensors).toEqual(theirs.tensors);
+      expect((await verifyUnbound(theirs, credential, { reference: deployed })).holds).toBe(false);
+      other.dispose();
+    }
+    owned.dispose();
+  });
+
+  it("have to say which channels hang together", async () => {
+    const owned = protect(
+      seeded(1, () => new UNet()),
+      { scheme: "pan", at: true, sample },
+    );
+    const deployed = await owned.deployed();
+    const credential = await claim(owned);
+    expect(() => disguise(deployed)).toThrow(FormatError);
+    expect(() => realign(deployed, deployed)).toThrow(/say which channels hang together/);
+    for (const source of [null, {}, { channels: 3 }, { model: 3, sample }, { model: () => 3, sample }])
+      expect(() => disguise(deployed, {}, source as never)).toThrow(ArgumentError);
+    const { channels, ...metadata } = credential.metadata;
+    expect(JSON.parse(channels!)).toEqual(owned.channels);
+    const silent = { ...credential, metadata };
+    await expect(verifyUnbound(deployed, silent, { reference: deployed })).rejects.toThrow(
+      /does not say which channels/,
+    );
+    const damaged = { ...credential, metadata: { ...metadata, channels: '{"groups":[{"units":-1}],"factors":[]}' } };
+    await expect(verifyUnbound(deployed, damaged)).rejects.toThrow(FormatError);
+    owned.dispose();
+  });
 });

@@ -3,7 +3,7 @@ import { StateDictError } from "../../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../io/host-tensor";
 import { shown } from "../../io/shown";
 import { sizeOf } from "../../tensor/shape";
-import type { ChannelGroup, ChannelMember, ChannelRun, FactorGroup } from "./groups";
+import type { ChannelGroup, ChannelMember, ChannelRun, FactorGroup } from "./types";
 
 /** Which channels take which places. */
 export interface ChannelOrder {

@@ -1,6 +1,6 @@
 import { knownKeys, oneOf, unexpected } from "../../demand";
 import { isObject } from "../../io/shown";
-import type { Channels } from "./groups";
+import type { Channels } from "./types";
 
 /**
  * Most groups, parts of a group, members of a part, and entries of an axis that a file may name.

@@ -1,13 +1,12 @@
 export { type ChannelOrder, entriesOf, permuteChannels, rowsOf, scaleChannels } from "./apply";
 export { checkChannels } from "./check";
-export {
-  type ChannelGroup,
-  type ChannelMember,
-  type ChannelPart,
-  type ChannelRun,
-  type Channels,
-  channelsIn,
-  channelsOf,
-  type FactorGroup,
-  type FactorMember,
-} from "./groups";
+export { channelsIn, channelsOf } from "./groups";
+export type {
+  ChannelGroup,
+  ChannelMember,
+  ChannelPart,
+  ChannelRun,
+  Channels,
+  FactorGroup,
+  FactorMember,
+} from "./types";

@@ -1,8 +1,11 @@
 /** What is known of the channels of a traced network, operation by operation. */
 import { sizeOf } from "../../tensor/shape";
 import type { Tensor } from "../../tensor/tensor";
+import type { TracedOp } from "../../tensor/trace";
 import type { NetworkTrace } from "../trace";
 import { Atoms, along, axesOf, block, commonShape, type Labels, noLabels, walk } from "./labels";
+
+export type Op = TracedOp<Tensor>;
 
 /** Of places: what may not be exchanged. */
 export const FIXED = 1;
@@ -65,7 +68,9 @@ export class Ledger {
   readonly inBlocks: { readonly child: number; readonly block: number; readonly family: number }[] = [];
   readonly placePorts = new Map<string, Port>();
   readonly factorPorts = new Map<string, Port>();
+  /** Tensors, and axes of tensors, that something was done with of which nothing is known. */
   readonly frozen = new Set<Tensor>();
+  private readonly still = new Set<string>();
   readonly #known = new Map<Tensor, Known>();
   readonly #views = new Map<Tensor, View>();
   readonly #ids = new Map<Tensor, number>();
@@ -107,11 +112,26 @@ export class Ledger {
       this.frozen.add(view.tensor);
       return { place: noLabels(rank), factor: noLabels(rank) };
     }
-    return {
-      place: along(this.placePort(view, dim, "value"), dim, rank),
-      factor: along(this.factorPort(view, dim, "value", 1), dim, rank),
-    };
+    return { place: this.placesOf(view, dim), factor: along(this.factorPort(view, dim, "value", 1), dim, rank) };
   }
+
+  /** Labels of a part of the network's own along one of its dimensions, the others as they are. */
+  placesOf(view: View, dim: number): Labels {
+    const rank = view.axes.length;
+    this.usedAlong(view, [dim]);
+    return dim < 0 ? noLabels(rank) : along(this.placePort(view, dim, "value"), dim, rank);
+  }
+
+  /** A part of the network's own has channels along these dimensions, and along its others none. */
+  usedAlong({ tensor, axes, shape }: View, dims: readonly number[]): void {
+    axes.forEach((place, d) => {
+      if (place && shape[d]! > 1 && !dims.includes(d)) this.still.add(`${this.#ids.get(tensor)} ${place.axis}`);
+    });
+  }
+
+  /** Whether the entries of a port stay where they are. */
+  isStill = ({ tensor, axis }: Port): boolean =>
+    this.frozen.has(tensor) || this.still.has(`${this.#ids.get(tensor)} ${axis}`);
 
   placePort(view: View, dim: number, kind: string, groups = 1): Int32Array {
     return this.#port(this.placePorts, this.places, view, dim, groups, kind, 1, `${groups}`);
@@ -183,11 +203,11 @@ export class Ledger {
       const [c, b] = [child.data[i!]!, blocks.data[j!]!];
       // A block that something lies in which does not move, does not move either.
       if (c === 0) this.places.mark(b, FIXED);
-      else this.inBlocks.push({ child: c, block: b || this.#still(), family });
+      else this.inBlocks.push({ child: c, block: b || this.#stillBlock(), family });
     });
   }
 
-  #still(): number {
+  #stillBlock(): number {
     const [atom] = this.places.fresh(1) as unknown as [number];
     this.places.mark(atom, FIXED);
     return atom;
@@ -237,6 +257,9 @@ export const ones = (shape: readonly number[], rank: number): number[] => [
 ];
 
 export const aligned = (l: Labels, rank: number): Labels => ({ shape: ones(l.shape, rank), data: l.data });
+
+export const range = (from: number, to: number): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
 /** Which labels lie in a block. */
 export function inBlock(labels: Labels, from: readonly number[], size: readonly number[]): Uint8Array | undefined {
