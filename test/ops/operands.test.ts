@@ -572,6 +572,8 @@ const NO_OPERATIONS = new Set([
   "recordStep",
   // src/passport: modules, which have tests of their own, and functions of texts and host arrays.
   "Passport",
+  "channelsOf",
+  "protectAs",
   "Protected",
   "protect",
   "branchesOf",

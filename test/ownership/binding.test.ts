@@ -21,6 +21,7 @@ import {
   readBinding,
   verify,
 } from "../../src/ownership";
+import type { PassportPlace } from "../../src/passport";
 import { Trainer } from "../../src/train";
 import { gpu } from "../support/gpu";
 import type { Network } from "../support/networks";
@@ -129,6 +130,13 @@ describe("what follows from a binding", () => {
         expect([...p], name).toEqual(Array.from(p, (_, i) => (bytes.readUInt32LE(4 * i) >>> 8) / 2 ** 23 - 1));
         all.push(part(name), part(new Uint8Array(p.buffer)));
       }
+    if (format !== 1) {
+      // Scheme and places, every object's keys in their order, written out by hand.
+      const place = ({ norm, weight, text, kind, inChannels, channels, inputSize, kernel }: PassportPlace) =>
+        `{"channels":${channels},"dilation":[1,1],"groups":1,"inChannels":${inChannels},"inputSize":[${inputSize}],"kernel":[${kernel}],"kind":"${kind}","norm":"${norm}","padding":[[0,0],[0,0]],"stride":[1,1],"text":${text},"weight":"${weight}"}`;
+      const sorted = [...PLAN.places].sort((a, b) => (a.norm < b.norm ? -1 : 1));
+      all.push(part(`{"places":[${sorted.map(place).join(",")}],"scheme":"${PLAN.scheme}"}`));
+    }
     expect([...bits.keys()].sort()).toEqual(["features.2.bn", "features.3.bn"]);
     for (const [norm, signs] of bits) {
       const bytes = stream(sha512([part(hash), part(placeName(norm))]), Math.ceil(signs.length / 8));

@@ -44,6 +44,8 @@ const N = 2;
 const rows = parted(N, 3);
 const images = parted(N, 4, 4, 4);
 const lines = parted(N, 5, 4);
+const heads = parted(N, 3, 2, 4);
+const attention: Body = (q, k, v) => ops.scaledDotProductAttention(q!, k!, v!);
 
 /** Elementwise: any shape. */
 const unary = (f: (x: Tensor) => Tensor): Case[] => [
@@ -288,6 +290,21 @@ const CASES: Record<string, Case[]> = {
     refuses("of a diagonal of the batch, and others", [parted(1, 3, 2)], (a) => ops.einsum("iji->ij", a!)),
     refuses("of a diagonal of the batch", [parted(1, 2)], (a) => ops.einsum("ii->i", a!)),
   ],
+  scaledDotProductAttention: [
+    gives("of itself", [heads, heads, heads], attention),
+    gives("of itself, causal", [heads, heads, heads], (q, k, v) =>
+      ops.scaledDotProductAttention(q!, k!, v!, { causal: true }),
+    ),
+    gives("of keys that the parts share", [heads, whole(N, 3, 2, 4), whole(N, 3, 2, 4)], attention),
+    gives("by queries that the parts share", [whole(N, 5, 2, 4), heads, heads], attention),
+    gives("of heads that are filled up", [parted(N, 3, 2, 3), parted(N, 3, 2, 3), parted(N, 3, 2, 3)], (q, k, v) =>
+      ops.scaledDotProductAttention(q!, k!, v!),
+    ),
+  ],
+  embedding: [
+    refuses("of a weight in parts", [labels, parted(3, 4)], (i, w) => ops.embedding(i!, w!)),
+    refuses("of indices in parts", [labels, whole(3, 4)], (i, w) => ops.embedding(i!, w!)),
+  ],
   linear: mapped(rows, whole(3, 4), whole(4), ops.linear),
   conv1d: mapped(lines, whole(2, 4, 4), whole(4), (x, w, b) => ops.conv1d(x, w, b, { padding: "same" })),
   conv2d: mapped(images, whole(2, 2, 4, 4), whole(4), (x, w, b) => ops.conv2d(x, w, b, { stride: 2 })),
@@ -363,10 +380,21 @@ const CASES: Record<string, Case[]> = {
 /** Exports that are no operations on tensors. */
 const NO_OPERATIONS = new Set([
   ...["Generator", "RandomStream", "Tensor", "keep", "memory", "scope", "noGrad", "recordStep"],
-  ...["Passport", "Protected", "protect", "branchesOf", "countSigns", "secretBranch"],
+  ...["Passport", "Protected", "protect", "protectAs", "channelsOf", "branchesOf", "countSigns", "secretBranch"],
   ...["imagePassports", "randomPassport", "shufflePassport", "capacity", "decodeBytes", "decodeSignature"],
   ...["signatureBits", "signatureBytes", "signBytes", "spreadSignature"],
-  ...["SGD", "Adam", "AdamW", "Optimizer", "constantLR", "cosineLR", "multiStepLR", "stepLR", "warmupLR"],
+  ...[
+    "ExponentialMovingAverage",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "constantLR",
+    "cosineLR",
+    "multiStepLR",
+    "stepLR",
+    "warmupLR",
+  ],
 ]);
 
 it("every exported operation has a row, which is put to the test with a batch in parts", () => {
