@@ -18,7 +18,7 @@ const { devDependencies } = JSON.parse(readFileSync(join(projectRoot, "package.j
  * (`require`).
  */
 const PROGRAM = `
-import { ConvNet, Generator, SGD, Trainer, type ConvNetConfig, imageSet, init } from "@pan/core";
+import { Generator, SGD, Trainer, buildNetwork, type ConvNetConfig, imageSet, init } from "@pan/core";
 import { dawn, describeAdapter } from "@pan/core/node";
 
 async function main(): Promise<void> {
@@ -37,7 +37,7 @@ async function main(): Promise<void> {
     scheme: "pan",
     passports: { 0: "A" },
   };
-  const model = new ConvNet(config, { seed: 1 });
+  const model = buildNetwork(config, { seed: 1 });
   const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 8, readEvery: 1 });
   for await (const _ of trainer.fit(set, { epochs: 1 })) { /* three steps */ }
