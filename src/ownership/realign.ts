@@ -226,10 +226,7 @@ class Realigner {
   }
 
   #rows(run: ChannelRun, units: number, each = 1): Filters {
-    return [
-      rowsOf(this.own.get(run.tensor)!, run, units, each),
-      rowsOf(this.suspect.get(run.tensor)!, run, units, each),
-    ];
+    return [rowsOf(this.own.get(run.tensor), run, units, each), rowsOf(this.suspect.get(run.tensor), run, units, each)];
   }
 
   /** Mean |cosine| of the filters in their places, of one channel each. */

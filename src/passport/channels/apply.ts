@@ -28,9 +28,10 @@ interface Walk {
 
 /**
  * Numbers of a tensor along the axis of a run.
- * @throws StateDictError where there is no such axis.
+ * @throws StateDictError where there is no such tensor, or no such axis.
  */
-function walkOf(tensor: HostTensor, { tensor: name, axis, groups = 1 }: ChannelRun): Walk {
+function walkOf(tensor: HostTensor | undefined, { tensor: name, axis, groups = 1 }: ChannelRun): Walk {
+  if (!tensor) throw new StateDictError(`${name} is missing: not a network of the structure that its channels are of`);
   const { shape } = tensor;
   const size = shape[axis];
   const rows = shape[0] ?? 0;
@@ -140,7 +141,7 @@ export function scaleChannels(state: StateDict, { units, members }: FactorGroup,
  * All numbers of each channel in a member, one after the other: [units · each, m].
  * @throws StateDictError as {@link permuteChannels}.
  */
-export function rowsOf(tensor: HostTensor, run: ChannelRun, units: number, each = 1): Float32Array {
+export function rowsOf(tensor: HostTensor | undefined, run: ChannelRun, units: number, each = 1): Float32Array {
   const { data, entries, each: walk } = walkOf(tensor, run);
   checkRun(run, entries, units, each);
   const m = (data.length / entries) * run.times;
