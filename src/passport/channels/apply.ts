@@ -128,9 +128,11 @@ export function scaleChannels(state: StateDict, { units, members }: FactorGroup,
     for (let u = 0; u < units; u++) {
       const f = factors[u]!;
       const power = run.power === "sign" ? Math.sign(f) : f ** run.power;
+      // No variance is below 0; a factor that would make it so is not met to the full.
+      const { plus = 0 } = run;
       for (const entry of entriesOf(run, u, 0))
         each(entry, (at) => {
-          data[at]! *= power;
+          data[at] = plus > 0 ? Math.max(0, (data[at]! + plus) * power - plus) : data[at]! * power;
         });
     }
     state.set(run.tensor, { ...tensor, dtype: "F32", data });
