@@ -43,18 +43,52 @@ function cosines(filters: readonly Filters[], rows: number, near: (to: number, f
     const m = own.length / rows;
     const [a, b] = [unitRows(own, rows), unitRows(theirs, rows)];
     for (let to = 0; to < rows; to++)
-      for (let from = 0; from < rows; from++) {
-        if (!near(to, from)) continue;
-        let cosine = 0;
-        for (let k = 0; k < m; k++) cosine += a[to * m + k]! * b[from * m + k]!;
-        found[to * rows + from]! += (Math.abs(cosine) * m) / all;
+      for (let from = 0; from < rows; from += 4) {
+        // Four at once: what is loaded of one side serves all of them.
+        const last = Math.min(from + 4, rows) - 1;
+        if (![from, from + 1, from + 2, last].some((i) => near(to, i))) continue;
+        const at = [0, 1, 2, 3].map((i) => Math.min(from + i, last) * m) as [number, number, number, number];
+        let [w, x, y, z] = [0, 0, 0, 0];
+        for (let k = 0; k < m; k++) {
+          const v = a[to * m + k]!;
+          w += v * b[at[0] + k]!;
+          x += v * b[at[1] + k]!;
+          y += v * b[at[2] + k]!;
+          z += v * b[at[3] + k]!;
+        }
+        const cosine = [w, x, y, z];
+        for (let i = from; i <= last; i++) found[to * rows + i]! += (Math.abs(cosine[i - from]!) * m) / all;
       }
   }
   return found;
 }
 
+/** The most alike of each, where no two have the same: what taking pairs one by one comes to. */
+function bestOfEach(
+  count: number,
+  alike: (to: number, from: number) => number,
+): { from: number[]; sum: number } | null {
+  const taken = new Set<number>();
+  const found: number[] = [];
+  let sum = 0;
+  for (let to = 0; to < count; to++) {
+    let [best, value] = [0, Number.NEGATIVE_INFINITY];
+    for (let from = 0; from < count; from++) {
+      const here = alike(to, from);
+      if (here > value) [best, value] = [from, here];
+    }
+    if (taken.has(best)) return null;
+    taken.add(best);
+    found.push(best);
+    sum += value;
+  }
+  return { from: found, sum };
+}
+
 /** Pairs are taken from the most alike down, each once: which `from` goes to each `to`. */
 function greedy(count: number, alike: (to: number, from: number) => number): { from: number[]; sum: number } {
+  const best = bestOfEach(count, alike);
+  if (best) return best;
   const pairs: { to: number; from: number; value: number }[] = [];
   for (let to = 0; to < count; to++)
     for (let from = 0; from < count; from++) pairs.push({ to, from, value: alike(to, from) });
@@ -89,6 +123,7 @@ export function matched(units: number, sides: readonly Side[], free: boolean): M
   const inner = (side: number, to: number, from: number) => {
     const { each } = sides[side]!;
     const row = units * each;
+    if (each === 1) return { from: [0], sum: tables[side]![to * row + from]! };
     return greedy(each, (e, f) => tables[side]![(to * each + e) * row + from * each + f]!);
   };
   const total = sides.reduce((sum, { each }) => sum + each, 0);

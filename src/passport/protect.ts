@@ -135,8 +135,10 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
   const texts = textsOf(chosen, own, signature);
   const order = new Map(norms.names.map((name, i) => [name, i]));
   sites.sort((a, b) => order.get(a.name)! - order.get(b.name)!);
-  const { inputShape } = norms.trace;
-  return new Protected(network, { scheme, fc, sites, texts, inputShape, channels: channelsIn(norms.trace) });
+  const { trace } = norms;
+  // They take longer to find than the rest, and are asked for when a credential is made.
+  const channels = () => channelsIn(trace);
+  return new Protected(network, { scheme, fc, sites, texts, inputShape: trace.inputShape, channels });
 }
 
 /** From the platform's own randomness: nobody can guess what passports are drawn from it. */

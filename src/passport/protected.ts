@@ -84,7 +84,7 @@ export interface Protection {
   /** Shape of the input of the traced pass; null without a pass, and for several inputs. */
   readonly inputShape: Shape | null;
   /** Which channels of the network hang together; null where nothing was traced. */
-  readonly channels?: Channels | null;
+  readonly channels?: (() => Channels) | null;
 }
 
 /**
@@ -104,7 +104,7 @@ export class Protected<N extends Network = Network> extends Module {
    * several inputs were.
    */
   readonly inputShape: Shape | null;
-  readonly #channels: Channels | null;
+  #channels: Channels | (() => Channels) | null;
   readonly #network: N;
   readonly #sites: readonly Site[];
   readonly #fc: boolean;
@@ -145,6 +145,7 @@ export class Protected<N extends Network = Network> extends Module {
    * none.
    */
   get channels(): Channels | null {
+    if (typeof this.#channels === "function") this.#channels = this.#channels();
     return this.#channels;
   }
 

@@ -6,6 +6,8 @@ export interface TracedNorm<T> {
   readonly affine: { readonly gamma?: T | null | undefined; readonly beta?: T | null | undefined } | "rows";
   /** Running statistics, where those normalise. */
   readonly running: { readonly mean: T; readonly variance: T } | null;
+  /** Added to the variance. */
+  readonly eps: number;
   readonly relu: boolean;
 }
 

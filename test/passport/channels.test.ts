@@ -26,7 +26,7 @@ import { noGrad, record, Tensor } from "../../src/tensor/tensor";
 import { scattered } from "../support/bytes";
 import { rearranged } from "../support/channels";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
-import { MobileNet, UNet, ViT, Words } from "../support/varied";
+import { MobileNet, Recurrent, TiedWords, UNet, ViT, Words } from "../support/varied";
 
 beforeAll(async () => void (await gpu()));
 
@@ -87,6 +87,21 @@ const CASES: Record<string, Case> = {
   MobileNet: { make: () => new MobileNet(), shape: [2, 8, 8, 3], groups: "8×1+×2 16×1 4×1 12×1 4×1 4×2+×3" },
   UNet: { make: () => new UNet(), shape: [2, 8, 8, 3], groups: "4×2 12×1 10×1 6×1 8×1 8×1" },
   ViT: { make: () => new ViT(), shape: [2, 8, 8, 3], groups: "12×1 3×4+×4 24×1 3×4+×4 3×4+×4" },
+  "a map three times": { make: () => new Recurrent(), shape: [2, 4, 4, 3], groups: "6×1" },
+  "tied words": {
+    make: () => new TiedWords(),
+    shape: [2, 2],
+    sample: () =>
+      Tensor.from(
+        [
+          [1, 2],
+          [0, 6],
+        ],
+        [2, 2],
+        "i32",
+      ),
+    groups: "6×1 8×1",
+  },
   Words: {
     make: () => new Words(),
     shape: [2, 4],

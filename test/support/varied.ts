@@ -163,3 +163,28 @@ export class Words extends Module {
     return this.out.forward(reshape(add(h, this.down.forward(gated)), [x.shape[0]!, 24]));
   }
 }
+
+/** The words' own vectors tell which word comes out. */
+export class TiedWords extends Module {
+  readonly words = new Embedding(7, 6);
+  readonly up = new Linear(6, 8);
+  readonly down = new Linear(8, 6);
+
+  forward(x: Tensor): Tensor {
+    const h = this.words.forward(x);
+    return matmul(add(h, this.down.forward(relu(this.up.forward(h)))), this.words.weight, { transposeB: true });
+  }
+}
+
+/** One map three times. */
+export class Recurrent extends Module {
+  readonly first = new Linear(3, 6);
+  readonly again = new Linear(6, 6);
+  readonly head = new Linear(6, 2);
+
+  forward(x: Tensor): Tensor {
+    let h = this.first.forward(mean(x, [1, 2]));
+    for (let i = 0; i < 3; i++) h = relu(this.again.forward(h));
+    return this.head.forward(h);
+  }
+}

@@ -20,10 +20,9 @@ export interface ChannelOrder {
 interface Walk {
   readonly data: Float32Array<ArrayBuffer>;
   readonly entries: number;
-  /**
-   * Calls `f` with the place of each number of an entry, with a given offset to that of another.
-   */
-  each(entry: number, f: (at: number) => void): void;
+  /** Numbers of each stretch of an entry, and where those begin. */
+  readonly inner: number;
+  starts(entry: number): number[];
 }
 
 /**
@@ -44,10 +43,10 @@ function walkOf(tensor: HostTensor | undefined, { tensor: name, axis, groups = 1
   return {
     data: toFloat32(tensor) as Float32Array<ArrayBuffer>,
     entries: size * groups,
-    each(entry, f) {
+    inner,
+    starts(entry) {
       const [group, i] = [Math.floor(entry / size), entry % size];
-      for (let o = group * perGroup; o < (group + 1) * perGroup; o++)
-        for (let k = 0; k < inner; k++) f((o * size + i) * inner + k);
+      return Array.from({ length: perGroup }, (_, o) => ((group * perGroup + o) * size + i) * inner);
     },
   };
 }
@@ -99,16 +98,17 @@ export function permuteChannels(state: StateDict, { units, parts }: ChannelGroup
   const sorted = [...maps.values()].sort((a, b) => (b.run.groups ?? 1) - (a.run.groups ?? 1));
   for (const { run, from } of sorted) {
     const tensor = state.get(run.tensor)!;
-    const { data, each } = walkOf(tensor, run);
+    const { data, inner, starts } = walkOf(tensor, run);
     const out = data.slice();
     const size = tensor.shape[run.axis]!;
     from.forEach((was, to) => {
       // Of a grouped map the block of rows stays: its rows move by themselves.
-      const block = Math.floor(was / size) * size;
-      const places: number[] = [];
-      each(block + (to % size), (at) => places.push(at));
-      let i = 0;
-      if (was !== block + (to % size)) each(was, (at) => void (out[places[i++]!] = data[at]!));
+      const at = Math.floor(was / size) * size + (to % size);
+      if (was === at) return;
+      const into = starts(at);
+      starts(was).forEach((start, k) => {
+        out.set(data.subarray(start, start + inner), into[k]!);
+      });
     });
     state.set(run.tensor, { ...tensor, dtype: "F32", data: out });
   }
@@ -123,15 +123,16 @@ export function scaleChannels(state: StateDict, { units, members }: FactorGroup,
   for (const run of members) {
     const tensor = state.get(run.tensor);
     if (!tensor) continue;
-    const { data, entries, each } = walkOf(tensor, run);
+    const { data, entries, inner, starts } = walkOf(tensor, run);
     checkRun(run, entries, units, 1);
+    const { plus = 0 } = run;
     for (let u = 0; u < units; u++) {
       const f = factors[u]!;
       const power = run.power === "sign" ? Math.sign(f) : f ** run.power;
-      for (const entry of entriesOf(run, u, 0))
-        each(entry, (at) => {
-          data[at]! *= power;
-        });
+      for (const start of entriesOf(run, u, 0).flatMap(starts))
+        for (let at = start; at < start + inner; at++)
+          // No variance is below 0; a factor that would make it so is not met to the full.
+          data[at] = plus > 0 ? Math.max(0, (data[at]! + plus) * power - plus) : data[at]! * power;
     }
     state.set(run.tensor, { ...tensor, dtype: "F32", data });
   }
@@ -142,13 +143,15 @@ export function scaleChannels(state: StateDict, { units, members }: FactorGroup,
  * @throws StateDictError as {@link permuteChannels}.
  */
 export function rowsOf(tensor: HostTensor | undefined, run: ChannelRun, units: number, each = 1): Float32Array {
-  const { data, entries, each: walk } = walkOf(tensor, run);
+  const { data, entries, inner, starts } = walkOf(tensor, run);
   checkRun(run, entries, units, each);
-  const m = (data.length / entries) * run.times;
-  const rows = new Float32Array(units * each * m);
+  const rows = new Float32Array(units * each * (data.length / entries) * run.times);
   let to = 0;
   for (let u = 0; u < units; u++)
     for (let e = 0; e < each; e++)
-      for (const entry of entriesOf(run, u, e)) walk(entry, (at) => void (rows[to++] = data[at]!));
+      for (const start of entriesOf(run, u, e).flatMap(starts)) {
+        rows.set(data.subarray(start, start + inner), to);
+        to += inner;
+      }
   return rows;
 }

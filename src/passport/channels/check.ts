@@ -41,13 +41,16 @@ export function checkChannels(value: unknown): asserts value is Channels {
     if (!isWhole(units, 1) || typeof scale !== "boolean" || typeof sign !== "boolean")
       unexpected("factors: units, a whole number, and scale and sign, true or false", { units, scale, sign });
     for (const run of list(members, MOST.members, "members")) {
-      checkRun(run, "power");
+      checkRun(run, "power", "plus");
+      const { plus = 0 } = run;
+      if (!(typeof plus === "number" && plus >= 0 && plus <= Number.MAX_VALUE))
+        unexpected("plus: a finite number from 0", plus);
       if (![1, -1, 2, "sign"].includes(run["power"] as never)) unexpected('power: 1, −1, 2 or "sign"', run["power"]);
     }
   }
 }
 
-function checkRun(run: Record<string, unknown>, more: string): void {
+function checkRun(run: Record<string, unknown>, ...more: readonly string[]): void {
   knownKeys("channels in a tensor", run, [
     "tensor",
     "axis",
@@ -57,7 +60,7 @@ function checkRun(run: Record<string, unknown>, more: string): void {
     "channel",
     "times",
     "stride",
-    more,
+    ...more,
   ]);
   const { tensor, axis, groups = 1, start, unit, channel, times, stride } = run;
   const steps = [unit, channel, stride].every((n) => typeof n === "number" && isWhole(Math.abs(n), 0));

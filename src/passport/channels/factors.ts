@@ -47,7 +47,8 @@ export function factorsOf(ledger: Ledger, trace: NetworkTrace): FactorGroup[] {
       if (!lists[0]![0]!.length) return [];
       const runs = runsOf(lists);
       if (!runs) return [null];
-      return runs.flatMap((run) => named(port, trace).map((at) => ({ ...at, power: port.power, ...run })));
+      const plus = port.power === 2 ? { plus: ledger.epsilons.get(port.tensor)! } : {};
+      return runs.flatMap((run) => named(port, trace).map((at) => ({ ...at, power: port.power, ...plus, ...run })));
     });
     // Those that lie in no order keep their factors.
     if (members.includes(null)) return [];

@@ -71,6 +71,8 @@ export class Ledger {
   /** Tensors, and axes of tensors, that something was done with of which nothing is known. */
   readonly frozen = new Set<Tensor>();
   private readonly still = new Set<string>();
+  /** What norms add to running variances. */
+  readonly epsilons = new Map<Tensor, number>();
   readonly #known = new Map<Tensor, Known>();
   readonly #views = new Map<Tensor, View>();
   readonly #ids = new Map<Tensor, number>();

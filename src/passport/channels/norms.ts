@@ -8,7 +8,7 @@ import { type Ledger, NO_SCALE, NO_SIGN, ONE, type Op, range, type View } from "
 export function norm(ledger: Ledger, op: Op): boolean {
   const { inputs, out } = op;
   const [x] = inputs as [Tensor];
-  const { over: given, affine, running, relu } = op.how.norm!;
+  const { over: given, affine, running, eps, relu } = op.how.norm!;
   const over = given as Over;
   const { place, factor } = ledger.of(x);
   const [rank, last] = [x.rank, x.rank - 1];
@@ -40,6 +40,7 @@ export function norm(ledger: Ledger, op: Op): boolean {
   if (mean && variance) {
     ledger.tieFactors(factor, port(mean, "statistic", 1));
     ledger.tieFactors(factor, port(variance, "statistic", 2));
+    ledger.epsilons.set(variance.tensor, eps);
   } else if (over !== "nothing") ledger.limit(factor, NO_SCALE);
   const perChannel = typeof over === "string" || (typeof over === "object" && "shape" in over && over.aboutZero);
   if (!perChannel && groups !== x.shape[last]) {

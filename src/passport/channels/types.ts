@@ -47,13 +47,15 @@ export interface ChannelGroup {
 export interface FactorMember extends ChannelRun {
   /** Its numbers are multiplied by the factor to this power, or by its sign. */
   readonly power: Power;
+  /** Of variances: what their norm adds to them, which is multiplied too. */
+  readonly plus?: number;
 }
 
 /** Channels that may be multiplied by factors, in all members, without a change of the network. */
 export interface FactorGroup {
   /** Factors, one per unit. */
   readonly units: number;
-  /** Any positive factor; in front of batch norm up to its ε. */
+  /** Any positive factor. */
   readonly scale: boolean;
   /** A factor of −1. */
   readonly sign: boolean;

@@ -134,7 +134,7 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
     };
   const running = source.kind === "fixed" ? source.sets[0]! : null;
   const [first] = affine as [Affine];
-  const norm = { over, affine: first instanceof Tensor ? ("rows" as const) : first, running, relu };
+  const norm = { over, affine: first instanceof Tensor ? ("rows" as const) : first, running, eps, relu };
   record(what, y, inputs, [x, ...present], backward, parts === 1 ? { norm } : {});
   stats?.dispose();
   return y;
