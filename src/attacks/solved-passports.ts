@@ -1,5 +1,5 @@
 import { ArgumentError, StateDictError } from "../errors";
-import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
+import { type HostTensor, hostVector, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { checkConfig, type NetworkConfig } from "../models/build";
 import { planOf } from "../models/credential";
@@ -81,7 +81,7 @@ export function solvePassports(
     const { bits, rawGamma, rawBeta } = forged;
     const shape = passportShape(place).torch;
     const secret = secretName({ name: norm });
-    tensors.set(`${secret}.b`, vector(bits));
+    tensors.set(`${secret}.b`, hostVector(Float32Array.from(bits)));
     tensors.set(`${secret}.skey`, { dtype: "F32", shape, data: forged.gammaPassport });
     tensors.set(`${secret}.key`, { dtype: "F32", shape, data: forged.betaPassport });
     if (free)
@@ -161,12 +161,6 @@ function take(state: StateDict, name: string): HostTensor {
   if (!value) throw new StateDictError(`the deployed network has no ${name}: the configuration is another network's`);
   return value;
 }
-
-const vector = (values: ArrayLike<number>): HostTensor => ({
-  dtype: "F32",
-  shape: [values.length],
-  data: Float32Array.from(values),
-});
 
 /** The same signs with every other one turned. */
 const apartFrom = (v: Float32Array): Float32Array => v.map((x, i) => (i % 2 ? -x : x));

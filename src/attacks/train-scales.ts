@@ -1,4 +1,4 @@
-import { type HostTensor, toFloat32 } from "../io/host-tensor";
+import { hostVector, toFloat32 } from "../io/host-tensor";
 import { readCredential } from "../models/credential";
 import { rejoin } from "../ownership/rejoin";
 import { secretName } from "../passport/site";
@@ -42,9 +42,9 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
     for (const name of names) {
       tensors.set(
         `${name}.weight`,
-        vector(turnShare(signsOf(gammas.get(name)!), share, new Generator(seed).fork(`${name} ${share}`))),
+        hostVector(turnShare(signsOf(gammas.get(name)!), share, new Generator(seed).fork(`${name} ${share}`))),
       );
-      tensors.set(`${name}.bias`, vector(new Float32Array(gammas.get(name)!.length)));
+      tensors.set(`${name}.bias`, hostVector(new Float32Array(gammas.get(name)!.length)));
     }
     const model = victim(target, tensors);
     try {
@@ -77,7 +77,5 @@ async function ownersGammas(target: Target) {
     model.dispose();
   }
 }
-
-const vector = (data: Float32Array<ArrayBuffer>): HostTensor => ({ dtype: "F32", shape: [data.length], data });
 
 const signsOf = (gamma: Float32Array) => gamma.map((g) => (g > 0 ? 1 : -1));

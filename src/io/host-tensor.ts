@@ -63,3 +63,10 @@ export function toFloat32({ dtype, data }: HostTensor): Float32Array {
   if (dtype === "BOOL") return Float32Array.from(data, (byte) => (byte === 0 ? 0 : 1));
   return Float32Array.from(data);
 }
+
+/** One dimension of 32-bit floats. */
+export const hostVector = (data: Float32Array<ArrayBuffer>): HostTensor => ({
+  dtype: "F32",
+  shape: [data.length],
+  data,
+});

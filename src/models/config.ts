@@ -1,9 +1,10 @@
 import { ArgumentError } from "../errors";
 import { listed, shown } from "../io/shown";
+import { positionsOf, tapsOf } from "../passport/place";
 import type { Scheme } from "../passport/schemes";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
 import type { SignatureText } from "../passport/texts";
-import { type MapLayer, passportPlaces, positionsOf, tapsOf } from "./layers";
+import { type MapLayer, passportPlaces, placeOf } from "./layers";
 import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "./norms";
 
 /**
@@ -89,17 +90,6 @@ export function passportPlan(settings: NetworkSettings, layers: readonly MapLaye
   return bytes;
 }
 
-/** The same network with passports at these layers, by name, and no texts. */
-export function withPassportsAt<C extends NetworkSettings>(
-  config: C,
-  layers: readonly MapLayer[],
-  names: ReadonlySet<string>,
-): C {
-  const { signature: _, ...rest } = config;
-  const chosen = passportPlaces(layers).map(({ name, key }) => [key, names.has(name)] as const);
-  return { ...rest, passports: Object.fromEntries(chosen) } as unknown as C;
-}
-
 /** All texts of a configuration: those of single layers in order, then the one that is spread. */
 export function signatureTexts(settings: NetworkSettings, layers: readonly MapLayer[]): SignatureText[] {
   const chosen = flatten(settings.passports ?? {}, layers);
@@ -141,7 +131,8 @@ const MOST_ELEMENTS = 2 ** 31;
 
 function checkSize(layer: MapLayer): void {
   const { name, inChannels, channels } = layer;
-  const sizes = { weight: inChannels * channels * tapsOf(layer), input: inChannels * positionsOf(layer) };
+  const place = placeOf(layer, 0);
+  const sizes = { weight: inChannels * channels * tapsOf(place), input: inChannels * positionsOf(place) };
   for (const [what, size] of Object.entries(sizes))
     if (!(size >= 1 && size <= MOST_ELEMENTS))
       throw new ArgumentError(

@@ -1,5 +1,4 @@
 import type { PassportPlace } from "../passport/place";
-import { sizeOf } from "../tensor/shape";
 
 /**
  * A linear map of a network, a convolution or a fully connected layer, with everything that decides
@@ -50,13 +49,6 @@ export const mapName = ({ kind }: Pick<MapLayer, "kind">): "conv" | "linear" => 
 
 /** State-dict name of a layer's weight in a plain network. */
 export const weightName = (layer: Pick<MapLayer, "kind" | "name">): string => `${layer.name}.${mapName(layer)}.weight`;
-
-/** Numbers of one filter that meet one input channel. */
-export const tapsOf = ({ kind, kernel }: Pick<MapLayer, "kind" | "kernel">): number =>
-  kind === "conv2d" ? kernel ** 2 : kernel;
-
-/** Numbers of one channel of the layer's input: 1 for a fully connected layer. */
-export const positionsOf = ({ inputSize }: Pick<MapLayer, "inputSize">): number => sizeOf(inputSize);
 
 const square = <T>({ kind }: MapLayer, value: T): T[] =>
   Array<T>({ conv2d: 2, conv1d: 1, linear: 0 }[kind]).fill(value);

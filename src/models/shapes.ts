@@ -5,18 +5,13 @@
 import { FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import { listed } from "../io/shown";
+import { weightShape } from "../passport/place";
 import { sameShape, showShape, sizeOf } from "../tensor/shape";
 import { type NetworkNorm, type NetworkSettings, plainNorm } from "./config";
-import { type MapLayer, mapName } from "./layers";
+import { type MapLayer, mapName, placeOf } from "./layers";
 
 /** Shapes by state-dict name, in PyTorch's order. */
 export type Shapes = Map<string, readonly number[]>;
-
-/** Shape of a map's weight. */
-const weightShape = ({ kind, channels, inChannels, kernel }: MapLayer): readonly number[] => {
-  if (kind === "linear") return [channels, inChannels];
-  return kind === "conv1d" ? [channels, inChannels, kernel] : [channels, inChannels, kernel, kernel];
-};
 
 function addStatistics(shapes: Shapes, name: string, channels: number): void {
   for (const part of ["running_mean", "running_var"]) shapes.set(`${name}.${part}`, [channels]);
@@ -32,7 +27,7 @@ function addNorm(shapes: Shapes, name: string, norm: NetworkNorm, channels: numb
 export function plainLayerShapes(layer: MapLayer, network: NetworkNorm): Shapes {
   const { name, channels } = layer;
   const at = `${name}.${mapName(layer)}`;
-  const shapes: Shapes = new Map([[`${at}.weight`, weightShape(layer)]]);
+  const shapes: Shapes = new Map([[`${at}.weight`, weightShape(placeOf(layer, 0))]]);
   if (layer.bias || network === "folded") shapes.set(`${at}.bias`, [channels]);
   if (network !== "folded") addNorm(shapes, `${name}.bn`, layer.norm ?? network, channels);
   return shapes;
@@ -64,10 +59,10 @@ export function checkBounds(shapes: Shapes, tensors: StateDict, most: number): v
 }
 
 /**
- * What a state dict lacks of these tensors, and what it has beside them.
- * @throws StateDictError naming the first tensor of another shape.
+ * @throws StateDictError unless a state dict has exactly these tensors, naming the first of another
+ * shape, or all that are missing and all beside.
  */
-export function compareShapes(state: StateDict, shapes: Shapes): { missing: string[]; unexpected: string[] } {
+export function checkState(state: StateDict, shapes: Shapes): void {
   for (const [name, shape] of shapes) {
     const found = state.get(name)?.shape;
     if (found && !sameShape(found, shape) && shape.length)
@@ -75,15 +70,8 @@ export function compareShapes(state: StateDict, shapes: Shapes): { missing: stri
         `${name}: shape ${showShape(found)} in the file, ${showShape(shape)} in the network it describes`,
       );
   }
-  return {
-    missing: [...shapes.keys()].filter((name) => !state.has(name)),
-    unexpected: [...state.keys()].filter((name) => !shapes.has(name)),
-  };
-}
-
-/** @throws StateDictError unless a state dict has exactly these tensors. */
-export function checkState(state: StateDict, shapes: Shapes): void {
-  const { missing, unexpected } = compareShapes(state, shapes);
+  const missing = [...shapes.keys()].filter((name) => !state.has(name));
+  const unexpected = [...state.keys()].filter((name) => !shapes.has(name));
   if (missing.length || unexpected.length)
     throw new StateDictError(
       `the file's tensors are not those of the network it describes: missing ${listed(missing)}; unexpected ${listed(unexpected)}`,

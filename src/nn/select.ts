@@ -31,12 +31,18 @@ export function selected(
 
 const clipped = (filter: RegExp): string => shown(String(filter)).slice(1, -1);
 
+/**
+ * Whether names are what a text means: itself, everything below it, and with `*` in it any
+ * characters there, dots too.
+ */
+export function means(text: string): (name: string) => boolean {
+  const parts = text.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  const pattern = new RegExp(`^${parts.join(".*")}(?:\\.|$)`, "s");
+  return (name) => pattern.test(name);
+}
+
 function predicate(what: string, filter: ParameterFilter): (name: string, t: Tensor) => boolean {
-  if (typeof filter === "string") {
-    const text = filter.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-    const pattern = new RegExp(`^${text.join(".*")}(?:\\.|$)`, "s");
-    return (name) => pattern.test(name);
-  }
+  if (typeof filter === "string") return means(filter);
   // search() starts at the front whatever the expression's flags and last index.
   if (filter instanceof RegExp) return (name) => name.search(filter) >= 0;
   const expected = "a name, a regular expression or a function";

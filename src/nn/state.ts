@@ -74,6 +74,10 @@ export function sameBytes(a: TensorData, b: TensorData): boolean {
 
 const TYPES = { f32: ["F32", Float32Array], i32: ["I32", Int32Array], u32: ["U32", Uint32Array] } as const;
 
+/** A shape in our order as PyTorch has it. */
+export const torchShape = (shape: readonly number[], layout: Layout): readonly number[] =>
+  layout === "same" ? shape : TO_TORCH[layout].map((d) => shape[d]!);
+
 /** Host data in our order as a tensor in PyTorch's. */
 export function toTorch<A extends TensorData>(
   data: A,
@@ -82,8 +86,7 @@ export function toTorch<A extends TensorData>(
 ): HostTensor & { data: A } {
   const [dtype] = Object.values(TYPES).find(([, type]) => data instanceof type)!;
   if (layout === "same") return { dtype, shape, data };
-  const order = TO_TORCH[layout];
-  return { dtype, shape: order.map((d) => shape[d]!), data: permuted(data, shape, order) };
+  return { dtype, shape: torchShape(shape, layout), data: permuted(data, shape, TO_TORCH[layout]) };
 }
 
 /**
@@ -128,7 +131,7 @@ function ordered<A extends TensorData>(
 ): A {
   checkHostTensor(name, value);
   const order = layout === "same" ? null : TO_TORCH[layout];
-  const expected = order ? order.map((d) => shape[d]!) : shape;
+  const expected = torchShape(shape, layout);
   if (!sameShape(value.shape, expected)) {
     throw new StateDictError(
       `${name}: shape ${showShape(value.shape)} in the state dict, ${showShape(expected)} in this module`,

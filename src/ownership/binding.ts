@@ -3,7 +3,7 @@ import { ArgumentError, FormatError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { isObject, shown } from "../io/shown";
-import { readCredential } from "../models/credential";
+import { type CredentialInfo, readCredential } from "../models/credential";
 import { fromTorch } from "../nn/state";
 import { checkFile, parseEntry } from "../passport/files";
 import { type PassportPlace, passportShape } from "../passport/place";
@@ -200,8 +200,11 @@ export interface BindingInfo extends Derived {
  * it has none.
  * @throws FormatError naming what does not follow, or when the file is no credential.
  */
-export async function readBinding(credential: SafetensorsFile): Promise<BindingInfo | null> {
-  const claim = readCredential(credential);
+export const readBinding = async (credential: SafetensorsFile): Promise<BindingInfo | null> =>
+  bindingOf(credential, readCredential(credential));
+
+/** {@link readBinding} of a credential that was read already. */
+export async function bindingOf(credential: SafetensorsFile, claim: CredentialInfo): Promise<BindingInfo | null> {
   if (credential.metadata["binding"] === undefined) return null;
   const binding = parseEntry(credential, "binding", LONGEST_ENTRY) as Binding;
   let derived: Derived;

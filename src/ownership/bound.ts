@@ -1,7 +1,8 @@
 import type { SafetensorsFile } from "../io/safetensors";
+import type { CredentialInfo } from "../models/credential";
 import { matchedBits } from "../passport/matches";
 import type { LayerSigns } from "../passport/protected";
-import { BOUND_BITS, readBinding } from "./binding";
+import { BOUND_BITS, bindingOf } from "./binding";
 import { type Commitment, type CommitmentMatch, matchCommitment } from "./commitment";
 import { binomialPValue, matchThreshold } from "./statistics";
 
@@ -41,12 +42,12 @@ const TRIALS = 2 ** BOUND_BITS;
  */
 export async function boundEvidence(
   signs: readonly LayerSigns[],
-  owner: SafetensorsFile,
+  { owner, claim }: { owner: SafetensorsFile; claim: CredentialInfo },
   suspect: SafetensorsFile,
   published: Commitment | undefined,
   falsePositiveRate: number,
 ): Promise<{ evidence: BoundEvidence | null; reasons: string[] }> {
-  const binding = await readBinding(owner);
+  const binding = await bindingOf(owner, claim);
   if (!binding && !published)
     return {
       evidence: null,

@@ -1,12 +1,11 @@
-import { instance, refuse } from "../demand";
 import { ArgumentError, FormatError, StateDictError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
 import { headName, type NetworkConfig, networkOf } from "../models/build";
 import { type CredentialInfo, readCredential } from "../models/credential";
-import { Module } from "../nn/module";
-import { TO_TORCH } from "../nn/state";
+import type { Module } from "../nn/module";
+import { torchShape } from "../nn/state";
 import type { SecretPlan } from "../passport/built-in";
 import { checkFile } from "../passport/files";
 import { type PassportPlace, weightShape } from "../passport/place";
@@ -14,7 +13,7 @@ import { Protected } from "../passport/protected";
 import { protectAs } from "../passport/restore";
 import { branchesOf } from "../passport/schemes";
 import { secretName } from "../passport/site";
-import type { Network } from "../passport/trace";
+import { expectNetwork, type Network } from "../passport/trace";
 import { findTensors, type Wanted } from "./names";
 import { readSuspect, type Suspect } from "./suspect";
 
@@ -140,11 +139,9 @@ export function joined(
  * @throws ArgumentError for what is none, or a protected one.
  */
 export function checkNetwork(what: string, name: string, network: unknown): asserts network is Network {
-  instance(what, name, network, Module);
+  expectNetwork(what, name, network);
   if (network instanceof Protected)
     throw new ArgumentError(`${what}: ${name} has passports itself: give the network without them, its \`network\``);
-  if (typeof (network as Network).forward !== "function")
-    refuse(what, name, "a module with a method forward(x)", network);
 }
 
 /** A network of this package with the suspect's weights. */
@@ -161,8 +158,7 @@ function packaged({ otherClasses, tensors }: SuspectWeights, { config }: Credent
 function loadSuspect(network: Network, state: StateDict): void {
   const wanted = new Map<string, Wanted>();
   for (const [name, t, { layout }] of network.namedTensors()) {
-    const shape = layout === "same" ? t.shape : TO_TORCH[layout].map((d) => t.shape[d]!);
-    wanted.set(name, { shape, need: "needed", anchor: true });
+    wanted.set(name, { shape: torchShape(t.shape, layout), need: "needed", anchor: true });
   }
   const { tensors, missing } = findTensors(state, wanted);
   if (missing.length) throw new StateDictError(`missing ${listed(missing)}`);

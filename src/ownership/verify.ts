@@ -205,7 +205,7 @@ export async function verify(
     reasons.push(...fidelity.reasons, ...opened.reasons);
     const triggers = joined ? await triggerHits(joined, classes, options) : { hits: null, reasons: [] };
     reasons.push(...triggers.reasons);
-    const bound = await boundEvidence(signs, owner, suspect, options.commitment, falsePositiveRate);
+    const bound = await boundEvidence(signs, { owner, claim }, suspect, options.commitment, falsePositiveRate);
     reasons.push(...bound.reasons);
     const trusted = bound.evidence ? bound.evidence.holds : options.requireBinding === false;
     return {

@@ -6,6 +6,7 @@ import { ArgumentError } from "../errors";
 import { Conv1d, Conv2d } from "../nn/conv";
 import { Linear } from "../nn/linear";
 import type { Layout } from "../nn/state";
+import { windowCount } from "../tensor/ops/windows";
 import { sizeOf } from "../tensor/shape";
 
 /** The linear map W * x whose weights a passport goes through. */
@@ -111,7 +112,7 @@ const axesOf = ({ inputSize, ...map }: MapGeometry): Axis[] =>
   inputSize.map((size, d) => {
     const [kernel, stride, dilation] = [map.kernel[d]!, map.stride[d]!, map.dilation[d]!];
     const [before, after] = map.padding[d]!;
-    const windows = Math.floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1;
+    const windows = windowCount(size + before + after, kernel, stride, 0, dilation);
     return { kernel, stride, dilation, before, size, windows };
   });
 

@@ -1,9 +1,10 @@
 import { knownKeys, oneOf, unexpected } from "../demand";
 import { isObject } from "../io/shown";
+import { windowCount } from "../tensor/ops/windows";
 import { sizeOf } from "../tensor/shape";
 import type { SecretPlan } from "./built-in";
 import type { PassportPlace } from "./place";
-import { hasFc, SCHEMES } from "./schemes";
+import { hasFc, PASSPORT_SCHEMES } from "./schemes";
 import { capacity } from "./signature";
 
 /**
@@ -28,12 +29,7 @@ export function checkPlan(plan: unknown): asserts plan is SecretPlan {
   if (!isObject(plan)) unexpected("an object that says where passports sit", plan);
   const given = plan as Record<string, unknown>;
   knownKeys("passports", given, ["scheme", "fc", "statistics", "places", "separate", "texts"]);
-  const scheme = oneOf(
-    "passports",
-    "scheme",
-    given["scheme"],
-    SCHEMES.filter((s) => s !== "plain"),
-  );
+  const scheme = oneOf("passports", "scheme", given["scheme"], PASSPORT_SCHEMES);
   if (typeof given["fc"] !== "boolean" || (given["fc"] && !hasFc({ scheme })))
     unexpected(`fc: true or false, true of scheme "pan" alone`, given["fc"]);
   oneOf("passports", "statistics", given["statistics"], ["separate", "shared"]);
@@ -99,7 +95,7 @@ function checkPlace(place: unknown, what: string): void {
     const reach = dilation[d]! * (k - 1) + 1;
     if (before >= reach || after >= reach || reach > inputSize[d]! + before + after)
       unexpected(`${what}: a kernel that fits its padded input`, { kernel: k, padding: [before, after] });
-    const windows = Math.floor((inputSize[d]! + before + after - reach) / stride[d]!) + 1;
+    const windows = windowCount(inputSize[d]! + before + after, k, stride[d]!, 0, dilation[d]!);
     if (k * windows > MOST.steps)
       unexpected(`${what}: at most ${MOST.steps} windows times taps along an axis`, { windows, kernel: k });
   });

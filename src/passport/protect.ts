@@ -1,18 +1,25 @@
 import { flag, instance, oneOf, optionsOf, refuse } from "../demand";
 import { ArgumentError } from "../errors";
 import { isPlain, listed, shown } from "../io/shown";
-import { Module } from "../nn/module";
 import { Norm } from "../nn/norm";
+import { means } from "../nn/select";
 import { Generator } from "../tensor/random";
 import { channelsIn } from "./channels";
-import { Passport } from "./passport";
 import { geometryOf, outputsOf, type PassportPlace } from "./place";
 import { Protected } from "./protected";
-import { branchesOf, hasFc, SCHEMES, type Scheme } from "./schemes";
+import { branchesOf, hasFc, PASSPORT_SCHEMES, type Scheme } from "./schemes";
 import { capacity, signatureBytes, spreadSignature } from "./signature";
-import { Secret, type Site } from "./site";
+import { makeSites, type SiteParts } from "./site";
 import type { SignatureText } from "./texts";
-import { mapInFront, type Network, type NetworkTrace, type Sample, type TracedMap, traceNetwork } from "./trace";
+import {
+  expectNetwork,
+  mapInFront,
+  type Network,
+  type NetworkTrace,
+  type Sample,
+  type TracedMap,
+  traceNetwork,
+} from "./trace";
 
 /** What is said of one norm, or of a group of them. */
 export interface PlaceOptions {
@@ -81,16 +88,9 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
   const what = "protect";
   if (network instanceof Protected)
     throw new ArgumentError("protect: this network is protected already: give it the network itself");
-  instance(what, "its first argument", network, Module);
-  if (typeof network.forward !== "function")
-    refuse(what, "its first argument", "a module with a method forward(x)", network);
+  expectNetwork(what, "its first argument", network);
   const given = optionsOf(what, options, OPTIONS);
-  const scheme = oneOf(
-    what,
-    "scheme",
-    given.scheme,
-    SCHEMES.filter((s) => s !== "plain"),
-  );
+  const scheme = oneOf(what, "scheme", given.scheme, PASSPORT_SCHEMES);
   const { statistics = "separate", signature, random = freshGenerator(), separate = [] } = given;
   if (!Array.isArray(separate) || !separate.every((key) => typeof key === "string"))
     refuse(what, "separate", "a list of names", separate);
@@ -106,35 +106,26 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
   const chosen = norms.choose(given.at);
   const own = chosen.map(({ text }) => text);
   if (signature !== undefined) spread(signature, chosen);
-  const sites = chosen.map(({ name, norm, traced, text }): Site => {
-    const source = random.fork(name);
-    const geometry = geometryOf(traced.map, traced.x.shape.slice(1, -1));
-    const { map } = traced;
-    const passport = new Passport(map, geometry, { fc, signature: text ?? "", random: source });
-    const place: PassportPlace = {
-      norm: name,
-      weight: traced.weight,
-      ...(traced.bias !== undefined && { bias: traced.bias }),
-      text: text?.length ?? 0,
-      ...geometry,
-    };
-    return {
-      name,
-      norm,
-      secret: new Secret(norm, passport, branchesOf(scheme).length === 1 || statistics === "shared"),
-      place,
-    };
-  });
   if (separate.length && branchesOf(scheme).length === 1)
     throw new ArgumentError(
       `separate: scheme "${scheme}" has one branch, which has every norm for itself: leave it out`,
     );
-  const taken = new Set(sites.map((s) => s.name));
-  for (const { name, norm } of norms.others(separate, taken))
-    sites.push({ name, norm, secret: new Secret(norm, null, false), place: null });
+  const taken = new Set(chosen.map((c) => c.name));
+  const sites = makeSites(network, { scheme, fc, statistics }, [
+    ...chosen.map(({ name, norm, traced, text }): SiteParts => {
+      const { map, weight, bias } = traced;
+      const place: PassportPlace = {
+        norm: name,
+        weight,
+        ...(bias !== undefined && { bias }),
+        text: text?.length ?? 0,
+        ...geometryOf(map, traced.x.shape.slice(1, -1)),
+      };
+      return { name, norm, passport: { place, map, signature: text ?? "", random: random.fork(name) } };
+    }),
+    ...norms.others(separate, taken).map((other): SiteParts => ({ ...other, passport: null })),
+  ]);
   const texts = textsOf(chosen, own, signature);
-  const order = new Map(norms.names.map((name, i) => [name, i]));
-  sites.sort((a, b) => order.get(a.name)! - order.get(b.name)!);
   const { trace } = norms;
   // They take longer to find than the rest, and are asked for when a credential is made.
   const channels = () => channelsIn(trace);
@@ -227,12 +218,7 @@ class Norms {
   }
 
   /** The norms that a pattern, or the name of a module above them, means. */
-  #meant(key: string): string[] {
-    if (key === "*") return [...this.names];
-    const text = key.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-    const pattern = new RegExp(`^${text.join(".*")}(?:\\.|$)`, "s");
-    return this.names.filter((name) => pattern.test(name));
-  }
+  #meant = (key: string): string[] => this.names.filter(means(key));
 
   #none(key: string): never {
     const meant = this.#meant(key);

@@ -1,30 +1,29 @@
-import { instance, refuse } from "../demand";
 import { ArgumentError, StateDictError } from "../errors";
-import type { HostTensor, StateDict } from "../io/host-tensor";
+import { hostVector, type StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { isPlain } from "../io/shown";
+import { BatchNorm } from "../nn/batch-norm";
 import { Dropout } from "../nn/layers";
 import { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { duringPass } from "../nn/pass";
 import type { LoadReport } from "../nn/state-dict";
-import { partsOf } from "../tensor/ops/lift";
 import type { Affine } from "../tensor/ops/norm/affine";
 import { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
-import { noGrad, Tensor } from "../tensor/tensor";
+import { noGrad, type Tensor } from "../tensor/tensor";
 import { BranchPass, type PassOptions } from "./branch-pass";
 import type { Branch, BranchAccuracy } from "./branches";
 import { BUILT_IN, type BuiltIn, type SecretPlan } from "./built-in";
 import type { Channels } from "./channels";
 import { credentialFile, deployedFile } from "./files";
 import { matchedBits } from "./matches";
+import { partOf } from "./outputs";
 import { branchesOf, type Scheme } from "./schemes";
 import type { SignLossOptions } from "./sign-loss";
 import { hasPassport, type PassportSite, type Site, secretName } from "./site";
 import type { SignatureText } from "./texts";
-import type { Inputs, InputsOf, Network } from "./trace";
+import { expectNetwork, type Inputs, type InputsOf, type Network } from "./trace";
 
 /** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
 export interface LayerSigns {
@@ -107,7 +106,7 @@ export class Protected<N extends Network = Network> extends Module {
   #channels: Channels | (() => Channels) | null;
   readonly #network: N;
   readonly #sites: readonly Site[];
-  readonly #fc: boolean;
+  readonly #plan: SecretPlan;
   readonly #byNorm: ReadonlyMap<Module, Site>;
   readonly #normNames: ReadonlyMap<Module, string>;
   readonly #unused: ReadonlySet<string>;
@@ -121,7 +120,7 @@ export class Protected<N extends Network = Network> extends Module {
     this.texts = texts;
     this.inputShape = inputShape;
     this.#channels = channels;
-    this.#fc = fc;
+    this.#plan = planOf({ scheme, fc, sites, texts });
     this.#byNorm = new Map(sites.map((s) => [s.norm, s]));
     this.#normNames = new Map(network.namedModules().map(([name, m]) => [m, name]));
     // Where passports alone give γ and β, the norm's own are never used.
@@ -167,22 +166,12 @@ export class Protected<N extends Network = Network> extends Module {
 
   protected override stateName(path: string): string | null {
     if (this.#unused.has(path)) return null;
-    return this.#builtIn ? this.#builtIn.names(path, this.plan) : path;
+    return this.#builtIn ? this.#builtIn.names(path, this.#plan) : path;
   }
 
   /** What of the network carries a secret, as files say it. */
   get plan(): SecretPlan {
-    const { scheme, sites, texts } = this;
-    // Of one branch there is nobody to share them with.
-    const shared = this.branches.length > 1 && sites.some((s) => s.place && "runningMean" in s.norm && !s.secret.norm);
-    return {
-      scheme,
-      fc: this.#fc,
-      statistics: shared ? "shared" : "separate",
-      places: this.passportSites().map(({ place }) => place),
-      separate: sites.filter((s) => !hasPassport(s)).map((s) => s.name),
-      texts,
-    };
+    return this.#plan;
   }
 
   /**
@@ -292,8 +281,8 @@ export class Protected<N extends Network = Network> extends Module {
       this.network.stateDict(),
     ]);
     for (const [name, { gamma, beta }] of constants) {
-      state.set(`${name}.weight`, vector(gamma));
-      state.set(`${name}.bias`, vector(beta));
+      state.set(`${name}.weight`, hostVector(gamma));
+      state.set(`${name}.bias`, hostVector(beta));
     }
     const folded = foldNorm && builtIn ? builtIn.fold(state) : { state, model: builtIn?.model() };
     return deployedFile(folded.state, folded.model);
@@ -306,7 +295,7 @@ export class Protected<N extends Network = Network> extends Module {
    */
   async credential(claimed: BranchAccuracy = {}): Promise<SafetensorsFile> {
     if (this.scheme === "plain") throw new ArgumentError("a plain network has nothing private to keep");
-    const tensors = await this.#secretState();
+    const tensors = await new Secrets(this.sites).stateDict();
     const model = this.#builtIn?.model();
     return credentialFile(tensors, { ...this.plan, claimed, model, channels: this.channels ?? undefined });
   }
@@ -316,8 +305,7 @@ export class Protected<N extends Network = Network> extends Module {
    * @throws StateDictError when they are not those of this network; nothing is changed then.
    */
   loadSecrets(tensors: StateDict): void {
-    const holder = new Secrets(this.sites);
-    holder.loadStateDict(tensors);
+    new Secrets(this.sites).loadStateDict(tensors);
   }
 
   /**
@@ -341,10 +329,6 @@ export class Protected<N extends Network = Network> extends Module {
     return { ...this.plan, ...(this.#builtIn ? { model: this.#builtIn.model() } : { shapes }) };
   }
 
-  async #secretState(): Promise<StateDict> {
-    return new Secrets(this.sites).stateDict();
-  }
-
   #run(x: InputsOf<N>, pass: BranchPass): OutputOf<N> {
     return duringPass(pass, () => this.network.forward(x as Inputs)) as OutputOf<N>;
   }
@@ -357,6 +341,20 @@ export class Protected<N extends Network = Network> extends Module {
       `a network of scheme "${this.scheme}" has the branch ${there}, found "${unknown ?? "none"}"`,
     );
   }
+}
+
+function planOf({ scheme, fc, sites, texts }: Pick<Protection, "scheme" | "fc" | "sites" | "texts">): SecretPlan {
+  // Of one branch there is nobody to share them with.
+  const two = branchesOf(scheme).length > 1;
+  const shared = two && sites.some((s) => s.place && s.norm instanceof BatchNorm && !s.secret.norm);
+  return {
+    scheme,
+    fc,
+    statistics: shared ? "shared" : "separate",
+    places: sites.filter(hasPassport).map(({ place }) => place),
+    separate: sites.filter((s) => !hasPassport(s)).map((s) => s.name),
+    texts,
+  };
 }
 
 /** The secrets of a network by themselves, under the names that credentials give them. */
@@ -373,28 +371,6 @@ class Secrets extends Module {
   }
 }
 
-/** One branch of a network's output: a tensor, or a list or an object of such. */
-function partOf(output: unknown, i: number, cut: Map<Tensor, Tensor[]>): unknown {
-  if (output instanceof Tensor) {
-    if (output.parts === 1) return output;
-    return partsCut(output, cut)[i];
-  }
-  if (Array.isArray(output)) return output.map((o) => partOf(o, i, cut));
-  if (isPlain(output)) return Object.fromEntries(Object.entries(output).map(([k, o]) => [k, partOf(o, i, cut)]));
-  if (output === null || typeof output !== "object") return output;
-  return refuse("protect", "what the network's forward returns", "a tensor, or an array or an object of such", output);
-}
-
-function partsCut(output: Tensor, cut: Map<Tensor, Tensor[]>): Tensor[] {
-  const known = cut.get(output);
-  if (known) return known;
-  const parts = partsOf(output);
-  cut.set(output, parts);
-  return parts;
-}
-
-const vector = (data: Float32Array<ArrayBuffer>): HostTensor => ({ dtype: "F32", shape: [data.length], data });
-
 const plain = new WeakMap<Module, Protected>();
 
 /**
@@ -403,8 +379,7 @@ const plain = new WeakMap<Module, Protected>();
  */
 export function asProtected(what: string, name: string, model: unknown): Protected {
   if (model instanceof Protected) return model;
-  const network = instance(what, name, model, Module) as Network;
-  if (typeof network.forward !== "function") refuse(what, name, "a module with a method forward(x)", model);
+  const network = expectNetwork(what, name, model);
   const known = plain.get(network);
   if (known) return known;
   const none = { scheme: "plain", fc: false, sites: [], texts: [], inputShape: null } as const;

@@ -3,11 +3,9 @@ import { listed } from "../io/shown";
 import { Norm } from "../nn/norm";
 import { Generator } from "../tensor/random";
 import type { SecretPlan } from "./built-in";
-import { Passport } from "./passport";
 import { isLinearMap, type LinearMap, outputsOf } from "./place";
 import { Protected } from "./protected";
-import { branchesOf } from "./schemes";
-import { Secret, type Site } from "./site";
+import { makeSites, type SiteParts } from "./site";
 import type { Network } from "./trace";
 
 /**
@@ -18,7 +16,6 @@ import type { Network } from "./trace";
 export function protectAs<N extends Network>(network: N, plan: SecretPlan): Protected<N> {
   const modules = new Map(network.namedModules());
   const random = new Generator(0);
-  const shared = branchesOf(plan.scheme).length === 1 || plan.statistics === "shared";
   const normAt = (name: string): Norm => {
     const norm = modules.get(name);
     if (norm instanceof Norm) return norm;
@@ -36,19 +33,12 @@ export function protectAs<N extends Network>(network: N, plan: SecretPlan): Prot
       `the credential has a passport of a map of weight ${name} with ${channels} outputs, which the network does not have`,
     );
   };
-  const sites = [
-    ...plan.places.map((place): Site => {
-      const norm = normAt(place.norm);
+  const sites = makeSites(network, plan, [
+    ...plan.places.map((place): SiteParts => {
       const map = mapAt(place.weight, place.channels);
-      const passport = new Passport(map, place, { fc: plan.fc, signature: "", random });
-      return { name: place.norm, norm, secret: new Secret(norm, passport, shared), place };
+      return { name: place.norm, norm: normAt(place.norm), passport: { place, map, signature: "", random } };
     }),
-    ...plan.separate.map((name): Site => {
-      const norm = normAt(name);
-      return { name, norm, secret: new Secret(norm, null, false), place: null };
-    }),
-  ];
-  const order = new Map([...modules.keys()].map((name, i) => [name, i]));
-  sites.sort((a, b) => order.get(a.name)! - order.get(b.name)!);
+    ...plan.separate.map((name): SiteParts => ({ name, norm: normAt(name), passport: null })),
+  ]);
   return new Protected(network, { scheme: plan.scheme, fc: plan.fc, sites, texts: plan.texts, inputShape: null });
 }

@@ -32,6 +32,9 @@ const SCHEME_PARTS: Readonly<Record<Scheme, SchemeParts>> = {
 /** All schemes. */
 export const SCHEMES = Object.keys(SCHEME_PARTS) as readonly Scheme[];
 
+/** Those with passports. */
+export const PASSPORT_SCHEMES = SCHEMES.filter((s): s is Exclude<Scheme, "plain"> => s !== "plain");
+
 /** @throws ArgumentError for a scheme that is none: it may come from a caller without types. */
 const partsOf = (scheme: Scheme): SchemeParts => SCHEME_PARTS[oneOf("scheme", "its name", scheme, SCHEMES)];
 

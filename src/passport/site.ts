@@ -4,8 +4,10 @@ import { Module, type ModuleChild } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { parameter } from "../nn/registration";
 import type { Tensor } from "../tensor/tensor";
-import type { Passport } from "./passport";
-import type { PassportPlace } from "./place";
+import type { SecretPlan } from "./built-in";
+import { Passport, type PassportOptions } from "./passport";
+import type { LinearMap, PassportPlace } from "./place";
+import { branchesOf } from "./schemes";
 
 /**
  * A norm of a protected network that has something the public network has not: a passport, or
@@ -27,6 +29,34 @@ export interface PassportSite extends Site {
 }
 
 export const hasPassport = (site: Site): site is PassportSite => site.place !== null;
+
+/** What a site is made of: a norm, and for a passport its place, its map and its own numbers. */
+export interface SiteParts {
+  readonly name: string;
+  readonly norm: Norm;
+  readonly passport: ({ readonly place: PassportPlace; readonly map: LinearMap } & Omit<PassportOptions, "fc">) | null;
+}
+
+/**
+ * The sites of a network, in the order of their names in its state dict.
+ * @param plan.statistics whose running statistics batch norms with a passport have
+ */
+export function makeSites(
+  network: Module,
+  { scheme, fc, statistics }: Pick<SecretPlan, "scheme" | "fc" | "statistics">,
+  parts: readonly SiteParts[],
+): Site[] {
+  // Of one branch there is nobody to share them with: it has the norm's own.
+  const shared = branchesOf(scheme).length === 1 || statistics === "shared";
+  const order = new Map(network.namedModules().map(([name], i) => [name, i]));
+  const sorted = [...parts].sort((a, b) => order.get(a.name)! - order.get(b.name)!);
+  return sorted.map(({ name, norm, passport: own }): Site => {
+    if (!own) return { name, norm, secret: new Secret(norm, null, false), place: null };
+    const { place, map, signature, random } = own;
+    const passport = new Passport(map, place, { fc, signature, random });
+    return { name, norm, secret: new Secret(norm, passport, shared), place };
+  });
+}
 
 /** Where a site's secret lies in the state dict of its network. */
 export const secretName = ({ name }: Pick<Site, "name">): string => `${name}.passport`;

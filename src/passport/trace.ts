@@ -1,9 +1,9 @@
 /** What one pass through a network shows of it, without computing anything. */
-import { refuse } from "../demand";
+import { instance, refuse } from "../demand";
 import { ArgumentError } from "../errors";
 import { isPlain } from "../io/shown";
 import { inMode } from "../nn/mode";
-import { deviceOf, type Module } from "../nn/module";
+import { deviceOf, Module } from "../nn/module";
 import { Norm } from "../nn/norm";
 import { duringPass } from "../nn/pass";
 import type { Layout } from "../nn/state";
@@ -18,6 +18,13 @@ export type Inputs = Tensor | readonly Tensor[] | { readonly [name: string]: Ten
 
 /** A module that computes. */
 export type Network = Module & { forward(x: Inputs): unknown };
+
+/** @throws ArgumentError for what is no module with a `forward`. */
+export function expectNetwork(what: string, name: string, value: unknown): Network {
+  const network = instance(what, name, value, Module);
+  if (typeof (network as Network).forward === "function") return network as Network;
+  return refuse(what, name, "a module with a method forward(x)", value);
+}
 
 /** What `forward` of a network takes. */
 export type InputsOf<N> = N extends { forward(x: infer I): unknown } ? I : never;
@@ -55,6 +62,8 @@ export interface NamedTensor {
 /** A traced pass. */
 export interface NetworkTrace {
   readonly ops: readonly TracedOp<Tensor>[];
+  /** The operation that gave each tensor. */
+  readonly makers: ReadonlyMap<Tensor, TracedOp<Tensor>>;
   /** In the order they ran; one that ran twice is there twice. */
   readonly maps: readonly TracedMap[];
   readonly norms: readonly TracedNorm[];
@@ -111,7 +120,8 @@ export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
       ),
     ),
   );
-  return { ops, maps, norms, tensors, inputShape, output };
+  const makers = new Map(ops.map((op) => [op.out, op]));
+  return { ops, makers, maps, norms, tensors, inputShape, output };
 }
 
 function inputsOf(sample: Sample, device: ReturnType<typeof deviceOf>): Inputs {
@@ -145,8 +155,7 @@ const HANDS_ON: ReadonlySet<string> = new Set(["reshape", "dropout"]);
  * The map whose output a norm normalises, alone or behind a reshape or a dropout; undefined where
  * something else lies between.
  */
-export function mapInFront({ ops, maps }: NetworkTrace, { x }: TracedNorm): TracedMap | undefined {
-  const makers = new Map(ops.map((op) => [op.out, op]));
+export function mapInFront({ makers, maps }: NetworkTrace, { x }: TracedNorm): TracedMap | undefined {
   for (let at: Tensor | undefined = x; at; ) {
     const here: Tensor = at;
     const found = maps.find(({ y }) => y === here);

@@ -18,7 +18,8 @@ import {
 import type { PointSet } from "../../src/data/point-cloud";
 import { ArgumentError } from "../../src/errors";
 import { readCredential } from "../../src/models";
-import { type MapLayer, placeOf, positionsOf, tapsOf } from "../../src/models/layers";
+import { type MapLayer, placeOf } from "../../src/models/layers";
+import { positionsOf, tapsOf } from "../../src/passport/place";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { TINY_CLOUD, tinyClouds, trainedClouds } from "../support/clouds";
@@ -178,11 +179,12 @@ describe("PassportEquations", () => {
     ["a linear layer", { ...base, kind: "linear", inChannels: 20, channels: 12, kernel: 1, inputSize: [] }],
   ])("finds a passport that gives any wanted γ: %s, with a bias", (_, layer) => {
     const random = new Generator(7);
-    const taps = tapsOf(layer);
+    const place = placeOf(layer, 0);
+    const taps = tapsOf(place);
     const weight = random.fill(new Float32Array(12 * layer.inChannels * taps), "normal", 0, 0.3);
     const [bias, wanted] = [1, 2].map((most) => random.fill(new Float32Array(12), "uniform", -most, most));
-    const p = new PassportEquations(placeOf(layer, 0), weight, bias).solve(wanted!);
-    const length = positionsOf(layer);
+    const p = new PassportEquations(place, weight, bias).solve(wanted!);
+    const length = positionsOf(place);
     expect(p).toHaveLength(layer.inChannels * length);
     const out = Math.floor((length + 2 * layer.padding - taps) / layer.stride) + 1;
     for (let o = 0; o < 12; o++) {

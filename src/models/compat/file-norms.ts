@@ -7,14 +7,11 @@ import type { NetworkNorm, NetworkSettings } from "../config";
 const IN_FILES: Readonly<Record<string, string>> = { gn1: "ln", ln: "layer" };
 const FROM_FILES: Readonly<Record<string, NetworkNorm>> = { ln: "gn1", layer: "ln" };
 
-/** A configuration with the norms' names of files. */
-export function fileConfig(config: NetworkSettings): object {
+/** A configuration as files have it, with their names of norms. */
+export function writtenConfig(config: NetworkSettings): string {
   const { norm } = config;
-  return norm === undefined ? config : { ...config, norm: IN_FILES[norm] ?? norm };
+  return JSON.stringify(norm === undefined ? config : { ...config, norm: IN_FILES[norm] ?? norm });
 }
-
-/** The same as text. */
-export const writtenConfig = (config: NetworkSettings): string => JSON.stringify(fileConfig(config));
 
 /** A configuration out of a file, of whatever form, with the norms' names of this package. */
 export function readNorm<T>(config: T): T {
