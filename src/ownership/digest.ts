@@ -24,6 +24,48 @@ export async function keystream(seed: Uint8Array<ArrayBuffer>, n: number): Promi
   return new Uint8Array(await crypto.subtle.encrypt({ name: "AES-CTR", counter, length: 128 }, key, new Uint8Array(n)));
 }
 
+/**
+ * 64 bytes by HKDF with SHA-512 (RFC 5869), from a secret and a name; those of one name say nothing
+ * of those of another, nor of the secret.
+ */
+export async function subSecret(secret: Uint8Array<ArrayBuffer>, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const key = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
+  const info = new TextEncoder().encode(name);
+  const salt = new Uint8Array(64);
+  return new Uint8Array(await crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-512", salt, info }, key, 512));
+}
+
+/** A whole number from 0 to below n, n up to 2³², uniform. */
+export type Draw = (n: number) => number;
+
+/**
+ * What `make` draws from a stream of bytes: draws that would favour some numbers are thrown away,
+ * so that nobody knows in advance how many bytes it takes.
+ * @param bytes how many it is expected to take
+ */
+export async function drawn<T>(seed: Uint8Array<ArrayBuffer>, bytes: number, make: (draw: Draw) => T): Promise<T> {
+  const end = Symbol();
+  for (let length = 64 + bytes; ; length *= 2) {
+    const stream = await keystream(seed, length);
+    const view = new DataView(stream.buffer);
+    let at = 0;
+    const draw: Draw = (n) => {
+      for (;;) {
+        if (at + 4 > length) throw end;
+        const value = view.getUint32(at, true);
+        at += 4;
+        if (value < 2 ** 32 - (2 ** 32 % n)) return value % n;
+      }
+    };
+    try {
+      return make(draw);
+    } catch (cause) {
+      // The longer stream begins with the shorter one.
+      if (cause !== end) throw cause;
+    }
+  }
+}
+
 /** Numbers uniform in [−1, 1), one of four bytes each: the upper 24 bits, exact in f32. */
 export function toUniform(stream: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   const view = new DataView(stream.buffer, stream.byteOffset, stream.byteLength);
@@ -34,5 +76,13 @@ export function toUniform(stream: Uint8Array<ArrayBuffer>): Float32Array<ArrayBu
 export const toBits = (stream: Uint8Array, n: number): Float32Array<ArrayBuffer> =>
   Float32Array.from({ length: n }, (_, i) => ((stream[i >> 3]! >> (7 - (i & 7))) & 1 ? 1 : -1));
 
+/** SHA-512 of bytes as they are. */
+export const plainSha512 = async (bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-512", bytes));
+
 /** Bytes as hexadecimal digits. */
 export const toHex = (bytes: Uint8Array): string => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+
+/** The bytes of hexadecimal digits. */
+export const fromHex = (digits: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));

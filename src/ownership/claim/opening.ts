@@ -1,0 +1,158 @@
+/**
+ * One group of triggers, opened to a court or to a stranger: enough to ask any network that answers
+ * with classes, and nothing of the passports or of the other groups.
+ */
+
+import type { SampleSet } from "../../data/sample-set";
+import { knownKeys, numbers, refuse, unexpected, whole } from "../../demand";
+import { ArgumentError, FormatError } from "../../errors";
+import type { SafetensorsFile } from "../../io/safetensors";
+import { isObject, shown } from "../../io/shown";
+import { readCredential } from "../../models/credential";
+import { parseEntry } from "../../passport/files";
+import { fromHex, toHex } from "../digest";
+import { binomialPValue, matchThreshold } from "../statistics";
+import { claimHash } from "./derive";
+import { type Binding, claimOf, hasClaim } from "./own";
+import { type ClaimSpec, checkClaimSpec } from "./spec";
+import { claimThreshold } from "./threshold";
+import { groupSecret, inputsDigest, triggerInputs, triggerLabels, triggerSet } from "./triggers";
+
+/** An opened group of triggers. JSON-able. */
+export interface Opening {
+  readonly format: "pan-opening-2";
+  readonly spec: ClaimSpec;
+  /** SHA-512 of the passports, hexadecimal. */
+  readonly passports: string;
+  /** SHA-512 of the inputs of each group, hexadecimal. */
+  readonly groups: readonly string[];
+  /** Which group is opened, from 0. */
+  readonly group: number;
+  /** What its inputs are drawn from: 64 bytes, hexadecimal. */
+  readonly secret: string;
+}
+
+const FORMAT = "pan-opening-2";
+
+/**
+ * Opens one group of a credential's triggers. Whoever sees it can unlearn that group.
+ * @throws ArgumentError for a credential without triggers, or without that group; FormatError for
+ * one that contradicts itself.
+ */
+export async function openGroup(credential: SafetensorsFile, group: number): Promise<Opening> {
+  const info = readCredential(credential);
+  if (!hasClaim(credential)) throw new ArgumentError("openGroup: the credential has no claim of version 2");
+  const { spec, digests } = await claimOf(credential, info);
+  const count = spec.triggers?.groups ?? 0;
+  if (!count) throw new ArgumentError("openGroup: the claim has no triggers");
+  if (whole("openGroup", "group", group, 0) >= count) refuse("openGroup", "group", `below ${count}`, group);
+  const { secret } = parseEntry(credential, "claim", 2 ** 21) as Binding;
+  return {
+    format: FORMAT,
+    spec,
+    passports: toHex(digests.passports),
+    groups: digests.groups.map(toHex),
+    group,
+    secret: toHex(await groupSecret(fromHex(secret), group)),
+  };
+}
+
+const isHex = (value: unknown, digits: number): value is string =>
+  typeof value === "string" && value.length === digits && /^[0-9a-f]*$/.test(value);
+
+/** @throws FormatError for what is no opening. */
+function checkOpening(value: unknown): asserts value is Opening {
+  const wrong = (what: string, found: unknown): never => {
+    throw new FormatError(`an opened group of triggers, ${what}, expected, found ${shown(found)}`);
+  };
+  if (!isObject(value) || value["format"] !== FORMAT) return wrong(`of format "${FORMAT}"`, value);
+  const { spec, passports, groups, group, secret } = value;
+  try {
+    knownKeys("an opening", value, ["format", "spec", "passports", "groups", "group", "secret"]);
+    checkClaimSpec("an opening's spec", spec);
+  } catch (cause) {
+    if (!(cause instanceof ArgumentError)) throw cause;
+    throw new FormatError(cause.message, { cause });
+  }
+  const count = spec.triggers?.groups ?? 0;
+  if (!Array.isArray(groups) || !count || groups.length !== count || !groups.every((g) => isHex(g, 128)))
+    wrong(`with a digest of each of ${count} groups`, groups);
+  if (!Number.isSafeInteger(group) || (group as number) < 0 || (group as number) >= count)
+    wrong(`with a group from 0 to ${count - 1}`, group);
+  if (!isHex(passports, 128)) wrong("with the digest of its passports", passports);
+  if (!isHex(secret, 128)) wrong("with the secret of its group", secret);
+}
+
+/** An opened group, and what it belongs to. */
+export interface OpenedGroup {
+  /** Inputs with the labels that the claim gives them. */
+  readonly set: SampleSet;
+  /** h of the claim. */
+  readonly hash: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Inputs and labels of an opened group.
+ * @throws FormatError for what is no opening, or whose inputs are not those of its digest.
+ */
+export async function openedTriggers(opening: Opening): Promise<OpenedGroup> {
+  checkOpening(opening);
+  const { spec, group } = opening;
+  const triggers = spec.triggers!;
+  const inputs = await triggerInputs(fromHex(opening.secret), triggers);
+  if (toHex(await inputsDigest(inputs)) !== opening.groups[group])
+    throw new FormatError("the opening's inputs are not those of its digest: its secret is another group's");
+  const digests = { passports: fromHex(opening.passports), groups: opening.groups.map(fromHex) };
+  const hash = await claimHash(spec, digests);
+  return { set: triggerSet(triggers, inputs, await triggerLabels(hash, group, triggers)), hash };
+}
+
+/** How answers agree with the labels that a claim gives its triggers. JSON-able. */
+export interface AnswersEvidence {
+  readonly statement: string;
+  readonly count: number;
+  readonly hits: number;
+  readonly classes: number;
+  /** P(X ≥ hits), X ~ Bin(count, 1/classes): of one claim. */
+  readonly pValue: number;
+  /**
+   * Hits that a forger who tries 2⁸⁰ claims, and opens the best group, reaches with the
+   * false-positive rate at most.
+   */
+  readonly needed: number;
+  readonly marked: boolean;
+}
+
+/**
+ * Holds a suspect's answers against an opened group: what any interface that names a class gives,
+ * without its weights.
+ * @param answers the class of each input of {@link openedTriggers}, in their order, by its number
+ * @throws ArgumentError for answers that are not one class per input; FormatError for an opening
+ * that is none.
+ */
+export async function verifyAnswers(
+  answers: ArrayLike<number>,
+  opening: Opening,
+  { falsePositiveRate = 1e-6 }: { falsePositiveRate?: number } = {},
+): Promise<AnswersEvidence> {
+  const { set } = await openedTriggers(opening);
+  const { labels, classes } = set;
+  numbers("verifyAnswers", "answers", answers);
+  if (answers.length !== labels.length)
+    unexpected(`verifyAnswers: ${labels.length} answers, one per input,`, `${answers.length}`);
+  for (let i = 0; i < labels.length; i++)
+    if (!Number.isInteger(answers[i]) || answers[i]! < 0)
+      refuse("verifyAnswers", `answers[${i}]`, "the number of a class, from 0", answers[i]);
+  const hits = Array.from(labels).filter((label, i) => answers[i] === label).length;
+  const chance = 1 / classes.length;
+  const needed = matchThreshold(labels.length, claimThreshold(falsePositiveRate, opening.groups.length), chance);
+  return {
+    statement: opening.spec.statement,
+    count: labels.length,
+    hits,
+    classes: classes.length,
+    pValue: binomialPValue(hits, labels.length, chance),
+    needed,
+    marked: hits >= needed,
+  };
+}

@@ -1,0 +1,159 @@
+/** A claim in its owner's hands: made before training, kept in the credential after. */
+import { knownKeys, unexpected } from "../../demand";
+import { ArgumentError, FormatError } from "../../errors";
+import { type StateDict, toFloat32 } from "../../io/host-tensor";
+import type { SafetensorsFile } from "../../io/safetensors";
+import { isObject, shown } from "../../io/shown";
+import type { CredentialInfo } from "../../models/credential";
+import { fromTorch } from "../../nn/state";
+import { checkFile, parseEntry } from "../../passport/files";
+import { passportShape } from "../../passport/place";
+import { Protected } from "../../passport/protected";
+import { secretName } from "../../passport/site";
+import { sha512, toHex } from "../digest";
+import { boundBits, type DerivedClaim, deriveClaim } from "./derive";
+import { type ClaimSpec, canonical, type TriggerSpec } from "./spec";
+
+/**
+ * What an owner decides of a claim. Keep it: it is the secret, and the credential holds it.
+ * JSON-able.
+ */
+export interface Binding {
+  /** What the owner says of the network: name, terms. Up to half a million characters. */
+  readonly statement: string;
+  /** 32 bytes that nobody else knows, hexadecimal; `newSecret` makes one. */
+  readonly secret: string;
+  /**
+   * SubjectPublicKeyInfo of the key that signs the commitment, base64. Without one nobody signs the
+   * claim, and it is evidence of a mark at most.
+   */
+  readonly publicKey?: string;
+  /** Inputs that the network shall learn beside its task; `triggersLike` makes one. */
+  readonly triggers?: TriggerSpec;
+  /** Digest of the claim of an earlier release, see {@link claimDigest}. */
+  readonly parent?: string;
+}
+
+/** Entry of a credential that holds a claim, and most characters of it. */
+const ENTRY = "claim";
+const LONGEST = 2 ** 21;
+
+/**
+ * Bits below which a claim survives hardly any removal: 128 need 123, 160 need 148, 256 need 217.
+ */
+const FEW_BITS = 160;
+
+/** @throws ArgumentError for what is no binding. */
+function checkBinding(binding: unknown): asserts binding is Binding {
+  if (!isObject(binding)) return unexpected("binding: { statement, secret }", binding);
+  knownKeys("parts of a binding", binding, ["statement", "secret", "publicKey", "triggers", "parent"]);
+}
+
+/** The description of a network's claim. */
+export function specOf(
+  { statement, publicKey, triggers, parent }: Binding,
+  plan: Pick<CredentialInfo, "scheme" | "places">,
+): ClaimSpec {
+  return {
+    version: 2,
+    scheme: plan.scheme,
+    places: [...plan.places].sort((a, b) => (a.norm < b.norm ? -1 : 1)),
+    triggers: triggers ?? null,
+    publicKey: publicKey ?? null,
+    statement,
+    parent: parent ?? null,
+  };
+}
+
+/** What stands for a claim in public: SHA-512 of its hash, hexadecimal. */
+export const claimDigest = async ({ hash }: Pick<DerivedClaim, "hash">): Promise<string> => toHex(await sha512([hash]));
+
+/**
+ * Gives a network the passports, signature bits and triggers of a claim. Call it before training;
+ * texts stay. `boundCredential` then puts the binding into the owner's file.
+ * @returns everything that follows: train on `groups` with `boundTriggers`
+ * @throws ArgumentError for a plain network, one with fewer than 128 free bits, or a binding that
+ * is none; nothing is changed then.
+ */
+export async function bind(model: Protected, binding: Binding): Promise<DerivedClaim> {
+  if (!(model instanceof Protected))
+    throw new ArgumentError(`bind: a network that protect() made expected, found ${shown(model)}`);
+  if (model.scheme === "plain")
+    throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
+  checkBinding(binding);
+  const derived = await deriveClaim(binding.secret, specOf(binding, model.plan));
+  const bits = boundBits(derived.spec);
+  if (bits < FEW_BITS)
+    console.warn(
+      `@pan/core: bind: ${bits} bits that no text takes: a claim needs nearly all of them, and whatever turns a few ends it; give passports to more or wider layers, 224 bits or more`,
+    );
+  for (const { name, place, secret } of model.passportSites()) {
+    const { torch, own, layout } = passportShape(place);
+    const ours = (data: Float32Array<ArrayBuffer>) =>
+      fromTorch({ dtype: "F32", shape: torch, data }, own, layout, name);
+    const { gamma, beta } = derived.passports.get(name)!;
+    const { passport } = secret;
+    const before = await passport.b.data();
+    passport.b.write(derived.bits.get(name)!.map((bit, i) => bit || before[i]!));
+    passport.setPassports({ gamma: ours(gamma), beta: ours(beta) });
+  }
+  return derived;
+}
+
+/** Whether a credential holds a claim of version 2. */
+export const hasClaim = ({ metadata }: SafetensorsFile): boolean => metadata[ENTRY] !== undefined;
+
+/**
+ * A credential with its claim inside.
+ * @throws FormatError when passports and bits do not follow from the binding; ArgumentError for a
+ * binding that is none.
+ */
+export function withClaim(credential: SafetensorsFile, binding: Binding): SafetensorsFile {
+  checkFile(credential, "boundCredential: the credential");
+  checkBinding(binding);
+  return { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonical(binding) } };
+}
+
+/**
+ * What follows from the claim of a credential, after checking that the credential's passports and
+ * bits do.
+ * @throws FormatError naming what does not follow, or what the entry is where it is none.
+ */
+export async function claimOf(credential: SafetensorsFile, info: CredentialInfo): Promise<DerivedClaim> {
+  const binding = parseEntry(credential, ENTRY, LONGEST);
+  let derived: DerivedClaim;
+  try {
+    checkBinding(binding);
+    derived = await deriveClaim(binding.secret, specOf(binding, info));
+  } catch (cause) {
+    if (!(cause instanceof ArgumentError)) throw cause;
+    throw new FormatError(`the credential's entry "${ENTRY}" is none: ${cause.message}`, { cause });
+  }
+  checkFollows(derived, info);
+  return derived;
+}
+
+/** @throws FormatError naming a passport, or bits, of a credential that do not follow. */
+export function checkFollows(
+  { passports, bits }: Pick<DerivedClaim, "passports" | "bits">,
+  { tensors, named }: CredentialInfo,
+): void {
+  for (const [norm, { gamma, beta }] of passports)
+    for (const [part, expected] of [["skey", gamma] as const, ["key", beta] as const]) {
+      const name = `${secretName({ name: norm })}.${part}`;
+      if (!agrees(tensors, name, expected))
+        throw new FormatError(`the credential is not bound: its passport ${named(name)} does not come from its secret`);
+    }
+  for (const [norm, expected] of bits)
+    if (!agrees(tensors, `${secretName({ name: norm })}.b`, expected))
+      throw new FormatError(
+        `the credential is not bound: its signature bits of ${norm} are not the hash of passports and statement`,
+      );
+}
+
+/** Whether a tensor holds what is expected of it; 0 expects nothing. */
+function agrees(tensors: StateDict, name: string, expected: Float32Array): boolean {
+  const found = tensors.get(name);
+  if (!found || found.data.length !== expected.length) return false;
+  return toFloat32(found).every((v, i) => expected[i] === 0 || v === expected[i]);
+}

@@ -1,0 +1,78 @@
+/** Triggers of a claim: inputs from its secret, labels from its hash. */
+
+import { pointSet } from "../../data/point-cloud";
+import { imageSet, type SampleSet } from "../../data/sample-set";
+import type { SampleTransform } from "../../data/samples";
+import { normalize } from "../../data/transforms";
+import { type Draw, drawn, keystream, plainSha512, sha512, subSecret } from "../digest";
+import type { TriggerSpec } from "./spec";
+import { ellipsoids } from "./trigger-clouds";
+import { enlarge } from "./trigger-images";
+
+const utf8 = new TextEncoder();
+
+/** Bytes that the stream of a point is expected to take. */
+const PER_POINT = 128;
+
+/** The secret that the triggers of one group are drawn from: opening it opens that group alone. */
+export const groupSecret = (secret: Uint8Array<ArrayBuffer>, group: number): Promise<Uint8Array<ArrayBuffer>> =>
+  subSecret(secret, `triggers/${group}`);
+
+/** Inputs of a group as they are hashed: bytes of images, coordinates of clouds. */
+export type TriggerInputs = Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+
+/** The inputs of the group with this secret, in order. */
+export async function triggerInputs(
+  secret: Uint8Array<ArrayBuffer>,
+  { kind, shape, count, grid }: TriggerSpec,
+): Promise<TriggerInputs> {
+  if (kind === "clouds") {
+    const points = shape[0]!;
+    const all = new Float32Array(count * points * 3);
+    const make = (draw: Draw) => {
+      for (let n = 0; n < count; n++) all.set(ellipsoids(points, draw), n * points * 3);
+      return all;
+    };
+    return drawn(secret, PER_POINT * count * points, make);
+  }
+  const [height, width, channels] = shape as [number, number, number];
+  const cells = channels * grid * grid;
+  const size = channels * height * width;
+  const stream = await keystream(secret, count * cells);
+  const all = new Uint8Array(count * size);
+  for (let n = 0; n < count; n++)
+    all.set(enlarge(stream.subarray(n * cells, (n + 1) * cells), [channels, grid], [height, width]), n * size);
+  return all;
+}
+
+/** SHA-512 of all inputs of a group in order, raw, before any transform. */
+export const inputsDigest = (inputs: TriggerInputs): Promise<Uint8Array<ArrayBuffer>> =>
+  plainSha512(new Uint8Array(inputs.buffer, inputs.byteOffset, inputs.byteLength));
+
+/** Labels of a group: uniform over the classes, from the hash of everything. */
+export async function triggerLabels(
+  hash: Uint8Array<ArrayBuffer>,
+  group: number,
+  { count, classes }: TriggerSpec,
+): Promise<Int32Array<ArrayBuffer>> {
+  const seed = await sha512([hash, utf8.encode("labels"), utf8.encode(String(group))]);
+  return drawn(seed, 4 * count, (draw) => Int32Array.from({ length: count }, () => draw(classes.length)));
+}
+
+/** Inputs and labels as a set that a trainer and `evaluate` take. */
+export function triggerSet(
+  { kind, shape, classes }: TriggerSpec,
+  inputs: TriggerInputs,
+  labels: Int32Array,
+): SampleSet {
+  if (kind === "clouds") {
+    const points = inputs as Float32Array;
+    return pointSet({ points, labels, classes: [...classes], pointsPerCloud: shape[0]! });
+  }
+  const [height, width, channels] = shape as [number, number, number];
+  return imageSet({ images: inputs as Uint8Array, labels, classes: [...classes], height, width, channels });
+}
+
+/** What a claim says is done to its triggers before a network is given them, and nothing else. */
+export const triggerTransform = ({ normalize: by }: TriggerSpec): readonly SampleTransform[] =>
+  by ? [normalize(by.mean, by.std)] : [];

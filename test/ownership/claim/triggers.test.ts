@@ -1,0 +1,116 @@
+/** Bound triggers: their inputs, and answers to them. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ArgumentError, FormatError } from "../../../src/errors";
+import { deriveClaim } from "../../../src/ownership/claim/derive";
+import { type Opening, openedTriggers, verifyAnswers } from "../../../src/ownership/claim/opening";
+import { enlarge } from "../../../src/ownership/claim/trigger-images";
+import { groupSecret } from "../../../src/ownership/claim/triggers";
+import { fromHex, toHex } from "../../../src/ownership/digest";
+import { CLOUDS, IMAGES, SECRET, SPEC } from "../../support/spec";
+
+/** An opening as its owner makes it. */
+async function opened(spec = SPEC, group = 1): Promise<Opening> {
+  const { digests } = await deriveClaim(SECRET, spec);
+  return {
+    format: "pan-opening-2",
+    spec,
+    passports: toHex(digests.passports),
+    groups: digests.groups.map(toHex),
+    group,
+    secret: toHex(await groupSecret(fromHex(SECRET), group)),
+  };
+}
+
+describe("images of a grid", () => {
+  it("are bilinear, corners at corners", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 6 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.uint8Array({ minLength: 72, maxLength: 72 }),
+        (cells, height, width, bytes) => {
+          const image = enlarge(bytes, [2, cells], [height, width]);
+          for (let c = 0; c < 2; c++)
+            for (let y = 0; y < height; y++)
+              for (let x = 0; x < width; x++) {
+                const [v, u] = [y, x].map((p, d) => (p * (cells - 1)) / Math.max(1, [height, width][d]! - 1));
+                const [r, k] = [v!, u!].map((p) => Math.min(cells - 2, Math.floor(p + 1e-9)));
+                const at = (i: number, j: number) => bytes[(c * cells + r! + i) * cells + k! + j]!;
+                const [b, a] = [v! - r!, u! - k!];
+                const want = (at(0, 0) * (1 - a) + at(0, 1) * a) * (1 - b) + (at(1, 0) * (1 - a) + at(1, 1) * a) * b;
+                expect(Math.abs(image[(c * height + y) * width + x]! - want)).toBeLessThanOrEqual(0.5 + 1e-6);
+              }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe("clouds of ellipsoids", () => {
+  it("lie on shells within the unit cube, none like another", async () => {
+    const { groups } = await deriveClaim(SECRET, { ...SPEC, triggers: { ...CLOUDS, shape: [300, 3] } });
+    const seen = new Set<string>();
+    for (const { inputs } of groups) {
+      expect(inputs.length).toBe(4 * 300 * 3);
+      for (const v of inputs) {
+        expect(Math.abs(v)).toBeLessThanOrEqual(1);
+        expect(Number.isInteger(v * 2 ** 13)).toBe(true);
+      }
+      for (let n = 0; n < 4; n++) seen.add(inputs.subarray(n * 900, n * 900 + 900).join());
+    }
+    expect(seen.size).toBe(12);
+  });
+});
+
+describe("answers to an opened group", () => {
+  const many = { ...SPEC, triggers: { ...IMAGES, count: 100, classes: "0123456789".split("") } };
+
+  it("show the mark of a network that learnt it, and of no other", async () => {
+    const opening = await opened(many);
+    const { set } = await openedTriggers(opening);
+    const right = await verifyAnswers(set.labels, opening);
+    expect(right).toMatchObject({ count: 100, hits: 100, classes: 10, marked: true, statement: "Trained by ACME" });
+    // 57 of 100 are needed at 2^-80 · 1e-6; with two groups to choose from, no fewer.
+    expect(right.needed).toBeGreaterThanOrEqual(57);
+    const some = (hits: number) => Array.from(set.labels, (label, i) => (i < hits ? label : (label + 1) % 10));
+    expect((await verifyAnswers(some(right.needed), opening)).marked).toBe(true);
+    expect((await verifyAnswers(some(right.needed - 1), opening)).marked).toBe(false);
+    for (let answer = 0; answer < 10; answer++)
+      expect((await verifyAnswers(new Array(100).fill(answer), opening)).marked).toBe(false);
+  });
+
+  it("do not fit labels of another claim, or group", async () => {
+    const opening = await opened(many);
+    const { set } = await openedTriggers(opening);
+    for (const other of [
+      { ...opening, passports: "0".repeat(128) },
+      { ...opening, spec: { ...many, statement: "Trained by Mallory" } },
+      { ...opening, groups: ["0".repeat(128), opening.groups[1]!] },
+    ])
+      expect((await verifyAnswers(set.labels, other)).hits).toBeLessThan(35);
+    await expect(verifyAnswers(set.labels, { ...opening, group: 0 })).rejects.toThrow(FormatError);
+  });
+
+  it.each<[string, (o: Opening) => unknown]>([
+    ["nothing", () => null],
+    ["another format", (o) => ({ ...o, format: "pan-opening-1" })],
+    ["a part too many", (o) => ({ ...o, more: 1 })],
+    ["a group that is not there", (o) => ({ ...o, group: 2 })],
+    ["a digest too few", (o) => ({ ...o, groups: o.groups.slice(1) })],
+    ["a digest that is none", (o) => ({ ...o, passports: "x" })],
+    ["a short secret", (o) => ({ ...o, secret: "00" })],
+    ["no triggers", (o) => ({ ...o, spec: { ...o.spec, triggers: null } })],
+    ["no spec", (o) => ({ ...o, spec: 1 })],
+  ])("refuse an opening that is none: %s", async (_, change) => {
+    await expect(openedTriggers(change(await opened()) as Opening)).rejects.toThrow(FormatError);
+  });
+
+  it("are one class per input", async () => {
+    const opening = await opened();
+    for (const answers of [[1], "12345", [0, 0, 0, 0, 0.5], [0, 0, 0, 0, -1], null])
+      await expect(verifyAnswers(answers as number[], opening)).rejects.toThrow(ArgumentError);
+  });
+});
