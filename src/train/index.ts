@@ -10,5 +10,6 @@ export {
   stepsCsv,
 } from "./history";
 export type { EarlyStop, Progress, TrainerOptions, TrainingMode, TriggerOptions } from "./options";
+export { type PredictOptions, predict } from "./predict";
 export type { TaskBatch, TaskFunction, TaskOptions } from "./task";
 export { type FitOptions, Trainer } from "./trainer";
