@@ -1,94 +1,183 @@
-import { ArgumentError, FormatError } from "../errors";
-import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
-import { isObject, shown } from "../io/shown";
-import { checkFile } from "../passport/files";
-import { type BindingInfo, readBinding } from "./binding";
-import { sha512, toHex } from "./digest";
-
 /**
- * What an owner publishes, and has time-stamped, before a network is released: it says nothing of
- * the secret and can be opened by the credential alone.
+ * What an owner publishes before a release, signed and time-stamped: an in-toto statement about the
+ * released file, in a DSSE envelope, in a Sigstore bundle. It says nothing of the secret and opens
+ * with the credential alone.
  */
-export interface Commitment {
-  format: "pan-commitment-1";
-  /** SHA-512 of h, the hash that binds passports, signature and statement; hexadecimal. */
-  claim: string;
-  /** SHA-512 of the deployed file, hexadecimal; where the commitment was made after training. */
-  network?: string;
+import { knownKeys, unexpected } from "../demand";
+import { ArgumentError, FormatError, PanError } from "../errors";
+import { sha512Hex } from "../io/digest";
+import { isObject } from "../io/shown";
+import { readCredential } from "../models/credential";
+import { fromBase64, toBase64 } from "../signing/base64";
+import { type Bundle, bundleSignature, decodeBundle, encodeBundle, signBundle, verifyBundle } from "../signing/bundle";
+import { publicKeyOf, type Signer } from "../signing/keys";
+import { decodeStatement, encodeStatement, findSubject, IN_TOTO, subjectOf } from "../signing/statement";
+import { verifyTimestamp } from "../signing/timestamp";
+import { boundBits, type DerivedClaim } from "./claim/derive";
+import { claimDigest, claimOf, hasClaim } from "./claim/own";
+import { canonical } from "./claim/spec";
+import { type NetworkFile, type OpenFile, openFile, tensorsDigest } from "./network-file";
+import type { Dated } from "./verdict";
+
+/** Type of the statement's predicate. */
+export const CLAIM_PREDICATE = "urn:pan-core:claim:2";
+
+/** What a commitment says of a claim; digests are SHA-512, hexadecimal. JSON-able. */
+export interface CommittedClaim {
+  /** Of h, the hash over everything that the claim is about. */
+  readonly claim: string;
+  /** Of the credential's bytes: FC, private statistics and claimed accuracies are bound by it. */
+  readonly credential: string;
+  /** Of the released tensors, whatever file they are in. */
+  readonly tensors: string;
+  /** Of the claim's description. */
+  readonly spec: string;
+  /** The key that signs, SubjectPublicKeyInfo in base64. */
+  readonly publicKey: string;
+  /** Bits that follow from the claim. */
+  readonly bits: number;
+  /** Triggers of each group, classes, and groups; null without. */
+  readonly triggers: { readonly count: number; readonly classes: number; readonly groups: number } | null;
+  readonly statement: string;
+  readonly parent: string | null;
 }
 
-const FORMAT = "pan-commitment-1";
+const KEYS = [
+  "claim",
+  "credential",
+  "tensors",
+  "spec",
+  "publicKey",
+  "bits",
+  "triggers",
+  "statement",
+  "parent",
+] as const;
+
+async function committed(derived: DerivedClaim, credential: OpenFile, released: OpenFile): Promise<CommittedClaim> {
+  const { spec } = derived;
+  const { triggers } = spec;
+  if (spec.publicKey === null)
+    throw new ArgumentError(
+      "commit: the claim names no key: give bind() the `publicKey` of the key that shall sign, in base64",
+    );
+  return {
+    claim: await claimDigest(derived),
+    credential: await sha512Hex(credential.bytes),
+    tensors: await tensorsDigest(released.file),
+    spec: await sha512Hex(new TextEncoder().encode(canonical(spec))),
+    publicKey: spec.publicKey,
+    bits: boundBits(spec),
+    triggers: triggers && { count: triggers.count, classes: triggers.classes.length, groups: triggers.groups },
+    statement: spec.statement,
+    parent: spec.parent,
+  };
+}
+
+/** Options of {@link commit}. */
+export interface CommitOptions {
+  /** Name of the released file in the statement (default `network.safetensors`). */
+  name?: string;
+}
 
 /**
- * The commitment of a bound credential, and of the deployed network where it is given. Publish it
- * before the release, where its date can be shown later.
- * @throws ArgumentError for a credential without a binding; FormatError for one that contradicts
- * it.
+ * The commitment of a credential to the file that shall be released. Write it with `encodeBundle`,
+ * have it time-stamped (`timestampQuery` of `bundleSignature`, `withTimestamp`), and publish it
+ * before the release.
+ * @param signer the owner's key, the one that the claim names
+ * @throws ArgumentError for a credential without a claim, a claim that names no key, or another
+ * key; FormatError for a credential that contradicts itself.
  */
-export async function commit(credential: SafetensorsFile, deployed?: SafetensorsFile): Promise<Commitment> {
-  if (deployed !== undefined) checkFile(deployed, "commit: the deployed network");
-  const claim = await claimOf(await readBinding(credential));
-  return { format: FORMAT, claim, ...(deployed && { network: await digestOf(deployed) }) };
+export async function commit(
+  credential: NetworkFile,
+  released: NetworkFile,
+  signer: Signer,
+  { name = "network.safetensors" }: CommitOptions = {},
+): Promise<Bundle> {
+  const own = openFile("commit", "credential", credential);
+  const network = openFile("commit", "released", released);
+  if (!hasClaim(own.file))
+    throw new ArgumentError(
+      "commit: the credential has no claim: call bind() before training and boundCredential() after",
+    );
+  const predicate = await committed(await claimOf(own.file, readCredential(own.file)), own, network);
+  if (toBase64(publicKeyOf(signer.publicKey)) !== predicate.publicKey)
+    throw new ArgumentError("commit: the signer of the key that the claim names expected, found another key");
+  const subject = [await subjectOf(name, network.bytes)];
+  const statement = { subject, predicateType: CLAIM_PREDICATE, predicate: { ...predicate } };
+  return signBundle(encodeStatement(statement), IN_TOTO, signer);
 }
 
-/** What stands for a binding in public. */
-async function claimOf(binding: BindingInfo | null): Promise<string> {
-  if (binding) return toHex(await sha512([binding.hash]));
-  throw new ArgumentError(
-    "the credential is not bound, so there is nothing that could be committed to: call bind() before training and boundCredential() after",
-  );
-}
-
-/** SHA-512 of a file as {@link encodeSafetensors} writes it. */
-const digestOf = async ({ tensors, metadata }: SafetensorsFile): Promise<string> =>
-  toHex(await sha512([encodeSafetensors(tensors, metadata)]));
-
-/** How a credential, and a suspect, stand to a commitment. */
-export interface CommitmentMatch {
-  /** The credential opens the commitment. */
-  claim: boolean;
-  /**
-   * The suspect is the very file that was committed to; null when the commitment names none. A
-   * changed copy is another file.
-   */
-  network: boolean | null;
-}
-
-/**
- * Checks the form of what somebody published.
- * @throws FormatError when it is no commitment: another format, digests that are not 128
- * hexadecimal digits in lower case, or anything beside.
- */
-export function checkCommitment(value: unknown): asserts value is Commitment {
-  const { format, claim, network } = isObject(value) ? value : {};
-  const isDigest = (text: unknown) => typeof text === "string" && /^[0-9a-f]{128}$/.test(text);
-  const known = isObject(value) && Object.keys(value).every((key) => ["format", "claim", "network"].includes(key));
-  if (known && format === FORMAT && isDigest(claim) && (network === undefined || isDigest(network))) return;
-  throw new FormatError(
-    `a commitment { format: "${FORMAT}", claim, network? } of SHA-512 digests expected, found ${shown(value)}`,
-  );
+/** A commitment that was opened by its credential. */
+export interface OpenCommitment {
+  readonly claim: CommittedClaim;
+  /** Why the given released file does not open it; null where it does. */
+  readonly otherFile: string | null;
 }
 
 /**
- * @throws FormatError when that is no commitment; ArgumentError for a credential without a binding.
+ * Opens a commitment: its signature is by the key that the claim names, and everything that it says
+ * is what the credential gives.
+ * @throws FormatError naming what is something else.
  */
 export async function openCommitment(
-  commitment: Commitment,
-  credential: SafetensorsFile,
-  suspect: SafetensorsFile,
-): Promise<CommitmentMatch> {
-  checkCommitment(commitment);
-  checkFile(suspect, "openCommitment: the suspect");
-  return matchCommitment(commitment, await readBinding(credential), suspect);
+  bundle: Bundle,
+  derived: DerivedClaim,
+  credential: OpenFile,
+  released: OpenFile,
+): Promise<OpenCommitment> {
+  const { publicKey } = derived.spec;
+  if (publicKey === null) throw new FormatError("the claim names no key, and a commitment to it nobody signs");
+  const key = fromBase64(publicKey, "the claim's public key");
+  const statement = decodeStatement(await verifyBundle(bundle, key, IN_TOTO), CLAIM_PREDICATE);
+  const { predicate } = statement;
+  if (!isObject(predicate)) unexpected("the commitment: what it says of a claim", predicate);
+  knownKeys("the commitment", predicate, KEYS);
+  if (statement.subject.length !== 1)
+    throw new FormatError(`the commitment: one released file expected, found ${statement.subject.length}`);
+  const own = await committed(derived, credential, released);
+  for (const part of KEYS)
+    if (part !== "tensors" && canonical(predicate[part] ?? null) !== canonical(own[part]))
+      throw new FormatError(`the commitment is not this credential's: its ${part} is another`);
+  let otherFile: string | null = null;
+  try {
+    await findSubject(statement, released.bytes);
+    if (predicate["tensors"] !== own.tensors) otherFile = "its tensors are not those that the commitment speaks of";
+  } catch (cause) {
+    if (!(cause instanceof PanError)) throw cause;
+    otherFile = "it is not the file that the commitment speaks of";
+  }
+  return { claim: own, otherFile };
 }
 
-/** {@link openCommitment} for a binding that was read already. */
-export async function matchCommitment(
-  commitment: Commitment,
-  binding: BindingInfo | null,
-  suspect: SafetensorsFile,
-): Promise<CommitmentMatch> {
-  const claim = await claimOf(binding);
-  const network = commitment.network === undefined ? null : commitment.network === (await digestOf(suspect));
-  return { claim: claim === commitment.claim, network };
+/** A bundle, or the text of its file. @throws FormatError for what is none. */
+export const bundleOf = (value: Bundle | string): Bundle =>
+  decodeBundle(typeof value === "string" ? value : encodeBundle(value));
+
+/**
+ * The earliest of a commitment's time stamps that a pinned root vouches for; null where none does,
+ * and why.
+ * @param roots certificates of authorities that the verifier trusts, PEM or DER
+ */
+export async function dateOf(
+  bundle: Bundle,
+  roots: readonly (string | Uint8Array)[],
+): Promise<{ dated: Dated | null; reasons: string[] }> {
+  if (!bundle.timestamps.length) return { dated: null, reasons: ["the commitment has no time stamp"] };
+  if (!roots.length)
+    return { dated: null, reasons: ["no root of a time-stamping authority was given (`roots`): no stamp counts"] };
+  const stamps: { time: Date; accuracySeconds: number | null; authority: string }[] = [];
+  const reasons: string[] = [];
+  for (const stamp of bundle.timestamps)
+    try {
+      stamps.push(await verifyTimestamp(stamp, bundleSignature(bundle), { roots }));
+    } catch (cause) {
+      if (!(cause instanceof PanError)) throw cause;
+      reasons.push(`a time stamp does not count: ${cause.message}`);
+    }
+  const [first] = [...stamps].sort((a, b) => a.time.getTime() - b.time.getTime());
+  if (!first) return { dated: null, reasons };
+  const authorities = [...new Set(stamps.map((s) => s.authority))];
+  // An authority that does not say how accurate it is: a second, as RFC 3161's time has it.
+  return { dated: { time: first.time.toISOString(), accuracy: first.accuracySeconds ?? 1, authorities }, reasons };
 }

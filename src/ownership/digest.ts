@@ -86,3 +86,6 @@ export const toHex = (bytes: Uint8Array): string => [...bytes].map((b) => b.toSt
 /** The bytes of hexadecimal digits. */
 export const fromHex = (digits: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
+
+/** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
+export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Array(32)));

@@ -24,12 +24,15 @@ import { decodeTexts } from "./signature";
 import { binomialPValue, matchThreshold } from "./statistics";
 import { type TriggerHits, triggerHits } from "./triggers";
 
+/** A network, or what makes one. */
+export const isModel: Check = (what, name, value) =>
+  typeof value === "function" ||
+  value instanceof Module ||
+  refuse(what, name, "a network, or a function that makes one", value);
+
 /** {@link ExamineOptions}, each with its check. */
 const OPTIONS: Readonly<Record<keyof ExamineOptions, Check>> = {
-  model: (what, name, value) =>
-    typeof value === "function" ||
-    value instanceof Module ||
-    refuse(what, name, "a network, or a function that makes one", value),
+  model: isModel,
   test: isDataset,
   triggers: isDataset,
   transform: isTransforms,

@@ -48,6 +48,22 @@ export interface MarkOptions {
 }
 
 /**
+ * Hits of one test, held to 2⁻⁸⁰ of the rate; null for no trials.
+ * @param tests of which any suffices
+ */
+export function hitsOf(
+  count: number,
+  hits: number,
+  chance: number,
+  { falsePositiveRate = 1e-6, suspects = 1 }: MarkOptions,
+  tests = 1,
+): Hits | null {
+  if (!count) return null;
+  const needed = matchThreshold(count, claimThreshold(falsePositiveRate, tests * suspects), chance);
+  return { count, hits, chance, pValue: binomialPValue(hits, count, chance), needed };
+}
+
+/**
  * Reads a claim's bits from a network's weights, and asks it for the claim's triggers where it can
  * be run. Either suffices: each is held to half of the rate.
  * @throws StateDictError for a network of another structure
@@ -55,7 +71,7 @@ export interface MarkOptions {
 export async function readMark(
   file: SafetensorsFile,
   { info, derived }: { info: CredentialInfo; derived: DerivedClaim },
-  { model, falsePositiveRate = 1e-6, suspects = 1 }: MarkOptions = {},
+  options: MarkOptions = {},
 ): Promise<Mark> {
   const read = suspectWeights(file, info);
   let [count, hits] = [0, 0];
@@ -65,20 +81,13 @@ export async function readMark(
     hits += matchedBits(gamma, own);
   }
   const { triggers } = derived.spec;
-  const rate = claimThreshold(falsePositiveRate, (triggers ? 2 : 1) * suspects);
-  const against = (count: number, hits: number, chance: number): Hits => ({
-    count,
-    hits,
-    chance,
-    pValue: binomialPValue(hits, count, chance),
-    needed: matchThreshold(count, rate, chance),
-  });
-  const bits = count ? against(count, hits, 0.5) : null;
+  const tests = triggers ? 2 : 1;
+  const bits = hitsOf(count, hits, 0.5, options, tests);
   const turned = bits !== null && count - hits >= bits.needed;
   const notes: string[] = [];
   let asked: Hits | null = null;
   if (triggers) {
-    const runs = await running("verify", read, file, info, model);
+    const runs = await running("verify", read, file, info, options.model);
     notes.push(...runs.reasons);
     try {
       const { joined } = runs;
@@ -92,7 +101,7 @@ export async function readMark(
           const answers = await predict(network, triggerSet(triggers, inputs, labels), { transform });
           right += answers.filter((answer, i) => answer === labels[i]).length;
         }
-        asked = against(triggers.count * triggers.groups, right, 1 / triggers.classes.length);
+        asked = hitsOf(triggers.count * triggers.groups, right, 1 / triggers.classes.length, options, tests);
       }
     } finally {
       runs.end();

@@ -4,12 +4,14 @@ import { ArgumentError, FormatError } from "../../errors";
 import { type StateDict, toFloat32 } from "../../io/host-tensor";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
-import type { CredentialInfo } from "../../models/credential";
+import { type CredentialInfo, readCredential } from "../../models/credential";
 import { fromTorch } from "../../nn/state";
 import { checkFile, parseEntry } from "../../passport/files";
 import { passportShape } from "../../passport/place";
 import { Protected } from "../../passport/protected";
 import { secretName } from "../../passport/site";
+import { toBase64 } from "../../signing/base64";
+import { publicKeyOf } from "../../signing/keys";
 import { sha512, toHex } from "../digest";
 import { boundBits, type DerivedClaim, deriveClaim } from "./derive";
 import { type ClaimSpec, canonical, type TriggerSpec } from "./spec";
@@ -24,8 +26,8 @@ export interface Binding {
   /** 32 bytes that nobody else knows, hexadecimal; `newSecret` makes one. */
   readonly secret: string;
   /**
-   * SubjectPublicKeyInfo of the key that signs the commitment, base64. Without one nobody signs the
-   * claim, and it is evidence of a mark at most.
+   * The public key of the key that signs the commitment, PEM. Without one nobody signs the claim,
+   * and it shows a mark at most.
    */
   readonly publicKey?: string;
   /** Inputs that the network shall learn beside its task; `triggersLike` makes one. */
@@ -59,7 +61,7 @@ export function specOf(
     scheme: plan.scheme,
     places: [...plan.places].sort((a, b) => (a.norm < b.norm ? -1 : 1)),
     triggers: triggers ?? null,
-    publicKey: publicKey ?? null,
+    publicKey: publicKey === undefined ? null : toBase64(publicKeyOf(publicKey)),
     statement,
     parent: parent ?? null,
   };
@@ -108,10 +110,13 @@ export const hasClaim = ({ metadata }: SafetensorsFile): boolean => metadata[ENT
  * @throws FormatError when passports and bits do not follow from the binding; ArgumentError for a
  * binding that is none.
  */
-export function withClaim(credential: SafetensorsFile, binding: Binding): SafetensorsFile {
+export async function boundCredential(credential: SafetensorsFile, binding: Binding): Promise<SafetensorsFile> {
   checkFile(credential, "boundCredential: the credential");
   checkBinding(binding);
-  return { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonical(binding) } };
+  const bound = { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonical(binding) } };
+  const info = readCredential(bound);
+  checkFollows(await deriveClaim(binding.secret, specOf(binding, info)), info);
+  return bound;
 }
 
 /**

@@ -1,18 +1,18 @@
-import { knownKeys, oneOf, refuse, unexpected } from "../demand";
-import { ArgumentError, FormatError } from "../errors";
-import { type StateDict, toFloat32 } from "../io/host-tensor";
-import type { SafetensorsFile } from "../io/safetensors";
-import { isObject, shown } from "../io/shown";
-import { type CredentialInfo, readCredential } from "../models/credential";
-import { fromTorch } from "../nn/state";
-import { checkFile, parseEntry } from "../passport/files";
-import { type PassportPlace, passportShape } from "../passport/place";
-import { checkPlaces } from "../passport/plan";
-import { Protected } from "../passport/protected";
-import { branchesOf, SCHEMES, type Scheme } from "../passport/schemes";
-import { secretName } from "../passport/site";
-import { sizeOf } from "../tensor/shape";
-import { keystream, sha512, toBits, toHex, toUniform } from "./digest";
+import { knownKeys, oneOf, refuse, unexpected } from "../../demand";
+import { ArgumentError, FormatError } from "../../errors";
+import { type StateDict, toFloat32 } from "../../io/host-tensor";
+import type { SafetensorsFile } from "../../io/safetensors";
+import { isObject, shown } from "../../io/shown";
+import { type CredentialInfo, readCredential } from "../../models/credential";
+import { fromTorch } from "../../nn/state";
+import { checkFile, parseEntry } from "../../passport/files";
+import { type PassportPlace, passportShape } from "../../passport/place";
+import { checkPlaces } from "../../passport/plan";
+import { Protected } from "../../passport/protected";
+import { branchesOf, SCHEMES, type Scheme } from "../../passport/schemes";
+import { secretName } from "../../passport/site";
+import { sizeOf } from "../../tensor/shape";
+import { keystream, sha512, toBits, toHex, toUniform } from "../digest";
 
 /**
  * Binding. γ is linear in the passport, so whoever holds a network can solve for passports that

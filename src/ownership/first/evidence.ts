@@ -1,10 +1,10 @@
-import type { SafetensorsFile } from "../io/safetensors";
-import type { CredentialInfo } from "../models/credential";
-import { matchedBits } from "../passport/matches";
-import type { LayerSigns } from "../passport/protected";
+import type { SafetensorsFile } from "../../io/safetensors";
+import type { CredentialInfo } from "../../models/credential";
+import { matchedBits } from "../../passport/matches";
+import type { LayerSigns } from "../../passport/protected";
+import { binomialPValue, matchThreshold } from "../statistics";
 import { BOUND_BITS, bindingOf } from "./binding";
 import { type Commitment, type CommitmentMatch, matchCommitment } from "./commitment";
-import { binomialPValue, matchThreshold } from "./statistics";
 
 /**
  * Signature bits that follow from the hash of passports and statement: they could not be chosen to

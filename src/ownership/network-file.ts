@@ -1,0 +1,47 @@
+/** A network as the very bytes that were released, or as what was read from them. */
+import { refuse } from "../demand";
+import { bytesOf } from "../io/bytes";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
+import { isObject } from "../io/shown";
+import { checkFile } from "../passport/files";
+import { sha512, toHex } from "./digest";
+
+/**
+ * A safetensors file: its bytes, or what `loadSafetensors` makes of them, which stands for the bytes
+ * that `encodeSafetensors` gives. Files that another program wrote may have other bytes for the
+ * same tensors: give those as bytes, since a commitment is to bytes.
+ */
+export type NetworkFile = SafetensorsFile | Uint8Array;
+
+/** Both sides of a file. */
+export interface OpenFile {
+  readonly file: SafetensorsFile;
+  readonly bytes: Uint8Array;
+}
+
+/** @throws ArgumentError for what is no file; FormatError for bytes that are none. */
+export function openFile(what: string, name: string, value: unknown): OpenFile {
+  if (value instanceof Uint8Array || value instanceof ArrayBuffer) {
+    const bytes = bytesOf(value, `${what}: ${name}`);
+    return { bytes, file: decodeSafetensors(bytes) };
+  }
+  if (!isObject(value))
+    return refuse(what, name, "a safetensors file, as bytes or as loadSafetensors() reads it", value);
+  checkFile(value, `${what}: ${name}`);
+  return { file: value, bytes: encodeSafetensors(value.tensors, value.metadata) };
+}
+
+/**
+ * SHA-512 over the names, types, shapes and bytes of all tensors in the order of their names, in
+ * hexadecimal: the same for every container of the same numbers.
+ */
+export async function tensorsDigest({ tensors }: SafetensorsFile): Promise<string> {
+  const utf8 = new TextEncoder();
+  const parts: Uint8Array[] = [];
+  for (const name of [...tensors.keys()].sort()) {
+    const { dtype, shape, data } = tensors.get(name)!;
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    parts.push(utf8.encode(name), utf8.encode(`${dtype} ${shape.join("×")}`), bytes);
+  }
+  return toHex(await sha512(parts));
+}
