@@ -1,86 +1,161 @@
-/** Two rival claims: whose network is it? */
-import { type Dated, isBefore } from "./verdict";
+import { type Check, checkOptions, refuse, unexpected } from "../demand";
+import { FormatError, PanError } from "../errors";
+import { isObject } from "../io/shown";
+import { type CredentialInfo, readCredential } from "../models/credential";
+import type { Network } from "../passport/trace";
+import type { Bundle } from "../signing/bundle";
+import { isRate } from "./check";
+import type { DerivedClaim } from "./claim/derive";
+import { claimDigest, claimOf, hasClaim } from "./claim/own";
+import { bundleOf, dateOf, openCommitment } from "./commitment";
+import { isModel } from "./examine";
+import { type Mark, markIn } from "./mark";
+import { type NetworkFile, type OpenFile, openFile } from "./network-file";
+import { relation } from "./relation";
+import { type RivalFacts, type Ruling, ruled } from "./ruling";
+import type { Dated } from "./verdict";
 
-/** What is known of two claims, A and B, and of a suspect. Frozen, committed files are read directly. */
-export interface RivalFacts {
-  /** For each: why its own file does not bear its mark, or does not open; null where all is well. */
-  readonly broken: readonly [a: string | null, b: string | null];
-  /** A's mark is in B's file, and B's in A's. */
-  readonly crossed: readonly [aInB: boolean, bInA: boolean];
-  /** The files are made from one another. */
-  readonly related: boolean;
-  /** Of each commitment; null for one that is not dated. */
-  readonly dated: readonly [a: Dated | null, b: Dated | null];
-  /** Whether an earlier claim that one of the two names as its parent is the other. */
-  readonly parent: readonly [aOfB: boolean, bOfA: boolean];
+/** One of two rival claims, with the file that it was committed for. */
+export interface Rival {
+  readonly credential: NetworkFile;
+  readonly released: NetworkFile;
+  /** A bundle, or the text of its file. */
+  readonly commitment: Bundle | string;
+  /** The network without its passports, or what makes one, for triggers of networks of one's own. */
+  readonly model?: Network | (() => Network);
 }
 
-/** What a judge says of two claims. JSON-able. */
-export interface Ruling {
-  /**
-   * `A` or `B` prevails; `same owner` where one is the other's earlier release; `independent` where
-   * the networks have nothing to do with each other; `disputed` where nothing decides; `neither`
-   * where both claims fall.
-   */
-  readonly ruling: "A" | "B" | "same owner" | "independent" | "disputed" | "neither";
-  /** The rule that decided, and why. */
-  readonly sentence: string;
+/** What a {@link judge} may use beside the claims. */
+export interface JudgeOptions {
+  /** Certificates of time-stamping authorities that the judge trusts, PEM or DER. */
+  roots?: readonly (string | Uint8Array)[];
+  /** A network that both claim. */
+  suspect?: NetworkFile;
+  /** False-positive rate of each test (default 1e-6). */
+  falsePositiveRate?: number;
+}
+
+const OPTIONS: Readonly<Record<keyof JudgeOptions, Check>> = {
+  roots: (what, name, v) => Array.isArray(v) || refuse(what, name, "a list of certificates", v),
+  suspect: () => true,
+  falsePositiveRate: isRate,
+};
+
+/** How two claims stand to one another. JSON-able. */
+export interface Judgment extends Ruling {
+  /** What the ruling goes by. */
+  readonly facts: RivalFacts;
+  readonly statements: readonly [a: string, b: string];
+  /** Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null where it could not be read. */
+  readonly marks: Readonly<Record<"aInA" | "aInB" | "bInA" | "bInB", Mark | null>>;
+  /** Whose file the suspect is made from, where one was given and the networks are independent. */
+  readonly suspect: "A" | "B" | "both" | "neither" | null;
+  readonly reasons: readonly string[];
+}
+
+/** A claim that was opened, or why it falls. */
+interface Opened {
+  readonly info: CredentialInfo;
+  readonly released: OpenFile;
+  readonly derived: DerivedClaim | null;
+  readonly dated: Dated | null;
+  readonly broken: string | null;
+  readonly reasons: readonly string[];
 }
 
 /**
- * Decides between two claims:
- *
- * 1. A claim whose mark is not in its own file falls.
- * 2. A's mark is in B's file and B's not in A's: B's derives from A's, whatever the dates.
- * 3. No mark crosses and the files are unrelated: independent owners.
- * 4. No mark crosses and the files are related: the earlier dated file, where the gap is larger than
- *    the stamps' accuracy.
- * 5. Both cross: shared history. One is the other's parent, or rule 4.
+ * Decides between two claims, by their marks in each other's committed files, by whether those are
+ * made from one another, and by their dates: see `ruled`. Let both parties exchange digests of all
+ * files before secrets are opened, so that neither can choose after it has seen.
+ * @throws FormatError for credentials and files that are none; ArgumentError for options that are
+ * none.
  */
-export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): Ruling {
-  const [a, b] = broken;
-  if (a !== null && b !== null)
-    return { ruling: "neither", sentence: `Both claims fall: A's since ${a}; B's since ${b}.` };
-  if (a !== null) return { ruling: "B", sentence: `A's claim falls: ${a}.` };
-  if (b !== null) return { ruling: "A", sentence: `B's claim falls: ${b}.` };
-  const [aInB, bInA] = crossed;
-  if (parent[0] || parent[1]) {
-    const [later, earlier] = parent[0] ? ["B", "A"] : ["A", "B"];
-    return {
-      ruling: "same owner",
-      sentence: `${later}'s claim was made from ${earlier}'s, which it names and whose key signed both.`,
-    };
-  }
-  if (aInB !== bInA) {
-    const [winner, loser] = aInB ? (["A", "B"] as const) : (["B", "A"] as const);
-    return {
-      ruling: winner,
-      sentence: `${winner}'s mark is in the file that ${loser} committed to, and ${loser}'s is not in ${winner}'s: ${loser}'s network derives from ${winner}'s, whatever the dates.`,
-    };
-  }
-  const both = aInB && bInA;
-  if (!both && !related)
-    return {
-      ruling: "independent",
-      sentence: "Neither mark is in the other's file and the files are unrelated: two networks of two owners.",
-    };
-  const [first, second] = dated;
-  const how = both ? "Both marks are in both files" : "The files are related and neither mark is in the other's";
-  if (first && second) {
-    if (isBefore(first, latest(second))) return earlier("A", how, first, second);
-    if (isBefore(second, latest(first))) return earlier("B", how, second, first);
-    return {
-      ruling: "disputed",
-      sentence: `${how}, and the stamps are closer to each other than they are accurate: an earlier release of one of the two may decide.`,
-    };
-  }
-  return { ruling: "disputed", sentence: `${how}, and not both files are dated: nothing says which was there first.` };
+export async function judge(a: Rival, b: Rival, options: JudgeOptions = {}): Promise<Judgment> {
+  checkOptions("judge", options, OPTIONS);
+  const { roots = [], falsePositiveRate = 1e-6 } = options;
+  const [one, two] = [await open("A", a, roots), await open("B", b, roots)];
+  const how = { falsePositiveRate };
+  const mark = async (of: Opened, model: Rival["model"], file: OpenFile) =>
+    of.derived && markIn(file, { info: of.info, derived: of.derived }, { ...how, model });
+  const marks = {
+    aInA: await mark(one, a.model, one.released),
+    aInB: await mark(one, a.model, two.released),
+    bInA: await mark(two, b.model, one.released),
+    bInB: await mark(two, b.model, two.released),
+  };
+  const unmarked = "its mark is not in the file that it was committed for";
+  const broken = [
+    one.broken ?? (marks.aInA?.found ? null : unmarked),
+    two.broken ?? (marks.bInB?.found ? null : unmarked),
+  ] as const;
+  const reasons = [...one.reasons.map((r) => `A: ${r}`), ...two.reasons.map((r) => `B: ${r}`)];
+  const related = madeFrom(two.released, one, how, reasons) || madeFrom(one.released, two, how, reasons);
+  const facts: RivalFacts = {
+    broken,
+    crossed: [marks.aInB?.found === true, marks.bInA?.found === true],
+    related,
+    dated: [one.dated, two.dated],
+    parent: [await isParent(one, two), await isParent(two, one)],
+  };
+  const ruling = ruled(facts);
+  const accused = options.suspect === undefined ? null : openFile("judge", "suspect", options.suspect);
+  const to = (of: Opened) => accused !== null && madeFrom(accused, of, how, reasons);
+  const [ofA, ofB] = ruling.ruling === "independent" ? [to(one), to(two)] : [false, false];
+  const suspect = ofA && ofB ? "both" : ofA ? "A" : ofB ? "B" : "neither";
+  return {
+    ...ruling,
+    facts,
+    statements: [one.derived?.spec.statement ?? "", two.derived?.spec.statement ?? ""],
+    marks,
+    suspect: accused && ruling.ruling === "independent" ? suspect : null,
+    reasons,
+  };
 }
 
-/** The earliest that a stamp can mean. */
-const latest = ({ time, accuracy }: Dated): string => new Date(Date.parse(time) - 1000 * accuracy).toISOString();
+/** Opens a claim with everything that it was committed to. */
+async function open(name: string, rival: Rival, roots: readonly (string | Uint8Array)[]): Promise<Opened> {
+  if (!isObject(rival)) unexpected(`judge: claim ${name}, { credential, released, commitment },`, rival);
+  if (rival.model !== undefined) isModel("judge", `model of ${name}`, rival.model);
+  const credential = openFile("judge", `credential of ${name}`, rival.credential);
+  const released = openFile("judge", `released of ${name}`, rival.released);
+  const info = readCredential(credential.file);
+  const fallen = (broken: string): Opened => ({ info, released, derived: null, dated: null, broken, reasons: [] });
+  if (!hasClaim(credential.file)) return fallen("it is of the first version, or bound to nothing");
+  try {
+    const derived = await claimOf(credential.file, info);
+    const bundle = bundleOf(rival.commitment);
+    const { otherFile } = await openCommitment(bundle, derived, credential, released);
+    const { dated, reasons } = await dateOf(bundle, roots);
+    return { info, released, derived, dated, broken: otherFile, reasons };
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    return fallen(cause.message);
+  }
+}
 
-const earlier = (ruling: "A" | "B", how: string, first: Dated, second: Dated): Ruling => ({
-  ruling,
-  sentence: `${how}; ${ruling}'s file was there on ${first.time}, before the other's date of ${second.time}.`,
-});
+/** Whether a file and one that was released are made from one another. */
+function madeFrom(
+  file: OpenFile,
+  { info, released }: Opened,
+  how: { falsePositiveRate: number },
+  reasons: string[],
+): boolean {
+  const source = info.config ? {} : info.channels ? { channels: { channels: info.channels } } : null;
+  if (!source) {
+    reasons.push("a credential does not say which channels hang together: no relation was tested by it");
+    return false;
+  }
+  try {
+    return relation(file.file, released.file, { ...how, ...source }).related;
+  } catch (cause) {
+    if (!(cause instanceof PanError)) throw cause;
+    reasons.push(`a relation could not be tested: ${cause.message}`);
+    return false;
+  }
+}
+
+/** Whether a claim names another as that of an earlier release, and one key signed both. */
+async function isParent({ derived: earlier }: Opened, { derived: later }: Opened): Promise<boolean> {
+  if (!earlier || !later || later.spec.parent === null || later.spec.publicKey === null) return false;
+  return later.spec.publicKey === earlier.spec.publicKey && later.spec.parent === (await claimDigest(earlier));
+}

@@ -16,7 +16,7 @@ import { claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, type OpenCommitment, openCommitment } from "./commitment";
 import { type Examination, examine, isModel } from "./examine";
 import { bindingOf } from "./first/binding";
-import { hitsOf, type Mark, readMark } from "./mark";
+import { cleanAnswers, hitsOf, type Mark, markIn, readMark } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
 import { type Possession, possessed } from "./possession";
 import { readSigns } from "./reading";
@@ -121,19 +121,12 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   checkOptions("verify", options, OPTIONS);
-  const { falsePositiveRate = 1e-6, suspects = 1, model, test, transform, tolerance } = options;
+  const { falsePositiveRate = 1e-6, suspects = 1, model, test, transform } = options;
   const accused = openFile("verify", "the suspect", suspect);
   const own = openFile("verify", "the credential", credential);
   const info = readCredential(own.file);
   const reasons: string[] = [];
-  const examination = await examine(accused.file, own.file, {
-    ...(model && { model }),
-    ...(test && { test }),
-    ...(transform && { transform }),
-    ...(tolerance !== undefined && { tolerance }),
-    falsePositiveRate,
-  });
-  reasons.push(...examination.reasons);
+  const examination = await examined(accused, own, options, reasons);
   const suspectSha256 = await sha256Hex(accused.bytes);
   const common = { examination, suspectSha256 };
   const nothing = { mark: null, released: null, dated: null, relation: null, ...common };
@@ -185,12 +178,16 @@ export async function verify(
   }
   if (opened && released) {
     if (opened.otherFile !== null) return broken(`the released file does not anchor the claim: ${opened.otherFile}`);
-    releasedMark = await markIn(released.file, { info, derived }, how);
+    releasedMark = await markIn(released, { info, derived }, how);
     if (!releasedMark?.found)
       return broken("the file that was committed to does not bear the claim's mark, read as it stands");
   }
   const same = released !== null && (await sha512Hex(released.bytes)) === (await sha512Hex(accused.bytes));
-  const mark = same && releasedMark ? releasedMark : await readMark(accused.file, { info, derived }, how);
+  const clean =
+    released && !same && test && derived.spec.triggers
+      ? await cleanAnswers(released, { info, derived }, model, test, transform ?? [])
+      : undefined;
+  const mark = same && releasedMark ? releasedMark : await readMark(accused.file, { info, derived }, { ...how, clean });
   reasons.push(...mark.notes, ...told(mark));
   const related = released && opened && !same ? relatedTo(accused, released, info, falsePositiveRate, reasons) : null;
   const judgement = judged({ ...facts, broken: null, unanchored, dated, same, mark, related } satisfies VerdictFacts);
@@ -205,6 +202,28 @@ export async function verify(
     ...common,
     reasons,
   };
+}
+
+/**
+ * What the papers check. A suspect of another structure is examined no further where a network was
+ * given that takes its weights: its triggers are asked.
+ */
+async function examined(
+  suspect: OpenFile,
+  owner: OpenFile,
+  { model, test, transform, tolerance, falsePositiveRate }: VerifyOptions,
+  reasons: string[],
+): Promise<Examination | null> {
+  const given = Object.entries({ model, test, transform, tolerance, falsePositiveRate });
+  try {
+    const found = await examine(suspect.file, owner.file, Object.fromEntries(given.filter(([, v]) => v !== undefined)));
+    reasons.push(...found.reasons);
+    return found;
+  } catch (cause) {
+    if (!(cause instanceof StateDictError && model !== undefined && hasClaim(owner.file))) throw cause;
+    reasons.push(`the suspect is of another structure: ${cause.message}`);
+    return null;
+  }
 }
 
 /** What a credential claims. */
@@ -256,16 +275,6 @@ function firstMark(
 async function hasKey({ spec }: DerivedClaim, possession: Possession, { bytes }: OpenFile): Promise<boolean> {
   if (spec.publicKey === null) return false;
   return possessed(fromBase64(spec.publicKey, "the claim's public key"), possession, bytes);
-}
-
-/** The mark of a file that the verifier was handed beside the suspect; null where it is another structure. */
-async function markIn(...args: Parameters<typeof readMark>): Promise<Mark | null> {
-  try {
-    return await readMark(...args);
-  } catch (cause) {
-    if (!(cause instanceof StateDictError)) throw cause;
-    return null;
-  }
 }
 
 function relatedTo(

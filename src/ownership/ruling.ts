@@ -1,0 +1,86 @@
+/** What decides between two rival claims. */
+import { type Dated, isBefore } from "./verdict";
+
+/** What is known of two claims, A and B, and of a suspect. Frozen, committed files are read directly. */
+export interface RivalFacts {
+  /** For each: why its own file does not bear its mark, or does not open; null where all is well. */
+  readonly broken: readonly [a: string | null, b: string | null];
+  /** A's mark is in B's file, and B's in A's. */
+  readonly crossed: readonly [aInB: boolean, bInA: boolean];
+  /** The files are made from one another. */
+  readonly related: boolean;
+  /** Of each commitment; null for one that is not dated. */
+  readonly dated: readonly [a: Dated | null, b: Dated | null];
+  /** Whether an earlier claim that one of the two names as its parent is the other. */
+  readonly parent: readonly [aOfB: boolean, bOfA: boolean];
+}
+
+/** What a judge says of two claims. JSON-able. */
+export interface Ruling {
+  /**
+   * `A` or `B` prevails; `same owner` where one is the other's earlier release; `independent` where
+   * the networks have nothing to do with each other; `disputed` where nothing decides; `neither`
+   * where both claims fall.
+   */
+  readonly ruling: "A" | "B" | "same owner" | "independent" | "disputed" | "neither";
+  /** The rule that decided, and why. */
+  readonly sentence: string;
+}
+
+/**
+ * Decides between two claims:
+ *
+ * 1. A claim whose mark is not in its own file falls.
+ * 2. A's mark is in B's file and B's not in A's: B's derives from A's, whatever the dates.
+ * 3. No mark crosses and the files are unrelated: independent owners.
+ * 4. No mark crosses and the files are related: the earlier dated file, where the gap is larger than
+ *    the stamps' accuracy.
+ * 5. Both cross: shared history. One is the other's parent, or rule 4.
+ */
+export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): Ruling {
+  const [a, b] = broken;
+  if (a !== null && b !== null)
+    return { ruling: "neither", sentence: `Both claims fall: A's since ${a}; B's since ${b}.` };
+  if (a !== null) return { ruling: "B", sentence: `A's claim falls: ${a}.` };
+  if (b !== null) return { ruling: "A", sentence: `B's claim falls: ${b}.` };
+  const [aInB, bInA] = crossed;
+  if (parent[0] || parent[1]) {
+    const [later, earlier] = parent[0] ? ["B", "A"] : ["A", "B"];
+    return {
+      ruling: "same owner",
+      sentence: `${later}'s claim was made from ${earlier}'s, which it names and whose key signed both.`,
+    };
+  }
+  if (aInB !== bInA) {
+    const [winner, loser] = aInB ? (["A", "B"] as const) : (["B", "A"] as const);
+    return {
+      ruling: winner,
+      sentence: `${winner}'s mark is in the file that ${loser} committed to, and ${loser}'s is not in ${winner}'s: ${loser}'s network derives from ${winner}'s, whatever the dates.`,
+    };
+  }
+  const both = aInB && bInA;
+  if (!both && !related)
+    return {
+      ruling: "independent",
+      sentence: "Neither mark is in the other's file and the files are unrelated: two networks of two owners.",
+    };
+  const [first, second] = dated;
+  const how = both ? "Both marks are in both files" : "The files are related and neither mark is in the other's";
+  if (first && second) {
+    if (isBefore(first, soonest(second))) return earlier("A", how, first, second);
+    if (isBefore(second, soonest(first))) return earlier("B", how, second, first);
+    return {
+      ruling: "disputed",
+      sentence: `${how}, and the stamps are closer to each other than they are accurate: an earlier release of one of the two may decide.`,
+    };
+  }
+  return { ruling: "disputed", sentence: `${how}, and not both files are dated: nothing says which was there first.` };
+}
+
+/** The earliest that a stamp can mean. */
+const soonest = ({ time, accuracy }: Dated): string => new Date(Date.parse(time) - 1000 * accuracy).toISOString();
+
+const earlier = (ruling: "A" | "B", how: string, first: Dated, second: Dated): Ruling => ({
+  ruling,
+  sentence: `${how}; ${ruling}'s file was there on ${first.time}, before the other's date of ${second.time}.`,
+});
