@@ -1,9 +1,10 @@
 import { ArgumentError, FormatError } from "../errors";
+import { toHex } from "../io/digest";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import { isObject, shown } from "../io/shown";
 import { checkFile } from "../passport/files";
 import { type BindingInfo, readBinding } from "./binding";
-import { sha512, toHex } from "./digest";
+import { sha512 } from "./digest";
 
 /**
  * What an owner publishes, and has time-stamped, before a network is released: it says nothing of
