@@ -2,7 +2,7 @@
 import type { Hash } from "../io/digest";
 import { type DerReader, TAG } from "./der";
 import { noParameters, readOid, readSmall } from "./der-values";
-import { oid, sequence } from "./der-writer";
+import { element, oid, sequence } from "./der-writer";
 import type { SignatureScheme } from "./public-key";
 
 const HASHES: Readonly<Record<string, Hash>> = {
@@ -34,8 +34,9 @@ export function readHash(from: DerReader, part: string): Hash {
   return hash;
 }
 
-/** A digest's algorithm identifier. */
-export const writeHash = (hash: Hash) => sequence(oid(Object.keys(HASHES).find((name) => HASHES[name] === hash)!));
+/** A digest's algorithm identifier, with the NULL that OpenSSL writes and some authorities expect. */
+export const writeHash = (hash: Hash) =>
+  sequence(oid(Object.keys(HASHES).find((name) => HASHES[name] === hash)!), element(TAG.null));
 
 /**
  * The scheme that an algorithm identifier names: RSA by PKCS#1 v1.5 or PSS, or ECDSA.

@@ -57,7 +57,7 @@ export async function readSignedData(from: DerReader, contentType: string): Prom
   octets.end();
   const bag = data.insideOptional("certificates", TAG.constructed(0));
   const certificates = bag?.list(MOST_CERTIFICATES, () =>
-    parseCertificate(bag.read(TAG.sequence, "certificate").whole, `${bag.what}: a certificate`),
+    parseCertificate(bag.read(TAG.sequence, "certificate").whole, `a certificate of ${bag.file}`),
   );
   data.optional(TAG.constructed(1), "revocation lists");
   const signers = data.inside("signers", TAG.set);
@@ -119,7 +119,7 @@ function readSignerName(signer: DerReader, version: number): SignedData["isSigne
 
 /** Attributes by name, each there once and with one value. */
 function readAttributes(signed: Uint8Array, signer: DerReader): Map<string, () => DerReader> {
-  const list = new DerReader(signed, signer.what).inside("signed attributes", TAG.set);
+  const list = new DerReader(signed, signer.what, signer.file).inside("signed attributes", TAG.set);
   const values = new Map<string, () => DerReader>();
   list.list(MOST_ATTRIBUTES, () => {
     const attribute = list.inside("attribute");
@@ -127,7 +127,7 @@ function readAttributes(signed: Uint8Array, signer: DerReader): Map<string, () =
     const set = attribute.read(TAG.set, "values");
     attribute.end();
     if (values.has(name)) list.refuse("attribute", `each once expected, found ${name} twice`);
-    values.set(name, () => new DerReader(set.content, `${list.what}: ${name}`));
+    values.set(name, () => new DerReader(set.content, `${list.what}: ${name}`, list.file));
   });
   return values;
 }

@@ -39,10 +39,14 @@ export interface Element {
 export class DerReader {
   #at = 0;
 
-  /** @param what whose elements they are, for messages */
+  /**
+   * @param what whose elements they are, for messages
+   * @param file what they are all part of
+   */
   constructor(
     private readonly bytes: Uint8Array,
     readonly what: string,
+    readonly file = what,
   ) {}
 
   /** Whether all elements were read. */
@@ -104,7 +108,7 @@ export class DerReader {
 
   /** What is inside the next element, which has that tag: a sequence by default. */
   inside(part: string, tag: number = TAG.sequence): DerReader {
-    return new DerReader(this.read(tag, part).content, `${this.what}: ${part}`);
+    return new DerReader(this.read(tag, part).content, `${this.file}: ${part}`, this.file);
   }
 
   /** {@link inside}, where the next element has that tag. */

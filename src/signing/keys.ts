@@ -12,7 +12,7 @@ import { onlyElement } from "./der";
 import { readOid, readSmall } from "./der-values";
 import { toDerSignature } from "./ecdsa";
 import { fromPem, toPem } from "./pem";
-import { CURVES, type Curve, lacksEd25519, ownScheme, parsePublicKey } from "./public-key";
+import { CURVES, type Curve, notThere, ownScheme, parsePublicKey } from "./public-key";
 import { signatureHolds } from "./verify-signature";
 
 /** What a new key may sign by. */
@@ -58,7 +58,7 @@ export async function newSigningKey(options?: { algorithm?: SigningAlgorithm }):
   try {
     pair = (await crypto.subtle.generateKey(kind, true, ["sign", "verify"])) as CryptoKeyPair;
   } catch (cause) {
-    throw lacksEd25519(kind.name, cause) ?? cause;
+    throw notThere(algorithm, cause) ?? cause;
   }
   return {
     privateKey: toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey))),
@@ -96,10 +96,7 @@ export async function signerOf(privateKey: string): Promise<Signer> {
     const verifying = await crypto.subtle.importKey("jwk", half, algorithm, true, ["verify"]);
     publicKey = new Uint8Array(await crypto.subtle.exportKey("spki", verifying));
   } catch (cause) {
-    throw (
-      lacksEd25519(algorithm.name, cause) ??
-      new FormatError(`${what}: a key expected, found numbers that are none`, { cause })
-    );
+    throw notThere(kind, cause) ?? new FormatError(`${what}: a key expected, found numbers that are none`, { cause });
   }
   return {
     publicKey,

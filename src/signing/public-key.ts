@@ -119,14 +119,14 @@ export function ownScheme(key: PublicKey, what: string): SignatureScheme {
 /**
  * A key as WebCrypto has it, for one scheme.
  * @throws FormatError for numbers that are no key (a point beside the curve); UnavailableError
- * where this browser has no Ed25519.
+ * where this browser does not have that kind.
  */
 export async function importPublicKey(key: PublicKey, scheme: SignatureScheme, what: string): Promise<CryptoKey> {
   try {
     return await crypto.subtle.importKey("spki", key.spki, importAlgorithm(key, scheme), false, ["verify"]);
   } catch (cause) {
     throw (
-      lacksEd25519(key.kind, cause) ??
+      notThere(key.kind === "ECDSA" ? key.curve : key.kind, cause) ??
       new FormatError(`${what}: a public key expected, found numbers that are none`, { cause })
     );
   }
@@ -139,11 +139,11 @@ function importAlgorithm(key: PublicKey, scheme: SignatureScheme) {
   return { name: saltLength === undefined ? "RSASSA-PKCS1-v1_5" : "RSA-PSS", hash };
 }
 
-/** The error to throw where WebCrypto has no Ed25519; undefined for any other fault. */
-export function lacksEd25519(kind: string, cause: unknown): UnavailableError | undefined {
-  if (kind !== "Ed25519" || (cause as { name?: unknown } | null)?.name !== "NotSupportedError") return undefined;
+/** The error to throw where WebCrypto does not know a kind of keys; undefined for any other fault. */
+export function notThere(kind: string, cause: unknown): UnavailableError | undefined {
+  if ((cause as { name?: unknown } | null)?.name !== "NotSupportedError") return undefined;
   return new UnavailableError(
-    "This browser has no Ed25519 in its WebCrypto: use a newer one or Node 20, or sign with ECDSA P-256, which all have",
+    `The WebCrypto of this browser has no ${kind}: use a newer one or Node 20, or sign by ECDSA over P-256, which all have`,
     { cause },
   );
 }
