@@ -38,6 +38,13 @@ module.exports = {
       to: { path: "^src/", pathNot: "^src/(io|errors)" },
     },
     {
+      name: "signing-stands-alone",
+      severity: "error",
+      comment: "It signs bytes and knows of no network.",
+      from: { path: "^src/signing/" },
+      to: { path: "^(src|shaders)/", pathNot: "^src/(signing|io)/|^src/(errors|demand)\\." },
+    },
+    {
       name: "report-is-a-package-of-its-own",
       severity: "error",
       comment: "It sees of the core what any other package does.",

@@ -36,3 +36,7 @@ function advice(value: unknown): string {
   if (typeof reader === "function") return "pass `await it.arrayBuffer()`";
   return "pass the whole contents of a file";
 }
+
+/** Whether two sequences of bytes are the same. */
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -6,6 +6,7 @@
 import { knownKeys, unexpected } from "../demand";
 import { ArgumentError, FormatError, PanError } from "../errors";
 import { sha512Hex } from "../io/digest";
+import { canonicalJson } from "../io/json";
 import { isObject } from "../io/shown";
 import { readCredential } from "../models/credential";
 import { fromBase64, toBase64 } from "../signing/base64";
@@ -15,7 +16,6 @@ import { decodeStatement, encodeStatement, findSubject, IN_TOTO, subjectOf } fro
 import { verifyTimestamp } from "../signing/timestamp";
 import { boundBits, type DerivedClaim } from "./claim/derive";
 import { claimDigest, claimOf, hasClaim } from "./claim/own";
-import { canonical } from "./claim/spec";
 import { type NetworkFile, type OpenFile, openFile, tensorsDigest } from "./network-file";
 import type { Dated } from "./verdict";
 
@@ -65,7 +65,7 @@ async function committed(derived: DerivedClaim, credential: OpenFile, released: 
     claim: await claimDigest(derived),
     credential: await sha512Hex(credential.bytes),
     tensors: await tensorsDigest(released.file),
-    spec: await sha512Hex(new TextEncoder().encode(canonical(spec))),
+    spec: await sha512Hex(new TextEncoder().encode(canonicalJson(spec))),
     publicKey: spec.publicKey,
     bits: boundBits(spec),
     triggers: triggers && { count: triggers.count, classes: triggers.classes.length, groups: triggers.groups },
@@ -137,7 +137,7 @@ export async function openCommitment(
     throw new FormatError(`the commitment: one released file expected, found ${statement.subject.length}`);
   const own = await committed(derived, credential, released);
   for (const part of KEYS)
-    if (part !== "tensors" && canonical(predicate[part] ?? null) !== canonical(own[part]))
+    if (part !== "tensors" && canonicalJson(predicate[part] ?? null) !== canonicalJson(own[part]))
       throw new FormatError(`the commitment is not this credential's: its ${part} is another`);
   let otherFile: string | null = null;
   try {

@@ -1,7 +1,7 @@
 /**
  * Hashes and pseudo-random streams by the platform's WebCrypto: browsers and Node have the same.
  */
-
+import { digest, toHex } from "../io/digest";
 /**
  * SHA-512 of parts, each preceded by its length, so that no two lists of parts are hashed alike.
  */
@@ -14,7 +14,7 @@ export async function sha512(parts: readonly Uint8Array[]): Promise<Uint8Array<A
     bytes.set(part, at + 8);
     at += 8 + part.length;
   }
-  return new Uint8Array(await crypto.subtle.digest("SHA-512", bytes));
+  return digest("SHA-512", bytes);
 }
 
 /** n bytes of AES-256 in counter mode, key and first counter from a 64-byte seed. */
@@ -75,17 +75,6 @@ export function toUniform(stream: Uint8Array<ArrayBuffer>): Float32Array<ArrayBu
 /** The first n bits, most significant first, 0 → −1 and 1 → +1. */
 export const toBits = (stream: Uint8Array, n: number): Float32Array<ArrayBuffer> =>
   Float32Array.from({ length: n }, (_, i) => ((stream[i >> 3]! >> (7 - (i & 7))) & 1 ? 1 : -1));
-
-/** SHA-512 of bytes as they are. */
-export const plainSha512 = async (bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> =>
-  new Uint8Array(await crypto.subtle.digest("SHA-512", bytes));
-
-/** Bytes as hexadecimal digits. */
-export const toHex = (bytes: Uint8Array): string => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
-
-/** The bytes of hexadecimal digits. */
-export const fromHex = (digits: string): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
 
 /** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
 export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Array(32)));

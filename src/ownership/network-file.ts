@@ -1,10 +1,11 @@
 /** A network as the very bytes that were released, or as what was read from them. */
 import { refuse } from "../demand";
 import { bytesOf } from "../io/bytes";
+import { toHex } from "../io/digest";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import { isObject } from "../io/shown";
 import { checkFile } from "../passport/files";
-import { sha512, toHex } from "./digest";
+import { sha512 } from "./digest";
 
 /**
  * A safetensors file: its bytes, or what `loadSafetensors` makes of them, which stands for the bytes

@@ -4,9 +4,9 @@
  */
 import { ArgumentError } from "../errors";
 import { sha512Hex } from "../io/digest";
+import { canonicalJson } from "../io/json";
 import { pae } from "../signing/dsse";
 import { type Signer, signWith, verifySignature } from "../signing/keys";
-import { canonical } from "./claim/spec";
 import { type NetworkFile, openFile } from "./network-file";
 
 const TYPE = "application/vnd.pan-core.possession+json";
@@ -21,7 +21,7 @@ export interface Possession {
 async function asked(what: string, nonce: unknown, suspect: Uint8Array): Promise<Uint8Array> {
   if (typeof nonce !== "string" || !/^[0-9a-f]{32,128}$/.test(nonce))
     throw new ArgumentError(`${what}: a nonce of 32 to 128 hexadecimal digits expected, as newSecret() makes one`);
-  return pae(TYPE, new TextEncoder().encode(canonical({ nonce, suspect: await sha512Hex(suspect) })));
+  return pae(TYPE, new TextEncoder().encode(canonicalJson({ nonce, suspect: await sha512Hex(suspect) })));
 }
 
 /**

@@ -7,6 +7,7 @@
  *
  * Pieces, since WebCrypto takes no stream, copies what it is given, and refuses more than 2 GiB.
  */
+import { digest, sha256Hex } from "../io/digest";
 
 const OPENING = new TextEncoder().encode('{"__metadata__":{"digest":"');
 const AT = 8 + OPENING.length;
@@ -21,10 +22,9 @@ async function digestOf(file: Uint8Array): Promise<string> {
   for (let i = 0; i * PIECE < file.length; i++) {
     const piece = file.slice(i * PIECE, (i + 1) * PIECE);
     if (i === 0) piece.fill(0x30, AT, AT + DIGITS);
-    pieces.set(new Uint8Array(await crypto.subtle.digest("SHA-256", piece)), 32 * i);
+    pieces.set(await digest("SHA-256", piece), 32 * i);
   }
-  const whole = new Uint8Array(await crypto.subtle.digest("SHA-256", pieces));
-  return Array.from(whole, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sha256Hex(pieces);
 }
 
 /**

@@ -13,10 +13,12 @@
  * secrets, or descriptions, or digests X of other groups, is q times likelier at most.
  */
 import { ArgumentError } from "../../errors";
+import { fromHex } from "../../io/digest";
+import { canonicalJson } from "../../io/json";
 import { passportShape } from "../../passport/place";
 import { sizeOf } from "../../tensor/shape";
-import { fromHex, keystream, sha512, subSecret, toBits, toUniform } from "../digest";
-import { type ClaimSpec, canonical, checkClaimSpec } from "./spec";
+import { keystream, sha512, subSecret, toBits, toUniform } from "../digest";
+import { type ClaimSpec, checkClaimSpec } from "./spec";
 import { groupSecret, inputsDigest, type TriggerInputs, triggerInputs, triggerLabels } from "./triggers";
 
 const utf8 = new TextEncoder();
@@ -38,7 +40,7 @@ export async function claimHash(
   spec: ClaimSpec,
   { passports, groups }: ClaimDigests,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  return sha512([TAG, passports, await sha512(groups), await sha512([utf8.encode(canonical(spec))])]);
+  return sha512([TAG, passports, await sha512(groups), await sha512([utf8.encode(canonicalJson(spec))])]);
 }
 
 /** A group of triggers. */

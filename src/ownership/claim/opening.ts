@@ -6,11 +6,11 @@
 import type { SampleSet } from "../../data/sample-set";
 import { knownKeys, numbers, refuse, unexpected, whole } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
+import { fromHex, toHex } from "../../io/digest";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { readCredential } from "../../models/credential";
 import { parseEntry } from "../../passport/files";
-import { fromHex, toHex } from "../digest";
 import { binomialPValue, matchThreshold } from "../statistics";
 import { claimHash } from "./derive";
 import { type Binding, claimOf, hasClaim } from "./own";

@@ -1,7 +1,9 @@
 /** A claim in its owner's hands: made before training, kept in the credential after. */
 import { knownKeys, unexpected } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
+import { toHex } from "../../io/digest";
 import { type StateDict, toFloat32 } from "../../io/host-tensor";
+import { canonicalJson } from "../../io/json";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { type CredentialInfo, readCredential } from "../../models/credential";
@@ -12,9 +14,9 @@ import { Protected } from "../../passport/protected";
 import { secretName } from "../../passport/site";
 import { toBase64 } from "../../signing/base64";
 import { publicKeyOf } from "../../signing/keys";
-import { sha512, toHex } from "../digest";
+import { sha512 } from "../digest";
 import { boundBits, type DerivedClaim, deriveClaim } from "./derive";
-import { type ClaimSpec, canonical, type TriggerSpec } from "./spec";
+import type { ClaimSpec, TriggerSpec } from "./spec";
 
 /**
  * What an owner decides of a claim. Keep it: it is the secret, and the credential holds it.
@@ -113,7 +115,7 @@ export const hasClaim = ({ metadata }: SafetensorsFile): boolean => metadata[ENT
 export async function boundCredential(credential: SafetensorsFile, binding: Binding): Promise<SafetensorsFile> {
   checkFile(credential, "boundCredential: the credential");
   checkBinding(binding);
-  const bound = { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonical(binding) } };
+  const bound = { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonicalJson(binding) } };
   const info = readCredential(bound);
   checkFollows(await deriveClaim(binding.secret, specOf(binding, info)), info);
   return bound;

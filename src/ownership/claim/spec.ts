@@ -48,12 +48,6 @@ export interface ClaimSpec {
 
 const MOST = { pixels: 2 ** 22, samples: 2 ** 14, groups: 64, classes: 2 ** 16, statement: 2 ** 19, name: 512 };
 
-/** JSON with the keys of every object in their order: one text for one meaning. */
-export const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, v: unknown) =>
-    isObject(v) && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
-  );
-
 /** @throws ArgumentError for a statement that is empty, no text, or longer than 2¹⁹ as JSON. */
 export function checkStatement(what: string, statement: unknown): asserts statement is string {
   if (typeof statement !== "string" || statement === "")

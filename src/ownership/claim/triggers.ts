@@ -4,7 +4,8 @@ import { pointSet } from "../../data/point-cloud";
 import { imageSet, type SampleSet } from "../../data/sample-set";
 import type { SampleTransform } from "../../data/samples";
 import { normalize } from "../../data/transforms";
-import { type Draw, drawn, keystream, plainSha512, sha512, subSecret } from "../digest";
+import { digest } from "../../io/digest";
+import { type Draw, drawn, keystream, sha512, subSecret } from "../digest";
 import type { TriggerSpec } from "./spec";
 import { ellipsoids } from "./trigger-clouds";
 import { enlarge } from "./trigger-images";
@@ -47,7 +48,7 @@ export async function triggerInputs(
 
 /** SHA-512 of all inputs of a group in order, raw, before any transform. */
 export const inputsDigest = (inputs: TriggerInputs): Promise<Uint8Array<ArrayBuffer>> =>
-  plainSha512(new Uint8Array(inputs.buffer, inputs.byteOffset, inputs.byteLength));
+  digest("SHA-512", new Uint8Array(inputs.buffer, inputs.byteOffset, inputs.byteLength));
 
 /** Labels of a group: uniform over the classes, from the hash of everything. */
 export async function triggerLabels(

@@ -1,6 +1,7 @@
 import { knownKeys, oneOf, refuse, unexpected } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
 import { type StateDict, toFloat32 } from "../../io/host-tensor";
+import { canonicalJson } from "../../io/json";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { type CredentialInfo, readCredential } from "../../models/credential";
@@ -12,7 +13,7 @@ import { Protected } from "../../passport/protected";
 import { branchesOf, SCHEMES, type Scheme } from "../../passport/schemes";
 import { secretName } from "../../passport/site";
 import { sizeOf } from "../../tensor/shape";
-import { keystream, sha512, toBits, toHex, toUniform } from "../digest";
+import { keystream, sha512, toBits, toUniform } from "../digest";
 
 /**
  * Binding. γ is linear in the passport, so whoever holds a network can solve for passports that
@@ -43,9 +44,6 @@ const LONGEST_ENTRY = 2 * LONGEST_STATEMENT;
  */
 export const BOUND_BITS = 80;
 const utf8 = new TextEncoder();
-
-/** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
-export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Array(SECRET)));
 
 /**
  * @throws ArgumentError unless there are a statement, which is a text of some length, and a secret
@@ -91,12 +89,6 @@ export interface BindingPlan {
   readonly places: readonly PassportPlace[];
 }
 
-/** JSON with the keys of every object in their order: one text for one meaning. */
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, v: unknown) =>
-    isObject(v) && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
-  );
-
 /** @throws ArgumentError for what is no plan of a network with passports. */
 function checkBindingPlan(plan: unknown): asserts plan is BindingPlan {
   if (!isObject(plan)) unexpected("deriveBinding: { scheme, places } of a network", plan);
@@ -137,7 +129,7 @@ export async function deriveBinding(binding: Binding, plan: BindingPlan): Promis
     passports.set(place.norm, { gamma: await draw(names.gamma), beta: await draw(names.beta) });
   }
   // Whoever could still choose the weights, or how a window moves over them, could choose bits.
-  if (plan.format !== 1) hashed.push(utf8.encode(canonical({ scheme: plan.scheme, places })));
+  if (plan.format !== 1) hashed.push(utf8.encode(canonicalJson({ scheme: plan.scheme, places })));
   const hash = await sha512([...hashed, utf8.encode(binding.statement)]);
   const bits: Derived["bits"] = new Map();
   for (const place of places) {

@@ -1,8 +1,9 @@
 import { ArgumentError, FormatError } from "../../errors";
+import { toHex } from "../../io/digest";
 import { encodeSafetensors, type SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { checkFile } from "../../passport/files";
-import { sha512, toHex } from "../digest";
+import { sha512 } from "../digest";
 import { type BindingInfo, readBinding } from "./binding";
 
 /**

@@ -2,8 +2,9 @@
 import { createCipheriv, createHash, hkdfSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../../src/errors";
+import { canonicalJson } from "../../../src/io/json";
 import { deriveClaim } from "../../../src/ownership/claim/derive";
-import { type ClaimSpec, canonical } from "../../../src/ownership/claim/spec";
+import type { ClaimSpec } from "../../../src/ownership/claim/spec";
 import { CLOUDS, IMAGES, place, SECRET, SPEC } from "../../support/spec";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -86,7 +87,7 @@ describe("a claim", () => {
     expect(new Set(hashes).size).toBe(hashes.length);
     // Keys of JSON in another order say the same.
     const turned = Object.fromEntries(Object.entries(SPEC).reverse()) as unknown as ClaimSpec;
-    expect(canonical(turned)).toBe(canonical(SPEC));
+    expect(canonicalJson(turned)).toBe(canonicalJson(SPEC));
     expect(hex((await deriveClaim(SECRET, turned)).hash)).toBe(hashes[0]);
   });
 

@@ -2,11 +2,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../../src/errors";
+import { fromHex, toHex } from "../../../src/io/digest";
 import { deriveClaim } from "../../../src/ownership/claim/derive";
 import { type Opening, openedTriggers, verifyAnswers } from "../../../src/ownership/claim/opening";
 import { enlarge } from "../../../src/ownership/claim/trigger-images";
 import { groupSecret } from "../../../src/ownership/claim/triggers";
-import { fromHex, toHex } from "../../../src/ownership/digest";
 import { CLOUDS, IMAGES, SECRET, SPEC } from "../../support/spec";
 
 /** An opening as its owner makes it. */
