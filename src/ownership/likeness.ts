@@ -1,0 +1,126 @@
+/** How alike the channels of two networks are, by what stands in front of them or behind. */
+
+/** Numbers of the channels of one tensor: [channels, columns, inner]. */
+export interface Rows {
+  readonly data: Float32Array;
+  readonly channels: number;
+  readonly columns: number;
+  readonly inner: number;
+}
+
+/** The same columns of both networks. */
+export interface RowPair {
+  readonly released: Rows;
+  readonly suspect: Rows;
+}
+
+/** Rounds that rows and columns are given one length in, in turn. */
+const ROUNDS = 8;
+
+/** Length over the median one below which a channel says nothing but rounding. */
+const NEAR_ZERO = 1e-6;
+
+/**
+ * Rows of one length, whose columns have one length too (Sinkhorn): neither factors of channels nor
+ * those of the channels that they read are seen any more. Rows and columns of zeros stay.
+ */
+function balanced({ data, channels, columns, inner }: Rows): Float32Array<ArrayBuffer> {
+  const squares = new Float64Array(channels * columns);
+  for (let i = 0; i < squares.length; i++)
+    for (let k = i * inner; k < (i + 1) * inner; k++) squares[i]! += data[k]! ** 2;
+  const row = new Float64Array(channels).fill(1);
+  const column = new Float64Array(columns).fill(1);
+  const level = (into: Float64Array, by: Float64Array, at: (i: number, j: number) => number) =>
+    into.forEach((_, i) => {
+      let sum = 0;
+      for (let j = 0; j < by.length; j++) sum += squares[at(i, j)]! * by[j]!;
+      into[i] = sum > 0 ? by.length / sum : 0;
+    });
+  for (let round = 0; round < ROUNDS; round++) {
+    if (columns > 1) level(column, row, (j, i) => i * columns + j);
+    level(row, column, (i, j) => i * columns + j);
+  }
+  const scale = 1 / Math.sqrt(columns);
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < channels; i++)
+    for (let j = 0; j < columns; j++) {
+      const factor = Math.sqrt(row[i]! * column[j]!) * scale;
+      const from = (i * columns + j) * inner;
+      for (let k = from; k < from + inner; k++) out[k] = data[k]! * factor;
+    }
+  return out;
+}
+
+/** Adds weight · |a · bᵀ| of rows of m numbers. */
+function addProducts(into: Float64Array, a: Float32Array, b: Float32Array, m: number, weight: number): void {
+  const [rows, columns] = [a.length / m, b.length / m];
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c += 4) {
+      // Four at once: what is loaded of one side serves all of them.
+      const at = [0, 1, 2, 3].map((i) => Math.min(c + i, columns - 1) * m) as [number, number, number, number];
+      const [p, q, s, t] = at;
+      let [w, x, y, z] = [0, 0, 0, 0];
+      for (let k = 0, from = r * m; k < m; k++) {
+        const v = a[from + k]!;
+        w += v * b[p + k]!;
+        x += v * b[q + k]!;
+        y += v * b[s + k]!;
+        z += v * b[t + k]!;
+      }
+      const sums = [w, x, y, z];
+      for (let i = 0; i < 4 && c + i < columns; i++) into[r * columns + c + i]! += weight * Math.abs(sums[i]!);
+    }
+}
+
+/**
+ * |cosine| of every channel of the released network with every one of the suspect, behind
+ * {@link balanced}; a mean over several tensors by their numbers. [released, suspect]
+ */
+export function likeness(pairs: readonly RowPair[]): Float64Array<ArrayBuffer> {
+  const [{ released, suspect }] = pairs as [RowPair];
+  const found = new Float64Array(released.channels * suspect.channels);
+  const all = numbersOf(pairs);
+  for (const pair of pairs) {
+    const m = pair.released.columns * pair.released.inner;
+    addProducts(found, balanced(pair.released), balanced(pair.suspect), m, m / all);
+  }
+  return found;
+}
+
+/** Product of a channel of the released network with one of the suspect, as they lie. */
+export function dotOf({ released, suspect }: RowPair, own: number, theirs: number): number {
+  const m = released.columns * released.inner;
+  let sum = 0;
+  for (let k = 0; k < m; k++) sum += released.data[own * m + k]! * suspect.data[theirs * m + k]!;
+  return sum;
+}
+
+/** How many numbers of each channel are compared. */
+export const numbersOf = (pairs: readonly RowPair[]): number =>
+  pairs.reduce((sum, { released: { columns, inner } }) => sum + columns * inner, 0);
+
+/** Channels that are not zero, or next to it, in any tensor. */
+export function aliveOf(all: readonly Rows[]): boolean[] {
+  const alive = new Array<boolean>(all[0]!.channels).fill(true);
+  for (const { data, channels, columns, inner } of all) {
+    const m = columns * inner;
+    const lengths = Float64Array.from({ length: channels }, (_, c) => {
+      let sum = 0;
+      for (let k = c * m; k < (c + 1) * m; k++) sum += data[k]! ** 2;
+      return Math.sqrt(sum);
+    });
+    const median = lengths.slice().sort()[channels >> 1]!;
+    lengths.forEach((length, c) => {
+      if (!(length > NEAR_ZERO * median)) alive[c] = false;
+    });
+  }
+  return alive;
+}
+
+/** Whether an entry is more than all others of its row and of its column. */
+export function isUnrivalled(scores: Float64Array, columns: number, row: number, column: number): boolean {
+  const own = scores[row * columns + column]!;
+  for (let c = 0; c < columns; c++) if (c !== column && scores[row * columns + c]! >= own) return false;
+  for (let r = 0; r * columns < scores.length; r++) if (r !== row && scores[r * columns + column]! >= own) return false;
+  return true;
+}
