@@ -1,7 +1,7 @@
 /** Hidden channels of two networks of one structure, and the weights in front of them and behind. */
 import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
-import { type ChannelRun, type Channels, entriesOf } from "../passport/channels";
+import { type ChannelRun, type Channels, entriesOf, type FactorGroup, type FactorMember } from "../passport/channels";
 import { sizeOf } from "../tensor/shape";
 import type { RowPair, Rows } from "./likeness";
 
@@ -31,8 +31,25 @@ export interface Hidden {
   readonly readers: readonly Use[];
 }
 
-/** For channels of the released network those of the suspect; −1 for none. */
-export type Order = Int32Array;
+/** Which channels of the suspect are which of the released network. */
+export interface Placing {
+  /** For channels of the released network; −1 for none. */
+  readonly order: Int32Array;
+  /** Whether they are turned: 1, or −1; by channel of the released network. */
+  readonly signs: Int8Array;
+}
+
+/** Places of channels as they lie in a tensor, where they are known. */
+export type Places = (hidden: Hidden, tensor: string) => Placing | undefined;
+
+/** The same entries of an axis in both networks, and the signs of the suspect's. */
+export interface Columns {
+  readonly entries: readonly [released: readonly number[], suspect: readonly number[]];
+  readonly signs?: readonly number[];
+}
+
+/** Some channels of both networks. */
+export type Chosen = readonly [released: readonly number[], suspect: readonly number[]];
 
 /** Components of names that wrappers put anywhere. */
 const WRAPPERS = new Set(["module", "_orig_mod"]);
@@ -66,12 +83,16 @@ export class HiddenChannels {
   readonly #owners = new Map<string, { hidden: Hidden; run: ChannelRun }[]>();
   /** Axes with channels of whose places in the suspect nothing is known. */
   readonly #unknown = new Set<string>();
+  readonly #channels: Channels;
+  readonly #states: readonly [released: StateDict, suspect: StateDict];
 
   /** @throws StateDictError where the suspect has none of the released network's weights. */
-  constructor(released: StateDict, suspect: StateDict, { groups }: Channels) {
+  constructor(released: StateDict, suspect: StateDict, channels: Channels) {
+    this.#channels = channels;
     const isWeight = ({ shape }: HostTensor) => shape.length > 1;
     const names = [...released].filter(([, t]) => isWeight(t)).map(([name]) => name);
-    const found = byName(suspect, names);
+    const found = byName(suspect, [...released.keys()]);
+    this.#states = [released, found];
     const weights = new Map<string, Weight>();
     for (const name of names) {
       const [own, theirs] = [released.get(name)!, found.get(name)];
@@ -86,7 +107,7 @@ export class HiddenChannels {
       else this.notes.push(`${name}: ${theirs ? "of another shape" : "missing"} in the suspect and left aside`);
     }
     if (!weights.size) throw new StateDictError("none of the suspect's weights is one of the released network's");
-    this.all = groups.flatMap(({ units, parts }) =>
+    this.all = channels.groups.flatMap(({ units, parts }) =>
       parts.flatMap(({ each, members }) => {
         const uses = members.flatMap((run) => {
           const weight = weights.get(run.tensor);
@@ -145,48 +166,41 @@ export class HiddenChannels {
    * Entries of the other axis of a tensor that are known to be the same in both networks: those of
    * channels that are matched, and those that are no channels, as of the input.
    */
-  columns(use: Use, orderOf: (hidden: Hidden) => Order | undefined): [released: number[], suspect: number[]] {
+  columns(use: Use, places: Places): Columns {
     const { weight, run } = use;
     const axis = 1 - run.axis;
     const [own, theirs] = weight.shapes.map((shape) => shape[axis]!) as [number, number];
     const found: [number[], number[]] = [[], []];
-    if (this.#unknown.has(`${axis} ${weight.name}`)) return found;
-    const owners = this.across(use);
-    const free = new Uint8Array(own).fill(1);
-    for (const { hidden, run: other } of owners) {
-      const order = orderOf(hidden);
+    const signs: number[] = [];
+    const free = new Uint8Array(own).fill(this.#unknown.has(`${axis} ${weight.name}`) || own !== theirs ? 0 : 1);
+    for (const { hidden, run: other } of this.across(use)) {
+      const placing = places(hidden, weight.name);
       for (let c = 0; c < hidden.counts[0]; c++) {
         const here = entries(hidden, other, 0, c);
         for (const at of here) free[at] = 0;
-        const to = order?.[c] ?? -1;
+        const to = placing?.order[c] ?? -1;
         if (to < 0) continue;
         found[0].push(...here);
         found[1].push(...entries(hidden, other, own === theirs ? 0 : 1, to));
+        signs.push(...here.map(() => placing!.signs[c]!));
       }
     }
-    // Without channels, or beside them, places are what they are in networks of one size.
-    if (own === theirs)
-      free.forEach((is, at) => {
-        if (!is) return;
-        found[0].push(at);
-        found[1].push(at);
-      });
-    return found;
+    free.forEach((is, at) => {
+      if (!is) return;
+      for (const list of found) list.push(at);
+      signs.push(1);
+    });
+    return { entries: found, signs };
   }
 
   /** All entries of the other axis, each network's own. */
-  allColumns = ({ weight, run }: Use): [released: number[], suspect: number[]] => {
+  allColumns = ({ weight, run }: Use): Columns => {
     const [own, theirs] = weight.shapes.map((shape) => Array.from({ length: shape[1 - run.axis]! }, (_, i) => i));
-    return [own!, theirs!];
+    return { entries: [own!, theirs!] };
   };
 
   /** Numbers of channels by columns. @param chosen channels of both networks */
-  rows(
-    hidden: Hidden,
-    { weight, run }: Use,
-    chosen: readonly [released: readonly number[], suspect: readonly number[]],
-    columns: readonly [readonly number[], readonly number[]],
-  ): RowPair {
+  rows(hidden: Hidden, { weight, run }: Use, chosen: Chosen, { entries: columns, signs }: Columns): RowPair {
     const same = weight.shapes[0][run.axis] === weight.shapes[1][run.axis];
     const of = (side: 0 | 1): Rows => {
       const shape = weight.shapes[side];
@@ -196,17 +210,40 @@ export class HiddenChannels {
       let to = 0;
       for (const c of chosen[side]) {
         const own = entries(hidden, run, same ? 0 : side, c);
-        for (const column of columns[side])
+        columns[side].forEach((column, i) => {
+          const sign = side === 1 && signs ? signs[i]! : 1;
           for (const entry of own) {
             const [a, b] = run.axis === 0 ? [entry, column] : [column, entry];
             const from = (a * shape[1]! + b) * kernel;
-            data.set(weight.data[side].subarray(from, from + kernel), to);
+            for (let k = 0; k < kernel; k++) data[to + k] = sign * weight.data[side][from + k]!;
             to += kernel;
           }
+        });
       }
       return { data, channels: chosen[side].length, columns: columns[side].length, inner };
     };
     return { released: of(0), suspect: of(1) };
+  }
+
+  /**
+   * For a map that makes channels: what its sign is times, by the released network's channels and
+   * the suspect's, before the next map reads it: that of γ of the norm behind it. Undefined where
+   * no sign gets through.
+   */
+  turns(h: Hidden, { run }: Use): ((own: number, theirs: number) => number) | undefined {
+    const has = (m: FactorMember, use: Use) => m.tensor === use.run.tensor && m.axis === use.run.axis;
+    const isRead = (f: FactorGroup) =>
+      f.sign && f.members.some((m) => m.power === -1 && h.readers.some((u) => has(m, u)));
+    if (!this.#channels.factors.some(isRead)) return undefined;
+    const made = this.#channels.factors.find((f) =>
+      f.members.some((m) => m.power === 1 && m.tensor === run.tensor && m.axis === run.axis),
+    );
+    const gamma = made?.members.find((m) => m.power === "sign")?.tensor;
+    const [own, theirs] = this.#states.map((state) => {
+      const tensor = gamma === undefined ? undefined : state.get(gamma);
+      return tensor && toFloat32(tensor);
+    });
+    return (o, t) => ((own?.[o] ?? 1) < 0 ? -1 : 1) * ((theirs?.[t] ?? 1) < 0 ? -1 : 1);
   }
 }
 

@@ -87,6 +87,14 @@ export function likeness(pairs: readonly RowPair[]): Float64Array<ArrayBuffer> {
   return found;
 }
 
+/** Product of a channel of the released network with one of the suspect, as they lie. */
+export function dotOf({ released, suspect }: RowPair, own: number, theirs: number): number {
+  const m = released.columns * released.inner;
+  let sum = 0;
+  for (let k = 0; k < m; k++) sum += released.data[own * m + k]! * suspect.data[theirs * m + k]!;
+  return sum;
+}
+
 /** How many numbers of each channel are compared. */
 export const numbersOf = (pairs: readonly RowPair[]): number =>
   pairs.reduce((sum, { released: { columns, inner } }) => sum + columns * inner, 0);

@@ -6,8 +6,8 @@ import { sizeOf } from "../tensor/shape";
 import { assigned } from "./assignment";
 import { isRate } from "./check";
 import { fixedPointsPValue, fixedPointsThreshold, type Matchings } from "./fixed-points";
-import { type Hidden, HiddenChannels, type Order, type Use } from "./hidden";
-import { aliveOf, isUnrivalled, likeness, numbersOf, type RowPair } from "./likeness";
+import { type Chosen, type Columns, type Hidden, HiddenChannels, type Places, type Placing, type Use } from "./hidden";
+import { aliveOf, dotOf, isUnrivalled, likeness, numbersOf, type RowPair } from "./likeness";
 import { findNetwork } from "./suspect";
 
 /** Channels of one layer that were matched twice. */
@@ -81,15 +81,13 @@ export function relation(
 /** A map on one side of some channels, and what of it can be compared. */
 interface Known {
   readonly use: Use;
-  readonly columns: readonly [released: readonly number[], suspect: readonly number[]];
+  readonly columns: Columns;
 }
-
-type Chosen = readonly [released: readonly number[], suspect: readonly number[]];
 
 class Relation {
   readonly layers: ComparedLayer[] = [];
   readonly notes: string[];
-  readonly #orders = new Map<Hidden, Order>();
+  readonly #placings = new Map<Hidden, Placing>();
   /** Tensors whose numbers some matching has seen: another one by them would be no news. */
   readonly #seen = new Set<string>();
 
@@ -111,27 +109,26 @@ class Relation {
     }
   }
 
-  #known(uses: readonly Use[], orderOf = (h: Hidden) => this.#orders.get(h)): Known[] {
-    const all = uses.map((use): Known => ({ use, columns: this.hidden.columns(use, orderOf) }));
-    return all.filter(({ columns }) => columns[0].length > 0);
+  #known(uses: readonly Use[], places: Places = (h) => this.#placings.get(h)): Known[] {
+    const all = uses.map((use): Known => ({ use, columns: this.hidden.columns(use, places) }));
+    return all.filter(({ columns }) => columns.entries[0].length > 0);
   }
 
   /** How many numbers of a channel these are. */
   #numbers = (known: readonly Known[]): number =>
-    known.reduce((sum, { use, columns }) => sum + columns[0].length * numbersAt(use), 0);
+    known.reduce((sum, { use, columns }) => sum + columns.entries[0].length * numbersAt(use), 0);
 
   #rows = (h: Hidden, known: readonly Known[], chosen: Chosen): RowPair[] =>
     known.map(({ use, columns }) => this.hidden.rows(h, use, chosen, columns));
 
   /** Channels of both networks that are not zero in what these maps have of them. */
   #alive(h: Hidden, known: readonly Known[]): [Set<number>, Set<number>] {
-    const all: Chosen = [range(h.counts[0]), range(h.counts[1])];
-    const rows = this.#rows(h, known, all);
-    const of = (side: "released" | "suspect", list: readonly number[]) => {
+    const rows = this.#rows(h, known, all(h));
+    const of = (side: "released" | "suspect"): Set<number> => {
       const alive = aliveOf(rows.map((pair) => pair[side]));
-      return new Set(list.filter((c) => alive[c]));
+      return new Set(range(alive.length).filter((c) => alive[c]));
     };
-    return [of("released", all[0]), of("suspect", all[1])];
+    return [of("released"), of("suspect")];
   }
 
   #compare(h: Hidden): void {
@@ -140,9 +137,7 @@ class Relation {
     const alive = this.#alive(h, front);
     const chosen: Chosen = [[...alive[0]], [...alive[1]]];
     const first = matched(this.#rows(h, front, chosen), chosen);
-    const order = new Int32Array(h.counts[0]).fill(-1);
-    for (const { own, theirs } of first) order[own] = theirs;
-    this.#orders.set(h, order);
+    this.#placings.set(h, this.#placing(h, front, first));
     const fresh = h.readers.filter(({ weight }) => !this.#seen.has(weight.name));
     if (!fresh.length) {
       this.notes.push(`${h.name}: no map that reads its channels is left to compare them by`);
@@ -153,10 +148,8 @@ class Relation {
     const dropped = h.counts[0] - [...alive[0]].filter((c) => behind[0].has(c)).length;
     if (dropped) this.notes.push(`${h.name}: ${dropped} of ${h.counts[0]} channels are next to zero and left out`);
     const pairs = first.filter(({ own, theirs }) => behind[0].has(own) && behind[1].has(theirs));
-    const direct = this.#known(fresh.filter((use) => this.hidden.across(use).every((o) => this.#orders.has(o.hidden))));
-    const enough = this.#numbers(direct) >= LEAST;
-    const keys = enough ? [] : keysOf(pairs, fresh);
-    const known = enough ? direct : this.#known(fresh, this.#orderBy(h, keys, fresh));
+    const keys = keysOf(pairs, fresh);
+    const known = this.#known(fresh, this.#placesBehind(h, keys, fresh));
     if (this.#numbers(known) < LEAST) {
       this.notes.push(`${h.name}: fewer than ${LEAST} numbers behind its channels can be compared`);
       return;
@@ -176,33 +169,58 @@ class Relation {
     });
   }
 
+  /** Where channels are by what is in front of them, and with which sign they are read. */
+  #placing(h: Hidden, front: readonly Known[], pairs: readonly Pair[]): Placing {
+    const placing = placingOf(h, pairs, () => 1);
+    const turns = front.map(({ use }) => this.hidden.turns(h, use));
+    for (const { own, theirs, dots } of pairs) {
+      const votes = turns.reduce((sum, turn, i) => sum + (turn ? turn(own, theirs) * dots[i]! : 0), 0);
+      placing.signs[own] = votes < 0 ? -1 : 1;
+    }
+    return placing;
+  }
+
   /**
-   * Orders of the channels behind some others, where there are none yet: by their filters over the
-   * key channels alone, so that the weights of all other channels stay unseen.
+   * Where the channels behind some others are, and with which sign they are made: by their filters
+   * over the key channels alone, so that the weights of all other channels stay unseen.
    */
-  #orderBy(h: Hidden, keys: readonly Pair[], uses: readonly Use[]): (of: Hidden) => Order | undefined {
-    const columns = new Map<Hidden, RowPair[]>();
-    const keyOrder = new Int32Array(h.counts[0]).fill(-1);
-    for (const { own, theirs } of keys) keyOrder[own] = theirs;
+  #placesBehind(h: Hidden, keys: readonly Pair[], uses: readonly Use[]): Places {
+    const { signs } = this.#placings.get(h)!;
+    const ofKeys = placingOf(h, keys, ({ own }) => signs[own]!);
+    const filters = new Map<Hidden, { tensor: string; rows: RowPair }[]>();
     for (const use of uses)
       for (const { hidden, run } of this.hidden.across(use)) {
-        if (this.#orders.has(hidden)) continue;
-        const filters = { weight: use.weight, run };
-        const found = this.hidden.columns(filters, (of) => (of === h ? keyOrder : undefined));
-        if (!found[0].length) continue;
-        const all: Chosen = [range(hidden.counts[0]), range(hidden.counts[1])];
-        columns.set(hidden, [...(columns.get(hidden) ?? []), this.hidden.rows(hidden, filters, all, found)]);
+        const { weight } = use;
+        const columns = this.hidden.columns({ weight, run }, (of) => (of === h ? ofKeys : undefined));
+        if (!columns.entries[0].length) continue;
+        const rows = this.hidden.rows(hidden, { weight, run }, all(hidden), columns);
+        filters.set(hidden, [...(filters.get(hidden) ?? []), { tensor: weight.name, rows }]);
       }
-    const orders = new Map(this.#orders);
-    for (const [hidden, rows] of columns) {
+    const found = new Map<string, Placing>();
+    for (const [hidden, of] of filters) {
+      const rows = of.map((f) => f.rows);
       if (numbersOf(rows) < LEAST) continue;
-      const order = new Int32Array(hidden.counts[0]).fill(-1);
-      const all: Chosen = [range(hidden.counts[0]), range(hidden.counts[1])];
-      for (const { own, theirs } of matched(rows, all)) order[own] = theirs;
-      orders.set(hidden, order);
+      const pairs = matched(rows, all(hidden));
+      of.forEach(({ tensor }, i) => {
+        found.set(
+          `${hidden.name} ${tensor}`,
+          placingOf(hidden, pairs, ({ dots }) => dots[i]!),
+        );
+      });
     }
-    return (of) => orders.get(of);
+    return (hidden, tensor) => found.get(`${hidden.name} ${tensor}`);
   }
+}
+
+const all = ({ counts }: Hidden): Chosen => [range(counts[0]), range(counts[1])];
+
+function placingOf({ counts }: Hidden, pairs: readonly Pair[], sign: (pair: Pair) => number): Placing {
+  const placing = { order: new Int32Array(counts[0]).fill(-1), signs: new Int8Array(counts[0]).fill(1) };
+  for (const pair of pairs) {
+    placing.order[pair.own] = pair.theirs;
+    placing.signs[pair.own] = sign(pair) < 0 ? -1 : 1;
+  }
+  return placing;
 }
 
 /** A channel of the released network, and the one of the suspect that it was matched with. */
@@ -210,6 +228,8 @@ interface Pair {
   readonly own: number;
   readonly theirs: number;
   readonly score: number;
+  /** Products of both in each tensor: their signs say whether it is turned. */
+  readonly dots: readonly number[];
   /** Whether neither is as like to any other. */
   readonly sure: boolean;
 }
@@ -220,7 +240,8 @@ function matched(rows: readonly RowPair[], [own, theirs]: Chosen): Pair[] {
   return [...assigned(scores, own.length, theirs.length)].flatMap((c, r) => {
     if (c < 0) return [];
     const sure = isUnrivalled(scores, theirs.length, r, c);
-    return [{ own: own[r]!, theirs: theirs[c]!, score: scores[r * theirs.length + c]!, sure }];
+    const dots = rows.map((pair) => dotOf(pair, r, c));
+    return [{ own: own[r]!, theirs: theirs[c]!, score: scores[r * theirs.length + c]!, sure, dots }];
   });
 }
 
