@@ -21,7 +21,9 @@ export interface Rival {
   readonly released: NetworkFile;
   /** A bundle, or the text of its file. */
   readonly commitment: Bundle | string;
-  /** The network without its passports, or what makes one, for triggers of networks of one's own. */
+  /**
+   * The network without its passports, or what makes one, for triggers of networks of one's own.
+   */
   readonly model?: Network | (() => Network);
 }
 
@@ -46,7 +48,9 @@ export interface Judgment extends Ruling {
   /** What the ruling goes by. */
   readonly facts: RivalFacts;
   readonly statements: readonly [a: string, b: string];
-  /** Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null where it could not be read. */
+  /**
+   * Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null where it could not be read.
+   */
   readonly marks: Readonly<Record<"aInA" | "aInB" | "bInA" | "bInB", Mark | null>>;
   /** Whose file the suspect is made from, where one was given and the networks are independent. */
   readonly suspect: "A" | "B" | "both" | "neither" | null;

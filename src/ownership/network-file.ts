@@ -8,9 +8,9 @@ import { checkFile } from "../passport/files";
 import { sha512 } from "./digest";
 
 /**
- * A safetensors file: its bytes, or what `loadSafetensors` makes of them, which stands for the bytes
- * that `encodeSafetensors` gives. Files that another program wrote may have other bytes for the
- * same tensors: give those as bytes, since a commitment is to bytes.
+ * A safetensors file: its bytes, or what `loadSafetensors` makes of them, which stands for the
+ * bytes that `encodeSafetensors` gives. Files that another program wrote may have other bytes for
+ * the same tensors: give those as bytes, since a commitment is to bytes.
  */
 export type NetworkFile = SafetensorsFile | Uint8Array;
 

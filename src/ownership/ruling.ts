@@ -1,9 +1,14 @@
 /** What decides between two rival claims. */
 import { type Dated, isBefore } from "./verdict";
 
-/** What is known of two claims, A and B, and of a suspect. Frozen, committed files are read directly. */
+/**
+ * What is known of two claims, A and B, and of a suspect. Frozen, committed files are read
+ * directly.
+ */
 export interface RivalFacts {
-  /** For each: why its own file does not bear its mark, or does not open; null where all is well. */
+  /**
+   * For each: why its own file does not bear its mark, or does not open; null where all is well.
+   */
   readonly broken: readonly [a: string | null, b: string | null];
   /** A's mark is in B's file, and B's in A's. */
   readonly crossed: readonly [aInB: boolean, bInA: boolean];
@@ -33,8 +38,8 @@ export interface Ruling {
  * 1. A claim whose mark is not in its own file falls.
  * 2. A's mark is in B's file and B's not in A's: B's derives from A's, whatever the dates.
  * 3. No mark crosses and the files are unrelated: independent owners.
- * 4. No mark crosses and the files are related: the earlier dated file, where the gap is larger than
- *    the stamps' accuracy.
+ * 4. No mark crosses and the files are related: the earlier dated file, where the gap is larger
+ *    than the stamps' accuracy.
  * 5. Both cross: shared history. One is the other's parent, or rule 4.
  */
 export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): Ruling {

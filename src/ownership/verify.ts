@@ -84,12 +84,16 @@ export interface Verification extends Judgement {
   /** The claim's statement; empty where the credential has no claim. */
   readonly statement: string;
   readonly version: 1 | 2;
-  /** The claim's mark in the suspect, read directly; null where the claim does not hold together. */
+  /**
+   * The claim's mark in the suspect, read directly; null where the claim does not hold together.
+   */
   readonly mark: Mark | null;
   /** The claim's mark in the committed file. */
   readonly released: Mark | null;
   readonly dated: Dated | null;
-  /** How the suspect and the released file are made from one another; null where it was not asked. */
+  /**
+   * How the suspect and the released file are made from one another; null where it was not asked.
+   */
   readonly relation: RelationEvidence | null;
   /** Bits and accuracies as the papers have them: information, and no part of the verdict. */
   readonly examination: Examination | null;
@@ -251,7 +255,10 @@ async function claimed(own: OpenFile, info: CredentialInfo): Promise<Claimed> {
   }
 }
 
-/** Bits of a claim of the first version: read as they always were, and needed as those of the second. */
+/**
+ * Bits of a claim of the first version: read as they always were, and needed as those of the
+ * second.
+ */
 function firstMark(
   file: SafetensorsFile,
   info: CredentialInfo,

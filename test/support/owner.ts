@@ -1,4 +1,7 @@
-/** Owners with keys, claims of version 2 on a small trained network, and an authority that dates them. */
+/**
+ * Owners with keys, claims of version 2 on a small trained network, and an authority that dates
+ * them.
+ */
 
 import type { SampleSet } from "../../src/data/sample-set";
 import type { SafetensorsFile } from "../../src/io/safetensors";
