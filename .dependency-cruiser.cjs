@@ -11,6 +11,7 @@ const floors = [
   ["^src/ownership/"],
   ["^src/watermarks/"],
   ["^src/attacks/"],
+  ["^src/entry/"],
   ["^report/"],
   ["^examples/", "^bench/", "^torture/"],
 ];
@@ -28,7 +29,7 @@ module.exports = {
       name: "main-entry-stays-browser-clean",
       severity: "error",
       comment: "Nothing under the main entry may need Node.",
-      from: { path: "^(src|shaders)/", pathNot: "^src/node/" },
+      from: { path: "^(src|shaders)/", pathNot: "^src/(node/|entry/node)" },
       to: { path: ["^src/node/", "^(node:|webgpu$|sharp$)"] },
     },
     {
@@ -49,7 +50,13 @@ module.exports = {
       severity: "error",
       comment: "It sees of the core what any other package does.",
       from: { path: "^report/" },
-      to: { path: "^(src|shaders)/", pathNot: "^src/(node/)?index" },
+      to: { path: "^(src|shaders)/", pathNot: "^src/entry/" },
+    },
+    {
+      name: "examples-use-what-is-public",
+      severity: "error",
+      from: { path: "^examples/" },
+      to: { path: "^(src|shaders)/", pathNot: "^src/entry/" },
     },
     {
       name: "report-has-one-entry",

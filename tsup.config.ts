@@ -1,7 +1,10 @@
+import { readdirSync } from "node:fs";
+import { parse } from "node:path";
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", node: "src/node/index.ts" },
+  // The folder of entries is the list of them.
+  entry: Object.fromEntries(readdirSync("src/entry").map((file) => [parse(file).name, `src/entry/${file}`])),
   format: ["esm", "cjs"],
   // The public types speak of GPUDevice and its kin, which come from no `lib` of TypeScript 5.
   dts: { banner: '/// <reference types="@webgpu/types" />' },

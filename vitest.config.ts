@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -5,6 +6,15 @@ import { defineConfig } from "vitest/config";
  * file gets a process of its own.
  */
 const APART = ["test/{browser,node}/**/*.test.ts", "test/gpu/{allocation,init,steady-step,two-devices}.test.ts"];
+
+/** Programs beside the package import it by its name. */
+const entry = fileURLToPath(new URL("src/entry/", import.meta.url));
+const resolve = {
+  alias: [
+    { find: /^@pan\/core$/, replacement: `${entry}index.ts` },
+    { find: /^@pan\/core\/(\w+)$/, replacement: `${entry}$1.ts` },
+  ],
+};
 
 const TIMEOUTS = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const };
 
@@ -14,6 +24,7 @@ export default defineConfig({
       {
         // One process for all others: they share the device and its compiled pipelines (0.2-3 s
         // each on a software adapter).
+        resolve,
         test: {
           ...TIMEOUTS,
           name: "shared",
@@ -23,7 +34,7 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { test: { ...TIMEOUTS, name: "apart", include: APART } },
+      { resolve, test: { ...TIMEOUTS, name: "apart", include: APART } },
     ],
   },
 });

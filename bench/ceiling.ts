@@ -3,9 +3,10 @@
  * storage buffers, bytes moved by a copy. A kernel is as good as its share of the one that binds
  * it.
  */
+
+import { type Device, Tensor } from "@pan/core";
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel } from "../src/gpu/kernel";
-import { type Device, Tensor } from "../src/index";
 
 /**
  * A run that measures a ceiling: `work` operations, loads or bytes, recorded by `run` (flush or

@@ -3,7 +3,7 @@
  * other; or the one that is named first, with its own options
  * (`npm run bench -- schemes --arch resnet18`).
  */
-import { ArgumentError } from "../src/index";
+import { ArgumentError } from "@pan/core";
 
 const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   kernels: () => import("./kernels"),

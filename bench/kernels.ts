@@ -10,22 +10,11 @@
  * out/bench/kernels-ADAPTERCLASS.json.
  */
 import { mkdir } from "node:fs/promises";
+import { add, init, keep, matmul, Tensor } from "@pan/core";
+import { affine, batchNorm, maxPool2d, relu, scaledDotProductAttention, softmax } from "@pan/core/nn";
+import { dawn, writeFileAtomic } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
 import { numberIn, parseOptions } from "../examples/options";
-import {
-  add,
-  affine,
-  batchNorm,
-  init,
-  keep,
-  matmul,
-  maxPool2d,
-  relu,
-  SGD,
-  scaledDotProductAttention,
-  softmax,
-  Tensor,
-} from "../src/index";
-import { dawn, writeFileAtomic } from "../src/node/index";
 import { median } from "./median";
 import { convolution, random } from "./operations";
 import { allRows } from "./peers/rows";

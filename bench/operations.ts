@@ -1,5 +1,6 @@
 /** Convolutions of a list of rows as calls of the package. */
-import { conv2d, Generator, Tensor } from "../src/index";
+import { Generator, Tensor } from "@pan/core";
+import { conv2d } from "@pan/core/nn";
 import { conv2dInputGradient, conv2dWeightGradient } from "../src/tensor/ops/products/conv";
 import type { Conv, ConvPass } from "./peers/rows";
 

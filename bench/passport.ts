@@ -8,19 +8,10 @@
  * numbers: test/passport/branch.test.ts.
  */
 import { mkdir } from "node:fs/promises";
-import {
-  concat,
-  conv2d,
-  Generator,
-  init,
-  mean,
-  passportGammaBeta,
-  passportMeans,
-  scope,
-  sum,
-  Tensor,
-} from "../src/index";
-import { dawn, writeFileAtomic } from "../src/node/index";
+import { concat, Generator, init, mean, scope, sum, Tensor } from "@pan/core";
+import { conv2d } from "@pan/core/nn";
+import { dawn, writeFileAtomic } from "@pan/core/node";
+import { passportGammaBeta, passportMeans } from "../src/passport/closed-form";
 import { median } from "./median";
 
 const ROUNDS = 9;

@@ -1,5 +1,5 @@
 /** Which of an adapter's ceilings binds a kernel, and how near it comes. */
-import { type Device, scope } from "../src/index";
+import { type Device, scope } from "@pan/core";
 import { type Ceiling, copyCeiling, fmaCeiling, loadCeiling } from "./ceiling";
 import { median } from "./median";
 

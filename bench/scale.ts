@@ -22,6 +22,11 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { add, type Device, Generator, GpuError, init, LimitError, memory, scope, Tensor } from "@pan/core";
+import { type AnyNetwork, alexNetConfig, buildNetwork, resNetConfig } from "@pan/core/models";
+import { dawn, writeFileAtomic } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import type { Protected } from "@pan/core/passport";
 import { listOf, numberIn, oneOf, parseOptions } from "../examples/options";
 import {
   drawScale,
@@ -31,24 +36,6 @@ import {
   type ScaleRow,
   type StepSize,
 } from "../report/src/index";
-import {
-  type AnyNetwork,
-  add,
-  alexNetConfig,
-  buildNetwork,
-  type Device,
-  Generator,
-  GpuError,
-  init,
-  LimitError,
-  memory,
-  type Protected,
-  resNetConfig,
-  SGD,
-  scope,
-  Tensor,
-} from "../src/index";
-import { dawn, writeFileAtomic } from "../src/node/index";
 import { lossesOf, type Samples, trainStep } from "../src/train/step";
 import { median } from "./median";
 

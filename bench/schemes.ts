@@ -8,24 +8,19 @@
  * medians over rounds; ratios to plain. Writes out/bench/schemes-ARCH.json.
  */
 import { mkdir } from "node:fs/promises";
-import { numberIn, oneOf, parseOptions } from "../examples/options";
+import { Generator, init, noGrad, scope, Tensor } from "@pan/core";
 import {
   type AnyNetwork,
   alexNetConfig,
   buildNetwork,
-  Generator,
-  init,
   loadDeployed,
-  noGrad,
   type Passports,
-  type Protected,
   resNetConfig,
-  type Scheme,
-  SGD,
-  scope,
-  Tensor,
-} from "../src/index";
-import { dawn, writeFileAtomic } from "../src/node/index";
+} from "@pan/core/models";
+import { dawn, writeFileAtomic } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import type { Protected, Scheme } from "@pan/core/passport";
+import { numberIn, oneOf, parseOptions } from "../examples/options";
 import { trainStep } from "../src/train/step";
 import { median } from "./median";
 

@@ -5,9 +5,13 @@
  *     npm run bench -- step            prints a table, writes out/bench/step-ADAPTERCLASS.json
  */
 import { mkdir, readFile } from "node:fs/promises";
+import { init } from "@pan/core";
+import { parseCifar10, subset } from "@pan/core/data";
+import { buildNetwork } from "@pan/core/models";
+import { dawn, writeFileAtomic } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import { Trainer } from "@pan/core/train";
 import { CONFIG } from "../examples/quickstart/settings";
-import { buildNetwork, init, parseCifar10, SGD, subset, Trainer } from "../src/index";
-import { dawn, writeFileAtomic } from "../src/node/index";
 import { BINDS, describeRoof, RoofMeter, shareOfRoof } from "./roof";
 
 const BATCH = 50;

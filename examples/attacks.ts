@@ -6,18 +6,11 @@
  */
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { type Device, init, type SafetensorsFile } from "@pan/core";
+import type { AttackRecord, PlainTarget, Target, WatermarkRecord } from "@pan/core/attacks";
+import { dawn, loadSafetensors } from "@pan/core/node";
+import { readCredential } from "@pan/core/ownership";
 import { type AttackedNetwork, renderAttacks, tablesCsv } from "../report/src/index";
-import {
-  type AttackRecord,
-  type Device,
-  init,
-  type PlainTarget,
-  readCredential,
-  type SafetensorsFile,
-  type Target,
-  type WatermarkRecord,
-} from "../src/index";
-import { dawn, loadSafetensors } from "../src/node/index";
 import { BUDGETS } from "./attacks/budget";
 import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
 import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";

@@ -7,19 +7,14 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { init } from "@pan/core";
+import { FeatureWatermark } from "@pan/core/attacks";
+import { cifarTransform } from "@pan/core/data";
+import { Conv2d } from "@pan/core/nn";
+import { dawn, saveSafetensors } from "@pan/core/node";
+import { cosineLR, multiStepLR, type Schedule, SGD } from "@pan/core/optim";
+import type { Protected } from "@pan/core/passport";
 import type { TrainingReport } from "../report/src/index";
-import {
-  Conv2d,
-  cifarTransform,
-  cosineLR,
-  FeatureWatermark,
-  init,
-  multiStepLR,
-  type Protected,
-  type Schedule,
-  SGD,
-} from "../src/index";
-import { dawn, saveSafetensors } from "../src/node/index";
 import { loadData } from "./cifar10/data";
 import { makeNetwork, setPassports } from "./cifar10/network";
 import { HELP, readSettings, type Settings } from "./cifar10/settings";

@@ -5,18 +5,11 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  ArgumentError,
-  type Binding,
-  type BranchAccuracy,
-  bind,
-  boundCredential,
-  type Commitment,
-  commit,
-  newSecret,
-  type Protected,
-} from "../src/index";
-import { loadSafetensors, saveSafetensors } from "../src/node/index";
+import { ArgumentError } from "@pan/core";
+import { loadSafetensors, saveSafetensors } from "@pan/core/node";
+import { type Binding, bind, boundCredential, commit, newSecret } from "@pan/core/ownership";
+import type { BranchAccuracy, Protected } from "@pan/core/passport";
+import type { Commitment } from "../src/ownership/commitment";
 import { json, savePrivate, saveText } from "./files";
 
 /** Where a run keeps its secret. */

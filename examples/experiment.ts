@@ -4,6 +4,14 @@
  */
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { Device } from "@pan/core";
+import type { FeatureWatermark } from "@pan/core/attacks";
+import { isPointSet, type SampleSet, type SampleTransform } from "@pan/core/data";
+import { fileCheckpoints, loadSafetensors } from "@pan/core/node";
+import type { Optimizer, Schedule } from "@pan/core/optim";
+import { type Verification, verify } from "@pan/core/ownership";
+import type { Protected } from "@pan/core/passport";
+import { bestEpoch, epochsCsv, stepsCsv, Trainer, type TrainingMode } from "@pan/core/train";
 import {
   type CloudSample,
   formatPValue,
@@ -11,24 +19,6 @@ import {
   renderTraining,
   type TrainingReport,
 } from "../report/src/index";
-import {
-  bestEpoch,
-  type Device,
-  epochsCsv,
-  type FeatureWatermark,
-  isPointSet,
-  type Optimizer,
-  type Protected,
-  type SampleSet,
-  type SampleTransform,
-  type Schedule,
-  stepsCsv,
-  Trainer,
-  type TrainingMode,
-  type Verification,
-  verify,
-} from "../src/index";
-import { fileCheckpoints, loadSafetensors } from "../src/node/index";
 import { accuracies, bindNetwork, type ClaimPaths, saveClaim, strictness } from "./claim";
 import { json, savePrivate, saveText } from "./files";
 import { TrainingBar } from "./progress";

@@ -1,5 +1,5 @@
 /** What examples write besides tensors: text and JSON, whole or not at all. */
-import { writeFileAtomic } from "../src/node/index";
+import { writeFileAtomic } from "@pan/core/node";
 
 /** Writes text that anyone may read. */
 export const saveText = (path: string, text: string): Promise<void> =>

@@ -6,39 +6,14 @@
  *     npm run gpt          (minutes on two CPU cores)
  */
 import { readdir, readFile } from "node:fs/promises";
-import {
-  AdamW,
-  add,
-  bind,
-  boundCredential,
-  commit,
-  crossEntropy,
-  dataset,
-  Embedding,
-  evaluate,
-  GELU,
-  Generator,
-  init,
-  LayerNorm,
-  Linear,
-  Module,
-  MultiheadAttention,
-  manualSeed,
-  mul,
-  newSecret,
-  noGrad,
-  type Progress,
-  protect,
-  rejoin,
-  reshape,
-  Sequential,
-  scope,
-  type TaskBatch,
-  Tensor,
-  Trainer,
-  verify,
-} from "../src/index";
-import { dawn } from "../src/node/index";
+import { add, Generator, init, manualSeed, mul, noGrad, reshape, scope, Tensor } from "@pan/core";
+import { dataset } from "@pan/core/data";
+import { crossEntropy, Embedding, GELU, LayerNorm, Linear, Module, MultiheadAttention, Sequential } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { AdamW } from "@pan/core/optim";
+import { bind, boundCredential, commit, newSecret, rejoin, verify } from "@pan/core/ownership";
+import { protect } from "@pan/core/passport";
+import { evaluate, type Progress, type TaskBatch, Trainer } from "@pan/core/train";
 
 const [LENGTH, WIDTH, HEADS] = [64, 64, 4];
 

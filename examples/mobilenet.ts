@@ -5,25 +5,14 @@
  *     npm run mobilenet            (about three minutes on two CPU cores)
  */
 import { readFile } from "node:fs/promises";
-import {
-  BatchNorm,
-  bind,
-  Conv2d,
-  cifarTransform,
-  cosineLR,
-  globalAvgPool,
-  hardswish,
-  init,
-  Linear,
-  Module,
-  newSecret,
-  parseCifar10,
-  protect,
-  SGD,
-  type Tensor,
-  Trainer,
-} from "../src/index";
-import { dawn } from "../src/node/index";
+import { init, type Tensor } from "@pan/core";
+import { cifarTransform, parseCifar10 } from "@pan/core/data";
+import { BatchNorm, Conv2d, globalAvgPool, hardswish, Linear, Module } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { cosineLR, SGD } from "@pan/core/optim";
+import { bind, newSecret } from "@pan/core/ownership";
+import { protect } from "@pan/core/passport";
+import { Trainer } from "@pan/core/train";
 import { percent, prove } from "./proof";
 
 /** Depthwise 3×3, then pointwise: Howard et al., "MobileNets", 2017. */

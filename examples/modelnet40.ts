@@ -5,8 +5,11 @@
  *     npm run modelnet40 -- --scheme pan --data DIR                      (--help lists the options)
  *     npm run modelnet40 -- --preset cpu                                 (about 15 minutes without a GPU)
  */
-import { Adam, buildNetwork, init, pointNetConfig, pointTransform, stepLR } from "../src/index";
-import { dawn } from "../src/node/index";
+import { init } from "@pan/core";
+import { pointTransform } from "@pan/core/data";
+import { buildNetwork, pointNetConfig } from "@pan/core/models";
+import { dawn } from "@pan/core/node";
+import { Adam, stepLR } from "@pan/core/optim";
 import { runExperiment } from "./experiment";
 import { drawnTriggers, loadData } from "./modelnet40/data";
 import { HELP, readSettings, type Settings } from "./modelnet40/settings";

@@ -1,6 +1,6 @@
 /** Command-line options of the examples: texts with defaults, switches, presets. */
 import { parseArgs } from "node:util";
-import { ArgumentError, PanError } from "../src/index";
+import { ArgumentError, PanError } from "@pan/core";
 
 /** What an example takes. */
 export interface OptionSpec<Name extends string, Switch extends string> {

@@ -5,27 +5,14 @@
  *     npm run own-network          (about a minute and a half on two CPU cores)
  */
 import { readFile } from "node:fs/promises";
-import {
-  BatchNorm,
-  bind,
-  boundCredential,
-  Conv2d,
-  cifarTransform,
-  commit,
-  globalAvgPool,
-  init,
-  Linear,
-  Module,
-  newSecret,
-  parseCifar10,
-  protect,
-  relu,
-  SGD,
-  type Tensor,
-  Trainer,
-  verify,
-} from "../src/index";
-import { dawn } from "../src/node/index";
+import { init, type Tensor } from "@pan/core";
+import { cifarTransform, parseCifar10 } from "@pan/core/data";
+import { BatchNorm, Conv2d, globalAvgPool, Linear, Module, relu } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import { bind, boundCredential, commit, newSecret, verify } from "@pan/core/ownership";
+import { protect } from "@pan/core/passport";
+import { Trainer } from "@pan/core/train";
 
 /** The network, in ten lines: no word of passports. */
 class Mine extends Module {

@@ -1,5 +1,5 @@
+import type { Progress } from "@pan/core/train";
 import { type Options, SingleBar } from "cli-progress";
-import type { Progress } from "../src/index";
 
 /** Seconds as m:ss. */
 function clock(seconds: number): string {

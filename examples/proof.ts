@@ -2,19 +2,10 @@
  * What the examples of networks of one's own end with: the network is given away, a stranger
  * verifies the claim, and somebody tries to get rid of the signature.
  */
-import {
-  type AttackRecord,
-  type Binding,
-  boundCredential,
-  commit,
-  fineTune,
-  type Network,
-  type Protected,
-  prune,
-  type SampleSet,
-  type SampleTransform,
-  verify,
-} from "../src/index";
+import { type AttackRecord, fineTune, prune } from "@pan/core/attacks";
+import type { SampleSet, SampleTransform } from "@pan/core/data";
+import { type Binding, boundCredential, commit, verify } from "@pan/core/ownership";
+import type { Network, Protected } from "@pan/core/passport";
 
 export const percent = (share: number | undefined): string => `${(100 * (share ?? 0)).toFixed(1)} %`;
 

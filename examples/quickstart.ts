@@ -7,6 +7,14 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Device, init } from "@pan/core";
+import { cifarTransform, type ImageSet, parseCifar10, subset } from "@pan/core/data";
+import { buildNetwork } from "@pan/core/models";
+import { dawn, fileCheckpoints, loadSafetensors } from "@pan/core/node";
+import { cosineLR, SGD } from "@pan/core/optim";
+import { type Verification, verify } from "@pan/core/ownership";
+import type { Protected } from "@pan/core/passport";
+import { Trainer } from "@pan/core/train";
 import {
   formatPercent,
   formatPValue,
@@ -14,22 +22,6 @@ import {
   type QuickstartReport,
   renderQuickstart,
 } from "../report/src/index";
-import {
-  buildNetwork,
-  cifarTransform,
-  cosineLR,
-  type Device,
-  type ImageSet,
-  init,
-  type Protected,
-  parseCifar10,
-  SGD,
-  subset,
-  Trainer,
-  type Verification,
-  verify,
-} from "../src/index";
-import { dawn, fileCheckpoints, loadSafetensors } from "../src/node/index";
 import { accuracies, bindNetwork, saveClaim, strictness } from "./claim";
 import { json, savePrivate } from "./files";
 import { runTask } from "./options";

@@ -1,14 +1,10 @@
+import { Generator } from "@pan/core";
+import type { SampleSet, SampleTransform } from "@pan/core/data";
+import { loadSafetensors } from "@pan/core/node";
+import { rejoin } from "@pan/core/ownership";
+import { countSigns } from "@pan/core/passport";
+import { evaluate, type Trainer } from "@pan/core/train";
 import { least, most } from "../report/src/index";
-import {
-  countSigns,
-  evaluate,
-  Generator,
-  rejoin,
-  type SampleSet,
-  type SampleTransform,
-  type Trainer,
-} from "../src/index";
-import { loadSafetensors } from "../src/node/index";
 
 /**
  * Runs a training; Ctrl-C asks it to stop with a checkpoint, a second one ends the process at once.

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Protected } from "@pan/core/passport";
+import type { EpochRecord } from "@pan/core/train";
 import type { Convergence } from "../report/src/index";
-import type { EpochRecord, Protected } from "../src/index";
 import { accuracies } from "./claim";
 import { json, savePrivate } from "./files";
 

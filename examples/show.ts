@@ -1,5 +1,6 @@
+import type { Verification } from "@pan/core/ownership";
+import type { EpochRecord } from "@pan/core/train";
 import { formatPercent, formatPValue } from "../report/src/index";
-import type { EpochRecord, Verification } from "../src/index";
 import { range } from "./run";
 
 export const say = (line = "") => console.log(line);

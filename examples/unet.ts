@@ -9,42 +9,26 @@
  */
 import { readFile } from "node:fs/promises";
 import {
-  AdamW,
   add,
-  arrays,
-  BatchNorm,
-  binaryCrossEntropyWithLogits,
-  bind,
-  boundCredential,
-  Conv2d,
-  commit,
-  compare,
   concat,
   div,
-  evaluate,
   Generator,
-  type ImageSet,
+  greater,
   init,
-  Module,
   manualSeed,
   maximum,
-  maxPool2d,
   mean,
   minimum,
-  newSecret,
-  type Progress,
-  parseCifar10,
-  protect,
-  rejoin,
-  relu,
   sum,
-  type TaskBatch,
   type Tensor,
-  Trainer,
-  upsample2d,
-  verify,
-} from "../src/index";
-import { dawn } from "../src/node/index";
+} from "@pan/core";
+import { arrays, type ImageSet, parseCifar10 } from "@pan/core/data";
+import { BatchNorm, binaryCrossEntropyWithLogits, Conv2d, Module, maxPool2d, relu, upsample2d } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { AdamW } from "@pan/core/optim";
+import { bind, boundCredential, commit, newSecret, rejoin, verify } from "@pan/core/ownership";
+import { protect } from "@pan/core/passport";
+import { evaluate, type Progress, type TaskBatch, Trainer } from "@pan/core/train";
 
 /** Convolution, norm, ReLU. */
 class Block extends Module {
@@ -80,7 +64,7 @@ const loss = (logits: Tensor, { targets }: TaskBatch) => binaryCrossEntropyWithL
 
 /** Overlap of the mask and the right one by their union, the mean over the pictures. */
 function iou(logits: Tensor, { targets }: TaskBatch): Tensor {
-  const found = compare("greater", logits, 0);
+  const found = greater(logits, 0);
   const both = sum(minimum(found, targets), [1, 2, 3]);
   return mean(div(both, add(sum(maximum(found, targets), [1, 2, 3]), 1e-6)));
 }

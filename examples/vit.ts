@@ -5,29 +5,14 @@
  *     npm run vit                  (about five minutes on two CPU cores)
  */
 import { readFile } from "node:fs/promises";
-import {
-  Adam,
-  add,
-  bind,
-  Conv2d,
-  cifarTransform,
-  cosineLR,
-  gelu,
-  init,
-  LayerNorm,
-  Linear,
-  Module,
-  MultiheadAttention,
-  mean,
-  newSecret,
-  parameter,
-  parseCifar10,
-  protect,
-  reshape,
-  Tensor,
-  Trainer,
-} from "../src/index";
-import { dawn } from "../src/node/index";
+import { add, init, mean, reshape, Tensor } from "@pan/core";
+import { cifarTransform, parseCifar10 } from "@pan/core/data";
+import { Conv2d, gelu, LayerNorm, Linear, Module, MultiheadAttention, parameter } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { Adam, cosineLR } from "@pan/core/optim";
+import { bind, newSecret } from "@pan/core/ownership";
+import { protect } from "@pan/core/passport";
+import { Trainer } from "@pan/core/train";
 import { percent, prove } from "./proof";
 
 const DIM = 64;

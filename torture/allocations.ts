@@ -4,24 +4,10 @@
  * of one in which nothing failed; or one LimitError says how much was asked for, and the next step
  * has them.
  */
-import {
-  Conv2d,
-  crossEntropy,
-  type Device,
-  Flatten,
-  Generator,
-  init,
-  type Layer,
-  LimitError,
-  Linear,
-  memory,
-  ReLU,
-  Sequential,
-  SGD,
-  scope,
-  Tensor,
-} from "../src/index";
-import { dawn } from "../src/node/index";
+import { type Device, Generator, init, LimitError, memory, scope, Tensor } from "@pan/core";
+import { Conv2d, crossEntropy, Flatten, type Layer, Linear, ReLU, Sequential } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
 import { type Allocations, control, type Manner } from "./failing-device";
 import { type Cases, demand, type Part, type Task } from "./part";
 import { stateOf } from "./tiny";

@@ -3,9 +3,11 @@
  * wherever it lies.
  */
 
-import { decodeCheckpoint, type Generator, init, SGD, Trainer } from "../src/index";
+import { type Generator, init } from "@pan/core";
+import { dawn } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import { decodeCheckpoint, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
-import { dawn } from "../src/node/index";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
 import { images, memoryStore, SMALLEST } from "./tiny";
 

@@ -3,22 +3,13 @@
  * computed apart from the package.
  */
 
-import {
-  bind,
-  boundCredential,
-  type Commitment,
-  commit,
-  evaluate,
-  type Generator,
-  type HostTensor,
-  type SafetensorsFile,
-  SGD,
-  type StateDict,
-  Trainer,
-  type VerifyOptions,
-} from "../src/index";
+import type { Generator, HostTensor, SafetensorsFile, StateDict } from "@pan/core";
+import { SGD } from "@pan/core/optim";
+import { bind, boundCredential, commit, type VerifyOptions } from "@pan/core/ownership";
+import { evaluate, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
 import { networkLayers } from "../src/models/build";
+import type { Commitment } from "../src/ownership/commitment";
 import { changed, json, pick } from "./mutate";
 import { changedState } from "./readers-device";
 import { images, MARKED } from "./tiny";

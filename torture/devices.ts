@@ -4,20 +4,12 @@
  * device.
  */
 
-import {
-  add,
-  crossEntropy,
-  type Device,
-  Generator,
-  init,
-  SGD,
-  type StateDict,
-  scope,
-  Tensor,
-  Trainer,
-} from "../src/index";
+import { add, type Device, Generator, init, type StateDict, scope, Tensor } from "@pan/core";
+import { crossEntropy } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import { Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
-import { dawn } from "../src/node/index";
 import type { Network } from "../test/support/networks";
 import { MIXTURES, mixed } from "./mixtures";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";

@@ -2,7 +2,7 @@
  * `fuzz`: damaged inputs to every reader. A result that holds together, or an error of the package
  * that can be read; soon.
  */
-import type { Generator } from "../src/index";
+import type { Generator } from "@pan/core";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
 import { type Input, READERS, type Reader } from "./readers";
 import { deviceReaders } from "./readers-device";

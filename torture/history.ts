@@ -3,19 +3,18 @@
  * seconds, in few bytes per record, and holds the same records.
  */
 
+import { Generator, init } from "@pan/core";
+import { dawn } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
 import {
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
-  Generator,
   type History,
-  init,
-  SGD,
   type StepRecord,
   Trainer,
-} from "../src/index";
+} from "@pan/core/train";
 import { buildNetwork } from "../src/models";
-import { dawn } from "../src/node/index";
 import { type Cases, demand, type Part, type Task } from "./part";
 import { images, memoryStore, SMALLEST } from "./tiny";
 

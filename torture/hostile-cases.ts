@@ -2,26 +2,23 @@
  * Inputs made to exhaust: counts beyond any memory, nesting beyond any stack, patterns that make
  * careless readers try everything.
  */
+
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "@pan/core";
 import {
-  type ConvNetConfig,
-  checkConfig,
-  decodeCheckpoint,
   decodeNpy,
-  decodeSafetensors,
-  deployedConfig,
-  encodeSafetensors,
-  type NetworkConfig,
-  openCommitment,
   parseCifar10,
   parseModelNetNames,
   parseModelNetPoints,
   parseModelNetShapes,
   parseOff,
-  readBinding,
-  readCredential,
-  type SafetensorsFile,
-} from "../src/index";
+} from "@pan/core/data";
+import type { ConvNetConfig, NetworkConfig } from "@pan/core/models";
+import { readCredential } from "@pan/core/ownership";
+import { decodeCheckpoint } from "@pan/core/train";
+import { checkConfig, deployedConfig } from "../src/models/build";
 import { planOf } from "../src/models/credential";
+import { openCommitment } from "../src/ownership/commitment";
+import { readBinding } from "../src/ownership/first/binding";
 import { npy } from "./samples";
 import { MARKED } from "./tiny";
 

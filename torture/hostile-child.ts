@@ -1,6 +1,6 @@
 /** The process of `hostile`: is sent names of cases, and sends back their reports. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { PanError } from "../src/index";
+import { PanError } from "@pan/core";
 import type { Report } from "./hostile";
 import { HOSTILE } from "./hostile-cases";
 

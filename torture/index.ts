@@ -9,9 +9,9 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ArgumentError, PanError } from "@pan/core";
+import { writeFileAtomic } from "@pan/core/node";
 import { numberIn } from "../examples/options";
-import { ArgumentError, PanError } from "../src/index";
-import { writeFileAtomic } from "../src/node/index";
 import type { Broken, Message, Outcome, Size, Task } from "./part";
 import { PARTS, type PartName } from "./parts";
 

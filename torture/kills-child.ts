@@ -6,8 +6,8 @@ import { writeSync } from "node:fs";
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { init } from "../src/index";
-import { dawn, fileCheckpoints, saveSafetensors } from "../src/node/index";
+import { init } from "@pan/core";
+import { dawn, fileCheckpoints, saveSafetensors } from "@pan/core/node";
 import { CHECKPOINT, DEPLOYED, trainingRun } from "./kills-run";
 
 const [folder, epochs, call] = process.argv.slice(2) as [string, string, string];

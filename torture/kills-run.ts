@@ -2,7 +2,9 @@
  * The training that `kills` kills, the same in the killed processes and in the one that compares.
  */
 
-import { type CheckpointStore, type SafetensorsFile, SGD, Trainer } from "../src/index";
+import type { SafetensorsFile } from "@pan/core";
+import { SGD } from "@pan/core/optim";
+import { type CheckpointStore, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
 import { images, SMALLEST } from "./tiny";
 

@@ -10,15 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import {
-  type Checkpoint,
-  decodeCheckpoint,
-  encodeSafetensors,
-  type Generator,
-  init,
-  type StateDict,
-} from "../src/index";
-import { dawn, fileCheckpoints, loadSafetensors } from "../src/node/index";
+import { encodeSafetensors, type Generator, init, type StateDict } from "@pan/core";
+import { dawn, fileCheckpoints, loadSafetensors } from "@pan/core/node";
+import { type Checkpoint, decodeCheckpoint } from "@pan/core/train";
 import { CHECKPOINT, DEPLOYED, trainingRun } from "./kills-run";
 import { type Cases, demand, type Part, type Task } from "./part";
 import { digest, memoryStore } from "./tiny";

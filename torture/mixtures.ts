@@ -1,6 +1,7 @@
 /** Operations on tensors of two devices, for `devices`: each must be refused at the call. */
-import * as pan from "../src/index";
-import { type Device, GpuError, PanError, type Tensor } from "../src/index";
+
+import { type Device, GpuError, PanError, type Tensor } from "@pan/core";
+import * as pan from "../src/tensor";
 import { LONGEST_MESSAGE, untyped } from "./part";
 
 type Op = (a: Tensor, b: Tensor) => unknown;
@@ -15,7 +16,11 @@ export const MIXTURES: Readonly<Record<string, Op>> = {
   div: pan.div,
   maximum: pan.maximum,
   minimum: pan.minimum,
-  compare: (a, b) => pan.compare("less", a, b),
+  equal: pan.equal,
+  greater: pan.greater,
+  greaterEqual: pan.greaterEqual,
+  less: pan.less,
+  lessEqual: pan.lessEqual,
   where: (a, b) => pan.where(a, b, a),
   matmul: pan.matmul,
   linear: (a, b) => pan.linear(a, b),

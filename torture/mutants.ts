@@ -3,8 +3,9 @@
  * count apart from the package says that it cannot, no error that is not the package's, nothing
  * left on the device.
  */
-import { init, memory, toFloat32, type VerifyOptions, verify } from "../src/index";
-import { dawn } from "../src/node/index";
+import { init, memory, toFloat32 } from "@pan/core";
+import { dawn } from "@pan/core/node";
+import { type VerifyOptions, verify } from "@pan/core/ownership";
 import { type Claim, matches, mutantOf, type TrueClaim, threshold, trueClaim } from "./claims";
 import { type Cases, demand, LONGEST_MESSAGE, type Part, refusable, type Task } from "./part";
 

@@ -2,7 +2,7 @@
  * Damage to valid inputs: bytes, texts in bytes, and JSON values. What a seed decides is always the
  * same damage.
  */
-import type { Generator } from "../src/index";
+import type { Generator } from "@pan/core";
 
 /** Numbers, and what may stand in the place of one, at the edges of what readers expect. */
 const EXTREME = [

@@ -2,7 +2,7 @@
  * What a part of `npm run torture` is, and how its cases are run: each from its own random numbers,
  * so that one can be run again alone.
  */
-import { Generator, PanError } from "../src/index";
+import { Generator, PanError } from "@pan/core";
 
 /** `commit`: for every change, all parts in a few minutes; `full`: until it is believed. */
 export type Size = "commit" | "full";

@@ -5,19 +5,12 @@
  */
 
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import {
-  encodeSafetensors,
-  evaluate,
-  type Generator,
-  init,
-  PanError,
-  type SafetensorsFile,
-  SGD,
-  Trainer,
-  verify,
-} from "../src/index";
+import { encodeSafetensors, type Generator, init, PanError, type SafetensorsFile } from "@pan/core";
+import { dawn } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import { verify } from "@pan/core/ownership";
+import { evaluate, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
-import { dawn } from "../src/node/index";
 import { pick } from "./mutate";
 import { type Cases, demand, type Part, refusable, type Task } from "./part";
 import { digest, images, memoryStore, ONE_PASSPORT, stateOf } from "./tiny";

@@ -3,21 +3,12 @@
  * way of the trainer.
  */
 
-import {
-  type Checkpoint,
-  decodeCheckpoint,
-  type Generator,
-  type HostTensor,
-  init,
-  loadDeployed,
-  type OptimizerState,
-  SGD,
-  type StateDict,
-  Trainer,
-  toFloat32,
-} from "../src/index";
+import { type Generator, type HostTensor, init, type StateDict, toFloat32 } from "@pan/core";
+import { loadDeployed } from "@pan/core/models";
+import { dawn } from "@pan/core/node";
+import { type OptimizerState, SGD } from "@pan/core/optim";
+import { type Checkpoint, decodeCheckpoint, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
-import { dawn } from "../src/node/index";
 import { changed, json, pick } from "./mutate";
 import { type Reader, written } from "./readers";
 import { images, memoryStore, SMALLEST } from "./tiny";

@@ -5,31 +5,18 @@
 import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import sharp from "sharp";
+import { decodeSafetensors, encodeSafetensors, type Generator, type HostTensor, type SafetensorsFile } from "@pan/core";
 import {
-  type Checkpoint,
   CIFAR10_CLASSES,
-  commit,
-  decodeCheckpoint,
   decodeNpy,
-  decodeSafetensors,
-  deployedConfig,
-  encodeCheckpoint,
-  encodeSafetensors,
-  type Generator,
-  type HostTensor,
   type ImageFolder,
-  openCommitment,
   parseCifar10,
   parseCifar100,
   parseModelNetNames,
   parseModelNetPoints,
   parseModelNetShapes,
   parseOff,
-  readBinding,
-  readCredential,
-  type SafetensorsFile,
-} from "../src/index";
+} from "@pan/core/data";
 import {
   loadCifar10,
   loadCifar100,
@@ -39,7 +26,13 @@ import {
   loadModelNet10,
   loadModelNet40,
   loadSafetensors,
-} from "../src/node/index";
+} from "@pan/core/node";
+import { commit, readCredential } from "@pan/core/ownership";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "@pan/core/train";
+import sharp from "sharp";
+import { deployedConfig } from "../src/models/build";
+import { openCommitment } from "../src/ownership/commitment";
+import { readBinding } from "../src/ownership/first/binding";
 import { changed, damaged, json, pick } from "./mutate";
 import * as sample from "./samples";
 

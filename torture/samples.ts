@@ -1,18 +1,12 @@
 /** Valid inputs of every reader, made without a device. */
-import {
-  type Checkpoint,
-  type Commitment,
-  commit,
-  deriveBinding,
-  encodeCheckpoint,
-  encodeSafetensors,
-  Generator,
-  type HostTensor,
-  type SafetensorsFile,
-  type StateDict,
-} from "../src/index";
+
+import { encodeSafetensors, Generator, type HostTensor, type SafetensorsFile, type StateDict } from "@pan/core";
+import { commit } from "@pan/core/ownership";
+import { type Checkpoint, encodeCheckpoint } from "@pan/core/train";
 import { authorsName } from "../src/models/compat/authors-names";
 import { planOf } from "../src/models/credential";
+import type { Commitment } from "../src/ownership/commitment";
+import { deriveBinding } from "../src/ownership/first/binding";
 import { passportShape } from "../src/passport/place";
 import { MARKED } from "./tiny";
 

@@ -3,22 +3,14 @@
  * and refusals between them. What is held does not grow.
  */
 
-import {
-  Adam,
-  crossEntropy,
-  device,
-  evaluate,
-  init,
-  loadDeployed,
-  memory,
-  SGD,
-  scope,
-  Tensor,
-  Trainer,
-  verify,
-} from "../src/index";
+import { device, init, memory, scope, Tensor } from "@pan/core";
+import { loadDeployed } from "@pan/core/models";
+import { crossEntropy } from "@pan/core/nn";
+import { dawn } from "@pan/core/node";
+import { Adam, SGD } from "@pan/core/optim";
+import { verify } from "@pan/core/ownership";
+import { evaluate, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
-import { dawn } from "../src/node/index";
 import { type Cases, demand, type Part, type Task } from "./part";
 import { images, MARKED, memoryStore } from "./tiny";
 

@@ -1,13 +1,9 @@
 /** Networks, images and stores small enough to be trained in a second on a software adapter. */
-import {
-  type CheckpointStore,
-  type ConvNetConfig,
-  encodeSafetensors,
-  Generator,
-  type ImageSet,
-  imageSet,
-  type Module,
-} from "../src/index";
+import { encodeSafetensors, Generator } from "@pan/core";
+import { type ImageSet, imageSet } from "@pan/core/data";
+import type { ConvNetConfig } from "@pan/core/models";
+import type { Module } from "@pan/core/nn";
+import type { CheckpointStore } from "@pan/core/train";
 
 const [HEIGHT, WIDTH, CHANNELS, CLASSES] = [8, 8, 3, 3];
 

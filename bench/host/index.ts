@@ -18,24 +18,14 @@
 import { fork } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { type Device, init, keep, recordStep, scope, Tensor } from "@pan/core";
+import { normalize, parseCifar10, randomCrop, randomHorizontalFlip } from "@pan/core/data";
+import { buildNetwork } from "@pan/core/models";
+import { dawn, writeFileAtomic } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import { Trainer } from "@pan/core/train";
 import { numberIn, parseOptions } from "../../examples/options";
 import { CONFIG } from "../../examples/quickstart/settings";
-import {
-  buildNetwork,
-  type Device,
-  init,
-  keep,
-  normalize,
-  parseCifar10,
-  randomCrop,
-  randomHorizontalFlip,
-  recordStep,
-  SGD,
-  scope,
-  Tensor,
-  Trainer,
-} from "../../src/index";
-import { dawn, writeFileAtomic } from "../../src/node/index";
 import { trainStep } from "../../src/train/step";
 import { median } from "../median";
 import { NAMES, type Name, prepare } from "./networks";

@@ -2,19 +2,10 @@
  * Networks whose launches are counted: small, so that the processor has more to do than the
  * adapter.
  */
-import {
-  type AnyNetwork,
-  alexNetConfig,
-  buildNetwork,
-  type Device,
-  Generator,
-  keep,
-  type Protected,
-  resNetConfig,
-  type Scheme,
-  SGD,
-  Tensor,
-} from "../../src/index";
+import { type Device, Generator, keep, Tensor } from "@pan/core";
+import { type AnyNetwork, alexNetConfig, buildNetwork, resNetConfig } from "@pan/core/models";
+import { SGD } from "@pan/core/optim";
+import type { Protected, Scheme } from "@pan/core/passport";
 import { trainStep } from "../../src/train/step";
 
 export const NAMES = ["AlexNet, plain", "AlexNet, pan", "ResNet-18, plain", "ResNet-18, pan"] as const;

@@ -3,8 +3,8 @@
  * `in-turn`, each kernel is compiled when the one before it is done; without, all beside each
  * other, as the package does. Sends its figures to the parent.
  */
-import { init } from "../../src/index";
-import { dawn } from "../../src/node/index";
+import { init } from "@pan/core";
+import { dawn } from "@pan/core/node";
 import { prepare } from "./networks";
 
 const gpu = await dawn();

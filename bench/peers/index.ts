@@ -14,9 +14,9 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
+import { ArgumentError, PanError } from "@pan/core";
+import { writeFileAtomic } from "@pan/core/node";
 import { numberIn, parseOptions, runTask } from "../../examples/options";
-import { ArgumentError, PanError } from "../../src/index";
-import { writeFileAtomic } from "../../src/node/index";
 import { Meter, type Workers } from "./measure";
 import { type Hello, LIBRARIES } from "./protocol";
 import type { PeersRecord, RowRecord } from "./record";

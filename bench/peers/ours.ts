@@ -1,24 +1,17 @@
 /** @pan/core in its process, used as its documentation says. */
+import { type Device, Generator, init, matmul, noGrad, scope, Tensor } from "@pan/core";
+import { AlexNet, ResNet18 } from "@pan/core/models";
 import {
-  AlexNet,
   BatchNorm,
   Conv2d,
   crossEntropy,
-  type Device,
-  Generator,
   GlobalAvgPool,
-  init,
   Linear,
   MaxPool2d,
   type Module,
-  matmul,
-  noGrad,
-  ResNet18,
   Sequential,
-  SGD,
-  scope,
-  Tensor,
-} from "../../src/index";
+} from "@pan/core/nn";
+import { SGD } from "@pan/core/optim";
 import { fmaCeiling } from "../ceiling";
 import { convolution } from "../operations";
 import { once } from "../roof";

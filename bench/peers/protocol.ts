@@ -1,5 +1,5 @@
 /** What the parent and a library's process say to each other. */
-import type { AdapterClass } from "../../src/index";
+import type { AdapterClass } from "../../src/gpu/adapter";
 import type { Row } from "./rows";
 
 /** The libraries; the first is the one the others are compared with. */

@@ -2,7 +2,7 @@
  * What a run of the comparison leaves: numbers of every row and library, and what follows from
  * them.
  */
-import type { AdapterClass } from "../../src/index";
+import type { AdapterClass } from "../../src/gpu/adapter";
 import { median } from "../median";
 import type { Counts, LibraryName } from "./protocol";
 

@@ -2,8 +2,9 @@
  * The life of a library's process: opens Dawn's adapter for it, counts what it asks of WebGPU,
  * answers the parent.
  */
-import { classifyAdapter } from "../../src/index";
-import { dawn } from "../../src/node/index";
+
+import { dawn } from "@pan/core/node";
+import { classifyAdapter } from "../../src/gpu/adapter";
 import type { Answers, CeilingRow, Counts, Hello, Reply, Request } from "./protocol";
 import type { Row } from "./rows";
 

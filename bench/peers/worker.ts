@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { PanError } from "../../src/index";
+import { PanError } from "@pan/core";
 import type { Answers, Hello, LibraryName, Reply, Request } from "./protocol";
 
 const SCRIPTS: Readonly<Record<LibraryName, string>> = { ours: "./ours.ts", tfjs: "./tfjs.mjs", jax: "./jax.mjs" };

@@ -2,20 +2,12 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  buildNetwork,
-  type ConvNetConfig,
-  cifarTransform,
-  cosineLR,
-  evaluate,
-  type ImageSet,
-  parseCifar10,
-  type SafetensorsFile,
-  SGD,
-  subset,
-  Trainer,
-} from "../../src/index";
-import { loadSafetensors, saveSafetensors } from "../../src/node/index";
+import type { SafetensorsFile } from "@pan/core";
+import { cifarTransform, type ImageSet, parseCifar10, subset } from "@pan/core/data";
+import { buildNetwork, type ConvNetConfig } from "@pan/core/models";
+import { loadSafetensors, saveSafetensors } from "@pan/core/node";
+import { cosineLR, SGD } from "@pan/core/optim";
+import { evaluate, Trainer } from "@pan/core/train";
 
 /** Four convolutions: behind the first three another one is wide enough to be compared. */
 const NETWORK: ConvNetConfig = {

@@ -1,22 +1,14 @@
 /** Puts together what the report shows of one network. */
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { type Device, type SafetensorsFile, toFloat32 } from "@pan/core";
+import type { Target } from "@pan/core/attacks";
+import { isPointSet, type SampleSet } from "@pan/core/data";
+import { loadDeployed } from "@pan/core/models";
+import { loadSafetensors } from "@pan/core/node";
+import { readCredential, rejoin, verify } from "@pan/core/ownership";
+import { evaluate, type History } from "@pan/core/train";
 import type { AttackedNetwork, Distributions } from "../../report/src/index";
-import {
-  type Device,
-  evaluate,
-  type History,
-  isPointSet,
-  loadDeployed,
-  readCredential,
-  rejoin,
-  type SafetensorsFile,
-  type SampleSet,
-  type Target,
-  toFloat32,
-  verify,
-} from "../../src/index";
-import { loadSafetensors } from "../../src/node/index";
 import type { Findings } from "./list";
 import type { Trained } from "./target";
 

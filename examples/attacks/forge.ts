@@ -1,13 +1,7 @@
+import type { SafetensorsFile } from "@pan/core";
+import { isSolvable, solvePassports, type Target } from "@pan/core/attacks";
+import { readCredential, type Verification, verify } from "@pan/core/ownership";
 import type { Claim, ForgedClaim } from "../../report/src/index";
-import {
-  isSolvable,
-  readCredential,
-  type SafetensorsFile,
-  solvePassports,
-  type Target,
-  type Verification,
-  verify,
-} from "../../src/index";
 
 /** What a forger writes into a credential of its own. */
 const TEXT = "MINE";

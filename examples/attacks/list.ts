@@ -1,13 +1,10 @@
-import type { ForgedClaim } from "../../report/src/index";
+import type { SafetensorsFile } from "@pan/core";
 import {
   type AttackOptions,
   type AttackRecord,
   disguises,
   fineTune,
   flipSigns,
-  type NullSample,
-  nullOfCredentials,
-  nullOfNetworks,
   overwrite,
   type PassportVariant,
   type PlainTarget,
@@ -15,12 +12,13 @@ import {
   quantise,
   randomPassports,
   replaceScales,
-  type SafetensorsFile,
   type Target,
   type TrainingBudget,
   trainPassports,
   trainScales,
-} from "../../src/index";
+} from "@pan/core/attacks";
+import { type NullSample, nullOfCredentials, nullOfNetworks } from "@pan/core/ownership";
+import type { ForgedClaim } from "../../report/src/index";
 import type { Budget } from "./budget";
 import { solvable, solve, tryForged, unsolvable } from "./forge";
 import { cut, type TaskData } from "./tasks";

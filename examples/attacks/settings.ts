@@ -1,4 +1,4 @@
-import { ArgumentError } from "../../src/index";
+import { ArgumentError } from "@pan/core";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 import { BUDGETS, type BudgetName } from "./budget";
 import { ATTACKS, type AttackName } from "./list";

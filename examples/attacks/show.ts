@@ -1,7 +1,8 @@
 /** What the runner prints of an attack. */
 
+import type { AttackRecord, Measurement } from "@pan/core/attacks";
+import { matchThreshold } from "@pan/core/ownership";
 import type { ForgedClaim } from "../../report/src/index";
-import { type AttackRecord, type Measurement, matchThreshold } from "../../src/index";
 import { range } from "../run";
 import type { Findings } from "./list";
 

@@ -1,23 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { ArgumentError, encodeSafetensors, FormatError, type SafetensorsFile } from "@pan/core";
+import { buildPlain, type NetworkConfig } from "@pan/core/models";
+import { loadSafetensors } from "@pan/core/node";
+import { type Binding, boundCredential } from "@pan/core/ownership";
+import { protectAs, type SecretPlan } from "@pan/core/passport";
+import { decodeCheckpoint, type History } from "@pan/core/train";
 import type { Convergence } from "../../report/src/index";
-import {
-  ArgumentError,
-  type Binding,
-  boundCredential,
-  buildPlain,
-  type Commitment,
-  decodeCheckpoint,
-  encodeSafetensors,
-  FormatError,
-  type History,
-  type NetworkConfig,
-  protectAs,
-  type SafetensorsFile,
-  type SecretPlan,
-} from "../../src/index";
-import { loadSafetensors } from "../../src/node/index";
+import type { Commitment } from "../../src/ownership/commitment";
 import { accuracies } from "../claim";
 
 /** A trained network to attack, and what its training left beside it. */

@@ -1,10 +1,9 @@
 /** The data that a network was trained on, and other tasks that somebody may train it on for. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ArgumentError, Generator } from "@pan/core";
 import {
-  ArgumentError,
   cifarTransform,
-  Generator,
   type ImageSet,
   imageSet,
   type PointSet,
@@ -16,8 +15,8 @@ import {
   subset,
   triggerClouds,
   withoutClasses,
-} from "../../src/index";
-import { loadCifar10, loadImageRecords, loadModelNet40 } from "../../src/node/index";
+} from "@pan/core/data";
+import { loadCifar10, loadImageRecords, loadModelNet40 } from "@pan/core/node";
 import type { DataSource } from "../experiment";
 import { some } from "../modelnet40/data";
 import type { Budget } from "./budget";

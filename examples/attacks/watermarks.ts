@@ -1,21 +1,17 @@
 /** The older methods: a feature watermark and a trigger set, read and forged. */
 import { access } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { ArgumentError, type SafetensorsFile } from "@pan/core";
 import {
-  ArgumentError,
   attackFeatureWatermark,
   attackTriggerSet,
-  cifarTransform,
   FeatureWatermark,
-  type ImageSet,
-  isPointSet,
   type MarkedNetwork,
-  type SafetensorsFile,
-  type SampleSet,
   type TransferTask,
   type WatermarkRecord,
-} from "../../src/index";
-import { loadSafetensors } from "../../src/node/index";
+} from "@pan/core/attacks";
+import { cifarTransform, type ImageSet, isPointSet, type SampleSet } from "@pan/core/data";
+import { loadSafetensors } from "@pan/core/node";
 import type { Budget } from "./budget";
 import { percent } from "./show";
 import { cut, type TaskData } from "./tasks";

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { FormatError, type ImageSet, parseCifar10, subset } from "../../src/index";
-import { loadCifar10 } from "../../src/node/index";
+import { FormatError } from "@pan/core";
+import { type ImageSet, parseCifar10, subset } from "@pan/core/data";
+import { loadCifar10 } from "@pan/core/node";
 import { progressBar } from "../progress";
 import { downloadCifar10 } from "./download";
 import type { Settings } from "./settings";

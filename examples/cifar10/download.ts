@@ -7,8 +7,8 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
+import { ArgumentError, FormatError, PanError } from "@pan/core";
 import { parseTar } from "nanotar";
-import { ArgumentError, FormatError, PanError } from "../../src/index";
 import { writeFileAtomic } from "../../src/node/files";
 
 const OFFICIAL = {

@@ -1,16 +1,9 @@
 import { access } from "node:fs/promises";
-import {
-  ArgumentError,
-  alexNetConfig,
-  buildNetwork,
-  cifarTransform,
-  Generator,
-  loadDeployed,
-  type Protected,
-  resNetConfig,
-  setImagePassports,
-} from "../../src/index";
-import { loadSafetensors } from "../../src/node/index";
+import { ArgumentError, Generator } from "@pan/core";
+import { cifarTransform } from "@pan/core/data";
+import { alexNetConfig, buildNetwork, loadDeployed, resNetConfig, setImagePassports } from "@pan/core/models";
+import { loadSafetensors } from "@pan/core/node";
+import type { Protected } from "@pan/core/passport";
 import type { Data } from "./data";
 import type { Settings } from "./settings";
 

@@ -1,5 +1,7 @@
 import { join } from "node:path";
-import { ArgumentError, type Passports, type Scheme } from "../../src/index";
+import { ArgumentError } from "@pan/core";
+import type { Passports } from "@pan/core/models";
+import type { Scheme } from "@pan/core/passport";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 

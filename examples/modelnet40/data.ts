@@ -1,15 +1,7 @@
+import { ArgumentError, FormatError, Generator } from "@pan/core";
+import { type PointSet, selectSamples, type TriggerClouds, triggerClouds, withoutClasses } from "@pan/core/data";
+import { loadModelNet40, type ModelNet } from "@pan/core/node";
 import { type CloudSample, spread } from "../../report/src/index";
-import {
-  ArgumentError,
-  FormatError,
-  Generator,
-  type PointSet,
-  selectSamples,
-  type TriggerClouds,
-  triggerClouds,
-  withoutClasses,
-} from "../../src/index";
-import { loadModelNet40, type ModelNet } from "../../src/node/index";
 import { progressBar } from "../progress";
 import type { Settings } from "./settings";
 

@@ -1,5 +1,8 @@
 import { join } from "node:path";
-import { ArgumentError, MODELNET10_CLASSES, type Passports, type Scheme } from "../../src/index";
+import { ArgumentError } from "@pan/core";
+import { MODELNET10_CLASSES } from "@pan/core/data";
+import type { Passports } from "@pan/core/models";
+import type { Scheme } from "@pan/core/passport";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 

@@ -1,4 +1,4 @@
-import type { ConvNetConfig } from "../../src/index";
+import type { ConvNetConfig } from "@pan/core/models";
 import { numberIn, parseOptions } from "../options";
 
 /**

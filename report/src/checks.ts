@@ -3,7 +3,8 @@
  * so its form is checked too.
  */
 
-import { ArgumentError, branchesOf, type Scheme } from "../../src/index";
+import { ArgumentError } from "@pan/core";
+import { branchesOf, type Scheme } from "@pan/core/passport";
 
 /** The claim read from the weights: `pValue` = P(X ≥ matched), X ~ Bin(bits, ½). */
 export interface SignatureFound extends Matches {

@@ -1,6 +1,6 @@
 /** The quickstart's figures: those of every run drawn from its record, and where γ stands. */
 
-import { matchThreshold } from "../../src/index";
+import { matchThreshold } from "@pan/core/ownership";
 import { histogramChart, type Strip, stripChart } from "./charts";
 import { figure } from "./figure";
 import { formatCount } from "./format";

@@ -3,7 +3,7 @@
  * heard of passports.
  */
 
-import { matchThreshold } from "../../src/index";
+import { matchThreshold } from "@pan/core/ownership";
 import {
   formatCount,
   formatDuration,

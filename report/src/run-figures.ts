@@ -3,7 +3,7 @@
  * achieve.
  */
 
-import { matchThreshold } from "../../src/index";
+import { matchThreshold } from "@pan/core/ownership";
 import { lineChart, type Reference, type Series, type Strip, stripChart } from "./charts";
 import { figure, type LegendEntry } from "./figure";
 import { formatCount, formatPercent, formatPercentRange, formatSpan, plural } from "./format";

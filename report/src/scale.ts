@@ -3,7 +3,7 @@
  * against the batch, on logarithmic axes.
  */
 import * as Plot from "@observablehq/plot";
-import type { Scheme } from "../../src/index";
+import type { Scheme } from "@pan/core/passport";
 import { drawSvg, WIDTHS } from "./figure";
 import { formatNumber } from "./format";
 import { type Html, html } from "./html";

@@ -1,6 +1,6 @@
 /** Preparing numbers for charts: averaging, binning, choosing ticks and dots. */
 
-import { ArgumentError } from "../../src/index";
+import { ArgumentError } from "@pan/core";
 
 /**
  * Raises {@link ArgumentError} if a value is not finite. Plot silently leaves such values out, and

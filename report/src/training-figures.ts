@@ -3,7 +3,7 @@
  * left out.
  */
 
-import { type Branch, type BranchAccuracy, branchesOf } from "../../src/index";
+import { type Branch, type BranchAccuracy, branchesOf } from "@pan/core/passport";
 import type { Reference } from "./charts";
 import { formatPercent, plural } from "./format";
 import type { Html } from "./html";

@@ -3,7 +3,8 @@
  * All accuracies and shares are fractions from 0 to 1, all bit counts whole numbers.
  */
 
-import { type BranchAccuracy, branchesOf, SCHEMES, type Scheme, type StepRecord } from "../../src/index";
+import { type BranchAccuracy, branchesOf, SCHEMES, type Scheme } from "@pan/core/passport";
+import type { StepRecord } from "@pan/core/train";
 import { recordChecks, type SignatureFound } from "./checks";
 import { type CloudSample, checkClouds } from "./cloud-record";
 import { SAMPLES, type Samples } from "./samples";

@@ -1,6 +1,6 @@
 /** The tables of a training run's page, and its numbers as text. */
 
-import { type Branch, branchesOf, type Scheme } from "../../src/index";
+import { type Branch, branchesOf, type Scheme } from "@pan/core/passport";
 import {
   formatCount,
   formatDuration,

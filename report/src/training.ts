@@ -3,7 +3,7 @@
  * how sure that is, for a reader who has never heard of passports.
  */
 
-import { type Branch, branchesOf } from "../../src/index";
+import { type Branch, branchesOf } from "@pan/core/passport";
 import { cloudFigure } from "./cloud-figure";
 import { formatCount, formatDuration, formatPercent, formatPValue, plural } from "./format";
 import { type Html, html } from "./html";

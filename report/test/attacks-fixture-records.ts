@@ -1,4 +1,6 @@
-import { type AttackRecord, type AttackStep, binomialPValue, branchesOf, type Measurement } from "../../src/index";
+import type { AttackRecord, AttackStep, Measurement } from "@pan/core/attacks";
+import { binomialPValue } from "@pan/core/ownership";
+import { branchesOf } from "@pan/core/passport";
 import type { AttackedNetwork } from "../src/index";
 
 export type Scheme = AttackedNetwork["network"]["scheme"];

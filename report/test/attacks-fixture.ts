@@ -1,11 +1,5 @@
-import {
-  type AttackRecord,
-  binomialPValue,
-  type Measurement,
-  matchThreshold,
-  type NullSample,
-  type WatermarkRecord,
-} from "../../src/index";
+import type { AttackRecord, Measurement, WatermarkRecord } from "@pan/core/attacks";
+import { binomialPValue, matchThreshold, type NullSample } from "@pan/core/ownership";
 import type { AttackedNetwork, AttackRuns, Claim } from "../src/index";
 import type { Samples } from "../src/samples";
 import { attacksOf, BITS, generator, LAYERS, Recorder, type Scheme, TEXT, WIDTHS } from "./attacks-fixture-records";

@@ -1,6 +1,6 @@
+import { ArgumentError } from "@pan/core";
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { ArgumentError } from "../../src/index";
 import { FAMILIES } from "../src/attacks/families";
 import { lettersOf } from "../src/attacks/signatures";
 import { ambiguity, removal } from "../src/attacks/verdicts";

@@ -1,6 +1,6 @@
+import { binomialPValue, matchThreshold, twoSidedPValue } from "@pan/core/ownership";
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { binomialPValue, matchThreshold, twoSidedPValue } from "../../src/index";
 import { FAMILIES } from "../src/attacks/families";
 import { type AttackedNetwork, type AttackReport, type AttackRuns, renderAttacks, tablesCsv } from "../src/index";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";

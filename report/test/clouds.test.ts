@@ -1,6 +1,6 @@
+import { ArgumentError } from "@pan/core";
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { ArgumentError } from "../../src/index";
 import { CLOUD_POINTS, type CloudSample, renderTraining, spread, type TrainingReport } from "../src/index";
 import { madeUpCloud, madeUpTraining } from "./training-fixture";
 

@@ -1,5 +1,6 @@
+import { ArgumentError } from "@pan/core";
+import { matchThreshold } from "@pan/core/ownership";
 import { describe, expect, it } from "vitest";
-import { ArgumentError, matchThreshold } from "../../src/index";
 import { histogramChart, lineChart, stripChart } from "../src/charts";
 import {
   formatBytes,

@@ -1,6 +1,6 @@
+import { ArgumentError } from "@pan/core";
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { ArgumentError } from "../../src/index";
 import { type QuickstartReport, renderQuickstart } from "../src/index";
 import { madeUpReport } from "./fixture";
 

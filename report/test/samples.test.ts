@@ -1,6 +1,6 @@
+import { ArgumentError } from "@pan/core";
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { ArgumentError } from "../../src/index";
 import { type AttackRuns, renderAttacks, renderTraining } from "../src/index";
 import { commonNoun, nounOf } from "../src/samples";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";

@@ -1,5 +1,6 @@
-import type { BranchAccuracy } from "../../src/index";
-import { binomialPValue, branchesOf, matchThreshold, type Scheme } from "../../src/index";
+import { binomialPValue, matchThreshold } from "@pan/core/ownership";
+import type { BranchAccuracy } from "@pan/core/passport";
+import { branchesOf, type Scheme } from "@pan/core/passport";
 import type { CloudSample, TrainingReport } from "../src/index";
 import type { Samples } from "../src/samples";
 

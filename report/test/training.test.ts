@@ -1,6 +1,7 @@
+import { ArgumentError } from "@pan/core";
+import type { Scheme } from "@pan/core/passport";
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { ArgumentError, type Scheme } from "../../src/index";
 import { renderTraining, type TrainingReport } from "../src/index";
 import { madeUpTraining } from "./training-fixture";
 

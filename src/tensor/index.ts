@@ -7,18 +7,22 @@ export {
   add,
   affine,
   clamp,
-  compare,
   div,
+  equal,
   exp,
   flatten,
+  greater,
+  greaterEqual,
   leakyRelu,
+  less,
+  lessEqual,
   log,
   maximum,
   minimum,
   mul,
   neg,
   type Operand,
-  powScalar,
+  pow,
   reciprocal,
   relu,
   reshape,
@@ -59,7 +63,19 @@ export { einsum } from "./ops/products/einsum";
 export type { ConvOptions, LineConvOptions } from "./ops/products/geometry";
 export { linear, type MatmulOptions, matmul } from "./ops/products/matmul";
 export { dropout, RandomStream, type RandomStreamState } from "./ops/random";
-export { type Axes, amax, amin, argmax, mean, norm2, sum, sumSquares, variance } from "./ops/reduce";
+export {
+  type Axes,
+  amax,
+  amin,
+  argmax,
+  mean,
+  norm,
+  type ReduceOptions,
+  sum,
+  sumSquares,
+  type VarianceOptions,
+  variance,
+} from "./ops/reduce";
 export { adaptiveAvgPool2d, type UpsampleOptions, upsample2d } from "./ops/resize";
 export { logSoftmax, softmax } from "./ops/softmax";
 export { argsort, type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./ops/sort";

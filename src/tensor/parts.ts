@@ -20,7 +20,7 @@ interface Parted {
  */
 const BY_ROW: ReadonlySet<string> = new Set([
   ...["affine", "neg", "abs", "exp", "log", "sqrt", "square", "reciprocal", "sigmoid", "tanh", "relu", "sign"],
-  ...["leakyRelu", "clamp", "powScalar", "pow", "silu", "hardswish", "gelu", "geluTanh", "dropout"],
+  ...["leakyRelu", "clamp", "pow", "silu", "hardswish", "gelu", "geluTanh", "dropout"],
   ...["add", "sub", "mul", "div", "maximum", "minimum", "compare", "where", "softmax", "logSoftmax"],
   ...["reshape", "flatten", "permute", "transpose", "narrow", "split", "concat", "stack", "pad", "flip", "expand"],
   ...["indexSelect", "sum", "mean", "amax", "amin", "variance", "sumSquares", "argmax"],

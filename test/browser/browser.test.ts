@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 import { preProcessFile } from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import * as pan from "../../src/index";
 import { dawn } from "../../src/node/dawn";
+import * as pan from "../support/entries";
 import { expectClose } from "../support/gpu";
 import { buildBundle, type Site, serve } from "./serve";
 import { type StepsOutcome, trainSteps } from "./train-steps";
@@ -115,7 +115,9 @@ describe("the same five training steps", () => {
 
     it("load nothing that a browser has not got", () => {
       const scripts = [...site.served].filter(([path]) => path.endsWith(".js"));
-      expect(scripts.map(([path]) => path)).toEqual(expect.arrayContaining(["/index.js", "/train-steps.js"]));
+      expect(scripts.map(([path]) => path)).toEqual(
+        expect.arrayContaining(["/index.js", "/train.js", "/train-steps.js"]),
+      );
       expect(site.served.has("/node.js")).toBe(false);
       for (const [path, text] of scripts) expect(bareImports(text!), path).toEqual([]);
     });

@@ -3,10 +3,10 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type * as pan from "@pan/core/data";
+import { loadImageFolder } from "@pan/core/node";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type * as pan from "../../src/index";
-import { loadImageFolder } from "../../src/node";
 import { picture, pixelAt, writeTree } from "../support/pictures";
 import { buildBundle, type Site, serve } from "./serve";
 
@@ -68,7 +68,7 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
     await page.goto(`${site.url}index.js`);
     await page.setContent('<input id="folder" type="file" webkitdirectory><input id="files" type="file" multiple>');
     // As a text, which the test runner leaves as it is.
-    await page.evaluate('import("/index.js").then((pan) => void (window.pan = pan))');
+    await page.evaluate('import("/data.js").then((pan) => void (window.pan = pan))');
   });
   afterAll(async () => {
     await browser?.close();
@@ -77,7 +77,11 @@ describe.skipIf(!existsSync(executablePath))("imagesFromFiles in Chromium", () =
     await rm(root, { recursive: true });
   });
 
-  const load = (input: "folder" | "files", options: pan.ImageFilesOptions, byName = false): Promise<Found> =>
+  const load = (
+    input: "folder" | "files",
+    options: Parameters<typeof pan.imagesFromFiles>[1],
+    byName = false,
+  ): Promise<Found> =>
     page.evaluate(
       async ([id, given, named]) => {
         const { imagesFromFiles } = Reflect.get(globalThis, "pan") as typeof pan;

@@ -1,4 +1,4 @@
-import type * as Pan from "../../src/index";
+import type * as Pan from "../support/entries";
 
 /** What five training steps came to; plain data, so that it travels out of a page. */
 export interface StepsOutcome {

@@ -1,8 +1,10 @@
 /** What the options of the point cloud example come to, and the triggers that its report draws. */
+
+import { ArgumentError } from "@pan/core";
+import { pointSet, triggerClouds } from "@pan/core/data";
 import { describe, expect, it } from "vitest";
 import { drawnTriggers } from "../../examples/modelnet40/data";
 import { HELP, LAYERS, readSettings, type Settings } from "../../examples/modelnet40/settings";
-import { ArgumentError, pointSet, triggerClouds } from "../../src/index";
 
 const settings = (...args: string[]): Settings => {
   const s = readSettings(args);

@@ -1,25 +1,12 @@
 /** Two devices in one process, in a process of its own: the current one is replaced here. */
 
+import { ArgumentError, add, type Device, device, init, keep, matmul, mul, recordStep, sum, Tensor } from "@pan/core";
+import { imageSet } from "@pan/core/data";
+import { dawn } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
+import { evaluate, Trainer } from "@pan/core/train";
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  ArgumentError,
-  add,
-  type Device,
-  device,
-  evaluate,
-  imageSet,
-  init,
-  keep,
-  matmul,
-  mul,
-  recordStep,
-  SGD,
-  sum,
-  Tensor,
-  Trainer,
-} from "../../src";
 import { buildNetwork } from "../../src/models";
-import { dawn } from "../../src/node";
 import type { Network } from "../support/networks";
 
 let gpu: GPU;

@@ -1,6 +1,7 @@
+import { PointNet } from "@pan/core/models";
+import { BatchNorm, Linear, Module, ReLU, Sequential } from "@pan/core/nn";
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { BatchNorm, Linear, Module, PointNet, ReLU, Sequential } from "../../src/index";
 import { buffer, type ModuleChild, parameter } from "../../src/nn";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu } from "../support/gpu";

@@ -2,10 +2,10 @@
 import { mkdir, mkdtemp, readFile, rm, stat, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type ImageFolderOptions, loadImageFolder } from "@pan/core/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Batch, DataLoader, trainTestSplit } from "../../src/data";
 import { ArgumentError, FormatError, PanError, UnavailableError } from "../../src/errors";
-import { type ImageFolderOptions, loadImageFolder } from "../../src/node";
 import { pictureDecoder } from "../../src/node/decode-picture";
 import { picture, picture16, pixelAt, writeTree } from "../support/pictures";
 

@@ -2,9 +2,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadCifar10, loadCifar100, loadImageRecords } from "@pan/core/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
-import { loadCifar10, loadCifar100, loadImageRecords } from "../../src/node";
 
 const PIXELS = 3072;
 let folder: string;

@@ -144,7 +144,7 @@ const ROWS: Record<string, Row> = {
   sqrt: unary,
   square: unary,
   tanh: unary,
-  norm2: unary,
+  norm: unary,
   silu: unary,
   hardswish: unary,
   gelu: {
@@ -166,7 +166,7 @@ const ROWS: Record<string, Row> = {
     takes: { x: FLOAT },
     refuses: bad("slope", [null, "1", Number.NaN, {}], /slope/),
   },
-  powScalar: { args: () => ({ x: t([3]), p: 2 }), takes: { x: FLOAT }, refuses: bad("p", NO_NUMBER, /p is/) },
+  pow: { args: () => ({ x: t([3]), p: 2 }), takes: { x: FLOAT }, refuses: bad("p", NO_NUMBER, /p is/) },
   clamp: {
     args: () => ({ x: t([3]), low: 0, high: 1 }),
     takes: { x: FLOAT },
@@ -178,12 +178,11 @@ const ROWS: Record<string, Row> = {
   maximum: { ...binary, numbers: ["a", "b"] },
   minimum: { ...binary, numbers: ["a", "b"] },
   div: { ...binary, numbers: ["a", "b"] },
-  compare: {
-    args: () => ({ op: "less", a: t([2, 3]), b: t([3]) }),
-    takes: { a: FLOAT, b: FLOAT },
-    numbers: ["a", "b"],
-    refuses: bad("op", [undefined, "lessThan", 1], /op is/),
-  },
+  equal: { ...binary, numbers: ["a", "b"] },
+  greater: { ...binary, numbers: ["a", "b"] },
+  greaterEqual: { ...binary, numbers: ["a", "b"] },
+  less: { ...binary, numbers: ["a", "b"] },
+  lessEqual: { ...binary, numbers: ["a", "b"] },
   where: {
     args: () => ({ condition: t([4]), a: t([4]), b: t([4]) }),
     takes: { condition: ANY, a: ANY, b: ANY },

@@ -13,7 +13,7 @@ import { InstanceNorm, LayerNorm } from "../../src/nn/norm";
 import { type Channels, channelsOf, checkChannels, permuteChannels } from "../../src/passport/channels";
 import type { Network } from "../../src/passport/trace";
 import { cumsum } from "../../src/tensor/ops/cumsum";
-import { add, affine, compare, mul, relu, reshape, sub, where } from "../../src/tensor/ops/elementwise";
+import { add, affine, greater, mul, relu, reshape, sub, where } from "../../src/tensor/ops/elementwise";
 import { indexSelect, oneHot } from "../../src/tensor/ops/gather";
 import { concat, flip, narrow, permute } from "../../src/tensor/ops/movement";
 import { globalAvgPool } from "../../src/tensor/ops/pool";
@@ -188,7 +188,7 @@ describe("channels stay in their place", () => {
     ["summed up one by one", (x) => cumsum(x, 3)],
     ["chosen by number", (x) => indexSelect(x, 3, [5, 4, 3, 2, 1, 0])],
     ["added to something that has an order", (x) => add(x, Tensor.from([1, 2, 3, 4, 5, 6], [6]))],
-    ["compared, and the answer used", (x) => mul(x, compare("greater", x, Tensor.from([1, 2, 3, 4, 5, 6], [6])))],
+    ["compared, and the answer used", (x) => mul(x, greater(x, Tensor.from([1, 2, 3, 4, 5, 6], [6])))],
     ["named by the greatest", (x) => mul(x, reshape(argmaxOf(x), [...x.shape.slice(0, 3), 1]))],
     ["mixed with positions", (x) => reshape(permute(x, [0, 3, 1, 2]), x.shape)],
   ])("where they are %s", (_, f) => {
@@ -201,8 +201,8 @@ describe("channels stay in their place", () => {
   });
 
   it("pass through sums, means and comparisons of all alike", () => {
-    expect(unitsOf(between((x) => sub(x, mean(x, 3, true))))).toBe("6×1 4×1");
-    expect(unitsOf(between((x) => where(compare("greater", x, 0), x, affine(x, 2))))).toBe("6×1 4×1");
+    expect(unitsOf(between((x) => sub(x, mean(x, 3, { keepdim: true }))))).toBe("6×1 4×1");
+    expect(unitsOf(between((x) => where(greater(x, 0), x, affine(x, 2))))).toBe("6×1 4×1");
     expect(unitsOf(between((x) => softmax(x, 3)))).toBe("6×1 4×1");
   });
 });

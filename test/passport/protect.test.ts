@@ -156,7 +156,7 @@ describe("what a network would mix is refused", () => {
     }
   }
   it.each<[string, (h: Tensor) => Tensor]>([
-    ["mean over the batch", (h) => add(h, mean(h, 0, true))],
+    ["mean over the batch", (h) => add(h, mean(h, 0, { keepdim: true }))],
     ["sum of all", (h) => mul(h, sum(h))],
     ["the batch as channels", (h) => reshape(h, [h.shape[1]!, h.shape[0]!]) && concat([h, h], 0)],
   ])("%s", (_, mix) => {

@@ -141,7 +141,7 @@ export class ViT extends Module {
 
   forward(x: Tensor): Tensor {
     const rows = reshape(this.patches.forward(x), [x.shape[0]!, 4, 12]);
-    const first = add(mul(mean(rows, 1, true), 0), this.cls);
+    const first = add(mul(mean(rows, 1, { keepdim: true }), 0), this.cls);
     const tokens = this.block.forward(add(concat([first, rows], 1), this.positions));
     const h = add(tokens, this.attention.forward(this.norm.forward(tokens)));
     const seen = add(h, this.cross.forward(h, tokens));

@@ -38,8 +38,8 @@ const OPS: Record<string, Op> = {
   ],
   unary: (x) =>
     [T.abs, T.exp, T.log, T.neg, T.relu, T.sigmoid, T.sign, T.sqrt, T.square, T.tanh, T.reciprocal].map((f) => f(x)),
-  "leakyRelu, clamp, pow": (x) => [T.leakyRelu(x), T.clamp(x, -1, 1), T.powScalar(x, 2), T.affine(x, 2, 1)],
-  "compare, where": (x, _w, _m, _v, x2) => [T.compare("greater", x, 0), T.compare("less", x, x2), T.where(x, x, x2)],
+  "leakyRelu, clamp, pow": (x) => [T.leakyRelu(x), T.clamp(x, -1, 1), T.pow(x, 2), T.affine(x, 2, 1)],
+  "compare, where": (x, _w, _m, _v, x2) => [T.greater(x, 0), T.less(x, x2), T.where(x, x, x2)],
   "reshape, flatten": (x) => [T.reshape(x, [2, -1]), T.flatten(x)],
   "conv2d, conv1d": (x, w) => {
     const [sequence, taps] = [T.reshape(x, [2, 36, 4]), T.reshape(w, [9, 4, 8])];
@@ -72,7 +72,7 @@ const OPS: Record<string, Op> = {
     T.amin(x),
     T.variance(x),
     T.variance(x, [0, 1]),
-    T.norm2(x),
+    T.norm(x),
     T.sumSquares(x),
     T.argmax(x, 3),
   ],

@@ -82,9 +82,9 @@ function binary(f: (a: Tensor, b: Tensor) => Tensor): Case[] {
   ];
 }
 
-const reduction = (f: (x: Tensor, axes?: ops.Axes, keepdim?: boolean) => Tensor): Case[] => [
+const reduction = (f: (x: Tensor, axes?: ops.Axes, options?: ops.ReduceOptions) => Tensor): Case[] => [
   gives("along the last dimension", [rows], (x) => f(x, 1)),
-  gives("along all but the batch, which are kept", [images], (x) => f(x, [1, 2, -1], true)),
+  gives("along all but the batch, which are kept", [images], (x) => f(x, [1, 2, -1], { keepdim: true })),
   gives("along none", [rows], (x) => f(x, [])),
   refuses("along the batch", [rows], (x) => f(x, 0)),
   refuses("along the batch and others", [images], (x) => f(x, [0, 1, 2])),
@@ -147,17 +147,21 @@ const CASES: Record<string, Case[]> = {
   leakyRelu: unary((x) => ops.leakyRelu(x)),
   affine: unary((x) => ops.affine(x, 2, 1)),
   clamp: unary((x) => ops.clamp(x, 0.2, 0.7)),
-  powScalar: [...unary((x) => ops.powScalar(x, 3)), ...unary((x) => ops.powScalar(x, 0))],
+  pow: [...unary((x) => ops.pow(x, 3)), ...unary((x) => ops.pow(x, 0))],
   add: [...binary(ops.add), ...unary((x) => ops.add(x, 2))],
   sub: [...binary(ops.sub), ...unary((x) => ops.sub(x, 2))],
   mul: [...binary(ops.mul), ...unary((x) => ops.mul(x, 2))],
   div: [...binary(ops.div), ...unary((x) => ops.div(x, 2)), ...unary((x) => ops.div(2, x))],
   maximum: [...binary(ops.maximum), ...unary((x) => ops.maximum(x, 0.5))],
   minimum: [...binary(ops.minimum), ...unary((x) => ops.minimum(x, 0.5))],
-  compare: [...binary((a, b) => ops.compare("less", a, b)), ...unary((x) => ops.compare("less", x, 0.5))],
+  equal: [...binary(ops.equal), ...unary((x) => ops.equal(x, 0.5))],
+  greater: [...binary(ops.greater), ...unary((x) => ops.greater(x, 0.5))],
+  greaterEqual: [...binary(ops.greaterEqual), ...unary((x) => ops.greaterEqual(x, 0.5))],
+  less: [...binary(ops.less), ...unary((x) => ops.less(x, 0.5))],
+  lessEqual: [...binary(ops.lessEqual), ...unary((x) => ops.lessEqual(x, 0.5))],
   where: [
-    gives("of three batches", [rows, rows, rows], (c, a, b) => ops.where(ops.compare("less", c!, 0.5), a!, b!)),
-    gives("by a condition", [rows], (x) => ops.where(ops.compare("less", x!, 0.5), x!, ops.neg(x!))),
+    gives("of three batches", [rows, rows, rows], (c, a, b) => ops.where(ops.less(c!, 0.5), a!, b!)),
+    gives("by a condition", [rows], (x) => ops.where(ops.less(x!, 0.5), x!, ops.neg(x!))),
   ],
   reshape: [
     gives("of what lies behind the batch", [images], (x) => ops.reshape(x!, [x!.shape[0]!, -1])),
@@ -243,10 +247,10 @@ const CASES: Record<string, Case[]> = {
   amax: reduction(ops.amax),
   amin: reduction(ops.amin),
   sumSquares: reduction(ops.sumSquares),
-  variance: reduction((x, axes, keepdim = false) => ops.variance(x, axes, { correction: 0, keepdim })).filter(
+  variance: reduction((x, axes, options) => ops.variance(x, axes, { correction: 0, ...options })).filter(
     (c) => c.what !== "along none",
   ),
-  norm2: lost([rows], (x) => ops.norm2(x!)),
+  norm: lost([rows], (x) => ops.norm(x!)),
   argmax: axis((x, d) => ops.argmax(x, d)),
   sort: axis((x, d) => ops.sort(x, { axis: d })),
   argsort: axis((x, d) => ops.argsort(x, { axis: d, descending: true })),

@@ -3,7 +3,7 @@
  * good for.
  */
 
-import type { AttackRecord } from "../../../src/index";
+import type { AttackRecord } from "@pan/core/attacks";
 import { type Reference, type Strip, stripChart } from "../charts";
 import type { Cell, DataTable } from "../data-table";
 import { figure } from "../figure";

@@ -1,14 +1,7 @@
 /** Checks of a record of attacks before a page is drawn from it. */
 
-import {
-  type AttackRecord,
-  type BranchAccuracy,
-  type Measurement,
-  SCHEMES,
-  type Scheme,
-  type WatermarkDetection,
-  type WatermarkRecord,
-} from "../../../src/index";
+import type { AttackRecord, Measurement, WatermarkDetection, WatermarkRecord } from "@pan/core/attacks";
+import { type BranchAccuracy, SCHEMES, type Scheme } from "@pan/core/passport";
 import { recordChecks } from "../checks";
 import { SAMPLES } from "../samples";
 import type { AttackedNetwork, AttackRuns, Claim } from "./record";

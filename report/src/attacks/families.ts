@@ -3,14 +3,9 @@
  * found.
  */
 
-import {
-  type AttackRecord,
-  type AttackStep,
-  branchesOf,
-  type Measurement,
-  matchThreshold,
-  secretBranch,
-} from "../../../src/index";
+import type { AttackRecord, AttackStep, Measurement } from "@pan/core/attacks";
+import { matchThreshold } from "@pan/core/ownership";
+import { branchesOf, secretBranch } from "@pan/core/passport";
 import { formatCount, formatNumber, formatPercent, formatSpan, plural } from "../format";
 import type { Noun } from "../samples";
 import { least, most } from "../series";

@@ -3,7 +3,8 @@
  * and 6 of DeepIPR.
  */
 
-import { type AttackRecord, binomialPValue, matchThreshold, twoSidedPValue } from "../../../src/index";
+import type { AttackRecord } from "@pan/core/attacks";
+import { binomialPValue, matchThreshold, twoSidedPValue } from "@pan/core/ownership";
 import type { Cell, DataTable } from "../data-table";
 import { commonNoun } from "../samples";
 import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, settingText } from "./families";

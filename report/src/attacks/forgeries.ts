@@ -1,6 +1,6 @@
 /** Credentials that somebody else made afterwards, and what verification says of them. */
 
-import { twoSidedPValue } from "../../../src/index";
+import { twoSidedPValue } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, showTable } from "../data-table";
 import { type Html, html } from "../html";
 import { fold, grid, panel, section } from "../page";

@@ -5,7 +5,7 @@
  * thresholds that the paper lacks.
  */
 
-import { binomialPValue } from "../../../src/index";
+import { binomialPValue } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, type PlainTable, plainTable, showTable } from "../data-table";
 import { formatPValue, formatSpan } from "../format";
 import { type Html, html } from "../html";

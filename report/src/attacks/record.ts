@@ -3,14 +3,9 @@
  * beside them. Every part is JSON; accuracies and shares are fractions from 0 to 1.
  */
 
-import type {
-  AttackRecord,
-  BranchAccuracy,
-  NullSample,
-  Scheme,
-  Verification,
-  WatermarkRecord,
-} from "../../../src/index";
+import type { AttackRecord, WatermarkRecord } from "@pan/core/attacks";
+import type { NullSample, Verification } from "@pan/core/ownership";
+import type { BranchAccuracy, Scheme } from "@pan/core/passport";
 import type { Samples } from "../samples";
 
 /** A credential that somebody else made for the network, and what verification says of it. */

@@ -2,7 +2,7 @@
  * Attacks that want the signature gone: fine-tuning, pruning, quantisation, overwriting, disguises.
  */
 
-import { binomialPValue } from "../../../src/index";
+import { binomialPValue } from "@pan/core/ownership";
 import { type DataTable, type Part, showTable, tablePanel } from "../data-table";
 import { formatPercent, formatPValue } from "../format";
 import { type Html, html } from "../html";

@@ -1,6 +1,7 @@
 /** The signature letter by letter, and what becomes of the text when signs are turned. */
 
-import { binomialPValue, capacity, decodeBytes, signBytes } from "../../../src/index";
+import { binomialPValue } from "@pan/core/ownership";
+import { capacity, decodeBytes, signBytes } from "@pan/core/passport";
 import { type Cell, type DataTable, type Part, tablePanel } from "../data-table";
 import { formatPValue, plural } from "../format";
 import { type Html, html } from "../html";

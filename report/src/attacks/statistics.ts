@@ -3,7 +3,7 @@
  * the signature is a fair one.
  */
 
-import { binomialPValue, empiricalPValue, matchThreshold, twoSidedPValue } from "../../../src/index";
+import { binomialPValue, empiricalPValue, matchThreshold, twoSidedPValue } from "@pan/core/ownership";
 import { BINS, histogramChart, type Reference } from "../charts";
 import { type Cell, type DataTable, type Part, tablePanel } from "../data-table";
 import { figure } from "../figure";

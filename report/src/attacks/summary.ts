@@ -3,7 +3,7 @@
  * what is not shown.
  */
 
-import { binomialPValue } from "../../../src/index";
+import { binomialPValue } from "@pan/core/ownership";
 import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural } from "../format";
 import { type Html, html } from "../html";
 import { table } from "../page";

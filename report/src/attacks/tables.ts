@@ -1,6 +1,7 @@
 /** Tables of what was measured in attacks, one row per setting. */
 
-import { type AttackStep, binomialPValue, twoSidedPValue } from "../../../src/index";
+import type { AttackStep } from "@pan/core/attacks";
+import { binomialPValue, twoSidedPValue } from "@pan/core/ownership";
 import type { Cell, DataColumn, DataTable } from "../data-table";
 import { type Html, html } from "../html";
 import { nounOf } from "../samples";

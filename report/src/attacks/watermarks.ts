@@ -1,6 +1,7 @@
 /** The older methods beside passports: a feature watermark and a trigger set, real and forged. */
 
-import { binomialPValue, matchThreshold, type WatermarkRecord } from "../../../src/index";
+import type { WatermarkRecord } from "@pan/core/attacks";
+import { binomialPValue, matchThreshold } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, showTable } from "../data-table";
 import { formatDuration, formatPercent, formatPValue, plural } from "../format";
 import { type Html, html } from "../html";

@@ -8,7 +8,7 @@ import {
   unaryGradKernel,
   unaryKernel,
 } from "../../../shaders/elementwise.wgsl";
-import { number, oneOf, within } from "../../demand";
+import { number, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
@@ -108,9 +108,9 @@ export function clamp(x: Tensor, low: number, high: number): Tensor {
  * Right to a few units in the last place, and to 2⁻¹⁶ of y near the ends of f32's range.
  * @throws ArgumentError for a p that is no number (NaN is one).
  */
-export function powScalar(x: Tensor, p: number): Tensor {
-  number("powScalar", "p", p);
-  expectTensors("powScalar", { x });
+export function pow(x: Tensor, p: number): Tensor {
+  number("pow", "p", p);
+  expectTensors("pow", { x });
   // Even NaN to the power of 0 is 1, and its derivative 0.
   if (p === 0) return record("pow", x.newFull(x.shape, 1), [x], [], () => (g) => [g.newFull(g.shape, 0)]);
   return fromInput("pow", "powOfX", x, p, p - 1);
@@ -223,16 +223,22 @@ export const maximum = (a: Tensor, b: Operand): Tensor => extremum("max", a, b);
  */
 export const minimum = (a: Tensor, b: Operand): Tensor => extremum("min", a, b);
 
-const COMPARISONS = ["equal", "greater", "greaterEqual", "less", "lessEqual"] as const;
+type Comparison = "equal" | "greater" | "greaterEqual" | "less" | "lessEqual";
 
-/**
- * 1 where the comparison holds, else 0, broadcasting; no gradient. Nothing compares with NaN.
- * @throws ArgumentError for another comparison.
- */
-export function compare(op: (typeof COMPARISONS)[number], a: Tensor, b: Operand): Tensor {
-  oneOf("compare", "op", op, COMPARISONS);
-  return withTensors("compare", a, b, (x, z) => derived("compare", binary(op, x, z, "compare"), [x, z]));
-}
+/** 1 where the comparison holds, else 0, broadcasting; no gradient. */
+const compared = (op: Comparison, a: Tensor, b: Operand): Tensor =>
+  withTensors(op, a, b, (x, z) => derived("compare", binary(op, x, z, op), [x, z]));
+
+/** 1 where a > b, else 0, broadcasting; no gradient. Nothing compares with NaN. */
+export const greater = (a: Tensor, b: Operand): Tensor => compared("greater", a, b);
+/** 1 where a ≥ b, else 0, otherwise as {@link greater}. */
+export const greaterEqual = (a: Tensor, b: Operand): Tensor => compared("greaterEqual", a, b);
+/** 1 where a < b, else 0, otherwise as {@link greater}. */
+export const less = (a: Tensor, b: Operand): Tensor => compared("less", a, b);
+/** 1 where a ≤ b, else 0, otherwise as {@link greater}. */
+export const lessEqual = (a: Tensor, b: Operand): Tensor => compared("lessEqual", a, b);
+/** 1 where a = b, else 0, otherwise as {@link greater}. */
+export const equal = (a: Tensor, b: Operand): Tensor => compared("equal", a, b);
 
 /** The bits that tell a number from 0: −0 is 0 too. */
 const NONZERO = { f32: 0x7fffffff, i32: 0xffffffff, u32: 0xffffffff } as const;

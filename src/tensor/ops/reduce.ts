@@ -8,7 +8,7 @@ import {
   reduceKernel,
   reduceLanes,
 } from "../../../shaders/reduce.wgsl";
-import { flag, within } from "../../demand";
+import { flag, optionsOf, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { keepBatch } from "../parts";
 import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
@@ -23,6 +23,12 @@ import { expectNumbers, expectOptions, expectTensors } from "./operands";
  */
 export type Axes = number | readonly number[];
 
+/** Options of every reduction. */
+export interface ReduceOptions {
+  /** Keep reduced dimensions with size 1 (default false). */
+  readonly keepdim?: boolean | undefined;
+}
+
 /** What a reduction does to a shape. */
 interface Plan {
   /** By dimension: whether it is reduced. */
@@ -35,8 +41,10 @@ interface Plan {
   readonly how: TracedHow<Tensor>;
 }
 
-function plan(what: string, x: Tensor, axes: Axes | undefined, keepdim: boolean): Plan {
+function plan(what: string, x: Tensor, axes: Axes | undefined, options: ReduceOptions = {}): Plan {
   expectTensors(what, { x });
+  expectOptions(what, options);
+  const { keepdim = false } = optionsOf(what, options, ["keepdim"]);
   flag(what, "keepdim", keepdim);
   const list =
     axes === undefined
@@ -175,11 +183,10 @@ function spread(
 
 /**
  * y = Σ x over `axes` (all by default), in a fixed order. An empty sum is 0.
- * @param keepdim Keep reduced dimensions with size 1.
  * @throws ShapeError for a dimension that x does not have or that is named twice, or integers.
  */
-export function sum(x: Tensor, axes?: Axes, keepdim = false): Tensor {
-  const p = plan("sum", x, axes, keepdim);
+export function sum(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
+  const p = plan("sum", x, axes, options);
   const backward = () => (g: Tensor) => [spread("sum", x.shape, p.reduced, { g })];
   return record("sum", reduce("sum", x, p), [x], [], backward, p.how);
 }
@@ -188,14 +195,14 @@ export function sum(x: Tensor, axes?: Axes, keepdim = false): Tensor {
  * y = the mean of x over `axes` (all by default). The mean of nothing is NaN.
  * @throws ShapeError as {@link sum}.
  */
-export function mean(x: Tensor, axes?: Axes, keepdim = false): Tensor {
-  const p = plan("mean", x, axes, keepdim);
+export function mean(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
+  const p = plan("mean", x, axes, options);
   const y = p.length === 0 ? x.newFull(p.shape, Number.NaN) : reduce("sum", x, p, 1 / p.length);
   return record("mean", y, [x], [], () => (g) => [spread("sum", x.shape, p.reduced, { g }, 1 / p.length)], p.how);
 }
 
-function extremum(op: "amax" | "amin", x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
-  const p = plan(op, x, axes, keepdim);
+function extremum(op: "amax" | "amin", x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
+  const p = plan(op, x, axes, options);
   if (p.length === 0)
     throw new ShapeError(`${op}: no elements to choose from along the reduced dimensions of ${showShape(x.shape)}`);
   const y = reduce(op, x, p);
@@ -211,22 +218,27 @@ function extremum(op: "amax" | "amin", x: Tensor, axes: Axes | undefined, keepdi
  * the gradient equally.
  * @throws ShapeError as {@link sum}, and when there is nothing to reduce.
  */
-export const amax = (x: Tensor, axes?: Axes, keepdim = false): Tensor => extremum("amax", x, axes, keepdim);
+export const amax = (x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor => extremum("amax", x, axes, options);
 
 /** y = the smallest of x over `axes`, otherwise as {@link amax}. */
-export const amin = (x: Tensor, axes?: Axes, keepdim = false): Tensor => extremum("amin", x, axes, keepdim);
+export const amin = (x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor => extremum("amin", x, axes, options);
+
+/** Options of {@link variance}. */
+export interface VarianceOptions extends ReduceOptions {
+  /** 1 (default) for the unbiased estimate, 0 for the variance of x itself. */
+  readonly correction?: number | undefined;
+}
 
 /**
  * y = Σ (x − mean)² / (n − correction) over `axes` (all by default), in two passes. With n ≤
  * correction it is NaN.
- * @param options.correction 1 (default) for the unbiased estimate, 0 for the variance of x itself.
  * @throws ShapeError as {@link sum}. @throws ArgumentError for a negative correction.
  */
-export function variance(x: Tensor, axes?: Axes, options: { correction?: number; keepdim?: boolean } = {}): Tensor {
+export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
   expectOptions("variance", options);
-  const { correction = 1, keepdim = false } = options;
+  const { correction = 1, ...rest } = options;
   within("variance", "correction", correction, 0, Infinity);
-  const p = plan("variance", x, axes, keepdim);
+  const p = plan("variance", x, axes, rest);
   const degrees = p.length - correction;
   if (degrees <= 0) {
     return record("variance", x.newFull(p.shape, Number.NaN), [x], [], () => (g) => [g.newFull(x.shape, Number.NaN)]);
@@ -242,8 +254,8 @@ export function variance(x: Tensor, axes?: Axes, options: { correction?: number;
 }
 
 /** y = Σ x² over `axes` (all by default). @throws ShapeError as {@link sum}. */
-export function sumSquares(x: Tensor, axes?: Axes, keepdim = false): Tensor {
-  const p = plan("sumSquares", x, axes, keepdim);
+export function sumSquares(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
+  const p = plan("sumSquares", x, axes, options);
   const backward = (sx: Tensor) => (g: Tensor) => [spread("sumSquares", sx.shape, p.reduced, { g, x: sx })];
   return record("sumSquares", reduce("sumSquares", x, p), [x], [x], backward, p.how);
 }
@@ -253,8 +265,8 @@ export function sumSquares(x: Tensor, axes?: Axes, keepdim = false): Tensor {
  * is 0.
  * @throws ShapeError for integers.
  */
-export function norm2(x: Tensor): Tensor {
-  const p = plan("norm2", x, undefined, false);
+export function norm(x: Tensor): Tensor {
+  const p = plan("norm", x, undefined);
   const y = euclidean(x.size ? [x] : [], x.device);
   return record("norm2", y, [x], [x, y], (sx, sy) => (g) => [spread("norm", sx.shape, p.reduced, { g, x: sx, c: sy })]);
 }
@@ -264,10 +276,10 @@ export function norm2(x: Tensor): Tensor {
  * all. No gradient. One invocation walks one line of x.
  * @throws ShapeError for a dimension that x does not have, one of size 0, or integers.
  */
-export function argmax(x: Tensor, axis: number, keepdim = false): Tensor {
+export function argmax(x: Tensor, axis: number, options?: ReduceOptions): Tensor {
   expectTensors("argmax", { x });
   within("argmax", "axis", axis, -Infinity, Infinity);
-  const { shape, reduced } = plan("argmax", x, axis, keepdim);
+  const { shape, reduced } = plan("argmax", x, axis, options);
   const d = reduced.indexOf(true);
   const n = x.shape[d] ?? 1;
   if (n === 0) throw new ShapeError(`argmax: dimension ${axis} of ${showShape(x.shape)} has no elements`);

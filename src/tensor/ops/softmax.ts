@@ -30,9 +30,9 @@ function along(op: SoftmaxOp, x: Tensor, axis: number): Tensor {
 }
 
 function composed(op: SoftmaxOp, x: Tensor, d: number): Tensor {
-  const shifted = sub(x, amax(x.detach(), d, true));
+  const shifted = sub(x, amax(x.detach(), d, { keepdim: true }));
   const powers = exp(shifted);
-  const total = sum(powers, d, true);
+  const total = sum(powers, d, { keepdim: true });
   return op === "softmax" ? div(powers, total) : sub(shifted, log(total));
 }
 

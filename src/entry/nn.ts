@@ -1,0 +1,70 @@
+/**
+ * `@pan/core/nn`: layers and containers, initialisation, and the functions that networks are made
+ * of, as `torch.nn` and `torch.nn.functional`.
+ */
+
+// modules
+
+export { Module } from "../nn/module";
+export { penalise } from "../nn/pass";
+export { buffer, parameter } from "../nn/registration";
+export type { LoadReport } from "../nn/state-dict";
+
+// initialisation
+
+export { kaimingNormal, kaimingUniform, xavierNormal, xavierUniform } from "../nn/init";
+
+// layers
+
+export { MultiheadAttention } from "../nn/attention";
+export { BatchNorm } from "../nn/batch-norm";
+export { Conv1d, Conv2d } from "../nn/conv";
+export { ConvTranspose2d } from "../nn/conv-transpose";
+export { Embedding } from "../nn/embedding";
+export {
+  AvgPool2d,
+  Dropout,
+  Flatten,
+  GELU,
+  GlobalAvgPool,
+  Hardswish,
+  Identity,
+  type Layer,
+  LeakyReLU,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+  SiLU,
+} from "../nn/layers";
+export { Linear } from "../nn/linear";
+export { GroupNorm, InstanceNorm, LayerNorm, RMSNorm } from "../nn/norm";
+export { AdaptiveAvgPool2d, Upsample } from "../nn/resize";
+
+// activations
+
+export { gelu, hardswish, silu } from "../tensor/ops/activations";
+export { affine, leakyRelu, relu, sigmoid, tanh } from "../tensor/ops/elementwise";
+export { dropout } from "../tensor/ops/random";
+export { logSoftmax, softmax } from "../tensor/ops/softmax";
+
+// maps
+
+export { scaledDotProductAttention } from "../tensor/ops/attention";
+export { embedding } from "../tensor/ops/gather";
+export { conv1d, conv2d } from "../tensor/ops/products/conv";
+export { convTranspose2d } from "../tensor/ops/products/conv-transpose";
+export { linear } from "../tensor/ops/products/matmul";
+
+// normalisation
+
+export { batchNorm, groupNorm, instanceNorm, layerNorm, rmsNorm } from "../tensor/ops/norm/norm";
+
+// pooling and resizing
+
+export { avgPool2d, globalAvgPool, globalMaxPool, maxPool2d } from "../tensor/ops/pool";
+export { adaptiveAvgPool2d, upsample2d } from "../tensor/ops/resize";
+
+// losses
+
+export { binaryCrossEntropyWithLogits, crossEntropy, mseLoss, nllLoss, type Reduction } from "../tensor/ops/loss";
+export { correctCount } from "../tensor/ops/metrics";

@@ -1,0 +1,8 @@
+/** `@pan/core/train`: the trainer, evaluation, histories, checkpoints. */
+export { type Checkpoint, type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint";
+export { type EvaluateOptions, evaluate } from "../train/evaluate";
+export { bestEpoch, type EpochRecord, epochsCsv, type History, type StepRecord, stepsCsv } from "../train/history";
+export type { Progress, TrainerOptions, TrainingMode, TriggerOptions } from "../train/options";
+export { predict } from "../train/predict";
+export type { TaskBatch, TaskFunction } from "../train/task";
+export { type FitOptions, Trainer } from "../train/trainer";
