@@ -34,7 +34,9 @@ export function readHash(from: DerReader, part: string): Hash {
   return hash;
 }
 
-/** A digest's algorithm identifier, with the NULL that OpenSSL writes and some authorities expect. */
+/**
+ * A digest's algorithm identifier, with the NULL that OpenSSL writes and some authorities expect.
+ */
 export const writeHash = (hash: Hash) =>
   sequence(oid(Object.keys(HASHES).find((name) => HASHES[name] === hash)!), element(TAG.null));
 

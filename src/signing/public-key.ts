@@ -139,7 +139,9 @@ function importAlgorithm(key: PublicKey, scheme: SignatureScheme) {
   return { name: saltLength === undefined ? "RSASSA-PKCS1-v1_5" : "RSA-PSS", hash };
 }
 
-/** The error to throw where WebCrypto does not know a kind of keys; undefined for any other fault. */
+/**
+ * The error to throw where WebCrypto does not know a kind of keys; undefined for any other fault.
+ */
 export function notThere(kind: string, cause: unknown): UnavailableError | undefined {
   if ((cause as { name?: unknown } | null)?.name !== "NotSupportedError") return undefined;
   return new UnavailableError(

@@ -44,7 +44,9 @@ async function outcome(read: () => unknown): Promise<unknown> {
   }
 }
 
-/** How many of `count` damaged inputs are refused; the others have to come out as one of `honest`. */
+/**
+ * How many of `count` damaged inputs are refused; the others have to come out as one of `honest`.
+ */
 async function refusals(count: number, honest: readonly unknown[], one: (random: Generator, i: number) => unknown) {
   const all = new Generator(7);
   let refused = 0;
