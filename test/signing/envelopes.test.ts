@@ -119,6 +119,11 @@ describe("an envelope", () => {
     expect(await verifyEnvelope(envelope, key.publicKey, "type")).toEqual(utf8("said"));
   });
 
+  it("needs a type", async () => {
+    for (const type of ["", "t".repeat(300), 7 as never])
+      await expect(signEnvelope(utf8("said"), type, signer)).rejects.toThrow(ArgumentError);
+  });
+
   it("of another type, payload or key is refused", async () => {
     const envelope = await signEnvelope(utf8("said"), "type", signer);
     await expect(verifyEnvelope(envelope, key.publicKey, "other")).rejects.toThrow(/a payload of type "other"/);
