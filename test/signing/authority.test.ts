@@ -229,6 +229,14 @@ describe("the authority's certificate", () => {
     ["another issuer", () => ({ issuer: { name: "toor", key: rootKey } }), /certificate expected, found none/],
   ])("is refused with %s", async (_, parts, why) => refused(under(await authority(parts())), why));
 
+  it("is refused of another version than 3", async () => {
+    const version = [0xa0, 3, 2, 1];
+    const at = own.findIndex((_, i) => version.every((byte, j) => own[i + j] === byte));
+    const changed = own.slice();
+    changed[at + 4] = 1;
+    await refused(under(changed), /version: 3 expected/);
+  });
+
   it("is valid in its first and its last second", async () => {
     for (const parts of [{ to: "2021-06-01 12:00:00" }, { from: "2021-06-01 12:00:00" }])
       await expect(under(await authority(parts))).resolves.toBeDefined();

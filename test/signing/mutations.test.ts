@@ -28,7 +28,8 @@ import { bytesAt, message, namesOf, root, textAt } from "./stamps";
 
 const COUNT = Number(process.env["SIGNING_MUTATIONS"] ?? 500);
 const TIMEOUT = 60_000 + 10 * COUNT;
-const PATIENCE = 2000;
+/** Milliseconds that no reader takes, even on a machine that is busy with something else. */
+const PATIENCE = 15_000;
 
 /** The value, or that it was refused; anything but a refusal is the test's failure. */
 async function outcome(read: () => unknown): Promise<unknown> {
