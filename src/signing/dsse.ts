@@ -6,7 +6,7 @@
  *
  * with lengths in bytes, as decimal numbers.
  */
-import { text } from "../demand";
+import { refuse, text } from "../demand";
 import { FormatError } from "../errors";
 import { bytesOf } from "../io/bytes";
 import { shown } from "../io/shown";
@@ -44,10 +44,12 @@ export function pae(payloadType: string, payload: Uint8Array): Uint8Array<ArrayB
 
 /**
  * Signs a payload.
- * @throws ArgumentError for what is no signer, or one whose own key does not verify what it signs;
- * FormatError for a public key that is not understood.
+ * @throws ArgumentError for no payload, no type, what is no signer, or one whose own key does not
+ * verify what it signs; FormatError for a public key that is not understood.
  */
 export async function signEnvelope(payload: Uint8Array, payloadType: string, signer: Signer): Promise<Envelope> {
+  if (typeof payloadType !== "string" || payloadType === "" || payloadType.length > LONGEST_TYPE)
+    refuse("signEnvelope", "payloadType", `a text of 1 to ${LONGEST_TYPE} characters`, payloadType);
   const body = bytesOf(payload, "signEnvelope: the payload").slice();
   const sig = await signWith(signer, pae(payloadType, body), "signEnvelope");
   return { payloadType, payload: body, signatures: [{ keyid: await keyHint(signer.publicKey), sig }] };

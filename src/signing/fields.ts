@@ -34,7 +34,8 @@ export const optionalText = (value: unknown, what: string): string => textField(
 /** @throws FormatError unless it is a list of at most `most` entries. */
 export function listField(value: unknown, what: string, most: number): readonly unknown[] {
   if (!Array.isArray(value) || value.length > most) return expected(what, `a list of at most ${most} entries`, value);
-  return value as unknown[];
+  // Holes of a sparse list are entries too.
+  return Array.from(value as unknown[]);
 }
 
 /** @throws FormatError unless it is a digest in lower-case hexadecimal, of so many digits. */

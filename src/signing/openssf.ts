@@ -100,7 +100,8 @@ export async function verifyModel(
     );
   const ignored = readSerialization(predicate["serialization"]);
   const given = await digestsOf(files, "verifyModel");
-  const isIgnored = (path: string) => ignored.some((folder) => path === folder || path.startsWith(`${folder}/`));
+  const isIgnored = (path: string) =>
+    path.split("/").some((_, i, parts) => ignored.has(parts.slice(0, i + 1).join("/")));
   const problems = [
     ["missing", [...signed.keys()].filter((path) => !given.has(path))],
     ["changed", [...signed].flatMap(([path, digest]) => (given.has(path) && given.get(path) !== digest ? [path] : []))],
@@ -181,11 +182,11 @@ function readResources(value: unknown): Map<string, string> {
  * The paths that a signature passes over.
  * @throws FormatError for another way than file by file.
  */
-function readSerialization(value: unknown): string[] {
+function readSerialization(value: unknown): Set<string> {
   const what = "the model's signature: serialization";
   const { method, hash_type: hash, ignore_paths: ignored } = fieldsOf(value, what);
   if (method !== "files" || hash !== "sha256") expected(what, 'method "files" and hash_type "sha256"', value);
-  return listField(ignored ?? [], `${what}: ignore_paths`, MOST_FILES).map((path) =>
-    textField(path, `${what}: a path`, LONGEST_PATH).replace(/\/+$/, ""),
-  );
+  const paths = listField(ignored ?? [], `${what}: ignore_paths`, MOST_FILES);
+  // A folder may end in a "/".
+  return new Set(paths.map((path) => textField(path, `${what}: a path`, LONGEST_PATH).replace(/\/$/, "")));
 }

@@ -32,7 +32,10 @@ export const LONGEST_STATEMENT = 2 ** 21;
 const MOST_SUBJECTS = 10_000;
 
 /** A file as the subject of a statement, with what `sha256sum` and `sha512sum` print of it. */
-export async function subjectOf(name: string, file: Uint8Array): Promise<Required<Subject>> {
+export async function subjectOf(
+  name: string,
+  file: Uint8Array,
+): Promise<Subject & { digest: { sha256: string; sha512: string } }> {
   const bytes = bytesOf(file, "subjectOf: the file");
   return { name, digest: { sha256: await sha256Hex(bytes), sha512: await sha512Hex(bytes) } };
 }

@@ -1,8 +1,9 @@
 /**
  * Time stamps of RFC 3161, verified offline against roots that the caller pins, as they were when
- * the stamp was given: a certificate that expired since is no fault. Own code on WebCrypto, since
- * pkijs with asn1js, the library for it, is 86 kB compressed in a browser, needs Node 24, checks no
- * extended key usage, and takes the chain's validity now for that at the time of the stamp.
+ * the stamp was given: a certificate that expired since is no fault. Own code on WebCrypto: in a
+ * browser's bundle it takes 10 kB compressed, half of which keys and envelopes need anyway, where
+ * pkijs with asn1js takes 86 kB, takes BER, checks no extended key usage, and the chain's validity
+ * now instead of at the time of the stamp.
  */
 import { optionsOf } from "../demand";
 import { ArgumentError, FormatError } from "../errors";

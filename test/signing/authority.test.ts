@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { FormatError } from "../../src/errors";
+import { digest } from "../../src/io/digest";
 import { type TimestampTrust, verifyTimestamp } from "../../src/signing";
 import { element, joined, natural, oid, sequence } from "../../src/signing/der-writer";
 import {
@@ -53,6 +54,16 @@ beforeAll(async () => {
   own = await authority();
 });
 
+/** What a stamp of the bytes says, and nothing besides. */
+const plainTst = async () =>
+  sequence(
+    number(1),
+    oid("1.2.3"),
+    sequence(SHA256, octets(await digest("SHA-256", over))),
+    number(9),
+    generalizedTime("20210601120000Z"),
+  );
+
 async function refused(what: Promise<unknown>, why: RegExp) {
   const error = await what.then(
     () => null,
@@ -86,13 +97,7 @@ describe("a stamp as it should be", () => {
 
   it("verifies with issuer and serial number in the signed attributes, and refuses others", async () => {
     const of = (name: string, serial: number) => sequence(sequence(element(0xa4, named(name))), number(serial));
-    const tst = sequence(
-      number(1),
-      oid("1.2.3"),
-      sequence(SHA256, octets(new Uint8Array(await crypto.subtle.digest("SHA-256", over)))),
-      number(9),
-      generalizedTime("20210601120000Z"),
-    );
+    const tst = await plainTst();
     const by = async (name: string, serial: number) =>
       make({
         tst,
@@ -159,23 +164,12 @@ describe("signed attributes and signature", () => {
     await refused(verify(await make({ tst, attributes })), why);
   });
 
-  const honest = async (parts: Partial<StampParts> = {}) => make(parts);
-
   it("are refused where they name no certificate, or another", async () => {
-    const info = sequence(
-      number(1),
-      oid("1.2.3"),
-      sequence(SHA256, octets(new Uint8Array(await crypto.subtle.digest("SHA-256", over)))),
-      number(9),
-      generalizedTime("20210601120000Z"),
-    );
-    const attributes = [contentType(), await messageDigest(info)];
-    await refused(verify(await honest({ tst: info, attributes })), /ESSCertIDv2\), found none/);
+    const tst = await plainTst();
+    const attributes = [contentType(), await messageDigest(tst)];
+    await refused(verify(await make({ tst, attributes })), /ESSCertIDv2\), found none/);
     const another = await signingCertificate(root);
-    await refused(
-      verify(await honest({ tst: info, attributes: [...attributes, another] })),
-      /ESSCertIDv2\), found another/,
-    );
+    await refused(verify(await make({ tst, attributes: [...attributes, another] })), /ESSCertIDv2\), found another/);
   });
 
   it("are refused by another key, and where a bit of the signature is another", async () => {
@@ -234,6 +228,14 @@ describe("the authority's certificate", () => {
     ["a signature by another", () => ({ issuer: { name: "root", key: other } }), /not its issuer's/],
     ["another issuer", () => ({ issuer: { name: "toor", key: rootKey } }), /certificate expected, found none/],
   ])("is refused with %s", async (_, parts, why) => refused(under(await authority(parts())), why));
+
+  it("is refused of another version than 3", async () => {
+    const version = [0xa0, 3, 2, 1];
+    const at = own.findIndex((_, i) => version.every((byte, j) => own[i + j] === byte));
+    const changed = own.slice();
+    changed[at + 4] = 1;
+    await refused(under(changed), /version: 3 expected/);
+  });
 
   it("is valid in its first and its last second", async () => {
     for (const parts of [{ to: "2021-06-01 12:00:00" }, { from: "2021-06-01 12:00:00" }])

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
 import { timestampQuery, verifyTimestamp } from "../../src/signing";
@@ -84,6 +85,25 @@ describe("a stamp of OpenSSL's authority", () => {
     // What stands between may be trusted by itself.
     await expect(verifyTimestamp(bytesAt("p384-between.tsr"), message, under)).resolves.toBeDefined();
     await expect(verifyTimestamp(bytesAt("rsa-sha256.tsr"), message, under)).rejects.toThrow(/path to a trusted root/);
+  });
+});
+
+describe("a stamp of a public authority, timestamp.sigstore.dev", () => {
+  const at = (name: string) => Uint8Array.from(readFileSync(new URL(`../fixtures/sigstore/${name}`, import.meta.url)));
+  const certificate = (name: string) => new TextDecoder().decode(at(name));
+  const trust = { roots: [certificate("root.pem")], certificates: [certificate("authority.pem")] };
+
+  it("verifies over the signature of its bundle, and over nothing else", async () => {
+    expect(await verifyTimestamp(at("stamp.tsr"), at("signature"), trust)).toEqual({
+      time: new Date("2026-02-27T11:46:23Z"),
+      accuracySeconds: 1,
+      authority: "O=sigstore.dev, CN=sigstore-tsa",
+      serial: "77655138e86d34f18298d96a213773c0a0fc7266",
+    });
+    await expect(verifyTimestamp(at("stamp.tsr"), message, trust)).rejects.toThrow(/imprint/);
+    await expect(verifyTimestamp(at("stamp.tsr"), at("signature"), { ...trust, roots })).rejects.toThrow(
+      /trusted root/,
+    );
   });
 });
 
