@@ -73,16 +73,43 @@ function addProducts(into: Float64Array, a: Float32Array, b: Float32Array, m: nu
 }
 
 /**
+ * Takes the mean over its columns from each row, place by place of the kernel, in place, and gives
+ * it length 1 again: a pattern that a channel has alike in all columns needs no order of theirs, so
+ * it would tell channels apart in networks that have nothing else in common.
+ */
+function withoutPattern(data: Float32Array, { channels, columns, inner }: Rows): Float32Array {
+  if (columns < 2) return data;
+  const m = columns * inner;
+  for (let from = 0; from < channels * m; from += m) {
+    for (let k = 0; k < inner; k++) {
+      let mean = 0;
+      for (let j = k; j < m; j += inner) mean += data[from + j]! / columns;
+      for (let j = k; j < m; j += inner) data[from + j]! -= mean;
+    }
+    let square = 0;
+    for (let j = from; j < from + m; j++) square += data[j]! ** 2;
+    const scale = square > NEAR_ZERO ** 2 ? 1 / Math.sqrt(square) : 0;
+    for (let j = from; j < from + m; j++) data[j]! *= scale;
+  }
+  return data;
+}
+
+/**
  * |cosine| of every channel of the released network with every one of the suspect, behind
  * {@link balanced}; a mean over several tensors by their numbers. [released, suspect]
+ * @param centred behind {@link withoutPattern}
  */
-export function likeness(pairs: readonly RowPair[]): Float64Array<ArrayBuffer> {
+export function likeness(pairs: readonly RowPair[], centred = false): Float64Array<ArrayBuffer> {
   const [{ released, suspect }] = pairs as [RowPair];
   const found = new Float64Array(released.channels * suspect.channels);
   const all = numbersOf(pairs);
   for (const pair of pairs) {
     const m = pair.released.columns * pair.released.inner;
-    addProducts(found, balanced(pair.released), balanced(pair.suspect), m, m / all);
+    const [own, theirs] = [pair.released, pair.suspect].map((rows) => {
+      const even = balanced(rows);
+      return centred ? withoutPattern(even, rows) : even;
+    });
+    addProducts(found, own!, theirs!, m, m / all);
   }
   return found;
 }
