@@ -4,6 +4,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import { drawSvg, standalone, WIDTHS } from "./figure";
+import { formatPValue } from "./format";
 import { type Html, html } from "./html";
 import { palette } from "./theme";
 
@@ -68,7 +69,7 @@ export function drawStrangers(record: StrangersRecord): string {
   const head = html`${text(34, 19, `${pairs} pairs of ${networks} networks with nothing in common but data and recipe`, palette.ink)}${text(
     56,
     13,
-    `${layers.length} layers, ${compared} channels compared; ${needed.needed} are needed at a rate of ${needed.rate}, a copy has nearly all`,
+    `${layers.length} layers, ${compared} channels compared; ${needed.needed} are needed at a false-positive rate of ${formatPValue(needed.rate)}, a copy has nearly all`,
     palette.muted,
   )}${text(80, 13, "light: both matchings agree    dark: beyond doubt (what counts)    line: expected of random permutations", palette.ink)}`;
   const placed = plot.text.replace("<svg ", `<svg x="${BOX.margin}" y="${BOX.top}" `);

@@ -1,4 +1,6 @@
-/** Hidden channels of two networks of one structure, and the weights in front of them and behind. */
+/**
+ * Hidden channels of two networks of one structure, and the weights in front of them and behind.
+ */
 import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import { type ChannelRun, type Channels, entriesOf, type FactorGroup, type FactorMember } from "../passport/channels";
@@ -60,7 +62,9 @@ const plainName = (name: string): string =>
     .filter((part) => !WRAPPERS.has(part))
     .join(".");
 
-/** Tensors of a suspect by the released network's names, under the prefix that most of them have. */
+/**
+ * Tensors of a suspect by the released network's names, under the prefix that most of them have.
+ */
 function byName(suspect: StateDict, names: readonly string[]): Map<string, HostTensor> {
   const plain = new Map([...suspect].map(([name, tensor]) => [plainName(name), tensor]));
   const counts = new Map<string, number>();

@@ -77,9 +77,10 @@ const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
  * matchings are beyond doubt (no row, and no column, has another score as high), and a pattern that
  * a channel has in all columns behind it alike is taken out, since it is seen without any order.
  *
- * It is symmetric: who made the first of both follows from dates alone. It says nothing of
- * distilled networks, of those trained anew from the start, and of such as somebody made to look
- * related to one that was known before.
+ * It is symmetric: who made the first of both follows from dates alone. Networks trained from the
+ * same initial weights, or from one that was published, are related to each other and to it. It
+ * says nothing of distilled networks, of those trained anew from the start, and of such as somebody
+ * made to look related to one that was known before.
  *
  * Cosines are taken once rows and columns have one length, so that positive factors of channels,
  * the layer's or its neighbours', do not count; signs are followed. Channels that are zero and rows

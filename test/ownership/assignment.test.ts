@@ -52,7 +52,7 @@ it("finds the order of 512 channels in a moment", () => {
   const n = 512;
   const order = random.permutation(n);
   const scores = Float64Array.from({ length: n * n }, (_, i) => {
-    const hit = order[Math.floor(i / n)] === i % n ? 0.4 : 0;
+    const hit = order[Math.floor(i / n)] === i % n ? 0.8 : 0;
     return hit + random.uniform(0, 0.5);
   });
   const started = performance.now();
