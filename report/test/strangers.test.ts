@@ -20,7 +20,7 @@ it("draws a bar for each count of both kinds, and the law as far as a pair is ex
   expect(svg).toMatch(/^<svg [^>]*viewBox/);
   expect(svg).not.toMatch(/var\(--/);
   // 5 places: the last with a tenth of a pair.
-  expect(svg.match(/<rect x=/g)).toHaveLength(2 * 5);
+  expect(svg.match(/<rect (?!width="100%")/g)).toHaveLength(2 * 5);
   expect(svg.match(/<circle/g)).toHaveLength(5);
   expect(svg).toContain("10 pairs of 5 networks");
   expect(svg).toContain("24 channels compared; 10 are needed at a false-positive rate of 1.0");
