@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   schemes: () => import("./schemes"),
   peers: () => import("./peers/index"),
   scale: () => import("./scale"),
+  strangers: () => import("./strangers/index"),
   host: () => import("./host/index"),
 };
 

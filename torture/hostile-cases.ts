@@ -4,14 +4,7 @@
  */
 
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "@pan/core";
-import {
-  decodeNpy,
-  parseCifar10,
-  parseModelNetNames,
-  parseModelNetPoints,
-  parseModelNetShapes,
-  parseOff,
-} from "@pan/core/data";
+import { decodeNpy, parseCifar10, parseModelNetNames, parseModelNetPoints, parseModelNetShapes, parseOff } from "@pan/core/data";
 import type { ConvNetConfig, NetworkConfig } from "@pan/core/models";
 import { readCredential } from "@pan/core/ownership";
 import { decodeCheckpoint } from "@pan/core/train";

@@ -6,27 +6,8 @@ import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type Generator, type HostTensor, type SafetensorsFile } from "@pan/core";
-import {
-  CIFAR10_CLASSES,
-  decodeNpy,
-  type ImageFolder,
-  parseCifar10,
-  parseCifar100,
-  parseModelNetNames,
-  parseModelNetPoints,
-  parseModelNetShapes,
-  parseOff,
-} from "@pan/core/data";
-import {
-  loadCifar10,
-  loadCifar100,
-  loadImageFolder,
-  loadImageRecords,
-  loadMeshFolders,
-  loadModelNet10,
-  loadModelNet40,
-  loadSafetensors,
-} from "@pan/core/node";
+import { CIFAR10_CLASSES, decodeNpy, type ImageFolder, parseCifar10, parseCifar100, parseModelNetNames, parseModelNetPoints, parseModelNetShapes, parseOff } from "@pan/core/data";
+import { loadCifar10, loadCifar100, loadImageFolder, loadImageRecords, loadMeshFolders, loadModelNet10, loadModelNet40, loadSafetensors } from "@pan/core/node";
 import { commit, readCredential } from "@pan/core/ownership";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "@pan/core/train";
 import sharp from "sharp";

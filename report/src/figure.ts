@@ -9,7 +9,7 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { escapeHtml, type Html, html, raw, visible } from "./html";
-import { palette } from "./theme";
+import { css, palette } from "./theme";
 
 /** The widths a figure is drawn for, in CSS pixels: a phone, half a page, a whole page. */
 export const WIDTHS = { s: 330, m: 510, l: 1040 } as const;
@@ -67,6 +67,18 @@ export function drawSvg(options: Plot.PlotOptions, size: Size, alt: string): Htm
     }
   }
   return raw(visible(svg.outerHTML).replace("<svg ", () => `<svg role="img" aria-label="${escapeHtml(alt)}" `));
+}
+
+/**
+ * Drawings as an SVG file by itself, on white: colours of the light scheme in the place of their
+ * names.
+ */
+export function standalone(width: number, height: number, content: string): string {
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif"><rect width="100%" height="100%" fill="${palette.surface}"/>${content}</svg>\n`;
+  return svg.replace(
+    /var\((--[\w-]+)\)/g,
+    (name, key: string) => css.match(new RegExp(`${key}: (#[0-9a-f]+)`))?.[1] ?? name,
+  );
 }
 
 function swatch({ colour, mark }: LegendEntry): Html {

@@ -14,5 +14,6 @@ export { checkQuickstartReport, type QuickstartReport } from "./quickstart-recor
 export { PRIVATE_NOTICE } from "./run-parts";
 export { drawScale, isMeasured, type MeasuredStep, type ScaleRecord, type ScaleRow, type StepSize } from "./scale";
 export { least, most } from "./series";
+export { drawStrangers, type StrangersRecord } from "./strangers";
 export { renderTraining } from "./training";
 export { checkTrainingReport, type TrainingReport } from "./training-record";

@@ -4,10 +4,10 @@
  */
 import * as Plot from "@observablehq/plot";
 import type { Scheme } from "@pan/core/passport";
-import { drawSvg, WIDTHS } from "./figure";
+import { drawSvg, standalone, WIDTHS } from "./figure";
 import { formatNumber } from "./format";
 import { type Html, html } from "./html";
-import { css, hues, palette } from "./theme";
+import { hues, palette } from "./theme";
 
 /** What is varied. */
 export interface StepSize {
@@ -128,10 +128,6 @@ function panel(
   };
 }
 
-/** Colours of the light scheme in the place of their names: the file stands alone, on white. */
-const withColours = (svg: string): string =>
-  svg.replace(/var\((--[\w-]+)\)/g, (name, key: string) => css.match(new RegExp(`${key}: (#[0-9a-f]+)`))?.[1] ?? name);
-
 /** The whole figure as an SVG file. Rows that were not measured are named below. */
 export function drawScale({ adapter, arch, rounds, rows }: ScaleRecord): string {
   const measured = rows.filter(isMeasured);
@@ -170,7 +166,5 @@ export function drawScale({ adapter, arch, rounds, rows }: ScaleRecord): string 
     svg.text.replace("<svg ", `<svg x="${PANEL.margin + i * (PANEL.width + PANEL.gap)}" y="${PANEL.top}" `);
   const head = html`${text(34, 19, `One training step of ${arch}: time and peak memory`, palette.ink)}${text(56, 13, `${adapter}, medians of ${rounds}`, palette.muted)}${text(80, 13, legend, palette.ink)}`;
   const foot = html`${shown.map((line, i) => text(bottom + 17 * i, 12, line, palette.muted))}`;
-  return withColours(
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif"><rect width="100%" height="100%" fill="${palette.surface}"/>${head}${panels.map(place).join("")}${foot}</svg>\n`,
-  );
+  return standalone(width, height, `${head.text}${panels.map(place).join("")}${foot.text}`);
 }

@@ -34,7 +34,7 @@ function lawOf({ channels: n, among: m }: Matchings): Float64Array {
 }
 
 /** Law of the sum over independent pairs of matchings. */
-function sumLaw(all: readonly Matchings[]): Float64Array {
+export function fixedPointsLaw(all: readonly Matchings[]): Float64Array {
   let sum = Float64Array.of(1);
   for (const law of all.map(lawOf)) {
     const next = new Float64Array(sum.length + law.length - 1);
@@ -48,7 +48,7 @@ function sumLaw(all: readonly Matchings[]): Float64Array {
 
 /** P(F ≥ k) for k from 0 to the most there can be, and 0 beyond. */
 function tails(all: readonly Matchings[]): Float64Array {
-  const tail = Float64Array.from([...sumLaw(all), 0]);
+  const tail = Float64Array.from([...fixedPointsLaw(all), 0]);
   for (let k = tail.length - 2; k >= 0; k--) tail[k]! += tail[k + 1]!;
   return tail.map((p) => Math.min(1, p));
 }

@@ -20,7 +20,7 @@ export { empiricalPValue, type NullOptions, type NullSample, nullOfCredentials, 
 export { type Possession, provePossession } from "./possession";
 export { type RealignedLayer, type Realignment, type RealignOptions, realign } from "./realign";
 export { type Rejoined, rejoin, rejoinSuspect } from "./rejoin";
-export { type RelationEvidence, type RelationOptions, relation } from "./relation";
+export { type ComparedLayer, type RelationEvidence, type RelationOptions, relation } from "./relation";
 export type { RivalFacts, Ruling } from "./ruling";
 export { binomialPValue, matchThreshold, type SignatureBalance, signatureBalance, twoSidedPValue } from "./statistics";
 export type { TriggerHits } from "./triggers";

@@ -54,35 +54,75 @@ function balanced({ data, channels, columns, inner }: Rows): Float32Array<ArrayB
 /** Adds weight · |a · bᵀ| of rows of m numbers. */
 function addProducts(into: Float64Array, a: Float32Array, b: Float32Array, m: number, weight: number): void {
   const [rows, columns] = [a.length / m, b.length / m];
-  for (let r = 0; r < rows; r++)
+  const sums = new Float64Array(8);
+  for (let r = 0; r < rows; r += 2)
     for (let c = 0; c < columns; c += 4) {
-      // Four at once: what is loaded of one side serves all of them.
-      const at = [0, 1, 2, 3].map((i) => Math.min(c + i, columns - 1) * m) as [number, number, number, number];
-      const [p, q, s, t] = at;
-      let [w, x, y, z] = [0, 0, 0, 0];
-      for (let k = 0, from = r * m; k < m; k++) {
-        const v = a[from + k]!;
-        w += v * b[p + k]!;
-        x += v * b[q + k]!;
-        y += v * b[s + k]!;
-        z += v * b[t + k]!;
+      // Two by four at once: what is loaded serves several. At the end some are computed twice.
+      const [i, j] = [r * m, Math.min(r + 1, rows - 1) * m];
+      const [p, q] = [c * m, Math.min(c + 1, columns - 1) * m];
+      const [s, t] = [Math.min(c + 2, columns - 1) * m, Math.min(c + 3, columns - 1) * m];
+      let [ip, iq, is, it, jp, jq, js, jt] = [0, 0, 0, 0, 0, 0, 0, 0];
+      for (let k = 0; k < m; k++) {
+        const x = a[i + k]!;
+        const y = a[j + k]!;
+        const u = b[p + k]!;
+        const v = b[q + k]!;
+        const w = b[s + k]!;
+        const z = b[t + k]!;
+        ip += x * u;
+        iq += x * v;
+        is += x * w;
+        it += x * z;
+        jp += y * u;
+        jq += y * v;
+        js += y * w;
+        jt += y * z;
       }
-      const sums = [w, x, y, z];
-      for (let i = 0; i < 4 && c + i < columns; i++) into[r * columns + c + i]! += weight * Math.abs(sums[i]!);
+      sums.set([ip, iq, is, it, jp, jq, js, jt]);
+      for (let e = 0; e < 2 && r + e < rows; e++)
+        for (let f = 0; f < 4 && c + f < columns; f++)
+          into[(r + e) * columns + c + f]! += weight * Math.abs(sums[4 * e + f]!);
     }
+}
+
+/**
+ * Takes the mean over its columns from each row, place by place of the kernel, in place, and gives
+ * it length 1 again: a pattern that a channel has alike in all columns needs no order of theirs, so
+ * it would tell channels apart in networks that have nothing else in common.
+ */
+function withoutPattern(data: Float32Array, { channels, columns, inner }: Rows): Float32Array {
+  if (columns < 2) return data;
+  const m = columns * inner;
+  for (let from = 0; from < channels * m; from += m) {
+    for (let k = 0; k < inner; k++) {
+      let mean = 0;
+      for (let j = k; j < m; j += inner) mean += data[from + j]! / columns;
+      for (let j = k; j < m; j += inner) data[from + j]! -= mean;
+    }
+    let square = 0;
+    for (let j = from; j < from + m; j++) square += data[j]! ** 2;
+    const scale = square > NEAR_ZERO ** 2 ? 1 / Math.sqrt(square) : 0;
+    for (let j = from; j < from + m; j++) data[j]! *= scale;
+  }
+  return data;
 }
 
 /**
  * |cosine| of every channel of the released network with every one of the suspect, behind
  * {@link balanced}; a mean over several tensors by their numbers. [released, suspect]
+ * @param centred behind {@link withoutPattern}
  */
-export function likeness(pairs: readonly RowPair[]): Float64Array<ArrayBuffer> {
+export function likeness(pairs: readonly RowPair[], centred = false): Float64Array<ArrayBuffer> {
   const [{ released, suspect }] = pairs as [RowPair];
   const found = new Float64Array(released.channels * suspect.channels);
   const all = numbersOf(pairs);
   for (const pair of pairs) {
     const m = pair.released.columns * pair.released.inner;
-    addProducts(found, balanced(pair.released), balanced(pair.suspect), m, m / all);
+    const [own, theirs] = [pair.released, pair.suspect].map((rows) => {
+      const even = balanced(rows);
+      return centred ? withoutPattern(even, rows) : even;
+    });
+    addProducts(found, own!, theirs!, m, m / all);
   }
   return found;
 }

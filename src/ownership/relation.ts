@@ -15,12 +15,14 @@ export interface ComparedLayer extends Matchings {
   /** The map that makes them: the name of its weight without the end. */
   name: string;
   /** On how many both matchings agree. */
+  coincidences: number;
+  /** On how many of these beyond doubt: neither is as like to any other, in either matching. */
   agreements: number;
 }
 
 /** What {@link relation} found. */
 export interface RelationEvidence {
-  /** Channels on which both matchings agree, of all layers. */
+  /** Channels on which both matchings agree beyond doubt, of all layers. */
   agreements: number;
   /** Channels that could agree. */
   channels: number;
@@ -51,6 +53,48 @@ const ENOUGH = 64;
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
+/**
+ * Whether one network is made from the other: of any two files, from their weights alone, without
+ * data and without running anything.
+ *
+ * The channels of each hidden layer are matched twice, by |cosine| and optimal assignment: by the
+ * weights in front of them, and by those behind. In a copy both find the same channels, whatever
+ * became of it: fine-tuned, pruned, quantised, disguised, under noise as large as its weights, with
+ * another head, with norms folded, with dummy neurons. In networks that have nothing to do with
+ * each other one matching says nothing of the other, and they agree as often as a random
+ * permutation has fixed points, about Poisson(1) a layer:
+ *
+ *     p = P(F₁ + … + F_L ≥ agreements),   F_l the fixed points of a random permutation of layer l.
+ *
+ * **What is assumed.** Let one network be given, however it was made, and let the other be such
+ * that, in each layer, the weights behind its channels could as well stand behind any other of
+ * them, whatever all weights before them are. This is so in independently initialised networks, and
+ * then the bound is exact, over layers too: each tensor is read for one second matching at most,
+ * before any first matching that sees it. Where weights behind lie in channels of an unknown order,
+ * that order is found from some of the layer's channels (the *keys*), and the others alone are
+ * counted. Training ties what is behind a channel to what is in front of it; how much is measured
+ * by `npm run bench -- strangers`. To be on the safe side of it, channels count only where both
+ * matchings are beyond doubt (no row, and no column, has another score as high), and a pattern that
+ * a channel has in all columns behind it alike is taken out, since it is seen without any order.
+ *
+ * It is symmetric: who made the first of both follows from dates alone. Networks trained from the
+ * same initial weights, or from one that was published, are related to each other and to it. It
+ * says nothing of distilled networks, of those trained anew from the start, and of such as somebody
+ * made to look related to one that was known before.
+ *
+ * Cosines are taken once rows and columns have one length, so that positive factors of channels,
+ * the layer's or its neighbours', do not count; signs are followed. Channels that are zero and rows
+ * of fewer than 16 numbers are left out; grouped maps, and what cannot be compared, are named in
+ * `notes`.
+ *
+ * Source of the idea: Zhu et al., "Independence Tests for Language Models", arXiv 2502.12292.
+ * @param suspect a network of the same structure; tensors are found by the ends of their names, and
+ * may have more or fewer channels
+ * @param released the network that it may be made from, or that may be made from it
+ * @throws FormatError when the released file does not describe its network and no channels are
+ * given; StateDictError when the suspect has none of its weights; ArgumentError unless the rate is
+ * between 0 and 1.
+ */
 export function relation(
   suspect: SafetensorsFile,
   released: SafetensorsFile,
@@ -148,7 +192,8 @@ class Relation {
     const dropped = h.counts[0] - [...alive[0]].filter((c) => behind[0].has(c)).length;
     if (dropped) this.notes.push(`${h.name}: ${dropped} of ${h.counts[0]} channels are next to zero and left out`);
     const pairs = first.filter(({ own, theirs }) => behind[0].has(own) && behind[1].has(theirs));
-    const keys = keysOf(pairs, fresh);
+    const ends = fresh.every((use) => this.hidden.across(use).length === 0);
+    const keys = ends ? [] : keysOf(pairs, fresh);
     const known = this.#known(fresh, this.#placesBehind(h, keys, fresh));
     if (this.#numbers(known) < LEAST) {
       this.notes.push(`${h.name}: fewer than ${LEAST} numbers behind its channels can be compared`);
@@ -159,13 +204,18 @@ class Relation {
     const rest = [0, 1].map((side) => chosen[side]!.filter((c) => behind[side]!.has(c) && !taken[side]!.has(c)));
     const [own, theirs] = rest as [number[], number[]];
     if (!own.length || !theirs.length) return;
-    const sure = new Map(pairs.filter((p) => p.sure).map((p) => [p.own, p.theirs]));
-    const second = matched(this.#rows(h, known, [own, theirs]), [own, theirs]);
+    const before = new Map(pairs.map((pair) => [pair.own, pair]));
+    const second = matched(this.#rows(h, known, [own, theirs]), [own, theirs], true);
+    const both = second.flatMap((pair) => {
+      const first = before.get(pair.own);
+      return first?.theirs === pair.theirs ? [first.sure && pair.sure] : [];
+    });
     this.layers.push({
       name: h.name,
       channels: Math.min(own.length, theirs.length),
       among: Math.max(own.length, theirs.length),
-      agreements: second.filter((p) => p.sure && sure.get(p.own) === p.theirs).length,
+      coincidences: both.length,
+      agreements: both.filter((sure) => sure).length,
     });
   }
 
@@ -234,9 +284,9 @@ interface Pair {
   readonly sure: boolean;
 }
 
-function matched(rows: readonly RowPair[], [own, theirs]: Chosen): Pair[] {
+function matched(rows: readonly RowPair[], [own, theirs]: Chosen, centred = false): Pair[] {
   if (!own.length || !theirs.length) return [];
-  const scores = likeness(rows);
+  const scores = likeness(rows, centred);
   return [...assigned(scores, own.length, theirs.length)].flatMap((c, r) => {
     if (c < 0) return [];
     const sure = isUnrivalled(scores, theirs.length, r, c);

@@ -1,4 +1,5 @@
 import { ArgumentError, Generator } from "@pan/core";
+import * as node from "@pan/core/node";
 import { describe, expect, it } from "vitest";
 import * as tensor from "../../src/tensor";
 import { threshold } from "../../torture/claims";
