@@ -1,0 +1,158 @@
+import { flag, oneOf, optionsOf, whole } from "../demand";
+import type { StateDict } from "../io/host-tensor";
+import type { SafetensorsFile } from "../io/safetensors";
+import type { NetworkConfig } from "../models/build";
+import { type ChannelSource, channelsOfFile } from "../models/channels";
+import { type Binding, boundCredential, type Derived, deriveBinding, newSecret } from "../ownership/binding";
+import { toHex } from "../ownership/digest";
+import type { BranchAccuracy } from "../passport/branches";
+import type { SecretPlan } from "../passport/built-in";
+import { checkFile } from "../passport/files";
+import { averageUnder } from "../passport/place";
+import { signatureBits } from "../passport/signature";
+import { Generator } from "../tensor/random";
+import { claimedPlan, forgedCredential, textBytes } from "./forged-credential";
+import { negated, permuted, type Rearrangement, scaled } from "./rearrange";
+import { matchedOf, WantedBits } from "./wanted-bits";
+
+const MEANS = {
+  none: [],
+  negation: [negated],
+  permutation: [permuted],
+  inputScaling: [scaled],
+  all: [negated, permuted, scaled],
+} as const satisfies Record<string, readonly Rearrangement[]>;
+
+/** How a forger brings bits into a copy; `none` leaves the network as it is. */
+export type BoundForgeryMeans = keyof typeof MEANS;
+
+/** Times that all means are tried after one another: each changes what the others can do. */
+const ROUNDS = 3;
+
+/** What {@link forgeBoundClaim} may choose. */
+export interface BoundForgeryOptions {
+  /** Default `all`. */
+  means?: BoundForgeryMeans;
+  /**
+   * Solve for the FC, so that the private branch is the public one (default true); else it is as
+   * one before training. Schemes without an FC have none to solve for.
+   */
+  fc?: boolean;
+  /** What the forger says of the network. */
+  statement?: string;
+  /** The first secret (default a fresh one, or one that follows from `seed`). */
+  secret?: string;
+  /** How many secrets are tried, of which the best is taken (default 1). */
+  tries?: number;
+  /** Decides secrets and unsolved FCs, so that a forgery can be made again. */
+  seed?: number;
+  /** Accuracies to claim: those of the deployed network are easily measured. */
+  claimed?: BranchAccuracy;
+  /** Which channels hang together, where the file does not describe a network of this package. */
+  channels?: ChannelSource;
+}
+
+const OPTIONS = ["means", "fc", "statement", "secret", "tries", "seed", "claimed", "channels"] as const;
+
+/** What {@link forgeBoundClaim} makes. */
+export interface BoundForgery {
+  /** The forger's copy: it computes what the deployed network does. */
+  network: SafetensorsFile;
+  /** A bound credential, which the copy's signs match. */
+  credential: SafetensorsFile;
+  /** What it is bound to. */
+  binding: Binding;
+  /** Signature bits, and how many of them the copy matches. */
+  bits: number;
+  matched: number;
+}
+
+/**
+ * Forges a bound claim to a network of somebody else, from its deployed weights alone, without data
+ * or training. A binding leaves no choice of passports and bits, but the copy can be chosen: where
+ * a bit does not fit, the network is rearranged without a change of what it computes, until it
+ * does.
+ *
+ * - `negation`: the filter is negated together with γ and running mean, which turns one bit (whole
+ *   groups of group norm, whole layers of layer norm, by majority). Computes the same to the bit.
+ * - `permutation`: channels stand where bits are wanted that they have: of n bits √(n/π) stay wrong
+ *   on average, more layers one after another.
+ * - `inputScaling`: inputs are scaled by positive factors, which their producer takes back. Fits
+ *   all bits where inputs are half as many again as outputs.
+ * - `none`: secrets are tried (`tries`) on the network as it is.
+ *
+ * An FC turns γ_raw and β_raw into γ and β in closed form, so that the private branch is the public
+ * one. What stops it is no property of the credential but a date: a signed and dated commitment of
+ * the network that was released, made before the copy was.
+ *
+ * Knowledge: the deployed network. Budget: milliseconds.
+ * @param network the configuration, or plan of passports, that the forger claims
+ * @throws ArgumentError for a plan without passports, with fewer than 80 bits that no text takes,
+ * or with an FC of fewer than 8 channels to solve for; FormatError for a file that does not
+ * describe its network, where no channels are given; StateDictError for weights of another network.
+ */
+export async function forgeBoundClaim(
+  deployed: SafetensorsFile,
+  network: NetworkConfig | SecretPlan,
+  options: BoundForgeryOptions = {},
+): Promise<BoundForgery> {
+  const what = "forgeBoundClaim";
+  checkFile(deployed, `${what}: the deployed network`);
+  const { claimed = {}, channels: source, ...chosen } = optionsOf(what, options, OPTIONS);
+  const means = oneOf(what, "means", chosen.means ?? "all", Object.keys(MEANS) as BoundForgeryMeans[]);
+  const solved = flag(what, "fc", chosen.fc ?? true);
+  const tries = whole(what, "tries", chosen.tries ?? 1);
+  const plan = claimedPlan(network);
+  const { channels } = channelsOfFile(what, deployed, source);
+  const random = chosen.seed === undefined ? null : new Generator(chosen.seed);
+  const secretOf = (i: number): string => {
+    if (i === 0 && chosen.secret !== undefined) return chosen.secret;
+    const source = random?.fork(`secret ${i}`);
+    return source ? toHex(Uint8Array.from({ length: 32 }, () => source.integer(256))) : newSecret();
+  };
+  const texts = textBytes(plan);
+  let best: { binding: Binding; derived: Derived; wanted: WantedBits[]; state: StateDict; matched: number } | null =
+    null;
+  const bits = plan.places.reduce((sum, { channels: n }) => sum + n, 0);
+  for (let i = 0; i < tries && (best?.matched ?? 0) < bits; i++) {
+    const binding = { statement: chosen.statement ?? "Mine", secret: secretOf(i) };
+    const derived = await deriveBinding(binding, plan);
+    const wanted = plan.places.map((place) => {
+      const text = signatureBits(texts.get(place.norm)!, place.channels, new Generator(0));
+      const own = derived.bits.get(place.norm)!.map((bit, o) => bit || text[o]!);
+      return new WantedBits(place, derived.passports.get(place.norm)!.gamma, own);
+    });
+    const state: StateDict = new Map(deployed.tensors);
+    let matched = matchedOf(wanted, state);
+    for (let round = 0, before = -1; round < ROUNDS && matched > before; round++) {
+      before = matched;
+      for (const rearrange of MEANS[means]) {
+        if (matched < bits) rearrange(state, channels, wanted);
+        matched = matchedOf(wanted, state);
+      }
+    }
+    if (!best || matched > best.matched) best = { binding, derived, wanted, state, matched };
+  }
+  const { binding, derived, wanted, state, matched } = best!;
+  const copy: SafetensorsFile = { ...deployed, tensors: state };
+  const credential = forgedCredential(
+    copy,
+    plan,
+    ({ place, weight, bias }) => {
+      const { gamma, beta } = derived.passports.get(place.norm)!;
+      return {
+        bits: wanted.find((w) => w.place === place)!.bits,
+        rawGamma: averageUnder(place, weight, bias, gamma),
+        rawBeta: averageUnder(place, weight, bias, beta),
+        gammaPassport: gamma,
+        betaPassport: beta,
+      };
+    },
+    {
+      claimed,
+      drawn: solved ? undefined : new Generator(chosen.seed ?? 0).fork("fc"),
+      channels: deployed.metadata["model"] === undefined ? channels : undefined,
+    },
+  );
+  return { network: copy, credential: await boundCredential(credential, binding), binding, bits, matched };
+}
