@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   peers: () => import("./peers/index"),
   scale: () => import("./scale"),
   host: () => import("./host/index"),
+  forgery: () => import("./forgery"),
 };
 
 const name = process.argv[2];

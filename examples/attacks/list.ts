@@ -22,7 +22,7 @@ import {
   trainScales,
 } from "../../src/index";
 import type { Budget } from "./budget";
-import { solvable, solve, tryForged, unsolvable } from "./forge";
+import { plant, solvable, solve, tryForged, unsolvable } from "./forge";
 import { cut, type TaskData } from "./tasks";
 
 /** What an attack is given. */
@@ -165,6 +165,10 @@ export const ATTACKS = {
     about: "a whole credential computed from the weights",
     run: async (s) => ({ forgeries: [await solve(s.target)] }),
     unless: (s) => unsolvable(s.target.credential),
+  },
+  "bound-claims": {
+    about: "bound claims planted into a copy that computes the same",
+    run: ({ target, options }) => plant(target, options),
   },
   nulls: {
     about: "how many bits strangers' credentials match, and strangers' networks",

@@ -4,48 +4,73 @@ export interface WantedSum {
   readonly rest: number;
 }
 
-const STEPS = 200;
-/** Largest factor, and one over the smallest. */
-const RANGE = 16;
-/** How sharply a sum that is nearly positive is told from one that is. */
-const SHARPNESS = 8;
-const RATE = 0.1;
+const STEPS = 300;
+/** Largest factor, and one over the smallest, once all shares are of one size. */
+const RANGE = 64;
 
 /**
- * Positive factors that make as many sums positive as were found: Adam (Kingma and Ba, ICLR 2015)
- * on
+ * Positive factors x that make as many sums positive as were found: accelerated projected gradient
+ * descent (Beck and Teboulle, "A Fast Iterative Shrinkage-Thresholding Algorithm", 2009) on the
+ * convex
  *
- *     Σ_rows softplus(−8 · (Σ_u e^θ[u] · shares[u] + rest) / ‖e^θ‖),   |θ| ≤ ln 16
+ *     Σ_rows max(0, 1 − Σ_u x[u] · shares[u] − rest)²,   1/64 ≤ x ≤ 64
  *
- * with every row at length 1, the best of all steps kept. Random sums can nearly all be had where
- * factors are as many as rows.
+ * with columns, then rows, scaled to one length; the best of all steps. Random sums can all be had
+ * where factors are as many as rows.
  */
 export function fittingFactors(rows: readonly WantedSum[], count: number): Float64Array<ArrayBuffer> {
-  const most = Math.log(RANGE);
-  const lengths = rows.map(({ shares, rest }) => Math.hypot(rest, ...shares) || 1);
-  const log = new Float64Array(count);
-  const [mean, square] = [new Float64Array(count), new Float64Array(count)];
+  const columns = Float64Array.from(
+    { length: count },
+    (_, u) => Math.sqrt(rows.reduce((sum, { shares }) => sum + shares[u]! ** 2, 0)) || 1,
+  );
+  const scaled = rows.map(({ shares, rest }) => {
+    const even = shares.map((share, u) => share / columns[u]!);
+    const length = Math.hypot(rest, ...even) || 1;
+    return { shares: even.map((share) => share / length), rest: rest / length };
+  });
+  const rate = 1 / largestCurvature(scaled, count);
   let best = new Float64Array(count).fill(1);
-  let found = -1;
-  for (let step = 1; step <= STEPS && found < rows.length; step++) {
-    const factors = log.map(Math.exp);
-    const size = Math.hypot(...factors);
-    const slope = new Float64Array(count);
-    let positive = 0;
-    rows.forEach(({ shares, rest }, r) => {
-      const sum = shares.reduce((total, share, u) => total + share * factors[u]!, rest);
-      if (sum > 0) positive++;
-      const scale = size * lengths[r]!;
-      const pull = SHARPNESS / (1 + Math.exp((SHARPNESS * sum) / scale)) / scale;
-      for (let u = 0; u < count; u++) slope[u]! += pull * shares[u]! * factors[u]!;
-    });
-    if (positive > found) [found, best] = [positive, factors];
-    for (let u = 0; u < count; u++) {
-      mean[u] = 0.9 * mean[u]! + 0.1 * slope[u]!;
-      square[u] = 0.99 * square[u]! + 0.01 * slope[u]! ** 2;
-      const move = mean[u]! / (1 - 0.9 ** step) / (Math.sqrt(square[u]! / (1 - 0.99 ** step)) + 1e-12);
-      log[u] = Math.max(-most, Math.min(most, log[u]! + RATE * move));
-    }
+  let [x, ahead, momentum] = [best, best, 1];
+  let most = 0;
+  for (let step = 0; step < STEPS && most < rows.length; step++) {
+    const down = descent(scaled, ahead);
+    const next = ahead.map((v, u) => Math.max(1 / RANGE, Math.min(RANGE, v + rate * down[u]!)));
+    const faster = (1 + Math.sqrt(1 + 4 * momentum ** 2)) / 2;
+    ahead = next.map((v, u) => v + ((momentum - 1) / faster) * (v - x[u]!));
+    [x, momentum] = [next, faster];
+    const positive = scaled.reduce((n, row) => n + (sumOf(row, x) > 0 ? 1 : 0), 0);
+    if (positive > most) [most, best] = [positive, x];
   }
-  return best;
+  return best.map((v, u) => v / columns[u]!);
+}
+
+function sumOf({ shares, rest }: WantedSum, x: Float64Array): number {
+  let sum = rest;
+  for (let u = 0; u < x.length; u++) sum += shares[u]! * x[u]!;
+  return sum;
+}
+
+/** Half of the gradient, downwards. */
+function descent(rows: readonly WantedSum[], x: Float64Array): Float64Array {
+  const down = new Float64Array(x.length);
+  for (const row of rows) {
+    const lack = 1 - sumOf(row, x);
+    if (lack > 0) for (let u = 0; u < x.length; u++) down[u]! += lack * row.shares[u]!;
+  }
+  return down;
+}
+
+/** Largest eigenvalue of AᵀA, by power iteration. */
+function largestCurvature(rows: readonly WantedSum[], count: number): number {
+  let [vector, value] = [new Float64Array(count).fill(1), 1];
+  for (let i = 0; i < 20; i++) {
+    const image = new Float64Array(count);
+    for (const { shares } of rows) {
+      const along = sumOf({ shares, rest: 0 }, vector);
+      for (let u = 0; u < count; u++) image[u]! += along * shares[u]!;
+    }
+    value = Math.hypot(...image) || 1;
+    vector = image.map((v) => v / value);
+  }
+  return value;
 }

@@ -8,6 +8,7 @@ export {
   type BoundForgeryOptions,
   forgeBoundClaim,
 } from "./forge-bound-claim";
+export { type BoundForgeriesOptions, forgeBoundClaims } from "./forge-bound-claims";
 export { type ForgedTriggers, type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
 export { type ForgedWatermark, type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
 export { overwrite } from "./overwrite";

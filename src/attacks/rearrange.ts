@@ -67,9 +67,7 @@ function order(state: StateDict, group: ChannelGroup, wanted: readonly WantedBit
     const tables = members.flatMap((run) =>
       wantedAt(run, wanted, "outputs").map((layer) => {
         const gamma = layer.gammas(state);
-        const entries = Array.from({ length: units * each }, (_, c) =>
-          entriesOf(run, Math.floor(c / each), c % each),
-        );
+        const entries = Array.from({ length: units * each }, (_, c) => entriesOf(run, Math.floor(c / each), c % each));
         some = true;
         return (to: number, from: number) =>
           entries[to]!.reduce((n, o, i) => n + (gamma(entries[from]![i]!, o) * layer.bits[o]! > 0 ? 1 : 0), 0);
