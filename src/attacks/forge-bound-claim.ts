@@ -7,6 +7,7 @@ import { type Binding, boundCredential, type Derived, deriveBinding, newSecret }
 import { toHex } from "../ownership/digest";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
+import type { Channels } from "../passport/channels";
 import { checkFile } from "../passport/files";
 import { averageUnder } from "../passport/place";
 import { signatureBits } from "../passport/signature";
@@ -113,30 +114,13 @@ export async function forgeBoundClaim(
     const source = random?.fork(`secret ${i}`);
     return source ? toHex(Uint8Array.from({ length: 32 }, () => source.integer(256))) : newSecret();
   };
-  const texts = textBytes(plan);
-  let best: { binding: Binding; derived: Derived; wanted: WantedBits[]; state: StateDict; matched: number } | null =
-    null;
-  const bits = plan.places.reduce((sum, { channels: n }) => sum + n, 0);
-  for (let i = 0; i < tries && (best?.matched ?? 0) < bits; i++) {
+  let best: Planted | null = null;
+  for (let i = 0; i < tries && !(best && best.matched === best.bits); i++) {
     const binding = { statement: chosen.statement ?? "Mine", secret: secretOf(i) };
-    const derived = await deriveBinding(binding, plan);
-    const wanted = plan.places.map((place) => {
-      const text = signatureBits(texts.get(place.norm)!, place.channels, new Generator(0));
-      const own = derived.bits.get(place.norm)!.map((bit, o) => bit || text[o]!);
-      return new WantedBits(place, derived.passports.get(place.norm)!.gamma, own);
-    });
-    const state: StateDict = new Map(deployed.tensors);
-    let matched = matchedOf(wanted, state);
-    for (let round = 0, before = -1; round < ROUNDS && matched > before; round++) {
-      before = matched;
-      for (const rearrange of MEANS[means]) {
-        if (matched < bits) rearrange(state, channels, wanted);
-        matched = matchedOf(wanted, state);
-      }
-    }
-    if (!best || matched > best.matched) best = { binding, derived, wanted, state, matched };
+    const planted = await plant({ tensors: deployed.tensors, channels, plan }, binding, MEANS[means]);
+    if (!best || planted.matched > best.matched) best = planted;
   }
-  const { binding, derived, wanted, state, matched } = best!;
+  const { binding, derived, wanted, state, bits, matched } = best!;
   const copy: SafetensorsFile = { ...deployed, tensors: state };
   const credential = forgedCredential(
     copy,
@@ -159,4 +143,40 @@ export async function forgeBoundClaim(
   );
   const bound = await boundCredential(credential, binding);
   return { network: copy, credential: bound, binding, bits, matched, milliseconds: performance.now() - started };
+}
+
+/** A network with a binding's bits in it, as many as were brought in. */
+interface Planted {
+  binding: Binding;
+  derived: Derived;
+  wanted: readonly WantedBits[];
+  state: StateDict;
+  bits: number;
+  matched: number;
+}
+
+/** Derives what is wanted of a network, and rearranges it until nothing gets better. */
+async function plant(
+  { tensors, channels, plan }: { tensors: StateDict; channels: Channels; plan: SecretPlan },
+  binding: Binding,
+  means: readonly Rearrangement[],
+): Promise<Planted> {
+  const derived = await deriveBinding(binding, plan);
+  const texts = textBytes(plan);
+  const wanted = plan.places.map((place) => {
+    const text = signatureBits(texts.get(place.norm)!, place.channels, new Generator(0));
+    const bits = derived.bits.get(place.norm)!.map((bit, o) => bit || text[o]!);
+    return new WantedBits(place, derived.passports.get(place.norm)!.gamma, bits);
+  });
+  const bits = wanted.reduce((sum, layer) => sum + layer.bits.length, 0);
+  const state: StateDict = new Map(tensors);
+  let matched = matchedOf(wanted, state);
+  for (let round = 0, before = -1; round < ROUNDS && matched > before; round++) {
+    before = matched;
+    for (const rearrange of means) {
+      if (matched < bits) rearrange(state, channels, wanted);
+      matched = matchedOf(wanted, state);
+    }
+  }
+  return { binding, derived, wanted, state, bits, matched };
 }
