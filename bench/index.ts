@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   scale: () => import("./scale"),
   strangers: () => import("./strangers/index"),
   host: () => import("./host/index"),
+  forgery: () => import("./forgery"),
 };
 
 const name = process.argv[2];

@@ -8,12 +8,12 @@
  * Writes strangers.json and strangers.svg there, and the figure where --figure says.
  */
 import { join } from "node:path";
+import { init } from "@pan/core";
+import { dawn, writeFileAtomic } from "@pan/core/node";
+import { type RelationEvidence, relation } from "@pan/core/ownership";
 import { numberIn, parseOptions } from "../../examples/options";
 import { drawStrangers, type StrangersRecord } from "../../report/src/index";
-import { init } from "@pan/core";
-import { type RelationEvidence, relation } from "@pan/core/ownership";
 import { channelsOfFile } from "../../src/models/channels";
-import { dawn, writeFileAtomic } from "@pan/core/node";
 import { fixedPointsLaw, fixedPointsThreshold } from "../../src/ownership/fixed-points";
 import { loadSample, type Stranger, stranger } from "./train";
 

@@ -1,5 +1,5 @@
 import type { SafetensorsFile } from "@pan/core";
-import { isSolvable, solvePassports, type Target } from "@pan/core/attacks";
+import { type AttackOptions, forgeBoundClaims, isSolvable, solvePassports, type Target } from "@pan/core/attacks";
 import { readCredential, type Verification, verify } from "@pan/core/ownership";
 import type { Claim, ForgedClaim } from "../../report/src/index";
 
@@ -18,13 +18,15 @@ const claimOf = ({ bits, matched, pValue, accuracy, decodedText, holds, reasons 
 
 /**
  * What verification makes of a forged credential, as the papers check and with a binding asked for.
+ * @param reference the network that the forger calls the original
  */
 export async function tryForged(
   { deployed, test, transform }: Target,
   forged: SafetensorsFile,
   how: Pick<ForgedClaim, "method" | "knowledge" | "budget">,
+  reference?: SafetensorsFile,
 ): Promise<ForgedClaim> {
-  const options = { test, ...(transform && { transform }) };
+  const options = { test, ...(transform && { transform }), ...(reference && { reference }) };
   const asInPapers = claimOf(await verify(deployed, forged, { ...options, requireBinding: false }));
   return { ...how, asInPapers, bound: claimOf(await verify(deployed, forged, options)) };
 }
@@ -63,4 +65,28 @@ export async function solve(target: Target): Promise<ForgedClaim> {
     knowledge: ["the deployed network"],
     budget: { data: "none", milliseconds },
   });
+}
+
+/**
+ * Bound claims forged by every means; with all means the claim is tried on the forger's copy, and
+ * on the released network with that copy as its original.
+ */
+export async function plant(target: Target, options: AttackOptions) {
+  const forgeries: ForgedClaim[] = [];
+  const record = await forgeBoundClaims(target, {
+    ...options,
+    onForged: async ({ network, credential, milliseconds }, { means, fc }) => {
+      if (means !== "all" || !fc) return;
+      const claim = (on: string) => ({
+        method: `bound claim, on ${on}`,
+        knowledge: ["the deployed network"],
+        budget: { data: "none", milliseconds: Math.round(milliseconds) },
+      });
+      forgeries.push(
+        await tryForged({ ...target, deployed: network }, credential, claim("the forger’s copy")),
+        await tryForged(target, credential, claim("the released network"), network),
+      );
+    },
+  });
+  return { records: [record], forgeries };
 }

@@ -1,9 +1,26 @@
 import type { SafetensorsFile } from "@pan/core";
-import { type AttackOptions, type AttackRecord, disguises, fineTune, flipSigns, overwrite, type PassportVariant, type PlainTarget, prune, quantise, randomPassports, replaceScales, type Target, type TrainingBudget, trainPassports, trainScales } from "@pan/core/attacks";
+import {
+  type AttackOptions,
+  type AttackRecord,
+  disguises,
+  fineTune,
+  flipSigns,
+  overwrite,
+  type PassportVariant,
+  type PlainTarget,
+  prune,
+  quantise,
+  randomPassports,
+  replaceScales,
+  type Target,
+  type TrainingBudget,
+  trainPassports,
+  trainScales,
+} from "@pan/core/attacks";
 import { type NullSample, nullOfCredentials, nullOfNetworks } from "@pan/core/ownership";
 import type { ForgedClaim } from "../../report/src/index";
 import type { Budget } from "./budget";
-import { solvable, solve, tryForged, unsolvable } from "./forge";
+import { plant, solvable, solve, tryForged, unsolvable } from "./forge";
 import { cut, type TaskData } from "./tasks";
 
 /** What an attack is given. */
@@ -146,6 +163,10 @@ export const ATTACKS = {
     about: "a whole credential computed from the weights",
     run: async (s) => ({ forgeries: [await solve(s.target)] }),
     unless: (s) => unsolvable(s.target.credential),
+  },
+  "bound-claims": {
+    about: "bound claims planted into a copy that computes the same",
+    run: ({ target, options }) => plant(target, options),
   },
   nulls: {
     about: "how many bits strangers' credentials match, and strangers' networks",

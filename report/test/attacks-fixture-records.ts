@@ -141,6 +141,13 @@ export function attacksOf(r: Recorder): AttackRecord[] {
       [1, 2].map((epoch) => step({ epoch }, r.measured(a, a - 0.3 / epoch, 36 + epoch))),
       images,
     ),
+    r.record(
+      "forged bound claims",
+      ["negation", "permutation"].map((means, i) =>
+        step({ means, "own bits": BITS - 6 * i }, r.measured(a, a - 0.01, 57 - i)),
+      ),
+      { budget: { data: "none", "own bits": BITS } },
+    ),
     r.record("distillation", [step({ temperature: 4 }, r.measured(a - 0.1, 0.1, 55))]),
   ];
 }

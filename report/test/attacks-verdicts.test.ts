@@ -59,6 +59,25 @@ describe("verdicts", () => {
     expect(page).toContain("88.0 % against the owner’s 89.0 %, with 37 of 112 bits");
   });
 
+  it("say of bound claims that were planted what tells them from the owner's", () => {
+    expect(ambiguity([v2], FAMILIES.planted)!.lost.length).toBe(2);
+    const n = madeUpNetwork("v2");
+    const [claim] = n.forgeries;
+    n.forgeries.push({
+      ...claim!,
+      method: "bound claim, on the forger’s copy",
+      bound: { ...claim!.bound, holds: true },
+    });
+    const page = textOf(renderAttacks(only(n)).html);
+    expect(page).toContain(
+      "Bound claims planted into a copy (2 settings): a rival branch in 2 settings: negation, own bits 112",
+    );
+    expect(page).toContain(
+      "with a binding asked for, 1 does. Which of two such networks came first, only a dated, signed commitment of the released one shows.",
+    );
+    expect(text).not.toContain("Which of two such networks");
+  });
+
   it("give the reason of a claim that does not hold, and say what was spent", () => {
     expect(text).toContain(
       "The claim on AlexNet, V1, CIFAR-10 does not hold: the signature is there, but the credential is not bound",

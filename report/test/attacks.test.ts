@@ -177,6 +177,9 @@ describe("tables of the report on attacks", () => {
     expect(row(v2, "trained without passports")).toMatchObject({ "Signature found": found, "Best without it": best });
     const blocks = rowsOf(made, "residual-blocks").find((r) => r["After"] === "epoch 1")!;
     expect(blocks["BDR"]).toBeCloseTo(1 - 37 / 112, 12);
+    const planted = rowsOf(made, "planted-claims").filter((r) => r["Network"] === pan.title);
+    expect(planted.map((r) => r["By"])).toEqual(["before", "negation, own bits 112", "permutation, own bits 106"]);
+    expect(planted[2]).toMatchObject({ "Bits right": 56, BDR: 0.5 });
   });
 
   it("show letters, texts, forged claims, times, null samples, balance and the older methods", () => {

@@ -79,7 +79,7 @@ export function disguise(
 }
 
 /** Whether something takes the sign of these channels back: γ of a norm, or the next map. */
-const isTurned = ({ sign, members }: FactorGroup): boolean => sign && members.some((m) => m.power !== 1);
+export const isTurned = ({ sign, members }: FactorGroup): boolean => sign && members.some((m) => m.power !== 1);
 
 /** Whether the factors end at running statistics. */
 const isNormalised = ({ members }: FactorGroup): boolean => members.some((m) => m.power === 2);

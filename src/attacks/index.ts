@@ -2,6 +2,13 @@ export { type DisguiseOptions, type DisguisesOptions, disguise, disguises } from
 export { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 export { type FineTuneOptions, fineTune } from "./fine-tune";
 export { type FlipSignsOptions, flipSigns } from "./flip-signs";
+export {
+  type BoundForgery,
+  type BoundForgeryMeans,
+  type BoundForgeryOptions,
+  forgeBoundClaim,
+} from "./forge-bound-claim";
+export { type BoundForgeriesOptions, forgeBoundClaims } from "./forge-bound-claims";
 export { type ForgedTriggers, type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
 export { type ForgedWatermark, type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
 export { overwrite } from "./overwrite";

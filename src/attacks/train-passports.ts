@@ -1,10 +1,9 @@
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { readCredential } from "../models/credential";
 import { type Forgery, forgedCredential, forgePassports } from "./passport-forgery";
 import type { AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, TENS } from "./shares";
-import { checkBudget, ownersView, type TrainingBudget } from "./training";
+import { checkBudget, ownersView, type TrainingBudget, withOwnersBits } from "./training";
 
 const VARIANTS = {
   /** DeepIPR's fake 3. */
@@ -87,14 +86,4 @@ export async function trainPassports(target: Target, options: TrainPassportsOpti
   if (forgery.signs) knowledge.push("the owner's signature");
   const budget = { images: train.length, epochs, lr, batchSize };
   return { attack: `trained passports, ${variant}`, knowledge, budget, seed, before, steps };
-}
-
-/**
- * Forged passports beside the owner's bits: what is asked is how many of them the forger's γ still
- * match.
- */
-function withOwnersBits(target: Target, forged: SafetensorsFile): Target {
-  const { tensors } = readCredential(target.credential);
-  const own = [...tensors].filter(([name]) => name.endsWith(".passport.b"));
-  return { ...target, credential: { ...forged, tensors: new Map([...forged.tensors, ...own]) } };
 }

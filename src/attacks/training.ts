@@ -3,6 +3,7 @@ import type { SampleTransform } from "../data/samples";
 import { whole } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
+import { readCredential } from "../models/credential";
 import type { Module } from "../nn/module";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
@@ -62,6 +63,16 @@ const ownersModel = (deployed: SafetensorsFile, target: Target | PlainTarget): M
   target.credential
     ? rejoin(deployed, target.credential, target.model?.())
     : victim({ ...target, deployed }, deployed.tensors);
+
+/**
+ * Forged passports beside the owner's bits: what is asked is how many of them the forger's γ still
+ * match.
+ */
+export function withOwnersBits(target: Target, forged: SafetensorsFile): Target {
+  const { tensors } = readCredential(target.credential);
+  const own = [...tensors].filter(([name]) => name.endsWith(".passport.b") && forged.tensors.has(name));
+  return { ...target, credential: { ...forged, tensors: new Map([...forged.tensors, ...own]) } };
+}
 
 /** The target with the attacker's test images; triggers belong to the owner's task. */
 const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T, test: SampleSet) => ({

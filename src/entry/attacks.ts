@@ -1,7 +1,12 @@
-/** `@pan/core/attacks`: what claims are tried with, and the watermarks that passports are held against. */
+/**
+ * `@pan/core/attacks`: what claims are tried with, and the watermarks that passports are held
+ * against.
+ */
 export { disguise, disguises } from "../attacks/disguise";
 export { fineTune } from "../attacks/fine-tune";
 export { flipSigns } from "../attacks/flip-signs";
+export { type BoundForgery, type BoundForgeryOptions, forgeBoundClaim } from "../attacks/forge-bound-claim";
+export { forgeBoundClaims } from "../attacks/forge-bound-claims";
 export { forgeTriggers } from "../attacks/forge-triggers";
 export { forgeWatermark } from "../attacks/forge-watermark";
 export { overwrite } from "../attacks/overwrite";

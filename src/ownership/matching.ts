@@ -111,36 +111,57 @@ function greedy(count: number, alike: (to: number, from: number) => number): { f
  */
 const byChance = (n: number, m: number): number => (m > 1 ? Math.sqrt(1 - n ** (-2 / (m - 1))) : 1);
 
+/** How alike channels of a side are: that of place `to` and the one at `from`. */
+interface Alikeness {
+  readonly each: number;
+  alike(to: number, from: number): number;
+}
+
+/** Which unit goes where, and which channel within it, by side and unit. */
+export type Assignment = Pick<Match, "units" | "within"> & {
+  /** Sum of the pairs' likeness. */
+  readonly sum: number;
+};
+
 /**
- * Matches units, and the channels within them, on all sides together.
+ * Assigns units to places, and the channels within them, on all sides together: pairs are taken
+ * from the most alike down.
+ * @param free whether units may change places, or their channels alone
+ */
+export function unitsAssigned(units: number, sides: readonly Alikeness[], free = true): Assignment {
+  const inner = (side: number, to: number, from: number) => {
+    const { each, alike } = sides[side]!;
+    if (each === 1) return { from: [0], sum: alike(to, from) };
+    return greedy(each, (e, f) => alike(to * each + e, from * each + f));
+  };
+  const both = (to: number, from: number) => sides.reduce((sum, _, s) => sum + inner(s, to, from).sum, 0);
+  const order = free ? greedy(units, both).from : Array.from({ length: units }, (_, u) => u);
+  const pairs = order.map((from, to) => sides.map((_, s) => inner(s, to, from)));
+  return {
+    units: order,
+    within: sides.map((_, s) => pairs.map((of) => of[s]!.from)),
+    sum: pairs.flat().reduce((sum, of) => sum + of.sum, 0),
+  };
+}
+
+/**
+ * Matches units, and the channels within them, on all sides together, by their filters.
  * @param free whether units may change places, or their channels alone
  */
 export function matched(units: number, sides: readonly Side[], free: boolean): Match {
-  const tables = sides.map(({ each, filters }) => {
-    const near = (to: number, from: number) => free || Math.floor(to / each) === Math.floor(from / each);
-    return cosines(filters, units * each, near);
-  });
-  const inner = (side: number, to: number, from: number) => {
-    const { each } = sides[side]!;
+  const alike = sides.map(({ each, filters }) => {
     const row = units * each;
-    if (each === 1) return { from: [0], sum: tables[side]![to * row + from]! };
-    return greedy(each, (e, f) => tables[side]![(to * each + e) * row + from * each + f]!);
-  };
+    const near = (to: number, from: number) => free || Math.floor(to / each) === Math.floor(from / each);
+    const table = cosines(filters, row, near);
+    return { each, alike: (to: number, from: number) => table[to * row + from]! };
+  });
   const total = sides.reduce((sum, { each }) => sum + each, 0);
-  const alike = (to: number, from: number) => sides.reduce((sum, _, s) => sum + inner(s, to, from).sum, 0) / total;
-  const order = free ? greedy(units, alike).from : Array.from({ length: units }, (_, u) => u);
-  const pairs = order.map((from, to) => sides.map((_, s) => inner(s, to, from)));
-  const similarity = pairs.reduce((sum, of) => sum + of.reduce((s, { sum: n }) => s + n, 0), 0) / (units * total);
+  const { sum, ...order } = unitsAssigned(units, alike, free);
   const chance = sides.reduce((sum, { each, filters }) => {
     const m = filters.reduce((n, [own]) => n + own.length / (units * each), 0);
     return sum + (each / total) * byChance(free ? units * each : each, m);
   }, 0);
-  return {
-    units: order,
-    within: sides.map((_, s) => pairs.map((of) => of[s]!.from)),
-    similarity,
-    needed: (1 + chance) / 2,
-  };
+  return { ...order, similarity: sum / (units * total), needed: (1 + chance) / 2 };
 }
 
 /** Mean |cosine| of rows with the same place. */

@@ -178,18 +178,11 @@ function windowMeansOf(map: MapGeometry, x: Float64Array): Float64Array {
 }
 
 /**
- * γ_raw (or β_raw) = avg(W * P) [+ bias] on the host, in double precision: S(P) · W, a dot product
- * per channel.
- * @param weight [O, I/groups, …] and passport [1, I, …] ([1, …, I] of a linear map), as in state
- * dicts
+ * S(P)[i, t]: the mean of a passport over the windows of each tap, channel by channel. [I · taps]
+ * @param passport [1, I, …] ([1, …, I] of a linear map), as in state dicts
  */
-export function averageUnder(
-  place: MapGeometry,
-  weight: ArrayLike<number>,
-  bias: ArrayLike<number> | null,
-  passport: ArrayLike<number>,
-): Float32Array<ArrayBuffer> {
-  const { channels, inChannels, groups, kind } = place;
+export function windowMeans(place: MapGeometry, passport: ArrayLike<number>): Float64Array<ArrayBuffer> {
+  const { inChannels, kind } = place;
   const [taps, area] = [tapsOf(place), positionsOf(place)];
   const at = (i: number, p: number) => (kind === "linear" ? p * inChannels + i : i * area + p);
   const means = new Float64Array(inChannels * taps);
@@ -201,12 +194,38 @@ export function averageUnder(
       ),
       i * taps,
     );
-  const filter = (inChannels / groups) * taps;
-  const outputs = channels / groups;
-  return Float32Array.from({ length: channels }, (_, o) => {
-    const from = Math.floor(o / outputs) * filter;
-    let sum = bias?.[o] ?? 0;
-    for (let k = 0; k < filter; k++) sum += weight[o * filter + k]! * means[from + k]!;
-    return sum;
-  });
+  return means;
+}
+
+/**
+ * S(P) · W [+ bias] of one filter, at the place of one output channel: which of the inputs a filter
+ * meets is up to the group that its output stands in.
+ */
+export function averageAt(
+  place: MapGeometry,
+  { weight, bias, means }: { weight: ArrayLike<number>; bias: ArrayLike<number> | null; means: Float64Array },
+  filter: number,
+  output = filter,
+): number {
+  const { channels, inChannels, groups } = place;
+  const size = (inChannels / groups) * tapsOf(place);
+  const from = Math.floor(output / (channels / groups)) * size;
+  let sum = bias?.[filter] ?? 0;
+  for (let k = 0; k < size; k++) sum += weight[filter * size + k]! * means[from + k]!;
+  return sum;
+}
+
+/**
+ * γ_raw (or β_raw) = avg(W * P) [+ bias] on the host, in double precision: S(P) · W, a dot product
+ * per channel.
+ * @param weight [O, I/groups, …] and passport as for {@link windowMeans}, as in state dicts
+ */
+export function averageUnder(
+  place: MapGeometry,
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number> | null,
+  passport: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
+  const known = { weight, bias, means: windowMeans(place, passport) };
+  return Float32Array.from({ length: place.channels }, (_, o) => averageAt(place, known, o));
 }

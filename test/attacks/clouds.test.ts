@@ -1,9 +1,11 @@
 /** Attacks on a PointNet: what works on images works on clouds, and what it cannot do is said. */
 import { beforeAll, describe, expect, it } from "vitest";
 import {
+  type BoundForgery,
   disguises,
   fineTune,
   flipSigns,
+  forgeBoundClaims,
   overwrite,
   PassportEquations,
   prune,
@@ -19,11 +21,13 @@ import type { PointSet } from "../../src/data/point-cloud";
 import { ArgumentError } from "../../src/errors";
 import { readCredential } from "../../src/models";
 import { type MapLayer, placeOf } from "../../src/models/layers";
+import { verify } from "../../src/ownership";
 import { positionsOf, tapsOf } from "../../src/passport/place";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
-import { TINY_CLOUD, tinyClouds, trainedClouds } from "../support/clouds";
-import { gpu } from "../support/gpu";
+import { POINTS, TINY_CLOUD, tinyClouds, trainedClouds } from "../support/clouds";
+import { expectClose, gpu } from "../support/gpu";
+import { logits } from "../support/logits";
 import { verifyUnbound } from "../support/verify";
 
 const BITS = 128 + 64 + 32 + 3;
@@ -156,6 +160,26 @@ describe("a PointNet", () => {
       steps.find(({ setting }) => setting["disguise"] === disguise && setting["answer"] === answer)!.after;
     expect(at("all of it", "as it stands").matched).toBeLessThan(BITS * 0.75);
     for (const { setting, after } of steps) if (setting["answer"] === "realigned") expect(after.matched).toBe(BITS);
+  });
+});
+
+describe("a bound claim of version 1", () => {
+  it("is planted by whoever has a PointNet, behind biases, but for classifiers of few channels", async () => {
+    const { deployed, test } = target;
+    const forged: BoundForgery[] = [];
+    const { before, steps } = await forgeBoundClaims(target, { seed: 1, onForged: (made) => void forged.push(made) });
+    // An FC of three channels cannot be solved for.
+    expect(steps.map(({ after }) => after.bits)).toEqual(new Array(5).fill(BITS - 3));
+    const [{ network, credential, matched }] = forged as [BoundForgery];
+    expect(matched).toBe(BITS - 3);
+    expect(steps[0]!.after.accuracy.private).toBe(before.accuracy.public);
+    expect((await verify(network, credential, { test })).holds).toBe(true);
+    expect((await verify(deployed, credential, { test, reference: network })).holds).toBe(true);
+    const own = await logits(deployed, [3, POINTS, 3]);
+    expect(await logits(network, [3, POINTS, 3])).toEqual(own);
+    const most = Math.max(...own.map(Math.abs));
+    for (const copy of forged)
+      expectClose(await logits(copy.network, [3, POINTS, 3]), own, { rtol: 1e-4, atol: 1e-5 * most });
   });
 });
 

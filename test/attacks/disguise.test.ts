@@ -4,16 +4,16 @@ import { disguise } from "../../src/attacks";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
-import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
+import { buildNetwork, type NetworkConfig } from "../../src/models";
 import type { Module } from "../../src/nn/module";
 import { manualSeed } from "../../src/nn/random";
 import { realign } from "../../src/ownership";
 import { type Protected, protect } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
-import { scope } from "../../src/tensor/storage";
-import { noGrad, type Tensor } from "../../src/tensor/tensor";
+import type { Tensor } from "../../src/tensor/tensor";
 import { scattered, stored } from "../support/bytes";
-import { expectClose, gpu, randomTensor } from "../support/gpu";
+import { expectClose, gpu } from "../support/gpu";
+import { logits, outputs } from "../support/logits";
 import type { Network } from "../support/networks";
 import { TINY } from "../support/tiny";
 import { MobileNet, UNet, ViT } from "../support/varied";
@@ -60,16 +60,6 @@ async function claim(model: Protected): Promise<SafetensorsFile> {
       data: gamma.map((g) => (g > 0 ? 1 : -1)),
     });
   return { ...credential, tensors };
-}
-
-async function logits(file: SafetensorsFile): Promise<Float32Array> {
-  const model = loadDeployed(file);
-  const x = randomTensor([3, 8, 8, 3], 4);
-  const y = scope(() => noGrad(() => model.forward(x)));
-  const out = await y.data();
-  for (const t of [x, y]) t.dispose();
-  model.dispose();
-  return out;
 }
 
 const OPTIONS = {
@@ -209,18 +199,10 @@ describe("networks of one's own", () => {
   };
   const sample = [1, 8, 8, 3];
 
-  async function outputs(
-    network: Module & { forward(x: Tensor): Tensor },
-    file: SafetensorsFile,
-  ): Promise<Float32Array> {
+  const outputsOf = (network: Module & { forward(x: Tensor): Tensor }, file: SafetensorsFile) => {
     network.loadStateDict(file.tensors);
-    network.eval();
-    const x = randomTensor([2, 8, 8, 3], 4);
-    const y = scope(() => noGrad(() => network.forward(x)));
-    const out = await y.data();
-    for (const t of [x, y]) t.dispose();
-    return out;
-  }
+    return outputs(network, [2, 8, 8, 3]);
+  };
 
   /** Every tensor of a file near that of another. */
   function expectAlike(actual: SafetensorsFile, expected: SafetensorsFile): void {
@@ -248,9 +230,9 @@ describe("networks of one's own", () => {
     const { aligned, layers } = realign(hidden, deployed, {}, { channels: owned.channels! });
     for (const l of layers) expect([l.name, l.copied, l.similarity > 0.999]).toEqual([l.name, true, true]);
     expectAlike(aligned, deployed);
-    const plain = await outputs(network, deployed);
+    const plain = await outputsOf(network, deployed);
     const most = Math.max(...plain.map(Math.abs));
-    expectClose(await outputs(network, hidden), plain, { rtol: 2e-3, atol: 1e-3 * most });
+    expectClose(await outputsOf(network, hidden), plain, { rtol: 2e-3, atol: 1e-3 * most });
     owned.dispose();
   });
 
@@ -260,9 +242,9 @@ describe("networks of one's own", () => {
     const deployed: SafetensorsFile = { tensors: await network.stateDict(), metadata: {} };
     const source = { model: network, sample };
     const hidden = disguise(deployed, { scale: 2, negate: 0.5, seed: 3 }, source);
-    const before = await outputs(network, deployed);
+    const before = await outputsOf(network, deployed);
     const most = Math.max(...before.map(Math.abs));
-    expectClose(await outputs(network, hidden), before, { rtol: 1e-3, atol: 1e-3 * most });
+    expectClose(await outputsOf(network, hidden), before, { rtol: 1e-3, atol: 1e-3 * most });
     const { aligned, layers } = realign(hidden, deployed, {}, source);
     expect(layers.find((l) => l.name === "block.qkv")!.moved).toBeGreaterThan(12);
     expectAlike(aligned, deployed);

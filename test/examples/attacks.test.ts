@@ -1,9 +1,13 @@
 /** What the options of the attack runner come to. */
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { BUDGETS } from "../../examples/attacks/budget";
+import { plant } from "../../examples/attacks/forge";
 import { ATTACKS } from "../../examples/attacks/list";
 import { HELP, readSettings } from "../../examples/attacks/settings";
 import { ArgumentError } from "../../src/errors";
+import { boundClaim } from "../support/claims";
+import { gpu } from "../support/gpu";
+import { tinySet } from "../support/tiny";
 
 describe("readSettings", () => {
   it("runs every attack on a small budget by default", () => {
@@ -30,5 +34,23 @@ describe("readSettings", () => {
   ])("refuses %j", (args, message) => {
     expect(() => readSettings(args)).toThrow(ArgumentError);
     expect(() => readSettings(args)).toThrow(message);
+  });
+});
+
+describe("bound claims", () => {
+  beforeAll(async () => void (await gpu()));
+
+  it("are planted by every means, and shown with what version 1 makes of them", async () => {
+    const seen: number[] = [];
+    const onStep = (_: unknown, done: number) => void seen.push(done);
+    const target = { ...(await boundClaim()), test: tinySet(30, 2) };
+    const { records, forgeries } = await plant(target, { seed: 1, onStep });
+    expect(seen).toEqual([1, 2, 3, 4, 5]);
+    expect(records.map(({ attack, steps }) => [attack, steps.length])).toEqual([["forged bound claims", 5]]);
+    expect(forgeries.map(({ method, bound }) => [method, bound.matched, bound.holds])).toEqual([
+      ["bound claim, on the forger’s copy", 160, true],
+      ["bound claim, on the released network", 160, true],
+    ]);
+    for (const { budget } of forgeries) expect(budget).toEqual({ data: "none", milliseconds: expect.any(Number) });
   });
 });

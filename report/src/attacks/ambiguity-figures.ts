@@ -29,6 +29,7 @@ function rivals(n: AttackedNetwork): (Strip & { found: Found[] })[] {
     { label: "trained factors (fake 2)", family: FAMILIES.scales },
     { label: "trained passports (fake 3)", family: FAMILIES.passports },
     { label: "residual blocks", family: FAMILIES.blocks },
+    { label: "planted claims", family: FAMILIES.planted },
   ];
   return [
     ...single("plain network", n.plain?.accuracy, palette.muted),

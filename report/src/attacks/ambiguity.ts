@@ -19,7 +19,14 @@ import { signaturePart } from "./signatures";
 import { spentNote, stepTable, without } from "./tables";
 import { ambiguity, bestWithout, isLost } from "./verdicts";
 
-const KINDS = [FAMILIES.random, FAMILIES.turned, FAMILIES.scales, FAMILIES.passports, FAMILIES.blocks] as const;
+const KINDS = [
+  FAMILIES.random,
+  FAMILIES.turned,
+  FAMILIES.scales,
+  FAMILIES.passports,
+  FAMILIES.blocks,
+  FAMILIES.planted,
+] as const;
 
 /** Table 8 of DeepIPR. */
 function summaryTable(networks: readonly AttackedNetwork[]): DataTable {
@@ -101,6 +108,13 @@ const TABLES: readonly { family: Family; title: string; setting: string; bdr?: t
     setting: "After",
     bdr: true,
     note: "Not in DeepIPR; Chen et al., CVPR 2023. BDR is the share of the owner’s bits that the branch differs in: 50 % is what guessing gives. Such a branch is no claim of its own, since it has no passports.",
+  },
+  {
+    family: FAMILIES.planted,
+    title: "Bound claims planted into a copy",
+    setting: "By",
+    bdr: true,
+    note: "Not in DeepIPR. The copy computes what the network does, rearranged until bits of the forger’s secret match; “own bits” are those. It says nothing of who was first: a dated, signed commitment of the released network does.",
   },
 ];
 

@@ -52,6 +52,7 @@ export const FAMILIES = {
     /^expanded residual blocks/,
     true,
   ),
+  planted: family("ambiguity", "planted-claims", "Bound claims planted into a copy", /^forged bound claims/),
 } as const;
 
 const ALL: readonly Family[] = Object.values(FAMILIES);

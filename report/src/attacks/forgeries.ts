@@ -57,14 +57,18 @@ export function forgeriesText(networks: readonly AttackedNetwork[]): string {
   const all = networks.flatMap((n) => n.forgeries);
   const passed = (key: "asInPapers" | "bound") => all.filter((f) => f[key].holds).length;
   const [papers, bound] = [passed("asInPapers"), passed("bound")];
+  const planted =
+    bound > 0
+      ? " Which of two such networks came first, only a dated, signed commitment of the released one shows."
+      : "";
   if (all.length === 1) {
     const [only] = all;
-    return `One credential was forged for these weights. Checked as in the papers it ${only!.asInPapers.holds ? "passes" : "fails"}; with a binding asked for it ${only!.bound.holds ? "passes" : "fails"}.`;
+    return `One credential was forged for these weights. Checked as in the papers it ${only!.asInPapers.holds ? "passes" : "fails"}; with a binding asked for it ${only!.bound.holds ? "passes" : "fails"}.${planted}`;
   }
   const count = (n: number) => (n === 0 ? "none" : n === all.length ? "all" : String(n));
   return (
     `${all.length} credentials were forged for these weights. Checked as in the papers, ${count(papers)} of them ${papers === 1 ? "passes" : "pass"}; ` +
-    `with a binding asked for, ${count(bound)} ${bound === 1 ? "does" : "do"}.`
+    `with a binding asked for, ${count(bound)} ${bound === 1 ? "does" : "do"}.${planted}`
   );
 }
 
@@ -82,7 +86,7 @@ export function forgeriesPart(networks: readonly AttackedNetwork[]): Part {
         panel(
           html`${showTable(table, networks.length === 1)}${fold("Reasons given for each verdict", html`${details}`)}
             <p class="note">Not in DeepIPR. γ is linear in the passport: whoever has the weights can compute passports that give any signs, so p is about matching the forger’s own bits and says nothing of who was first.
-              A binding makes passports and bits follow from one secret, which leaves nothing to compute.</p>`,
+              A binding makes passports and bits follow from one secret, which leaves no passport to compute. What can still be chosen is a copy of the network in which they match: only a dated, signed commitment of the released network tells it from the original.</p>`,
           true,
         ),
       ),
