@@ -14,10 +14,13 @@ import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models";
 import { planOf } from "../../src/models/credential";
-import { commit, matchThreshold, readBinding, verify } from "../../src/ownership";
+import { examine, matchThreshold, verify } from "../../src/ownership";
+import { readBinding } from "../../src/ownership/first/binding";
+import { commit } from "../../src/ownership/first/commitment";
 import { protect } from "../../src/passport";
 import { scattered } from "../support/bytes";
 import { BINDING, BOUND, boundClaim, type Claim } from "../support/claims";
+import { firstRule } from "../support/first-rule";
 import { expectClose, gpu } from "../support/gpu";
 import { logits, outputs } from "../support/logits";
 import { OwnNetwork } from "../support/own-network";
@@ -45,29 +48,33 @@ const REARRANGED: readonly BoundForgeryMeans[] = ["negation", "permutation", "al
 
 describe("against version 1 of claims", () => {
   it.each(REARRANGED)("holds on the forger's copy, and on the owner's release by it: %s", async (means) => {
-    const { network, credential, bits, matched } = await forgeBoundClaim(owner.deployed, BOUND, { means, seed: 1 });
+    const { network, credential, bits, matched } = await forgeBoundClaim(owner.deployed, BOUND, {
+      version: 1,
+      means,
+      seed: 1,
+    });
     expect((await readBinding(credential))!.statement).toBe("Mine");
     expect(bits).toBe(BITS);
-    const onCopy = await verify(network, credential, { test });
-    expect(onCopy).toMatchObject({ holds: true, bits, matched });
-    const onRelease = await verify(owner.deployed, credential, { test, reference: network });
-    expect(onRelease).toMatchObject({ holds: true, matched });
+    const onCopy = await firstRule(network, credential, { test });
+    expect(onCopy).toMatchObject({ holds: true, examined: { bits, matched } });
+    const onRelease = await firstRule(owner.deployed, credential, { test, reference: network });
+    expect(onRelease).toMatchObject({ holds: true, examined: { matched } });
     // Without the copy the release is what it was, and fresh secrets match like coins.
-    expect((await verify(owner.deployed, credential, { test })).holds).toBe(false);
-    // The owner's claim is answered in kind.
-    const own = await verify(network, owner.credential, { test, reference: owner.deployed });
-    expect(own).toMatchObject({ holds: true, matched: (await verify(owner.deployed, owner.credential)).matched });
+    expect((await firstRule(owner.deployed, credential, { test })).holds).toBe(false);
+    // The owner's bits are read by the owner's copy as well: two claims, and nothing between them.
+    const own = await examine(network, owner.credential, { test, reference: owner.deployed });
+    expect(own.matched).toBe((await examine(owner.deployed, owner.credential)).matched);
   });
 
   it("holds on the untouched release, where a secret is searched and committed to afterwards", async () => {
     const falsePositiveRate = 1e-3;
-    const options = { means: "none", tries: 1000, seed: 3 } as const;
+    const options = { version: 1, means: "none", tries: 2000, seed: 3 } as const;
     const { network, credential, matched } = await forgeBoundClaim(owner.deployed, BOUND, options);
     expect(network.tensors).toEqual(owner.deployed.tensors);
     expect(matched).toBeGreaterThanOrEqual(matchThreshold(BITS, falsePositiveRate));
     const commitment = await commit(credential, owner.deployed);
-    expect((await verify(owner.deployed, credential, { test, commitment, falsePositiveRate })).holds).toBe(true);
-    expect((await verify(owner.deployed, credential, { test, falsePositiveRate })).holds).toBe(false);
+    expect((await firstRule(owner.deployed, credential, { test, commitment, falsePositiveRate })).holds).toBe(true);
+    expect((await firstRule(owner.deployed, credential, { test, falsePositiveRate })).holds).toBe(false);
   });
 
   it("holds by input scaling alone, where inputs are more than outputs", async () => {
@@ -78,40 +85,45 @@ describe("against version 1 of claims", () => {
     };
     const target = await trainedTarget(config);
     const { network, credential, bits } = await forgeBoundClaim(target.deployed, config, {
+      version: 1,
       means: "inputScaling",
       seed: 1,
     });
     expect(bits).toBe(104);
     await expectSame(network, target.deployed);
-    expect(await verify(network, credential, { test })).toMatchObject({ holds: true, matched: 104 });
-    const onRelease = await verify(target.deployed, credential, { test, reference: network });
-    expect(onRelease).toMatchObject({ holds: true, matched: 104 });
+    expect(await firstRule(network, credential, { test })).toMatchObject({ holds: true, examined: { matched: 104 } });
+    const onRelease = await firstRule(target.deployed, credential, { test, reference: network });
+    expect(onRelease).toMatchObject({ holds: true, examined: { matched: 104 } });
   });
 
   it("holds in front of group norm, whose groups are negated as wholes", async () => {
     const config: NetworkConfig = { ...BOUND, norm: "gn" };
     const target = await trainedTarget(config);
-    const untouched = await forgeBoundClaim(target.deployed, config, { means: "none", seed: 2 });
-    const turned = await forgeBoundClaim(target.deployed, config, { means: "negation", seed: 2 });
+    const untouched = await forgeBoundClaim(target.deployed, config, { version: 1, means: "none", seed: 2 });
+    const turned = await forgeBoundClaim(target.deployed, config, { version: 1, means: "negation", seed: 2 });
     expect(turned.matched).toBeGreaterThan(untouched.matched);
     expect(turned.matched).toBeLessThan(BITS);
     expect(await logits(turned.network)).toEqual(await logits(target.deployed));
-    const { network, credential } = await forgeBoundClaim(target.deployed, config, { seed: 2 });
+    const { network, credential } = await forgeBoundClaim(target.deployed, config, { version: 1, seed: 2 });
     await expectSame(network, target.deployed);
-    expect((await verify(network, credential, { test })).holds).toBe(true);
-    expect((await verify(target.deployed, credential, { test, reference: network })).holds).toBe(true);
+    expect((await firstRule(network, credential, { test })).holds).toBe(true);
+    expect((await firstRule(target.deployed, credential, { test, reference: network })).holds).toBe(true);
   });
 
   it("claims the public accuracy of the private branch, which is the public one where the FC is solved", async () => {
     const claimed = { public: 1, private: 1 };
-    const solved = await forgeBoundClaim(owner.deployed, BOUND, { seed: 1, claimed });
-    const found = await verify(solved.network, solved.credential, { test });
-    expect(found.accuracy.private).toBe(found.accuracy.public);
-    expect(found.accuracy.public).toBeGreaterThan(0.9);
-    const drawn = await forgeBoundClaim(owner.deployed, BOUND, { seed: 1, fc: false });
+    const solved = await forgeBoundClaim(owner.deployed, BOUND, { version: 1, seed: 1, claimed });
+    const found = await firstRule(solved.network, solved.credential, { test });
+    const { accuracy } = found.examined;
+    expect(accuracy.private).toBe(accuracy.public);
+    expect(accuracy.public).toBeGreaterThan(0.9);
+    const drawn = await forgeBoundClaim(owner.deployed, BOUND, { version: 1, seed: 1, fc: false });
     // Nobody looks at the branch without test images; with some, it opens nothing.
-    expect(await verify(drawn.network, drawn.credential)).toMatchObject({ holds: true, matched: BITS });
-    expect((await verify(drawn.network, drawn.credential, { test })).holds).toBe(false);
+    expect(await firstRule(drawn.network, drawn.credential)).toMatchObject({
+      holds: true,
+      examined: { matched: BITS },
+    });
+    expect((await firstRule(drawn.network, drawn.credential, { test })).holds).toBe(false);
   });
 });
 
@@ -135,9 +147,9 @@ describe("the forger's copy", () => {
   it("spells a text of the forger's", async () => {
     const config: NetworkConfig = { ...BOUND, passports: { 2: true, 3: "MINE" } };
     const { network, credential } = await forgeBoundClaim(owner.deployed, config, { seed: 1 });
-    const found = await verify(network, credential, { test });
-    expect(found).toMatchObject({ holds: true, decodedText: "MINE", matched: BITS });
-    expect(found.bound!.bits).toBe(BITS - 32);
+    const { examination, mark } = await verify(network, credential, { test });
+    expect(examination).toMatchObject({ passes: true, decodedText: "MINE", matched: BITS });
+    expect(mark).toMatchObject({ found: true, bits: { count: BITS - 32, hits: BITS - 32 } });
   });
 
   it("is made of any network: depthwise convolutions, sums, layer norm", async () => {
@@ -158,8 +170,8 @@ describe("the forger's copy", () => {
       expect(matched).toBeGreaterThanOrEqual(least);
       own.loadStateDict(network.tensors);
       expectClose(await outputs(own, [2, 8, 8, 3]), before, { rtol: 1e-4, atol: 1e-5 * most });
-      expect((await verify(network, credential)).matched).toBe(matched);
-      expect((await verify(deployed, credential, { reference: network })).matched).toBe(matched);
+      expect((await examine(network, credential)).matched).toBe(matched);
+      expect((await examine(deployed, credential, { reference: network })).matched).toBe(matched);
     }
     await expect(forgeBoundClaim(deployed, plan)).rejects.toThrow(FormatError);
     owned.dispose();
@@ -185,7 +197,7 @@ describe("a forgery", () => {
     await wrong({ colour: 1 }).toThrow(/no option "colour"/);
     await wrong({ secret: "abc" }).toThrow(/64 hexadecimal digits/);
     await wrong({}, { ...BOUND, scheme: "plain", passports: {} }).toThrow(/no passports to forge/);
-    await wrong({}, { ...BOUND, passports: { 2: true } }).toThrow(/80 signature bits/);
+    await wrong({}, { ...BOUND, passports: { 2: true } }).toThrow(/128 signature bits/);
     const tensors = new Map([...deployed.tensors].filter(([name]) => name !== "features.3.bn.weight"));
     const other = { ...deployed, tensors };
     await expect(forgeBoundClaim(other, BOUND, { means: "none" })).rejects.toThrow(StateDictError);
@@ -219,8 +231,9 @@ describe("a forgery", () => {
       expect(after.accuracy.public).toBe(before.accuracy.public);
       if (setting["fc"] === "FC solved") expect(after.accuracy.private).toBe(before.accuracy.public);
       else expect(after.accuracy.private).toBeLessThan(0.7);
-      // The owner's bits under a stranger's passports.
-      expect(coins(after)).toBeLessThan(30);
+      // The owner's bits under a stranger's passports: signs of one passport hang together, and
+      // scatter about twice as far as coins.
+      expect(coins(after)).toBeLessThan(40);
     }
   });
 

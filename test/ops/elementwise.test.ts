@@ -288,19 +288,20 @@ describe("binary operations against plain JavaScript", () => {
   });
 
   it("comparisons", async () => {
-    const holds = {
-      equal: (a: number, b: number) => a === b,
-      greater: (a: number, b: number) => a > b,
-      greaterEqual: (a: number, b: number) => a >= b,
-      less: (a: number, b: number) => a < b,
-      lessEqual: (a: number, b: number) => a <= b,
-    };
+    const { equal, greater, greaterEqual, less, lessEqual } = ops;
+    const holds: [typeof equal, (a: number, b: number) => boolean][] = [
+      [equal, (a, b) => a === b],
+      [greater, (a, b) => a > b],
+      [greaterEqual, (a, b) => a >= b],
+      [less, (a, b) => a < b],
+      [lessEqual, (a, b) => a <= b],
+    ];
     const [a, b] = [coarse(randomData([37], 1)), coarse(randomData([37], 2))];
-    for (const [op, f] of Object.entries(holds)) {
-      const y = ops[op as keyof typeof holds](Tensor.from(a, [37]), Tensor.from(b, [37]));
-      expect([...(await y.data())], op).toEqual([...a].map((v, i) => Number(f(v, b[i]!))));
-      const z = ops[op as keyof typeof holds](Tensor.from(a, [37]), 0.5);
-      expect([...(await z.data())], op).toEqual([...a].map((v) => Number(f(v, 0.5))));
+    for (const [op, f] of holds) {
+      const y = op(Tensor.from(a, [37]), Tensor.from(b, [37]));
+      expect([...(await y.data())]).toEqual([...a].map((v, i) => Number(f(v, b[i]!))));
+      const z = op(Tensor.from(a, [37]), 0.5);
+      expect([...(await z.data())]).toEqual([...a].map((v) => Number(f(v, 0.5))));
     }
   });
 
