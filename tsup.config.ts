@@ -3,11 +3,15 @@ import { parse } from "node:path";
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  // The folder of entries is the list of them.
-  entry: Object.fromEntries(readdirSync("src/entry").map((file) => [parse(file).name, `src/entry/${file}`])),
+  // The folder of entries is the list of them. What gives tensors their methods is a file of its
+  // own: package.json says that it does something when it is loaded, and bundlers keep it.
+  entry: {
+    ...Object.fromEntries(readdirSync("src/entry").map((file) => [parse(file).name, `src/entry/${file}`])),
+    methods: "src/tensor/methods.ts",
+  },
   format: ["esm", "cjs"],
   // The public types speak of GPUDevice and its kin, which come from no `lib` of TypeScript 5.
-  dts: { banner: '/// <reference types="@webgpu/types" />' },
+  dts: { banner: '/// <reference types="@webgpu/types" />\n/// <reference lib="esnext.disposable" />' },
   splitting: true,
   sourcemap: false,
   treeshake: true,

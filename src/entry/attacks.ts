@@ -2,6 +2,8 @@
  * `@pan/core/attacks`: what claims are tried with, and the watermarks that passports are held
  * against.
  */
+import "../tensor/methods";
+
 export { disguise, disguises } from "../attacks/disguise";
 export { fineTune } from "../attacks/fine-tune";
 export { flipSigns } from "../attacks/flip-signs";

@@ -1,4 +1,6 @@
 /** `@pan/core/models`: the papers' networks, ready to be protected or already so. */
+import "../tensor/methods";
+
 export { AlexNet, alexNetConfig } from "../models/alexnet";
 export { type AnyNetwork, buildNetwork, buildPlain, loadDeployed, type NetworkConfig } from "../models/build";
 export type { Passports } from "../models/config";

@@ -1,4 +1,6 @@
 /** `@pan/core/optim`: optimisers, schedules of learning rates, averages of weights. */
+import "../tensor/methods";
+
 export { Adam, AdamW } from "../optim/adam";
 export { ExponentialMovingAverage } from "../optim/average";
 export { clipGradNorm, clipGradValue } from "../optim/clip";

@@ -1,4 +1,5 @@
 /** `@pan/core/ownership`: claims to a network, and what they are worth. */
+import "../tensor/methods";
 
 // an owner
 

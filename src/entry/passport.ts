@@ -1,4 +1,6 @@
 /** `@pan/core/passport`: passports at the norms of any network. */
+import "../tensor/methods";
+
 export type { Branch, BranchAccuracy } from "../passport/branches";
 export type { SecretPlan } from "../passport/built-in";
 export { imagePassports, randomPassport, shufflePassport } from "../passport/generators";

@@ -1,4 +1,6 @@
 /** `@pan/core/signing`: keys, signed bundles, time stamps, OpenSSF model signing. */
+import "../tensor/methods";
+
 export { sha256Hex, sha512Hex } from "../io/digest";
 export { type Bundle, bundleSignature, decodeBundle, encodeBundle, withTimestamp } from "../signing/bundle";
 export {

@@ -1,4 +1,6 @@
 /** `@pan/core/train`: the trainer, evaluation, histories, checkpoints. */
+import "../tensor/methods";
+
 export { type Checkpoint, type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint";
 export { type EvaluateOptions, evaluate } from "../train/evaluate";
 export { bestEpoch, type EpochRecord, epochsCsv, type History, type StepRecord, stepsCsv } from "../train/history";

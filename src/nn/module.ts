@@ -1,4 +1,5 @@
 import { flag, objectOf, optionsOf, refuse } from "../demand";
+import { disposal } from "../disposal";
 import { ArgumentError, PanError } from "../errors";
 import type { Device } from "../gpu/device";
 import { device } from "../gpu/init";
@@ -209,6 +210,11 @@ export abstract class Module {
    * Called here and below after a state dict was loaded: drop what was derived from the old values.
    */
   protected loaded(): void {}
+
+  /** Frees everything at the end of a block: `using model = new MyNet()`. */
+  [disposal](): void {
+    this.dispose();
+  }
 
   /** Frees every parameter, gradient and buffer, here and below. */
   dispose(): void {

@@ -1,5 +1,6 @@
 import { averageKernel, averageSlots } from "../../shaders/optim.wgsl";
 import { callable, flag, instance, optionsOf, refuse } from "../demand";
+import { disposal } from "../disposal";
 import { ArgumentError, StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
@@ -212,6 +213,11 @@ export class ExponentialMovingAverage {
   demandApart(what: string): void {
     if (this.#isSwapped)
       throw new ArgumentError(`${what}: the averages are the network's weights at present: wait until averaged() ends`);
+  }
+
+  /** Frees the averages at the end of a block (`using`). */
+  [disposal](): void {
+    this.dispose();
   }
 
   /** Frees the averages. The weights stay, they are their module's. */

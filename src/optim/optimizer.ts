@@ -1,5 +1,6 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
 import { instance, within } from "../demand";
+import { disposal } from "../disposal";
 import { StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
@@ -240,6 +241,11 @@ export abstract class Optimizer {
     for (const [i, t] of state["step"]!.entries()) numbers[this.countsAt + COUNT_ENTRY * i] = t;
     this.hyper.write(numbers);
     this.stale = true;
+  }
+
+  /** Frees the state at the end of a block: `using optimizer = new SGD(…)`. */
+  [disposal](): void {
+    this.dispose();
   }
 
   /** Frees the state. The parameters stay, they are their module's. */

@@ -1,4 +1,5 @@
 import { fillKernel } from "../../shaders/elementwise.wgsl";
+import { disposal } from "../disposal";
 import { ArgumentError, LifetimeError, ShapeError } from "../errors";
 import { Device } from "../gpu/device";
 import { device } from "../gpu/init";
@@ -7,6 +8,7 @@ import { shown } from "../io/shown";
 import { propagate } from "./backward";
 import { ARRAYS, bitsOf, checkElement, type DType, type ElementsOf, elementsOf, type TensorSource } from "./elements";
 import { type BackwardFn, GraphNode } from "./graph";
+import type { TensorMethods } from "./method-types";
 import { carryParts } from "./parts";
 import { recordedGradients } from "./recorded-gradients";
 import { asShape, type Shape, showShape, sizeOf } from "./shape";
@@ -26,7 +28,8 @@ export type { DType } from "./elements";
  * **Lifetime.** A tensor lives until `dispose()` or the end of the {@link scope} it was made in.
  * What a backward pass needs is kept by the graph and freed at its last use.
  */
-export class Tensor {
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: methods.ts defines what this declares.
+export class Tensor implements Disposable {
   /** Accumulated gradient of a leaf with `requiresGrad`. */
   grad: Tensor | null = null;
   /** The operation that made this tensor, while its graph lives. */
@@ -285,6 +288,11 @@ export class Tensor {
     return this.toString();
   }
 
+  /** Frees the memory at the end of a block: `using x = Tensor.from(…)`. */
+  [disposal](): void {
+    this.dispose();
+  }
+
   /** Frees the memory (when no view or graph shares it). Idempotent. */
   dispose(): void {
     if (!this.alive) return;
@@ -300,6 +308,8 @@ export class Tensor {
     this.node = null;
   }
 }
+
+export interface Tensor extends TensorMethods<Tensor> {}
 
 let recording = true;
 

@@ -1,4 +1,5 @@
 import { checkOptions, numbers, refuse, text } from "../demand";
+import { disposal } from "../disposal";
 import { ArgumentError, FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
@@ -220,6 +221,11 @@ export class FeatureWatermark {
       ]),
       metadata: { format: FORMAT, layer, lambda: String(lambda) },
     };
+  }
+
+  /** As {@link dispose}, at the end of a block (`using`). */
+  [disposal](): void {
+    this.dispose();
   }
 
   /** Frees what {@link loss} put on the device; the secret stays. */

@@ -36,7 +36,7 @@ for op, f, make in [
     ("relu", torch.relu, coarse),
     ("leakyRelu", lambda x: torch.nn.functional.leaky_relu(x, 0.1), coarse),
     ("clamp", lambda x: torch.clamp(x, -0.5, 1), coarse),
-    ("powScalar", lambda x: x**2.5, positive),
+    ("pow", lambda x: x**2.5, positive),
     ("affine", lambda x: 3 * x - 1, normal),
     ("reshape", lambda x: x.reshape(7, -1), normal),
     ("flatten", lambda x: x.flatten(1), normal),

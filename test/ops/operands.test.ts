@@ -52,11 +52,11 @@ const NO_OPTIONS = [null, 3, "x", [1]];
 const unary: Row = { args: () => ({ x: t([2, 3]) }), takes: { x: FLOAT } };
 const binary: Row = { args: () => ({ a: t([2, 3]), b: t([3]) }), takes: { a: FLOAT, b: FLOAT }, numbers: ["b"] };
 const reduction: Row = {
-  args: () => ({ x: t([2, 3]), axes: 1, keepdim: false }),
+  args: () => ({ x: t([2, 3]), axes: 1, options: { keepdim: false } }),
   takes: { x: FLOAT },
   refuses: [
     ...bad("axes", [null, "1", 1.5, 2, [0, 0], [5], {}], /axes|dimension/),
-    ...bad("keepdim", NO_FLAG, /keepdim/),
+    ...bad("options", [...NO_OPTIONS, { keepdim: 1 }, { keepdims: true }], /options|keepdim/),
   ],
 };
 const softmaxRow: Row = {
