@@ -1,5 +1,4 @@
 /** `@pan/core/data`: sets in memory and streamed, loaders, augmentation, formats of data sets. */
-import "../tensor/methods";
 
 // sets
 

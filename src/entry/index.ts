@@ -15,7 +15,6 @@
  *
  * A name is in one of them.
  */
-import "../tensor/methods";
 
 // errors
 

@@ -2,7 +2,6 @@
  * `@pan/core/nn`: layers and containers, initialisation, and the functions that networks are made
  * of, as `torch.nn` and `torch.nn.functional`.
  */
-import "../tensor/methods";
 
 // modules
 

@@ -1,5 +1,4 @@
 /** `@pan/core/ownership`: claims to a network, and what they are worth. */
-import "../tensor/methods";
 
 // an owner
 

@@ -3,13 +3,11 @@
  * them.
  */
 
-import type { SampleSet } from "../../src/data/sample-set";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models";
 import { SGD } from "../../src/optim";
-import { type Binding, bind, boundCredential, commit, type DerivedClaim } from "../../src/ownership";
+import { type Binding, bind, boundCredential, boundTriggers, commit, type DerivedClaim } from "../../src/ownership";
 import type { TriggerSpec } from "../../src/ownership/claim/spec";
-import { triggerSet, triggerTransform } from "../../src/ownership/claim/triggers";
 import { type Bundle, bundleSignature, withTimestamp } from "../../src/signing/bundle";
 import { sequence } from "../../src/signing/der-writer";
 import { publicKeyPem, signerOf } from "../../src/signing/keys";
@@ -74,16 +72,6 @@ export interface Owned {
   credential: SafetensorsFile;
 }
 
-/** All triggers of a claim as one set. */
-export function allTriggers({ spec, groups }: DerivedClaim): SampleSet | null {
-  if (!spec.triggers) return null;
-  const size = groups[0]!.inputs.length;
-  const inputs = new Uint8Array(size * groups.length);
-  groups.forEach((g, i) => inputs.set(g.inputs as Uint8Array, i * size));
-  const labels = Int32Array.from(groups.flatMap((g) => [...g.labels]));
-  return triggerSet(spec.triggers, inputs, labels);
-}
-
 /** Trains a network of an owner, from whatever it starts as. */
 export async function train(
   who: Who,
@@ -98,15 +86,12 @@ export async function train(
   if (start) model.network.loadStateDict(start.tensors);
   const binding = await bindingFor(who, more);
   const derived = await bind(model, binding);
-  const triggers = allTriggers(derived);
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, {
     batchSize: 12,
     seed: 5,
     signLoss: { alpha: 1 },
-    ...(triggers && {
-      triggers: { set: triggers, batchSize: 12, transform: triggerTransform(derived.spec.triggers!) },
-    }),
+    ...(derived.spec.triggers && { triggers: boundTriggers(derived, 12) }),
   });
   for await (const _ of trainer.fit(tinySet(60, 1), { epochs }));
   const accuracy = await evaluate(model, tinySet(30, 2));

@@ -1,13 +1,16 @@
 /** Bound triggers: their inputs, and answers to them. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { pointSet } from "../../../src/data/point-cloud";
 import { ArgumentError, FormatError } from "../../../src/errors";
 import { fromHex, toHex } from "../../../src/io/digest";
 import { deriveClaim } from "../../../src/ownership/claim/derive";
 import { type Opening, openedTriggers, verifyAnswers } from "../../../src/ownership/claim/opening";
+import { boundTriggers, triggersLike } from "../../../src/ownership/claim/training";
 import { enlarge } from "../../../src/ownership/claim/trigger-images";
 import { groupSecret } from "../../../src/ownership/claim/triggers";
 import { CLOUDS, IMAGES, SECRET, SPEC } from "../../support/spec";
+import { tinySet } from "../../support/tiny";
 
 /** An opening as its owner makes it. */
 async function opened(spec = SPEC, group = 1): Promise<Opening> {
@@ -112,5 +115,40 @@ describe("answers to an opened group", () => {
     const opening = await opened();
     for (const answers of [[1], "12345", [0, 0, 0, 0, 0.5], [0, 0, 0, 0, -1], null])
       await expect(verifyAnswers(answers as number[], opening)).rejects.toThrow(ArgumentError);
+  });
+});
+
+describe("triggers of a training", () => {
+  it("are of the kind of its samples, and join its batches as the claim says", async () => {
+    const images = tinySet(6, 1);
+    const spec = triggersLike(images, { count: 7, grid: 3, normalize: { mean: [0, 0, 0], std: [1, 1, 2] } });
+    expect(spec).toEqual({
+      kind: "images",
+      shape: [8, 8, 3],
+      classes: ["red", "green", "blue"],
+      count: 7,
+      groups: 2,
+      grid: 3,
+      normalize: { mean: [0, 0, 0], std: [1, 1, 2] },
+    });
+    const claim = await deriveClaim(SECRET, { ...SPEC, triggers: spec });
+    const { set, batchSize, transform } = boundTriggers(claim);
+    expect([set.length, batchSize, transform!.length]).toEqual([14, 4, 1]);
+    expect([...(set as typeof images).labels]).toEqual(claim.groups.flatMap((g) => [...g.labels]));
+    expect((set as typeof images).images.subarray(7 * 192)).toEqual(claim.groups[1]!.inputs);
+    const clouds = pointSet({ points: new Float32Array(30), labels: [0], classes: ["a", "b"], pointsPerCloud: 10 });
+    expect(triggersLike(clouds, { count: 3 })).toMatchObject({
+      kind: "clouds",
+      shape: [10, 3],
+      grid: 0,
+      normalize: null,
+    });
+  });
+
+  it("are refused where there are none, or none can be described", async () => {
+    const claim = await deriveClaim(SECRET, { ...SPEC, triggers: null });
+    expect(() => boundTriggers(claim)).toThrow(/one with triggers/);
+    for (const options of [{ count: 0 }, { grid: 1 }, { normalize: { mean: [0], std: [1] } }, { size: 3 }])
+      expect(() => triggersLike(tinySet(6, 1), options as never)).toThrow(ArgumentError);
   });
 });

@@ -1,0 +1,72 @@
+/** Bound triggers in a training. */
+import { checkedParts, isPointSet, sampleShape, type TrainingSet } from "../../data/sample-set";
+import { optionsOf, refuse } from "../../demand";
+import type { TriggerOptions } from "../../train/options";
+import type { DerivedClaim } from "./derive";
+import { checkTriggerSpec, type TriggerSpec } from "./spec";
+import { triggerSet, triggerTransform } from "./triggers";
+
+/** Options of {@link triggersLike}. */
+export interface TriggersLikeOptions {
+  /** Triggers of a group (default 100: of ten classes 57 hits are needed). */
+  count?: number;
+  /** Groups, of which one is opened in a dispute (default 2). */
+  groups?: number;
+  /** Rows and columns of the grid that images are enlarged from (default 4). */
+  grid?: number;
+  /** Mean and standard deviation per channel that images are normalised by (default none). */
+  normalize?: { mean: readonly number[]; std: readonly number[] };
+}
+
+/**
+ * Describes triggers of the kind, shape and classes of a data set, for a binding.
+ * @throws ArgumentError for options that are none, and what has no samples of one shape.
+ *
+ * @example
+ * const triggers = triggersLike(train, { normalize: { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] } });
+ * const claim = await bind(owned, { statement, secret, publicKey, triggers });
+ * new Trainer(owned, optimizer, { triggers: boundTriggers(claim) });
+ */
+export function triggersLike(set: TrainingSet, options?: TriggersLikeOptions): TriggerSpec {
+  const what = "triggersLike";
+  const given = optionsOf(what, options, ["count", "groups", "grid", "normalize"]);
+  const { count = 100, groups = 2, grid = 4, normalize = null } = given;
+  const { classes } = checkedParts(what, set);
+  const isCloud = isPointSet(set);
+  const spec = {
+    kind: isCloud ? ("clouds" as const) : ("images" as const),
+    shape: sampleShape(set),
+    classes,
+    count,
+    groups,
+    grid: isCloud ? 0 : grid,
+    normalize,
+  };
+  checkTriggerSpec(what, spec);
+  return spec;
+}
+
+/**
+ * What a `Trainer` takes for its option `triggers`: all groups of a claim, given as the claim says.
+ * @param batchSize how many join each batch (default 4): each should be seen 200 times or more
+ * @throws ArgumentError for a claim without triggers.
+ */
+export function boundTriggers({ spec, groups }: DerivedClaim, batchSize = 4): TriggerOptions {
+  const { triggers } = spec;
+  if (!triggers)
+    return refuse(
+      "boundTriggers",
+      "its claim",
+      "one with triggers",
+      null,
+      "give bind() the `triggers` that triggersLike() describes",
+    );
+  const size = groups.reduce((n, { inputs }) => n + inputs.length, 0);
+  const inputs = triggers.kind === "clouds" ? new Float32Array(size) : new Uint8Array(size);
+  const labels = new Int32Array(triggers.count * triggers.groups);
+  groups.forEach((group, g) => {
+    inputs.set(group.inputs, g * group.inputs.length);
+    labels.set(group.labels, g * triggers.count);
+  });
+  return { set: triggerSet(triggers, inputs, labels), batchSize, transform: triggerTransform(triggers) };
+}
