@@ -4,12 +4,13 @@
  */
 
 import type { SampleSet } from "../../data/sample-set";
-import { knownKeys, numbers, refuse, unexpected, whole } from "../../demand";
+import { checkOptions, knownKeys, numbers, refuse, unexpected, whole } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { readCredential } from "../../models/credential";
 import { parseEntry } from "../../passport/files";
+import { isRate } from "../check";
 import { fromHex, toHex } from "../digest";
 import { binomialPValue, matchThreshold } from "../statistics";
 import { claimHash } from "./derive";
@@ -133,8 +134,10 @@ export interface AnswersEvidence {
 export async function verifyAnswers(
   answers: ArrayLike<number>,
   opening: Opening,
-  { falsePositiveRate = 1e-6 }: { falsePositiveRate?: number } = {},
+  options: { falsePositiveRate?: number } = {},
 ): Promise<AnswersEvidence> {
+  checkOptions("verifyAnswers", options, { falsePositiveRate: isRate });
+  const { falsePositiveRate = 1e-6 } = options;
   const { set } = await openedTriggers(opening);
   const { labels, classes } = set;
   numbers("verifyAnswers", "answers", answers);
