@@ -448,7 +448,6 @@ describe("files that contradict themselves", () => {
       () => rejoin(net, bad),
       () => verify(bad, own),
       () => verify(net, bad),
-      () => verify(net, own, { released: bad }),
       () => examine(bad, own),
       () => examine(net, bad),
       () => examine(net, own, { reference: bad }),
