@@ -1,6 +1,6 @@
 /**
- * Some hundred mutants of a claim: none may get a verdict that the oracle says it must not, hang, or
- * give a raw error.
+ * Some hundred mutants of a claim: none may get a verdict that the oracle says it must not, hang,
+ * or give a raw error.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { buildNetwork } from "../../src/models";

@@ -1,5 +1,5 @@
 /**
- * Examinations in every scheme, on chains and ResNets, against suspects that were changed before they
+ * Examinations in every scheme, on chains and ResNets, of suspects that were changed before they
  * were given away.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

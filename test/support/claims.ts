@@ -1,12 +1,9 @@
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models";
-import { SGD } from "../../src/optim";
-import { type Binding, bind, boundCredential } from "../../src/ownership";
-import { evaluate, Trainer } from "../../src/train";
+import type { Binding } from "../../src/ownership";
 import { scattered } from "./bytes";
 import type { Network } from "./networks";
-import { TINY, tinySet } from "./tiny";
 
 /** A network that was given away, and what its owner has. */
 export interface Claim {
@@ -56,35 +53,3 @@ export async function signedClaim(config: NetworkConfig): Promise<Claim> {
 }
 
 export const BINDING: Binding = { statement: "Trained by ACME, 2026", secret: "0123456789abcdef".repeat(4) };
-
-/** Two passport layers of 64 and 96 bits, no text: every bit follows from the binding. */
-export const BOUND: NetworkConfig = {
-  ...TINY,
-  layers: [{ channels: 8, kernel: 3, padding: 1 }, "pool", { channels: 64, kernel: 3 }, { channels: 96, kernel: 1 }],
-  passports: { 2: true, 3: true },
-};
-
-async function train(): Promise<Claim> {
-  const model = buildNetwork(BOUND, { seed: 3 });
-  await bind(model, BINDING);
-  const optimizer = new SGD(model.parameters(), { lr: 0.02, momentum: 0.9 });
-  const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
-  for await (const _ of trainer.fit(tinySet(60, 1), { epochs: 8 }));
-  const accuracy = await evaluate(model, tinySet(30, 2));
-  const deployed = await model.deployed();
-  const credential = await boundCredential(await model.credential(accuracy), BINDING);
-  optimizer.dispose();
-  model.dispose();
-  return { deployed, credential };
-}
-
-let trained: Promise<Claim> | null = null;
-
-/**
- * A trained network with a bound credential; one for all test files of a process: nobody changes
- * it. Its images are `tinySet`'s.
- */
-export function boundClaim(): Promise<Claim> {
-  trained ??= train();
-  return trained;
-}

@@ -12,7 +12,7 @@ import { Protected } from "../../passport/protected";
 import { branchesOf, SCHEMES, type Scheme } from "../../passport/schemes";
 import { secretName } from "../../passport/site";
 import { sizeOf } from "../../tensor/shape";
-import { keystream, sha512, toBits, toHex, toUniform } from "../digest";
+import { keystream, sha512, toBits, toUniform } from "../digest";
 
 /**
  * Binding. γ is linear in the passport, so whoever holds a network can solve for passports that
@@ -28,7 +28,7 @@ import { keystream, sha512, toBits, toHex, toUniform } from "../digest";
 export interface Binding {
   /** What the owner says of the network: name, date, terms. Up to half a million characters. */
   statement: string;
-  /** 32 bytes that nobody else knows, hexadecimal; {@link newSecret} makes one. */
+  /** 32 bytes that nobody else knows, hexadecimal. */
   secret: string;
 }
 
@@ -41,11 +41,8 @@ const LONGEST_ENTRY = 2 * LONGEST_STATEMENT;
  * Bits that must follow from a binding: fewer, and somebody could find a fitting secret by trying
  * 2⁸⁰ of them.
  */
-export const BOUND_BITS = 80;
+const BOUND_BITS = 80;
 const utf8 = new TextEncoder();
-
-/** A fresh secret: 32 bytes of the platform's own randomness, hexadecimal. */
-export const newSecret = (): string => toHex(crypto.getRandomValues(new Uint8Array(SECRET)));
 
 /**
  * @throws ArgumentError unless there are a statement, which is a text of some length, and a secret
