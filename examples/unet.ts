@@ -8,20 +8,7 @@
  *     npm run unet          (minutes on two CPU cores)
  */
 import { readFile } from "node:fs/promises";
-import {
-  add,
-  concat,
-  div,
-  Generator,
-  greater,
-  init,
-  manualSeed,
-  maximum,
-  mean,
-  minimum,
-  sum,
-  type Tensor,
-} from "@pan/core";
+import { add, concat, div, Generator, greater, init, manualSeed, maximum, mean, minimum, sum, type Tensor } from "@pan/core";
 import { arrays, type ImageSet, parseCifar10 } from "@pan/core/data";
 import { BatchNorm, binaryCrossEntropyWithLogits, Conv2d, Module, maxPool2d, relu, upsample2d } from "@pan/core/nn";
 import { dawn } from "@pan/core/node";

@@ -9,9 +9,12 @@ import { bind, boundCredential, commit, type VerifyOptions } from "@pan/core/own
 import { evaluate, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
 import { networkLayers } from "../src/models/build";
-import type { Commitment } from "../src/ownership/commitment";
+import { type Bundle, encodeBundle } from "../src/signing/bundle";
+import { publicKeyPem } from "../src/signing/keys";
+import { authority } from "../test/support/owner";
 import { changed, json, pick } from "./mutate";
 import { changedState } from "./readers-device";
+import { signer } from "./samples";
 import { images, MARKED } from "./tiny";
 
 /** Two files and the options they are checked with. */
@@ -23,31 +26,51 @@ export interface Claim {
   edits: readonly string[];
 }
 
-/** A claim that holds, and what it was made of. */
+/** A claim that holds as released, and what it was made of. */
 export interface TrueClaim {
-  deployed: SafetensorsFile;
+  released: SafetensorsFile;
   credential: SafetensorsFile;
-  commitment: Commitment;
+  /** Signed, and stamped at {@link STAMPED}. */
+  commitment: Bundle;
+  /** Certificate of the authority. */
+  root: Uint8Array;
   test: NonNullable<VerifyOptions["test"]>;
   /** Measured accuracy of the branch that the passports open. */
   accuracy: number;
 }
 
+export const STAMPED = "2026-01-01T00:00:00Z";
+const PUBLISHED = "2026-06-01T00:00:00Z";
+
+/** What a verifier has beside the two files, all of it. */
+export const anchorOf = ({ released, commitment, root }: TrueClaim) => ({
+  released,
+  commitment,
+  roots: [root],
+  published: PUBLISHED,
+});
+
 /** Trains a small network until its signature is embedded. */
 export async function trueClaim(): Promise<TrueClaim> {
   const model = buildNetwork(MARKED, { seed: 4 });
-  const binding = { statement: "Trained by nobody", secret: "0123456789abcdef".repeat(4) };
+  const binding = {
+    statement: "Trained by nobody",
+    secret: "0123456789abcdef".repeat(4),
+    publicKey: publicKeyPem(signer.publicKey),
+  };
   await bind(model, binding);
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5 });
   for await (const _ of trainer.fit(images(120, 1), { epochs: 12 }));
   const test = images(30, 2);
   const claimed = await evaluate(model, test);
-  const deployed = await model.deployed();
+  const released = await model.deployed();
   const credential = await boundCredential(await model.credential(claimed), binding);
   optimizer.dispose();
   model.dispose();
-  return { deployed, credential, test, accuracy: claimed.private!, commitment: await commit(credential, deployed) };
+  const { root, stamp } = await authority();
+  const commitment = await stamp(await commit(credential, released, signer), STAMPED);
+  return { released, credential, test, accuracy: claimed.private!, commitment, root };
 }
 
 type Edit = (random: Generator, claim: Claim, truth: TrueClaim) => Claim;
@@ -88,6 +111,9 @@ const ODD: readonly unknown[] = [
   ],
 ];
 
+/** Options that the first version had, and that said what a claimant liked. */
+export const GONE = ["requireBinding", "triggers", "reference"] as const;
+
 const EDITS: Readonly<Record<string, Edit>> = {
   nothing: (_, claim) => claim,
   "filters negated": (random, claim) => {
@@ -122,7 +148,7 @@ const EDITS: Readonly<Record<string, Edit>> = {
   }),
   "bits turned": (random, claim) => {
     const name = pick(random, ["features.2.bn.passport.b", "features.3.bn.passport.b"]);
-    const at = random.integer(48);
+    const at = random.integer(96);
     const odd = pick(random, [-1, 0, Number.NaN, 0.5]);
     return { ...claim, owner: tensorsOf(claim.owner, (s) => numbers(s, name, (v, i) => (i === at ? v * odd : v))) };
   },
@@ -134,7 +160,7 @@ const EDITS: Readonly<Record<string, Edit>> = {
     return { ...claim, owner: tensorsOf(claim.owner, (s) => numbers(s, name, (v) => v + by)) };
   },
   "credential's entries": (random, claim) => {
-    const entry = pick(random, ["model", "passports", "claimed", "binding", "format"]);
+    const entry = pick(random, ["model", "passports", "claimed", "claim", "format"]);
     const metadata = { ...claim.owner.metadata };
     const old = metadata[entry] ?? "null";
     if (random.integer(8) === 0) delete metadata[entry];
@@ -152,32 +178,49 @@ const EDITS: Readonly<Record<string, Edit>> = {
       owner: { ...claim.owner, metadata: { ...claim.owner.metadata, claimed: JSON.stringify(claimed) } },
     };
   },
-  commitment: (random, claim, { commitment }) => ({
+  commitment: (random, claim, { commitment }) => {
+    const text = encodeBundle(commitment);
+    const given = random.integer(2) ? json(changed(random, JSON.parse(text))) : pick(random, [text, commitment]);
+    return { ...claim, options: { ...claim.options, commitment: given } };
+  },
+  "time stamps": (random, claim, { commitment }) => {
+    const stamp = commitment.timestamps[0]!.slice();
+    stamp[random.integer(stamp.length)]! ^= 1 << random.integer(8);
+    const timestamps = pick(random, [[], [stamp], [stamp, commitment.timestamps[0]!]]);
+    return { ...claim, options: { ...claim.options, commitment: { ...commitment, timestamps } } };
+  },
+  "a root of another": (random, claim, { root }) => ({
     ...claim,
-    options: {
-      ...claim.options,
-      commitment: (random.integer(2) ? changed(random, commitment) : commitment) as Commitment,
-    },
+    options: { ...claim.options, roots: pick(random, [[], [root.slice(1)], [root.subarray(0, 9), root]]) },
   }),
+  "another date": (random, claim) => ({
+    ...claim,
+    options: { ...claim.options, published: pick(random, ["2025-01-01", STAMPED, new Date(), "2030-01-01T00:00Z"]) },
+  }),
+  "another released file": (random, claim, { released }) => ({
+    ...claim,
+    options: { ...claim.options, released: tensorsOf(released, (s) => changedState(random, s)) },
+  }),
+  "facts taken away": (random, { options, ...claim }) => {
+    const fact = pick(random, ["commitment", "released", "roots", "published"] as const);
+    return { ...claim, options: { ...options, [fact]: undefined } };
+  },
   "test images": (_, claim, { test }) => ({ ...claim, options: { ...claim.options, test } }),
-  reference: (random, claim, { deployed }) => ({
-    ...claim,
-    options: {
-      ...claim.options,
-      reference: random.integer(2) ? deployed : tensorsOf(deployed, (s) => changedState(random, s)),
-    },
-  }),
   "an odd option": (random, claim) => {
     const keys = [
       "model",
       "tolerance",
       "falsePositiveRate",
-      "requireBinding",
+      "suspects",
       "test",
-      "triggers",
       "transform",
       "commitment",
-      "reference",
+      "released",
+      "roots",
+      "published",
+      "possession",
+      "suspectSha256",
+      ...GONE,
     ];
     return { ...claim, options: { ...claim.options, [pick(random, keys)]: pick(random, ODD) } as VerifyOptions };
   },
@@ -186,9 +229,10 @@ const EDITS: Readonly<Record<string, Edit>> = {
 
 const EDIT_NAMES = Object.keys(EDITS);
 
-/** The true claim with an edit or a few. */
+/** The true claim, with all that anchors it or none of it, and with an edit or a few. */
 export function mutantOf(random: Generator, truth: TrueClaim): Claim {
-  let claim: Claim = { suspect: truth.deployed, owner: truth.credential, options: {}, edits: [] };
+  const options = random.integer(4) ? anchorOf(truth) : {};
+  let claim: Claim = { suspect: truth.released, owner: truth.credential, options, edits: [] };
   do {
     const name = pick(random, EDIT_NAMES);
     claim = { ...EDITS[name]!(random, claim, truth), edits: [...claim.edits, name] };
@@ -256,12 +300,12 @@ function gammas(
  */
 export function matches(
   suspect: SafetensorsFile,
-  { deployed, credential }: TrueClaim,
+  { released, credential }: TrueClaim,
 ): { all: Count; bound: Count } | null {
   const [all, bound] = [0, 1].map((): Count => ({ bits: 0, least: 0, most: 0 })) as [Count, Count];
   for (const layer of layers) {
     const name = `${layer.name}.conv.weight`;
-    const [found, own] = [suspect.tensors.get(name), deployed.tensors.get(name)!];
+    const [found, own] = [suspect.tensors.get(name), released.tensors.get(name)!];
     if (found?.dtype !== "F32" || !(found.data instanceof Float32Array)) return null;
     if (found.shape.join() !== own.shape.join() || found.data.length !== own.data.length) return null;
     const bits = credential.tensors.get(`${layer.name}.bn.passport.b`)!.data;

@@ -6,7 +6,14 @@
 import { Generator, init } from "@pan/core";
 import { dawn } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type History, type StepRecord, Trainer } from "@pan/core/train";
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type History,
+  type StepRecord,
+  Trainer,
+} from "@pan/core/train";
 import { buildNetwork } from "../src/models";
 import { type Cases, demand, type Part, type Task } from "./part";
 import { images, memoryStore, SMALLEST } from "./tiny";

@@ -4,15 +4,24 @@
  */
 
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "@pan/core";
-import { decodeNpy, parseCifar10, parseModelNetNames, parseModelNetPoints, parseModelNetShapes, parseOff } from "@pan/core/data";
+import {
+  decodeNpy,
+  parseCifar10,
+  parseModelNetNames,
+  parseModelNetPoints,
+  parseModelNetShapes,
+  parseOff,
+} from "@pan/core/data";
 import type { ConvNetConfig, NetworkConfig } from "@pan/core/models";
-import { readCredential } from "@pan/core/ownership";
+import { openedTriggers, readCredential } from "@pan/core/ownership";
 import { decodeCheckpoint } from "@pan/core/train";
 import { checkConfig, deployedConfig } from "../src/models/build";
 import { planOf } from "../src/models/credential";
-import { openCommitment } from "../src/ownership/commitment";
+import { claimOf } from "../src/ownership/claim/own";
+import { bundleOf } from "../src/ownership/commitment";
 import { readBinding } from "../src/ownership/first/binding";
-import { npy } from "./samples";
+import { openCommitment } from "../src/ownership/first/commitment";
+import { npy, signedClaim } from "./samples";
 import { MARKED } from "./tiny";
 
 /** One hostile input and its reader. */
@@ -26,6 +35,7 @@ export interface Hostile<T = never> {
 }
 
 const utf8 = new TextEncoder();
+const SIGNED = await signedClaim();
 const MILLION = 1e6;
 const HUGE = 2 ** 53 - 1;
 const deep = (open: string, close: string, n = 1e5) => open.repeat(n) + close.repeat(n);
@@ -52,6 +62,28 @@ const passports = (change: () => object): Hostile<SafetensorsFile> => ({
   },
   read: readCredential,
   weigh: metadataOf,
+});
+/** What a claim says of itself, in a credential whose passports are those of {@link MARKED}. */
+const CLAIM = { statement: "x", secret: "0".repeat(64) };
+const TRIGGERS = {
+  kind: "images",
+  shape: [8, 8, 3],
+  classes: ["a", "b"],
+  count: 8,
+  groups: 1,
+  grid: 4,
+  normalize: null,
+};
+const PEM = (body: string) => `-----BEGIN PUBLIC KEY-----\n${body}\n-----END PUBLIC KEY-----`;
+const claimed = (claim: () => string): Hostile<SafetensorsFile> => ({
+  make: () => ({ ...SIGNED.credential, metadata: { ...SIGNED.credential.metadata, claim: claim() } }),
+  read: (file) => claimOf(file, readCredential(file)),
+  weigh: metadataOf,
+});
+/** An opened group of triggers that says this. */
+const opened = (change: () => object): Hostile<unknown> => ({
+  make: () => ({ ...SIGNED.opening, ...change() }),
+  read: openedTriggers as never,
 });
 const PLAN = planOf(MARKED);
 const PLACE = PLAN.places[0]!;
@@ -216,7 +248,37 @@ const CASES: Record<string, Hostile<SafetensorsFile> | Hostile<Uint8Array> | Hos
     read: readBinding,
     weigh: metadataOf,
   },
-  "a commitment of lists 10⁵ deep": {
+  "a claim of lists 10⁵ deep": claimed(() => deep("[", "]")),
+  "a claim with a statement of 50 MB": claimed(() => JSON.stringify({ ...CLAIM, statement: "x".repeat(5e7) })),
+  "a claim with a key of 1 MB": claimed(() => JSON.stringify({ ...CLAIM, publicKey: PEM("A".repeat(1e6)) })),
+  "a claim of 10⁹ triggers": claimed(() => JSON.stringify({ ...CLAIM, triggers: { ...TRIGGERS, count: 1e9 } })),
+  "a claim of 10⁴ triggers of 4 million numbers": claimed(() =>
+    JSON.stringify({ ...CLAIM, triggers: { ...TRIGGERS, count: 1e4, shape: [2048, 2048, 1] } }),
+  ),
+  "a claim of triggers of 10⁵ classes": claimed(() =>
+    JSON.stringify({ ...CLAIM, triggers: { ...TRIGGERS, classes: new Array(1e5).fill("a") } }),
+  ),
+  "an opened group of 2⁵³ − 1 groups": opened(() => ({ groups: HUGE, group: HUGE - 1 })),
+  "an opened group with 10⁶ digests": opened(() => ({ groups: new Array(MILLION).fill("0".repeat(128)) })),
+  "an opened group of lists 10⁵ deep": {
+    make: () => JSON.parse(deep("[", "]")) as unknown,
+    read: openedTriggers as never,
+  },
+  "a bundle of lists 10⁵ deep": { make: () => deep("[", "]"), read: bundleOf },
+  "a bundle of 50 MB": { make: () => JSON.stringify({ mediaType: "x".repeat(5e7) }), read: bundleOf },
+  "a bundle of 10⁵ time stamps": {
+    make: () =>
+      JSON.stringify({
+        mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+        verificationMaterial: {
+          publicKey: { hint: "" },
+          timestampVerificationData: { rfc3161Timestamps: new Array(1e5).fill({ signedTimestamp: "AAAA" }) },
+        },
+        dsseEnvelope: { payload: "AAAA", payloadType: "x", signatures: [{ sig: "AAAA", keyid: "" }] },
+      }),
+    read: bundleOf,
+  },
+  "a commitment of the first version of lists 10⁵ deep": {
     make: () => JSON.parse(deep("[", "]")) as unknown,
     read: (c: unknown) => openCommitment(c as never, credentialOf(JSON.stringify(MARKED)), credentialOf("{}")),
   },

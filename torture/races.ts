@@ -78,7 +78,7 @@ interface Moments {
 }
 
 const judge = async (claim: [SafetensorsFile, SafetensorsFile]): Promise<string> =>
-  JSON.stringify(await verify(...claim, { requireBinding: false, test: TEST }));
+  JSON.stringify(await verify(...claim, { test: TEST }));
 
 /** What disturbs a run: does its part, and says what was wrong with it; null for nothing. */
 type Disturbance = (run: Run, moments: Moments, claim: [SafetensorsFile, SafetensorsFile]) => Promise<string | null>;

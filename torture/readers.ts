@@ -6,14 +6,34 @@ import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type Generator, type HostTensor, type SafetensorsFile } from "@pan/core";
-import { CIFAR10_CLASSES, decodeNpy, type ImageFolder, parseCifar10, parseCifar100, parseModelNetNames, parseModelNetPoints, parseModelNetShapes, parseOff } from "@pan/core/data";
-import { loadCifar10, loadCifar100, loadImageFolder, loadImageRecords, loadMeshFolders, loadModelNet10, loadModelNet40, loadSafetensors } from "@pan/core/node";
-import { commit, readCredential } from "@pan/core/ownership";
+import {
+  CIFAR10_CLASSES,
+  decodeNpy,
+  type ImageFolder,
+  parseCifar10,
+  parseCifar100,
+  parseModelNetNames,
+  parseModelNetPoints,
+  parseModelNetShapes,
+  parseOff,
+} from "@pan/core/data";
+import {
+  loadCifar10,
+  loadCifar100,
+  loadImageFolder,
+  loadImageRecords,
+  loadMeshFolders,
+  loadModelNet10,
+  loadModelNet40,
+  loadSafetensors,
+} from "@pan/core/node";
+import { commit, openedTriggers, openGroup, readCredential, verifyAnswers } from "@pan/core/ownership";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "@pan/core/train";
 import sharp from "sharp";
 import { deployedConfig } from "../src/models/build";
-import { openCommitment } from "../src/ownership/commitment";
+import { bundleOf } from "../src/ownership/commitment";
 import { readBinding } from "../src/ownership/first/binding";
+import { openCommitment } from "../src/ownership/first/commitment";
 import { changed, damaged, json, pick } from "./mutate";
 import * as sample from "./samples";
 
@@ -215,7 +235,8 @@ const wrongFolder = ({ set, files }: ImageFolder): string | null =>
 
 /** All readers that need no device. */
 export async function READERS(): Promise<Reader[]> {
-  const [{ credential, commitment, deployed }, first] = [await sample.boundClaim(), await sample.boundClaim(1)];
+  const { credential, deployed, text: bundle, opening } = await sample.signedClaim();
+  const [first, second] = [await sample.firstClaim(1), await sample.firstClaim(2)];
   const [cifar10, cifar100] = [sample.cifar(1), sample.cifar(2)];
   const photos = await pictures();
   const safetensors = ofBytes(decodeSafetensors, sample.SAFETENSORS, wrongFile, (r, b) => repaired(r, b, 0, 8));
@@ -315,24 +336,63 @@ export async function READERS(): Promise<Reader[]> {
       },
     },
     {
-      name: "binding",
-      covers: ["readBinding", "commit"],
+      name: "claim",
+      covers: ["commit", "openGroup"],
       weight: 1,
       input: (random) => {
-        const file = random.integer(2)
-          ? changedEntries(random, credential, ["binding", "binding", "binding", "passports"])
-          : changedEntries(random, first.credential, ["binding", "binding", "binding", "model"]);
-        return { read: async () => [await readBinding(file), await commit(file)] };
+        const file = changedEntries(random, credential, ["claim", "claim", "claim", "passports"]);
+        return {
+          read: async () => [await openGroup(file, 0), await commit(file, deployed, sample.signer)],
+          wrong: (([found]: [typeof opening]) =>
+            found.secret === opening.secret || file.metadata["claim"] !== credential.metadata["claim"]
+              ? null
+              : "another secret came of the same claim") as never,
+        };
       },
     },
     {
-      name: "commitment",
-      covers: ["openCommitment"],
+      name: "bundle of a commitment",
+      covers: [],
+      weight: 2,
+      ...ofBytes(
+        (b) => bundleOf(text(b)),
+        [bundle],
+        ({ envelope }) => (envelope.signatures.length === 1 ? null : `${envelope.signatures.length} signatures`),
+      ),
+    },
+    {
+      name: "opened group of triggers",
+      covers: ["openedTriggers", "verifyAnswers"],
       weight: 1,
       input: (random) => {
+        const odd = changed(random, opening) as typeof opening;
+        return {
+          read: async () => [await openedTriggers(odd), await verifyAnswers(new Int32Array(20), odd)],
+          wrong: (([{ set }]: [Awaited<ReturnType<typeof openedTriggers>>]) =>
+            set.length === 20 ? null : `${set.length} triggers`) as never,
+        };
+      },
+    },
+    {
+      name: "binding of the first version",
+      covers: [],
+      weight: 1,
+      input: (random) => {
+        const file = random.integer(2)
+          ? changedEntries(random, second.credential, ["binding", "binding", "binding", "passports"])
+          : changedEntries(random, first.credential, ["binding", "binding", "binding", "model"]);
+        return { read: () => readBinding(file) };
+      },
+    },
+    {
+      name: "commitment of the first version",
+      covers: [],
+      weight: 1,
+      input: (random) => {
+        const { commitment } = second;
         const odd = changed(random, commitment) as typeof commitment;
         return {
-          read: () => openCommitment(odd, credential, deployed),
+          read: () => openCommitment(odd, second.credential, second.deployed),
           wrong: ((match: { claim: boolean }) =>
             match.claim && odd.claim !== commitment.claim ? "another claim was taken for this one" : null) as never,
         };

@@ -1,13 +1,16 @@
 /** Valid inputs of every reader, made without a device. */
-
 import { encodeSafetensors, Generator, type HostTensor, type SafetensorsFile, type StateDict } from "@pan/core";
-import { commit } from "@pan/core/ownership";
+import { commit, type Opening, openGroup, type TriggerSpec } from "@pan/core/ownership";
 import { type Checkpoint, encodeCheckpoint } from "@pan/core/train";
 import { authorsName } from "../src/models/compat/authors-names";
 import { planOf } from "../src/models/credential";
-import type { Commitment } from "../src/ownership/commitment";
+import { deriveClaim } from "../src/ownership/claim/derive";
+import { specOf } from "../src/ownership/claim/own";
 import { deriveBinding } from "../src/ownership/first/binding";
+import { type Commitment, commit as commitFirst } from "../src/ownership/first/commitment";
 import { passportShape } from "../src/passport/place";
+import { type Bundle, encodeBundle } from "../src/signing/bundle";
+import { publicKeyPem, signerOf } from "../src/signing/keys";
 import { MARKED } from "./tiny";
 
 const utf8 = new TextEncoder();
@@ -97,18 +100,36 @@ export const POINTS: readonly Uint8Array[] = [
   "1,2,3,4,5,6\r\n1,2,3,4,5,6\r\n1,2,3,4,5,6\r\n1,2,3,4,5,6",
 ].map((t) => utf8.encode(t));
 
-/**
- * A bound credential and the commitment to it, with passports and bits that follow from its secret,
- * in either format.
- */
-export async function boundClaim(format: 1 | 2 = 2): Promise<{
+/** A key for torture alone; Ed25519 signs the same bytes alike. */
+const KEY = `-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIMmR3MKI2b8jRbZciDIR3p9/o1xubALocMpA3CItre2L
+-----END PRIVATE KEY-----`;
+export const signer = await signerOf(KEY);
+
+const TRIGGERS: TriggerSpec = {
+  kind: "images",
+  shape: [8, 8, 3],
+  classes: ["red", "green", "blue"],
+  count: 20,
+  groups: 2,
+  grid: 3,
+  normalize: null,
+};
+
+/** A credential with a claim of a version, in a format; the network that it goes with is none. */
+interface Claimed {
   credential: SafetensorsFile;
-  commitment: Commitment;
   deployed: SafetensorsFile;
-}> {
+}
+
+async function claimed(version: 1 | 2, format: 1 | 2): Promise<Claimed> {
   const plan = planOf(MARKED);
-  const binding = { statement: "Trained by nobody", secret: "0123456789abcdef".repeat(4) };
-  const { passports, bits } = await deriveBinding(binding, { ...plan, format });
+  const said = { statement: "Trained by nobody", secret: "0123456789abcdef".repeat(4) };
+  const binding = version === 1 ? said : { ...said, publicKey: publicKeyPem(signer.publicKey), triggers: TRIGGERS };
+  const { passports, bits } =
+    version === 1
+      ? await deriveBinding(said, { ...plan, format })
+      : await deriveClaim(said.secret, specOf(binding, plan));
   const tensors: StateDict = new Map();
   for (const place of plan.places) {
     const { norm, channels } = place;
@@ -120,7 +141,7 @@ export async function boundClaim(format: 1 | 2 = 2): Promise<{
     const { torch } = passportShape(place);
     put("skey", torch, gamma);
     put("key", torch, beta);
-    // A text's own bits are anything: none follow from the binding.
+    // A text's own bits are anything: none follow from the claim.
     put(
       "b",
       [channels],
@@ -131,12 +152,27 @@ export async function boundClaim(format: 1 | 2 = 2): Promise<{
     put("fc.2.weight", [channels, hidden], floats(random, [channels, hidden]).data);
   }
   const plain = JSON.stringify({ ...MARKED, scheme: "plain", passports: undefined });
-  const said =
+  const described =
     format === 1
       ? { format: "pan-credential-1", model: JSON.stringify(MARKED) }
       : { format: "pan-credential-2", model: plain, passports: JSON.stringify(plan) };
-  const claimed = JSON.stringify({ public: 0.5, private: 0.5 });
-  const credential = { tensors, metadata: { ...said, claimed, binding: JSON.stringify(binding) } };
-  const deployed = { tensors: TENSORS, metadata: { format: `pan-deployed-${format}`, model: plain } };
-  return { credential, deployed, commitment: await commit(credential, deployed) };
+  const accuracies = JSON.stringify({ public: 0.5, private: 0.5 });
+  const entry = { [version === 1 ? "binding" : "claim"]: JSON.stringify(binding) };
+  return {
+    credential: { tensors, metadata: { ...described, claimed: accuracies, ...entry } },
+    deployed: { tensors: TENSORS, metadata: { format: `pan-deployed-${format}`, model: plain } },
+  };
+}
+
+/** A claim, its commitment, and one of its groups of triggers. */
+export async function signedClaim(): Promise<Claimed & { bundle: Bundle; text: Uint8Array; opening: Opening }> {
+  const made = await claimed(2, 2);
+  const bundle = await commit(made.credential, made.deployed, signer);
+  return { ...made, bundle, text: utf8.encode(encodeBundle(bundle)), opening: await openGroup(made.credential, 0) };
+}
+
+/** A claim of the first version, in either format, and its commitment. */
+export async function firstClaim(format: 1 | 2): Promise<Claimed & { commitment: Commitment }> {
+  const made = await claimed(1, format);
+  return { ...made, commitment: await commitFirst(made.credential, made.deployed) };
 }

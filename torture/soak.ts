@@ -86,7 +86,7 @@ async function run(task: Task, cases: Cases) {
     }
     await loop();
     await evaluate(model, test, { batchSize: 4 + (steps % 3) });
-    await verify(deployed, credential, { requireBinding: false, test });
+    await verify(deployed, credential, { test });
     loadDeployed(deployed).dispose();
     // What is refused must leave nothing behind either.
     await verify(credential, deployed).catch(() => {});

@@ -22,8 +22,8 @@ export const MARKED: ConvNetConfig = {
   layers: [
     { channels: 8, kernel: 3, padding: 1 },
     "pool",
-    { channels: 48, kernel: 3, padding: 1 },
-    { channels: 64, kernel: 3 },
+    { channels: 96, kernel: 3, padding: 1 },
+    { channels: 96, kernel: 3 },
   ],
   scheme: "pan",
   passports: { 2: true, 3: "PAN" },

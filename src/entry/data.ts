@@ -1,4 +1,5 @@
 /** `@pan/core/data`: sets in memory and streamed, loaders, augmentation, formats of data sets. */
+import "../tensor/methods";
 
 // sets
 

@@ -15,6 +15,7 @@
  *
  * A name is in one of them.
  */
+import "../tensor/methods";
 
 // errors
 

@@ -2,6 +2,7 @@
  * `@pan/core/nn`: layers and containers, initialisation, and the functions that networks are made
  * of, as `torch.nn` and `torch.nn.functional`.
  */
+import "../tensor/methods";
 
 // modules
 

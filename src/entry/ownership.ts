@@ -1,4 +1,5 @@
 /** `@pan/core/ownership`: claims to a network, and what they are worth. */
+import "../tensor/methods";
 
 // an owner
 
@@ -19,6 +20,7 @@ export {
   openGroup,
   verifyAnswers,
 } from "../ownership/claim/opening";
+export { boundTriggers, triggersLike } from "../ownership/claim/training";
 
 // a verifier
 

@@ -3,7 +3,7 @@
  * released file, in a DSSE envelope, in a Sigstore bundle. It says nothing of the secret and opens
  * with the credential alone.
  */
-import { knownKeys, unexpected } from "../demand";
+import { type Check, checkOptions, knownKeys, refuse, text, unexpected } from "../demand";
 import { ArgumentError, FormatError, PanError } from "../errors";
 import { sha512Hex } from "../io/digest";
 import { canonicalJson } from "../io/json";
@@ -11,7 +11,7 @@ import { isObject } from "../io/shown";
 import { readCredential } from "../models/credential";
 import { fromBase64, toBase64 } from "../signing/base64";
 import { type Bundle, bundleSignature, decodeBundle, encodeBundle, signBundle, verifyBundle } from "../signing/bundle";
-import { publicKeyOf, type Signer } from "../signing/keys";
+import { checkSigner, publicKeyOf, type Signer } from "../signing/keys";
 import { decodeStatement, encodeStatement, findSubject, IN_TOTO, subjectOf } from "../signing/statement";
 import { verifyTimestamp } from "../signing/timestamp";
 import { boundBits, type DerivedClaim } from "./claim/derive";
@@ -80,6 +80,10 @@ export interface CommitOptions {
   name?: string;
 }
 
+const OPTIONS: Readonly<Record<keyof CommitOptions, Check>> = {
+  name: (what, option, v) => text(what, option, v) !== "" || refuse(what, option, "the name of a file", v),
+};
+
 /**
  * The commitment of a credential to the file that shall be released. Write it with `encodeBundle`,
  * have it time-stamped (`timestampQuery` of `bundleSignature`, `withTimestamp`), and publish it
@@ -92,8 +96,11 @@ export async function commit(
   credential: NetworkFile,
   released: NetworkFile,
   signer: Signer,
-  { name = "network.safetensors" }: CommitOptions = {},
+  options: CommitOptions = {},
 ): Promise<Bundle> {
+  checkOptions("commit", options, OPTIONS);
+  checkSigner(signer, "commit");
+  const { name = "network.safetensors" } = options;
   const own = openFile("commit", "credential", credential);
   const network = openFile("commit", "released", released);
   if (!hasClaim(own.file))
@@ -150,9 +157,31 @@ export async function openCommitment(
   return { claim: own, otherFile };
 }
 
-/** A bundle, or the text of its file. @throws FormatError for what is none. */
-export const bundleOf = (value: Bundle | string): Bundle =>
-  decodeBundle(typeof value === "string" ? value : encodeBundle(value));
+const isBytes = (value: unknown): boolean => value instanceof Uint8Array;
+
+/** Whether a value has the parts of a bundle: `encodeBundle` takes that for granted. */
+function isBundle(value: unknown): value is Bundle {
+  if (!isObject(value) || typeof value["hint"] !== "string" || !isObject(value["envelope"])) return false;
+  const { payloadType, payload, signatures } = value["envelope"];
+  const { timestamps } = value;
+  return (
+    typeof payloadType === "string" &&
+    isBytes(payload) &&
+    Array.isArray(signatures) &&
+    signatures.every((s) => isObject(s) && typeof s["keyid"] === "string" && isBytes(s["sig"])) &&
+    Array.isArray(timestamps) &&
+    timestamps.every(isBytes)
+  );
+}
+
+/**
+ * A bundle, or the text of its file.
+ * @throws FormatError for a text that is no bundle's; ArgumentError for neither.
+ */
+export function bundleOf(value: Bundle | string): Bundle {
+  if (typeof value === "string") return decodeBundle(value);
+  return isBundle(value) ? decodeBundle(encodeBundle(value)) : unexpected("a bundle, or the text of its file", value);
+}
 
 /**
  * The earliest of a commitment's time stamps that a pinned root vouches for; null where none does,

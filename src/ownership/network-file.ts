@@ -29,7 +29,15 @@ export function openFile(what: string, name: string, value: unknown): OpenFile {
   if (!isObject(value))
     return refuse(what, name, "a safetensors file, as bytes or as loadSafetensors() reads it", value);
   checkFile(value, `${what}: ${name}`);
-  return { file: value, bytes: encodeSafetensors(value.tensors, value.metadata) };
+  let bytes: Uint8Array | null = null;
+  return {
+    file: value,
+    // Written once somebody asks: a stranger's file may say much, and be refused for it before.
+    get bytes() {
+      bytes ??= encodeSafetensors(value.tensors, value.metadata);
+      return bytes;
+    },
+  };
 }
 
 /**

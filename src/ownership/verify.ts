@@ -64,8 +64,7 @@ const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
   released: () => true,
   roots: (what, name, v) => Array.isArray(v) || refuse(what, name, "a list of certificates", v),
   published: (what, name, v) =>
-    !Number.isNaN(Date.parse(v instanceof Date ? v.toISOString() : text(what, name, v))) ||
-    refuse(what, name, "a date", v),
+    !Number.isNaN(v instanceof Date ? v.getTime() : Date.parse(text(what, name, v))) || refuse(what, name, "a date", v),
   possession: (what, name, v) =>
     (isObject(v) && v["signature"] instanceof Uint8Array) || refuse(what, name, "{ nonce, signature }", v),
   suspectSha256: (what, name, v) =>

@@ -21,14 +21,14 @@ import type { PointSet } from "../../src/data/point-cloud";
 import { ArgumentError } from "../../src/errors";
 import { readCredential } from "../../src/models";
 import { type MapLayer, placeOf } from "../../src/models/layers";
-import { verify } from "../../src/ownership";
+import { examine } from "../../src/ownership";
 import { positionsOf, tapsOf } from "../../src/passport/place";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { POINTS, TINY_CLOUD, tinyClouds, trainedClouds } from "../support/clouds";
+import { firstRule } from "../support/first-rule";
 import { expectClose, gpu } from "../support/gpu";
 import { logits } from "../support/logits";
-import { verifyUnbound } from "../support/verify";
 
 const BITS = 128 + 64 + 32 + 3;
 /** Layers with inputs enough for any γ; the third convolution has 128 filters of 16 inputs. */
@@ -135,19 +135,19 @@ describe("a PointNet", () => {
     const claimed = { public: owners.public!, private: owners.public! };
     const config = { ...TINY_CLOUD, passports: { p1: true, p2: "EVIL" } };
     const forged = solvePassports(deployed, config, { claimed, seed: 3 });
-    const found = await verifyUnbound(deployed, forged, { test });
-    expect(found).toMatchObject({ holds: true, bits: 96, matched: 96, decodedText: "EVIL", accuracy: claimed });
+    const found = await examine(deployed, forged, { test });
+    expect(found).toMatchObject({ passes: true, bits: 96, matched: 96, decodedText: "EVIL", accuracy: claimed });
     for (const change of [{ scheme: "v2", norm: "bn" }, { branchStatistics: "separate" }] as const) {
       const own = { ...config, ...change, passports: { p1: true, p2: true } };
-      const again = await verifyUnbound(deployed, solvePassports(deployed, own, { claimed }), { test });
-      expect(again).toMatchObject({ holds: true, bits: 96, matched: 96 });
+      const again = await examine(deployed, solvePassports(deployed, own, { claimed }), { test });
+      expect(again).toMatchObject({ passes: true, bits: 96, matched: 96 });
     }
     expect(() => solvePassports(deployed, { ...TINY_CLOUD, passports: { p3: true } })).toThrow(ArgumentError);
     // Without an FC every γ must be met, and convp3 has more filters than numbers to choose; with
     // one, any passports do.
     const many = { ...TINY_CLOUD, passports: { convp3: true, p1: true } };
-    const wide = await verifyUnbound(deployed, solvePassports(deployed, many, { claimed }), { test });
-    expect(wide).toMatchObject({ holds: true, bits: 192, matched: 192, accuracy: claimed });
+    const wide = await examine(deployed, solvePassports(deployed, many, { claimed }), { test });
+    expect(wide).toMatchObject({ passes: true, bits: 192, matched: 192, accuracy: claimed });
     const none = { ...many, scheme: "v2", norm: "bn" } as const;
     expect(() => solvePassports(deployed, none)).toThrow(/convp3\.bn has 128 filters of 16 taps/);
     const text = { ...many, passports: { convp3: "EVIL" } };
@@ -167,14 +167,18 @@ describe("a bound claim of version 1", () => {
   it("is planted by whoever has a PointNet, behind biases, but for classifiers of few channels", async () => {
     const { deployed, test } = target;
     const forged: BoundForgery[] = [];
-    const { before, steps } = await forgeBoundClaims(target, { seed: 1, onForged: (made) => void forged.push(made) });
+    const { before, steps } = await forgeBoundClaims(target, {
+      version: 1,
+      seed: 1,
+      onForged: (made) => void forged.push(made),
+    });
     // An FC of three channels cannot be solved for.
     expect(steps.map(({ after }) => after.bits)).toEqual(new Array(5).fill(BITS - 3));
     const [{ network, credential, matched }] = forged as [BoundForgery];
     expect(matched).toBe(BITS - 3);
     expect(steps[0]!.after.accuracy.private).toBe(before.accuracy.public);
-    expect((await verify(network, credential, { test })).holds).toBe(true);
-    expect((await verify(deployed, credential, { test, reference: network })).holds).toBe(true);
+    expect((await firstRule(network, credential, { test })).holds).toBe(true);
+    expect((await firstRule(deployed, credential, { test, reference: network })).holds).toBe(true);
     const own = await logits(deployed, [3, POINTS, 3]);
     expect(await logits(network, [3, POINTS, 3])).toEqual(own);
     const most = Math.max(...own.map(Math.abs));

@@ -7,7 +7,7 @@ import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models";
 import type { Module } from "../../src/nn/module";
 import { manualSeed } from "../../src/nn/random";
-import { realign } from "../../src/ownership";
+import { examine, realign } from "../../src/ownership";
 import { type Protected, protect } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import type { Tensor } from "../../src/tensor/tensor";
@@ -17,7 +17,6 @@ import { logits, outputs } from "../support/logits";
 import type { Network } from "../support/networks";
 import { TINY } from "../support/tiny";
 import { MobileNet, UNet, ViT } from "../support/varied";
-import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
 
@@ -37,8 +36,8 @@ const RESNET: NetworkConfig = {
 };
 
 /**
- * A network with scattered weights and statistics whose bits are the signs of its γ: a claim that
- * holds.
+ * A network with scattered weights and statistics whose bits are the signs of its γ: all of
+ * them match.
  */
 async function claimed(
   config: NetworkConfig,
@@ -76,13 +75,13 @@ describe.each<[string, NetworkConfig]>([
 ])("%s", (_, config) => {
   it.each(Object.entries(OPTIONS))("computes the same with %s, and shows its signature again", async (_, options) => {
     const { deployed, credential, model } = await claimed(config);
-    const bits = (await verifyUnbound(deployed, credential)).bits;
-    expect((await verifyUnbound(deployed, credential)).matched).toBe(bits);
+    const bits = (await examine(deployed, credential)).bits;
+    expect((await examine(deployed, credential)).matched).toBe(bits);
     const hidden = disguise(deployed, { ...options, seed: 1 });
     expectClose(await logits(hidden), await logits(deployed), { rtol: 2e-3, atol: 2e-3 });
     const { aligned, layers } = realign(hidden, deployed);
     for (const l of layers) expect(l.similarity).toBeGreaterThan(0.9999);
-    expect((await verifyUnbound(aligned, credential)).matched).toBe(bits);
+    expect((await examine(aligned, credential)).matched).toBe(bits);
     expectClose(await logits(aligned), await logits(deployed), { rtol: 2e-3, atol: 2e-3 });
     model.dispose();
   });
@@ -95,9 +94,9 @@ it("negated filters turn bits, in whole groups of group norm and whole layers of
     const { deployed, credential, model } = await claimed({ ...CHAIN, norm });
     const share = norm === "ln" || norm === "gn1" ? 1 : 0.5;
     const hidden = disguise(deployed, { permute: false, negate: share, seed: 2 });
-    expect((await verifyUnbound(hidden, credential)).matched).toBe(96 * (1 - share));
+    expect((await examine(hidden, credential)).matched).toBe(96 * (1 - share));
     expect(await logits(hidden)).toEqual(await logits(deployed));
-    const found = await verifyUnbound(hidden, credential, { reference: deployed });
+    const found = await examine(hidden, credential, { reference: deployed });
     expect(found.matched).toBe(96);
     expect(found.reasons.join("\n")).toContain(` and ${negated[norm]} were negated`);
     model.dispose();
@@ -108,11 +107,11 @@ it("shuffled channels hide a signature, and leave order within groups to group n
   for (const norm of ["bn", "gn"] as const) {
     const { deployed, credential, model } = await claimed({ ...CHAIN, norm });
     const hidden = disguise(deployed, { seed: 2 });
-    const found = await verifyUnbound(hidden, credential);
+    const found = await examine(hidden, credential);
     expect(found.matched).toBeLessThan(75);
-    expect(found.holds).toBe(false);
+    expect(found.passes).toBe(false);
     expectClose(await logits(hidden), await logits(deployed), { rtol: 1e-3, atol: 1e-3 });
-    expect((await verifyUnbound(realign(hidden, deployed).aligned, credential)).matched).toBe(96);
+    expect((await examine(realign(hidden, deployed).aligned, credential)).matched).toBe(96);
     model.dispose();
   }
 });
@@ -131,9 +130,9 @@ it("is undone on a changed copy too", async () => {
     ),
   );
   const hidden = disguise({ ...deployed, tensors: noisy }, { scale: 3, seed: 6 });
-  const found = await verifyUnbound(realign(hidden, deployed).aligned, credential);
+  const found = await examine(realign(hidden, deployed).aligned, credential);
   expect(found.matched).toBeGreaterThan(80);
-  expect(found.holds).toBe(true);
+  expect(found.passes).toBe(true);
   model.dispose();
 });
 
@@ -145,8 +144,8 @@ it("makes no signature out of an unrelated network", async () => {
   expect(layers.some((l) => l.copied)).toBe(false);
   // Nothing was put back, so nothing leans towards the owner's bits.
   expect(aligned.tensors).toEqual((await other.deployed()).tensors);
-  const found = await verifyUnbound(await other.deployed(), credential, { reference: deployed });
-  expect(found.holds).toBe(false);
+  const found = await examine(await other.deployed(), credential, { reference: deployed });
+  expect(found.passes).toBe(false);
   expect(found.reasons.join("\n")).toMatch(/are not like the owner's/);
   for (const m of [model, other]) m.dispose();
 });
@@ -222,10 +221,10 @@ describe("networks of one's own", () => {
     const options = { scale: 2, filterScale: network instanceof MobileNet ? 2 : 1, negate: 0.5, seed: 1 };
     const hidden = disguise(deployed, options, { model: make, sample });
     expect(disguise(deployed, options, { channels: owned.channels! }).tensors).toEqual(hidden.tensors);
-    const { bits, matched } = await verifyUnbound(deployed, credential);
+    const { bits, matched } = await examine(deployed, credential);
     expect(matched).toBe(bits);
-    expect((await verifyUnbound(hidden, credential)).matched).toBeLessThan(0.8 * bits);
-    const found = await verifyUnbound(hidden, credential, { reference: deployed });
+    expect((await examine(hidden, credential)).matched).toBeLessThan(0.8 * bits);
+    const found = await examine(hidden, credential, { reference: deployed });
     expect(found.matched).toBe(bits);
     const { aligned, layers } = realign(hidden, deployed, {}, { channels: owned.channels! });
     for (const l of layers) expect([l.name, l.copied, l.similarity > 0.999]).toEqual([l.name, true, true]);
@@ -263,7 +262,7 @@ describe("networks of one's own", () => {
       const { aligned, layers } = realign(theirs, deployed, {}, { channels: owned.channels! });
       expect(layers.filter((l) => l.copied)).toEqual([]);
       expect(aligned.tensors).toEqual(theirs.tensors);
-      expect((await verifyUnbound(theirs, credential, { reference: deployed })).holds).toBe(false);
+      expect((await examine(theirs, credential, { reference: deployed })).passes).toBe(false);
       other.dispose();
     }
     owned.dispose();
@@ -283,11 +282,9 @@ describe("networks of one's own", () => {
     const { channels, ...metadata } = credential.metadata;
     expect(JSON.parse(channels!)).toEqual(owned.channels);
     const silent = { ...credential, metadata };
-    await expect(verifyUnbound(deployed, silent, { reference: deployed })).rejects.toThrow(
-      /does not say which channels/,
-    );
+    await expect(examine(deployed, silent, { reference: deployed })).rejects.toThrow(/does not say which channels/);
     const damaged = { ...credential, metadata: { ...metadata, channels: '{"groups":[{"units":-1}],"factors":[]}' } };
-    await expect(verifyUnbound(deployed, damaged)).rejects.toThrow(FormatError);
+    await expect(examine(deployed, damaged)).rejects.toThrow(FormatError);
     owned.dispose();
   });
 });

@@ -19,7 +19,7 @@ import { ArgumentError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig, readCredential } from "../../src/models";
 import { SGD } from "../../src/optim";
-import { verify } from "../../src/ownership";
+import { examine } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
 import { evaluate, Trainer } from "../../src/train";
@@ -27,7 +27,6 @@ import { forgeWatched } from "../support/forged";
 import { gpu } from "../support/gpu";
 import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
-import { verifyUnbound } from "../support/verify";
 
 const V3: NetworkConfig = { ...TINY, scheme: "v3", passports: { 2: true, 3: true } };
 const RESNET: NetworkConfig = {
@@ -132,10 +131,10 @@ describe.each([
     expect(after).toMatchObject({ accuracy: { public: before.accuracy.public }, ...triggers });
     expect(after.matched).toBeLessThan(36);
     const { triggers: set, test } = target;
-    const found = await verify(target.deployed, forged[0]!, { test, ...(set && { triggers: set }) });
+    const found = await examine(target.deployed, forged[0]!, { test, ...(set && { triggers: set }) });
     // Half of the owner's bits are turned in the forger's, and it is these that γ comes to spell.
     expect(found.matched).toBeGreaterThan(after.matched);
-    expect(found).toMatchObject({ bits: 48, accuracy: after.accuracy, claimed: after.accuracy, holds: false });
+    expect(found).toMatchObject({ bits: 48, accuracy: after.accuracy, claimed: after.accuracy, passes: false });
     if (set) expect(found.triggers).toMatchObject({ hits: set.length });
     expect(memory().tensors).toBe(held);
   });
@@ -154,9 +153,9 @@ describe.each([
     const { deployed, test } = target;
     const claimed = { public: owners.public!, private: owners.public! };
     const forged = solvePassports(deployed, own, { claimed, seed: 3 });
-    const found = await verify(deployed, forged, { test, requireBinding: false });
+    const found = await examine(deployed, forged, { test });
     const bits = 48 - turned;
-    expect(found).toMatchObject({ holds: true, bits, matched: bits, accuracy: claimed });
+    expect(found).toMatchObject({ passes: true, bits, matched: bits, accuracy: claimed });
     expect(found.layers.map((l) => l.name)).toEqual(layers);
     const ownersBits = layers.flatMap((name) => [
       ...(target.credential.tensors.get(`${name}.passport.b`)!.data as Float32Array),
@@ -177,7 +176,7 @@ describe("what an attack cannot do", () => {
     // for.
     const bare = { ...RESNET, scheme: "v2", norm: "bn" } as const;
     expect(() => solvePassports(deployed, bare)).toThrow(/layer2\.0\.shortcut\.bn has 16 filters of 8 taps/);
-    const found = await verifyUnbound(deployed, solvePassports(deployed, RESNET));
+    const found = await examine(deployed, solvePassports(deployed, RESNET));
     expect(found.matched).toBe(found.bits);
   });
 

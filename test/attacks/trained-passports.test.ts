@@ -10,7 +10,7 @@ import type { ForgedPassports } from "../../src/attacks/train-passports";
 import { NanLossError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { buildNetwork, type ConvNetConfig, readCredential } from "../../src/models";
-import { rejoin, verify } from "../../src/ownership";
+import { examine, rejoin, verify } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -238,18 +238,19 @@ describe("the forged credential", () => {
     return { record, forged, order };
   }
 
-  it("holds with bits of the forger's own where no binding is asked for, and is refused where one is", async () => {
+  it("passes with bits of the forger's own, and gets no verdict", async () => {
     const before = { tensors: memory().tensors, deployed: fileBytes(target.deployed) };
     const { record, forged, order } = await forge("near", [0, 0.5]);
     expect(order).toEqual(["step 0", "forged 0", "step 0.5", "forged 0.5"]);
     for (const [i, { share, credential }] of forged.entries()) {
-      const found = await verify(target.deployed, credential, { test: target.test, requireBinding: false });
+      const found = await examine(target.deployed, credential, { test: target.test });
       expect(found.reasons[0]).toMatch(/of 48 signature bits match/);
-      expect(found).toMatchObject({ holds: true, bits: 48, claimed: found.accuracy, bound: null });
+      expect(found).toMatchObject({ passes: true, bits: 48, claimed: found.accuracy });
       const { after } = record.steps[i]!;
       expect(found.accuracy).toEqual(after.accuracy);
-      const strict = await verify(target.deployed, credential, { test: target.test, requireBinding: true });
-      expect(strict).toMatchObject({ holds: false, matched: found.matched });
+      const strict = await verify(target.deployed, credential, { test: target.test });
+      expect(strict).toMatchObject({ verdict: "refused", bound: null, examination: { matched: found.matched } });
+      expect(strict.sentence).toMatch(/not bound to a secret/);
       expect(Object.keys(credential.metadata).sort()).toEqual(["claimed", "format", "model", "passports"]);
       // The record counts the owner's bits, the credential has the forger's.
       let owners = 0;
@@ -290,10 +291,10 @@ describe("the forged credential", () => {
 
   it("without signs spells what its γ spell: every bit matches, whatever the branch is worth", async () => {
     const { record, forged } = await forge("noise");
-    const found = await verify(target.deployed, forged[0]!.credential, { requireBinding: false });
-    expect(found).toMatchObject({ holds: true, matched: 48, claimedText: "" });
-    const measured = await verify(target.deployed, forged[0]!.credential, { test: target.test, requireBinding: false });
-    expect(measured.holds).toBe(measured.opened!.holds);
+    const found = await examine(target.deployed, forged[0]!.credential);
+    expect(found).toMatchObject({ passes: true, matched: 48, claimedText: "" });
+    const measured = await examine(target.deployed, forged[0]!.credential, { test: target.test });
+    expect(measured.passes).toBe(measured.opened!.holds);
     expect(record.steps[0]!.after.matched).toBeLessThan(44);
     for (const name of LAYERS) expect(bitsOf(forged[0]!.credential, name)).not.toEqual(bitsOf(target.credential, name));
   });

@@ -5,6 +5,7 @@ import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { ArgumentError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
+import { examine } from "../../src/ownership";
 import { signatureBits } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
@@ -12,7 +13,6 @@ import { evaluate } from "../../src/train";
 import { gpu } from "../support/gpu";
 import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
-import { verifyUnbound } from "../support/verify";
 
 const CONFIG: NetworkConfig = { ...TINY, scheme: "v2", norm: "bn", passports: { 2: true, 3: true } };
 const test = tinySet(60, 2);
@@ -129,7 +129,7 @@ describe("overwriting", () => {
       secret.passport.b.write(signatureBits("", secret.passport.channels, random.fork(`${name} signature`)));
     const credential = await attacker.credential();
     attacker.dispose();
-    const bits = async (file: SafetensorsFile) => (await verifyUnbound(file, credential)).matched;
+    const bits = async (file: SafetensorsFile) => (await examine(file, credential)).matched;
     expect(Math.abs((await bits(target.deployed)) - 24)).toBeLessThan(10);
     expect(await bits(files[2]!)).toBeGreaterThan(38);
     const again = await overwrite(target, options);

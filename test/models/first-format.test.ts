@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deployedConfig, loadDeployed, readCredential } from "../../src/models";
-import { rejoin, verify } from "../../src/ownership";
+import { examine, rejoin } from "../../src/ownership";
 import type { Protected } from "../../src/passport";
 import { scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
@@ -72,8 +72,8 @@ describe("files of the first format", () => {
     for (const { name, gamma } of await owned.readSigns()) expectNear(gamma, `gamma.${name.replace(/\.bn$/, "")}`);
   });
 
-  it("are verified: as many signs match as did", async () => {
-    const { layers } = await verify(deployed, credential);
+  it("are examined: as many signs match as did", async () => {
+    const { layers } = await examine(deployed, credential);
     const bits = new Map((await owned.readSigns()).map((s) => [s.name, s.bits]));
     for (const { name, matched } of layers) {
       const gamma = results.data(`gamma.${name.replace(/\.bn$/, "")}`);

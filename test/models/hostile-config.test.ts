@@ -18,7 +18,8 @@ import {
 } from "../../src/models";
 import { shapesOf } from "../../src/models/build";
 import { planOf } from "../../src/models/credential";
-import { boundCredential, commit, openCommitment, readBinding, rejoin, verify } from "../../src/ownership";
+import { boundCredential, commit, examine, openGroup, rejoin, verify } from "../../src/ownership";
+import { readBinding } from "../../src/ownership/first/binding";
 import { passportShape, weightShape } from "../../src/passport/place";
 import { memory } from "../../src/tensor/storage";
 import { FeatureWatermark } from "../../src/watermarks";
@@ -27,6 +28,7 @@ import { TINY_CLOUD } from "../support/clouds";
 import { floats } from "../support/edits";
 import { firstFiles } from "../support/first-files";
 import { gpu } from "../support/gpu";
+import { signerFor } from "../support/owner";
 import { TINY, TINY_PLAIN } from "../support/tiny";
 
 beforeAll(async () => void (await gpu()));
@@ -263,14 +265,17 @@ const HOSTILE_PLANS: [string, object | string][] = [
 /** What no credential may do: take long, say much, allocate. */
 async function expectRefused(owners: SafetensorsFile): Promise<void> {
   const before = memory().tensors;
-  const binding = { ...owners, metadata: { ...owners.metadata, binding: JSON.stringify(BINDING) } };
+  const [signer, net] = [await signerFor("acme"), deployed(TINY_PLAIN)];
+  const bound = (entry: string) => ({ ...owners, metadata: { ...owners.metadata, [entry]: JSON.stringify(BINDING) } });
   const calls: [string, () => unknown][] = [
     ["readCredential", () => readCredential(owners)],
-    ["readBinding", () => readBinding(binding)],
+    ["readBinding", () => readBinding(bound("binding"))],
     ["boundCredential", () => boundCredential(owners, BINDING)],
-    ["commit", () => commit(binding)],
-    ["rejoin", () => rejoin(deployed(TINY_PLAIN), owners)],
-    ["verify", () => verify(deployed(TINY_PLAIN), owners)],
+    ["commit", () => commit(bound("claim"), net, signer)],
+    ["openGroup", () => openGroup(bound("claim"), 0)],
+    ["rejoin", () => rejoin(net, owners)],
+    ["examine", () => examine(net, owners)],
+    ["verify", () => verify(net, owners)],
   ];
   for (const [name, call] of calls) {
     const { error, ms, length } = await refusal(call);
@@ -434,7 +439,7 @@ describe("files that contradict themselves", () => {
     ],
   ])("or are none are refused: %s", async (_, value) => {
     const bad = value as SafetensorsFile;
-    const [net, own] = [deployed(TINY_PLAIN), credential(TINY)];
+    const [net, own, signer] = [deployed(TINY_PLAIN), credential(TINY), await signerFor("acme")];
     const calls: (() => unknown)[] = [
       () => readCredential(bad),
       () => deployedConfig(bad),
@@ -443,10 +448,14 @@ describe("files that contradict themselves", () => {
       () => rejoin(net, bad),
       () => verify(bad, own),
       () => verify(net, bad),
+      () => examine(bad, own),
+      () => examine(net, bad),
+      () => examine(net, own, { reference: bad }),
       () => readBinding(bad),
       () => boundCredential(bad, BINDING),
-      () => commit(bad),
-      () => openCommitment({ format: "pan-commitment-1", claim: "0".repeat(128) }, bad, net),
+      () => commit(bad, net, signer),
+      () => commit(own, bad, signer),
+      () => openGroup(bad, 0),
       () => FeatureWatermark.from(bad),
     ];
     for (const [i, call] of calls.entries()) {

@@ -22,37 +22,38 @@ import type { SafetensorsFile } from "../../src/io/safetensors";
 import { loadDeployed, readCredential } from "../../src/models";
 import { Adam } from "../../src/optim";
 import {
+  type Binding,
   bind,
   boundCredential,
-  type Commitment,
-  commit,
+  examine,
   matchThreshold,
   nullOfCredentials,
   nullOfNetworks,
-  readBinding,
   rejoin,
   rejoinSuspect,
   verify,
 } from "../../src/ownership";
+import { claimOf } from "../../src/ownership/claim/own";
 import { type BranchAccuracy, type Protected, protect, secretBranch } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
 import { evaluate, Trainer } from "../../src/train";
+import { type Anchored, anchored, editedVerdict } from "../support/anchored";
 import { fileBytes, found as secretsIn, stored } from "../support/bytes";
-import { BINDING } from "../support/claims";
 import { EDITS } from "../support/edits";
 import { gpu, randomTensor } from "../support/gpu";
 import { OwnNetwork } from "../support/own-network";
+import { bindingFor } from "../support/owner";
 import { stateBytes, tinySet } from "../support/tiny";
-import { verifyUnbound } from "../support/verify";
 
 const NORMS = ["deep_norm", "mix_norm"];
 /**
- * A depthwise convolution of 64 filters and a linear map of 48 outputs, of which a text takes 32.
+ * A depthwise convolution of 96 filters and a linear map of 96 outputs, of which a text takes 32.
  */
-const BITS = 64 + 48;
+const BITS = 96 + 96;
 const FREE = BITS - 32;
+const NEEDED = matchThreshold(FREE, 2 ** -80 * 1e-6);
 const test = tinySet(60, 2);
 const text = (reasons: readonly string[]) => reasons.join("\n");
 
@@ -63,7 +64,8 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
   let owned: Protected<OwnNetwork>;
   let deployed: SafetensorsFile;
   let credential: SafetensorsFile;
-  let commitment: Commitment;
+  let binding: Binding;
+  let anchor: Anchored;
   let accuracy: BranchAccuracy;
   let target: Target;
 
@@ -74,15 +76,16 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
       sample: [1, 8, 8, 3],
       random: new Generator(3),
     });
-    await bind(owned, BINDING);
+    binding = await bindingFor("acme", { statement: "Trained by ACME, 2026" });
+    await bind(owned, binding);
     const optimizer = new Adam(owned.parameters(), { lr: 5e-3 });
     const trainer = new Trainer(owned, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
     for await (const _ of trainer.fit(tinySet(120, 1), { epochs: 8 }));
     optimizer.dispose();
     accuracy = await evaluate(owned, test);
     deployed = stored(await owned.deployed());
-    credential = stored(await boundCredential(await owned.credential(accuracy), BINDING));
-    commitment = await commit(credential, deployed);
+    credential = stored(await boundCredential(await owned.credential(accuracy), binding));
+    anchor = await anchored({ credential, released: deployed });
     target = { deployed, credential, test, model: () => new OwnNetwork() };
   });
   afterAll(() => owned.dispose());
@@ -111,32 +114,43 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
   });
 
   it("has a credential that says where its passports are, without its network", async () => {
-    expect(Object.keys(credential.metadata).sort()).toEqual(["binding", "channels", "claimed", "format", "passports"]);
+    expect(Object.keys(credential.metadata).sort()).toEqual(["channels", "claim", "claimed", "format", "passports"]);
     const read = readCredential(credential);
     expect(read.config).toBeUndefined();
     expect(read).toMatchObject({ format: 2, scheme, fc: scheme === "pan", claimed: accuracy });
     expect(read.places).toMatchObject([
-      { norm: "deep_norm", weight: "deep.weight", kind: "conv2d", groups: 64, channels: 64, inputSize: [4, 4] },
-      { norm: "mix_norm", weight: "mix.weight", bias: "mix.bias", kind: "linear", channels: 48, text: 4 },
+      { norm: "deep_norm", weight: "deep.weight", kind: "conv2d", groups: 96, channels: 96, inputSize: [4, 4] },
+      { norm: "mix_norm", weight: "mix.weight", bias: "mix.bias", kind: "linear", channels: 96, text: 4 },
     ]);
-    expect((await readBinding(credential))!.statement).toBe(BINDING.statement);
+    expect((await claimOf(credential, read)).spec.statement).toBe(binding.statement);
   });
 
   it("verifies on the host, from the two files and the commitment alone", async () => {
     const dispatches = (await gpu()).counters.dispatches;
-    const found = await verify(deployed, credential, { commitment });
+    const found = await verify(deployed, credential, anchor);
     expect((await gpu()).counters.dispatches).toBe(dispatches);
-    expect(found).toMatchObject({ holds: true, bits: BITS, matched: BITS, decodedText: "PAN!", claimedText: "PAN!" });
-    expect(found.bound).toMatchObject({ bits: FREE, matched: FREE, holds: true, threshold: matchThreshold(FREE) });
-    expect(found.bound!.commitment).toEqual({ claim: true, network: true });
-    expect(found.layers.map((l) => l.name)).toEqual(NORMS);
-    expect(found).toMatchObject({ accuracy: {}, opened: null });
+    expect(found).toMatchObject({
+      verdict: "holds as released",
+      bound: 1e-6,
+      version: 2,
+      statement: binding.statement,
+    });
+    expect(found.mark).toMatchObject({
+      bits: { count: FREE, hits: FREE, needed: NEEDED },
+      triggers: null,
+      found: true,
+    });
+    const { examination } = found;
+    expect(examination).toMatchObject({ passes: true, bits: BITS, matched: BITS });
+    expect(examination).toMatchObject({ decodedText: "PAN!", claimedText: "PAN!" });
+    expect(examination!.layers.map((l) => l.name)).toEqual(NORMS);
+    expect(examination).toMatchObject({ accuracy: {}, opened: null });
     // What the host reads is what the device computes.
     const signs = await owned.readSigns();
-    for (const [i, { gamma }] of found.layers.entries())
+    for (const [i, { gamma }] of examination!.layers.entries())
       for (const [c, g] of gamma.entries()) expect(Math.abs(g - signs[i]!.gamma[c]!)).toBeLessThan(1e-4);
-    const unseen = await verify(deployed, credential, { test });
-    expect(unseen).toMatchObject({ holds: true, accuracy: {} });
+    const unseen = await verify(deployed, credential, { ...anchor, test });
+    expect(unseen).toMatchObject({ verdict: "holds as released", examination: { accuracy: {} } });
     expect(text(unseen.reasons)).toMatch(/none of this package's and was not given \(`model`\): no branch can run/);
   });
 
@@ -146,9 +160,13 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
     const [before, count] = [await stateBytes(instance), memory().tensors];
     for (const training of [true, false]) {
       instance.train(training);
-      const found = await verify(deployed, credential, { commitment, model: instance, test, triggers: test });
+      const options = { model: instance, test };
+      const { verdict, examination } = await verify(deployed, credential, { ...anchor, ...options });
+      expect(verdict).toBe("holds as released");
+      const found = await examine(deployed, credential, { ...options, triggers: test });
+      expect(found.accuracy).toEqual(examination!.accuracy);
       expect(found).toMatchObject({
-        holds: true,
+        passes: true,
         accuracy,
         claimed: accuracy,
         opened: { branch: secret, holds: true },
@@ -160,18 +178,19 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
     }
     expect(accuracy[secret]).toBeGreaterThan(0.9);
     instance.dispose();
-    const made = await verify(deployed, credential, { model: () => new OwnNetwork(), test });
-    expect(made).toMatchObject({ holds: true, accuracy });
+    const made = await examine(deployed, credential, { model: () => new OwnNetwork(), test });
+    expect(made).toMatchObject({ passes: true, accuracy });
     // The claim itself is no place to try a suspect in.
     await expect(verify(deployed, credential, { model: owned as never, test })).rejects.toThrow(ArgumentError);
     expect(memory().tensors).toBe(live);
   });
 
-  it("does not hold where the branch that the passports open does not do what is claimed", async () => {
+  it("does not pass where the branch that the passports open does not do what is claimed, and gets no verdict", async () => {
     const claimed = { ...accuracy, [secret]: accuracy[secret]! - 0.3 };
     const boast = { ...credential, metadata: { ...credential.metadata, claimed: JSON.stringify(claimed) } };
-    const found = await verify(deployed, boast, { model: () => new OwnNetwork(), test });
-    expect(found).toMatchObject({ holds: false, matched: BITS });
+    const found = await verify(deployed, boast, { ...anchor, model: () => new OwnNetwork(), test });
+    expect(found).toMatchObject({ verdict: "refused", examination: { passes: false, matched: BITS } });
+    expect(found.sentence).toMatch(/the commitment is not this credential's: its credential is another/);
     expect(text(found.reasons)).toMatch(new RegExp(`the ${secret} branch reaches .* not within 3 points`));
   });
 
@@ -179,10 +198,16 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
     const stranger = new OwnNetwork(99);
     const file = { tensors: await stranger.stateDict(), metadata: {} };
     stranger.dispose();
-    const found = await verify(file, credential, { commitment, model: () => new OwnNetwork(), test });
-    expect(found.holds).toBe(false);
+    const { verdict, mark, relation, examination } = await verify(file, credential, {
+      ...anchor,
+      model: () => new OwnNetwork(),
+      test,
+    });
+    expect({ verdict, mark }).toMatchObject({ verdict: "refused", mark: { found: false } });
+    expect(relation).toMatchObject({ related: false });
+    const found = examination!;
+    expect(found.passes).toBe(false);
     expect(found.matched).toBeLessThan(found.threshold);
-    expect(found.bound!.holds).toBe(false);
     const { matched, bits, mean } = await nullOfCredentials(deployed, credential, { draws: 20, seed: 1 });
     expect(bits).toBe(BITS);
     expect(Math.max(...matched)).toBeLessThan(matchThreshold(BITS));
@@ -192,10 +217,12 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
   });
 
   it("is read under other names and types, and refused by name where a weight is missing", async () => {
-    const options = { model: () => new OwnNetwork(), test };
+    const options = { ...anchor, model: () => new OwnNetwork(), test };
     for (const name of ["the prefix module.", "numbers of 64 bits", "a random order of tensors", "no metadata"]) {
-      const found = await verify(EDITS[name]!.edit(deployed), credential, options);
-      expect(found, name).toMatchObject({ holds: true, matched: BITS, accuracy });
+      const edited = EDITS[name]!.edit(deployed);
+      const verdict = editedVerdict(edited, deployed);
+      const found = await verify(edited, credential, options);
+      expect(found, name).toMatchObject({ verdict, examination: { passes: true, matched: BITS, accuracy } });
     }
     const without = (gone: string): SafetensorsFile => ({
       ...deployed,
@@ -204,7 +231,7 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
     await expect(verify(without("deep.weight"), credential)).rejects.toThrow(StateDictError);
     await expect(verify(without("deep.weight"), credential)).rejects.toThrow(/missing deep\.weight/);
     const headless = await verify(without("head.weight"), credential, options);
-    expect(headless).toMatchObject({ holds: true, matched: BITS, accuracy: {} });
+    expect(headless).toMatchObject({ verdict: "holds", examination: { matched: BITS, accuracy: {} } });
     expect(text(headless.reasons)).toMatch(/no branch can run as in the suspect: .*missing head\.weight/);
   });
 
@@ -228,9 +255,10 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
   it("is disguised by whoever knows its channels, and put back by its owner's copy", async () => {
     expect(() => disguise(deployed)).toThrow(FormatError);
     const hidden = disguise(deployed, { permute: true, seed: 3 }, { channels: readCredential(credential).channels! });
-    const worn = await verify(hidden, credential, { commitment });
-    expect(worn.matched).toBeLessThan(BITS);
-    const found = await verify(hidden, credential, { commitment, reference: deployed });
+    const worn = await verify(hidden, credential, anchor);
+    expect(worn).toMatchObject({ verdict: "copy of the committed network", mark: { found: false } });
+    expect(worn.examination!.matched).toBeLessThan(BITS);
+    const found = await examine(hidden, credential, { reference: deployed });
     expect(found.matched).toBe(BITS);
   });
 
@@ -314,24 +342,24 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
       });
       expect(before.matched).toBe(BITS);
       if (scheme !== "v1") expect(steps[0]!.after.accuracy.public).toBe(accuracy.public);
-      const found = await verifyUnbound(deployed, stored(forged[0]!), { model: target.model!, test });
-      expect(found).toMatchObject({ bits: BITS, accuracy: steps[0]!.after.accuracy, bound: null });
-      expect((await verify(deployed, forged[0]!)).holds).toBe(false);
+      const found = await examine(deployed, stored(forged[0]!), { model: target.model!, test });
+      expect(found).toMatchObject({ bits: BITS, accuracy: steps[0]!.after.accuracy });
+      expect(await verify(deployed, forged[0]!)).toMatchObject({ verdict: "refused", mark: null });
       noneLeft();
     });
 
-    it("solved passports pass the papers' checks, and no binding", async () => {
+    it("solved passports pass the papers' checks, and get no verdict", async () => {
       const { plan } = owned;
       const bare = { ...plan, places: plan.places.map((p) => ({ ...p, text: 0 })), texts: [] };
       const shown = accuracy[owned.branches[0]!]!;
       const claimed = Object.fromEntries(owned.branches.map((branch) => [branch, shown]));
       const forged = solvePassports(deployed, scheme === "pan" ? plan : bare, { claimed, seed: 3 });
-      const found = await verifyUnbound(deployed, stored(forged), { model: target.model!, test });
-      expect(found).toMatchObject({ holds: true, bits: BITS, matched: BITS });
+      const found = await examine(deployed, stored(forged), { model: target.model!, test });
+      expect(found).toMatchObject({ passes: true, bits: BITS, matched: BITS });
       expect(found.decodedText).toBe(scheme === "pan" ? "PAN!" : "");
       expect(found.accuracy).toEqual(claimed);
-      expect((await verify(deployed, forged)).holds).toBe(false);
-      await expect(boundCredential(forged, BINDING)).rejects.toThrow(FormatError);
+      expect(await verify(deployed, forged)).toMatchObject({ verdict: "refused", mark: null });
+      await expect(boundCredential(forged, binding)).rejects.toThrow(FormatError);
       if (scheme !== "pan") expect(() => solvePassports(deployed, plan)).toThrow(/spell no text/);
       noneLeft();
     });

@@ -12,7 +12,7 @@ import { buildNetwork, loadDeployed } from "../../src/models";
 import {
   bind,
   boundCredential,
-  commit,
+  examine,
   newSecret,
   nullOfCredentials,
   realign,
@@ -22,9 +22,10 @@ import {
 } from "../../src/ownership";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
+import { anchored } from "../support/anchored";
 import { POINTS, TINY_CLOUD, tinyClouds, trainedClouds } from "../support/clouds";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
-import { verifyUnbound } from "../support/verify";
+import { publicKeyFor } from "../support/owner";
 
 const BITS = 128 + 64 + 32 + 3;
 let target: Target;
@@ -57,28 +58,28 @@ function withHead({ tensors, metadata }: SafetensorsFile, classes: number): Safe
   return { tensors: out, metadata };
 }
 
-describe("verify", () => {
-  it("holds for the trained network: every bit, the text, both branches", async () => {
+describe("examine", () => {
+  it("passes for the trained network: every bit, the text, both branches", async () => {
     const before = memory();
-    const found = await verifyUnbound(target.deployed, target.credential, { test: target.test });
-    expect(found).toMatchObject({ holds: true, bits: BITS, matched: BITS, decodedText: "PAN!", claimedText: "PAN!" });
+    const found = await examine(target.deployed, target.credential, { test: target.test });
+    expect(found).toMatchObject({ passes: true, bits: BITS, matched: BITS, decodedText: "PAN!", claimedText: "PAN!" });
     expect(found.accuracy).toEqual(found.claimed);
     expect(Math.min(found.accuracy.public!, found.accuracy.private!)).toBeGreaterThan(0.8);
     expect(found.layers.map((l) => l.name)).toEqual(["convp3.bn", "p1.bn", "p2.bn", "p3.bn"]);
     expect(memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
   });
 
-  it("does not hold for a network of the same structure that was trained by nobody", async () => {
+  it("does not pass for a network of the same structure that was trained by nobody", async () => {
     const stranger = buildNetwork(TINY_CLOUD, { seed: 99 });
-    const found = await verifyUnbound(await stranger.deployed(), target.credential);
-    expect(found.holds).toBe(false);
+    const found = await examine(await stranger.deployed(), target.credential);
+    expect(found.passes).toBe(false);
     expect(found.matched).toBeLessThan(BITS * 0.75);
     stranger.dispose();
   });
 
   it.each([2, 5])("reads all but the classifier's bits from a suspect of %i classes", async (classes) => {
-    const found = await verifyUnbound(withHead(target.deployed, classes), target.credential);
-    expect(found).toMatchObject({ holds: true, bits: BITS - 3, matched: BITS - 3, decodedText: "PAN!" });
+    const found = await examine(withHead(target.deployed, classes), target.credential);
+    expect(found).toMatchObject({ passes: true, bits: BITS - 3, matched: BITS - 3, decodedText: "PAN!" });
     expect(found.reasons.join("\n")).toMatch(/classifier p3\.bn was a passport layer: its bits went with it/);
     expect(found.reasons.join("\n")).toMatch(new RegExp(`classifies into ${classes} classes`));
     const { model, unread } = rejoinSuspect(withHead(target.deployed, classes), target.credential);
@@ -91,8 +92,8 @@ describe("verify", () => {
 
   it("reads them from a suspect without a classifier, which cannot run", async () => {
     const headless = withHead(target.deployed, 0);
-    const found = await verifyUnbound(headless, target.credential, { test: target.test });
-    expect(found).toMatchObject({ holds: true, bits: BITS - 3, matched: BITS - 3, accuracy: {} });
+    const found = await examine(headless, target.credential, { test: target.test });
+    expect(found).toMatchObject({ passes: true, bits: BITS - 3, matched: BITS - 3, accuracy: {} });
     expect(() => rejoin(headless, target.credential)).toThrow(/no classifier of two classes/);
   });
 
@@ -105,7 +106,7 @@ describe("verify", () => {
       model.dispose();
       if (config === only) expect(() => rejoinSuspect(suspect, credential)).toThrow(StateDictError);
       else {
-        const found = await verifyUnbound(suspect, credential);
+        const found = await examine(suspect, credential);
         expect(found).toMatchObject({ bits: 32, claimedText: "ACMEs" });
         // Whatever the untrained network spells, it is what p2 holds of it.
         expect([...found.decodedText].length).toBeLessThanOrEqual(4);
@@ -113,7 +114,7 @@ describe("verify", () => {
         const bits = credential.tensors.get("p3.bn.passport.b")!;
         const turned = { ...bits, data: (bits.data as Float32Array).map((b) => -b) };
         const forged = { ...credential, tensors: new Map([...credential.tensors, ["p3.bn.passport.b", turned]]) };
-        await expect(verifyUnbound(suspect, forged)).rejects.toThrow(FormatError);
+        await expect(examine(suspect, forged)).rejects.toThrow(FormatError);
       }
     }
   });
@@ -122,7 +123,7 @@ describe("verify", () => {
     const owner = rejoin(target.deployed, target.credential);
     const folded = await owner.deployed({ foldNorm: true });
     owner.dispose();
-    const found = await verifyUnbound(folded, target.credential, { test: target.test });
+    const found = await examine(folded, target.credential, { test: target.test });
     expect(found.reasons.join("\n")).toMatch(/folded into its convolutions/);
     expect(found.reasons.join("\n")).toMatch(/biases of fully connected layers add to γ is folded in/);
     expect(found.bits).toBe(BITS);
@@ -134,14 +135,14 @@ describe("verify", () => {
     expectClose(await logitsOf(folded, x), want, { rtol: 0, atol: 1e-5 * Math.max(...want.map(Math.abs)) });
     x.dispose();
     // The same without its classifier.
-    expect((await verifyUnbound(withoutHead(folded), target.credential)).bits).toBe(BITS - 3);
+    expect((await examine(withoutHead(folded), target.credential)).bits).toBe(BITS - 3);
   });
 
   const withoutHead = (file: SafetensorsFile) => withHead(file, 0);
 
   it("checks triggers that are clouds", async () => {
     const triggers = { ...tinyClouds(30, 2) };
-    const found = await verifyUnbound(target.deployed, target.credential, { triggers });
+    const found = await examine(target.deployed, target.credential, { triggers });
     expect(found.triggers).toMatchObject({ count: 30, holds: true });
   });
 });
@@ -151,8 +152,8 @@ const inCredential = (name: string) => name.replace(".bn.", ".bn.passport.");
 
 describe("a bound PointNet", () => {
   it("has passports of its secret at every kind of layer, and holds with its commitment", async () => {
-    const binding = { statement: "Trained by ACME", secret: newSecret() };
-    const config = { ...TINY_CLOUD, passports: { convp2: true, p1: true, p3: true } };
+    const binding = { statement: "Trained by ACME", secret: newSecret(), publicKey: await publicKeyFor("acme") };
+    const config = { ...TINY_CLOUD, passports: { convp2: true, convp3: true, p1: true, p3: true } };
     const model = buildNetwork(config, { seed: 4 });
     await bind(model, binding);
     const again = buildNetwork(config, { seed: 5 });
@@ -176,11 +177,13 @@ describe("a bound PointNet", () => {
       }
     model.loadStateDict(state);
     const deployed = await model.deployed();
-    const commitment = await commit(credential, deployed);
-    const found = await verify(deployed, credential, { commitment });
-    expect(found).toMatchObject({ holds: true, bits: 83, matched: 83, bound: { bits: 83, matched: 83, holds: true } });
-    const fineTuned = await verify(withHead(deployed, 5), credential, { commitment });
-    expect(fineTuned).toMatchObject({ holds: true, bits: 80, bound: { bits: 80, matched: 80, holds: true } });
+    const options = await anchored({ credential, released: deployed });
+    const found = await verify(deployed, credential, options);
+    expect(found).toMatchObject({ verdict: "holds as released", mark: { bits: { count: 211, hits: 211 } } });
+    expect(found.examination).toMatchObject({ passes: true, bits: 211, matched: 211 });
+    const fineTuned = await verify(withHead(deployed, 5), credential, options);
+    expect(fineTuned).toMatchObject({ verdict: "holds", mark: { bits: { count: 208, hits: 208 } } });
+    expect(await verify(deployed, credential)).toMatchObject({ verdict: "mark present", mark: found.mark });
     for (const m of [model, again]) m.dispose();
   });
 });
@@ -209,9 +212,9 @@ describe("a disguised PointNet", () => {
     );
     const { aligned, layers } = realign(hidden, target.deployed);
     expect(layers.every((l) => l.copied)).toBe(true);
-    const found = await verifyUnbound(aligned, target.credential);
-    expect(found).toMatchObject({ holds: true, matched: BITS });
-    const helped = await verifyUnbound(hidden, target.credential, { reference: target.deployed });
+    const found = await examine(aligned, target.credential);
+    expect(found).toMatchObject({ passes: true, matched: BITS });
+    const helped = await examine(hidden, target.credential, { reference: target.deployed });
     expect(helped.matched).toBe(BITS);
   });
 
@@ -224,9 +227,9 @@ describe("a disguised PointNet", () => {
       },
       { permute: true, negate: 0.5, seed: 3 },
     );
-    expect((await verifyUnbound(hidden, target.credential)).holds).toBe(false);
-    const found = await verifyUnbound(hidden, target.credential, { reference: target.deployed });
-    expect(found).toMatchObject({ holds: true, matched: BITS - 3 });
+    expect((await examine(hidden, target.credential)).passes).toBe(false);
+    const found = await examine(hidden, target.credential, { reference: target.deployed });
+    expect(found).toMatchObject({ passes: true, matched: BITS - 3 });
   });
 });
 

@@ -7,14 +7,23 @@ import { StateDictError } from "../../src/errors";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import type { NetworkConfig } from "../../src/models";
-import { commit, nullOfNetworks, realign, rejoin, type Verification, verify } from "../../src/ownership";
+import {
+  type Examination,
+  examine,
+  nullOfNetworks,
+  realign,
+  rejoin,
+  type Verification,
+  verify,
+} from "../../src/ownership";
 import { memory } from "../../src/tensor/storage";
-import { boundClaim, type Claim, signedClaim } from "../support/claims";
+import { type Anchored, anchored, editedVerdict } from "../support/anchored";
+import { type Claim, signedClaim } from "../support/claims";
 import { trainedClouds } from "../support/clouds";
 import { EDITS, floats } from "../support/edits";
 import { gpu } from "../support/gpu";
+import { acme } from "../support/owner";
 import { TINY, tinySet } from "../support/tiny";
-import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
 
@@ -28,22 +37,22 @@ const CLAIMS: [string, NetworkConfig][] = [
   ["pan none", { ...TINY, norm: "none" }],
   ["pan sbn, ResNet", { ...RESNET, ...IN_STAGE, scheme: "pan", norm: "sbn" }],
 ];
-const text = (found: Verification) => found.reasons.join("\n");
+const text = (found: { reasons: readonly string[] }) => found.reasons.join("\n");
 
 describe.each(CLAIMS)("%s", (_, config) => {
   let claim: Claim;
-  let before: Verification;
+  let before: Examination;
   beforeAll(async () => {
     claim = await signedClaim(config);
-    before = await verifyUnbound(claim.deployed, claim.credential);
-    expect(before).toMatchObject({ holds: true, matched: 48 });
+    before = await examine(claim.deployed, claim.credential);
+    expect(before).toMatchObject({ passes: true, matched: 48 });
   });
 
-  it.each(Object.keys(EDITS))("holds for a suspect with %s", async (name) => {
+  it.each(Object.keys(EDITS))("passes for a suspect with %s", async (name) => {
     const { edit, exact = true } = EDITS[name]!;
     const live = memory().tensors;
-    const found = await verifyUnbound(edit(claim.deployed), claim.credential);
-    expect(found.holds).toBe(true);
+    const found = await examine(edit(claim.deployed), claim.credential);
+    expect(found.passes).toBe(true);
     expect(memory().tensors).toBe(live);
     if (exact) expect(found.layers).toEqual(before.layers);
     else expect(found.matched).toBeGreaterThan(44);
@@ -54,12 +63,9 @@ describe("point clouds", () => {
   it.each(Object.keys(EDITS))("are read as before with %s", async (name) => {
     const { deployed, credential } = await trainedClouds();
     const { edit, exact = true } = EDITS[name]!;
-    const [before, found] = [
-      await verifyUnbound(deployed, credential),
-      await verifyUnbound(edit(deployed), credential),
-    ];
-    expect(before.holds).toBe(true);
-    expect(found.holds).toBe(true);
+    const [before, found] = [await examine(deployed, credential), await examine(edit(deployed), credential)];
+    expect(before.passes).toBe(true);
+    expect(found.passes).toBe(true);
     if (exact) expect(found.layers).toEqual(before.layers);
   });
 });
@@ -68,18 +74,28 @@ describe("a trained network", () => {
   const test = tinySet(30, 2);
   const options = { test, triggers: test };
   let claim: Claim;
-  let before: Verification;
+  let anchor: Anchored;
+  let before: Examination;
+  let verdict: Verification;
   beforeAll(async () => {
-    claim = await boundClaim();
-    before = await verify(claim.deployed, claim.credential, options);
-    expect(before).toMatchObject({ holds: true, matched: 160, opened: { holds: true }, triggers: { holds: true } });
+    const { released: deployed, credential } = await acme();
+    claim = { deployed, credential };
+    anchor = await anchored({ released: deployed, credential });
+    before = await examine(claim.deployed, claim.credential, options);
+    expect(before).toMatchObject({ passes: true, matched: 224, opened: { holds: true }, triggers: { holds: true } });
+    verdict = await verify(claim.deployed, claim.credential, anchor);
+    expect(verdict).toMatchObject({ verdict: "holds as released", mark: { bits: { count: 224, hits: 224 } } });
   });
 
   it.each(Object.keys(EDITS))("has the same accuracies, triggers and evidence with %s", async (name) => {
     const { edit, exact = true, blind } = EDITS[name]!;
-    const found = await verify(edit(claim.deployed), claim.credential, options);
-    expect(found.holds).toBe(true);
-    expect(found.bound!.holds).toBe(true);
+    const edited = edit(claim.deployed);
+    const found = await examine(edited, claim.credential, options);
+    expect(found.passes).toBe(true);
+    const judged = await verify(edited, claim.credential, anchor);
+    expect(judged).toMatchObject({ mark: { found: true }, released: verdict.mark });
+    expect(judged.verdict).toBe(editedVerdict(edited, claim.deployed));
+    if (exact) expect(judged.mark).toEqual(verdict.mark);
     if (blind) {
       expect(found).toMatchObject({ accuracy: {}, opened: null, triggers: null });
       expect(text(found)).toMatch(/no branch can run as in the suspect: the running statistics of features\.0/);
@@ -90,7 +106,7 @@ describe("a trained network", () => {
   });
 
   it("says what was assumed or left aside", async () => {
-    const said = async (name: string) => text(await verify(EDITS[name]!.edit(claim.deployed), claim.credential));
+    const said = async (name: string) => text(await examine(EDITS[name]!.edit(claim.deployed), claim.credential));
     expect(await said("the prefix net.0.")).toMatch(/names are read without what stands beside them: "net\.0\."/);
     expect(await said("a tensor too many")).toMatch(/1 tensors of the suspect are none of .* left aside: note/);
     expect(await said("numbers of 64 bits")).toMatch(/tensors are of type F64/);
@@ -110,10 +126,10 @@ describe("a trained network", () => {
     for (const [name, { edit, exact = true, blind }] of Object.entries(EDITS)) {
       if (!exact) continue;
       const edited = edit(claim.deployed);
-      const reference = await verify(claim.deployed, claim.credential, { reference: edited });
-      expect(reference, name).toMatchObject({ holds: true, matched: 160 });
+      const reference = await examine(claim.deployed, claim.credential, { reference: edited });
+      expect(reference, name).toMatchObject({ passes: true, matched: 224 });
       const { aligned } = realign(edited, claim.deployed);
-      expect((await verify(aligned, claim.credential)).matched, name).toBe(160);
+      expect((await examine(aligned, claim.credential)).matched, name).toBe(224);
       if (!blind) expect(await signs(edited), name).toEqual(own);
     }
     const all = Object.values(EDITS).flatMap(({ edit, exact }) => (exact === false ? [] : [edit(claim.deployed)]));
@@ -121,10 +137,13 @@ describe("a trained network", () => {
     expect(new Set(matched)).toEqual(new Set(sample.matched));
   });
 
-  it("keeps its commitment, which names the edited file as another one", async () => {
-    const commitment = await commit(claim.credential, claim.deployed);
-    const found = await verify(EDITS["the prefix module."]!.edit(claim.deployed), claim.credential, { commitment });
-    expect(found).toMatchObject({ holds: true, bound: { commitment: { claim: true, network: false } } });
+  it.each(Object.keys(EDITS))("is released as its bytes, and not with %s", async (name) => {
+    const released = EDITS[name]!.edit(claim.deployed);
+    const found = await verify(claim.deployed, claim.credential, { ...anchor, released });
+    if (editedVerdict(released, claim.deployed) === "holds as released")
+      return expect(found.verdict).toBe("holds as released");
+    expect(found).toMatchObject({ verdict: "refused", bound: null, released: null });
+    expect(found.sentence).toMatch(/does not anchor the claim: it is not the file that the commitment speaks of/);
   });
 
   const changed = (change: (tensors: StateDict) => void): SafetensorsFile => {
@@ -138,15 +157,15 @@ describe("a trained network", () => {
       const mean = toFloat32(t.get("features.2.bn.running_mean")!);
       t.set(
         "features.2.conv.bias",
-        floats([64], () => 3),
+        floats([96], () => 3),
       );
       t.set(
         "features.2.bn.running_mean",
-        floats([64], (i) => mean[i]! + 3),
+        floats([96], (i) => mean[i]! + 3),
       );
     });
-    const found = await verify(moved, claim.credential, options);
-    expect(found).toMatchObject({ holds: true, matched: 160, accuracy: before.accuracy });
+    const found = await examine(moved, claim.credential, options);
+    expect(found).toMatchObject({ passes: true, matched: 224, accuracy: before.accuracy });
     expect(text(found)).toMatch(/biases in front of the norms of features\.2 are read as a part of the norm/);
     const folded = changed((t) => {
       const read = (part: string) => toFloat32(t.get(`features.0.bn.${part}`)!);
@@ -155,18 +174,20 @@ describe("a trained network", () => {
       const weight = toFloat32(t.get("features.0.conv.weight")!);
       t.set(
         "features.0.conv.weight",
-        floats([8, 3, 3, 3], (i) => weight[i]! * scale[Math.floor(i / 27)]!),
+        floats([16, 3, 3, 3], (i) => weight[i]! * scale[Math.floor(i / 27)]!),
       );
       t.set(
         "features.0.conv.bias",
-        floats([8], (i) => beta![i]! - mean![i]! * scale[i]!),
+        floats([16], (i) => beta![i]! - mean![i]! * scale[i]!),
       );
       for (const name of [...t.keys()]) if (name.startsWith("features.0.bn.")) t.delete(name);
     });
-    const half = await verify(folded, claim.credential, options);
-    expect(half).toMatchObject({ holds: true, matched: 160, opened: null });
+    const half = await examine(folded, claim.credential, options);
+    expect(half).toMatchObject({ passes: true, matched: 224, opened: null });
     expect(half.accuracy.public).toBe(before.accuracy.public);
     expect(text(half)).toMatch(/folded into its convolutions/);
+    for (const suspect of [moved, folded])
+      expect(await verify(suspect, claim.credential, anchor)).toMatchObject({ verdict: "holds", mark: verdict.mark });
   });
 
   it("with numbers that are not finite is read, and they are named", async () => {
@@ -175,12 +196,13 @@ describe("a trained network", () => {
         const weight = toFloat32(t.get("features.2.conv.weight")!);
         t.set(
           "features.2.conv.weight",
-          floats([64, 8, 3, 3], (i) => (i === 5 ? value : weight[i]!)),
+          floats([96, 16, 3, 3], (i) => (i === 5 ? value : weight[i]!)),
         );
       });
-      const found = await verify(broken, claim.credential, options);
-      expect(found).toMatchObject({ holds: true, accuracy: {}, triggers: null });
-      expect(found.matched).toBeGreaterThanOrEqual(159);
+      const found = await examine(broken, claim.credential, options);
+      expect(found).toMatchObject({ passes: true, accuracy: {}, triggers: null });
+      expect(found.matched).toBeGreaterThanOrEqual(223);
+      expect(await verify(broken, claim.credential, anchor)).toMatchObject({ verdict: "holds" });
       expect(text(found)).toMatch(/not finite \(NaN or ∞\) are in features\.2\.conv\.weight/);
       expect(() => rejoin(broken, claim.credential)).toThrow(/not finite/);
     }

@@ -1,23 +1,15 @@
 /**
- * Files that the first versions wrote: claims made with them stand as they did, bound or not, and
- * so do commitments that were published of them.
+ * Files that the first versions wrote: they are read as they were, bound or not, and so are
+ * commitments that were published of them; their claims show a mark and no more.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { disguise } from "../../src/attacks";
 import { FormatError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig, readCredential } from "../../src/models";
-import {
-  type Binding,
-  bind,
-  boundCredential,
-  commit,
-  openCommitment,
-  readBinding,
-  realign,
-  rejoin,
-  verify,
-} from "../../src/ownership";
+import { examine, realign, rejoin, verify } from "../../src/ownership";
+import { type Binding, bind, boundCredential, readBinding } from "../../src/ownership/first/binding";
+import { commit, openCommitment } from "../../src/ownership/first/commitment";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
 import { stored } from "../support/bytes";
@@ -27,11 +19,10 @@ import { bindFirst, firstFormat } from "../support/first-format";
 import { gpu, randomTensor } from "../support/gpu";
 import type { Network } from "../support/networks";
 import { TINY } from "../support/tiny";
-import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
 
-const WIDE = [{ channels: 8, kernel: 3, padding: 1 }, "pool", { channels: 64, kernel: 3 }, { channels: 64, kernel: 1 }];
+const WIDE = [{ channels: 8, kernel: 3, padding: 1 }, "pool", { channels: 96, kernel: 3 }, { channels: 96, kernel: 1 }];
 const CHAIN = { ...TINY, layers: WIDE as typeof TINY.layers, passports: { 2: true, 3: "ACME" } };
 const CASES: [string, NetworkConfig, norms: string[], secret: string][] = [
   ["v1", { ...CHAIN, scheme: "v1" }, ["features.2.bn", "features.3.bn"], "features.3.skey"],
@@ -106,31 +97,32 @@ describe.each(CASES)("files of the first version: %s", (_, config, norms, secret
     expect(read.named(`${norms[0]}.passport.b`)).toBe(`${norms[0]!.replace(/\.bn$/, "")}.b`);
   });
 
-  it("verify: every bit, the texts, and the same signs as before", async () => {
+  it("are examined: every bit, the texts, and the same signs as before", async () => {
     const live = memory().tensors;
     for (const claim of [unbound, bound]) {
-      const found = await verifyUnbound(stored(claim.deployed), stored(claim.credential));
-      expect(found.holds).toBe(true);
+      const found = await examine(stored(claim.deployed), stored(claim.credential));
+      expect(found.passes).toBe(true);
       expect(found.matched).toBe(found.bits);
       expect(found.layers.map((l) => l.name)).toEqual(norms);
       expect(found).toMatchObject({ claimedText: texts(config), decodedText: texts(config), claimed });
     }
     const own = await model.readSigns();
-    const { layers } = await verifyUnbound(bound.deployed, bound.credential);
+    const { layers } = await examine(bound.deployed, bound.credential);
     for (const [i, { signs }] of layers.entries()) expect(signs).toEqual([...own[i]!.bits]);
     expect(memory().tensors).toBe(live);
   });
 
-  it("hold bound, and open the commitments made of them", async () => {
+  it("show a mark where they are bound, and open the commitments made of them", async () => {
     const commitment = await commit(bound.credential, bound.deployed);
-    const found = await verify(stored(bound.deployed), stored(bound.credential), { commitment });
-    expect(found).toMatchObject({ holds: true, bound: { statement: binding.statement, holds: true } });
-    expect(found.bound!.matched).toBe(found.bound!.bits);
+    const found = await verify(stored(bound.deployed), stored(bound.credential));
+    expect(found).toMatchObject({ verdict: "mark present", version: 1, statement: binding.statement });
+    expect(found.sentence).toMatch(/claims of the first version can be forged/);
+    expect(found.mark!.bits!.hits).toBe(found.mark!.bits!.count);
     expect(await openCommitment(commitment, stored(bound.credential), stored(bound.deployed))).toEqual({
       claim: true,
       network: true,
     });
-    expect((await verify(unbound.deployed, unbound.credential)).holds).toBe(false);
+    expect((await verify(unbound.deployed, unbound.credential)).verdict).toBe("refused");
     // Its secret gives other passports under the names of now: the one is not the other's claim.
     expect((await openCommitment(commitment, second.credential, second.deployed)).claim).toBe(false);
     expect((await readBinding(bound.credential))!.hash).not.toEqual((await readBinding(second.credential))!.hash);
@@ -148,7 +140,9 @@ describe.each(CASES)("files of the first version: %s", (_, config, norms, secret
       metadata,
       tensors: new Map(tensors).set(passport, { ...t, data: (t.data as Float32Array).map((v) => -v) } as typeof t),
     };
-    await expect(verify(bound.deployed, changed)).rejects.toThrow(`its passport ${passport} does not come from`);
+    const found = await verify(bound.deployed, changed);
+    expect(found).toMatchObject({ verdict: "refused", mark: null });
+    expect(found.sentence).toContain(`its passport ${passport} does not come from`);
   });
 
   it("rejoin to the network that they were made of, to the bit, and load", async () => {
@@ -172,26 +166,27 @@ describe.each(CASES)("files of the first version: %s", (_, config, norms, secret
 
   it("are read again behind a disguise", async () => {
     const hidden = disguise(bound.deployed, { permute: true, negate: 0.5, scale: 2, seed: 3 });
-    expect((await verify(hidden, bound.credential)).holds).toBe(false);
+    expect((await verify(hidden, bound.credential)).verdict).toBe("refused");
     const { aligned, layers } = realign(hidden, bound.deployed);
     expect(layers.every((l) => l.copied)).toBe(true);
     for (const found of [
-      await verify(aligned, bound.credential),
-      await verify(hidden, bound.credential, { reference: bound.deployed }),
+      await examine(aligned, bound.credential),
+      await examine(hidden, bound.credential, { reference: bound.deployed }),
     ]) {
-      expect(found.holds).toBe(true);
+      expect(found.passes).toBe(true);
       expect(found.matched).toBe(found.bits);
     }
+    expect((await verify(aligned, bound.credential)).verdict).toBe("mark present");
   });
 
   it("meet the network as it is written now", async () => {
     const now = await model.deployed();
     expect(now.metadata["format"]).toBe("pan-deployed-2");
     expect(now.tensors).toEqual(bound.deployed.tensors);
-    expect((await verify(now, bound.credential)).holds).toBe(true);
+    expect((await verify(now, bound.credential)).verdict).toBe("mark present");
     // Names and shapes are one thing in both; the numbers are another network's.
-    expect((await verifyUnbound(bound.deployed, second.credential)).bits).toBe(
-      (await verifyUnbound(second.deployed, second.credential)).bits,
+    expect((await examine(bound.deployed, second.credential)).bits).toBe(
+      (await examine(second.deployed, second.credential)).bits,
     );
   });
 
@@ -221,10 +216,10 @@ it("a credential of the first version that says another scheme than its tensors 
     [{ passports: { 0: true, 2: true, 3: "ACME" } }, /has no features\.0\.skey_private,/],
     [{ passports: { 3: "ACME" } }, /unexpected features\.2\./],
   ] as const) {
-    await expect(verifyUnbound(deployed, saying(change))).rejects.toThrow(FormatError);
-    await expect(verifyUnbound(deployed, saying(change))).rejects.toThrow(message);
+    await expect(examine(deployed, saying(change))).rejects.toThrow(FormatError);
+    await expect(examine(deployed, saying(change))).rejects.toThrow(message);
   }
-  await expect(verifyUnbound(deployed, saying({ passports: { 2: true, 3: "ACMF" } }))).rejects.toThrow(
+  await expect(examine(deployed, saying({ passports: { 2: true, 3: "ACMF" } }))).rejects.toThrow(
     /spell "ACME", its text is "ACMF"/,
   );
 });
@@ -239,6 +234,6 @@ it.each([
   model.dispose();
   for (const file of [deployed, credential]) expect(JSON.parse(file.metadata["model"]!).norm).toBe(written);
   expect(readCredential(credential).config!.norm).toBe(norm);
-  const found = await verifyUnbound(deployed, credential);
-  expect(found.bits).toBe(128);
+  const found = await examine(deployed, credential);
+  expect(found.bits).toBe(192);
 });

@@ -4,23 +4,47 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { FormatError, PanError } from "../../src/errors";
+import type { SafetensorsFile } from "../../src/io/safetensors";
 import { shown } from "../../src/io/shown";
+import { buildNetwork } from "../../src/models";
 import { planOf } from "../../src/models/credential";
 import * as ownership from "../../src/ownership";
+import { deriveClaim } from "../../src/ownership/claim/derive";
+import { deriveBinding, readBinding } from "../../src/ownership/first/binding";
+import { type Commitment, openCommitment } from "../../src/ownership/first/commitment";
 import { decodeTexts } from "../../src/ownership/signature";
+import type { Signer } from "../../src/signing/keys";
 import { memory } from "../../src/tensor/storage";
 import * as watermarks from "../../src/watermarks";
-import { BINDING, BOUND, boundClaim, type Claim } from "../support/claims";
+import { type Anchored, anchored } from "../support/anchored";
+import { BINDING } from "../support/claims";
 import { gpu } from "../support/gpu";
+import type { Network } from "../support/networks";
+import { acme, MARKED, MARKED_TRIGGERS, type Owned, signerFor } from "../support/owner";
 import { tinySet } from "../support/tiny";
 
-let claim: Claim;
-let commitment: ownership.Commitment;
+let claim: Owned;
+let anchor: Anchored;
+let signer: Signer;
+let possession: ownership.Possession;
+/** Without triggers claims are checked quicker; this one has two groups of sixty. */
+let triggered: SafetensorsFile;
+let opening: ownership.Opening;
+let model: Network;
+const NONCE = "0".repeat(32);
 const test = tinySet(30, 2);
 beforeAll(async () => {
   await gpu();
-  claim = await boundClaim();
-  commitment = await ownership.commit(claim.credential, claim.deployed);
+  claim = await acme();
+  anchor = await anchored(claim);
+  signer = await signerFor("acme");
+  possession = await ownership.provePossession(signer, NONCE, claim.released);
+  model = buildNetwork(MARKED, { seed: 1 });
+  const binding = { ...claim.binding, triggers: MARKED_TRIGGERS };
+  await ownership.bind(model, binding);
+  triggered = await ownership.boundCredential(await model.credential(), binding);
+  opening = await ownership.openGroup(triggered, 0);
+  return () => model.dispose();
 });
 
 const hostile = {
@@ -58,6 +82,7 @@ const GARBAGE: readonly unknown[] = [
   hostile,
   new Map(),
   new Date(0),
+  new Date(Number.NaN),
   () => 1,
   new Float32Array([Number.NaN]),
   new Proxy({}, {}),
@@ -76,19 +101,28 @@ interface Row {
 }
 const row = (call: (value: never) => unknown, means: (value: unknown) => boolean = never): Row => ({ call, means });
 
-const verified = (options: object) => ownership.verify(claim.deployed, claim.credential, options as never);
+const isNull = (v: unknown) => v === null;
+const isText = (v: unknown) => typeof v === "string";
+const isEmptyList = (v: unknown) => Array.isArray(v) && v.length === 0;
+
+const verified = (options: object) => ownership.verify(claim.released, claim.credential, options as never);
+const examined = (options: object) => ownership.examine(claim.released, claim.credential, options as never);
+const described = (part: object) => deriveClaim(claim.binding.secret, { ...claim.derived.spec, ...part } as never);
 const drawn = (options: object) =>
-  ownership.nullOfCredentials(claim.deployed, claim.credential, { draws: 2, ...options } as never);
+  ownership.nullOfCredentials(claim.released, claim.credential, { draws: 2, ...options } as never);
 const numbers = (v: unknown) => (Array.isArray(v) ? v.length > 0 && v.every((n) => typeof n === "number") : false);
-const plan = planOf(BOUND);
-const place = plan.places[0]!;
-const placed = (part: object) => ownership.deriveBinding(BINDING, { ...plan, places: [{ ...place, ...part }] });
+/** A commitment of the first version. */
+const FIRST: Commitment = { format: "pan-commitment-1", claim: "0".repeat(128) };
+const plan = planOf(MARKED);
+/** Too few bits for a claim of either version: nothing is derived. */
+const place = { ...plan.places[0]!, channels: 64 };
+const placed = (part: object) => deriveBinding(BINDING, { ...plan, places: [{ ...place, ...part }] });
 
 const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
   verify: {
     suspect: row((v) => ownership.verify(v, claim.credential)),
-    owner: row((v) => ownership.verify(claim.deployed, v)),
-    options: row((v) => ownership.verify(claim.deployed, claim.credential, v), isEmpty),
+    owner: row((v) => ownership.verify(claim.released, v)),
+    options: row((v) => ownership.verify(claim.released, claim.credential, v), isEmpty),
     // Whatever a function makes is looked at once something is to be run.
     model: row(
       (model) => verified({ model }),
@@ -97,79 +131,158 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     "model that is run": row((model) => verified({ model, test })),
     "what a model function makes": row((made) => verified({ model: () => made, test })),
     test: row((test) => verified({ test })),
-    triggers: row((triggers) => verified({ triggers })),
-    transform: row(
-      (transform) => verified({ transform }),
-      (v) => Array.isArray(v) && v.length === 0,
-    ),
+    transform: row((transform) => verified({ transform }), isEmptyList),
     tolerance: row((tolerance) => verified({ tolerance }), share),
     falsePositiveRate: row((falsePositiveRate) => verified({ falsePositiveRate }), between),
-    commitment: row((commitment) => verified({ commitment })),
-    requireBinding: row(
-      (requireBinding) => verified({ requireBinding }),
-      (v) => typeof v === "boolean",
+    // A text is somebody's file: what is no bundle is no commitment, and the verdict says so.
+    commitment: row((commitment) => verified({ ...anchor, commitment }), isText),
+    "commitment.envelope": row((envelope) => verified({ ...anchor, commitment: { ...anchor.commitment, envelope } })),
+    "commitment.hint": row((hint) => verified({ ...anchor, commitment: { ...anchor.commitment, hint } }), isText),
+    "commitment.timestamps": row(
+      (timestamps) => verified({ ...anchor, commitment: { ...anchor.commitment, timestamps } }),
+      isEmptyList,
     ),
-    reference: row((reference) => verified({ reference })),
+    released: row((released) => verified({ ...anchor, released })),
+    // A root that is none vouches for nothing.
+    roots: row((roots) => verified({ ...anchor, roots }), Array.isArray),
+    published: row(
+      (published) => verified({ ...anchor, published }),
+      (v) => (v instanceof Date || typeof v === "string") && !Number.isNaN(new Date(v).getTime()),
+    ),
+    possession: row((possession) => verified({ ...anchor, possession })),
+    "possession.nonce": row((nonce) => verified({ ...anchor, possession: { ...possession, nonce } })),
+    "possession.signature": row((signature) => verified({ ...anchor, possession: { ...possession, signature } })),
+    suspectSha256: row((suspectSha256) => verified({ suspectSha256 })),
+    suspects: row(
+      (suspects) => verified({ suspects }),
+      (v) => isCount(v, 1),
+    ),
+  },
+  examine: {
+    suspect: row((v) => ownership.examine(v, claim.credential)),
+    owner: row((v) => ownership.examine(claim.released, v)),
+    options: row((v) => ownership.examine(claim.released, claim.credential, v), isEmpty),
+    model: row(
+      (model) => examined({ model }),
+      (v) => typeof v === "function",
+    ),
+    "model that is run": row((model) => examined({ model, test })),
+    "what a model function makes": row((made) => examined({ model: () => made, test })),
+    test: row((test) => examined({ test })),
+    triggers: row((triggers) => examined({ triggers })),
+    transform: row((transform) => examined({ transform }), isEmptyList),
+    tolerance: row((tolerance) => examined({ tolerance }), share),
+    falsePositiveRate: row((falsePositiveRate) => examined({ falsePositiveRate }), between),
+    reference: row((reference) => examined({ reference })),
+  },
+  relation: {
+    suspect: row((v) => ownership.relation(v, claim.released)),
+    released: row((v) => ownership.relation(claim.released, v)),
+    options: row((v) => ownership.relation(claim.released, claim.released, v), isEmpty),
+    falsePositiveRate: row(
+      (falsePositiveRate) => ownership.relation(claim.released, claim.released, { falsePositiveRate }),
+      between,
+    ),
   },
   rejoin: {
     suspect: row((v) => ownership.rejoin(v, claim.credential)),
-    owner: row((v) => ownership.rejoin(claim.deployed, v)),
-    network: row((v) => ownership.rejoin(claim.deployed, claim.credential, v)),
+    owner: row((v) => ownership.rejoin(claim.released, v)),
+    network: row((v) => ownership.rejoin(claim.released, claim.credential, v)),
   },
   rejoinSuspect: {
     suspect: row((v) => ownership.rejoinSuspect(v, claim.credential)),
-    owner: row((v) => ownership.rejoinSuspect(claim.deployed, v)),
-    network: row((v) => ownership.rejoinSuspect(claim.deployed, claim.credential, v)),
+    owner: row((v) => ownership.rejoinSuspect(claim.released, v)),
+    network: row((v) => ownership.rejoinSuspect(claim.released, claim.credential, v)),
   },
   realign: {
-    suspect: row((v) => ownership.realign(v, claim.deployed)),
-    reference: row((v) => ownership.realign(claim.deployed, v)),
-    options: row((v) => ownership.realign(claim.deployed, claim.deployed, v), isEmpty),
-    least: row((least) => ownership.realign(claim.deployed, claim.deployed, { least }), share),
+    suspect: row((v) => ownership.realign(v, claim.released)),
+    reference: row((v) => ownership.realign(claim.released, v)),
+    options: row((v) => ownership.realign(claim.released, claim.released, v), isEmpty),
+    least: row((least) => ownership.realign(claim.released, claim.released, { least }), share),
   },
   commit: {
-    credential: row((v) => ownership.commit(v)),
-    deployed: row((v) => ownership.commit(claim.credential, v)),
+    credential: row((v) => ownership.commit(v, claim.released, signer)),
+    released: row((v) => ownership.commit(claim.credential, v, signer)),
+    signer: row((v) => ownership.commit(claim.credential, claim.released, v)),
+    publicKey: row((publicKey) => ownership.commit(claim.credential, claim.released, { ...signer, publicKey })),
+    sign: row((sign) => ownership.commit(claim.credential, claim.released, { ...signer, sign })),
+    options: row((v) => ownership.commit(claim.credential, claim.released, signer, v), isEmpty),
+    name: row(
+      (name) => ownership.commit(claim.credential, claim.released, signer, { name }),
+      (v) => isText(v) && v !== "",
+    ),
   },
-  openCommitment: {
-    commitment: row((v) => ownership.openCommitment(v, claim.credential, claim.deployed)),
-    credential: row((v) => ownership.openCommitment(commitment, v, claim.deployed)),
-    suspect: row((v) => ownership.openCommitment(commitment, claim.credential, v)),
-    format: row((format) => ownership.openCommitment({ ...commitment, format }, claim.credential, claim.deployed)),
-    claim: row((v) => ownership.openCommitment({ ...commitment, claim: v }, claim.credential, claim.deployed)),
-    network: row((network) => ownership.openCommitment({ ...commitment, network }, claim.credential, claim.deployed)),
+  provePossession: {
+    signer: row((v) => ownership.provePossession(v, NONCE, claim.released)),
+    nonce: row((v) => ownership.provePossession(signer, v, claim.released)),
+    suspect: row((v) => ownership.provePossession(signer, NONCE, v)),
   },
   boundCredential: {
-    credential: row((v) => ownership.boundCredential(v, BINDING)),
+    credential: row((v) => ownership.boundCredential(v, claim.binding)),
     binding: row((v) => ownership.boundCredential(claim.credential, v)),
-    statement: row((statement) => ownership.boundCredential(claim.credential, { ...BINDING, statement })),
-    secret: row((secret) => ownership.boundCredential(claim.credential, { ...BINDING, secret })),
+    statement: row((statement) => ownership.boundCredential(claim.credential, { ...claim.binding, statement })),
+    secret: row((secret) => ownership.boundCredential(claim.credential, { ...claim.binding, secret })),
+    publicKey: row((publicKey) => ownership.boundCredential(claim.credential, { ...claim.binding, publicKey })),
+    triggers: row((triggers) => ownership.boundCredential(claim.credential, { ...claim.binding, triggers }), isNull),
+    parent: row((parent) => ownership.boundCredential(claim.credential, { ...claim.binding, parent }), isNull),
   },
-  readBinding: { credential: row((v) => ownership.readBinding(v)) },
-  bind: { model: row((v) => ownership.bind(v, BINDING)) },
-  deriveBinding: {
-    binding: row((v) => ownership.deriveBinding(v, plan)),
-    plan: row((v) => ownership.deriveBinding(BINDING, v)),
-    format: row(
-      (format) => ownership.deriveBinding(BINDING, { ...plan, format }),
-      (v) => v === 1,
+  bind: {
+    model: row((v) => ownership.bind(v, claim.binding)),
+    binding: row((v) => ownership.bind(model, v)),
+    statement: row(
+      (statement) => ownership.bind(model, { ...claim.binding, statement }),
+      (v) => isText(v) && v !== "",
     ),
-    scheme: row((scheme) => ownership.deriveBinding(BINDING, { ...plan, scheme })),
-    places: row((places) => ownership.deriveBinding(BINDING, { ...plan, places })),
-    place: row((v) => ownership.deriveBinding(BINDING, { ...plan, places: [place, v] })),
-    norm: row((norm) => placed({ norm })),
-    channels: row((channels) => placed({ channels })),
-    inputSize: row((inputSize) => placed({ inputSize })),
-    kernel: row((kernel) => placed({ kernel })),
-    padding: row((padding) => placed({ padding })),
-    text: row((text) => placed({ text })),
+    secret: row((secret) => ownership.bind(model, { ...claim.binding, secret })),
+    publicKey: row((publicKey) => ownership.bind(model, { ...claim.binding, publicKey })),
+    triggers: row((triggers) => ownership.bind(model, { ...claim.binding, triggers }), isNull),
+    parent: row((parent) => ownership.bind(model, { ...claim.binding, parent }), isNull),
+  },
+  claimDigest: {
+    claim: row((v) => ownership.claimDigest(v)),
+    hash: row(
+      (hash) => ownership.claimDigest({ hash }),
+      (v) => ArrayBuffer.isView(v),
+    ),
+  },
+  openGroup: {
+    credential: row((v) => ownership.openGroup(v, 0)),
+    group: row(
+      (v) => ownership.openGroup(triggered, v),
+      (v) => isCount(v, 0, 1),
+    ),
+  },
+  openedTriggers: {
+    opening: row((v) => ownership.openedTriggers(v)),
+    ...Object.fromEntries(
+      ["format", "spec", "passports", "groups", "group", "secret"].map((part) => [
+        part,
+        row(
+          (v) => ownership.openedTriggers({ ...opening, [part]: v }),
+          (v) => part === "group" && v === 0,
+        ),
+      ]),
+    ),
+  },
+  verifyAnswers: {
+    answers: row((v) => ownership.verifyAnswers(v, opening)),
+    answer: row(
+      (v) => ownership.verifyAnswers(Array(60).fill(v), opening),
+      (v) => Number.isInteger(v) && (v as number) >= 0,
+    ),
+    opening: row((v) => ownership.verifyAnswers(Array(60).fill(0), v)),
+    options: row((v) => ownership.verifyAnswers(Array(60).fill(0), opening, v), isEmpty),
+    falsePositiveRate: row(
+      (falsePositiveRate) => ownership.verifyAnswers(Array(60).fill(0), opening, { falsePositiveRate }),
+      between,
+    ),
   },
   nullOfCredentials: {
     deployed: row((v) => ownership.nullOfCredentials(v, claim.credential, { draws: 2 })),
-    credential: row((v) => ownership.nullOfCredentials(claim.deployed, v, { draws: 2 })),
+    credential: row((v) => ownership.nullOfCredentials(claim.released, v, { draws: 2 })),
     // Its default is a thousand draws: what means something here is tried elsewhere.
     options: row(
-      (v) => (isEmpty(v) ? undefined : ownership.nullOfCredentials(claim.deployed, claim.credential, v)),
+      (v) => (isEmpty(v) ? undefined : ownership.nullOfCredentials(claim.released, claim.credential, v)),
       isEmpty,
     ),
     draws: row((draws) => drawn({ draws })),
@@ -184,10 +297,10 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     ),
   },
   nullOfNetworks: {
-    deployed: row((v) => ownership.nullOfNetworks(v, claim.credential, [claim.deployed, claim.deployed])),
-    credential: row((v) => ownership.nullOfNetworks(claim.deployed, v, [claim.deployed, claim.deployed])),
-    networks: row((v) => ownership.nullOfNetworks(claim.deployed, claim.credential, v)),
-    network: row((v) => ownership.nullOfNetworks(claim.deployed, claim.credential, [claim.deployed, v])),
+    deployed: row((v) => ownership.nullOfNetworks(v, claim.credential, [claim.released, claim.released])),
+    credential: row((v) => ownership.nullOfNetworks(claim.released, v, [claim.released, claim.released])),
+    networks: row((v) => ownership.nullOfNetworks(claim.released, claim.credential, v)),
+    network: row((v) => ownership.nullOfNetworks(claim.released, claim.credential, [claim.released, v])),
   },
   empiricalPValue: {
     matched: row(
@@ -228,8 +341,62 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
   },
   signatureBalance: { signs: row((v) => ownership.signatureBalance(v), numbers) },
 };
-/** Nothing is passed to these. */
-const WITHOUT = ["newSecret"];
+/**
+ * Nothing is passed to the first; the second decides on facts that are the package's own findings.
+ */
+const WITHOUT = ["newSecret", "ruled"];
+
+/** What is not exported, and reads what strangers wrote all the same. */
+const INNER: typeof ROWS = {
+  deriveClaim: {
+    secret: row((v) => deriveClaim(v, claim.derived.spec)),
+    spec: row((v) => deriveClaim(claim.binding.secret, v)),
+    version: row((version) => described({ version })),
+    scheme: row((scheme) => described({ scheme })),
+    places: row((places) => described({ places })),
+    place: row((v) => described({ places: [place, v] })),
+    norm: row((norm) => described({ places: [{ ...place, norm }] })),
+    channels: row((channels) => described({ places: [{ ...place, channels }] })),
+    inputSize: row((inputSize) => described({ places: [{ ...place, inputSize }] })),
+    kernel: row((kernel) => described({ places: [{ ...place, kernel }] })),
+    padding: row((padding) => described({ places: [{ ...place, padding }] })),
+    text: row((text) => described({ places: [{ ...place, text }] })),
+    triggers: row((triggers) => described({ triggers }), isNull),
+    publicKey: row((publicKey) => described({ publicKey }), isNull),
+    statement: row(
+      (statement) => described({ statement }),
+      (v) => isText(v) && v !== "",
+    ),
+    parent: row((parent) => described({ parent }), isNull),
+  },
+  "deriveBinding, first version": {
+    binding: row((v) => deriveBinding(v, plan)),
+    plan: row((v) => deriveBinding(BINDING, v)),
+    format: row(
+      (format) => deriveBinding(BINDING, { ...plan, format }),
+      (v) => v === 1,
+    ),
+    scheme: row((scheme) => deriveBinding(BINDING, { ...plan, scheme })),
+    places: row((places) => deriveBinding(BINDING, { ...plan, places })),
+    place: row((v) => deriveBinding(BINDING, { ...plan, places: [place, v] })),
+    norm: row((norm) => placed({ norm })),
+    channels: row((channels) => placed({ channels })),
+    inputSize: row((inputSize) => placed({ inputSize })),
+    kernel: row((kernel) => placed({ kernel })),
+    padding: row((padding) => placed({ padding })),
+    text: row((text) => placed({ text })),
+  },
+  "readBinding, first version": { credential: row((v) => readBinding(v)) },
+  "openCommitment, first version": {
+    commitment: row((v) => openCommitment(v, claim.credential, claim.released)),
+    credential: row((v) => openCommitment(FIRST, v, claim.released)),
+    suspect: row((v) => openCommitment(FIRST, claim.credential, v)),
+    format: row((format) => openCommitment({ ...FIRST, format }, claim.credential, claim.released)),
+    claim: row((v) => openCommitment({ ...FIRST, claim: v }, claim.credential, claim.released)),
+    network: row((network) => openCommitment({ ...FIRST, network }, claim.credential, claim.released)),
+  },
+};
+const ALL = { ...ROWS, ...INNER };
 
 /** What has no own names at all: options that say nothing. */
 function isEmpty(v: unknown): boolean {
@@ -257,11 +424,11 @@ it("has a row for every function that is exported", () => {
   expect(functions.sort()).toEqual([...Object.keys(ROWS), ...WITHOUT].sort());
 });
 
-describe.each(Object.keys(ROWS))("%s", (name) => {
+describe.each(Object.keys(ALL))("%s", (name) => {
   it.each(
-    Object.keys(ROWS[name]!),
+    Object.keys(ALL[name]!),
   )("takes as %s what means something, and refuses the rest by a typed error", async (argument) => {
-    const { call, means = never } = ROWS[name]![argument]!;
+    const { call, means = never } = ALL[name]![argument]!;
     const before = memory().tensors;
     for (const value of GARBAGE) {
       const { error, value: found } = await outcome(() => call(value as never));
@@ -279,30 +446,36 @@ describe.each(Object.keys(ROWS))("%s", (name) => {
 
 describe("options", () => {
   it("with a name that is not known are refused", async () => {
-    await expect(verified({ comitment: commitment })).rejects.toThrow(/options of verify: .*found "comitment"/);
+    await expect(verified({ comitment: anchor.commitment })).rejects.toThrow(/options of verify: .*found "comitment"/);
     await expect(drawn({ draw: 3 })).rejects.toThrow(/options of nullOfCredentials/);
-    expect(() => ownership.realign(claim.deployed, claim.deployed, { most: 1 } as never)).toThrow(/options of realign/);
-    await expect(ownership.boundCredential(claim.credential, { ...BINDING, date: 1 } as never)).rejects.toThrow(
+    expect(() => ownership.realign(claim.released, claim.released, { most: 1 } as never)).toThrow(/options of realign/);
+    for (const gone of ["requireBinding", "reference", "triggers"])
+      await expect(verified({ [gone]: undefined })).rejects.toThrow(new RegExp(`options of verify: .*found "${gone}"`));
+    await expect(examined({ commitment: anchor.commitment })).rejects.toThrow(/options of examine/);
+    await expect(ownership.boundCredential(claim.credential, { ...claim.binding, date: 1 } as never)).rejects.toThrow(
       /found "date"/,
     );
-    await expect(
-      ownership.openCommitment({ ...commitment, date: 1 } as never, claim.credential, claim.deployed),
-    ).rejects.toThrow(FormatError);
   });
 
   it("that are undefined are left out", async () => {
     const options = {
       model: undefined,
       test: undefined,
-      triggers: undefined,
       transform: undefined,
       tolerance: undefined,
       falsePositiveRate: undefined,
-      commitment: undefined,
-      requireBinding: undefined,
-      reference: undefined,
     };
-    expect(await verified(options)).toEqual(await verified({}));
+    const beside = {
+      commitment: undefined,
+      released: undefined,
+      roots: undefined,
+      published: undefined,
+      possession: undefined,
+      suspectSha256: undefined,
+      suspects: undefined,
+    };
+    expect(await verified({ ...options, ...beside })).toEqual(await verified({}));
+    expect(await examined({ ...options, triggers: undefined, reference: undefined })).toEqual(await examined({}));
   });
 
   it("are checked before a set of another kind reaches the network", async () => {
@@ -316,7 +489,7 @@ describe("options", () => {
     ];
     for (const set of sets)
       for (const name of ["test", "triggers"]) {
-        const { error } = await outcome(() => verified({ [name]: set }));
+        const { error } = await outcome(() => examined({ [name]: set }));
         expect(error, shown(set)).toBeInstanceOf(PanError);
       }
   });
@@ -347,24 +520,33 @@ describe("entries of a credential", () => {
     "model",
     "passports",
     "claimed",
-    "binding",
+    "claim",
   ])("are refused where they are garbage: %s", async (entry) => {
     for (const text of TEXTS) {
       if (entry === "claimed" && text === "{}") continue;
       const metadata = { ...claim.credential.metadata, [entry]: text };
       const credential = { ...claim.credential, metadata };
-      const { error } = await outcome(() => ownership.verify(claim.deployed, credential));
+      const { error, value } = await outcome(() => ownership.verify(claim.released, credential, anchor));
+      if (entry === "claim") {
+        // A claim that is none shows nothing, which is a verdict.
+        const found = value as ownership.Verification;
+        expect(found, shown(text)).toMatchObject({ verdict: "refused", mark: null, bound: null });
+        expect(found.sentence.length).toBeLessThan(600);
+        continue;
+      }
       expect(error, `${entry}: ${shown(text)}`).toBeInstanceOf(FormatError);
       expect((error as Error).message.length).toBeLessThan(600);
     }
   });
 
-  it("are refused field by field of a binding", async () => {
+  it("are refused field by field of a claim", async () => {
     for (const value of [null, 0, "", [], {}, true])
-      for (const field of ["statement", "secret", "extra"]) {
-        const metadata = { ...claim.credential.metadata, binding: JSON.stringify({ ...BINDING, [field]: value }) };
-        const { error } = await outcome(() => ownership.readBinding({ ...claim.credential, metadata }));
-        expect(error, `${field}: ${shown(value)}`).toBeInstanceOf(FormatError);
+      for (const field of ["statement", "secret", "publicKey", "triggers", "parent", "extra"]) {
+        // Without triggers and without a parent, as it was.
+        if (value === null && (field === "triggers" || field === "parent")) continue;
+        const metadata = { ...claim.credential.metadata, claim: JSON.stringify({ ...claim.binding, [field]: value }) };
+        const found = await ownership.verify(claim.released, { ...claim.credential, metadata }, anchor);
+        expect(found, `${field}: ${shown(value)}`).toMatchObject({ verdict: "refused", mark: null });
       }
   });
 
@@ -387,9 +569,13 @@ describe("a branch at chance", () => {
     return { ...claim.credential, tensors, metadata: { ...claim.credential.metadata, claimed: "{}" } };
   };
 
-  it("does not hold, whatever is claimed of it, and the reasons say so", async () => {
-    const found = await ownership.verify(claim.deployed, broken(), { test });
-    expect(found).toMatchObject({ holds: false, matched: 160, opened: { branch: "private", count: 30, holds: false } });
+  it("does not pass, whatever is claimed of it, and the reasons say so", async () => {
+    const found = await ownership.examine(claim.released, broken(), { test });
+    expect(found).toMatchObject({
+      passes: false,
+      matched: 224,
+      opened: { branch: "private", count: 30, holds: false },
+    });
     expect(found.opened!.chance).toBeCloseTo(1 / 3, 12);
     expect(found.opened!.threshold).toBe(ownership.matchThreshold(30, 1e-6, 1 / 3));
     expect(found.reasons.join("\n")).toMatch(
@@ -397,19 +583,26 @@ describe("a branch at chance", () => {
     );
   });
 
-  it("holds without images, where nothing can be said of it, and for a branch that works", async () => {
-    expect((await ownership.verify(claim.deployed, broken())).holds).toBe(true);
+  it("opens nothing that was committed to: the commitment is to its credential", async () => {
+    expect((await ownership.verify(claim.released, broken())).verdict).toBe("mark present");
+    const found = await ownership.verify(claim.released, broken(), { ...anchor, test });
+    expect(found).toMatchObject({ verdict: "refused", examination: { passes: false } });
+    expect(found.sentence).toMatch(/its credential is another/);
+  });
+
+  it("passes without images, where nothing can be said of it, and for a branch that works", async () => {
+    expect((await ownership.examine(claim.released, broken())).passes).toBe(true);
     const unclaimed = { ...claim.credential, metadata: { ...claim.credential.metadata, claimed: "{}" } };
-    expect(await ownership.verify(claim.deployed, unclaimed, { test })).toMatchObject({
-      holds: true,
+    expect(await ownership.examine(claim.released, unclaimed, { test })).toMatchObject({
+      passes: true,
       opened: { holds: true },
     });
   });
 
   it("cannot be told from one that works by too few images, or by those of one class", async () => {
     for (const few of [tinySet(6, 3), { ...test, labels: test.labels.map(() => 1) }]) {
-      const found = await ownership.verify(claim.deployed, broken(), { test: few });
-      expect(found).toMatchObject({ holds: false, opened: { holds: false, threshold: few.length + 1 } });
+      const found = await ownership.examine(claim.released, broken(), { test: few });
+      expect(found).toMatchObject({ passes: false, opened: { holds: false, threshold: few.length + 1 } });
       expect(found.reasons.join("\n")).toMatch(/too few, or too much alike/);
     }
   });
@@ -417,7 +610,7 @@ describe("a branch at chance", () => {
 
 describe("watermarks", () => {
   it("refuse options that are none", async () => {
-    const source = claim.deployed.tensors;
+    const source = claim.released.tensors;
     const good = { model: source, layer: "features.2", bits: 8, seed: 1 };
     await watermarks.FeatureWatermark.create(good);
     for (const [name, value] of [

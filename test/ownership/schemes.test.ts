@@ -1,5 +1,5 @@
 /**
- * Claims in every scheme, on chains and ResNets, against suspects that were changed before they
+ * Examinations in every scheme, on chains and ResNets, of suspects that were changed before they
  * were given away.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -10,6 +10,7 @@ import type { HostTensor } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models/build";
 import { SGD } from "../../src/optim/sgd";
+import { examine } from "../../src/ownership/examine";
 import { rejoin } from "../../src/ownership/rejoin";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
 import type { BranchAccuracy } from "../../src/passport/branches";
@@ -23,7 +24,6 @@ import { signedNetwork } from "../support/claims";
 import { gpu, randomTensor } from "../support/gpu";
 import type { Network } from "../support/networks";
 import { TINY, tinySet } from "../support/tiny";
-import { verifyUnbound } from "../support/verify";
 
 beforeAll(async () => void (await gpu()));
 
@@ -132,37 +132,37 @@ afterAll(() => {
   for (const { model } of [v1, v2, folding]) model.dispose();
 });
 
-describe("the owner's claim", () => {
+describe("the owner's credential", () => {
   /**
    * @param works whether the branches do better than guessing, which those of untrained networks do
    * not
    */
-  const holds = async ({ model, deployed, credential, accuracy }: Claim, works: boolean) => {
-    const found = await leakless(() => verifyUnbound(deployed, credential, { test, transform }));
+  const passes = async ({ model, deployed, credential, accuracy }: Claim, works: boolean) => {
+    const found = await leakless(() => examine(deployed, credential, { test, transform }));
     expect(found.opened!.holds).toBe(works);
-    if (!works) expect((await verifyUnbound(deployed, credential)).holds).toBe(true);
-    expect(found).toMatchObject({ holds: works, decodedText: TEXT, claimedText: TEXT, bits: 48, matched: 48 });
+    if (!works) expect((await examine(deployed, credential)).passes).toBe(true);
+    expect(found).toMatchObject({ passes: works, decodedText: TEXT, claimedText: TEXT, bits: 48, matched: 48 });
     expect(found.pValue).toBe(binomialPValue(48, 48));
     expect(found.accuracy).toEqual(accuracy);
     expect(Object.keys(accuracy)).toEqual([...model.branches]);
     expect(found.triggers).toBeNull();
     for (const seed of [1, 2, 3]) {
-      const other = await leakless(() => verifyUnbound(deployed, forged(credential, seed)));
-      expect(other, `forgery ${seed}`).toMatchObject({ holds: false, claimedText: TEXT });
+      const other = await leakless(() => examine(deployed, forged(credential, seed)));
+      expect(other, `forgery ${seed}`).toMatchObject({ passes: false, claimedText: TEXT });
       expect(other.decodedText).not.toBe(TEXT);
     }
   };
 
-  it("holds in V1 after training: the only branch works, and works with its passports", async () => {
-    await holds(v1, true);
+  it("passes in V1 after training: the only branch works, and works with its passports", async () => {
+    await passes(v1, true);
     expect(v1.accuracy.passport).toBeGreaterThan(0.9);
     const forgery = rejoin(v1.deployed, forged(v1.credential, 1));
     expect((await evaluate(forgery, test, { transform })).passport).toBeLessThan(0.8);
     forgery.dispose();
   });
 
-  it("holds in V2 with group norm after training, in both branches", async () => {
-    await holds(v2, true);
+  it("passes in V2 with group norm after training, in both branches", async () => {
+    await passes(v2, true);
     expect(v2.accuracy.public).toBeGreaterThan(0.9);
     expect(v2.accuracy.private).toBeGreaterThan(0.9);
   });
@@ -174,9 +174,9 @@ describe("the owner's claim", () => {
     ["V1 in a ResNet", { ...RESNET, ...IN_STAGE, scheme: "v1" }],
     ["V2 in a ResNet", { ...RESNET, ...IN_STAGE, scheme: "v2" }],
     ["pan with one statistic in a ResNet", { ...RESNET, ...IN_STAGE, scheme: "pan", norm: "sbn" }],
-  ])("holds in %s", async (_, config) => {
+  ])("passes in %s", async (_, config) => {
     const made = await signed(config);
-    await holds(made, false);
+    await passes(made, false);
     const again = rejoin(made.deployed, made.credential);
     const x = randomTensor([2, 8, 8, 3], 6);
     for (const branch of made.model.branches) {
@@ -190,31 +190,29 @@ describe("the owner's claim", () => {
 
   it("stands on the branch that the passports open: V1's only one", async () => {
     const boast = changed(v1.credential, {}, { claimed: JSON.stringify({ passport: v1.accuracy.passport! - 0.2 }) });
-    const found = await verifyUnbound(v1.deployed, boast, { test, transform });
-    expect(found).toMatchObject({ holds: false, matched: 48 });
+    const found = await examine(v1.deployed, boast, { test, transform });
+    expect(found).toMatchObject({ passes: false, matched: 48 });
     expect(text(found.reasons)).toMatch(/the passport branch reaches .* not within 3 points/);
-    expect(text((await verifyUnbound(v1.deployed, boast)).reasons)).toMatch(
-      /accuracy of the passport branch is not checked/,
-    );
+    expect(text((await examine(v1.deployed, boast)).reasons)).toMatch(/accuracy of the passport branch is not checked/);
   });
 
   it("stands on the private branch of two, and says what the public one does", async () => {
     const claimed = { ...v2.accuracy, public: v2.accuracy.public! - 0.5 };
     const open = changed(v2.credential, {}, { claimed: JSON.stringify(claimed) });
-    const found = await verifyUnbound(v2.deployed, open, { test, transform });
-    expect(found).toMatchObject({ holds: true, matched: 48 });
+    const found = await examine(v2.deployed, open, { test, transform });
+    expect(found).toMatchObject({ passes: true, matched: 48 });
     expect(text(found.reasons)).toMatch(/the public branch reaches .* not within 3 points/);
     const secret = { ...v2.accuracy, private: v2.accuracy.private! - 0.5 };
     const boast = changed(v2.credential, {}, { claimed: JSON.stringify(secret) });
-    expect((await verifyUnbound(v2.deployed, boast, { test, transform })).holds).toBe(false);
+    expect((await examine(v2.deployed, boast, { test, transform })).passes).toBe(false);
   });
 
   it("falls with a text its bits do not spell, over whatever layers", async () => {
     const layers = ["features.2.bn", "features.3.bn"];
     const passports = JSON.stringify({ ...v2.model.plan, texts: [{ text: "Q€NS", layers }] });
     const other = changed(v2.credential, {}, { passports });
-    await expect(leakless(() => verifyUnbound(v2.deployed, other))).rejects.toThrow(FormatError);
-    await expect(verifyUnbound(v2.deployed, other)).rejects.toThrow(
+    await expect(leakless(() => examine(v2.deployed, other))).rejects.toThrow(FormatError);
+    await expect(examine(v2.deployed, other)).rejects.toThrow(
       /bits of features\.2\.bn, features\.3\.bn spell "P€NS", its text is "Q€NS"/,
     );
   });
@@ -228,8 +226,8 @@ describe("a suspect with another classifier", () => {
   ] as const)("of more classes is read in %s: accuracies are shown, not compared", async (_, made, head, classes) => {
     const { deployed, credential, accuracy } = made();
     const suspect = withHead(deployed, head, classes);
-    const found = await leakless(() => verifyUnbound(suspect, credential, { test, transform, triggers: test }));
-    expect(found).toMatchObject({ holds: true, matched: 48, decodedText: TEXT, claimed: accuracy, triggers: null });
+    const found = await leakless(() => examine(suspect, credential, { test, transform, triggers: test }));
+    expect(found).toMatchObject({ passes: true, matched: 48, decodedText: TEXT, claimed: accuracy, triggers: null });
     expect(Object.keys(found.accuracy)).toEqual(Object.keys(accuracy));
     expect(text(found.reasons)).toContain(`classifies into ${classes} classes, the claim is for 3`);
     expect(text(found.reasons)).not.toMatch(/within 3 points/);
@@ -241,12 +239,12 @@ describe("a suspect with another classifier", () => {
 
   it("of fewer classes than the test images have is read all the same", async () => {
     const found = await leakless(() =>
-      verifyUnbound(withHead(v2.deployed, "classifier", 2), v2.credential, { test, transform, triggers: test }),
+      examine(withHead(v2.deployed, "classifier", 2), v2.credential, { test, transform, triggers: test }),
     );
-    expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {}, triggers: null });
+    expect(found).toMatchObject({ passes: true, matched: 48, accuracy: {}, triggers: null });
     expect(text(found.reasons)).toMatch(/2 classes.*labels of the test images.*not measured/s);
     const two = { ...test, labels: test.labels.map((l) => l % 2) };
-    const measured = await verifyUnbound(withHead(v2.deployed, "classifier", 2), v2.credential, {
+    const measured = await examine(withHead(v2.deployed, "classifier", 2), v2.credential, {
       test: two,
       transform,
     });
@@ -259,25 +257,25 @@ describe("a suspect with another classifier", () => {
       [folding, "linear"],
     ] as const) {
       const one = withHead(made.deployed, head, 1);
-      const found = await leakless(() => verifyUnbound(one, made.credential, { test, transform }));
-      expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {} });
+      const found = await leakless(() => examine(one, made.credential, { test, transform }));
+      expect(found).toMatchObject({ passes: true, matched: 48, accuracy: {} });
       expect(text(found.reasons)).toMatch(/no classifier of two classes or more/);
     }
     const one = withHead(await folding.model.deployed({ foldNorm: true }), "linear", 1);
-    expect(await leakless(() => verifyUnbound(one, folding.credential))).toMatchObject({ holds: true, matched: 48 });
+    expect(await leakless(() => examine(one, folding.credential))).toMatchObject({ passes: true, matched: 48 });
   });
 
   it("is refused by name where its tensors do not fit each other, or the network", async () => {
     const bias = changed(v2.deployed, { "classifier.bias": undefined });
-    await expect(leakless(() => verifyUnbound(bias, v2.credential))).rejects.toThrow(StateDictError);
-    await expect(verifyUnbound(bias, v2.credential)).rejects.toThrow(/missing classifier\.bias/);
+    await expect(leakless(() => examine(bias, v2.credential))).rejects.toThrow(StateDictError);
+    await expect(examine(bias, v2.credential)).rejects.toThrow(/missing classifier\.bias/);
     const other = withHead(v2.deployed, "classifier", 5).tensors.get("classifier.bias");
     await expect(
-      leakless(() => verifyUnbound(changed(v2.deployed, { "classifier.bias": other }), v2.credential)),
+      leakless(() => examine(changed(v2.deployed, { "classifier.bias": other }), v2.credential)),
     ).rejects.toThrow(/classifier\.bias: shape \[5\].*\[3\]/);
     const narrow: HostTensor = { dtype: "F32", shape: [4, 64], data: new Float32Array(256) };
     await expect(
-      leakless(() => verifyUnbound(changed(v2.deployed, { "classifier.weight": narrow }), v2.credential)),
+      leakless(() => examine(changed(v2.deployed, { "classifier.weight": narrow }), v2.credential)),
     ).rejects.toThrow(/classifier\.weight: shape \[4, 64\].*\[4, 128\]/);
   });
 
@@ -288,10 +286,10 @@ describe("a suspect with another classifier", () => {
       [folding, "linear"],
     ] as const) {
       const suspect = withHead(made.deployed, head, 0);
-      const found = await leakless(() => verifyUnbound(suspect, made.credential, { test, transform, triggers: test }));
-      expect(found).toMatchObject({ holds: true, matched: 48, decodedText: TEXT, accuracy: {}, triggers: null });
+      const found = await leakless(() => examine(suspect, made.credential, { test, transform, triggers: test }));
+      expect(found).toMatchObject({ passes: true, matched: 48, decodedText: TEXT, accuracy: {}, triggers: null });
       expect(text(found.reasons)).toMatch(/no classifier of two classes or more: no branch can run/);
-      expect((await verifyUnbound(suspect, forged(made.credential, 1))).holds).toBe(false);
+      expect((await examine(suspect, forged(made.credential, 1))).passes).toBe(false);
     }
   });
 });
@@ -299,13 +297,13 @@ describe("a suspect with another classifier", () => {
 describe("a suspect with folded norms", () => {
   it("is read, its open branch measured, its private one not", async () => {
     const suspect = stored(await folding.model.deployed({ foldNorm: true }));
-    const found = await leakless(() => verifyUnbound(suspect, folding.credential, { test, transform, triggers: test }));
-    expect(found).toMatchObject({ holds: true, matched: 48, decodedText: TEXT });
+    const found = await leakless(() => examine(suspect, folding.credential, { test, transform, triggers: test }));
+    expect(found).toMatchObject({ passes: true, matched: 48, decodedText: TEXT });
     expect(Object.keys(found.accuracy)).toEqual(["public"]);
     expect(found.accuracy.public).toBe(folding.accuracy.public);
     expect(found.triggers).toMatchObject({ branch: "public", count: 30 });
     expect(text(found.reasons)).toMatch(/folded into its convolutions: the private branch cannot run/);
-    expect((await leakless(() => verifyUnbound(suspect, forged(folding.credential, 1)))).holds).toBe(false);
+    expect((await leakless(() => examine(suspect, forged(folding.credential, 1)))).passes).toBe(false);
   });
 
   it("loses a bit where a channel was scaled by a negative number, and no other", async () => {
@@ -316,7 +314,7 @@ describe("a suspect with folded norms", () => {
     });
     const model = buildNetwork(JSON.parse(open.metadata["model"]!) as NetworkConfig);
     model.loadStateDict(open.tensors);
-    const found = await verifyUnbound(stored(await model.deployed({ foldNorm: true })), folding.credential);
+    const found = await examine(stored(await model.deployed({ foldNorm: true })), folding.credential);
     model.dispose();
     expect(found.layers.map(({ bits, matched }) => bits - matched)).toEqual([0, 3, 0]);
     const { gamma, signs } = found.layers[1]!;
@@ -325,21 +323,21 @@ describe("a suspect with folded norms", () => {
 
   it("and without a classifier is read by its weights alone", async () => {
     const suspect = withHead(await folding.model.deployed({ foldNorm: true }), "linear", 0);
-    const found = await leakless(() => verifyUnbound(suspect, folding.credential, { test, transform }));
-    expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {} });
+    const found = await leakless(() => examine(suspect, folding.credential, { test, transform }));
+    expect(found).toMatchObject({ passes: true, matched: 48, accuracy: {} });
   });
 
   it("in part is read, naming what keeps it from running", async () => {
     const file = await folding.model.deployed({ foldNorm: true });
     const half = changed(file, { "layer1.0.convbn_2.conv.bias": undefined });
-    const bare = await leakless(() => verifyUnbound(half, folding.credential, { test, transform }));
-    expect(bare).toMatchObject({ holds: true, matched: 48, accuracy: {} });
+    const bare = await leakless(() => examine(half, folding.credential, { test, transform }));
+    expect(bare).toMatchObject({ passes: true, matched: 48, accuracy: {} });
     expect(text(bare.reasons)).toMatch(/no branch can run .*statistics of layer1\.0\.convbn_2 are missing/);
     const more = changed(file, {
       "layer1.0.convbn_2.bn.weight": folding.deployed.tensors.get("layer1.0.convbn_2.bn.weight")!,
     });
-    const odd = await leakless(() => verifyUnbound(more, folding.credential, { test, transform }));
-    expect(odd).toMatchObject({ holds: true, matched: 48, accuracy: {} });
+    const odd = await leakless(() => examine(more, folding.credential, { test, transform }));
+    expect(odd).toMatchObject({ passes: true, matched: 48, accuracy: {} });
   });
 });
 
@@ -369,7 +367,7 @@ describe("triggers", () => {
     imageSet({ ...set, labels: Uint8Array.from(set.labels, (l) => (l + shift) % 3) });
 
   it("are counted in the branch that is given away", async () => {
-    const found = await leakless(() => verifyUnbound(v2.deployed, v2.credential, { triggers: test, transform }));
+    const found = await leakless(() => examine(v2.deployed, v2.credential, { triggers: test, transform }));
     const hits = Math.round(30 * v2.accuracy.public!);
     const threshold = matchThreshold(30, 1e-6, 1 / 3);
     expect(found.triggers).toEqual({
@@ -382,26 +380,26 @@ describe("triggers", () => {
     });
     expect(hits).toBeGreaterThanOrEqual(threshold);
     expect(text(found.reasons)).toContain(`${hits} of 30 triggers are classified as assigned; ${threshold} are needed`);
-    expect((await verifyUnbound(v1.deployed, v1.credential, { triggers: test, transform })).triggers!.branch).toBe(
+    expect((await examine(v1.deployed, v1.credential, { triggers: test, transform })).triggers!.branch).toBe(
       "passport",
     );
   });
 
   it("with labels that the network never learnt do not hold, and do not hurt the signature", async () => {
-    const found = await verifyUnbound(v2.deployed, v2.credential, { triggers: labelled(test, 1), transform });
+    const found = await examine(v2.deployed, v2.credential, { triggers: labelled(test, 1), transform });
     expect(found.triggers).toMatchObject({ count: 30, holds: false });
     expect(found.triggers!.hits).toBeLessThanOrEqual(3);
     expect(found.triggers!.pValue).toBe(binomialPValue(found.triggers!.hits, 30, 1 / 3));
-    expect(found).toMatchObject({ holds: true, matched: 48 });
+    expect(found).toMatchObject({ passes: true, matched: 48 });
   });
 
   it("take the false-positive rate asked for, and are evidence of their own", async () => {
     const options = { triggers: test, transform, falsePositiveRate: 1e-14 };
-    const found = await verifyUnbound(v2.deployed, forged(v2.credential, 1), options);
-    expect(found.holds).toBe(false);
+    const found = await examine(v2.deployed, forged(v2.credential, 1), options);
+    expect(found.passes).toBe(false);
     expect(found.triggers).toMatchObject({ threshold: matchThreshold(30, 1e-14, 1 / 3) });
-    const lax = await verifyUnbound(v2.deployed, forged(v2.credential, 1), { triggers: test, transform });
-    expect(lax).toMatchObject({ holds: false, triggers: { holds: true } });
+    const lax = await examine(v2.deployed, forged(v2.credential, 1), { triggers: test, transform });
+    expect(lax).toMatchObject({ passes: false, triggers: { holds: true } });
   });
 });
 
@@ -414,7 +412,7 @@ describe("credentials of other networks", () => {
     ],
     ["of another architecture, the other way", () => [folding.deployed, v2.credential], /missing features\.0\./],
   ])("are refused by name: %s", async (_, files, message) => {
-    const error = await leakless(() => verifyUnbound(...files()).catch((e: unknown) => e));
+    const error = await leakless(() => examine(...files()).catch((e: unknown) => e));
     expect(error).toBeInstanceOf(StateDictError);
     expect((error as Error).message).toMatch(/does not belong to a network of that structure/);
     expect((error as Error).message).toMatch(message);
@@ -444,7 +442,7 @@ describe("credentials of other networks", () => {
   ])("that say %s are refused, by name", async (_, change, message) => {
     const passports = JSON.stringify({ ...v2.model.plan, ...change() });
     const owner = changed(v2.credential, {}, { passports });
-    const error = await leakless(() => verifyUnbound(v2.deployed, owner).catch((e: unknown) => e));
+    const error = await leakless(() => examine(v2.deployed, owner).catch((e: unknown) => e));
     expect(error).toBeInstanceOf(FormatError);
     expect((error as Error).message).toMatch(message);
   });
@@ -454,17 +452,17 @@ describe("credentials of other networks", () => {
       [v2, v1, /no branch can run as in the suspect: the running statistics of features\.0/],
       [v1, v2, /tensors of the suspect are none of the claimed network's .*: .*features\.0\.bn\.running_mean/],
     ] as const) {
-      const found = await leakless(() => verifyUnbound(suspect.deployed, owner.credential, { test, transform }));
+      const found = await leakless(() => examine(suspect.deployed, owner.credential, { test, transform }));
       expect(text(found.reasons)).toMatch(reason);
     }
   });
 
-  it("of other layers of the same structure fit, and do not hold", async () => {
+  it("of other layers of the same structure fit, and do not pass", async () => {
     const other = await signed({ ...TINY, scheme: "v2", passports: { 0: true, 3: true } });
-    const found = await leakless(() => verifyUnbound(v2.deployed, other.credential, { test, transform }));
-    expect(found.holds).toBe(false);
+    const found = await leakless(() => examine(v2.deployed, other.credential, { test, transform }));
+    expect(found.passes).toBe(false);
     expect(found.matched).toBeLessThan(found.threshold);
-    expect((await verifyUnbound(other.deployed, other.credential)).holds).toBe(true);
+    expect((await examine(other.deployed, other.credential)).passes).toBe(true);
     other.model.dispose();
   });
 });

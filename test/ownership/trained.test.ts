@@ -13,14 +13,13 @@ import { DataLoader } from "../../src/data/loader";
 import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 import { loadDeployed, type Passports } from "../../src/models";
-import { matchThreshold } from "../../src/ownership";
+import { examine, matchThreshold } from "../../src/ownership";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { evaluate } from "../../src/train/evaluate";
 import { expectClose, gpu } from "../support/gpu";
 import { alexNet, type Network } from "../support/networks";
-import { verifyUnbound } from "../support/verify";
 
 interface Trained {
   state: StateDict;
@@ -113,12 +112,12 @@ function checks(load: () => Trained): void {
     const claimed = { public: right("public"), private: right("private") };
     expect(claimed.public).toBeGreaterThan(0.3);
     const [deployed, credential] = [await model.deployed(), await model.credential(claimed)];
-    const found = await verifyUnbound(deployed, credential, { test: images, transform });
+    const found = await examine(deployed, credential, { test: images, transform });
     expect(found.accuracy).toEqual(claimed);
     expect(found.decodedText).toBe(trained.signature);
     expect(found.bits).toBe(896 * trained.width);
     expect(found.matched).toBe(found.bits);
-    expect(found.holds).toBe(true);
+    expect(found.passes).toBe(true);
     const plain = loadDeployed(deployed);
     expect(await evaluate(plain, images, { transform })).toEqual({ public: claimed.public });
     plain.dispose();

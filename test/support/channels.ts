@@ -1,5 +1,6 @@
-/** Random symmetries of networks, from what is known of their channels. */
-import type { StateDict } from "../../src/io/host-tensor";
+/** Symmetries of networks, from what is known of their channels. */
+import { type StateDict, toFloat32 } from "../../src/io/host-tensor";
+import type { SafetensorsFile } from "../../src/io/safetensors";
 import { type ChannelGroup, type Channels, permuteChannels, scaleChannels } from "../../src/passport/channels";
 import type { Generator } from "../../src/tensor/random";
 
@@ -19,4 +20,20 @@ export function rearranged(state: StateDict, { groups, factors }: Channels, rand
   }
   for (const group of groups) permuteChannels(changed, group, randomOrder(group, random));
   return changed;
+}
+
+/**
+ * Negates filters, and with them γ and the running mean of their batch norm: the function is the
+ * same, and so many bits are turned.
+ */
+export function negated(file: SafetensorsFile, layer: string, turned: (channel: number) => boolean): SafetensorsFile {
+  const tensors = new Map(file.tensors);
+  for (const part of ["conv.weight", "bn.weight", "bn.running_mean"]) {
+    const name = `${layer}.${part}`;
+    const value = tensors.get(name)!;
+    const each = value.data.length / value.shape[0]!;
+    const data = Float32Array.from(toFloat32(value), (v, i) => (turned(Math.floor(i / each)) ? -v : v));
+    tensors.set(name, { ...value, dtype: "F32", data });
+  }
+  return { ...file, tensors };
 }

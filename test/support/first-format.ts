@@ -9,7 +9,7 @@ import { authorsName } from "../../src/models/compat/authors-names";
 import { writtenConfig } from "../../src/models/compat/file-norms";
 import { planOf } from "../../src/models/credential";
 import { fromTorch } from "../../src/nn/state";
-import { type Binding, deriveBinding } from "../../src/ownership";
+import { type Binding, deriveBinding } from "../../src/ownership/first/binding";
 import type { BranchAccuracy } from "../../src/passport";
 import { passportShape } from "../../src/passport/place";
 import type { Claim } from "./claims";

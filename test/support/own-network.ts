@@ -11,21 +11,21 @@ import type { Tensor } from "../../src/tensor/tensor";
  */
 export class OwnNetwork extends Module {
   readonly stem: Conv2d;
-  readonly stemNorm = new BatchNorm(64, { relu: true });
+  readonly stemNorm = new BatchNorm(96, { relu: true });
   readonly deep: Conv2d;
-  readonly deepNorm = new BatchNorm(64);
+  readonly deepNorm = new BatchNorm(96);
   readonly mix: Linear;
-  readonly mixNorm = new LayerNorm(48);
+  readonly mixNorm = new LayerNorm(96);
   readonly head: Linear;
 
   constructor(seed = 0) {
     super();
     const random = new Generator(seed);
     const of = (name: string) => ({ random: random.fork(name) });
-    this.stem = new Conv2d(3, 64, 3, { stride: 2, padding: 1, bias: false, ...of("stem") });
-    this.deep = new Conv2d(64, 64, 3, { padding: 1, groups: 64, bias: false, ...of("deep") });
-    this.mix = new Linear(64, 48, of("mix"));
-    this.head = new Linear(48, 3, of("head"));
+    this.stem = new Conv2d(3, 96, 3, { stride: 2, padding: 1, bias: false, ...of("stem") });
+    this.deep = new Conv2d(96, 96, 3, { padding: 1, groups: 96, bias: false, ...of("deep") });
+    this.mix = new Linear(96, 96, of("mix"));
+    this.head = new Linear(96, 3, of("head"));
   }
 
   forward(x: Tensor): Tensor {

@@ -4,13 +4,14 @@
  */
 
 import type { SampleSet } from "../../data/sample-set";
-import { knownKeys, numbers, refuse, unexpected, whole } from "../../demand";
+import { checkOptions, knownKeys, numbers, refuse, unexpected, whole } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
 import { fromHex, toHex } from "../../io/digest";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { readCredential } from "../../models/credential";
 import { parseEntry } from "../../passport/files";
+import { isRate } from "../check";
 import { binomialPValue, matchThreshold } from "../statistics";
 import { claimHash } from "./derive";
 import { type Binding, claimOf, hasClaim } from "./own";
@@ -133,8 +134,10 @@ export interface AnswersEvidence {
 export async function verifyAnswers(
   answers: ArrayLike<number>,
   opening: Opening,
-  { falsePositiveRate = 1e-6 }: { falsePositiveRate?: number } = {},
+  options: { falsePositiveRate?: number } = {},
 ): Promise<AnswersEvidence> {
+  checkOptions("verifyAnswers", options, { falsePositiveRate: isRate });
+  const { falsePositiveRate = 1e-6 } = options;
   const { set } = await openedTriggers(opening);
   const { labels, classes } = set;
   numbers("verifyAnswers", "answers", answers);

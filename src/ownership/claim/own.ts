@@ -1,6 +1,7 @@
 /** A claim in its owner's hands: made before training, kept in the credential after. */
 import { knownKeys, unexpected } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
+import { bytesOf } from "../../io/bytes";
 import { toHex } from "../../io/digest";
 import { type StateDict, toFloat32 } from "../../io/host-tensor";
 import { canonicalJson } from "../../io/json";
@@ -69,8 +70,12 @@ export function specOf(
   };
 }
 
-/** What stands for a claim in public: SHA-512 of its hash, hexadecimal. */
-export const claimDigest = async ({ hash }: Pick<DerivedClaim, "hash">): Promise<string> => toHex(await sha512([hash]));
+/**
+ * What stands for a claim in public: SHA-512 of its hash, hexadecimal.
+ * @throws ArgumentError for what has no hash.
+ */
+export const claimDigest = async (claim: Pick<DerivedClaim, "hash">): Promise<string> =>
+  toHex(await sha512([bytesOf(isObject(claim) ? claim.hash : claim, "claimDigest: the claim's hash")]));
 
 /**
  * Gives a network the passports, signature bits and triggers of a claim. Call it before training;
@@ -115,10 +120,9 @@ export const hasClaim = ({ metadata }: SafetensorsFile): boolean => metadata[ENT
 export async function boundCredential(credential: SafetensorsFile, binding: Binding): Promise<SafetensorsFile> {
   checkFile(credential, "boundCredential: the credential");
   checkBinding(binding);
-  const bound = { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonicalJson(binding) } };
-  const info = readCredential(bound);
+  const info = readCredential(credential);
   checkFollows(await deriveClaim(binding.secret, specOf(binding, info)), info);
-  return bound;
+  return { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonicalJson(binding) } };
 }
 
 /**

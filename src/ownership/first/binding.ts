@@ -29,7 +29,7 @@ import { keystream, sha512, toBits, toUniform } from "../digest";
 export interface Binding {
   /** What the owner says of the network: name, date, terms. Up to half a million characters. */
   statement: string;
-  /** 32 bytes that nobody else knows, hexadecimal; {@link newSecret} makes one. */
+  /** 32 bytes that nobody else knows, hexadecimal. */
   secret: string;
 }
 
@@ -42,7 +42,7 @@ const LONGEST_ENTRY = 2 * LONGEST_STATEMENT;
  * Bits that must follow from a binding: fewer, and somebody could find a fitting secret by trying
  * 2⁸⁰ of them.
  */
-export const BOUND_BITS = 80;
+const BOUND_BITS = 80;
 const utf8 = new TextEncoder();
 
 /**

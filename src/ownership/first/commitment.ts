@@ -60,7 +60,7 @@ export interface CommitmentMatch {
  * @throws FormatError when it is no commitment: another format, digests that are not 128
  * hexadecimal digits in lower case, or anything beside.
  */
-export function checkCommitment(value: unknown): asserts value is Commitment {
+function checkCommitment(value: unknown): asserts value is Commitment {
   const { format, claim, network } = isObject(value) ? value : {};
   const isDigest = (text: unknown) => typeof text === "string" && /^[0-9a-f]{128}$/.test(text);
   const known = isObject(value) && Object.keys(value).every((key) => ["format", "claim", "network"].includes(key));
@@ -80,16 +80,7 @@ export async function openCommitment(
 ): Promise<CommitmentMatch> {
   checkCommitment(commitment);
   checkFile(suspect, "openCommitment: the suspect");
-  return matchCommitment(commitment, await readBinding(credential), suspect);
-}
-
-/** {@link openCommitment} for a binding that was read already. */
-export async function matchCommitment(
-  commitment: Commitment,
-  binding: BindingInfo | null,
-  suspect: SafetensorsFile,
-): Promise<CommitmentMatch> {
-  const claim = await claimOf(binding);
+  const claim = await claimOf(await readBinding(credential));
   const network = commitment.network === undefined ? null : commitment.network === (await digestOf(suspect));
   return { claim: claim === commitment.claim, network };
 }

@@ -1,4 +1,4 @@
-/** A claim of ownership from end to end, on a small network that was trained for it. */
+/** What the papers check, from end to end, on a small network that was trained for it. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { normalize } from "../../src/data/transforms";
@@ -7,6 +7,7 @@ import type { HostTensor } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
+import { examine } from "../../src/ownership/examine";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
@@ -15,7 +16,6 @@ import { Trainer } from "../../src/train/trainer";
 import { gpu } from "../support/gpu";
 import type { Network } from "../support/networks";
 import { TINY, TINY_PLAIN, tinySet } from "../support/tiny";
-import { verifyUnbound } from "../support/verify";
 
 const train = tinySet(60, 1);
 const test = tinySet(30, 2);
@@ -68,12 +68,12 @@ function forged(seed: number): SafetensorsFile {
   );
 }
 
-describe("the owner's claim", () => {
-  it("holds, decodes the text, and finds the accuracies", async () => {
+describe("the owner's credential", () => {
+  it("passes, decodes the text, and finds the accuracies", async () => {
     const before = memory();
-    const found = await verifyUnbound(deployed, credential, { test, transform });
+    const found = await examine(deployed, credential, { test, transform });
     expect(found).toMatchObject({
-      holds: true,
+      passes: true,
       decodedText: "PAN!",
       claimedText: "PAN!",
       bits: 48,
@@ -96,26 +96,26 @@ describe("the owner's claim", () => {
   });
 
   it("is checked without images too, and says what then was not", async () => {
-    const found = await verifyUnbound(deployed, credential);
-    expect(found).toMatchObject({ holds: true, matched: 48, accuracy: {} });
+    const found = await examine(deployed, credential);
+    expect(found).toMatchObject({ passes: true, matched: 48, accuracy: {} });
     expect(found.reasons.join("\n")).toMatch(
       /no test images were given: the accuracy of the private branch is not checked/,
     );
   });
 
   it("compares no accuracy where none is claimed, and says so", async () => {
-    const found = await verifyUnbound(deployed, changed(credential, {}, { claimed: "{}" }), { test, transform });
-    expect(found.holds).toBe(true);
+    const found = await examine(deployed, changed(credential, {}, { claimed: "{}" }), { test, transform });
+    expect(found.passes).toBe(true);
     expect(found.accuracy).toEqual(accuracy);
     expect(found.reasons.join("\n")).toMatch(/claims no accuracy/);
   });
 
   it("falls when the private branch does not do what is claimed, within the tolerance asked for", async () => {
     const boast = changed(credential, {}, { claimed: JSON.stringify({ private: accuracy.private! - 0.2 }) });
-    const strict = await verifyUnbound(deployed, boast, { test, transform });
-    expect(strict).toMatchObject({ holds: false, matched: 48 });
+    const strict = await examine(deployed, boast, { test, transform });
+    expect(strict).toMatchObject({ passes: false, matched: 48 });
     expect(strict.reasons.join("\n")).toMatch(/not within 3 points/);
-    expect((await verifyUnbound(deployed, boast, { test, transform, tolerance: 0.25 })).holds).toBe(true);
+    expect((await examine(deployed, boast, { test, transform, tolerance: 0.25 })).passes).toBe(true);
   });
 
   it("survives small changes of the weights, and still counts the bits they cost", async () => {
@@ -126,28 +126,28 @@ describe("the owner's claim", () => {
         n.endsWith("conv.weight") ? floats(t, (v) => v + random.normal(0, 0.005)) : t,
       ]),
     );
-    expect((await verifyUnbound({ ...deployed, tensors: noisy }, credential)).holds).toBe(true);
+    expect((await examine({ ...deployed, tensors: noisy }, credential)).passes).toBe(true);
     const blank = new Map(
       [...deployed.tensors].map(([n, t]): [string, HostTensor] => [
         n,
         n.endsWith("conv.weight") ? floats(t, () => random.normal()) : t,
       ]),
     );
-    expect((await verifyUnbound({ ...deployed, tensors: blank }, credential)).holds).toBe(false);
+    expect((await examine({ ...deployed, tensors: blank }, credential)).passes).toBe(false);
   });
 
   it("takes the false-positive rate asked for", async () => {
-    const found = await verifyUnbound(deployed, credential, { falsePositiveRate: 1e-15 });
-    expect(found).toMatchObject({ holds: false, matched: 48, threshold: 49 });
-    await expect(verifyUnbound(deployed, credential, { falsePositiveRate: 0 })).rejects.toThrow(ArgumentError);
+    const found = await examine(deployed, credential, { falsePositiveRate: 1e-15 });
+    expect(found).toMatchObject({ passes: false, matched: 48, threshold: 49 });
+    await expect(examine(deployed, credential, { falsePositiveRate: 0 })).rejects.toThrow(ArgumentError);
   });
 });
 
-describe("a claim that is none", () => {
-  it("matches about half of the bits with random passports, and does not hold", async () => {
+describe("a credential that is none", () => {
+  it("matches about half of the bits with random passports, and does not pass", async () => {
     for (const seed of [1, 2, 3]) {
-      const found = await verifyUnbound(deployed, forged(seed), { test, transform });
-      expect(found).toMatchObject({ holds: false, claimedText: "PAN!" });
+      const found = await examine(deployed, forged(seed), { test, transform });
+      expect(found).toMatchObject({ passes: false, claimedText: "PAN!" });
       expect(found.decodedText).not.toBe("PAN!");
       expect(found.reasons.join("\n")).toMatch(new RegExp(`${found.matched} of 48 signature bits match`));
     }
@@ -171,10 +171,10 @@ describe("a claim that is none", () => {
     expect(Math.max(...counts)).toBeLessThan(matchThreshold(48));
   });
 
-  it("does not hold against another model of the same structure", async () => {
+  it("does not pass against another model of the same structure", async () => {
     const other = buildNetwork(TINY_PLAIN, { seed: 7 });
-    const found = await verifyUnbound(await other.deployed(), credential, { test, transform });
-    expect(found.holds).toBe(false);
+    const found = await examine(await other.deployed(), credential, { test, transform });
+    expect(found.passes).toBe(false);
     expect(found.matched).toBeLessThan(matchThreshold(48));
     other.dispose();
   });
@@ -183,15 +183,15 @@ describe("a claim that is none", () => {
     // A stranger writes down the signs that passports of their own happen to give, under a text
     // that they do not spell.
     const stranger = forged(9);
-    const { layers } = await verifyUnbound(deployed, stranger);
+    const { layers } = await examine(deployed, stranger);
     const bits = Object.fromEntries(
       layers.map(({ name, gamma }) => [
         `${name}.passport.b`,
         floats(credential.tensors.get(`${name}.passport.b`)!, (_, i) => Math.sign(gamma[i]!)),
       ]),
     );
-    await expect(verifyUnbound(deployed, changed(stranger, bits))).rejects.toThrow(FormatError);
-    await expect(verifyUnbound(deployed, changed(stranger, bits))).rejects.toThrow(
+    await expect(examine(deployed, changed(stranger, bits))).rejects.toThrow(FormatError);
+    await expect(examine(deployed, changed(stranger, bits))).rejects.toThrow(
       /bits of features\.3\.bn spell .*its text is "PAN!"/,
     );
   });
@@ -201,13 +201,13 @@ describe("files that do not fit", () => {
   const scalar: HostTensor = { dtype: "F32", shape: [1], data: new Float32Array(1) };
 
   it("refuses exchanged files, naming the exchange", async () => {
-    await expect(verifyUnbound(credential, deployed)).rejects.toThrow(FormatError);
-    await expect(verifyUnbound(credential, deployed)).rejects.toThrow(/exchanged/);
+    await expect(examine(credential, deployed)).rejects.toThrow(FormatError);
+    await expect(examine(credential, deployed)).rejects.toThrow(/exchanged/);
   });
 
   it("refuses two credentials, or two networks", async () => {
-    await expect(verifyUnbound(credential, credential)).rejects.toThrow(StateDictError);
-    await expect(verifyUnbound(deployed, deployed)).rejects.toThrow(FormatError);
+    await expect(examine(credential, credential)).rejects.toThrow(StateDictError);
+    await expect(examine(deployed, deployed)).rejects.toThrow(FormatError);
   });
 
   it.each<[string, () => [SafetensorsFile, SafetensorsFile], RegExp]>([
@@ -229,7 +229,7 @@ describe("files that do not fit", () => {
     ["an empty network", () => [{ tensors: new Map(), metadata: {} }, credential], /missing features\.0\./],
   ])("refuses %s, by name", async (_, files, message) => {
     const before = memory().tensors;
-    const error = await verifyUnbound(...files()).catch((e: unknown) => e);
+    const error = await examine(...files()).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(StateDictError);
     expect((error as Error).message).toMatch(/does not belong to a network of that structure/);
     expect((error as Error).message).toMatch(message);
@@ -262,7 +262,7 @@ describe("files that do not fit", () => {
     ["with one of another layer", { "features.0.bn.passport.b": scalar }, /unexpected.* features\.0\.bn\.passport\.b/],
   ])("refuses a credential %s, by name", async (_, tensors, message) => {
     const before = memory().tensors;
-    const error = await verifyUnbound(deployed, changed(credential, tensors)).catch((e: unknown) => e);
+    const error = await examine(deployed, changed(credential, tensors)).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(FormatError);
     expect((error as Error).message).toMatch(message);
     expect(memory().tensors).toBe(before);
@@ -273,14 +273,14 @@ describe("files that do not fit", () => {
       ...TINY_PLAIN,
       layers: TINY.layers.map((l) => (l === "pool" ? l : { ...l, channels: 2 * l.channels })),
     });
-    await expect(verifyUnbound(await wider.deployed(), credential)).rejects.toThrow(StateDictError);
+    await expect(examine(await wider.deployed(), credential)).rejects.toThrow(StateDictError);
     wider.dispose();
   });
 
   it("refuses test images of another size, and frees what it made", async () => {
     const before = memory().tensors;
     const wide = { ...test, images: new Uint8Array(30 * 3 * 8 * 9), width: 9 };
-    await expect(verifyUnbound(deployed, credential, { test: wide })).rejects.toThrow(ArgumentError);
+    await expect(examine(deployed, credential, { test: wide })).rejects.toThrow(ArgumentError);
     expect(memory().tensors).toBe(before);
   });
 });
