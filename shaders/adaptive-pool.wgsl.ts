@@ -12,7 +12,7 @@ export interface AdaptivePoolSpec extends PoolSpec {
  * ⌈(i + 1)·s/n⌉. The windows that cover an input are by the same formula, sizes exchanged, so that
  * one body does both passes: `to` are the pixels that are computed, `of` those that are read.
  */
-export const adaptivePoolKernel = defineKernel({
+export const adaptivePoolKernel = /* @__PURE__ */ defineKernel({
   name: "adaptive-avg-pool",
   key: ({ vec, pass }: AdaptivePoolSpec) => `${pass},${vec ? "vec" : "scalar"}`,
   bindings: ({ vec }) => ({ src: values(vec, "read"), dst: values(vec, "write") }),

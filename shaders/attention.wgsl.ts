@@ -109,7 +109,7 @@ const LOWEST = "-3.4028234e38";
  * scaled down. A query that sees no key, or scores of −∞ alone, gives 0; one with a score of NaN or
  * +∞ gives NaN.
  */
-export const attentionKernel = defineKernel({
+export const attentionKernel = /* @__PURE__ */ defineKernel({
   name: "attention",
   key,
   bindings: (s: AttentionSpec): Record<string, Binding> => ({
@@ -174,7 +174,7 @@ ${head(s, "p.t")}
 });
 
 /** What the backward pass knows of a query: log Σ exp of its scores, and Σ g y. */
-export const attentionStatsKernel = defineKernel({
+export const attentionStatsKernel = /* @__PURE__ */ defineKernel({
   name: "attention-stats",
   key: () => "",
   bindings: { g: READ, y: READ, logs: { access: "read" }, stats: { access: "write", type: "vec2f" } },
@@ -205,7 +205,7 @@ export interface AttentionGradSpec extends AttentionSpec {
  * meets the pairs c, d of the other: its score is a · c, and g · v is b · d. Packed gradients go to
  * `da` all.
  */
-export const attentionGradKernel = defineKernel({
+export const attentionGradKernel = /* @__PURE__ */ defineKernel({
   name: "attention-grad",
   key: (s: AttentionGradSpec) => `${s.of},${key(s)}`,
   bindings: (s: AttentionGradSpec): Record<string, Binding> => ({

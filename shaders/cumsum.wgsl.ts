@@ -9,7 +9,7 @@ fn step(i: u32) -> u32 { return select(i, p.n - 1u - i, p.reverse != 0u) * p.inn
  * Running sums along the middle of [outer, n, inner], begun anew in each chunk of `length`
  * elements, and the chunks' totals [outer, chunks, inner]. An invocation walks a chunk, in order.
  */
-export const cumsumKernel = defineKernel({
+export const cumsumKernel = /* @__PURE__ */ defineKernel({
   name: "cumsum",
   key: () => "",
   bindings: { x: { access: "read" }, y: { access: "write" }, totals: { access: "write" } },
@@ -31,7 +31,7 @@ ${linearMain()} {
 });
 
 /** Adds to each chunk's running sums what the chunks before it have together. */
-export const cumsumCarryKernel = defineKernel({
+export const cumsumCarryKernel = /* @__PURE__ */ defineKernel({
   name: "cumsum-carry",
   key: () => "",
   bindings: { sums: { access: "read" }, y: { access: "write" } },

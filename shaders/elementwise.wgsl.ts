@@ -104,7 +104,7 @@ const functions = (expression: string): string =>
  * Elementwise y = f(x), NaN for NaN, four elements per invocation. `n4` is the number of vectors,
  * rounded up.
  */
-export const unaryKernel = defineKernel({
+export const unaryKernel = /* @__PURE__ */ defineKernel({
   name: "unary",
   key: (op: UnaryOp) => op,
   bindings: { x: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
@@ -123,7 +123,7 @@ ${linearMain()} {
 });
 
 /** Gradient of a unary function from the output's gradient and the saved input or output. */
-export const unaryGradKernel = defineKernel({
+export const unaryGradKernel = /* @__PURE__ */ defineKernel({
   name: "unary-grad",
   key: (op: UnaryGradOp) => op,
   bindings: { g: { access: "read", ...VEC }, s: { access: "read", ...VEC }, dx: { access: "write", ...VEC } },
@@ -141,7 +141,7 @@ ${linearMain()} {
 });
 
 /** y = f(a, b) over equal shapes, four elements per invocation. */
-export const binaryKernel = defineKernel({
+export const binaryKernel = /* @__PURE__ */ defineKernel({
   name: "binary",
   key: (op: BinaryOp) => op,
   bindings: { a: { access: "read", ...VEC }, b: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
@@ -159,7 +159,7 @@ ${linearMain()} {
 });
 
 /** y += a · x, in place; `n4` vectors. */
-export const accumulateKernel = defineKernel({
+export const accumulateKernel = /* @__PURE__ */ defineKernel({
   name: "accumulate",
   key: () => "",
   bindings: { x: { access: "read", ...VEC }, y: { access: "write", ...VEC } },
@@ -173,7 +173,7 @@ ${linearMain()} {
 });
 
 /** y = value; the bits of any 32-bit type, `n4` vectors. */
-export const fillKernel = defineKernel({
+export const fillKernel = /* @__PURE__ */ defineKernel({
   name: "fill",
   key: () => "",
   bindings: { y: { access: "write", type: "u32" } },
@@ -192,7 +192,7 @@ const WORDS = { type: "vec4u" } as const;
  * y = c ≠ 0 ? a : b over equal shapes, of any 32-bit type. `mask` are the bits of c that tell it
  * from 0: all but the sign of floats.
  */
-export const selectKernel = defineKernel({
+export const selectKernel = /* @__PURE__ */ defineKernel({
   name: "select",
   key: () => "",
   bindings: {
@@ -247,7 +247,7 @@ ${axes(rank)
   .join("\n")}`;
 
 /** y = f(a, b) with broadcasting: strides are 0 along broadcast axes. y is contiguous. */
-export const binaryStridedKernel = defineKernel({
+export const binaryStridedKernel = /* @__PURE__ */ defineKernel({
   name: "binary-strided",
   key: (s: { op: BinaryOp; rank: StridedRank }) => `${s.op},${s.rank}`,
   bindings: { x: { access: "read" }, z: { access: "read" }, y: { access: "write" } },
@@ -269,7 +269,7 @@ ${linearMain()} {
  * Copies a strided region of x to a strided region of y, any 32-bit type: transpose, slice, concat,
  * pad, flip and expand are all this.
  */
-export const copyStridedKernel = defineKernel({
+export const copyStridedKernel = /* @__PURE__ */ defineKernel({
   name: "copy-strided",
   key: (s: { rank: StridedRank }) => `${s.rank}`,
   bindings: { x: { access: "read", type: "u32" }, y: { access: "write", type: "u32" } },

@@ -6,7 +6,7 @@ import { defineKernel, linearGrid, linearIndex, linearMain } from "../src/gpu/ke
  * not below `n` (negative numbers are not, read as unsigned). `n` rows of `inner` elements, `k`
  * indices.
  */
-export const gatherKernel = defineKernel({
+export const gatherKernel = /* @__PURE__ */ defineKernel({
   name: "gather",
   key: () => "",
   bindings: {
@@ -33,7 +33,7 @@ const NO_NEXT = "0xffffffffu";
  * Chains of equal indices: links[k].y is the place of the next index equal to that at k, and
  * links[k].x whether there is none before. An index walks no further than to its neighbours.
  */
-export const gatherLinksKernel = defineKernel({
+export const gatherLinksKernel = /* @__PURE__ */ defineKernel({
   name: "gather-links",
   key: () => "",
   bindings: { indices: { access: "read", type: "u32" }, links: { access: "write", type: "u32" } },
@@ -57,7 +57,7 @@ ${linearMain()} {
  * dx is 0 before. The first of equal indices adds up all of them, so that the order is fixed
  * without atomics. Row `skipped` gets nothing, nor does what is not below `n`.
  */
-export const gatherGradKernel = defineKernel({
+export const gatherGradKernel = /* @__PURE__ */ defineKernel({
   name: "gather-grad",
   key: () => "",
   bindings: {
@@ -89,7 +89,7 @@ ${linearMain()} {
  * y[k, j] = 1 where j = indices[k], else 0; a row of NaN (as bits) where indices[k] is not below
  * `n`.
  */
-export const oneHotKernel = defineKernel({
+export const oneHotKernel = /* @__PURE__ */ defineKernel({
   name: "one-hot",
   key: () => "",
   bindings: { indices: { access: "read", type: "u32" }, y: { access: "write", type: "u32" } },

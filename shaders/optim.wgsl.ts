@@ -115,7 +115,7 @@ const namedHyper = (rule: RuleName): string =>
  * (in vectors), `count…` where its {@link COUNT_ENTRY} lies in `hyper`, `base` where the
  * hyper-parameters lie there.
  */
-export const updateKernel = defineKernel({
+export const updateKernel = /* @__PURE__ */ defineKernel({
   name: "optimizer-update",
   key: (s: { rule: RuleName; slots: number }) => `${s.rule},${s.slots}`,
   bindings: ({ rule, slots }): Record<string, Binding> => ({
@@ -155,7 +155,7 @@ export const averageSlots = (buffers: number): number => Math.min(MOST_CLIPPED, 
  * kept · a + fresh · w, with both factors in `factors`; `swap` exchanges them with the weights.
  * `end…` are running totals of vectors.
  */
-export const averageKernel = defineKernel({
+export const averageKernel = /* @__PURE__ */ defineKernel({
   name: "weight-average",
   key: (s: { does: "update" | "swap"; slots: number }) => `${s.does},${s.slots}`,
   bindings: ({ does, slots }): Record<string, Binding> => ({
@@ -182,7 +182,7 @@ ${linearMain()} {
  * t. A dispatch of its own: the update reads the count in many invocations, so none of them may
  * change it.
  */
-export const tickKernel = defineKernel({
+export const tickKernel = /* @__PURE__ */ defineKernel({
   name: "optimizer-tick",
   key: (s: { rule: RuleName }) => s.rule,
   bindings: { hyper: { access: "write" } },
@@ -231,7 +231,7 @@ const NEAR = (2 ** 64).toExponential();
  * the next two planes those of {@link FAR} and {@link NEAR} times the numbers. `size…` counts
  * elements, so that what pads a buffer's last vector stays out.
  */
-export const squaresKernel = defineKernel({
+export const squaresKernel = /* @__PURE__ */ defineKernel({
   name: "clip-squares",
   key: (s: { slots: number }) => `${s.slots}`,
   bindings: ({ slots }): Record<string, Binding> => ({ sums: { access: "write" }, ...each<Binding>(slots, "g", READ) }),
@@ -272,7 +272,7 @@ ${linearMain()} {
  * norm = √Σ sums, over `n4` whole vectors per plane in order: of the plane whose sum neither
  * overflowed nor lost its digits. NaN where there is one.
  */
-export const normKernel = defineKernel({
+export const normKernel = /* @__PURE__ */ defineKernel({
   name: "clip-norm",
   key: () => "",
   bindings: { sums: READ, norm: { access: "write" } },
@@ -310,7 +310,7 @@ fn scales(norm: f32) -> vec2f {
  * quotient might vanish; a norm of 0 leaves g, one that is NaN makes all NaN. By value: g ←
  * min(max(g, −limit), limit), NaN where it is. In place.
  */
-export const clipKernel = defineKernel({
+export const clipKernel = /* @__PURE__ */ defineKernel({
   name: "clip",
   key: (s: { by: "norm" | "value"; slots: number }) => `${s.by},${s.slots}`,
   bindings: ({ by, slots }): Record<string, Binding> => ({

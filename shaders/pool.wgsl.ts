@@ -68,7 +68,7 @@ const GEOMETRY = {
  * NaN, as PyTorch has it. `lowest` is −∞, which WGSL cannot write as a constant; NaN is told by its
  * bits, as WGSL lets a compiler assume there is none.
  */
-export const maxPoolKernel = defineKernel({
+export const maxPoolKernel = /* @__PURE__ */ defineKernel({
   name: "max-pool",
   key: ({ vec, carry }: MaxPoolSpec) => `${vec ? "vec" : "scalar"}${carry ? ",carry" : ""}`,
   bindings: ({ vec, carry }) =>
@@ -123,7 +123,7 @@ const windows = `
  * so overlapping windows need no atomics and the order is fixed. `kh`, `kw` are the windows'
  * extents, dilation included.
  */
-export const maxPoolGradKernel = defineKernel({
+export const maxPoolGradKernel = /* @__PURE__ */ defineKernel({
   name: "max-pool-grad",
   key: ({ vec }: PoolSpec) => (vec ? "vec" : "scalar"),
   bindings: ({ vec }) => ({ g: values(vec, "read"), at: indices("read"), dx: values(vec, "write") }),
@@ -161,7 +161,7 @@ fn divisor(y: u32, x: u32) -> f32 {
 }`;
 
 /** y = the window's sum over its number of elements. */
-export const avgPoolKernel = defineKernel({
+export const avgPoolKernel = /* @__PURE__ */ defineKernel({
   name: "avg-pool",
   key: ({ vec }: PoolSpec) => (vec ? "vec" : "scalar"),
   bindings: ({ vec }) => ({ x: values(vec, "read"), y: values(vec, "write") }),
@@ -188,7 +188,7 @@ ${linearMain()} {
 });
 
 /** dx = sum over the windows above this input of g over the window's number of elements. */
-export const avgPoolGradKernel = defineKernel({
+export const avgPoolGradKernel = /* @__PURE__ */ defineKernel({
   name: "avg-pool-grad",
   key: ({ vec }: PoolSpec) => (vec ? "vec" : "scalar"),
   bindings: ({ vec }) => ({ g: values(vec, "read"), dx: values(vec, "write") }),

@@ -56,7 +56,7 @@ const VEC = { type: "vec4f" } as const;
  * y = independent values of a distribution, four per invocation. `state` holds the key in its first
  * two words; `n4` vectors.
  */
-export const randomKernel = defineKernel({
+export const randomKernel = /* @__PURE__ */ defineKernel({
   name: "random",
   key: (d: Distribution) => d,
   bindings: { state: { access: "read", type: "u32" }, y: { access: "write", ...VEC } },
@@ -78,7 +78,7 @@ ${linearMain()} {
 });
 
 /** y = random words; `n4` is a quarter of their number, rounded up. */
-export const randomWordsKernel = defineKernel({
+export const randomWordsKernel = /* @__PURE__ */ defineKernel({
   name: "random-words",
   key: () => "",
   bindings: { state: { access: "read", type: "u32" }, y: { access: "write", type: "u32" } },
@@ -97,7 +97,7 @@ ${linearMain()} {
  * y = x · (u ≥ p ? scale : 0). Forward (`keep`) also copies the state to `used`, so that the
  * backward pass makes the same mask whatever the stream does in between.
  */
-export const dropoutKernel = defineKernel({
+export const dropoutKernel = /* @__PURE__ */ defineKernel({
   name: "dropout",
   key: (s: { keep: boolean }) => (s.keep ? "forward" : "backward"),
   bindings: ({ keep }) =>

@@ -84,7 +84,7 @@ const advance = (rank: number) =>
  * must be at least `lanes` elements, so no neutral element is needed. Invocation = output ·
  * kept_div + lane · lane_div.
  */
-export const reduceKernel = defineKernel({
+export const reduceKernel = /* @__PURE__ */ defineKernel({
   name: "reduce",
   key: (s: ReduceSpec) => `${s.op},${s.rank},${s.vector}`,
   bindings: ({ vector }) =>
@@ -171,7 +171,7 @@ export type ReduceGradOp = keyof typeof REDUCE_GRAD;
  * Spreads values of the outputs over the reduced elements; strides `s` are 0 along reduced
  * dimensions.
  */
-export const reduceGradKernel = defineKernel({
+export const reduceGradKernel = /* @__PURE__ */ defineKernel({
   name: "reduce-grad",
   key: (s: { op: ReduceGradOp; rank: 2 | 4 | 8 }) => `${s.op},${s.rank}`,
   bindings: {
@@ -209,7 +209,7 @@ const ARGMAX = (base: string, step: string, n: string) => /* wgsl */ `
   }`;
 
 /** Position of the greatest element along the middle of [outer, n, inner]. */
-export const argmaxKernel = defineKernel({
+export const argmaxKernel = /* @__PURE__ */ defineKernel({
   name: "argmax",
   key: () => "",
   bindings: { x: { access: "read" }, y: { access: "write", type: "u32" } },
@@ -226,7 +226,7 @@ ${linearMain()} {
 });
 
 /** 1 for every row of [rows, n] whose greatest element stands at the row's label, else 0. */
-export const correctKernel = defineKernel({
+export const correctKernel = /* @__PURE__ */ defineKernel({
   name: "correct",
   key: () => "",
   bindings: { x: { access: "read" }, labels: { access: "read", type: "u32" }, y: { access: "write" } },
@@ -243,7 +243,7 @@ ${linearMain()} {
 });
 
 /** totals[slot] += weight · Σ x over the first `n` elements, in order, by one invocation. */
-export const accumulateAtKernel = defineKernel({
+export const accumulateAtKernel = /* @__PURE__ */ defineKernel({
   name: "accumulate-at",
   key: () => "",
   bindings: { x: { access: "read" }, totals: { access: "write" } },

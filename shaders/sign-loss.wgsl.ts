@@ -7,7 +7,7 @@ const READ: Binding = { access: "read" };
  * loss = alpha · Σ max(margin − γ·b, 0) + l2 · Σ γ² (+ the losses before). One invocation: a layer
  * has a few hundred channels, and a fixed order costs nothing.
  */
-export const signLossKernel = defineKernel({
+export const signLossKernel = /* @__PURE__ */ defineKernel({
   name: "sign-loss",
   key: (s: { more: boolean }) => (s.more ? "more" : ""),
   bindings: (s) => {
@@ -38,7 +38,7 @@ fn main() {
  * dγ = g · ( −alpha·b where γ·b < margin, + 2·l2·γ ); 0 in what lies behind the n channels of γ, up
  * to `size`.
  */
-export const signLossGradKernel = defineKernel({
+export const signLossGradKernel = /* @__PURE__ */ defineKernel({
   name: "sign-loss-grad",
   key: () => "",
   bindings: { g: { access: "read" }, gamma: { access: "read" }, b: { access: "read" }, dgamma: { access: "write" } },

@@ -28,7 +28,7 @@ const LINE = "let base = index / p.inner * p.n * p.inner + index % p.inner;";
 export type SoftmaxOp = "softmax" | "logSoftmax";
 
 /** Softmax, or its logarithm, along the middle of [outer, n, inner]; one invocation a line. */
-export const softmaxKernel = defineKernel({
+export const softmaxKernel = /* @__PURE__ */ defineKernel({
   name: "softmax",
   key: (op: SoftmaxOp) => op,
   bindings: { x: { access: "read" }, y: { access: "write", type: "u32" } },
@@ -54,7 +54,7 @@ ${linearMain()} {
  * Gradient of {@link softmaxKernel} from its output: y (g − Σ g y), or g − eʸ Σ g for the
  * logarithm.
  */
-export const softmaxGradKernel = defineKernel({
+export const softmaxGradKernel = /* @__PURE__ */ defineKernel({
   name: "softmax-grad",
   key: (op: SoftmaxOp) => op,
   bindings: { g: { access: "read" }, y: { access: "read" }, dx: { access: "write", type: "u32" } },
@@ -83,7 +83,7 @@ ${linearMain()} {
  * ε·mean(x − m). Keeps (m, log Σ) for the gradient, or (m, −1) for a row that gives NaN. A label
  * outside 0 … n − 1 gives NaN too.
  */
-export const crossEntropyKernel = defineKernel({
+export const crossEntropyKernel = /* @__PURE__ */ defineKernel({
   name: "cross-entropy",
   key: () => "",
   bindings: {
@@ -115,7 +115,7 @@ ${linearMain()} {
 });
 
 /** dL/dlogits = scale · g · (softmax − target); the rows' g lie `g_step` apart (0: one for all). */
-export const crossEntropyGradKernel = defineKernel({
+export const crossEntropyGradKernel = /* @__PURE__ */ defineKernel({
   name: "cross-entropy-grad",
   key: () => "",
   bindings: {
@@ -140,7 +140,7 @@ ${linearMain()} {
 });
 
 /** −x_label of each row of [rows, n]; NaN for a label outside 0 … n − 1. */
-export const nllKernel = defineKernel({
+export const nllKernel = /* @__PURE__ */ defineKernel({
   name: "nll",
   key: () => "",
   bindings: { x: { access: "read" }, labels: { access: "read", type: "u32" }, loss: { access: "write", type: "u32" } },
@@ -156,7 +156,7 @@ ${linearMain()} {
 });
 
 /** Gradient of {@link nllKernel}: −scale · g at the label, 0 elsewhere. */
-export const nllGradKernel = defineKernel({
+export const nllGradKernel = /* @__PURE__ */ defineKernel({
   name: "nll-grad",
   key: () => "",
   bindings: { g: { access: "read" }, labels: { access: "read", type: "u32" }, dx: { access: "write", type: "u32" } },
@@ -187,7 +187,7 @@ const PAIR = {
 export type PairLoss = keyof typeof PAIR;
 
 /** Elementwise loss of x towards t. */
-export const pairLossKernel = defineKernel({
+export const pairLossKernel = /* @__PURE__ */ defineKernel({
   name: "pair-loss",
   key: (loss: PairLoss) => loss,
   bindings: { x: { access: "read" }, t: { access: "read" }, y: { access: "write" } },
@@ -212,7 +212,7 @@ ${linearMain()} {
  * Gradient of {@link pairLossKernel} by x or by t, times scale · g; g's elements lie `g_step`
  * apart.
  */
-export const pairLossGradKernel = defineKernel({
+export const pairLossGradKernel = /* @__PURE__ */ defineKernel({
   name: "pair-loss-grad",
   key: (s: { loss: PairLoss; by: "dx" | "dt" }) => `${s.loss},${s.by}`,
   bindings: { g: { access: "read" }, x: { access: "read" }, t: { access: "read" }, d: { access: "write" } },

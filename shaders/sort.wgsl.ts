@@ -34,7 +34,7 @@ const ELEMENT = `
  * The order of each run of {@link FIRST_RUN} elements along the middle of [outer, n, inner]: an
  * element's place is the number of those before it, in value or, of equals, in position.
  */
-export const sortRunsKernel = defineKernel({
+export const sortRunsKernel = /* @__PURE__ */ defineKernel({
   name: "sort-runs",
   key: specKey,
   bindings: { x: { access: "read", type: "u32" }, order: { access: "write", type: "u32" } },
@@ -62,7 +62,7 @@ ${linearMain()} {
  * number of those in the other run that go before it, found by bisection. Equals of the left run go
  * first.
  */
-export const sortMergeKernel = defineKernel({
+export const sortMergeKernel = /* @__PURE__ */ defineKernel({
   name: "sort-merge",
   key: specKey,
   bindings: {
@@ -100,7 +100,7 @@ ${linearMain()} {
  * Elements of [outer, n, inner] that `at` [outer, k, inner] names by their places along the middle:
  * they are taken from there, or put there (each place at most once).
  */
-export const alongKernel = defineKernel({
+export const alongKernel = /* @__PURE__ */ defineKernel({
   name: "along",
   key: (way: "take" | "put") => way,
   bindings: {

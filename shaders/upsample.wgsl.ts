@@ -36,7 +36,7 @@ fn near(o: u32, step: f32, size: u32) -> Near {
 }`;
 
 /** y [N, oh, ow, C] of x [N, h, w, C]. */
-export const upsampleKernel = defineKernel({
+export const upsampleKernel = /* @__PURE__ */ defineKernel({
   name: "upsample",
   key,
   bindings: ({ vec }) => ({ x: values(vec, "read"), y: values(vec, "write") }),
@@ -65,7 +65,7 @@ ${linearMain()} {
  * dx: each input asks the outputs that may be made of it, less than one input away, for its share
  * in them. Those at the border are asked by the outermost inputs.
  */
-export const upsampleGradKernel = defineKernel({
+export const upsampleGradKernel = /* @__PURE__ */ defineKernel({
   name: "upsample-grad",
   key,
   bindings: ({ vec }) => ({ g: values(vec, "read"), dx: values(vec, "write") }),

@@ -23,7 +23,7 @@ const isIgnored = (s: WeightedEntropySpec): string => (s.ignoring ? "label == p.
  * w_c, 0) for the gradient, or (m, −1, …) for a row that gives NaN. A label outside 0 … n − 1 gives
  * NaN too.
  */
-export const weightedEntropyKernel = defineKernel({
+export const weightedEntropyKernel = /* @__PURE__ */ defineKernel({
   name: "weighted-entropy",
   key: keyOf,
   bindings: (s: WeightedEntropySpec) => ({
@@ -73,7 +73,7 @@ ${linearMain()} {
  * dL/dlogits = g · (mass · softmax − target), target = (1 − ε) w_label at the label plus ε/n · w_c;
  * the rows' g lie `g_step` apart (0: one for all). 0 for an ignored row.
  */
-export const weightedEntropyGradKernel = defineKernel({
+export const weightedEntropyGradKernel = /* @__PURE__ */ defineKernel({
   name: "weighted-entropy-grad",
   key: keyOf,
   bindings: (s: WeightedEntropySpec) => ({

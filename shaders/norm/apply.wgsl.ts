@@ -128,7 +128,7 @@ export interface NormApplySpec extends NormLanes, NormParts {
 }
 
 /** y = act(γ ⊙ z + β), z = (x − μ)·rstd: one load of each part per invocation. */
-export const normApplyKernel = defineKernel({
+export const normApplyKernel = /* @__PURE__ */ defineKernel({
   name: "norm-apply",
   key: (s: NormApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu }),
   bindings: (s) => ({

@@ -55,7 +55,7 @@ const lines = (n: number, line: (k: number) => string): string => numbers(n).map
  * taking rows k, k + splits, …. `perRow`: every row is a batch item of its own (S = 1), all summed
  * as one.
  */
-export const normGradPartialKernel = defineKernel({
+export const normGradPartialKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-partial",
   key: (s: NormLanes & NormParts & { relu: boolean; perRow: boolean }) =>
     lanesKey(s) + partsKey({ ...s, affine: [] }) + flagsKey({ relu: s.relu, perRow: s.perRow }),
@@ -139,7 +139,7 @@ ${sums.join("\n")}
  * From the partial sums: mean γ·dz and mean γ·dz·z per group (planes of `means`), then dγ and dβ a
  * channel. Sizes in scalars.
  */
-export const normGradFinishKernel = defineKernel({
+export const normGradFinishKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-finish",
   key: (s: NormGradFinishSpec) => `${partsKey(s)}${flagsKey({ groups: s.groups })},${s.grads.join("+")}`,
   bindings: (s) => {
@@ -204,7 +204,7 @@ ${lines(s.grads.length, (a) => affineGrad(s, a))}
 });
 
 /** Mean γ·dz and mean γ·dz·z of groups within one row (S = 1), one group per invocation. */
-export const normGradRowsKernel = defineKernel({
+export const normGradRowsKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-rows",
   key: (s: NormParts & { width: 1 | 4; relu: boolean }) => s.width + partsKey(s) + flagsKey({ relu: s.relu }),
   bindings: (s) => ({
@@ -293,7 +293,7 @@ const inputGradAt = (s: NormGradApplySpec, set: number): string =>
   });
 
 /** dx, one load of each part per invocation. */
-export const normGradApplyKernel = defineKernel({
+export const normGradApplyKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-apply",
   key: (s: NormGradApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu, batch: s.batch }),
   bindings: (s) => ({

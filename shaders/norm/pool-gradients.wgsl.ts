@@ -50,7 +50,7 @@ const masked = (s: NormPoolSpec, at: string, k: number): string => {
  * windows: no other element has a dz. Split `k` takes output positions k, k + splits, … of the
  * `items` in its batch item.
  */
-export const normPoolGradPartialKernel = defineKernel({
+export const normPoolGradPartialKernel = /* @__PURE__ */ defineKernel({
   name: "norm-pool-grad-partial",
   key: poolKey,
   bindings: (s: NormPoolSpec) => ({ ...sources(s), ...bind({ g: read(loadType(s)), part: write(loadType(s)) }) }),
@@ -139,7 +139,7 @@ function storeGrad(s: NormPoolGradApplySpec, e: number): string {
 }
 
 /** dx of all elements of one window per invocation, those included that lie in no whole window. */
-export const normPoolGradApplyKernel = defineKernel({
+export const normPoolGradApplyKernel = /* @__PURE__ */ defineKernel({
   name: "norm-pool-grad-apply",
   key: (s: NormPoolGradApplySpec) => poolKey(s) + flagsKey({ batch: s.batch }),
   bindings: (s) => ({

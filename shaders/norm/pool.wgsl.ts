@@ -164,7 +164,7 @@ export const windowAt = ({ window, ragged }: NormPoolSpec): string => {
 };
 
 /** y, one load of each part per invocation. */
-export const normPoolKernel = defineKernel({
+export const normPoolKernel = /* @__PURE__ */ defineKernel({
   name: "norm-pool",
   key: poolKey,
   bindings: (s: NormPoolSpec) => ({ ...sources(s), y: write(loadType(s)) }),

@@ -61,7 +61,7 @@ export type NormStatsSpec = NormLanes & NormTracking & { readonly partial: boole
  * splits, … of its group. Neighbouring invocations read neighbouring memory: along a row where
  * channels are on their own, else along a group.
  */
-export const normStatsKernel = defineKernel({
+export const normStatsKernel = /* @__PURE__ */ defineKernel({
   name: "norm-stats",
   key: (s: NormStatsSpec) => `${lanesKey(s)},${s.partial ? "partial" : trackingKey(s)}`,
   bindings: (s) => ({
@@ -139,7 +139,7 @@ ${
  * Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
  * variances", 1979.
  */
-export const normMergeKernel = defineKernel({
+export const normMergeKernel = /* @__PURE__ */ defineKernel({
   name: "norm-merge",
   key: (s: NormTracking) => trackingKey(s),
   bindings: (s) => ({
@@ -190,7 +190,7 @@ ${numbers(s.sets)
  * Statistics planes of `sets` parts from the running mean and variance of each, or from the same
  * ones for all (one set).
  */
-export const normRunningKernel = defineKernel({
+export const normRunningKernel = /* @__PURE__ */ defineKernel({
   name: "norm-running",
   key: (s: { sets: number }) => `${s.sets}`,
   bindings: (s) => ({

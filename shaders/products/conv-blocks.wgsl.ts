@@ -44,7 +44,7 @@ export interface ConvBlocksSpec extends ConvShape {
  * `chunk` (a multiple of the block's step), whose partial outputs are left one after the other in
  * dst, to be added in order.
  */
-export const convBlocksKernel = defineKernel({
+export const convBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-blocks",
   key: (s: ConvBlocksSpec) =>
     `${s.mode},${shapeKey(s)},${s.vecSrc ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,
@@ -140,7 +140,7 @@ export interface ConvWeightBlocksSpec extends ConvShape {
  * The weight gradient of `conv.wgsl.ts` in workgroup blocks: rows are (tap, i), columns o, k the
  * output pixels, cut into `splits` chunks.
  */
-export const convWeightBlocksKernel = defineKernel({
+export const convWeightBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-weight-blocks",
   key: (s: ConvWeightBlocksSpec) => `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}`,
   bindings: (s) => ({

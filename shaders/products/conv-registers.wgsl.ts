@@ -67,7 +67,7 @@ export const GATHER_SIZES = {
  * Layouts: src and dst [N, H, W, C], w [kH, kW, I/groups, O]. With `input`, src is dy, dst is dx
  * and every tap looks for the output pixel it came from.
  */
-export const convGatherKernel = defineKernel({
+export const convGatherKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d",
   key: (s: ConvGatherSpec) =>
     `${s.mode}${s.flat ? ",flat" : ""}${s.whole ? ",whole" : ""},${shapeKey(s)},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
@@ -243,7 +243,7 @@ export const WEIGHT_SIZES = {
  * Rows are (tap, i), columns o, k the pixels, cut into `splits` chunks whose partial sums are added
  * by {@link sumSplitsKernel} in a fixed order.
  */
-export const convWeightKernel = defineKernel({
+export const convWeightKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-weight",
   key: (s: ConvWeightSpec) =>
     `${shapeKey(s)}${s.whole ? ",whole" : ""}${s.oneTap ? ",tap" : ""},${s.vec ? 4 : 1},${tileKey(s.tile)}`,

@@ -49,7 +49,7 @@ export interface DepthwiseSpec extends ConvShape {
  * y[n, p, q, c] = bias[c] + Σ_{u,v} x[n, p·stride + u·dilation − pad, …, c] · w[u, v, c], or dx of
  * dy. `down` and `across` count tiles.
  */
-export const depthwiseKernel = defineKernel({
+export const depthwiseKernel = /* @__PURE__ */ defineKernel({
   name: "depthwise",
   key: (s: DepthwiseSpec) => `${s.mode},${shapeKey(s)},${s.vec ? 4 : 1},${s.bias},${s.tile.join("x")}`,
   bindings: (s) => ({
@@ -155,7 +155,7 @@ const RUN = 4;
  * pixels of all images are cut into chunks of `chunk` rows, whose partial sums are added by
  * {@link sumSplitsKernel} in a fixed order.
  */
-export const depthwiseWeightKernel = defineKernel({
+export const depthwiseWeightKernel = /* @__PURE__ */ defineKernel({
   name: "depthwise-weight",
   key: (s: DepthwiseWeightSpec) => `${shapeKey(s)},${s.vec ? 4 : 1},${s.rows}`,
   bindings: (s) => ({

@@ -31,7 +31,7 @@ export interface MatmulBlocksSpec {
  * chunks of `chunk` (a multiple of the block's step), whose partial products are left one after the
  * other in c, to be added in order.
  */
-export const matmulBlocksKernel = defineKernel({
+export const matmulBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "matmul-blocks",
   key: (s: MatmulBlocksSpec) =>
     `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vecA ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,

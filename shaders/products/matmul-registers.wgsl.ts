@@ -31,7 +31,7 @@ export interface MatmulSpec {
  * C[b] = op(A[b]) · op(B[b]) (+ bias), row-major; `strideA`/`strideB` 0 repeats one matrix over the
  * batch.
  */
-export const matmulKernel = defineKernel({
+export const matmulKernel = /* @__PURE__ */ defineKernel({
   name: "matmul",
   key: (s: MatmulSpec) =>
     `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,

@@ -2,7 +2,7 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 
 /** out[i] = Σ_s parts[s·n + i], s ascending. */
-export const sumSplitsKernel = defineKernel({
+export const sumSplitsKernel = /* @__PURE__ */ defineKernel({
   name: "sum-splits",
   key: () => "",
   bindings: { parts: { access: "read" }, out: { access: "write" } },

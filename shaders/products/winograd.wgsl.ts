@@ -68,7 +68,7 @@ export interface WinogradSpec {
  * V [16, tiles, C]: Bᵀ d B of the 4×4 tiles of x [N, H, W, C], two apart, the first at −padding;
  * zeros outside.
  */
-export const winogradInputKernel = defineKernel({
+export const winogradInputKernel = /* @__PURE__ */ defineKernel({
   name: "winograd-input",
   key: (s: WinogradSpec) => (s.vec ? "4" : "1"),
   bindings: (s) => ({
@@ -107,7 +107,7 @@ ${linearMain()} {
 });
 
 /** Z [16, tiles, C]: G₂ g G₂ᵀ of the 2×2 tiles of dy [N, H, W, C]; zeros outside. */
-export const winogradGradientKernel = defineKernel({
+export const winogradGradientKernel = /* @__PURE__ */ defineKernel({
   name: "winograd-gradient",
   key: (s: WinogradSpec) => (s.vec ? "4" : "1"),
   bindings: (s) => ({
@@ -146,7 +146,7 @@ export interface WinogradWeightSpec {
 }
 
 /** U [16, I, O] of w [3, 3, I, O]: G w Gᵀ; with `input` U [16, O, I], of the turned filters. */
-export const winogradWeightKernel = defineKernel({
+export const winogradWeightKernel = /* @__PURE__ */ defineKernel({
   name: "winograd-weight",
   key: (s: WinogradWeightSpec) => s.mode,
   bindings: { w: { access: "read" }, u: { access: "write" } },
@@ -171,7 +171,7 @@ ${linearMain()} {
 });
 
 /** dw [3, 3, I, O] = A₃ᵀ m A₃ of m [16, I, O]; `n` is I·O. */
-export const winogradTapsKernel = defineKernel({
+export const winogradTapsKernel = /* @__PURE__ */ defineKernel({
   name: "winograd-taps",
   key: () => "",
   bindings: { m: { access: "read" }, dw: { access: "write" } },
@@ -205,7 +205,7 @@ export interface WinogradProductSpec {
  * one after the other, each added to the four outputs as soon as it is there, so that no product
  * ever reaches memory.
  */
-export const winogradProductKernel = defineKernel({
+export const winogradProductKernel = /* @__PURE__ */ defineKernel({
   name: "winograd-product",
   key: (s: WinogradProductSpec) => `${s.vec ? 4 : 1},${s.bias}${s.whole ? ",whole" : ""},${tileKey(s.tile)}`,
   bindings: (s) => ({

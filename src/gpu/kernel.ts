@@ -84,7 +84,10 @@ export interface Kernel<Spec, B extends string = string, P extends string = stri
   readonly loads?: (spec: Spec, params: Readonly<Record<P, number>>) => number;
 }
 
-/** Gives a kernel its types from one literal. */
+/**
+ * Gives a kernel its types from one literal. Calls are annotated as pure: bundlers leave out the
+ * kernels that nobody runs.
+ */
 export function defineKernel<
   Spec,
   const B extends Record<string, Binding>,

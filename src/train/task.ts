@@ -105,7 +105,7 @@ export function taskOf(what: string, { loss, metrics }: TaskOptions<never, never
 }
 
 /** A classification. */
-export const CLASSIFICATION: Task = taskOf("Trainer", {});
+export const CLASSIFICATION: Task = /* @__PURE__ */ taskOf("Trainer", {});
 
 /**
  * @throws ShapeError for anything but a tensor of one f32 number.
