@@ -15,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   strangers: () => import("./strangers/index"),
   host: () => import("./host/index"),
   forgery: () => import("./forgery"),
+  triggers: () => import("./triggers/index"),
 };
 
 const name = process.argv[2];

@@ -9,7 +9,14 @@
  */
 import { mkdir } from "node:fs/promises";
 import { Generator, init, noGrad, scope, Tensor } from "@pan/core";
-import { type AnyNetwork, alexNetConfig, buildNetwork, loadDeployed, type Passports, resNetConfig } from "@pan/core/models";
+import {
+  type AnyNetwork,
+  alexNetConfig,
+  buildNetwork,
+  loadDeployed,
+  type Passports,
+  resNetConfig,
+} from "@pan/core/models";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
 import type { Protected, Scheme } from "@pan/core/passport";

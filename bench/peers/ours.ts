@@ -1,7 +1,16 @@
 /** @pan/core in its process, used as its documentation says. */
 import { type Device, Generator, init, matmul, noGrad, scope, Tensor } from "@pan/core";
 import { AlexNet, ResNet18 } from "@pan/core/models";
-import { BatchNorm, Conv2d, crossEntropy, GlobalAvgPool, Linear, MaxPool2d, type Module, Sequential } from "@pan/core/nn";
+import {
+  BatchNorm,
+  Conv2d,
+  crossEntropy,
+  GlobalAvgPool,
+  Linear,
+  MaxPool2d,
+  type Module,
+  Sequential,
+} from "@pan/core/nn";
 import { SGD } from "@pan/core/optim";
 import { fmaCeiling } from "../ceiling";
 import { convolution } from "../operations";
