@@ -53,7 +53,12 @@ export function optionsOf<T extends object>(
   if (!isPlain(given)) refuse(what, "its argument", `an object of options${names ? ` (${names})` : ""}`, given);
   if (!known) return given;
   const options = given as Record<string, unknown>;
-  const unknown = Object.keys(options).find((key) => !known.includes(key as never) && options[key] !== undefined);
+  // Nothing is read of a name that is not known: it may be somebody else's getter.
+  const isGiven = (key: string) => {
+    const { get, value } = Object.getOwnPropertyDescriptor(options, key)!;
+    return get !== undefined || value !== undefined;
+  };
+  const unknown = Object.keys(options).find((key) => !known.includes(key as never) && isGiven(key));
   if (unknown === undefined) return given;
   throw new ArgumentError(`${what}: it has no option ${shown(unknown)}; its options are ${names}`);
 }

@@ -328,7 +328,7 @@ export async function READERS(): Promise<Reader[]> {
     },
     {
       name: "deployed",
-      covers: ["deployedConfig"],
+      covers: [],
       weight: 2,
       input: (random) => {
         const file = changedEntries(random, deployed, ["format", "model", "model", "model"]);
@@ -352,7 +352,7 @@ export async function READERS(): Promise<Reader[]> {
     },
     {
       name: "bundle of a commitment",
-      covers: [],
+      covers: ["decodeBundle"],
       weight: 2,
       ...ofBytes(
         (b) => bundleOf(text(b)),

@@ -73,7 +73,7 @@ async function train(s: Setting, recipe: { epochs: number; images: number }): Pr
   const normalize = { mean: CIFAR_MEAN, std: CIFAR_STD };
   const triggers = triggersLike(
     { ...images, classes: CIFAR10_CLASSES },
-    { count: s.count || 1, groups: 1, grid: s.grid, normalize },
+    { count: s.count || 1, groups: 1, grid: s.grid || 4, normalize },
   );
   const claim = await bind(model, { statement: "bench", secret: newSecret(), ...(s.count && { triggers }) });
   const optimizer = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9, weightDecay: 5e-4, nesterov: true });

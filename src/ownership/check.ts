@@ -38,6 +38,11 @@ const KINDS: readonly unknown[] = [
   "points",
 ] satisfies SampleTransform["kind"][];
 
+/** Certificates, each PEM or DER. */
+export const isRoots: Check = (what, name, v) =>
+  (Array.isArray(v) && v.every((root) => typeof root === "string" || root instanceof Uint8Array)) ||
+  refuse(what, name, "a list of certificates, each PEM or DER", v);
+
 /** Transforms of samples. */
 export const isTransforms: Check = (what, name, v) =>
   (Array.isArray(v) && v.every((t) => isObject(t) && KINDS.includes(t["kind"]))) ||

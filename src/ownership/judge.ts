@@ -1,10 +1,10 @@
-import { type Check, checkOptions, refuse, unexpected } from "../demand";
+import { type Check, checkOptions, unexpected } from "../demand";
 import { FormatError, PanError } from "../errors";
 import { isObject } from "../io/shown";
 import { type CredentialInfo, readCredential } from "../models/credential";
 import type { Network } from "../passport/trace";
 import type { Bundle } from "../signing/bundle";
-import { isRate } from "./check";
+import { isRate, isRoots } from "./check";
 import type { DerivedClaim } from "./claim/derive";
 import { claimDigest, claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, openCommitment } from "./commitment";
@@ -38,7 +38,7 @@ export interface JudgeOptions {
 }
 
 const OPTIONS: Readonly<Record<keyof JudgeOptions, Check>> = {
-  roots: (what, name, v) => Array.isArray(v) || refuse(what, name, "a list of certificates", v),
+  roots: isRoots,
   suspect: () => true,
   falsePositiveRate: isRate,
 };

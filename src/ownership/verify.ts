@@ -10,7 +10,7 @@ import { matchedBits } from "../passport/matches";
 import type { Network } from "../passport/trace";
 import { fromBase64 } from "../signing/base64";
 import type { Bundle } from "../signing/bundle";
-import { isDataset, isRate, isShare, isTransforms } from "./check";
+import { isDataset, isRate, isRoots, isShare, isTransforms } from "./check";
 import type { DerivedClaim } from "./claim/derive";
 import { claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, type OpenCommitment, openCommitment } from "./commitment";
@@ -62,7 +62,7 @@ const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
   commitment: (what, name, v) =>
     typeof v === "string" || isObject(v) || refuse(what, name, "a bundle, or the text of its file", v),
   released: () => true,
-  roots: (what, name, v) => Array.isArray(v) || refuse(what, name, "a list of certificates", v),
+  roots: isRoots,
   published: (what, name, v) =>
     !Number.isNaN(v instanceof Date ? v.getTime() : Date.parse(text(what, name, v))) || refuse(what, name, "a date", v),
   possession: (what, name, v) =>

@@ -161,12 +161,12 @@ describe("the forger's copy", () => {
     const before = await outputs(own, [2, 8, 8, 3]);
     const most = Math.max(...before.map(Math.abs));
     for (const [means, least] of [
-      ["negation", 128],
-      ["all", 160],
+      ["negation", 192],
+      ["all", 262],
     ] as const) {
       const options = { means, seed: 1, channels: { channels: owned.channels! } };
       const { network, credential, bits, matched } = await forgeBoundClaim(deployed, plan, options);
-      expect(bits).toBe(64 + 64 + 48);
+      expect(bits).toBe(3 * 96);
       expect(matched).toBeGreaterThanOrEqual(least);
       own.loadStateDict(network.tensors);
       expectClose(await outputs(own, [2, 8, 8, 3]), before, { rtol: 1e-4, atol: 1e-5 * most });

@@ -105,6 +105,7 @@ const isNull = (v: unknown) => v === null;
 const isText = (v: unknown) => typeof v === "string";
 const isEmptyList = (v: unknown) => Array.isArray(v) && v.length === 0;
 
+const rival = () => ({ credential: claim.credential, released: claim.released, commitment: anchor.commitment });
 const verified = (options: object) => ownership.verify(claim.released, claim.credential, options as never);
 const examined = (options: object) => ownership.examine(claim.released, claim.credential, options as never);
 const described = (part: object) => deriveClaim(claim.binding.secret, { ...claim.derived.spec, ...part } as never);
@@ -245,6 +246,43 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
       (v) => ArrayBuffer.isView(v),
     ),
   },
+  judge: {
+    a: row((v) => ownership.judge(v, rival())),
+    b: row((v) => ownership.judge(rival(), v)),
+    options: row((v) => ownership.judge(rival(), rival(), v), isEmpty),
+    ...Object.fromEntries(
+      ["credential", "released", "model"].map((part) => [
+        part,
+        row(
+          (v) => ownership.judge({ ...rival(), [part]: v }, rival()),
+          (v) => part === "model" && typeof v === "function",
+        ),
+      ]),
+    ),
+    roots: row((roots) => ownership.judge(rival(), rival(), { roots }), isEmptyList),
+    suspect: row((suspect) => ownership.judge(rival(), rival(), { suspect })),
+    falsePositiveRate: row((falsePositiveRate) => ownership.judge(rival(), rival(), { falsePositiveRate }), between),
+  },
+  triggersLike: {
+    set: row((v) => ownership.triggersLike(v)),
+    options: row((v) => ownership.triggersLike(test, v), isEmpty),
+    count: row(
+      (count) => ownership.triggersLike(test, { count }),
+      (v) => isCount(v, 1, 8192),
+    ),
+    groups: row(
+      (groups) => ownership.triggersLike(test, { groups }),
+      (v) => isCount(v, 1, 64),
+    ),
+    grid: row(
+      (grid) => ownership.triggersLike(test, { grid }),
+      (v) => isCount(v, 2, 256),
+    ),
+    normalize: row((normalize) => ownership.triggersLike(test, { normalize }), isNull),
+  },
+  boundTriggers: {
+    claim: row((v) => ownership.boundTriggers(v)),
+  },
   openGroup: {
     credential: row((v) => ownership.openGroup(v, 0)),
     group: row(
@@ -344,7 +382,7 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
 /**
  * Nothing is passed to the first; the second decides on facts that are the package's own findings.
  */
-const WITHOUT = ["newSecret", "ruled"];
+const WITHOUT = ["newSecret"];
 
 /** What is not exported, and reads what strangers wrote all the same. */
 const INNER: typeof ROWS = {

@@ -20,11 +20,12 @@ describe("every reader that is exported", () => {
   /** What is called like a reader, and why it is none of `fuzz`'s own. */
   const ELSEWHERE: Readonly<Record<string, string>> = {
     decodeBytes: "reads signs, not files",
-    decodeSignature: "reads signs, not files",
     loadDeployed: "needs a device: torture/readers-device.ts",
     verify: "part mutants",
+    verifySignature: "test/signing/mutations.test.ts",
+    verifyModel: "test/signing/mutations.test.ts",
+    verifyTimestamp: "test/signing/mutations.test.ts",
     rejoin: "by way of verify, part mutants",
-    rejoinSuspect: "by way of verify, part mutants",
   };
 
   it("has damaged inputs in fuzz", async () => {

@@ -1,6 +1,6 @@
 /** Bound triggers in a training. */
 import { checkedParts, isPointSet, sampleShape, type TrainingSet } from "../../data/sample-set";
-import { optionsOf, refuse } from "../../demand";
+import { objectOf, optionsOf, refuse } from "../../demand";
 import type { TriggerOptions } from "../../train/options";
 import type { DerivedClaim } from "./derive";
 import { checkTriggerSpec, type TriggerSpec } from "./spec";
@@ -51,9 +51,11 @@ export function triggersLike(set: TrainingSet, options?: TriggersLikeOptions): T
  * @param batchSize how many join each batch (default 4): each should be seen 200 times or more
  * @throws ArgumentError for a claim without triggers.
  */
-export function boundTriggers({ spec, groups }: DerivedClaim, batchSize = 4): TriggerOptions {
-  const { triggers } = spec;
-  if (!triggers)
+export function boundTriggers(claim: DerivedClaim, batchSize = 4): TriggerOptions {
+  objectOf("boundTriggers", "what bind() gives", claim);
+  const { spec, groups } = claim;
+  const triggers = spec?.triggers;
+  if (!triggers || !Array.isArray(groups))
     return refuse(
       "boundTriggers",
       "its claim",
