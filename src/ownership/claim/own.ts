@@ -32,7 +32,7 @@ export interface Binding {
    * and it shows a mark at most.
    */
   readonly publicKey?: string;
-  /** Inputs that the network shall learn beside its task. */
+  /** Inputs that the network shall learn beside its task; `triggersLike` makes one. */
   readonly triggers?: TriggerSpec;
   /** Digest of the claim of an earlier release, see {@link claimDigest}. */
   readonly parent?: string;
@@ -75,7 +75,7 @@ export const claimDigest = async ({ hash }: Pick<DerivedClaim, "hash">): Promise
 /**
  * Gives a network the passports, signature bits and triggers of a claim. Call it before training;
  * texts stay. `boundCredential` then puts the binding into the owner's file.
- * @returns everything that follows: the network shall learn the triggers of its `groups` too
+ * @returns everything that follows: train on `groups` with `boundTriggers`
  * @throws ArgumentError for a plain network, one with fewer than 128 free bits, or a binding that
  * is none; nothing is changed then.
  */
