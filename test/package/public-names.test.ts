@@ -77,6 +77,12 @@ describe("public names", () => {
     await expect(listing()).toMatchFileSnapshot("public-names.txt");
   });
 
+  it("come from the entries that package.json exports", () => {
+    const { exports } = JSON.parse(readFileSync(resolve(ROOT, "package.json"), "utf8")) as { exports: object };
+    const entries = Object.keys(exports).filter((at) => at !== "./package.json");
+    expect(entries.map((at) => at.replace(".", "@pan/core")).sort()).toEqual([...ENTRIES.keys()].sort());
+  });
+
   it("are each in one entry", () => {
     const entries = new Map<string, string[]>();
     for (const { entry, name } of names) entries.set(name, [...(entries.get(name) ?? []), entry]);
