@@ -36,7 +36,11 @@ export interface CredentialInfo extends SecretPlan {
 /** Longest entries `passports` and `channels`: what thousands of passports take. */
 const LONGEST_PLAN = 2 ** 20;
 
-/** @throws FormatError when the file is no credential, or describes more than it holds. */
+/**
+ * What a credential says, in any of its formats: where its passports sit, what is claimed of the
+ * branches, which texts it spells.
+ * @throws FormatError when the file is no credential, or describes more than it holds.
+ */
 export function readCredential(file: SafetensorsFile): CredentialInfo {
   checkFile(file, `a ${CREDENTIAL} file`);
   checkFormat(file, CREDENTIAL, [CREDENTIAL, FIRST_CREDENTIAL]);

@@ -1,0 +1,102 @@
+/**
+ * What the package promises: `public-names.txt` lists it, and a change of the list is a change for
+ * users, which belongs into the changelog. `npx vitest run test/package --update` writes it anew.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import ts from "typescript";
+import { beforeAll, describe, expect, it } from "vitest";
+import { ENTRIES, type PublicName, publicNames, ROOT } from "./entries";
+
+let names: readonly PublicName[];
+
+beforeAll(() => {
+  names = publicNames();
+});
+
+/** Words wrapped at 100 columns behind a title. */
+function paragraph(title: string, words: readonly string[]): string {
+  const lines = [`  ${title}:`];
+  for (const word of words) {
+    const last = lines[lines.length - 1]!;
+    if (last.length + 1 + word.length <= 100) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`    ${word}`);
+  }
+  return lines.join("\n");
+}
+
+function listing(): string {
+  const of = (entry: string, kind: PublicName["kind"]) =>
+    names.filter((n) => n.entry === entry && n.kind === kind).map((n) => n.name);
+  const count = (kind: PublicName["kind"]) => names.filter((n) => n.kind === kind).length;
+  const parts = [...ENTRIES.keys()].map((entry) =>
+    [entry, paragraph("values", of(entry, "value")), paragraph("types", of(entry, "type"))].join("\n"),
+  );
+  return `${count("value")} values, ${count("type")} types\n\n${parts.join("\n\n")}\n`;
+}
+
+/** Names that a file uses: what it imports, and properties of what it imports as a whole. */
+function used(path: string, text: string): Set<string> {
+  const found = new Set<string>();
+  if (path.endsWith(".md")) {
+    const code = [
+      ...(text.match(/^```.*?^```/gms) ?? []),
+      ...(text.replace(/^```.*?^```/gms, "").match(/`[^`]+`/g) ?? []),
+    ];
+    return new Set(code.flatMap((part) => part.match(/\w+/g) ?? []));
+  }
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022);
+  const spaces: string[] = [];
+  for (const statement of source.statements) {
+    if (!ts.isImportDeclaration(statement)) continue;
+    const bindings = statement.importClause?.namedBindings;
+    if (bindings && ts.isNamedImports(bindings))
+      for (const { propertyName, name } of bindings.elements) found.add((propertyName ?? name).text);
+    else if (bindings) spaces.push(bindings.name.text);
+  }
+  for (const space of spaces)
+    for (const [, name] of text.matchAll(new RegExp(`\\b${space}\\.(\\w+)`, "g"))) found.add(name!);
+  return found;
+}
+
+/** Programs, tests and texts that show how the package is used. */
+function uses(): Set<string> {
+  const patterns = ["test/**/*.ts", "examples/**/*.ts", "bench/**/*.ts", "torture/**/*.ts", "README.md", "docs/*.md"];
+  const { stdout } = spawnSync("git", ["ls-files", "-co", "--exclude-standard", "--", ...patterns], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
+  const files = stdout.split("\n").filter((path) => path !== "");
+  expect(files.length).toBeGreaterThan(100);
+  return new Set(files.flatMap((path) => [...used(path, readFileSync(resolve(ROOT, path), "utf8"))]));
+}
+
+describe("public names", () => {
+  it("are those of the list", async () => {
+    await expect(listing()).toMatchFileSnapshot("public-names.txt");
+  });
+
+  it("come from the entries that package.json exports", () => {
+    const { exports } = JSON.parse(readFileSync(resolve(ROOT, "package.json"), "utf8")) as { exports: object };
+    const entries = Object.keys(exports).filter((at) => at !== "./package.json");
+    expect(entries.map((at) => at.replace(".", "@pan/core")).sort()).toEqual([...ENTRIES.keys()].sort());
+  });
+
+  it("are each in one entry", () => {
+    const entries = new Map<string, string[]>();
+    for (const { entry, name } of names) entries.set(name, [...(entries.get(name) ?? []), entry]);
+    expect([...entries].filter(([, of]) => of.length > 1)).toEqual([]);
+  });
+
+  it("have docstrings", () => {
+    const silent = names.filter((n) => n.documentation.trim() === "").map(({ entry, name }) => `${entry} ${name}`);
+    expect(silent).toEqual([]);
+  });
+
+  it("are used by some test, example or text", () => {
+    const found = uses();
+    const unused = names.filter(({ kind, name }) => kind === "value" && !found.has(name));
+    expect(unused.map(({ entry, name }) => `${entry} ${name}`)).toEqual([]);
+  });
+});
