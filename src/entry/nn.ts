@@ -45,7 +45,7 @@ export { AdaptiveAvgPool2d, Upsample } from "../nn/resize";
 
 export { gelu, hardswish, silu } from "../tensor/ops/activations";
 export { affine, leakyRelu, relu, sigmoid, tanh } from "../tensor/ops/elementwise";
-export { dropout } from "../tensor/ops/random";
+export { dropout, RandomStream } from "../tensor/ops/random";
 export { logSoftmax, softmax } from "../tensor/ops/softmax";
 
 // maps
