@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { ArgumentError } from "@pan/core";
 import type { Passports } from "@pan/core/models";
 import type { Scheme } from "@pan/core/passport";
+import { DATE_HELP, DATE_OPTIONS, datesOf } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
@@ -54,11 +55,12 @@ network
   --signature TEXT     spread over the passport layers (default "(c) ACME 2026", none with --statement)
 passports
   --statement TEXT     what you say of the network: passports and signature bits then follow from it and a
-                       fresh secret, and a commitment to publish is written beside the credential
+                       fresh secret and key, and a signed commitment to publish is written beside the credential
   --passports KIND     random | image | shuffle (default without a statement: shuffle for v1, v2, v3; random for pan)
   --source FILE        image, shuffle: a trained plain network, its deployed.safetensors
                        (default: where a plain run with these settings leaves it)
   --passport-images S  test | triggers: which images make passports (default test)
+${DATE_HELP}
 training
   --epochs N           (default 200)        --batch N    (default 64)
   --accumulate N       parts that a step takes its batch in, for batches that do not fit (default 1)
@@ -124,6 +126,7 @@ const OPTIONS = {
   tests: "10000",
   out: "",
   preset: "",
+  ...DATE_OPTIONS,
 } as const;
 const SWITCHES = ["triggers", "download", "resume", "help"] as const;
 
@@ -146,6 +149,7 @@ export function readSettings(args: string[]): Settings | "help" {
     layers: scheme === "plain" ? undefined : passportLayers(arch, scheme, v["passport-layers"], v.preset),
     signature: v.signature || (v.statement ? "" : "(c) ACME 2026"),
     statement: v.statement || undefined,
+    dates: datesOf(v),
     passports: passportKind(scheme, v.passports, v.statement),
     passportImages: oneOf("passport-images", v["passport-images"], ["test", "triggers"]),
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
