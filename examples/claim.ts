@@ -156,7 +156,7 @@ export async function verifyClaim(
   return verify(released, await readFile(credential), {
     ...options,
     ...(bundle && { commitment: bundle, released }),
-    ...(root !== undefined && { roots: [await readFile(root)] }),
+    ...(root !== undefined && { roots: [await readFile(root, "utf8")] }),
     ...(published !== undefined && { published }),
   });
 }

@@ -73,9 +73,8 @@ export async function prove<N extends Network>(
   const check = async (what: string, suspect: SafetensorsFile) => {
     const { mark, verdict, sentence } = await verify(suspect, credential, { commitment, released });
     const opened = rejoin(suspect, credential, network());
-    console.log(
-      `${what.padEnd(10)} ${bothBranches(await work.measure(opened), show)}, ${mark?.bits?.hits} of ${mark?.bits?.count} bound bits, ${mark?.bits?.needed} needed`,
-    );
+    const bits = mark?.bits ? `, ${mark.bits.hits} of ${mark.bits.count} bound bits (${mark.bits.needed} needed)` : "";
+    console.log(`${what.padEnd(10)} ${bothBranches(await work.measure(opened), show)}${bits}`);
     console.log(`           ${verdict}. ${sentence}`);
     opened.dispose();
   };

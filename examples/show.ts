@@ -51,6 +51,7 @@ export function printVerdict(
     );
   say(`  verdict          ${v.verdict}. ${v.sentence}`);
   const lacking = missing(v, dates);
+  for (const reason of v.reasons) if (/^a time stamp/.test(reason)) say(`                   ${reason}`);
   if (lacking) say(`                   for "holds" it lacks ${lacking}`);
   if (!v.statement && found)
     say(

@@ -53,6 +53,7 @@ footer { padding-top: 8px; padding-bottom: 56px; color: var(--muted); font-size:
 h1 { font-size: clamp(27px, 4.4vw, 42px); line-height: 1.12; letter-spacing: -0.022em; margin: 14px 0 16px; text-wrap: balance; max-width: 24ch; }
 h2 { font-size: 23px; line-height: 1.25; letter-spacing: -0.012em; margin: 56px 0 6px; }
 h3 { font-size: 16px; line-height: 1.35; margin: 0; }
+h3 + p { margin-top: 6px; }
 p { margin: 0 0 12px; max-width: 72ch; text-wrap: pretty; }
 code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .kicker { color: var(--muted); font-size: 14px; margin: 0; }

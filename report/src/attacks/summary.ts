@@ -97,12 +97,13 @@ function nullText(networks: Networks): string[] {
 function sure(networks: Networks): Html {
   const p = ({ claim }: AttackedNetwork) => binomialPValue(claim.matched, claim.bits);
   const weakest = [...networks].sort((a, b) => p(b) - p(a))[0]!;
-  const { claim } = weakest;
+  const { claim, verdict } = weakest;
+  const bits = verdict.mark?.bits;
   const alike = networks.every((n) => p(n) === p(weakest));
   const least = networks.length > 1 && (alike ? "For each of them: " : `The least sure is ${weakest.title}. `);
   const enough =
     claim.threshold <= claim.bits
-      ? `A claim needs ${formatCount(claim.threshold)} of its ${formatCount(claim.bits)} bits.`
+      ? `The papers’ check needs ${formatCount(claim.threshold)} of its ${formatCount(claim.bits)} bits${bits ? `, a claim of ownership ${formatCount(bits.needed)} of ${formatCount(bits.count)} that are bound` : ""}.`
       : `A signature of ${formatCount(claim.bits)} bits is too short to prove anything.`;
   const chance = nullText(networks);
   const triggers = networks.flatMap((n) => {
