@@ -32,7 +32,8 @@ await init({ gpu: await dawn() });
 const { train, test } = await pictures();
 
 const owned = protect(new Mine(), { scheme: "pan", at: "norm", signature: "ACME", sample: [1, 32, 32, 3] });
-const key = await newSigningKey(); // keep the private key and the secret: who has them claims as you
+// Keep the private key and the secret: whoever has them claims as you.
+const key = await newSigningKey();
 const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret(), publicKey: key.publicKey };
 await bind(owned, binding);
 
@@ -58,4 +59,5 @@ const found = await verify(released, credential, { commitment, released, model, 
 const { decodedText, accuracy } = found.examination!;
 console.log(`"${decodedText}", ${found.mark!.bits!.hits} of ${found.mark!.bits!.count} bound bits`);
 console.log(`public ${percent(accuracy.public)}, private ${percent(accuracy.private)}`);
-console.log(`${found.verdict}: ${found.sentence}`); // a time stamp and a date of the suspect make it hold
+// It would hold with a time stamp of the commitment, and the date when the suspect was published.
+console.log(`${found.verdict}: ${found.sentence}`);
