@@ -3,7 +3,7 @@
  * yours.
  *
  *     npm run cifar10 -- --arch alexnet --scheme pan --data DIR          (--help lists the options)
- *     npm run cifar10 -- --preset cpu --scheme plain                     (about 15 minutes without a GPU)
+ *     npm run cifar10 -- --preset cpu --scheme plain                     (without a GPU)
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

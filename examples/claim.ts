@@ -1,42 +1,48 @@
 /**
- * What a training run leaves for its owner's claim: the two halves, and, where the network is
- * bound, the commitment to publish.
+ * What a training run leaves for its owner's claim, and what a stranger makes of it: the network to
+ * give away, the owner's half, and, where the network is bound, a signed commitment with the query
+ * for a time stamp.
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ArgumentError } from "@pan/core";
-import { loadSafetensors, saveSafetensors } from "@pan/core/node";
-import { type Binding, bind, boundCredential, commit, newSecret } from "@pan/core/ownership";
+import { saveSafetensors, writeFileAtomic } from "@pan/core/node";
+import {
+  type Binding,
+  bind,
+  boundCredential,
+  commit,
+  newSecret,
+  type Verification,
+  type VerifyOptions,
+  verify,
+} from "@pan/core/ownership";
 import type { BranchAccuracy, Protected } from "@pan/core/passport";
-import type { Commitment } from "../src/ownership/commitment";
+import {
+  bundleSignature,
+  decodeBundle,
+  encodeBundle,
+  newSigningKey,
+  signerOf,
+  timestampQuery,
+  withTimestamp,
+} from "@pan/core/signing";
 import { json, savePrivate, saveText } from "./files";
 
-/** Where a run keeps its secret. */
-const secretFile = (out: string) => join(out, "binding.secret.json");
+/** Where the files of a claim are in the folder of a run. */
+const claimFiles = (out: string) => ({
+  deployed: join(out, "deployed.safetensors"),
+  credential: join(out, "owner.credential.safetensors"),
+  key: join(out, "owner.key.pem"),
+  secret: join(out, "binding.secret.json"),
+  commitment: join(out, "commitment.sigstore.json"),
+  query: join(out, "commitment.tsq"),
+  response: join(out, "commitment.tsr"),
+});
 
-/**
- * Binds a network to a statement and a fresh secret. The secret outlives an interrupted run: a
- * resumed one must have the same.
- */
-export async function bindNetwork(
-  model: Protected,
-  { statement, out, resume }: { statement: string; out: string; resume: boolean },
-): Promise<Binding> {
-  const path = secretFile(out);
-  const known = resume && existsSync(path);
-  const binding: Binding = known
-    ? (JSON.parse(await readFile(path, "utf8")) as Binding)
-    : { statement, secret: newSecret() };
-  if (binding.statement !== statement)
-    throw new ArgumentError(`--statement: the run in ${out} says "${binding.statement}"; resume with that`);
-  await bind(model, binding);
-  await savePrivate(path, json(binding));
-  return binding;
-}
-
-/** Files of a claim. */
-export interface ClaimPaths {
+/** Files that a run has written. */
+export interface Saved {
   deployed: string;
   /** Null for a plain network. */
   credential: string | null;
@@ -44,30 +50,125 @@ export interface ClaimPaths {
   commitment: string | null;
 }
 
-/** Writes the half to give away and the owner's, and the commitment of a bound one. */
+/** What somebody who verifies knows of dates. */
+export interface Dates {
+  /** Answer of a time-stamp authority; `commitment.tsr` beside the commitment by default. */
+  stamp: string | undefined;
+  /** Certificate of the authority's root, PEM. */
+  root: string | undefined;
+  /** When the suspect was there at the latest. */
+  published: string | undefined;
+}
+
+/** Options of the command line that say them, and their help. */
+export const DATE_OPTIONS = { stamp: "", root: "", published: "" } as const;
+export const DATE_HELP = `dates of a bound claim, with --resume once the run is over
+  --stamp FILE         a time-stamp authority's answer to commitment.tsq (default: commitment.tsr beside it)
+  --root FILE          certificate of the authority's root, PEM
+  --published DATE     when the network that is accused, here the released one, was published`;
+
+/** @throws ArgumentError for a date that is none. */
+export function datesOf(v: Record<keyof typeof DATE_OPTIONS, string>): Dates {
+  if (v.published && Number.isNaN(Date.parse(v.published)))
+    throw new ArgumentError(`--published: a date such as 2026-12-24 expected, found "${v.published}"`);
+  return { stamp: v.stamp || undefined, root: v.root || undefined, published: v.published || undefined };
+}
+
+/**
+ * Binds a network to a statement, a fresh secret and a fresh key. Both outlive an interrupted run:
+ * a resumed one must have the same.
+ */
+export async function bindNetwork(
+  model: Protected,
+  { statement, out, resume }: { statement: string; out: string; resume: boolean },
+): Promise<Binding> {
+  const { key, secret } = claimFiles(out);
+  let binding: Binding;
+  if (resume && existsSync(secret)) {
+    binding = JSON.parse(await readFile(secret, "utf8")) as Binding;
+  } else {
+    const { privateKey, publicKey } = await newSigningKey();
+    await savePrivate(key, privateKey);
+    binding = { statement, secret: newSecret(), publicKey };
+    await savePrivate(secret, json(binding));
+  }
+  if (binding.statement !== statement)
+    throw new ArgumentError(`--statement: the run in ${out} says "${binding.statement}"; resume with that`);
+  await bind(model, binding);
+  return binding;
+}
+
+/** The bytes of files, empty where they are not there. */
+const bytes = (...paths: string[]) => Promise.all(paths.map((path) => readFile(path).catch(() => Buffer.alloc(0))));
+
+/**
+ * Writes the half to give away and the owner's, and signs a commitment to a bound one. What was
+ * committed to before, and is the same still, keeps its commitment: a time stamp is for that.
+ */
 export async function saveClaim(
   model: Protected,
   claimed: BranchAccuracy,
   out: string,
   binding: Binding | null,
-): Promise<ClaimPaths> {
-  const deployed = join(out, "deployed.safetensors");
+): Promise<Saved> {
+  const { deployed, credential, key, commitment, query } = claimFiles(out);
+  const before = await bytes(deployed, credential);
   await saveSafetensors(deployed, await model.deployed());
   if (model.scheme === "plain") return { deployed, credential: null, commitment: null };
-  const credential = join(out, "owner.credential.safetensors");
   const own = await model.credential(claimed);
-  const kept = binding ? await boundCredential(own, binding) : own;
-  await saveSafetensors(credential, kept);
+  await saveSafetensors(credential, binding ? await boundCredential(own, binding) : own);
   if (!binding) return { deployed, credential, commitment: null };
-  const commitment = join(out, "commitment.json");
-  await saveText(commitment, json(await commit(kept, await loadSafetensors(deployed))));
+  const [released, kept] = await bytes(deployed, credential);
+  if (existsSync(commitment) && before[0]!.equals(released!) && before[1]!.equals(kept!))
+    return { deployed, credential, commitment };
+  const signer = await signerOf(await readFile(key, "utf8"));
+  const bundle = await commit(kept!, released!, signer, { name: "deployed.safetensors" });
+  await saveText(commitment, encodeBundle(bundle));
+  await writeFileAtomic(query, await timestampQuery(bundleSignature(bundle)));
   return { deployed, credential, commitment };
 }
 
-/** What `verify` is told of a claim: an unbound one is checked as the papers check it. */
-export async function strictness({ commitment }: Pick<ClaimPaths, "commitment">) {
-  if (!commitment) return { requireBinding: false };
-  return { commitment: JSON.parse(await readFile(commitment, "utf8")) as Commitment };
+/** What to do with the files, a line each. */
+export function aboutFiles({ deployed, credential, commitment }: Saved, out: string): string[] {
+  const { key, secret, query, response } = claimFiles(out);
+  const files = [`${deployed} (give this away)`];
+  if (credential) files.push(`${credential} (keep this secret)`);
+  if (!commitment) return files;
+  return [
+    ...files,
+    `${key}, ${secret} (keep these secret: who has them claims as you)`,
+    `${commitment} (publish this before the release, with a time stamp)`,
+    `a stamp: curl -H "Content-Type: application/timestamp-query" --data-binary @${query} URL > ${response}`,
+  ];
+}
+
+/** Verifies a claim from its files alone, as a stranger would. */
+export async function verifyClaim(
+  { deployed, credential, commitment }: { deployed: string; credential: string; commitment: string | null },
+  { stamp, root, published }: Dates,
+  options: Pick<VerifyOptions, "test" | "transform">,
+): Promise<Verification> {
+  const released = await readFile(deployed);
+  let bundle = commitment === null ? null : decodeBundle(await readFile(commitment, "utf8"));
+  const beside = claimFiles(dirname(deployed)).response;
+  const answer = stamp ?? (existsSync(beside) ? beside : undefined);
+  if (bundle && answer !== undefined) bundle = withTimestamp(bundle, await readFile(answer));
+  return verify(released, await readFile(credential), {
+    ...options,
+    ...(bundle && { commitment: bundle, released }),
+    ...(root !== undefined && { roots: [await readFile(root, "utf8")] }),
+    ...(published !== undefined && { published }),
+  });
+}
+
+/** What a verdict lacks to be `holds`; empty where nothing that could be had is missing. */
+export function missing({ verdict, version, dated }: Verification, { published }: Dates): string {
+  if (verdict !== "mark present" || version !== 2) return "";
+  const lacking = [
+    ...(dated ? [] : ["a time stamp of the commitment that counts (--stamp, --root)"]),
+    ...(published ? [] : ["the date of the network that is accused (--published)"]),
+  ];
+  return lacking.join(", and ");
 }
 
 /** Accuracies of the branches that an epoch measured. */

@@ -9,7 +9,7 @@ import type { FeatureWatermark } from "@pan/core/attacks";
 import { isPointSet, type SampleSet, type SampleTransform } from "@pan/core/data";
 import { fileCheckpoints, loadSafetensors } from "@pan/core/node";
 import type { Optimizer, Schedule } from "@pan/core/optim";
-import { type Verification, verify } from "@pan/core/ownership";
+import { type Examination, examine } from "@pan/core/ownership";
 import type { Protected } from "@pan/core/passport";
 import { bestEpoch, epochsCsv, stepsCsv, Trainer, type TrainingMode } from "@pan/core/train";
 import {
@@ -18,8 +18,9 @@ import {
   PRIVATE_NOTICE,
   renderTraining,
   type TrainingReport,
+  verdictOf,
 } from "../report/src/index";
-import { accuracies, bindNetwork, type ClaimPaths, saveClaim, strictness } from "./claim";
+import { aboutFiles, accuracies, bindNetwork, type Dates, type Saved, saveClaim, verifyClaim } from "./claim";
 import { json, savePrivate, saveText } from "./files";
 import { TrainingBar } from "./progress";
 import { forge, untilInterrupted } from "./run";
@@ -40,6 +41,7 @@ export interface RunSettings {
   earlyStop: number;
   /** What the owner says of the network: binds passports and bits to a secret. */
   statement: string | undefined;
+  dates: Dates;
   /** Random passports to try afterwards. */
   forgeries: number;
   seed: number;
@@ -158,26 +160,23 @@ export async function runExperiment(e: Experiment): Promise<void> {
     return;
   }
   const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
-  const paths = await saveClaim(model, accuracies(last), s.out, binding);
-  const { deployed, credential } = paths;
-  say(`saved      ${deployed} (give this away)${credential ? ` and ${credential} (keep this secret)` : ""}`);
-  if (paths.commitment) say(`           ${paths.commitment} (publish this before the release)`);
+  const saved = await saveClaim(model, accuracies(last), s.out, binding);
+  aboutFiles(saved, s.out).forEach((line, i) => void say(`${i ? "          " : "saved     "} ${line}`));
   if (watermark) {
     const { matched, bits, pValue } = await watermark.read(model);
     say(`  feature watermark  ${matched} of ${bits} bits, p = ${formatPValue(pValue)}`);
   }
   model.dispose();
   const transform = e.transform("test");
-  const verified = credential
-    ? await verify(await loadSafetensors(deployed), await loadSafetensors(credential), {
-        test,
-        transform,
-        ...(triggers && { triggers }),
-        ...(await strictness(paths)),
-      })
-    : null;
-  const forged = credential ? await forge({ deployed, credential }, { test, transform }, s) : [];
-  printVerdict(verified, forged);
+  const { deployed, credential } = saved;
+  const options = { test, transform };
+  const verified = credential ? await verifyClaim({ ...saved, credential }, s.dates, options) : null;
+  const asked =
+    credential && triggers
+      ? await examine(await loadSafetensors(deployed), await loadSafetensors(credential), { triggers, transform })
+      : null;
+  const forged = credential ? await forge({ deployed, credential }, options, s) : [];
+  if (verified) printVerdict(verified, { dates: s.dates, triggers: asked?.triggers ?? null, forged });
   const best = bestEpoch(trainer.history);
   const report: TrainingReport = {
     ...(verified && { notice: PRIVATE_NOTICE }),
@@ -198,31 +197,34 @@ export async function runExperiment(e: Experiment): Promise<void> {
     ...trainer.history,
     best: best ? { epoch: best.epoch, accuracy: accuracies(best) } : null,
     chance: 1 / classes,
-    signature: verified && signatureOf(verified),
-    triggers: verified?.triggers ?? null,
+    signature: verified && signatureOf(verified.examination!),
+    triggers: asked?.triggers ?? null,
     forged: forged.map(({ accuracy, matched }) => ({ accuracy, matched })),
-    verdict: verified && { claimHolds: verified.holds, reasons: verified.reasons },
-    files: await describeFiles(paths, s),
+    verdict: verified && verdictOf(verified, s.dates.published),
+    files: await describeFiles(saved, s),
   };
   await savePrivate(join(s.out, "report.json"), json(report));
   await savePrivate(join(s.out, "report.html"), renderTraining(report));
   say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
 }
 
-function signatureOf(v: Verification): NonNullable<TrainingReport["signature"]> {
+function signatureOf(v: Examination): NonNullable<TrainingReport["signature"]> {
   const { claimedText, decodedText, bits, matched, pValue, threshold } = v;
   const layers = v.layers.map((l) => ({ name: l.name, bits: l.bits, matched: l.matched }));
   return { text: claimedText, decodedText, bits, matched, pValue, threshold, layers };
 }
 
 async function describeFiles(
-  { deployed, credential, commitment }: ClaimPaths,
+  { deployed, credential, commitment }: Saved,
   { out }: RunSettings,
 ): Promise<TrainingReport["files"]> {
   const known: [string | null, string][] = [
     [deployed, "To hand out: the network as a plain one, no passport, no signature."],
     [credential, "Keep secret: passports, signature and all that makes the branch they open."],
-    [commitment, "To publish before the release, where its date can be shown: says nothing of the secret."],
+    [
+      commitment,
+      "To publish before the release, signed and, once it is sent for, time-stamped: says nothing of the secret.",
+    ],
     [join(out, "last.checkpoint"), "Everything a further epoch needs; secret too."],
     [join(out, "best.checkpoint"), "The same after the best epoch; secret too."],
     [join(out, "epochs.csv"), "Accuracies and bits by epoch."],

@@ -11,9 +11,8 @@ import { dataset } from "@pan/core/data";
 import { crossEntropy, Embedding, GELU, LayerNorm, Linear, Module, MultiheadAttention, Sequential } from "@pan/core/nn";
 import { dawn } from "@pan/core/node";
 import { AdamW } from "@pan/core/optim";
-import { bind, boundCredential, commit, newSecret, rejoin, verify } from "@pan/core/ownership";
-import { protect } from "@pan/core/passport";
-import { evaluate, type Progress, type TaskBatch, Trainer } from "@pan/core/train";
+import { evaluate, type Progress, type TaskBatch } from "@pan/core/train";
+import { prove } from "./proof";
 
 const [LENGTH, WIDTH, HEADS] = [64, 64, 4];
 
@@ -103,53 +102,36 @@ const cut = Math.floor(0.9 * codes.length);
 const [train, test] = [pieces(codes.subarray(0, cut), 48), pieces(codes.subarray(cut), LENGTH)];
 console.log(`${codes.length} characters of ${files.length} files, ${alphabet.length} different ones`);
 
-// A norm behind a residual sum has no map right in front of it: its passport goes through the one
-// named here, with as many outputs.
-const owned = protect(new GPT(alphabet.length), {
-  scheme: "pan",
-  at: { "blocks.1.norm1": { map: "blocks.0.mlp.2" }, norm: { map: "blocks.1.mlp.2" } },
-  signature: "ACME",
-  sample: Tensor.from(new Int32Array(LENGTH), [1, LENGTH]),
-});
-const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret() };
-await bind(owned, binding);
-
-const optimizer = new AdamW(owned.parameters(), { lr: 0.003 });
-const onProgress = ({ step, steps, record }: Progress) =>
-  console.log(`step ${step} of ${steps}: loss ${record.loss.toFixed(3)}`);
-const trainer = new Trainer(owned, optimizer, { loss, metrics, batchSize: 16, seed: 1, readEvery: 25, onProgress });
-for await (const e of trainer.fit(train, { epochs: 2, test })) {
-  console.log(
-    `epoch ${e.epoch}: bits per character public ${e.public!.toFixed(2)}, private ${e.private!.toFixed(2)}; ${e.bitsMatched} of ${e.bits} signature bits, ${e.seconds.toFixed(0)} s`,
-  );
-}
-console.log(await written(owned.eval(), "The trainer ", 200));
-
-const deployed = await owned.deployed(); // give this away
-const credential = await boundCredential(await owned.credential(), binding); // keep this secret
-const commitment = await commit(credential, deployed); // publish this before the release
-owned.dispose();
-optimizer.dispose();
-
-/** A stranger: files alone first, then with the network's code. */
-async function check(what: string, suspect: typeof deployed) {
-  const found = await verify(suspect, credential, { commitment });
-  const opened = rejoin(suspect, credential, new GPT(alphabet.length));
-  const { bits: measured } = await evaluate(opened, test, { metrics });
-  console.log(
-    `${what}: "${found.decodedText}", ${found.matched} of ${found.bits} signature bits: the claim ${found.holds ? "holds" : "fails"}; bits per character public ${measured!.public!.toFixed(2)}, private ${measured!.private!.toFixed(2)}`,
-  );
-  opened.dispose();
-}
-await check("as released", deployed);
-
-// A thief trains on without the passports, even on the owner's data.
-const stolen = new GPT(alphabet.length);
-stolen.loadStateDict(deployed.tensors);
-const tuning = new AdamW(stolen.parameters(), { lr: 0.001 });
-const thief = new Trainer(stolen, tuning, { loss, batchSize: 16, seed: 7 });
-for await (const e of thief.fit(train, { epochs: 1 }))
-  console.log(`thief, epoch ${e.epoch}: loss ${e.loss.toFixed(3)}`);
-await check("fine-tuned", { ...deployed, tensors: await stolen.stateDict() });
-tuning.dispose();
-stolen.dispose();
+await prove(
+  {
+    network: () => new GPT(alphabet.length),
+    passports: {
+      scheme: "pan",
+      // A norm behind a residual sum has no map right in front of it: its passport goes through the
+      // one named here, with as many outputs.
+      at: {
+        "blocks.0.norm2": { map: "blocks.0.attention.out_proj" },
+        "blocks.1.norm1": { map: "blocks.0.mlp.2" },
+        "blocks.1.norm2": { map: "blocks.1.attention.out_proj" },
+        norm: { map: "blocks.1.mlp.2" },
+      },
+      signature: "ACME",
+      sample: Tensor.from(new Int32Array(LENGTH), [1, LENGTH]),
+    },
+    train,
+    test,
+    epochs: 2,
+    optimizer: (parameters) => new AdamW(parameters, { lr: 0.003 }),
+    options: {
+      loss,
+      metrics,
+      batchSize: 16,
+      readEvery: 25,
+      onProgress: ({ step, steps, record }: Progress) =>
+        console.log(`step ${step} of ${steps}: loss ${record.loss.toFixed(3)}`),
+    },
+    measure: async (opened) => (await evaluate(opened, test, { metrics })).bits!,
+    show: (value = 0) => `${value.toFixed(2)} bits a character`,
+  },
+  async (owned) => console.log(await written(owned, "The trainer ", 200)),
+);

@@ -8,29 +8,22 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Device, init } from "@pan/core";
-import { cifarTransform, type ImageSet, parseCifar10, subset } from "@pan/core/data";
+import { cifarTransform, type ImageSet, subset } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
-import { dawn, fileCheckpoints, loadSafetensors } from "@pan/core/node";
+import { dawn, fileCheckpoints } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
-import { type Verification, verify } from "@pan/core/ownership";
+import type { Verification } from "@pan/core/ownership";
 import type { Protected } from "@pan/core/passport";
 import { Trainer } from "@pan/core/train";
-import {
-  formatPercent,
-  formatPValue,
-  PRIVATE_NOTICE,
-  type QuickstartReport,
-  renderQuickstart,
-} from "../report/src/index";
-import { accuracies, bindNetwork, saveClaim, strictness } from "./claim";
+import { PRIVATE_NOTICE, type QuickstartReport, renderQuickstart, verdictOf } from "../report/src/index";
+import { aboutFiles, accuracies, bindNetwork, saveClaim, verifyClaim } from "./claim";
 import { json, savePrivate } from "./files";
 import { runTask } from "./options";
+import { pictures } from "./pictures";
 import { TrainingBar } from "./progress";
 import { CONFIG, HELP, readSettings, type Settings, SIGNATURE, STATEMENT } from "./quickstart/settings";
-import { type Forgery, forge, range, untilInterrupted } from "./run";
-
-const say = (line = "") => console.log(line);
-const percent = (share: number | undefined) => formatPercent(share ?? 0, 1);
+import { type Forgery, forge, untilInterrupted } from "./run";
+import { printVerdict, say } from "./show";
 
 interface Data {
   train: ImageSet;
@@ -38,12 +31,8 @@ interface Data {
 }
 
 async function loadSample({ images, testImages }: Settings): Promise<Data> {
-  const read = async (name: string) =>
-    parseCifar10(await readFile(new URL(`./data/${name}`, import.meta.url)), { source: name });
-  return {
-    train: subset(await read("train_sample.bin"), 0, images),
-    test: subset(await read("test_sample.bin"), 0, testImages),
-  };
+  const { train, test } = await pictures();
+  return { train: subset(train, 0, images), test: subset(test, 0, testImages) };
 }
 
 /** Trains to the end, or to Ctrl-C. */
@@ -76,26 +65,6 @@ async function train(model: Protected, { train, test }: Data, s: Settings): Prom
   return trainer;
 }
 
-function printVerdict(v: Verification, forged: readonly Forgery[]): void {
-  say(`  signature        "${v.decodedText}", ${v.matched} of ${v.bits} bits match, p = ${formatPValue(v.pValue)}`);
-  say(`  accuracy         public ${percent(v.accuracy.public)}, private ${percent(v.accuracy.private)}`);
-  const bits = range(
-    forged.map((f) => f.matched),
-    String,
-  );
-  say(
-    `  ${String(forged.length).padEnd(2)} forgeries     private ${range(
-      forged.map((f) => f.accuracy),
-      percent,
-    )}, ${bits} of ${v.bits} bits`,
-  );
-  if (v.bound)
-    say(
-      `  binding          "${v.bound.statement}": ${v.bound.matched} of the ${v.bound.bits} bits that follow from it`,
-    );
-  say(`  verdict          ${v.holds ? "the claim holds" : "the claim does not hold"}`);
-}
-
 async function main(s: Settings): Promise<void> {
   const startedAt = new Date();
   const device: Device = await init({ gpu: await dawn() });
@@ -116,20 +85,18 @@ async function main(s: Settings): Promise<void> {
   }
 
   const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
-  const paths = await saveClaim(model, accuracies(last), s.out, binding);
-  const { deployed } = paths;
-  const credential = paths.credential!;
+  const saved = await saveClaim(model, accuracies(last), s.out, binding);
+  const claim = { ...saved, credential: saved.credential! };
   model.dispose();
-  say(`saved      ${deployed} (give this away), ${credential} (keep this secret),`);
-  say(`           ${paths.commitment} (publish this before the release)`);
+  aboutFiles(saved, s.out).forEach((line, i) => void say(`${i ? "          " : "saved     "} ${line}`));
 
-  say("verifying  as a stranger would, from the three files");
-  const options = { test: data.test, transform: cifarTransform("test"), ...(await strictness(paths)) };
-  const verified = await verify(await loadSafetensors(deployed), await loadSafetensors(credential), options);
-  const forged = await forge({ deployed, credential }, options, s);
-  printVerdict(verified, forged);
+  say("verifying  as a stranger would, from the files");
+  const options = { test: data.test, transform: cifarTransform("test") };
+  const verified = await verifyClaim(claim, s.dates, options);
+  const forged = await forge(claim, options, s);
+  printVerdict(verified, { dates: s.dates, triggers: null, forged });
 
-  const report = await describe({ device, s, startedAt, trainer, verified, forged, deployed, credential });
+  const report = await describe({ device, s, startedAt, trainer, verified, forged, ...claim });
   await savePrivate(join(s.out, "report.json"), json(report));
   await savePrivate(join(s.out, "report.html"), renderQuickstart(report));
   say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
@@ -151,12 +118,14 @@ async function describe({
   s,
   startedAt,
   trainer,
-  verified: v,
+  verified,
   forged,
   ...paths
 }: Findings): Promise<QuickstartReport> {
   const { epochs, steps } = trainer.history;
   const [deployed, credential] = await Promise.all([readFile(paths.deployed), readFile(paths.credential)]);
+  const v = verified.examination!;
+  const { dates: _, ...settings } = s;
   const trainingSeconds = epochs.reduce((sum, e) => sum + e.seconds, 0);
   return {
     notice: PRIVATE_NOTICE,
@@ -197,7 +166,7 @@ async function describe({
       forged: forged[0]?.gamma[i] ?? [],
       bits: l.signs,
     })),
-    verdict: { claimHolds: v.holds, reasons: v.reasons },
+    verdict: verdictOf(verified, s.dates.published),
     files: {
       deployed: {
         path: paths.deployed,
@@ -207,7 +176,7 @@ async function describe({
       credential: { path: paths.credential, bytes: credential.length },
     },
     settings: {
-      ...s,
+      ...settings,
       optimizer: "SGD, Nesterov",
       schedule: "cosine, one epoch of warm-up",
       network: JSON.stringify(CONFIG.layers),

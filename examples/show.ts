@@ -1,7 +1,8 @@
-import type { Verification } from "@pan/core/ownership";
+import type { Examination, Verification } from "@pan/core/ownership";
 import type { EpochRecord } from "@pan/core/train";
 import { formatPercent, formatPValue } from "../report/src/index";
-import { range } from "./run";
+import { type Dates, missing } from "./claim";
+import { type Forgery, range } from "./run";
 
 export const say = (line = "") => console.log(line);
 
@@ -17,17 +18,22 @@ export function describeEpoch(e: EpochRecord): string {
   return `epoch ${String(e.epoch).padStart(3)}  loss ${e.loss.toFixed(3)}  ${parts.join("  ")}  ${e.seconds.toFixed(1)} s`;
 }
 
-/** What verification found, and how random passports did beside. */
-export function printVerdict(v: Verification | null, forged: readonly { accuracy: number; matched: number }[]): void {
-  if (!v) return;
-  say(`  signature        "${v.decodedText}", ${v.matched} of ${v.bits} bits match, p = ${formatPValue(v.pValue)}`);
-  say(
-    `  accuracy         ${BRANCHES.flatMap((b) => (v.accuracy[b] === undefined ? [] : [`${b} ${percent(v.accuracy[b])}`])).join(", ")}`,
-  );
-  if (v.triggers)
+/** The verdict on a claim with what it goes by, and how random passports did beside. */
+export function printVerdict(
+  v: Verification,
+  { dates, triggers, forged }: { dates: Dates; triggers: Examination["triggers"]; forged: readonly Forgery[] },
+): void {
+  const { examination: found, mark } = v;
+  if (found) {
     say(
-      `  triggers         ${v.triggers.hits} of ${v.triggers.count} as assigned, p = ${formatPValue(v.triggers.pValue)}`,
+      `  signature        "${found.decodedText}", ${found.matched} of ${found.bits} bits match, p = ${formatPValue(found.pValue)}`,
     );
+    say(
+      `  accuracy         ${BRANCHES.flatMap((b) => (found.accuracy[b] === undefined ? [] : [`${b} ${percent(found.accuracy[b])}`])).join(", ")}`,
+    );
+  }
+  if (triggers)
+    say(`  triggers         ${triggers.hits} of ${triggers.count} as assigned, p = ${formatPValue(triggers.pValue)}`);
   if (forged.length) {
     const accuracy = range(
       forged.map((f) => f.accuracy),
@@ -37,14 +43,18 @@ export function printVerdict(v: Verification | null, forged: readonly { accuracy
       forged.map((f) => f.matched),
       String,
     );
-    say(`  ${String(forged.length).padEnd(2)} forgeries     accuracy ${accuracy}, ${bits} of ${v.bits} bits`);
+    say(`  ${String(forged.length).padEnd(2)} forgeries     accuracy ${accuracy}, ${bits} of ${found?.bits ?? 0} bits`);
   }
-  if (v.bound)
+  if (mark?.bits)
     say(
-      `  binding          "${v.bound.statement}": ${v.bound.matched} of ${v.bound.bits} bits follow from secret and statement`,
+      `  mark             "${v.statement}": ${mark.bits.hits} of ${mark.bits.count} bound bits, ${mark.bits.needed} needed`,
     );
-  const verdict = v.holds ? "the claim holds" : "the claim does not hold";
-  say(
-    `  verdict          ${verdict}${v.bound ? "" : ", as the papers check it (--statement binds it, so that nobody can forge it)"}`,
-  );
+  say(`  verdict          ${v.verdict}. ${v.sentence}`);
+  const lacking = missing(v, dates);
+  for (const reason of v.reasons) if (/^a time stamp/.test(reason)) say(`                   ${reason}`);
+  if (lacking) say(`                   for "holds" it lacks ${lacking}`);
+  if (!v.statement && found)
+    say(
+      `                   as the papers check it, it ${found.passes ? "passes" : "fails"} (--statement makes a claim)`,
+    );
 }

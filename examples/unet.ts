@@ -7,15 +7,27 @@
  *
  *     npm run unet          (minutes on two CPU cores)
  */
-import { readFile } from "node:fs/promises";
-import { add, concat, div, Generator, greater, init, manualSeed, maximum, mean, minimum, sum, type Tensor } from "@pan/core";
-import { arrays, type ImageSet, parseCifar10 } from "@pan/core/data";
+import {
+  add,
+  concat,
+  div,
+  Generator,
+  greater,
+  init,
+  manualSeed,
+  maximum,
+  mean,
+  minimum,
+  sum,
+  type Tensor,
+} from "@pan/core";
+import { arrays, type ImageSet } from "@pan/core/data";
 import { BatchNorm, binaryCrossEntropyWithLogits, Conv2d, Module, maxPool2d, relu, upsample2d } from "@pan/core/nn";
 import { dawn } from "@pan/core/node";
 import { AdamW } from "@pan/core/optim";
-import { bind, boundCredential, commit, newSecret, rejoin, verify } from "@pan/core/ownership";
-import { protect } from "@pan/core/passport";
-import { evaluate, type Progress, type TaskBatch, Trainer } from "@pan/core/train";
+import { evaluate, type Progress, type TaskBatch } from "@pan/core/train";
+import { pictures } from "./pictures";
+import { percent, prove } from "./proof";
 
 /** Convolution, norm, ReLU. */
 class Block extends Module {
@@ -34,8 +46,8 @@ class Block extends Module {
 /** Down twice, up twice, with what was there on the way down beside. */
 class UNet extends Module {
   readonly down = [new Block(3, 16), new Block(16, 32)] as const;
-  readonly middle = new Block(32, 64);
-  readonly up = [new Block(64 + 32, 64), new Block(64 + 16, 16)] as const;
+  readonly middle = new Block(32, 128);
+  readonly up = [new Block(128 + 32, 64), new Block(64 + 16, 16)] as const;
   readonly mask = new Conv2d(16, 1, 1);
   forward(x: Tensor): Tensor {
     const fine = this.down[0].forward(x);
@@ -82,49 +94,23 @@ function task({ images, length }: ImageSet, seed: number) {
 
 await init({ gpu: await dawn() });
 manualSeed(1);
-const read = async (name: string) => parseCifar10(await readFile(new URL(`./data/${name}`, import.meta.url)));
-const [train, test] = [task(await read("train_sample.bin"), 1), task(await read("test_sample.bin"), 2)];
-
-const owned = protect(new UNet(), { scheme: "pan", at: ["middle", "up"], signature: "ACME", sample: [1, 32, 32, 3] });
-const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret() };
-await bind(owned, binding);
-
-const percent = (share = 0) => `${(100 * share).toFixed(1)} %`;
-const optimizer = new AdamW(owned.parameters(), { lr: 0.003 });
-const onProgress = ({ step, steps, record }: Progress) =>
-  console.log(`step ${step} of ${steps}: loss ${record.loss.toFixed(3)}`);
-const options = { loss, metrics: { iou }, batchSize: 20, readEvery: 25 };
-const trainer = new Trainer(owned, optimizer, { ...options, seed: 1, onProgress });
-for await (const e of trainer.fit(train, { epochs: 2, test }))
-  console.log(
-    `epoch ${e.epoch}: IoU public ${percent(e.public)}, private ${percent(e.private)}, ${e.bitsMatched} of ${e.bits} bits, ${e.seconds.toFixed(0)} s`,
-  );
-
-const deployed = await owned.deployed(); // give this away
-const credential = await boundCredential(await owned.credential(), binding); // keep this secret
-const commitment = await commit(credential, deployed); // publish this before the release
-owned.dispose();
-optimizer.dispose();
-
-/** A stranger: files alone first, then with the network's code. */
-async function check(what: string, suspect: typeof deployed) {
-  const found = await verify(suspect, credential, { commitment });
-  const opened = rejoin(suspect, credential, new UNet());
-  const { iou: share } = await evaluate(opened, test, { metrics: { iou } });
-  console.log(
-    `${what}: "${found.decodedText}", ${found.matched} of ${found.bits} bits: the claim ${found.holds ? "holds" : "fails"}; IoU public ${percent(share?.public)}, private ${percent(share?.private)}`,
-  );
-  opened.dispose();
-}
-await check("as released", deployed);
-
-// A thief trains on without the passports, even on the owner's data.
-const stolen = new UNet();
-stolen.loadStateDict(deployed.tensors);
-const tuning = new AdamW(stolen.parameters(), { lr: 0.001 });
-const thief = new Trainer(stolen, tuning, { ...options, seed: 7 });
-for await (const e of thief.fit(train, { epochs: 1 }))
-  console.log(`thief, epoch ${e.epoch}: loss ${e.loss.toFixed(3)}`);
-await check("fine-tuned", { ...deployed, tensors: await stolen.stateDict() });
-tuning.dispose();
-stolen.dispose();
+const { train, test } = await pictures();
+const tests = task(test, 2);
+await prove({
+  network: () => new UNet(),
+  passports: { scheme: "pan", at: ["down", "middle", "up"], signature: "ACME", sample: [1, 32, 32, 3] },
+  train: task(train, 1),
+  test: tests,
+  epochs: 2,
+  optimizer: (parameters) => new AdamW(parameters, { lr: 0.003 }),
+  options: {
+    loss,
+    metrics: { iou },
+    batchSize: 20,
+    readEvery: 25,
+    onProgress: ({ step, steps, record }: Progress) =>
+      console.log(`step ${step} of ${steps}: loss ${record.loss.toFixed(3)}`),
+  },
+  measure: async (opened) => (await evaluate(opened, tests, { metrics: { iou } })).iou!,
+  show: (share) => `IoU ${percent(share)}`,
+});

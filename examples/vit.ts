@@ -4,16 +4,11 @@
  *
  *     npm run vit                  (about five minutes on two CPU cores)
  */
-import { readFile } from "node:fs/promises";
 import { add, init, mean, reshape, Tensor } from "@pan/core";
-import { cifarTransform, parseCifar10 } from "@pan/core/data";
 import { Conv2d, gelu, LayerNorm, Linear, Module, MultiheadAttention, parameter } from "@pan/core/nn";
 import { dawn } from "@pan/core/node";
-import { Adam, cosineLR } from "@pan/core/optim";
-import { bind, newSecret } from "@pan/core/ownership";
-import { protect } from "@pan/core/passport";
-import { Trainer } from "@pan/core/train";
-import { percent, prove } from "./proof";
+import { Adam } from "@pan/core/optim";
+import { provePictures } from "./proof";
 
 const DIM = 64;
 const PATCH = 4;
@@ -48,34 +43,15 @@ class VisionTransformer extends Module {
 }
 
 await init({ gpu: await dawn() });
-const read = async (name: string) => parseCifar10(await readFile(new URL(`./data/${name}`, import.meta.url)));
-const [train, test] = [await read("train_sample.bin"), await read("test_sample.bin")];
-const transform = cifarTransform("test");
-
-const owned = protect(new VisionTransformer(), {
-  scheme: "pan",
-  at: {
-    "blocks.1.norm2": { map: "blocks.1.attention.out_proj" },
-    "blocks.2.norm1": { map: "blocks.1.down" },
-    norm: { map: "blocks.2.down", text: "ACME" },
+await provePictures({
+  network: () => new VisionTransformer(),
+  passports: {
+    at: {
+      "blocks.1.norm1": { map: "blocks.0.down" },
+      "blocks.1.norm2": { map: "blocks.1.attention.out_proj" },
+      "blocks.2.norm1": { map: "blocks.1.down" },
+      norm: { map: "blocks.2.down", text: "ACME" },
+    },
   },
-  sample: [1, 32, 32, 3],
+  optimizer: (parameters) => new Adam(parameters, { lr: 1e-3, weightDecay: 1e-4 }),
 });
-const binding = { statement: "Trained by ACME, with @pan/core", secret: newSecret() };
-await bind(owned, binding);
-
-const epochs = 6;
-const optimizer = new Adam(owned.parameters(), { lr: 1e-3, weightDecay: 1e-4 });
-const trainer = new Trainer(owned, optimizer, {
-  batchSize: 50,
-  seed: 1,
-  transform: cifarTransform("train"),
-  testTransform: transform,
-  schedule: cosineLR({ epochs, warmup: 1 }),
-});
-for await (const e of trainer.fit(train, { epochs, test }))
-  console.log(
-    `epoch ${e.epoch}    public ${percent(e.public)}, private ${percent(e.private)}, ${e.bitsMatched} of ${e.bits} bits`,
-  );
-optimizer.dispose();
-await prove({ owned, binding, model: () => new VisionTransformer(), train, test, transform });

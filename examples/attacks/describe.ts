@@ -6,9 +6,9 @@ import type { Target } from "@pan/core/attacks";
 import { isPointSet, type SampleSet } from "@pan/core/data";
 import { loadDeployed } from "@pan/core/models";
 import { loadSafetensors } from "@pan/core/node";
-import { readCredential, rejoin, verify } from "@pan/core/ownership";
+import { examine, readCredential, rejoin, verify } from "@pan/core/ownership";
 import { evaluate, type History } from "@pan/core/train";
-import type { AttackedNetwork, Distributions } from "../../report/src/index";
+import { type AttackedNetwork, type Distributions, verdictOf } from "../../report/src/index";
 import type { Findings } from "./list";
 import type { Trained } from "./target";
 
@@ -91,12 +91,14 @@ export async function describeNetwork(
 ): Promise<AttackedNetwork> {
   const { deployed, credential, history, convergence, commitment } = trained;
   const { config, scheme } = readCredential(credential);
-  const claim = await verify(deployed, credential, {
+  const claim = await examine(deployed, credential, {
     test: claimed,
     ...(target.transform && { transform: target.transform }),
     ...(target.triggers && { triggers: target.triggers }),
-    ...(commitment ? { commitment } : { requireBinding: false }),
   });
+  // A checkpoint is not the file that was committed to: its claim is every epoch's, and unanchored.
+  const isReleased = commitment !== null && trained.path === trained.folder;
+  const verified = await verify(deployed, credential, isReleased ? { commitment, released: deployed } : {});
   const seconds = await secondsOf(deployed, history, target);
   const plainSeconds = plain && (await secondsOf(plain.deployed, plain.history, target));
   const accuracy = plain?.history?.epochs.at(-1)?.public;
@@ -118,6 +120,7 @@ export async function describeNetwork(
     testImages: target.test.length,
     ...(isPointSet(target.test) && { samples: "shapes" as const }),
     claim,
+    verdict: verdictOf(verified),
     ...(seconds && { seconds }),
     ...(accuracy !== undefined && { plain: { accuracy, ...(plainSeconds && { seconds: plainSeconds }) } }),
     attacks: findings.flatMap((f) => f.records ?? []),

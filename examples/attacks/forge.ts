@@ -1,24 +1,15 @@
 import type { SafetensorsFile } from "@pan/core";
 import { type AttackOptions, forgeBoundClaims, isSolvable, solvePassports, type Target } from "@pan/core/attacks";
-import { readCredential, type Verification, verify } from "@pan/core/ownership";
-import type { Claim, ForgedClaim } from "../../report/src/index";
+import { examine, readCredential, verify } from "@pan/core/ownership";
+import { type ForgedClaim, verdictOf } from "../../report/src/index";
 
 /** What a forger writes into a credential of its own. */
 const TEXT = "MINE";
 
-const claimOf = ({ bits, matched, pValue, accuracy, decodedText, holds, reasons }: Verification): Claim => ({
-  bits,
-  matched,
-  pValue,
-  accuracy,
-  decodedText,
-  holds,
-  reasons,
-});
-
 /**
- * What verification makes of a forged credential, as the papers check and with a binding asked for.
- * @param reference the network that the forger calls the original
+ * What comes of a forged credential: what the papers check, and what it is worth as a claim.
+ * @param reference the network that the forger calls the original; it is for the papers' check
+ * alone
  */
 export async function tryForged(
   { deployed, test, transform }: Target,
@@ -27,8 +18,9 @@ export async function tryForged(
   reference?: SafetensorsFile,
 ): Promise<ForgedClaim> {
   const options = { test, ...(transform && { transform }), ...(reference && { reference }) };
-  const asInPapers = claimOf(await verify(deployed, forged, { ...options, requireBinding: false }));
-  return { ...how, asInPapers, bound: claimOf(await verify(deployed, forged, options)) };
+  const { bits, matched, pValue, accuracy, decodedText, passes, reasons } = await examine(deployed, forged, options);
+  const asInPapers = { bits, matched, pValue, accuracy, decodedText, passes, reasons };
+  return { ...how, asInPapers, verdict: verdictOf(await verify(deployed, forged)) };
 }
 
 /**

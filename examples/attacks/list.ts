@@ -1,5 +1,22 @@
 import type { SafetensorsFile } from "@pan/core";
-import { type AttackOptions, type AttackRecord, disguises, fineTune, flipSigns, overwrite, type PassportVariant, type PlainTarget, prune, quantise, randomPassports, replaceScales, type Target, type TrainingBudget, trainPassports, trainScales } from "@pan/core/attacks";
+import {
+  type AttackOptions,
+  type AttackRecord,
+  disguises,
+  fineTune,
+  flipSigns,
+  overwrite,
+  type PassportVariant,
+  type PlainTarget,
+  prune,
+  quantise,
+  randomPassports,
+  replaceScales,
+  type Target,
+  type TrainingBudget,
+  trainPassports,
+  trainScales,
+} from "@pan/core/attacks";
 import { type NullSample, nullOfCredentials, nullOfNetworks } from "@pan/core/ownership";
 import type { ForgedClaim } from "../../report/src/index";
 import type { Budget } from "./budget";

@@ -37,13 +37,14 @@ function printRecord({ attack, knowledge, budget, before, steps }: AttackRecord)
     }
 }
 
-function printClaim({ method, budget, asInPapers: found, bound }: ForgedClaim): void {
+function printClaim({ method, budget, asInPapers: found, verdict }: ForgedClaim): void {
   const accuracy = Object.entries(found.accuracy).map(([branch, share]) => `${branch} ${percent(share)}`);
-  const verdict = (holds: boolean) => (holds ? "holds" : "does not hold");
   const reads = found.decodedText ? `, reads ${JSON.stringify(found.decodedText)}` : "";
   console.log(`forged claim: ${method}  (${entries(budget).join(", ")})`);
   console.log(`  ${accuracy.join("  ")}  ${found.matched} of ${found.bits} bits${reads}`);
-  console.log(`  as in the papers it ${verdict(found.holds)}; with a binding asked for it ${verdict(bound.holds)}`);
+  console.log(
+    `  as in the papers it ${found.passes ? "passes" : "fails"}; verdict: ${verdict.verdict}. ${verdict.sentence}`,
+  );
 }
 
 /** Prints what an attack found. */

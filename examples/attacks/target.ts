@@ -8,7 +8,6 @@ import { type Binding, boundCredential } from "@pan/core/ownership";
 import { protectAs, type SecretPlan } from "@pan/core/passport";
 import { decodeCheckpoint, type History } from "@pan/core/train";
 import type { Convergence } from "../../report/src/index";
-import type { Commitment } from "../../src/ownership/commitment";
 import { accuracies } from "../claim";
 
 /** A trained network to attack, and what its training left beside it. */
@@ -21,7 +20,8 @@ export interface Trained {
   out: string;
   deployed: SafetensorsFile;
   credential: SafetensorsFile;
-  commitment: Commitment | null;
+  /** Text of the bundle; null where the network is not bound. */
+  commitment: string | null;
   history: History | null;
   convergence: Convergence | null;
   /** SHA-256 of the deployed file: records of another network are made anew. */
@@ -87,7 +87,7 @@ export async function loadTrained(path: string, out?: string): Promise<Trained> 
     path,
     out: out ?? join(folder, beside),
     // A commitment names a network: that of the last epoch. Its claim is every epoch's.
-    commitment: await json<Commitment>(join(folder, "commitment.json")),
+    commitment: await readFile(join(folder, "commitment.sigstore.json"), "utf8").catch(() => null),
     convergence: await json<Convergence>(join(folder, "convergence.json")),
     digest: digestOf(parts.deployed),
   };

@@ -2,7 +2,20 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentError, Generator } from "@pan/core";
-import { cifarTransform, type ImageSet, imageSet, type PointSet, parseCifar10, pointTransform, type SampleSet, type SampleTransform, selectSamples, subset, triggerClouds, withoutClasses } from "@pan/core/data";
+import {
+  cifarTransform,
+  type ImageSet,
+  imageSet,
+  type PointSet,
+  parseCifar10,
+  pointTransform,
+  type SampleSet,
+  type SampleTransform,
+  selectSamples,
+  subset,
+  triggerClouds,
+  withoutClasses,
+} from "@pan/core/data";
 import { loadCifar10, loadImageRecords, loadModelNet40 } from "@pan/core/node";
 import type { DataSource } from "../experiment";
 import { some } from "../modelnet40/data";

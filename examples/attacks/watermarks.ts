@@ -2,7 +2,14 @@
 import { access } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ArgumentError, type SafetensorsFile } from "@pan/core";
-import { attackFeatureWatermark, attackTriggerSet, FeatureWatermark, type MarkedNetwork, type TransferTask, type WatermarkRecord } from "@pan/core/attacks";
+import {
+  attackFeatureWatermark,
+  attackTriggerSet,
+  FeatureWatermark,
+  type MarkedNetwork,
+  type TransferTask,
+  type WatermarkRecord,
+} from "@pan/core/attacks";
 import { cifarTransform, type ImageSet, isPointSet, type SampleSet } from "@pan/core/data";
 import { loadSafetensors } from "@pan/core/node";
 import type { Budget } from "./budget";

@@ -8,8 +8,8 @@ import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { ArgumentError, FormatError, PanError } from "@pan/core";
+import { writeFileAtomic } from "@pan/core/node";
 import { parseTar } from "nanotar";
-import { writeFileAtomic } from "../../src/node/files";
 
 const OFFICIAL = {
   url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",

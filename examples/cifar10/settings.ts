@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { ArgumentError } from "@pan/core";
 import type { Passports } from "@pan/core/models";
 import type { Scheme } from "@pan/core/passport";
+import { DATE_HELP, DATE_OPTIONS, datesOf } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
@@ -54,11 +55,12 @@ network
   --signature TEXT     spread over the passport layers (default "(c) ACME 2026", none with --statement)
 passports
   --statement TEXT     what you say of the network: passports and signature bits then follow from it and a
-                       fresh secret, and a commitment to publish is written beside the credential
+                       fresh secret and key, and a signed commitment to publish is written beside the credential
   --passports KIND     random | image | shuffle (default without a statement: shuffle for v1, v2, v3; random for pan)
   --source FILE        image, shuffle: a trained plain network, its deployed.safetensors
                        (default: where a plain run with these settings leaves it)
   --passport-images S  test | triggers: which images make passports (default test)
+${DATE_HELP}
 training
   --epochs N           (default 200)        --batch N    (default 64)
   --accumulate N       parts that a step takes its batch in, for batches that do not fit (default 1)
@@ -80,12 +82,12 @@ data and output
   --tests N            test images to use (default 10000)
   --out DIR            (default out/cifar10/ARCH-SCHEME)
   --resume             go on where an interrupted run stopped
-  --preset cpu         a network of an eighth of the channels on 5000 images, 6 epochs, passports in the last
+  --preset cpu         a network of a quarter of the channels on 5000 images, 6 epochs, passports in the last
                        layers in every scheme, 10 triggers a batch: for machines without a GPU; options given
                        beside it count more`;
 
 const CPU = {
-  width: "0.125",
+  width: "0.25",
   images: "5000",
   tests: "1000",
   epochs: "6",
@@ -124,6 +126,7 @@ const OPTIONS = {
   tests: "10000",
   out: "",
   preset: "",
+  ...DATE_OPTIONS,
 } as const;
 const SWITCHES = ["triggers", "download", "resume", "help"] as const;
 
@@ -146,6 +149,7 @@ export function readSettings(args: string[]): Settings | "help" {
     layers: scheme === "plain" ? undefined : passportLayers(arch, scheme, v["passport-layers"], v.preset),
     signature: v.signature || (v.statement ? "" : "(c) ACME 2026"),
     statement: v.statement || undefined,
+    dates: datesOf(v),
     passports: passportKind(scheme, v.passports, v.statement),
     passportImages: oneOf("passport-images", v["passport-images"], ["test", "triggers"]),
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),

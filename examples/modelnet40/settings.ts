@@ -3,6 +3,7 @@ import { ArgumentError } from "@pan/core";
 import { MODELNET10_CLASSES } from "@pan/core/data";
 import type { Passports } from "@pan/core/models";
 import type { Scheme } from "@pan/core/passport";
+import { DATE_HELP, DATE_OPTIONS, datesOf } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
@@ -46,9 +47,10 @@ network
   --passport-layers L  of ${LAYERS.join(", ")}; or all (default all)
   --signature TEXT     spread over the passport layers (default "(c) ACME 2026", none with --statement)
   --statement TEXT     what you say of the network: passports and signature bits then follow from it and a
-                       fresh secret, and a commitment to publish is written beside the credential
+                       fresh secret and key, and a signed commitment to publish is written beside the credential
   --branch-statistics S  shared (as the authors' code) | separate: of the passport layers' batch norms (default shared)
   --dropout P          before the norm of the second fully connected layer (default 0.4)
+${DATE_HELP}
 training (the authors' settings are the defaults)
   --epochs N           (default 200)        --batch N         (default 16)
   --accumulate N       parts that a step takes its batch in, for batches that do not fit (default 1)
@@ -117,6 +119,7 @@ const OPTIONS = {
   tests: "1000000",
   out: "",
   preset: "",
+  ...DATE_OPTIONS,
 } as const;
 
 /** @throws ArgumentError for an option that is not there or a value out of range. */
@@ -142,6 +145,7 @@ export function readSettings(args: string[]): Settings | "help" {
     layers: scheme === "plain" ? undefined : passportLayers(v["passport-layers"]),
     signature: v.signature || (v.statement ? "" : "(c) ACME 2026"),
     statement: v.statement || undefined,
+    dates: datesOf(v),
     branchStatistics: oneOf("branch-statistics", v["branch-statistics"], ["shared", "separate"]),
     dropout: numberIn("dropout", v.dropout, 0, 0.99, false),
     triggers,

@@ -1,9 +1,10 @@
 import type { ConvNetConfig } from "@pan/core/models";
+import { DATE_HELP, DATE_OPTIONS, type Dates, datesOf } from "../claim";
 import { numberIn, parseOptions } from "../options";
 
 /**
- * A network small enough for two CPU cores: three convolutions, the last two with passports, the
- * text in the last.
+ * A network small enough for two CPU cores: four convolutions, the last three with passports, the
+ * text in the last: 224 bits follow from the claim.
  */
 export const SIGNATURE = "ACME";
 /**
@@ -16,12 +17,13 @@ export const CONFIG: ConvNetConfig = {
   layers: [
     { channels: 24, kernel: 5, padding: 2, stride: 2 },
     "pool",
-    { channels: 48, kernel: 3, padding: 1 },
+    { channels: 64, kernel: 3, padding: 1 },
     "pool",
     { channels: 64, kernel: 3, padding: 1 },
+    { channels: 128, kernel: 1 },
   ],
   scheme: "pan",
-  passports: { 2: true, 4: SIGNATURE },
+  passports: { 2: true, 4: true, 5: SIGNATURE },
 };
 
 export interface Settings {
@@ -35,6 +37,7 @@ export interface Settings {
   weightDecay: number;
   /** Random passports to try. */
   forgeries: number;
+  dates: Dates;
   seed: number;
   out: string;
   resume: boolean;
@@ -46,9 +49,17 @@ export const HELP = `npm run quickstart -- [options]
   --tests N      test images, up to 1000 (default 1000)
   --seed N       decides weights and order (default 1); the secret behind the passports is fresh in every run
   --out DIR      where results go (default out/quickstart)
-  --resume       go on where an interrupted run stopped`;
+  --resume       go on where an interrupted run stopped
+${DATE_HELP}`;
 
-const OPTIONS = { epochs: "6", images: "3000", tests: "1000", seed: "1", out: "out/quickstart" } as const;
+const OPTIONS = {
+  epochs: "6",
+  images: "3000",
+  tests: "1000",
+  seed: "1",
+  out: "out/quickstart",
+  ...DATE_OPTIONS,
+} as const;
 
 /** @throws ArgumentError for an option that is not there or a value out of range. */
 export function readSettings(args: string[]): Settings | "help" {
@@ -63,6 +74,7 @@ export function readSettings(args: string[]): Settings | "help" {
     momentum: 0.9,
     weightDecay: 5e-4,
     forgeries: 10,
+    dates: datesOf(v),
     seed: numberIn("seed", v.seed, 0, 2 ** 31),
     out: v.out,
     resume: v.resume,

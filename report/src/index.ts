@@ -17,3 +17,4 @@ export { least, most } from "./series";
 export { drawStrangers, type StrangersRecord } from "./strangers";
 export { renderTraining } from "./training";
 export { checkTrainingReport, type TrainingReport } from "./training-record";
+export { type ClaimVerdict, verdictOf } from "./verdict-record";

@@ -6,7 +6,7 @@ import { type Html, html, raw } from "./html";
 import { css } from "./theme";
 
 /** Colour role of a tile's upper edge. */
-export type Tone = "owner" | "open" | "forged" | "good" | "bad";
+export type Tone = "owner" | "open" | "forged" | "good" | "warn" | "bad";
 
 /** One key figure: what it is, its value, and what to compare it with. */
 export interface Tile {

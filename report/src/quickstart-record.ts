@@ -4,6 +4,7 @@
  */
 
 import { recordChecks, type SignatureFound } from "./checks";
+import { type ClaimVerdict, checkVerdict } from "./verdict-record";
 
 /** Everything a quickstart run found out. Survives `JSON.stringify` unchanged. */
 export interface QuickstartReport {
@@ -38,7 +39,8 @@ export interface QuickstartReport {
    * signature's bits (±1).
    */
   gamma: { layer: string; owner: number[]; forged: number[]; bits: number[] }[];
-  verdict: { claimHolds: boolean; reasons: string[] };
+  /** Of the claim on the released file. */
+  verdict: ClaimVerdict;
   files: {
     deployed: { path: string; bytes: number; sha256?: string };
     credential: { path: string; bytes: number };
@@ -46,9 +48,10 @@ export interface QuickstartReport {
   settings: Record<string, string | number | boolean>;
 }
 
-const { fail, number, whole, date, layers } = recordChecks(
+const checks = recordChecks(
   "A report is drawn from complete records only; run `npm run quickstart` again, or correct the record.",
 );
+const { fail, number, whole, date, layers } = checks;
 
 /**
  * Checks a record before it is drawn: finite numbers, fractions in [0, 1], counts that add up,
@@ -65,6 +68,7 @@ export function checkQuickstartReport(r: QuickstartReport): void {
     number(`accuracy.forged[${i}]`, v, 0, 1);
   });
   checkSignature(r);
+  checkVerdict(checks, "verdict", r.verdict);
   for (const [i, g] of r.gamma.entries()) {
     if (g.owner.length !== g.bits.length)
       fail(`gamma[${i}].owner`, `${g.bits.length} values, one a bit`, g.owner.length);

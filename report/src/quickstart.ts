@@ -35,11 +35,11 @@ import {
   message,
   odds,
   privateNotice,
-  reasons,
   settingsTable,
   TERMS,
 } from "./run-parts";
 import { least, most } from "./series";
+import { badge, reasons, verdictSection, verdictTitle } from "./verdict";
 
 /** Smallest and largest of the forged passports' matches, or nothing where none was tried. */
 function forgedBits({ signature: s }: QuickstartReport): string | undefined {
@@ -49,14 +49,14 @@ function forgedBits({ signature: s }: QuickstartReport): string | undefined {
 
 function summary(r: QuickstartReport): Html {
   const { accuracy: a, signature: s, verdict } = r;
-  const tone = !verdict.claimHolds && " bad";
   const range = formatPercentRange(a.forged);
   return html`
     <p class="kicker">@pan/core · quickstart report · ${r.startedAt.slice(0, 16).replace("T", " ")}</p>
-    <span class="badge${tone}">${verdict.claimHolds ? "Ownership claim holds" : "Ownership claim does not hold"}</span>
-    <h1>${verdict.claimHolds ? "This network carries its owner’s signature" : "This network does not prove its owner’s claim"}</h1>
+    ${badge(verdict)}
+    <h1>${verdictTitle(verdict)}</h1>
     <div class="summary"><div>
-      <p class="lead">${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
+      <p class="lead">${verdict.sentence}</p>
+      <p>${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
       <p>Handed out without any passport, it classifies <strong>${formatPercent(a.public)}</strong> of the test pictures correctly. With the
       real passport it reaches <strong>${formatPercent(a.private)}</strong>${
         range
@@ -164,9 +164,10 @@ export function renderQuickstart(report: QuickstartReport): string {
   ];
   const [gamma, loss, signLoss, accuracy, bits] = figures;
   return page({
-    title: `${report.verdict.claimHolds ? "Claim holds" : "Claim does not hold"} · quickstart report · @pan/core`,
+    title: `Verdict: ${report.verdict.verdict} · quickstart report · @pan/core`,
     header: html`${summary(report)}${keyFigures(report)}`,
     main: [
+      verdictSection(report.verdict),
       section(
         "signature",
         "The signature in the weights",

@@ -23,13 +23,6 @@ export function odds(pValue: number): Html {
   return html`Someone who guessed would do as well with probability <strong>${formatPValue(pValue)}</strong>${compared}.`;
 }
 
-/** The verdict's reasons beside the summary. */
-export function reasons(verdict: { claimHolds: boolean; reasons: readonly string[] }): Html {
-  const title = verdict.claimHolds ? "Why the claim holds" : "Why the claim does not hold";
-  return html`<div class="reasons${!verdict.claimHolds && " bad"}"><strong>${title}</strong>
-      <ul>${verdict.reasons.map((reason) => html`<li>${reason}</li>`)}</ul></div>`;
-}
-
 /** Bits and matches of each passport layer. */
 export function layersTable(layers: readonly { name: string; bits: number; matched: number }[]): Html {
   return table(
@@ -93,8 +86,8 @@ export function limits(): Html {
   return panel(
     html`<h3>What this does not show</h3>
     <div class="columns"><p class="note">The forged passports here are random. Someone who holds the weights can do better: γ is linear in the passport, so a passport
-    that yields any wanted signs can be computed. In a dispute a passport therefore counts only if it was fixed before the network was
-    released, by publishing or time-stamping a commitment (a hash) to it.</p>
+    that yields any wanted signs can be computed, and a copy can be rearranged until bits of his own fit. In a dispute a claim therefore
+    counts only with the released file it was committed to, signed and time-stamped before anybody else had it.</p>
     <p class="note">The p-value compares with fair coins. Trained factors are not quite that; the forged passports’ matches, measured on
     this very network, show how far the comparison can be trusted.</p></div>`,
     true,

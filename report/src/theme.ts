@@ -35,11 +35,11 @@ export const hues = [
 const colours = `
 :root { color-scheme: light dark;
   --page: #f6f5f2; --surface: #ffffff; --ink: #1b1d23; --muted: #62656e; --rule: #e2e0da; --shade: #efede8;
-  --owner: #3f46c9; --open: #0b857c; --forged: #cf5314; --good: #1a7f4b; --good-bg: #e6f4ec; --bad: #b42318; --bad-bg: #fdeceb;
+  --owner: #3f46c9; --open: #0b857c; --forged: #cf5314; --good: #1a7f4b; --good-bg: #e6f4ec; --warn: #8a5a00; --warn-bg: #fbf0d9; --bad: #b42318; --bad-bg: #fdeceb;
   --violet: #5b3fb5; --amber: #b86e00; --teal: #0c7c86; --rose: #c0316b; --slate: #4d5a70; --olive: #66791a; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #111317; --surface: #191c22; --ink: #e9e8e4; --muted: #a0a4ae; --rule: #31353e; --shade: #242831;
-  --owner: #a3a9ff; --open: #4fc9bb; --forged: #ff9a63; --good: #6fd6a0; --good-bg: #15301f; --bad: #ff9d94; --bad-bg: #3a1917;
+  --owner: #a3a9ff; --open: #4fc9bb; --forged: #ff9a63; --good: #6fd6a0; --good-bg: #15301f; --warn: #f0b34d; --warn-bg: #352713; --bad: #ff9d94; --bad-bg: #3a1917;
   --violet: #b9a5ff; --amber: #f0b34d; --teal: #58cbd6; --rose: #ff8fb6; --slate: #b3bfd4; --olive: #c3d66a; } }
 `;
 
@@ -53,6 +53,7 @@ footer { padding-top: 8px; padding-bottom: 56px; color: var(--muted); font-size:
 h1 { font-size: clamp(27px, 4.4vw, 42px); line-height: 1.12; letter-spacing: -0.022em; margin: 14px 0 16px; text-wrap: balance; max-width: 24ch; }
 h2 { font-size: 23px; line-height: 1.25; letter-spacing: -0.012em; margin: 56px 0 6px; }
 h3 { font-size: 16px; line-height: 1.35; margin: 0; }
+h3 + p { margin-top: 6px; }
 p { margin: 0 0 12px; max-width: 72ch; text-wrap: pretty; }
 code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .kicker { color: var(--muted); font-size: 14px; margin: 0; }
@@ -63,10 +64,12 @@ code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospac
 .panel > :last-child > :last-child, .panel > p:last-child { margin-bottom: 0; }
 td .about, th .about { display: block; margin-top: 2px; color: var(--muted); font-weight: 400; }
 .badge { display: inline-block; margin-top: 18px; padding: 3px 12px; border-radius: 99px; font-size: 14px; font-weight: 600; color: var(--good); background: var(--good-bg); }
+.badge.warn { color: var(--warn); background: var(--warn-bg); }
 .badge.bad { color: var(--bad); background: var(--bad-bg); }
 .quoted { background: var(--shade); border-radius: 5px; padding: 0 4px; }
 .summary { display: grid; grid-template-columns: minmax(0, 1.75fr) minmax(0, 1fr); gap: 14px 48px; align-items: start; }
 .reasons { margin: 0; padding: 16px 20px; background: var(--surface); border: 1px solid var(--rule); border-left: 4px solid var(--good); border-radius: 10px; font-size: 15px; }
+.reasons.warn { border-left-color: var(--warn); }
 .reasons.bad { border-left-color: var(--bad); }
 .reasons ul { margin: 6px 0 0; padding-left: 18px; }
 .reasons li { margin: 3px 0; overflow-wrap: anywhere; }
@@ -108,6 +111,14 @@ th:last-child, td:last-child { padding-right: 0; }
 details { margin-top: 14px; }
 summary { cursor: pointer; color: var(--muted); font-size: 14px; padding: 4px 0; }
 pre { margin: 8px 0 12px; padding: 12px 16px; background: var(--shade); border-radius: 8px; overflow-x: auto; }
+.open-points { margin: 8px 0 0; padding-left: 18px; }
+.open-points li { margin: 4px 0; }
+.timeline { list-style: none; margin: 12px 0 12px 5px; padding: 0; border-left: 2px solid var(--rule); }
+.timeline li { position: relative; display: grid; grid-template-columns: 15em minmax(0, 1fr); gap: 0 18px; padding: 7px 0 7px 20px; }
+.timeline li::before { content: ""; position: absolute; left: -7px; top: 13px; width: 12px; height: 12px; border-radius: 50%; background: var(--owner); border: 2px solid var(--surface); }
+.timeline li.undated::before { background: var(--surface); border-color: var(--muted); }
+.timeline strong { grid-row: span 2; font-variant-numeric: tabular-nums; }
+.timeline .about { color: var(--muted); font-size: 14px; }
 .glossary { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 18px 40px; margin: 16px 0 0; }
 .glossary dt { font-weight: 600; }
 .glossary dd { margin: 2px 0 0; color: var(--muted); font-size: 15px; }
@@ -164,6 +175,8 @@ const narrow = `
 @media (max-width: 1040px) { .tiles { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
 @media (max-width: 820px) { .grid, .summary, .glossary, .columns, .blocks { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 520px) {
+  .timeline li { grid-template-columns: minmax(0, 1fr); }
+  .timeline strong { grid-row: auto; }
   main, .top, footer { padding-left: 16px; padding-right: 16px; }
   .top { padding-top: 28px; }
   .lead { font-size: 17px; }

@@ -8,6 +8,7 @@ import type { StepRecord } from "@pan/core/train";
 import { recordChecks, type SignatureFound } from "./checks";
 import { type CloudSample, checkClouds } from "./cloud-record";
 import { SAMPLES, type Samples } from "./samples";
+import { type ClaimVerdict, checkVerdict } from "./verdict-record";
 
 /** Mean losses over a stretch of steps, as the trainer records them. */
 export type StepLosses = StepRecord;
@@ -79,8 +80,8 @@ export interface TrainingReport {
    * What passports made up at random achieved: test accuracy and bits. Empty for a plain network.
    */
   forged: { accuracy: number; matched: number }[];
-  /** `null` for a plain network. */
-  verdict: { claimHolds: boolean; reasons: string[] } | null;
+  /** Of the claim on the released file; `null` for a plain network. */
+  verdict: ClaimVerdict | null;
   files: { path: string; bytes: number; about: string }[];
 }
 
@@ -205,11 +206,7 @@ function checkClaim({ network: { scheme }, signature: s, triggers: t, forged, ve
     }
     layers("signature.layers", s.layers, s);
   }
-  if (verdict !== null) {
-    if (typeof verdict.claimHolds !== "boolean") fail("verdict.claimHolds", "true or false", verdict.claimHolds);
-    list("verdict.reasons", verdict.reasons);
-    for (const [i, reason] of verdict.reasons.entries()) text(`verdict.reasons[${i}]`, reason);
-  }
+  if (verdict !== null) checkVerdict(checks, "verdict", verdict);
   if (t !== null) {
     object("triggers", t);
     whole("triggers.count", t.count, 1);

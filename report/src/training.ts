@@ -8,11 +8,12 @@ import { cloudFigure } from "./cloud-figure";
 import { formatCount, formatDuration, formatPercent, formatPValue, plural } from "./format";
 import { type Html, html } from "./html";
 import { glossary, grid, page, panel, section, type Tile, tiles } from "./page";
-import { filesTable, limits, message, odds, privateNotice, reasons, TERMS } from "./run-parts";
+import { filesTable, limits, message, odds, privateNotice, TERMS } from "./run-parts";
 import { type Noun, nounOf } from "./samples";
 import { accuracyFigure, forgedFigures, latest, lossFigure, signatureFigures, triggerFigure } from "./training-figures";
 import { checkTrainingReport, type TrainingReport } from "./training-record";
 import { accuracy, forgedAccuracy, forgedBits, numbers } from "./training-tables";
+import { badge, reasons, verdictSection, verdictTitle } from "./verdict";
 
 /** What the network is worth to its users, in a paragraph. */
 function worth(r: TrainingReport): Html {
@@ -45,12 +46,12 @@ function summary(r: TrainingReport): Html {
     ${panel(html`<strong>What it is for</strong><p class="note">Nothing is hidden in this network, so nothing can be proved with it. Networks of the same
     kind that carry a signature are compared with it: the difference in accuracy is what the signature costs.</p>`)}</div>`;
   }
-  const holds = verdict.claimHolds;
   return html`${kicker}
-    <span class="badge${!holds && " bad"}">${holds ? "Ownership claim holds" : "Ownership claim does not hold"}</span>
-    <h1>${holds ? "This network carries its owner’s signature" : "This network does not prove its owner’s claim"}</h1>
+    ${badge(verdict)}
+    <h1>${verdictTitle(verdict)}</h1>
     <div class="summary"><div>
-      <p class="lead">${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
+      <p class="lead">${verdict.sentence}</p>
+      <p>${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
       <p>${worth(r)}</p>${t !== null && html`<p>${triggerText(t, nounOf(r.data))}</p>`}
     </div>
     ${reasons(verdict)}</div>`;
@@ -177,6 +178,7 @@ export function renderTraining(report: TrainingReport): string {
     title: `${report.title} · training run · @pan/core`,
     header: html`${summary(report)}${keyFigures(report)}`,
     main: [
+      ...(report.verdict ? [verdictSection(report.verdict)] : []),
       section(
         "training",
         "How it learned",

@@ -1,8 +1,9 @@
 import type { AttackRecord, Measurement, WatermarkRecord } from "@pan/core/attacks";
 import { binomialPValue, matchThreshold, type NullSample } from "@pan/core/ownership";
-import type { AttackedNetwork, AttackRuns, Claim } from "../src/index";
+import type { AttackedNetwork, AttackRuns, ClaimVerdict, ForgedClaim } from "../src/index";
 import type { Samples } from "../src/samples";
 import { attacksOf, BITS, generator, LAYERS, Recorder, type Scheme, TEXT, WIDTHS } from "./attacks-fixture-records";
+import { madeUpVerdict } from "./verdict-fixture";
 
 function nullOf(r: Recorder, kind: NullSample["kind"], deviation: number, size: number): NullSample {
   const matched = Array.from({ length: size }, () => Math.round(56 + deviation * r.normal()));
@@ -27,29 +28,31 @@ function layersOf(r: Recorder): AttackedNetwork["claim"]["layers"] {
   });
 }
 
-function claims(r: Recorder): Record<"asInPapers" | "bound", Claim> {
+/** A credential that fits, and is bound to nothing. */
+function solved(r: Recorder): ForgedClaim {
   const { accuracy, bits, pValue } = r.measured(r.accuracy, r.accuracy, BITS);
-  const common = { bits, matched: BITS, pValue, accuracy, decodedText: "" };
   return {
-    asInPapers: { ...common, holds: true, reasons: ["112 of 112 signature bits match; 82 are needed"] },
-    bound: { ...common, holds: false, reasons: ["the credential is not bound to a secret"] },
+    method: "solved passports",
+    knowledge: ["the deployed network"],
+    budget: { milliseconds: 20 },
+    asInPapers: {
+      ...{ bits, matched: BITS, pValue, accuracy, decodedText: "" },
+      passes: true,
+      reasons: ["112 of 112 signature bits match; 82 are needed"],
+    },
+    verdict: unbound(),
   };
 }
 
-/** V1 is not bound, PAN committed to. */
-function boundOf(scheme: Scheme): AttackedNetwork["claim"]["bound"] {
-  if (scheme === "v1") return null;
-  const commitment = scheme === "pan" ? { claim: true, network: true } : null;
-  return {
-    statement: "Trained by ACME",
-    bits: 80,
-    matched: 80,
-    pValue: 2 ** -80,
-    threshold: 80,
-    commitment,
-    holds: true,
-  };
-}
+const unbound = (): ClaimVerdict => ({
+  ...madeUpVerdict("refused"),
+  ...{ sentence: "The claim does not hold together: the credential is not bound to a secret.", statement: "" },
+  ...{ mark: null, released: null },
+});
+
+/** V1 is not bound, PAN dated, the others are neither. */
+const verdictFor = (scheme: Scheme): ClaimVerdict =>
+  scheme === "v1" ? unbound() : madeUpVerdict(scheme === "pan" ? "holds as released" : "mark present");
 
 /** Sizes of the longer samples. */
 export interface Sizes {
@@ -92,21 +95,19 @@ export function madeUpNetwork(scheme: Scheme, sizes: Sizes = { values: 60, epoch
       threshold: matchThreshold(BITS),
       accuracy: r.before().accuracy,
       layers: layersOf(r),
-      bound: boundOf(scheme),
       triggers:
         triggers === undefined
           ? null
           : { branch: "public", count: 100, hits: 100, pValue: 1e-100, threshold: 29, holds: true },
-      holds: scheme !== "v1",
+      passes: true,
       reasons: ["112 of 112 signature bits match; 82 are needed at a false-positive rate of 1e-6"],
     },
+    verdict: verdictFor(scheme),
     seconds: { epoch: 19.01, inference: 0.83 },
     plain: { accuracy: 0.912, seconds: { epoch: 8.445, inference: 0.834 } },
     attacks: attacksOf(r),
     plainAttacks: [plain("CIFAR-100", 0.62), plain("Caltech-101", 0.733)],
-    forgeries: [
-      { method: "solved passports", knowledge: ["the deployed network"], budget: { milliseconds: 20 }, ...claims(r) },
-    ],
+    forgeries: [solved(r)],
     nulls: [nullOf(r, "credentials", 5.3, sizes.draws), nullOf(r, "networks", 9, 12)],
     convergence: {
       layer: LAYERS[0]!,

@@ -6,6 +6,7 @@ import { lettersOf } from "../src/attacks/signatures";
 import { ambiguity, removal } from "../src/attacks/verdicts";
 import { type AttackedNetwork, type AttackRuns, renderAttacks } from "../src/index";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
+import { madeUpVerdict } from "./verdict-fixture";
 
 /**
  * The page's text with all kinds of space made plain, so that the tests do not depend on
@@ -66,25 +67,25 @@ describe("verdicts", () => {
     n.forgeries.push({
       ...claim!,
       method: "bound claim, on the forger’s copy",
-      bound: { ...claim!.bound, holds: true },
+      verdict: madeUpVerdict("mark present"),
     });
     const page = textOf(renderAttacks(only(n)).html);
     expect(page).toContain(
       "Bound claims planted into a copy (2 settings): a rival branch in 2 settings: negation, own bits 112",
     );
     expect(page).toContain(
-      "with a binding asked for, 1 does. Which of two such networks came first, only a dated, signed commitment of the released one shows.",
+      "all pass; as a claim of ownership none hold. Of 1 the mark is present, in copies that the forger rearranged",
     );
-    expect(text).not.toContain("Which of two such networks");
+    expect(text).not.toContain("in copies that the forger rearranged");
   });
 
-  it("give the reason of a claim that does not hold, and say what was spent", () => {
-    expect(text).toContain(
-      "The claim on AlexNet, V1, CIFAR-10 does not hold: the signature is there, but the credential is not bound",
-    );
+  it("give each verdict with its sentence, and say what was spent", () => {
+    expect(text).toContain("On AlexNet, V1, CIFAR-10: The claim does not hold together: the credential is not bound");
+    expect(text).toContain("1 of 4 claims holds");
+    for (const words of ["refused", "mark present", "holds as released"]) expect(text).toContain(`Verdict: ${words}`);
     expect(text).toContain("those who train had 2 epochs, the papers’ 100");
     expect(text).toContain(
-      "4 credentials were forged for these weights. Checked as in the papers, all of them pass; with a binding asked for, none do.",
+      "4 credentials were forged for these weights. Checked as in the papers, all pass; as a claim of ownership none hold.",
     );
   });
 
@@ -148,8 +149,8 @@ describe("records that contradict themselves", () => {
     ["layers that do not add up", /claim\.layers.*add up/, (r) => void (r.networks[0]!.claim.layers[0]!.matched = 47)],
     [
       "a forged claim without a verdict",
-      /forgeries\[0\]\.bound\.holds/,
-      (r) => void Object.assign(r.networks[0]!.forgeries[0]!.bound, { holds: 1 }),
+      /forgeries\[0\]\.verdict\.verdict/,
+      (r) => void Object.assign(r.networks[0]!.forgeries[0]!.verdict, { verdict: "true" }),
     ],
     ["an unknown null sample", /nulls\[0\]\.kind/, (r) => void Object.assign(r.networks[0]!.nulls[0]!, { kind: "x" })],
     [

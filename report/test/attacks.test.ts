@@ -101,6 +101,7 @@ describe("the page on attacks", () => {
     const n = madeUpNetwork("pan");
     Object.assign(n, { title: evil, command: evil, adapter: { kind: evil, name: evil } });
     Object.assign(n.claim, { decodedText: evil, reasons: [evil] });
+    Object.assign(n.verdict, { sentence: evil, reasons: [evil], open: [evil], statement: evil });
     n.attacks.push({ ...attackOf(n, "distillation"), attack: evil, knowledge: [evil], budget: { [evil]: evil } });
     n.attacks[0]!.steps[0]!.text = evil;
     const page = renderAttacks(only(n)).html;
@@ -192,8 +193,8 @@ describe("tables of the report on attacks", () => {
       new Set(["none: plain network", "as trained", "correct", "partly correct", "wrong"]),
     );
     expect(rowsOf(made, "forged-claims")[0]).toMatchObject({
-      "As in the papers": "holds",
-      "Binding asked for": "does not hold",
+      "As in the papers": "passes",
+      Verdict: "refused",
     });
     expect(rowsOf(made, "times")[0]!["Ratio"]).toBeCloseTo(19.01 / 8.445, 12);
     const sample = pan.nulls[0]!;

@@ -1,4 +1,5 @@
 import type { QuickstartReport } from "../src/index";
+import { madeUpVerdict } from "./verdict-fixture";
 
 /** Park and Miller's generator: the same made-up run every time. */
 function generator(seed: number): () => number {
@@ -67,14 +68,7 @@ export function madeUpReport(widths: readonly number[] = [64, 64, 128]): Quickst
       layers: widths.map((width, i) => ({ name: `features.${i + 4}`, bits: width, matched: width })),
     },
     gamma,
-    verdict: {
-      claimHolds: true,
-      reasons: [
-        "All signature bits match; 167 would do.",
-        "The real passport keeps the network's accuracy (0.5 points below the public branch).",
-        "None of 24 forged passports comes near: neither in accuracy nor in bits.",
-      ],
-    },
+    verdict: madeUpVerdict("holds as released"),
     files: {
       deployed: { path: "out/quickstart/model.safetensors", bytes: 1412332, sha256: "9f".repeat(32) },
       credential: { path: "out/quickstart/owner.passport", bytes: 348120 },

@@ -3,6 +3,7 @@ import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
 import { type QuickstartReport, renderQuickstart } from "../src/index";
 import { madeUpReport } from "./fixture";
+import { madeUpVerdict } from "./verdict-fixture";
 
 const parse = (page: string) => parseHTML(page).document;
 /**
@@ -41,6 +42,7 @@ describe("renderQuickstart", () => {
     expect(unbalanced(page)).toEqual([]);
     expect(unbalanced("<p><b>x</p>")).not.toEqual([]);
     expect([...document.querySelectorAll("h2")].map((h) => h.id)).toEqual([
+      "verdict",
       "signature",
       "forged",
       "training",
@@ -56,7 +58,8 @@ describe("renderQuickstart", () => {
   it("says whose network it is and how sure that is", () => {
     const text = textOf(page);
     for (const part of [
-      "Ownership claim holds",
+      "Verdict: holds as released",
+      "This is the very file that its owner committed to",
       "(c) 2026 ACME",
       "256 of 256",
       "8.6 × 10⁻⁷⁸",
@@ -141,7 +144,7 @@ describe("renderQuickstart", () => {
         r.adapter = { kind: evil, name: evil };
         for (const l of r.signature.layers) l.name = evil;
         for (const g of r.gamma) g.layer = evil;
-        r.verdict.reasons = [evil];
+        Object.assign(r.verdict, { reasons: [evil], open: [evil], sentence: evil, statement: evil });
         r.files.deployed = { path: evil, bytes: 1, sha256: evil };
         r.files.credential.path = evil;
         r.settings = { [evil]: evil };
@@ -154,7 +157,7 @@ describe("renderQuickstart", () => {
         renderQuickstart(
           changed((r) => {
             r.signature.decodedText = "other";
-            r.verdict.reasons = ["one"];
+            Object.assign(r.verdict, { reasons: ["one"], open: ["one"], sentence: "one" });
             r.settings = { one: 1 };
           }),
         ),
@@ -165,19 +168,19 @@ describe("renderQuickstart", () => {
     expect(textOf(hostile)).toContain("<script>alert(1)</script>");
   });
 
-  it("says so when the claim does not hold", () => {
+  it("says so when a claim is refused", () => {
     const text = textOf(
       renderQuickstart(
         changed((r) => {
-          r.verdict = { claimHolds: false, reasons: ["Only 133 of 256 bits match."] };
+          r.verdict = madeUpVerdict("refused", { turned: 108 });
           r.signature = { ...r.signature, matched: 133, pValue: 0.287, decodedText: "??", layers: [] };
         }),
       ),
     );
-    expect(text).toContain("Ownership claim does not hold");
-    expect(text).toContain("Only 133 of 256 bits match.");
-    expect(text).not.toContain("Ownership claim holds");
-    expect(text).not.toContain("tosses of a coin");
+    expect(text).toContain("Verdict: refused");
+    expect(text).toContain("This claim shows nothing");
+    expect(text).toContain("116 of 224 bound bits fit; 194 are needed");
+    expect(text).not.toMatch(/Verdict: holds|tosses of a coin/);
   });
 
   it.each<[string, (r: QuickstartReport) => void]>([
@@ -277,6 +280,7 @@ describe("renderQuickstart", () => {
       /forgedMatched: expected 24 entries/,
       (r) => void r.signature.forgedMatched.pop(),
     ],
+    ["no verdict", /verdict: expected an object/, (r) => void Object.assign(r, { verdict: undefined })],
     ["a date that is none", /startedAt/, (r) => void Object.assign(r, { startedAt: "yesterday" })],
   ])("refuses %s", (_, message, change) => {
     expect(() => renderQuickstart(changed(change))).toThrow(ArgumentError);

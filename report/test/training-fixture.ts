@@ -3,6 +3,7 @@ import type { BranchAccuracy } from "@pan/core/passport";
 import { branchesOf, type Scheme } from "@pan/core/passport";
 import type { CloudSample, TrainingReport } from "../src/index";
 import type { Samples } from "../src/samples";
+import { madeUpVerdict } from "./verdict-fixture";
 
 /** Park and Miller's generator: the same made-up run every time. */
 function generator(seed: number): () => number {
@@ -99,16 +100,7 @@ export function madeUpTraining(scheme: Scheme, epochs = 60, samples?: Samples): 
           matched: Math.round(bits / 2 + (Math.sqrt(bits) / 2) * normal()),
         }))
       : [],
-    verdict: marked
-      ? {
-          claimHolds: true,
-          reasons: [
-            "896 of 896 signature bits match; 520 are needed at a false-positive rate of 1e-6",
-            "the real passport keeps the network's accuracy",
-            "none of 10 forged passports comes near",
-          ],
-        }
-      : null,
+    verdict: marked ? madeUpVerdict("holds", { bits: 792 }) : null,
     files: [
       {
         path: `out/${scheme}/deployed.safetensors`,

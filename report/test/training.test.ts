@@ -4,6 +4,7 @@ import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
 import { renderTraining, type TrainingReport } from "../src/index";
 import { madeUpTraining } from "./training-fixture";
+import { madeUpVerdict } from "./verdict-fixture";
 
 const ALL = ["plain", "v1", "v2", "v3", "pan"] as const;
 const parse = (page: string) => parseHTML(page).document;
@@ -50,6 +51,7 @@ describe.each(ALL)("the page of a training run, scheme %s", (scheme) => {
     expect(unclosed("<p><b>x</p>")).toEqual(["b"]);
     const marked = scheme !== "plain";
     expect(headings).toEqual([
+      ...(marked ? ["verdict"] : []),
       "training",
       ...(marked ? ["signature"] : []),
       ...(scheme === "v3" ? ["triggers"] : []),
@@ -82,9 +84,9 @@ describe.each(ALL)("the page of a training run, scheme %s", (scheme) => {
     expect(values.length).toBe(6);
     if (scheme === "plain") {
       expect(text).toContain("An ordinary network, without a signature");
-      expect(text).not.toMatch(/signature bits|Ownership claim|private|forged|p-value/i);
+      expect(text).not.toMatch(/signature bits|verdict|private|forged|p-value/i);
     } else {
-      for (const part of ["Ownership claim holds", "(c) 2026 ACME", "896 of 896", "threshold 520", "1.9 × 10⁻²⁷⁰"]) {
+      for (const part of ["Verdict: holds", "(c) 2026 ACME", "896 of 896", "threshold 520", "1.9 × 10⁻²⁷⁰"]) {
         expect(text).toContain(part);
       }
       expect(values).toContain("896 / 896");
@@ -144,16 +146,16 @@ describe.each(ALL)("the page of a training run, scheme %s", (scheme) => {
 });
 
 describe("the page of a training run", () => {
-  it("says so when the claim does not hold", () => {
+  it("says so when a claim is refused", () => {
     const r = changed("v3", ({ signature, verdict, triggers }) => {
       Object.assign(signature!, { matched: 440, pValue: 0.71, decodedText: "??", layers: [] });
-      Object.assign(verdict!, { claimHolds: false, reasons: ["Only 440 of 896 bits match."] });
+      Object.assign(verdict!, madeUpVerdict("refused", { turned: 108 }));
       Object.assign(triggers!, { hits: 9, pValue: 0.68 });
     });
     const text = textOf(renderTraining(r));
-    expect(text).toContain("Ownership claim does not hold");
-    expect(text).toContain("Only 440 of 896 bits match.");
-    expect(text).not.toMatch(/Ownership claim holds|tosses of a coin/);
+    expect(text).toContain("Verdict: refused");
+    expect(text).toContain("116 of 224 bound bits fit");
+    expect(text).not.toMatch(/Verdict: holds|tosses of a coin/);
   });
 
   it("says only what holds of another threshold than one in a million, and of a signature too short", () => {
@@ -183,7 +185,7 @@ describe("the page of a training run", () => {
         Object.assign(r.signature!, { text: word, decodedText: word });
         for (const layer of r.signature!.layers) layer.name = word;
         for (const file of r.files) Object.assign(file, { path: word, about: word });
-        r.verdict!.reasons = [word];
+        Object.assign(r.verdict!, { reasons: [word], open: [word], sentence: word, statement: word });
         r.settings = { [word]: word };
       });
     const hostile = renderTraining(fill(evil));

@@ -52,7 +52,7 @@ describe("readSettings", () => {
   });
 
   it("lets options count more than the preset", () => {
-    expect(settings("--preset", "cpu")).toMatchObject({ width: 0.125, epochs: 6, images: 5000, schedule: "cosine" });
+    expect(settings("--preset", "cpu")).toMatchObject({ width: 0.25, epochs: 6, images: 5000, schedule: "cosine" });
     expect(settings("--preset", "cpu", "--epochs", "2", "--width", "0.5")).toMatchObject({
       width: 0.5,
       epochs: 2,

@@ -4,11 +4,13 @@ import type { AttackRecord, Measurement, WatermarkDetection, WatermarkRecord } f
 import { type BranchAccuracy, SCHEMES, type Scheme } from "@pan/core/passport";
 import { recordChecks } from "../checks";
 import { SAMPLES } from "../samples";
+import { checkVerdict } from "../verdict-record";
 import type { AttackedNetwork, AttackRuns, Claim } from "./record";
 
-const { fail, number, whole, text, choice, list, object, branches, layers } = recordChecks(
+const checks = recordChecks(
   "A report is drawn from complete records only; attack the network again, or correct the record.",
 );
+const { fail, number, whole, text, choice, list, object, branches, layers } = checks;
 
 /**
  * Checks that a report can be drawn: finite numbers, fractions in [0, 1], matches within their
@@ -46,6 +48,7 @@ function checkNetwork(where: string, n: AttackedNetwork): void {
   whole(`${where}.testImages`, n.testImages, 1);
   if (n.samples !== undefined) choice(`${where}.samples`, n.samples, SAMPLES);
   checkClaim(`${where}.claim`, n.claim, scheme);
+  checkVerdict(checks, `${where}.verdict`, n.verdict);
   if (n.seconds) times(`${where}.seconds`, n.seconds);
   if (n.plain) {
     number(`${where}.plain.accuracy`, n.plain.accuracy, 0, 1);
@@ -60,7 +63,8 @@ function checkNetwork(where: string, n: AttackedNetwork): void {
     text(`${at}.method`, forged.method);
     list(`${at}.knowledge`, forged.knowledge);
     settings(`${at}.budget`, forged.budget);
-    for (const key of ["asInPapers", "bound"] as const) verdict(`${at}.${key}`, forged[key], scheme);
+    checkExamined(`${at}.asInPapers`, forged.asInPapers, scheme);
+    checkVerdict(checks, `${at}.verdict`, forged.verdict);
   }
   for (const [i, sample] of n.nulls.entries()) {
     const at = `${where}.nulls[${i}]`;
@@ -76,7 +80,7 @@ function checkNetwork(where: string, n: AttackedNetwork): void {
 }
 
 function checkClaim(where: string, claim: AttackedNetwork["claim"], scheme: Scheme): void {
-  verdict(where, claim, scheme);
+  checkExamined(where, claim, scheme);
   text(`${where}.claimedText`, claim.claimedText, "may be empty");
   whole(`${where}.threshold`, claim.threshold, 0, claim.bits + 1);
   list(`${where}.layers`, claim.layers);
@@ -89,31 +93,24 @@ function checkClaim(where: string, claim: AttackedNetwork["claim"], scheme: Sche
       if (layer[key].length !== layer.bits) fail(`${at}.${key}`, `a value for each of ${layer.bits} bits`, layer[key]);
   }
   layers(`${where}.layers`, claim.layers, claim);
-  const { triggers, bound } = claim;
+  const { triggers } = claim;
   if (triggers !== null) {
     object(`${where}.triggers`, triggers);
     whole(`${where}.triggers.count`, triggers.count, 1);
     whole(`${where}.triggers.hits`, triggers.hits, 0, triggers.count);
     number(`${where}.triggers.pValue`, triggers.pValue, 0, 1);
   }
-  if (bound !== null) {
-    object(`${where}.bound`, bound);
-    text(`${where}.bound.statement`, bound.statement, "may be empty");
-    whole(`${where}.bound.bits`, bound.bits, 0);
-    whole(`${where}.bound.matched`, bound.matched, 0, bound.bits);
-    number(`${where}.bound.pValue`, bound.pValue, 0, 1);
-  }
 }
 
-/** What every verdict has, the owner's and a forger's. */
-function verdict(where: string, claim: Claim, scheme: Scheme): void {
+/** What is checked of the owner's credential and a forger's. */
+function checkExamined(where: string, claim: Claim, scheme: Scheme): void {
   object(where, claim);
   text(`${where}.decodedText`, claim.decodedText, "may be empty");
   whole(`${where}.bits`, claim.bits, 1);
   whole(`${where}.matched`, claim.matched, 0, claim.bits);
   number(`${where}.pValue`, claim.pValue, 0, 1);
   accuracies(`${where}.accuracy`, claim.accuracy, scheme);
-  if (typeof claim.holds !== "boolean") fail(`${where}.holds`, "true or false", claim.holds);
+  if (typeof claim.passes !== "boolean") fail(`${where}.passes`, "true or false", claim.passes);
   list(`${where}.reasons`, claim.reasons);
   for (const [i, reason] of claim.reasons.entries()) text(`${where}.reasons[${i}]`, reason);
 }

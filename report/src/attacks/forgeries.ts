@@ -5,10 +5,9 @@ import { type Cell, type DataTable, type Part, showTable } from "../data-table";
 import { type Html, html } from "../html";
 import { fold, grid, panel, section } from "../page";
 import { nounOf } from "../samples";
+import { isShown } from "../verdict-record";
 import { budgetText, secretAccuracy } from "./families";
-import type { AttackedNetwork, Claim, ForgedClaim } from "./record";
-
-const word = ({ holds }: Claim): string => (holds ? "holds" : "does not hold");
+import type { AttackedNetwork, ForgedClaim } from "./record";
 
 function forgeriesTable(networks: readonly AttackedNetwork[]): DataTable {
   return {
@@ -26,10 +25,10 @@ function forgeriesTable(networks: readonly AttackedNetwork[]): DataTable {
       ["Accuracy", "share"],
       ["Reads as", "quote"],
       ["As in the papers", "text"],
-      ["Binding asked for", "text"],
+      ["Verdict", "text"],
     ],
     rows: networks.flatMap((n) =>
-      n.forgeries.map(({ method, knowledge, budget, asInPapers, bound }): Cell[] => [
+      n.forgeries.map(({ method, knowledge, budget, asInPapers, verdict }): Cell[] => [
         n.title,
         method,
         knowledge.join(", "),
@@ -40,35 +39,33 @@ function forgeriesTable(networks: readonly AttackedNetwork[]): DataTable {
         twoSidedPValue(asInPapers.matched, asInPapers.bits),
         secretAccuracy(n, asInPapers) ?? null,
         asInPapers.decodedText || null,
-        word(asInPapers),
-        word(bound),
+        asInPapers.passes ? "passes" : "fails",
+        verdict.verdict,
       ]),
     ),
   };
 }
 
-function reasonsOf(title: string, { method, asInPapers, bound }: ForgedClaim): Html {
-  const list = (claim: Claim) => html`<ul>${claim.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`;
-  return html`<h3>${title}, ${method}</h3><div class="columns note"><div>As in the papers:${list(asInPapers)}</div><div>With a binding asked for:${list(bound)}</div></div>`;
+function reasonsOf(title: string, { method, asInPapers, verdict }: ForgedClaim): Html {
+  const list = (lines: readonly string[]) => html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
+  return html`<h3>${title}, ${method}</h3><div class="columns note"><div>As in the papers:${list(asInPapers.reasons)}</div>
+    <div>Verdict: ${verdict.verdict}.${list([verdict.sentence, ...verdict.open])}</div></div>`;
 }
 
 /** What the verdicts come to, in a sentence or two. */
 export function forgeriesText(networks: readonly AttackedNetwork[]): string {
   const all = networks.flatMap((n) => n.forgeries);
-  const passed = (key: "asInPapers" | "bound") => all.filter((f) => f[key].holds).length;
-  const [papers, bound] = [passed("asInPapers"), passed("bound")];
+  const papers = all.filter(({ asInPapers }) => asInPapers.passes).length;
+  const held = all.filter(({ verdict }) => isShown(verdict)).length;
+  const marks = all.filter(({ verdict }) => verdict.verdict === "mark present").length;
   const planted =
-    bound > 0
-      ? " Which of two such networks came first, only a dated, signed commitment of the released one shows."
+    marks > 0
+      ? ` Of ${marks} the mark is present, in copies that the forger rearranged: that shows no ownership, and which of two such networks came first a dated commitment says.`
       : "";
-  if (all.length === 1) {
-    const [only] = all;
-    return `One credential was forged for these weights. Checked as in the papers it ${only!.asInPapers.holds ? "passes" : "fails"}; with a binding asked for it ${only!.bound.holds ? "passes" : "fails"}.${planted}`;
-  }
   const count = (n: number) => (n === 0 ? "none" : n === all.length ? "all" : String(n));
   return (
-    `${all.length} credentials were forged for these weights. Checked as in the papers, ${count(papers)} of them ${papers === 1 ? "passes" : "pass"}; ` +
-    `with a binding asked for, ${count(bound)} ${bound === 1 ? "does" : "do"}.${planted}`
+    `${all.length === 1 ? "One credential was" : `${all.length} credentials were`} forged for these weights. Checked as in the papers, ` +
+    `${count(papers)} ${papers === 1 || all.length === 1 ? "passes" : "pass"}; as a claim of ownership ${count(held)} ${held === 1 || all.length === 1 ? "holds" : "hold"}.${planted}`
   );
 }
 
@@ -86,7 +83,8 @@ export function forgeriesPart(networks: readonly AttackedNetwork[]): Part {
         panel(
           html`${showTable(table, networks.length === 1)}${fold("Reasons given for each verdict", html`${details}`)}
             <p class="note">Not in DeepIPR. γ is linear in the passport: whoever has the weights can compute passports that give any signs, so p is about matching the forger’s own bits and says nothing of who was first.
-              A binding makes passports and bits follow from one secret, which leaves no passport to compute. What can still be chosen is a copy of the network in which they match: only a dated, signed commitment of the released network tells it from the original.</p>`,
+              A claim makes passports and bits follow from one secret, which leaves no passport to compute. What can still be chosen is a copy of the network in which they match: there the verdict is “mark present”, which shows no
+              owner, and on the released file it is “refused”.</p>`,
           true,
         ),
       ),

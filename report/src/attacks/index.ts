@@ -13,6 +13,7 @@ import { fold, glossary, grid, page, panel, section, type Tile, tiles } from "..
 import { privateNotice, TERMS } from "../run-parts";
 import { commonNoun } from "../samples";
 import { least, most } from "../series";
+import { isShown } from "../verdict-record";
 import { ambiguityPart } from "./ambiguity";
 import { checkAttackRuns } from "./checks";
 import { openAccuracy, SCHEME_NAMES, secretAccuracy } from "./families";
@@ -40,7 +41,8 @@ export interface AttackReport {
 function keyFigures(networks: readonly AttackedNetwork[], { removal, ambiguity, lost, rivals }: Findings): Html {
   const claims = networks.map(({ claim }) => claim);
   const forgeries = networks.flatMap((n) => n.forgeries);
-  const holding = claims.filter(({ holds }) => holds).length;
+  const holding = networks.filter(({ verdict }) => isShown(verdict)).length;
+  const marked = networks.filter(({ verdict }) => verdict.verdict === "mark present").length;
   const shares = claims.map(({ matched, bits }) => Math.floor((1000 * matched) / bits) / 10);
   const worst = Math.max(...claims.map(({ matched, bits }) => binomialPValue(matched, bits)));
   const count = (found: Findings["removal"]) => found.reduce((sum, { counted }) => sum + counted.length, 0);
@@ -48,8 +50,8 @@ function keyFigures(networks: readonly AttackedNetwork[], { removal, ambiguity, 
     {
       label: "Claims that hold",
       value: `${holding} / ${claims.length}`,
-      about: "of the owner",
-      tone: holding === claims.length ? "good" : "bad",
+      about: marked > 0 ? `of the owner; ${marked} more: mark present` : "of the owner",
+      tone: holding === claims.length ? "good" : holding + marked === claims.length ? "warn" : "bad",
     },
     {
       label: "Signature bits right",
@@ -75,19 +77,20 @@ function keyFigures(networks: readonly AttackedNetwork[], { removal, ambiguity, 
     });
   }
   if (forgeries.length > 0) {
-    const accepted = (key: "asInPapers" | "bound") => forgeries.filter((f) => f[key].holds).length;
+    const passed = forgeries.filter(({ asInPapers }) => asInPapers.passes).length;
+    const held = forgeries.filter(({ verdict }) => isShown(verdict)).length;
     items.push(
       {
         label: "Forged claims accepted",
-        value: `${accepted("asInPapers")} / ${forgeries.length}`,
+        value: `${passed} / ${forgeries.length}`,
         about: "as the papers check",
         tone: "forged",
       },
       {
         label: "Forged claims accepted",
-        value: `${accepted("bound")} / ${forgeries.length}`,
-        about: "with a binding asked for",
-        tone: accepted("bound") === 0 ? "good" : "bad",
+        value: `${held} / ${forgeries.length}`,
+        about: "as claims of ownership",
+        tone: held === 0 ? "good" : "bad",
       },
     );
   }
@@ -112,8 +115,8 @@ function overview(networks: readonly AttackedNetwork[]): DataTable {
       ["No passport", "share"],
       ["Passport branch", "share"],
       ["Plain network", "share"],
-      ["Bound", "text"],
-      ["Claim", "text"],
+      ["As in the papers", "text"],
+      ["Verdict", "text"],
     ],
     rows: networks.map((n): Cell[] => {
       const { claim, network, plain } = n;
@@ -130,15 +133,15 @@ function overview(networks: readonly AttackedNetwork[]): DataTable {
         network.scheme === "v1" ? null : (openAccuracy(n, claim) ?? null),
         secretAccuracy(n, claim) ?? null,
         plain?.accuracy ?? null,
-        claim.bound === null ? "no" : claim.bound.commitment?.claim ? "yes, committed" : "yes",
-        claim.holds ? "holds" : "does not hold",
+        claim.passes ? "passes" : "fails",
+        n.verdict.verdict,
       ];
     }),
   };
 }
 
-const findingsText = ({ title, claim }: AttackedNetwork): Html =>
-  html`<h3>${title}</h3><ul class="note">${claim.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`;
+const findingsText = ({ title, verdict: { sentence, reasons, open } }: AttackedNetwork): Html =>
+  html`<h3>${title}</h3><ul class="note">${[sentence, ...reasons, ...open].map((line) => html`<li>${line}</li>`)}</ul>`;
 
 /** Attacks that the report has no part for. */
 function otherPart(networks: readonly AttackedNetwork[]): Part {
@@ -174,7 +177,11 @@ const WORDS: readonly (readonly [string, string])[] = [
     "Binding",
     "Passports and bits follow from one secret and a statement, so that they cannot be computed to fit given weights.",
   ],
-  ["Commitment", "A hash of the claim, published with a date before the network is given away."],
+  [
+    "Commitment",
+    "A signed statement of which file will be released and which claim is in it; time-stamped and published before anybody else has the network.",
+  ],
+  ["Mark present", "The verdict that a mark is in the network, and no more: somebody may have planted it into a copy."],
   ["κ (kappa)", "Accuracy of the marked network less that of a plain one, in points."],
 ];
 

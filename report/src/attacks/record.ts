@@ -4,9 +4,10 @@
  */
 
 import type { AttackRecord, WatermarkRecord } from "@pan/core/attacks";
-import type { NullSample, Verification } from "@pan/core/ownership";
+import type { Examination, NullSample } from "@pan/core/ownership";
 import type { BranchAccuracy, Scheme } from "@pan/core/passport";
 import type { Samples } from "../samples";
+import type { ClaimVerdict } from "../verdict-record";
 
 /** A credential that somebody else made for the network, and what verification says of it. */
 export interface ForgedClaim {
@@ -15,16 +16,16 @@ export interface ForgedClaim {
   knowledge: readonly string[];
   /** What it took, such as `{ milliseconds: 20 }`. */
   budget: Readonly<Record<string, number | string>>;
-  /** Without asking for a binding, as in the papers. */
+  /** What the papers check. */
   asInPapers: Claim;
-  /** With a binding asked for. */
-  bound: Claim;
+  /** What it is worth as a claim of ownership. */
+  verdict: ClaimVerdict;
 }
 
-/** A verdict with what led to it. `matched` of `bits` are the claim's own bits. */
+/** What the papers check of a credential. `matched` of `bits` are the claim's own bits. */
 export type Claim = Pick<
-  Verification,
-  "bits" | "matched" | "pValue" | "accuracy" | "decodedText" | "holds" | "reasons"
+  Examination,
+  "bits" | "matched" | "pValue" | "accuracy" | "decodedText" | "passes" | "reasons"
 >;
 
 /** γ and β of some channels of a layer, and how far its weights moved, after each epoch. */
@@ -54,22 +55,10 @@ export interface AttackedNetwork {
   testImages: number;
   /** What the network is trained with and asked about (default `pictures`). */
   samples?: Samples;
-  /** The owner's own claim. */
-  claim: Pick<
-    Verification,
-    | "claimedText"
-    | "decodedText"
-    | "bits"
-    | "matched"
-    | "pValue"
-    | "threshold"
-    | "accuracy"
-    | "layers"
-    | "bound"
-    | "triggers"
-    | "holds"
-    | "reasons"
-  >;
+  /** The owner's own claim, as the papers check it. */
+  claim: Claim & Pick<Examination, "claimedText" | "threshold" | "layers" | "triggers">;
+  /** What the owner's claim is worth. */
+  verdict: ClaimVerdict;
   /** Seconds of a training epoch, and of the given-away branch over the test samples. */
   seconds?: { epoch: number; inference: number };
   /** A plain network of the same architecture and training. */

@@ -10,6 +10,8 @@ import { table } from "../page";
 import { odds } from "../run-parts";
 import { commonNoun, nounOf } from "../samples";
 import { least, most } from "../series";
+import { badge, verdictTitle } from "../verdict";
+import { isShown } from "../verdict-record";
 import { budgetRange, openAccuracy, secretAccuracy } from "./families";
 import { ambiguityFinding, criteria, type Findings, removalFinding } from "./findings";
 import { forgeriesText } from "./forgeries";
@@ -45,7 +47,7 @@ function claimRow(n: AttackedNetwork): (string | Html)[] {
     `${formatCount(claim.matched)} of ${formatCount(claim.bits)}`,
     network.scheme === "v1" ? "–" : accuracy(openAccuracy(n, claim)),
     accuracy(secretAccuracy(n, claim)),
-    claim.holds ? "holds" : "does not hold",
+    n.verdict.verdict,
   ];
 }
 
@@ -63,29 +65,17 @@ function claimed(networks: Networks): Html {
         { head: "Bits right", numeric: true },
         { head: "Accuracy, no passport", numeric: true },
         { head: "With passport", numeric: true },
-        { head: "Claim" },
+        { head: "Verdict" },
       ],
       networks.map(claimRow),
-    )}</div>${failures(networks).map((line) => html`<p>${line}</p>`)}</div>`;
+    )}</div>${sentences(networks).map((line) => html`<p>${line}</p>`)}</div>`;
 }
 
-/** Why claims do not hold, networks with the same cause together. */
-function failures(networks: Networks): string[] {
-  const causes = new Map<string, AttackedNetwork[]>();
-  for (const n of networks) {
-    if (n.claim.holds) continue;
-    const cause = causeOf(n);
-    causes.set(cause, [...(causes.get(cause) ?? []), n]);
-  }
-  return [...causes].map(([cause, some]) => `The claim on ${those(some, networks)} does not hold: ${cause}.`);
-}
-
-function causeOf({ claim: { matched, threshold, bound } }: AttackedNetwork): string {
-  if (matched < threshold) return "too few bits match";
-  if (bound === null)
-    return "the signature is there, but the credential is not bound to a secret, so that it cannot be told from passports computed to fit these weights";
-  if (!bound.holds) return "the bits that follow from the secret do not match, or the commitment is another claim’s";
-  return "the accuracy is not what is claimed";
+/** What the verdicts say, networks of the same sentence together. */
+function sentences(networks: Networks): string[] {
+  const found = new Map<string, AttackedNetwork[]>();
+  for (const n of networks) found.set(n.verdict.sentence, [...(found.get(n.verdict.sentence) ?? []), n]);
+  return [...found].map(([said, some]) => (networks.length === 1 ? said : `On ${those(some, networks)}: ${said}`));
 }
 
 /** Larger than this against coins, a deviation is called wide. */
@@ -107,12 +97,13 @@ function nullText(networks: Networks): string[] {
 function sure(networks: Networks): Html {
   const p = ({ claim }: AttackedNetwork) => binomialPValue(claim.matched, claim.bits);
   const weakest = [...networks].sort((a, b) => p(b) - p(a))[0]!;
-  const { claim } = weakest;
+  const { claim, verdict } = weakest;
+  const bits = verdict.mark?.bits;
   const alike = networks.every((n) => p(n) === p(weakest));
   const least = networks.length > 1 && (alike ? "For each of them: " : `The least sure is ${weakest.title}. `);
   const enough =
     claim.threshold <= claim.bits
-      ? `A claim needs ${formatCount(claim.threshold)} of its ${formatCount(claim.bits)} bits.`
+      ? `The papers’ check needs ${formatCount(claim.threshold)} of its ${formatCount(claim.bits)} bits${bits ? `, a claim of ownership ${formatCount(bits.needed)} of ${formatCount(bits.count)} that are bound` : ""}.`
       : `A signature of ${formatCount(claim.bits)} bits is too short to prove anything.`;
   const chance = nullText(networks);
   const triggers = networks.flatMap((n) => {
@@ -143,8 +134,8 @@ function tried(networks: Networks, findings: Findings): Html {
 
 function opponent(networks: Networks, findings: Findings): Html {
   const points: string[] = [];
-  const unbound = networks.filter(({ claim }) => claim.bound === null);
-  const undated = networks.filter(({ claim }) => claim.bound !== null && claim.bound.commitment?.claim !== true);
+  const unbound = networks.filter(({ verdict }) => verdict.statement === "");
+  const undated = networks.filter(({ verdict }) => verdict.statement !== "" && verdict.dated === null);
   if (networks.some((n) => n.forgeries.length > 0))
     points.push(`“Such credentials can be made afterwards.” ${forgeriesText(networks)}`);
   if (unbound.length > 0)
@@ -153,7 +144,7 @@ function opponent(networks: Networks, findings: Findings): Html {
     );
   if (undated.length > 0)
     points.push(
-      `“The claim was made after the fact.” For ${those(undated, networks)} no commitment was given; only dates from elsewhere can answer.`,
+      `“The claim was made after the fact.” For ${those(undated, networks)} no time stamp counts; only dates from elsewhere can answer.`,
     );
   if (findings.lost.length > 0) points.push("“The signature can be removed.” It was, at the settings named above.");
   if (findings.rivals.length > 0)
@@ -194,13 +185,13 @@ function notShown(networks: Networks, findings: Findings): Html {
 
 /** Says what the claims and the attacks came to, in a line. */
 function headline(networks: Networks, { lost, rivals }: Findings): string {
-  const holding = networks.filter(({ claim }) => claim.holds).length;
+  const shown = networks.filter(({ verdict }) => isShown(verdict)).length;
   const claims =
     networks.length === 1
-      ? `The claim ${holding ? "holds" : "does not hold"}`
-      : holding === networks.length
+      ? verdictTitle(networks[0]!.verdict)
+      : shown === networks.length
         ? `All ${networks.length} claims hold`
-        : `${holding === 0 ? "None" : holding} of ${networks.length} claims ${holding === 1 ? "holds" : "hold"}`;
+        : `${shown === 0 ? "None" : shown} of ${networks.length} claims ${shown === 1 ? "holds" : "hold"}`;
   const attacks = [
     ...(lost.length > 0 ? ["the signature could be removed"] : []),
     ...(rivals.length > 0 ? ["a rival branch could be made"] : []),
@@ -209,21 +200,14 @@ function headline(networks: Networks, { lost, rivals }: Findings): string {
   return `${claims}; ${attacks.join(", and ")}, in some settings`;
 }
 
-function badge(networks: Networks): string {
-  const holding = networks.filter(({ claim }) => claim.holds).length;
-  if (networks.length === 1) return `Ownership claim ${holding ? "holds" : "does not hold"}`;
-  if (holding === networks.length) return "Ownership claims hold";
-  return holding === 0 ? "Ownership claims do not hold" : "Not every ownership claim holds";
-}
-
 /** The summary: one screen, one printed page. */
 export function summary(networks: Networks, findings: Findings): Html {
-  const holds = networks.every(({ claim }) => claim.holds);
+  const verdicts = new Map(networks.map(({ verdict }) => [verdict.verdict, verdict]));
   const open = formatPercentRange(networks.flatMap((n) => openAccuracy(n, n.claim) ?? []));
   const settings = [...findings.removal, ...findings.ambiguity].reduce((sum, v) => sum + v.tried.length, 0);
   const lead = `${plural(networks.length, "network")} marked with a hidden signature${open === undefined ? "" : `, right on ${open} of test ${commonNoun(networks).many} as given away`}; ${plural(settings, "attack setting")} tried.`;
   return html`<div class="onepage"><p class="kicker">@pan/core · attacks on marked networks</p>
-    <span class="badge${!holds && " bad"}">${badge(networks)}</span>
+    ${[...verdicts.values()].map((v) => html`${badge(v)} `)}
     <h1>${headline(networks, findings)}</h1><p class="lead">${lead}</p>
     <div class="blocks">${claimed(networks)}${sure(networks)}${tried(networks, findings)}${opponent(networks, findings)}${notShown(networks, findings)}</div></div>`;
 }
