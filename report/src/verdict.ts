@@ -29,14 +29,15 @@ export const reasons = (v: ClaimVerdict): Html =>
       <ul>${v.reasons.map((reason) => html`<li>${reason}</li>`)}</ul></div>`;
 
 /** What a verdict is good for, in a paragraph or two. */
-function shown({ sentence, bound, statement }: ClaimVerdict): Html {
+function shown({ verdict, sentence, bound, statement }: ClaimVerdict): Html {
+  const tries = verdict !== "copy of the committed network" && ", even if 2⁸⁰ claims were tried on it";
   const words = statement !== "" && html`<p>The claim says: <bdi class="quoted">${statement}</bdi></p>`;
   return panel(html`<h3>What this shows</h3><p>${sentence}</p>${words}
     <p class="note">${
       bound === null
         ? "Nothing is shown, so there is no chance of error to give."
         : html`A network that was there before the claim, and has nothing to do with it, gets this verdict with a probability of
-    <strong>${formatPValue(bound)}</strong> at most, even if 2⁸⁰ claims were tried on it.`
+    <strong>${formatPValue(bound)}</strong> at most${tries}.`
     }</p>`);
 }
 
@@ -61,7 +62,7 @@ function evidence({ mark, released, relation }: ClaimVerdict): Html | undefined 
   if (rows.length === 0) return undefined;
   const columns = ["Found", "Needed", "By chance"].map((head) => ({ head, numeric: true }));
   return panel(
-    html`${table("What the verdict goes by", [{ head: "Test" }, ...columns], rows)}
+    html`<h3>What the verdict goes by</h3><div class="data">${table("Tests of the verdict", [{ head: "Test" }, ...columns], rows)}</div>
     <p class="note">Bits and triggers are read as the file stands. “Needed” leaves room for a forger who tries 2⁸⁰ claims; “by chance” is the
     probability that one claim of somebody else finds as many.</p>`,
     true,
