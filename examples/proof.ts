@@ -4,7 +4,7 @@
  */
 import type { SafetensorsFile } from "@pan/core";
 import { pruned } from "@pan/core/attacks";
-import { cifarTransform } from "@pan/core/data";
+import { type AnySet, cifarTransform } from "@pan/core/data";
 import { AdamW, cosineLR, type Optimizer, type Params } from "@pan/core/optim";
 import { bind, boundCredential, commit, newSecret, rejoin, verify } from "@pan/core/ownership";
 import { type BranchAccuracy, type Network, type Protected, type ProtectOptions, protect } from "@pan/core/passport";
@@ -13,9 +13,6 @@ import { type EpochRecord, evaluate, Trainer, type TrainerOptions } from "@pan/c
 import { pictures } from "./pictures";
 
 export const percent = (share: number | undefined): string => `${(100 * (share ?? 0)).toFixed(1)} %`;
-
-/** What a network is trained on. */
-type AnySet = Parameters<Trainer["fit"]>[0];
 
 /** A network of one's own, what it learns, and how. */
 export interface Work<N extends Network> {

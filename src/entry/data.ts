@@ -17,7 +17,7 @@ export {
   subset,
   type TrainingSet,
 } from "../data/sample-set";
-export type { SampleTransform } from "../data/samples";
+export type { AnySet, SampleTransform } from "../data/samples";
 export { trainTestSplit } from "../data/split";
 
 // loading

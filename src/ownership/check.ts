@@ -6,6 +6,7 @@ import { checkedSet, type SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, refuse, whole, within } from "../demand";
 import { isObject } from "../io/shown";
+import { certificatesOf } from "../signing/certificate";
 
 /** A share from 0 to 1. */
 export const isShare: Check = (what, name, v) => within(what, name, v, 0, 1);
@@ -38,10 +39,11 @@ const KINDS: readonly unknown[] = [
   "points",
 ] satisfies SampleTransform["kind"][];
 
-/** Certificates, each PEM or DER. */
+/** Certificates, each PEM or DER. @throws FormatError for one that is none. */
 export const isRoots: Check = (what, name, v) =>
-  (Array.isArray(v) && v.every((root) => typeof root === "string" || root instanceof Uint8Array)) ||
-  refuse(what, name, "a list of certificates, each PEM or DER", v);
+  Array.isArray(v) && v.every((root) => typeof root === "string" || root instanceof Uint8Array)
+    ? certificatesOf(v as (string | Uint8Array)[], `${what}: ${name}`)
+    : refuse(what, name, "a list of certificates, each PEM or DER", v);
 
 /** Transforms of samples. */
 export const isTransforms: Check = (what, name, v) =>

@@ -33,6 +33,11 @@ export interface JudgeOptions {
   roots?: readonly (string | Uint8Array)[];
   /** A network that both claim. */
   suspect?: NetworkFile;
+  /**
+   * A network that was public before both: two that are made from it are related, and neither is
+   * made from the other by that.
+   */
+  base?: NetworkFile;
   /** False-positive rate of each test (default 1e-6). */
   falsePositiveRate?: number;
 }
@@ -40,6 +45,7 @@ export interface JudgeOptions {
 const OPTIONS: Readonly<Record<keyof JudgeOptions, Check>> = {
   roots: isRoots,
   suspect: () => true,
+  base: () => true,
   falsePositiveRate: isRate,
 };
 
@@ -93,7 +99,12 @@ export async function judge(a: Rival, b: Rival, options: JudgeOptions = {}): Pro
     two.broken ?? (marks.bInB?.found ? null : unmarked),
   ] as const;
   const reasons = [...one.reasons.map((r) => `A: ${r}`), ...two.reasons.map((r) => `B: ${r}`)];
-  const related = madeFrom(two.released, one, how, reasons) || madeFrom(one.released, two, how, reasons);
+  const base = options.base === undefined ? null : openFile("judge", "base", options.base);
+  const alike = madeFrom(two.released, one, how, reasons) || madeFrom(one.released, two, how, reasons);
+  const common = base !== null && madeFrom(base, one, how, reasons) && madeFrom(base, two, how, reasons);
+  if (alike && common)
+    reasons.push("both files are made from the base that was given: that they are related shows nothing more");
+  const related = alike && !common;
   const facts: RivalFacts = {
     broken,
     crossed: [marks.aInB?.found === true, marks.bInA?.found === true],

@@ -139,12 +139,13 @@ export async function verify(
   const published = options.published === undefined ? null : new Date(options.published).toISOString();
   const facts = { version: claim.version, published, falsePositiveRate, dated: null, same: false, related: null };
   const noMark: Mark = { bits: null, triggers: null, found: false, turned: false, notes: [] };
-  const broken = (why: string): Verification => ({
+  const broken = (why: string, released: Mark | null = null): Verification => ({
     ...judged({ ...facts, broken: why, unanchored: null, mark: noMark }),
     statement: claim.statement,
     version: claim.version,
     ...nothing,
-    reasons: [...reasons, why],
+    released,
+    reasons: [...reasons, why, ...(released ? told(released) : [])],
   });
   if (claim.broken !== null) return broken(claim.broken);
   if (options.suspectSha256 !== undefined && options.suspectSha256 !== suspectSha256)
@@ -183,7 +184,7 @@ export async function verify(
     if (opened.otherFile !== null) return broken(`the released file does not anchor the claim: ${opened.otherFile}`);
     releasedMark = await markIn(released, { info, derived }, how);
     if (!releasedMark?.found)
-      return broken("the file that was committed to does not bear the claim's mark, read as it stands");
+      return broken("the file that was committed to does not bear the claim's mark, read as it stands", releasedMark);
   }
   const same = released !== null && (await sha512Hex(released.bytes)) === (await sha512Hex(accused.bytes));
   const clean =
@@ -192,7 +193,8 @@ export async function verify(
       : undefined;
   const mark = same && releasedMark ? releasedMark : await readMark(accused.file, { info, derived }, { ...how, clean });
   reasons.push(...mark.notes, ...told(mark));
-  const related = released && opened && !same ? relatedTo(accused, released, info, falsePositiveRate, reasons) : null;
+  const related =
+    released && opened && !same ? relatedTo(accused, released, info, falsePositiveRate / suspects, reasons) : null;
   const judgement = judged({ ...facts, broken: null, unanchored, dated, same, mark, related } satisfies VerdictFacts);
   return {
     ...judgement,

@@ -127,8 +127,10 @@ function extensionsOf(inner: DerReader): Map<string, Extension> {
  */
 export function certificatesOf(given: readonly (string | Uint8Array)[], what: string): Certificate[] {
   const ders = given.flatMap((one) => {
-    if (typeof one !== "string") return [bytesOf(one, what).slice()];
-    return fromPem(one, what).map(({ label, der }) => {
+    // A file of PEM is often read as bytes, and no DER begins with a hyphen.
+    const bytes = typeof one === "string" ? null : bytesOf(one, what).slice();
+    if (bytes && bytes[0] !== 0x2d) return [bytes];
+    return fromPem(bytes ? new TextDecoder().decode(bytes) : (one as string), what).map(({ label, der }) => {
       if (label !== "CERTIFICATE") throw new FormatError(`${what}: "CERTIFICATE" expected, found "${label}"`);
       return der;
     });

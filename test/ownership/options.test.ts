@@ -144,8 +144,7 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
       isEmptyList,
     ),
     released: row((released) => verified({ ...anchor, released })),
-    // A root that is none vouches for nothing.
-    roots: row((roots) => verified({ ...anchor, roots }), Array.isArray),
+    roots: row((roots) => verified({ ...anchor, roots }), isEmptyList),
     published: row(
       (published) => verified({ ...anchor, published }),
       (v) => (v instanceof Date || typeof v === "string") && !Number.isNaN(new Date(v).getTime()),
@@ -261,11 +260,15 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     ),
     roots: row((roots) => ownership.judge(rival(), rival(), { roots }), isEmptyList),
     suspect: row((suspect) => ownership.judge(rival(), rival(), { suspect })),
+    base: row((base) => ownership.judge(rival(), rival(), { base })),
     falsePositiveRate: row((falsePositiveRate) => ownership.judge(rival(), rival(), { falsePositiveRate }), between),
   },
   triggersLike: {
     set: row((v) => ownership.triggersLike(v)),
-    options: row((v) => ownership.triggersLike(test, v), isEmpty),
+    options: row(
+      (v) => ownership.triggersLike(test, v),
+      (v) => isEmpty(v) && Object.getPrototypeOf(v) === Object.prototype,
+    ),
     count: row(
       (count) => ownership.triggersLike(test, { count }),
       (v) => isCount(v, 1, 8192),

@@ -37,6 +37,11 @@ describe("a stamp of OpenSSL's authority", () => {
     expect(times.map((time) => time.slice(0, 12) < now)).toEqual([true, true, true]);
   });
 
+  it("verifies by a root that is PEM in bytes, as a file is read", async () => {
+    const pem = new TextEncoder().encode(textAt("root.pem"));
+    await expect(verifyTimestamp(bytesAt("rsa-sha256.tsr"), message, { roots: [pem] })).resolves.toBeDefined();
+  });
+
   it("verifies without its certificate once that is given, and not before", async () => {
     const stamp = bytesAt("ec-no-certificate.tsr");
     await expect(verifyTimestamp(stamp, message, { roots })).rejects.toThrow(/certificate expected, found none/);

@@ -246,10 +246,16 @@ export const MUTATIONS: Readonly<Record<string, Kind>> = {
   "another root, or another's stamp": {
     expected: "mark present",
     mutate: option((random, { anchor, other }) =>
+      pick(random, [{ commitment: { ...anchor.commitment, timestamps: other.commitment.timestamps } }]),
+    ),
+  },
+  "a root that is no certificate": {
+    expected: "typed error",
+    mutate: option((random, { anchor: { roots } }) =>
       pick(random, [
-        { roots: [new Uint8Array(anchor.roots[0]!.length)] },
-        { roots: [anchor.roots[0]!.subarray(0, 40)] },
-        { commitment: { ...anchor.commitment, timestamps: other.commitment.timestamps } },
+        { roots: [new Uint8Array(roots[0]!.length)] },
+        { roots: [roots[0]!.subarray(0, 40)] },
+        { roots: ["no PEM"] },
       ]),
     ),
   },
@@ -447,9 +453,9 @@ export const MUTATIONS: Readonly<Record<string, Kind>> = {
         "possession",
         "suspectSha256",
       ]);
-      // A text may be a bundle's, a list one of roots: what it holds is looked at later.
+      // A text may be a bundle's: what it holds is looked at later.
       const means = (v: unknown) =>
-        name === "roots" ? Array.isArray(v) : name === "commitment" && typeof v === "string";
+        name === "roots" ? Array.isArray(v) && v.length === 0 : name === "commitment" && typeof v === "string";
       return {
         [name]: pick(
           random,

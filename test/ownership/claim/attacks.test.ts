@@ -123,7 +123,7 @@ describe("a claim that was planted into a copy", () => {
     const early = await dated(mallory, stamps, EARLY);
     const on = { commitment: early, released: owned.released, ...roots(), published: LATER, falsePositiveRate: rate };
     const verdict = await verify(owned.released, found.credential, on);
-    expect(verdict).toMatchObject({ verdict: "refused", released: null });
+    expect(verdict).toMatchObject({ verdict: "refused", released: { found: false } });
     expect(verdict.sentence).toMatch(/does not bear the claim's mark/);
   });
 
@@ -172,6 +172,23 @@ describe("two owners", () => {
     // Mallory may name it as well: her key is another.
     const claimed = await train("mallory", { parent, start: owned.released, epochs: 6 });
     expect(await judge(await rival(owned, DATED), await rival(claimed, LATER), roots())).toMatchObject({ ruling: "A" });
+  });
+
+  it("who started from one public base are independent once the judge knows it", async () => {
+    const model = buildPlain(MARKED, { seed: 21 });
+    const base = { ...owned.released, tensors: await model.stateDict() };
+    model.dispose();
+    const mine = await train("acme", { start: base, statement: "ACME, from a base", epochs: 8 });
+    const hers = await train("mallory", { start: base, statement: "Mallory, from a base", epochs: 8 });
+    const [a, b] = [await rival(mine, LATER), await rival(hers, DATED)];
+    // They are related, and a date alone would give the network to whoever was first.
+    expect(await judge(a, b, roots())).toMatchObject({
+      ruling: "B",
+      facts: { related: true, crossed: [false, false] },
+    });
+    const known = await judge(a, b, { ...roots(), base });
+    expect(known).toMatchObject({ ruling: "independent", facts: { related: false } });
+    expect(known.reasons.join("\n")).toMatch(/made from the base that was given/);
   });
 
   it("are disputed where the owner's mark was overwritten and nothing is dated, and the date decides", async () => {

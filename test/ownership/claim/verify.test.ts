@@ -241,6 +241,10 @@ describe("what does not hold together is refused", () => {
     model.dispose();
     const early = await stamps.stamp(await commit(credential, owned.released, await signerFor("mallory")), DATED);
     await refused(credential, { commitment: early }, /does not bear the claim's mark/);
+    const on = { ...all(), commitment: early };
+    const { released, reasons } = await verify(owned.released, credential, on);
+    expect(released).toMatchObject({ found: false, bits: { count: 224, needed: 194 } });
+    expect(reasons.join("\n")).toMatch(/of 224 bound bits fit; 194 are needed/);
   });
 
   it("a credential that was seen, without its key", async () => {
