@@ -27,12 +27,12 @@ const PROGRAMS = {
   tensor: {
     text: `import { Tensor } from "@pan/core";\nexport const ones = () => Tensor.full([2, 3], 1);`,
     parts: [],
-    most: 70_000,
+    most: 100_000,
   },
   layer: {
     text: `import * as nn from "@pan/core/nn";\nexport const layer = () => new nn.Linear(3, 2);`,
     parts: [],
-    most: 175_000,
+    most: 190_000,
   },
   verifier: {
     text: `import { verify } from "@pan/core/ownership";\nexport { verify };`,
