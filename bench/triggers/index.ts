@@ -12,7 +12,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { init } from "@pan/core";
-import { CIFAR10_CLASSES, cifarTransform, parseCifar10, subset } from "@pan/core/data";
+import { cifarTransform } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
@@ -21,6 +21,7 @@ import { evaluate, Trainer } from "@pan/core/train";
 import { numberIn, parseOptions } from "../../examples/options";
 import { CONFIG } from "../../examples/quickstart/settings";
 import { CIFAR_MEAN, CIFAR_STD } from "../../src/data/cifar";
+import { loadSample } from "../strangers/train";
 
 const HELP =
   "npm run bench -- triggers [--counts LIST] [--per LIST] [--grids LIST] [--seeds N] [--epochs N] [--images N] [--out DIR]    bound triggers, learnt and not";
@@ -65,16 +66,11 @@ const listOf = (name: string, text: string, most: number): number[] =>
 const BATCH = 50;
 
 async function train(s: Setting, recipe: { epochs: number; images: number }): Promise<Result> {
-  const read = async (name: string) =>
-    parseCifar10(await readFile(new URL(`../../examples/data/${name}`, import.meta.url)), { source: name });
-  const [images, test] = [subset(await read("train_sample.bin"), 0, recipe.images), await read("test_sample.bin")];
+  const { train: images, test } = await loadSample(recipe);
   const passports = Object.fromEntries(Object.keys(CONFIG.passports ?? {}).map((layer) => [layer, true]));
   const model = buildNetwork({ ...CONFIG, passports }, { seed: s.seed });
   const normalize = { mean: CIFAR_MEAN, std: CIFAR_STD };
-  const triggers = triggersLike(
-    { ...images, classes: CIFAR10_CLASSES },
-    { count: s.count || 1, groups: 1, grid: s.grid || 4, normalize },
-  );
+  const triggers = triggersLike(images, { count: s.count || 1, groups: 1, grid: s.grid || 4, normalize });
   const claim = await bind(model, { statement: "bench", secret: newSecret(), ...(s.count && { triggers }) });
   const optimizer = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9, weightDecay: 5e-4, nesterov: true });
   const trainer = new Trainer(model, optimizer, {

@@ -2,6 +2,7 @@
  * Hashes and pseudo-random streams by the platform's WebCrypto: browsers and Node have the same.
  */
 import { digest, toHex } from "../io/digest";
+
 /**
  * SHA-512 of parts, each preceded by its length, so that no two lists of parts are hashed alike.
  */

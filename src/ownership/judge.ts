@@ -1,5 +1,5 @@
 import { type Check, checkOptions, unexpected } from "../demand";
-import { FormatError, PanError } from "../errors";
+import { FormatError } from "../errors";
 import { isObject } from "../io/shown";
 import { type CredentialInfo, readCredential } from "../models/credential";
 import type { Network } from "../passport/trace";
@@ -8,10 +8,10 @@ import { isRate, isRoots } from "./check";
 import type { DerivedClaim } from "./claim/derive";
 import { claimDigest, claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, openCommitment } from "./commitment";
+import { compared } from "./compared";
 import { isModel } from "./examine";
 import { type Mark, markIn } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
-import { relation } from "./relation";
 import { type RivalFacts, type Ruling, ruled } from "./ruling";
 import type { Dated } from "./verdict";
 
@@ -99,9 +99,11 @@ export async function judge(a: Rival, b: Rival, options: JudgeOptions = {}): Pro
     two.broken ?? (marks.bInB?.found ? null : unmarked),
   ] as const;
   const reasons = [...one.reasons.map((r) => `A: ${r}`), ...two.reasons.map((r) => `B: ${r}`)];
+  const madeFrom = (file: OpenFile, { info, released }: Opened) =>
+    compared(file, released, info, falsePositiveRate, reasons)?.related === true;
   const base = options.base === undefined ? null : openFile("judge", "base", options.base);
-  const alike = madeFrom(two.released, one, how, reasons) || madeFrom(one.released, two, how, reasons);
-  const common = base !== null && madeFrom(base, one, how, reasons) && madeFrom(base, two, how, reasons);
+  const alike = madeFrom(two.released, one) || madeFrom(one.released, two);
+  const common = base !== null && madeFrom(base, one) && madeFrom(base, two);
   if (alike && common)
     reasons.push("both files are made from the base that was given: that they are related shows nothing more");
   const related = alike && !common;
@@ -114,7 +116,7 @@ export async function judge(a: Rival, b: Rival, options: JudgeOptions = {}): Pro
   };
   const ruling = ruled(facts);
   const accused = options.suspect === undefined ? null : openFile("judge", "suspect", options.suspect);
-  const to = (of: Opened) => accused !== null && madeFrom(accused, of, how, reasons);
+  const to = (of: Opened) => accused !== null && madeFrom(accused, of);
   const [ofA, ofB] = ruling.ruling === "independent" ? [to(one), to(two)] : [false, false];
   const suspect = ofA && ofB ? "both" : ofA ? "A" : ofB ? "B" : "neither";
   return {
@@ -145,27 +147,6 @@ async function open(name: string, rival: Rival, roots: readonly (string | Uint8A
   } catch (cause) {
     if (!(cause instanceof FormatError)) throw cause;
     return fallen(cause.message);
-  }
-}
-
-/** Whether a file and one that was released are made from one another. */
-function madeFrom(
-  file: OpenFile,
-  { info, released }: Opened,
-  how: { falsePositiveRate: number },
-  reasons: string[],
-): boolean {
-  const source = info.config ? {} : info.channels ? { channels: { channels: info.channels } } : null;
-  if (!source) {
-    reasons.push("a credential does not say which channels hang together: no relation was tested by it");
-    return false;
-  }
-  try {
-    return relation(file.file, released.file, { ...how, ...source }).related;
-  } catch (cause) {
-    if (!(cause instanceof PanError)) throw cause;
-    reasons.push(`a relation could not be tested: ${cause.message}`);
-    return false;
   }
 }
 

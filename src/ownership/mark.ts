@@ -65,7 +65,7 @@ export interface CleanAnswers {
  * Hits of one test, held to 2⁻⁸⁰ of the rate; null for no trials.
  * @param tests of which any suffices
  */
-export function hitsOf(
+function hitsOf(
   count: number,
   hits: number,
   chance: number,
@@ -96,14 +96,28 @@ export async function readMark(
   const right = triggers && (await rightAnswers(file, read, { info, derived }, options, notes));
   const count = triggers ? triggers.count * triggers.groups : 0;
   const asked = right === null ? null : hitsOf(count, right, 1 / triggers!.classes.length, options, tests);
+  return markOf(bits, asked, notes);
+}
+
+/** What tests of a network come to together. */
+function markOf(bits: Hits | null, triggers: Hits | null, notes: readonly string[]): Mark {
   const reached = (of: Hits | null) => of !== null && of.hits >= of.needed;
   const turned = bits !== null && bits.count - bits.hits >= bits.needed;
-  return { bits, triggers: asked, found: reached(bits) || reached(asked), turned, notes };
+  return { bits, triggers, found: reached(bits) || reached(triggers), turned, notes };
+}
+
+/** The mark of a claim that is bits alone. @throws StateDictError as {@link readMark}. */
+export const readBits = (file: SafetensorsFile, claim: BitsOfClaim, options: MarkOptions): Mark =>
+  markOf(bitsOf(suspectWeights(file, claim.info), claim, options, 1), null, []);
+
+/** Bits that follow from a claim, and the credential that holds it. */
+interface BitsOfClaim {
+  readonly info: CredentialInfo;
+  readonly derived: Pick<DerivedClaim, "bits">;
 }
 
 /** A claim, and the credential that holds it. */
-interface MarkedClaim {
-  readonly info: CredentialInfo;
+interface MarkedClaim extends BitsOfClaim {
   readonly derived: DerivedClaim;
 }
 
@@ -126,7 +140,7 @@ function weightsOf(
 /** Bits that fit, as they stand. */
 function bitsOf(
   read: SuspectWeights,
-  { info, derived }: MarkedClaim,
+  { info, derived }: BitsOfClaim,
   options: MarkOptions,
   tests: number,
 ): Hits | null {

@@ -1,12 +1,11 @@
 import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, checkOptions, refuse, text } from "../demand";
-import { FormatError, PanError, StateDictError } from "../errors";
-import { sha256Hex, sha512Hex } from "../io/digest";
-import type { SafetensorsFile } from "../io/safetensors";
+import { FormatError, StateDictError } from "../errors";
+import { sameBytes } from "../io/bytes";
+import { sha256Hex } from "../io/digest";
 import { isObject } from "../io/shown";
 import { type CredentialInfo, readCredential } from "../models/credential";
-import { matchedBits } from "../passport/matches";
 import type { Network } from "../passport/trace";
 import { fromBase64 } from "../signing/base64";
 import type { Bundle } from "../signing/bundle";
@@ -14,14 +13,13 @@ import { isDataset, isRate, isRoots, isShare, isTransforms } from "./check";
 import type { DerivedClaim } from "./claim/derive";
 import { claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, type OpenCommitment, openCommitment } from "./commitment";
+import { compared } from "./compared";
 import { type Examination, examine, isModel } from "./examine";
 import { bindingOf } from "./first/binding";
-import { cleanAnswers, hitsOf, type Mark, markIn, readMark } from "./mark";
+import { cleanAnswers, type Mark, markIn, readBits, readMark } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
 import { type Possession, possessed } from "./possession";
-import { readSigns } from "./reading";
-import { suspectWeights } from "./rejoin";
-import { type RelationEvidence, relation } from "./relation";
+import type { RelationEvidence } from "./relation";
 import { type Dated, type Judgement, judged, type VerdictFacts } from "./verdict";
 
 /** What {@link verify} may use beside the suspect and the credential. */
@@ -153,7 +151,8 @@ export async function verify(
 
   const { derived } = claim;
   if (!derived) {
-    const mark = firstMark(accused.file, info, claim.bits, how);
+    // Read as they always were, and as many needed as of the second version.
+    const mark = readBits(accused.file, { info, derived: claim }, how);
     const judgement = judged({ ...facts, broken: null, unanchored: "it is of the first version", mark });
     return { ...judgement, statement: claim.statement, version: 1, ...nothing, mark, reasons };
   }
@@ -186,7 +185,7 @@ export async function verify(
     if (!releasedMark?.found)
       return broken("the file that was committed to does not bear the claim's mark, read as it stands", releasedMark);
   }
-  const same = released !== null && (await sha512Hex(released.bytes)) === (await sha512Hex(accused.bytes));
+  const same = released !== null && sameBytes(released.bytes, accused.bytes);
   const clean =
     released && !same && test && derived.spec.triggers
       ? await cleanAnswers(released, { info, derived }, model, test, transform ?? [])
@@ -194,7 +193,12 @@ export async function verify(
   const mark = same && releasedMark ? releasedMark : await readMark(accused.file, { info, derived }, { ...how, clean });
   reasons.push(...mark.notes, ...told(mark));
   const related =
-    released && opened && !same ? relatedTo(accused, released, info, falsePositiveRate / suspects, reasons) : null;
+    released && opened && !same ? compared(accused, released, info, falsePositiveRate / suspects, reasons) : null;
+  if (related)
+    reasons.push(
+      `${related.agreements} of ${related.channels} hidden channels agree with the committed file, from both sides; ${related.needed} are needed at a false-positive rate of ${(falsePositiveRate / suspects).toExponential()}`,
+      ...related.notes,
+    );
   const judgement = judged({ ...facts, broken: null, unanchored, dated, same, mark, related } satisfies VerdictFacts);
   return {
     ...judgement,
@@ -234,7 +238,7 @@ async function examined(
 /** What a credential claims. */
 type Claimed = { statement: string; version: 1 | 2; broken: string | null } & (
   | { derived: DerivedClaim; bits?: undefined }
-  | { derived: null; bits: ReadonlyMap<string, Float32Array> }
+  | { derived: null; bits: DerivedClaim["bits"] }
 );
 
 async function claimed(own: OpenFile, info: CredentialInfo): Promise<Claimed> {
@@ -256,59 +260,10 @@ async function claimed(own: OpenFile, info: CredentialInfo): Promise<Claimed> {
   }
 }
 
-/**
- * Bits of a claim of the first version: read as they always were, and needed as those of the
- * second.
- */
-function firstMark(
-  file: SafetensorsFile,
-  info: CredentialInfo,
-  own: ReadonlyMap<string, Float32Array>,
-  how: { falsePositiveRate: number; suspects: number },
-): Mark {
-  const read = suspectWeights(file, info);
-  let [count, hits] = [0, 0];
-  for (const { name, gamma } of readSigns(read.places, read.tensors, info.tensors)) {
-    const bits = own.get(name)!;
-    count += bits.filter((bit) => bit !== 0).length;
-    hits += matchedBits(gamma, bits);
-  }
-  const bits = hitsOf(count, hits, 0.5, how);
-  const reached = bits !== null && bits.hits >= bits.needed;
-  const turned = bits !== null && bits.count - bits.hits >= bits.needed;
-  return { bits, triggers: null, found: reached, turned, notes: [] };
-}
-
 /** Whether the claim's key answered. */
 async function hasKey({ spec }: DerivedClaim, possession: Possession, { bytes }: OpenFile): Promise<boolean> {
   if (spec.publicKey === null) return false;
   return possessed(fromBase64(spec.publicKey, "the claim's public key"), possession, bytes);
-}
-
-function relatedTo(
-  suspect: OpenFile,
-  released: OpenFile,
-  info: CredentialInfo,
-  falsePositiveRate: number,
-  reasons: string[],
-): RelationEvidence | null {
-  try {
-    const source = info.config ? {} : info.channels ? { channels: { channels: info.channels } } : null;
-    if (!source) {
-      reasons.push("the credential does not say which channels hang together: the relation was not tested");
-      return null;
-    }
-    const found = relation(suspect.file, released.file, { falsePositiveRate, ...source });
-    reasons.push(
-      `${found.agreements} of ${found.channels} hidden channels agree with the committed file, from both sides; ${found.needed} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
-      ...found.notes,
-    );
-    return found;
-  } catch (cause) {
-    if (!(cause instanceof PanError)) throw cause;
-    reasons.push(`the relation to the committed file could not be tested: ${cause.message}`);
-    return null;
-  }
 }
 
 /** A mark in sentences. */

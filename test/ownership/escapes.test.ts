@@ -60,6 +60,9 @@ describe.each(CLAIMS)("%s", (_, config) => {
 });
 
 describe("point clouds", () => {
+  // Trained once, and not within the time of the first test.
+  beforeAll(async () => void (await trainedClouds()));
+
   it.each(Object.keys(EDITS))("are read as before with %s", async (name) => {
     const { deployed, credential } = await trainedClouds();
     const { edit, exact = true } = EDITS[name]!;

@@ -10,11 +10,10 @@ import { fromHex, toHex } from "../../io/digest";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { readCredential } from "../../models/credential";
-import { parseEntry } from "../../passport/files";
 import { isRate } from "../check";
 import { binomialPValue, matchThreshold } from "../statistics";
 import { claimHash } from "./derive";
-import { type Binding, claimOf, hasClaim } from "./own";
+import { type Binding, claimOf, entryOf, hasClaim } from "./own";
 import { type ClaimSpec, checkClaimSpec } from "./spec";
 import { claimThreshold } from "./threshold";
 import { groupSecret, inputsDigest, triggerInputs, triggerLabels, triggerSet } from "./triggers";
@@ -47,7 +46,7 @@ export async function openGroup(credential: SafetensorsFile, group: number): Pro
   const count = spec.triggers?.groups ?? 0;
   if (!count) throw new ArgumentError("openGroup: the claim has no triggers");
   if (whole("openGroup", "group", group, 0) >= count) refuse("openGroup", "group", `below ${count}`, group);
-  const { secret } = parseEntry(credential, "claim", 2 ** 21) as Binding;
+  const { secret } = entryOf(credential) as Binding;
   return {
     format: FORMAT,
     spec,

@@ -96,17 +96,25 @@ export async function bind(model: Protected, binding: Binding): Promise<DerivedC
     console.warn(
       `@pan/core: bind: ${bits} bits that no text takes: a claim needs nearly all of them, and whatever turns a few ends it; give passports to more or wider layers, 224 bits or more`,
     );
+  await carry(model, derived);
+  return derived;
+}
+
+/** What a claim makes of each norm that has a passport. */
+type Follows = Pick<DerivedClaim, "passports" | "bits">;
+
+/** Gives a network the passports and bits of a claim; bits that a text takes stay. */
+export async function carry(model: Protected, { passports, bits }: Follows): Promise<void> {
   for (const { name, place, secret } of model.passportSites()) {
     const { torch, own, layout } = passportShape(place);
     const ours = (data: Float32Array<ArrayBuffer>) =>
       fromTorch({ dtype: "F32", shape: torch, data }, own, layout, name);
-    const { gamma, beta } = derived.passports.get(name)!;
+    const { gamma, beta } = passports.get(name)!;
     const { passport } = secret;
     const before = await passport.b.data();
-    passport.b.write(derived.bits.get(name)!.map((bit, i) => bit || before[i]!));
+    passport.b.write(bits.get(name)!.map((bit, i) => bit || before[i]!));
     passport.setPassports({ gamma: ours(gamma), beta: ours(beta) });
   }
-  return derived;
 }
 
 /** Whether a credential holds a claim of version 2. */
@@ -125,13 +133,16 @@ export async function boundCredential(credential: SafetensorsFile, binding: Bind
   return { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonicalJson(binding) } };
 }
 
+/** The binding in a credential, as it stands there. @throws FormatError where it is no JSON. */
+export const entryOf = (credential: SafetensorsFile): unknown => parseEntry(credential, ENTRY, LONGEST);
+
 /**
  * What follows from the claim of a credential, after checking that the credential's passports and
  * bits do.
  * @throws FormatError naming what does not follow, or what the entry is where it is none.
  */
 export async function claimOf(credential: SafetensorsFile, info: CredentialInfo): Promise<DerivedClaim> {
-  const binding = parseEntry(credential, ENTRY, LONGEST);
+  const binding = entryOf(credential);
   let derived: DerivedClaim;
   try {
     checkBinding(binding);
@@ -145,10 +156,7 @@ export async function claimOf(credential: SafetensorsFile, info: CredentialInfo)
 }
 
 /** @throws FormatError naming a passport, or bits, of a credential that do not follow. */
-export function checkFollows(
-  { passports, bits }: Pick<DerivedClaim, "passports" | "bits">,
-  { tensors, named }: CredentialInfo,
-): void {
+export function checkFollows({ passports, bits }: Follows, { tensors, named }: CredentialInfo): void {
   for (const [norm, { gamma, beta }] of passports)
     for (const [part, expected] of [["skey", gamma] as const, ["key", beta] as const]) {
       const name = `${secretName({ name: norm })}.${part}`;

@@ -1,18 +1,17 @@
 import { knownKeys, oneOf, refuse, unexpected } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
-import { type StateDict, toFloat32 } from "../../io/host-tensor";
+import { fromHex } from "../../io/digest";
 import { canonicalJson } from "../../io/json";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { type CredentialInfo, readCredential } from "../../models/credential";
-import { fromTorch } from "../../nn/state";
 import { checkFile, parseEntry } from "../../passport/files";
 import { type PassportPlace, passportShape } from "../../passport/place";
 import { checkPlaces } from "../../passport/plan";
 import { Protected } from "../../passport/protected";
 import { branchesOf, SCHEMES, type Scheme } from "../../passport/schemes";
-import { secretName } from "../../passport/site";
 import { sizeOf } from "../../tensor/shape";
+import { carry, checkFollows } from "../claim/own";
 import { keystream, sha512, toBits, toUniform } from "../digest";
 
 /**
@@ -65,7 +64,7 @@ function checkBinding(binding: unknown): Uint8Array {
     throw new ArgumentError(
       `binding: a secret of ${2 * SECRET} hexadecimal digits expected; make one with newSecret(), and keep it secret`,
     );
-  return Uint8Array.from({ length: SECRET }, (_, i) => Number.parseInt(secret.slice(2 * i, 2 * i + 2), 16));
+  return fromHex(secret);
 }
 
 /** What a binding makes of a network, by the norms' names. */
@@ -156,17 +155,8 @@ export async function bind(model: Protected, binding: Binding): Promise<void> {
     throw new ArgumentError(`bind: a network that protect() made expected, found ${shown(model)}`);
   if (model.scheme === "plain")
     throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
-  const { passports, bits } = await deriveBinding(binding, model.plan);
-  for (const { name, place, secret } of model.passportSites()) {
-    const { torch, own, layout } = passportShape(place);
-    const ours = (data: Float32Array<ArrayBuffer>) =>
-      fromTorch({ dtype: "F32", shape: torch, data }, own, layout, name);
-    const { gamma, beta } = passports.get(name)!;
-    const { passport } = secret;
-    const before = await passport.b.data();
-    passport.b.write(bits.get(name)!.map((bit, i) => bit || before[i]!));
-    passport.setPassports({ gamma: ours(gamma), beta: ours(beta) });
-  }
+  const derived = await deriveBinding(binding, model.plan);
+  await carry(model, derived);
 }
 
 /**
@@ -206,24 +196,6 @@ export async function bindingOf(credential: SafetensorsFile, claim: CredentialIn
     if (!(cause instanceof ArgumentError)) throw cause;
     throw new FormatError(`the credential's entry "binding" is none: ${cause.message}`, { cause });
   }
-  const { tensors, named } = claim;
-  for (const [norm, { gamma, beta }] of derived.passports)
-    for (const [part, expected] of [["skey", gamma] as const, ["key", beta] as const]) {
-      const name = `${secretName({ name: norm })}.${part}`;
-      if (!agrees(tensors, name, expected))
-        throw new FormatError(`the credential is not bound: its passport ${named(name)} does not come from its secret`);
-    }
-  for (const [norm, expected] of derived.bits)
-    if (!agrees(tensors, `${secretName({ name: norm })}.b`, expected))
-      throw new FormatError(
-        `the credential is not bound: its signature bits of ${norm} are not the hash of passports and statement`,
-      );
+  checkFollows(derived, claim);
   return { ...derived, statement: binding.statement };
-}
-
-/** Whether a tensor holds what is expected of it; 0 expects nothing. */
-function agrees(tensors: StateDict, name: string, expected: Float32Array): boolean {
-  const found = tensors.get(name);
-  if (!found || found.data.length !== expected.length) return false;
-  return toFloat32(found).every((v, i) => expected[i] === 0 || v === expected[i]);
 }
