@@ -15,7 +15,7 @@ await init({ gpu: await dawn() });
 const model = buildNetwork(CONFIG, { seed: 1 });
 const deployed = await model.deployed();
 model.dispose();
-const passports = { 2: true, 4: true };
+const passports = Object.fromEntries(Object.keys(CONFIG.passports ?? {}).map((layer) => [layer, true]));
 console.log("means         milliseconds   least   bits matched");
 for (const means of ["none", "negation", "permutation", "inputScaling", "all"] as const) {
   const made = [];
