@@ -1,8 +1,8 @@
 /**
- * How well bound triggers are learnt, and what they cost: a grid of counts, triggers per batch and
- * grids of the images, on the quickstart's network.
+ * How well bound triggers are learnt, and what they cost: all settings of counts, triggers per
+ * batch, grids of the images, margins and statistics of batch norm, on the quickstart's network.
  *
- *     npm run bench -- triggers [--counts 40,64] [--per 8,12] [--grids 4] [--seeds 1] [--epochs 6] [--images 3000] [--out out/triggers]
+ *     npm run bench -- triggers [--counts 40,64] [--per 8,12] [--grids 4] [--margins none,2] [--statistics batch,clean] [--seeds 1] [--epochs 6] [--images 3000] [--out out/triggers]
  *
  * One line per setting: hits of the network that was given away, what a claim needs at
  * 2⁻⁸⁰ · 1e-6, their ratio, looks per trigger, test accuracy with and without triggers. Results are
@@ -18,7 +18,7 @@ import { dawn, writeFileAtomic } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
 import { bind, boundTriggers, matchThreshold, newSecret, triggersLike } from "@pan/core/ownership";
 import { evaluate, Trainer } from "@pan/core/train";
-import { numberIn, parseOptions } from "../../examples/options";
+import { numberIn, oneOf, parseOptions } from "../../examples/options";
 import { CONFIG } from "../../examples/quickstart/settings";
 import { CIFAR_MEAN, CIFAR_STD } from "../../src/data/cifar";
 import { loadSample } from "../strangers/train";
@@ -31,6 +31,8 @@ const v = parseOptions(process.argv.slice(2), {
     counts: "40,64",
     per: "8,12",
     grids: "4",
+    margins: "none",
+    statistics: "batch",
     seeds: "1",
     epochs: "6",
     images: "3000",
@@ -47,6 +49,9 @@ interface Setting {
   /** How many join each batch of 50. */
   per: number;
   grid: number;
+  /** In logits; null for none. */
+  margin: number | null;
+  statistics: "batch" | "clean";
   seed: number;
 }
 
@@ -79,7 +84,13 @@ async function train(s: Setting, recipe: { epochs: number; images: number }): Pr
     transform: cifarTransform("train"),
     testTransform: cifarTransform("test"),
     schedule: cosineLR({ epochs: recipe.epochs, warmup: Math.min(1, recipe.epochs / 2) }),
-    ...(s.count && { triggers: boundTriggers(claim, s.per) }),
+    ...(s.count && {
+      triggers: boundTriggers(claim, {
+        batchSize: s.per,
+        statistics: s.statistics,
+        ...(s.margin !== null && { margin: s.margin }),
+      }),
+    }),
   });
   const started = performance.now();
   for await (const _ of trainer.fit(images, { epochs: recipe.epochs })) {
@@ -114,17 +125,24 @@ async function main(): Promise<void> {
   const seeds = numberIn("seeds", v.seeds, 1, 100);
   const settings: Setting[] = [];
   for (let seed = 1; seed <= seeds; seed++) {
-    settings.push({ count: 0, per: 0, grid: 0, seed });
+    settings.push({ count: 0, per: 0, grid: 0, margin: null, statistics: "batch", seed });
     for (const count of listOf("counts", v.counts, 1000))
       for (const per of listOf("per", v.per, BATCH))
-        for (const grid of listOf("grids", v.grids, 32)) settings.push({ count, per, grid, seed });
+        for (const grid of listOf("grids", v.grids, 32))
+          for (const margin of v.margins.split(",").map((m) => (m === "none" ? null : numberIn("margins", m, 0, 100))))
+            for (const statistics of v.statistics
+              .split(",")
+              .map((s) => oneOf("statistics", s, ["batch", "clean"] as const)))
+              settings.push({ count, per, grid, margin, statistics, seed });
   }
   await init({ gpu: await dawn() });
   const path = join(v.out, `${recipe.epochs}x${recipe.images}.json`);
   const known: Result[] = existsSync(path) ? (JSON.parse(await readFile(path, "utf8")) as Result[]) : [];
-  console.log("triggers per batch grid seed   hits needed ratio looks   public private    bits  seconds");
+  console.log(
+    "triggers per batch grid margin statistics seed   hits needed ratio looks   public private    bits  seconds",
+  );
   for (const s of settings) {
-    const same = (r: Setting) => r.count === s.count && r.per === s.per && r.grid === s.grid && r.seed === s.seed;
+    const same = (r: Setting) => Object.entries(s).every(([name, value]) => r[name as keyof Setting] === value);
     let result = known.find(same);
     if (!result) {
       result = await train(s, recipe);
@@ -136,6 +154,8 @@ async function main(): Promise<void> {
       [String(s.count), 8],
       [String(s.per), 10],
       [String(s.grid), 5],
+      [s.count ? String(s.margin ?? "none") : "-", 7],
+      [s.count ? s.statistics : "-", 11],
       [String(s.seed), 5],
       [String(result.hits), 7],
       [String(needed), 7],

@@ -256,7 +256,13 @@ export interface NormGradApplySpec extends NormLanes, NormParts {
    * The statistics were the input's own; else constants, and dx = rstd·γ·dz (rstd = 1 without any).
    */
   readonly batch: boolean;
+  /** They were those of the first `measured` loads of each part, and the others' dx is that too. */
+  readonly some: boolean;
 }
+
+/** WGSL: mean `mean` of γ·dz or γ·dz·z as it counts for load `at`. */
+export const ofMeasured = (s: { some: boolean }, mean: string, at: string): string =>
+  s.some ? `select(T(), ${mean}, ${at} < p.measured)` : mean;
 
 /** WGSL: what dx of one element is made of. */
 export interface InputGradTerms {
@@ -289,13 +295,13 @@ const inputGradAt = (s: NormGradApplySpec, set: number): string =>
     d: (k) => `d${k}`,
     z: normalised(s, "index", "u", set),
     rstd: (k) => statistic(s, 2, "u", k),
-    mean: (plane) => `means[${plane * gradSets(s) + set}u * p.units + u]`,
+    mean: (plane) => ofMeasured(s, `means[${plane * gradSets(s) + set}u * p.units + u]`, "index"),
   });
 
 /** dx, one load of each part per invocation. */
 export const normGradApplyKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-apply",
-  key: (s: NormGradApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu, batch: s.batch }),
+  key: (s: NormGradApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu, batch: s.batch, some: s.some }),
   bindings: (s) => ({
     ...bind({
       x: s.batch && read(loadType(s)),
@@ -307,7 +313,7 @@ export const normGradApplyKernel = /* @__PURE__ */ defineKernel({
     }),
     ...scaleBindings(s, loadType(s)),
   }),
-  params: { loads: "u32", units: "u32", row: "u32", q: "u32", block: "u32" },
+  params: { loads: "u32", units: "u32", row: "u32", q: "u32", block: "u32", measured: "u32" },
   body: (s) => wgsl`
 alias T = ${loadType(s).type};
 ${linearMain()} {

@@ -15,7 +15,7 @@ import {
   statType,
   write,
 } from "./apply.wgsl";
-import { gradSets, inputGrad } from "./gradients.wgsl";
+import { gradSets, inputGrad, ofMeasured } from "./gradients.wgsl";
 import {
   constants,
   element,
@@ -92,6 +92,8 @@ ${numbers(s.parts)
 export interface NormPoolGradApplySpec extends NormPoolSpec {
   /** The statistics were the input's own, and every element has their part of the gradient. */
   readonly batch: boolean;
+  /** They were those of the first `measured` loads of each part alone. */
+  readonly some: boolean;
 }
 
 /**
@@ -141,13 +143,13 @@ function storeGrad(s: NormPoolGradApplySpec, e: number): string {
 /** dx of all elements of one window per invocation, those included that lie in no whole window. */
 export const normPoolGradApplyKernel = /* @__PURE__ */ defineKernel({
   name: "norm-pool-grad-apply",
-  key: (s: NormPoolGradApplySpec) => poolKey(s) + flagsKey({ batch: s.batch }),
+  key: (s: NormPoolGradApplySpec) => poolKey(s) + flagsKey({ batch: s.batch, some: s.some }),
   bindings: (s) => ({
     ...sources(s),
     ...bind({ g: read(loadType(s)), means: s.batch && read(statType(s)), dx: write(loadType(s)) }),
   }),
   /** `windows`: in loads, of one part, those included that are not whole. */
-  params: { ...GEOMETRY, windows: "u32", block: "u32" },
+  params: { ...GEOMETRY, windows: "u32", block: "u32", measured: "u32" },
   body: (s) => wgsl`
 ${head(s)}
 ${linearMain()} {
@@ -166,8 +168,8 @@ ${numbers(s.parts)
   .join("\n")}
 ${(s.batch ? numbers(gradSets(s)) : [])
   .map(
-    (set) => `  let mean0_${set} = means[${set}u * p.units + u];
-  let mean1_${set} = means[${gradSets(s) + set}u * p.units + u];`,
+    (set) => `  let mean0_${set} = ${ofMeasured(s, `means[${set}u * p.units + u]`, "at")};
+  let mean1_${set} = ${ofMeasured(s, `means[${gradSets(s) + set}u * p.units + u]`, "at")};`,
   )
   .join("\n")}
 ${elementsOf(s)

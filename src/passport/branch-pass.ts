@@ -1,3 +1,4 @@
+import { ArgumentError } from "../errors";
 import { BatchNorm } from "../nn/batch-norm";
 import type { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
@@ -9,6 +10,7 @@ import type { Affine } from "../tensor/ops/norm/affine";
 import type { Normaliser } from "../tensor/ops/norm/normalise";
 import { mean } from "../tensor/ops/reduce";
 import { unstack } from "../tensor/ops/unstack";
+import { showShape } from "../tensor/shape";
 import type { Tensor } from "../tensor/tensor";
 import type { Branch } from "./branches";
 import type { SignLossOptions } from "./sign-loss";
@@ -23,6 +25,11 @@ export interface PassOptions {
   signLoss?: SignLossOptions | undefined;
   /** Runs around every batch norm of what all branches share. */
   aroundTrunk?: AroundNorm | undefined;
+  /**
+   * Of so many samples the first ones have mean and variance of every batch norm in training; the
+   * others are normalised by these.
+   */
+  measured?: { readonly samples: number; readonly first: number } | undefined;
   /** γ and β for some norms, in the place of their own. */
   affine?: ((norm: Norm) => Affine | undefined) | undefined;
 }
@@ -55,9 +62,10 @@ export class BranchPass implements Pass {
     return this.#penalties;
   }
 
-  normalise(module: Module, x: Tensor, normaliser: Normaliser): Tensor | undefined {
+  normalise(module: Module, x: Tensor, given: Normaliser): Tensor | undefined {
     const norm = module as Norm;
     const { branches, options } = this;
+    const normaliser = norm instanceof BatchNorm && norm.training ? this.#measuring(given) : given;
     const affine = options.affine?.(norm);
     const site = this.sites.get(norm);
     if (site) {
@@ -71,6 +79,19 @@ export class BranchPass implements Pass {
     const body = () => norm.run(x, norm.affine(affine), normaliser);
     const common = options.aroundTrunk && branches.length > 1 && norm instanceof BatchNorm;
     return common ? options.aroundTrunk!(norm, x, body) : body();
+  }
+
+  /** The same of the first samples alone, where that is asked for. */
+  #measuring(normaliser: Normaliser): Normaliser {
+    const { measured } = this.options;
+    if (!measured) return normaliser;
+    return (x, n) => {
+      const items = x.shape[0]! / (n.shared ? 1 : (n.parts ?? 1));
+      if (items === measured.samples) return normaliser(x, { ...n, measured: measured.first });
+      throw new ArgumentError(
+        `batch norm: a batch of ${measured.samples} samples, of which the first ${measured.first} have mean and variance, is expected, found input ${showShape(x.shape)}: leave samples along the first dimension, or train triggers with \`statistics: "batch"\``,
+      );
+    };
   }
 
   /** Adds the mean over the batch to the loss of each branch; what they share is computed once. */

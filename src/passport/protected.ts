@@ -51,7 +51,7 @@ export interface TrainingPass<O = Tensor> {
 }
 
 /** How a training pass runs. */
-export interface TrainingPassOptions extends Pick<PassOptions, "aroundTrunk"> {
+export interface TrainingPassOptions extends Pick<PassOptions, "aroundTrunk" | "measured"> {
   /** Default: all there are. */
   branches?: readonly Branch[] | undefined;
   signLoss?: SignLossOptions | undefined;
@@ -203,10 +203,11 @@ export class Protected<N extends Network = Network> extends Module {
    * objects of such.
    */
   trainingPass(x: InputsOf<N>, options: TrainingPassOptions = {}): TrainingPass<OutputOf<N>> {
-    const { branches = this.branches, signLoss = {}, aroundTrunk, affine } = options;
+    const { branches = this.branches, signLoss = {}, aroundTrunk, measured, affine } = options;
     this.checkBranches(branches);
     const byName = affine && ((norm: Norm) => affine(this.#normNames.get(norm)!));
-    const pass = new BranchPass([...new Set(branches)], this.#byNorm, { signLoss, aroundTrunk, affine: byName });
+    const how = { signLoss, aroundTrunk, measured, affine: byName };
+    const pass = new BranchPass([...new Set(branches)], this.#byNorm, how);
     const whole = this.#run(x, pass);
     const cut = new Map<Tensor, Tensor[]>();
     const each = pass.branches.map((_, i) => partOf(whole, i, cut));

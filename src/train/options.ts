@@ -2,7 +2,7 @@ import type { AnyDataset } from "../data/dataset";
 import type { BatchTransform } from "../data/loader";
 import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
-import { callable, flag, optionsOf, refuse, whole } from "../demand";
+import { callable, flag, oneOf, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import { isPlain, shown } from "../io/shown";
 import { constantLR, type Schedule } from "../optim/schedules";
@@ -29,6 +29,17 @@ export interface TriggerOptions {
   batchSize?: number;
   /** Default: the trainer's `testTransform`. */
   transform?: readonly SampleTransform[];
+  /**
+   * A trigger whose class leads every other by so much, in logits, is known well enough: its
+   * gradient ends there (default: none). For classifications with the default loss.
+   */
+  margin?: number;
+  /**
+   * What mean and variance of batch norm are of, while training: the whole `batch`, the triggers in
+   * it too (the default, as in DeepIPR), or the `clean` samples alone, by which triggers are then
+   * normalised as they will be when they are asked for.
+   */
+  statistics?: "batch" | "clean";
 }
 
 /** When to end before the last epoch. */
@@ -200,8 +211,15 @@ function checkTypes(given: AnyOptions): void {
   if (given.seed !== undefined) whole("Trainer", "seed", given.seed, 0);
   if (signLoss !== undefined && !isPlain(signLoss)) refuse("Trainer", "signLoss", "an object of options", signLoss);
   if (triggers !== undefined) {
-    optionsOf("Trainer's triggers", triggers, ["set", "batchSize", "transform"]);
-    checkSet("Trainer", "triggers.set", triggers.set);
+    const what = "Trainer's triggers";
+    const { set, margin, statistics } = optionsOf(what, triggers, [
+      ...(["set", "batchSize", "transform", "margin", "statistics"] as const),
+    ]);
+    checkSet("Trainer", "triggers.set", set);
+    if (margin !== undefined) within(what, "margin", margin, 0, Number.MAX_VALUE);
+    if (statistics !== undefined) oneOf(what, "statistics", statistics, ["batch", "clean"]);
+    if (margin !== undefined && given.loss !== undefined)
+      refuse(what, "margin", "none beside a loss of one's own: it is one of logits", margin);
   }
   if (earlyStop !== undefined) optionsOf("Trainer's earlyStop", earlyStop, ["patience", "minDelta"]);
   for (const [name, store] of Object.entries({ checkpoints, best }))

@@ -37,6 +37,8 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     images: samples,
     triggers: triggers?.set.length ?? 0,
     triggerBatch: joining?.batchSize ?? 0,
+    ...(triggers?.margin !== undefined && { triggerMargin: triggers.margin }),
+    ...(triggers?.statistics === "clean" && { triggerStatistics: "clean" }),
     optimizer: optimizer.constructor.name,
     lr: optimizer.lr,
     // A function cannot be compared, only whether there is one.

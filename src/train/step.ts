@@ -7,10 +7,11 @@ import type { Protected } from "../passport/protected";
 import type { SignLossOptions } from "../passport/sign-loss";
 import type { Inputs } from "../passport/trace";
 import { add, affine } from "../tensor/ops/elementwise";
+import { stopAtMargin } from "../tensor/ops/margin";
 import { scope } from "../tensor/storage";
 import type { Tensor } from "../tensor/tensor";
 import type { Loss } from "./losses";
-import { regularization, type TrainerOptions } from "./options";
+import { regularization, type TrainerOptions, type TriggerOptions } from "./options";
 import { CLASSIFICATION, type Task, tensorsIn } from "./task";
 
 /** Samples with what is to be made of them, on the device. */
@@ -21,6 +22,11 @@ export interface Samples {
   y: Inputs;
 }
 
+/** Triggers at the end of samples, and how they count. */
+export interface StepTriggers extends Pick<TriggerOptions, "margin" | "statistics"> {
+  readonly count: number;
+}
+
 /** How {@link trainStep} goes. */
 export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
   /** Default: all there are. */
@@ -29,6 +35,8 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
   trunkUpdates?: 1 | 2;
   /** What each branch is trained for (default: cross-entropy of classes). */
   task?: Pick<Task, "loss">;
+  /** What lies behind the other samples of each part. */
+  triggers?: StepTriggers | undefined;
   /** Which step of which run this is, for what the network draws at random. */
   draws?: { seed: number; step: number };
   /** Is given the whole loss of each part before its backward pass. */
@@ -95,11 +103,16 @@ export function trainStep(
 export function lossesOf(
   model: Protected,
   { x, y }: Samples,
-  { branches, signLoss, trunkUpdates: updates = 1, task = CLASSIFICATION }: StepOptions = {},
+  { branches, signLoss, trunkUpdates: updates = 1, task = CLASSIFICATION, triggers }: StepOptions = {},
 ): [Loss, Tensor][] {
-  const pass = model.trainingPass(x, { branches, signLoss, aroundTrunk: trunkUpdates(updates) });
-  const batch = { inputs: x, targets: y, size: tensorsIn(x)[0]?.shape[0] ?? 0 };
-  const losses = Object.entries(pass.outputs).map(([branch, output]): [Loss, Tensor] => {
+  const size = tensorsIn(x)[0]?.shape[0] ?? 0;
+  const first = size - (triggers?.count ?? 0);
+  const measured = triggers?.statistics === "clean" ? { samples: size, first } : undefined;
+  const pass = model.trainingPass(x, { branches, signLoss, aroundTrunk: trunkUpdates(updates), measured });
+  const batch = { inputs: x, targets: y, size };
+  const { margin } = triggers ?? {};
+  const losses = Object.entries(pass.outputs).map(([branch, whole]): [Loss, Tensor] => {
+    const output = margin === undefined ? whole : stopAtMargin(whole as Tensor, y as Tensor, first, margin);
     const [loss, penalty] = [task.loss(output, batch), pass.penalties[branch as Branch]];
     return [`${branch as Branch}Loss`, penalty ? add(loss, penalty) : loss];
   });

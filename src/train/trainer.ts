@@ -15,7 +15,7 @@ import { checkSamples, checkSet, checkTargets, type Measured, measure } from "./
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, meanLoss } from "./history";
 import { checkLeaves } from "./leaves";
 import { type Loss, LossSums, type MeanLosses, stepRecord } from "./losses";
-import { type FullOptions, fullOptions, type TrainerOptions } from "./options";
+import { type FullOptions, fullOptions, type TrainerOptions, triggersPerBatch } from "./options";
 import { StepReplay } from "./replay";
 import { type Position, type Run, restoreRun, saveRun } from "./run";
 import { trainStep } from "./step";
@@ -269,6 +269,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   #step(batch: HostBatch, triggers: HostBatch | null, sums: LossSums, batches: number): void {
     const { model, optimizer } = this;
     const { schedule, signLoss, trunkUpdates, seed, regularizer, accumulate, replay, task } = this.#options;
+    const joining = this.#options.triggers;
     const step = this.#at.epoch * batches + this.#at.batch;
     const branches = this.#branches(step);
     const fresh = !this.#checked.has(branches.join());
@@ -278,6 +279,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       signLoss,
       trunkUpdates,
       task,
+      triggers: joining && { ...joining, count: triggersPerBatch(joining) / accumulate },
       onTotal: fresh
         ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined || !task.classLoss)
         : undefined,

@@ -91,7 +91,7 @@ export async function train(
     batchSize: 12,
     seed: 5,
     signLoss: { alpha: 1 },
-    ...(derived.spec.triggers && { triggers: boundTriggers(derived, 12) }),
+    ...(derived.spec.triggers && { triggers: boundTriggers(derived, { batchSize: 12 }) }),
   });
   for await (const _ of trainer.fit(tinySet(60, 1), { epochs }));
   const accuracy = await evaluate(model, tinySet(30, 2));

@@ -46,13 +46,17 @@ export function triggersLike(set: TrainingSet, options?: TriggersLikeOptions): T
   return spec;
 }
 
+/** How triggers of a claim are learnt: what `TriggerOptions` says of each. */
+export type BoundTriggersOptions = Pick<TriggerOptions, "batchSize" | "margin" | "statistics">;
+
 /**
  * What a `Trainer` takes for its option `triggers`: all groups of a claim, given as the claim says.
- * @param batchSize how many join each batch (default 4): each should be seen 200 times or more
- * @throws ArgumentError for a claim without triggers.
+ * By default 4 join each batch, of which each should be seen 200 times or more.
+ * @throws ArgumentError for a claim without triggers, and options that are none.
  */
-export function boundTriggers(claim: DerivedClaim, batchSize = 4): TriggerOptions {
+export function boundTriggers(claim: DerivedClaim, options?: BoundTriggersOptions): TriggerOptions {
   objectOf("boundTriggers", "what bind() gives", claim);
+  const how = optionsOf("boundTriggers", options, ["batchSize", "margin", "statistics"]);
   const { spec, groups } = claim;
   const triggers = spec?.triggers;
   if (!triggers || !Array.isArray(groups))
@@ -70,5 +74,5 @@ export function boundTriggers(claim: DerivedClaim, batchSize = 4): TriggerOption
     inputs.set(group.inputs, g * group.inputs.length);
     labels.set(group.labels, g * triggers.count);
   });
-  return { set: triggerSet(triggers, inputs, labels), batchSize, transform: triggerTransform(triggers) };
+  return { batchSize: 4, ...how, set: triggerSet(triggers, inputs, labels), transform: triggerTransform(triggers) };
 }

@@ -8,7 +8,7 @@ import {
 import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../../shaders/norm/pool-gradients.wgsl";
 import type { Shape } from "../../shape";
 import type { Tensor } from "../../tensor";
-import { layoutOf, numbered, splitsFor, type View } from "./layout";
+import { layoutOf, type MeasuredView, numbered, splitsFor } from "./layout";
 import { type Windows, windowSizes, windowSpec } from "./windows";
 
 /** What the forward pass of a normalisation left for its gradients. */
@@ -27,7 +27,7 @@ export interface SavedNorm {
 /** What a normalisation was. */
 export interface NormForm {
   /** Of one part. */
-  readonly view: View;
+  readonly view: MeasuredView;
   readonly spec: NormParts;
   /** Of γ and β. */
   readonly affineShape: Shape;
@@ -62,7 +62,9 @@ export function normGradients(
     spec: { ...lanes, ...spec, relu, ...windowSpec(windows) },
     sizes: { ...sizes, ...windowSizes(windows, view, sizes.row) },
   };
-  const values = (view.rows * view.channels) / view.groups;
+  const values = (view.measured * view.channels) / view.groups;
+  const some = batch && view.measured < view.rows;
+  const measured = view.measured * sizes.row;
   // With one row per batch item there is nothing to sum per channel and item: group means come from
   // the rows, dγ and dβ across them.
   const perRow = lanes.grouped && view.rows === 1;
@@ -134,7 +136,8 @@ export function normGradients(
   if (!needs.x) return { dx: null, affine };
   const dx = g.newEmpty(x.shape);
   const buffers = { ...read, means: (means ?? g).buffer, dx: dx.buffer };
-  if (pooled) device.run(normPoolGradApplyKernel, { ...pooled.spec, batch }, buffers, pooled.sizes);
-  else device.run(normGradApplyKernel, { ...lanes, ...spec, relu, batch }, buffers, sizes);
+  if (pooled)
+    device.run(normPoolGradApplyKernel, { ...pooled.spec, batch, some }, buffers, { ...pooled.sizes, measured });
+  else device.run(normGradApplyKernel, { ...lanes, ...spec, relu, batch, some }, buffers, { ...sizes, measured });
   return { dx, affine };
 }

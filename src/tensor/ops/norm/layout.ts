@@ -14,6 +14,11 @@ export interface View {
   readonly groups: number;
 }
 
+/** One of whose rows, from the first on, so many have mean and variance. */
+export interface MeasuredView extends View {
+  readonly measured: number;
+}
+
 /**
  * How kernels load such an input, and its sizes in loads of `width` channels (`units`: in
  * statistics values of a load).

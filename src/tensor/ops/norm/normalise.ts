@@ -7,7 +7,7 @@ import { maxPool2d } from "../pool";
 import { type Affine, affineForm, affineTensors, betaOf, expectAffine, gammaOf } from "./affine";
 import { normGradients } from "./gradients";
 import { layoutOf, numbered } from "./layout";
-import { checkParting, isAboutZero, nameOf, type Over, viewOf } from "./over";
+import { checkParting, isAboutZero, measuredRows, nameOf, type Over, viewOf } from "./over";
 import { type Running, sourceOf, statisticsForm, statisticsOf } from "./statistics";
 import { pooledShape, type Windows, windowSizes, windowSpec, windowsOf } from "./windows";
 
@@ -32,6 +32,11 @@ export interface Normalisation {
    * [parts · N, …].
    */
   readonly shared?: boolean | undefined;
+  /**
+   * Of each part so many items, from the first on, have mean and variance (default all), of `over:
+   * "batch"` alone; the others are normalised by these.
+   */
+  readonly measured?: number | undefined;
   /** Added to the variance (default 1e-5). */
   readonly eps?: number | undefined;
   /** y = max(·, 0) in the same kernel (default false). */
@@ -49,6 +54,12 @@ export type Normaliser = (x: Tensor, n: Normalisation) => Tensor;
  *
  * μ and σ² (biased) are those of the elements that `over` says, or the running ones. Parts that
  * share x have its statistics in common, and dx is the sum of theirs.
+ *
+ * With fewer items `measured`, means over what μ and σ² are of stand in their gradients alone:
+ *
+ *     dx_i = rstd·(γ·dy_i − [i is measured]·(Σ γ·dy + z_i·Σ γ·dy·z) / measured values),
+ *
+ * Σ over all.
  *
  * Shapes: x [N, …, C] where the parts share it, else [parts · N, …, C] → [parts · N, …, C].
  * @throws ShapeError for an input, γ, β or running statistics that do not fit; ArgumentError for
@@ -74,7 +85,8 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
   const ofBatch = typeof over === "object" && "shape" in over && over.shape.length === x.rank;
   keepBatch(what, x, ofBatch || (over === "batch" && parts !== x.parts));
   checkParting(x, over, { parts, shared }, affine.length);
-  const source = sourceOf(x, over, view, parts, n.running);
+  const measured = measuredRows(x, over, view, { parts, shared }, n.measured);
+  const source = sourceOf(x, over, { ...view, rows: measured }, parts, n.running);
   expectNumber(what, "eps", eps, 0, Number.MAX_VALUE);
   expectFlag(what, "relu", relu);
   for (const a of affine) expectAffine(what, a, affineShape);
@@ -92,7 +104,7 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
     affine: affine.map(affineForm),
     aboutZero: isAboutZero(over),
   };
-  const stats = statisticsOf(x, view, spec, source, eps);
+  const stats = statisticsOf(x, { ...view, measured }, spec, source, eps);
   const [gammas, betas] = [affine.map(gammaOf), affine.map(betaOf)];
   const buffers = {
     x: x.buffer,
@@ -111,7 +123,7 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
   const optional = [stats, relu && !windows ? y : null, ...gammas, ...betas.map((b) => (windows ? b : null))];
   const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
   const present = optional.filter((t) => t !== null);
-  const form = { view, spec, affineShape, relu, windows, batch: source.kind === "own" };
+  const form = { view: { ...view, measured }, spec, affineShape, relu, windows, batch: source.kind === "own" };
   const backward =
     (savedX: Tensor | undefined, ...handles: Tensor[]) =>
     (g: Tensor) => {

@@ -83,6 +83,20 @@ function layerView(what: string, x: Tensor, shape: Shape, parts: number): { view
 }
 
 /**
+ * Rows of each part that have mean and variance: those of its first `measured` items.
+ * @throws ArgumentError unless it has so many, and rows are a batch's.
+ */
+export function measuredRows(x: Tensor, over: Over, view: View, { parts, shared }: Parting, measured?: number): number {
+  if (measured === undefined) return view.rows;
+  const items = x.shape[0]! / (shared ? 1 : parts);
+  const fits = Number.isInteger(measured) && measured >= 1 && measured <= items;
+  if (over === "batch" && fits) return (view.rows / items) * measured;
+  throw new ArgumentError(
+    `${nameOf(over)}: measured: a number of items from 1 to the ${items} of ${parts > 1 ? "each part of " : ""}a batch that is normalised as one expected, found ${shown(measured)}`,
+  );
+}
+
+/**
  * @throws ShapeError, ArgumentError unless x can be cut so, with γ and β for each part or for all.
  */
 export function checkParting(x: Tensor, over: Over, { parts, shared }: Parting, affine: number): void {

@@ -4,7 +4,7 @@ import { ArgumentError, ShapeError } from "../../../errors";
 import { showShape } from "../../shape";
 import type { Tensor } from "../../tensor";
 import { expectFlag, expectNumber, expectShape } from "../operands";
-import { layoutOf, numbered, splitsFor, type View } from "./layout";
+import { layoutOf, type MeasuredView, numbered, splitsFor, type View } from "./layout";
 import { nameOf, type Over, type Parting } from "./over";
 
 /** Running statistics [C] of one norm. */
@@ -74,7 +74,13 @@ export function statisticsForm(source: Source, { parts, shared }: Parting): Norm
 /**
  * Planes [3, …] of shift, mean − shift and 1/√(variance + eps); null where nothing is normalised.
  */
-export function statisticsOf(x: Tensor, view: View, form: NormParts, source: Source, eps: number): Tensor | null {
+export function statisticsOf(
+  x: Tensor,
+  view: MeasuredView,
+  form: NormParts,
+  source: Source,
+  eps: number,
+): Tensor | null {
   if (source.kind === "none") return null;
   if (source.kind === "own") return ownStatistics(x, view, form, eps, source);
   const { sets } = source;
@@ -94,7 +100,7 @@ export function statisticsOf(x: Tensor, view: View, form: NormParts, source: Sou
  */
 function ownStatistics(
   x: Tensor,
-  view: View,
+  view: MeasuredView,
   { parts, statistics, aboutZero = false }: NormParts,
   eps: number,
   { moved, momentum }: Extract<Source, { kind: "own" }>,
@@ -102,7 +108,7 @@ function ownStatistics(
   const sets = statistics === "each" ? parts : 1;
   const whole = { ...view, batches: sets * view.batches };
   const { lanes, sizes } = layoutOf(whole);
-  const items = view.rows * sizes.q;
+  const items = view.measured * sizes.q;
   // By the units of one part: a part's statistics are the same numbers in whatever batch it lies.
   const splits = splitsFor(x.device, sizes.units / sets, items);
   const stats = x.newEmpty([3, whole.batches, view.groups]);
