@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   host: () => import("./host/index"),
   forgery: () => import("./forgery"),
   triggers: () => import("./triggers/index"),
+  removal: () => import("./removal"),
 };
 
 const name = process.argv[2];

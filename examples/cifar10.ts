@@ -9,7 +9,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { init } from "@pan/core";
 import { FeatureWatermark } from "@pan/core/attacks";
-import { cifarTransform } from "@pan/core/data";
+import { CIFAR_MEAN, CIFAR_STD, cifarTransform } from "@pan/core/data";
 import { Conv2d } from "@pan/core/nn";
 import { dawn, saveSafetensors } from "@pan/core/node";
 import { cosineLR, multiStepLR, type Schedule, SGD } from "@pan/core/optim";
@@ -65,6 +65,7 @@ async function main(s: Settings, command: string): Promise<void> {
     test,
     triggers,
     transform: cifarTransform,
+    normalize: { mean: CIFAR_MEAN, std: CIFAR_STD },
     optimizer: new SGD(model.parameters(), { lr, momentum, weightDecay }),
     schedule: scheduleOf(s),
     passports,
@@ -81,7 +82,8 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
   return {
     ...{ width, signature, passports, triggers, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates },
     ...(s.accumulate > 1 && { accumulate: s.accumulate }),
-    ...(triggers && { triggerBatch: s.triggerBatch }),
+    ...((triggers || s.boundTriggers) && { triggerBatch: s.triggerBatch }),
+    ...(s.boundTriggers && { boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}` }),
     ...(featureWatermark && { featureWatermark }),
     ...(statement !== undefined && { statement }),
     norm: s.norm ?? "of the scheme",

@@ -13,7 +13,9 @@ import {
   bind,
   boundCredential,
   commit,
+  type DerivedClaim,
   newSecret,
+  type TriggerSpec,
   type Verification,
   type VerifyOptions,
   verify,
@@ -29,6 +31,7 @@ import {
   withTimestamp,
 } from "@pan/core/signing";
 import { json, savePrivate, saveText } from "./files";
+import { numberIn } from "./options";
 
 /** Where the files of a claim are in the folder of a run. */
 const claimFiles = (out: string) => ({
@@ -74,14 +77,51 @@ export function datesOf(v: Record<keyof typeof DATE_OPTIONS, string>): Dates {
   return { stamp: v.stamp || undefined, root: v.root || undefined, published: v.published || undefined };
 }
 
+/** Triggers of a bound network: how many in each of how many groups. */
+export type BoundTriggers = Pick<TriggerSpec, "count" | "groups">;
+
+/** Options of the command line that say them, and their help. */
+export const TRIGGER_OPTIONS = { "bound-triggers": "100", "trigger-groups": "2" } as const;
+export const TRIGGER_HELP = `\
+  --bound-triggers N   with a statement: inputs in a group that follow from the secret too, and that the network learns
+                       beside its task: evidence without its weights (default 100, in the place of --triggers; 0: none)
+  --trigger-groups N   groups of them, of which one is opened in a dispute (default 2)`;
+
 /**
- * Binds a network to a statement, a fresh secret and a fresh key. Both outlive an interrupted run:
- * a resumed one must have the same.
+ * Null for a run that is not bound, or that shall learn none.
+ * @throws ArgumentError for numbers that are none, and other triggers beside.
+ */
+export function boundTriggersOf(
+  v: Record<keyof typeof TRIGGER_OPTIONS, string>,
+  { statement, triggers }: { statement: string; triggers: boolean },
+): BoundTriggers | null {
+  const count = numberIn("bound-triggers", v["bound-triggers"], 0, 10_000);
+  const groups = numberIn("trigger-groups", v["trigger-groups"], 1, 64);
+  if (statement === "" || count === 0) return null;
+  if (triggers)
+    throw new ArgumentError(
+      "--triggers: with a statement the network learns bound triggers in their place: leave it out, or say --bound-triggers 0",
+    );
+  return { count, groups };
+}
+
+/** What a run binds its network to. */
+export interface BindingSettings {
+  statement: string;
+  /** Inputs that the network shall learn beside, where there are some. */
+  triggers?: TriggerSpec | null;
+  out: string;
+  resume: boolean;
+}
+
+/**
+ * Binds a network to a statement, triggers, a fresh secret and a fresh key. They outlive an
+ * interrupted run: a resumed one must have the same.
  */
 export async function bindNetwork(
   model: Protected,
-  { statement, out, resume }: { statement: string; out: string; resume: boolean },
-): Promise<Binding> {
+  { statement, triggers, out, resume }: BindingSettings,
+): Promise<{ binding: Binding; claim: DerivedClaim }> {
   const { key, secret } = claimFiles(out);
   let binding: Binding;
   if (resume && existsSync(secret)) {
@@ -89,13 +129,12 @@ export async function bindNetwork(
   } else {
     const { privateKey, publicKey } = await newSigningKey();
     await savePrivate(key, privateKey);
-    binding = { statement, secret: newSecret(), publicKey };
+    binding = { statement, secret: newSecret(), publicKey, ...(triggers && { triggers }) };
     await savePrivate(secret, json(binding));
   }
   if (binding.statement !== statement)
     throw new ArgumentError(`--statement: the run in ${out} says "${binding.statement}"; resume with that`);
-  await bind(model, binding);
-  return binding;
+  return { binding, claim: await bind(model, binding) };
 }
 
 /** The bytes of files, empty where they are not there. */

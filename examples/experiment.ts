@@ -9,7 +9,7 @@ import type { FeatureWatermark } from "@pan/core/attacks";
 import { isPointSet, type SampleSet, type SampleTransform } from "@pan/core/data";
 import { fileCheckpoints, loadSafetensors } from "@pan/core/node";
 import type { Optimizer, Schedule } from "@pan/core/optim";
-import { type Examination, examine } from "@pan/core/ownership";
+import { boundTriggers, type DerivedClaim, type Examination, examine, triggersLike } from "@pan/core/ownership";
 import type { Protected } from "@pan/core/passport";
 import { bestEpoch, epochsCsv, stepsCsv, Trainer, type TrainingMode } from "@pan/core/train";
 import {
@@ -20,7 +20,16 @@ import {
   type TrainingReport,
   verdictOf,
 } from "../report/src/index";
-import { aboutFiles, accuracies, bindNetwork, type Dates, type Saved, saveClaim, verifyClaim } from "./claim";
+import {
+  aboutFiles,
+  accuracies,
+  type BoundTriggers,
+  bindNetwork,
+  type Dates,
+  type Saved,
+  saveClaim,
+  verifyClaim,
+} from "./claim";
 import { json, savePrivate, saveText } from "./files";
 import { TrainingBar } from "./progress";
 import { forge, untilInterrupted } from "./run";
@@ -37,6 +46,10 @@ export interface RunSettings {
   trunkUpdates: 1 | 2;
   /** Triggers that join each batch. */
   triggerBatch: number;
+  /**
+   * Triggers of a bound network, that follow from its secret: how many in each of how many groups.
+   */
+  boundTriggers: BoundTriggers | null;
   /** End after so many epochs without a better accuracy; 0 never. */
   earlyStop: number;
   /** What the owner says of the network: binds passports and bits to a secret. */
@@ -83,6 +96,8 @@ export interface Experiment {
   /** Trained on too, and asked for afterwards. */
   triggers: SampleSet | null;
   transform: (use: "train" | "test") => readonly SampleTransform[];
+  /** What images are normalised by there. */
+  normalize?: { mean: readonly number[]; std: readonly number[] };
   optimizer: Optimizer;
   schedule: Schedule;
   /** Where the passports come from. */
@@ -96,8 +111,10 @@ export interface Experiment {
 }
 
 /** Trains to the end, or to Ctrl-C. */
-async function train(e: Experiment): Promise<Trainer> {
+async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer> {
   const { model, settings: s, watermark } = e;
+  const bound = claim?.spec.triggers ? boundTriggers(claim, { batchSize: s.triggerBatch }) : null;
+  const triggers = bound ?? (e.triggers && { set: e.triggers, batchSize: s.triggerBatch });
   const bar = new TrainingBar(s.epochs, s.batchSize);
   const scales = new ScaleLog(model, s.out);
   await scales.start(s);
@@ -110,7 +127,7 @@ async function train(e: Experiment): Promise<Trainer> {
     transform: e.transform("train"),
     testTransform: e.transform("test"),
     schedule: e.schedule,
-    ...(e.triggers && { triggers: { set: e.triggers, batchSize: s.triggerBatch } }),
+    ...(triggers && { triggers }),
     ...(watermark && { regularizer: (network) => watermark.loss(network) }),
     ...(s.earlyStop && { earlyStop: { patience: s.earlyStop } }),
     checkpoints: fileCheckpoints(join(s.out, "last.checkpoint")),
@@ -131,6 +148,13 @@ async function train(e: Experiment): Promise<Trainer> {
   return trainer;
 }
 
+/** Binds the network to what its owner says of it; null where that is nothing. */
+async function bindTo({ model, train, normalize, settings: s }: Experiment) {
+  if (s.statement === undefined) return null;
+  const triggers = s.boundTriggers && triggersLike(train, { ...s.boundTriggers, ...(normalize && { normalize }) });
+  return bindNetwork(model, { ...s, statement: s.statement, triggers });
+}
+
 async function saveHistory({ history }: Trainer, { out }: RunSettings): Promise<void> {
   await saveText(join(out, "history.json"), json(history));
   await saveText(join(out, "epochs.csv"), epochsCsv(history));
@@ -146,13 +170,13 @@ export async function runExperiment(e: Experiment): Promise<void> {
   const { model, settings: s, test, triggers, watermark } = e;
   await mkdir(s.out, { recursive: true });
   await saveText(join(s.out, "data.json"), json(e.data));
-  const binding = s.statement === undefined ? null : await bindNetwork(model, { ...s, statement: s.statement });
+  const bound = await bindTo(e);
   const parameters = model.parameterCount();
   const passportLayers = model.passportSites().map((l) => l.name);
   const { scheme } = model;
   const classes = model.classes ?? test.classes.length;
   say(`network    ${e.arch}, ${scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${e.passports}`);
-  const trainer = await train(e);
+  const trainer = await train(e, bound?.claim ?? null);
   if (trainer.interrupted) {
     const again = `${e.command.replace(/ --resume\b/, "")} --resume`;
     say(`\nstopped; everything so far is in ${join(s.out, "last.checkpoint")}. Go on with:\n  ${again}`);
@@ -160,7 +184,7 @@ export async function runExperiment(e: Experiment): Promise<void> {
     return;
   }
   const last = trainer.history.epochs[trainer.history.epochs.length - 1]!;
-  const saved = await saveClaim(model, accuracies(last), s.out, binding);
+  const saved = await saveClaim(model, accuracies(last), s.out, bound?.binding ?? null);
   aboutFiles(saved, s.out).forEach((line, i) => void say(`${i ? "          " : "saved     "} ${line}`));
   if (watermark) {
     const { matched, bits, pValue } = await watermark.read(model);

@@ -8,11 +8,11 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Device, init } from "@pan/core";
-import { cifarTransform, type ImageSet, subset } from "@pan/core/data";
+import { CIFAR_MEAN, CIFAR_STD, cifarTransform, type ImageSet, subset } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
 import { dawn, fileCheckpoints } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
-import type { Verification } from "@pan/core/ownership";
+import { boundTriggers, type DerivedClaim, triggersLike, type Verification } from "@pan/core/ownership";
 import type { Protected } from "@pan/core/passport";
 import { Trainer } from "@pan/core/train";
 import { PRIVATE_NOTICE, type QuickstartReport, renderQuickstart, verdictOf } from "../report/src/index";
@@ -36,7 +36,7 @@ async function loadSample({ images, testImages }: Settings): Promise<Data> {
 }
 
 /** Trains to the end, or to Ctrl-C. */
-async function train(model: Protected, { train, test }: Data, s: Settings): Promise<Trainer> {
+async function train(model: Protected, claim: DerivedClaim, { train, test }: Data, s: Settings): Promise<Trainer> {
   const optimizer = new SGD(model.parameters(), {
     lr: s.lr,
     momentum: s.momentum,
@@ -50,6 +50,7 @@ async function train(model: Protected, { train, test }: Data, s: Settings): Prom
     transform: cifarTransform("train"),
     testTransform: cifarTransform("test"),
     schedule: cosineLR({ epochs: s.epochs, warmup: Math.min(1, s.epochs / 2) }),
+    ...(s.triggers && { triggers: boundTriggers(claim, { batchSize: s.triggerBatch }) }),
     checkpoints: fileCheckpoints(join(s.out, "run.checkpoint")),
     onProgress: (progress) => bar.update(progress),
   });
@@ -73,8 +74,10 @@ async function main(s: Settings): Promise<void> {
   say(`data       ${data.train.length} training and ${data.test.length} test images of CIFAR-10`);
   await mkdir(s.out, { recursive: true });
   const model = buildNetwork(CONFIG, { seed: s.seed });
-  const binding = await bindNetwork(model, { ...s, statement: STATEMENT });
-  const trainer = await train(model, data, s);
+  const normalize = { mean: CIFAR_MEAN, std: CIFAR_STD };
+  const triggers = s.triggers ? triggersLike(data.train, { count: s.triggers, groups: 1, normalize }) : null;
+  const { binding, claim: bound } = await bindNetwork(model, { ...s, statement: STATEMENT, triggers });
+  const trainer = await train(model, bound, data, s);
   if (trainer.interrupted) {
     const again = [...process.argv.slice(2).filter((a) => a !== "--resume"), "--resume"].join(" ");
     say(

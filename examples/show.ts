@@ -49,6 +49,10 @@ export function printVerdict(
     say(
       `  mark             "${v.statement}": ${mark.bits.hits} of ${mark.bits.count} bound bits, ${mark.bits.needed} needed`,
     );
+  if (mark?.triggers)
+    say(
+      `  bound triggers   ${mark.triggers.hits} of ${mark.triggers.count} as the claim labels them, ${mark.triggers.needed} needed`,
+    );
   say(`  verdict          ${v.verdict}. ${v.sentence}`);
   const lacking = missing(v, dates);
   for (const reason of v.reasons) if (/^a time stamp/.test(reason)) say(`                   ${reason}`);

@@ -12,7 +12,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { init } from "@pan/core";
-import { cifarTransform } from "@pan/core/data";
+import { CIFAR_MEAN, CIFAR_STD, cifarTransform } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
@@ -20,7 +20,6 @@ import { bind, boundTriggers, matchThreshold, newSecret, triggersLike } from "@p
 import { evaluate, Trainer } from "@pan/core/train";
 import { numberIn, oneOf, parseOptions } from "../../examples/options";
 import { CONFIG } from "../../examples/quickstart/settings";
-import { CIFAR_MEAN, CIFAR_STD } from "../../src/data/cifar";
 import { loadSample } from "../strangers/train";
 
 const HELP =

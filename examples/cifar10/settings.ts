@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { ArgumentError } from "@pan/core";
 import type { Passports } from "@pan/core/models";
 import type { Scheme } from "@pan/core/passport";
-import { DATE_HELP, DATE_OPTIONS, datesOf } from "../claim";
+import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, datesOf, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
@@ -70,7 +70,8 @@ training
   --trunk-updates N    1 | 2, as the authors' code (default 1)
   --triggers           train on the trigger set too (v3 always does)
   --trigger-file FILE  CIFAR-10 binary layout (default: the 100 images in examples/data)
-  --trigger-batch N    triggers that join each batch (default 2)
+  --trigger-batch N    triggers that join each batch (default 2; 4 of bound ones)
+${TRIGGER_HELP}
   --feature-watermark N  bits of Uchida's watermark in the last convolution of a plain network (default 0: none);
                        --triggers with --scheme plain is the trigger set of Adi et al.
   --early-stop N       end after N epochs without a better accuracy
@@ -83,7 +84,7 @@ data and output
   --out DIR            (default out/cifar10/ARCH-SCHEME)
   --resume             go on where an interrupted run stopped
   --preset cpu         a network of a quarter of the channels on 5000 images, 6 epochs, passports in the last
-                       layers in every scheme, 10 triggers a batch: for machines without a GPU; options given
+                       layers in every scheme, 10 triggers a batch, 64 bound ones in one group: for machines without a GPU; options given
                        beside it count more`;
 
 const CPU = {
@@ -95,6 +96,8 @@ const CPU = {
   lr: "0.05",
   schedule: "cosine",
   "trigger-batch": "10",
+  "bound-triggers": "64",
+  "trigger-groups": "1",
 } as const;
 
 const OPTIONS = {
@@ -117,7 +120,7 @@ const OPTIONS = {
   mode: "joint",
   "trunk-updates": "1",
   "trigger-file": "",
-  "trigger-batch": "2",
+  "trigger-batch": "",
   "feature-watermark": "0",
   "early-stop": "0",
   forgeries: "10",
@@ -126,6 +129,7 @@ const OPTIONS = {
   tests: "10000",
   out: "",
   preset: "",
+  ...TRIGGER_OPTIONS,
   ...DATE_OPTIONS,
 } as const;
 const SWITCHES = ["triggers", "download", "resume", "help"] as const;
@@ -139,6 +143,7 @@ export function readSettings(args: string[]): Settings | "help" {
   const featureWatermark = numberIn("feature-watermark", v["feature-watermark"], 0, 4096);
   if (featureWatermark && scheme !== "plain")
     throw new ArgumentError(`--feature-watermark marks plain networks: --scheme plain expected, found ${scheme}`);
+  const bound = boundTriggersOf(v, v);
   const outside = process.env["PAN_DATA"];
   const root = join("out", "cifar10", v.preset ? "cpu" : "full");
   return {
@@ -153,9 +158,10 @@ export function readSettings(args: string[]): Settings | "help" {
     passports: passportKind(scheme, v.passports, v.statement),
     passportImages: oneOf("passport-images", v["passport-images"], ["test", "triggers"]),
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
-    triggers: v.triggers || scheme === "v3",
+    triggers: v.triggers || (scheme === "v3" && !bound),
+    boundTriggers: bound,
     triggerFile: v["trigger-file"] || undefined,
-    triggerBatch: numberIn("trigger-batch", v["trigger-batch"], 1, 10_000),
+    triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || (bound ? "4" : "2"), 1, 10_000),
     featureWatermark,
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize: numberIn("batch", v.batch, 1, 50_000),

@@ -3,7 +3,7 @@ import { ArgumentError } from "@pan/core";
 import { MODELNET10_CLASSES } from "@pan/core/data";
 import type { Passports } from "@pan/core/models";
 import type { Scheme } from "@pan/core/passport";
-import { DATE_HELP, DATE_OPTIONS, datesOf } from "../claim";
+import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, datesOf, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 
@@ -61,6 +61,7 @@ training (the authors' settings are the defaults)
   --triggers N         clouds of classes that are not learnt, with labels drawn for them (default 0; v3: 100); needs
                        --classes that leave some over
   --trigger-batch N    triggers that join each batch (default: as many as a batch has clouds)
+${TRIGGER_HELP}
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -88,6 +89,7 @@ const CPU = {
   "branch-statistics": "separate",
   dropout: "0.2",
   "trigger-batch": "4",
+  "trigger-groups": "1",
 } as const;
 
 const OPTIONS = {
@@ -119,6 +121,7 @@ const OPTIONS = {
   tests: "1000000",
   out: "",
   preset: "",
+  ...TRIGGER_OPTIONS,
   ...DATE_OPTIONS,
 } as const;
 
@@ -130,7 +133,8 @@ export function readSettings(args: string[]): Settings | "help" {
   const classes =
     v.classes === "all" ? undefined : listOf(v.classes === "modelnet10" ? MODELNET10_CLASSES.join(",") : v.classes);
   const marked = scheme === "v3" || (scheme === "pan" && v.preset !== "");
-  const triggers = numberIn("triggers", v.triggers || (marked ? "100" : "0"), 0, 10_000);
+  const bound = boundTriggersOf(v, { statement: v.statement, triggers: Number(v.triggers) > 0 });
+  const triggers = numberIn("triggers", v.triggers || (marked && !bound ? "100" : "0"), 0, 10_000);
   if (triggers && !classes)
     throw new ArgumentError(
       "--triggers are made of clouds of classes that are not learnt: --classes modelnet10, or a list that leaves some over, expected, found all",
@@ -149,6 +153,7 @@ export function readSettings(args: string[]): Settings | "help" {
     branchStatistics: oneOf("branch-statistics", v["branch-statistics"], ["shared", "separate"]),
     dropout: numberIn("dropout", v.dropout, 0, 0.99, false),
     triggers,
+    boundTriggers: bound,
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || String(batchSize), 1, 10_000),
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize,

@@ -35,6 +35,10 @@ export interface Settings {
   lr: number;
   momentum: number;
   weightDecay: number;
+  /** Inputs that follow from the secret, learnt beside the task; 0 for none. */
+  triggers: number;
+  /** How many of them join each batch. */
+  triggerBatch: number;
   /** Random passports to try. */
   forgeries: number;
   dates: Dates;
@@ -47,6 +51,8 @@ export const HELP = `npm run quickstart -- [options]
   --epochs N     passes over the training images (default 6)
   --images N     training images, up to 3000 (default 3000)
   --tests N      test images, up to 1000 (default 1000)
+  --triggers N   inputs that follow from the secret, which the network learns beside: evidence without its weights
+                 (default 64; 0 for none)
   --seed N       decides weights and order (default 1); the secret behind the passports is fresh in every run
   --out DIR      where results go (default out/quickstart)
   --resume       go on where an interrupted run stopped
@@ -56,6 +62,7 @@ const OPTIONS = {
   epochs: "6",
   images: "3000",
   tests: "1000",
+  triggers: "64",
   seed: "1",
   out: "out/quickstart",
   ...DATE_OPTIONS,
@@ -73,6 +80,8 @@ export function readSettings(args: string[]): Settings | "help" {
     lr: 0.05,
     momentum: 0.9,
     weightDecay: 5e-4,
+    triggers: numberIn("triggers", v.triggers, 0, 1000),
+    triggerBatch: 12,
     forgeries: 10,
     dates: datesOf(v),
     seed: numberIn("seed", v.seed, 0, 2 ** 31),

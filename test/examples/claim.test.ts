@@ -28,7 +28,7 @@ beforeAll(async () => {
   await gpu();
   out = await mkdtemp(join(tmpdir(), "pan-claim-"));
   model = buildNetwork(MARKED, { seed: 3 });
-  binding = await bindNetwork(model, { statement, out, resume: false });
+  ({ binding } = await bindNetwork(model, { statement, out, resume: false }));
   const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9 });
   const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, signLoss: { alpha: 1 } });
   for await (const _ of trainer.fit(tinySet(60, 1), { epochs: 10 }));
@@ -44,7 +44,7 @@ describe("the claim of a run", () => {
   it("keeps key and secret to their owner, and to the run: a resumed one has the same", async () => {
     for (const name of ["owner.key.pem", "binding.secret.json"])
       expect((await stat(join(out, name))).mode & 0o077, name).toBe(0);
-    expect(await bindNetwork(model, { statement, out, resume: true })).toEqual(binding);
+    expect((await bindNetwork(model, { statement, out, resume: true })).binding).toEqual(binding);
     const other = bindNetwork(model, { statement: "Mine", out, resume: true });
     await expect(other).rejects.toThrow(/the run in .* says "Trained by ACME"/);
   });
