@@ -9,7 +9,7 @@
  * kept in --out, so an interrupted run goes on where it stopped.
  */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { init } from "@pan/core";
 import { CIFAR_MEAN, CIFAR_STD, cifarTransform } from "@pan/core/data";
@@ -135,6 +135,7 @@ async function main(): Promise<void> {
               settings.push({ count, per, grid, margin, statistics, seed });
   }
   await init({ gpu: await dawn() });
+  await mkdir(v.out, { recursive: true });
   const path = join(v.out, `${recipe.epochs}x${recipe.images}.json`);
   const known: Result[] = existsSync(path) ? (JSON.parse(await readFile(path, "utf8")) as Result[]) : [];
   console.log(
