@@ -60,7 +60,15 @@ export { sampleSurface } from "../data/surface";
 
 // formats
 
-export { CIFAR_MEAN, CIFAR_STD, CIFAR10_CLASSES, CIFAR100_CLASSES, cifarTransform, parseCifar10, parseCifar100 } from "../data/cifar";
+export {
+  CIFAR_MEAN,
+  CIFAR_STD,
+  CIFAR10_CLASSES,
+  CIFAR100_CLASSES,
+  cifarTransform,
+  parseCifar10,
+  parseCifar100,
+} from "../data/cifar";
 export {
   MODELNET10_CLASSES,
   MODELNET40_CLASSES,

@@ -6,18 +6,23 @@ import { ArgumentError, CheckpointFormatError, FormatError, ShapeError } from ".
 import type { Device } from "../../src/gpu/device";
 import { buildNetwork } from "../../src/models";
 import type { ConvNetConfig } from "../../src/models/convnet";
+import { BatchNorm, Linear } from "../../src/nn";
+import { Module } from "../../src/nn/module";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
+import { stopAtMargin } from "../../src/tensor/ops/margin";
+import { mean } from "../../src/tensor/ops/reduce";
 import { memory, scope } from "../../src/tensor/storage";
+import "../../src/tensor/methods";
 import { Tensor } from "../../src/tensor/tensor";
 import { decodeCheckpoint } from "../../src/train/checkpoint";
 import { evaluate } from "../../src/train/evaluate";
 import type { EpochRecord } from "../../src/train/history";
 import type { TrainerOptions, TriggerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
-import { gpu } from "../support/gpu";
+import { expectClose, gpu } from "../support/gpu";
 import { memoryStore, stateBytes, TINY, tinySet } from "../support/tiny";
 
 let gpuDevice: Device;
@@ -195,6 +200,141 @@ describe("triggers", () => {
   });
 });
 
+describe("triggers that are known well enough", () => {
+  it("have no gradient: logits go through, rows in front of them keep theirs", async () => {
+    // Leads of the label: 3, 1, 2 (just enough), 1.5, and a NaN, which leads nothing.
+    const rows = [
+      [3, 0, -1],
+      [0, 1, 0],
+      [0, 0, 2],
+      [1, -0.5, -1],
+      [Number.NaN, 0, 0],
+    ];
+    const labels = [0, 1, 2, 0, 0];
+    const logits = Tensor.from(Float32Array.from(rows.flat()), [5, 3]);
+    logits.requiresGrad = true;
+    const from = async (first: number) => {
+      logits.grad = null;
+      const y = scope(() => {
+        const y = stopAtMargin(logits, Tensor.from(Int32Array.from(labels), [5]), first, 2);
+        y.backward(
+          Tensor.from(
+            Float32Array.from({ length: 15 }, (_, i) => i + 1),
+            [5, 3],
+          ),
+        );
+        return y;
+      });
+      expect(await y.data()).toEqual(Float32Array.from(rows.flat()));
+      const all = await (logits.grad as Tensor | null)!.data();
+      return [0, 1, 2, 3, 4].map((i) => all[3 * i] !== 0);
+    };
+    expect(await from(0)).toEqual([false, true, false, true, true]);
+    expect(await from(1)).toEqual([true, true, false, true, true]);
+    expect(await from(5)).toEqual([true, true, true, true, true]);
+    logits.dispose();
+  });
+
+  it("change nothing more: with a margin of 0, weights move as without the triggers that are right", async () => {
+    // All triggers are right from the first step on where their class is that of every answer.
+    const set = { ...wrong(4), labels: Uint8Array.of(0, 0, 0, 0) };
+    const biased = (options: TrainerOptions) => {
+      const made = run(options, { config: { ...TINY, scheme: "plain", passports: {} } });
+      const bias = made.model.namedTensors().find(([name]) => name.endsWith("classifier.bias"))![1];
+      bias.write(Float32Array.of(50, 0, 0));
+      return { ...made, bias };
+    };
+    const step = async (options: TrainerOptions) => {
+      const made = biased({ ...options, batchSize: 60 });
+      await all(made.trainer.fit({ ...images, labels: images.labels.map(() => 1) }, { epochs: 1 }));
+      const moved = (await made.bias.data()).map((v, i) => v - [50, 0, 0][i]!);
+      made.dispose();
+      return moved;
+    };
+    // The loss is a mean over 64 rows of which four have no gradient; a bias of 0 does not decay.
+    const [alone, margin, none] = [
+      await step({}),
+      await step({ triggers: { set, batchSize: 4, margin: 0, statistics: "clean" } }),
+      await step({ triggers: { set: { ...set, labels: Uint8Array.of(1, 1, 1, 1) }, batchSize: 4, margin: 0 } }),
+    ];
+    expect(margin[1]! / alone[1]!).toBeCloseTo(60 / 64, 3);
+    expect(none[1]! / alone[1]!).toBeCloseTo(1, 3);
+  });
+
+  it.each([
+    [{ margin: -1 }, /margin/],
+    [{ margin: Number.NaN }, /margin/],
+    [{ margin: "2" }, /margin/],
+    [{ statistics: "none" }, /statistics/],
+    [{ statistic: "clean" }, /has no option "statistic"/],
+  ])("refuses %j", (given, message) => {
+    const { model, optimizer, dispose } = run({ triggers: { set: wrong(2) } });
+    const triggers = { set: wrong(2), ...given } as TriggerOptions;
+    expect(() => new Trainer(model, optimizer, { triggers })).toThrow(message);
+    dispose();
+  });
+
+  it("a margin is one of logits: none beside another loss", () => {
+    const { model, optimizer, dispose } = run({ triggers: { set: wrong(2) } });
+    const options = { triggers: { set: wrong(2), margin: 1 }, loss: (y: Tensor) => mean(y) };
+    expect(() => new Trainer(model, optimizer, options)).toThrow(/margin/);
+    dispose();
+  });
+});
+
+describe("statistics of the clean images alone", () => {
+  const set = wrong(5);
+
+  it("are those of a run without triggers, in every norm of a first step", async () => {
+    const runningAfter = async (options: TrainerOptions) => {
+      const { model, trainer, dispose } = run({ ...options, batchSize: 12, replay: false }, { config: TINY });
+      await all(trainer.fit(subset(images, 0, 12), { epochs: 1 }));
+      const running = model.namedTensors().filter(([name]) => name.includes("running_"));
+      const values = new Map(await Promise.all(running.map(async ([name, t]) => [name, await t.data()] as const)));
+      dispose();
+      return values;
+    };
+    const [alone, clean, joint] = [
+      await runningAfter({}),
+      await runningAfter({ triggers: { set, batchSize: 5, statistics: "clean" } }),
+      await runningAfter({ triggers: { set, batchSize: 5 } }),
+    ];
+    expect(alone.size).toBeGreaterThan(4);
+    for (const [name, values] of alone) {
+      expectClose(clean.get(name)!, values, { rtol: 1e-5, atol: 1e-6, what: name });
+      expect(joint.get(name), name).not.toEqual(values);
+    }
+  });
+
+  it("in parts: a step of two is that of their mean", async () => {
+    const { trainer, dispose } = run({
+      triggers: { set, batchSize: 4, statistics: "clean", margin: 1 },
+      accumulate: 2,
+    });
+    const [record] = await all(trainer.fit(images, { epochs: 1 }));
+    expect(record!.triggers).toHaveProperty("public");
+    dispose();
+  });
+
+  it("a network that folds its samples is told, and not normalised by others", async () => {
+    class Folded extends Module {
+      readonly norm = new BatchNorm(3);
+      readonly head = new Linear(8 * 8 * 3, 3);
+      forward(x: Tensor): Tensor {
+        const rows = this.norm.forward(x.reshape([x.shape[0]! * 64, 3]));
+        return this.head.forward(rows.reshape([x.shape[0]!, 8 * 8 * 3]));
+      }
+    }
+    const model = new Folded();
+    const optimizer = new SGD(model.parameters(), { lr: 0.01 });
+    const options = { batchSize: 12, triggers: { set, statistics: "clean" } } as const;
+    const trainer = new Trainer(model, optimizer, options);
+    await expect(all(trainer.fit(images, { epochs: 1 }))).rejects.toThrow(/a batch of 14 samples.*statistics: "batch"/);
+    optimizer.dispose();
+    model.dispose();
+  });
+});
+
 describe("a stopped run with triggers and alternation", () => {
   const set = wrong(5);
   const settings: TrainerOptions = {
@@ -242,6 +382,8 @@ describe("a stopped run with triggers and alternation", () => {
     ["another share", { mode: { alternating: 0.25 } }],
     ["joint mode", { mode: "joint" }],
     ["two updates of the trunk", { trunkUpdates: 2 }],
+    ["a margin", { triggers: { set, margin: 2 } }],
+    ["statistics of the clean images", { triggers: { set, statistics: "clean" } }],
   ])("is not gone on with by one with %s", async (_, change) => {
     const store = memoryStore();
     const first = run({ ...settings, checkpoints: store });
