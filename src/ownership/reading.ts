@@ -2,9 +2,8 @@
 import { StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
 import { matchedBits } from "../passport/matches";
-import { averageUnder, type PassportPlace } from "../passport/place";
+import { averageUnder, type PassportPlace, secretName } from "../passport/place";
 import type { LayerSigns } from "../passport/protected";
-import { secretName } from "../passport/site";
 
 /** A tensor that must be there. @throws StateDictError */
 export function take(state: StateDict, name: string): Float32Array {

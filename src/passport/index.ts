@@ -13,8 +13,9 @@ export {
 } from "./channels";
 export { passportGammaBeta, passportMeans, windowMeans } from "./closed-form";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
+export type { LinearMap } from "./linear-map";
 export { type GammaBeta, Passport, type PassportPair, type PassportTensors } from "./passport";
-export type { LinearMap, MapGeometry, PassportPlace } from "./place";
+export type { MapGeometry, PassportPlace } from "./place";
 export { type PlaceOptions, type ProtectOptions, protect } from "./protect";
 export {
   countSigns,

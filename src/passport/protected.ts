@@ -19,9 +19,10 @@ import type { Channels } from "./channels";
 import { credentialFile, deployedFile } from "./files";
 import { matchedBits } from "./matches";
 import { partOf } from "./outputs";
+import { secretName } from "./place";
 import { branchesOf, type Scheme } from "./schemes";
 import type { SignLossOptions } from "./sign-loss";
-import { hasPassport, type PassportSite, type Site, secretName } from "./site";
+import { hasPassport, type PassportSite, type Site } from "./site";
 import type { SignatureText } from "./texts";
 import { expectNetwork, type Inputs, type InputsOf, type Network } from "./trace";
 

@@ -5,7 +5,7 @@ import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from
 import { ArgumentError, CheckpointFormatError, FormatError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { buildNetwork } from "../../src/models";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
 import { add } from "../../src/tensor/ops/elementwise";
