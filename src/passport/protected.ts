@@ -17,7 +17,7 @@ import type { Branch, BranchAccuracy } from "./branches";
 import { BUILT_IN, type BuiltIn, type SecretPlan } from "./built-in";
 import type { Channels } from "./channels";
 import { credentialFile, deployedFile } from "./files";
-import { matchedBits } from "./matches";
+import { type LayerSigns, matchedBits } from "./matches";
 import { partOf } from "./outputs";
 import { secretName } from "./place";
 import { branchesOf, type Scheme } from "./schemes";
@@ -25,21 +25,6 @@ import type { SignLossOptions } from "./sign-loss";
 import { hasPassport, type PassportSite, type Site } from "./site";
 import type { SignatureText } from "./texts";
 import { expectNetwork, type Inputs, type InputsOf, type Network } from "./trace";
-
-/** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
-export interface LayerSigns {
-  /** Of the norm, in the plain network. */
-  name: string;
-  gamma: Float32Array<ArrayBuffer>;
-  bits: Float32Array<ArrayBuffer>;
-  matched: number;
-}
-
-/** Signature bits of all layers together, and how many match. */
-export const countSigns = (layers: readonly LayerSigns[]): { bits: number; matched: number } => ({
-  bits: layers.reduce((n, l) => n + l.bits.length, 0),
-  matched: layers.reduce((n, l) => n + l.matched, 0),
-});
 
 /** Outputs of one training pass. */
 export interface TrainingPass<O = Tensor> {
