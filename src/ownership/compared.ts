@@ -2,14 +2,12 @@ import { PanError } from "../errors";
 import type { CredentialInfo } from "../models/credential";
 import type { OpenFile } from "./network-file";
 import { type RelationEvidence, relationBetween } from "./relation";
-import type { Runner } from "./runner";
 
 /** How two files are compared. */
 export interface Comparing {
   /** What the credential says of its network. */
   readonly info: CredentialInfo;
   readonly falsePositiveRate: number;
-  readonly runner: Runner | null;
   /** Takes sentences: why nothing could be tested. */
   readonly reasons: string[];
 }
@@ -21,11 +19,10 @@ export interface Comparing {
 export function compared(
   file: OpenFile,
   released: OpenFile,
-  { info, falsePositiveRate, runner, reasons }: Comparing,
+  { info, falsePositiveRate, reasons }: Comparing,
 ): RelationEvidence | null {
   try {
-    // Credentials of the first format leave it to the network, which has to be traced.
-    const channels = info.channels ?? (info.config && runner?.channels?.(released.file));
+    const { channels } = info;
     if (channels) return relationBetween(file.file, released.file, channels, falsePositiveRate);
     reasons.push("the credential does not say which channels hang together: the relation was not tested");
   } catch (cause) {

@@ -3,7 +3,6 @@ import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { StateDictError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { channelsOfFile } from "../models/channels";
 import type { CredentialInfo } from "../models/credential";
 import type { Module } from "../nn/module";
 import type { Network } from "../passport/trace";
@@ -29,7 +28,6 @@ export function deviceRunner(options: RunnerOptions): Runner {
     takesAny: model !== undefined,
     hits: (file, asked) => rightAnswers(file, asked, { model, test, transform }),
     examine: (suspect, owner) => examine(suspect, owner, given),
-    channels: (released) => channelsOfFile("relation", released).channels,
   };
 }
 

@@ -96,8 +96,8 @@ export async function judgmentOf(
   };
   const broken = [one.broken ?? unmarked(one, marks.aInA), two.broken ?? unmarked(two, marks.bInB)] as const;
   const reasons = [...said("A", one, [marks.aInA, marks.aInB]), ...said("B", two, [marks.bInB, marks.bInA])];
-  const madeFrom = (file: OpenFile, { info, released, runner }: Opened) =>
-    compared(file, released, { info, falsePositiveRate, runner, reasons })?.related === true;
+  const madeFrom = (file: OpenFile, { info, released }: Opened) =>
+    compared(file, released, { info, falsePositiveRate, reasons })?.related === true;
   const base = options.base === undefined ? null : openFile("judge", "base", options.base);
   const alike = madeFrom(two.released, one) || madeFrom(one.released, two);
   const common = base !== null && madeFrom(base, one) && madeFrom(base, two);

@@ -1,6 +1,5 @@
 /** What runs networks for a verdict. All else follows from bytes, and needs none of it. */
 import type { SafetensorsFile } from "../io/safetensors";
-import type { Channels } from "../passport/channels/types";
 import type { Examination } from "./examination";
 import type { MarkedClaim } from "./marked-claim";
 import type { OpenFile } from "./network-file";
@@ -25,6 +24,4 @@ export interface Runner {
   hits(file: SafetensorsFile, asked: Asked): Promise<number | null>;
   /** What the papers check, accuracies included. */
   examine?(suspect: SafetensorsFile, owner: SafetensorsFile): Promise<Examination>;
-  /** Channels of the network of a file, for credentials that do not say which hang together. */
-  channels?(released: SafetensorsFile): Channels;
 }

@@ -179,7 +179,7 @@ export async function verificationOf(
   reasons.push(...mark.notes, ...told(mark));
   const related =
     released && opened && !same
-      ? compared(accused, released, { info, falsePositiveRate: falsePositiveRate / suspects, runner, reasons })
+      ? compared(accused, released, { info, falsePositiveRate: falsePositiveRate / suspects, reasons })
       : null;
   if (related)
     reasons.push(
@@ -216,7 +216,7 @@ export async function verificationOf(
 async function examined(
   suspect: OpenFile,
   owner: OpenFile,
-  { info, falsePositiveRate, runner, reasons }: Comparing,
+  { info, falsePositiveRate, runner, reasons }: Comparing & { runner: Runner | null },
 ): Promise<Examination | null> {
   try {
     const found = runner?.examine

@@ -15,7 +15,7 @@ import { noGrad, type Tensor } from "../tensor/tensor";
 import { BranchPass, type PassOptions } from "./branch-pass";
 import type { Branch, BranchAccuracy } from "./branches";
 import { BUILT_IN, type BuiltIn, type SecretPlan } from "./built-in";
-import type { Channels } from "./channels";
+import { type Channels, channelsOf } from "./channels";
 import { credentialFile, deployedFile } from "./files";
 import { type LayerSigns, matchedBits } from "./matches";
 import { partOf } from "./outputs";
@@ -105,14 +105,16 @@ export class Protected<N extends Network = Network> extends Module {
     this.scheme = scheme;
     this.texts = texts;
     this.inputShape = inputShape;
-    this.#channels = channels;
     this.#plan = planOf({ scheme, fc, sites, texts });
     this.#byNorm = new Map(sites.map((s) => [s.norm, s]));
     this.#normNames = new Map(network.namedModules().map(([name, m]) => [m, name]));
     // Where passports alone give γ and β, the norm's own are never used.
     const replaced = scheme === "v1" ? sites.filter(hasPassport) : [];
     this.#unused = new Set(replaced.flatMap(({ name }) => [`${name}.weight`, `${name}.bias`]));
-    this.#builtIn = (network as Partial<Record<typeof BUILT_IN, BuiltIn>>)[BUILT_IN];
+    const builtIn = (network as Partial<Record<typeof BUILT_IN, BuiltIn>>)[BUILT_IN];
+    this.#builtIn = builtIn;
+    // Passports that were put back from a credential came without a trace.
+    this.#channels = channels ?? (builtIn ? () => channelsOf(network, [1, ...builtIn.input]) : null);
   }
 
   /** The ordinary network. */
@@ -127,7 +129,7 @@ export class Protected<N extends Network = Network> extends Module {
 
   /**
    * Which channels of the network hang together, as the traced pass showed; null where there was
-   * none.
+   * none, and the network is none of this package's.
    */
   get channels(): Channels | null {
     if (typeof this.#channels === "function") this.#channels = this.#channels();
