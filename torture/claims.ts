@@ -8,7 +8,7 @@ import { SGD } from "@pan/core/optim";
 import { bind, boundCredential, commit, type VerifyOptions } from "@pan/core/ownership";
 import { evaluate, Trainer } from "@pan/core/train";
 import { buildNetwork } from "../src/models";
-import { networkLayers } from "../src/models/build";
+import { networkLayers } from "../src/models/described/network";
 import { type Bundle, encodeBundle } from "../src/signing/bundle";
 import { publicKeyPem } from "../src/signing/keys";
 import { authority } from "../test/support/owner";

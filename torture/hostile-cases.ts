@@ -15,8 +15,8 @@ import {
 import type { ConvNetConfig, NetworkConfig } from "@pan/core/models";
 import { openedTriggers, readCredential } from "@pan/core/ownership";
 import { decodeCheckpoint } from "@pan/core/train";
-import { checkConfig, deployedConfig } from "../src/models/build";
 import { planOf } from "../src/models/credential";
+import { checkConfig, deployedConfig } from "../src/models/described/network";
 import { claimOf } from "../src/ownership/claim/own";
 import { bundleOf } from "../src/ownership/commitment";
 import { readBinding } from "../src/ownership/first/binding";

@@ -30,7 +30,7 @@ import {
 import { commit, openedTriggers, openGroup, readCredential, verifyAnswers } from "@pan/core/ownership";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "@pan/core/train";
 import sharp from "sharp";
-import { deployedConfig } from "../src/models/build";
+import { deployedConfig } from "../src/models/described/network";
 import { bundleOf } from "../src/ownership/commitment";
 import { readBinding } from "../src/ownership/first/binding";
 import { openCommitment } from "../src/ownership/first/commitment";

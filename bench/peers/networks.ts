@@ -2,9 +2,9 @@
  * The networks whose training step is measured, as data: each library builds them from this
  * description, ours with the package's own models, whose parameters carry the same names.
  */
-import { convNetLayers } from "../../src/models/convnet";
+import { convNetLayers } from "../../src/models/described/convnet";
+import { resNetLayers } from "../../src/models/described/resnet";
 import { type MapLayer, weightName } from "../../src/models/layers";
-import { resNetLayers } from "../../src/models/resnet";
 import { numbers, sizeOf } from "./inputs";
 
 /**

@@ -4,8 +4,10 @@
  */
 import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 import { rollup } from "rollup";
+import { projectRoot } from "../setup.mjs";
 
 /**
  * Texts that minifying leaves as they are, each of a part that is seen in nothing that does not use
@@ -17,34 +19,65 @@ const MARKERS = {
   "removal of marks": "fineTune",
   commitments: "urn:pan-core:claim:2",
   "time stamps": "1.3.6.1.5.5.7.3.8",
+  devices: "createComputePipelineAsync",
 };
 
 /**
- * Programs, the parts that have to be in them, and the most bytes that they may have, minified. Of
- * the last two the markers are seen to work.
+ * Programs, the parts that have to be in them, and the most bytes that they may have, minified, and
+ * zipped behind that. Of the last two the markers are seen to work.
  */
 const PROGRAMS = {
   tensor: {
     text: `import { Tensor } from "@pan/core";\nexport const ones = () => Tensor.full([2, 3], 1);`,
-    parts: [],
+    parts: ["devices"],
     most: 100_000,
   },
   layer: {
     text: `import * as nn from "@pan/core/nn";\nexport const layer = () => new nn.Linear(3, 2);`,
-    parts: [],
+    parts: ["devices"],
     most: 190_000,
   },
   verifier: {
     text: `import { verify } from "@pan/core/ownership";\nexport { verify };`,
-    parts: ["claims of ownership", "commitments", "time stamps"],
+    parts: ["claims of ownership", "commitments", "time stamps", "devices"],
     most: 480_000,
+  },
+  files: {
+    text: `import { judge, verify } from "@pan/core/verify";\nexport { judge, verify };`,
+    parts: ["claims of ownership", "commitments", "time stamps"],
+    most: 135_000,
+    zipped: 50_000,
   },
   attacker: {
     text: `import { fineTune, forgeBoundClaim } from "@pan/core/attacks";\nexport { fineTune, forgeBoundClaim };`,
-    parts: ["claims of ownership", "forgeries of claims", "removal of marks"],
+    parts: ["claims of ownership", "forgeries of claims", "removal of marks", "devices"],
     most: Number.POSITIVE_INFINITY,
   },
 };
+
+const zip = (code) => gzipSync(code, { level: 9 }).length;
+const kB = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+
+/** Prints what the verifiers' entry is made of: bytes of the minified bundle by folder. */
+async function showVerifier() {
+  const { metafile } = await build({
+    entryPoints: [join(projectRoot, "src", "entry", "verify.ts")],
+    absWorkingDir: projectRoot,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    write: false,
+    metafile: true,
+    logLevel: "silent",
+  });
+  const sizes = new Map();
+  for (const [file, { bytesInOutput }] of Object.entries(Object.values(metafile.outputs)[0].inputs)) {
+    const folder = file.split("/").slice(0, 2).join("/").replace(/\.ts$/, "");
+    sizes.set(folder, (sizes.get(folder) ?? 0) + bytesInOutput);
+  }
+  const rows = [...sizes].filter(([, bytes]) => bytes > 0).sort(([, a], [, b]) => b - a);
+  for (const [folder, bytes] of rows) console.log(`  ${folder.padEnd(16)} ${kB(bytes).padStart(8)}`);
+}
 
 /** @returns the one minified file that esbuild makes. */
 async function byEsbuild(file) {
@@ -86,7 +119,7 @@ async function byRollup(file, root) {
  */
 export async function checkBundles(project) {
   const root = realpathSync(join(project, "node_modules", "@pan", "core"));
-  for (const [name, { text, parts, most }] of Object.entries(PROGRAMS)) {
+  for (const [name, { text, parts, most, zipped = Number.POSITIVE_INFINITY }] of Object.entries(PROGRAMS)) {
     const file = join(project, `${name}.js`);
     writeFileSync(file, text);
     const codes = { esbuild: await byEsbuild(file), Rollup: await byRollup(file, root) };
@@ -96,10 +129,13 @@ export async function checkBundles(project) {
           throw new Error(`${bundler}: the program "${name}" ${code.includes(marker) ? "holds" : "lacks"} ${part}`);
       if (code.length > most)
         throw new Error(`${bundler}: the program "${name}" has ${code.length} bytes, ${most} are allowed`);
+      if (zip(code) > zipped)
+        throw new Error(`${bundler}: the program "${name}" has ${zip(code)} bytes zipped, ${zipped} are allowed`);
     }
     const sizes = Object.entries(codes).map(
-      ([bundler, { length }]) => `${(length / 1000).toFixed(1)} kB by ${bundler}`,
+      ([bundler, code]) => `${kB(code.length)} by ${bundler}, ${kB(zip(code))} zipped`,
     );
     console.log(`bundle: ${name}, ${sizes.join(", ")}`);
   }
+  await showVerifier();
 }

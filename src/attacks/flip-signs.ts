@@ -4,7 +4,7 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { readCredential } from "../models/credential";
 import { rejoin } from "../ownership/rejoin";
 import { decodeTexts } from "../ownership/signature";
-import { secretName } from "../passport/site";
+import { secretName } from "../passport/place";
 import { Generator } from "../tensor/random";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";

@@ -1,7 +1,7 @@
 import type { ChannelSource } from "../models/channels";
 import { type CredentialInfo, readCredential } from "../models/credential";
 import type { SecretPlan } from "../passport/built-in";
-import { fcHidden } from "../passport/passport";
+import { fcHidden } from "../passport/place";
 import { branchesOf } from "../passport/schemes";
 import { type BoundForgery, type BoundForgeryOptions, forgeBoundClaim } from "./forge-bound-claim";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";

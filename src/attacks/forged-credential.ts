@@ -2,16 +2,14 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, hostVector, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import { checkConfig, type NetworkConfig } from "../models/build";
 import { planOf } from "../models/credential";
+import { checkConfig, type NetworkConfig } from "../models/described/network";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
 import type { Channels } from "../passport/channels";
 import { credentialFile } from "../passport/files";
-import { fcHidden } from "../passport/passport";
-import { type PassportPlace, passportShape } from "../passport/place";
+import { fcHidden, type PassportPlace, passportShape, secretName } from "../passport/place";
 import { branchesOf } from "../passport/schemes";
-import { secretName } from "../passport/site";
 import type { Generator } from "../tensor/random";
 
 /**

@@ -1,8 +1,8 @@
 import { ArgumentError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import { readCredential } from "../models/credential";
+import { secretName } from "../passport/place";
 import { asProtected } from "../passport/protected";
-import { secretName } from "../passport/site";
 import { crossEntropy } from "../tensor/ops/loss";
 import type { Affine } from "../tensor/ops/norm/affine";
 import { Generator } from "../tensor/random";

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import type { NetworkConfig } from "../models/build";
+import type { NetworkConfig } from "../models/described/network";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
 import { averageUnder, passportShape } from "../passport/place";

@@ -1,7 +1,7 @@
 import { hostVector, toFloat32 } from "../io/host-tensor";
 import { readCredential } from "../models/credential";
 import { rejoin } from "../ownership/rejoin";
-import { secretName } from "../passport/site";
+import { secretName } from "../passport/place";
 import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";

@@ -3,7 +3,8 @@
  */
 import { ArgumentError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
-import { buildPlain, deployedConfig, headName, type NetworkConfig } from "../models/build";
+import { buildPlain } from "../models/build";
+import { deployedConfig, headName, type NetworkConfig } from "../models/described/network";
 import { Linear } from "../nn/linear";
 import type { Module } from "../nn/module";
 import type { Network } from "../passport/trace";

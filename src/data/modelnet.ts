@@ -9,7 +9,7 @@
 
 import { texts, whole } from "../demand";
 import { LineReader, parseNumbers } from "../io/lines";
-import { DIMENSIONS } from "./point-cloud";
+import { DIMENSIONS } from "./dimensions";
 
 /** Coordinates of a point and of its normal. */
 const COLUMNS = 6;

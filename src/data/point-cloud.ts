@@ -4,10 +4,8 @@ import { objectOf, optionsOf, whole } from "../demand";
 import { ArgumentError, FormatError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
 import { Generator } from "../tensor/random";
+import { DIMENSIONS } from "./dimensions";
 import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
-
-/** Coordinates of a point. */
-export const DIMENSIONS = 3;
 
 /**
  * n labelled clouds of equally many points. Make one with {@link pointSet}, which checks that the

@@ -11,7 +11,8 @@ import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import { Generator } from "../tensor/random";
 import { checkRoom } from "./check";
-import { DIMENSIONS, type PointSet, pointParts } from "./point-cloud";
+import { DIMENSIONS } from "./dimensions";
+import { type PointSet, pointParts } from "./point-cloud";
 import { checkTransforms } from "./transform-kinds";
 
 /**

@@ -5,9 +5,10 @@ import { ArgumentError, FormatError, ShapeError } from "../errors";
 import { listed, shown } from "../io/shown";
 import { floats } from "./check";
 import { type AnyDataset, dataset, isDataset, selectFrom } from "./dataset";
+import { DIMENSIONS } from "./dimensions";
 import { type ImageStream, imageStream, isImageStream, streamOf } from "./image-stream";
 import { checkedLabels, type LabelledSet, type LabelSource } from "./labelled";
-import { DIMENSIONS, type PointSet, pointParts, pointSet } from "./point-cloud";
+import { type PointSet, pointParts, pointSet } from "./point-cloud";
 
 /** Pixels as an {@link ImageSet} holds them: bytes 0 … 255, or floats 0 … 1. */
 export type Pixels = Uint8Array | Float32Array;

@@ -2,9 +2,13 @@
 import "../tensor/methods";
 
 export { AlexNet, alexNetConfig } from "../models/alexnet";
-export { type AnyNetwork, buildNetwork, buildPlain, loadDeployed, type NetworkConfig } from "../models/build";
+export { type AnyNetwork, buildNetwork, buildPlain, loadDeployed } from "../models/build";
 export type { Passports } from "../models/config";
-export { ConvNet, type ConvNetConfig } from "../models/convnet";
+export { ConvNet } from "../models/convnet";
+export type { ConvNetConfig } from "../models/described/convnet";
+export type { NetworkConfig } from "../models/described/network";
+export type { PointNetConfig } from "../models/described/pointnet";
+export type { ResNetConfig } from "../models/described/resnet";
 export { setImagePassports } from "../models/image-passports";
-export { PointNet, type PointNetConfig, pointNetConfig } from "../models/pointnet";
-export { ResNet, ResNet9, ResNet18, type ResNetConfig, resNetConfig } from "../models/resnet";
+export { PointNet, pointNetConfig } from "../models/pointnet";
+export { ResNet, ResNet9, ResNet18, resNetConfig } from "../models/resnet";

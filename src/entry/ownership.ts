@@ -3,8 +3,9 @@ import "../tensor/methods";
 
 // an owner
 
+export { bind } from "../ownership/claim/bind";
 export type { DerivedClaim } from "../ownership/claim/derive";
-export { type Binding, bind, boundCredential, claimDigest } from "../ownership/claim/own";
+export { type Binding, boundCredential, claimDigest } from "../ownership/claim/own";
 export type { ClaimSpec, TriggerSpec } from "../ownership/claim/spec";
 export { commit } from "../ownership/commitment";
 export { newSecret } from "../ownership/digest";
@@ -13,10 +14,10 @@ export { type Possession, provePossession } from "../ownership/possession";
 
 // triggers
 
+export { openedTriggers } from "../ownership/claim/opened-triggers";
 export {
   type AnswersEvidence,
   type Opening,
-  openedTriggers,
   openGroup,
   verifyAnswers,
 } from "../ownership/claim/opening";
@@ -25,13 +26,17 @@ export { boundTriggers, triggersLike } from "../ownership/claim/training";
 // a verifier
 
 export { readCredential } from "../models/credential";
-export { type Examination, type ExamineOptions, examine } from "../ownership/examine";
-export { type Judgment, judge, type Rival } from "../ownership/judge";
+export type { Examination } from "../ownership/examination";
+export { type ExamineOptions, examine } from "../ownership/examine";
+export { judge, type Rival } from "../ownership/judge";
+export type { Judgment } from "../ownership/judgment";
 export type { Mark } from "../ownership/mark";
 export { rejoin } from "../ownership/rejoin";
-export { type RelationEvidence, relation } from "../ownership/relation";
+export { relation } from "../ownership/related";
+export type { RelationEvidence } from "../ownership/relation";
 export type { VerdictName } from "../ownership/verdict";
-export { type Verification, type VerifyOptions, verify } from "../ownership/verify";
+export type { Verification } from "../ownership/verification";
+export { type VerifyOptions, verify } from "../ownership/verify";
 
 // what chance does
 

@@ -190,3 +190,24 @@ function turnBytes(bytes: Uint8Array, size: number): void {
     }
   }
 }
+
+/**
+ * Writes an array, version 1.0 of the format: rows first, little-endian.
+ * @throws ArgumentError for element types that NumPy has no name for (BF16 and the like).
+ */
+export function encodeNpy({ dtype, shape, data }: HostTensor): Uint8Array<ArrayBuffer> {
+  const descr = [...TYPES].find(([, type]) => type === dtype)?.[0];
+  if (descr === undefined)
+    throw new ArgumentError(`NPY data: elements of ${[...TYPES.values()].join(", ")} expected, found ${dtype}`);
+  const order = descr.endsWith("1") ? "|" : "<";
+  const sizes = `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
+  const words = `{'descr': '${order}${descr}', 'fortran_order': False, 'shape': ${sizes}, }`;
+  // Data begin at a multiple of 64 bytes.
+  const header = `${words.padEnd(Math.ceil((words.length + 11) / 64) * 64 - 11)}\n`;
+  const bytes = new Uint8Array(10 + header.length + data.byteLength);
+  bytes.set([...MAGIC, 1, 0]);
+  new DataView(bytes.buffer).setUint16(8, header.length, true);
+  bytes.set(new TextEncoder().encode(header), 10);
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 10 + header.length);
+  return bytes;
+}

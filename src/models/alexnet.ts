@@ -1,5 +1,6 @@
 import { optionsOf, within } from "../demand";
-import { ConvNet, type ConvNetConfig, type LayerSpec } from "./convnet";
+import { ConvNet } from "./convnet";
+import type { ConvNetConfig, LayerSpec } from "./described/convnet";
 import type { PlainConfig } from "./plain";
 
 const conv = (channels: number, kernel: number): LayerSpec => ({ channels, kernel, padding: (kernel - 1) / 2 });

@@ -3,7 +3,7 @@ import { kaimingNormal } from "../nn/init";
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
-import type { LinearMap } from "../passport/place";
+import type { LinearMap } from "../passport/linear-map";
 import { relu } from "../tensor/ops/elementwise";
 import { maxPool2d } from "../tensor/ops/pool";
 import type { Generator } from "../tensor/random";

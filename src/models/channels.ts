@@ -6,7 +6,8 @@ import { isObject } from "../io/shown";
 import { Module } from "../nn/module";
 import { type Channels, channelsOf, checkChannels } from "../passport/channels";
 import type { Network, Sample } from "../passport/trace";
-import { buildPlain, deployedConfig, type NetworkConfig, networkLayers, shapesOf } from "./build";
+import { buildPlain } from "./build";
+import { deployedConfig, type NetworkConfig, networkLayers, shapesOf } from "./described/network";
 import { checkBounds } from "./shapes";
 
 /**

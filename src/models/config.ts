@@ -5,7 +5,7 @@ import type { Scheme } from "../passport/schemes";
 import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
 import type { SignatureText } from "../passport/texts";
 import { type MapLayer, passportPlaces, placeOf } from "./layers";
-import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "./norms";
+import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "./norm-names";
 
 /**
  * Normalisation of a whole network: one of {@link BranchNormName} (`bn` in two-branch layers with

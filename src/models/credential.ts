@@ -5,17 +5,23 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
-import { type Channels, checkChannels } from "../passport/channels";
+import { checkChannels } from "../passport/channels/check";
+import type { Channels } from "../passport/channels/types";
 import { CREDENTIAL, checkClaims, checkFile, FIRST_CREDENTIAL, parseEntry } from "../passport/files";
-import { fcHidden } from "../passport/passport";
-import { passportShape } from "../passport/place";
+import { fcHidden, passportShape, secretName } from "../passport/place";
 import { checkPlan } from "../passport/plan";
 import { branchesOf, hasFc } from "../passport/schemes";
-import { secretName } from "../passport/site";
 import { sameShape, showShape } from "../tensor/shape";
-import { asFormat, checkFormat, type NetworkConfig, networkLayers, readConfig, statisticsOf } from "./build";
 import { authorsName } from "./compat/authors-names";
 import { passportPlan, signatureTexts } from "./config";
+import {
+  asFormat,
+  checkFormat,
+  type NetworkConfig,
+  networkLayers,
+  readConfig,
+  statisticsOf,
+} from "./described/network";
 import { placeOf } from "./layers";
 import { plainOf } from "./plain";
 

@@ -1,6 +1,6 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
-import { NORM_EPS } from "../tensor/ops/norm/normalise";
+import { NORM_EPS } from "../tensor/ops/norm/eps";
 import { type MapLayer, mapName } from "./layers";
 
 /**

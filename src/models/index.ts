@@ -1,21 +1,17 @@
 export { AlexNet, type AlexNetOptions, type AlexNetSettings, alexNetConfig } from "./alexnet";
-export {
-  type AnyNetwork,
-  buildNetwork,
-  buildPlain,
-  checkConfig,
-  deployedConfig,
-  loadDeployed,
-  type NetworkConfig,
-} from "./build";
+export { type AnyNetwork, buildNetwork, buildPlain, loadDeployed } from "./build";
 export type { ChannelSource } from "./channels";
 export { withoutDuplicates } from "./compat/state-dicts";
 export { trunkUpdates } from "./compat/trunk-updates";
 export type { ImageNetworkSettings, NetworkNorm, NetworkSettings, Passports } from "./config";
-export { ConvNet, type ConvNetConfig, type LayerSpec } from "./convnet";
+export { ConvNet } from "./convnet";
 export { type CredentialInfo, readCredential } from "./credential";
+export type { ConvNetConfig, LayerSpec } from "./described/convnet";
+export { checkConfig, deployedConfig, type NetworkConfig } from "./described/network";
+export type { PointNetConfig } from "./described/pointnet";
+export type { ResNetConfig } from "./described/resnet";
 export { type ImagePassportOptions, setImagePassports } from "./image-passports";
-export type { BranchNormName, NormName } from "./norms";
-export { PointNet, type PointNetConfig, type PointNetOptions, type PointNetSettings, pointNetConfig } from "./pointnet";
-export { ResNet, ResNet9, ResNet18, type ResNetConfig, type ResNetOptions, resNetConfig } from "./resnet";
+export type { BranchNormName, NormName } from "./norm-names";
+export { PointNet, type PointNetOptions, type PointNetSettings, pointNetConfig } from "./pointnet";
+export { ResNet, ResNet9, ResNet18, type ResNetOptions, resNetConfig } from "./resnet";
 export { transformPenalty } from "./tnet";

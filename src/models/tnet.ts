@@ -8,26 +8,6 @@ import type { Generator } from "../tensor/random";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import type { NormedMap } from "./block";
-import type { MapLayer } from "./layers";
-
-/** Channels of a PointNet's layers of each kind: 64, 128, 1024, 512 and 256 in the paper. */
-export type PointNetChannels = readonly [number, number, number, number, number];
-
-/** The maps of a T-Net on [N, points, k], the last one (`fc3`) excepted. */
-export function tNetLayers(
-  name: string,
-  { k, points, channels: [a, b, c, d, e] }: { k: number; points: number; channels: PointNetChannels },
-  branchNorms: boolean,
-): MapLayer[] {
-  const common = { key: null, kernel: 1, stride: 1, padding: 0, bias: true, branchNorms };
-  const conv = (part: string, inChannels: number, channels: number): MapLayer => {
-    return { ...common, name: `${name}.${part}`, kind: "conv1d", inChannels, channels, inputSize: [points] };
-  };
-  const linear = (part: string, inChannels: number, channels: number): MapLayer => {
-    return { ...common, name: `${name}.${part}`, kind: "linear", inChannels, channels, inputSize: [] };
-  };
-  return [conv("conv1", k, a), conv("conv2", a, b), conv("conv3", b, c), linear("fc1", c, d), linear("fc2", d, e)];
-}
 
 /**
  * Predicts a linear map of the points' coordinates, or features, from the whole cloud: conv →

@@ -1,7 +1,8 @@
 import { flag, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import type { Affine, AffinePair } from "../tensor/ops/norm/affine";
-import { NORM_EPS, type Normaliser, normalise, normaliseThenPool } from "../tensor/ops/norm/normalise";
+import { NORM_EPS } from "../tensor/ops/norm/eps";
+import { type Normaliser, normalise, normaliseThenPool } from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
 import { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";

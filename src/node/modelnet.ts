@@ -5,6 +5,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { floats } from "../data/check";
+import { DIMENSIONS } from "../data/dimensions";
 import {
   MODELNET10_CLASSES,
   type ModelNetShape,
@@ -12,7 +13,7 @@ import {
   parseModelNetPoints,
   parseModelNetShapes,
 } from "../data/modelnet";
-import { DIMENSIONS, normalizeUnitSphere, type PointSet, pointSet, takePoints } from "../data/point-cloud";
+import { normalizeUnitSphere, type PointSet, pointSet, takePoints } from "../data/point-cloud";
 import { sampleSurface } from "../data/surface";
 import { flag, optionsOf, whole } from "../demand";
 import { ArgumentError, FormatError } from "../errors";

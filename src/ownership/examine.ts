@@ -1,34 +1,21 @@
 import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
-import { type Check, checkOptions, refuse } from "../demand";
+import { type Check, checkOptions } from "../demand";
 import { FormatError } from "../errors";
-import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { listed } from "../io/shown";
 import { channelsOfConfig } from "../models/channels";
 import { type CredentialInfo, readCredential } from "../models/credential";
-import { Module } from "../nn/module";
-import type { BranchAccuracy } from "../passport/branches";
 import { checkFile } from "../passport/files";
-import { countSigns } from "../passport/protected";
-import { branchesOf, secretBranch } from "../passport/schemes";
-import { secretName } from "../passport/site";
 import type { Network } from "../passport/trace";
-import { isDataset, isRate, isShare, isTransforms } from "./check";
-import { type BranchHits, compare, measure, openedHits, structureFindings } from "./fidelity";
-import { readSigns } from "./reading";
+import { isRate, isShare } from "./check";
+import { isDataset, isModel, isTransforms } from "./check-runs";
+import { type Examination, examinationOf, signatureOf } from "./examination";
+import { measure } from "./measure";
 import { realignTo } from "./realign";
-import { type SuspectWeights, suspectWeights } from "./rejoin";
 import { running } from "./running";
-import { decodeTexts } from "./signature";
-import { binomialPValue, matchThreshold } from "./statistics";
-import { type TriggerHits, triggerHits } from "./triggers";
-
-/** A network, or what makes one. */
-export const isModel: Check = (what, name, value) =>
-  typeof value === "function" ||
-  value instanceof Module ||
-  refuse(what, name, "a network, or a function that makes one", value);
+import { suspectWeights } from "./suspect-weights";
+import { triggerHits } from "./triggers";
 
 /** {@link ExamineOptions}, each with its check. */
 const OPTIONS: Readonly<Record<keyof ExamineOptions, Check>> = {
@@ -73,50 +60,6 @@ export interface ExamineOptions {
   reference?: SafetensorsFile;
 }
 
-/** How one passport layer matches the signature. */
-export interface LayerMatch {
-  name: string;
-  bits: number;
-  matched: number;
-  /** γ_raw under the credential's passports, and the signature's ±1. */
-  gamma: number[];
-  signs: number[];
-}
-
-/** What {@link examine} found. JSON-able. */
-export interface Examination {
-  /** Texts that the signs of γ spell, one after another. */
-  decodedText: string;
-  /** Texts the credential claims. */
-  claimedText: string;
-  layers: LayerMatch[];
-  bits: number;
-  matched: number;
-  /** P(X ≥ matched), X ~ Bin(bits, ½). */
-  pValue: number;
-  /** Matches that guessing reaches with the false-positive rate at most. */
-  threshold: number;
-  accuracy: BranchAccuracy;
-  claimed: BranchAccuracy;
-  /**
-   * What the branch that the passports open makes of the test images; null when it was not
-   * measured, or classifies into other classes. `passes` needs it where it is there.
-   */
-  opened: BranchHits | null;
-  /**
-   * What the branch that is given away makes of the trigger images; null when it was not checked.
-   * Evidence of its own: `passes` does not need it.
-   */
-  triggers: TriggerHits | null;
-  /**
-   * What the papers check: the signature matches, and the branch that the passports open does what
-   * is claimed, as far as that could be checked. Passports that were solved for pass as well.
-   */
-  passes: boolean;
-  /** One sentence a finding, what could not be checked included. */
-  reasons: string[];
-}
-
 /**
  * What a suspect and a credential have to do with each other, as the papers check it: the suspect's
  * weights, put under the credential's passports, give signs of γ, which are held against the
@@ -141,57 +84,20 @@ export async function examine(
 ): Promise<Examination> {
   checkOptions("examine", options, OPTIONS);
   checkFile(suspect, "the suspect");
-  const { tolerance = 0.03, falsePositiveRate = 1e-6 } = options;
   const claim = readCredential(owner);
-  const { claimed, texts } = claim;
-  const classes = claim.config?.classes ?? null;
   const undisguised = options.reference ? undisguise(suspect, options.reference, claim) : { suspect, reasons: [] };
   const read = suspectWeights(undisguised.suspect, claim);
-  const signs = readSigns(read.places, read.tensors, claim.tensors);
+  const signature = signatureOf(read, claim);
   const needed = options.test !== undefined || options.triggers !== undefined;
   const runs = await running("examine", read, undisguised.suspect, claim, needed ? options.model : null);
   try {
     const { joined } = runs;
-    const byteCounts = new Map(claim.places.map((p) => [p.norm, p.text]));
-    const decoded = decodeTexts(signs, texts, byteCounts, unreadBits(read, claim));
-    const { bits, matched } = countSigns(signs);
-    const threshold = matchThreshold(bits, falsePositiveRate);
-    const enough = matched >= threshold;
-    const reasons = [
-      `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
-      ...undisguised.reasons,
-      ...read.notes,
-      ...structureFindings(read, claim, options.test),
-      ...runs.reasons,
-    ];
     const accuracy = joined ? await measure(joined, options) : {};
-    const branches = branchesOf(claim.scheme);
-    const fidelity = compare({ accuracy, claimed, tolerance, branches, joined: read, options });
-    const opened = openedHits(accuracy, secretBranch(claim.scheme), read, options);
-    reasons.push(...fidelity.reasons, ...opened.reasons);
-    const triggers = joined ? await triggerHits(joined, classes, options) : { hits: null, reasons: [] };
-    reasons.push(...triggers.reasons);
-    return {
-      decodedText: decoded.join(" "),
-      claimedText: texts.map((t) => t.text).join(" "),
-      layers: signs.map((s) => ({
-        name: s.name,
-        bits: s.bits.length,
-        matched: s.matched,
-        gamma: [...s.gamma],
-        signs: [...s.bits],
-      })),
-      bits,
-      matched,
-      pValue: binomialPValue(matched, bits),
-      threshold,
-      accuracy,
-      claimed,
-      opened: opened.hits,
-      triggers: triggers.hits,
-      passes: enough && fidelity.faithful && opened.hits?.holds !== false,
-      reasons,
-    };
+    const triggers = joined
+      ? await triggerHits(joined, claim.config?.classes ?? null, options)
+      : { hits: null, reasons: [] };
+    const ran = { accuracy, triggers, reasons: runs.reasons };
+    return examinationOf(signature, { ran, notes: undisguised.reasons, options });
   } finally {
     runs.end();
   }
@@ -212,12 +118,4 @@ function undisguise(suspect: SafetensorsFile, reference: SafetensorsFile, { conf
   ];
   if (strange.length) reasons.push(`filters of ${listed(strange)} are not like the owner's and were left as they are`);
   return { suspect: aligned, reasons };
-}
-
-/**
- * Signature bits of the layer that could not be read.
- */
-function unreadBits({ unread }: SuspectWeights, { tensors }: CredentialInfo): Map<string, Float32Array> {
-  if (unread === undefined) return new Map();
-  return new Map([[unread, toFloat32(tensors.get(`${secretName({ name: unread })}.b`)!)]]);
 }

@@ -3,10 +3,8 @@ import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import type { CredentialInfo } from "../models/credential";
 import type { Branch, BranchAccuracy } from "../passport/branches";
-import { asProtected } from "../passport/protected";
-import { evaluate } from "../train/evaluate";
-import type { Rejoined, SuspectWeights } from "./rejoin";
 import { binomialPValue, matchThreshold } from "./statistics";
+import type { SuspectWeights } from "./suspect-weights";
 
 /** How a branch does against guessing. */
 export interface BranchHits {
@@ -37,7 +35,7 @@ export interface FidelityOptions {
  * Whether the test images' labels are classes of the suspect: a classifier of its own may have
  * fewer.
  */
-const hasLabels = ({ otherClasses }: SuspectWeights, { labels }: SampleSet): boolean =>
+export const hasLabels = ({ otherClasses }: SuspectWeights, { labels }: SampleSet): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
 export function structureFindings(read: SuspectWeights, claim: CredentialInfo, test: SampleSet | undefined): string[] {
@@ -62,14 +60,6 @@ export function structureFindings(read: SuspectWeights, claim: CredentialInfo, t
   if (unread !== undefined)
     findings.push(`the owner's classifier ${unread} was a passport layer: its bits went with it and are not counted`);
   return findings;
-}
-
-/** Accuracies of the branches that can run. */
-export async function measure(joined: Rejoined, { test, transform }: FidelityOptions): Promise<BranchAccuracy> {
-  const { model, isFolded, otherClasses, idle } = joined;
-  if (!test || idle !== undefined || otherClasses === null || !hasLabels(joined, test)) return {};
-  const whole = isFolded ? asProtected("examine", "the suspect", model.network) : model;
-  return evaluate(whole, test, { transform });
 }
 
 interface Fidelity {

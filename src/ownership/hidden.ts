@@ -3,7 +3,8 @@
  */
 import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
-import { type ChannelRun, type Channels, entriesOf, type FactorGroup, type FactorMember } from "../passport/channels";
+import { entriesOf } from "../passport/channels/apply";
+import type { ChannelRun, Channels, FactorGroup, FactorMember } from "../passport/channels/types";
 import { sizeOf } from "../tensor/shape";
 import type { RowPair, Rows } from "./likeness";
 

@@ -1,22 +1,15 @@
 /** A claim's mark in a network as it stands: nothing is put back, and nothing is discounted. */
-import type { SampleSet } from "../data/sample-set";
-import type { SampleTransform } from "../data/samples";
 import { StateDictError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { CredentialInfo } from "../models/credential";
-import type { Module } from "../nn/module";
 import { matchedBits } from "../passport/matches";
-import type { Network } from "../passport/trace";
-import { predict } from "../train/predict";
-import { assigned } from "./assignment";
-import type { DerivedClaim } from "./claim/derive";
 import { claimThreshold } from "./claim/threshold";
-import { triggerSet, triggerTransform } from "./claim/triggers";
+import type { BitsOfClaim, MarkedClaim } from "./marked-claim";
 import type { OpenFile } from "./network-file";
 import { readSigns } from "./reading";
-import { type SuspectWeights, suspectWeights } from "./rejoin";
-import { running } from "./running";
+import type { Runner } from "./runner";
 import { binomialPValue, matchThreshold } from "./statistics";
+import { type SuspectWeights, suspectWeights } from "./suspect-weights";
 
 /** Hits of one test against chance. JSON-able. */
 export interface Hits {
@@ -45,20 +38,14 @@ export interface Mark {
 
 /** How a mark is looked for. */
 export interface MarkOptions {
-  readonly model?: Network | (() => Network) | undefined;
+  /** What runs networks; without it triggers are not asked. */
+  readonly runner?: Runner | null;
   /** Of all tests together (default 1e-6). */
   readonly falsePositiveRate?: number;
   /** Networks that were looked at before one was accused (default 1). */
   readonly suspects?: number;
-  /** How the committed network answers clean samples. */
-  readonly clean?: CleanAnswers | undefined;
-}
-
-/** Clean samples, and the class that the committed network gives each. */
-export interface CleanAnswers {
-  readonly set: SampleSet;
-  readonly answers: Int32Array;
-  readonly transform: readonly SampleTransform[];
+  /** The committed file, by which a runner may tell the suspect's outputs apart. */
+  readonly released?: OpenFile | null;
 }
 
 /**
@@ -91,13 +78,19 @@ export async function readMark(
   const { triggers } = derived.spec;
   const tests = triggers ? 2 : 1;
   const notes: string[] = [];
-  const read = weightsOf(file, info, triggers !== null && options.model !== undefined, notes);
+  const { runner = null, released = null } = options;
+  const read = weightsOf(file, info, triggers !== null && runner?.takesAny === true, notes);
   const bits = read && bitsOf(read, { info, derived }, options, tests);
-  const right = triggers && (await rightAnswers(file, read, { info, derived }, options, notes));
+  if (triggers && !runner) notes.push(UNASKED);
+  const right =
+    triggers && runner ? await runner.hits(file, { read, claim: { info, derived }, released, notes }) : null;
   const count = triggers ? triggers.count * triggers.groups : 0;
   const asked = right === null ? null : hitsOf(count, right, 1 / triggers!.classes.length, options, tests);
   return markOf(bits, asked, notes);
 }
+
+const UNASKED =
+  "the triggers were not asked: nothing that runs networks was given; `verify` of @pan/core/ownership runs those of this package, and `ask` any other";
 
 /** What tests of a network come to together. */
 function markOf(bits: Hits | null, triggers: Hits | null, notes: readonly string[]): Mark {
@@ -110,19 +103,8 @@ function markOf(bits: Hits | null, triggers: Hits | null, notes: readonly string
 export const readBits = (file: SafetensorsFile, claim: BitsOfClaim, options: MarkOptions): Mark =>
   markOf(bitsOf(suspectWeights(file, claim.info), claim, options, 1), null, []);
 
-/** Bits that follow from a claim, and the credential that holds it. */
-interface BitsOfClaim {
-  readonly info: CredentialInfo;
-  readonly derived: Pick<DerivedClaim, "bits">;
-}
-
-/** A claim, and the credential that holds it. */
-interface MarkedClaim extends BitsOfClaim {
-  readonly derived: DerivedClaim;
-}
-
 /** The weights that passports speak of; null where they are not there and triggers can do. */
-function weightsOf(
+export function weightsOf(
   file: SafetensorsFile,
   info: CredentialInfo,
   canRun: boolean,
@@ -153,84 +135,6 @@ function bitsOf(
   return hitsOf(count, hits, 0.5, options, tests);
 }
 
-/** Triggers that are answered as the claim has it; null where nothing can be asked. */
-async function rightAnswers(
-  file: SafetensorsFile,
-  read: SuspectWeights | null,
-  { info, derived }: MarkedClaim,
-  { model, clean }: MarkOptions,
-  notes: string[],
-): Promise<number | null> {
-  const triggers = derived.spec.triggers!;
-  const runs = await asRun(file, read, info, model);
-  notes.push(...runs.reasons);
-  if (!runs.network) return null;
-  try {
-    const { network } = runs;
-    const transform = triggerTransform(triggers);
-    const classes = clean && (await classesOf(network, clean, triggers.classes.length));
-    let right = 0;
-    for (const { inputs, labels } of derived.groups) {
-      const answers = await predict(network, triggerSet(triggers, inputs, labels), { transform });
-      right += answers.filter((answer, i) => (classes ? classes[answer] : answer) === labels[i]).length;
-    }
-    return right;
-  } finally {
-    runs.end();
-  }
-}
-
-/** What answers: a network with the file's weights, as it was given away. */
-async function asRun(
-  file: SafetensorsFile,
-  read: SuspectWeights | null,
-  info: CredentialInfo,
-  model: MarkOptions["model"],
-): Promise<{ network: Module | null; reasons: string[]; end: () => void }> {
-  if (!read) {
-    const network = typeof model === "function" ? model() : model!;
-    const kept = network === model ? await network.stateDict() : null;
-    const end = () => (kept ? void network.loadStateDict(kept) : network.dispose());
-    try {
-      network.loadStateDict(file.tensors);
-    } catch (cause) {
-      end();
-      if (!(cause instanceof StateDictError)) throw cause;
-      return { network: null, reasons: [`the triggers were not asked: ${cause.message}`], end: () => {} };
-    }
-    return { network, reasons: [], end };
-  }
-  const { joined, reasons, end } = await running("verify", read, file, info, model);
-  if (!joined) return { network: null, reasons, end };
-  const { idle, otherClasses, isFolded } = joined;
-  if (idle !== undefined || otherClasses === null) {
-    end();
-    const why = idle ?? "the network has no classifier";
-    return { network: null, reasons: [...reasons, `the triggers were not asked: ${why}`], end: () => {} };
-  }
-  return { network: isFolded ? joined.model.network : joined.model, reasons, end };
-}
-
-/**
- * Which class of the claim each output of a network is, from how it answers clean samples, never
- * from triggers: outputs in another order keep nothing from being found.
- */
-async function classesOf(
-  network: Module,
-  { set, answers, transform }: CleanAnswers,
-  classes: number,
-): Promise<Int32Array> {
-  const theirs = await predict(network, set, { transform });
-  const outputs = Math.max(classes, ...theirs) + 1;
-  const together = new Float64Array(outputs * outputs);
-  theirs.forEach((answer, i) => {
-    together[answer * outputs + answers[i]!]! += 1;
-  });
-  // Where nothing tells them apart, each output stays what it is.
-  for (let c = 0; c < outputs; c++) together[c * outputs + c]! += 0.5;
-  return assigned(together, outputs, outputs);
-}
-
 /** {@link readMark} in a file that may be of another structure: null then. */
 export async function markIn({ file }: OpenFile, claim: MarkedClaim, options?: MarkOptions): Promise<Mark | null> {
   try {
@@ -238,24 +142,5 @@ export async function markIn({ file }: OpenFile, claim: MarkedClaim, options?: M
   } catch (cause) {
     if (!(cause instanceof StateDictError)) throw cause;
     return null;
-  }
-}
-
-/**
- * How the committed network answers clean samples; undefined where it cannot be run.
- */
-export async function cleanAnswers(
-  { file }: OpenFile,
-  { info }: MarkedClaim,
-  model: MarkOptions["model"],
-  set: SampleSet,
-  transform: readonly SampleTransform[],
-): Promise<CleanAnswers | undefined> {
-  const runs = await asRun(file, suspectWeights(file, info), info, model);
-  if (!runs.network) return undefined;
-  try {
-    return { set, answers: await predict(runs.network, set, { transform }), transform };
-  } finally {
-    runs.end();
   }
 }

@@ -12,7 +12,7 @@ import { Generator } from "../tensor/random";
 import { sizeOf } from "../tensor/shape";
 import { isSeed } from "./check";
 import { gammaUnder, readSigns } from "./reading";
-import { suspectWeights } from "./rejoin";
+import { suspectWeights } from "./suspect-weights";
 
 /**
  * Matching bits where there is nothing to match: what chance really looks like on trained networks.

@@ -1,10 +1,9 @@
 /** Signatures read from tensors alone, on the host. */
 import { StateDictError } from "../errors";
 import { type StateDict, toFloat32 } from "../io/host-tensor";
+import type { LayerSigns } from "../passport/matches";
 import { matchedBits } from "../passport/matches";
-import { averageUnder, type PassportPlace } from "../passport/place";
-import type { LayerSigns } from "../passport/protected";
-import { secretName } from "../passport/site";
+import { averageUnder, type PassportPlace, secretName } from "../passport/place";
 
 /** A tensor that must be there. @throws StateDictError */
 export function take(state: StateDict, name: string): Float32Array {

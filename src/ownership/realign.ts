@@ -2,8 +2,8 @@ import { checkOptions } from "../demand";
 import { StateDictError } from "../errors";
 import type { HostTensor, StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
-import type { NetworkConfig } from "../models/build";
 import { type ChannelSource, channelsOfFile } from "../models/channels";
+import type { NetworkConfig } from "../models/described/network";
 import {
   type ChannelGroup,
   type ChannelMember,

@@ -3,7 +3,8 @@ import { StateDictError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { CredentialInfo } from "../models/credential";
 import type { Network } from "../passport/trace";
-import { checkNetwork, joined as join, type Rejoined, type SuspectWeights } from "./rejoin";
+import { checkNetwork, joined as join, type Rejoined } from "./rejoin";
+import type { SuspectWeights } from "./suspect-weights";
 
 /**
  * The suspect in a network that runs, where one can be; and what to do in the end.

@@ -1,6 +1,6 @@
 import { FormatError } from "../errors";
 import { listed, shown } from "../io/shown";
-import type { LayerSigns } from "../passport/protected";
+import type { LayerSigns } from "../passport/matches";
 import { decodeBytes, signatureBytes, signBytes } from "../passport/signature";
 import type { SignatureText } from "../passport/texts";
 

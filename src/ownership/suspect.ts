@@ -2,11 +2,11 @@
 import { StateDictError } from "../errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import { listed } from "../io/shown";
-import { headName, headWeight, type NetworkConfig, networkLayers, restShapes } from "../models/build";
 import { plainNorm } from "../models/config";
+import { headName, headWeight, type NetworkConfig, networkLayers, restShapes } from "../models/described/network";
 import { type MapLayer, mapName, weightName } from "../models/layers";
 import { plainLayerShapes } from "../models/shapes";
-import { NORM_EPS } from "../tensor/ops/norm/normalise";
+import { NORM_EPS } from "../tensor/ops/norm/eps";
 import { type Found, findTensors, type Wanted } from "./names";
 
 /**

@@ -44,6 +44,8 @@ export interface VerdictFacts {
   /** The suspect is the committed file, byte for byte. */
   readonly same: boolean;
   readonly mark: Mark;
+  /** The claim has triggers, and the suspect was not asked for them. */
+  readonly unasked: boolean;
   readonly related: Related | null;
   readonly falsePositiveRate: number;
 }
@@ -74,7 +76,18 @@ const NO_LOSS = "A missing mark shows nothing: distillation and heavy retraining
 
 /** The verdict of facts. */
 export function judged(facts: VerdictFacts): Judgement {
-  const { broken, version, unanchored, dated, published, same, mark, related, falsePositiveRate: rate } = facts;
+  const {
+    broken,
+    version,
+    unanchored,
+    dated,
+    published,
+    same,
+    mark,
+    related,
+    unasked,
+    falsePositiveRate: rate,
+  } = facts;
   const refused = (sentence: string): Judgement => ({ verdict: "refused", sentence, bound: null, open: [NO_LOSS] });
   if (broken !== null) return refused(`The claim does not hold together: ${broken}.`);
   const early = dated !== null && published !== null && isBefore(dated, published);
@@ -125,11 +138,12 @@ export function judged(facts: VerdictFacts): Judgement {
       open: ["Whoever retrains a copy, or rearranges it, can put a mark of their own into it.", NO_AUTHOR],
     };
   }
+  const rest = unasked ? " as far as its bits go; its triggers were not asked" : "";
   return refused(
     mark.turned
       ? "The claim's bits are all turned in the suspect: its filters were negated, which leaves no mark that counts."
       : same
-        ? "The suspect is the committed file, but the claim's mark is not in it."
-        : "The claim's mark is not in the suspect.",
+        ? `The suspect is the committed file, but the claim's mark is not in it${rest}.`
+        : `The claim's mark is not in the suspect${rest}.`,
   );
 }

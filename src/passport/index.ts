@@ -13,17 +13,12 @@ export {
 } from "./channels";
 export { passportGammaBeta, passportMeans, windowMeans } from "./closed-form";
 export { imagePassports, randomPassport, shufflePassport } from "./generators";
+export type { LinearMap } from "./linear-map";
+export { countSigns, type LayerSigns } from "./matches";
 export { type GammaBeta, Passport, type PassportPair, type PassportTensors } from "./passport";
-export type { LinearMap, MapGeometry, PassportPlace } from "./place";
+export type { MapGeometry, PassportPlace } from "./place";
 export { type PlaceOptions, type ProtectOptions, protect } from "./protect";
-export {
-  countSigns,
-  type DeployOptions,
-  type LayerSigns,
-  Protected,
-  type TrainingPass,
-  type TrainingPassOptions,
-} from "./protected";
+export { type DeployOptions, Protected, type TrainingPass, type TrainingPassOptions } from "./protected";
 export { protectAs } from "./restore";
 export { branchesOf, SCHEMES, type Scheme, secretBranch } from "./schemes";
 export { type SignLossOptions, signLoss } from "./sign-loss";

@@ -7,3 +7,18 @@ export function matchedBits(values: ArrayLike<number>, bits: ArrayLike<number>):
   for (let i = 0; i < bits.length; i++) if (values[i]! * bits[i]! > 0) matched++;
   return matched;
 }
+
+/** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
+export interface LayerSigns {
+  /** Of the norm, in the plain network. */
+  name: string;
+  gamma: Float32Array<ArrayBuffer>;
+  bits: Float32Array<ArrayBuffer>;
+  matched: number;
+}
+
+/** Signature bits of all layers together, and how many match. */
+export const countSigns = (layers: readonly LayerSigns[]): { bits: number; matched: number } => ({
+  bits: layers.reduce((n, l) => n + l.bits.length, 0),
+  matched: layers.reduce((n, l) => n + l.matched, 0),
+});

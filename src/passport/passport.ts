@@ -10,7 +10,8 @@ import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 import { passportGammaBeta, passportMeans } from "./closed-form";
 import { randomPassport } from "./generators";
-import { type LinearMap, type MapGeometry, outputsOf, passportShape } from "./place";
+import { type LinearMap, outputsOf } from "./linear-map";
+import { fcHidden, type MapGeometry, passportShape } from "./place";
 import { type SignLossOptions, signLoss } from "./sign-loss";
 import { signatureBits } from "./signature";
 
@@ -193,9 +194,6 @@ export class Passport extends Module {
     this.#means = null;
   }
 }
-
-/** Hidden units of the FC of a norm with so many channels. */
-export const fcHidden = (channels: number): number => Math.max(1, Math.floor(channels / 4));
 
 function sharedFc(channels: number, random: Generator): Sequential {
   const hidden = fcHidden(channels);

@@ -2,15 +2,9 @@
  * Where a passport sits in a network, in words that need no network: what a credential says of
  * itself, and all that is needed to compute γ from tensors on the host.
  */
-import { ArgumentError } from "../errors";
-import { Conv1d, Conv2d } from "../nn/conv";
-import { Linear } from "../nn/linear";
 import type { Layout } from "../nn/state";
 import { windowCount } from "../tensor/ops/windows";
 import { sizeOf } from "../tensor/shape";
-
-/** The linear map W * x whose weights a passport goes through. */
-export type LinearMap = Conv2d | Conv1d | Linear;
 
 /** A linear map as numbers; JSON-able. */
 export interface MapGeometry {
@@ -57,38 +51,11 @@ export const weightShape = ({ channels, inChannels, groups, kernel }: MapGeometr
   ...kernel,
 ];
 
-/** Outputs of a map. */
-export const outputsOf = (map: LinearMap): number => (map instanceof Linear ? map.outFeatures : map.outChannels);
+/** Where the secret of a norm lies in the state dict of its network. */
+export const secretName = ({ name }: { readonly name: string }): string => `${name}.passport`;
 
-/** Whether a module is a map that a passport can go through. */
-export const isLinearMap = (module: unknown): module is LinearMap =>
-  module instanceof Conv2d || module instanceof Conv1d || module instanceof Linear;
-
-/** The numbers of a map for inputs of a size. @throws ArgumentError for another number of axes. */
-export function geometryOf(map: LinearMap, inputSize: readonly number[]): MapGeometry {
-  const channels = outputsOf(map);
-  if (map instanceof Linear) {
-    const none = { kernel: [], stride: [], padding: [], dilation: [], groups: 1 };
-    return { kind: "linear", inChannels: map.inFeatures, channels, ...none, inputSize };
-  }
-  const kernel = map.weight.shape.slice(0, -2);
-  if (inputSize.length !== kernel.length)
-    throw new ArgumentError(
-      `a passport of a ${map.constructor.name} is an input of ${kernel.length} axes, found size [${inputSize.join(", ")}]`,
-    );
-  const both = (size: number | readonly number[]) => (typeof size === "number" ? kernel.map(() => size) : size);
-  return {
-    kind: map instanceof Conv2d ? "conv2d" : "conv1d",
-    inChannels: map.inChannels,
-    channels,
-    kernel,
-    stride: both(map.stride),
-    padding: map.paddings,
-    dilation: both(map.dilation),
-    groups: map.groups,
-    inputSize,
-  };
-}
+/** Hidden units of the FC of a norm with so many channels. */
+export const fcHidden = (channels: number): number => Math.max(1, Math.floor(channels / 4));
 
 /** Numbers of one filter that meet one input channel. */
 export const tapsOf = ({ kernel }: MapGeometry): number => sizeOf(kernel);

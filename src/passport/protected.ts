@@ -15,30 +15,16 @@ import { noGrad, type Tensor } from "../tensor/tensor";
 import { BranchPass, type PassOptions } from "./branch-pass";
 import type { Branch, BranchAccuracy } from "./branches";
 import { BUILT_IN, type BuiltIn, type SecretPlan } from "./built-in";
-import type { Channels } from "./channels";
+import { type Channels, channelsOf } from "./channels";
 import { credentialFile, deployedFile } from "./files";
-import { matchedBits } from "./matches";
+import { type LayerSigns, matchedBits } from "./matches";
 import { partOf } from "./outputs";
+import { secretName } from "./place";
 import { branchesOf, type Scheme } from "./schemes";
 import type { SignLossOptions } from "./sign-loss";
-import { hasPassport, type PassportSite, type Site, secretName } from "./site";
+import { hasPassport, type PassportSite, type Site } from "./site";
 import type { SignatureText } from "./texts";
 import { expectNetwork, type Inputs, type InputsOf, type Network } from "./trace";
-
-/** How many of a layer's signature bits the signs of γ match; a γ of 0 matches neither. */
-export interface LayerSigns {
-  /** Of the norm, in the plain network. */
-  name: string;
-  gamma: Float32Array<ArrayBuffer>;
-  bits: Float32Array<ArrayBuffer>;
-  matched: number;
-}
-
-/** Signature bits of all layers together, and how many match. */
-export const countSigns = (layers: readonly LayerSigns[]): { bits: number; matched: number } => ({
-  bits: layers.reduce((n, l) => n + l.bits.length, 0),
-  matched: layers.reduce((n, l) => n + l.matched, 0),
-});
 
 /** Outputs of one training pass. */
 export interface TrainingPass<O = Tensor> {
@@ -119,14 +105,16 @@ export class Protected<N extends Network = Network> extends Module {
     this.scheme = scheme;
     this.texts = texts;
     this.inputShape = inputShape;
-    this.#channels = channels;
     this.#plan = planOf({ scheme, fc, sites, texts });
     this.#byNorm = new Map(sites.map((s) => [s.norm, s]));
     this.#normNames = new Map(network.namedModules().map(([name, m]) => [m, name]));
     // Where passports alone give γ and β, the norm's own are never used.
     const replaced = scheme === "v1" ? sites.filter(hasPassport) : [];
     this.#unused = new Set(replaced.flatMap(({ name }) => [`${name}.weight`, `${name}.bias`]));
-    this.#builtIn = (network as Partial<Record<typeof BUILT_IN, BuiltIn>>)[BUILT_IN];
+    const builtIn = (network as Partial<Record<typeof BUILT_IN, BuiltIn>>)[BUILT_IN];
+    this.#builtIn = builtIn;
+    // Passports that were put back from a credential came without a trace.
+    this.#channels = channels ?? (builtIn ? () => channelsOf(network, [1, ...builtIn.input]) : null);
   }
 
   /** The ordinary network. */
@@ -141,7 +129,7 @@ export class Protected<N extends Network = Network> extends Module {
 
   /**
    * Which channels of the network hang together, as the traced pass showed; null where there was
-   * none.
+   * none, and the network is none of this package's.
    */
   get channels(): Channels | null {
     if (typeof this.#channels === "function") this.#channels = this.#channels();

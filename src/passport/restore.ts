@@ -3,7 +3,7 @@ import { listed } from "../io/shown";
 import { Norm } from "../nn/norm";
 import { Generator } from "../tensor/random";
 import type { SecretPlan } from "./built-in";
-import { isLinearMap, type LinearMap, outputsOf } from "./place";
+import { isLinearMap, type LinearMap, outputsOf } from "./linear-map";
 import { Protected } from "./protected";
 import { makeSites, type SiteParts } from "./site";
 import type { Network } from "./trace";

@@ -5,8 +5,9 @@ import type { Norm } from "../nn/norm";
 import { parameter } from "../nn/registration";
 import type { Tensor } from "../tensor/tensor";
 import type { SecretPlan } from "./built-in";
+import type { LinearMap } from "./linear-map";
 import { Passport, type PassportOptions } from "./passport";
-import type { LinearMap, PassportPlace } from "./place";
+import type { PassportPlace } from "./place";
 import { branchesOf } from "./schemes";
 
 /**
@@ -57,9 +58,6 @@ export function makeSites(
     return { name, norm, secret: new Secret(norm, passport, shared), place };
   });
 }
-
-/** Where a site's secret lies in the state dict of its network. */
-export const secretName = ({ name }: Pick<Site, "name">): string => `${name}.passport`;
 
 /**
  * What the private branch has at a norm: a passport, or γ and β that are learned (`weight`,

@@ -11,7 +11,7 @@ import { asShape, type Shape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
 import { type TracedOp, traceOps } from "../tensor/trace";
-import { isLinearMap, type LinearMap } from "./place";
+import { isLinearMap, type LinearMap } from "./linear-map";
 
 /** What a network is given: a tensor, or several in a list or by name. */
 export type Inputs = Tensor | readonly Tensor[] | { readonly [name: string]: Tensor };

@@ -2,7 +2,8 @@ import type { ImageSet } from "../data/sample-set";
 import type { ImageTransform } from "../data/transforms";
 import { checkOptions } from "../demand";
 import type { Module } from "../nn/module";
-import { isDataset, isRate, isTransforms } from "../ownership/check";
+import { isRate } from "../ownership/check";
+import { isDataset, isTransforms } from "../ownership/check-runs";
 import { type TriggerHits, triggerHits } from "../ownership/triggers";
 import { asProtected } from "../passport/protected";
 

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";
-import { checkConfig } from "../../src/models/build";
 import { passportPlan } from "../../src/models/config";
-import { type ConvNetConfig, convNetLayers, layerSizes } from "../../src/models/convnet";
+import { type ConvNetConfig, convNetLayers, layerSizes } from "../../src/models/described/convnet";
+import { checkConfig } from "../../src/models/described/network";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { decodeSignature } from "../../src/passport/signature";
 import { add } from "../../src/tensor/ops/elementwise";

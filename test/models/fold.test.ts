@@ -1,8 +1,9 @@
 /** Batch norm folded into the convolutions of the network that is given away. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, StateDictError } from "../../src/errors";
-import { buildNetwork, deployedConfig, loadDeployed, type NetworkConfig } from "../../src/models/build";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import { buildNetwork, loadDeployed } from "../../src/models/build";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
+import { deployedConfig, type NetworkConfig } from "../../src/models/described/network";
 import { foldBatchNorm } from "../../src/models/fold";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad } from "../../src/tensor/tensor";

@@ -16,8 +16,8 @@ import {
   type NetworkConfig,
   readCredential,
 } from "../../src/models";
-import { shapesOf } from "../../src/models/build";
 import { planOf } from "../../src/models/credential";
+import { shapesOf } from "../../src/models/described/network";
 import { boundCredential, commit, examine, openGroup, rejoin, verify } from "../../src/ownership";
 import { readBinding } from "../../src/ownership/first/binding";
 import { passportShape, weightShape } from "../../src/passport/place";

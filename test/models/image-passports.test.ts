@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DataLoader } from "../../src/data/loader";
 import { ArgumentError } from "../../src/errors";
 import { buildNetwork, setImagePassports } from "../../src/models";
-import { convNetLayers } from "../../src/models/convnet";
+import { convNetLayers } from "../../src/models/described/convnet";
 import type { Module } from "../../src/nn/module";
 import { duringPass } from "../../src/nn/pass";
 import { Generator } from "../../src/tensor/random";

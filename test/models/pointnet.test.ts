@@ -16,11 +16,11 @@ import {
   transformPenalty,
 } from "../../src/models";
 import { NormedMap } from "../../src/models/block";
-import { pointNetLayers } from "../../src/models/pointnet";
+import { pointNetLayers } from "../../src/models/described/pointnet";
 import { Linear, type Module } from "../../src/nn";
 import { Adam } from "../../src/optim";
 import type { Branch, Scheme } from "../../src/passport";
-import { outputsOf } from "../../src/passport/place";
+import { outputsOf } from "../../src/passport/linear-map";
 import { asProtected } from "../../src/passport/protected";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";

@@ -6,19 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import type { StateDict } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
-import {
-  buildNetwork,
-  buildPlain,
-  checkConfig,
-  deployedConfig,
-  loadDeployed,
-  type NetworkConfig,
-  networkLayers,
-} from "../../src/models/build";
+import { buildNetwork, buildPlain, loadDeployed } from "../../src/models/build";
 import { type NetworkNorm, type Passports, passportPlan } from "../../src/models/config";
-import type { ConvNetConfig } from "../../src/models/convnet";
 import { readCredential } from "../../src/models/credential";
-import type { ResNetConfig } from "../../src/models/resnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
+import { checkConfig, deployedConfig, type NetworkConfig, networkLayers } from "../../src/models/described/network";
+import type { ResNetConfig } from "../../src/models/described/resnet";
 import { asProtected } from "../../src/passport/protected";
 import { protectAs } from "../../src/passport/restore";
 import { branchesOf, type Scheme } from "../../src/passport/schemes";

@@ -10,7 +10,8 @@ import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../.
 import { buildNetwork, type NetworkConfig } from "../../src/models";
 import { planOf } from "../../src/models/credential";
 import * as ownership from "../../src/ownership";
-import { type Binding, bind, boundCredential, deriveBinding, readBinding } from "../../src/ownership/first/binding";
+import { bind } from "../../src/ownership/first/bind";
+import { type Binding, boundCredential, deriveBinding, readBinding } from "../../src/ownership/first/binding";
 import { commit, openCommitment } from "../../src/ownership/first/commitment";
 import type { PassportPlace } from "../../src/passport";
 import { anchored } from "../support/anchored";

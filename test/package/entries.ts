@@ -23,6 +23,8 @@ export interface PublicName {
   readonly entry: string;
   readonly name: string;
   readonly kind: "value" | "type";
+  /** Where it is declared. */
+  readonly file: string;
   /** What its docstring says; empty without one. */
   readonly documentation: string;
 }
@@ -41,6 +43,7 @@ export function publicNames(): readonly PublicName[] {
           entry,
           name: of.name,
           kind: symbol.flags & ts.SymbolFlags.Value ? "value" : "type",
+          file: symbol.declarations?.[0]?.getSourceFile().fileName ?? "",
           documentation: ts.displayPartsToString(symbol.getDocumentationComment(checker)),
         };
       })
@@ -54,7 +57,9 @@ export function listedEntries(): ReadonlyMap<string, string> {
   let entry = "";
   for (const line of readFileSync(resolve(import.meta.dirname, "public-names.txt"), "utf8").split("\n")) {
     if (line.startsWith("@")) entry = line;
-    else if (entry) for (const name of line.match(/\w+(?!\w*:)/g) ?? []) entryOf.set(name, entry);
+    // What verifiers have a second time is by its name the other.
+    else if (entry)
+      for (const name of line.match(/\w+(?!\w*:)/g) ?? []) if (!entryOf.has(name)) entryOf.set(name, entry);
   }
   return entryOf;
 }

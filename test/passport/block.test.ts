@@ -6,7 +6,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors";
 import { type HostTensor, type StateDict, toFloat32 } from "../../src/io/host-tensor";
-import { type BranchNormName, makeNorm } from "../../src/models/norms";
+import type { BranchNormName } from "../../src/models/norm-names";
+import { makeNorm } from "../../src/models/norms";
 import { Conv2d } from "../../src/nn/conv";
 import { fromTorch, type Layout } from "../../src/nn/state";
 import { type Protected, protect } from "../../src/passport";

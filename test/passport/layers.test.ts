@@ -5,7 +5,8 @@
 
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
-import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, makeNorm } from "../../src/models/norms";
+import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm } from "../../src/models/norm-names";
+import { makeNorm } from "../../src/models/norms";
 import type { BatchNorm } from "../../src/nn/batch-norm";
 import { Conv1d, Conv2d } from "../../src/nn/conv";
 import { Linear } from "../../src/nn/linear";

@@ -8,7 +8,7 @@ import { bindingOf } from "../../src/ownership/first/binding";
 import { type Commitment, openCommitment } from "../../src/ownership/first/commitment";
 import { readSigns } from "../../src/ownership/reading";
 import { realignTo } from "../../src/ownership/realign";
-import { suspectWeights } from "../../src/ownership/rejoin";
+import { suspectWeights } from "../../src/ownership/suspect-weights";
 import { matchedBits } from "../../src/passport/matches";
 
 /** What else the first version took. */

@@ -1,7 +1,7 @@
 /** What the linear maps of a network are given. */
 import { inMode } from "../../src/nn/mode";
 import type { Branch } from "../../src/passport";
-import { isLinearMap, type LinearMap } from "../../src/passport/place";
+import { isLinearMap, type LinearMap } from "../../src/passport/linear-map";
 import { keep, scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
 import type { Network } from "./networks";

@@ -1,6 +1,6 @@
 import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { encodeSafetensors } from "../../src/io/safetensors";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
 import type { Module } from "../../src/nn/module";
 import { Generator } from "../../src/tensor/random";
 import type { CheckpointStore } from "../../src/train/checkpoint";

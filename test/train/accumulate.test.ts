@@ -6,7 +6,7 @@ import { normalize } from "../../src/data/transforms";
 import { ArgumentError, CheckpointFormatError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { buildNetwork } from "../../src/models";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
 import { SGD } from "../../src/optim/sgd";
 import { affine } from "../../src/tensor/ops/elementwise";
 import { sumSquares } from "../../src/tensor/ops/reduce";

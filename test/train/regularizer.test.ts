@@ -5,7 +5,7 @@ import { checkTrainingReport } from "../../report/src/index";
 import { madeUpTraining } from "../../report/test/training-fixture";
 import { ArgumentError, CheckpointFormatError, NanLossError, ShapeError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
 import { SGD } from "../../src/optim/sgd";
 import { affine } from "../../src/tensor/ops/elementwise";
 import { sumSquares } from "../../src/tensor/ops/reduce";

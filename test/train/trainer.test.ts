@@ -6,7 +6,7 @@ import type { Device } from "../../src/gpu/device";
 import { device } from "../../src/gpu/init";
 import { decodeSafetensors, encodeSafetensors } from "../../src/io/safetensors";
 import { buildNetwork } from "../../src/models";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
 import { memory } from "../../src/tensor/storage";

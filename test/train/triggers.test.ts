@@ -5,7 +5,7 @@ import { type ImageTransform, normalize, randomCrop, randomHorizontalFlip } from
 import { ArgumentError, CheckpointFormatError, FormatError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { buildNetwork } from "../../src/models";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
 import { BatchNorm, Linear } from "../../src/nn";
 import { Module } from "../../src/nn/module";
 import { stepLR } from "../../src/optim/schedules";

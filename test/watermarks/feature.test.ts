@@ -8,7 +8,7 @@ import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors } from "../../src/io/safetensors";
 import { buildNetwork } from "../../src/models";
-import type { ConvNetConfig } from "../../src/models/convnet";
+import type { ConvNetConfig } from "../../src/models/described/convnet";
 import { SGD } from "../../src/optim/sgd";
 import { memory, scope } from "../../src/tensor/storage";
 import { Trainer } from "../../src/train";

@@ -3,20 +3,20 @@
  * with classes, and nothing of the passports or of the other groups.
  */
 
-import type { SampleSet } from "../../data/sample-set";
-import { checkOptions, knownKeys, numbers, refuse, unexpected, whole } from "../../demand";
+import { checkOptions, knownKeys, refuse, whole } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
 import { fromHex, toHex } from "../../io/digest";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
 import { readCredential } from "../../models/credential";
+import { checkAnswers, rightOf } from "../ask";
 import { isRate } from "../check";
 import { binomialPValue, matchThreshold } from "../statistics";
 import { claimHash } from "./derive";
 import { type Binding, claimOf, entryOf, hasClaim } from "./own";
 import { type ClaimSpec, checkClaimSpec } from "./spec";
 import { claimThreshold } from "./threshold";
-import { groupSecret, inputsDigest, triggerInputs, triggerLabels, triggerSet } from "./triggers";
+import { groupSecret, inputsDigest, type TriggerInputs, triggerInputs, triggerLabels } from "./triggers";
 
 /** An opened group of triggers. JSON-able. */
 export interface Opening {
@@ -83,10 +83,10 @@ function checkOpening(value: unknown): asserts value is Opening {
   if (!isHex(secret, 128)) wrong("with the secret of its group", secret);
 }
 
-/** An opened group, and what it belongs to. */
-export interface OpenedGroup {
-  /** Inputs with the labels that the claim gives them. */
-  readonly set: SampleSet;
+/** An opened group as it follows from its opening. */
+export interface OpenedInputs {
+  readonly inputs: TriggerInputs;
+  readonly labels: Int32Array<ArrayBuffer>;
   /** h of the claim. */
   readonly hash: Uint8Array<ArrayBuffer>;
 }
@@ -95,7 +95,7 @@ export interface OpenedGroup {
  * Inputs and labels of an opened group.
  * @throws FormatError for what is no opening, or whose inputs are not those of its digest.
  */
-export async function openedTriggers(opening: Opening): Promise<OpenedGroup> {
+export async function openedInputs(opening: Opening): Promise<OpenedInputs> {
   checkOpening(opening);
   const { spec, group } = opening;
   const triggers = spec.triggers!;
@@ -104,7 +104,7 @@ export async function openedTriggers(opening: Opening): Promise<OpenedGroup> {
     throw new FormatError("the opening's inputs are not those of its digest: its secret is another group's");
   const digests = { passports: fromHex(opening.passports), groups: opening.groups.map(fromHex) };
   const hash = await claimHash(spec, digests);
-  return { set: triggerSet(triggers, inputs, await triggerLabels(hash, group, triggers)), hash };
+  return { inputs, labels: await triggerLabels(hash, group, triggers), hash };
 }
 
 /** How answers agree with the labels that a claim gives its triggers. JSON-able. */
@@ -126,7 +126,7 @@ export interface AnswersEvidence {
 /**
  * Holds a suspect's answers against an opened group: what any interface that names a class gives,
  * without its weights.
- * @param answers the class of each input of {@link openedTriggers}, in their order, by its number
+ * @param answers the class of each input of `openedTriggers`, in their order, by its number
  * @throws ArgumentError for answers that are not one class per input; FormatError for an opening
  * that is none.
  */
@@ -137,15 +137,10 @@ export async function verifyAnswers(
 ): Promise<AnswersEvidence> {
   checkOptions("verifyAnswers", options, { falsePositiveRate: isRate });
   const { falsePositiveRate = 1e-6 } = options;
-  const { set } = await openedTriggers(opening);
-  const { labels, classes } = set;
-  numbers("verifyAnswers", "answers", answers);
-  if (answers.length !== labels.length)
-    unexpected(`verifyAnswers: ${labels.length} answers, one per input,`, `${answers.length}`);
-  for (let i = 0; i < labels.length; i++)
-    if (!Number.isInteger(answers[i]) || answers[i]! < 0)
-      refuse("verifyAnswers", `answers[${i}]`, "the number of a class, from 0", answers[i]);
-  const hits = Array.from(labels).filter((label, i) => answers[i] === label).length;
+  const { labels } = await openedInputs(opening);
+  const { classes } = opening.spec.triggers!;
+  checkAnswers("verifyAnswers", answers, labels.length);
+  const hits = rightOf(answers, labels);
   const chance = 1 / classes.length;
   const needed = matchThreshold(labels.length, claimThreshold(falsePositiveRate, opening.groups.length), chance);
   return {

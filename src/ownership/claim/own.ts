@@ -1,4 +1,4 @@
-/** A claim in its owner's hands: made before training, kept in the credential after. */
+/** A claim as it is kept in a credential. */
 import { knownKeys, unexpected } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
 import { bytesOf } from "../../io/bytes";
@@ -6,17 +6,14 @@ import { toHex } from "../../io/digest";
 import { type StateDict, toFloat32 } from "../../io/host-tensor";
 import { canonicalJson } from "../../io/json";
 import type { SafetensorsFile } from "../../io/safetensors";
-import { isObject, shown } from "../../io/shown";
+import { isObject } from "../../io/shown";
 import { type CredentialInfo, readCredential } from "../../models/credential";
-import { fromTorch } from "../../nn/state";
 import { checkFile, parseEntry } from "../../passport/files";
-import { passportShape } from "../../passport/place";
-import { Protected } from "../../passport/protected";
-import { secretName } from "../../passport/site";
+import { secretName } from "../../passport/place";
 import { toBase64 } from "../../signing/base64";
 import { publicKeyOf } from "../../signing/keys";
 import { sha512 } from "../digest";
-import { boundBits, type DerivedClaim, deriveClaim } from "./derive";
+import { type DerivedClaim, deriveClaim } from "./derive";
 import type { ClaimSpec, TriggerSpec } from "./spec";
 
 /**
@@ -43,13 +40,8 @@ export interface Binding {
 const ENTRY = "claim";
 const LONGEST = 2 ** 21;
 
-/**
- * Bits below which a claim survives hardly any removal: 128 need 123, 160 need 148, 256 need 217.
- */
-const FEW_BITS = 160;
-
 /** @throws ArgumentError for what is no binding. */
-function checkBinding(binding: unknown): asserts binding is Binding {
+export function checkBinding(binding: unknown): asserts binding is Binding {
   if (!isObject(binding)) return unexpected("binding: { statement, secret }", binding);
   knownKeys("parts of a binding", binding, ["statement", "secret", "publicKey", "triggers", "parent"]);
 }
@@ -76,46 +68,6 @@ export function specOf(
  */
 export const claimDigest = async (claim: Pick<DerivedClaim, "hash">): Promise<string> =>
   toHex(await sha512([bytesOf(isObject(claim) ? claim.hash : claim, "claimDigest: the claim's hash")]));
-
-/**
- * Gives a network the passports, signature bits and triggers of a claim. Call it before training;
- * texts stay. `boundCredential` then puts the binding into the owner's file.
- * @returns everything that follows: train on `groups` with `boundTriggers`
- * @throws ArgumentError for a plain network, one with fewer than 128 free bits, or a binding that
- * is none; nothing is changed then.
- */
-export async function bind(model: Protected, binding: Binding): Promise<DerivedClaim> {
-  if (!(model instanceof Protected))
-    throw new ArgumentError(`bind: a network that protect() made expected, found ${shown(model)}`);
-  if (model.scheme === "plain")
-    throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
-  checkBinding(binding);
-  const derived = await deriveClaim(binding.secret, specOf(binding, model.plan));
-  const bits = boundBits(derived.spec);
-  if (bits < FEW_BITS)
-    console.warn(
-      `@pan/core: bind: ${bits} bits that no text takes: a claim needs nearly all of them, and whatever turns a few ends it; give passports to more or wider layers, 224 bits or more`,
-    );
-  await carry(model, derived);
-  return derived;
-}
-
-/** What a claim makes of each norm that has a passport. */
-type Follows = Pick<DerivedClaim, "passports" | "bits">;
-
-/** Gives a network the passports and bits of a claim; bits that a text takes stay. */
-export async function carry(model: Protected, { passports, bits }: Follows): Promise<void> {
-  for (const { name, place, secret } of model.passportSites()) {
-    const { torch, own, layout } = passportShape(place);
-    const ours = (data: Float32Array<ArrayBuffer>) =>
-      fromTorch({ dtype: "F32", shape: torch, data }, own, layout, name);
-    const { gamma, beta } = passports.get(name)!;
-    const { passport } = secret;
-    const before = await passport.b.data();
-    passport.b.write(bits.get(name)!.map((bit, i) => bit || before[i]!));
-    passport.setPassports({ gamma: ours(gamma), beta: ours(beta) });
-  }
-}
 
 /** Whether a credential holds a claim of version 2. */
 export const hasClaim = ({ metadata }: SafetensorsFile): boolean => metadata[ENTRY] !== undefined;
@@ -154,6 +106,9 @@ export async function claimOf(credential: SafetensorsFile, info: CredentialInfo)
   checkFollows(derived, info);
   return derived;
 }
+
+/** What a claim makes of each norm that has a passport. */
+export type Follows = Pick<DerivedClaim, "passports" | "bits">;
 
 /** @throws FormatError naming a passport, or bits, of a credential that do not follow. */
 export function checkFollows({ passports, bits }: Follows, { tensors, named }: CredentialInfo): void {

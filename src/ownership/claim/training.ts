@@ -4,7 +4,7 @@ import { objectOf, optionsOf, refuse } from "../../demand";
 import type { TriggerOptions } from "../../train/options";
 import type { DerivedClaim } from "./derive";
 import { checkTriggerSpec, type TriggerSpec } from "./spec";
-import { triggerSet, triggerTransform } from "./triggers";
+import { triggerSet, triggerTransform } from "./trigger-set";
 
 /** Options of {@link triggersLike}. */
 export interface TriggersLikeOptions {

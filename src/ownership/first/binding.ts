@@ -8,10 +8,9 @@ import { type CredentialInfo, readCredential } from "../../models/credential";
 import { checkFile, parseEntry } from "../../passport/files";
 import { type PassportPlace, passportShape } from "../../passport/place";
 import { checkPlaces } from "../../passport/plan";
-import { Protected } from "../../passport/protected";
 import { branchesOf, SCHEMES, type Scheme } from "../../passport/schemes";
 import { sizeOf } from "../../tensor/shape";
-import { carry, checkFollows } from "../claim/own";
+import { checkFollows } from "../claim/own";
 import { keystream, sha512, toBits, toUniform } from "../digest";
 
 /**
@@ -142,21 +141,6 @@ export async function deriveBinding(binding: Binding, plan: BindingPlan): Promis
       `binding: ${BOUND_BITS} signature bits or more that no text takes are needed, this network has ${count}: give passports to more or wider layers, or say the text in the statement`,
     );
   return { passports, bits, hash };
-}
-
-/**
- * Gives a network the passports and signature bits of a binding. Call it before training; texts
- * stay. {@link boundCredential} then puts the binding into the owner's file.
- * @throws ArgumentError for a plain network, one with fewer than {@link BOUND_BITS} free bits, or a
- * binding that is none; nothing is changed then.
- */
-export async function bind(model: Protected, binding: Binding): Promise<void> {
-  if (!(model instanceof Protected))
-    throw new ArgumentError(`bind: a network that protect() made expected, found ${shown(model)}`);
-  if (model.scheme === "plain")
-    throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
-  const derived = await deriveBinding(binding, model.plan);
-  await carry(model, derived);
 }
 
 /**

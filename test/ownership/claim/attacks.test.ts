@@ -8,12 +8,13 @@ import { type StateDict, toFloat32 } from "../../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../../src/io/safetensors";
 import { buildNetwork, buildPlain } from "../../../src/models";
 import { planOf } from "../../../src/models/credential";
-import { commit, judge, matchThreshold, verify } from "../../../src/ownership";
+import { commit, matchThreshold } from "../../../src/ownership";
 import { claimDigest } from "../../../src/ownership/claim/own";
 import { claimThreshold } from "../../../src/ownership/claim/threshold";
 import { triggerLabels } from "../../../src/ownership/claim/triggers";
 import type { Bundle } from "../../../src/signing/bundle";
 import { Generator } from "../../../src/tensor/random";
+import { compared, judge, verify } from "../../support/both-verdicts";
 import { gpu } from "../../support/gpu";
 import {
   acme,
@@ -438,3 +439,10 @@ function binomial(n: number, k: number): number {
   for (let i = 0; i < k; i++) value = (value * (n - i)) / (i + 1);
   return value;
 }
+
+describe("from files alone", () => {
+  it("every verdict and ruling above was the same", () => {
+    expect(compared.verdicts).toBeGreaterThan(20);
+    expect(compared.rulings).toBeGreaterThan(10);
+  });
+});

@@ -6,11 +6,12 @@ import { sha256Hex } from "../../../src/io/digest";
 import { toFloat32 } from "../../../src/io/host-tensor";
 import { encodeSafetensors, type SafetensorsFile } from "../../../src/io/safetensors";
 import { buildNetwork, buildPlain } from "../../../src/models";
-import { bind, boundCredential, commit, provePossession, verify } from "../../../src/ownership";
+import { bind, boundCredential, commit, provePossession } from "../../../src/ownership";
 import { CLAIM_PREDICATE } from "../../../src/ownership/commitment";
 import { IN_TOTO } from "../../../src/signing";
 import { type Bundle, decodeBundle, encodeBundle, signBundle } from "../../../src/signing/bundle";
 import { decodeStatement, encodeStatement } from "../../../src/signing/statement";
+import { compared, verify } from "../../support/both-verdicts";
 import { gpu } from "../../support/gpu";
 import { acme, authority, bindingFor, dated, MARKED, type Owned, signerFor } from "../../support/owner";
 import { tinySet } from "../../support/tiny";
@@ -299,5 +300,12 @@ describe("options", () => {
     model.dispose();
     expect(warned.mock.calls.join()).toMatch(/128 bits that no text takes/);
     warned.mockRestore();
+  });
+});
+
+describe("from files alone", () => {
+  it("every verdict above was the same, and every error", () => {
+    expect(compared.verdicts).toBeGreaterThan(35);
+    expect(compared.errors).toBeGreaterThan(8);
   });
 });

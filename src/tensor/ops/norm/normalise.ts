@@ -5,14 +5,12 @@ import { record, Tensor } from "../../tensor";
 import { expectFlag, expectNumber } from "../operands";
 import { maxPool2d } from "../pool";
 import { type Affine, affineForm, affineTensors, betaOf, expectAffine, gammaOf } from "./affine";
+import { NORM_EPS } from "./eps";
 import { normGradients } from "./gradients";
 import { layoutOf, numbered } from "./layout";
 import { checkParting, isAboutZero, measuredRows, nameOf, type Over, viewOf } from "./over";
 import { type Running, sourceOf, statisticsForm, statisticsOf } from "./statistics";
 import { pooledShape, type Windows, windowSizes, windowSpec, windowsOf } from "./windows";
-
-/** What is added to the variance where nothing else is said. */
-export const NORM_EPS = 1e-5;
 
 /** A normalisation: all but its input. */
 export interface Normalisation {

@@ -1,0 +1,80 @@
+import { basename } from "node:path";
+import { PanError } from "../../errors";
+import { commit as commitTo } from "../../ownership/commitment";
+import { bundleSignature, encodeBundle, withTimestamp } from "../../signing/bundle";
+import { signerOf } from "../../signing/keys";
+import { timestampQuery } from "../../signing/timestamp-query";
+import type { Command, Given, Outcome } from "../command";
+import { expectFree, readBytes, write } from "../files";
+import { readKey } from "../key";
+import { askAuthority, curlLine } from "../stamps";
+import type { Terminal } from "../terminal";
+import { pairs } from "../words";
+
+export const commit: Command = {
+  name: "commit",
+  summary: "Commits a credential to the file that shall be released, signed and dated",
+  operands: [
+    { name: "CREDENTIAL", about: "the owner's credential, with its claim" },
+    { name: "RELEASED", about: "the file that shall be released; commit to what you release" },
+  ],
+  options: {
+    key: { value: "KEY.pem", about: "the private key whose public half the claim names" },
+    out: { value: "FILE", about: "where the commitment goes (commitment.json)" },
+    timestamp: { value: "URL", many: true, about: "authority of RFC 3161 that dates it; two are better than one" },
+    force: { about: "write over files that are there" },
+  },
+  notes: [
+    "Without an authority, or where none answers, the question to one is written beside the commitment (.tsq), and the line is printed that asks it; `pan stamp` adds the answer.",
+    "Publish the commitment before the release, or with it. The credential and the key stay with you.",
+  ],
+  run,
+};
+
+async function run(given: Given, terminal: Terminal): Promise<Outcome> {
+  const out = given.text("out") ?? "commitment.json";
+  const query = out.replace(/(\.json)?$/, ".tsq");
+  const force = given.flag("force");
+  await expectFree(out, force);
+  const signer = await signerOf(await readKey(given.needed("key"), terminal));
+  terminal.step("working out what follows from the claim");
+  const released = given.operand("RELEASED");
+  const files = [await readBytes(given.operand("CREDENTIAL")), await readBytes(released)] as const;
+  let bundle = await commitTo(...files, signer, { name: basename(released) });
+  const question = await timestampQuery(bundleSignature(bundle));
+  const stamped: string[] = [];
+  for (const url of given.texts("timestamp")) {
+    terminal.step(`asking ${url}`);
+    try {
+      bundle = withTimestamp(bundle, await askAuthority(url, question));
+      stamped.push(url);
+    } catch (cause) {
+      if (!(cause instanceof PanError)) throw cause;
+      terminal.warn(`no time stamp of ${url}: ${cause.message}`);
+    }
+  }
+  await write(out, encodeBundle(bundle));
+  const undated = stamped.length === 0;
+  if (undated) await write(query, question);
+  const next = curlLine(query, given.texts("timestamp")[0]);
+  const stamps = bundle.timestamps.length;
+  return {
+    code: 0,
+    json: { commitment: out, stamps, stampedBy: stamped, query: undated ? query : null },
+    text: (style) =>
+      [
+        `${style.good("committed")}\n${pairs([
+          ["commitment", `${out}, to be published`],
+          [
+            "time stamps",
+            undated ? `none yet: the question to an authority is ${query}` : `${stamps}, of ${stamped.join(", ")}`,
+          ],
+        ])}`,
+        ...(undated
+          ? [
+              `Ask an authority and add what it answers:\n  ${next}\n  pan stamp ${out} ${query.replace(/tsq$/, "tsr")} --out ${out} --force`,
+            ]
+          : []),
+      ].join("\n\n"),
+  };
+}

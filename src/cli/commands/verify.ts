@@ -1,0 +1,89 @@
+import type { Verification } from "../../ownership/verification";
+import type { Command, Given, Outcome } from "../command";
+import { readBytes, readCertificate, readText } from "../files";
+import type { Style, Terminal } from "../terminal";
+import { datedText, list, markText, pairs, relationText } from "../words";
+
+/** Verdicts that a claim stands with. */
+const HOLDS: readonly string[] = ["holds as released", "holds", "copy of the committed network"];
+
+export const verify: Command = {
+  name: "verify",
+  summary: "Says what a claim of ownership is worth on a suspect network",
+  operands: [
+    { name: "SUSPECT", about: "weights of the suspect, safetensors" },
+    { name: "CREDENTIAL", about: "the claimant's credential, opened for this" },
+  ],
+  options: {
+    commitment: { value: "FILE", about: "what the owner published before the release (a Sigstore bundle)" },
+    released: { value: "FILE", about: "the file that was committed to and released, byte for byte" },
+    root: { value: "FILE", many: true, about: "certificate of a time-stamping authority that you trust, PEM or DER" },
+    published: { value: "DATE", about: "when the suspect was there at the latest, such as 2026-11-02" },
+    nonce: { value: "HEX", about: "what you asked the claimant to sign, with --signature" },
+    signature: { value: "FILE", about: "the claimant's answer to the nonce, as `pan prove` writes it" },
+    suspects: { value: "N", about: "networks that were looked at before this one was accused (1)" },
+    fpr: { value: "X", about: "false-positive rate of the verdict (1e-6)" },
+  },
+  notes: [
+    "Exit code 0: holds as released, holds, or copy of the committed network; 1: mark present, or refused.",
+    "Bits, commitment, dates and relation follow from the files alone. Triggers have to run a network: `pan challenge` and `pan answers` ask one by its inputs.",
+  ],
+  run,
+};
+
+async function run(given: Given, terminal: Terminal): Promise<Outcome> {
+  const { verifyFiles } = await import("../../ownership/verify-files");
+  terminal.step("reading files");
+  const suspect = await readBytes(given.operand("SUSPECT"));
+  const credential = await readBytes(given.operand("CREDENTIAL"));
+  const [commitment, released] = [given.text("commitment"), given.text("released")];
+  const [suspects, rate, published] = [given.number("suspects"), given.number("fpr"), given.text("published")];
+  const roots = await Promise.all(given.texts("root").map(readCertificate));
+  const nonce = given.text("nonce");
+  const possession =
+    nonce === undefined && given.text("signature") === undefined
+      ? undefined
+      : { nonce: given.needed("nonce"), signature: await readBytes(given.needed("signature")) };
+  const options = {
+    ...(commitment !== undefined && { commitment: await readText(commitment) }),
+    ...(released !== undefined && { released: await readBytes(released) }),
+    ...(roots.length && { roots }),
+    ...(published !== undefined && { published }),
+    ...(possession && { possession }),
+    ...(suspects !== undefined && { suspects }),
+    ...(rate !== undefined && { falsePositiveRate: rate }),
+  };
+  terminal.step("verifying");
+  const found = await verifyFiles(suspect, credential, options);
+  const code = HOLDS.includes(found.verdict) ? 0 : 1;
+  return { code, json: found, text: (style) => described(found, { published, style }) };
+}
+
+/** A verdict, what it goes by, and what it leaves open. */
+function described(found: Verification, { published, style }: { published: string | undefined; style: Style }): string {
+  const { verdict, sentence, bound, statement, dated, mark, released, relation, version } = found;
+  const colour = HOLDS.includes(verdict) ? style.good : verdict === "mark present" ? style.warn : style.bad;
+  const evidence: [string, string][] = [
+    ["claim", `${statement === "" ? "none" : JSON.stringify(statement)}, version ${version}`],
+    ["suspect", `SHA-256 ${found.suspectSha256}`],
+    ["mark in the suspect", markText(mark)],
+    ...(released ? [["mark in the released file", markText(released)] as [string, string]] : []),
+    ...(relation ? [["relation", relationText(relation)] as [string, string]] : []),
+  ];
+  const timeline: [string, string][] = [
+    ["committed", dated ? datedText(dated) : "no date that counts"],
+    ["suspect published", published ?? "nobody says when (--published)"],
+  ];
+  return [
+    `${colour(style.bold(verdict))}\n${sentence}`,
+    ...(bound === null
+      ? []
+      : [
+          `A network that has nothing to do with the claim gets this verdict with a chance of ${bound.toExponential(1)} at most.`,
+        ]),
+    `${style.bold("evidence")}\n${pairs(evidence)}`,
+    `${style.bold("timeline")}\n${pairs(timeline)}`,
+    ...list("left open", found.open, style),
+    ...list("reasons", found.reasons, style),
+  ].join("\n\n");
+}

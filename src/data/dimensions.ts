@@ -1,0 +1,2 @@
+/** Coordinates of a point. */
+export const DIMENSIONS = 3;

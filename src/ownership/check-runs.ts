@@ -1,0 +1,39 @@
+/** Checks of what has to run: networks, and samples that they are given. */
+import { checkedSet, type SampleSet } from "../data/sample-set";
+import type { SampleTransform } from "../data/samples";
+import { type Check, refuse } from "../demand";
+import { isObject } from "../io/shown";
+import { Module } from "../nn/module";
+
+/** A network, or what makes one. */
+export const isModel: Check = (what, name, value) =>
+  typeof value === "function" ||
+  value instanceof Module ||
+  refuse(what, name, "a network, or a function that makes one", value);
+
+/**
+ * Images or clouds, one or more, whose parts agree.
+ * @throws ArgumentError, ShapeError, FormatError
+ */
+export const isDataset: Check = (what, name, v) => {
+  const { labels, classes, images, points, length } = isObject(v) ? v : {};
+  const samples = images instanceof Uint8Array || points instanceof Float32Array;
+  if (!(labels instanceof Uint8Array || labels instanceof Int32Array) || !Array.isArray(classes) || !samples)
+    return refuse(what, name, "a set of images or of point clouds", v);
+  if (length !== labels.length || length === 0) refuse(what, name, "a set of one sample or more", v);
+  return checkedSet(v as unknown as SampleSet);
+};
+
+const KINDS: readonly unknown[] = [
+  "resample",
+  "geometry",
+  "color",
+  "value",
+  "pixels",
+  "points",
+] satisfies SampleTransform["kind"][];
+
+/** Transforms of samples. */
+export const isTransforms: Check = (what, name, v) =>
+  (Array.isArray(v) && v.every((t) => isObject(t) && KINDS.includes(t["kind"]))) ||
+  refuse(what, name, "a list of transforms", v);

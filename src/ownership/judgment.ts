@@ -1,0 +1,170 @@
+/** The facts of two rival claims, gathered from files; what has to run is handed in. */
+import { type Check, unexpected } from "../demand";
+import { FormatError } from "../errors";
+import { isObject } from "../io/shown";
+import { type CredentialInfo, readCredential } from "../models/credential";
+import type { Bundle } from "../signing/bundle";
+import { isRate, isRoots } from "./check";
+import type { DerivedClaim } from "./claim/derive";
+import { claimDigest, claimOf, hasClaim } from "./claim/own";
+import { bundleOf, dateOf, openCommitment } from "./commitment";
+import { compared } from "./compared";
+import { type Mark, markIn } from "./mark";
+import { type NetworkFile, type OpenFile, openFile } from "./network-file";
+import { type RivalFacts, type Ruling, ruled } from "./ruling";
+import type { Runner } from "./runner";
+import type { Dated } from "./verdict";
+
+/** One of two rival claims, with the file that it was committed for. */
+export interface RivalFiles {
+  readonly credential: NetworkFile;
+  readonly released: NetworkFile;
+  /** A bundle, or the text of its file. */
+  readonly commitment: Bundle | string;
+}
+
+/** What a judge may use beside the claims. */
+export interface JudgeOptions {
+  /** Certificates of time-stamping authorities that the judge trusts, PEM or DER. */
+  roots?: readonly (string | Uint8Array)[];
+  /** A network that both claim. */
+  suspect?: NetworkFile;
+  /**
+   * A network that was public before both: two that are made from it are related, and neither is
+   * made from the other by that.
+   */
+  base?: NetworkFile;
+  /** False-positive rate of each test (default 1e-6). */
+  falsePositiveRate?: number;
+}
+
+/** {@link JudgeOptions}, each with its check. */
+export const JUDGE_OPTIONS: Readonly<Record<keyof JudgeOptions, Check>> = {
+  roots: isRoots,
+  suspect: () => true,
+  base: () => true,
+  falsePositiveRate: isRate,
+};
+
+/** How two claims stand to one another. JSON-able. */
+export interface Judgment extends Ruling {
+  /** What the ruling goes by. */
+  readonly facts: RivalFacts;
+  readonly statements: readonly [a: string, b: string];
+  /**
+   * Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null where it could not be read.
+   */
+  readonly marks: Readonly<Record<"aInA" | "aInB" | "bInA" | "bInB", Mark | null>>;
+  /** Whose file the suspect is made from, where one was given and the networks are independent. */
+  readonly suspect: "A" | "B" | "both" | "neither" | null;
+  readonly reasons: readonly string[];
+}
+
+/** A claim that was opened, or why it falls. */
+interface Opened {
+  readonly info: CredentialInfo;
+  readonly released: OpenFile;
+  readonly runner: Runner | null;
+  readonly derived: DerivedClaim | null;
+  readonly dated: Dated | null;
+  readonly broken: string | null;
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Decides between two claims: see `judge`.
+ * @param options checked before
+ * @param runners of A's and B's networks; null where nothing runs them
+ */
+export async function judgmentOf(
+  [a, b]: readonly [RivalFiles, RivalFiles],
+  options: JudgeOptions,
+  runners: readonly [a: Runner | null, b: Runner | null],
+): Promise<Judgment> {
+  const { roots = [], falsePositiveRate = 1e-6 } = options;
+  const [one, two] = [
+    await open("A", a, { roots, runner: runners[0] }),
+    await open("B", b, { roots, runner: runners[1] }),
+  ];
+  const mark = async ({ info, derived, runner }: Opened, file: OpenFile) =>
+    derived && markIn(file, { info, derived }, { falsePositiveRate, runner });
+  const marks = {
+    aInA: await mark(one, one.released),
+    aInB: await mark(one, two.released),
+    bInA: await mark(two, one.released),
+    bInB: await mark(two, two.released),
+  };
+  const broken = [one.broken ?? unmarked(one, marks.aInA), two.broken ?? unmarked(two, marks.bInB)] as const;
+  const reasons = [...said("A", one, [marks.aInA, marks.aInB]), ...said("B", two, [marks.bInB, marks.bInA])];
+  const madeFrom = (file: OpenFile, { info, released }: Opened) =>
+    compared(file, released, { info, falsePositiveRate, reasons })?.related === true;
+  const base = options.base === undefined ? null : openFile("judge", "base", options.base);
+  const alike = madeFrom(two.released, one) || madeFrom(one.released, two);
+  const common = base !== null && madeFrom(base, one) && madeFrom(base, two);
+  if (alike && common)
+    reasons.push("both files are made from the base that was given: that they are related shows nothing more");
+  const related = alike && !common;
+  const facts: RivalFacts = {
+    broken,
+    crossed: [marks.aInB?.found === true, marks.bInA?.found === true],
+    related,
+    dated: [one.dated, two.dated],
+    parent: [await isParent(one, two), await isParent(two, one)],
+  };
+  const ruling = ruled(facts);
+  const accused = options.suspect === undefined ? null : openFile("judge", "suspect", options.suspect);
+  const to = (of: Opened) => accused !== null && madeFrom(accused, of);
+  const [ofA, ofB] = ruling.ruling === "independent" ? [to(one), to(two)] : [false, false];
+  const suspect = ofA && ofB ? "both" : ofA ? "A" : ofB ? "B" : "neither";
+  return {
+    ...ruling,
+    facts,
+    statements: [one.derived?.spec.statement ?? "", two.derived?.spec.statement ?? ""],
+    marks,
+    suspect: accused && ruling.ruling === "independent" ? suspect : null,
+    reasons,
+  };
+}
+
+/** Opens a claim with everything that it was committed to. */
+async function open(
+  name: string,
+  rival: RivalFiles,
+  { roots, runner }: { roots: readonly (string | Uint8Array)[]; runner: Runner | null },
+): Promise<Opened> {
+  if (!isObject(rival)) unexpected(`judge: claim ${name}, { credential, released, commitment },`, rival);
+  const credential = openFile("judge", `credential of ${name}`, rival.credential);
+  const released = openFile("judge", `released of ${name}`, rival.released);
+  const info = readCredential(credential.file);
+  const fallen = (broken: string): Opened => ({
+    ...{ info, released, runner, derived: null, dated: null, broken, reasons: [] },
+  });
+  if (!hasClaim(credential.file)) return fallen("it is of the first version, or bound to nothing");
+  try {
+    const derived = await claimOf(credential.file, info);
+    const bundle = bundleOf(rival.commitment);
+    const { otherFile } = await openCommitment(bundle, derived, credential, released);
+    const { dated, reasons } = await dateOf(bundle, roots);
+    return { info, released, runner, derived, dated, broken: otherFile, reasons };
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    return fallen(cause.message);
+  }
+}
+
+/** Why a claim falls whose own file bears no mark; null where it does. */
+function unmarked({ derived }: Opened, own: Mark | null): string | null {
+  if (own?.found) return null;
+  const rest = derived?.spec.triggers && !own?.triggers ? "; its triggers were not asked" : "";
+  return `its mark is not in the file that it was committed for${rest}`;
+}
+
+/** What kept from reading a claim's marks, each once, behind what was said of its dates. */
+const said = (name: string, { reasons }: Opened, marks: readonly (Mark | null)[]): string[] =>
+  [...reasons, ...new Set(marks.flatMap((mark) => mark?.notes ?? []))].map((r) => `${name}: ${r}`);
+
+/** Whether a claim names another as that of an earlier release, and one key signed both. */
+async function isParent({ derived: earlier }: Opened, { derived: later }: Opened): Promise<boolean> {
+  if (!earlier || !later || later.spec.parent === null || later.spec.publicKey === null) return false;
+  return later.spec.publicKey === earlier.spec.publicKey && later.spec.parent === (await claimDigest(earlier));
+}

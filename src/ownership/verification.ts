@@ -1,0 +1,270 @@
+/** A verdict's facts, gathered from files; what has to run is handed in. */
+import { type Check, refuse, text } from "../demand";
+import { FormatError, StateDictError } from "../errors";
+import { sameBytes } from "../io/bytes";
+import { sha256Hex } from "../io/digest";
+import { isObject } from "../io/shown";
+import { type CredentialInfo, readCredential } from "../models/credential";
+import { fromBase64 } from "../signing/base64";
+import type { Bundle } from "../signing/bundle";
+import { isRate, isRoots } from "./check";
+import type { DerivedClaim } from "./claim/derive";
+import { claimOf, hasClaim } from "./claim/own";
+import { bundleOf, dateOf, type OpenCommitment, openCommitment } from "./commitment";
+import { type Comparing, compared } from "./compared";
+import { type Examination, examinationOf, signatureOf } from "./examination";
+import { bindingOf } from "./first/binding";
+import { type Mark, markIn, readBits, readMark } from "./mark";
+import { type NetworkFile, type OpenFile, openFile } from "./network-file";
+import { type Possession, possessed } from "./possession";
+import type { RelationEvidence } from "./relation";
+import type { Runner } from "./runner";
+import { suspectWeights } from "./suspect-weights";
+import { type Dated, type Judgement, judged, type VerdictFacts } from "./verdict";
+
+/** What a verdict may go by beside the suspect and the credential. */
+export interface Evidence {
+  /** What the owner published before the release: a bundle, or the text of its file. */
+  commitment?: Bundle | string;
+  /** The file that was committed to and released, as it was. */
+  released?: NetworkFile;
+  /** Certificates of time-stamping authorities that the verifier trusts, PEM or DER. */
+  roots?: readonly (string | Uint8Array)[];
+  /** When the suspect was there at the latest, as the verifier knows it. */
+  published?: Date | string;
+  /**
+   * The answer of the claim's key to a nonce of the verifier's own: whoever has seen an opened
+   * credential has not the key.
+   */
+  possession?: Possession;
+  /** What `sha256sum` prints of the suspect that is meant. */
+  suspectSha256?: string;
+  /** Networks that were looked at before this one was accused (default 1). */
+  suspects?: number;
+  /** False-positive rate of the verdict (default 1e-6), of one claim of all that 2⁸⁰ tries give. */
+  falsePositiveRate?: number;
+}
+
+/** {@link Evidence}, each with its check. */
+export const EVIDENCE: Readonly<Record<keyof Evidence, Check>> = {
+  commitment: (what, name, v) =>
+    typeof v === "string" || isObject(v) || refuse(what, name, "a bundle, or the text of its file", v),
+  released: () => true,
+  roots: isRoots,
+  published: (what, name, v) =>
+    !Number.isNaN(v instanceof Date ? v.getTime() : Date.parse(text(what, name, v))) || refuse(what, name, "a date", v),
+  possession: (what, name, v) =>
+    (isObject(v) && v["signature"] instanceof Uint8Array) || refuse(what, name, "{ nonce, signature }", v),
+  suspectSha256: (what, name, v) =>
+    /^[0-9a-f]{64}$/.test(text(what, name, v)) || refuse(what, name, "64 hexadecimal digits", v),
+  suspects: (what, name, v) =>
+    (Number.isSafeInteger(v) && (v as number) >= 1) || refuse(what, name, "a whole number from 1", v),
+  falsePositiveRate: isRate,
+};
+
+/** What `verify` found: the verdict, and what it goes by. JSON-able. */
+export interface Verification extends Judgement {
+  /** The claim's statement; empty where the credential has no claim. */
+  readonly statement: string;
+  readonly version: 1 | 2;
+  /**
+   * The claim's mark in the suspect, read directly; null where the claim does not hold together.
+   */
+  readonly mark: Mark | null;
+  /** The claim's mark in the committed file. */
+  readonly released: Mark | null;
+  readonly dated: Dated | null;
+  /**
+   * How the suspect and the released file are made from one another; null where it was not asked.
+   */
+  readonly relation: RelationEvidence | null;
+  /** Bits and accuracies as the papers have them: information, and no part of the verdict. */
+  readonly examination: Examination | null;
+  /** SHA-256 of the suspect: what `sha256sum` prints. */
+  readonly suspectSha256: string;
+  /** One sentence per finding. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Verifies a claim: see `verify`.
+ * @param options checked before
+ * @param runner what runs networks; null where nothing does, and the verdict goes by bytes alone
+ */
+export async function verificationOf(
+  suspect: NetworkFile,
+  credential: NetworkFile,
+  options: Evidence,
+  runner: Runner | null,
+): Promise<Verification> {
+  const { falsePositiveRate = 1e-6, suspects = 1 } = options;
+  const accused = openFile("verify", "the suspect", suspect);
+  const own = openFile("verify", "the credential", credential);
+  const info = readCredential(own.file);
+  const reasons: string[] = [];
+  const examination = await examined(accused, own, { info, falsePositiveRate, runner, reasons });
+  const suspectSha256 = await sha256Hex(accused.bytes);
+  const common = { examination, suspectSha256 };
+  const nothing = { mark: null, released: null, dated: null, relation: null, ...common };
+  const how = { runner, falsePositiveRate, suspects };
+
+  const claim = await claimed(own, info);
+  const published = options.published === undefined ? null : new Date(options.published).toISOString();
+  const facts = { version: claim.version, published, falsePositiveRate, dated: null, same: false, related: null };
+  const noMark: Mark = { bits: null, triggers: null, found: false, turned: false, notes: [] };
+  const triggered = claim.derived !== null && claim.derived.spec.triggers !== null;
+  const unasked = (mark: Mark | null) => triggered && !mark?.triggers;
+  const broken = (why: string, released: Mark | null = null): Verification => ({
+    ...judged({ ...facts, broken: why, unanchored: null, unasked: false, mark: noMark }),
+    statement: claim.statement,
+    version: claim.version,
+    ...nothing,
+    released,
+    reasons: [...reasons, why, ...(released ? told(released) : [])],
+  });
+  if (claim.broken !== null) return broken(claim.broken);
+  if (options.suspectSha256 !== undefined && options.suspectSha256 !== suspectSha256)
+    return broken("the suspect is another file than the one that is meant (SHA-256)");
+
+  const { derived } = claim;
+  if (!derived) {
+    // Read as they always were, and as many needed as of the second version.
+    const mark = readBits(accused.file, { info, derived: claim }, how);
+    const judgement = judged({
+      ...facts,
+      broken: null,
+      unanchored: "it is of the first version",
+      unasked: false,
+      mark,
+    });
+    return { ...judgement, statement: claim.statement, version: 1, ...nothing, mark, reasons };
+  }
+
+  let opened: OpenCommitment | null = null;
+  let dated: Dated | null = null;
+  let released: OpenFile | null = null;
+  let releasedMark: Mark | null = null;
+  let unanchored: string | null = null;
+  try {
+    if (options.possession && !(await hasKey(derived, options.possession, accused)))
+      return broken("the key that the claim names did not sign the verifier's nonce");
+    released = options.released === undefined ? null : openFile("verify", "released", options.released);
+    if (options.commitment === undefined) unanchored = "no commitment was given";
+    else if (!released) unanchored = "the committed file was not given (`released`)";
+    else {
+      const bundle = bundleOf(options.commitment);
+      opened = await openCommitment(bundle, derived, own, released);
+      const when = await dateOf(bundle, options.roots ?? []);
+      dated = when.dated;
+      reasons.push(...when.reasons);
+    }
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    return broken(cause.message);
+  }
+  if (opened && released) {
+    if (opened.otherFile !== null) return broken(`the released file does not anchor the claim: ${opened.otherFile}`);
+    releasedMark = await markIn(released, { info, derived }, how);
+    if (!releasedMark?.found)
+      return broken(
+        `the file that was committed to does not bear the claim's mark, read as it stands${unasked(releasedMark) ? "; its triggers were not asked" : ""}`,
+        releasedMark,
+      );
+  }
+  const same = released !== null && sameBytes(released.bytes, accused.bytes);
+  const mark =
+    same && releasedMark
+      ? releasedMark
+      : await readMark(accused.file, { info, derived }, { ...how, released: same ? null : released });
+  reasons.push(...mark.notes, ...told(mark));
+  const related =
+    released && opened && !same
+      ? compared(accused, released, { info, falsePositiveRate: falsePositiveRate / suspects, reasons })
+      : null;
+  if (related)
+    reasons.push(
+      `${related.agreements} of ${related.channels} hidden channels agree with the committed file, from both sides; ${related.needed} are needed at a false-positive rate of ${(falsePositiveRate / suspects).toExponential()}`,
+      ...related.notes,
+    );
+  const judgement = judged({
+    ...facts,
+    broken: null,
+    unanchored,
+    dated,
+    same,
+    unasked: unasked(mark),
+    mark,
+    related,
+  } satisfies VerdictFacts);
+  return {
+    ...judgement,
+    statement: claim.statement,
+    version: 2,
+    mark,
+    released: releasedMark,
+    dated,
+    relation: related,
+    ...common,
+    reasons,
+  };
+}
+
+/**
+ * What the papers check. A suspect of another structure is examined no further where a runner takes
+ * its weights all the same: its triggers are asked.
+ */
+async function examined(
+  suspect: OpenFile,
+  owner: OpenFile,
+  { info, falsePositiveRate, runner, reasons }: Comparing & { runner: Runner | null },
+): Promise<Examination | null> {
+  try {
+    const found = runner?.examine
+      ? await runner.examine(suspect.file, owner.file)
+      : examinationOf(signatureOf(suspectWeights(suspect.file, info), info), { options: { falsePositiveRate } });
+    reasons.push(...found.reasons);
+    return found;
+  } catch (cause) {
+    if (!(cause instanceof StateDictError && runner?.takesAny && hasClaim(owner.file))) throw cause;
+    reasons.push(`the suspect is of another structure: ${cause.message}`);
+    return null;
+  }
+}
+
+/** What a credential claims. */
+type Claimed = { statement: string; version: 1 | 2; broken: string | null } & (
+  | { derived: DerivedClaim; bits?: undefined }
+  | { derived: null; bits: DerivedClaim["bits"] }
+);
+
+async function claimed(own: OpenFile, info: CredentialInfo): Promise<Claimed> {
+  const none = { statement: "", derived: null, bits: new Map() } as const;
+  const version = hasClaim(own.file) ? 2 : 1;
+  try {
+    if (version === 2) {
+      const derived = await claimOf(own.file, info);
+      return { statement: derived.spec.statement, version, broken: null, derived };
+    }
+    const binding = await bindingOf(own.file, info);
+    if (binding) return { statement: binding.statement, version, broken: null, derived: null, bits: binding.bits };
+    const broken =
+      "the credential is not bound to a secret: passports solved for these very weights would match as well, so it shows nothing";
+    return { ...none, version, broken };
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    return { ...none, version, broken: cause.message };
+  }
+}
+
+/** Whether the claim's key answered. */
+async function hasKey({ spec }: DerivedClaim, possession: Possession, { bytes }: OpenFile): Promise<boolean> {
+  if (spec.publicKey === null) return false;
+  return possessed(fromBase64(spec.publicKey, "the claim's public key"), possession, bytes);
+}
+
+/** A mark in sentences. */
+function told({ bits, triggers }: Mark): string[] {
+  const line = (what: string, of: Mark["bits"]) =>
+    of ? [`${of.hits} of ${of.count} bound ${what} fit; ${of.needed} are needed`] : [];
+  return [...line("bits", bits), ...line("triggers", triggers)];
+}
