@@ -3,7 +3,7 @@ import { DATE_HELP, DATE_OPTIONS, type Dates, datesOf } from "../claim";
 import { numberIn, parseOptions } from "../options";
 
 /**
- * A network small enough for two CPU cores: four convolutions, the last three with passports, the
+ * A network small enough for two CPU cores: four convolutions, the last two with passports, the
  * text in the last: 224 bits follow from the claim.
  */
 export const SIGNATURE = "ACME";
@@ -17,13 +17,13 @@ export const CONFIG: ConvNetConfig = {
   layers: [
     { channels: 24, kernel: 5, padding: 2, stride: 2 },
     "pool",
-    { channels: 64, kernel: 3, padding: 1 },
+    { channels: 48, kernel: 3, padding: 1 },
     "pool",
-    { channels: 64, kernel: 3, padding: 1 },
+    { channels: 128, kernel: 3, padding: 1 },
     { channels: 128, kernel: 1 },
   ],
   scheme: "pan",
-  passports: { 2: true, 4: true, 5: SIGNATURE },
+  passports: { 4: true, 5: SIGNATURE },
 };
 
 export interface Settings {

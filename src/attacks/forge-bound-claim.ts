@@ -188,7 +188,9 @@ async function plant(
   means: readonly Rearrangement[],
 ): Promise<Planted> {
   const derived: Follows =
-    version === 2 ? await deriveClaim(binding.secret, specOf(binding, plan)) : await deriveBinding(binding, plan);
+    version === 2
+      ? await deriveClaim(binding.secret, specOf(binding, plan), binding.inputs)
+      : await deriveBinding(binding, plan);
   const texts = textBytes(plan);
   const wanted = plan.places.map((place) => {
     const text = signatureBits(texts.get(place.norm)!, place.channels, new Generator(0));

@@ -21,7 +21,7 @@ export {
   openGroup,
   verifyAnswers,
 } from "../ownership/claim/opening";
-export { boundTriggers, triggersLike } from "../ownership/claim/training";
+export { boundTriggers, suppliedTriggers, triggersLike } from "../ownership/claim/training";
 
 // a verifier
 

@@ -10,7 +10,7 @@ export {
 } from "./claim/opening";
 export { type Binding, boundCredential, claimDigest } from "./claim/own";
 export type { ClaimSpec, TriggerSpec } from "./claim/spec";
-export { boundTriggers, type TriggersLikeOptions, triggersLike } from "./claim/training";
+export { boundTriggers, suppliedTriggers, type TriggersLikeOptions, triggersLike } from "./claim/training";
 export { type CommitOptions, commit } from "./commitment";
 export { newSecret } from "./digest";
 export type { Examination, LayerMatch } from "./examination";

@@ -29,6 +29,7 @@ let signer: Signer;
 let possession: ownership.Possession;
 /** Without triggers claims are checked quicker; this one has two groups of sixty. */
 let triggered: SafetensorsFile;
+let withTriggers: ownership.DerivedClaim;
 let opening: ownership.Opening;
 let model: Network;
 const NONCE = "0".repeat(32);
@@ -41,7 +42,7 @@ beforeAll(async () => {
   possession = await ownership.provePossession(signer, NONCE, claim.released);
   model = buildNetwork(MARKED, { seed: 1 });
   const binding = { ...claim.binding, triggers: MARKED_TRIGGERS };
-  await ownership.bind(model, binding);
+  withTriggers = await ownership.bind(model, binding);
   triggered = await ownership.boundCredential(await model.credential(), binding);
   opening = await ownership.openGroup(triggered, 0);
   return () => model.dispose();
@@ -236,6 +237,7 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     secret: row((secret) => ownership.bind(model, { ...claim.binding, secret })),
     publicKey: row((publicKey) => ownership.bind(model, { ...claim.binding, publicKey })),
     triggers: row((triggers) => ownership.bind(model, { ...claim.binding, triggers }), isNull),
+    inputs: row((inputs) => ownership.bind(model, { ...claim.binding, inputs })),
     parent: row((parent) => ownership.bind(model, { ...claim.binding, parent }), isNull),
   },
   claimDigest: {
@@ -283,8 +285,25 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     ),
     normalize: row((normalize) => ownership.triggersLike(test, { normalize }), isNull),
   },
+  suppliedTriggers: {
+    set: row((v) => ownership.suppliedTriggers(v)),
+    options: row(
+      (v) => ownership.suppliedTriggers(test, v),
+      (v) => isEmpty(v) && Object.getPrototypeOf(v) === Object.prototype,
+    ),
+    groups: row(
+      (groups) => ownership.suppliedTriggers(test, { groups }),
+      (v) => isCount(v, 1, test.length),
+    ),
+    classes: row((classes) => ownership.suppliedTriggers(test, { classes })),
+    normalize: row((normalize) => ownership.suppliedTriggers(test, { normalize }), isNull),
+  },
   boundTriggers: {
     claim: row((v) => ownership.boundTriggers(v)),
+    options: row(
+      (v) => ownership.boundTriggers(withTriggers, v),
+      (v) => isEmpty(v) && Object.getPrototypeOf(v) === Object.prototype,
+    ),
   },
   openGroup: {
     credential: row((v) => ownership.openGroup(v, 0)),

@@ -25,7 +25,7 @@ export async function bind(model: Protected, binding: Binding): Promise<DerivedC
   if (model.scheme === "plain")
     throw new ArgumentError("a plain network has no passports to bind: use a scheme with passports");
   checkBinding(binding);
-  const derived = await deriveClaim(binding.secret, specOf(binding, model.plan));
+  const derived = await deriveClaim(binding.secret, specOf(binding, model.plan), binding.inputs);
   const bits = boundBits(derived.spec);
   if (bits < FEW_BITS)
     console.warn(

@@ -4,7 +4,7 @@
  * are:
  *
  *     P      = for each norm and part, uniform(AES-CTR(HKDF(secret, "passports/" + norm.part)))
- *     X_g    = SHA-512 of all trigger inputs of group g, drawn from HKDF(secret, "triggers/" + g)
+ *     X_g    = SHA-512 of all trigger inputs of group g, drawn from HKDF(secret, "triggers/" + g), or supplied
  *     h      = SHA-512("pan-claim-2", SHA-512(P), SHA-512(every X_g), SHA-512(canonical JSON of spec))
  *     bits   = AES-CTR(SHA-512(h, "bits", norm)),   labels_g = AES-CTR(SHA-512(h, "labels", g)) mod k
  *
@@ -19,7 +19,7 @@ import { passportShape } from "../../passport/place";
 import { sizeOf } from "../../tensor/shape";
 import { keystream, sha512, subSecret, toBits, toUniform } from "../digest";
 import { type ClaimSpec, checkClaimSpec } from "./spec";
-import { groupSecret, inputsDigest, type TriggerInputs, triggerInputs, triggerLabels } from "./triggers";
+import { decodeInputs, groupSecret, inputsDigest, type TriggerInputs, triggerInputs, triggerLabels } from "./triggers";
 
 const utf8 = new TextEncoder();
 const TAG = utf8.encode("pan-claim-2");
@@ -69,10 +69,11 @@ export const boundBits = ({ places }: ClaimSpec): number =>
 /**
  * Everything that follows from a secret and a description.
  * @param secret 32 bytes, hexadecimal
- * @throws ArgumentError for what describes no claim, and fewer than {@link LEAST_BITS} bits that no
- * text takes.
+ * @param supplied inputs of triggers that are not drawn, base64
+ * @throws ArgumentError for what describes no claim, fewer than {@link LEAST_BITS} bits that no
+ * text takes, and triggers that are supplied and not there, or there and drawn.
  */
-export async function deriveClaim(secret: string, spec: ClaimSpec): Promise<DerivedClaim> {
+export async function deriveClaim(secret: string, spec: ClaimSpec, supplied?: string): Promise<DerivedClaim> {
   if (typeof secret !== "string" || !/^[0-9a-f]{64}$/.test(secret))
     throw new ArgumentError(
       "claim: a secret of 64 hexadecimal digits expected; make one with newSecret(), and keep it secret",
@@ -97,9 +98,12 @@ export async function deriveClaim(secret: string, spec: ClaimSpec): Promise<Deri
     passports.set(place.norm, { gamma: await draw("skey"), beta: await draw("key") });
   }
   const { triggers } = spec;
-  const inputs = await Promise.all(
-    Array.from({ length: triggers?.groups ?? 0 }, async (_, g) => triggerInputs(await groupSecret(key, g), triggers!)),
-  );
+  if (supplied !== undefined && !triggers?.supplied)
+    throw new ArgumentError("claim: no inputs expected where triggers are drawn from the secret, found some");
+  const drawn = async (g: number) => triggerInputs(await groupSecret(key, g), triggers!);
+  const inputs = triggers?.supplied
+    ? decodeInputs(supplied, triggers, triggers.groups)
+    : await Promise.all(Array.from({ length: triggers?.groups ?? 0 }, (_, g) => drawn(g)));
   const digests = { passports: await sha512(hashed), groups: await Promise.all(inputs.map(inputsDigest)) };
   const hash = await claimHash(spec, digests);
   const bits = new Map<string, Float32Array<ArrayBuffer>>();

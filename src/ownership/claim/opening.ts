@@ -14,9 +14,17 @@ import { isRate } from "../check";
 import { binomialPValue, matchThreshold } from "../statistics";
 import { claimHash } from "./derive";
 import { type Binding, claimOf, entryOf, hasClaim } from "./own";
-import { type ClaimSpec, checkClaimSpec } from "./spec";
+import { type ClaimSpec, checkClaimSpec, type TriggerSpec } from "./spec";
 import { claimThreshold } from "./threshold";
-import { groupSecret, inputsDigest, type TriggerInputs, triggerInputs, triggerLabels } from "./triggers";
+import {
+  decodeInputs,
+  encodeInputs,
+  groupSecret,
+  inputsDigest,
+  type TriggerInputs,
+  triggerInputs,
+  triggerLabels,
+} from "./triggers";
 
 /** An opened group of triggers. JSON-able. */
 export interface Opening {
@@ -28,8 +36,10 @@ export interface Opening {
   readonly groups: readonly string[];
   /** Which group is opened, from 0. */
   readonly group: number;
-  /** What its inputs are drawn from: 64 bytes, hexadecimal. */
-  readonly secret: string;
+  /** What its inputs are drawn from: 64 bytes, hexadecimal. Not there where they are supplied. */
+  readonly secret?: string;
+  /** They themselves, where they are supplied: base64. */
+  readonly inputs?: string;
 }
 
 const FORMAT = "pan-opening-2";
@@ -42,7 +52,7 @@ const FORMAT = "pan-opening-2";
 export async function openGroup(credential: SafetensorsFile, group: number): Promise<Opening> {
   const info = readCredential(credential);
   if (!hasClaim(credential)) throw new ArgumentError("openGroup: the credential has no claim of version 2");
-  const { spec, digests } = await claimOf(credential, info);
+  const { spec, digests, groups } = await claimOf(credential, info);
   const count = spec.triggers?.groups ?? 0;
   if (!count) throw new ArgumentError("openGroup: the claim has no triggers");
   if (whole("openGroup", "group", group, 0) >= count) refuse("openGroup", "group", `below ${count}`, group);
@@ -53,7 +63,9 @@ export async function openGroup(credential: SafetensorsFile, group: number): Pro
     passports: toHex(digests.passports),
     groups: digests.groups.map(toHex),
     group,
-    secret: toHex(await groupSecret(fromHex(secret), group)),
+    ...(spec.triggers?.supplied
+      ? { inputs: encodeInputs(groups[group]!.inputs) }
+      : { secret: toHex(await groupSecret(fromHex(secret), group)) }),
   };
 }
 
@@ -66,9 +78,9 @@ function checkOpening(value: unknown): asserts value is Opening {
     throw new FormatError(`an opened group of triggers, ${what}, expected, found ${shown(found)}`);
   };
   if (!isObject(value) || value["format"] !== FORMAT) return wrong(`of format "${FORMAT}"`, value);
-  const { spec, passports, groups, group, secret } = value;
+  const { spec, passports, groups, group, secret, inputs } = value;
   try {
-    knownKeys("an opening", value, ["format", "spec", "passports", "groups", "group", "secret"]);
+    knownKeys("an opening", value, ["format", "spec", "passports", "groups", "group", "secret", "inputs"]);
     checkClaimSpec("an opening's spec", spec);
   } catch (cause) {
     if (!(cause instanceof ArgumentError)) throw cause;
@@ -80,7 +92,9 @@ function checkOpening(value: unknown): asserts value is Opening {
   if (!Number.isSafeInteger(group) || (group as number) < 0 || (group as number) >= count)
     wrong(`with a group from 0 to ${count - 1}`, group);
   if (!isHex(passports, 128)) wrong("with the digest of its passports", passports);
-  if (!isHex(secret, 128)) wrong("with the secret of its group", secret);
+  if (spec.triggers?.supplied ? secret !== undefined : inputs !== undefined)
+    wrong("whose inputs are supplied, or follow from a secret,", "both");
+  if (!spec.triggers?.supplied && !isHex(secret, 128)) wrong("with the secret of its group", secret);
 }
 
 /** An opened group as it follows from its opening. */
@@ -99,12 +113,24 @@ export async function openedInputs(opening: Opening): Promise<OpenedInputs> {
   checkOpening(opening);
   const { spec, group } = opening;
   const triggers = spec.triggers!;
-  const inputs = await triggerInputs(fromHex(opening.secret), triggers);
+  const inputs = triggers.supplied
+    ? suppliedInputs(opening.inputs, triggers)
+    : await triggerInputs(fromHex(opening.secret!), triggers);
   if (toHex(await inputsDigest(inputs)) !== opening.groups[group])
-    throw new FormatError("the opening's inputs are not those of its digest: its secret is another group's");
+    throw new FormatError("the opening's inputs are not those of its digest: they are another group's");
   const digests = { passports: fromHex(opening.passports), groups: opening.groups.map(fromHex) };
   const hash = await claimHash(spec, digests);
   return { inputs, labels: await triggerLabels(hash, group, triggers), hash };
+}
+
+/** @throws FormatError for inputs that are none. */
+function suppliedInputs(text: unknown, triggers: TriggerSpec): TriggerInputs {
+  try {
+    return decodeInputs(text, triggers, 1)[0]!;
+  } catch (cause) {
+    if (!(cause instanceof ArgumentError)) throw cause;
+    throw new FormatError(cause.message, { cause });
+  }
 }
 
 /** How answers agree with the labels that a claim gives its triggers. JSON-able. */

@@ -1,5 +1,5 @@
 /** A claim as it is kept in a credential. */
-import { knownKeys, unexpected } from "../../demand";
+import { knownKeys, refuse, unexpected } from "../../demand";
 import { ArgumentError, FormatError } from "../../errors";
 import { bytesOf } from "../../io/bytes";
 import { toHex } from "../../io/digest";
@@ -32,21 +32,33 @@ export interface Binding {
   readonly publicKey?: string;
   /** Inputs that the network shall learn beside its task; `triggersLike` makes one. */
   readonly triggers?: TriggerSpec;
+  /** Triggers that are supplied, of all groups in a row, base64: `suppliedTriggers` gives both. */
+  readonly inputs?: string;
   /** Digest of the claim of an earlier release, see {@link claimDigest}. */
   readonly parent?: string;
 }
 
 /** Entry of a credential that holds a claim, and most characters of it. */
 const ENTRY = "claim";
-const LONGEST = 2 ** 21;
+const LONGEST = 2 ** 23;
 
 /** @throws ArgumentError for what is no binding. */
 export function checkBinding(binding: unknown): asserts binding is Binding {
   if (!isObject(binding)) return unexpected("binding: { statement, secret }", binding);
-  knownKeys("parts of a binding", binding, ["statement", "secret", "publicKey", "triggers", "parent"]);
+  knownKeys("parts of a binding", binding, ["statement", "secret", "publicKey", "triggers", "inputs", "parent"]);
 }
 
-/** The description of a network's claim. */
+/** @throws ArgumentError for a public key that is none. */
+function keyOf(publicKey: string): string {
+  try {
+    return toBase64(publicKeyOf(publicKey));
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new ArgumentError(`binding: publicKey: ${cause.message}`, { cause });
+  }
+}
+
+/** The description of a network's claim. @throws ArgumentError for a public key that is none. */
 export function specOf(
   { statement, publicKey, triggers, parent }: Binding,
   plan: Pick<CredentialInfo, "scheme" | "places">,
@@ -56,7 +68,7 @@ export function specOf(
     scheme: plan.scheme,
     places: [...plan.places].sort((a, b) => (a.norm < b.norm ? -1 : 1)),
     triggers: triggers ?? null,
-    publicKey: publicKey === undefined ? null : toBase64(publicKeyOf(publicKey)),
+    publicKey: publicKey === undefined ? null : keyOf(publicKey),
     statement,
     parent: parent ?? null,
   };
@@ -81,8 +93,11 @@ export async function boundCredential(credential: SafetensorsFile, binding: Bind
   checkFile(credential, "boundCredential: the credential");
   checkBinding(binding);
   const info = readCredential(credential);
-  checkFollows(await deriveClaim(binding.secret, specOf(binding, info)), info);
-  return { ...credential, metadata: { ...credential.metadata, [ENTRY]: canonicalJson(binding) } };
+  checkFollows(await deriveClaim(binding.secret, specOf(binding, info), binding.inputs), info);
+  const entry = canonicalJson(binding);
+  if (entry.length > LONGEST)
+    refuse("boundCredential", "binding", `at most ${LONGEST} characters as JSON`, `${entry.length}: fewer triggers`);
+  return { ...credential, metadata: { ...credential.metadata, [ENTRY]: entry } };
 }
 
 /** The binding in a credential, as it stands there. @throws FormatError where it is no JSON. */
@@ -98,7 +113,7 @@ export async function claimOf(credential: SafetensorsFile, info: CredentialInfo)
   let derived: DerivedClaim;
   try {
     checkBinding(binding);
-    derived = await deriveClaim(binding.secret, specOf(binding, info));
+    derived = await deriveClaim(binding.secret, specOf(binding, info), binding.inputs);
   } catch (cause) {
     if (!(cause instanceof ArgumentError)) throw cause;
     throw new FormatError(`the credential's entry "${ENTRY}" is none: ${cause.message}`, { cause });

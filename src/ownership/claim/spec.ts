@@ -10,8 +10,16 @@ import { SCHEMES, type Scheme } from "../../passport/schemes";
 
 /** Inputs of a network that are bound to a claim, and how they are given to it. JSON-able. */
 export interface TriggerSpec {
-  /** `images` of bytes, or `clouds` of points; drawn from the claim's secret. */
+  /**
+   * `images` of bytes, or `clouds` of points; drawn from the claim's secret where they are not
+   * `supplied`.
+   */
   readonly kind: "images" | "clouds";
+  /**
+   * They are the owner's own, photographs or clouds of other classes. Their labels follow from all
+   * of them together, so that whoever chooses them chooses no label.
+   */
+  readonly supplied?: true;
   /** [H, W, C] of an image; [points, 3] of a cloud. */
   readonly shape: readonly number[];
   /** Names of the classes, in the order of the network's outputs. */
@@ -23,7 +31,10 @@ export interface TriggerSpec {
    * unlearn it.
    */
   readonly groups: number;
-  /** Rows and columns of the coarse grid that an image is enlarged from; 0 for clouds. */
+  /**
+   * Rows and columns of the coarse grid that an image is enlarged from; 0 for clouds, and what is
+   * supplied.
+   */
   readonly grid: number;
   /** Per channel, what images are normalised by; null for bytes / 255, and for clouds. */
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | null;
@@ -66,8 +77,10 @@ export function checkStatement(what: string, statement: unknown): asserts statem
 export function checkTriggerSpec(what: string, value: unknown): asserts value is TriggerSpec {
   if (!isObject(value))
     return unexpected(`${what}: triggers { kind, shape, classes, count, groups, grid, normalize }`, value);
-  knownKeys(`${what}: triggers`, value, ["kind", "shape", "classes", "count", "groups", "grid", "normalize"]);
-  const { shape, classes, normalize } = value;
+  const keys = ["kind", "supplied", "shape", "classes", "count", "groups", "grid", "normalize"];
+  knownKeys(`${what}: triggers`, value, keys);
+  const { shape, classes, normalize, supplied } = value;
+  if (supplied !== undefined && supplied !== true) refuse(what, "triggers.supplied", "true, or nothing", supplied);
   const kind = oneOf(what, "triggers.kind", value["kind"], ["images", "clouds"]);
   const rank = kind === "images" ? 3 : 2;
   if (!Array.isArray(shape) || shape.length !== rank || (kind === "clouds" && shape[1] !== 3))
@@ -82,8 +95,14 @@ export function checkTriggerSpec(what: string, value: unknown): asserts value is
   if (count * groups > MOST.samples || size > MOST.pixels || size * count * groups > MOST.pixels * 64)
     refuse(what, "triggers", `at most ${MOST.samples} of at most ${MOST.pixels} numbers`, { shape, count, groups });
   const grid = whole(what, "triggers.grid", value["grid"], 0);
-  if (kind === "images" ? grid < 2 || grid > 256 : grid !== 0)
-    refuse(what, "triggers.grid", kind === "images" ? "a whole number from 2 to 256" : "0 for clouds", grid);
+  const enlarged = kind === "images" && !supplied;
+  if (enlarged ? grid < 2 || grid > 256 : grid !== 0)
+    refuse(
+      what,
+      "triggers.grid",
+      enlarged ? "a whole number from 2 to 256" : "0 for clouds, and what is supplied",
+      grid,
+    );
   if (normalize === null) return;
   const parts = isObject(normalize) ? normalize : unexpected(`${what}: triggers.normalize { mean, std }`, normalize);
   knownKeys(`${what}: triggers.normalize`, parts, ["mean", "std"]);

@@ -1,10 +1,18 @@
 /** Bound triggers in a training. */
-import { checkedParts, isPointSet, sampleShape, type TrainingSet } from "../../data/sample-set";
-import { objectOf, optionsOf, refuse } from "../../demand";
+import {
+  checkBytes,
+  checkedParts,
+  isPointSet,
+  type SampleSet,
+  sampleShape,
+  type TrainingSet,
+} from "../../data/sample-set";
+import { objectOf, optionsOf, refuse, whole } from "../../demand";
 import type { TriggerOptions } from "../../train/options";
 import type { DerivedClaim } from "./derive";
 import { checkTriggerSpec, type TriggerSpec } from "./spec";
 import { triggerSet, triggerTransform } from "./trigger-set";
+import { encodeInputs, type TriggerInputs } from "./triggers";
 
 /** Options of {@link triggersLike}. */
 export interface TriggersLikeOptions {
@@ -44,6 +52,48 @@ export function triggersLike(set: TrainingSet, options?: TriggersLikeOptions): T
   };
   checkTriggerSpec(what, spec);
   return spec;
+}
+
+/** Options of {@link suppliedTriggers}. */
+export interface SuppliedTriggersOptions extends Pick<TriggersLikeOptions, "groups" | "normalize"> {
+  /** Names of the classes that the network answers with (default: the set's own). */
+  classes?: readonly string[];
+}
+
+/**
+ * The samples of a set as triggers, for a binding: photographs that are no part of the training, or
+ * clouds of classes that are not learnt. The set's own labels count for nothing: a claim's labels
+ * follow from all inputs together and its secret. As many samples as fill the groups evenly.
+ * @returns what a binding takes as `triggers` and `inputs`
+ * @throws ArgumentError for options that are none, images of floats, and sets that are not in
+ * memory.
+ *
+ * @example
+ * const own = suppliedTriggers(photographs, { classes: train.classes, groups: 2 });
+ * const claim = await bind(owned, { statement, secret, publicKey, ...own });
+ */
+export function suppliedTriggers(
+  set: SampleSet,
+  options?: SuppliedTriggersOptions,
+): { triggers: TriggerSpec; inputs: string } {
+  const what = "suppliedTriggers";
+  const given = optionsOf(what, options, ["classes", "groups", "normalize"]);
+  const parts = checkedParts(what, set);
+  const { groups = 2, classes = parts.classes, normalize = null } = given;
+  whole(what, "groups", groups);
+  if (!isPointSet(parts)) checkBytes(what, parts);
+  const count = Math.floor(parts.length / groups);
+  if (count < 1) refuse(what, "groups", `at most the ${parts.length} samples there are`, groups);
+  const shape = sampleShape(set);
+  const kind = isPointSet(parts) ? ("clouds" as const) : ("images" as const);
+  const spec = { kind, supplied: true as const, shape, classes, count, groups, grid: 0, normalize };
+  checkTriggerSpec(what, spec);
+  const all = isPointSet(parts) ? parts.points : (parts.images as Uint8Array);
+  const inputs = all.slice(
+    0,
+    shape.reduce((a, b) => a * b, count * groups),
+  ) as TriggerInputs;
+  return { triggers: spec, inputs: encodeInputs(inputs) };
 }
 
 /** How triggers of a claim are learnt: what `TriggerOptions` says of each. */

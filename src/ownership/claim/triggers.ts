@@ -1,6 +1,8 @@
 /** Triggers of a claim: inputs from its secret, labels from its hash. */
 
+import { ArgumentError } from "../../errors";
 import { digest } from "../../io/digest";
+import { fromBase64, toBase64 } from "../../signing/base64";
 import { type Draw, drawn, keystream, sha512, subSecret } from "../digest";
 import type { TriggerSpec } from "./spec";
 import { ellipsoids } from "./trigger-clouds";
@@ -17,6 +19,43 @@ export const groupSecret = (secret: Uint8Array<ArrayBuffer>, group: number): Pro
 
 /** Inputs of a group as they are hashed: bytes of images, coordinates of clouds. */
 export type TriggerInputs = Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+
+/** Numbers of one group. */
+const groupSize = ({ shape, count }: TriggerSpec): number => shape.reduce((a, b) => a * b, count);
+
+/** Inputs as they are kept: bytes, or floats in little-endian order; base64. */
+export const encodeInputs = (inputs: TriggerInputs): string =>
+  toBase64(new Uint8Array(inputs.buffer, inputs.byteOffset, inputs.byteLength));
+
+/**
+ * Supplied inputs from what {@link encodeInputs} made of them.
+ * @param groups how many, one after the other
+ * @throws ArgumentError for another number of them, and coordinates that are none.
+ */
+export function decodeInputs(text: unknown, spec: TriggerSpec, groups: number): TriggerInputs[] {
+  const what = "triggers that are supplied";
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = fromBase64(text, what);
+  } catch (cause) {
+    throw new ArgumentError(`${(cause as Error).message}: give the binding the \`inputs\` of suppliedTriggers()`, {
+      cause,
+    });
+  }
+  const size = groupSize(spec);
+  const width = spec.kind === "clouds" ? 4 : 1;
+  if (bytes.length !== size * groups * width)
+    throw new ArgumentError(
+      `${what}: ${size * groups * width} bytes, ${groups} groups of ${spec.count}, expected, found ${bytes.length}`,
+    );
+  return Array.from({ length: groups }, (_, g) => {
+    const own = bytes.slice(g * size * width, (g + 1) * size * width);
+    if (spec.kind === "images") return own;
+    const points = new Float32Array(own.buffer);
+    if (points.every(Number.isFinite)) return points;
+    throw new ArgumentError(`${what}: finite coordinates expected, found others in group ${g}`);
+  });
+}
 
 /** The inputs of the group with this secret, in order. */
 export async function triggerInputs(

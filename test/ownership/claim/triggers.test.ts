@@ -7,9 +7,9 @@ import { fromHex, toHex } from "../../../src/io/digest";
 import { deriveClaim } from "../../../src/ownership/claim/derive";
 import { openedTriggers } from "../../../src/ownership/claim/opened-triggers";
 import { type Opening, verifyAnswers } from "../../../src/ownership/claim/opening";
-import { boundTriggers, triggersLike } from "../../../src/ownership/claim/training";
+import { boundTriggers, suppliedTriggers, triggersLike } from "../../../src/ownership/claim/training";
 import { enlarge } from "../../../src/ownership/claim/trigger-images";
-import { groupSecret } from "../../../src/ownership/claim/triggers";
+import { encodeInputs, groupSecret } from "../../../src/ownership/claim/triggers";
 import { CLOUDS, IMAGES, SECRET, SPEC } from "../../support/spec";
 import { tinySet } from "../../support/tiny";
 
@@ -116,6 +116,86 @@ describe("answers to an opened group", () => {
     const opening = await opened();
     for (const answers of [[1], "12345", [0, 0, 0, 0, 0.5], [0, 0, 0, 0, -1], null])
       await expect(verifyAnswers(answers as number[], opening)).rejects.toThrow(ArgumentError);
+  });
+});
+
+describe("triggers that the owner supplies", () => {
+  const photographs = tinySet(41, 9);
+  const own = suppliedTriggers(photographs, { groups: 2, classes: ["red", "green", "blue"] });
+  const spec = { ...SPEC, triggers: own.triggers };
+
+  it("are those samples, in groups that are even; their labels follow from all of them and the secret", async () => {
+    expect(own.triggers).toMatchObject({ kind: "images", supplied: true, count: 20, groups: 2, grid: 0 });
+    const claim = await deriveClaim(SECRET, spec, own.inputs);
+    expect(claim.groups.map((g) => g.inputs.length)).toEqual([20 * 192, 20 * 192]);
+    expect(claim.groups[1]!.inputs).toEqual(photographs.images.subarray(20 * 192, 40 * 192));
+    // Not the samples' own labels, nor those of the same samples under another secret.
+    const labels = claim.groups.flatMap((g) => [...g.labels]);
+    expect(labels).not.toEqual([...photographs.labels.subarray(0, 40)]);
+    const other = await deriveClaim("e".repeat(64), spec, own.inputs);
+    expect(other.groups.flatMap((g) => [...g.labels])).not.toEqual(labels);
+    // One pixel of one image changes labels of both groups, and signature bits.
+    const turned = { ...photographs, images: photographs.images.slice() };
+    turned.images[5]! ^= 1;
+    const { inputs } = suppliedTriggers(turned, { groups: 2 });
+    const changed = await deriveClaim(SECRET, spec, inputs);
+    for (const g of [0, 1]) expect(changed.groups[g]!.labels).not.toEqual(claim.groups[g]!.labels);
+    expect([...changed.bits.values()]).not.toEqual([...claim.bits.values()]);
+    expect((boundTriggers(claim).set as typeof photographs).images.length).toBe(40 * 192);
+  });
+
+  it("are clouds too", async () => {
+    const points = Float32Array.from({ length: 8 * 30 }, (_, i) => Math.fround(Math.sin(i)));
+    const clouds = pointSet({ points, labels: Array(8).fill(0), classes: ["a", "b"], pointsPerCloud: 10 });
+    const given = suppliedTriggers(clouds, { groups: 1 });
+    const { groups } = await deriveClaim(SECRET, { ...SPEC, triggers: given.triggers }, given.inputs);
+    expect(groups[0]!.inputs).toEqual(points);
+  });
+
+  it("are opened a group at a time, with that group's inputs and nothing of the others", async () => {
+    const { digests, groups } = await deriveClaim(SECRET, spec, own.inputs);
+    const { secret: _, ...bare } = await opened(SPEC);
+    const opening = {
+      ...bare,
+      ...{ spec, passports: toHex(digests.passports), groups: digests.groups.map(toHex) },
+      inputs: encodeInputs(groups[1]!.inputs),
+    } as Opening;
+    const { set } = await openedTriggers(opening);
+    expect([...set.labels]).toEqual([...groups[1]!.labels]);
+    expect((await verifyAnswers(set.labels, opening)).hits).toBe(20);
+    for (const wrong of [
+      { ...opening, inputs: encodeInputs(groups[0]!.inputs) },
+      { ...opening, inputs: opening.inputs!.slice(4) },
+      { ...opening, inputs: 7 },
+      { ...opening, inputs: undefined },
+      { ...opening, secret: "0".repeat(128) },
+      { ...(await opened(SPEC)), inputs: opening.inputs },
+    ])
+      await expect(openedTriggers(wrong as never)).rejects.toThrow(FormatError);
+  });
+
+  it("are refused where they are not what the claim describes", async () => {
+    for (const inputs of [undefined, "", "!", own.inputs.slice(0, -4), 3, null])
+      await expect(deriveClaim(SECRET, spec, inputs as string)).rejects.toThrow(ArgumentError);
+    await expect(deriveClaim(SECRET, SPEC, own.inputs)).rejects.toThrow(/drawn from the secret/);
+    for (const triggers of [
+      { ...own.triggers, grid: 3 },
+      { ...own.triggers, supplied: false },
+    ])
+      await expect(deriveClaim(SECRET, { ...SPEC, triggers } as never, own.inputs)).rejects.toThrow(ArgumentError);
+    const notFinite = new Float32Array(30).fill(Number.NaN);
+    const cloud = { kind: "clouds", supplied: true, shape: [10, 3], classes: ["a", "b"] } as const;
+    const triggers = { ...cloud, count: 1, groups: 1, grid: 0, normalize: null };
+    await expect(deriveClaim(SECRET, { ...SPEC, triggers }, encodeInputs(notFinite))).rejects.toThrow(/finite/);
+    const floats = { ...photographs, images: new Float32Array(41 * 192) };
+    for (const [set, options] of [
+      [photographs, { groups: 42 }],
+      [photographs, { groups: 0 }],
+      [photographs, { count: 3 }],
+      [floats, {}],
+      [null, {}],
+    ])
+      expect(() => suppliedTriggers(set as never, options as never)).toThrow(ArgumentError);
   });
 });
 
