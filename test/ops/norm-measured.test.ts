@@ -34,7 +34,10 @@ const leaf = (shape: readonly number[], seed: number, scale = 1, offset = 0) => 
   return t;
 };
 
-/** x normalised by the mean and variance of its first samples, from operations that have tests of their own. */
+/**
+ * x normalised by the mean and variance of its first samples, from operations that have tests of
+ * their own.
+ */
 function composed(x: Tensor, gamma: Tensor, beta: Tensor, measured: number): Tensor {
   const first = narrow(x, 0, 0, measured);
   const [mu, sigma] = [mean(first, [0, 1, 2]), variance(first, [0, 1, 2], { correction: 0 })];
