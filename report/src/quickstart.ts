@@ -98,7 +98,7 @@ function numbers(r: QuickstartReport): Html {
   const threshold = matchThreshold(s.bits);
   const all = table(
     "Results",
-    [{ head: "Quantity" }, { head: "Measured", numeric: true }, { head: "Compare with" }],
+    [{ head: "Quantity" }, { head: "Measured", kind: "number" }, { head: "Compare with" }],
     [
       ["Test accuracy, no passport", formatPercent(a.public, 2), `chance ${formatPercent(a.chance, 0)}`],
       ["Test accuracy, real passport", formatPercent(a.private, 2), "the row above"],
@@ -121,7 +121,7 @@ function numbers(r: QuickstartReport): Html {
   );
   const epochs = table(
     "By epoch",
-    [{ head: "Epoch" }, ...["Public", "Private", "Bits"].map((head) => ({ head, numeric: true }))],
+    [{ head: "Epoch" }, ...["Public", "Private", "Bits"].map((head) => ({ head, kind: "number" as const }))],
     train.accuracyCurve.map((p) => [
       formatNumber(p.epoch),
       formatPercent(p.public),

@@ -29,9 +29,9 @@ export function layersTable(layers: readonly { name: string; bits: number; match
     "Signature by layer",
     [
       { head: "Layer" },
-      { head: "Bits", numeric: true },
-      { head: "Matched", numeric: true },
-      { head: "Share", numeric: true },
+      { head: "Bits", kind: "number" },
+      { head: "Matched", kind: "number" },
+      { head: "Share", kind: "number" },
     ],
     layers.map((l) => [
       l.name,
@@ -46,7 +46,7 @@ export function layersTable(layers: readonly { name: string; bits: number; match
 export function settingsTable(settings: Readonly<Record<string, string | number | boolean>>): Html {
   return table(
     "Settings of this run",
-    [{ head: "Setting" }, { head: "Value", numeric: true }],
+    [{ head: "Setting" }, { head: "Value", kind: "long" }],
     Object.entries(settings).map(([key, value]) => [
       key,
       typeof value === "number" ? formatNumber(value) : String(value),
@@ -58,7 +58,7 @@ export function settingsTable(settings: Readonly<Record<string, string | number 
 export function forgedTable(forged: readonly { accuracy: number; matched: number }[]): Html {
   return table(
     "By forged passport",
-    [{ head: "No." }, { head: "Accuracy", numeric: true }, { head: "Bits matched", numeric: true }],
+    [{ head: "No." }, { head: "Accuracy", kind: "number" }, { head: "Bits matched", numeric: true }],
     forged.map((f, i) => [String(i + 1), formatPercent(f.accuracy), formatCount(f.matched)]),
   );
 }
@@ -75,7 +75,7 @@ export function filesTable(files: readonly { path: string; bytes: number; about:
   return panel(
     table(
       "Written by this run",
-      [{ head: "File" }, { head: "Size", numeric: true }],
+      [{ head: "File" }, { head: "Size", kind: "number" }],
       files.map((f) => [html`<code>${f.path}</code><span class="about">${f.about}</span>`, formatBytes(f.bytes)]),
     ),
   );

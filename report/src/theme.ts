@@ -56,6 +56,7 @@ h3 { font-size: 16px; line-height: 1.35; margin: 0; }
 h3 + p { margin-top: 6px; }
 p { margin: 0 0 12px; max-width: 72ch; text-wrap: pretty; }
 code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.quoted { overflow-wrap: anywhere; }
 .kicker { color: var(--muted); font-size: 14px; margin: 0; }
 .lead { font-size: 18px; line-height: 1.6; }
 .section-lead, .note { color: var(--muted); }
@@ -102,11 +103,11 @@ figcaption { color: var(--muted); font-size: 14px; line-height: 1.5; max-width: 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; font-size: 16px; padding-bottom: 8px; }
-th, td { text-align: left; padding: 7px 12px 7px 0; border-top: 1px solid var(--rule); vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 7px 12px 7px 0; border-top: 1px solid var(--rule); vertical-align: top; overflow-wrap: break-word; }
+td.long, td .quoted { min-width: 9em; overflow-wrap: anywhere; }
 thead th { border-top: 0; color: var(--muted); font-weight: 500; font-size: 13px; }
 th[scope=row] { font-weight: 500; }
-th.n, td.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
-th.n, td.n { padding-right: clamp(12px, 2.4vw, 28px); }
+th.n, td.n { text-align: right; white-space: nowrap; overflow-wrap: normal; padding-right: clamp(12px, 2.4vw, 28px); }
 th:last-child, td:last-child { padding-right: 0; }
 details { margin-top: 14px; }
 summary { cursor: pointer; color: var(--muted); font-size: 14px; padding: 4px 0; }
@@ -140,7 +141,6 @@ const brief = `
 .held { color: var(--good); } .lost { color: var(--bad); } .open { color: var(--muted); }
 .data th[scope=row] { min-width: 8em; }
 .data td:not(.n) { min-width: 5em; }
-.data th:not(.n), .data td:not(.n) { overflow-wrap: break-word; }
 .data thead th { white-space: normal; vertical-align: bottom; }
 .data { margin-bottom: 14px; }
 .data h3 { margin-bottom: 6px; }

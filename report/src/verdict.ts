@@ -60,7 +60,7 @@ function evidence({ mark, released, relation }: ClaimVerdict): Html | undefined 
   if (relation)
     row("Channels like the committed file’s", relation.agreements, relation.channels, relation.needed, relation.pValue);
   if (rows.length === 0) return undefined;
-  const columns = ["Found", "Needed", "By chance"].map((head) => ({ head, numeric: true }));
+  const columns = ["Found", "Needed", "By chance"].map((head) => ({ head, kind: "number" as const }));
   return panel(
     html`<h3>What the verdict goes by</h3><div class="data">${table("Tests of the verdict", [{ head: "Test" }, ...columns], rows)}</div>
     <p class="note">Bits and triggers are read as the file stands. “Needed” leaves room for a forger who tries 2⁸⁰ claims; “by chance” is the

@@ -62,9 +62,9 @@ function claimed(networks: Networks): Html {
       [
         { head: "Network" },
         { head: "Says" },
-        { head: "Bits right", numeric: true },
-        { head: "Accuracy, no passport", numeric: true },
-        { head: "With passport", numeric: true },
+        { head: "Bits right", kind: "number" },
+        { head: "Accuracy, no passport", kind: "number" },
+        { head: "With passport", kind: "number" },
         { head: "Verdict" },
       ],
       networks.map(claimRow),
