@@ -8,6 +8,7 @@ export { checkAttackRuns } from "./attacks/checks";
 export type { AttackedNetwork, AttackRuns, Claim, Convergence, Distributions, ForgedClaim } from "./attacks/record";
 export { CLOUD_POINTS, type CloudSample, spread } from "./cloud-record";
 export { type PlainTable, tablesCsv } from "./data-table";
+export type { RunFile } from "./files";
 export { formatPercent, formatPValue } from "./format";
 export { renderQuickstart } from "./quickstart";
 export { checkQuickstartReport, type QuickstartReport } from "./quickstart-record";

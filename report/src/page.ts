@@ -68,6 +68,11 @@ export function grid(...items: Html[]): Html {
   return html`<div class="grid">${items}</div>`;
 }
 
+/** A path or a name of a file; a line may end behind each of its folders. */
+export function fileName(path: string): Html {
+  return html`<code>${path.split(/(?<=\/)/).map((part, i) => [i > 0 && raw("<wbr>"), part])}</code>`;
+}
+
 /** Text folded away behind its title. */
 export function fold(title: string, body: Html): Html {
   return html`<details><summary>${title}</summary>${body}</details>`;

@@ -59,6 +59,7 @@ code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospac
 .quoted { overflow-wrap: anywhere; }
 .kicker { color: var(--muted); font-size: 14px; margin: 0; }
 .lead { font-size: 18px; line-height: 1.6; }
+.caution { padding: 8px 14px; border-left: 4px solid var(--warn); border-radius: 6px; background: var(--warn-bg); color: var(--warn); }
 .section-lead, .note { color: var(--muted); }
 .note { font-size: 14px; }
 .columns { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 40px; margin-top: 8px; }
@@ -186,7 +187,16 @@ const narrow = `
   .tile .value { font-size: 20px; }
   .figure, .panel { padding: 15px 14px 13px; }
 }
-@media print { body { background: #fff; } h2 { break-after: avoid; } .figure, .panel, .tile { break-inside: avoid; } }
+/* Paper does not scroll: wide tables are set smaller, and commands are broken. */
+@media print {
+  body { background: #fff; }
+  h2 { break-after: avoid; }
+  .figure, .tile, tr, .timeline li { break-inside: avoid; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  .panel .data table { font-size: 7.4pt; }
+  .panel .data thead th { font-size: 6.8pt; }
+  .panel .data th, .panel .data td { padding-right: 6px; }
+}
 `;
 
 /** The style sheet every page carries inline. */

@@ -3,7 +3,7 @@
  * things were there.
  */
 
-import { formatCount, formatDuration, formatPValue, plural } from "./format";
+import { formatCount, formatDuration, formatPValue, plural, prose } from "./format";
 import { type Html, html } from "./html";
 import { grid, panel, section, table } from "./page";
 import { type ClaimVerdict, VERDICT_TONES } from "./verdict-record";
@@ -26,13 +26,13 @@ export const verdictTitle = ({ verdict }: Pick<ClaimVerdict, "verdict">): string
 /** What was found, sentence by sentence, beside the summary. */
 export const reasons = (v: ClaimVerdict): Html =>
   html`<div class="reasons ${VERDICT_TONES[v.verdict]}"><strong>What was found</strong>
-      <ul>${v.reasons.map((reason) => html`<li>${reason}</li>`)}</ul></div>`;
+      <ul>${v.reasons.map((reason) => html`<li>${prose(reason)}</li>`)}</ul></div>`;
 
 /** What a verdict is good for, in a paragraph or two. */
 function shown({ verdict, sentence, bound, statement }: ClaimVerdict): Html {
   const tries = verdict !== "copy of the committed network" && ", even if 2⁸⁰ claims were tried on it";
   const words = statement !== "" && html`<p>The claim says: <bdi class="quoted">${statement}</bdi></p>`;
-  return panel(html`<h3>What this shows</h3><p>${sentence}</p>${words}
+  return panel(html`<h3>What this shows</h3><p>${prose(sentence)}</p>${words}
     <p class="note">${
       bound === null
         ? "Nothing is shown, so there is no chance of error to give."
@@ -42,7 +42,9 @@ function shown({ verdict, sentence, bound, statement }: ClaimVerdict): Html {
 }
 
 const left = ({ open }: ClaimVerdict): Html =>
-  panel(html`<h3>What it does not show</h3><ul class="open-points">${open.map((line) => html`<li>${line}</li>`)}</ul>`);
+  panel(
+    html`<h3>What it does not show</h3><ul class="open-points">${open.map((line) => html`<li>${prose(line)}</li>`)}</ul>`,
+  );
 
 /** A row of evidence for each test that was made. */
 function evidence({ mark, released, relation }: ClaimVerdict): Html | undefined {

@@ -64,7 +64,8 @@ function measure(print: boolean): string[] {
     for (const box of around) {
       const { left, right } = box.getBoundingClientRect();
       const out = rects.find((r) => r.right > right + 1.5 || r.left < left - 1.5);
-      if (out) faults.add(`“${quote}” leaves ${where(box)} by ${Math.ceil(Math.max(out.right - right, left - out.left))} px`);
+      if (out)
+        faults.add(`“${quote}” leaves ${where(box)} by ${Math.ceil(Math.max(out.right - right, left - out.left))} px`);
     }
     if (drawing) continue;
     // Lines may end at spaces, and behind hyphens and strokes between letters; not within a word,
