@@ -62,10 +62,11 @@ export function verifyCommand(files: readonly RunFile[], published: string | nul
   const path = (part: RunFile["part"]) => files.find((f) => f.part === part)?.path;
   const [deployed, credential, commitment] = FILE_PARTS.map(path);
   if (deployed === undefined || credential === undefined) return undefined;
-  const committed = commitment === undefined ? [] : ["--commitment", commitment, "--released", deployed];
-  const dates =
-    commitment === undefined ? [] : ["--root", "root.pem", "--published", published?.slice(0, 10) ?? "DATE"];
-  return ["npx @pan/core verify", ...[deployed, credential, ...committed, ...dates].map(argument)].join(" ");
+  const committed =
+    commitment === undefined ? [] : [`--commitment ${argument(commitment)}`, `--released ${argument(deployed)}`];
+  const dates = commitment === undefined ? [] : [`--root root.pem --published ${published?.slice(0, 10) ?? "DATE"}`];
+  const first = `npx @pan/core verify ${argument(deployed)} ${argument(credential)}`;
+  return [first, ...committed, ...dates].join(" \\\n  ");
 }
 
 /** How whoever doubts the claim checks it, and what they need for it. */
@@ -80,5 +81,6 @@ export function checkIt(files: readonly RunFile[], published: string | null): Ht
         html` <code>root.pem</code> is the certificate of a time-stamping authority that the verifier trusts, <code>--published</code>
           when the network that is accused was there. To check another network, name its file in the place of the first.`
       }</p>`,
+    true,
   );
 }

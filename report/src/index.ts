@@ -10,6 +10,8 @@ export { CLOUD_POINTS, type CloudSample, spread } from "./cloud-record";
 export { type PlainTable, tablesCsv } from "./data-table";
 export type { RunFile } from "./files";
 export { formatPercent, formatPValue } from "./format";
+export { renderJudgment } from "./judgment";
+export { type JudgedFile, type JudgmentRecord, judgedFile, type Party } from "./judgment-record";
 export { renderQuickstart } from "./quickstart";
 export { checkQuickstartReport, type QuickstartReport } from "./quickstart-record";
 export { PRIVATE_NOTICE } from "./run-parts";

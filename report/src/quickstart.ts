@@ -188,9 +188,12 @@ export function renderQuickstart(report: QuickstartReport): string {
         "To check takes the files and a minute, to do it again a training.",
         grid(
           ...[checkIt(report.files, report.verdict.published) ?? []].flat(),
-          panel(html`<h3>Do it again</h3><pre><code>npm run quickstart</code></pre>
+          panel(
+            html`<h3>Do it again</h3><pre><code>npm run quickstart</code></pre>
           <p class="note">The secret behind the passports is a fresh one in every run: another run gives another network, whose accuracies differ by a point or two.
-          The record behind this page lies beside it as <code>report.json</code>. Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`),
+          The record behind this page lies beside it as <code>report.json</code>. Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`,
+            true,
+          ),
         ),
       ),
       section("glossary", "Words used", "In the order they come up.", glossary(Object.values(TERMS))),

@@ -49,7 +49,7 @@ html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 main, .top, footer { max-width: 1120px; margin: 0 auto; padding: 0 24px; }
 .top { padding-top: 44px; }
-footer { padding-top: 8px; padding-bottom: 56px; color: var(--muted); font-size: 14px; }
+footer { padding-top: 28px; padding-bottom: 56px; color: var(--muted); font-size: 14px; }
 h1 { font-size: clamp(27px, 4.4vw, 42px); line-height: 1.12; letter-spacing: -0.022em; margin: 14px 0 16px; text-wrap: balance; max-width: 24ch; }
 h2 { font-size: 23px; line-height: 1.25; letter-spacing: -0.012em; margin: 56px 0 6px; }
 h3 { font-size: 16px; line-height: 1.35; margin: 0; }
@@ -121,6 +121,12 @@ pre { margin: 8px 0 12px; padding: 12px 16px; background: var(--shade); border-r
 .timeline li.undated::before { background: var(--surface); border-color: var(--muted); }
 .timeline strong { grid-row: span 2; font-variant-numeric: tabular-nums; }
 .timeline .about { color: var(--muted); font-size: 14px; }
+.questions { margin: 0; padding-left: 24px; }
+.questions li { padding: 4px 12px; margin: 4px 0; border-left: 4px solid transparent; border-radius: 6px; }
+.questions p { margin: 2px 0; max-width: 84ch; }
+.questions p:first-child { color: var(--muted); }
+.questions .decided { border-left-color: var(--good); background: var(--good-bg); }
+.questions .unasked { color: var(--muted); }
 .glossary { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 18px 40px; margin: 16px 0 0; }
 .glossary dt { font-weight: 600; }
 .glossary dd { margin: 2px 0 0; color: var(--muted); font-size: 15px; }

@@ -6,6 +6,7 @@
 import { formatCount, formatDuration, formatPValue, plural, prose } from "./format";
 import { type Html, html } from "./html";
 import { grid, panel, section, table } from "./page";
+import { type Event, timeline } from "./timeline";
 import { type ClaimVerdict, VERDICT_TONES } from "./verdict-record";
 
 const TITLES: Readonly<Record<ClaimVerdict["verdict"], string>> = {
@@ -71,15 +72,11 @@ function evidence({ mark, released, relation }: ClaimVerdict): Html | undefined 
   );
 }
 
-/** Something that was there at a time, and who says so. */
-interface Event {
-  /** ISO 8601; null where there is no date. */
-  time: string | null;
-  what: string;
-  who: string;
-}
-
-const day = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`;
+/** Who says when a commitment was there. */
+export const stampedBy = (dated: ClaimVerdict["dated"]): string =>
+  dated
+    ? `as ${dated.authorities.join(" and ")} stamped, to ${plural(dated.accuracy, "second")}`
+    : "no time stamp that counts: only its owner says when";
 
 /** The time between the stamp and the suspect, in words. */
 function between({ dated, published }: ClaimVerdict): string | undefined {
@@ -94,15 +91,13 @@ function between({ dated, published }: ClaimVerdict): string | undefined {
 }
 
 /** When the commitment and the suspect were there, one above the other. */
-function timeline(v: ClaimVerdict): Html {
+function dates(v: ClaimVerdict): Html {
   const { dated, published } = v;
   const events: Event[] = [
     {
       time: dated?.time ?? null,
       what: "The signed commitment was there",
-      who: dated
-        ? `as ${dated.authorities.join(" and ")} stamped, to ${plural(dated.accuracy, "second")}`
-        : "no time stamp that counts: only its owner says when",
+      who: stampedBy(dated),
     },
     {
       time: published,
@@ -110,22 +105,14 @@ function timeline(v: ClaimVerdict): Html {
       who: published ? "as the verifier was told" : "the verifier was not told when",
     },
   ];
-  const order = (e: Event) => (e.time === null ? 0 : Date.parse(e.time));
-  if (events.every(({ time }) => time !== null)) events.sort((a, b) => order(a) - order(b));
-  const item = ({ time, what, who }: Event) => html`<li class="${time === null ? "undated" : "dated"}">
-      <strong>${time === null ? "No date" : html`<time datetime="${time}">${day(time)}</time>`}</strong>
-      <span>${what}</span><span class="about">${who}</span></li>`;
   const said =
     between(v) ?? "A claim counts where its commitment was dated, and the accused network was not there before.";
-  return panel(
-    html`<h3>What was there when</h3><ol class="timeline">${events.map(item)}</ol><p class="note">${said}</p>`,
-    true,
-  );
+  return panel(html`<h3>What was there when</h3>${timeline(events)}<p class="note">${said}</p>`, true);
 }
 
 /** The section on a verdict. */
 export function verdictSection(v: ClaimVerdict): Html {
-  const cards = [shown(v), left(v), timeline(v), evidence(v) ?? []].flat();
+  const cards = [shown(v), left(v), dates(v), evidence(v) ?? []].flat();
   const lead = "A mark in the weights is a part of the evidence; dates and the committed file are the rest.";
   return section("verdict", "What this shows, and what it does not", lead, grid(...cards));
 }

@@ -51,8 +51,12 @@ describe("the files on a page", () => {
 describe("how a third party checks a claim", () => {
   it("is a command over the files that it left, not another training", () => {
     expect(verifyCommand(madeUpFiles("out/q"), "2026-04-02T00:00:00.000Z")).toBe(
-      "npx @pan/core verify out/q/deployed.safetensors out/q/owner.credential.safetensors --commitment " +
-        "out/q/commitment.sigstore.json --released out/q/deployed.safetensors --root root.pem --published 2026-04-02",
+      [
+        "npx @pan/core verify out/q/deployed.safetensors out/q/owner.credential.safetensors",
+        "--commitment out/q/commitment.sigstore.json",
+        "--released out/q/deployed.safetensors",
+        "--root root.pem --published 2026-04-02",
+      ].join(" \\\n  "),
     );
     const reproduce = sectionOf(renderQuickstart(madeUpReport()), "reproduce");
     expect(reproduce.querySelector("code")!.textContent).toMatch(/^npx @pan\/core verify out\/quickstart/);

@@ -1,9 +1,10 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openChromium } from "../../test/support/chromium";
-import { renderAttacks, renderQuickstart, renderTraining } from "../src/index";
+import { renderAttacks, renderJudgment, renderQuickstart, renderTraining } from "../src/index";
 import { madeUpNetwork, madeUpRuns } from "./attacks-fixture";
 import { madeUpReport } from "./fixture";
+import { madeUpJudgment } from "./judgment-fixture";
 import { layoutFaults, VIEWS } from "./layout-faults";
 import { madeUpTraining } from "./training-fixture";
 
@@ -37,6 +38,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "cifar10, V3": () => training("v3"),
   modelnet40: () => training("pan", 20, "shapes"),
   attacks: () => renderAttacks(madeUpRuns()).html,
+  judgment: () => renderJudgment(madeUpJudgment("A", "one mark crosses")),
   "attacks, one network": () => renderAttacks({ networks: [madeUpNetwork("pan")] }).html,
 };
 

@@ -12,6 +12,7 @@ import { compared } from "./compared";
 import { isModel } from "./examine";
 import { type Mark, markIn } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
+import type { RelationEvidence } from "./relation";
 import { type RivalFacts, type Ruling, ruled } from "./ruling";
 import type { Dated } from "./verdict";
 
@@ -58,6 +59,11 @@ export interface Judgment extends Ruling {
    * Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null where it could not be read.
    */
   readonly marks: Readonly<Record<"aInA" | "aInB" | "bInA" | "bInB", Mark | null>>;
+  /**
+   * How alike the two files are, by the channels that A's credential knows of and by those of B's;
+   * null where it could not be tested.
+   */
+  readonly relations: Readonly<Record<"byA" | "byB", RelationEvidence | null>>;
   /** Whose file the suspect is made from, where one was given and the networks are independent. */
   readonly suspect: "A" | "B" | "both" | "neither" | null;
   readonly reasons: readonly string[];
@@ -102,7 +108,11 @@ export async function judge(a: Rival, b: Rival, options: JudgeOptions = {}): Pro
   const madeFrom = (file: OpenFile, { info, released }: Opened) =>
     compared(file, released, info, falsePositiveRate, reasons)?.related === true;
   const base = options.base === undefined ? null : openFile("judge", "base", options.base);
-  const alike = madeFrom(two.released, one) || madeFrom(one.released, two);
+  const relations = {
+    byA: compared(two.released, one.released, one.info, falsePositiveRate, reasons),
+    byB: compared(one.released, two.released, two.info, falsePositiveRate, reasons),
+  };
+  const alike = relations.byA?.related === true || relations.byB?.related === true;
   const common = base !== null && madeFrom(base, one) && madeFrom(base, two);
   if (alike && common)
     reasons.push("both files are made from the base that was given: that they are related shows nothing more");
@@ -124,6 +134,7 @@ export async function judge(a: Rival, b: Rival, options: JudgeOptions = {}): Pro
     facts,
     statements: [one.derived?.spec.statement ?? "", two.derived?.spec.statement ?? ""],
     marks,
+    relations,
     suspect: accused && ruling.ruling === "independent" ? suspect : null,
     reasons,
   };
