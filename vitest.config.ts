@@ -5,7 +5,11 @@ import { defineConfig } from "vitest/config";
  * Tests that replace modules, globals or the device, weigh the process, or open a browser: each
  * file gets a process of its own.
  */
-const APART = ["test/{browser,node}/**/*.test.ts", "test/gpu/{allocation,init,steady-step,two-devices}.test.ts"];
+const APART = [
+  "test/{browser,node}/**/*.test.ts",
+  "test/gpu/{allocation,init,steady-step,two-devices}.test.ts",
+  "report/test/layout.test.ts",
+];
 
 /** Programs beside the package import it by its name. */
 const entry = fileURLToPath(new URL("src/entry/", import.meta.url));

@@ -3,8 +3,9 @@
  * give away, the owner's half, and, where the network is bound, a signed commitment with the query
  * for a time stamp.
  */
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ArgumentError } from "@pan/core";
 import { saveSafetensors, writeFileAtomic } from "@pan/core/node";
@@ -30,6 +31,7 @@ import {
   timestampQuery,
   withTimestamp,
 } from "@pan/core/signing";
+import type { RunFile } from "../report/src/index";
 import { json, savePrivate, saveText } from "./files";
 import { numberIn } from "./options";
 
@@ -179,6 +181,49 @@ export function aboutFiles({ deployed, credential, commitment }: Saved, out: str
     `${commitment} (publish this before the release, with a time stamp)`,
     `a stamp: curl -H "Content-Type: application/timestamp-query" --data-binary @${query} URL > ${response}`,
   ];
+}
+
+/** A file that a run left, as its report lists it. */
+export async function described(path: string, about: string, more: Partial<RunFile> = {}): Promise<RunFile> {
+  return { path, bytes: (await stat(path)).size, about, ...more };
+}
+
+/** The files of a claim, for the report: what to publish with its digest, and where the secrets lie. */
+export async function claimReport({ deployed, credential, commitment }: Saved, out: string): Promise<RunFile[]> {
+  const { key, secret, query } = claimFiles(out);
+  const published = async (path: string, part: NonNullable<RunFile["part"]>, about: string) =>
+    described(path, about, {
+      part,
+      sha256: createHash("sha256")
+        .update(await readFile(path))
+        .digest("hex"),
+    });
+  const files = [
+    published(deployed, "deployed", "To hand out: the network as a plain one, no passport, no signature."),
+  ];
+  if (credential)
+    files.push(
+      described(credential, "Passports, signature and all that makes the branch they open.", {
+        part: "credential",
+        secret: true,
+      }),
+    );
+  if (commitment)
+    files.push(
+      published(
+        commitment,
+        "commitment",
+        "To publish before the release, signed and, once it is sent for, time-stamped: says nothing of the secret.",
+      ),
+      described(query, "What a time-stamping authority is sent; says nothing of network or secret."),
+      described(
+        secret,
+        "The secret that passports and bits follow from, and the statement. Whoever has it and the key claims as you; neither can be made anew.",
+        { secret: true },
+      ),
+      described(key, "The private key that signs for the claim.", { secret: true }),
+    );
+  return Promise.all(files);
 }
 
 /** Verifies a claim from its files alone, as a stranger would. */

@@ -2,7 +2,7 @@
  * A training run and the claim that follows it: train, save both halves, verify as a stranger
  * would, try forgeries, write everything down.
  */
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "@pan/core";
 import type { FeatureWatermark } from "@pan/core/attacks";
@@ -25,7 +25,9 @@ import {
   accuracies,
   type BoundTriggers,
   bindNetwork,
+  claimReport,
   type Dates,
+  described,
   type Saved,
   saveClaim,
   verifyClaim,
@@ -238,22 +240,13 @@ function signatureOf(v: Examination): NonNullable<TrainingReport["signature"]> {
   return { text: claimedText, decodedText, bits, matched, pValue, threshold, layers };
 }
 
-async function describeFiles(
-  { deployed, credential, commitment }: Saved,
-  { out }: RunSettings,
-): Promise<TrainingReport["files"]> {
-  const known: [string | null, string][] = [
-    [deployed, "To hand out: the network as a plain one, no passport, no signature."],
-    [credential, "Keep secret: passports, signature and all that makes the branch they open."],
-    [
-      commitment,
-      "To publish before the release, signed and, once it is sent for, time-stamped: says nothing of the secret.",
-    ],
-    [join(out, "last.checkpoint"), "Everything a further epoch needs; secret too."],
-    [join(out, "best.checkpoint"), "The same after the best epoch; secret too."],
-    [join(out, "epochs.csv"), "Accuracies and bits by epoch."],
-    [join(out, "steps.csv"), "Losses by step."],
+async function describeFiles(saved: Saved, { out }: RunSettings): Promise<TrainingReport["files"]> {
+  const secret = saved.credential !== null;
+  return [
+    ...(await claimReport(saved, out)),
+    await described(join(out, "last.checkpoint"), "Everything a further epoch needs.", { secret }),
+    await described(join(out, "best.checkpoint"), "The same after the best epoch.", { secret }),
+    await described(join(out, "epochs.csv"), "Accuracies and bits by epoch."),
+    await described(join(out, "steps.csv"), "Losses by step."),
   ];
-  const present = known.flatMap(([path, about]) => (path ? [{ path, about }] : []));
-  return Promise.all(present.map(async ({ path, about }) => ({ path, about, bytes: (await stat(path)).size })));
 }

@@ -4,8 +4,7 @@
  *
  *     npm run quickstart            (npm run quickstart -- --help lists the options)
  */
-import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Device, init } from "@pan/core";
 import { CIFAR_MEAN, CIFAR_STD, cifarTransform, type ImageSet, subset } from "@pan/core/data";
@@ -16,7 +15,16 @@ import { boundTriggers, type DerivedClaim, triggersLike, type Verification } fro
 import type { Protected } from "@pan/core/passport";
 import { Trainer } from "@pan/core/train";
 import { PRIVATE_NOTICE, type QuickstartReport, renderQuickstart, verdictOf } from "../report/src/index";
-import { aboutFiles, accuracies, bindNetwork, saveClaim, verifyClaim } from "./claim";
+import {
+  aboutFiles,
+  accuracies,
+  bindNetwork,
+  claimReport,
+  described,
+  type Saved,
+  saveClaim,
+  verifyClaim,
+} from "./claim";
 import { json, savePrivate } from "./files";
 import { runTask } from "./options";
 import { pictures } from "./pictures";
@@ -99,7 +107,7 @@ async function main(s: Settings): Promise<void> {
   const forged = await forge(claim, options, s);
   printVerdict(verified, { dates: s.dates, triggers: null, forged });
 
-  const report = await describe({ device, s, startedAt, trainer, verified, forged, ...claim });
+  const report = await describe({ device, s, startedAt, trainer, verified, forged, saved });
   await savePrivate(join(s.out, "report.json"), json(report));
   await savePrivate(join(s.out, "report.html"), renderQuickstart(report));
   say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
@@ -112,8 +120,7 @@ interface Findings {
   trainer: Trainer;
   verified: Verification;
   forged: readonly Forgery[];
-  deployed: string;
-  credential: string;
+  saved: Saved;
 }
 
 async function describe({
@@ -123,10 +130,9 @@ async function describe({
   trainer,
   verified,
   forged,
-  ...paths
+  saved,
 }: Findings): Promise<QuickstartReport> {
   const { epochs, steps } = trainer.history;
-  const [deployed, credential] = await Promise.all([readFile(paths.deployed), readFile(paths.credential)]);
   const v = verified.examination!;
   const { dates: _, ...settings } = s;
   const trainingSeconds = epochs.reduce((sum, e) => sum + e.seconds, 0);
@@ -170,14 +176,10 @@ async function describe({
       bits: l.signs,
     })),
     verdict: verdictOf(verified, s.dates.published),
-    files: {
-      deployed: {
-        path: paths.deployed,
-        bytes: deployed.length,
-        sha256: createHash("sha256").update(deployed).digest("hex"),
-      },
-      credential: { path: paths.credential, bytes: credential.length },
-    },
+    files: [
+      ...(await claimReport(saved, s.out)),
+      await described(join(s.out, "run.checkpoint"), "Everything a further epoch needs.", { secret: true }),
+    ],
     settings: {
       ...settings,
       optimizer: "SGD, Nesterov",

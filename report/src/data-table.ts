@@ -95,7 +95,7 @@ export function showTable({ title, columns, rows }: DataTable, single: boolean):
   const kept = columns.flatMap(([, kind], i) => (single && kind === "network" ? [] : [i]));
   const drawn = table(
     title,
-    kept.map((i) => ({ head: columns[i]![0], numeric: !isText(columns[i]![1]) })),
+    kept.map((i) => ({ head: columns[i]![0], ...(!isText(columns[i]![1]) && { kind: "number" as const }) })),
     rows.map((row) => kept.map((i) => shown(row[i] ?? null, columns[i]![1]))),
   );
   // The title stands above what scrolls, so that a phone shows all of it; the caption is for those

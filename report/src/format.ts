@@ -36,6 +36,17 @@ export function formatPValue(p: number): string {
   return `${mantissa}${GAP}×${GAP}10${superscript(Number(exponent))}`;
 }
 
+/**
+ * A sentence of the core's, with its numbers as the page writes them: `1e-6` → `10⁻⁶`, `2.5e-9` →
+ * `2.5 × 10⁻⁹`. Neither parts at a line's end.
+ */
+export function prose(sentence: string): string {
+  return sentence.replace(/(?<![\w.])(\d(?:\.\d+)?)e([+-]?\d+)(?!\w)/g, (_, mantissa: string, exponent: string) => {
+    const power = `10${superscript(Number(exponent))}`;
+    return mantissa === "1" ? power : `${mantissa}${GAP}×${GAP}${power}`;
+  });
+}
+
 /** A fraction as percent: `0.7125` → `71.3 %`. */
 export function formatPercent(fraction: number, digits = 1): string {
   return `${(100 * fraction).toFixed(digits)}${GAP}%`;

@@ -25,10 +25,13 @@ export function tiles(items: readonly Tile[]): Html {
   return html`<dl class="tiles">${items.map(tile)}</dl>`;
 }
 
-/** A column of a {@link table}; numbers are set to the right. */
+/**
+ * A column of a {@link table}; numbers are set to the right, and what may be long without a space
+ * (paths, JSON) is broken anywhere, where no other cell is made narrow for it.
+ */
 export interface Column {
   head: string;
-  numeric?: boolean;
+  kind?: "number" | "long";
 }
 
 /**
@@ -40,7 +43,8 @@ export function table(
   columns: readonly Column[],
   rows: readonly (readonly (string | Html)[])[],
 ): Html {
-  const side = (i: number) => columns[i]?.numeric && raw(' class="n"');
+  const classes = { number: raw(' class="n"'), long: raw(' class="long"') };
+  const side = (i: number) => columns[i]?.kind && classes[columns[i].kind];
   const cell = (value: string | Html, i: number) =>
     i === 0 ? html`<th scope="row"${side(i)}>${value}</th>` : html`<td${side(i)}>${value}</td>`;
   return html`<div class="scroll"><table><caption>${caption}</caption>
@@ -62,6 +66,11 @@ export function panel(body: Html, wide = false): Html {
 /** Cards and figures side by side, one below the other on narrow screens. */
 export function grid(...items: Html[]): Html {
   return html`<div class="grid">${items}</div>`;
+}
+
+/** A path or a name of a file; a line may end behind each of its folders. */
+export function fileName(path: string): Html {
+  return html`<code>${path.split(/(?<=\/)/).map((part, i) => [i > 0 && raw("<wbr>"), part])}</code>`;
 }
 
 /** Text folded away behind its title. */

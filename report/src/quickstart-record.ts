@@ -4,6 +4,7 @@
  */
 
 import { recordChecks, type SignatureFound } from "./checks";
+import { checkFiles, type RunFile } from "./files";
 import { type ClaimVerdict, checkVerdict } from "./verdict-record";
 
 /** Everything a quickstart run found out. Survives `JSON.stringify` unchanged. */
@@ -41,10 +42,7 @@ export interface QuickstartReport {
   gamma: { layer: string; owner: number[]; forged: number[]; bits: number[] }[];
   /** Of the claim on the released file. */
   verdict: ClaimVerdict;
-  files: {
-    deployed: { path: string; bytes: number; sha256?: string };
-    credential: { path: string; bytes: number };
-  };
+  files: RunFile[];
   settings: Record<string, string | number | boolean>;
 }
 
@@ -79,8 +77,7 @@ export function checkQuickstartReport(r: QuickstartReport): void {
       g[key].forEach((v, j) => void number(`gamma[${i}].${key}[${j}]`, v));
     for (const [j, b] of g.bits.entries()) if (b !== 1 && b !== -1) fail(`gamma[${i}].bits[${j}]`, "1 or -1", b);
   }
-  whole("files.deployed.bytes", r.files.deployed.bytes, 0);
-  whole("files.credential.bytes", r.files.credential.bytes, 0);
+  checkFiles(checks, r.files);
 }
 
 function checkTraining({ train, signature }: QuickstartReport): void {

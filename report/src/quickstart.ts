@@ -4,6 +4,7 @@
  */
 
 import { matchThreshold } from "@pan/core/ownership";
+import { checkIt, filesTable } from "./files";
 import {
   formatCount,
   formatDuration,
@@ -13,6 +14,7 @@ import {
   formatPValue,
   formatSpan,
   plural,
+  prose,
 } from "./format";
 import { type Html, html } from "./html";
 import { fold, glossary, grid, page, panel, section, table, tiles } from "./page";
@@ -28,10 +30,10 @@ import {
 } from "./quickstart-figures";
 import { checkQuickstartReport, type QuickstartReport } from "./quickstart-record";
 import {
-  filesTable,
   forgedTable,
   layersTable,
   limits,
+  lockedNote,
   message,
   odds,
   privateNotice,
@@ -55,14 +57,14 @@ function summary(r: QuickstartReport): Html {
     ${badge(verdict)}
     <h1>${verdictTitle(verdict)}</h1>
     <div class="summary"><div>
-      <p class="lead">${verdict.sentence}</p>
+      <p class="lead">${prose(verdict.sentence)}</p>
       <p>${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
       <p>Handed out without any passport, it classifies <strong>${formatPercent(a.public)}</strong> of the test pictures correctly. With the
       real passport it reaches <strong>${formatPercent(a.private)}</strong>${
         range
           ? html`; with ${plural(a.forged.length, "forged passport")}, <strong>${range}</strong>`
           : ". No forged passport was tried"
-      }. Guessing gives ${formatPercent(a.chance, 0)}.</p>
+      }. Guessing gives ${formatPercent(a.chance, 0)}.</p>${lockedNote(a.private, a.forged, a.chance)}
     </div>
     ${reasons(verdict)}</div>`;
 }
@@ -98,7 +100,7 @@ function numbers(r: QuickstartReport): Html {
   const threshold = matchThreshold(s.bits);
   const all = table(
     "Results",
-    [{ head: "Quantity" }, { head: "Measured", numeric: true }, { head: "Compare with" }],
+    [{ head: "Quantity" }, { head: "Measured", kind: "number" }, { head: "Compare with" }],
     [
       ["Test accuracy, no passport", formatPercent(a.public, 2), `chance ${formatPercent(a.chance, 0)}`],
       ["Test accuracy, real passport", formatPercent(a.private, 2), "the row above"],
@@ -121,7 +123,7 @@ function numbers(r: QuickstartReport): Html {
   );
   const epochs = table(
     "By epoch",
-    [{ head: "Epoch" }, ...["Public", "Private", "Bits"].map((head) => ({ head, numeric: true }))],
+    [{ head: "Epoch" }, ...["Public", "Private", "Bits"].map((head) => ({ head, kind: "number" as const }))],
     train.accuracyCurve.map((p) => [
       formatNumber(p.epoch),
       formatPercent(p.public),
@@ -137,14 +139,6 @@ function numbers(r: QuickstartReport): Html {
     ),
     panel(settingsTable(r.settings)),
   );
-}
-
-function files({ files: { deployed, credential } }: QuickstartReport): Html {
-  const hash = deployed.sha256 && html`<br>SHA-256 <code>${deployed.sha256}</code>`;
-  return filesTable([
-    { ...deployed, about: html`To hand out: the public branch alone, no passport, no signature.${hash}` },
-    { ...credential, about: html`<strong>Keep secret:</strong> the owner’s passports and signature.` },
-  ]);
 }
 
 /**
@@ -187,13 +181,20 @@ export function renderQuickstart(report: QuickstartReport): string {
         grid(accuracy, bits, loss, signLoss),
       ),
       section("numbers", "All numbers", "The same results as text.", numbers(report)),
-      section("files", "Files", "What to publish and what to keep.", files(report)),
+      section("files", "Files", "What to publish and what to keep.", filesTable(report.files)),
       section(
         "reproduce",
-        "Do it again",
-        "The same settings on the same adapter give the same bits.",
-        panel(html`<pre><code>npm run quickstart</code></pre>
-          <p class="note">The record behind this page lies beside it as <code>report.json</code>. Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`),
+        "Check it, or do it again",
+        "To check takes the files and a minute, to do it again a training.",
+        grid(
+          ...[checkIt(report.files, report.verdict.published) ?? []].flat(),
+          panel(
+            html`<h3>Do it again</h3><pre><code>npm run quickstart</code></pre>
+          <p class="note">The secret behind the passports is a fresh one in every run: another run gives another network, whose accuracies differ by a point or two.
+          The record behind this page lies beside it as <code>report.json</code>. Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`,
+            true,
+          ),
+        ),
       ),
       section("glossary", "Words used", "In the order they come up.", glossary(Object.values(TERMS))),
     ],

@@ -1,13 +1,13 @@
 /** Text and tables that every report of a training run shows. */
 
-import { formatBytes, formatCount, formatNumber, formatPercent, formatPValue } from "./format";
+import { formatCount, formatNumber, formatPercent, formatPValue } from "./format";
 import { type Html, html } from "./html";
 import { panel, table } from "./page";
 
 /** What the network says under the owner's passport, against what it was to say. */
 export function message(s: { text: string; decodedText: string; bits: number }): Html {
   const quoted = (text: string) => html`<bdi class="quoted">${text}</bdi>`;
-  if (s.text === "") return html`The owner’s signature is a string of ${formatCount(s.bits)} random bits.`;
+  if (s.text === "") return html`The owner’s signature is no text, but a string of ${formatCount(s.bits)} bits.`;
   return html`Read with the owner’s passport, the network says ${quoted(s.decodedText)}${
     s.decodedText === s.text
       ? ", exactly the text that was to be embedded."
@@ -23,15 +23,27 @@ export function odds(pValue: number): Html {
   return html`Someone who guessed would do as well with probability <strong>${formatPValue(pValue)}</strong>${compared}.`;
 }
 
+/**
+ * Whether the passport opens anything: a branch that is hardly better than guessing, or than what
+ * forged passports open, makes no point whatever its bits say. Undefined where it does.
+ */
+export function lockedNote(real: number | undefined, forged: readonly number[], chance: number): Html | undefined {
+  const without = Math.max(chance, ...forged);
+  if (real === undefined || (real - without) / (1 - without) >= 0.05) return undefined;
+  return html`<p class="caution">With the real passport the network does hardly better than ${
+    forged.length > 0 && chance < without ? "with forged ones" : "by guessing"
+  }: the passport opens nothing of use here. The verdict goes by marks and dates, and not by accuracies.</p>`;
+}
+
 /** Bits and matches of each passport layer. */
 export function layersTable(layers: readonly { name: string; bits: number; matched: number }[]): Html {
   return table(
     "Signature by layer",
     [
       { head: "Layer" },
-      { head: "Bits", numeric: true },
-      { head: "Matched", numeric: true },
-      { head: "Share", numeric: true },
+      { head: "Bits", kind: "number" },
+      { head: "Matched", kind: "number" },
+      { head: "Share", kind: "number" },
     ],
     layers.map((l) => [
       l.name,
@@ -46,7 +58,7 @@ export function layersTable(layers: readonly { name: string; bits: number; match
 export function settingsTable(settings: Readonly<Record<string, string | number | boolean>>): Html {
   return table(
     "Settings of this run",
-    [{ head: "Setting" }, { head: "Value", numeric: true }],
+    [{ head: "Setting" }, { head: "Value", kind: "long" }],
     Object.entries(settings).map(([key, value]) => [
       key,
       typeof value === "number" ? formatNumber(value) : String(value),
@@ -58,7 +70,7 @@ export function settingsTable(settings: Readonly<Record<string, string | number 
 export function forgedTable(forged: readonly { accuracy: number; matched: number }[]): Html {
   return table(
     "By forged passport",
-    [{ head: "No." }, { head: "Accuracy", numeric: true }, { head: "Bits matched", numeric: true }],
+    [{ head: "No." }, ...["Accuracy", "Bits matched"].map((head) => ({ head, kind: "number" as const }))],
     forged.map((f, i) => [String(i + 1), formatPercent(f.accuracy), formatCount(f.matched)]),
   );
 }
@@ -69,17 +81,6 @@ export const PRIVATE_NOTICE =
 
 /** The same at the foot of a page. */
 export const privateNotice = (): Html => html`<p><strong>${PRIVATE_NOTICE}</strong></p>`;
-
-/** Files with what each is for. */
-export function filesTable(files: readonly { path: string; bytes: number; about: string | Html }[]): Html {
-  return panel(
-    table(
-      "Written by this run",
-      [{ head: "File" }, { head: "Size", numeric: true }],
-      files.map((f) => [html`<code>${f.path}</code><span class="about">${f.about}</span>`, formatBytes(f.bytes)]),
-    ),
-  );
-}
 
 /** What a sceptic should know: random forgeries are the weakest kind. */
 export function limits(): Html {
@@ -106,7 +107,7 @@ export const TERMS = {
   ],
   signature: [
     "Signature",
-    "The owner’s text as bits, eight a character. Channels beyond the end of the text carry random bits that the owner keeps.",
+    "The owner’s text as bits, eight a character, and the bits of all other channels. Where there is a claim, those follow from it: from the secret, the statement and the key; without one they are drawn at random.",
   ],
   branches: [
     "Public and private branch",

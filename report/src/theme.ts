@@ -49,15 +49,17 @@ html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 main, .top, footer { max-width: 1120px; margin: 0 auto; padding: 0 24px; }
 .top { padding-top: 44px; }
-footer { padding-top: 8px; padding-bottom: 56px; color: var(--muted); font-size: 14px; }
+footer { padding-top: 28px; padding-bottom: 56px; color: var(--muted); font-size: 14px; }
 h1 { font-size: clamp(27px, 4.4vw, 42px); line-height: 1.12; letter-spacing: -0.022em; margin: 14px 0 16px; text-wrap: balance; max-width: 24ch; }
 h2 { font-size: 23px; line-height: 1.25; letter-spacing: -0.012em; margin: 56px 0 6px; }
 h3 { font-size: 16px; line-height: 1.35; margin: 0; }
 h3 + p { margin-top: 6px; }
 p { margin: 0 0 12px; max-width: 72ch; text-wrap: pretty; }
 code, kbd { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.quoted { overflow-wrap: anywhere; }
 .kicker { color: var(--muted); font-size: 14px; margin: 0; }
 .lead { font-size: 18px; line-height: 1.6; }
+.caution { padding: 8px 14px; border-left: 4px solid var(--warn); border-radius: 6px; background: var(--warn-bg); color: var(--warn); }
 .section-lead, .note { color: var(--muted); }
 .note { font-size: 14px; }
 .columns { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 40px; margin-top: 8px; }
@@ -102,11 +104,11 @@ figcaption { color: var(--muted); font-size: 14px; line-height: 1.5; max-width: 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; font-size: 16px; padding-bottom: 8px; }
-th, td { text-align: left; padding: 7px 12px 7px 0; border-top: 1px solid var(--rule); vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 7px 12px 7px 0; border-top: 1px solid var(--rule); vertical-align: top; overflow-wrap: break-word; }
+td.long, td .quoted { min-width: 9em; overflow-wrap: anywhere; }
 thead th { border-top: 0; color: var(--muted); font-weight: 500; font-size: 13px; }
 th[scope=row] { font-weight: 500; }
-th.n, td.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
-th.n, td.n { padding-right: clamp(12px, 2.4vw, 28px); }
+th.n, td.n { text-align: right; white-space: nowrap; overflow-wrap: normal; padding-right: clamp(12px, 2.4vw, 28px); }
 th:last-child, td:last-child { padding-right: 0; }
 details { margin-top: 14px; }
 summary { cursor: pointer; color: var(--muted); font-size: 14px; padding: 4px 0; }
@@ -119,6 +121,12 @@ pre { margin: 8px 0 12px; padding: 12px 16px; background: var(--shade); border-r
 .timeline li.undated::before { background: var(--surface); border-color: var(--muted); }
 .timeline strong { grid-row: span 2; font-variant-numeric: tabular-nums; }
 .timeline .about { color: var(--muted); font-size: 14px; }
+.questions { margin: 0; padding-left: 24px; }
+.questions li { padding: 4px 12px; margin: 4px 0; border-left: 4px solid transparent; border-radius: 6px; }
+.questions p { margin: 2px 0; max-width: 84ch; }
+.questions p:first-child { color: var(--muted); }
+.questions .decided { border-left-color: var(--good); background: var(--good-bg); }
+.questions .unasked { color: var(--muted); }
 .glossary { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 18px 40px; margin: 16px 0 0; }
 .glossary dt { font-weight: 600; }
 .glossary dd { margin: 2px 0 0; color: var(--muted); font-size: 15px; }
@@ -140,7 +148,6 @@ const brief = `
 .held { color: var(--good); } .lost { color: var(--bad); } .open { color: var(--muted); }
 .data th[scope=row] { min-width: 8em; }
 .data td:not(.n) { min-width: 5em; }
-.data th:not(.n), .data td:not(.n) { overflow-wrap: break-word; }
 .data thead th { white-space: normal; vertical-align: bottom; }
 .data { margin-bottom: 14px; }
 .data h3 { margin-bottom: 6px; }
@@ -186,7 +193,16 @@ const narrow = `
   .tile .value { font-size: 20px; }
   .figure, .panel { padding: 15px 14px 13px; }
 }
-@media print { body { background: #fff; } h2 { break-after: avoid; } .figure, .panel, .tile { break-inside: avoid; } }
+/* Paper does not scroll: wide tables are set smaller, and commands are broken. */
+@media print {
+  body { background: #fff; }
+  h2 { break-after: avoid; }
+  .figure, .tile, tr, .timeline li { break-inside: avoid; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  .panel .data table { font-size: 7.4pt; }
+  .panel .data thead th { font-size: 6.8pt; }
+  .panel .data th, .panel .data td { padding-right: 6px; }
+}
 `;
 
 /** The style sheet every page carries inline. */

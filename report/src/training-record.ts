@@ -7,6 +7,7 @@ import { type BranchAccuracy, branchesOf, SCHEMES, type Scheme } from "@pan/core
 import type { StepRecord } from "@pan/core/train";
 import { recordChecks, type SignatureFound } from "./checks";
 import { type CloudSample, checkClouds } from "./cloud-record";
+import { checkFiles, type RunFile } from "./files";
 import { SAMPLES, type Samples } from "./samples";
 import { type ClaimVerdict, checkVerdict } from "./verdict-record";
 
@@ -82,7 +83,7 @@ export interface TrainingReport {
   forged: { accuracy: number; matched: number }[];
   /** Of the claim on the released file; `null` for a plain network. */
   verdict: ClaimVerdict | null;
-  files: { path: string; bytes: number; about: string }[];
+  files: RunFile[];
 }
 
 const checks = recordChecks(
@@ -98,7 +99,7 @@ const { fail, number, whole, text, date, choice, list, object, branches, layers 
  */
 export function checkTrainingReport(r: TrainingReport): void {
   for (const key of ["adapter", "network", "data", "settings"] as const) object(key, r[key]);
-  for (const key of ["steps", "epochs", "forged", "files"] as const) {
+  for (const key of ["steps", "epochs", "forged"] as const) {
     list(key, r[key]);
     for (const [i, entry] of r[key].entries()) object(`${key}[${i}]`, entry);
   }
@@ -116,11 +117,7 @@ export function checkTrainingReport(r: TrainingReport): void {
   }
   checkClaim(r);
   checkCourse(r);
-  for (const [i, file] of r.files.entries()) {
-    text(`files[${i}].path`, file.path);
-    whole(`files[${i}].bytes`, file.bytes, 0);
-    text(`files[${i}].about`, file.about, "may be empty");
-  }
+  checkFiles(checks, r.files);
 }
 
 function checkNetwork({ network }: TrainingReport): void {

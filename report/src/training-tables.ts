@@ -115,7 +115,7 @@ function results(r: TrainingReport): Html {
   }
   return table(
     "Results after the last epoch",
-    [{ head: "Quantity" }, { head: "Measured", numeric: true }, { head: "Compare with" }],
+    [{ head: "Quantity" }, { head: "Measured", kind: "number" }, { head: "Compare with" }],
     rows,
   );
 }
@@ -142,7 +142,7 @@ function epochsTable({ epochs, network, signature }: TrainingReport): Html {
         ...tried.map((branch) => (network.scheme === "plain" ? "Triggers" : `Triggers, ${branch}`)),
         ...(signature ? ["Bits"] : []),
         "Time",
-      ].map((head) => ({ head, numeric: true })),
+      ].map((head) => ({ head, kind: "number" as const })),
     ],
     epochs.map((e) => [
       formatCount(e.epoch),

@@ -5,10 +5,11 @@
 
 import { type Branch, branchesOf } from "@pan/core/passport";
 import { cloudFigure } from "./cloud-figure";
-import { formatCount, formatDuration, formatPercent, formatPValue, plural } from "./format";
+import { checkIt, filesTable } from "./files";
+import { formatCount, formatDuration, formatPercent, formatPValue, plural, prose } from "./format";
 import { type Html, html } from "./html";
 import { glossary, grid, page, panel, section, type Tile, tiles } from "./page";
-import { filesTable, limits, message, odds, privateNotice, TERMS } from "./run-parts";
+import { limits, lockedNote, message, odds, privateNotice, TERMS } from "./run-parts";
 import { type Noun, nounOf } from "./samples";
 import { accuracyFigure, forgedFigures, latest, lossFigure, signatureFigures, triggerFigure } from "./training-figures";
 import { checkTrainingReport, type TrainingReport } from "./training-record";
@@ -50,12 +51,19 @@ function summary(r: TrainingReport): Html {
     ${badge(verdict)}
     <h1>${verdictTitle(verdict)}</h1>
     <div class="summary"><div>
-      <p class="lead">${verdict.sentence}</p>
+      <p class="lead">${prose(verdict.sentence)}</p>
       <p>${message(s)} <strong>${formatCount(s.matched)} of ${formatCount(s.bits)}</strong> signature bits match. ${odds(s.pValue)}</p>
-      <p>${worth(r)}</p>${t !== null && html`<p>${triggerText(t, nounOf(r.data))}</p>`}
+      <p>${worth(r)}</p>${t !== null && html`<p>${triggerText(t, nounOf(r.data))}</p>`}${locked(r)}
     </div>
     ${reasons(verdict)}</div>`;
 }
+
+const locked = (r: TrainingReport): Html | undefined =>
+  lockedNote(
+    latest(r, r.network.scheme === "v1" ? "passport" : "private"),
+    r.forged.map(({ accuracy: share }) => share),
+    r.chance,
+  );
 
 function triggerText(t: NonNullable<TrainingReport["triggers"]>, noun: Noun): Html {
   return html`Of ${plural(t.count, `trigger ${noun.one}`)}, which were trained with labels of the owner’s choice, it answers <strong>${formatCount(t.hits)}</strong> as
@@ -165,6 +173,12 @@ function words({ network: { scheme }, data, forged, triggers }: TrainingReport) 
   ] as (readonly [string, string])[];
 }
 
+/** What another run with the same settings comes to. */
+const again = ({ verdict }: TrainingReport): string =>
+  verdict && verdict.statement !== ""
+    ? "The secret behind the passports is a fresh one in every run: another run gives another network of the same kind."
+    : "The same settings on the same adapter give the same bits.";
+
 /**
  * A training run's report as one self-contained HTML document: inline style and SVG, no script,
  * nothing loaded.
@@ -192,10 +206,18 @@ export function renderTraining(report: TrainingReport): string {
         : []),
       section(
         "reproduce",
-        "Do it again",
-        "The same settings on the same adapter give the same bits.",
-        panel(html`<pre><code>${report.command}</code></pre>
-          <p class="note">Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`),
+        report.verdict ? "Check it, or do it again" : "Do it again",
+        report.verdict
+          ? "To check takes the files and a minute, to do it again a training."
+          : "The same settings on the same adapter give the same bits.",
+        grid(
+          ...[checkIt(report.files, report.verdict?.published ?? null) ?? []].flat(),
+          panel(
+            html`<h3>Do it again</h3><pre><code>${report.command}</code></pre>
+          <p class="note">${again(report)} Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`,
+            true,
+          ),
+        ),
       ),
       ...(known.length > 0 ? [section("glossary", "Words used", "In the order they come up.", glossary(known))] : []),
     ],

@@ -3,9 +3,10 @@
  * things were there.
  */
 
-import { formatCount, formatDuration, formatPValue, plural } from "./format";
+import { formatCount, formatDuration, formatPValue, plural, prose } from "./format";
 import { type Html, html } from "./html";
 import { grid, panel, section, table } from "./page";
+import { type Event, timeline } from "./timeline";
 import { type ClaimVerdict, VERDICT_TONES } from "./verdict-record";
 
 const TITLES: Readonly<Record<ClaimVerdict["verdict"], string>> = {
@@ -26,13 +27,13 @@ export const verdictTitle = ({ verdict }: Pick<ClaimVerdict, "verdict">): string
 /** What was found, sentence by sentence, beside the summary. */
 export const reasons = (v: ClaimVerdict): Html =>
   html`<div class="reasons ${VERDICT_TONES[v.verdict]}"><strong>What was found</strong>
-      <ul>${v.reasons.map((reason) => html`<li>${reason}</li>`)}</ul></div>`;
+      <ul>${v.reasons.map((reason) => html`<li>${prose(reason)}</li>`)}</ul></div>`;
 
 /** What a verdict is good for, in a paragraph or two. */
 function shown({ verdict, sentence, bound, statement }: ClaimVerdict): Html {
   const tries = verdict !== "copy of the committed network" && ", even if 2⁸⁰ claims were tried on it";
   const words = statement !== "" && html`<p>The claim says: <bdi class="quoted">${statement}</bdi></p>`;
-  return panel(html`<h3>What this shows</h3><p>${sentence}</p>${words}
+  return panel(html`<h3>What this shows</h3><p>${prose(sentence)}</p>${words}
     <p class="note">${
       bound === null
         ? "Nothing is shown, so there is no chance of error to give."
@@ -42,7 +43,9 @@ function shown({ verdict, sentence, bound, statement }: ClaimVerdict): Html {
 }
 
 const left = ({ open }: ClaimVerdict): Html =>
-  panel(html`<h3>What it does not show</h3><ul class="open-points">${open.map((line) => html`<li>${line}</li>`)}</ul>`);
+  panel(
+    html`<h3>What it does not show</h3><ul class="open-points">${open.map((line) => html`<li>${prose(line)}</li>`)}</ul>`,
+  );
 
 /** A row of evidence for each test that was made. */
 function evidence({ mark, released, relation }: ClaimVerdict): Html | undefined {
@@ -60,7 +63,7 @@ function evidence({ mark, released, relation }: ClaimVerdict): Html | undefined 
   if (relation)
     row("Channels like the committed file’s", relation.agreements, relation.channels, relation.needed, relation.pValue);
   if (rows.length === 0) return undefined;
-  const columns = ["Found", "Needed", "By chance"].map((head) => ({ head, numeric: true }));
+  const columns = ["Found", "Needed", "By chance"].map((head) => ({ head, kind: "number" as const }));
   return panel(
     html`<h3>What the verdict goes by</h3><div class="data">${table("Tests of the verdict", [{ head: "Test" }, ...columns], rows)}</div>
     <p class="note">Bits and triggers are read as the file stands. “Needed” leaves room for a forger who tries 2⁸⁰ claims; “by chance” is the
@@ -69,15 +72,11 @@ function evidence({ mark, released, relation }: ClaimVerdict): Html | undefined 
   );
 }
 
-/** Something that was there at a time, and who says so. */
-interface Event {
-  /** ISO 8601; null where there is no date. */
-  time: string | null;
-  what: string;
-  who: string;
-}
-
-const day = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`;
+/** Who says when a commitment was there. */
+export const stampedBy = (dated: ClaimVerdict["dated"]): string =>
+  dated
+    ? `as ${dated.authorities.join(" and ")} stamped, to ${plural(dated.accuracy, "second")}`
+    : "no time stamp that counts: only its owner says when";
 
 /** The time between the stamp and the suspect, in words. */
 function between({ dated, published }: ClaimVerdict): string | undefined {
@@ -92,15 +91,13 @@ function between({ dated, published }: ClaimVerdict): string | undefined {
 }
 
 /** When the commitment and the suspect were there, one above the other. */
-function timeline(v: ClaimVerdict): Html {
+function dates(v: ClaimVerdict): Html {
   const { dated, published } = v;
   const events: Event[] = [
     {
       time: dated?.time ?? null,
       what: "The signed commitment was there",
-      who: dated
-        ? `as ${dated.authorities.join(" and ")} stamped, to ${plural(dated.accuracy, "second")}`
-        : "no time stamp that counts: only its owner says when",
+      who: stampedBy(dated),
     },
     {
       time: published,
@@ -108,22 +105,14 @@ function timeline(v: ClaimVerdict): Html {
       who: published ? "as the verifier was told" : "the verifier was not told when",
     },
   ];
-  const order = (e: Event) => (e.time === null ? 0 : Date.parse(e.time));
-  if (events.every(({ time }) => time !== null)) events.sort((a, b) => order(a) - order(b));
-  const item = ({ time, what, who }: Event) => html`<li class="${time === null ? "undated" : "dated"}">
-      <strong>${time === null ? "No date" : html`<time datetime="${time}">${day(time)}</time>`}</strong>
-      <span>${what}</span><span class="about">${who}</span></li>`;
   const said =
     between(v) ?? "A claim counts where its commitment was dated, and the accused network was not there before.";
-  return panel(
-    html`<h3>What was there when</h3><ol class="timeline">${events.map(item)}</ol><p class="note">${said}</p>`,
-    true,
-  );
+  return panel(html`<h3>What was there when</h3>${timeline(events)}<p class="note">${said}</p>`, true);
 }
 
 /** The section on a verdict. */
 export function verdictSection(v: ClaimVerdict): Html {
-  const cards = [shown(v), left(v), timeline(v), evidence(v) ?? []].flat();
+  const cards = [shown(v), left(v), dates(v), evidence(v) ?? []].flat();
   const lead = "A mark in the weights is a part of the evidence; dates and the committed file are the rest.";
   return section("verdict", "What this shows, and what it does not", lead, grid(...cards));
 }

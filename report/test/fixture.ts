@@ -1,4 +1,5 @@
 import type { QuickstartReport } from "../src/index";
+import { madeUpFiles } from "./files-fixture";
 import { madeUpVerdict } from "./verdict-fixture";
 
 /** Park and Miller's generator: the same made-up run every time. */
@@ -69,10 +70,7 @@ export function madeUpReport(widths: readonly number[] = [64, 64, 128]): Quickst
     },
     gamma,
     verdict: madeUpVerdict("holds as released"),
-    files: {
-      deployed: { path: "out/quickstart/model.safetensors", bytes: 1412332, sha256: "9f".repeat(32) },
-      credential: { path: "out/quickstart/owner.passport", bytes: 348120 },
-    },
+    files: madeUpFiles("out/quickstart"),
     settings: {
       model: "AlexNet, quarter width",
       scheme: "pan",

@@ -26,7 +26,7 @@ function unbalanced(page: string): string[] {
   for (const [tag, close, name, rest] of body.matchAll(
     /<(\/?)([a-z][a-z0-9]*)((?:\s+[^\s=>"/]+(?:="[^"]*")?)*\s*\/?)>/gi,
   )) {
-    if (/^(meta|br)$/.test(name!) || rest!.endsWith("/")) continue;
+    if (/^(meta|br|wbr)$/.test(name!) || rest!.endsWith("/")) continue;
     if (!close) open.push(name!);
     else if (open.pop() !== name) wrong.push(tag);
   }
@@ -145,8 +145,7 @@ describe("renderQuickstart", () => {
         for (const l of r.signature.layers) l.name = evil;
         for (const g of r.gamma) g.layer = evil;
         Object.assign(r.verdict, { reasons: [evil], open: [evil], sentence: evil, statement: evil });
-        r.files.deployed = { path: evil, bytes: 1, sha256: evil };
-        r.files.credential.path = evil;
+        for (const f of r.files) Object.assign(f, { path: evil, about: evil, ...(f.sha256 && { sha256: evil }) });
         r.settings = { [evil]: evil };
       }),
     );
@@ -158,6 +157,8 @@ describe("renderQuickstart", () => {
           changed((r) => {
             r.signature.decodedText = "other";
             Object.assign(r.verdict, { reasons: ["one"], open: ["one"], sentence: "one" });
+            // As many folders: a line may end behind each.
+            for (const f of r.files) f.path = "a/b";
             r.settings = { one: 1 };
           }),
         ),

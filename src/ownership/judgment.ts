@@ -11,6 +11,7 @@ import { bundleOf, dateOf, openCommitment } from "./commitment";
 import { compared } from "./compared";
 import { type Mark, markIn } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
+import type { RelationEvidence } from "./relation";
 import { type RivalFacts, type Ruling, ruled } from "./ruling";
 import type { Runner } from "./runner";
 import type { Dated } from "./verdict";
@@ -55,6 +56,11 @@ export interface Judgment extends Ruling {
    * Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null where it could not be read.
    */
   readonly marks: Readonly<Record<"aInA" | "aInB" | "bInA" | "bInB", Mark | null>>;
+  /**
+   * How alike the two files are, by the channels that A's credential knows of and by those of B's;
+   * null where it could not be tested.
+   */
+  readonly relations: Readonly<Record<"byA" | "byB", RelationEvidence | null>>;
   /** Whose file the suspect is made from, where one was given and the networks are independent. */
   readonly suspect: "A" | "B" | "both" | "neither" | null;
   readonly reasons: readonly string[];
@@ -96,10 +102,12 @@ export async function judgmentOf(
   };
   const broken = [one.broken ?? unmarked(one, marks.aInA), two.broken ?? unmarked(two, marks.bInB)] as const;
   const reasons = [...said("A", one, [marks.aInA, marks.aInB]), ...said("B", two, [marks.bInB, marks.bInA])];
-  const madeFrom = (file: OpenFile, { info, released }: Opened) =>
-    compared(file, released, { info, falsePositiveRate, reasons })?.related === true;
   const base = options.base === undefined ? null : openFile("judge", "base", options.base);
-  const alike = madeFrom(two.released, one) || madeFrom(one.released, two);
+  const likeness = (file: OpenFile, { info, released }: Opened) =>
+    compared(file, released, { info, falsePositiveRate, reasons });
+  const relations = { byA: likeness(two.released, one), byB: likeness(one.released, two) };
+  const alike = relations.byA?.related === true || relations.byB?.related === true;
+  const madeFrom = (file: OpenFile, of: Opened) => likeness(file, of)?.related === true;
   const common = base !== null && madeFrom(base, one) && madeFrom(base, two);
   if (alike && common)
     reasons.push("both files are made from the base that was given: that they are related shows nothing more");
@@ -121,6 +129,7 @@ export async function judgmentOf(
     facts,
     statements: [one.derived?.spec.statement ?? "", two.derived?.spec.statement ?? ""],
     marks,
+    relations,
     suspect: accused && ruling.ruling === "independent" ? suspect : null,
     reasons,
   };

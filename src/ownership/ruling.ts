@@ -28,7 +28,12 @@ export interface Ruling {
    * where both claims fall.
    */
   readonly ruling: "A" | "B" | "same owner" | "independent" | "disputed" | "neither";
-  /** The rule that decided, and why. */
+  /**
+   * The rule that decided: a claim fell, one continues the other, one mark crosses, nothing connects
+   * the two, or the dates, which may leave it open.
+   */
+  readonly rule: "own mark" | "parent" | "one mark crosses" | "unrelated" | "dates";
+  /** What it goes by, in a sentence. */
   readonly sentence: string;
 }
 
@@ -45,14 +50,15 @@ export interface Ruling {
 export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): Ruling {
   const [a, b] = broken;
   if (a !== null && b !== null)
-    return { ruling: "neither", sentence: `Both claims fall: A's since ${a}; B's since ${b}.` };
-  if (a !== null) return { ruling: "B", sentence: `A's claim falls: ${a}.` };
-  if (b !== null) return { ruling: "A", sentence: `B's claim falls: ${b}.` };
+    return { ruling: "neither", rule: "own mark", sentence: `Both claims fall: A's since ${a}; B's since ${b}.` };
+  if (a !== null) return { ruling: "B", rule: "own mark", sentence: `A's claim falls: ${a}.` };
+  if (b !== null) return { ruling: "A", rule: "own mark", sentence: `B's claim falls: ${b}.` };
   const [aInB, bInA] = crossed;
   if (parent[0] || parent[1]) {
     const [later, earlier] = parent[0] ? ["B", "A"] : ["A", "B"];
     return {
       ruling: "same owner",
+      rule: "parent",
       sentence: `${later}'s claim was made from ${earlier}'s, which it names and whose key signed both.`,
     };
   }
@@ -60,6 +66,7 @@ export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): 
     const [winner, loser] = aInB ? (["A", "B"] as const) : (["B", "A"] as const);
     return {
       ruling: winner,
+      rule: "one mark crosses",
       sentence: `${winner}'s mark is in the file that ${loser} committed to, and ${loser}'s is not in ${winner}'s: ${loser}'s network derives from ${winner}'s, whatever the dates.`,
     };
   }
@@ -67,6 +74,7 @@ export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): 
   if (!both && !related)
     return {
       ruling: "independent",
+      rule: "unrelated",
       sentence: "Neither mark is in the other's file and the files are unrelated: two networks of two owners.",
     };
   const [first, second] = dated;
@@ -76,10 +84,15 @@ export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): 
     if (isBefore(second, soonest(first))) return earlier("B", how, second, first);
     return {
       ruling: "disputed",
+      rule: "dates",
       sentence: `${how}, and the stamps are closer to each other than they are accurate: an earlier release of one of the two may decide.`,
     };
   }
-  return { ruling: "disputed", sentence: `${how}, and not both files are dated: nothing says which was there first.` };
+  return {
+    ruling: "disputed",
+    rule: "dates",
+    sentence: `${how}, and not both files are dated: nothing says which was there first.`,
+  };
 }
 
 /** The earliest that a stamp can mean. */
@@ -87,5 +100,6 @@ const soonest = ({ time, accuracy }: Dated): string => new Date(Date.parse(time)
 
 const earlier = (ruling: "A" | "B", how: string, first: Dated, second: Dated): Ruling => ({
   ruling,
+  rule: "dates",
   sentence: `${how}; ${ruling}'s file was there on ${first.time}, before the other's date of ${second.time}.`,
 });

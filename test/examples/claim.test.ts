@@ -1,9 +1,10 @@
 /** The files that a run leaves for its owner's claim, and what a stranger makes of them. */
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bindNetwork, datesOf, missing, type Saved, saveClaim, verifyClaim } from "../../examples/claim";
+import { bindNetwork, claimReport, datesOf, missing, type Saved, saveClaim, verifyClaim } from "../../examples/claim";
 import { ArgumentError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";
 import { SGD } from "../../src/optim";
@@ -47,6 +48,22 @@ describe("the claim of a run", () => {
     expect((await bindNetwork(model, { statement, out, resume: true })).binding).toEqual(binding);
     const other = bindNetwork(model, { statement: "Mine", out, resume: true });
     await expect(other).rejects.toThrow(/the run in .* says "Trained by ACME"/);
+  });
+
+  it("is told in a report: every file, digests of what is published, and nothing of what is secret", async () => {
+    const files = await claimReport(saved, out);
+    const written = (await readdir(out)).filter((name) => !name.endsWith(".tsr"));
+    expect(files.map(({ path }) => basename(path)).sort()).toEqual(written.sort());
+    for (const { path, bytes, secret, sha256 } of files) {
+      const content = await readFile(path);
+      expect(bytes).toBe(content.length);
+      expect(secret === true, path).toBe(((await stat(path)).mode & 0o077) === 0);
+      if (sha256) expect(sha256).toBe(createHash("sha256").update(content).digest("hex"));
+      expect(sha256 !== undefined && secret).not.toBe(true);
+    }
+    const told = JSON.stringify(files);
+    expect(told).not.toContain(binding.secret);
+    expect(told).not.toMatch(/PRIVATE KEY/);
   });
 
   it("is a mark while nothing dates it, and says what is missing", async () => {

@@ -2,6 +2,7 @@
 
 import { twoSidedPValue } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, showTable } from "../data-table";
+import { prose } from "../format";
 import { type Html, html } from "../html";
 import { fold, grid, panel, section } from "../page";
 import { nounOf } from "../samples";
@@ -47,7 +48,7 @@ function forgeriesTable(networks: readonly AttackedNetwork[]): DataTable {
 }
 
 function reasonsOf(title: string, { method, asInPapers, verdict }: ForgedClaim): Html {
-  const list = (lines: readonly string[]) => html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
+  const list = (lines: readonly string[]) => html`<ul>${lines.map((line) => html`<li>${prose(line)}</li>`)}</ul>`;
   return html`<h3>${title}, ${method}</h3><div class="columns note"><div>As in the papers:${list(asInPapers.reasons)}</div>
     <div>Verdict: ${verdict.verdict}.${list([verdict.sentence, ...verdict.open])}</div></div>`;
 }

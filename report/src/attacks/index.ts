@@ -7,7 +7,7 @@
 
 import { binomialPValue } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, type PlainTable, plainTable, showTable } from "../data-table";
-import { formatPValue, formatSpan } from "../format";
+import { formatPValue, formatSpan, prose } from "../format";
 import { type Html, html } from "../html";
 import { fold, glossary, grid, page, panel, section, type Tile, tiles } from "../page";
 import { privateNotice, TERMS } from "../run-parts";
@@ -141,7 +141,7 @@ function overview(networks: readonly AttackedNetwork[]): DataTable {
 }
 
 const findingsText = ({ title, verdict: { sentence, reasons, open } }: AttackedNetwork): Html =>
-  html`<h3>${title}</h3><ul class="note">${[sentence, ...reasons, ...open].map((line) => html`<li>${line}</li>`)}</ul>`;
+  html`<h3>${title}</h3><ul class="note">${[sentence, ...reasons, ...open].map((line) => html`<li>${prose(line)}</li>`)}</ul>`;
 
 /** Attacks that the report has no part for. */
 function otherPart(networks: readonly AttackedNetwork[]): Part {
@@ -224,7 +224,7 @@ export function renderAttacks(runs: AttackRuns): AttackReport {
       section(
         "reproduce",
         "Do it again",
-        "The same settings on the same adapter give the same bits.",
+        "On the same networks and the same adapter, the same settings give the same bits.",
         panel(html`<pre><code>${commands}</code></pre>`),
       ),
       section("glossary", "Words used", "In plain terms.", glossary(WORDS)),

@@ -71,7 +71,7 @@ function lettersPanel(n: AttackedNetwork, letters: readonly Letter[], single: bo
   const right = letters.filter(({ channels }) => channels.every(isRight)).length;
   const drawn = table(
     `γ and bits of the first ${plural(letters.length, "letter")}${single ? "" : `: ${n.title}`}`,
-    [{ head: "Bit" }, ...letters.map(({ letter }) => ({ head: letter, numeric: true }))],
+    [{ head: "Bit" }, ...letters.map(({ letter }) => ({ head: letter, kind: "number" as const }))],
     Array.from({ length: 8 }, (_, k) => [String(k + 1), ...letters.map(({ channels }) => written(channels[k]!))]),
   );
   const p = binomialPValue(n.claim.matched, n.claim.bits);

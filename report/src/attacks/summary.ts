@@ -4,7 +4,7 @@
  */
 
 import { binomialPValue } from "@pan/core/ownership";
-import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural } from "../format";
+import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural, prose } from "../format";
 import { type Html, html } from "../html";
 import { table } from "../page";
 import { odds } from "../run-parts";
@@ -38,7 +38,7 @@ function those(some: Networks, all: Networks): string {
 function claimRow(n: AttackedNetwork): (string | Html)[] {
   const { claim, network } = n;
   const accuracy = (value: number | undefined) => (value === undefined ? "–" : formatPercent(value));
-  const text = claim.decodedText === "" ? "random bits" : html`<bdi class="quoted">${claim.decodedText}</bdi>`;
+  const text = claim.decodedText === "" ? "no text, bits alone" : html`<bdi class="quoted">${claim.decodedText}</bdi>`;
   const other =
     claim.claimedText !== claim.decodedText && html` claimed: <bdi class="quoted">${claim.claimedText}</bdi>`;
   return [
@@ -62,13 +62,13 @@ function claimed(networks: Networks): Html {
       [
         { head: "Network" },
         { head: "Says" },
-        { head: "Bits right", numeric: true },
-        { head: "Accuracy, no passport", numeric: true },
-        { head: "With passport", numeric: true },
+        { head: "Bits right", kind: "number" },
+        { head: "Accuracy, no passport", kind: "number" },
+        { head: "With passport", kind: "number" },
         { head: "Verdict" },
       ],
       networks.map(claimRow),
-    )}</div>${sentences(networks).map((line) => html`<p>${line}</p>`)}</div>`;
+    )}</div>${sentences(networks).map((line) => html`<p>${prose(line)}</p>`)}</div>`;
 }
 
 /** What the verdicts say, networks of the same sentence together. */
