@@ -5,7 +5,8 @@ import { type Command, parse } from "./command";
 import { COMMANDS } from "./commands";
 import { commandHelp, help } from "./help";
 import { nearest } from "./nearest";
-import { styleOf, Terminal } from "./terminal";
+import { printable } from "./printable";
+import { hasColours, styleOf, Terminal } from "./terminal";
 import { version } from "./version";
 
 /** What went wrong, on one line or few, without what it went through. */
@@ -54,9 +55,11 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
     print(commandHelp(command, style));
     return 0;
   }
-  const { code, json, text } = await command.run(given, terminal);
+  const { code, json, text, exact } = await command.run(given, terminal);
   terminal.clear();
-  print(given.flag("json") ? JSON.stringify(json, null, 2) : text(style));
+  if (given.flag("json")) print(printable(JSON.stringify(json, null, 2)));
+  else if (exact && process.stdout.isTTY !== true) print(text(style));
+  else print(printable(text(style), hasColours(process.stdout)));
   return code;
 }
 
@@ -70,7 +73,7 @@ async function main(): Promise<void> {
     if (process.env["PAN_DEBUG"] && cause instanceof Error) process.stderr.write(`${cause.stack}\n`);
     if (words.includes("--json")) {
       const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
-      print(JSON.stringify({ error: { name, message } }, null, 2));
+      print(printable(JSON.stringify({ error: { name, message } }, null, 2)));
     }
     process.exitCode = 2;
   }

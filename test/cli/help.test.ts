@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMANDS } from "../../src/cli/commands";
 import { nearest } from "../../src/cli/nearest";
+import { printable } from "../../src/cli/printable";
+import { styleOf, Terminal } from "../../src/cli/terminal";
+import { encodeSafetensors } from "../../src/io/safetensors";
 import { type Pan, pan } from "../support/cli";
 
 let cli: Pan;
@@ -83,6 +86,58 @@ describe("what cannot be used", () => {
       error: { name: "ArgumentError", message: expect.stringMatching(/nowhere/) },
     });
     expect(err).toMatch(/^error: nowhere/);
+  });
+});
+
+describe("what files of strangers say", () => {
+  it("gives a terminal no orders", async () => {
+    const name = "w\u001b[2K\u009b1A\u202eholds";
+    const tensors = new Map([[name, { dtype: "F32", shape: [1], data: Float32Array.of(1) } as const]]);
+    writeFileSync(join(cli.folder, "hostile.safetensors"), encodeSafetensors(tensors, { note: "a\u0007\u2066b" }));
+    for (const flags of [[], ["--json"]]) {
+      const { code, out } = await cli.run("inspect", "hostile.safetensors", ...flags);
+      expect(code).toBe(0);
+      expect([..."\u001b\u009b\u202e\u0007\u2066"].filter((order) => out.includes(order))).toEqual([]);
+      expect(out).toContain("\\u202eholds");
+    }
+    expect(JSON.parse((await cli.run("inspect", "hostile.safetensors", "--json")).out).tensors[0].name).toBe(name);
+    const { err } = await cli.run("frob\u001b[2Knicate");
+    expect(err).toContain("frob\\u001b[2Knicate");
+  });
+
+  it("leaves this program its colours, and files none of theirs", () => {
+    const good = "\u001b[32mholds\u001b[0m";
+    expect(printable(`${good}\n\u001b[2K`, true)).toBe(`${good}\n\\u001b[2K`);
+    expect(printable(good)).toBe("\\u001b[32mholds\\u001b[0m");
+  });
+});
+
+describe("a terminal", () => {
+  const stream = (isTTY: boolean) => {
+    const written: string[] = [];
+    return { isTTY, written, write: (text: string) => written.push(text) > 0 };
+  };
+
+  it("gets colours and progress, which is taken away; nothing else does", () => {
+    const before = process.env["NO_COLOR"];
+    delete process.env["NO_COLOR"];
+    try {
+      const [tty, pipe] = [stream(true), stream(false)];
+      for (const to of [tty, pipe]) {
+        const terminal = new Terminal(to);
+        terminal.step("reading");
+        terminal.warn("mind this");
+      }
+      expect(tty.written.join("")).toBe(
+        "\u001b[2mreading\u001b[0m …\r\u001b[2K\u001b[33mwarning:\u001b[0m mind this\n",
+      );
+      expect(pipe.written.join("")).toBe("warning: mind this\n");
+      process.env["NO_COLOR"] = "1";
+      expect(styleOf(tty).good("x")).toBe("x");
+    } finally {
+      if (before === undefined) delete process.env["NO_COLOR"];
+      else process.env["NO_COLOR"] = before;
+    }
   });
 });
 

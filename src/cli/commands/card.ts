@@ -45,7 +45,7 @@ export const card: Command = {
       results: results === undefined ? [] : resultsOf(await readJson(results), results),
       claim: commitment === undefined ? null : await claimOf(await readText(commitment), bytes),
     });
-    return { code: 0, json: { card: text }, text: () => text.trimEnd() };
+    return { code: 0, exact: true, json: { card: text }, text: () => text.trimEnd() };
   },
 };
 
