@@ -32,7 +32,10 @@ function commandOf(name: string): Command {
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** Runs a line of words. @returns the exit code: 0 holds or done, 1 does not hold, 2 unusable input */
+/**
+ * Runs a line of words.
+ * @returns the exit code: 0 holds or done, 1 does not hold, 2 unusable input
+ */
 async function run(words: readonly string[], terminal: Terminal): Promise<number> {
   const style = styleOf(process.stdout);
   const [name, ...rest] = words;

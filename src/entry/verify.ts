@@ -1,7 +1,7 @@
 /**
- * `@pan/core/verify`: verdicts from files alone, for verifiers on any JavaScript: no WebGPU, nothing
- * of Node. Its names are those of other entries on purpose; `verify` and `judge` are those of
- * `@pan/core/ownership` in all but what needs a network that runs.
+ * `@pan/core/verify`: verdicts from files alone, for verifiers on any JavaScript: no WebGPU,
+ * nothing of Node. Its names are those of other entries on purpose; `verify` and `judge` are those
+ * of `@pan/core/ownership` in all but what needs a network that runs.
  */
 
 // errors

@@ -20,7 +20,9 @@ export interface Asked {
 export interface Runner {
   /** Whether it runs files of another structure than the claimed network's. */
   readonly takesAny: boolean;
-  /** Triggers of all groups that a network answers as the claim has it; null where none was asked. */
+  /**
+   * Triggers of all groups that a network answers as the claim has it; null where none was asked.
+   */
   hits(file: SafetensorsFile, asked: Asked): Promise<number | null>;
   /** What the papers check, accuracies included. */
   examine?(suspect: SafetensorsFile, owner: SafetensorsFile): Promise<Examination>;

@@ -144,7 +144,9 @@ export async function authority(name = "stamps") {
     /** Stamps a bundle at a date, accurate to a second. */
     stamp: async (bundle: Bundle, iso: string): Promise<Bundle> =>
       withTimestamp(bundle, await token(iso, { over: bundleSignature(bundle) })),
-    /** Answers a question over the network, whose imprint stands in front of its last three bytes. */
+    /**
+     * Answers a question over the network, whose imprint stands in front of its last three bytes.
+     */
     answer: (query: Uint8Array, iso: string): Promise<Uint8Array> =>
       token(iso, { over: query, imprint: sequence(SHA256, octets(query.slice(-35, -3))) }),
   };
