@@ -12,6 +12,7 @@ const floors = [
   ["^src/watermarks/"],
   ["^src/attacks/"],
   ["^src/entry/"],
+  ["^src/cli/"],
   ["^report/"],
   ["^examples/", "^bench/", "^torture/"],
 ];
@@ -29,7 +30,7 @@ module.exports = {
       name: "main-entry-stays-browser-clean",
       severity: "error",
       comment: "Nothing under the main entry may need Node.",
-      from: { path: "^(src|shaders)/", pathNot: "^src/(node/|entry/node)" },
+      from: { path: "^(src|shaders)/", pathNot: "^src/(node/|cli/|entry/node)" },
       to: { path: ["^src/node/", "^(node:|webgpu$|sharp$)"] },
     },
     {

@@ -1,17 +1,23 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { parse } from "node:path";
 import { defineConfig } from "tsup";
 
+const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+
+/** The folder of entries is the list of them. */
+const entries = Object.fromEntries(readdirSync("src/entry").map((file) => [parse(file).name, `src/entry/${file}`]));
+
 export default defineConfig({
-  // The folder of entries is the list of them. What gives tensors their methods is a file of its
-  // own: package.json says that it does something when it is loaded, and bundlers keep it.
-  entry: {
-    ...Object.fromEntries(readdirSync("src/entry").map((file) => [parse(file).name, `src/entry/${file}`])),
-    methods: "src/tensor/methods.ts",
-  },
+  // What gives tensors their methods is a file of its own: package.json says that it does something
+  // when it is loaded, and bundlers keep it. The command line shares the chunks of the entries.
+  entry: { ...entries, methods: "src/tensor/methods.ts", cli: "src/cli/main.ts" },
+  define: { PAN_VERSION: JSON.stringify(version) },
   format: ["esm", "cjs"],
   // The public types speak of GPUDevice and its kin, which come from no `lib` of TypeScript 5.
-  dts: { banner: '/// <reference types="@webgpu/types" />\n/// <reference lib="esnext.disposable" />' },
+  dts: {
+    entry: entries,
+    banner: '/// <reference types="@webgpu/types" />\n/// <reference lib="esnext.disposable" />',
+  },
   splitting: true,
   sourcemap: false,
   treeshake: true,

@@ -1,5 +1,5 @@
 /**
- * MobileNet on a sample of CIFAR-10: depthwise separable convolutions, passports at four of their
+ * MobileNet on a sample of CIFAR-10: depthwise separable convolutions, passports at three of their
  * norms.
  *
  *     npm run mobilenet            (about three minutes on two CPU cores)
@@ -51,7 +51,7 @@ class MobileNet extends Module {
 await init({ gpu: await dawn() });
 await provePictures({
   network: () => new MobileNet(),
-  // pointwise and depthwise maps
-  passports: { at: ["blocks.1.norm2", "blocks.2.norm2", "blocks.3.norm1", "blocks.3.norm2"], signature: "(c) ACME" },
+  // behind pointwise maps: a depthwise one has too few weights a channel for γ to follow
+  passports: { at: ["blocks.1.norm2", "blocks.2.norm2", "blocks.3.norm2"], signature: "ACME" },
   optimizer: (parameters) => new SGD(parameters, { lr: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 }),
 });

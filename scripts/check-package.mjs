@@ -46,7 +46,9 @@ function pack(folder) {
     .map((f) => f.path)
     .filter((path) => !/^(dist\/[^/]+\.(c?js|d\.c?ts)|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/.test(path));
   if (foreign.length) fail(`the tarball holds what it should not: ${foreign.join(", ")}`);
-  const wanted = ENTRIES.flatMap((name) => ["js", "cjs", "d.ts", "d.cts"].map((end) => `${name}.${end}`));
+  const wanted = ENTRIES.flatMap((name) => ["js", "cjs", "d.ts", "d.cts"].map((end) => `${name}.${end}`)).concat(
+    "cli.js",
+  );
   const present = new Set(files.map((f) => f.path));
   const missing = [...wanted.map((name) => `dist/${name}`), "README.md", "CHANGELOG.md", "LICENSE"].filter(
     (path) => !present.has(path),
@@ -90,6 +92,33 @@ function train(project, program) {
   return { system, losses, names: JSON.stringify(names) };
 }
 
+/** The command line as `npx` finds it, on the files that a program has written. */
+function commandLine(project) {
+  const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
+  const pan = (...words) => {
+    const { status, stdout, stderr } = spawnSync("npx", ["--no-install", "@pan/core", ...words], {
+      cwd: project,
+      encoding: "utf8",
+      shell: process.platform === "win32",
+    });
+    return { status, stdout, stderr };
+  };
+  const told = pan("--version");
+  if (told.stdout.trim() !== version) fail(`pan --version: expected ${version}, got ${told.stdout}${told.stderr}`);
+  const found = pan(
+    ...["verify", "released.safetensors", "owner.safetensors", "--commitment", "commitment.json"],
+    ...["--released", "released.safetensors", "--json"],
+  );
+  // Three steps teach no mark.
+  const refused = found.status === 1 && JSON.parse(found.stdout).verdict === "refused";
+  if (!refused)
+    fail(`pan verify: expected a refusal and exit code 1, got ${found.status}: ${found.stdout}${found.stderr}`);
+  const wrong = pan("inspect", "nowhere");
+  if (wrong.status !== 2 || !/^error: nowhere: expected a file/.test(wrong.stderr))
+    fail(`pan inspect of no file: exit code ${wrong.status}: ${wrong.stderr}`);
+  console.log(`command line: pan ${version} by npx`);
+}
+
 const folder = mkdtempSync(join(tmpdir(), "pan-package-"));
 try {
   const project = join(folder, "project");
@@ -106,6 +135,7 @@ try {
   if (esm.losses.join() !== cjs.losses.join())
     fail(`import and require train differently: ${esm.losses} and ${cjs.losses}`);
   if (esm.names !== cjs.names) fail("import and require give other names");
+  commandLine(project);
   await checkBundles(project);
   console.log("package: all is well");
 } catch (error) {

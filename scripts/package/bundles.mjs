@@ -46,7 +46,7 @@ const PROGRAMS = {
     text: `import { judge, verify } from "@pan/core/verify";\nexport { judge, verify };`,
     parts: ["claims of ownership", "commitments", "time stamps"],
     most: 135_000,
-    zipped: 50_000,
+    zipped: 51_000,
   },
   attacker: {
     text: `import { fineTune, forgeBoundClaim } from "@pan/core/attacks";\nexport { fineTune, forgeBoundClaim };`,

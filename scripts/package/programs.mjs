@@ -27,12 +27,13 @@ const PROGRAM = `
 import { Device, Generator, init, manualSeed, Tensor } from "@pan/core";
 import { imageSet } from "@pan/core/data";
 import { BatchNorm, Conv2d, globalAvgPool, Linear, Module, relu } from "@pan/core/nn";
-import { dawn, describeAdapter } from "@pan/core/node";
+import { dawn, describeAdapter, saveSafetensors, writeFileAtomic } from "@pan/core/node";
 import { bind, boundCredential, commit, newSecret, verify } from "@pan/core/ownership";
 import { SGD } from "@pan/core/optim";
 import { protect } from "@pan/core/passport";
-import { publicKeyPem, signerOf } from "@pan/core/signing";
+import { encodeBundle, publicKeyPem, signerOf } from "@pan/core/signing";
 import { Trainer } from "@pan/core/train";
+import { verify as verifyFiles } from "@pan/core/verify";
 import { entries } from "./entries-of-this-module-system";
 
 class Net extends Module {
@@ -66,10 +67,14 @@ async function main(): Promise<void> {
   const released = await owned.deployed();
   const credential = await boundCredential(await owned.credential(), binding);
   const commitment = await commit(credential, released, signer);
-  const { verdict } = await verify(released, credential, { commitment, released });
+  const { verdict, sentence } = await verify(released, credential, { commitment, released });
+  const files = await verifyFiles(released, credential, { commitment, released });
+  await saveSafetensors("released.safetensors", released);
+  await saveSafetensors("owner.safetensors", credential);
+  await writeFileAtomic("commitment.json", new TextEncoder().encode(encodeBundle(commitment)));
   const system = typeof require === "undefined" ? "import" : "require";
   const names = Object.fromEntries(Object.entries(entries).map(([entry, of]) => [entry, Object.keys(of).filter((name) => name !== "default").sort()]));
-  const same = net.conv.weight instanceof Tensor && device instanceof Device && net.norm instanceof entries.nn.Module && optimizer instanceof entries.optim.Optimizer && newSecret().length === 64;
+  const same = net.conv.weight instanceof Tensor && device instanceof Device && net.norm instanceof entries.nn.Module && optimizer instanceof entries.optim.Optimizer && newSecret().length === 64 && entries.verify.FormatError === entries.index.FormatError && files.sentence === sentence;
   console.log(JSON.stringify({ system, adapter: describeAdapter(adapter).name, device: device.name, losses, verdict, same, names }));
 }
 

@@ -30,6 +30,8 @@ export interface Outcome {
   readonly json: unknown;
   /** What is printed else. */
   text(style: Style): string;
+  /** It is read by programs, and goes to a file or a pipe as it is. */
+  readonly exact?: true;
 }
 
 /** A command. */

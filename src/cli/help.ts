@@ -47,8 +47,14 @@ export function commandHelp(command: Command, style: Style): string {
 export function help(commands: readonly Command[], style: Style): string {
   return [
     `${style.bold("usage:")} pan COMMAND … [options]`,
-    "Claims of ownership on neural networks: committed to, verified, judged. No graphics\nprocessor is needed but where `doctor` looks for one.",
+    wrapped(
+      "Claims of ownership on neural networks: committed to, verified, judged. Nothing here needs a graphics processor; `doctor` looks for one.",
+      0,
+    ),
     `${style.bold("commands:")}\n${table(commands.map(({ name, summary }) => [name, summary]))}`,
-    "`pan help COMMAND` tells more, `pan --version` the version. Every command takes\n--json. Exit codes: 0 it holds, or is done; 1 it does not hold; 2 the input cannot\nbe used.",
+    wrapped(
+      "`pan help COMMAND` tells more, `pan --version` the version. Every command takes --json. Exit codes: 0 it holds, or is done; 1 it does not hold; 2 the input cannot be used.",
+      0,
+    ),
   ].join("\n\n");
 }

@@ -1,5 +1,6 @@
 /** Where a command prints: colours and progress on terminals alone. */
 import type { WriteStream } from "node:tty";
+import { printable } from "./printable";
 
 /** Ways to set off words. */
 export interface Style {
@@ -14,10 +15,14 @@ type Stream = Pick<WriteStream, "write"> & { readonly isTTY?: boolean };
 
 const CODES = { bold: 1, good: 32, bad: 31, warn: 33, dim: 2 } as const;
 
-/** Colours where a stream is a terminal and nobody forbids them (no-color.org). */
-export function styleOf(stream: Stream): Style {
+/** Whether a stream is a terminal, and nobody forbids colours (no-color.org). */
+export function hasColours(stream: Stream): boolean {
   const none = process.env["NO_COLOR"];
-  const on = stream.isTTY === true && (none === undefined || none === "") && process.env["TERM"] !== "dumb";
+  return stream.isTTY === true && (none === undefined || none === "") && process.env["TERM"] !== "dumb";
+}
+
+export function styleOf(stream: Stream): Style {
+  const on = hasColours(stream);
   const paint = (code: number) => (text: string) => (on ? `\u001b[${code}m${text}\u001b[0m` : text);
   return {
     bold: paint(CODES.bold),
@@ -38,7 +43,7 @@ export class Terminal {
   step(text: string): void {
     if (this.stream.isTTY !== true) return;
     this.clear();
-    this.stream.write(`${styleOf(this.stream).dim(text)} …`);
+    this.stream.write(`${styleOf(this.stream).dim(printable(text))} …`);
     this.#shown = true;
   }
 
@@ -51,11 +56,11 @@ export class Terminal {
   /** Something that its reader has to know. */
   warn(text: string): void {
     this.clear();
-    this.stream.write(`${styleOf(this.stream).warn("warning:")} ${text}\n`);
+    this.stream.write(`${styleOf(this.stream).warn("warning:")} ${printable(text)}\n`);
   }
 
   error(text: string): void {
     this.clear();
-    this.stream.write(`${styleOf(this.stream).bad("error:")} ${text}\n`);
+    this.stream.write(`${styleOf(this.stream).bad("error:")} ${printable(text)}\n`);
   }
 }

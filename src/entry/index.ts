@@ -9,11 +9,12 @@
  *     @pan/core/passport   passports in a network
  *     @pan/core/models     the papers' networks
  *     @pan/core/ownership  claims: bind, commit, verify, judge
+ *     @pan/core/verify     verdicts from files alone, without WebGPU
  *     @pan/core/signing    keys, signatures, time stamps
  *     @pan/core/attacks    what claims are tried with
  *     @pan/core/node       what needs Node: Dawn, files, folders
  *
- * A name is in one of them.
+ * A name is in one of them, but for those that verifiers have a second time.
  */
 import "../tensor/methods";
 

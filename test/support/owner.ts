@@ -13,7 +13,17 @@ import { sequence } from "../../src/signing/der-writer";
 import { publicKeyPem, signerOf } from "../../src/signing/keys";
 import { Generator } from "../../src/tensor/random";
 import { evaluate, Trainer } from "../../src/train";
-import { certificate, generalizedTime, isAuthority, newKey, number, stamp, timeStamping } from "./authority";
+import {
+  certificate,
+  generalizedTime,
+  isAuthority,
+  newKey,
+  number,
+  octets,
+  SHA256,
+  stamp,
+  timeStamping,
+} from "./authority";
 import { TINY, tinySet } from "./tiny";
 
 /** Keys of P-256 for tests alone: a claim's bits hang on its key. */
@@ -32,6 +42,9 @@ NapbmsI05khZf7lt04eVVGEURAOhRANCAATJt4eaCFfgVcTD9cu+oNYzM0Hm2nOC
 
 /** Who owns a network, or says so. */
 export type Who = keyof typeof KEYS;
+
+/** The private key of an owner, PEM. */
+export const privateKeyFor = (who: Who): string => `${KEYS[who]}\n`;
 
 export const signerFor = (who: Who) => signerOf(KEYS[who]);
 
@@ -117,21 +130,25 @@ export async function authority(name = "stamps") {
     issuer: { name: `${name} root`, key: rootKey },
     extensions: [timeStamping()],
   });
+  const token = (iso: string, of: { over: Uint8Array; imprint?: Uint8Array }) =>
+    stamp({
+      ...of,
+      certificate: own,
+      issuer: `${name} root`,
+      key,
+      time: generalizedTime(`${iso.replace(/\D/g, "").slice(0, 14)}Z`),
+      rest: [sequence(number(1))],
+    });
   return {
     root,
     /** Stamps a bundle at a date, accurate to a second. */
-    async stamp(bundle: Bundle, iso: string): Promise<Bundle> {
-      const time = generalizedTime(`${iso.replace(/\D/g, "").slice(0, 14)}Z`);
-      const token = await stamp({
-        over: bundleSignature(bundle),
-        certificate: own,
-        issuer: `${name} root`,
-        key,
-        time,
-        rest: [sequence(number(1))],
-      });
-      return withTimestamp(bundle, token);
-    },
+    stamp: async (bundle: Bundle, iso: string): Promise<Bundle> =>
+      withTimestamp(bundle, await token(iso, { over: bundleSignature(bundle) })),
+    /**
+     * Answers a question over the network, whose imprint stands in front of its last three bytes.
+     */
+    answer: (query: Uint8Array, iso: string): Promise<Uint8Array> =>
+      token(iso, { over: query, imprint: sequence(SHA256, octets(query.slice(-35, -3))) }),
   };
 }
 

@@ -34,9 +34,9 @@ export const commit: Command = {
 async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const out = given.text("out") ?? "commitment.json";
   const query = out.replace(/(\.json)?$/, ".tsq");
-  const force = given.flag("force");
-  await expectFree(out, force);
-  const signer = await signerOf(await readKey(given.needed("key"), terminal));
+  const key = given.needed("key");
+  await expectFree(out, given.flag("force"));
+  const signer = await signerOf(await readKey(key, terminal));
   terminal.step("working out what follows from the claim");
   const released = given.operand("RELEASED");
   const files = [await readBytes(given.operand("CREDENTIAL")), await readBytes(released)] as const;

@@ -40,7 +40,7 @@ export const hash: Command = {
       found.push({ ...digests, tensors: await ofTensors(bytes, file, wanted) });
     }
     const digest = (of: Digests) => (wanted ? of.tensors! : sha512 ? of.sha512 : of.sha256);
-    return { code: 0, json: found, text: () => found.map((of) => line(digest(of), of.file)).join("\n") };
+    return { code: 0, exact: true, json: found, text: () => found.map((of) => line(digest(of), of.file)).join("\n") };
   },
 };
 

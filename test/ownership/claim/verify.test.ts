@@ -23,6 +23,7 @@ const DATED = "2026-01-01T00:00:00Z";
 const LATER = "2026-06-01T00:00:00Z";
 
 beforeAll(async () => {
+  Object.assign(compared, { verdicts: 0, rulings: 0, errors: 0 });
   await gpu();
   owned = await acme();
   stamps = await authority();

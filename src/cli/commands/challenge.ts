@@ -1,0 +1,85 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { ArgumentError } from "../../errors";
+import { encodeNpy } from "../../io/npy";
+import { decodeSafetensors } from "../../io/safetensors";
+import { openedInputs, openGroup } from "../../ownership/claim/opening";
+import type { TriggerSpec } from "../../ownership/claim/spec";
+import type { Command, Given, Outcome } from "../command";
+import { expectFree, jsonText, readBytes, write } from "../files";
+import { encodePng, isPicture } from "../png";
+import type { Terminal } from "../terminal";
+import { pairs } from "../words";
+
+export const challenge: Command = {
+  name: "challenge",
+  summary: "Opens a group of bound triggers, to ask a network that only answers",
+  operands: [
+    { name: "CREDENTIAL", about: "the owner's credential, whose claim has triggers" },
+    { name: "GROUP", about: "which group, from 0: whoever sees it can unlearn it" },
+    { name: "OUTDIR", about: "folder for inputs, answers.json and opening.json" },
+  ],
+  options: { force: { about: "write over files that are there" } },
+  notes: [
+    "inputs/ has one PNG an image, or NPY an array, in order; answers.json is a form: the class of each, by its name or its number from 0. opening.json is for whoever checks the answers, `pan answers`: it has what the labels follow from, and nothing of passports or of other groups.",
+  ],
+  run,
+};
+
+async function run(given: Given, terminal: Terminal): Promise<Outcome> {
+  const [path, folder] = [given.operand("CREDENTIAL"), given.operand("OUTDIR")];
+  const group = Number(given.operand("GROUP"));
+  if (!Number.isSafeInteger(group) || group < 0)
+    throw new ArgumentError(`GROUP: expected a whole number from 0, got "${given.operand("GROUP")}"`);
+  const [openingPath, answersPath] = [join(folder, "opening.json"), join(folder, "answers.json")];
+  for (const file of [openingPath, answersPath]) await expectFree(file, given.flag("force"));
+  terminal.step("working out what follows from the claim");
+  const opening = await openGroup(decodeSafetensors(await readBytes(path)), group);
+  const { inputs } = await openedInputs(opening);
+  const triggers = opening.spec.triggers!;
+  const files = filesOf(triggers, inputs);
+  await mkdir(join(folder, "inputs"), { recursive: true });
+  for (const [i, { name, bytes }] of files.entries()) {
+    if (i % 50 === 0) terminal.step(`writing ${i} of ${files.length} inputs`);
+    await write(join(folder, "inputs", name), bytes);
+  }
+  const { classes, normalize } = triggers;
+  const form = {
+    format: "pan-answers-1",
+    classes,
+    // What the network's owner does to pictures before the network sees them.
+    normalize,
+    answers: Object.fromEntries(files.map(({ name }) => [name, null])),
+  };
+  await write(answersPath, jsonText(form));
+  await write(openingPath, jsonText(opening), { secret: true });
+  return {
+    code: 0,
+    json: { opening: openingPath, answers: answersPath, inputs: files.map(({ name }) => join(folder, "inputs", name)) },
+    text: (style) =>
+      [
+        `${style.good("opened")} group ${group} of ${triggers.groups}\n${pairs([
+          ["inputs", `${join(folder, "inputs")}, ${files.length} files, to hand to whoever asks the suspect`],
+          ["answers", `${answersPath}, the form that they fill in`],
+          ["opening", `${openingPath}, for whoever checks: hand it over after the answers`],
+        ])}`,
+        `Then: pan answers ${openingPath} ${answersPath}`,
+      ].join("\n\n"),
+  };
+}
+
+/** The inputs of a group as files, in order. */
+function filesOf({ kind, shape, count }: TriggerSpec, inputs: Uint8Array | Float32Array) {
+  const digits = String(count - 1).length;
+  const size = inputs.length / count;
+  const [height, width, channels] = shape as [number, number, number];
+  return Array.from({ length: count }, (_, i) => {
+    const one = inputs.slice(i * size, (i + 1) * size);
+    const name = String(i).padStart(digits, "0");
+    if (kind === "images" && isPicture(channels))
+      return { name: `${name}.png`, bytes: encodePng(one as Uint8Array, [channels, height, width]) };
+    const dims = kind === "images" ? [channels, height, width] : [...shape];
+    const dtype = kind === "images" ? ("U8" as const) : ("F32" as const);
+    return { name: `${name}.npy`, bytes: encodeNpy({ dtype, shape: dims, data: one } as never) };
+  });
+}

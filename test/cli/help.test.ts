@@ -1,0 +1,152 @@
+/** What `pan` says of itself, and how it refuses. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { COMMANDS } from "../../src/cli/commands";
+import { nearest } from "../../src/cli/nearest";
+import { printable } from "../../src/cli/printable";
+import { styleOf, Terminal } from "../../src/cli/terminal";
+import { encodeSafetensors } from "../../src/io/safetensors";
+import { type Pan, pan } from "../support/cli";
+
+let cli: Pan;
+beforeAll(async () => {
+  cli = await pan();
+});
+afterAll(() => cli.remove());
+
+describe("help", () => {
+  it("lists every command, on lines that fit a terminal", async () => {
+    const { code, out, err } = await cli.run("--help");
+    expect([code, err]).toEqual([0, ""]);
+    for (const { name, summary } of COMMANDS) {
+      expect(out).toContain(`  ${name} `);
+      expect(out.replace(/\s+/g, " ")).toContain(summary);
+    }
+    expect(out.split("\n").every((line) => line.length <= 80)).toBe(true);
+    expect(out).not.toContain("\u001b");
+  });
+
+  it.each(COMMANDS.map((command) => [command.name, command] as const))("tells all of %s", async (name, command) => {
+    const [asked, flagged] = [await cli.run("help", name), await cli.run(name, "--help")];
+    expect(asked).toEqual(flagged);
+    expect(asked.code).toBe(0);
+    const flat = asked.out.replace(/\s+/g, " ");
+    for (const option of [...Object.keys(command.options), "json", "help"]) expect(flat).toContain(`--${option}`);
+    for (const { name: operand, about } of command.operands) {
+      expect(flat).toContain(operand);
+      expect(flat).toContain(about);
+    }
+    for (const note of command.notes) expect(flat).toContain(note);
+    const words = asked.out.split("\n").filter((line) => line.length > 80);
+    expect(words.every((line) => !line.trim().includes(" "))).toBe(true);
+  });
+
+  it("is printed, as an error, where nothing was asked", async () => {
+    const { code, out, err } = await cli.run();
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toContain("usage: pan COMMAND");
+  });
+
+  it("tells the version", async () => {
+    expect(await cli.run("--version")).toEqual({ code: 0, out: "1.2.3\n", err: "" });
+  });
+});
+
+describe("what cannot be used", () => {
+  it.each<[string, string[], RegExp]>([
+    ["an unknown command", ["verfy"], /expected a command, got "verfy": did you mean `pan verify`\?/],
+    ["a command that is like none", ["frobnicate"], /got "frobnicate": `pan --help` lists them/],
+    ["help of an unknown command", ["help", "juge"], /did you mean `pan judge`\?/],
+    ["too few words", ["verify", "a"], /expected CREDENTIAL, got nothing: pan verify SUSPECT CREDENTIAL/],
+    ["too many words", ["inspect", "a", "b"], /expected no more words, got "b"/],
+    ["an unknown option", ["verify", "a", "b", "--comitment", "c"], /got --comitment: did you mean --commitment\?/],
+    ["an option of no command", ["hash", "a", "--xyzzy"], /got --xyzzy: pan help hash lists its options/],
+    ["an option without its value", ["verify", "a", "b", "--root"], /--root: expected a value, got none/],
+    ["a flag with a value", ["hash", "a", "--sha512=1"], /--sha512: expected no value, got one/],
+    ["a number that is none", ["verify", "words.txt", "words.txt", "--fpr", "x"], /--fpr: expected a number, got "x"/],
+    ["a file that is not there", ["inspect", "nowhere"], /nowhere: expected a file, got nothing: check its name/],
+    ["a folder", ["hash", "."], /expected a file, got a folder/],
+    ["a file of another kind", ["inspect", "words.txt"], /words\.txt: .*safetensors/],
+    ["JSON that is none", ["answers", "words.txt", "words.txt"], /words\.txt is not readable JSON/],
+    ["two of one kind", ["hash", "words.txt", "--sha512", "--tensors"], /expected one of --sha512 and --tensors/],
+  ])("gets one readable line and exit code 2: %s", async (_, words, why) => {
+    writeFileSync(join(cli.folder, "words.txt"), "words and nothing else, some of them\n");
+    const { code, out, err } = await cli.run(...words);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(why);
+    expect(err).toMatch(/^error: [^\n]+\n$/);
+    expect(err).not.toMatch(/\bat .*\.mjs|Error:/);
+  });
+
+  it("is an object where JSON was asked for", async () => {
+    const { code, out, err } = await cli.run("inspect", "nowhere", "--json");
+    expect(code).toBe(2);
+    expect(JSON.parse(out)).toMatchObject({
+      error: { name: "ArgumentError", message: expect.stringMatching(/nowhere/) },
+    });
+    expect(err).toMatch(/^error: nowhere/);
+  });
+});
+
+describe("what files of strangers say", () => {
+  it("gives a terminal no orders", async () => {
+    const name = "w\u001b[2K\u009b1A\u202eholds";
+    const tensors = new Map([[name, { dtype: "F32", shape: [1], data: Float32Array.of(1) } as const]]);
+    writeFileSync(join(cli.folder, "hostile.safetensors"), encodeSafetensors(tensors, { note: "a\u0007\u2066b" }));
+    for (const flags of [[], ["--json"]]) {
+      const { code, out } = await cli.run("inspect", "hostile.safetensors", ...flags);
+      expect(code).toBe(0);
+      expect([..."\u001b\u009b\u202e\u0007\u2066"].filter((order) => out.includes(order))).toEqual([]);
+      expect(out).toContain("\\u202eholds");
+    }
+    expect(JSON.parse((await cli.run("inspect", "hostile.safetensors", "--json")).out).tensors[0].name).toBe(name);
+    const { err } = await cli.run("frob\u001b[2Knicate");
+    expect(err).toContain("frob\\u001b[2Knicate");
+  });
+
+  it("leaves this program its colours, and files none of theirs", () => {
+    const good = "\u001b[32mholds\u001b[0m";
+    expect(printable(`${good}\n\u001b[2K`, true)).toBe(`${good}\n\\u001b[2K`);
+    expect(printable(good)).toBe("\\u001b[32mholds\\u001b[0m");
+  });
+});
+
+describe("a terminal", () => {
+  const stream = (isTTY: boolean) => {
+    const written: string[] = [];
+    return { isTTY, written, write: (text: string) => written.push(text) > 0 };
+  };
+
+  it("gets colours and progress, which is taken away; nothing else does", () => {
+    const before = process.env["NO_COLOR"];
+    delete process.env["NO_COLOR"];
+    try {
+      const [tty, pipe] = [stream(true), stream(false)];
+      for (const to of [tty, pipe]) {
+        const terminal = new Terminal(to);
+        terminal.step("reading");
+        terminal.warn("mind this");
+      }
+      expect(tty.written.join("")).toBe(
+        "\u001b[2mreading\u001b[0m …\r\u001b[2K\u001b[33mwarning:\u001b[0m mind this\n",
+      );
+      expect(pipe.written.join("")).toBe("warning: mind this\n");
+      process.env["NO_COLOR"] = "1";
+      expect(styleOf(tty).good("x")).toBe("x");
+    } finally {
+      if (before === undefined) delete process.env["NO_COLOR"];
+      else process.env["NO_COLOR"] = before;
+    }
+  });
+});
+
+it("words that are near are found, and no others", () => {
+  const known = COMMANDS.map(({ name }) => name);
+  for (const name of known) {
+    expect(nearest(`${name}x`, known), name).toBe(name);
+    expect(nearest(name.slice(1), known), name).toBe(name);
+  }
+  expect(nearest("zzzzzz", known)).toBeUndefined();
+  expect(nearest("x", known)).toBeUndefined();
+});

@@ -1,0 +1,68 @@
+/** `pan` as its users run it: built, in a process of its own. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { build } from "esbuild";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+/** What a run of `pan` came to. */
+export interface Run {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface Pan {
+  /** A folder for the files of commands, where they are run. */
+  readonly folder: string;
+  run(...words: string[]): Promise<Run>;
+  /** What `--json` prints. */
+  json<T = Record<string, unknown>>(...words: string[]): Promise<T>;
+  remove(): void;
+}
+
+/** Builds the command line as it is, far from any `node_modules`. */
+export async function pan(): Promise<Pan> {
+  const place = mkdtempSync(join(tmpdir(), "pan-cli-"));
+  const folder = mkdtempSync(join(tmpdir(), "pan-files-"));
+  await build({
+    entryPoints: { pan: join(ROOT, "src/cli/main.ts") },
+    absWorkingDir: ROOT,
+    bundle: true,
+    splitting: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    outdir: place,
+    outExtension: { ".js": ".mjs" },
+    external: ["webgpu", "sharp"],
+    define: { PAN_VERSION: '"1.2.3"' },
+    logLevel: "silent",
+  });
+  const run = (...words: string[]) =>
+    new Promise<Run>((done) => {
+      const { NODE_OPTIONS: _, ...env } = process.env;
+      const child = spawn(process.execPath, [join(place, "pan.mjs"), ...words], { cwd: folder, env });
+      let [out, err] = ["", ""];
+      child.stdout.on("data", (text: Buffer) => (out += text));
+      child.stderr.on("data", (text: Buffer) => (err += text));
+      child.on("close", (code) => done({ code, out, err }));
+    });
+  return {
+    folder,
+    run,
+    json: async (...words) => {
+      const { out, err } = await run(...words, "--json");
+      try {
+        return JSON.parse(out);
+      } catch {
+        throw new Error(`no JSON of pan ${words.join(" ")}: ${out}${err}`);
+      }
+    },
+    remove: () => {
+      for (const path of [place, folder]) rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
