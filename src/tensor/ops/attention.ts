@@ -156,7 +156,8 @@ function run(call: Call, padding: Tensor | null): Tensor {
     params,
   );
   const inputs = packed ? [q] : [q, k, v];
-  const result = record(op, y, inputs, [...inputs, y, logs, ...(padding ? [padding] : [])], (...saved) => (g) => {
+  const chosen = padding ? [padding] : [];
+  const backward = (...saved: Tensor[]) => (g: Tensor) => {
     const [sq, sk, sv] = packed ? [saved[0]!, saved[0]!, saved[0]!] : (saved as [Tensor, Tensor, Tensor]);
     const [sy, slogs, spadding] = saved.slice(inputs.length) as [Tensor, Tensor, Tensor | undefined];
     const stats = g.newEmpty([n, heads, t, 2]);
@@ -185,7 +186,9 @@ function run(call: Call, padding: Tensor | null): Tensor {
     const [dk, dv] = [empty(sk, both), empty(sv, both)];
     if (dk && dv) gradient("keys", { da: dk, db: dv });
     return [dq, dk, dv];
-  });
+  };
+  const how = { numbers: [scale], form: causal ? "causal" : "all", chosen };
+  const result = record(op, y, inputs, [...inputs, y, logs, ...chosen], backward, how);
   logs.dispose();
   return result;
 }
