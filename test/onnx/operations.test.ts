@@ -77,12 +77,13 @@ const norm = (f: (x: Tensor, options: { gamma?: Tensor; beta?: Tensor; relu?: bo
   ],
 });
 
+const { abs, exp, neg, relu, sigmoid, sign, square, tanh, hardswish, silu, reciprocal } = ops;
+const UNARY = { abs, exp, neg, relu, sigmoid, sign, square, tanh, hardswish, silu, reciprocal };
+const { equal, greater, greaterEqual, less, lessEqual } = ops;
+const COMPARISONS = { equal, greater, greaterEqual, less, lessEqual };
+
 const ROWS: Record<string, Row> = {
-  ...Object.fromEntries(
-    (
-      ["abs", "exp", "neg", "relu", "sigmoid", "sign", "square", "tanh", "hardswish", "silu", "reciprocal"] as const
-    ).map((name) => [name, one(ops[name])]),
-  ),
+  ...Object.fromEntries(Object.entries(UNARY).map(([name, f]) => [name, one(f)])),
   log: positive(ops.log),
   sqrt: positive(ops.sqrt),
   gelu: { f: (x) => [ops.gelu(x), ops.gelu(x, { approximate: "tanh" })] },
@@ -97,9 +98,9 @@ const ROWS: Record<string, Row> = {
   maximum: two(ops.maximum),
   minimum: two(ops.minimum),
   ...Object.fromEntries(
-    (["equal", "greater", "greaterEqual", "less", "lessEqual"] as const).map((name): [string, Row] => [
+    Object.entries(COMPARISONS).map(([name, f]): [string, Row] => [
       name,
-      { w: [[4]], f: (x, [a]) => [ops[name](x, a!), ops[name](x, x), ops[name](ops.sign(x), 1)] },
+      { w: [[4]], f: (x, [a]) => [f(x, a!), f(x, x), f(ops.sign(x), 1)] },
     ]),
   ),
   where: { f: (x) => ops.where(ops.greater(x, 0), ops.exp(x), ops.mul(x, 3)) },
@@ -111,6 +112,12 @@ const ROWS: Record<string, Row> = {
       ops.reshape(x, [x.shape[0]!, 5, 1, 6, 1, 4]),
       ops.reshape(ops.reshape(x, [1, x.shape[0]!, 5, 6, 4, 1]), [x.shape[0]!, 5, 6, 4]),
       x.detach(),
+      // Parts of images that lie side by side in either order.
+      ops.reshape(x, [x.shape[0]!, 30, 4]),
+      ops.reshape(x, [x.shape[0]!, 30, 2, 2]),
+      ops.reshape(x, [x.shape[0]!, 5, 2, 3, 1, 4]),
+      ops.reshape(x, [x.shape[0]!, 5, 24]),
+      ops.reshape(x, [x.shape[0]! * 5, 6, 4]),
     ],
   },
   flatten: { f: (x) => [ops.flatten(x), ops.flatten(ops.permute(x, [0, 3, 1, 2])), ops.flatten(x, 2)] },
