@@ -39,6 +39,11 @@ const PROGRAMS = {
     parts: ["claims of ownership", "commitments", "time stamps"],
     most: 480_000,
   },
+  exporter: {
+    text: `import { exportOnnx } from "@pan/core/onnx";\nexport { exportOnnx };`,
+    parts: [],
+    most: 330_000,
+  },
   attacker: {
     text: `import { fineTune, forgeBoundClaim } from "@pan/core/attacks";\nexport { fineTune, forgeBoundClaim };`,
     parts: ["claims of ownership", "forgeries of claims", "removal of marks"],

@@ -6,7 +6,9 @@ const FIXED32 = 5;
 
 const utf8 = new TextEncoder();
 
-/** A message that is put together field by field; nothing is copied before {@link Message.bytes}. */
+/**
+ * A message that is put together field by field; nothing is copied before {@link Message.bytes}.
+ */
 export class Message {
   readonly #pieces: Uint8Array[] = [];
   #length = 0;

@@ -8,7 +8,9 @@ import { operandsOf, type Route } from "./sizes";
 
 type Op = TracedOp<Tensor>;
 
-/** A tensor that a network returns, and where in what it returns: `0`, `boxes.1`; "" for all of it. */
+/**
+ * A tensor that a network returns, and where in what it returns: `0`, `boxes.1`; "" for all of it.
+ */
 export interface Output {
   readonly path: string;
   readonly tensor: Tensor;

@@ -1,5 +1,6 @@
 /**
- * Which sizes of a network's tensors go with the size of its batch: two passes, of two batches, tell.
+ * Which sizes of a network's tensors go with the size of its batch: two passes, of two batches,
+ * tell.
  */
 import { ArgumentError } from "../errors";
 import { sameShape, showShape } from "../tensor/shape";
@@ -44,7 +45,10 @@ export class Sizes {
     });
   }
 
-  /** Sizes of a tensor's dimensions. @throws ArgumentError for one that goes with the batch otherwise. */
+  /**
+   * Sizes of a tensor's dimensions.
+   * @throws ArgumentError for one that goes with the batch otherwise.
+   */
   sizes(t: Tensor): readonly Size[] {
     const twin = this.#pairs.get(t);
     if (!twin || !this.#batches) return t.shape;

@@ -117,7 +117,7 @@ export class Tensor implements Disposable {
   fill(value: number): this {
     const bits = bitsOf(checkElement("fill", value, this.dtype), this.dtype);
     this.device.run(fillKernel, null, { y: this.buffer }, { n: this.size, bits });
-    traced("full", this, [], { numbers: [value] });
+    if (isTracing()) traced("full", this, [], { numbers: [value] });
     return this;
   }
 

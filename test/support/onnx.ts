@@ -1,4 +1,6 @@
-/** ONNX models, run by ONNX Runtime (in WebAssembly), beside the networks that they were made from. */
+/**
+ * ONNX models, run by ONNX Runtime (in WebAssembly), beside the networks that they were made from.
+ */
 import { readFile } from "node:fs/promises";
 import * as ort from "onnxruntime-web";
 import { expect } from "vitest";

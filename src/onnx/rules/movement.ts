@@ -160,7 +160,8 @@ const flip: Rule = (graph, { inputs: [x], out, how: { axes } }) => {
 const expand: Rule = (graph, { inputs: [x], out }) => {
   const [from, to] = [graph.sizes(x!), graph.sizes(out)];
   const order: Order = x!.rank === out.rank ? graph.orderOf(x!) : natural(out.rank);
-  // What stays as it is need not be named, so that sizes of the batch are, where they can be, left out.
+  // What stays as it is need not be named, so that sizes of the batch are, where they can be, left
+  // out.
   const sizes = to.map((size, d) => (sameSizes([size], [from[d - out.rank + x!.rank] ?? -1]) ? 1 : size));
   const name = graph.aligned(graph.operand(x!), out.rank, order);
   graph.set(out, graph.node("Expand", [name, graph.shape(order.map((d) => sizes[d]!))]), order);

@@ -1,6 +1,6 @@
 /** Sums, means, ends of lines, and what runs along a line. */
 import type { Tensor } from "../../tensor/tensor";
-import type { Graph, Op, Order } from "../graph";
+import { channelsFirst, type Graph, type Op, type Order } from "../graph";
 import type { Rule, Rules } from "./rule";
 
 /** Reduces a value along some of its places, which stay with size 1 or go. */
@@ -10,7 +10,9 @@ export function reduced(graph: Graph, type: string, x: string, places: readonly 
   return graph.node(type, [x], { axes: places, keepdims });
 }
 
-/** @param f from the reduced tensor's value, the places of what is reduced, and whether they stay */
+/**
+ * @param f from the reduced tensor's value, the places of what is reduced, and whether they stay
+ */
 const reduction =
   (f: (graph: Graph, x: string, places: readonly number[], keepdims: 0 | 1, op: Op) => string): Rule =>
   (graph, op) => {
@@ -32,6 +34,20 @@ function left(order: Order, axes: readonly number[]): Order {
 
 const simple = (type: string): Rule =>
   reduction((graph, x, places, keepdims) => (places.length ? reduced(graph, type, x, places, keepdims) : x));
+
+/**
+ * The mean over all pixels is an operator of its own: `globalAvgPool` lays them in a row and takes
+ * their mean.
+ */
+const mean: Rule = (graph, op) => {
+  const [row] = op.inputs as [Tensor];
+  const made = graph.makerOf(row);
+  const [x] = made?.name === "reshape" ? made.inputs : [];
+  const isRow = x?.rank === 4 && row.rank === 3 && x.shape[0] === row.shape[0] && x.shape[3] === row.shape[2];
+  if (!(x && isRow && op.how.axes?.join() === "1" && op.out.rank === 2)) return simple("ReduceMean")(graph, op);
+  const pooled = graph.node("GlobalAveragePool", [graph.get(x, channelsFirst(4))]);
+  graph.set(op.out, graph.node("Flatten", [pooled], { axis: 1 }));
+};
 
 const variance = reduction((graph, x, places, keepdims, op) => {
   const [correction] = op.how.numbers ?? [];
@@ -55,7 +71,7 @@ const argmax = reduction((graph, x, [axis = 0], keepdims) => graph.node("ArgMax"
 
 export const reductions: Rules = {
   sum: simple("ReduceSum"),
-  mean: simple("ReduceMean"),
+  mean,
   amax: simple("ReduceMax"),
   amin: simple("ReduceMin"),
   sumSquares: reduction((graph, x, places, keepdims) =>

@@ -69,7 +69,9 @@ const transposed: Rule = (graph, op) => {
 const around = (graph: Graph, x: string, before: readonly number[], after: readonly number[], value: number) =>
   graph.node("Pad", [x, graph.integers([0, 0, ...before, 0, 0, ...after]), graph.scalar(value)], { mode: "constant" });
 
-/** The maximum of each window of images [N, C, H, W], which an operation gives of its first input. */
+/**
+ * The maximum of each window of images [N, C, H, W], which an operation gives of its first input.
+ */
 export function largestOf(graph: Graph, op: Op, x: string, windows: TracedWindows): string {
   const { kernel, padding } = windows;
   const after = behind(sides(graph, op, op.inputs[0]!), sides(graph, op, op.out), windows);
