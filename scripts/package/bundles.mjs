@@ -42,7 +42,7 @@ const PROGRAMS = {
   exporter: {
     text: `import { exportOnnx } from "@pan/core/onnx";\nexport { exportOnnx };`,
     parts: [],
-    most: 330_000,
+    most: 260_000,
   },
   attacker: {
     text: `import { fineTune, forgeBoundClaim } from "@pan/core/attacks";\nexport { fineTune, forgeBoundClaim };`,
