@@ -1,6 +1,6 @@
 /** Networks as ONNX models. */
 import { instance, oneOf, optionsOf, refuse, text, texts } from "../demand";
-import { ArgumentError } from "../errors";
+import { ArgumentError, PanError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import { isPlain } from "../io/shown";
 import { deviceOf, Module } from "../nn/module";
@@ -160,6 +160,13 @@ function passOf(network: Network, { shapes, dtypes, whole }: Places, batch: numb
   try {
     const trace = traceNetwork(network, whole(inputs));
     return { trace, route: routeOf(trace, batch ?? 1, inputs) };
+  } catch (cause) {
+    // Nobody has asked for a batch of this size.
+    if (!(cause instanceof PanError) || batch === null || batch === shapes[0]![0]) throw cause;
+    throw new ArgumentError(
+      `${WHAT}: with a batch of ${batch}: ${cause.message}. A network of one size of the batch is exported with { batch: "fixed" }`,
+      { cause },
+    );
   } finally {
     for (const t of inputs) t.dispose();
   }

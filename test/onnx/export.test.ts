@@ -10,6 +10,7 @@ import { protect } from "../../src/passport";
 import type { Network } from "../../src/passport/trace";
 import { add, mul, reshape } from "../../src/tensor/ops/elementwise";
 import { concat } from "../../src/tensor/ops/movement";
+import { crossEntropy } from "../../src/tensor/ops/loss";
 import { einsum } from "../../src/tensor/ops/products/einsum";
 import { RandomStream } from "../../src/tensor/ops/random";
 import { keep } from "../../src/tensor/storage";
@@ -178,6 +179,12 @@ describe("a protected network", () => {
 
 describe("what is refused", () => {
   const WRONG: [string, () => Module, unknown, RegExp][] = [
+    [
+      "a network of one size of the batch",
+      () => network((x: Tensor) => crossEntropy(x, [0, 1])),
+      { sample: [2, 3] },
+      /with a batch of 3: crossEntropy: labels.*"fixed"/,
+    ],
     ["no sample", () => new OwnNetwork(), {}, /sample is the shape/],
     ["no options", () => new OwnNetwork(), undefined, /sample is the shape/],
     ["an unknown option", () => new OwnNetwork(), { sample: SAMPLE, opset: 12 }, /no option "opset"/],
