@@ -6,6 +6,7 @@ const floors = [
   ["^src/tensor/"],
   ["^src/nn/", "^src/optim/", "^src/data/"],
   ["^src/passport/"],
+  ["^src/onnx/"],
   ["^src/models/"],
   ["^src/train/"],
   ["^src/ownership/"],

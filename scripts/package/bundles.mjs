@@ -48,6 +48,11 @@ const PROGRAMS = {
     most: 135_000,
     zipped: 51_000,
   },
+  exporter: {
+    text: `import { exportOnnx } from "@pan/core/onnx";\nexport { exportOnnx };`,
+    parts: [],
+    most: 260_000,
+  },
   attacker: {
     text: `import { fineTune, forgeBoundClaim } from "@pan/core/attacks";\nexport { fineTune, forgeBoundClaim };`,
     parts: ["claims of ownership", "forgeries of claims", "removal of marks", "devices"],

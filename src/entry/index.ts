@@ -8,6 +8,7 @@
  *     @pan/core/train      the trainer, evaluation, checkpoints
  *     @pan/core/passport   passports in a network
  *     @pan/core/models     the papers' networks
+ *     @pan/core/onnx       networks as ONNX models
  *     @pan/core/ownership  claims: bind, commit, verify, judge
  *     @pan/core/verify     verdicts from files alone, without WebGPU
  *     @pan/core/signing    keys, signatures, time stamps

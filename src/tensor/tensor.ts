@@ -13,7 +13,7 @@ import { carryParts } from "./parts";
 import { recordedGradients } from "./recorded-gradients";
 import { asShape, type Shape, showShape, sizeOf } from "./shape";
 import { forgotten, type Range, refuseAsync, register, Storage, scope, unregister } from "./storage";
-import { type TracedHow, traced } from "./trace";
+import { isTracing, type TracedHow, traced } from "./trace";
 
 export type { DType } from "./elements";
 
@@ -87,6 +87,7 @@ export class Tensor implements Disposable {
     const t = new Tensor(found.shape, found.dtype, storage, false);
     on.write(t.buffer, found.data);
     storage.noteRange(found.range);
+    if (isTracing()) traced("constant", t, [], { data: found.data.slice() });
     return t;
   }
 
@@ -116,6 +117,7 @@ export class Tensor implements Disposable {
   fill(value: number): this {
     const bits = bitsOf(checkElement("fill", value, this.dtype), this.dtype);
     this.device.run(fillKernel, null, { y: this.buffer }, { n: this.size, bits });
+    if (isTracing()) traced("full", this, [], { numbers: [value] });
     return this;
   }
 
@@ -238,6 +240,7 @@ export class Tensor implements Disposable {
     const { data, range } = elementsOf("write", source, this.shape, this.dtype);
     this.device.write(this.buffer, data);
     this.storage.noteRange(range);
+    if (isTracing()) traced("constant", this, [], { data: data.slice() });
   }
 
   /**
@@ -335,8 +338,8 @@ export const needsGraph = (inputs: readonly Tensor[]): boolean => recording && i
 /**
  * Tells traces of the result of an operation that has no gradient, and gives it its inputs' parts.
  */
-export function derived(name: string, out: Tensor, inputs: readonly Tensor[]): Tensor {
-  traced(name, out, inputs);
+export function derived(name: string, out: Tensor, inputs: readonly Tensor[], how?: TracedHow<Tensor>): Tensor {
+  traced(name, out, inputs, how);
   return carryParts(name, out, inputs);
 }
 

@@ -9,7 +9,24 @@ export interface TracedNorm<T> {
   /** Added to the variance. */
   readonly eps: number;
   readonly relu: boolean;
+  /** Rows and columns of the windows, side by side, whose maxima it gives; null for all values. */
+  readonly pooled: number | null;
 }
+
+/** Windows that slide over images. */
+export interface TracedWindows {
+  readonly kernel: TracedPair;
+  readonly stride: TracedPair;
+  /** Above and to the left; the shapes tell how far windows reach on the other sides. */
+  readonly padding: TracedPair;
+  readonly dilation: TracedPair;
+  /** Of a convolution (default 1). */
+  readonly groups?: number;
+  /** Of a mean: whether the padding's zeros are elements of it (default false). */
+  readonly countsPadding?: boolean;
+}
+
+type TracedPair = readonly [vertical: number, horizontal: number];
 
 /** What shapes alone do not tell of an operation. */
 export interface TracedHow<T> {
@@ -24,6 +41,15 @@ export interface TracedHow<T> {
   /** Whether the operands of a matrix product are transposed. */
   readonly turned?: readonly [boolean, boolean];
   readonly norm?: TracedNorm<T>;
+  readonly windows?: TracedWindows;
+  /** Constants of its formula, in the order of the operation's arguments. */
+  readonly numbers?: readonly number[];
+  /** Which of several formulas it is: `greater`, `bilinear`, `causal`. */
+  readonly form?: string;
+  /** Tensors that choose and are not computed with: indices, conditions, masks. */
+  readonly chosen?: readonly T[];
+  /** Elements that came from the host. */
+  readonly data?: Float32Array | Int32Array | Uint32Array;
 }
 
 /** One operation of a traced pass, by its name in graphs. */
@@ -35,6 +61,9 @@ export interface TracedOp<T> {
 }
 
 let ops: TracedOp<unknown>[] | null = null;
+
+/** Whether a trace is being made: what is costly to tell is told then alone. */
+export const isTracing = (): boolean => ops !== null;
 
 /** Adds an operation to the trace that is being made, if one is. */
 export function traced<T>(name: string, out: T, inputs: readonly T[], how: TracedHow<T> = {}): void {

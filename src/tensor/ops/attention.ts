@@ -156,36 +156,41 @@ function run(call: Call, padding: Tensor | null): Tensor {
     params,
   );
   const inputs = packed ? [q] : [q, k, v];
-  const result = record(op, y, inputs, [...inputs, y, logs, ...(padding ? [padding] : [])], (...saved) => (g) => {
-    const [sq, sk, sv] = packed ? [saved[0]!, saved[0]!, saved[0]!] : (saved as [Tensor, Tensor, Tensor]);
-    const [sy, slogs, spadding] = saved.slice(inputs.length) as [Tensor, Tensor, Tensor | undefined];
-    const stats = g.newEmpty([n, heads, t, 2]);
-    const rows = { count: n * heads * t, heads, t, d4: form.d4 };
-    g.device.run(
-      attentionStatsKernel,
-      null,
-      { g: g.buffer, y: sy.buffer, logs: slogs.buffer, stats: stats.buffer },
-      rows,
-    );
-    const gradient = (of: AttentionGradSpec["of"], into: Readonly<Record<string, Tensor>>) => {
-      const spec = { ...form, of, ...tile(caps, form.d4, "gradient") };
-      const known = { q: sq.buffer, k: sk.buffer, v: sv.buffer, g: g.buffer, stats: stats.buffer, ...mask(spadding) };
-      const results = Object.fromEntries(Object.entries(into).map(([name, x]) => [name, x.buffer]));
-      g.device.run(attentionGradKernel, spec, { ...known, ...results }, params);
+  const chosen = padding ? [padding] : [];
+  const backward =
+    (...saved: Tensor[]) =>
+    (g: Tensor) => {
+      const [sq, sk, sv] = packed ? [saved[0]!, saved[0]!, saved[0]!] : (saved as [Tensor, Tensor, Tensor]);
+      const [sy, slogs, spadding] = saved.slice(inputs.length) as [Tensor, Tensor, Tensor | undefined];
+      const stats = g.newEmpty([n, heads, t, 2]);
+      const rows = { count: n * heads * t, heads, t, d4: form.d4 };
+      g.device.run(
+        attentionStatsKernel,
+        null,
+        { g: g.buffer, y: sy.buffer, logs: slogs.buffer, stats: stats.buffer },
+        rows,
+      );
+      const gradient = (of: AttentionGradSpec["of"], into: Readonly<Record<string, Tensor>>) => {
+        const spec = { ...form, of, ...tile(caps, form.d4, "gradient") };
+        const known = { q: sq.buffer, k: sk.buffer, v: sv.buffer, g: g.buffer, stats: stats.buffer, ...mask(spadding) };
+        const results = Object.fromEntries(Object.entries(into).map(([name, x]) => [name, x.buffer]));
+        g.device.run(attentionGradKernel, spec, { ...known, ...results }, params);
+      };
+      if (packed) {
+        const da = g.newEmpty(sq.shape);
+        for (const of of ["queries", "keys"] as const) gradient(of, { da });
+        return [da];
+      }
+      const empty = (x: Tensor, wanted: boolean) => (wanted ? g.newEmpty(x.shape) : null);
+      const dq = empty(sq, q.requiresGrad);
+      if (dq) gradient("queries", { da: dq });
+      const both = k.requiresGrad || v.requiresGrad;
+      const [dk, dv] = [empty(sk, both), empty(sv, both)];
+      if (dk && dv) gradient("keys", { da: dk, db: dv });
+      return [dq, dk, dv];
     };
-    if (packed) {
-      const da = g.newEmpty(sq.shape);
-      for (const of of ["queries", "keys"] as const) gradient(of, { da });
-      return [da];
-    }
-    const empty = (x: Tensor, wanted: boolean) => (wanted ? g.newEmpty(x.shape) : null);
-    const dq = empty(sq, q.requiresGrad);
-    if (dq) gradient("queries", { da: dq });
-    const both = k.requiresGrad || v.requiresGrad;
-    const [dk, dv] = [empty(sk, both), empty(sv, both)];
-    if (dk && dv) gradient("keys", { da: dk, db: dv });
-    return [dq, dk, dv];
-  });
+  const how = { numbers: [scale], form: causal ? "causal" : "all", chosen };
+  const result = record(op, y, inputs, [...inputs, y, logs, ...chosen], backward, how);
   logs.dispose();
   return result;
 }

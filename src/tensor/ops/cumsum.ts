@@ -23,7 +23,7 @@ const CHUNK = 256;
 export function cumsum(x: Tensor, axis: number): Tensor {
   const d = dimension(x, axis, "cumsum", FLOATS);
   keepBatch("cumsum", x, d === 0);
-  return record("cumsum", running(x, d, false), [x], [], () => (g) => [running(g, d, true)]);
+  return record("cumsum", running(x, d, false), [x], [], () => (g) => [running(g, d, true)], { axes: [d] });
 }
 
 /** @param reverse from the end of the dimension on */

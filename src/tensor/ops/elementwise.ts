@@ -43,7 +43,8 @@ function fromOutput(op: UnaryOp, grad: UnaryGradOp, x: Tensor): Tensor {
 /** y = f(x), differentiated from its input. */
 export function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0): Tensor {
   expectTensors(op, { x });
-  return record(op, unary(op, x, a, b), [x], [x], (saved) => (g) => [unaryGrad(grad, g, saved, a, b)]);
+  const backward = (saved: Tensor) => (g: Tensor) => [unaryGrad(grad, g, saved, a, b)];
+  return record(op, unary(op, x, a, b), [x], [x], backward, { numbers: [a, b] });
 }
 
 /**
@@ -52,7 +53,7 @@ export function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 
  */
 function line(op: string, x: Tensor, a: number, b = -0): Tensor {
   expectTensors(op, { x });
-  return record(op, unary("affine", x, a, b), [x], [], () => (g) => [unary("affine", g, a, -0)]);
+  return record(op, unary("affine", x, a, b), [x], [], () => (g) => [unary("affine", g, a, -0)], { numbers: [a, b] });
 }
 
 /** y = a·x + b with constants a and b. */
@@ -112,7 +113,8 @@ export function pow(x: Tensor, p: number): Tensor {
   number("pow", "p", p);
   expectTensors("pow", { x });
   // Even NaN to the power of 0 is 1, and its derivative 0.
-  if (p === 0) return record("pow", x.newFull(x.shape, 1), [x], [], () => (g) => [g.newFull(g.shape, 0)]);
+  if (p === 0)
+    return record("pow", x.newFull(x.shape, 1), [x], [], () => (g) => [g.newFull(g.shape, 0)], { numbers: [p] });
   return fromInput("pow", "powOfX", x, p, p - 1);
 }
 
@@ -189,7 +191,7 @@ export function div(a: Operand, b: Operand): Tensor {
   if (typeof b !== "number") return withTensors("div", a, b, quotient);
   expectTensors("div", { a });
   const x = a as Tensor;
-  return record("div", unary("divide", x, b), [x], [], () => (g) => [unary("divide", g, b)]);
+  return record("div", unary("divide", x, b), [x], [], () => (g) => [unary("divide", g, b)], { numbers: [b] });
 }
 
 function quotient(a: Tensor, b: Tensor): Tensor {
@@ -227,7 +229,7 @@ type Comparison = "equal" | "greater" | "greaterEqual" | "less" | "lessEqual";
 
 /** 1 where the comparison holds, else 0, broadcasting; no gradient. */
 const compared = (op: Comparison, a: Tensor, b: Operand): Tensor =>
-  withTensors(op, a, b, (x, z) => derived("compare", binary(op, x, z, op), [x, z]));
+  withTensors(op, a, b, (x, z) => derived("compare", binary(op, x, z, op), [x, z], { form: op }));
 
 /** 1 where a > b, else 0, broadcasting; no gradient. Nothing compares with NaN. */
 export const greater = (a: Tensor, b: Operand): Tensor => compared("greater", a, b);
@@ -264,10 +266,11 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
     return y;
   };
   const y = derived("where", pick(condition, a, b), [condition]);
-  return record("where", y, [a, b], [condition], (c) => (g) => {
+  const backward = (c: Tensor) => (g: Tensor) => {
     const zero = g.newFull(g.shape, 0);
     return [pick(c, g, zero), pick(c, zero, g)];
-  });
+  };
+  return record("where", y, [a, b], [condition], backward, { chosen: [condition] });
 }
 
 /**

@@ -4,6 +4,7 @@ import { ShapeError } from "../../errors";
 import { carryParts, expectUnparted, keepBatch } from "../parts";
 import { axisOf, showShape, sizeOf } from "../shape";
 import { record, type Tensor } from "../tensor";
+import { traced } from "../trace";
 import { ALL, expectTensors, type Integers, withIntegers } from "./operands";
 
 /** The bits of a quiet NaN and of 1: the kernels write words, as WGSL has no NaN constant. */
@@ -66,7 +67,7 @@ function select(op: string, x: Tensor, d: number, indices: Tensor, skipped = NON
     );
     return [dx];
   };
-  return record(op, y, [x], [indices], backward, { axes: [d] });
+  return record(op, y, [x], [indices], backward, { axes: [d], chosen: [indices] });
 }
 
 /** Options of {@link embedding}. */
@@ -115,6 +116,7 @@ export function oneHot(labels: Integers, classes: number): Tensor {
     const y = indices.newEmpty([...indices.shape, classes], "f32");
     const params = { count: y.size, n: classes, one: ONE_BITS, missing: NAN_BITS };
     indices.device.run(oneHotKernel, null, { indices: indices.buffer, y: y.buffer }, params);
+    traced("oneHot", y, [], { chosen: [indices] });
     return y;
   });
 }

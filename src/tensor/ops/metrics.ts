@@ -4,6 +4,7 @@ import { ArgumentError } from "../../errors";
 import { shown } from "../../io/shown";
 import { showShape } from "../shape";
 import { noGrad, type Tensor } from "../tensor";
+import { traced } from "../trace";
 import { withLabels } from "./loss";
 import { expectTensors, type Integers } from "./operands";
 import { sum } from "./reduce";
@@ -59,5 +60,6 @@ export function accumulateAt(totals: Tensor, slot: number, value: Tensor, weight
     throw new ArgumentError("accumulateAt: the value is a view of the totals it is added to: give a copy");
   const x = value.size > SERIAL ? noGrad(() => sum(value)) : value;
   totals.device.run(accumulateAtKernel, null, { x: x.buffer, totals: totals.buffer }, { n: x.size, slot, weight });
+  traced("accumulateAt", totals, [value]);
   if (x !== value) x.dispose();
 }

@@ -2,6 +2,7 @@ import { avgPoolGradKernel, avgPoolKernel, maxPoolGradKernel, maxPoolKernel } fr
 import { ShapeError } from "../../errors";
 import { type Pair, type Shape, showShape } from "../shape";
 import { record, type Tensor } from "../tensor";
+import type { TracedHow, TracedWindows } from "../trace";
 import { reshape } from "./elementwise";
 import { expectFlag, expectOptions, expectTensors, pairOf } from "./operands";
 import { mean } from "./reduce";
@@ -57,10 +58,10 @@ type Geometry = Record<"h" | "w" | "c" | "oh" | "ow" | "kh" | "kw" | "sh" | "sw"
 export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {}): Tensor {
   expectOptions("maxPool2d", options);
   const [dh, dw] = pairOf("maxPool2d", "dilation", options.dilation ?? 1, 1);
-  const { geometry, vec, shape } = plan("maxPool2d", x, kernel, options, [dh, dw]);
+  const { geometry, vec, shape, windows } = plan("maxPool2d", x, kernel, options, [dh, dw]);
   const { y, at } = largest(x, geometry, vec, shape, [dh, dw]);
   const extent = { ...geometry, kh: dh * (geometry.kh - 1) + 1, kw: dw * (geometry.kw - 1) + 1 };
-  return recordMax("maxPool2d", x, y, at, extent, vec);
+  return recordMax("maxPool2d", x, y, at, extent, vec, { windows });
 }
 
 /**
@@ -78,12 +79,12 @@ export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {})
   expectOptions("avgPool2d", options);
   const { countIncludePad = true } = options;
   expectFlag("avgPool2d", "countIncludePad", countIncludePad);
-  const { geometry, vec, shape } = plan("avgPool2d", x, kernel, options, [1, 1]);
+  const { geometry, vec, shape, windows } = plan("avgPool2d", x, kernel, options, [1, 1]);
   const all = countIncludePad ? 1 : 0;
   const unit = vec ? 4 : 1;
   const y = x.newEmpty(shape);
   x.device.run(avgPoolKernel, { vec }, { x: x.buffer, y: y.buffer }, { ...geometry, count: y.size / unit, all });
-  return record("avgPool2d", y, [x], [], () => (g) => {
+  const backward = () => (g: Tensor) => {
     const dx = g.newEmpty(x.shape);
     g.device.run(
       avgPoolGradKernel,
@@ -92,7 +93,9 @@ export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {})
       { ...geometry, count: dx.size / unit, all },
     );
     return [dx];
-  });
+  };
+  const how = { windows: { ...windows, countsPadding: countIncludePad } };
+  return record("avgPool2d", y, [x], [], backward, how);
 }
 
 /**
@@ -176,13 +179,22 @@ function largest(
  * Makes y, the maxima at the places `at` of x, differentiable. `extent`: the geometry with kernel
  * sizes that include dilation.
  */
-function recordMax(name: string, x: Tensor, y: Tensor, at: Tensor, extent: Geometry, vec: boolean): Tensor {
-  const out = record(name, y, [x], [at], (places) => (g) => {
+function recordMax(
+  name: string,
+  x: Tensor,
+  y: Tensor,
+  at: Tensor,
+  extent: Geometry,
+  vec: boolean,
+  how?: TracedHow<Tensor>,
+): Tensor {
+  const backward = (places: Tensor) => (g: Tensor) => {
     const dx = g.newEmpty(x.shape);
     const params = { ...extent, count: dx.size / (vec ? 4 : 1) };
     g.device.run(maxPoolGradKernel, { vec }, { g: g.buffer, at: places.buffer, dx: dx.buffer }, params);
     return [dx];
-  });
+  };
+  const out = record(name, y, [x], [at], backward, how);
   at.dispose();
   return out;
 }
@@ -194,7 +206,7 @@ function plan(
   kernel: Pair,
   options: Pick<MaxPoolOptions, "stride" | "padding" | "ceilMode">,
   [dh, dw]: readonly [number, number],
-): { geometry: Geometry; vec: boolean; shape: Shape } {
+): { geometry: Geometry; vec: boolean; shape: Shape; windows: TracedWindows } {
   expectTensors(op, { x });
   if (x.rank !== 4) throw new ShapeError(`${op}: expected images [N, H, W, C], found ${showShape(x.shape)}`);
   const [n, h, w, channels] = x.shape as readonly [number, number, number, number];
@@ -218,7 +230,8 @@ function plan(
   }
   const vec = channels % 4 === 0;
   const geometry = { h, w, c: vec ? channels / 4 : channels, oh, ow, kh, kw, sh, sw, ph, pw };
-  return { geometry, vec, shape: [n, oh, ow, channels] };
+  const windows = { kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw] } as const;
+  return { geometry, vec, shape: [n, oh, ow, channels], windows };
 }
 
 /** [N, L, C] of a tensor [N, …, C]. */

@@ -6,6 +6,7 @@ import { Generator } from "../random";
 import type { Shape } from "../shape";
 import { keep } from "../storage";
 import { record, Tensor } from "../tensor";
+import { traced } from "../trace";
 import { expectOptions, expectTensors } from "./operands";
 
 /** Where a {@link RandomStream} stands: plain numbers, safe to store as JSON. */
@@ -135,6 +136,7 @@ export class RandomStream {
       { state: this.buffer.buffer, y: y.buffer },
       { n4: y.vectors, draw: this.nextDraw() },
     );
+    traced("random", y, []);
     return y;
   }
 
@@ -163,6 +165,7 @@ export class RandomStream {
       { state: this.buffer.buffer, y: y.buffer },
       { n4: y.vectors, draw: this.nextDraw(), a, b },
     );
+    traced("random", y, []);
     return y;
   }
 
@@ -215,12 +218,13 @@ export function dropout(x: Tensor, p: number, stream: RandomStream, training = t
   const used = x.newEmpty([4], "u32");
   const state = stream.buffer.buffer;
   x.device.run(dropoutKernel, { keep: true }, { x: x.buffer, state, y: y.buffer, used: used.buffer }, params);
-  const out = record("dropout", y, [x], [used], (counters) => (g) => {
+  const backward = (counters: Tensor) => (g: Tensor) => {
     const dx = g.newEmpty(x.shape);
     const again = { x: g.buffer, state: counters.buffer, y: dx.buffer, used: counters.buffer };
     g.device.run(dropoutKernel, { keep: false }, again, params);
     return [dx];
-  });
+  };
+  const out = record("dropout", y, [x], [used], backward, { numbers: [p] });
   used.dispose();
   return out;
 }

@@ -248,7 +248,7 @@ export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}):
   const backward = (sx: Tensor, sc: Tensor) => (g: Tensor) => [
     spread("centredSquares", sx.shape, p.reduced, { g, x: sx, c: sc }, 2 / degrees),
   ];
-  const out = record("variance", y, [x], [x, centre], backward, p.how);
+  const out = record("variance", y, [x], [x, centre], backward, { ...p.how, numbers: [correction] });
   centre.dispose();
   return out;
 }
@@ -290,5 +290,5 @@ export function argmax(x: Tensor, axis: number, options?: ReduceOptions): Tensor
     { x: x.buffer, y: y.buffer },
     { count: y.size, n, inner: sizeOf(x.shape.slice(d + 1)) },
   );
-  return derived("argmax", y, [x]);
+  return derived("argmax", y, [x], { axes: [d] });
 }

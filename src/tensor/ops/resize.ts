@@ -84,11 +84,12 @@ export function upsample2d(x: Tensor, options: UpsampleOptions): Tensor {
   const spec = { vec, mode, alignCorners };
   const sizes = { c, h, w, oh, ow, stepY, stepX };
   x.device.run(upsampleKernel, spec, { x: x.buffer, y: y.buffer }, { count: y.size / unit, ...sizes });
-  return record(op, y, [x], [], () => (g) => {
+  const backward = () => (g: Tensor) => {
     const dx = g.newEmpty(x.shape);
     g.device.run(upsampleGradKernel, spec, { g: g.buffer, dx: dx.buffer }, { count: dx.size / unit, ...sizes });
     return [dx];
-  });
+  };
+  return record(op, y, [x], [], backward, { form: alignCorners ? "corners" : mode, numbers: [stepY, stepX] });
 }
 
 /** Output pixels along an axis, and how far apart they lie in the input. */

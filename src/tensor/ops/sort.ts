@@ -100,7 +100,7 @@ function orderOf(x: Tensor, d: number, descending: boolean): Tensor {
     order.dispose();
     order = merged;
   }
-  return derived("argsort", order, [x]);
+  return derived("argsort", order, [x], { axes: [d], form: descending ? "descending" : "ascending" });
 }
 
 /** The elements at `indices` along dimension d, no position twice on a line. */
@@ -108,9 +108,10 @@ function takeAlong(name: string, x: Tensor, d: number, indices: Tensor): Tensor 
   const y = x.newEmpty(indices.shape);
   const sizes = { count: y.size, n: x.shape[d]!, k: indices.shape[d]!, inner: sizeOf(x.shape.slice(d + 1)) };
   x.device.run(alongKernel, "take", { x: x.buffer, at: indices.buffer, y: y.buffer }, sizes);
-  return record(name, y, [x], [indices], (at) => (g) => {
+  const backward = (at: Tensor) => (g: Tensor) => {
     const dx = sizes.k === sizes.n ? g.newEmpty(x.shape) : g.newFull(x.shape, 0);
     g.device.run(alongKernel, "put", { x: g.buffer, at: at.buffer, y: dx.buffer }, sizes);
     return [dx];
-  });
+  };
+  return record(name, y, [x], [indices], backward, { axes: [d], chosen: [indices] });
 }

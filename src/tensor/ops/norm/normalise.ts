@@ -144,7 +144,8 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
     };
   const running = source.kind === "fixed" ? source.sets[0]! : null;
   const [first] = affine as [Affine];
-  const norm = { over, affine: first instanceof Tensor ? ("rows" as const) : first, running, eps, relu };
+  const traced = first instanceof Tensor ? ("rows" as const) : first;
+  const norm = { over, affine: traced, running, eps, relu, pooled: windows?.k ?? null };
   record(what, y, inputs, [x, ...present], backward, parts === 1 ? { norm } : {});
   stats?.dispose();
   return y;

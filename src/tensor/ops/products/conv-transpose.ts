@@ -71,10 +71,13 @@ export function convTranspose2d(
   if (bias && !sameShape(bias.shape, [channels]))
     throw new ShapeError(`${op}: bias ${showShape(bias.shape)} for ${channels} output channels`);
   return scope(() => {
-    const y = record(op, conv2dInputGradient(x, w, size, conv), [x, w], [x, w], (sx, sw) => (g) => [
+    const kernel = [w.shape[0]!, w.shape[1]!] as const;
+    const backward = (sx: Tensor, sw: Tensor) => (g: Tensor) => [
       x.requiresGrad ? noGrad(() => conv2d(g, sw, null, conv)) : null,
-      w.requiresGrad ? conv2dWeightGradient(g, sx, [w.shape[0]!, w.shape[1]!], conv) : null,
-    ]);
+      w.requiresGrad ? conv2dWeightGradient(g, sx, kernel, conv) : null,
+    ];
+    const how = { windows: { kernel, ...conv } };
+    const y = record(op, conv2dInputGradient(x, w, size, conv), [x, w], [x, w], backward, how);
     return bias ? add(y, bias) : y;
   });
 }

@@ -35,11 +35,14 @@ function convolve(op: string, x: Tensor, w: Tensor, bias: Tensor | null, options
   if (bias && !sameShape(bias.shape, [channels]))
     throw new ShapeError(`${op}: bias ${showShape(bias.shape)} for ${channels} output channels`);
   const y = forward(x, w, bias, geo);
-  return record(op, y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (g) => [
+  const backward = (sx: Tensor, sw: Tensor) => (g: Tensor) => [
     x.requiresGrad ? inputGradient(g, sw, geo) : null,
     w.requiresGrad ? weightGradient(sx, g, geo) : null,
     bias?.requiresGrad ? sum(g, [0, 1, 2]) : null,
-  ]);
+  ];
+  const { kernel, stride, padding, dilation, groups } = geo;
+  const how = { windows: { kernel, stride, padding, dilation, groups } };
+  return record(op, y, bias ? [x, w, bias] : [x, w], [x, w], backward, how);
 }
 
 /**
