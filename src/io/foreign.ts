@@ -56,7 +56,7 @@ const zip =
     starts("PK\x03\x04", "PK\x05\x06")(file) && pattern.test(file.names);
 
 /** ModelProto opens with its IR version, then producer, model version, graph or operator set. */
-const isOnnx = ({ bytes }: Glimpse): boolean =>
+export const isOnnx = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x08 &&
   bytes[1]! >= 2 &&
   bytes[1]! <= 30 &&
@@ -156,7 +156,7 @@ export const FOREIGN_KINDS: readonly ForeignKind[] = [
     test: starts("GGUF", "FUGG", "ggml", "lmgg", "ggjt", "tjgg", "ggla", "algg"),
   },
   { what: "a TensorFlow model or checkpoint", advice: TENSORFLOW, test: isTensorFlow },
-  { what: "an ONNX model", advice: ONNX, test: isOnnx },
+  { what: "an ONNX model", advice: ONNX, test: ({ bytes }) => isOnnx(bytes) },
   { what: "a TensorFlow Lite model", advice: TENSORFLOW, test: ({ head }) => head.slice(4, 8) === "TFL3" },
   {
     what: "the JSON index of a model in several files (weight_map)",
