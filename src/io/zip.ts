@@ -41,11 +41,14 @@ export class Zip {
   readonly #entries = new Map<string, Entry>();
   readonly #view: DataView;
   #left: number;
+  /** Bytes of the archive that entries may still take: each of them is one entry's alone. */
+  #own: number;
 
   /** @throws FormatError for bytes that are no such archive. */
   constructor(private readonly bytes: Uint8Array) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#left = MOST_PER_BYTE * bytes.length;
+    this.#own = bytes.length;
     const end = this.#end();
     const count = this.#view.getUint16(end + 10, true);
     let at = this.#view.getUint32(end + 16, true);
@@ -66,7 +69,8 @@ export class Zip {
   has = (name: string): boolean => this.#entries.has(name);
 
   /**
-   * The bytes of an entry: a view of the archive where it is stored as it is.
+   * The bytes of an entry, which is asked for once: a view of the archive where it is stored as it
+   * is.
    * @throws FormatError where it is missing, damaged, encrypted, or packed in another way.
    */
   read(name: string): Uint8Array {
@@ -77,6 +81,8 @@ export class Zip {
       refuse(`nothing is where its entry ${quote(name)} should be`);
     const start = at + LOCAL_BYTES + view.getUint16(at + 26, true) + view.getUint16(at + 28, true);
     if (start + packed > this.bytes.length) refuse(`its entry ${quote(name)} is cut`);
+    this.#own -= packed;
+    if (this.#own < 0) refuse("its entries overlap");
     const raw = this.bytes.subarray(start, start + packed);
     const found = method === STORED ? raw : this.#inflated(name, raw, method, size);
     if (found.length !== size) refuse(`its entry ${quote(name)} has ${found.length} bytes in the place of ${size}`);

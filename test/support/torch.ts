@@ -6,42 +6,56 @@ import { crc32 } from "../../src/io/zip";
 const utf8 = new TextEncoder();
 
 /** Bytes of numbers, characters and bytes one after the other. */
-export const bytesOf = (...parts: (number | string | Uint8Array)[]): Uint8Array =>
-  Uint8Array.from(
-    parts.flatMap((part) =>
-      typeof part === "number" ? [part] : [...(typeof part === "string" ? utf8.encode(part) : part)],
-    ),
+export function bytesOf(...parts: (number | string | Uint8Array)[]): Uint8Array {
+  const all = parts.map((part) =>
+    typeof part === "number" ? Uint8Array.of(part) : typeof part === "string" ? utf8.encode(part) : part,
   );
+  const out = new Uint8Array(all.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of all) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
 
 const little = (size: number, value: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => Math.floor(value / 256 ** i) % 256);
 export const u16 = (value: number) => little(2, value);
 export const u32 = (value: number) => little(4, value);
 
-/** A zip archive of some entries. @param deflated packs them; a size that is said may be another */
+/**
+ * A zip archive of some entries.
+ * @param more `deflated` packs them, `size` is what is said of all, `overlap` puts them in one place
+ */
 export function zipOf(
   entries: ReadonlyMap<string, Uint8Array>,
-  { deflated = false, size }: { deflated?: boolean; size?: number } = {},
+  { deflated = false, size, overlap = false }: { deflated?: boolean; size?: number; overlap?: boolean } = {},
 ): Uint8Array {
   const locals: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
   let at = 0;
+  const sums = new Map<Uint8Array, number>();
   for (const [name, data] of entries) {
+    const sum = sums.get(data) ?? crc32(data);
+    sums.set(data, sum);
     const packed = deflated ? deflateRawSync(data) : data;
     const common = bytesOf(
       u16(20),
       u16(0x800),
       u16(deflated ? 8 : 0),
       u32(0),
-      u32(crc32(data)),
+      u32(sum),
       u32(packed.length),
       u32(size ?? data.length),
     );
     const title = utf8.encode(name);
     const local = bytesOf("PK\x03\x04", common, u16(title.length), u16(0), title, packed);
     directory.push(bytesOf("PK\x01\x02", u16(20), common, u16(title.length), new Uint8Array(12), u32(at), title));
+    // All others lie where the first one does.
+    if (overlap && locals.length) continue;
     locals.push(local);
-    at += local.length;
+    if (!overlap) at += local.length;
   }
   const central = bytesOf(...directory);
   return bytesOf(
@@ -52,7 +66,7 @@ export function zipOf(
     u16(entries.size),
     u16(entries.size),
     u32(central.length),
-    u32(at),
+    u32(locals.reduce((n, local) => n + local.length, 0)),
     u16(0),
   );
 }
