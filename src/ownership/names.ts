@@ -73,6 +73,10 @@ function candidatesFor(state: StateDict, wanted: ReadonlyMap<string, Wanted>): M
   return found;
 }
 
+/** Whether the name of some tensor ends in one, at a dot; wrappers' components do not count. */
+export const endsWithin = (state: StateDict, name: string): boolean =>
+  candidatesFor(state, new Map([[name, { shape: [], need: "needed" }]])).size > 0;
+
 /**
  * The shape a tensor should have, an unknown first size filled in; null where its numbers are not
  * as many.
