@@ -73,10 +73,6 @@ function candidatesFor(state: StateDict, wanted: ReadonlyMap<string, Wanted>): M
   return found;
 }
 
-/** Whether the name of some tensor ends in one, at a dot; wrappers' components do not count. */
-export const endsWithin = (state: StateDict, name: string): boolean =>
-  candidatesFor(state, new Map([[name, { shape: [], need: "needed" }]])).size > 0;
-
 /**
  * The shape a tensor should have, an unknown first size filled in; null where its numbers are not
  * as many.
@@ -94,6 +90,15 @@ function fits(tensor: HostTensor, shape: readonly number[]): boolean {
   const filled = filledShape(tensor, shape);
   return filled !== null && sameShape(withoutOnes(tensor.shape), withoutOnes(filled));
 }
+
+/**
+ * Whether a tensor of that shape has a name that ends in one, at a dot; wrappers' components do not
+ * count.
+ */
+export const endsWithin = (state: StateDict, name: string, shape: readonly number[]): boolean =>
+  [...candidatesFor(state, new Map([[name, { shape, need: "needed" }]])).values()]
+    .flat()
+    .some(({ tensor }) => fits(tensor, shape));
 
 const sameNumbers = (a: HostTensor, b: HostTensor): boolean =>
   a.dtype === b.dtype &&

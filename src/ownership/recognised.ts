@@ -94,7 +94,9 @@ const isOwn = (named: SuspectWeights, own: SuspectWeights): boolean =>
 
 /** Whether all of the owner's weights have their names in a file. */
 const hasNames = (suspect: StateDict, released: StateDict): boolean =>
-  [...released].filter(([, { shape }]) => withoutOnes(shape).length > 1).every(([name]) => endsWithin(suspect, name));
+  [...released]
+    .filter(([, { shape }]) => withoutOnes(shape).length > 1)
+    .every(([name, { shape }]) => endsWithin(suspect, name, shape));
 
 /** The released file, and what it is with its norms folded. */
 function references(released: StateDict, { config }: CredentialInfo): StateDict[] {

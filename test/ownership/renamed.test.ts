@@ -15,6 +15,7 @@ import { type Counterparts, counterparts } from "../../src/ownership/counterpart
 import { Generator } from "../../src/tensor/random";
 import { type Anchored, anchored } from "../support/anchored";
 import { type Edit, floats } from "../support/edits";
+import { gpu } from "../support/gpu";
 import { acme, MARKED, type Owned } from "../support/owner";
 import { anonymous, asTfjs, concatenated, hwio, iohw, noisy, ohwi } from "../support/renamed";
 import { torchFile } from "../support/torch";
@@ -29,6 +30,7 @@ const check = (suspect: SafetensorsFile | Uint8Array, options: object = anchor) 
 const copy = (file: SafetensorsFile): SafetensorsFile => ({ ...file, metadata: {} });
 
 beforeAll(async () => {
+  await gpu();
   owned = await acme();
   anchor = await anchored(owned);
   own = await check(copy(owned.released));
