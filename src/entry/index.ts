@@ -11,6 +11,7 @@
  *     @pan/core/ownership  claims: bind, commit, verify, judge
  *     @pan/core/signing    keys, signatures, time stamps
  *     @pan/core/attacks    what claims are tried with
+ *     @pan/core/weights    weights out of files of other programs
  *     @pan/core/node       what needs Node: Dawn, files, folders
  *
  * A name is in one of them.

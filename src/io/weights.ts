@@ -22,6 +22,8 @@ export interface WeightsFile extends SafetensorsFile {
   readonly format: WeightsFormat;
   /** What was chosen, or left aside, in sentences. */
   readonly notes: readonly string[];
+  /** The file itself, for digests of it: not a copy. Null for a model in several files. */
+  readonly bytes: Uint8Array | null;
 }
 
 /** Options of {@link decodeWeights}. */
@@ -54,13 +56,13 @@ const isOldTorch = (bytes: Uint8Array): boolean =>
  * The weights of a file that has all of them: safetensors, PyTorch, ONNX.
  * @throws FormatError saying what the bytes are where they are none of these
  */
-export function decodeWhole(bytes: Uint8Array): WeightsFile {
-  if (isSafetensors(bytes)) return { ...decodeSafetensors(bytes), format: "safetensors", notes: [] };
+function decodeWhole(bytes: Uint8Array): WeightsFile {
+  if (isSafetensors(bytes)) return { ...decodeSafetensors(bytes), format: "safetensors", notes: [], bytes };
   const isZip = starts(bytes, 0x50, 0x4b, 0x03, 0x04) && looksLikeTorch(bytes);
-  if (isZip || isOldTorch(bytes)) return { ...decodeTorch(bytes, isZip), metadata: {}, format: "pytorch" };
-  if (isOnnx(bytes)) return { ...decodeOnnx(bytes), metadata: {}, format: "onnx" };
+  if (isZip || isOldTorch(bytes)) return { ...decodeTorch(bytes, isZip), metadata: {}, format: "pytorch", bytes };
+  if (isOnnx(bytes)) return { ...decodeOnnx(bytes), metadata: {}, format: "onnx", bytes };
   // It says what it is.
-  return { ...decodeSafetensors(bytes), format: "safetensors", notes: [] };
+  return { ...decodeSafetensors(bytes), format: "safetensors", notes: [], bytes };
 }
 
 /** Whether an archive names a pickle of PyTorch's, at its start or in its directory. */
@@ -162,7 +164,7 @@ async function sharded(map: Record<string, unknown>, get: Get): Promise<WeightsF
     }
   }
   if (format === null) throw new FormatError("The index names no files.");
-  return { tensors, metadata, format, notes };
+  return { tensors, metadata, format, notes, bytes: null };
 }
 
 async function tfjs(document: unknown, get: Get): Promise<WeightsFile> {
@@ -180,5 +182,5 @@ async function tfjs(document: unknown, get: Get): Promise<WeightsFile> {
     }
     for (const [name, tensor] of weightsOfGroup(group, bytes)) tensors.set(name, tensor);
   }
-  return { tensors, metadata: {}, format: "tensorflowjs", notes: [] };
+  return { tensors, metadata: {}, format: "tensorflowjs", notes: [], bytes: null };
 }

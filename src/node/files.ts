@@ -251,8 +251,7 @@ export const loadSafetensors = (path: string): Promise<SafetensorsFile> =>
  * safetensors, PyTorch, ONNX, TensorFlow.js' `model.json`, the index of a model in several files.
  * The files that an index names are read from its folder.
  *
- * `verify` and `commit` hash bytes: give them those of a file that is no safetensors file, and not
- * what was read from it.
+ * `verify` and `commit` take what is read, and hash the file's own bytes.
  *
  * @param path file to read
  * @example

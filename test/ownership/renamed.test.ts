@@ -104,18 +104,28 @@ describe("a suspect with other names", () => {
   });
 
   it("files of PyTorch and TensorFlow.js", async () => {
-    const torch = await check(torchFile(owned.released.tensors));
+    const torch = await check(await decodeWeights(torchFile(owned.released.tensors)));
     expect([torch.verdict, torch.counterparts]).toEqual(["holds", null]);
-    const renamed = await check(torchFile(anonymous(owned.released).tensors));
+    const renamed = await check(await decodeWeights(torchFile(anonymous(owned.released).tensors)));
     expect([renamed.verdict, renamed.counterparts !== null]).toEqual(["holds", true]);
     const { json, shard } = asTfjs(owned.released);
     const tfjs = await check(await decodeWeights(json, { fetch: () => shard }));
     expect([tfjs.verdict, tfjs.mark!.bits!.hits]).toEqual(["holds", own.mark!.bits!.hits]);
   });
 
+  it("a file of PyTorch that was committed to and released holds as released", async () => {
+    const released = await decodeWeights(torchFile(owned.released.tensors));
+    const found = await check(released, await anchored({ ...owned, released }));
+    expect(found.verdict).toBe("holds as released");
+  });
+
+  it("bytes of other kinds are called by what they are", async () => {
+    await expect(check(torchFile(owned.released.tensors))).rejects.toThrow(/a PyTorch file.*decodeWeights/);
+  });
+
   it("the digest is of its own bytes", async () => {
     const bytes = torchFile(owned.released.tensors);
-    const { suspectSha256 } = await check(bytes);
+    const { suspectSha256 } = await check(await decodeWeights(bytes));
     expect(suspectSha256).toBe(
       Buffer.from(await crypto.subtle.digest("SHA-256", bytes as BufferSource)).toString("hex"),
     );

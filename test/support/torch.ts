@@ -1,4 +1,7 @@
-/** Files as `torch.save` writes them, and zip archives; `test/io/weights` holds them against real ones. */
+/**
+ * Files as `torch.save` writes them, and zip archives; `test/io/weights` holds them against real
+ * ones.
+ */
 import { deflateRawSync } from "node:zlib";
 import type { HostTensor, SafetensorsDtype, StateDict } from "../../src/io/host-tensor";
 import { crc32 } from "../../src/io/zip";
@@ -26,7 +29,8 @@ export const u32 = (value: number) => little(4, value);
 
 /**
  * A zip archive of some entries.
- * @param more `deflated` packs them, `size` is what is said of all, `overlap` puts them in one place
+ * @param more `deflated` packs them, `size` is what is said of all, `overlap` puts them in one
+ * place
  */
 export function zipOf(
   entries: ReadonlyMap<string, Uint8Array>,

@@ -31,7 +31,9 @@ async function isRead(bytes: Uint8Array, what: string): Promise<boolean> {
   return false;
 }
 
-/** Pickles of archives, whose checksums would find every change, are changed before they are packed. */
+/**
+ * Pickles of archives, whose checksums would find every change, are changed before they are packed.
+ */
 const pickle = torchPickle(
   new Map([
     ["a", floats([3, 4])],

@@ -285,7 +285,8 @@ describe("files of other kinds", () => {
 
   it("safetensors are read with their metadata", async () => {
     const tensors = new Map([["w", floats([2])]]);
-    const found = await decodeWeights(encodeSafetensors(tensors, { format: "pt" }));
-    expect(found).toEqual({ tensors, metadata: { format: "pt" }, format: "safetensors", notes: [] });
+    const bytes = encodeSafetensors(tensors, { format: "pt" });
+    const found = await decodeWeights(bytes);
+    expect(found).toEqual({ tensors, metadata: { format: "pt" }, format: "safetensors", notes: [], bytes });
   });
 });
