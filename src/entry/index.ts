@@ -13,6 +13,7 @@
  *     @pan/core/verify     verdicts from files alone, without WebGPU
  *     @pan/core/signing    keys, signatures, time stamps
  *     @pan/core/attacks    what claims are tried with
+ *     @pan/core/weights    weights out of files of other programs
  *     @pan/core/node       what needs Node: Dawn, files, folders
  *
  * A name is in one of them, but for those that verifiers have a second time.

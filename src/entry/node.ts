@@ -1,6 +1,13 @@
 /** `@pan/core/node`: what needs Node: Dawn, files, folders of data sets. */
 export { loadCifar10, loadCifar100, loadImageRecords } from "../node/cifar";
 export { type DawnOptions, dawn, describeAdapter } from "../node/dawn";
-export { fileCheckpoints, loadSafetensors, saveSafetensors, type WriteOptions, writeFileAtomic } from "../node/files";
+export {
+  fileCheckpoints,
+  loadSafetensors,
+  loadWeights,
+  saveSafetensors,
+  type WriteOptions,
+  writeFileAtomic,
+} from "../node/files";
 export { type ImageFolderOptions, loadImageFolder } from "../node/image-folder";
 export { loadMeshFolders, loadModelNet10, loadModelNet40, type ModelNet } from "../node/modelnet";

@@ -26,6 +26,7 @@ export { boundTriggers, suppliedTriggers, triggersLike } from "../ownership/clai
 // a verifier
 
 export { readCredential } from "../models/credential";
+export type { Counterpart } from "../ownership/counterparts";
 export type { Examination } from "../ownership/examination";
 export { type ExamineOptions, examine } from "../ownership/examine";
 export { judge, type Rival } from "../ownership/judge";

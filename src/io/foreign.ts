@@ -28,8 +28,10 @@ interface Glimpse {
 const HEAD = 4096;
 const TAIL = 65536;
 
+/** What reads files of other programs. */
+const READ = "`loadWeights` of @pan/core/node and `decodeWeights` of @pan/core/weights read it.";
 const TORCH =
-  "Convert it in Python: `from safetensors.torch import save_file; " +
+  `${READ} Or convert it in Python: \`from safetensors.torch import save_file; ` +
   's = torch.load("in.pth", map_location="cpu", weights_only=True); s = s.get("state_dict", s); ' +
   'save_file({k: v.contiguous() for k, v in s.items()}, "out.safetensors")`.';
 const NUMPY = "Convert it in Python: `safetensors.numpy.save_file({name: array, …}, path)`.";
@@ -37,8 +39,7 @@ const KERAS =
   "Load it in Keras and save its arrays by `safetensors.numpy.save_file({w.path: w.numpy() for w in model.weights}, path)`.";
 const TENSORFLOW =
   "Load it in TensorFlow and save its variables by `safetensors.numpy.save_file({name: array, …}, path)`.";
-const ONNX =
-  "Read its weights in Python by `onnx.numpy_helper.to_array` over `model.graph.initializer` and save them by `safetensors.numpy.save_file`.";
+const ONNX = `${READ} Or read its weights in Python by \`onnx.numpy_helper.to_array\` over \`model.graph.initializer\` and save them by \`safetensors.numpy.save_file\`.`;
 const UNPACK = "Unpack it and give the .safetensors file that is inside.";
 const WRONG = "Give the path of the model's .safetensors file.";
 
@@ -56,7 +57,7 @@ const zip =
     starts("PK\x03\x04", "PK\x05\x06")(file) && pattern.test(file.names);
 
 /** ModelProto opens with its IR version, then producer, model version, graph or operator set. */
-const isOnnx = ({ bytes }: Glimpse): boolean =>
+export const isOnnx = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x08 &&
   bytes[1]! >= 2 &&
   bytes[1]! <= 30 &&
@@ -156,13 +157,17 @@ export const FOREIGN_KINDS: readonly ForeignKind[] = [
     test: starts("GGUF", "FUGG", "ggml", "lmgg", "ggjt", "tjgg", "ggla", "algg"),
   },
   { what: "a TensorFlow model or checkpoint", advice: TENSORFLOW, test: isTensorFlow },
-  { what: "an ONNX model", advice: ONNX, test: isOnnx },
+  { what: "an ONNX model", advice: ONNX, test: ({ bytes }) => isOnnx(bytes) },
   { what: "a TensorFlow Lite model", advice: TENSORFLOW, test: ({ head }) => head.slice(4, 8) === "TFL3" },
   {
     what: "the JSON index of a model in several files (weight_map)",
-    advice:
-      "Load each of the safetensors files that it names and put their tensors into one Map: `new Map([...a.tensors, ...b.tensors])`.",
+    advice: `${READ} Or load each of the safetensors files that it names and put their tensors into one Map.`,
     test: text(/^\{.*"weight_map"/s),
+  },
+  {
+    what: "a TensorFlow.js model (model.json)",
+    advice: READ,
+    test: text(/^\{.*"(weightsManifest|modelTopology)"/s),
   },
   {
     what: "a JSON document",

@@ -12,6 +12,7 @@ import { bytesOf } from "../io/bytes";
 import type { StateDict } from "../io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import { clip, isPlain, shown } from "../io/shown";
+import { decodeWeights, type WeightsFile } from "../io/weights";
 import type { CheckpointStore } from "../train/checkpoint";
 import { removeLeftovers, temporaryName } from "./leftovers";
 import { checkMode, isSecret, PRIVATE } from "./secrets";
@@ -222,7 +223,7 @@ export async function saveSafetensors(
  * device, which need not end.
  * @throws the system's error, or PanError saying what the path leads to instead
  */
-async function readWhole(path: string): Promise<Uint8Array> {
+async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const found = await handle.stat();
@@ -234,7 +235,7 @@ async function readWhole(path: string): Promise<Uint8Array> {
 }
 
 /**
- * Reads a safetensors file.
+ * Reads a safetensors file. `loadWeights` reads other kinds too.
  *
  * @param path file to read
  * @returns its tensors in host memory, and its metadata
@@ -242,12 +243,35 @@ async function readWhole(path: string): Promise<Uint8Array> {
  * @throws FormatError when the file cannot be read (`cause` holds the system's error) or is not
  * valid ({@link decodeSafetensors}); the message starts with the path
  */
-export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
-  const wanted = pathOf(path, "loadSafetensors");
-  const shown = clip(wanted, 300);
-  let bytes: Uint8Array;
+export const loadSafetensors = (path: string): Promise<SafetensorsFile> =>
+  decodedFile(pathOf(path, "loadSafetensors"), decodeSafetensors);
+
+/**
+ * Reads weights from a file of any kind that `decodeWeights` (`@pan/core/weights`) knows:
+ * safetensors, PyTorch, ONNX, TensorFlow.js' `model.json`, the index of a model in several files.
+ * The files that an index names are read from its folder.
+ *
+ * `verify` and `commit` take what is read, and hash the file's own bytes.
+ *
+ * @param path file to read
+ * @example
+ * const { tensors } = await loadWeights("checkpoint.pth");
+ * @throws ArgumentError when the path is none
+ * @throws FormatError when a file cannot be read (`cause` holds the system's error) or is not
+ * valid; the message starts with the path
+ */
+export async function loadWeights(path: string): Promise<WeightsFile> {
+  const wanted = pathOf(path, "loadWeights");
+  const fetch = (name: string) => decodedFile(join(dirname(wanted), name), (bytes) => bytes);
+  return decodedFile(wanted, (bytes) => decodeWeights(bytes, { fetch }));
+}
+
+/** What is made of the bytes of a file; errors of either begin with its path. */
+async function decodedFile<T>(path: string, decode: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>): Promise<T> {
+  const shown = clip(path, 300);
+  let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await readWhole(wanted);
+    bytes = await readWhole(path);
   } catch (cause) {
     const problem =
       errorCode(cause) === "ENOENT"
@@ -256,7 +280,7 @@ export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
     throw new FormatError(`${shown}: ${problem}.`, { cause });
   }
   try {
-    return decodeSafetensors(bytes);
+    return await decode(bytes);
   } catch (cause) {
     if (cause instanceof FormatError) throw new FormatError(`${shown}: ${cause.message}`, { cause });
     throw cause;

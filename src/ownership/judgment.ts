@@ -11,6 +11,7 @@ import { bundleOf, dateOf, openCommitment } from "./commitment";
 import { compared } from "./compared";
 import { type Mark, markIn } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
+import { recognised } from "./recognised";
 import type { RelationEvidence } from "./relation";
 import { type RivalFacts, type Ruling, ruled } from "./ruling";
 import type { Runner } from "./runner";
@@ -92,8 +93,11 @@ export async function judgmentOf(
     await open("A", a, { roots, runner: runners[0] }),
     await open("B", b, { roots, runner: runners[1] }),
   ];
-  const mark = async ({ info, derived, runner }: Opened, file: OpenFile) =>
-    derived && markIn(file, { info, derived }, { falsePositiveRate, runner });
+  const mark = async ({ info, derived, runner, released }: Opened, file: OpenFile) => {
+    if (!derived) return null;
+    const named = recognised(file, info, released);
+    return markIn(named, { info, derived }, { falsePositiveRate, runner, ways: named.ways });
+  };
   const marks = {
     aInA: await mark(one, one.released),
     aInB: await mark(one, two.released),
@@ -104,7 +108,7 @@ export async function judgmentOf(
   const reasons = [...said("A", one, [marks.aInA, marks.aInB]), ...said("B", two, [marks.bInB, marks.bInA])];
   const base = options.base === undefined ? null : openFile("judge", "base", options.base);
   const likeness = (file: OpenFile, { info, released }: Opened) =>
-    compared(file, released, { info, falsePositiveRate, reasons });
+    compared(recognised(file, info, released), released, { info, falsePositiveRate, reasons });
   const relations = { byA: likeness(two.released, one), byB: likeness(one.released, two) };
   const alike = relations.byA?.related === true || relations.byB?.related === true;
   const madeFrom = (file: OpenFile, of: Opened) => likeness(file, of)?.related === true;

@@ -7,6 +7,7 @@ import { claimThreshold } from "./claim/threshold";
 import type { BitsOfClaim, MarkedClaim } from "./marked-claim";
 import type { OpenFile } from "./network-file";
 import { readSigns } from "./reading";
+import type { Ways } from "./recognised";
 import type { Runner } from "./runner";
 import { binomialPValue, matchThreshold } from "./statistics";
 import { type SuspectWeights, suspectWeights } from "./suspect-weights";
@@ -44,13 +45,15 @@ export interface MarkOptions {
   readonly falsePositiveRate?: number;
   /** Networks that were looked at before one was accused (default 1). */
   readonly suspects?: number;
+  /** In how many ways the network's tensors could have been found (default one). */
+  readonly ways?: Ways;
   /** The committed file, by which a runner may tell the suspect's outputs apart. */
   readonly released?: OpenFile | null;
 }
 
 /**
  * Hits of one test, held to 2⁻⁸⁰ of the rate; null for no trials.
- * @param tests of which any suffices
+ * @param tests of which any suffices, times the ways in which the network could have been read
  */
 function hitsOf(
   count: number,
@@ -60,7 +63,9 @@ function hitsOf(
   tests = 1,
 ): Hits | null {
   if (!count) return null;
-  const needed = matchThreshold(count, claimThreshold(falsePositiveRate, tests * suspects), chance);
+  const rate = claimThreshold(falsePositiveRate, tests * suspects);
+  // So many ways that no double is left of the rate: nothing is enough.
+  const needed = rate > 0 ? matchThreshold(count, rate, chance) : count + 1;
   return { count, hits, chance, pValue: binomialPValue(hits, count, chance), needed };
 }
 
@@ -85,7 +90,10 @@ export async function readMark(
   const right =
     triggers && runner ? await runner.hits(file, { read, claim: { info, derived }, released, notes }) : null;
   const count = triggers ? triggers.count * triggers.groups : 0;
-  const asked = right === null ? null : hitsOf(count, right, 1 / triggers!.classes.length, options, tests);
+  const asked =
+    right === null
+      ? null
+      : hitsOf(count, right, 1 / triggers!.classes.length, options, tests * 2 ** (options.ways?.all ?? 0));
   return markOf(bits, asked, notes);
 }
 
@@ -132,7 +140,7 @@ function bitsOf(
     count += own.filter((bit) => bit !== 0).length;
     hits += matchedBits(gamma, own);
   }
-  return hitsOf(count, hits, 0.5, options, tests);
+  return hitsOf(count, hits, 0.5, options, tests * 2 ** (options.ways?.bits ?? 0));
 }
 
 /** {@link readMark} in a file that may be of another structure: null then. */

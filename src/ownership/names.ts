@@ -91,6 +91,15 @@ function fits(tensor: HostTensor, shape: readonly number[]): boolean {
   return filled !== null && sameShape(withoutOnes(tensor.shape), withoutOnes(filled));
 }
 
+/**
+ * Whether a tensor of that shape has a name that ends in one, at a dot; wrappers' components do not
+ * count.
+ */
+export const endsWithin = (state: StateDict, name: string, shape: readonly number[]): boolean =>
+  [...candidatesFor(state, new Map([[name, { shape, need: "needed" }]])).values()]
+    .flat()
+    .some(({ tensor }) => fits(tensor, shape));
+
 const sameNumbers = (a: HostTensor, b: HostTensor): boolean =>
   a.dtype === b.dtype &&
   a.data.length === b.data.length &&

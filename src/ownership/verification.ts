@@ -12,11 +12,13 @@ import type { DerivedClaim } from "./claim/derive";
 import { claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, type OpenCommitment, openCommitment } from "./commitment";
 import { type Comparing, compared } from "./compared";
+import type { Counterpart } from "./counterparts";
 import { type Examination, examinationOf, signatureOf } from "./examination";
 import { bindingOf } from "./first/binding";
 import { type Mark, markIn, readBits, readMark } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
 import { type Possession, possessed } from "./possession";
+import { recognised } from "./recognised";
 import type { RelationEvidence } from "./relation";
 import type { Runner } from "./runner";
 import { suspectWeights } from "./suspect-weights";
@@ -80,6 +82,11 @@ export interface Verification extends Judgement {
   readonly relation: RelationEvidence | null;
   /** Bits and accuracies as the papers have them: information, and no part of the verdict. */
   readonly examination: Examination | null;
+  /**
+   * Which of the suspect's tensors were taken for which of the released file's, by shape and
+   * similarity; null where they have their own names.
+   */
+  readonly counterparts: readonly Counterpart[] | null;
   /** SHA-256 of the suspect: what `sha256sum` prints. */
   readonly suspectSha256: string;
   /** One sentence per finding. */
@@ -98,13 +105,17 @@ export async function verificationOf(
   runner: Runner | null,
 ): Promise<Verification> {
   const { falsePositiveRate = 1e-6, suspects = 1 } = options;
-  const accused = openFile("verify", "the suspect", suspect);
+  const given = openFile("verify", "the suspect", suspect);
   const own = openFile("verify", "the credential", credential);
   const info = readCredential(own.file);
-  const reasons: string[] = [];
-  const examination = await examined(accused, own, { info, falsePositiveRate, runner, reasons });
+  const accused = recognised(given, info, committedFile(options));
+  const { ways, counterparts } = accused;
+  // What runs any network asks its triggers all the same.
+  const unlike = accused.unlike && !runner?.takesAny;
+  const reasons: string[] = [...accused.notes];
+  const examination = unlike ? null : await examined(accused, own, { info, falsePositiveRate, runner, reasons });
   const suspectSha256 = await sha256Hex(accused.bytes);
-  const common = { examination, suspectSha256 };
+  const common = { examination, suspectSha256, counterparts };
   const nothing = { mark: null, released: null, dated: null, relation: null, ...common };
   const how = { runner, falsePositiveRate, suspects };
 
@@ -127,9 +138,13 @@ export async function verificationOf(
     return broken("the suspect is another file than the one that is meant (SHA-256)");
 
   const { derived } = claim;
+  if (unlike) {
+    const judgement = judged({ ...facts, broken: null, unanchored: null, unasked: triggered, mark: noMark });
+    return { ...judgement, statement: claim.statement, version: claim.version, ...nothing, reasons };
+  }
   if (!derived) {
     // Read as they always were, and as many needed as of the second version.
-    const mark = readBits(accused.file, { info, derived: claim }, how);
+    const mark = readBits(accused.file, { info, derived: claim }, { ...how, ways });
     const judgement = judged({
       ...facts,
       broken: null,
@@ -175,7 +190,7 @@ export async function verificationOf(
   const mark =
     same && releasedMark
       ? releasedMark
-      : await readMark(accused.file, { info, derived }, { ...how, released: same ? null : released });
+      : await readMark(accused.file, { info, derived }, { ...how, ways, released: same ? null : released });
   reasons.push(...mark.notes, ...told(mark));
   const related =
     released && opened && !same
@@ -207,6 +222,20 @@ export async function verificationOf(
     ...common,
     reasons,
   };
+}
+
+/**
+ * The file that a suspect is recognised by: the released one, where there is a commitment to hold
+ * it against. What is wrong about it is said when it is.
+ */
+function committedFile({ commitment, released }: Evidence): OpenFile | null {
+  if (commitment === undefined || released === undefined) return null;
+  try {
+    return openFile("verify", "released", released);
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    return null;
+  }
 }
 
 /**

@@ -80,6 +80,9 @@ const SAMPLES: Record<string, [file: Uint8Array, advice: RegExp][]> = {
   "the JSON index of a model in several files (weight_map)": [
     [raw('{"metadata": {"total_size": 9}, "weight_map": {"a": "model-00001-of-00002.safetensors"}}'), /each of/],
   ],
+  "a TensorFlow.js model (model.json)": [
+    [raw('{"format": "layers-model", "modelTopology": {}, "weightsManifest": []}'), /loadWeights/],
+  ],
   "a JSON document": [
     [raw('{"architectures": ["X"], "dim": 3}'), /another file/],
     [raw("{}"), /another/],
