@@ -27,6 +27,7 @@ export class PanError extends Error {
   /** Names the cause where classes do not reach: in a worker's message, a log, another bundle. */
   readonly code: ErrorCode = "PAN_ERROR";
 }
+
 /**
  * No usable WebGPU adapter was found; the message lists what was tried and the command that helps.
  */

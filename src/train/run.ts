@@ -37,7 +37,7 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     images: samples,
     triggers: triggers?.set.length ?? 0,
     triggerBatch: joining?.batchSize ?? 0,
-    optimizer: optimizer.constructor.name,
+    optimizer: optimizer.name,
     lr: optimizer.lr,
     // A function cannot be compared, only whether there is one.
     ...(regularizer && { regularizer: true }),
