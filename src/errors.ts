@@ -6,7 +6,7 @@
  */
 
 /** What an error's `code` can be: one per class, for logs and messages between processes. */
-export type ErrorCode =
+type ErrorCode =
   | "PAN_ERROR"
   | "PAN_ADAPTER_NOT_FOUND"
   | "PAN_DEVICE_LOST"

@@ -35,7 +35,9 @@ const sources = (...folders: string[]): string[] =>
 describe("a bundler", () => {
   it("is told of every kernel that making it does nothing else", () => {
     const made = sources("src", "shaders").flatMap((file) =>
-      [...readFileSync(file, "utf8").matchAll(/(\S+ \S+ \S+) defineKernel\(/g)].map(([, before]) => `${file}: ${before}`),
+      [...readFileSync(file, "utf8").matchAll(/(\S+ \S+ \S+) defineKernel\(/g)].map(
+        ([, before]) => `${file}: ${before}`,
+      ),
     );
     expect(made.length).toBeGreaterThan(60);
     expect(made.filter((line) => !line.endsWith("/* @__PURE__ */"))).toEqual([]);
@@ -78,9 +80,6 @@ describe("the errors of a minified bundle", () => {
 
   it("and nothing else goes by names of classes, but messages about objects of the user's", () => {
     const named = sources("src", "shaders").filter((file) => /constructor\??\.name/.test(readFileSync(file, "utf8")));
-    expect(named.map((file) => file.slice(root.length)).sort()).toEqual([
-      "src/io/shown.ts",
-      "src/nn/contents.ts",
-    ]);
+    expect(named.map((file) => file.slice(root.length)).sort()).toEqual(["src/io/shown.ts", "src/nn/contents.ts"]);
   });
 });
