@@ -149,7 +149,9 @@ export async function described(path: string, about: string, more: Partial<RunFi
   return { path, bytes: (await stat(path)).size, about, ...more };
 }
 
-/** The files of a claim, for the report: what to publish with its digest, and where the secrets lie. */
+/**
+ * The files of a claim, for the report: what to publish with its digest, and where the secrets lie.
+ */
 export async function claimReport({ deployed, credential, commitment }: Saved, out: string): Promise<RunFile[]> {
   const { key, secret, query } = claimFiles(out);
   const published = async (path: string, part: NonNullable<RunFile["part"]>, about: string) =>

@@ -1,8 +1,9 @@
 /**
  * Typed errors of the package: one class per cause, each message saying what was expected, what was
  * found and what to do. All extend {@link PanError}, so
- * `catch (e) { if (e instanceof PanError) … }` tells them from programming errors. `name` and `code`
- * are written out, so that they are the same in a bundle whose classes a minifier has renamed.
+ * `catch (e) { if (e instanceof PanError) … }` tells them from programming errors. `name` and
+ * `code` are written out, so that they are the same in a bundle whose classes a minifier has
+ * renamed.
  */
 
 /** What an error's `code` can be: one per class, for logs and messages between processes. */

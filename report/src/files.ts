@@ -1,4 +1,6 @@
-/** The files that a run left: what each is for, what stays with its owner, and how to check them. */
+/**
+ * The files that a run left: what each is for, what stays with its owner, and how to check them.
+ */
 
 import type { RecordChecks } from "./checks";
 import { formatBytes } from "./format";

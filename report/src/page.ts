@@ -73,7 +73,10 @@ export function fileName(path: string): Html {
   return html`<code>${path.split(/(?<=\/)/).map((part, i) => [i > 0 && raw("<wbr>"), part])}</code>`;
 }
 
-/** A command or a program as it is typed, line by line: a line's end is no text, and is written here. */
+/**
+ * A command or a program as it is typed, line by line: a line's end is no text, and is written
+ * here.
+ */
 export function program(text: string): Html {
   return html`<pre><code>${text.split("\n").map((line, i) => [i > 0 && raw("\n"), line])}</code></pre>`;
 }

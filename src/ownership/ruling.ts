@@ -29,8 +29,8 @@ export interface Ruling {
    */
   readonly ruling: "A" | "B" | "same owner" | "independent" | "disputed" | "neither";
   /**
-   * The rule that decided: a claim fell, one continues the other, one mark crosses, nothing connects
-   * the two, or the dates, which may leave it open.
+   * The rule that decided: a claim fell, one continues the other, one mark crosses, nothing
+   * connects the two, or the dates, which may leave it open.
    */
   readonly rule: "own mark" | "parent" | "one mark crosses" | "unrelated" | "dates";
   /** What it goes by, in a sentence. */

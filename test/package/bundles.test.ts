@@ -1,4 +1,6 @@
-/** What bundlers make of the package: nothing stays that is not used, and errors keep their names. */
+/**
+ * What bundlers make of the package: nothing stays that is not used, and errors keep their names.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
