@@ -44,13 +44,22 @@ function pack(folder) {
   const [{ filename, size, files }] = JSON.parse(answer);
   const foreign = files
     .map((f) => f.path)
-    .filter((path) => !/^(dist\/[^/]+\.(c?js|d\.c?ts)|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/.test(path));
+    .filter(
+      (path) =>
+        !/^(dist\/[^/]+\.(c?js|d\.c?ts)|docs\/[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|SECURITY\.md|LICENSE|package\.json)$/.test(
+          path,
+        ),
+    );
   if (foreign.length) fail(`the tarball holds what it should not: ${foreign.join(", ")}`);
   const wanted = ENTRIES.flatMap((name) => ["js", "cjs", "d.ts", "d.cts"].map((end) => `${name}.${end}`)).concat(
     "cli.js",
   );
   const present = new Set(files.map((f) => f.path));
-  const missing = [...wanted.map((name) => `dist/${name}`), "README.md", "CHANGELOG.md", "LICENSE"].filter(
+  // What the pages at the package's root link to is there too: who reads them has no repository.
+  const links = ["README.md", "CHANGELOG.md", "SECURITY.md"].flatMap((page) =>
+    [...readFileSync(join(projectRoot, page), "utf8").matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, to]) => to),
+  );
+  const missing = [...wanted.map((name) => `dist/${name}`), ...links, "README.md", "CHANGELOG.md", "LICENSE"].filter(
     (path) => !present.has(path),
   );
   if (missing.length) fail(`the tarball lacks ${missing.join(", ")}`);

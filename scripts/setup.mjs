@@ -13,7 +13,9 @@ import * as vulkan from "../src/node/vulkan.mjs";
 export const projectRoot = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** A step of the set-up that failed, in words for the person at the keyboard. */
-export class SetupError extends Error {}
+export class SetupError extends Error {
+  name = "SetupError";
+}
 
 /**
  * Runs all steps.

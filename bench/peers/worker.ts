@@ -12,7 +12,9 @@ const SCRIPTS: Readonly<Record<LibraryName, string>> = { ours: "./ours.ts", tfjs
 const LAST_WORDS = 4000;
 
 /** A library cannot do what it was asked: it said so, died or did not answer. */
-export class LibraryError extends PanError {}
+export class LibraryError extends PanError {
+  override readonly name = "LibraryError";
+}
 
 interface Waiting {
   resolve(answer: Answers[Request["command"]]): void;

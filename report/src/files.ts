@@ -5,7 +5,7 @@
 import type { RecordChecks } from "./checks";
 import { formatBytes } from "./format";
 import { type Html, html } from "./html";
-import { fileName, panel, table } from "./page";
+import { fileName, panel, program, table } from "./page";
 
 /** What somebody who verifies needs of a file; every other file has no part. */
 export const FILE_PARTS = ["deployed", "credential", "commitment"] as const;
@@ -77,7 +77,7 @@ export function checkIt(files: readonly RunFile[], published: string | null): Ht
   if (command === undefined) return undefined;
   const roots = files.some(({ part }) => part === "commitment");
   return panel(
-    html`<h3>Check the claim</h3><pre><code>${command}</code></pre>
+    html`<h3>Check the claim</h3>${program(command)}
       <p class="note">Needs the files above, opened to whoever checks, and no graphics card; the training is not done again.${
         roots &&
         html` <code>root.pem</code> is the certificate of a time-stamping authority that the verifier trusts, <code>--published</code>

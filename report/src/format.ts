@@ -38,10 +38,15 @@ export function formatPValue(p: number): string {
 
 /**
  * A sentence of the core's, with its numbers as the page writes them: `1e-6` → `10⁻⁶`, `2.5e-9` →
- * `2.5 × 10⁻⁹`. Neither parts at a line's end.
+ * `2.5 × 10⁻⁹`, times of ISO 8601 as `2026-01-01 00:00:00 UTC`. None parts at a line's end.
  */
 export function prose(sentence: string): string {
-  return sentence.replace(/(?<![\w.])(\d(?:\.\d+)?)e([+-]?\d+)(?!\w)/g, (_, mantissa: string, exponent: string) => {
+  const times = sentence.replace(
+    /\b(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.\d+)?Z)?/g,
+    (_, y: string, m: string, d: string, time?: string) =>
+      `${y}-\u2060${m}-\u2060${d}${time === undefined ? "" : `${GAP}${time}${GAP}UTC`}`,
+  );
+  return times.replace(/(?<![\w.])(\d(?:\.\d+)?)e([+-]?\d+)(?!\w)/g, (_, mantissa: string, exponent: string) => {
     const power = `10${superscript(Number(exponent))}`;
     return mantissa === "1" ? power : `${mantissa}${GAP}×${GAP}${power}`;
   });

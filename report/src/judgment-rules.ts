@@ -86,7 +86,7 @@ export function openPoints({ judgment: j, base, roots, suspect }: JudgmentRecord
     );
   if (facts.related && base === null)
     points.push(
-      "Whether both networks are made from one that was public before: none was given to the judge (`base`), and such networks are related by that alone.",
+      "Whether both networks are made from one that was public before: none was given to the judge, and such networks are related by that alone.",
     );
   if (ruling === "independent")
     points.push("Whether one was distilled from the other, or trained on its answers: no known test finds that.");
@@ -100,7 +100,7 @@ export function openPoints({ judgment: j, base, roots, suspect }: JudgmentRecord
     );
   if (suspect !== null && j.suspect === null)
     points.push(
-      "Whose the accused network is: it is compared with both files only where the two have nothing to do with each other. Otherwise it belongs with whoever prevails here, as far as their claim holds on it (`verify`).",
+      "Whose the accused network is: it is compared with both files only where the two have nothing to do with each other. Otherwise it belongs with whoever prevails here, as far as their claim holds on it.",
     );
   return points;
 }

@@ -8,7 +8,7 @@ import { formatBytes, formatCount, formatPValue, prose } from "./format";
 import { type Html, html } from "./html";
 import { checkJudgment, type JudgedFile, type JudgmentRecord } from "./judgment-record";
 import { openPoints, questions } from "./judgment-rules";
-import { fileName, glossary, grid, page, panel, section, table } from "./page";
+import { fileName, glossary, grid, page, panel, program, section, table } from "./page";
 import { timeline } from "./timeline";
 import { stampedBy } from "./verdict";
 
@@ -50,7 +50,7 @@ function summary(r: JudgmentRecord): Html {
     html`<p>The accused network is made from ${
       { A: "A’s file.", B: "B’s file.", both: "both files.", neither: "neither file." }[j.suspect]
     }</p>`;
-  return html`<p class="kicker">@pan/core · two claims on one network · judged ${r.judgedAt.slice(0, 16).replace("T", " ")}</p>
+  return html`<p class="kicker">@pan/core · two claims on one network · judged ${prose(r.judgedAt.slice(0, 16).replace("T", " "))}</p>
     <span class="badge ${TONES[j.ruling]}">Ruling: ${badge}</span>
     <h1>${title(r)}</h1>
     <div class="summary"><div><p class="lead">${prose(j.sentence)}</p>${whose}
@@ -195,29 +195,29 @@ const left = (r: JudgmentRecord): Html =>
 
 /** The same with the package’s own function. */
 function again(r: JudgmentRecord): Html {
-  const text = (name: string) => `await readFile(${JSON.stringify(name)})`;
+  const read = (name: string) => `await readFile(${JSON.stringify(name)})`;
   const rival = (i: number) => {
     const { credential, released, commitment } = r.parties[i]!;
     return `{
-  credential: ${text(credential.name)},
-  released: ${text(released.name)},
-  commitment: (${text(commitment.name)}).toString(),
+  credential: ${read(credential.name)},
+  released: ${read(released.name)},
+  commitment: (${read(commitment.name)}).toString(),
 }`;
   };
   const options = [
-    `roots: [${r.roots.map(({ name }) => text(name)).join(", ")}]`,
-    ...(r.suspect ? [`suspect: ${text(r.suspect.name)}`] : []),
-    ...(r.base ? [`base: ${text(r.base.name)}`] : []),
+    `roots: [${r.roots.map(({ name }) => read(name)).join(", ")}]`,
+    ...(r.suspect ? [`suspect: ${read(r.suspect.name)}`] : []),
+    ...(r.base ? [`base: ${read(r.base.name)}`] : []),
     `falsePositiveRate: ${r.falsePositiveRate}`,
   ];
-  const program = `import { readFile } from "node:fs/promises";
+  const text = `import { readFile } from "node:fs/promises";
 import { judge } from "@pan/core/ownership";
 
 const a = ${rival(0)};
 const b = ${rival(1)};
 console.log(await judge(a, b, { ${options.join(", ")} }));`;
   return panel(
-    html`<pre><code>${program}</code></pre><p class="note">From the files alone, and the same for everybody who has them: nothing is drawn at random. Hold the digests
+    html`${program(text)}<p class="note">From the files alone, and the same for everybody who has them: nothing is drawn at random. Hold the digests
       above against the files first (<code>sha256sum</code>); both parties should have exchanged them before either opened a credential, so that
       neither could choose after having seen.</p>`,
     true,

@@ -73,6 +73,14 @@ export function fileName(path: string): Html {
   return html`<code>${path.split(/(?<=\/)/).map((part, i) => [i > 0 && raw("<wbr>"), part])}</code>`;
 }
 
+/**
+ * A command or a program as it is typed, line by line: a line's end is no text, and is written
+ * here.
+ */
+export function program(text: string): Html {
+  return html`<pre><code>${text.split("\n").map((line, i) => [i > 0 && raw("\n"), line])}</code></pre>`;
+}
+
 /** Text folded away behind its title. */
 export function fold(title: string, body: Html): Html {
   return html`<details><summary>${title}</summary>${body}</details>`;

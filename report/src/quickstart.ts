@@ -17,7 +17,7 @@ import {
   prose,
 } from "./format";
 import { type Html, html } from "./html";
-import { fold, glossary, grid, page, panel, section, table, tiles } from "./page";
+import { fold, glossary, grid, page, panel, program, section, table, tiles } from "./page";
 import {
   accuracyFigure,
   bitsFigure,
@@ -53,7 +53,7 @@ function summary(r: QuickstartReport): Html {
   const { accuracy: a, signature: s, verdict } = r;
   const range = formatPercentRange(a.forged);
   return html`
-    <p class="kicker">@pan/core · quickstart report · ${r.startedAt.slice(0, 16).replace("T", " ")}</p>
+    <p class="kicker">@pan/core · quickstart report · ${prose(r.startedAt.slice(0, 16).replace("T", " "))}</p>
     ${badge(verdict)}
     <h1>${verdictTitle(verdict)}</h1>
     <div class="summary"><div>
@@ -189,7 +189,7 @@ export function renderQuickstart(report: QuickstartReport): string {
         grid(
           ...[checkIt(report.files, report.verdict.published) ?? []].flat(),
           panel(
-            html`<h3>Do it again</h3><pre><code>npm run quickstart</code></pre>
+            html`<h3>Do it again</h3>${program("npm run quickstart")}
           <p class="note">The secret behind the passports is a fresh one in every run: another run gives another network, whose accuracies differ by a point or two.
           The record behind this page lies beside it as <code>report.json</code>. Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`,
             true,

@@ -8,7 +8,7 @@ import { cloudFigure } from "./cloud-figure";
 import { checkIt, filesTable } from "./files";
 import { formatCount, formatDuration, formatPercent, formatPValue, plural, prose } from "./format";
 import { type Html, html } from "./html";
-import { glossary, grid, page, panel, section, type Tile, tiles } from "./page";
+import { glossary, grid, page, panel, program, section, type Tile, tiles } from "./page";
 import { limits, lockedNote, message, odds, privateNotice, TERMS } from "./run-parts";
 import { type Noun, nounOf } from "./samples";
 import { accuracyFigure, forgedFigures, latest, lossFigure, signatureFigures, triggerFigure } from "./training-figures";
@@ -40,7 +40,7 @@ function worth(r: TrainingReport): Html {
 
 function summary(r: TrainingReport): Html {
   const { signature: s, triggers: t, verdict } = r;
-  const kicker = html`<p class="kicker">@pan/core · training run · <strong>${r.title}</strong> · ${r.startedAt.slice(0, 16).replace("T", " ")}</p>`;
+  const kicker = html`<p class="kicker">@pan/core · training run · <strong>${r.title}</strong> · ${prose(r.startedAt.slice(0, 16).replace("T", " "))}</p>`;
   if (s === null || verdict === null) {
     return html`${kicker}<h1>An ordinary network, without a signature</h1>
     <div class="summary"><div><p class="lead">${worth(r)}</p></div>
@@ -213,7 +213,7 @@ export function renderTraining(report: TrainingReport): string {
         grid(
           ...[checkIt(report.files, report.verdict?.published ?? null) ?? []].flat(),
           panel(
-            html`<h3>Do it again</h3><pre><code>${report.command}</code></pre>
+            html`<h3>Do it again</h3>${program(report.command)}
           <p class="note">${again(report)} Computed on ${report.adapter.name} (${report.adapter.kind}).</p>`,
             true,
           ),

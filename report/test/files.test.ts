@@ -114,6 +114,10 @@ describe("a passport that opens nothing", () => {
 describe("the core's sentences on a page", () => {
   it("have numbers that no line parts", () => {
     expect(prose("a rate of 1e-6, or 2.5e-12; 3 in 1e3")).toBe("a rate of 10⁻⁶, or 2.5\u202f×\u202f10⁻¹²; 3 in 10³");
+    const at = prose("there on 2026-01-01T00:00:00.000Z, not on 2026-06-01 12:30 UTC");
+    expect(plain(at)).toBe(
+      "there on 2026-\u206001-\u206001 00:00:00 UTC, not on 2026-\u206006-\u206001 12:30 UTC".replaceAll("\u2060", " "),
+    );
     expect(prose("layer1e-6x, 0x1e-6")).toBe("layer1e-6x, 0x1e-6");
   });
 

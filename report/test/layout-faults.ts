@@ -71,7 +71,7 @@ function measure(print: boolean): string[] {
     // Lines may end at spaces, and behind hyphens and strokes between letters; not within a word,
     // and not within a number. What is longer than a word is a digest or an address.
     for (const { 0: token, index } of text.nodeValue!.matchAll(/[^ \n\t\r\u200b]+/g)) {
-      for (const word of token.matchAll(/[^-–—/|]*(?:\de-\d+)|[^-–—/|]+/g)) {
+      for (const word of token.matchAll(/[^-–—/|]*\de-\d+|\d{4}-\u2060?\d\d-\u2060?\d\d|[^-–—/|]+/g)) {
         if (word[0].length > 24) continue;
         range.setStart(text, index + word.index);
         range.setEnd(text, index + word.index + word[0].length);

@@ -50,6 +50,10 @@ afterAll(() => browser?.close());
 
 describe.each(Object.entries(PAGES))("the page of %s", (_, draw) => {
   const html = draw();
+  it("writes nothing that its records do not hold as something hidden", () => {
+    // What a forged passport spells is random bytes, and is quoted.
+    expect(html.replace(/<bdi class="quoted">[^<]*<\/bdi>/g, "")).not.toContain("\ufffd");
+  });
   it.each(VIEWS)("has no word cut, no text outside its box and nothing to scroll sideways: $name", async (view) => {
     expect(await layoutFaults(browser, html, view)).toEqual([]);
   });

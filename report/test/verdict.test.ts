@@ -2,6 +2,7 @@ import { ArgumentError } from "@pan/core";
 import type { VerdictName } from "@pan/core/ownership";
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
+import { prose } from "../src/format";
 import { type ClaimVerdict, renderQuickstart } from "../src/index";
 import { madeUpReport } from "./fixture";
 import { madeUpVerdict } from "./verdict-fixture";
@@ -27,7 +28,8 @@ describe("a verdict on a page", () => {
     const badge = document.querySelector(".badge")!;
     expect(badge.textContent).toBe(`Verdict: ${name}`);
     expect([...badge.classList]).toContain(tone);
-    for (const line of [v.sentence, ...v.open, v.statement]) expect(text).toContain(line);
+    for (const line of [v.sentence, ...v.open, v.statement])
+      expect(text).toContain(prose(line).replace(/[\s\u2060]+/g, " "));
     expect(text.includes("with a probability of 10⁻⁶") || text.includes("1.0 × 10⁻⁶")).toBe(name !== "refused");
   });
 

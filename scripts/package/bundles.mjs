@@ -27,6 +27,21 @@ const MARKERS = {
  * zipped behind that. Of the last two the markers are seen to work.
  */
 const PROGRAMS = {
+  error: {
+    text: `import { ShapeError } from "@pan/core";\nexport { ShapeError };`,
+    parts: [],
+    most: 1_000,
+  },
+  reader: {
+    text: `import { decodeSafetensors } from "@pan/core";\nexport { decodeSafetensors };`,
+    parts: [],
+    most: 20_000,
+  },
+  pictures: {
+    text: `import { normalize } from "@pan/core/data";\nexport { normalize };`,
+    parts: [],
+    most: 6_000,
+  },
   tensor: {
     text: `import { Tensor } from "@pan/core";\nexport const ones = () => Tensor.full([2, 3], 1);`,
     parts: ["devices"],

@@ -75,7 +75,7 @@ export async function exportOnnx(network: Module, options: OnnxOptions): Promise
   const state = network instanceof Protected ? (await network.deployed()).tensors : await network.stateDict();
   return written(trace, state, places, {
     images: layout === "NCHW" ? channelsFirst(4) : natural(4),
-    graph: names.name ?? plain.constructor.name,
+    graph: names.name ?? "network",
     inputNames: namesOf("inputNames", names.inputNames, places.paths, "input"),
     outputNames: namesOf("outputNames", names.outputNames, trace.outputs, "output"),
   });

@@ -27,6 +27,7 @@ function adam(what: string, options: AdamOptions | undefined, decoupled: boolean
       refuse(what, `betas[${i}]`, "a number from 0 to below 1", beta);
   within(what, "eps", eps, 0);
   return {
+    name: what,
     rule: "adam",
     lr,
     weightDecay,

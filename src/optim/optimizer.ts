@@ -24,6 +24,8 @@ export type OptimizerState = Record<string, Float32Array>;
  */
 export type OptimizerRule = {
   [R in RuleName]: {
+    /** Of the optimiser. */
+    readonly name: string;
     readonly rule: R;
     readonly lr: number;
     readonly weightDecay: number;
@@ -64,6 +66,8 @@ interface Batch {
  * optimizer.zeroGrad();
  */
 export abstract class Optimizer {
+  /** What it is called, in messages and checkpoints: its class in a bundle has another name. */
+  readonly name: string;
   readonly params: readonly Tensor[];
   private readonly rule: RuleName;
   private readonly groups: readonly Group[];
@@ -85,6 +89,7 @@ export abstract class Optimizer {
    * @throws ShapeError for a parameter that is not f32.
    */
   protected constructor(params: Params, rule: OptimizerRule) {
+    this.name = rule.name;
     this.rule = rule.rule;
     this.rate = within("an optimiser", "lr", rule.lr, 0);
     this.hyperOf = rule.hyper;
@@ -323,7 +328,7 @@ export abstract class Optimizer {
     );
     if (counted) wanted.set("step", this.params.length);
     for (const [name, size] of this.average?.optimizerSizes() ?? []) wanted.set(name, size);
-    const name = this.constructor.name;
+    const { name } = this;
     const missing = [...wanted.keys()].filter((key) => !(key in state));
     const foreign = Object.keys(state).filter((key) => !wanted.has(key));
     if (missing.length || foreign.length) {
@@ -335,7 +340,7 @@ export abstract class Optimizer {
       const found = state[key]!;
       if (found instanceof Float32Array && found.length === size) continue;
       throw new StateDictError(
-        `${name} state ${key}: expected a Float32Array of ${size} elements, found ${found?.constructor?.name} of ${found?.length}: it belongs to parameters of other sizes`,
+        `${name} state ${key}: expected a Float32Array of ${size} elements, found ${shown(found)}: it belongs to parameters of other sizes`,
       );
     }
     const odd = counted ? state["step"]!.find((t) => !Number.isInteger(t) || t < 0) : undefined;

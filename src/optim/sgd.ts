@@ -48,12 +48,14 @@ export class SGD extends Optimizer {
         `nesterov needs a momentum above 0 and a dampening of 0, found ${momentum} and ${dampening}: change them, or leave nesterov out`,
       );
     }
+    const name = "SGD";
     const steering = { momentum, fresh: nesterov ? 1 : 0, carried: nesterov ? momentum : 1 };
-    if (momentum === 0) super(params, { rule: "sgd", lr, weightDecay, hyper: (rate, l2) => ({ lr: rate, l2 }) });
+    if (momentum === 0) super(params, { name, rule: "sgd", lr, weightDecay, hyper: (rate, l2) => ({ lr: rate, l2 }) });
     else if (dampening === 0)
-      super(params, { rule: "momentum", lr, weightDecay, hyper: (rate, l2) => ({ lr: rate, l2, ...steering }) });
+      super(params, { name, rule: "momentum", lr, weightDecay, hyper: (rate, l2) => ({ lr: rate, l2, ...steering }) });
     else
       super(params, {
+        name,
         rule: "dampened",
         lr,
         weightDecay,

@@ -24,7 +24,7 @@ export function geometryOf(map: LinearMap, inputSize: readonly number[]): MapGeo
   const kernel = map.weight.shape.slice(0, -2);
   if (inputSize.length !== kernel.length)
     throw new ArgumentError(
-      `a passport of a ${map.constructor.name} is an input of ${kernel.length} axes, found size [${inputSize.join(", ")}]`,
+      `a passport of a ${map instanceof Conv2d ? "Conv2d" : "Conv1d"} is an input of ${kernel.length} axes, found size [${inputSize.join(", ")}]`,
     );
   const both = (size: number | readonly number[]) => (typeof size === "number" ? kernel.map(() => size) : size);
   return {

@@ -39,7 +39,7 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     triggerBatch: joining?.batchSize ?? 0,
     ...(triggers?.margin !== undefined && { triggerMargin: triggers.margin }),
     ...(triggers?.statistics === "clean" && { triggerStatistics: "clean" }),
-    optimizer: optimizer.constructor.name,
+    optimizer: optimizer.name,
     lr: optimizer.lr,
     // A function cannot be compared, only whether there is one.
     ...(regularizer && { regularizer: true }),

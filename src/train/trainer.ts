@@ -250,6 +250,11 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       await reading;
     } catch (error) {
       if (error instanceof NanLossError) this.#rewind(loader.length);
+      // Steps behind the failed one are still under way: whoever ends the process for it would take
+      // the driver's memory from under them.
+      await deviceOf(this.model)
+        .sync()
+        .catch(() => {});
       throw error;
     } finally {
       sums.dispose();

@@ -9,7 +9,7 @@ import { binomialPValue } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, type PlainTable, plainTable, showTable } from "../data-table";
 import { formatPValue, formatSpan, prose } from "../format";
 import { type Html, html } from "../html";
-import { fold, glossary, grid, page, panel, section, type Tile, tiles } from "../page";
+import { fold, glossary, grid, page, panel, program, section, type Tile, tiles } from "../page";
 import { privateNotice, TERMS } from "../run-parts";
 import { commonNoun } from "../samples";
 import { least, most } from "../series";
@@ -225,7 +225,7 @@ export function renderAttacks(runs: AttackRuns): AttackReport {
         "reproduce",
         "Do it again",
         "On the same networks and the same adapter, the same settings give the same bits.",
-        panel(html`<pre><code>${commands}</code></pre>`),
+        panel(program(commands)),
       ),
       section("glossary", "Words used", "In plain terms.", glossary(WORDS)),
     ],
