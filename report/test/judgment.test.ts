@@ -4,7 +4,6 @@ import { commit, judge } from "@pan/core/ownership";
 import { encodeBundle } from "@pan/core/signing";
 import { parseHTML } from "linkedom";
 import { beforeAll, describe, expect, it } from "vitest";
-import { planOf } from "../../src/models/credential";
 import { gpu } from "../../test/support/gpu";
 import { acme, authority, dated, MARKED, type Owned, publicKeyFor, signerFor, train } from "../../test/support/owner";
 import { type JudgmentRecord, judgedFile, renderJudgment } from "../src/index";
@@ -23,7 +22,7 @@ describe("the page of a judgment on a forged rival", () => {
     await gpu();
     owned = await acme();
     stamps = await authority();
-    const { network, credential } = await forgeBoundClaim(owned.released, planOf(MARKED), {
+    const { network, credential } = await forgeBoundClaim(owned.released, MARKED, {
       means: "all",
       seed: 1,
       publicKey: await publicKeyFor("mallory"),

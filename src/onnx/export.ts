@@ -35,7 +35,7 @@ export interface OnnxOptions {
   readonly inputNames?: readonly string[] | undefined;
   /** Names of the outputs (default: those of what is returned; `output`, or `output.0` and on). */
   readonly outputNames?: readonly string[] | undefined;
-  /** Name of the graph (default: the network's class). */
+  /** Name of the graph (default `network`). */
   readonly name?: string | undefined;
 }
 

@@ -64,7 +64,7 @@ describe("a model", () => {
   it("says what it is: versions, names, sizes, layers", async () => {
     const net = new OwnNetwork();
     const model = readModel(await exportOnnx(net, { sample: SAMPLE }));
-    expect(model).toMatchObject({ version: 8, opset: 17, producer: "@pan/core", name: "OwnNetwork" });
+    expect(model).toMatchObject({ version: 8, opset: 17, producer: "@pan/core", name: "network" });
     expect(model.inputs).toEqual([{ name: "input", type: 1, sizes: ["batch", 3, 8, 8] }]);
     expect(model.outputs).toEqual([{ name: "output", type: 1, sizes: ["batch", 3] }]);
     expect(model.nodes.map(({ name }) => name)).toContain("stem/Conv");

@@ -18,7 +18,7 @@ it("waits for the steps behind the one that failed", async () => {
     await own();
     done.push("drained");
   });
-  const fit = async () => {
+  const attempt = async () => {
     const optimizer = new SGD(model.parameters(), { lr: 1e30 });
     const trainer = new Trainer(model, optimizer, { batchSize: 6, readEvery: 1 });
     try {
@@ -30,7 +30,7 @@ it("waits for the steps behind the one that failed", async () => {
       optimizer.dispose();
     }
   };
-  await expect(fit()).rejects.toThrow(NanLossError);
+  await expect(attempt()).rejects.toThrow(NanLossError);
   expect(done.slice(-2)).toEqual(["drained", "NanLossError"]);
   model.dispose();
 }, 180_000);
