@@ -52,7 +52,7 @@ export interface Conv2dOptions {
   bias?: boolean;
   /** Makes the initial weight (default: PyTorch's, U(±1/√fan-in)). */
   init?: (shape: Shape, random: Generator) => Tensor;
-  /** Source of the initial weights (default: the common one, see {@link manualSeed}). */
+  /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 
