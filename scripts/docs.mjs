@@ -13,7 +13,9 @@ const site = join(projectRoot, "docs", "site");
 function run(command, args, cwd = projectRoot) {
   const { status, error } = spawnSync(command, args, { cwd, stdio: "inherit", shell: process.platform === "win32" });
   if (status === 0) return;
-  console.error(`docs: \`${[command, ...args].join(" ")}\` failed (${error?.message ?? status}); its own words are above.`);
+  console.error(
+    `docs: \`${[command, ...args].join(" ")}\` failed (${error?.message ?? status}); its own words are above.`,
+  );
   process.exit(1);
 }
 const tool = (path, args) => run(process.execPath, [join(site, "node_modules", path), ...args]);

@@ -21,10 +21,12 @@ export function target(from, link) {
   return { path: path === "" ? from : posix.normalize(posix.join(posix.dirname(from), path)), heading };
 }
 
-const withoutCode = (text) => text.replace(/^(`{3,}|~{3,}).*?^\1/gms, "").replace(/`[^`\n]*`/g, (code) => "x".repeat(code.length));
+const withoutCode = (text) =>
+  text.replace(/^(`{3,}|~{3,}).*?^\1/gms, "").replace(/`[^`\n]*`/g, (code) => "x".repeat(code.length));
 
 /** All links and pictures of a Markdown text. */
-export const linksOf = (text) => [...withoutCode(text).matchAll(/\]\(([^()\s]+)(?:\s+"[^"]*")?\)/g)].map(([, link]) => link);
+export const linksOf = (text) =>
+  [...withoutCode(text).matchAll(/\]\(([^()\s]+)(?:\s+"[^"]*")?\)/g)].map(([, link]) => link);
 
 /** The headings of a Markdown text as GitHub names them in addresses. */
 export function headingsOf(text) {

@@ -33,11 +33,15 @@ export async function checkVite(project) {
   await build({ root, customLogger: logger, build: { outDir: "built", emptyOutDir: true } });
   if (warnings.length > 0) throw new Error(`Vite warns: ${warnings.join("\n")}`);
   const assets = join(root, "built", "assets");
-  const scripts = Object.fromEntries(readdirSync(assets).map((name) => [name, readFileSync(join(assets, name), "utf8")]));
+  const scripts = Object.fromEntries(
+    readdirSync(assets).map((name) => [name, readFileSync(join(assets, name), "utf8")]),
+  );
   const holding = (marker) => Object.keys(scripts).filter((name) => scripts[name].includes(marker));
   const [training, verifying] = [holding("createComputePipelineAsync"), holding("pan-claim-2")];
   if (training.length !== 1 || verifying.length !== 1 || !/^worker-/.test(verifying[0]))
-    throw new Error(`Vite: devices are in ${training.join(", ") || "no file"}, claims in ${verifying.join(", ") || "none"}`);
+    throw new Error(
+      `Vite: devices are in ${training.join(", ") || "no file"}, claims in ${verifying.join(", ") || "none"}`,
+    );
   const imports = Object.values(scripts).flatMap((script) => ts.preProcessFile(script, true, true).importedFiles);
   const bare = imports.map(({ fileName }) => fileName).filter((name) => !/^[./]/.test(name));
   if (bare.length > 0) throw new Error(`Vite: left to be imported, as no browser can: ${bare.join(", ")}`);

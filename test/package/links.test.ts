@@ -7,7 +7,10 @@ import { faultOf, headingsOf, linksOf, target } from "../../scripts/docs/links.m
 import { ROOT } from "./entries";
 
 const texts = (): string[] => {
-  const git = spawnSync("git", ["ls-files", "-co", "--exclude-standard", "--", "*.md"], { cwd: ROOT, encoding: "utf8" });
+  const git = spawnSync("git", ["ls-files", "-co", "--exclude-standard", "--", "*.md"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
   return git.stdout.split("\n").filter((path) => path !== "" && !path.startsWith("test/fixtures/"));
 };
 
@@ -21,7 +24,7 @@ describe("links in texts", () => {
   });
 
   it("are found where they are, and not in code", () => {
-    const text = "A [b](c.md#d), `[e](f)`, ![g\nh](i.svg) and\n```\n[j](k)\n```\n[l](https://m \"n\")";
+    const text = 'A [b](c.md#d), `[e](f)`, ![g\nh](i.svg) and\n```\n[j](k)\n```\n[l](https://m "n")';
     expect(linksOf(text)).toEqual(["c.md#d", "i.svg", "https://m"]);
     expect(target("docs/a.md", "../README.md#use-it")).toEqual({ path: "README.md", heading: "use-it" });
     expect(target("docs/a.md", "#b")).toEqual({ path: "docs/a.md", heading: "b" });

@@ -39,7 +39,12 @@ function followLinks(md: MarkdownRenderer): void {
 }
 
 /** Leaves the text of a link alone. */
-function unlink(tokens: NonNullable<Parameters<Parameters<MarkdownRenderer["core"]["ruler"]["push"]>[1]>[0]["tokens"][number]["children"]>, at: number): void {
+function unlink(
+  tokens: NonNullable<
+    Parameters<Parameters<MarkdownRenderer["core"]["ruler"]["push"]>[1]>[0]["tokens"][number]["children"]
+  >,
+  at: number,
+): void {
   const end = tokens.findIndex(({ type }, i) => i > at && type === "link_close");
   for (const i of [at, end]) Object.assign(tokens[i]!, { type: "text", tag: "", nesting: 0, content: "", attrs: null });
 }
@@ -61,10 +66,29 @@ export default defineConfig({
   lang: "en-GB",
   base,
   srcDir: "../..",
-  srcExclude: ["node_modules/**", "out/**", "dist/**", "bench/**", "test/**", "docs/site/**", ".changeset/**", ".github/**", "**/.*/**", "report/**", "web/**", "examples/**", "src/**"],
+  srcExclude: [
+    "node_modules/**",
+    "out/**",
+    "dist/**",
+    "bench/**",
+    "test/**",
+    "docs/site/**",
+    ".changeset/**",
+    ".github/**",
+    "**/.*/**",
+    "report/**",
+    "web/**",
+    "examples/**",
+    "src/**",
+  ],
   outDir: "../../out/docs",
   cacheDir: "../../node_modules/.cache/vitepress",
-  rewrites: { "README.md": "index.md", "docs/:page.md": ":page.md", "docs/guide/:page.md": "guide/:page.md", "docs/api/:page.md": "api/:page.md" },
+  rewrites: {
+    "README.md": "index.md",
+    "docs/:page.md": ":page.md",
+    "docs/guide/:page.md": "guide/:page.md",
+    "docs/api/:page.md": "api/:page.md",
+  },
   cleanUrls: false,
   lastUpdated: false,
   // Pages that are being written are no links here (see above); all else that leads nowhere ends
@@ -74,7 +98,9 @@ export default defineConfig({
   vite: {
     resolve: {
       // Pages lie outside the folder that has Vue.
-      alias: [{ find: /^vue\/server-renderer$/, replacement: `${root}docs/site/node_modules/vue/server-renderer/index.mjs` }],
+      alias: [
+        { find: /^vue\/server-renderer$/, replacement: `${root}docs/site/node_modules/vue/server-renderer/index.mjs` },
+      ],
     },
     publicDir: false,
   },
@@ -110,11 +136,17 @@ export default defineConfig({
       {
         text: "API",
         collapsed: false,
-        items: entries.map((name) => item(name === "index" ? "@pan/core" : `@pan/core/${name}`, name === "index" ? "/api/" : `/api/${name}`)),
+        items: entries.map((name) =>
+          item(name === "index" ? "@pan/core" : `@pan/core/${name}`, name === "index" ? "/api/" : `/api/${name}`),
+        ),
       },
       {
         text: "Project",
-        items: [item("Architecture", "/architecture"), item("Contributing", "/CONTRIBUTING"), item("Changes", "/CHANGELOG")],
+        items: [
+          item("Architecture", "/architecture"),
+          item("Contributing", "/CONTRIBUTING"),
+          item("Changes", "/CHANGELOG"),
+        ],
       },
     ],
   },
