@@ -42,7 +42,9 @@ export default {
   ...(template ? { sourceLinkTemplate: template } : { disableSources: true }),
   // typedoc-plugin-markdown
   router: "module",
-  entryFileName: "index",
+  // The main entry is index.md.
+  entryFileName: "entries",
+  pageTitleTemplates: { module: ({ rawName }) => (rawName === "index" ? "@pan/core" : `@pan/core/${rawName}`) },
   hideBreadcrumbs: true,
   hidePageHeader: true,
   useCodeBlocks: true,

@@ -53,6 +53,10 @@ function unlink(
 const titleOf = (path: string) => /^# (.*)$/m.exec(readFileSync(root + path, "utf8"))?.[1] ?? path;
 
 const item = (text: string, link: string) => ({ text, link });
+/** Those of these pages that are there already. */
+const pages = (...paths: string[]) =>
+  paths.filter((path) => existsSync(root + path)).map((path) => item(titleOf(path), pageOf(path)!));
+
 const entries = existsSync(`${root}docs/api`)
   ? readdirSync(`${root}docs/api`)
       .filter((file) => file.endsWith(".md") && file !== "entries.md")
@@ -96,12 +100,8 @@ export default defineConfig({
   ignoreDeadLinks: false,
   markdown: { config: followLinks, theme: { light: "github-light", dark: "github-dark" } },
   vite: {
-    resolve: {
-      // Pages lie outside the folder that has Vue.
-      alias: [
-        { find: /^vue\/server-renderer$/, replacement: `${root}docs/site/node_modules/vue/server-renderer/index.mjs` },
-      ],
-    },
+    // Pages lie outside the folder that has Vue; what renders them lies in it.
+    ssr: { external: ["vue", "vue/server-renderer"] },
     publicDir: false,
   },
   themeConfig: {
@@ -122,7 +122,7 @@ export default defineConfig({
           item("Cookbook", "/guide/cookbook"),
           item("Platforms", "/guide/platforms"),
           item("Limits", "/guide/limits"),
-          ...AWAITED.filter((path) => existsSync(root + path)).map((path) => item(titleOf(path), pageOf(path)!)),
+          ...pages("docs/cli.md", "docs/files.md", "docs/onnx.md"),
         ],
       },
       {
