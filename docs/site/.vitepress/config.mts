@@ -77,7 +77,6 @@ export default defineConfig({
     "bench/**",
     "test/**",
     "docs/site/**",
-    ".changeset/**",
     ".github/**",
     "**/.*/**",
     "report/**",
