@@ -101,6 +101,8 @@ export default defineConfig({
   vite: {
     // Pages lie outside the folder that has Vue; what renders them lies in it.
     ssr: { external: ["vue", "vue/server-renderer"] },
+    // A page of the API holds a whole entry.
+    build: { chunkSizeWarningLimit: 1500 },
     publicDir: false,
   },
   themeConfig: {
