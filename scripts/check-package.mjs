@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkBundles } from "./package/bundles.mjs";
+import { checkVite } from "./package/cookbook.mjs";
 import { CONFIGS, ENTRIES, SOURCES } from "./package/programs.mjs";
 import { projectRoot } from "./setup.mjs";
 
@@ -146,6 +147,7 @@ try {
   if (esm.names !== cjs.names) fail("import and require give other names");
   commandLine(project);
   await checkBundles(project);
+  await checkVite(project);
   console.log("package: all is well");
 } catch (error) {
   console.error(`package: ${error.message}`);

@@ -20,6 +20,7 @@ const tasks = {
   gpt: ["--import", "tsx", join("examples", "gpt.ts")],
   bench: ["--import", "tsx", join("bench", "index.ts")],
   torture: ["--import", "tsx", join("torture", "index.ts")],
+  docs: [join("scripts", "docs.mjs")],
   test: [join("node_modules", "vitest", "vitest.mjs"), "run"],
 };
 

@@ -12,7 +12,7 @@ import {
 /**
  * The update rules of the optimisers. A rule names the hyper-parameters it reads (`hyper`, all of
  * them data in a buffer), the state it keeps an element (`states`), and what it needs of the
- * parameter's step count (`counted`: two numbers that {@link tickKernel} derives from it, `c.x` and
+ * parameter's step count (`counted`: two numbers that `tickKernel` derives from it, `c.x` and
  * `c.y`). `update` gives the new weight from w, the gradient g, the state s0, s1 … at `at`.
  *
  * PyTorch's options are coefficients here, so that each rule is one formula: Nesterov momentum

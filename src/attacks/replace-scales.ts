@@ -41,7 +41,7 @@ interface Replaced {
  * is 1 − matched / bits.
  *
  * Knowledge: the deployed network, which layers have passports, and a few images. Source: Chen et
- * al., CVPR 2023 (see {@link IndividualErb}).
+ * al., CVPR 2023 (`IndividualErb` in `erb.ts`).
  * @throws ArgumentError for an unknown kind, epochs that are none, or a network whose norms are
  * folded.
  */

@@ -245,7 +245,7 @@ export class Device {
   }
 
   /**
-   * Runs `body`, and keeps the commands it gives, to be given again by {@link Recording.replay}.
+   * Runs `body`, and keeps the commands it gives, to be given again by its `replay()`.
    * @returns what `body` returned, and the recording; dispose of it to free its buffers.
    * @throws LifetimeError inside another recording.
    */

@@ -36,7 +36,7 @@ export function buildPlain(config: NetworkConfig, options: { seed?: number } = {
  * The network of a configuration under its scheme: {@link protect} of an ordinary network.
  * @param options.seed decides weights, passports and random signature bits (default 0): whoever
  * knows it knows the passports, until they are bound
- * @throws ArgumentError as {@link checkConfig}.
+ * @throws ArgumentError for a configuration that is none, or whose parts do not fit together.
  */
 export function buildNetwork(config: NetworkConfig, options: { seed?: number } = {}): Protected<AnyNetwork> {
   const network = buildPlain(config, options);

@@ -23,7 +23,7 @@ export interface MultiheadAttentionOptions {
   /** Channels of the keys' and of the values' input (default: `embedDim`). */
   kdim?: number;
   vdim?: number;
-  /** Source of the initial weights (default: the common one, see {@link manualSeed}). */
+  /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 

@@ -15,7 +15,7 @@ import { parameter } from "./registration";
 export interface ConvTranspose2dOptions extends ConvTransposeOptions {
   /** Learn a bias (default true). */
   bias?: boolean;
-  /** Source of the initial weights (default: the common one, see {@link manualSeed}). */
+  /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 

@@ -52,7 +52,7 @@ export interface Conv2dOptions {
   bias?: boolean;
   /** Makes the initial weight (default: PyTorch's, U(±1/√fan-in)). */
   init?: (shape: Shape, random: Generator) => Tensor;
-  /** Source of the initial weights (default: the common one, see {@link manualSeed}). */
+  /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 
@@ -126,10 +126,10 @@ abstract class Convolution<Size extends Pair> extends Module {
     return this.#padding.sides;
   }
 
-  /** The operation, for an input as {@link padded} gives it. */
+  /** The operation, for an input as `padded` gives it. */
   protected abstract convolve(x: Tensor): Tensor;
 
-  /** Zeros on either side of each axis that an input gets which {@link padded} gave. */
+  /** Zeros on either side of each axis that an input gets which `padded` gave. */
   protected get evenPadding(): readonly number[] {
     const { sides, even } = this.#padding;
     return sides.map(([before]) => (even ? before : 0));
@@ -164,7 +164,7 @@ export class Conv2d extends Convolution<Pair> {
     super("Conv2d", inChannels, outChannels, kernel, optionsOf("Conv2d", options, known));
   }
 
-  /** Options of the operation for an input as {@link padded} gives it. */
+  /** Options of the operation for an input as `padded` gives it. */
   get options(): ConvOptions {
     const { stride, dilation, groups } = this;
     return { stride, dilation, groups, padding: this.evenPadding as [number, number] };
@@ -186,7 +186,7 @@ export class Conv1d extends Convolution<number> {
     super("Conv1d", inChannels, outChannels, kernel, optionsOf("Conv1d", options, known));
   }
 
-  /** Options of the operation for an input as {@link padded} gives it. */
+  /** Options of the operation for an input as `padded` gives it. */
   get options(): LineConvOptions {
     const { stride, dilation, groups } = this;
     return { stride, dilation, groups, padding: this.evenPadding[0]! };

@@ -11,7 +11,7 @@ import { parameter } from "./registration";
 export interface EmbeddingLayerOptions {
   /** A row that is 0 at first and gets no gradient (default: none). */
   paddingIdx?: number | null;
-  /** Source of the initial weights (default: the common one, see {@link manualSeed}). */
+  /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 

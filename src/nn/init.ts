@@ -50,7 +50,7 @@ function xavier(what: string, shape: Shape, g: number): { g: number; fan: number
 }
 
 /**
- * N(0, gain² / fan). Without `random` from the common source, see {@link manualSeed}. He et al.,
+ * N(0, gain² / fan). Without `random` from the common source, see `manualSeed`. He et al.,
  * "Delving deep into rectifiers", 2015.
  */
 export function kaimingNormal(shape: Shape, random?: Generator, options?: KaimingOptions): Tensor {

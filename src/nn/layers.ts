@@ -177,7 +177,7 @@ export class Flatten extends Module {
 
 /** Options of {@link Dropout}. */
 export interface DropoutOptions {
-  /** Source of the masks (default: the common one, see {@link manualSeed}). */
+  /** Source of the masks (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 

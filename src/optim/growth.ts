@@ -10,7 +10,7 @@ let warned = false;
 
 /**
  * Warns, once, of a training loop that frees nothing: from optimiser step to optimiser step there
- * are more live tensors, {@link STEPS} times in a row. A few steps prove nothing, as a loop may set
+ * are more live tensors, `STEPS` times in a row. A few steps prove nothing, as a loop may set
  * something up; a steady one leaves none.
  */
 export class GrowthWatch {

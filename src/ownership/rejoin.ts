@@ -111,7 +111,7 @@ export function rejoinSuspect(suspect: SafetensorsFile, owner: SafetensorsFile, 
 
 /**
  * The suspect's weights under the credential's private parts, all branches able to run.
- * @throws FormatError, StateDictError as {@link rejoinSuspect}, and for a suspect that lacks a
+ * @throws FormatError, StateDictError as `rejoinSuspect` does, and for a suspect that lacks a
  * classifier or what its norms need, has folded norms, or numbers that are not finite.
  */
 export function rejoin(suspect: SafetensorsFile, owner: SafetensorsFile, network?: Network): Protected {

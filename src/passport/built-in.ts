@@ -23,7 +23,7 @@ export interface SecretPlan {
  */
 export const BUILT_IN = Symbol("a network of this package");
 
-/** See {@link BUILT_IN}. */
+/** See `BUILT_IN`. */
 export interface BuiltIn {
   readonly input: readonly number[];
   readonly classes: number;

@@ -40,7 +40,7 @@ export interface ProtectOptions {
   /**
    * Which norms get passports: `true` for all that have a map in front; names, names of modules
    * for all norms below them, or patterns (`*` stands for any characters, dots too); or an object
-   * from those to a text, to {@link PlaceOptions}, or to `true`.
+   * from those to a text, to options (`text`, `map`), or to `true`.
    */
   at: true | string | readonly string[] | Readonly<Record<string, true | string | PlaceOptions>>;
   /**

@@ -16,7 +16,7 @@ import { LONGEST_TOKEN } from "./timestamp-token";
 /** A signed payload, and when it was signed. */
 export interface Bundle {
   readonly envelope: Envelope;
-  /** Names the key, for looking it up: {@link keyHint}. Empty where it is not given. */
+  /** Names the key, for looking it up: SHA-256 of its PEM. Empty where it is not given. */
   readonly hint: string;
   /** Responses of time-stamp authorities in DER, over {@link bundleSignature}. */
   readonly timestamps: readonly Uint8Array[];

@@ -151,7 +151,10 @@ function signingKeyOf(spki: Uint8Array, what: string) {
   return { ...key, scheme: ownScheme(key, what) };
 }
 
-/** A public key in PEM. @throws as {@link publicKeyOf}. */
+/**
+ * A public key in PEM.
+ * @throws ArgumentError for neither text nor bytes; FormatError for no public key.
+ */
 export const publicKeyPem = (key: string | Uint8Array): string => toPem("PUBLIC KEY", publicKeyOf(key));
 
 /**
@@ -166,7 +169,8 @@ export const keyHint = async (key: string | Uint8Array): Promise<string> =>
  * Whether a signature over bytes was made with a key; a malformed one was not.
  * @param key PEM or DER
  * @param signature ECDSA in DER, Ed25519 as its 64 bytes
- * @throws as {@link publicKeyOf}; UnavailableError where this browser has no Ed25519.
+ * @throws ArgumentError for neither text nor bytes; FormatError for no public key; UnavailableError
+ * where this browser has no Ed25519.
  */
 export async function verifySignature(
   key: string | Uint8Array,

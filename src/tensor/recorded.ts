@@ -30,7 +30,7 @@ export interface RecordedStep<T> {
  * commands to the GPU, on the same memory, without running any of the body's JavaScript: no graph
  * is built, no tensor made, nothing looked up. What has to vary from step to step must therefore
  * lie in tensors: inputs that are written between replays, learning rates and step counts of
- * optimisers, the steps of a {@link RandomStream} (those do).
+ * optimisers, the steps of a `RandomStream` (those do).
  *
  * The body may not upload or read: make input tensors before, and `write()` to them; call
  * `optimizer.prepare()` before the recording. Replays take the learning rate of their day, and

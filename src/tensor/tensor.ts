@@ -247,7 +247,8 @@ export class Tensor implements Disposable {
    * Gradients of this tensor towards every leaf with `requiresGrad`, added to their `grad`. The
    * graph is freed.
    * @param seed dL/d(this); one element tensors default to 1.
-   * @param options.retainGraph Keep the graph, for another `backward()` through it (default false).
+   * @param options `retainGraph`: keep the graph, for another `backward()` through it (default
+   * false).
    * @throws LifetimeError when there is no graph, when it was freed by an earlier call, or when a
    * tensor that it needs the values of was overwritten since: by an optimiser's step, `write`,
    * `fill`, `loadStateDict`.

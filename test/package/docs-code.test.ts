@@ -19,9 +19,11 @@ interface Block {
 
 const FILES = [
   "README.md",
-  ...readdirSync(resolve(ROOT, "docs"))
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => `docs/${name}`),
+  ...["docs", "docs/guide"].flatMap((folder) =>
+    readdirSync(resolve(ROOT, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `${folder}/${name}`),
+  ),
 ];
 const BLOCK = /(?:<!-- given: ([^>]*) -->\s*)?^```ts\n(.*?)^```$/gms;
 

@@ -29,8 +29,8 @@ function correct(what: string, logits: Tensor, labels: Integers): Tensor {
 }
 
 /**
- * Number of rows that {@link correctRows} marks, of shape [].
- * @throws ShapeError as {@link correctRows}.
+ * Number of rows of logits [N, C] whose greatest element stands at the row's label, of shape [].
+ * @throws ShapeError unless logits are f32 [N, C] with C > 0 and labels integers [N].
  */
 export function correctCount(logits: Tensor, labels: Integers): Tensor {
   const rows = correct("correctCount", logits, labels);

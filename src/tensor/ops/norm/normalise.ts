@@ -41,7 +41,7 @@ export interface Normalisation {
   readonly relu?: boolean | undefined;
 }
 
-/** Computes a normalisation of x: {@link normalise}, or one with something fused behind it. */
+/** Computes a normalisation of x: `normalise`, or one with something fused behind it. */
 export type Normaliser = (x: Tensor, n: Normalisation) => Tensor;
 
 /**

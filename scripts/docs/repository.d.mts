@@ -1,0 +1,2 @@
+export const REPOSITORY: string | undefined;
+export function sourceAddress(path: string): string | undefined;
