@@ -29,14 +29,16 @@ const CONFIG: ConvNetConfig = {
   classes: 10,
   input: [32, 32, 3],
   layers: [
-    { channels: 8, kernel: 5, padding: 2, stride: 2 },
+    { channels: 6, kernel: 5, padding: 2, stride: 2 },
     "pool",
     { channels: 64, kernel: 3, padding: 1 },
     "pool",
-    { channels: 128, kernel: 1 },
+    { channels: 112, kernel: 1 },
+    "pool",
+    "pool",
   ],
   scheme: "pan",
-  passports: { 2: true, 4: "ACME" },
+  passports: { 2: true, 4: "ME" },
 };
 const [OWNER, RIVAL] = ["ACME", "Mallory"].map(
   (name) => `Trained by ${name}. A demonstration: this credential was given away to everybody`,
@@ -66,9 +68,8 @@ class Authority {
         ...["-out", `${name}.csr`],
       );
     }
-    const span = ["-not_before", "20260101000000Z", "-not_after", "20991231235959Z", "-extfile", "ca.cnf"];
-    // `x509 -req` of OpenSSL 3.0 knows days alone: they count from the day of making, so that
-    // stamps of earlier dates need `ca`.
+    // `x509 -req` of OpenSSL 3.0 counts days from the day of making: stamps of earlier dates need `ca`.
+    const span = ["-startdate", "20260101000000Z", "-enddate", "20991231235959Z"];
     await made.#write("index.txt", "");
     await made.#write("serial", "1000\n");
     await made.#write(
@@ -78,8 +79,8 @@ class Authority {
     );
     const signed = (name: string, ...by: string[]) =>
       made.#openssl(
-        ...["ca", "-batch", "-notext", "-config", "db.cnf", "-extensions", name, ...span.slice(4), ...by],
-        ...["-startdate", span[1]!, "-enddate", span[3]!, "-in", `${name}.csr`, "-out", `${name}.pem`],
+        ...["ca", "-batch", "-notext", "-config", "db.cnf", "-extfile", "ca.cnf", "-extensions", name, ...by, ...span],
+        ...["-in", `${name}.csr`, "-out", `${name}.pem`],
       );
     signed("root", "-selfsign", "-keyfile", "root.key");
     signed("tsa", "-cert", "root.pem", "-keyfile", "root.key");

@@ -92,7 +92,11 @@ export class VerifyTab {
       this.#commitment.element,
       this.#released.element,
       this.#roots.element,
-      labelled("Published", "When the suspect was there at the latest, as you know it: the day, in UTC.", this.#published),
+      labelled(
+        "Published",
+        "When the suspect was there at the latest, as you know it: the day, in UTC.",
+        this.#published,
+      ),
       el(
         "details",
         {},
@@ -172,6 +176,7 @@ export class VerifyTab {
     if (released) this.#released.put([released]);
     if (suspect) this.#suspect.put([suspect]);
     const unknown = of("other");
-    if (unknown.length) this.#form.show(`Left aside, as files of another kind: ${unknown.map((f) => f.name).join(", ")}.`, []);
+    if (unknown.length)
+      this.#form.show(`Left aside, as files of another kind: ${unknown.map((f) => f.name).join(", ")}.`, []);
   }
 }

@@ -21,8 +21,7 @@ const SUSPECTS: Readonly<Record<NonNullable<Judgment["suspect"]>, string>> = {
   neither: "It is related to neither file.",
 };
 
-const tone = (ruling: Judgment["ruling"]) =>
-  ruling === "disputed" ? "warn" : ruling === "neither" ? "bad" : "good";
+const tone = (ruling: Judgment["ruling"]) => (ruling === "disputed" ? "warn" : ruling === "neither" ? "bad" : "good");
 
 const cell = (mark: Mark | null): string => markSentence(mark) ?? "It could not be read.";
 

@@ -22,7 +22,11 @@ class Chart {
   constructor(title: string, x: string, lines: readonly Line[], range?: uPlot.Range.MinMax) {
     this.#data = [[], ...lines.map(() => [])];
     const holder = el("div", { class: "plot", role: "img", "aria-label": title });
-    const axis = { stroke: colour("muted"), grid: { stroke: colour("rule"), width: 1 }, ticks: { stroke: colour("rule") } };
+    const axis = {
+      stroke: colour("muted"),
+      grid: { stroke: colour("rule"), width: 1 },
+      ticks: { stroke: colour("rule") },
+    };
     this.#plot = new uPlot(
       {
         width: 300,
@@ -40,7 +44,10 @@ class Chart {
             points: { show: lines.length > 0 && x === "epoch" },
           })),
         ],
-        axes: [{ ...axis, label: x, labelSize: 20 }, { ...axis, size: 48 }],
+        axes: [
+          { ...axis, label: x, labelSize: 20 },
+          { ...axis, size: 48 },
+        ],
       },
       this.#data as unknown as uPlot.AlignedData,
       holder,

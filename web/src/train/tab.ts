@@ -105,7 +105,10 @@ export class TrainTab {
     try {
       const texts = Object.fromEntries(Object.entries(this.#inputs).map(([name, input]) => [name, input.value]));
       const plan = planOf(texts as Record<NumberName | "statement", string>);
-      if (this.#downloads?.unsaved && !confirm("The last run's secret files were not downloaded. Train anew and lose them?"))
+      if (
+        this.#downloads?.unsaved &&
+        !confirm("The last run's secret files were not downloaded. Train anew and lose them?")
+      )
         return;
       this.#status.textContent = "Loading the sample …";
       this.#start.disabled = true;
