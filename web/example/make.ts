@@ -68,7 +68,8 @@ class Authority {
         ...["-out", `${name}.csr`],
       );
     }
-    // `x509 -req` of OpenSSL 3.0 counts days from the day of making: stamps of earlier dates need `ca`.
+    // `x509 -req` of OpenSSL 3.0 counts days from the day of making: stamps of earlier dates need
+    // `ca`.
     const span = ["-startdate", "20260101000000Z", "-enddate", "20991231235959Z"];
     await made.#write("index.txt", "");
     await made.#write("serial", "1000\n");

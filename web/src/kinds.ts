@@ -1,4 +1,6 @@
-/** What a file is, by its first bytes: so that one in the wrong place is named before it is read. */
+/**
+ * What a file is, by its first bytes: so that one in the wrong place is named before it is read.
+ */
 
 export type Kind = "network" | "credential" | "commitment" | "certificate" | "other";
 

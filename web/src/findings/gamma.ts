@@ -49,7 +49,17 @@ function misses({ gamma, signs }: Layer): string {
   return `Do not fit: channels ${channels.slice(0, most).join(", ")}${more}.`;
 }
 
-export function gammaFigure({ layers, decodedText }: NonNullable<Verification["examination"]>): HTMLElement {
+/** What the signs spell; of what is not the claimed text, most is no text at all. */
+function spelt(decoded: string, claimed: string): string {
+  if (!claimed) return "";
+  return decoded === claimed ? `The signs spell “${claimed}”.` : `The signs do not spell “${claimed}”.`;
+}
+
+export function gammaFigure({
+  layers,
+  decodedText,
+  claimedText,
+}: NonNullable<Verification["examination"]>): HTMLElement {
   return el(
     "section",
     {},
@@ -58,7 +68,7 @@ export function gammaFigure({ layers, decodedText }: NonNullable<Verification["e
       "p",
       { class: "hint" },
       "What the suspect's weights give under the credential's passports. Up: its sign is the signature's bit; down: it is the other one. ",
-      decodedText ? `The signs spell “${decodedText}”.` : "",
+      spelt(decodedText, claimedText),
     ),
     ...layers.map((layer) =>
       el(

@@ -37,7 +37,7 @@ export function rulingFindings(found: Judgment): Child[] {
       el("h3", {}, "Whose mark is where"),
       table(
         "Marks in both committed files",
-        ["", "in A's file", "in B's file"],
+        ["whose", "in A's file", "in B's file"],
         [
           ["A's mark", cell(marks.aInA), cell(marks.aInB)],
           ["B's mark", cell(marks.bInA), cell(marks.bInB)],

@@ -41,7 +41,7 @@ class Chart {
             stroke: colour(name),
             width: 2,
             ...(dash && { dash }),
-            points: { show: lines.length > 0 && x === "epoch" },
+            ...(x === "epoch" && { points: { show: true } }),
           })),
         ],
         axes: [

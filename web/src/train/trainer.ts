@@ -1,4 +1,6 @@
-/** The worker that trains: the quickstart's network and recipe, then what its owner does with it. */
+/**
+ * The worker that trains: the quickstart's network and recipe, then what its owner does with it.
+ */
 import { encodeSafetensors, init, PanError, type SafetensorsFile } from "@pan/core";
 import { cifarTransform, type ImageSet, parseCifar10, subset } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
@@ -90,7 +92,7 @@ async function work({ plan, ...sample }: Extract<Command, { kind: "start" }>): P
   await claimIt(model, { binding, privateKey, test: data.test });
 }
 
-const fileOf = ({ tensors, metadata }: SafetensorsFile) => encodeSafetensors(tensors, metadata);
+const fileOf = ({ tensors, metadata }: SafetensorsFile) => new Uint8Array(encodeSafetensors(tensors, metadata));
 
 /** Gives the network away, keeps the owner's half, commits, and verifies as a stranger would. */
 async function claimIt(
