@@ -50,9 +50,13 @@ function inMemory(): CheckpointStore {
 
 /** Trains to the end, or until it shall be finished as it is. */
 async function untilFinished(run: Trainer, { train, test }: Data, epochs: number): Promise<void> {
-  for (let resume = false; ; resume = true) {
-    for await (const record of run.fit(train, { epochs, test, resume })) page.postMessage({ kind: "epoch", record });
-    if (!run.interrupted) return;
+  for (let resume = false; ; ) {
+    // A pause may have come before there was anything to stop.
+    if (!waiting.length) {
+      for await (const record of run.fit(train, { epochs, test, resume })) page.postMessage({ kind: "epoch", record });
+      if (!run.interrupted) return;
+      resume = true;
+    }
     for (let command = await next(); command.kind !== "resume"; command = await next()) {
       if (command.kind === "finish") return;
       page.postMessage({ kind: "paused" });
