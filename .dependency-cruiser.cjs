@@ -15,7 +15,7 @@ const floors = [
   ["^src/entry/"],
   ["^src/cli/"],
   ["^report/"],
-  ["^examples/", "^bench/", "^torture/"],
+  ["^examples/", "^bench/", "^torture/", "^web/"],
 ];
 const upward = floors.slice(0, -1).map((paths, i) => ({
   name: `floor-${i}-looks-up`,
@@ -61,6 +61,22 @@ module.exports = {
       to: { path: "^(src|shaders)/", pathNot: "^src/entry/" },
     },
     {
+      name: "web-uses-what-is-public",
+      severity: "error",
+      comment: "A page for browsers: of the examples, the quickstart's recipe alone.",
+      from: { path: "^web/", pathNot: "^web/example/" },
+      to: {
+        path: ["^(src|shaders|report|bench|torture)/", "^examples/"],
+        pathNot: ["^src/entry/(?!node)", "^examples/quickstart/recipe", "^examples/data/"],
+      },
+    },
+    {
+      name: "nothing-uses-the-page",
+      severity: "error",
+      from: { pathNot: "^(web|test)/" },
+      to: { path: "^web/" },
+    },
+    {
       name: "report-has-one-entry",
       severity: "error",
       from: { path: "^(src|shaders|examples|bench|torture)/" },
@@ -70,7 +86,7 @@ module.exports = {
       name: "core-stands-alone",
       severity: "error",
       from: { path: "^(src|shaders)/" },
-      to: { path: "^(report|examples|bench|torture)/" },
+      to: { path: "^(report|examples|bench|torture|web)/" },
     },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
   ],

@@ -1,5 +1,5 @@
-import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { ENTRY_ALIAS } from "./entries.config";
 
 /**
  * Tests that replace modules, globals or the device, weigh the process, or open a browser: each
@@ -11,14 +11,7 @@ const APART = [
   "report/test/layout.test.ts",
 ];
 
-/** Programs beside the package import it by its name. */
-const entry = fileURLToPath(new URL("src/entry/", import.meta.url));
-const resolve = {
-  alias: [
-    { find: /^@pan\/core$/, replacement: `${entry}index.ts` },
-    { find: /^@pan\/core\/(\w+)$/, replacement: `${entry}$1.ts` },
-  ],
-};
+const resolve = { alias: ENTRY_ALIAS };
 
 const TIMEOUTS = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const };
 

@@ -7,13 +7,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Device, init } from "@pan/core";
-import { CIFAR_MEAN, CIFAR_STD, cifarTransform, type ImageSet, subset } from "@pan/core/data";
+import { cifarTransform, type ImageSet, subset } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
 import { dawn, fileCheckpoints } from "@pan/core/node";
-import { cosineLR, SGD } from "@pan/core/optim";
-import { boundTriggers, type DerivedClaim, triggersLike, type Verification } from "@pan/core/ownership";
+import type { DerivedClaim, Verification } from "@pan/core/ownership";
 import type { Protected } from "@pan/core/passport";
-import { Trainer } from "@pan/core/train";
+import type { Trainer } from "@pan/core/train";
 import { PRIVATE_NOTICE, type QuickstartReport, renderQuickstart, verdictOf } from "../report/src/index";
 import {
   aboutFiles,
@@ -29,6 +28,7 @@ import { json, savePrivate } from "./files";
 import { runTask } from "./options";
 import { pictures } from "./pictures";
 import { TrainingBar } from "./progress";
+import { trainerOf, triggersOf } from "./quickstart/recipe";
 import { CONFIG, HELP, readSettings, type Settings, SIGNATURE, STATEMENT } from "./quickstart/settings";
 import { type Forgery, forge, untilInterrupted } from "./run";
 import { printVerdict, say } from "./show";
@@ -45,20 +45,8 @@ async function loadSample({ images, testImages }: Settings): Promise<Data> {
 
 /** Trains to the end, or to Ctrl-C. */
 async function train(model: Protected, claim: DerivedClaim, { train, test }: Data, s: Settings): Promise<Trainer> {
-  const optimizer = new SGD(model.parameters(), {
-    lr: s.lr,
-    momentum: s.momentum,
-    weightDecay: s.weightDecay,
-    nesterov: true,
-  });
   const bar = new TrainingBar(s.epochs, s.batchSize);
-  const trainer = new Trainer(model, optimizer, {
-    batchSize: s.batchSize,
-    seed: s.seed,
-    transform: cifarTransform("train"),
-    testTransform: cifarTransform("test"),
-    schedule: cosineLR({ epochs: s.epochs, warmup: Math.min(1, s.epochs / 2) }),
-    ...(s.triggers && { triggers: boundTriggers(claim, { batchSize: s.triggerBatch }) }),
+  const trainer = trainerOf(model, claim, s, {
     checkpoints: fileCheckpoints(join(s.out, "run.checkpoint")),
     onProgress: (progress) => bar.update(progress),
   });
@@ -82,8 +70,7 @@ async function main(s: Settings): Promise<void> {
   say(`data       ${data.train.length} training and ${data.test.length} test images of CIFAR-10`);
   await mkdir(s.out, { recursive: true });
   const model = buildNetwork(CONFIG, { seed: s.seed });
-  const normalize = { mean: CIFAR_MEAN, std: CIFAR_STD };
-  const triggers = s.triggers ? triggersLike(data.train, { count: s.triggers, groups: 1, normalize }) : null;
+  const triggers = triggersOf(data.train, s);
   const { binding, claim: bound } = await bindNetwork(model, { ...s, statement: STATEMENT, triggers });
   const trainer = await train(model, bound, data, s);
   if (trainer.interrupted) {

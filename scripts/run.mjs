@@ -18,6 +18,7 @@ const tasks = {
   vit: ["--import", "tsx", join("examples", "vit.ts")],
   unet: ["--import", "tsx", join("examples", "unet.ts")],
   gpt: ["--import", "tsx", join("examples", "gpt.ts")],
+  demo: ["--import", "tsx", join("web", "demo.ts")],
   bench: ["--import", "tsx", join("bench", "index.ts")],
   torture: ["--import", "tsx", join("torture", "index.ts")],
   docs: [join("scripts", "docs.mjs")],

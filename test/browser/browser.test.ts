@@ -1,42 +1,12 @@
-import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 import { preProcessFile } from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { dawn } from "../../src/node/dawn";
 import * as pan from "../support/entries";
 import { expectClose } from "../support/gpu";
+import { environment, executablePath, FLAGS, missing } from "./chromium";
 import { buildBundle, type Site, serve } from "./serve";
 import { type StepsOutcome, trainSteps } from "./train-steps";
-
-const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-const missing = !existsSync(executablePath);
-if (missing) {
-  console.warn(
-    `The browser test is skipped: there is no ${executablePath}. Install Chromium (Debian: apt-get install chromium), or name one in the environment variable CHROMIUM.`,
-  );
-}
-
-const FLAGS = [
-  "--no-sandbox",
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-/**
- * This process's environment without the Vulkan drivers that dawn() chose for it: Chromium brings
- * its own.
- */
-const environment = () =>
-  Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) =>
-      value === undefined || name === "VK_DRIVER_FILES" || name === "VK_ICD_FILENAMES" ? [] : [[name, value]],
-    ),
-  );
 
 /**
  * Modules that a script imports, statically or not, and that no browser can resolve without an

@@ -1,0 +1,336 @@
+/** The page of `web/`, built as for its users and tried in a real browser. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { decodeSafetensors } from "@pan/core";
+import { verify } from "@pan/core/verify";
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
+import { build, type PreviewServer, preview } from "vite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HEADERS, POLICY } from "../../web/policy";
+import { environment, executablePath, FLAGS, missing } from "./chromium";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const example = (name: string): Buffer => readFileSync(join(ROOT, "web/example", name));
+const FILES = [
+  "suspect.safetensors",
+  "owner.credential.safetensors",
+  "commitment.sigstore.json",
+  "released.safetensors",
+  "root.pem",
+] as const;
+
+/** The page takes its time on a machine that is busy. */
+const eventually = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: 30_000 });
+
+/** What `axe-core` complains of. */
+interface Violation {
+  id: string;
+  nodes: { html: string; failureSummary: string }[];
+}
+
+describe.skipIf(missing)("the page", () => {
+  let folder: string;
+  let server: PreviewServer;
+  let url: string;
+  /** Without WebGPU: verifying needs none. */
+  let browser: Browser;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "pan-web-"));
+    const shared = { configFile: join(ROOT, "web/vite.config.ts"), logLevel: "error" as const };
+    await build({ ...shared, build: { outDir: folder } });
+    server = await preview({ ...shared, build: { outDir: folder }, preview: { host: "127.0.0.1", port: 0 } });
+    const address = server.httpServer.address();
+    url = `http://127.0.0.1:${(address as { port: number }).port}/`;
+    const flags = ["--no-sandbox", "--disable-gpu", "--no-first-run"];
+    browser = await chromium.launch({ executablePath, args: flags, env: environment() });
+  }, 900_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A fresh page, and what went wrong in it or was asked of others by it. */
+  async function open(
+    hash = "",
+    { in: where = browser, ...options }: BrowserContextOptions & { in?: Browser } = {},
+  ): Promise<{ page: Page; complaints: string[] }> {
+    const page = await where.newPage(options);
+    page.setDefaultTimeout(60_000);
+    const complaints: string[] = [];
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    page.on("request", (request) => {
+      if (!request.url().startsWith(url) && !/^(blob|data):/.test(request.url())) complaints.push(request.url());
+    });
+    await page.goto(`${url}${hash}`);
+    return { page, complaints };
+  }
+
+  const field = (page: Page, label: string): Locator =>
+    page.getByLabel(label, { exact: false }).and(page.locator("input")).first();
+  const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
+
+  async function verifyExample(page: Page): Promise<void> {
+    await press(page, "Load an example");
+    await page.locator("#panel-verify .notice").waitFor();
+    await press(page, "Verify");
+    await page.locator("#panel-verify .verdict").waitFor();
+  }
+
+  async function violations(page: Page): Promise<Violation[]> {
+    await page.evaluate(AXE);
+    const found = await page.evaluate<Violation[]>("axe.run().then((found) => found.violations)");
+    return found.map(({ id, nodes }) => ({
+      id,
+      nodes: nodes.map(({ html, failureSummary }) => ({ html, failureSummary })),
+    }));
+  }
+
+  const sideways = (page: Page) =>
+    page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+
+  it("verifies the example: what it says, its dates, γ", async () => {
+    const { page, complaints } = await open();
+    await verifyExample(page);
+    const expected = await verify(example("suspect.safetensors"), example("owner.credential.safetensors"), {
+      released: example("released.safetensors"),
+      commitment: example("commitment.sigstore.json").toString(),
+      roots: [example("root.pem").toString()],
+      published: "2026-06-01",
+    });
+    expect(expected.verdict).toBe("holds");
+    const panel = page.locator("#panel-verify");
+    expect(await panel.locator(".badge").textContent()).toBe(expected.verdict);
+    expect(await panel.locator(".sentence").textContent()).toBe(expected.sentence);
+    expect(await panel.getByRole("status").first().textContent()).toBe(
+      `Verdict: ${expected.verdict}. ${expected.sentence}`,
+    );
+    expect(await panel.locator(".timeline time").allTextContents()).toEqual([
+      "2026-03-02 09:00 UTC",
+      "2026-06-01 00:00 UTC",
+    ]);
+    const shown = await panel.textContent();
+    for (const sentence of [...expected.open, ...expected.reasons, expected.suspectSha256])
+      expect(shown).toContain(sentence);
+    const { layers } = expected.examination!;
+    expect(await panel.locator(".gamma svg").count()).toBe(layers.length);
+    expect(await panel.locator(".gamma .fits").count()).toBe(layers.reduce((n, l) => n + l.matched, 0));
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("sorts files that are dropped together by what is in them", async () => {
+    const { page, complaints } = await open();
+    const files = FILES.map((name) => [name, example(name).toString("base64")]);
+    // As a text, which the test runner leaves as it is.
+    await page.evaluate(`{
+      const transfer = new DataTransfer();
+      for (const [name, text] of ${JSON.stringify(files)}.reverse())
+        transfer.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
+      document.querySelector("#panel-verify form").dispatchEvent(
+        new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }`);
+    const names = () =>
+      page.evaluate<string[]>(
+        `[...document.querySelectorAll("#panel-verify input[type=file]")].map((i) => i.files[0]?.name ?? "")`,
+      );
+    await eventually(names).toEqual([...FILES]);
+    await field(page, "Published").fill("2026-02-01");
+    await press(page, "Verify");
+    // The suspect was there before the commitment: a mark and no more.
+    await eventually(() => page.locator("#panel-verify .badge").textContent()).toBe("mark present");
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("names the field that has the wrong file, and takes the focus there", async () => {
+    const { page, complaints } = await open();
+    await press(page, "Verify");
+    await eventually(() => page.getByRole("alert").textContent()).toMatch(
+      /^No verdict\. .*choose a network \(safetensors\) first\.$/,
+    );
+    const suspect = field(page, "Suspect");
+    await suspect.setInputFiles({ name: "photo.png", mimeType: "image/png", buffer: Buffer.from("\x89PNG and more") });
+    await field(page, "Credential").setInputFiles(join(ROOT, "web/example/owner.credential.safetensors"));
+    await press(page, "Verify");
+    const wrong = "Suspect: a network (safetensors) expected, and photo.png is a file of another kind.";
+    await eventually(() => page.getByRole("alert").textContent()).toBe(`No verdict. ${wrong}`);
+    expect(await suspect.evaluate((input) => input === document.activeElement)).toBe(true);
+    expect(await suspect.getAttribute("aria-invalid")).toBe("true");
+    const damaged = example("suspect.safetensors").subarray(0, 20_000);
+    await suspect.setInputFiles({ name: "damaged.safetensors", mimeType: "", buffer: damaged });
+    await press(page, "Verify");
+    await eventually(() => page.getByRole("alert").textContent()).toMatch(/^No verdict\. .*(bytes|end)/);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("judges the example", async () => {
+    const { page, complaints } = await open("#judge");
+    await press(page, "Load an example of a dispute");
+    await page.locator("#panel-judge .notice").waitFor();
+    await press(page, "Judge");
+    const panel = page.locator("#panel-judge");
+    await panel.locator(".verdict").waitFor();
+    expect(await panel.locator(".badge").textContent()).toBe("A prevails");
+    expect(await panel.locator(".timeline time").allTextContents()).toEqual([
+      "2026-03-02 09:00 UTC",
+      "2026-06-03 16:30 UTC",
+    ]);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("goes by keys from tab to tab", async () => {
+    const { page } = await open();
+    await page.getByRole("tab", { name: "Verify" }).focus();
+    const chosen = () => page.locator('[role="tab"][aria-selected="true"]').textContent();
+    for (const [key, name] of [
+      ["ArrowRight", "Judge"],
+      ["End", "Train"],
+      ["ArrowRight", "Verify"],
+    ] as const) {
+      await page.keyboard.press(key);
+      expect(await chosen()).toBe(name);
+      expect(await page.locator(":focus").textContent()).toBe(name);
+      expect(await page.locator("[role=tabpanel]:not([hidden])").count()).toBe(1);
+    }
+    await page.close();
+  });
+
+  it.each([
+    "light",
+    "dark",
+  ] as const)("has nothing that axe complains of, nor scrolls sideways (%s)", async (colorScheme) => {
+    for (const width of [360, 1400]) {
+      const { page } = await open("", { colorScheme, viewport: { width, height: 900 } });
+      await verifyExample(page);
+      expect(await violations(page)).toEqual([]);
+      expect(await sideways(page)).toBe(0);
+      await page.getByRole("tab", { name: "Judge" }).click();
+      await press(page, "Load an example of a dispute");
+      await page.locator("#panel-judge .notice").waitFor();
+      await press(page, "Judge");
+      await page.locator("#panel-judge .verdict").waitFor();
+      expect(await violations(page)).toEqual([]);
+      expect(await sideways(page)).toBe(0);
+      await page.getByRole("tab", { name: "Train" }).click();
+      await page.locator("#panel-train form").waitFor();
+      expect(await violations(page)).toEqual([]);
+      expect(await sideways(page)).toBe(0);
+      await page.close();
+    }
+  });
+
+  it("may connect to nothing, workers neither, with headers and without", async () => {
+    expect((await fetch(url)).headers.get("content-security-policy")).toBe(HEADERS["content-security-policy"]);
+    const tries = `const tried = async (what) => { try { await what(); return "sent"; } catch { return "refused"; } };`;
+    const attempt = `tried(() => fetch(${JSON.stringify(url)}))`;
+    for (const headers of [true, false]) {
+      const page = await browser.newPage();
+      const sent: string[] = [];
+      page.on("request", (request) => sent.push(request.resourceType()));
+      // A host that sends no headers: the policy in the page holds by itself.
+      if (!headers)
+        await page.route("**/*", async (route) => {
+          const response = await route.fetch();
+          const { "content-security-policy": _, ...rest } = response.headers();
+          await route.fulfill({ response, headers: rest });
+        });
+      await page.goto(url);
+      await page.getByRole("tab", { name: "Verify" }).waitFor();
+      const inPage = page.locator('meta[http-equiv="Content-Security-Policy"]');
+      expect(await inPage.getAttribute("content")).toBe(POLICY);
+      expect(await page.evaluate(`(async () => { ${tries} return ${attempt}; })()`)).toBe("refused");
+      const worker = `${tries} ${attempt}.then((word) => postMessage(word));`;
+      const said = await page.evaluate(`new Promise((resolve) => {
+        const worker = new Worker(URL.createObjectURL(new Blob([${JSON.stringify(worker)}])));
+        worker.onmessage = ({ data }) => resolve(data);
+      })`);
+      expect(said).toBe("refused");
+      expect(sent.filter((kind) => kind === "fetch" || kind === "xhr")).toEqual([]);
+      await page.close();
+    }
+  });
+
+  it("says where there is no WebGPU, and that the rest works", async () => {
+    const { page, complaints } = await open("#train");
+    await eventually(() => page.locator("#panel-train").getByRole("status").first().textContent()).toMatch(
+      /no WebGPU.*Verify and Judge work/,
+    );
+    expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("trains, signs, gives away and verifies; secrets are in downloads alone", async () => {
+    const gpu = await chromium.launch({ executablePath, args: FLAGS, env: environment() });
+    try {
+      const hash = "#train?epochs=1&images=100&testImages=20&triggers=0&statement=Trained by a test";
+      const { page, complaints } = await open(hash, { in: gpu });
+      const panel = page.locator("#panel-train");
+      await press(page, "Train");
+      await panel.locator(".verdict").waitFor({ timeout: 280_000 });
+      expect(await panel.locator(".badge").textContent()).toMatch(/mark present|refused/);
+      const saved = async (name: string): Promise<Buffer> => {
+        const [download] = await Promise.all([page.waitForEvent("download"), press(page, `Download ${name}`)]);
+        expect(download.suggestedFilename()).toBe(name);
+        return readFileSync(await download.path());
+      };
+      const released = await saved("deployed.safetensors");
+      const credential = await saved("owner.credential.safetensors");
+      const commitment = (await saved("commitment.sigstore.json")).toString();
+      const found = await verify(released, credential, { released, commitment });
+      expect(found.statement).toBe("Trained by a test");
+      expect(await panel.locator(".sentence").textContent()).toBe(found.sentence);
+      expect(decodeSafetensors(released).metadata["format"]).toBe("pan-deployed-2");
+      const { secret } = JSON.parse((await saved("binding.secret.json")).toString()) as { secret: string };
+      const key = (await saved("owner.key.pem")).toString().split("\n")[1]!;
+      expect(secret).toMatch(/^[0-9a-f]{64}$/);
+      const html = await page.content();
+      for (const hidden of [secret, key]) expect(html).not.toContain(hidden);
+      await press(page, "Open it in Verify");
+      await press(page, "Verify");
+      await eventually(() => page.locator("#panel-verify .badge").textContent()).toBe(found.verdict);
+      expect(complaints).toEqual([]);
+    } finally {
+      await gpu.close();
+    }
+  }, 400_000);
+
+  it("pauses a training, goes on, and signs what is there when it shall finish", async () => {
+    const gpu = await chromium.launch({ executablePath, args: FLAGS, env: environment() });
+    try {
+      const { page, complaints } = await open("#train?epochs=50&images=500&testImages=20", { in: gpu });
+      const panel = page.locator("#panel-train");
+      const said = () => panel.getByRole("status").first().textContent();
+      const step = () => panel.locator("progress").evaluate((bar) => (bar as HTMLProgressElement).value);
+      await press(page, "Train");
+      // At once: nothing runs yet that could be stopped.
+      await press(page, "Pause");
+      await expect.poll(said, { timeout: 120_000 }).toBe("Paused.");
+      await press(page, "Go on");
+      await expect.poll(step, { timeout: 180_000 }).toBeGreaterThan(0);
+      await press(page, "Pause");
+      await expect.poll(said, { timeout: 120_000 }).toBe("Paused.");
+      const before = await step();
+      await press(page, "Go on");
+      await expect.poll(step, { timeout: 120_000 }).toBeGreaterThan(before);
+      await press(page, "Finish now");
+      await panel.locator(".verdict").waitFor({ timeout: 180_000 });
+      expect(await panel.getByRole("button", { name: /^Download/ }).count()).toBe(6);
+      expect(await panel.getByRole("button", { name: "Train", exact: true }).isEnabled()).toBe(true);
+      expect(complaints).toEqual([]);
+    } finally {
+      await gpu.close();
+    }
+  }, 600_000);
+});

@@ -1,0 +1,47 @@
+/** The worker that verifies and judges. It needs no WebGPU, and may connect to nothing. */
+import { judge, PanError, type RivalFiles, verify } from "@pan/core/verify";
+import type { Job, JudgeJob, Reply, Side, VerifyJob } from "./jobs";
+import { port } from "./port";
+
+const bytes = async (file: File): Promise<Uint8Array> => new Uint8Array(await file.arrayBuffer());
+const all = (files: readonly File[]): Promise<Uint8Array[]> => Promise.all(files.map(bytes));
+
+/** Roots may be texts: PEM is told from DER by them. */
+const roots = async (files: readonly File[]): Promise<(string | Uint8Array)[]> =>
+  (await all(files)).map((der) => (der[0] === 0x30 ? der : new TextDecoder().decode(der)));
+
+async function verified({ suspect, credential, commitment, released, ...job }: VerifyJob) {
+  const { published, suspectSha256, suspects } = job;
+  return verify(await bytes(suspect), await bytes(credential), {
+    ...(commitment && { commitment: await commitment.text() }),
+    ...(released && { released: await bytes(released) }),
+    roots: await roots(job.roots),
+    ...(published !== undefined && { published }),
+    ...(suspectSha256 !== undefined && { suspectSha256 }),
+    ...(suspects !== undefined && { suspects }),
+  });
+}
+
+const side = async ({ credential, released, commitment }: Side): Promise<RivalFiles> => ({
+  credential: await bytes(credential),
+  released: await bytes(released),
+  commitment: await commitment.text(),
+});
+
+async function judged({ a, b, suspect, base, ...job }: JudgeJob) {
+  return judge(await side(a), await side(b), {
+    roots: await roots(job.roots),
+    ...(suspect && { suspect: await bytes(suspect) }),
+    ...(base && { base: await bytes(base) }),
+  });
+}
+
+const page = port<Job, Reply>();
+page.onmessage = async ({ data: job }) => {
+  try {
+    page.postMessage({ value: job.kind === "verify" ? await verified(job) : await judged(job) });
+  } catch (cause) {
+    const error = cause instanceof Error ? cause.message : String(cause);
+    page.postMessage({ error, explained: cause instanceof PanError });
+  }
+};
