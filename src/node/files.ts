@@ -243,8 +243,9 @@ async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
  * @throws FormatError when the file cannot be read (`cause` holds the system's error) or is not
  * valid ({@link decodeSafetensors}); the message starts with the path
  */
-export const loadSafetensors = (path: string): Promise<SafetensorsFile> =>
-  decodedFile(pathOf(path, "loadSafetensors"), decodeSafetensors);
+export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
+  return decodedFile(pathOf(path, "loadSafetensors"), decodeSafetensors);
+}
 
 /**
  * Reads weights from a file of any kind that `decodeWeights` (`@pan/core/weights`) knows:
