@@ -13,7 +13,7 @@ import { checkVite } from "./package/cookbook.mjs";
 import { CONFIGS, ENTRIES, SOURCES } from "./package/programs.mjs";
 import { projectRoot } from "./setup.mjs";
 
-const LARGEST = 1_000_000;
+const LARGEST = 1_200_000;
 const { devDependencies } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
 
 function fail(message) {
@@ -47,7 +47,7 @@ function pack(folder) {
     .map((f) => f.path)
     .filter(
       (path) =>
-        !/^(dist\/[^/]+\.(c?js|d\.c?ts)|docs\/[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|SECURITY\.md|LICENSE|package\.json)$/.test(
+        !/^(dist\/[^/]+\.(c?js|d\.c?ts)|docs\/(guide\/)?[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|package\.json)$/.test(
           path,
         ),
     );

@@ -65,7 +65,7 @@ const PROGRAMS = {
   },
   exporter: {
     text: `import { exportOnnx } from "@pan/core/onnx";\nexport { exportOnnx };`,
-    parts: [],
+    parts: ["devices"],
     most: 260_000,
   },
   attacker: {
