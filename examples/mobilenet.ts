@@ -2,7 +2,7 @@
  * MobileNet on a sample of CIFAR-10: depthwise separable convolutions, passports at three of their
  * norms.
  *
- *     npm run mobilenet            (about three minutes on two CPU cores)
+ *     npm run mobilenet            (some five minutes on two CPU cores)
  */
 import { init, type Tensor } from "@pan/core";
 import { BatchNorm, Conv2d, globalAvgPool, hardswish, Linear, Module } from "@pan/core/nn";

@@ -2,7 +2,7 @@
  * A vision transformer on a sample of CIFAR-10, passports at its layer norms: those stand behind
  * residual sums, so the map whose weights a passport goes through is named.
  *
- *     npm run vit                  (about five minutes on two CPU cores)
+ *     npm run vit                  (a quarter of an hour or more on two CPU cores)
  */
 import { add, init, mean, reshape, Tensor } from "@pan/core";
 import { Conv2d, gelu, LayerNorm, Linear, Module, MultiheadAttention, parameter } from "@pan/core/nn";
