@@ -11,7 +11,7 @@ import { bundleOf, dateOf, openCommitment } from "./commitment";
 import { compared } from "./compared";
 import { type Mark, markIn } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
-import { recognised } from "./recognised";
+import { type Recognised, recognised } from "./recognised";
 import type { RelationEvidence } from "./relation";
 import { type RivalFacts, type Ruling, ruled } from "./ruling";
 import type { Runner } from "./runner";
@@ -93,25 +93,25 @@ export async function judgmentOf(
     await open("A", a, { roots, runner: runners[0] }),
     await open("B", b, { roots, runner: runners[1] }),
   ];
-  const mark = async ({ info, derived, runner, released }: Opened, file: OpenFile) => {
-    if (!derived) return null;
-    const named = recognised(file, info, released);
-    return markIn(named, { info, derived }, { falsePositiveRate, runner, ways: named.ways });
-  };
+  const seen = (file: OpenFile, { info, released }: Opened) => recognised(file, info, released);
+  // Each file as the other claim's names find it, for its mark and its likeness alike.
+  const [bByA, aByB] = [seen(two.released, one), seen(one.released, two)];
+  const mark = async ({ info, derived, runner }: Opened, named: Recognised) =>
+    derived && markIn(named, { info, derived }, { falsePositiveRate, runner, ways: named.ways });
   const marks = {
-    aInA: await mark(one, one.released),
-    aInB: await mark(one, two.released),
-    bInA: await mark(two, one.released),
-    bInB: await mark(two, two.released),
+    aInA: await mark(one, seen(one.released, one)),
+    aInB: await mark(one, bByA),
+    bInA: await mark(two, aByB),
+    bInB: await mark(two, seen(two.released, two)),
   };
   const broken = [one.broken ?? unmarked(one, marks.aInA), two.broken ?? unmarked(two, marks.bInB)] as const;
   const reasons = [...said("A", one, [marks.aInA, marks.aInB]), ...said("B", two, [marks.bInB, marks.bInA])];
   const base = options.base === undefined ? null : openFile("judge", "base", options.base);
-  const likeness = (file: OpenFile, { info, released }: Opened) =>
-    compared(recognised(file, info, released), released, { info, falsePositiveRate, reasons });
-  const relations = { byA: likeness(two.released, one), byB: likeness(one.released, two) };
+  const likeness = (named: Recognised, { info, released }: Opened) =>
+    compared(named, released, { info, falsePositiveRate, reasons });
+  const relations = { byA: likeness(bByA, one), byB: likeness(aByB, two) };
   const alike = relations.byA?.related === true || relations.byB?.related === true;
-  const madeFrom = (file: OpenFile, of: Opened) => likeness(file, of)?.related === true;
+  const madeFrom = (file: OpenFile, of: Opened) => likeness(seen(file, of), of)?.related === true;
   const common = base !== null && madeFrom(base, one) && madeFrom(base, two);
   if (alike && common)
     reasons.push("both files are made from the base that was given: that they are related shows nothing more");

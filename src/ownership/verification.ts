@@ -108,7 +108,8 @@ export async function verificationOf(
   const given = openFile("verify", "the suspect", suspect);
   const own = openFile("verify", "the credential", credential);
   const info = readCredential(own.file);
-  const accused = recognised(given, info, committedFile(options));
+  const committed = committedFile(options);
+  const accused = recognised(given, info, committed);
   const { ways, counterparts } = accused;
   // What runs any network asks its triggers all the same.
   const unlike = accused.unlike && !runner?.takesAny;
@@ -163,7 +164,7 @@ export async function verificationOf(
   try {
     if (options.possession && !(await hasKey(derived, options.possession, accused)))
       return broken("the key that the claim names did not sign the verifier's nonce");
-    released = options.released === undefined ? null : openFile("verify", "released", options.released);
+    released = committed ?? (options.released === undefined ? null : openFile("verify", "released", options.released));
     if (options.commitment === undefined) unanchored = "no commitment was given";
     else if (!released) unanchored = "the committed file was not given (`released`)";
     else {
