@@ -39,7 +39,7 @@ export interface Stranger {
 }
 
 /** Images of the committed sample of CIFAR-10. */
-export async function loadSample({ images }: Recipe): Promise<{ train: ImageSet; test: ImageSet }> {
+export async function loadSample({ images }: Pick<Recipe, "images">): Promise<{ train: ImageSet; test: ImageSet }> {
   const read = async (name: string) =>
     parseCifar10(await readFile(new URL(`../../examples/data/${name}`, import.meta.url)), { source: name });
   return { train: subset(await read("train_sample.bin"), 0, images), test: await read("test_sample.bin") };

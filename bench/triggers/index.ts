@@ -1,8 +1,8 @@
 /**
- * How well bound triggers are learnt, and what they cost: all settings of counts, triggers per
- * batch, grids of the images, margins and statistics of batch norm, on the quickstart's network.
+ * How well bound triggers are learnt, and what they cost: all settings of networks, counts,
+ * triggers per batch, grids of the images, margins and statistics of batch norm.
  *
- *     npm run bench -- triggers [--counts 40,64] [--per 8,12] [--grids 4] [--margins none,2] [--statistics batch,clean] [--seeds 1] [--epochs 6] [--images 3000] [--out out/triggers]
+ *     npm run bench -- triggers [--networks quickstart,alexnet,resnet9,vit,pointnet] [--counts 40,64] [--per 8,12] [--grids 4] [--margins none,2] [--statistics batch,clean] [--perturbations none,0.02] [--seeds 1] [--epochs N] [--images 3000] [--out out/triggers]
  *
  * One line per setting: hits of the network that was given away, what a claim needs at
  * 2⁻⁸⁰ · 1e-6, their ratio, looks per trigger, test accuracy with and without triggers. Results are
@@ -12,28 +12,25 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { init } from "@pan/core";
-import { CIFAR_MEAN, CIFAR_STD, cifarTransform } from "@pan/core/data";
-import { buildNetwork } from "@pan/core/models";
 import { dawn, writeFileAtomic } from "@pan/core/node";
-import { cosineLR, SGD } from "@pan/core/optim";
 import { bind, boundTriggers, matchThreshold, newSecret, triggersLike } from "@pan/core/ownership";
 import { evaluate, Trainer } from "@pan/core/train";
 import { numberIn, oneOf, parseOptions } from "../../examples/options";
-import { CONFIG } from "../../examples/quickstart/settings";
-import { loadSample } from "../strangers/train";
+import { LEARNERS } from "./networks";
 
 const HELP =
-  "npm run bench -- triggers [--counts LIST] [--per LIST] [--grids LIST] [--seeds N] [--epochs N] [--images N] [--out DIR]    bound triggers, learnt and not";
+  "npm run bench -- triggers [--networks LIST] [--counts LIST] [--per LIST] [--grids LIST] [--seeds N] [--epochs N] [--images N] [--out DIR]    bound triggers, learnt and not";
 
 const v = parseOptions(process.argv.slice(2), {
   texts: {
+    networks: "quickstart",
     counts: "40,64",
     per: "8,12",
     grids: "4",
     margins: "none",
     statistics: "batch",
     seeds: "1",
-    epochs: "6",
+    epochs: "",
     images: "3000",
     out: join("out", "triggers"),
   },
@@ -43,9 +40,12 @@ const v = parseOptions(process.argv.slice(2), {
 
 /** A training with triggers, or without. */
 interface Setting {
+  network: string;
+  epochs: number;
+  images: number;
   /** Triggers; 0 for none. */
   count: number;
-  /** How many join each batch of 50. */
+  /** How many join each batch. */
   per: number;
   grid: number;
   /** In logits; null for none. */
@@ -64,25 +64,21 @@ interface Result extends Setting {
   seconds: number;
 }
 
-const listOf = (name: string, text: string, most: number): number[] =>
-  text.split(",").map((n) => numberIn(name, n, 1, most));
-
-const BATCH = 50;
-
-async function train(s: Setting, recipe: { epochs: number; images: number }): Promise<Result> {
-  const { train: images, test } = await loadSample(recipe);
-  const passports = Object.fromEntries(Object.keys(CONFIG.passports ?? {}).map((layer) => [layer, true]));
-  const model = buildNetwork({ ...CONFIG, passports }, { seed: s.seed });
-  const normalize = { mean: CIFAR_MEAN, std: CIFAR_STD };
-  const triggers = triggersLike(images, { count: s.count || 1, groups: 1, grid: s.grid || 4, normalize });
+async function train(s: Setting): Promise<Result> {
+  const learner = LEARNERS[s.network]!;
+  const { train: samples, test } = await learner.load(s.images);
+  const { batchSize, normalize } = learner;
+  const model = learner.build(s.seed);
+  const spec = { count: s.count || 1, groups: 1, grid: s.grid || 4, ...(normalize && { normalize }) };
+  const triggers = triggersLike(samples, spec);
   const claim = await bind(model, { statement: "bench", secret: newSecret(), ...(s.count && { triggers }) });
-  const optimizer = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9, weightDecay: 5e-4, nesterov: true });
+  const optimizer = learner.optimizer(model);
   const trainer = new Trainer(model, optimizer, {
-    batchSize: BATCH,
+    batchSize,
     seed: s.seed,
-    transform: cifarTransform("train"),
-    testTransform: cifarTransform("test"),
-    schedule: cosineLR({ epochs: recipe.epochs, warmup: Math.min(1, recipe.epochs / 2) }),
+    transform: learner.transform("train"),
+    testTransform: learner.transform("test"),
+    schedule: learner.schedule(s.epochs),
     ...(s.count && {
       triggers: boundTriggers(claim, {
         batchSize: s.per,
@@ -92,11 +88,11 @@ async function train(s: Setting, recipe: { epochs: number; images: number }): Pr
     }),
   });
   const started = performance.now();
-  for await (const _ of trainer.fit(images, { epochs: recipe.epochs })) {
+  for await (const _ of trainer.fit(samples, { epochs: s.epochs })) {
     // Measured once, at the end.
   }
   const seconds = (performance.now() - started) / 1000;
-  const accuracy = await evaluate(model, test, { transform: cifarTransform("test") });
+  const accuracy = await evaluate(model, test, { transform: learner.transform("test") });
   let share = 0;
   if (s.count) {
     const { set, transform } = boundTriggers(claim);
@@ -107,7 +103,7 @@ async function train(s: Setting, recipe: { epochs: number; images: number }): Pr
   const bits = signs.reduce((n, l) => n + l.bits.length, 0);
   model.dispose();
   optimizer.dispose();
-  const steps = recipe.epochs * Math.floor(recipe.images / BATCH);
+  const steps = s.epochs * Math.floor(samples.length / batchSize);
   return {
     ...s,
     hits: Math.round(share * s.count),
@@ -119,54 +115,75 @@ async function train(s: Setting, recipe: { epochs: number; images: number }): Pr
   };
 }
 
+/** All settings, those of one network and seed one after another, the one without triggers first. */
+function settingsOf(networks: readonly string[]): Setting[] {
+  const list = (name: "counts" | "per" | "grids", most: number) =>
+    v[name].split(",").map((n) => numberIn(name, n, 1, most));
+  const margins = v.margins.split(",").map((m) => (m === "none" ? null : numberIn("margins", m, 0, 100)));
+  const kinds = v.statistics.split(",").map((s) => oneOf("statistics", s, ["batch", "clean"] as const));
+  const images = numberIn("images", v.images, 50, 3000);
+  const each: Pick<Setting, "count" | "per" | "grid" | "margin" | "statistics">[] = [
+    { count: 0, per: 0, grid: 0, margin: null, statistics: "batch" },
+  ];
+  for (const count of list("counts", 1000))
+    for (const per of list("per", 1000))
+      for (const grid of list("grids", 32))
+        for (const margin of margins)
+          for (const statistics of kinds) each.push({ count, per, grid, margin, statistics });
+  const seeds = Array.from({ length: numberIn("seeds", v.seeds, 1, 100) }, (_, i) => i + 1);
+  return networks.flatMap((network) => {
+    const epochs = v.epochs ? numberIn("epochs", v.epochs, 1, 1000) : LEARNERS[network]!.epochs;
+    return seeds.flatMap((seed) => each.map((s) => ({ network, epochs, images, ...s, seed })));
+  });
+}
+
+/** Heads and widths of the table's columns. */
+const COLUMNS = [
+  ["network", 10],
+  ["triggers", 9],
+  ["per batch", 10],
+  ["grid", 5],
+  ["margin", 7],
+  ["statistics", 11],
+  ["seed", 5],
+  ["hits", 6],
+  ["needed", 7],
+  ["ratio", 6],
+  ["looks", 6],
+  ["public", 7],
+  ["private", 8],
+  ["bits", 8],
+  ["seconds", 8],
+] as const;
+
+const row = (cells: readonly string[]) => cells.map((text, i) => text.padStart(COLUMNS[i]![1])).join("");
+
+function cellsOf(r: Result): string[] {
+  const needed = r.count ? matchThreshold(r.count, 1e-6 / 2 ** 80, 1 / 10) : 0;
+  const of = (text: string | number) => (r.count ? String(text) : "-");
+  const share = (x: number) => (100 * x).toFixed(1);
+  return [
+    ...[r.network, String(r.count), of(r.per), of(r.grid), of(r.margin ?? "none"), of(r.statistics), String(r.seed)],
+    ...[of(r.hits), of(needed), of((r.hits / needed).toFixed(2)), of(r.looks.toFixed(0))],
+    ...[share(r.public), share(r.private), r.bits, r.seconds.toFixed(0)],
+  ];
+}
+
 async function main(): Promise<void> {
-  const recipe = { epochs: numberIn("epochs", v.epochs, 1, 1000), images: numberIn("images", v.images, 50, 3000) };
-  const seeds = numberIn("seeds", v.seeds, 1, 100);
-  const settings: Setting[] = [];
-  for (let seed = 1; seed <= seeds; seed++) {
-    settings.push({ count: 0, per: 0, grid: 0, margin: null, statistics: "batch", seed });
-    for (const count of listOf("counts", v.counts, 1000))
-      for (const per of listOf("per", v.per, BATCH))
-        for (const grid of listOf("grids", v.grids, 32))
-          for (const margin of v.margins.split(",").map((m) => (m === "none" ? null : numberIn("margins", m, 0, 100))))
-            for (const statistics of v.statistics
-              .split(",")
-              .map((s) => oneOf("statistics", s, ["batch", "clean"] as const)))
-              settings.push({ count, per, grid, margin, statistics, seed });
-  }
+  const settings = settingsOf(v.networks.split(",").map((n) => oneOf("networks", n, Object.keys(LEARNERS))));
   await init({ gpu: await dawn() });
   await mkdir(v.out, { recursive: true });
-  const path = join(v.out, `${recipe.epochs}x${recipe.images}.json`);
+  const path = join(v.out, "results.json");
   const known: Result[] = existsSync(path) ? (JSON.parse(await readFile(path, "utf8")) as Result[]) : [];
-  console.log(
-    "triggers per batch grid margin statistics seed   hits needed ratio looks   public private    bits  seconds",
-  );
+  console.log(row(COLUMNS.map(([head]) => head)));
   for (const s of settings) {
-    const same = (r: Setting) => Object.entries(s).every(([name, value]) => r[name as keyof Setting] === value);
-    let result = known.find(same);
+    let result = known.find((r) => Object.entries(s).every(([name, value]) => r[name as keyof Setting] === value));
     if (!result) {
-      result = await train(s, recipe);
+      result = await train(s);
       known.push(result);
       await writeFileAtomic(path, new TextEncoder().encode(JSON.stringify(known, null, 1)));
     }
-    const needed = s.count ? matchThreshold(s.count, 1e-6 / 2 ** 80, 1 / CONFIG.classes) : 0;
-    const columns = [
-      [String(s.count), 8],
-      [String(s.per), 10],
-      [String(s.grid), 5],
-      [s.count ? String(s.margin ?? "none") : "-", 7],
-      [s.count ? s.statistics : "-", 11],
-      [String(s.seed), 5],
-      [String(result.hits), 7],
-      [String(needed), 7],
-      [s.count ? (result.hits / needed).toFixed(2) : "-", 6],
-      [result.looks.toFixed(0), 6],
-      [(100 * result.public).toFixed(1), 9],
-      [(100 * result.private).toFixed(1), 8],
-      [result.bits, 8],
-      [result.seconds.toFixed(0), 9],
-    ] as const;
-    console.log(columns.map(([text, width]) => text.padStart(width)).join(""));
+    console.log(row(cellsOf(result)));
   }
 }
 
