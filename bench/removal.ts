@@ -86,7 +86,7 @@ async function main(): Promise<void> {
   const images = numberIn("images", v.images, 50, 3000);
   const [epochs, seed] = [numberIn("epochs", v.epochs, 1, 1000), numberIn("seed", v.seed, 0, 1000)];
   await init({ gpu: await dawn() });
-  const { train, test } = await loadSample({ images, epochs });
+  const { train, test } = await loadSample({ images });
   const path = (name: string) => join(v.from, name);
   const [released, credential, commitment] = await Promise.all([
     readFile(path("deployed.safetensors")),
