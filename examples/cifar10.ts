@@ -84,6 +84,7 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
     ...(s.accumulate > 1 && { accumulate: s.accumulate }),
     ...((triggers || s.boundTriggers) && { triggerBatch: s.triggerBatch }),
     ...(s.boundTriggers && { boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}` }),
+    ...(s.triggerPerturbation && { triggerPerturbation: s.triggerPerturbation }),
     ...(featureWatermark && { featureWatermark }),
     ...(statement !== undefined && { statement }),
     norm: s.norm ?? "of the scheme",

@@ -83,11 +83,13 @@ export function datesOf(v: Record<keyof typeof DATE_OPTIONS, string>): Dates {
 export type BoundTriggers = Pick<TriggerSpec, "count" | "groups">;
 
 /** Options of the command line that say them, and their help. */
-export const TRIGGER_OPTIONS = { "bound-triggers": "100", "trigger-groups": "2" } as const;
+export const TRIGGER_OPTIONS = { "bound-triggers": "100", "trigger-groups": "2", "trigger-perturbation": "0" } as const;
 export const TRIGGER_HELP = `\
   --bound-triggers N   with a statement: inputs in a group that follow from the secret too, and that the network learns
                        beside its task: evidence without its weights (default 100, in the place of --triggers; 0: none)
-  --trigger-groups N   groups of them, of which one is opened in a dispute (default 2)`;
+  --trigger-groups N   groups of them, of which one is opened in a dispute (default 2)
+  --trigger-perturbation X  share of their norm that weights are moved by against the bound triggers, so that they
+                       are learnt to stay (default 0; 0.02 in the paper)`;
 
 /**
  * Null for a run that is not bound, or that shall learn none.

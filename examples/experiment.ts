@@ -48,6 +48,8 @@ export interface RunSettings {
   trunkUpdates: 1 | 2;
   /** Triggers that join each batch. */
   triggerBatch: number;
+  /** How far the weights are moved against bound triggers, as a share of their norm. */
+  triggerPerturbation: number;
   /**
    * Triggers of a bound network, that follow from its secret: how many in each of how many groups.
    */
@@ -115,7 +117,9 @@ export interface Experiment {
 /** Trains to the end, or to Ctrl-C. */
 async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer> {
   const { model, settings: s, watermark } = e;
-  const bound = claim?.spec.triggers ? boundTriggers(claim, { batchSize: s.triggerBatch }) : null;
+  const bound = claim?.spec.triggers
+    ? boundTriggers(claim, { batchSize: s.triggerBatch, perturbation: s.triggerPerturbation })
+    : null;
   const triggers = bound ?? (e.triggers && { set: e.triggers, batchSize: s.triggerBatch });
   const bar = new TrainingBar(s.epochs, s.batchSize);
   const scales = new ScaleLog(model, s.out);

@@ -3,7 +3,7 @@
  * trained on this package's documentation, given away, verified by a stranger, and fine-tuned by a
  * thief.
  *
- *     npm run gpt          (minutes on two CPU cores)
+ *     npm run gpt          (about four minutes on two CPU cores)
  */
 import { readdir, readFile } from "node:fs/promises";
 import { add, Generator, init, manualSeed, mul, noGrad, reshape, scope, Tensor } from "@pan/core";

@@ -61,6 +61,7 @@ async function main(s: Settings, command: string): Promise<void> {
       ...(s.accumulate > 1 && { accumulate: s.accumulate }),
       ...(triggers && { triggers: triggers.length }),
       ...(s.boundTriggers && { boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}` }),
+      ...(s.triggerPerturbation && { triggerPerturbation: s.triggerPerturbation }),
       ...((triggers || s.boundTriggers) && { triggerBatch: s.triggerBatch }),
       ...(s.statement !== undefined && { statement: s.statement }),
       layers: JSON.stringify(layers ?? {}),

@@ -5,7 +5,7 @@
  * The task is made of real pictures, the CIFAR-10 sample: from a picture in blocks of 4 × 4 pixels
  * with noise on top, say which pixels of the sharp one are brighter than its mean.
  *
- *     npm run unet          (minutes on two CPU cores)
+ *     npm run unet          (about ten minutes on two CPU cores)
  */
 import {
   add,

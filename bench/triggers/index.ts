@@ -2,7 +2,7 @@
  * How well bound triggers are learnt, and what they cost: all settings of networks, counts,
  * triggers per batch, grids of the images, margins and statistics of batch norm.
  *
- *     npm run bench -- triggers [--networks quickstart,alexnet,resnet9,vit,pointnet] [--counts 40,64] [--per 8,12] [--grids 4] [--margins none,2] [--statistics batch,clean] [--perturbations none,0.02] [--seeds 1] [--epochs N] [--images 3000] [--out out/triggers]
+ *     npm run bench -- triggers [--networks quickstart,alexnet,resnet9,vit,pointnet] [--counts 40,64] [--per 8,12] [--grids 4] [--margins none,2] [--statistics batch,clean] [--perturbations 0,0.02] [--seeds 1] [--epochs N] [--images 3000] [--out out/triggers]
  *
  * One line per setting: hits of the network that was given away, what a claim needs at
  * 2⁻⁸⁰ · 1e-6, their ratio, looks per trigger, test accuracy with and without triggers. Results are
@@ -29,6 +29,7 @@ const v = parseOptions(process.argv.slice(2), {
     grids: "4",
     margins: "none",
     statistics: "batch",
+    perturbations: "0",
     seeds: "1",
     epochs: "",
     images: "3000",
@@ -51,6 +52,8 @@ interface Setting {
   /** In logits; null for none. */
   margin: number | null;
   statistics: "batch" | "clean";
+  /** Share of its norm that each tensor is moved by; 0 for not at all. */
+  perturbation: number;
   seed: number;
 }
 
@@ -83,6 +86,7 @@ async function train(s: Setting): Promise<Result> {
       triggers: boundTriggers(claim, {
         batchSize: s.per,
         statistics: s.statistics,
+        perturbation: s.perturbation,
         ...(s.margin !== null && { margin: s.margin }),
       }),
     }),
@@ -115,21 +119,25 @@ async function train(s: Setting): Promise<Result> {
   };
 }
 
-/** All settings, those of one network and seed one after another, the one without triggers first. */
+/**
+ * All settings, those of one network and seed one after another, the one without triggers first.
+ */
 function settingsOf(networks: readonly string[]): Setting[] {
   const list = (name: "counts" | "per" | "grids", most: number) =>
     v[name].split(",").map((n) => numberIn(name, n, 1, most));
   const margins = v.margins.split(",").map((m) => (m === "none" ? null : numberIn("margins", m, 0, 100)));
   const kinds = v.statistics.split(",").map((s) => oneOf("statistics", s, ["batch", "clean"] as const));
+  const perturbations = v.perturbations.split(",").map((n) => numberIn("perturbations", n, 0, 1, false));
   const images = numberIn("images", v.images, 50, 3000);
-  const each: Pick<Setting, "count" | "per" | "grid" | "margin" | "statistics">[] = [
-    { count: 0, per: 0, grid: 0, margin: null, statistics: "batch" },
+  const each: Pick<Setting, "count" | "per" | "grid" | "margin" | "statistics" | "perturbation">[] = [
+    { count: 0, per: 0, grid: 0, margin: null, statistics: "batch", perturbation: 0 },
   ];
   for (const count of list("counts", 1000))
     for (const per of list("per", 1000))
       for (const grid of list("grids", 32))
         for (const margin of margins)
-          for (const statistics of kinds) each.push({ count, per, grid, margin, statistics });
+          for (const statistics of kinds)
+            for (const perturbation of perturbations) each.push({ count, per, grid, margin, statistics, perturbation });
   const seeds = Array.from({ length: numberIn("seeds", v.seeds, 1, 100) }, (_, i) => i + 1);
   return networks.flatMap((network) => {
     const epochs = v.epochs ? numberIn("epochs", v.epochs, 1, 1000) : LEARNERS[network]!.epochs;
@@ -145,6 +153,7 @@ const COLUMNS = [
   ["grid", 5],
   ["margin", 7],
   ["statistics", 11],
+  ["moved", 6],
   ["seed", 5],
   ["hits", 6],
   ["needed", 7],
@@ -163,7 +172,16 @@ function cellsOf(r: Result): string[] {
   const of = (text: string | number) => (r.count ? String(text) : "-");
   const share = (x: number) => (100 * x).toFixed(1);
   return [
-    ...[r.network, String(r.count), of(r.per), of(r.grid), of(r.margin ?? "none"), of(r.statistics), String(r.seed)],
+    ...[
+      r.network,
+      String(r.count),
+      of(r.per),
+      of(r.grid),
+      of(r.margin ?? "none"),
+      of(r.statistics),
+      of(r.perturbation || "-"),
+      String(r.seed),
+    ],
     ...[of(r.hits), of(needed), of((r.hits / needed).toFixed(2)), of(r.looks.toFixed(0))],
     ...[share(r.public), share(r.private), r.bits, r.seconds.toFixed(0)],
   ];

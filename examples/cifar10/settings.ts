@@ -161,6 +161,7 @@ export function readSettings(args: string[]): Settings | "help" {
     triggers: v.triggers || (scheme === "v3" && !bound),
     boundTriggers: bound,
     triggerFile: v["trigger-file"] || undefined,
+    triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || (bound ? "4" : "2"), 1, 10_000),
     featureWatermark,
     epochs: numberIn("epochs", v.epochs, 1, 100_000),

@@ -154,6 +154,7 @@ export function readSettings(args: string[]): Settings | "help" {
     dropout: numberIn("dropout", v.dropout, 0, 0.99, false),
     triggers,
     boundTriggers: bound,
+    triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || String(batchSize), 1, 10_000),
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize,

@@ -41,6 +41,8 @@ export interface Recipe {
   triggers: number;
   /** How many of them join each batch. */
   triggerBatch: number;
+  /** How far the weights are moved against them, as a share of their norm; 0 for not at all. */
+  triggerPerturbation: number;
   /** Decides weights and order; the secret behind the passports is fresh in every run. */
   seed: number;
 }
@@ -54,6 +56,7 @@ export const RECIPE: Recipe = {
   weightDecay: 5e-4,
   triggers: 64,
   triggerBatch: 12,
+  triggerPerturbation: 0,
   seed: 1,
 };
 
@@ -67,7 +70,7 @@ export const triggersOf = (train: ImageSet, { triggers }: Pick<Recipe, "triggers
 export function trainerOf(
   model: Protected,
   claim: DerivedClaim,
-  { lr, momentum, weightDecay, batchSize, seed, epochs, triggers, triggerBatch }: Recipe,
+  { lr, momentum, weightDecay, batchSize, seed, epochs, triggers, triggerBatch, triggerPerturbation }: Recipe,
   more: Pick<TrainerOptions, "checkpoints" | "onProgress" | "readEvery">,
 ): Trainer {
   const optimizer = new SGD(model.parameters(), { lr, momentum, weightDecay, nesterov: true });
@@ -77,7 +80,7 @@ export function trainerOf(
     transform: cifarTransform("train"),
     testTransform: cifarTransform("test"),
     schedule: cosineLR({ epochs, warmup: Math.min(1, epochs / 2) }),
-    ...(triggers && { triggers: boundTriggers(claim, { batchSize: triggerBatch }) }),
+    ...(triggers && { triggers: boundTriggers(claim, { batchSize: triggerBatch, perturbation: triggerPerturbation }) }),
     ...more,
   });
 }

@@ -21,6 +21,8 @@ export const HELP = `npm run quickstart -- [options]
   --tests N      test images, up to 1000 (default 1000)
   --triggers N   inputs that follow from the secret, which the network learns beside: evidence without its weights
                  (default 64; 0 for none)
+  --trigger-perturbation X  share of their norm that weights are moved by against the triggers, so that they are
+                 learnt to stay (default 0; 0.02 in the paper)
   --seed N       decides weights and order (default 1); the secret behind the passports is fresh in every run
   --out DIR      where results go (default out/quickstart)
   --resume       go on where an interrupted run stopped
@@ -31,6 +33,7 @@ const OPTIONS = {
   images: "3000",
   tests: "1000",
   triggers: String(RECIPE.triggers),
+  "trigger-perturbation": String(RECIPE.triggerPerturbation),
   seed: String(RECIPE.seed),
   out: "out/quickstart",
   ...DATE_OPTIONS,
@@ -46,6 +49,7 @@ export function readSettings(args: string[]): Settings | "help" {
     images: numberIn("images", v.images, 50, 3000),
     testImages: numberIn("tests", v.tests, 10, 1000),
     triggers: numberIn("triggers", v.triggers, 0, 1000),
+    triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     forgeries: 10,
     dates: datesOf(v),
     seed: numberIn("seed", v.seed, 0, 2 ** 31),

@@ -40,6 +40,16 @@ export interface TriggerOptions {
    * normalised as they will be when they are asked for.
    */
   statistics?: "batch" | "clean";
+  /**
+   * ε: triggers are learnt a second time in weights moved against them, each tensor by this share
+   * of its norm, so that training the network on leaves them behind later (default none; 0.02 in
+   * the source). Costs two passes over the triggers a step, which is run each time as it is
+   * written.
+   *
+   * Source: Gan, Li, Jiang, Xia, "Towards robust model watermark via reducing parametric
+   * vulnerability", ICCV 2023.
+   */
+  perturbation?: number;
 }
 
 /** When to end before the last epoch. */
@@ -100,10 +110,10 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
   /**
    * Give the GPU the commands of the second of two equal steps again, on the next batches, instead
    * of running the forward and backward pass in JavaScript for each (default true). Steps with a
-   * `regularizer` or in several parts are always run. Turn it off for a network of your own whose
-   * forward pass decides something anew in JavaScript now and then (a layer that is skipped at
-   * random). What a callback changes in the model's properties holds from the next step on, which
-   * is recorded anew.
+   * `regularizer`, perturbed triggers or several parts are always run. Turn it off for a network of
+   * your own whose forward pass decides something anew in JavaScript now and then (a layer that is
+   * skipped at random). What a callback changes in the model's properties holds from the next step
+   * on, which is recorded anew.
    */
   replay?: boolean;
   /**
@@ -212,11 +222,12 @@ function checkTypes(given: AnyOptions): void {
   if (signLoss !== undefined && !isPlain(signLoss)) refuse("Trainer", "signLoss", "an object of options", signLoss);
   if (triggers !== undefined) {
     const what = "Trainer's triggers";
-    const { set, margin, statistics } = optionsOf(what, triggers, [
-      ...(["set", "batchSize", "transform", "margin", "statistics"] as const),
+    const { set, margin, statistics, perturbation } = optionsOf(what, triggers, [
+      ...(["set", "batchSize", "transform", "margin", "statistics", "perturbation"] as const),
     ]);
     checkSet("Trainer", "triggers.set", set);
     if (margin !== undefined) within(what, "margin", margin, 0, Number.MAX_VALUE);
+    if (perturbation !== undefined) within(what, "perturbation", perturbation, 0, 1);
     if (statistics !== undefined) oneOf(what, "statistics", statistics, ["batch", "clean"]);
     if (margin !== undefined && given.loss !== undefined)
       refuse(what, "margin", "none beside a loss of one's own: it is one of logits", margin);

@@ -38,6 +38,7 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     triggers: triggers?.set.length ?? 0,
     triggerBatch: joining?.batchSize ?? 0,
     ...(triggers?.margin !== undefined && { triggerMargin: triggers.margin }),
+    ...(triggers?.perturbation && { triggerPerturbation: triggers.perturbation }),
     ...(triggers?.statistics === "clean" && { triggerStatistics: "clean" }),
     optimizer: optimizer.name,
     lr: optimizer.lr,

@@ -12,6 +12,7 @@ import { scope } from "../tensor/storage";
 import type { Tensor } from "../tensor/tensor";
 import type { Loss } from "./losses";
 import { regularization, type TrainerOptions, type TriggerOptions } from "./options";
+import { learnPerturbed } from "./perturbed";
 import { CLASSIFICATION, type Task, tensorsIn } from "./task";
 
 /** Samples with what is to be made of them, on the device. */
@@ -23,7 +24,7 @@ export interface Samples {
 }
 
 /** Triggers at the end of samples, and how they count. */
-export interface StepTriggers extends Pick<TriggerOptions, "margin" | "statistics"> {
+export interface StepTriggers extends Pick<TriggerOptions, "margin" | "statistics" | "perturbation"> {
   readonly count: number;
 }
 
@@ -86,7 +87,7 @@ export function trainStep(
         optimizer.zeroGrad();
         if (options.draws) model.beginStep(options.draws.seed, options.draws.step);
       }
-      propagate(model, samples, { extra, parts: parts.length }, options);
+      propagate(model, optimizer, samples, { extra, parts: parts.length }, options);
       if (i === parts.length - 1) optimizer.step();
     });
   parts.forEach((upload, i) => {
@@ -95,6 +96,8 @@ export function trainStep(
     if (i < parts.length - 1) optimizer.params[0]!.device.flush();
   });
 }
+
+const sizeOf = ({ x }: Pick<Samples, "x">): number => tensorsIn(x)[0]?.shape[0] ?? 0;
 
 /**
  * The losses of one pass over samples, by name: of each branch, the task's
@@ -105,7 +108,7 @@ export function lossesOf(
   { x, y }: Samples,
   { branches, signLoss, trunkUpdates: updates = 1, task = CLASSIFICATION, triggers }: StepOptions = {},
 ): [Loss, Tensor][] {
-  const size = tensorsIn(x)[0]?.shape[0] ?? 0;
+  const size = sizeOf({ x });
   const first = size - (triggers?.count ?? 0);
   const measured = triggers?.statistics === "clean" ? { samples: size, first } : undefined;
   const pass = model.trainingPass(x, { branches, signLoss, aroundTrunk: trunkUpdates(updates), measured });
@@ -122,6 +125,7 @@ export function lossesOf(
 /** One part's forward and backward pass. */
 function propagate(
   model: Protected,
+  optimizer: Optimizer,
   samples: Samples,
   { extra, parts }: { extra: Tensor | null; parts: number },
   options: StepOptions,
@@ -134,6 +138,28 @@ function propagate(
   });
   options.onTotal?.(total);
   total.backward(parts === 1 ? undefined : total.newFull(total.shape, 1 / parts));
+  perturb(model, optimizer, samples, parts, options);
   for (const [name, loss] of losses) options.onLoss?.(name, loss, 1 / parts);
   if (extra) options.onLoss?.("regularizerLoss", extra, 1);
+}
+
+/**
+ * What the triggers ask of the given-away branch in moved weights, as much as they count in the
+ * batch.
+ */
+function perturb(
+  model: Protected,
+  optimizer: Optimizer,
+  samples: Samples,
+  parts: number,
+  { triggers, branches = model.branches, task = CLASSIFICATION }: StepOptions,
+): void {
+  if (!triggers?.perturbation || !branches.includes(model.branches[0]!)) return;
+  const size = sizeOf(samples);
+  const { count, perturbation, margin } = triggers;
+  const params = optimizer.params.filter((p) => p.requiresGrad);
+  learnPerturbed(model, params, samples, {
+    ...{ first: size - count, count, perturbation, margin, task },
+    weight: count / size / parts,
+  });
 }

@@ -292,7 +292,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       onLoss: (name: Loss, value: Tensor, weight: number) => sums.add(name, value, weight),
     };
     optimizer.factor = schedule(this.#at.epoch + this.#at.batch / batches);
-    if (!replay || regularizer || accumulate > 1) {
+    if (!replay || regularizer || joining?.perturbation || accumulate > 1) {
       const own = { ...common, draws: { seed, step }, ...(regularizer && { regularizer }) };
       trainStep(model, optimizer, this.#uploader.parts(batch, triggers, accumulate), own);
       return;

@@ -10,6 +10,7 @@ import { BatchNorm, Linear } from "../../src/nn";
 import { Module } from "../../src/nn/module";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
+import type { Protected } from "../../src/passport/protected";
 import { add } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { stopAtMargin } from "../../src/tensor/ops/margin";
@@ -266,6 +267,8 @@ describe("triggers that are known well enough", () => {
     [{ margin: Number.NaN }, /margin/],
     [{ margin: "2" }, /margin/],
     [{ statistics: "none" }, /statistics/],
+    [{ perturbation: -0.02 }, /perturbation/],
+    [{ perturbation: "0.02" }, /perturbation/],
     [{ statistic: "clean" }, /has no option "statistic"/],
   ])("refuses %j", (given, message) => {
     const { model, optimizer, dispose } = run({ triggers: { set: wrong(2) } });
@@ -278,6 +281,128 @@ describe("triggers that are known well enough", () => {
     const { model, optimizer, dispose } = run({ triggers: { set: wrong(2) } });
     const options = { triggers: { set: wrong(2), margin: 1 }, loss: (y: Tensor) => mean(y) };
     expect(() => new Trainer(model, optimizer, options)).toThrow(/margin/);
+    dispose();
+  });
+});
+
+describe("triggers in perturbed weights", () => {
+  const set = wrong(4);
+  const EPS = 0.1;
+  const perturbed = { triggers: { set, batchSize: 4, perturbation: EPS } };
+  const norm = (values: ArrayLike<number>) => Math.hypot(...Array.from(values));
+
+  /** Gradients of the public branch's loss of the triggers, in evaluation mode, by parameter. */
+  async function triggerGradients(model: Protected) {
+    const value = await rowsOf(set);
+    const parameters = [...new Set(model.parameters())];
+    for (const p of parameters) p.zeroGrad();
+    model.eval();
+    scope(() => {
+      const x = Tensor.from(Float32Array.from(value.flatMap((r) => [...r])), [4, 8, 8, 3]);
+      crossEntropy(model.forward(x) as Tensor, Tensor.from(Int32Array.from(set.labels), [4])).backward();
+    });
+    return Promise.all(parameters.map(async (p) => (p.grad ? await p.grad.data() : null)));
+  }
+
+  it("are learnt where their loss rises fastest: the step is that of both gradients", async () => {
+    // Plain SGD at rate 1 without momentum: a step is minus the gradient.
+    const stepOf = async (options: TrainerOptions) => {
+      const { model, dispose } = run({ triggers: { set } });
+      const optimizer = new SGD(model.parameters(), { lr: 1 });
+      const trainer = new Trainer(model, optimizer, {
+        batchSize: 60,
+        seed: 5,
+        transform: scale,
+        testTransform: scale,
+        ...options,
+      });
+      const parameters = [...new Set(model.parameters())];
+      const before = await Promise.all(parameters.map((p) => p.data()));
+      await all(trainer.fit(images, { epochs: 1 }));
+      const after = await Promise.all(parameters.map((p) => p.data()));
+      const moved = parameters.map((_, i) => after[i]!.map((v, k) => v - before[i]![k]!));
+      optimizer.dispose();
+      dispose();
+      return moved;
+    };
+    const plain = await stepOf({ triggers: { set, batchSize: 4 } });
+    const both = await stepOf(perturbed);
+
+    // The running statistics of the pass in moved weights are those behind the batch's own pass.
+    const { model, optimizer, dispose } = run({ triggers: { set } });
+    const still = new SGD(model.parameters(), { lr: 0 });
+    const options = { batchSize: 60, seed: 5, transform: scale, testTransform: scale };
+    const trainer = new Trainer(model, still, { ...options, triggers: { set, batchSize: 4 } });
+    await all(trainer.fit(images, { epochs: 1 }));
+    const first = await triggerGradients(model);
+    const parameters = [...new Set(model.parameters())];
+    for (const [i, p] of parameters.entries()) {
+      const [w, g] = [await p.data(), first[i]];
+      if (g) p.write(w.map((v, k) => v + (EPS * norm(w) * g[k]!) / (norm(g) + 1e-20)));
+    }
+    const second = await triggerGradients(model);
+    let largest = 0;
+    for (const [i, p] of parameters.entries()) {
+      const wanted = plain[i]!.map((v, k) => v - (4 / 64) * (second[i]?.[k] ?? 0));
+      largest = Math.max(largest, norm(second[i] ?? []));
+      expectClose(both[i]!, wanted, {
+        rtol: 2e-3,
+        atol: 2e-6 + 1e-4 * norm(wanted),
+        what: `parameter ${i} ${p.shape}`,
+      });
+    }
+    expect(largest).toBeGreaterThan(0.01);
+    still.dispose();
+    optimizer.dispose();
+    dispose();
+  });
+
+  it("leave the weights where they are, to the bit, and nothing in memory", async () => {
+    const { model, optimizer, dispose } = run({ triggers: { set } });
+    const still = new SGD(model.parameters(), { lr: 0 });
+    const before = await Promise.all(model.parameters().map((p) => p.data()));
+    const trainer = new Trainer(model, still, { ...perturbed, batchSize: 12, transform: scale, testTransform: scale });
+    await all(trainer.fit(images, { epochs: 1 }));
+    expect(await Promise.all(model.parameters().map((p) => p.data()))).toEqual(before);
+    const { tensors } = memory();
+    await all(trainer.fit(images, { epochs: 3 }));
+    expect(memory().tensors).toBe(tensors);
+    still.dispose();
+    optimizer.dispose();
+    dispose();
+  });
+
+  it("survive more of what moves the weights against them", async () => {
+    const survive = async (options: TrainerOptions) => {
+      const { model, trainer, dispose } = run(options, { config: { ...TINY, scheme: "plain", passports: {} } });
+      await all(trainer.fit(images, { epochs: 5 }));
+      const loss = async () => {
+        const x = Tensor.from(Float32Array.from((await rowsOf(set)).flatMap((r) => [...r])), [4, 8, 8, 3]);
+        const value = scope(() =>
+          crossEntropy(model.eval().forward(x) as Tensor, Tensor.from(Int32Array.from(set.labels), [4])),
+        );
+        return (await value.data())[0]!;
+      };
+      const first = await triggerGradients(model);
+      for (const [i, p] of [...new Set(model.parameters())].entries()) {
+        const [w, g] = [await p.data(), first[i]];
+        if (g) p.write(w.map((v, k) => v + (EPS * norm(w) * g[k]!) / (norm(g) + 1e-20)));
+      }
+      const moved = await loss();
+      dispose();
+      return moved;
+    };
+    const [without, against] = [await survive({ triggers: { set, batchSize: 4 } }), await survive(perturbed)];
+    expect(against).toBeLessThan(0.8 * without);
+  });
+
+  it("goes with several parts, margins and clean statistics", async () => {
+    const { trainer, dispose } = run({
+      triggers: { set, batchSize: 4, statistics: "clean", margin: 1, perturbation: 0.02 },
+      accumulate: 2,
+    });
+    const [record] = await all(trainer.fit(images, { epochs: 1 }));
+    expect(record!.triggers).toHaveProperty("public");
     dispose();
   });
 });
@@ -383,6 +508,7 @@ describe("a stopped run with triggers and alternation", () => {
     ["joint mode", { mode: "joint" }],
     ["two updates of the trunk", { trunkUpdates: 2 }],
     ["a margin", { triggers: { set, margin: 2 } }],
+    ["perturbed weights", { triggers: { set, perturbation: 0.02 } }],
     ["statistics of the clean images", { triggers: { set, statistics: "clean" } }],
   ])("is not gone on with by one with %s", async (_, change) => {
     const store = memoryStore();

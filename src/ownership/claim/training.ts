@@ -97,7 +97,7 @@ export function suppliedTriggers(
 }
 
 /** How triggers of a claim are learnt: what `TriggerOptions` says of each. */
-export type BoundTriggersOptions = Pick<TriggerOptions, "batchSize" | "margin" | "statistics">;
+export type BoundTriggersOptions = Pick<TriggerOptions, "batchSize" | "margin" | "statistics" | "perturbation">;
 
 /**
  * What a `Trainer` takes for its option `triggers`: all groups of a claim, given as the claim says.
@@ -106,7 +106,7 @@ export type BoundTriggersOptions = Pick<TriggerOptions, "batchSize" | "margin" |
  */
 export function boundTriggers(claim: DerivedClaim, options?: BoundTriggersOptions): TriggerOptions {
   objectOf("boundTriggers", "what bind() gives", claim);
-  const how = optionsOf("boundTriggers", options, ["batchSize", "margin", "statistics"]);
+  const how = optionsOf("boundTriggers", options, ["batchSize", "margin", "statistics", "perturbation"]);
   const { spec, groups } = claim;
   const triggers = spec?.triggers;
   if (!triggers || !Array.isArray(groups))
