@@ -76,6 +76,8 @@ export interface Verification extends Judgement {
   /** The claim's mark in the committed file. */
   readonly released: Mark | null;
   readonly dated: Dated | null;
+  /** When the suspect was there at the latest, as the verifier said; ISO 8601. */
+  readonly published: string | null;
   /**
    * How the suspect and the released file are made from one another; null where it was not asked.
    */
@@ -108,20 +110,21 @@ export async function verificationOf(
   const given = openFile("verify", "the suspect", suspect);
   const own = openFile("verify", "the credential", credential);
   const info = readCredential(own.file);
-  const committed = committedFile(options);
-  const accused = recognised(given, info, committed);
+  const released = options.released === undefined ? null : openFile("verify", "released", options.released);
+  // Where there is no commitment to hold it against, a suspect is recognised by no released file.
+  const accused = recognised(given, info, options.commitment === undefined ? null : released);
   const { ways, counterparts } = accused;
   // What runs any network asks its triggers all the same.
   const unlike = accused.unlike && !runner?.takesAny;
   const reasons: string[] = [...accused.notes];
   const examination = unlike ? null : await examined(accused, own, { info, falsePositiveRate, runner, reasons });
   const suspectSha256 = await sha256Hex(accused.bytes);
-  const common = { examination, suspectSha256, counterparts };
+  const published = options.published === undefined ? null : new Date(options.published).toISOString();
+  const common = { examination, suspectSha256, counterparts, published };
   const nothing = { mark: null, released: null, dated: null, relation: null, ...common };
   const how = { runner, falsePositiveRate, suspects };
 
   const claim = await claimed(own, info);
-  const published = options.published === undefined ? null : new Date(options.published).toISOString();
   const facts = { version: claim.version, published, falsePositiveRate, dated: null, same: false, related: null };
   const noMark: Mark = { bits: null, triggers: null, found: false, turned: false, notes: [] };
   const triggered = claim.derived !== null && claim.derived.spec.triggers !== null;
@@ -158,13 +161,11 @@ export async function verificationOf(
 
   let opened: OpenCommitment | null = null;
   let dated: Dated | null = null;
-  let released: OpenFile | null = null;
   let releasedMark: Mark | null = null;
   let unanchored: string | null = null;
   try {
     if (options.possession && !(await hasKey(derived, options.possession, accused)))
       return broken("the key that the claim names did not sign the verifier's nonce");
-    released = committed ?? (options.released === undefined ? null : openFile("verify", "released", options.released));
     if (options.commitment === undefined) unanchored = "no commitment was given";
     else if (!released) unanchored = "the committed file was not given (`released`)";
     else {
@@ -223,20 +224,6 @@ export async function verificationOf(
     ...common,
     reasons,
   };
-}
-
-/**
- * The file that a suspect is recognised by: the released one, where there is a commitment to hold
- * it against. What is wrong about it is said when it is.
- */
-function committedFile({ commitment, released }: Evidence): OpenFile | null {
-  if (commitment === undefined || released === undefined) return null;
-  try {
-    return openFile("verify", "released", released);
-  } catch (cause) {
-    if (!(cause instanceof FormatError)) throw cause;
-    return null;
-  }
 }
 
 /**

@@ -699,3 +699,23 @@ describe("watermarks", () => {
     }
   });
 });
+
+describe("a released file that is none", () => {
+  it.each([
+    ["no safetensors", new Uint8Array(100)],
+    ["no bytes", new Uint8Array(0)],
+    ["null", null],
+  ])("is a typed error, and no verdict on a claim: %s", async (_, released) => {
+    for (const more of [{}, anchor]) {
+      const { error } = await outcome(() => verified({ ...more, released }));
+      expect(error).toBeInstanceOf(released === null ? ArgumentError : FormatError);
+    }
+  });
+
+  it("the day that the verifier says is told, and null where none is", async () => {
+    expect(await verified({ ...anchor, published: "2026-12-24" })).toMatchObject({
+      published: "2026-12-24T00:00:00.000Z",
+    });
+    expect(await verified({})).toMatchObject({ published: null });
+  });
+});
