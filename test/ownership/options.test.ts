@@ -3,7 +3,7 @@
  * mean: a typed error, never a TypeError, never a value passed over in silence.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import { FormatError, PanError } from "../../src/errors";
+import { ArgumentError, FormatError, PanError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { shown } from "../../src/io/shown";
 import { buildNetwork } from "../../src/models";
