@@ -4,9 +4,11 @@
  * ends as the task ends.
  */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { projectRoot, SetupError, setup } from "./setup.mjs";
+import { passErrors, quietStdio } from "./quiet.mjs";
+import { projectRoot } from "./setup.mjs";
 
 const tasks = {
   quickstart: ["--import", "tsx", join("examples", "quickstart.ts")],
@@ -34,14 +36,23 @@ if (!Object.hasOwn(tasks, name)) {
   process.exit(2);
 }
 
-try {
-  await setup();
-} catch (error) {
-  console.error(error instanceof SetupError ? `setup: ${error.message}` : error);
-  process.exit(1);
+/** Starts a script of this clone's. Vitest prints from processes of its own: it has the streams as they are. */
+function start(args, isQuiet = true) {
+  const quiet = new URL("quiet.mjs", import.meta.url).href;
+  const child = spawn(process.execPath, [...(isQuiet ? ["--import", quiet] : []), ...args], {
+    cwd: projectRoot,
+    stdio: isQuiet ? quietStdio : "inherit",
+    env: { ...process.env, ...(isQuiet && { PAN_QUIET: "1" }) },
+  });
+  if (isQuiet) passErrors(child);
+  return child;
 }
 
-const child = spawn(process.execPath, [...tasks[name], ...given], { cwd: projectRoot, stdio: "inherit" });
+const setup = start([join("scripts", "setup.mjs")]);
+const [status] = await once(setup, "close");
+if (status !== 0) process.exit(status ?? 1);
+
+const child = start([...tasks[name], ...given], name !== "test");
 
 // A terminal sends Ctrl-C and its own closing to the whole foreground group: the task has the
 // signal already, and a second one would make it give up its orderly end. Everywhere else the
@@ -54,4 +65,4 @@ child.on("error", (error) => {
   console.error(`${name} could not be started: ${error.message}`);
   process.exitCode = 1;
 });
-child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+child.on("close", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

@@ -67,20 +67,38 @@ function installDependencies(root, say) {
 }
 
 async function prepareAdapter(root, say) {
-  const system = await probe(usesSystemDrivers() ? {} : null);
-  if (system !== null && !system.isFallbackAdapter) return say(`setup: adapter ${nameOf(system)}, hardware`);
+  // What the program will take: `dawn()` reads the same variable.
+  const wanted = process.env.PAN_ADAPTER ?? "auto";
+  const isSystem = wanted !== "swiftshader";
+  let system = isSystem && usesSystemDrivers() ? await probe({}, wanted) : null;
+  if (system !== null && kindOf(system) === "hardware") return say(`setup: adapter ${nameOf(system)}, hardware`);
 
   let embedded = null;
   if (process.platform === "linux" && process.arch === "x64") {
     const directory = await provideEmbedded(root, say);
-    if (system === null) embedded = await probeEmbedded(directory);
+    // Drivers without a loader: the embedded one serves as well.
+    if (isSystem && system === null && vulkan.driverManifests().length > 0 && loadEmbeddedLoader(directory))
+      system = await probe({}, wanted);
+    if (system === null && (wanted === "auto" || wanted === "swiftshader")) embedded = await probeEmbedded(directory);
   } else {
     say(`setup: no embedded adapter for ${process.platform} on ${process.arch}, only for Linux on x86-64`);
   }
-  if (system !== null) return say(`setup: adapter ${nameOf(system)}, software`);
-  if (embedded !== null) return say(`setup: adapter ${nameOf(embedded)}, software, embedded`);
-  say("setup: no adapter works yet; the first program that asks for one will say what helps");
+  const found = system ?? embedded;
+  if (found !== null && (wanted === "auto" || kindOf(found) === wanted)) {
+    const kind = kindOf(found) === "hardware" ? "hardware" : "software";
+    return say(`setup: adapter ${nameOf(found)}, ${kind}${found === embedded ? ", embedded" : ""}`);
+  }
+  const asked = wanted === "auto" ? "no adapter works yet" : `no adapter of the kind ${wanted} (PAN_ADAPTER) works`;
+  say(`setup: ${asked}; the first program that asks for one will say what helps`);
 }
+
+/** Kinds as `PAN_ADAPTER` names them. */
+const kindOf = ({ isFallbackAdapter, architecture, device, description }) =>
+  !isFallbackAdapter
+    ? "hardware"
+    : /swiftshader/i.test(`${architecture} ${device} ${description}`)
+      ? "swiftshader"
+      : "lavapipe";
 
 async function provideEmbedded(root, say) {
   const directory = join(root, ".adapter", "swiftshader");
@@ -106,19 +124,26 @@ function usesSystemDrivers() {
   return vulkan.driverManifests().length > 0 && vulkan.loadLibrary(vulkan.LOADER);
 }
 
+/** The system's own loader first: Dawn asks for the bare name and would get it anyway. */
+const loadEmbeddedLoader = (directory) =>
+  vulkan.loadLibrary(vulkan.LOADER) || vulkan.loadLibrary(join(directory, vulkan.LOADER));
+
 function probeEmbedded(directory) {
-  if (!vulkan.loadLibrary(vulkan.LOADER)) vulkan.loadLibrary(join(directory, vulkan.LOADER));
+  loadEmbeddedLoader(directory);
   return probe({ VK_DRIVER_FILES: join(directory, vulkan.SWIFTSHADER_MANIFEST) });
 }
 
 /** Information on the adapter that Dawn gives under these environment variables, or null. */
-async function probe(variables) {
-  if (variables === null) return null;
+async function probe(variables, wanted = "auto") {
   const before = { ...process.env };
   Object.assign(process.env, variables);
   try {
     const { create } = await import("webgpu");
-    return (await create([]).requestAdapter({ powerPreference: "high-performance" }))?.info ?? null;
+    const gpu = create([]);
+    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+    // Asked for a fallback adapter before it has looked at what there is, Dawn finds none.
+    const forced = wanted === "lavapipe" && (await gpu.requestAdapter({ forceFallbackAdapter: true }));
+    return (forced || adapter)?.info ?? null;
   } catch (error) {
     throw new SetupError(`Dawn, the \`webgpu\` package, does not load: ${error.message}`);
   } finally {

@@ -150,6 +150,19 @@ describe("setup", () => {
     expect(second.stdout).toMatch(/^setup: adapter /);
   });
 
+  it("names the adapter that the program will take, and says when PAN_ADAPTER has none", () => {
+    clone();
+    const said = (PAN_ADAPTER: string) =>
+      spawnSync(process.execPath, ["scripts/setup.mjs"], {
+        cwd: root,
+        encoding: "utf8",
+        env: { ...process.env, PAN_ADAPTER },
+      }).stdout;
+    if (embeddable) expect(said("swiftshader")).toMatch(/^setup: adapter SwiftShader.*, software, embedded$/m);
+    const hardware = said("hardware");
+    expect(hardware).toMatch(/adapter .*, hardware$|no adapter of the kind hardware \(PAN_ADAPTER\) works/m);
+  });
+
   it("ends with a clear message when the installation fails", () => {
     clone();
     rmSync(join(root, "node_modules"));
@@ -173,6 +186,28 @@ describe("run", () => {
     const { status, stderr } = node("scripts/run.mjs", "quickstrat");
     expect(status).toBe(2);
     expect(stderr).toMatch(/"quickstrat"[\s\S]*Usage:/);
+  });
+
+  it("keeps two warnings of Dawn's to itself, and nothing else of what native code or JavaScript says", () => {
+    const warning =
+      "Warning: maxDynamicUniformBuffersPerPipelineLayout artificially reduced from 1000000 to 16 to fit dynamic offset allocation limit.";
+    const pieces = [
+      `first\n${warning.slice(0, 12)}`,
+      `${warning.slice(12)}\n`,
+      "War",
+      "ning: maxDynamic is a name\n",
+      "no end",
+    ];
+    // Written to descriptor 2, in pieces, as native code does.
+    example(`import { writeSync } from "node:fs";
+      for (const piece of ${JSON.stringify(pieces)}) {
+        writeSync(2, piece);
+        await new Promise((done) => setTimeout(done, 60));
+      }
+      console.error("; said");`);
+    const { stderr, status } = node("scripts/run.mjs", "quickstart");
+    expect(status).toBe(0);
+    expect(stderr).toBe("first\nWarning: maxDynamic is a name\nno end; said\n");
   });
 
   it("hands arguments on and brings the exit code back", () => {
