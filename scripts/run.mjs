@@ -36,7 +36,10 @@ if (!Object.hasOwn(tasks, name)) {
   process.exit(2);
 }
 
-/** Starts a script of this clone's. Vitest prints from processes of its own: it has the streams as they are. */
+/**
+ * Starts a script of this clone's. Vitest prints from processes of its own: it has the streams as
+ * they are.
+ */
 function start(args, isQuiet = true) {
   const quiet = new URL("quiet.mjs", import.meta.url).href;
   const child = spawn(process.execPath, [...(isQuiet ? ["--import", quiet] : []), ...args], {

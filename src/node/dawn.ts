@@ -12,6 +12,7 @@ import { shown } from "../io/shown";
 import type { AdapterChoice } from "./adapter-help";
 import type { FoundAdapter, Machine } from "./adapter-search";
 import { findAdapter } from "./adapter-search";
+import { nativeEnvironment } from "./native.mjs";
 import { driverManifests, findArchive, findUpwards, isSwiftShader, loadLibrary, unpackSwiftShader } from "./vulkan.mjs";
 
 export type { AdapterChoice } from "./adapter-help";
@@ -42,9 +43,10 @@ const key = Symbol.for("@pan/core.dawn");
 const shared = globalThis as { [key]?: { opened: Map<string, Promise<GPU>>; last: Promise<unknown> } };
 
 /**
- * Opens WebGPU in Node. Tries, in this order: a hardware adapter; the system's software adapter
- * (Mesa lavapipe); the SwiftShader inside the npm package `@sparticuz/chromium`, unpacked on first
- * use, which needs no root rights and no system package (Linux on x86-64).
+ * Opens WebGPU in Node, Bun and Deno (`deno run -A`). Tries, in this order: a hardware adapter; the
+ * system's software adapter (Mesa lavapipe); the SwiftShader inside the npm package
+ * `@sparticuz/chromium`, unpacked on first use, which needs no root rights and no system package
+ * (Linux on x86-64).
  *
  *     await init({ gpu: await dawn() });
  *
@@ -140,7 +142,7 @@ function thisMachine({ directory, features = [] }: DawnOptions): Machine {
     osRelease: existsSync(release) ? readFileSync(release, "utf8") : "",
     root: process.getuid?.() === 0,
     clone: existsSync(join(dirname(findUpwards(packageDirectory(), "package.json") ?? "."), "scripts", "setup.mjs")),
-    env: process.env,
+    env: nativeEnvironment(),
     mainThread: isMainThread,
     loadLibrary,
     driverManifests: () => driverManifests(),

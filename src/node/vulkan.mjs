@@ -7,12 +7,13 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { constants, homedir } from "node:os";
+import { homedir } from "node:os";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { brotliDecompress } from "node:zlib";
+import { makeResident } from "./native.mjs";
 
 const decompress = promisify(brotliDecompress);
 
@@ -21,10 +22,6 @@ export const SWIFTSHADER_MANIFEST = "vk_swiftshader_icd.json";
 const SWIFTSHADER_DRIVER = "libvk_swiftshader.so";
 const SWIFTSHADER_FILES = [SWIFTSHADER_DRIVER, LOADER, SWIFTSHADER_MANIFEST];
 const ARCHIVE = join("node_modules", "@sparticuz", "chromium", "bin", "swiftshader.tar.br");
-
-// glibc's RTLD_NODELETE, which Node does not name: Node closes a library that is no addon, and this
-// keeps it resident.
-const RTLD_NODELETE = 0x1000;
 
 // Kept process-wide, not per module instance: once the embedded loader is resident, asking for the
 // bare name finds it too, and only the first answer says whether the system has a loader of its
@@ -36,14 +33,7 @@ const loaded = globalThis[loadedKey];
 export function loadLibrary(path) {
   const known = loaded.get(path);
   if (known !== undefined) return known;
-  let success = true;
-  try {
-    process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
-  } catch (error) {
-    // "Did not self-register" is Node's word for a library that was loaded and is no addon: just
-    // what is wanted.
-    success = String(error.message).includes("self-register");
-  }
+  const success = makeResident(path, "vkGetInstanceProcAddr");
   loaded.set(path, success);
   return success;
 }

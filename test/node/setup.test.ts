@@ -37,7 +37,8 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
  */
 function clone(): void {
   cpSync(join(project, "scripts"), join(root, "scripts"), { recursive: true });
-  cpSync(join(project, "src", "node", "vulkan.mjs"), join(root, "src", "node", "vulkan.mjs"));
+  for (const name of ["native.mjs", "vulkan.mjs"])
+    cpSync(join(project, "src", "node", name), join(root, "src", "node", name));
   for (const name of ["package.json", "package-lock.json"]) cpSync(join(project, name), join(root, name));
   symlinkSync(join(project, "node_modules"), join(root, "node_modules"));
 }

@@ -22,6 +22,7 @@ import { encodeBundle } from "../../../src/signing/bundle";
 import { predict } from "../../../src/train";
 import { gpu } from "../../support/gpu";
 import { acme, authority, dated, MARKED_TRIGGERS, type Owned, train } from "../../support/owner";
+import { program } from "../../support/programs";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
@@ -119,17 +120,6 @@ function expectSame(printed: string): void {
   expect(rest).toEqual(expected);
   expect(answers).toMatchObject({ count: 60, classes: 3, marked: false });
   expect(error).toEqual([true, expect.stringMatching(/safetensors/)]);
-}
-
-/** A program by its name in the environment, or on the path; null where it is missing. */
-function program(name: string): string | null {
-  const named = process.env[name.toUpperCase()] ?? name;
-  const { status } = spawnSync(named, ["--version"], { stdio: "ignore" });
-  if (status === 0) return named;
-  console.warn(
-    `Verifying in ${name} is skipped: there is none. Install it, or name it in the environment variable ${name.toUpperCase()}.`,
-  );
-  return null;
 }
 
 const [deno, bun] = [program("deno"), program("bun")];

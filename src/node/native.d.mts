@@ -1,0 +1,2 @@
+export function makeResident(path: string, symbol: string): boolean;
+export function nativeEnvironment(): NodeJS.ProcessEnv;
