@@ -3,21 +3,16 @@
  * there on the adapter of this process, and comes to the same bits.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Bundled, bundleProgram } from "../support/bundled";
 import { program } from "../support/programs";
-
-const ROOT = resolve(import.meta.dirname, "../..");
 
 /** Prints the losses of five steps, and the adapter they ran on. */
 const TRAINING = `
-import { init, manualSeed, scope, Tensor } from ${JSON.stringify(join(ROOT, "src/entry/index.ts"))};
-import { BatchNorm, Conv2d, Linear, Module, crossEntropy, globalAvgPool, relu } from ${JSON.stringify(join(ROOT, "src/entry/nn.ts"))};
-import { dawn, describeAdapter } from ${JSON.stringify(join(ROOT, "src/entry/node.ts"))};
-import { SGD } from ${JSON.stringify(join(ROOT, "src/entry/optim.ts"))};
+import { init, manualSeed, scope, Tensor } from "@pan/core";
+import { BatchNorm, Conv2d, Linear, Module, crossEntropy, globalAvgPool, relu } from "@pan/core/nn";
+import { dawn, describeAdapter } from "@pan/core/node";
+import { SGD } from "@pan/core/optim";
 class Net extends Module {
   conv = new Conv2d(3, 8, 3, { padding: 1 });
   norm = new BatchNorm(8);
@@ -48,35 +43,17 @@ for (let step = 0; step < 5; step++) {
 console.log(JSON.stringify({ losses, adapter: describeAdapter(await gpu.requestAdapter()).kind }));
 `;
 
-let folder: string;
+let bundled: Bundled;
 let expected: unknown;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "pan-runtimes-"));
-  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  writeFileSync(join(folder, "training.ts"), TRAINING);
-  await build({
-    entryPoints: [join(folder, "training.ts")],
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "es2022",
-    external: ["webgpu", "sharp"],
-    outfile: join(folder, "training.mjs"),
-    banner: {
-      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
-    },
-    logLevel: "silent",
-  });
-  expected = printed(process.execPath, ["training.mjs"]);
+  bundled = await bundleProgram(TRAINING);
+  expected = printed(process.execPath, [bundled.file]);
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => bundled.remove());
 
 function printed(command: string, args: string[]): unknown {
-  // The search looks for SwiftShader from the script's folder upwards: told, it need not.
-  const env = { PAN_SWIFTSHADER: join(ROOT, ".adapter", "swiftshader"), ...process.env };
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, env, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(command, args, { ...bundled.where, encoding: "utf8" });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr.slice(-2000)}`);
   return JSON.parse(stdout.trim().split("\n").at(-1)!);
 }
@@ -91,12 +68,12 @@ describe("dawn()", () => {
   });
 
   it.skipIf(!deno)("in Deno: the same adapter, the same bits", () => {
-    expect(printed(deno!, ["run", "--allow-all", "--no-config", "--node-modules-dir=manual", "training.mjs"])).toEqual(
+    expect(printed(deno!, ["run", "--allow-all", "--no-config", "--node-modules-dir=manual", bundled.file])).toEqual(
       expected,
     );
   });
 
   it.skipIf(!bun)("in Bun: the same adapter, the same bits", () => {
-    expect(printed(bun!, ["training.mjs"])).toEqual(expected);
+    expect(printed(bun!, [bundled.file])).toEqual(expected);
   });
 });
