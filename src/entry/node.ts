@@ -11,3 +11,4 @@ export {
 } from "../node/files";
 export { type ImageFolderOptions, loadImageFolder } from "../node/image-folder";
 export { loadMeshFolders, loadModelNet10, loadModelNet40, type ModelNet } from "../node/modelnet";
+export { jsonLines, type RunLog, tensorBoard } from "../node/run-log";

@@ -3,8 +3,8 @@
  * format version 8.
  */
 import { LimitError } from "../errors";
+import { Message } from "../io/protobuf-writer";
 import { sizeOf } from "../tensor/shape";
-import { Message } from "./protobuf";
 
 /** Format version, and that of the operators: ONNX 1.12 and later. */
 const IR_VERSION = 8;

@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
+import { Message } from "../../src/io/protobuf-writer";
 import { buildNetwork } from "../../src/models";
 import { BatchNorm, Dropout, Linear, Module, parameter, Sequential } from "../../src/nn";
 import { exportOnnx, type OnnxOptions } from "../../src/onnx/export";
-import { Message } from "../../src/onnx/protobuf";
 import { protect } from "../../src/passport";
 import type { Network } from "../../src/passport/trace";
 import { add, mul, reshape } from "../../src/tensor/ops/elementwise";

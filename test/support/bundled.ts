@@ -15,7 +15,9 @@ export interface Bundled {
   remove(): void;
 }
 
-/** Bundles a module that imports `@pan/core` and its entries; `webgpu` and `sharp` stay packages. */
+/**
+ * Bundles a module that imports `@pan/core` and its entries; `webgpu` and `sharp` stay packages.
+ */
 export async function bundleProgram(source: string): Promise<Bundled> {
   const cwd = mkdtempSync(join(tmpdir(), "pan-program-"));
   symlinkSync(join(ROOT, "node_modules"), join(cwd, "node_modules"));

@@ -1,6 +1,9 @@
-/** Protocol buffers, written: as much of their wire format as ONNX models need. */
+/**
+ * Protocol buffers, written: as much of their wire format as ONNX models and event files need.
+ */
 
 const VARINT = 0;
+const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
 
@@ -34,6 +37,13 @@ export class Message {
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setFloat32(0, value, true);
     this.#tag(field, FIXED32);
+    return this.#append(bytes);
+  }
+
+  double(field: number, value: number): this {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setFloat64(0, value, true);
+    this.#tag(field, FIXED64);
     return this.#append(bytes);
   }
 
