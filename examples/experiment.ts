@@ -6,7 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device } from "@pan/core";
 import type { FeatureWatermark } from "@pan/core/attacks";
-import { isPointSet, type SampleSet, type SampleTransform } from "@pan/core/data";
+import { isPointSet, type SampleSet, type SampleTransform, type TrainingSet } from "@pan/core/data";
 import { fileCheckpoints, loadSafetensors } from "@pan/core/node";
 import type { Optimizer, Schedule } from "@pan/core/optim";
 import { boundTriggers, type DerivedClaim, type Examination, examine, triggersLike } from "@pan/core/ownership";
@@ -68,7 +68,7 @@ export interface RunSettings {
 
 /** A data set and what was taken of it. */
 export interface DataSource {
-  name: "CIFAR-10" | "ModelNet40";
+  name: "CIFAR-10" | "ModelNet40" | "photographs";
   /** Points a cloud. */
   points?: number;
   /** Classes that are learnt, where not all are. */
@@ -95,13 +95,15 @@ export interface Experiment {
    * data.json.
    */
   data: DataSource;
-  train: SampleSet;
-  test: SampleSet;
+  train: TrainingSet;
+  test: TrainingSet;
   /** Trained on too, and asked for afterwards. */
   triggers: SampleSet | null;
   transform: (use: "train" | "test") => readonly SampleTransform[];
   /** What images are normalised by there. */
   normalize?: { mean: readonly number[]; std: readonly number[] };
+  /** Shape of what the network is given, where transforms make it of larger samples. */
+  inputShape?: readonly number[];
   optimizer: Optimizer;
   schedule: Schedule;
   /** Where the passports come from. */
@@ -155,9 +157,10 @@ async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer
 }
 
 /** Binds the network to what its owner says of it; null where that is nothing. */
-async function bindTo({ model, train, normalize, settings: s }: Experiment) {
+async function bindTo({ model, train, normalize, inputShape, settings: s }: Experiment) {
   if (s.statement === undefined) return null;
-  const triggers = s.boundTriggers && triggersLike(train, { ...s.boundTriggers, ...(normalize && { normalize }) });
+  const like = s.boundTriggers && triggersLike(train, { ...s.boundTriggers, ...(normalize && { normalize }) });
+  const triggers = like && { ...like, ...(inputShape && { shape: inputShape }) };
   return bindNetwork(model, { ...s, statement: s.statement, triggers });
 }
 

@@ -1,5 +1,5 @@
 import { Generator } from "@pan/core";
-import type { SampleSet, SampleTransform } from "@pan/core/data";
+import type { SampleTransform, TrainingSet } from "@pan/core/data";
 import { loadSafetensors } from "@pan/core/node";
 import { rejoin } from "@pan/core/ownership";
 import { countSigns } from "@pan/core/passport";
@@ -37,7 +37,7 @@ export interface Forgery {
  */
 export async function forge(
   { deployed, credential }: { deployed: string; credential: string },
-  { test, transform }: { test: SampleSet; transform: readonly SampleTransform[] },
+  { test, transform }: { test: TrainingSet; transform: readonly SampleTransform[] },
   { forgeries, seed }: { forgeries: number; seed: number },
 ): Promise<Forgery[]> {
   const model = rejoin(await loadSafetensors(deployed), await loadSafetensors(credential));

@@ -14,6 +14,7 @@ const tasks = {
   quickstart: ["--import", "tsx", join("examples", "quickstart.ts")],
   cifar10: ["--import", "tsx", join("examples", "cifar10.ts")],
   modelnet40: ["--import", "tsx", join("examples", "modelnet40.ts")],
+  photos: ["--import", "tsx", join("examples", "photos.ts")],
   attacks: ["--import", "tsx", join("examples", "attacks.ts")],
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
   mobilenet: ["--import", "tsx", join("examples", "mobilenet.ts")],

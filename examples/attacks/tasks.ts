@@ -120,7 +120,7 @@ export async function loadTask(run: string, folder: string, budget: Budget): Pro
     });
   });
   const source = JSON.parse(text) as DataSource;
-  const load = { "CIFAR-10": loadImages, ModelNet40: loadClouds }[source.name];
+  const load = { "CIFAR-10": loadImages, ModelNet40: loadClouds, photographs: null }[source.name];
   const key = JSON.stringify([source, folder, budget.testImages]);
   if (load && !loaded.has(key)) loaded.set(key, load(folder, source, budget));
   const task = loaded.get(key);

@@ -1,5 +1,6 @@
 /** Checks of what has to run: networks, and samples that they are given. */
-import { checkedSet, type SampleSet } from "../data/sample-set";
+import { isImageStream } from "../data/image-stream";
+import { checkedSet, type TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, refuse } from "../demand";
 import { isObject } from "../io/shown";
@@ -12,16 +13,17 @@ export const isModel: Check = (what, name, value) =>
   refuse(what, name, "a network, or a function that makes one", value);
 
 /**
- * Images or clouds, one or more, whose parts agree.
+ * Images in memory or in a stream, or clouds, one or more, whose parts agree.
  * @throws ArgumentError, ShapeError, FormatError
  */
 export const isDataset: Check = (what, name, v) => {
   const { labels, classes, images, points, length } = isObject(v) ? v : {};
-  const samples = images instanceof Uint8Array || points instanceof Float32Array;
+  const isImages = images instanceof Uint8Array || images instanceof Float32Array;
+  const samples = isImages || points instanceof Float32Array || isImageStream(v);
   if (!(labels instanceof Uint8Array || labels instanceof Int32Array) || !Array.isArray(classes) || !samples)
     return refuse(what, name, "a set of images or of point clouds", v);
   if (length !== labels.length || length === 0) refuse(what, name, "a set of one sample or more", v);
-  return checkedSet(v as unknown as SampleSet);
+  return checkedSet(v as unknown as TrainingSet);
 };
 
 const KINDS: readonly unknown[] = [

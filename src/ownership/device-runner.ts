@@ -1,5 +1,5 @@
 /** Networks that run on this package's device, for `verify` and `judge`. */
-import type { SampleSet } from "../data/sample-set";
+import type { TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { StateDictError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
@@ -31,7 +31,7 @@ export function deviceRunner(options: RunnerOptions): Runner {
   };
 }
 
-type Given = { model: RunnerOptions["model"]; test: SampleSet | undefined; transform: readonly SampleTransform[] };
+type Given = { model: RunnerOptions["model"]; test: TrainingSet | undefined; transform: readonly SampleTransform[] };
 
 /** Triggers that are answered as the claim has it; null where nothing can be asked. */
 async function rightAnswers(
@@ -93,7 +93,7 @@ async function asRun(
 
 /** Clean samples, and the class that the committed network gives each. */
 interface CleanAnswers {
-  readonly set: SampleSet;
+  readonly set: TrainingSet;
   readonly answers: Int32Array;
   readonly transform: readonly SampleTransform[];
 }

@@ -1,4 +1,4 @@
-import type { SampleSet } from "../data/sample-set";
+import type { TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, checkOptions } from "../demand";
 import { FormatError } from "../errors";
@@ -40,9 +40,9 @@ export interface ExamineOptions {
    * Images, or clouds, for the accuracies of the branches; without them only the signature is
    * checked.
    */
-  test?: SampleSet;
+  test?: TrainingSet;
   /** The trigger set the network was trained with. */
-  triggers?: SampleSet;
+  triggers?: TrainingSet;
   /** The normalisation the network was trained with. */
   transform?: readonly SampleTransform[];
   /**

@@ -1,5 +1,5 @@
 /** What the branches of a suspect do, against what is claimed of them and against guessing. */
-import type { SampleSet } from "../data/sample-set";
+import type { TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import type { CredentialInfo } from "../models/credential";
 import type { Branch, BranchAccuracy } from "../passport/branches";
@@ -26,7 +26,7 @@ export interface BranchHits {
 
 /** What a suspect is measured with. */
 export interface FidelityOptions {
-  test?: SampleSet;
+  test?: TrainingSet;
   transform?: readonly SampleTransform[];
   falsePositiveRate?: number;
 }
@@ -35,10 +35,14 @@ export interface FidelityOptions {
  * Whether the test images' labels are classes of the suspect: a classifier of its own may have
  * fewer.
  */
-export const hasLabels = ({ otherClasses }: SuspectWeights, { labels }: SampleSet): boolean =>
+export const hasLabels = ({ otherClasses }: SuspectWeights, { labels }: TrainingSet): boolean =>
   !otherClasses || labels.every((label) => label < otherClasses);
 
-export function structureFindings(read: SuspectWeights, claim: CredentialInfo, test: SampleSet | undefined): string[] {
+export function structureFindings(
+  read: SuspectWeights,
+  claim: CredentialInfo,
+  test: TrainingSet | undefined,
+): string[] {
   const { isFolded, otherClasses, unread, idle } = read;
   const findings: string[] = [];
   if (isFolded)

@@ -1,4 +1,4 @@
-import type { SampleSet } from "../data/sample-set";
+import type { TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import type { Branch } from "../passport/branches";
 import { asProtected } from "../passport/protected";
@@ -22,7 +22,7 @@ export interface TriggerHits {
 
 /** Options of {@link triggerHits}, those of `verify`. */
 interface TriggerCheck {
-  triggers?: SampleSet;
+  triggers?: TrainingSet;
   transform?: readonly SampleTransform[];
   falsePositiveRate?: number;
 }

@@ -1,4 +1,4 @@
-import type { SampleSet } from "../data/sample-set";
+import type { TrainingSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
 import { type Check, checkOptions } from "../demand";
 import type { Network } from "../passport/trace";
@@ -16,7 +16,7 @@ export interface VerifyOptions extends Evidence {
    */
   model?: Network | (() => Network);
   /** Images, or clouds, for the accuracies of the branches. */
-  test?: SampleSet;
+  test?: TrainingSet;
   /** What is done to test samples. Triggers are given as the claim says, and not by this. */
   transform?: readonly SampleTransform[];
   /** Most that an accuracy may differ from the claimed one (default 0.03). */

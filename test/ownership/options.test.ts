@@ -3,6 +3,8 @@
  * mean: a typed error, never a TypeError, never a value passed over in silence.
  */
 import { beforeAll, describe, expect, it } from "vitest";
+import { imageStream } from "../../src/data/image-stream";
+import { imageSet } from "../../src/data/sample-set";
 import { ArgumentError, FormatError, PanError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { shown } from "../../src/io/shown";
@@ -717,5 +719,28 @@ describe("a released file that is none", () => {
       published: "2026-12-24T00:00:00.000Z",
     });
     expect(await verified({})).toMatchObject({ published: null });
+  });
+});
+
+describe("samples to test with", () => {
+  it("may be bytes, floats or a stream: accuracies are the same", async () => {
+    const { images, labels, classes, height, width, channels } = test;
+    const floats = imageSet({
+      images: Float32Array.from(images, (v) => v / 255),
+      labels,
+      classes,
+      height,
+      width,
+      channels,
+    });
+    const size = height * width * channels;
+    const stream = imageStream({
+      ...{ labels, classes, height, width, channels },
+      read: (index, out) => out.set(images.subarray(index * size, (index + 1) * size)),
+    });
+    const found = await Promise.all([test, floats, stream].map((set) => verified({ test: set })));
+    const accuracies = found.map(({ examination }) => JSON.stringify(examination!.accuracy));
+    expect(new Set(accuracies).size).toBe(1);
+    expect(accuracies[0]).toMatch(/private/);
   });
 });
