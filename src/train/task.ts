@@ -3,6 +3,7 @@ import type { Field, Fields } from "../data/fields";
 import { callable, refuse } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { isPlain, shown } from "../io/shown";
+import type { Inputs } from "../passport/trace";
 import { crossEntropy } from "../tensor/ops/loss";
 import { correctRows } from "../tensor/ops/metrics";
 import type { Integers } from "../tensor/ops/operands";
@@ -68,6 +69,14 @@ const ACCURACY: Measure = {
   name: "accuracy",
   of: (outputs, { targets }) => ({ value: correctRows(outputs as Tensor, targets as Integers), weight: 1 }),
 };
+
+/** Samples with what is to be made of them, on the device. */
+export interface Samples {
+  /** What the network is given: [N, H, W, C] or [N, P, 3], or whatever it takes. */
+  x: Inputs;
+  /** Classes, [N], i32; or whatever the loss takes. */
+  y: Inputs;
+}
 
 /** Letters first: keys that are whole numbers would change their order. */
 const NAME = /^[A-Za-z][\w-]{0,63}$/;
