@@ -2,6 +2,7 @@ import type { Judgment, RivalFiles } from "../../ownership/judgment";
 import type { Command, Given, Outcome } from "../command";
 import { readBytes, readCertificate, readText } from "../files";
 import type { Style, Terminal } from "../terminal";
+import { readNetwork } from "../weights";
 import { datedText, list, markText, pairs } from "../words";
 
 const PARTS = ["CREDENTIAL", "RELEASED", "COMMITMENT"] as const;
@@ -32,7 +33,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   terminal.step("reading files");
   const rival = async (who: string): Promise<RivalFiles> => ({
     credential: await readBytes(given.operand(`${who}_CREDENTIAL`)),
-    released: await readBytes(given.operand(`${who}_RELEASED`)),
+    released: await readNetwork(given.operand(`${who}_RELEASED`)),
     commitment: await readText(given.operand(`${who}_COMMITMENT`)),
   });
   const [a, b] = [await rival("A"), await rival("B")];
@@ -40,8 +41,8 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const roots = await Promise.all(given.texts("root").map(readCertificate));
   const options = {
     roots,
-    ...(suspect !== undefined && { suspect: await readBytes(suspect) }),
-    ...(base !== undefined && { base: await readBytes(base) }),
+    ...(suspect !== undefined && { suspect: await readNetwork(suspect) }),
+    ...(base !== undefined && { base: await readNetwork(base) }),
     ...(rate !== undefined && { falsePositiveRate: rate }),
   };
   terminal.step("reading marks in each other's files");

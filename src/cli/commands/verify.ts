@@ -2,6 +2,7 @@ import type { Verification } from "../../ownership/verification";
 import type { Command, Given, Outcome } from "../command";
 import { readBytes, readCertificate, readText } from "../files";
 import type { Style, Terminal } from "../terminal";
+import { readNetwork } from "../weights";
 import { datedText, list, markText, pairs, relationText } from "../words";
 
 /** Verdicts that a claim stands with. */
@@ -11,7 +12,11 @@ export const verify: Command = {
   name: "verify",
   summary: "Says what a claim of ownership is worth on a suspect network",
   operands: [
-    { name: "SUSPECT", about: "weights of the suspect, safetensors" },
+    {
+      name: "SUSPECT",
+      about:
+        "weights of the suspect: safetensors, PyTorch, ONNX, TensorFlow.js' model.json, or the index of several files",
+    },
     { name: "CREDENTIAL", about: "the claimant's credential, opened for this" },
   ],
   options: {
@@ -33,11 +38,11 @@ export const verify: Command = {
 
 async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const { verifyFiles } = await import("../../ownership/verify-files");
-  terminal.step("reading files");
-  const suspect = await readBytes(given.operand("SUSPECT"));
-  const credential = await readBytes(given.operand("CREDENTIAL"));
   const [commitment, released] = [given.text("commitment"), given.text("released")];
   const [suspects, rate, published] = [given.number("suspects"), given.number("fpr"), given.text("published")];
+  terminal.step("reading files");
+  const suspect = await readNetwork(given.operand("SUSPECT"));
+  const credential = await readBytes(given.operand("CREDENTIAL"));
   const roots = await Promise.all(given.texts("root").map(readCertificate));
   const nonce = given.text("nonce");
   const possession =
@@ -46,7 +51,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
       : { nonce: given.needed("nonce"), signature: await readBytes(given.needed("signature")) };
   const options = {
     ...(commitment !== undefined && { commitment: await readText(commitment) }),
-    ...(released !== undefined && { released: await readBytes(released) }),
+    ...(released !== undefined && { released: await readNetwork(released) }),
     ...(roots.length && { roots }),
     ...(published !== undefined && { published }),
     ...(possession && { possession }),
@@ -56,16 +61,27 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   terminal.step("verifying");
   const found = await verifyFiles(suspect, credential, options);
   const code = HOLDS.includes(found.verdict) ? 0 : 1;
-  return { code, json: found, text: (style) => described(found, { published, style }) };
+  return {
+    code,
+    json: found,
+    text: (style) => described(found, { published, inParts: suspect.bytes === null, style }),
+  };
+}
+
+interface Told {
+  readonly published: string | undefined;
+  /** Whether the suspect is in several files. */
+  readonly inParts: boolean;
+  readonly style: Style;
 }
 
 /** A verdict, what it goes by, and what it leaves open. */
-function described(found: Verification, { published, style }: { published: string | undefined; style: Style }): string {
+function described(found: Verification, { published, inParts, style }: Told): string {
   const { verdict, sentence, bound, statement, dated, mark, released, relation, version } = found;
   const colour = HOLDS.includes(verdict) ? style.good : verdict === "mark present" ? style.warn : style.bad;
   const evidence: [string, string][] = [
     ["claim", `${statement === "" ? "none" : JSON.stringify(statement)}, version ${version}`],
-    ["suspect", `SHA-256 ${found.suspectSha256}`],
+    ["suspect", `SHA-256 ${found.suspectSha256}${inParts ? ", of the one file that `pan convert` makes of it" : ""}`],
     ["mark in the suspect", markText(mark)],
     ...(released ? [["mark in the released file", markText(released)] as [string, string]] : []),
     ...(relation ? [["relation", relationText(relation)] as [string, string]] : []),
