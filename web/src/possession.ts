@@ -78,8 +78,11 @@ export class PossessionFields {
     const nonce = this.#nonce.value.trim();
     this.#asking.hidden = nonce === "";
     this.#copied.textContent = "";
-    const suspect = quoted(this.suspect() ?? "SUSPECT");
-    this.#command.textContent = `npx @pan/core prove ${suspect} --nonce ${quoted(nonce)} --key owner.key.pem --out answer.sig`;
+    const words = ["npx @pan/core prove", quoted(this.suspect() ?? "SUSPECT"), "--nonce", quoted(nonce)];
+    words.push("--key owner.key.pem", "--out answer.sig");
+    // Options are not broken behind their hyphens.
+    const shown = words.map((word) => (word.startsWith("--") ? el("span", { class: "whole" }, word) : word));
+    this.#command.replaceChildren(...shown.flatMap((word, i) => (i ? [" ", word] : [word])));
   }
 
   /** Takes a question and its answer away. */
