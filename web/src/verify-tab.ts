@@ -53,7 +53,7 @@ export class VerifyTab {
     kind: "certificate",
     multiple: true,
   });
-  readonly #possession = new PossessionFields(() => this.#suspect.files[0]?.name);
+  readonly #possession = new PossessionFields(() => this.#suspectName());
   readonly #published = input("date");
   readonly #suspects = input("number", { min: 1, step: 1, value: 1 });
   readonly #digest = input("text", { autocomplete: "off", spellcheck: "false" });
@@ -88,6 +88,12 @@ export class VerifyTab {
     this.#released.put([released]);
     this.#roots.put([]);
     this.#published.value = "";
+  }
+
+  /** What the claimant's command names: of several files the index, wherever it was put. */
+  #suspectName(): string | undefined {
+    const { files } = this.#suspect;
+    return (files.find(({ name }) => name.endsWith(".json")) ?? files[0])?.name;
   }
 
   #fields(): Child[] {
