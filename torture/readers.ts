@@ -26,9 +26,11 @@ import {
   loadModelNet10,
   loadModelNet40,
   loadSafetensors,
+  loadWeights,
 } from "@pan/core/node";
 import { commit, openedTriggers, openGroup, readCredential, verifyAnswers } from "@pan/core/ownership";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "@pan/core/train";
+import { decodeWeights } from "@pan/core/weights";
 import sharp from "sharp";
 import { deployedConfig } from "../src/models/described/network";
 import { bundleOf } from "../src/ownership/commitment";
@@ -88,6 +90,10 @@ function wrongFile(file: SafetensorsFile): string | null {
   const again = decodeSafetensors(encodeSafetensors(file.tensors, file.metadata));
   return again.tensors.size === file.tensors.size ? null : "it is another file after a save and a load";
 }
+
+/** Names and sums of other programs' files are theirs: what is read need not be a file of ours. */
+const wrongWeights = ({ tensors }: SafetensorsFile): string | null =>
+  [...tensors.values()].map(wrongTensor).find((wrong) => wrong !== null) ?? null;
 
 function wrongCheckpoint(c: Checkpoint): string | null {
   if (![c.epoch, c.batch].every((n) => Number.isSafeInteger(n) && n >= 0)) return `epoch ${c.epoch}, batch ${c.batch}`;
@@ -404,6 +410,32 @@ export async function READERS(): Promise<Reader[]> {
       weight: 0.5,
       ...ofFolder({ "a.safetensors": sample.SAFETENSORS[0]! }, (folder) =>
         loadSafetensors(join(folder, "a.safetensors")),
+      ),
+    },
+    {
+      name: "weights of other programs",
+      covers: ["decodeWeights"],
+      weight: 3,
+      ...ofBytes(decodeWeights, sample.WEIGHTS, wrongWeights),
+    },
+    {
+      // What names other files is read with them, whichever is damaged.
+      name: "weights files",
+      covers: ["loadWeights"],
+      weight: 1,
+      ...ofFolder(
+        sample.WEIGHT_FILES,
+        async (folder) => {
+          const names = ["model.json", "model.index.json", "3.pth"];
+          const read = await Promise.allSettled(names.map((name) => loadWeights(join(folder, name))));
+          // All of them are tried; the first refusal is the answer.
+          return read.map((one) => {
+            if (one.status === "rejected") throw one.reason;
+            return one.value;
+          });
+        },
+        ((all: readonly SafetensorsFile[]) =>
+          all.map(wrongWeights).find((wrong) => wrong !== null) ?? null) as Input["wrong"] & object,
       ),
     },
     {

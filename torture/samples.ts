@@ -1,4 +1,5 @@
 /** Valid inputs of every reader, made without a device. */
+import { readFile } from "node:fs/promises";
 import { encodeSafetensors, Generator, type HostTensor, type SafetensorsFile, type StateDict } from "@pan/core";
 import { commit, type Opening, openGroup, type TriggerSpec } from "@pan/core/ownership";
 import { type Checkpoint, encodeCheckpoint } from "@pan/core/train";
@@ -38,6 +39,27 @@ export const SAFETENSORS: readonly Uint8Array[] = [
   encodeSafetensors(new Map([["a", floats(random, [4])]])),
   encodeSafetensors(new Map()),
 ];
+
+/** A small file of another program's, as PyTorch, its ONNX export and TensorFlow.js wrote them. */
+const foreign = async (name: string): Promise<Uint8Array> =>
+  new Uint8Array(await readFile(new URL(`../test/fixtures/weights/${name}`, import.meta.url)));
+
+/** Weights that are whole by themselves: zip archives, the older pickle, a checkpoint, ONNX. */
+export const WEIGHTS: readonly Uint8Array[] = await Promise.all(
+  ["numbers.pth", "numbers-older.pth", "numbers-older.pth", "checkpoint.pth", "net.onnx"].map(foreign),
+);
+
+const index = { weight_map: { weight: "1.safetensors", half: "1.safetensors", a: "2.safetensors", f32: "3.pth" } };
+
+/** Models in several files, and one in one, by name. */
+export const WEIGHT_FILES: Readonly<Record<string, Uint8Array>> = {
+  "model.json": await foreign("tfjs-model.json"),
+  "group1-shard1of1.bin": await foreign("group1-shard1of1.bin"),
+  "model.index.json": utf8.encode(JSON.stringify(index)),
+  "1.safetensors": SAFETENSORS[0]!,
+  "2.safetensors": SAFETENSORS[1]!,
+  "3.pth": await foreign("numbers-older.pth"),
+};
 
 /** What a run of a few steps leaves. */
 export const CHECKPOINT: Checkpoint = {

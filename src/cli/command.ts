@@ -11,6 +11,8 @@ export interface Operand {
   readonly about: string;
   /** Takes all words that are left, one or more. */
   readonly many?: true;
+  /** All that it may be, where it is no file. */
+  readonly words?: readonly string[];
 }
 
 /** An option: a flag, or with a value. */

@@ -48,7 +48,7 @@ export function help(commands: readonly Command[], style: Style): string {
   return [
     `${style.bold("usage:")} pan COMMAND … [options]`,
     wrapped(
-      "Claims of ownership on neural networks: committed to, verified, judged. Nothing here needs a graphics processor; `doctor` looks for one.",
+      "Claims of ownership on neural networks: committed to, verified, judged. Nothing but --run needs an adapter to run networks on; `doctor` looks for one.",
       0,
     ),
     `${style.bold("commands:")}\n${table(commands.map(({ name, summary }) => [name, summary]))}`,

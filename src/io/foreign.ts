@@ -29,7 +29,8 @@ const HEAD = 4096;
 const TAIL = 65536;
 
 /** What reads files of other programs. */
-const READ = "`loadWeights` of @pan/core/node and `decodeWeights` of @pan/core/weights read it.";
+const READ =
+  "`loadWeights` of @pan/core/node and `decodeWeights` of @pan/core/weights read it, and `npx @pan/core convert` makes safetensors of it.";
 const TORCH =
   `${READ} Or convert it in Python: \`from safetensors.torch import save_file; ` +
   's = torch.load("in.pth", map_location="cpu", weights_only=True); s = s.get("state_dict", s); ' +

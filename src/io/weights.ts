@@ -71,12 +71,21 @@ function looksLikeTorch(bytes: Uint8Array): boolean {
   return /data\.pkl/.test(text(bytes.subarray(0, 512)) + text(bytes.subarray(Math.max(0, bytes.length - 2 ** 20))));
 }
 
-/** A JSON document; undefined for bytes that do not begin as one. */
-function documentOf(bytes: Uint8Array): unknown {
+/**
+ * A JSON document; undefined for bytes that do not begin as one, a safetensors file's among them.
+ * @throws FormatError for what begins as one and is none
+ */
+export function documentOf(bytes: Uint8Array): unknown {
   const first = bytes.subarray(0, 64).find((byte) => ![0x20, 0x09, 0x0a, 0x0d].includes(byte));
   if (first !== 0x7b || isSafetensors(bytes)) return undefined;
   return parseJson(new TextDecoder().decode(bytes.slice(0, LONGEST + 1)), "the JSON file", LONGEST);
 }
+
+const isShardIndex = (document: unknown): document is { weight_map: Record<string, unknown> } =>
+  isObject(document) && isObject(document["weight_map"]);
+
+/** Whether a JSON document names the files that a model's weights are in. */
+export const namesWeights = (document: unknown): boolean => isShardIndex(document) || isTfjs(document);
 
 /**
  * Reads weights from the bytes of a file, whatever it is:
@@ -111,14 +120,13 @@ export async function decodeWeights(
     throw new ArgumentError(`decodeWeights: fetch: a function of a file's name expected, found ${shown(fetch)}`);
   const document = documentOf(bytes);
   if (document === undefined) return decodeWhole(bytes);
-  const isIndex = isObject(document) && isObject(document["weight_map"]);
-  if (!isIndex && !isTfjs(document)) return decodeWhole(bytes);
+  if (!namesWeights(document)) return decodeWhole(bytes);
   if (!fetch)
     throw new ArgumentError(
       "decodeWeights: the file is an index, and its weights are in others: give `fetch`, a function that gets one by its name (in Node loadWeights() of @pan/core/node does)",
     );
   const get = async (name: string) => bytesOf(await fetch(belowFolder(name)), `decodeWeights: fetch(${quote(name)})`);
-  return isIndex ? sharded(document["weight_map"] as Record<string, unknown>, get) : tfjs(document, get);
+  return isShardIndex(document) ? sharded(document.weight_map, get) : tfjs(document, get);
 }
 
 type Get = (name: string) => Promise<Uint8Array>;

@@ -263,9 +263,14 @@ export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
  */
 export async function loadWeights(path: string): Promise<WeightsFile> {
   const wanted = pathOf(path, "loadWeights");
-  const fetch = (name: string) => decodedFile(join(dirname(wanted), name), (bytes) => bytes);
-  return decodedFile(wanted, (bytes) => decodeWeights(bytes, { fetch }));
+  return decodedFile(wanted, (bytes) => decodeWeights(bytes, { fetch: filesBeside(wanted) }));
 }
+
+/** Reads files by their names in the folder of another, as an index names them. */
+export const filesBeside =
+  (path: string) =>
+  (name: string): Promise<Uint8Array<ArrayBuffer>> =>
+    decodedFile(join(dirname(path), name), (bytes) => bytes);
 
 /** What is made of the bytes of a file; errors of either begin with its path. */
 async function decodedFile<T>(path: string, decode: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>): Promise<T> {

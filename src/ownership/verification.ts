@@ -164,8 +164,11 @@ export async function verificationOf(
   let releasedMark: Mark | null = null;
   let unanchored: string | null = null;
   try {
-    if (options.possession && !(await hasKey(derived, options.possession, accused)))
-      return broken("the key that the claim names did not sign the verifier's nonce");
+    if (options.possession) {
+      if (!(await hasKey(derived, options.possession, accused)))
+        return broken("the key that the claim names did not sign the verifier's nonce");
+      reasons.push("the key that the claim names signed the verifier's nonce, about this very suspect");
+    }
     if (options.commitment === undefined) unanchored = "no commitment was given";
     else if (!released) unanchored = "the committed file was not given (`released`)";
     else {

@@ -1,14 +1,21 @@
 /** The page of `web/`, built as for its users and tried in a real browser. */
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { decodeSafetensors } from "@pan/core";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type StateDict } from "@pan/core";
+import { buildNetwork } from "@pan/core/models";
+import { bind, boundCredential, provePossession } from "@pan/core/ownership";
 import { verify } from "@pan/core/verify";
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
 import { build, type PreviewServer, preview } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HEADERS, POLICY } from "../../web/policy";
+import { signedState } from "../support/claims";
+import { gpu } from "../support/gpu";
+import { bindingFor, MARKED, signerFor } from "../support/owner";
+import { torchFile } from "../support/torch";
 import { environment, executablePath, FLAGS, missing } from "./chromium";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -24,6 +31,20 @@ const FILES = [
 
 /** The page takes its time on a machine that is busy. */
 const eventually = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: 30_000 });
+
+/** Tensors as a model of TensorFlow.js, in two shards. */
+function tfjsOf(tensors: StateDict): { name: string; buffer: Buffer }[] {
+  const floats = [...tensors].filter(([, { dtype }]) => dtype === "F32");
+  const weights = floats.map(([name, { shape }]) => ({ name, shape, dtype: "float32" }));
+  const all = Buffer.concat(floats.map(([, { data }]) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)));
+  const paths = ["shard-1.bin", "shard-2.bin"];
+  const model = { modelTopology: {}, weightsManifest: [{ paths, weights }] };
+  return [
+    { name: "model.json", buffer: Buffer.from(JSON.stringify(model)) },
+    { name: "shard-1.bin", buffer: all.subarray(0, 1001) },
+    { name: "shard-2.bin", buffer: all.subarray(1001) },
+  ];
+}
 
 /** What `axe-core` complains of. */
 interface Violation {
@@ -142,7 +163,8 @@ describe.skipIf(missing)("the page", () => {
       page.evaluate<string[]>(
         `[...document.querySelectorAll("#panel-verify input[type=file]")].map((i) => i.files[0]?.name ?? "")`,
       );
-    await eventually(names).toEqual([...FILES]);
+    // The place of the answer to a nonce stays empty.
+    await eventually(names).toEqual([...FILES, ""]);
     await field(page, "Published").fill("2026-02-01");
     await press(page, "Verify");
     // The suspect was there before the commitment: a mark and no more.
@@ -155,13 +177,14 @@ describe.skipIf(missing)("the page", () => {
     const { page, complaints } = await open();
     await press(page, "Verify");
     await eventually(() => page.getByRole("alert").textContent()).toMatch(
-      /^No verdict\. .*choose a network \(safetensors\) first\.$/,
+      /^No verdict\. .*choose a network \(safetensors, PyTorch, ONNX, TensorFlow\.js\) first\.$/,
     );
     const suspect = field(page, "Suspect");
     await suspect.setInputFiles({ name: "photo.png", mimeType: "image/png", buffer: Buffer.from("\x89PNG and more") });
     await field(page, "Credential").setInputFiles(join(ROOT, "web/example/owner.credential.safetensors"));
     await press(page, "Verify");
-    const wrong = "Suspect: a network (safetensors) expected, and photo.png is a file of another kind.";
+    const wrong =
+      "Suspect: a network (safetensors, PyTorch, ONNX, TensorFlow.js) expected, and photo.png is a file of another kind.";
     await eventually(() => page.getByRole("alert").textContent()).toBe(`No verdict. ${wrong}`);
     expect(await suspect.evaluate((input) => input === document.activeElement)).toBe(true);
     expect(await suspect.getAttribute("aria-invalid")).toBe("true");
@@ -169,6 +192,102 @@ describe.skipIf(missing)("the page", () => {
     await suspect.setInputFiles({ name: "damaged.safetensors", mimeType: "", buffer: damaged });
     await press(page, "Verify");
     await eventually(() => page.getByRole("alert").textContent()).toMatch(/^No verdict\. .*(bytes|end)/);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("takes suspects of other programs, in one file and in several", async () => {
+    const { page, complaints } = await open();
+    const { tensors } = decodeSafetensors(example("suspect.safetensors"));
+    const expected = await verify(example("suspect.safetensors"), example("owner.credential.safetensors"));
+    await field(page, "Credential").setInputFiles(join(ROOT, "web/example/owner.credential.safetensors"));
+    const panel = page.locator("#panel-verify");
+    const verdict = async (files: { name: string; buffer: Buffer }[]) => {
+      await field(page, "Suspect").setInputFiles(files.map((file) => ({ mimeType: "", ...file })));
+      await panel.locator(".findings").evaluate((findings) => findings.replaceChildren());
+      await press(page, "Verify");
+      await eventually(() => panel.locator(".badge").textContent()).toBe(expected.verdict);
+      const shown = await panel.textContent();
+      const { hits, count } = expected.mark!.bits!;
+      expect(shown).toContain(`${hits} of ${count} bits fit`);
+      return shown!;
+    };
+    const pth = Buffer.from(torchFile(tensors));
+    expect(await verdict([{ name: "suspect.pth", buffer: pth }])).toContain(
+      createHash("sha256").update(pth).digest("hex"),
+    );
+    const model = tfjsOf(tensors);
+    expect(await verdict(model)).toContain("as the one file that pan convert makes of it");
+    // Without its shards, and with what it does not name.
+    const alert = () => page.getByRole("alert").textContent();
+    await field(page, "Suspect").setInputFiles({ ...model[0]!, mimeType: "" });
+    await press(page, "Verify");
+    await eventually(alert).toBe(
+      "No verdict. Suspect: model.json names shard-1.bin, shard-2.bin: choose them together with it.",
+    );
+    const strange = { name: "suspect.pth", buffer: pth };
+    await field(page, "Suspect").setInputFiles([...model, strange].map((file) => ({ mimeType: "", ...file })));
+    await press(page, "Verify");
+    await eventually(alert).toMatch(/model\.json does not name suspect\.pth/);
+    // Dropped at once with a credential, they are told apart all the same.
+    const dropped = [...model, { name: "c.safetensors", buffer: example("owner.credential.safetensors") }];
+    await field(page, "Suspect").setInputFiles([]);
+    await page.evaluate(`{
+      const transfer = new DataTransfer();
+      for (const [name, text] of ${JSON.stringify(dropped.map(({ name, buffer }) => [name, buffer.toString("base64")]))})
+        transfer.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
+      document.querySelector("#panel-verify .field input").dispatchEvent(
+        new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }`);
+    const chosen = () =>
+      page.evaluate<string[]>(
+        `[...document.querySelectorAll("#panel-verify input[type=file]")].slice(0, 2).map((i) => [...i.files].map((f) => f.name).join())`,
+      );
+    await eventually(chosen).toEqual(["model.json,shard-1.bin,shard-2.bin", "c.safetensors"]);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("makes a nonce, shows the command that signs it, and counts the answer", async () => {
+    await gpu();
+    const network = buildNetwork(MARKED, { seed: 4 });
+    const binding = await bindingFor("acme");
+    await bind(network, binding);
+    await signedState(network, MARKED);
+    const file = ({ tensors, metadata }: SafetensorsFile) => Buffer.from(encodeSafetensors(tensors, metadata));
+    const suspect = file(await network.deployed());
+    const credential = file(await boundCredential(await network.credential(), binding));
+    network.dispose();
+    const { page, complaints } = await open();
+    await field(page, "Suspect").setInputFiles({ name: "it's.safetensors", mimeType: "", buffer: suspect });
+    await field(page, "Credential").setInputFiles({ name: "c.safetensors", mimeType: "", buffer: credential });
+    await page.getByText("Ask whether the claimant has the key").focus();
+    await page.keyboard.press("Enter");
+    await press(page, "Make a nonce");
+    const nonce = await field(page, "Nonce").inputValue();
+    expect(nonce).toMatch(/^[0-9a-f]{64}$/);
+    expect(await page.locator(".command").textContent()).toBe(
+      `npx @pan/core prove 'it'\\''s.safetensors' --nonce ${nonce} --key owner.key.pem --out answer.sig`,
+    );
+    expect(await violations(page)).toEqual([]);
+    await press(page, "Verify");
+    await eventually(() => page.getByRole("alert").textContent()).toMatch(/Answer: choose the file/);
+    const answer = async (who: "acme" | "mallory") => {
+      const { signature } = await provePossession(await signerFor(who), nonce, suspect);
+      await field(page, "Answer").setInputFiles({ name: "answer.sig", mimeType: "", buffer: Buffer.from(signature) });
+      await press(page, "Verify");
+    };
+    const panel = page.locator("#panel-verify");
+    await answer("acme");
+    await eventually(() => panel.locator(".badge").textContent()).toBe("mark present");
+    expect(await panel.textContent()).toContain("It answered your nonce, about this very suspect.");
+    await answer("mallory");
+    await eventually(() => panel.locator(".badge").textContent()).toBe("refused");
+    expect(await panel.locator(".sentence").textContent()).toContain("did not sign the verifier's nonce");
+    await field(page, "Nonce").fill("");
+    await press(page, "Verify");
+    await eventually(() => page.getByRole("alert").textContent()).toMatch(/Nonce: give the one that the answer is to/);
+    expect(await field(page, "Nonce").evaluate((input) => input === document.activeElement)).toBe(true);
     expect(complaints).toEqual([]);
     await page.close();
   });

@@ -243,6 +243,45 @@ describe("verify", () => {
   });
 });
 
+describe("verify --run", () => {
+  it("says what to install where there is no webgpu, and asks nothing", async () => {
+    const { code, out, err } = await cli.run("verify", "copy.safetensors", "owner.safetensors", "--run");
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(/the `webgpu` package: it is not installed[\s\S]*npm install webgpu/);
+    expect(await cli.run("verify", "copy.safetensors", "owner.safetensors", "--test", "words")).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/expected --run beside --test/),
+    });
+    writeFileSync(at("no-records"), "words");
+    const words = ["verify", "copy.safetensors", "owner.safetensors", "--run", "--test", "no-records"];
+    expect(await cli.run(...words)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/expected records of CIFAR-10 or CIFAR-100, .*, got 5 bytes/),
+    });
+  });
+
+  it("asks the triggers, and says how where it is not given", async () => {
+    const files = ["released.safetensors", "owner.safetensors"].map(at);
+    const dry = await cli.run("verify", ...files);
+    expect(dry.out).toMatch(/triggers not asked: .*`pan verify … --run` .*`pan challenge` and `pan answers`/);
+    const running = await pan({ packages: true });
+    try {
+      const { code, out, err } = await running.run("verify", ...files, "--run");
+      expect([code, err]).toEqual([1, ""]);
+      expect(out).toMatch(/^mark present\n/);
+      expect(out).not.toMatch(/not asked/);
+      const { mark } = await verify(readFileSync(files[0]!), readFileSync(files[1]!));
+      const { hits, count, needed } = mark!.triggers!;
+      expect(out).toContain(`triggers ${hits} of ${count} fit, ${needed} needed`);
+      const rival = [...files.toReversed(), at("commitment.json")];
+      const judged = await running.json("judge", ...rival, ...rival, "--run");
+      expect(judged).toMatchObject({ marks: { aInA: { triggers: { hits, count } } } });
+    } finally {
+      running.remove();
+    }
+  });
+});
+
 describe("judge", () => {
   const RIVAL = ["owner.safetensors", "released.safetensors", "commitment.json"];
 

@@ -1,4 +1,5 @@
 /** What `pan` says of itself, and how it refuses. */
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -138,6 +139,47 @@ describe("a terminal", () => {
       if (before === undefined) delete process.env["NO_COLOR"];
       else process.env["NO_COLOR"] = before;
     }
+  });
+});
+
+describe("completion", () => {
+  /** What bash offers for a line, whose last word is being typed. */
+  const offered = async (...words: string[]): Promise<string[]> => {
+    const { out: script } = await cli.run("completion", "bash");
+    const asked = `${script}
+COMP_WORDS=(pan ${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length}; _pan; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    return execFileSync("bash", ["-c", asked], { encoding: "utf8" }).split("\n").filter(Boolean).sort();
+  };
+  const names = COMMANDS.map(({ name }) => name);
+
+  it.skipIf(process.platform === "win32")("offers bash commands, options of each, and words", async () => {
+    expect(await offered("")).toEqual([...names, "help", "--help", "--version"].sort());
+    expect(await offered("co")).toEqual(["commit", "completion", "convert"]);
+    expect(await offered("help", "ver")).toEqual(["verify"]);
+    expect(await offered("completion", "")).toEqual(["bash", "fish", "zsh"]);
+    for (const { name, options } of COMMANDS)
+      expect(await offered(name, "--")).toEqual(
+        [...Object.keys(options), "json", "help"].map((option) => `--${option}`).sort(),
+      );
+    // Where nothing is offered, the shell completes names of files.
+    expect(await offered("verify", "sus")).toEqual([]);
+  });
+
+  it("tells zsh and fish of every command and option", async () => {
+    for (const shell of ["zsh", "fish"]) {
+      const { code, out } = await cli.run("completion", shell);
+      expect(code).toBe(0);
+      for (const { name, options } of COMMANDS) {
+        expect(out).toContain(shell === "zsh" ? `    ${name}) _arguments ` : `__fish_seen_subcommand_from ${name}' `);
+        for (const option of Object.keys(options))
+          expect(out).toContain(shell === "zsh" ? `--${option}[` : ` -l ${option} `);
+      }
+    }
+    expect(await cli.run("completion", "tcsh")).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/bash.*zsh.*fish/),
+    });
+    expect(await cli.json("completion", "fish")).toMatchObject({ shell: "fish" });
   });
 });
 

@@ -1,6 +1,6 @@
 /** `pan` as its users run it: built, in a process of its own. */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
@@ -23,9 +23,13 @@ export interface Pan {
   remove(): void;
 }
 
-/** Builds the command line as it is, far from any `node_modules`. */
-export async function pan(): Promise<Pan> {
+/**
+ * Builds the command line as it is, far from any `node_modules`.
+ * @param options `packages` puts those of the clone beside it: `webgpu` is installed then
+ */
+export async function pan({ packages = false } = {}): Promise<Pan> {
   const place = mkdtempSync(join(tmpdir(), "pan-cli-"));
+  if (packages) symlinkSync(join(ROOT, "node_modules"), join(place, "node_modules"));
   const folder = mkdtempSync(join(tmpdir(), "pan-files-"));
   await build({
     entryPoints: { pan: join(ROOT, "src/cli/main.ts") },
@@ -43,7 +47,8 @@ export async function pan(): Promise<Pan> {
   });
   const run = (...words: string[]) =>
     new Promise<Run>((done) => {
-      const { NODE_OPTIONS: _, ...env } = process.env;
+      const { NODE_OPTIONS: _, ...own } = process.env;
+      const env = { PAN_SWIFTSHADER: join(ROOT, ".adapter/swiftshader"), ...own };
       const child = spawn(process.execPath, [join(place, "pan.mjs"), ...words], { cwd: folder, env });
       let [out, err] = ["", ""];
       child.stdout.on("data", (text: Buffer) => (out += text));

@@ -9,3 +9,4 @@ export * from "@pan/core/ownership";
 export * from "@pan/core/passport";
 export * from "@pan/core/signing";
 export * from "@pan/core/train";
+export * from "@pan/core/weights";

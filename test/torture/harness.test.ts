@@ -21,7 +21,6 @@ describe("every reader that is exported", () => {
   const ELSEWHERE: Readonly<Record<string, string>> = {
     decodeBytes: "reads signs, not files",
     loadDeployed: "needs a device: torture/readers-device.ts",
-    loadWeights: "test/io/weights/hostile.test.ts",
     verify: "part mutants",
     verifySignature: "test/signing/mutations.test.ts",
     verifyModel: "test/signing/mutations.test.ts",

@@ -1,6 +1,7 @@
 /** A labelled place for files, to choose or to drop. */
 import { el, freshId } from "./dom";
 import { KIND_NAMES, type Kind, kindOf } from "./kinds";
+import { type NetworkFiles, oneNetwork } from "./networks";
 import { Refusal } from "./refusal";
 
 export interface FileFieldOptions {
@@ -23,7 +24,9 @@ export class FileField {
   readonly #problem: HTMLElement;
 
   constructor(private readonly options: FileFieldOptions) {
-    const { label, hint, kind, needed = false, multiple = false } = options;
+    const { label, hint, kind, needed = false } = options;
+    // A network may be an index and more files.
+    const multiple = options.multiple ?? kind === "network";
     this.kind = kind;
     const [id, about, problem] = [freshId(), freshId(), freshId()];
     this.#input = el("input", { type: "file", id, multiple, "aria-describedby": `${about} ${problem}` });
@@ -77,8 +80,8 @@ export class FileField {
   /** All files that are there. @throws Refusal as {@link one} */
   async all(): Promise<readonly File[]> {
     const { files } = this;
-    const { label, needed, kind: wanted } = this.options;
-    if (needed && !files.length) throw this.#refused(`${label}: choose ${KIND_NAMES[wanted]} first.`);
+    const { label, kind: wanted } = this.options;
+    this.#expectSome();
     for (const file of files) {
       const kind = await kindOf(file).catch(() => null);
       if (kind === null) throw this.#refused(`${label}: ${file.name} cannot be read. Choose it again.`);
@@ -86,6 +89,30 @@ export class FileField {
         throw this.#refused(`${label}: ${KIND_NAMES[wanted]} expected, and ${file.name} is ${KIND_NAMES[kind]}.`);
     }
     return files;
+  }
+
+  /**
+   * The network that is there, in one file or several; undefined for none.
+   * @throws Refusal as {@link one}
+   */
+  async network(): Promise<NetworkFiles | undefined> {
+    const { files } = this;
+    this.#expectSome();
+    if (!files.length) return undefined;
+    const found = await oneNetwork(files).catch(() => "a file cannot be read. Choose it again.");
+    if (typeof found === "string") throw this.#refused(`${this.options.label}: ${found}`);
+    return found;
+  }
+
+  /** The network that must be there. @throws Refusal as {@link one} */
+  async mustNetwork(): Promise<NetworkFiles> {
+    return (await this.network())!;
+  }
+
+  /** @throws Refusal where something is needed and nothing is there. */
+  #expectSome(): void {
+    const { label, needed, kind } = this.options;
+    if (needed && !this.files.length) throw this.#refused(`${label}: choose ${KIND_NAMES[kind]} first.`);
   }
 
   #refused(why: string): Refusal {
@@ -114,10 +141,15 @@ export class FileField {
       lit(false);
       const files = [...(event.dataTransfer?.files ?? [])];
       // Several in a place for one are sorted by whoever is around.
-      if (!files.length || (files.length > 1 && !multiple)) return;
+      if (!files.length || (files.length > 1 && !(multiple && (this.kind !== "network" || isSet(files))))) return;
       event.preventDefault();
       event.stopPropagation();
       this.put(files);
     });
   }
 }
+
+/** Whether files are a model.json and its shards by their names: a drop has to be taken at once. */
+const isSet = (files: readonly File[]): boolean =>
+  files.filter(({ name }) => name.endsWith(".json")).length === 1 &&
+  files.every(({ name }) => /\.(json|bin)$/.test(name));

@@ -1,12 +1,16 @@
 /** What is worked out beside the page, and what comes back. */
 import type { Judgment, Verification } from "@pan/core/verify";
+import type { NetworkFiles } from "./networks";
+import type { Answer } from "./possession";
 
 export interface VerifyJob {
   readonly kind: "verify";
-  readonly suspect: File;
+  readonly suspect: NetworkFiles;
   readonly credential: File;
   readonly commitment?: File | undefined;
-  readonly released?: File | undefined;
+  readonly released?: NetworkFiles | undefined;
+  /** What the claim's key answered to a nonce. */
+  readonly answer?: Answer | undefined;
   readonly roots: readonly File[];
   readonly published?: string | undefined;
   readonly suspectSha256?: string | undefined;
@@ -16,7 +20,7 @@ export interface VerifyJob {
 /** One side of a dispute. */
 export interface Side {
   readonly credential: File;
-  readonly released: File;
+  readonly released: NetworkFiles;
   readonly commitment: File;
 }
 
@@ -25,8 +29,8 @@ export interface JudgeJob {
   readonly a: Side;
   readonly b: Side;
   readonly roots: readonly File[];
-  readonly suspect?: File | undefined;
-  readonly base?: File | undefined;
+  readonly suspect?: NetworkFiles | undefined;
+  readonly base?: NetworkFiles | undefined;
 }
 
 export type Job = VerifyJob | JudgeJob;

@@ -37,7 +37,7 @@ class SideFields {
     this.element = el("fieldset", {}, el("legend", {}, `Claim ${name}`), ...fields.map((f) => f.element));
   }
 
-  put({ credential, released, commitment }: Side): void {
+  put({ credential, released, commitment }: Readonly<Record<keyof Side, File>>): void {
     this.#credential.put([credential]);
     this.#released.put([released]);
     this.#commitment.put([commitment]);
@@ -46,7 +46,7 @@ class SideFields {
   async files(): Promise<Side> {
     return {
       credential: await this.#credential.must(),
-      released: await this.#released.must(),
+      released: await this.#released.mustNetwork(),
       commitment: await this.#commitment.must(),
     };
   }
@@ -88,8 +88,8 @@ export function judgeTab(): HTMLElement {
         a: await a.files(),
         b: await b.files(),
         roots: await roots.all(),
-        suspect: await suspect.one(),
-        base: await base.one(),
+        suspect: await suspect.network(),
+        base: await base.network(),
       };
       const found = await workOut(job, signal);
       return { sentence: `Ruling: ${found.ruling}. ${found.sentence}`, findings: rulingFindings(found) };

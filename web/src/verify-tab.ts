@@ -6,6 +6,8 @@ import { verificationFindings } from "./findings/verdict";
 import { type WorkForm, workForm } from "./form";
 import { committedDigests, kindOf, sha256 } from "./kinds";
 import { labelled } from "./labelled";
+import { type NetworkFiles, networksAmong } from "./networks";
+import { PossessionFields } from "./possession";
 import { Refusal } from "./refusal";
 import { workOut } from "./work";
 
@@ -25,7 +27,7 @@ export class VerifyTab {
   readonly #example = el("p", { class: "notice", hidden: true }, GIVEN_AWAY);
   readonly #suspect = new FileField({
     label: "Suspect",
-    hint: "The network that is accused.",
+    hint: "The network that is accused: safetensors, a .pth of PyTorch, ONNX, or model.json of TensorFlow.js with its shards.",
     kind: "network",
     needed: true,
   });
@@ -51,6 +53,7 @@ export class VerifyTab {
     kind: "certificate",
     multiple: true,
   });
+  readonly #possession = new PossessionFields(() => this.#suspectName());
   readonly #published = input("date");
   readonly #suspects = input("number", { min: 1, step: 1, value: 1 });
   readonly #digest = input("text", { autocomplete: "off", spellcheck: "false" });
@@ -70,6 +73,7 @@ export class VerifyTab {
       (signal) => this.#verify(signal),
     );
     this.panel = el("section", {}, this.#form.element);
+    this.#suspect.element.addEventListener("change", () => this.#possession.refresh());
     this.#takesDrops();
   }
 
@@ -77,12 +81,19 @@ export class VerifyTab {
   put({ suspect, credential, commitment, released }: VerifyFiles): void {
     this.#form.clear();
     this.#example.hidden = true;
+    this.#possession.clear();
     this.#suspect.put([suspect]);
     this.#credential.put([credential]);
     this.#commitment.put([commitment]);
     this.#released.put([released]);
     this.#roots.put([]);
     this.#published.value = "";
+  }
+
+  /** What the claimant's command names: of several files the index, wherever it was put. */
+  #suspectName(): string | undefined {
+    const { files } = this.#suspect;
+    return (files.find(({ name }) => name.endsWith(".json")) ?? files[0])?.name;
   }
 
   #fields(): Child[] {
@@ -97,6 +108,7 @@ export class VerifyTab {
         "When the suspect was there at the latest, as you know it: the day, in UTC.",
         this.#published,
       ),
+      this.#possession.element,
       el(
         "details",
         {},
@@ -116,13 +128,16 @@ export class VerifyTab {
       throw new Refusal("Networks looked at: a whole number from 1 expected.");
     const published = this.#published.value ? new Date(this.#published.value).toISOString() : null;
     const commitment = await this.#commitment.one();
+    const suspect = await this.#suspect.mustNetwork();
+    const answer = await this.#possession.answer();
     const found = await workOut(
       {
         kind: "verify",
-        suspect: await this.#suspect.must(),
+        suspect,
         credential: await this.#credential.must(),
         commitment,
-        released: await this.#released.one(),
+        released: await this.#released.network(),
+        answer,
         roots: await this.#roots.all(),
         ...(published && { published }),
         ...(digest && { suspectSha256: digest }),
@@ -132,7 +147,11 @@ export class VerifyTab {
     );
     return {
       sentence: `Verdict: ${found.verdict}. ${found.sentence}`,
-      findings: verificationFindings(found, { published, committed: commitment !== undefined }),
+      findings: verificationFindings(found, {
+        published,
+        committed: commitment !== undefined,
+        inParts: suspect.length > 1,
+      }),
     };
   }
 
@@ -157,24 +176,24 @@ export class VerifyTab {
    * networks is the one that the commitment speaks of. The only network is the suspect, too.
    */
   async #sort(files: readonly File[]): Promise<void> {
-    const kinds = await Promise.all(files.map((file) => kindOf(file).catch(() => "other" as const)));
-    const of = (kind: (typeof kinds)[number]) => files.filter((_, i) => kinds[i] === kind);
-    const [credentials, commitments, roots, networks] = [
-      of("credential"),
-      of("commitment"),
-      of("certificate"),
-      of("network"),
-    ];
+    const { networks, rest } = await networksAmong(files);
+    const kinds = await Promise.all(rest.map((file) => kindOf(file).catch(() => "other" as const)));
+    const of = (kind: (typeof kinds)[number]) => rest.filter((_, i) => kinds[i] === kind);
+    const [credentials, commitments, roots] = [of("credential"), of("commitment"), of("certificate")];
     if (credentials[0]) this.#credential.put([credentials[0]]);
     if (commitments[0]) this.#commitment.put([commitments[0]]);
     if (roots.length) this.#roots.put(roots);
     const commitment = this.#commitment.files[0];
     const digests = commitment ? await committedDigests(commitment) : new Set<string>();
-    const committed = await Promise.all(networks.map(async (file) => digests.has(await sha256(file))));
+    const isCommitted = async (network: NetworkFiles) => network.length === 1 && digests.has(await sha256(network[0]!));
+    const committed = await Promise.all(networks.map(isCommitted));
     const released = networks.find((_, i) => committed[i]);
-    const suspect = networks.find((file) => file !== released) ?? (this.#suspect.files.length ? undefined : released);
-    if (released) this.#released.put([released]);
-    if (suspect) this.#suspect.put([suspect]);
+    const suspect =
+      networks.find((network) => network !== released) ?? (this.#suspect.files.length ? undefined : released);
+    if (released) this.#released.put(released);
+    if (suspect) this.#suspect.put(suspect);
+    const answer = of("signature")[0];
+    if (answer) this.#possession.put(answer);
     const unknown = of("other");
     if (unknown.length)
       this.#form.show(`Left aside, as files of another kind: ${unknown.map((f) => f.name).join(", ")}.`, []);

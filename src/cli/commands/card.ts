@@ -3,14 +3,15 @@ import { ArgumentError, FormatError } from "../../errors";
 import { sha256Hex, sha512Hex } from "../../io/digest";
 import { parseJson } from "../../io/json";
 import { isObject, shown } from "../../io/shown";
+import type { WeightsFile } from "../../io/weights";
 import { CLAIM_PREDICATE, type CommittedClaim } from "../../ownership/commitment";
 import { tensorsDigest } from "../../ownership/network-file";
 import { fromBase64 } from "../../signing/base64";
 import { type Bundle, decodeBundle, verifyBundle } from "../../signing/bundle";
 import { decodeStatement, findSubject, IN_TOTO } from "../../signing/statement";
 import type { Command } from "../command";
-import { readBytes, readJson, readText } from "../files";
-import { isPrivate, loadWeights, type Weights } from "../weights";
+import { readJson, readText } from "../files";
+import { isPrivate, readReleased } from "../weights";
 
 export const card: Command = {
   name: "card",
@@ -25,8 +26,8 @@ export const card: Command = {
   notes: ["For a hub: pan card network.safetensors --commitment commitment.json > README.md"],
   async run(given) {
     const path = given.operand("RELEASED");
-    const bytes = await readBytes(path);
-    const weights = loadWeights(bytes, path);
+    const weights = await readReleased(path);
+    const { bytes } = weights;
     if (isPrivate(weights))
       throw new ArgumentError(
         `${path}: expected a file that may be given away, got one with private tensors: name the deployed network`,
@@ -92,7 +93,7 @@ interface Card {
   readonly file: string;
   readonly name: string;
   readonly license: string | undefined;
-  readonly weights: Weights;
+  readonly weights: WeightsFile;
   readonly digests: Readonly<Record<"sha256" | "sha512" | "tensors", string>>;
   readonly results: readonly Result[];
   readonly claim: PublicClaim | null;
@@ -113,7 +114,7 @@ function cardText(card: Card): string {
   ].join("\n\n")}\n`;
 }
 
-function frontMatter({ name, license, results }: Card): string {
+function frontMatter({ name, license, results, weights }: Card): string {
   const index = results.flatMap(({ dataset, task, metrics }) => [
     `      - task:\n          type: ${yaml(task)}`,
     `        dataset:\n          name: ${yaml(dataset)}\n          type: ${yaml(dataset)}`,
@@ -125,7 +126,7 @@ function frontMatter({ name, license, results }: Card): string {
     "---",
     ...(license === undefined ? [] : [`license: ${yaml(license)}`]),
     'library_name: "@pan/core"',
-    "tags:\n  - safetensors\n  - passport\n  - ownership",
+    `tags:\n  - ${weights.format}\n  - passport\n  - ownership`,
     ...(index.length ? [`model-index:\n  - name: ${yaml(name)}\n    results:\n${index.join("\n")}`] : []),
     "---",
   ].join("\n");

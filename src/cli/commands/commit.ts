@@ -9,6 +9,7 @@ import { expectFree, readBytes, write } from "../files";
 import { readKey } from "../key";
 import { askAuthority, curlLine } from "../stamps";
 import type { Terminal } from "../terminal";
+import { readReleased } from "../weights";
 import { pairs } from "../words";
 
 export const commit: Command = {
@@ -16,7 +17,10 @@ export const commit: Command = {
   summary: "Commits a credential to the file that shall be released, signed and dated",
   operands: [
     { name: "CREDENTIAL", about: "the owner's credential, with its claim" },
-    { name: "RELEASED", about: "the file that shall be released; commit to what you release" },
+    {
+      name: "RELEASED",
+      about: "the file that shall be released, of any format that is read; commit to what you release",
+    },
   ],
   options: {
     key: { value: "KEY.pem", about: "the private key whose public half the claim names" },
@@ -39,7 +43,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const signer = await signerOf(await readKey(key, terminal));
   terminal.step("working out what follows from the claim");
   const released = given.operand("RELEASED");
-  const files = [await readBytes(given.operand("CREDENTIAL")), await readBytes(released)] as const;
+  const files = [await readBytes(given.operand("CREDENTIAL")), await readReleased(released)] as const;
   let bundle = await commitTo(...files, signer, { name: basename(released) });
   const question = await timestampQuery(bundleSignature(bundle));
   const stamped: string[] = [];

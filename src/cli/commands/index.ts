@@ -3,6 +3,7 @@ import { answers } from "./answers";
 import { card } from "./card";
 import { challenge } from "./challenge";
 import { commit } from "./commit";
+import { completion } from "./completion";
 import { convert } from "./convert";
 import { doctor } from "./doctor";
 import { hash } from "./hash";
@@ -17,5 +18,5 @@ import { verify } from "./verify";
 export const COMMANDS: readonly Command[] = [
   ...[verify, judge, prove, answers],
   ...[keygen, commit, stamp, challenge, card],
-  ...[inspect, hash, convert, doctor],
+  ...[inspect, hash, convert, doctor, completion(() => COMMANDS)],
 ];

@@ -11,7 +11,7 @@ import { decodeBundle } from "../../signing/bundle";
 import type { Command, Outcome } from "../command";
 import { readBytes } from "../files";
 import type { Style, Terminal } from "../terminal";
-import { isPrivate, loadWeights, type Weights } from "../weights";
+import { documentIn, isPrivate, type Weights, weightsIn } from "../weights";
 import { pairs, size } from "../words";
 
 /** What files of this package call themselves, in words. */
@@ -34,8 +34,8 @@ export const inspect: Command = {
   async run(given, terminal) {
     const path = given.operand("FILE");
     const bytes = await readBytes(path);
-    const text = bytes[0] === 0x7b ? new TextDecoder().decode(bytes) : null;
-    return text === null ? ofWeights(path, bytes, terminal) : ofText(path, text, bytes);
+    const document = await documentIn(bytes, path);
+    return document === undefined ? ofWeights(path, bytes, terminal) : ofDocument(path, document, bytes);
   },
 };
 
@@ -46,15 +46,18 @@ interface Found {
   readonly rows: readonly (readonly [string, string])[];
   readonly json: Readonly<Record<string, unknown>>;
   readonly tensors?: readonly (readonly [string, string])[];
+  /** What the digests are of, where it is not all that was read. */
+  readonly hashed?: string;
 }
 
 function outcome(
   path: string,
-  { kind, private: secret, rows, json, tensors }: Found,
+  { kind, private: secret, rows, json, tensors, hashed }: Found,
   digests: readonly string[],
 ): Outcome {
   const [sha256, sha512] = digests as [string, string];
-  const all = [...rows, ["SHA-256", sha256] as const, ["SHA-512", sha512] as const];
+  const of = hashed === undefined ? "" : ` of ${hashed}`;
+  const all = [...rows, [`SHA-256${of}`, sha256] as const, [`SHA-512${of}`, sha512] as const];
   return {
     code: 0,
     json: { file: path, kind, private: secret, ...json, sha256, sha512 },
@@ -77,8 +80,8 @@ function outcome(
 }
 
 async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): Promise<Outcome> {
-  const weights = loadWeights(bytes, path);
-  const { tensors, metadata, format } = weights;
+  const weights = await weightsIn(bytes, path);
+  const { tensors, metadata, container, notes } = weights;
   const secret = isPrivate(weights);
   const numbers = [...tensors.values()].reduce((n, { data }) => n + data.length, 0);
   const shown = Object.entries(metadata).map(([key, value]): readonly [string, string] => [
@@ -94,21 +97,24 @@ async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): P
     kind: kindOf(weights),
     private: secret,
     rows: [
-      ["container", `${format}, ${size(bytes.length)}`],
+      ["container", `${container}, ${size(weights.size)}`],
+      ...notes.map((note) => ["note", note] as const),
       ["tensors", `${tensors.size}, ${numbers} numbers`],
       ...claim.rows,
       ...shown,
       ["digest of tensors", await tensorsDigest(weights)],
     ],
     json: {
-      container: format,
-      bytes: bytes.length,
+      container,
+      bytes: weights.size,
+      notes,
       ...claim.json,
       metadata: Object.fromEntries(Object.entries(metadata).filter(([key]) => !secret || OPEN.has(key))),
       tensors: [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
       tensorsDigest: await tensorsDigest(weights),
     },
     tensors: [...tensors].map(([name, { dtype, shape }]) => [name, `${dtype} [${shape.join(", ")}]`]),
+    ...(weights.inParts && { hashed: "the index" }),
   };
   return outcome(path, found, [await sha256Hex(bytes), await sha512Hex(bytes)]);
 }
@@ -160,9 +166,8 @@ async function ofClaim(weights: Weights, terminal: Terminal) {
 /** Most characters of JSON that is looked at. */
 const LONGEST = 2 ** 26;
 
-async function ofText(path: string, text: string, bytes: Uint8Array): Promise<Outcome> {
+async function ofDocument(path: string, value: unknown, bytes: Uint8Array): Promise<Outcome> {
   const digests = [await sha256Hex(bytes), await sha512Hex(bytes)];
-  const value = parseJson(text, path, LONGEST);
   const opening = isObject(value) && value["format"] === "pan-opening-2";
   if (opening)
     return outcome(
@@ -175,7 +180,7 @@ async function ofText(path: string, text: string, bytes: Uint8Array): Promise<Ou
       },
       digests,
     );
-  const bundle = decodeBundle(text);
+  const bundle = decodeBundle(new TextDecoder().decode(bytes));
   const statement: unknown = parseJson(
     new TextDecoder().decode(bundle.envelope.payload),
     `${path}: its statement`,

@@ -1,7 +1,9 @@
 import type { Judgment, RivalFiles } from "../../ownership/judgment";
 import type { Command, Given, Outcome } from "../command";
+import { openDevice } from "../device";
 import { readBytes, readCertificate, readText } from "../files";
 import type { Style, Terminal } from "../terminal";
+import { readNetwork } from "../weights";
 import { datedText, list, markText, pairs } from "../words";
 
 const PARTS = ["CREDENTIAL", "RELEASED", "COMMITMENT"] as const;
@@ -19,6 +21,7 @@ export const judge: Command = {
     base: { value: "FILE", about: "a network that was public before both and that both may be made from" },
     root: { value: "FILE", many: true, about: "certificate of a time-stamping authority that you trust, PEM or DER" },
     fpr: { value: "X", about: "false-positive rate of each test (1e-6)" },
+    run: { about: "run the networks: ask the claims' triggers, of networks of this package; needs `webgpu`" },
   },
   notes: [
     "Exit code 0: the ruling is A, B, same owner or independent; 1: disputed, or neither claim stands.",
@@ -28,11 +31,10 @@ export const judge: Command = {
 };
 
 async function run(given: Given, terminal: Terminal): Promise<Outcome> {
-  const { judgeFiles } = await import("../../ownership/judge-files");
   terminal.step("reading files");
   const rival = async (who: string): Promise<RivalFiles> => ({
     credential: await readBytes(given.operand(`${who}_CREDENTIAL`)),
-    released: await readBytes(given.operand(`${who}_RELEASED`)),
+    released: await readNetwork(given.operand(`${who}_RELEASED`)),
     commitment: await readText(given.operand(`${who}_COMMITMENT`)),
   });
   const [a, b] = [await rival("A"), await rival("B")];
@@ -40,14 +42,21 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const roots = await Promise.all(given.texts("root").map(readCertificate));
   const options = {
     roots,
-    ...(suspect !== undefined && { suspect: await readBytes(suspect) }),
-    ...(base !== undefined && { base: await readBytes(base) }),
+    ...(suspect !== undefined && { suspect: await readNetwork(suspect) }),
+    ...(base !== undefined && { base: await readNetwork(base) }),
     ...(rate !== undefined && { falsePositiveRate: rate }),
   };
+  const judged = given.flag("run") ? await running(terminal) : (await import("../../ownership/judge-files")).judgeFiles;
   terminal.step("reading marks in each other's files");
-  const found = await judgeFiles(a, b, options);
+  const found = await judged(a, b, options);
   const decided = found.ruling !== "disputed" && found.ruling !== "neither";
   return { code: decided ? 0 : 1, json: found, text: (style) => described(found, decided, style) };
+}
+
+/** `judge` with a device to run networks on. */
+async function running(terminal: Terminal) {
+  await openDevice(terminal);
+  return (await import("../../ownership/judge")).judge;
 }
 
 function described(found: Judgment, decided: boolean, style: Style): string {

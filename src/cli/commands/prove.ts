@@ -1,8 +1,9 @@
 import { provePossession } from "../../ownership/possession";
 import { signerOf } from "../../signing/keys";
 import type { Command } from "../command";
-import { expectFree, readBytes, write } from "../files";
+import { expectFree, write } from "../files";
 import { readKey } from "../key";
+import { readNetwork } from "../weights";
 
 export const prove: Command = {
   name: "prove",
@@ -21,7 +22,7 @@ export const prove: Command = {
     const [out, nonce] = [given.needed("out"), given.needed("nonce")];
     await expectFree(out, given.flag("force"));
     const signer = await signerOf(await readKey(given.needed("key"), terminal));
-    const { signature } = await provePossession(signer, nonce, await readBytes(given.operand("SUSPECT")));
+    const { signature } = await provePossession(signer, nonce, await readNetwork(given.operand("SUSPECT")));
     await write(out, signature);
     return { code: 0, json: { signature: out, nonce }, text: (style) => `${style.good("answered")}: ${out}` };
   },

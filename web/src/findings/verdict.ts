@@ -19,7 +19,12 @@ export interface Asked {
   /** ISO 8601; null where nobody says. */
   readonly published: string | null;
   readonly committed: boolean;
+  /** Whether the suspect is in several files. */
+  readonly inParts: boolean;
 }
+
+/** How `verify` says in its reasons that the claimant has the key. */
+const HAS_KEY = "the key that the claim names signed";
 
 /** What is printed first, and said aloud. */
 export const headline = (tone: string, verdict: string, sentence: string): HTMLElement =>
@@ -44,7 +49,7 @@ export function keeping(name: string, value: unknown, note: string): HTMLElement
 }
 
 /** What a verification found. */
-export function verificationFindings(found: Verification, { published, committed }: Asked): Child[] {
+export function verificationFindings(found: Verification, { published, committed, inParts }: Asked): Child[] {
   const { verdict, sentence, bound, open, mark, released, relation, examination } = found;
   const events: Event[] = [
     ...(committed ? [stamped("The file was committed to", found.dated)] : []),
@@ -70,7 +75,15 @@ export function verificationFindings(found: Verification, { published, committed
       ["Mark in the suspect", markSentence(mark)],
       ["Mark in the committed file", markSentence(released)],
       ["Version of the claim", String(found.version)],
-      ["SHA-256 of the suspect", el("code", {}, found.suspectSha256)],
+      [
+        "Key of the claim",
+        found.reasons.some((reason) => reason.startsWith(HAS_KEY)) &&
+          "It answered your nonce, about this very suspect.",
+      ],
+      [
+        inParts ? "SHA-256 of the suspect, as the one file that pan convert makes of it" : "SHA-256 of the suspect",
+        el("code", {}, found.suspectSha256),
+      ],
     ]),
     examination && gammaFigure(examination),
     relation && relationTable(relation),

@@ -206,7 +206,7 @@ export class TrainTab {
     this.#results.append(
       this.#downloads.element,
       el("div", { class: "actions" }, open),
-      ...verificationFindings(found, { published: null, committed: true }).filter(
+      ...verificationFindings(found, { published: null, committed: true, inParts: false }).filter(
         (child): child is Node | string => child !== null && child !== false,
       ),
     );
