@@ -80,7 +80,8 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
   const { width, signature, statement, triggers, epochs, batchSize, lr, schedule, momentum } = s;
   const { weightDecay, trunkUpdates, featureWatermark, seed } = s;
   return {
-    ...{ width, signature, passports, triggers, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates },
+    ...{ width, signature, passports, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates },
+    ...(triggers && { triggers }),
     ...(s.accumulate > 1 && { accumulate: s.accumulate }),
     ...((triggers || s.boundTriggers) && { triggerBatch: s.triggerBatch }),
     ...(s.boundTriggers && { boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}` }),

@@ -222,7 +222,7 @@ export async function runExperiment(e: Experiment): Promise<void> {
     data: {
       train: e.train.length,
       test: test.length,
-      triggers: triggers?.length ?? 0,
+      triggers: s.boundTriggers ? s.boundTriggers.count * s.boundTriggers.groups : (triggers?.length ?? 0),
       ...(isPointSet(test) && { samples: "shapes" as const }),
     },
     ...(e.clouds && { clouds: e.clouds }),
