@@ -13,11 +13,8 @@ export default defineConfig({
   entry: { ...entries, methods: "src/tensor/methods.ts", cli: "src/cli/main.ts" },
   define: { PAN_VERSION: JSON.stringify(version) },
   format: ["esm", "cjs"],
-  // The public types speak of GPUDevice and its kin, which come from no `lib` of TypeScript 5.
-  dts: {
-    entry: entries,
-    banner: '/// <reference types="@webgpu/types" />\n/// <reference lib="esnext.disposable" />',
-  },
+  // Tensors are disposable. Types of WebGPU are asked for nowhere (`src/gpu/webgpu.ts`).
+  dts: { entry: entries, banner: '/// <reference lib="esnext.disposable" />' },
   splitting: true,
   sourcemap: false,
   treeshake: true,

@@ -10,7 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkBundles } from "./package/bundles.mjs";
 import { checkVite } from "./package/cookbook.mjs";
-import { CONFIGS, ENTRIES, SOURCES } from "./package/programs.mjs";
+import { CONFIG, ENTRIES, SOURCES } from "./package/programs.mjs";
+import { checkTypes, installCompilers } from "./package/types.mjs";
 import { projectRoot } from "./setup.mjs";
 
 const LARGEST = 1_200_000;
@@ -72,7 +73,7 @@ function pack(folder) {
 function create(project) {
   mkdirSync(project);
   for (const [name, text] of Object.entries(SOURCES)) writeFileSync(join(project, name), text);
-  const configs = { ...CONFIGS, "package.json": { name: "user", private: true } };
+  const configs = { "tsconfig.json": CONFIG, "package.json": { name: "user", private: true } };
   for (const [name, config] of Object.entries(configs)) writeFileSync(join(project, name), JSON.stringify(config));
 }
 
@@ -82,9 +83,8 @@ function install(project, ...names) {
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...packages], { cwd: project });
 }
 
-function typeCheck(project, config) {
-  run(process.execPath, [join(project, "node_modules", "typescript", "bin", "tsc"), "-p", config], { cwd: project });
-  console.log(`types: ${config} passes`);
+function compile(project) {
+  run(process.execPath, [join(projectRoot, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
 }
 
 function train(project, program) {
@@ -133,12 +133,14 @@ const folder = mkdtempSync(join(tmpdir(), "pan-package-"));
 try {
   const project = join(folder, "project");
   create(project);
-  // A browser's project first: without `webgpu`, which would bring the types of WebGPU along.
-  install(project, pack(folder), "typescript");
-  typeCheck(project, "tsconfig.page.json");
-  install(project, "@types/node", "webgpu");
-  typeCheck(project, "tsconfig.libs.json");
-  typeCheck(project, "tsconfig.json");
+  const compilers = join(folder, "compilers");
+  installCompilers(compilers, install);
+  // Without `webgpu` first, which would bring the types of WebGPU along.
+  install(project, pack(folder), "@types/node");
+  await checkTypes(project, compilers, { webgpu: false });
+  install(project, "@webgpu/types", "webgpu");
+  await checkTypes(project, compilers, { webgpu: true });
+  compile(project);
   const [esm, cjs] = [train(project, "program.mjs"), train(project, "program.cjs")];
   if (esm.system !== "import" || cjs.system !== "require")
     fail("the programs were not compiled to the two module systems");
