@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { checkBundles } from "./package/bundles.mjs";
 import { checkVite } from "./package/cookbook.mjs";
 import { CONFIG, ENTRIES, SOURCES } from "./package/programs.mjs";
+import { checkResolution } from "./package/resolution.mjs";
 import { checkTypes, installCompilers } from "./package/types.mjs";
 import { projectRoot } from "./setup.mjs";
 
@@ -133,10 +134,12 @@ const folder = mkdtempSync(join(tmpdir(), "pan-package-"));
 try {
   const project = join(folder, "project");
   create(project);
+  const tarball = pack(folder);
+  await checkResolution(tarball);
   const compilers = join(folder, "compilers");
   installCompilers(compilers, install);
   // Without `webgpu` first, which would bring the types of WebGPU along.
-  install(project, pack(folder), "@types/node");
+  install(project, tarball, "@types/node");
   await checkTypes(project, compilers, { webgpu: false });
   install(project, "@webgpu/types", "webgpu");
   await checkTypes(project, compilers, { webgpu: true });

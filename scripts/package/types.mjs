@@ -1,6 +1,6 @@
 /**
- * The declarations of the package under several TypeScripts, ways of resolving modules and libraries
- * of types, each declaration checked too (`skipLibCheck: false`).
+ * The declarations of the package under several TypeScripts, ways of resolving modules and
+ * libraries of types, each declaration checked too (`skipLibCheck: false`).
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -25,7 +25,9 @@ const MODULES = {
 const ES = ["ES2022"];
 const DOM = [...ES, "DOM", "DOM.Iterable"];
 
-/** What programs are told of the platform, which are written for that, and how they find modules. */
+/**
+ * What programs are told of the platform, which are written for that, and how they find modules.
+ */
 const PLATFORMS = {
   page: { lib: DOM, types: [], programs: ["page-entries"], modules: ["node16", "bundler"] },
   "the language alone": { lib: ES, types: [], programs: ["page-entries"], modules: ["bundler"] },

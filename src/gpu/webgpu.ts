@@ -1,8 +1,8 @@
 /**
  * The WebGPU types that public declarations speak of. They are the program's own, from wherever it
  * has them: `lib.dom.d.ts` since TypeScript 6, `@webgpu/types` before. A declaration that named
- * them, or asked for one of the two, would not compile beside the other, nor where there is neither.
- * What stands in for them in such a program is enough to go from `dawn()` to `init()`.
+ * them, or asked for one of the two, would not compile beside the other, nor where there is
+ * neither. What stands in for them in such a program is enough to go from `dawn()` to `init()`.
  */
 
 /** A `GPU`, as `navigator.gpu` is one. */
