@@ -5,7 +5,7 @@
  * three steps through `import` and through `require`, and looks at what bundlers take of it.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkBundles } from "./package/bundles.mjs";
@@ -15,7 +15,7 @@ import { checkResolution } from "./package/resolution.mjs";
 import { checkTypes, installCompilers } from "./package/types.mjs";
 import { projectRoot } from "./setup.mjs";
 
-const LARGEST = 1_200_000;
+const LARGEST = 2_300_000;
 const { devDependencies } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
 
 function fail(message) {
@@ -49,7 +49,7 @@ function pack(folder) {
     .map((f) => f.path)
     .filter(
       (path) =>
-        !/^(dist\/[^/]+\.(c?js|d\.c?ts)|docs\/(guide\/)?[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|package\.json)$/.test(
+        !/^(dist\/[^/]+\.(c?js|js\.map|d\.c?ts)|docs\/(guide\/)?[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|package\.json)$/.test(
           path,
         ),
     );
@@ -65,10 +65,34 @@ function pack(folder) {
   const missing = [...wanted.map((name) => `dist/${name}`), ...links, "README.md", "CHANGELOG.md", "LICENSE"].filter(
     (path) => !present.has(path),
   );
+  missing.push(...[...present].filter((path) => /^dist\/.*\.js$/.test(path) && !present.has(`${path}.map`)));
   if (missing.length) fail(`the tarball lacks ${missing.join(", ")}`);
   if (size >= LARGEST) fail(`the tarball has ${size} bytes, ${LARGEST} are allowed`);
   console.log(`tarball: ${files.length} files, ${(size / 1000).toFixed(0)} kB`);
   return join(folder, filename);
+}
+
+/** Source maps of modules lead to the sources by the names that they have here, and hold them. */
+function checkMaps() {
+  const dist = join(projectRoot, "dist");
+  const names = readdirSync(dist).filter((name) => /\.(js|cjs)$/.test(name));
+  const sources = new Set();
+  for (const name of names) {
+    const lines = [...readFileSync(join(dist, name), "utf8").matchAll(/^\/\/# sourceMappingURL=(\S+)$/gm)];
+    const named = lines.map(([, map]) => map).join();
+    const wanted = name.endsWith(".js") ? `${name}.map` : "";
+    if (named !== wanted) fail(`dist/${name} names the source map "${named}", not "${wanted}"`);
+    if (named === "") continue;
+    const map = JSON.parse(readFileSync(join(dist, named), "utf8"));
+    for (const [i, source] of map.sources.entries()) {
+      if (!/^\.\.\/(src|shaders|node_modules)\/[^:]+$/.test(source) || /\/\.\.\//.test(source.slice(3)))
+        fail(`dist/${named} leads to ${source}, which is no source of the package`);
+      if (map.sourcesContent?.[i] !== readFileSync(join(dist, source), "utf8"))
+        fail(`dist/${named} does not hold ${source} as it is`);
+      sources.add(source);
+    }
+  }
+  console.log(`source maps: ${sources.size} sources`);
 }
 
 function create(project) {
@@ -135,6 +159,7 @@ try {
   const project = join(folder, "project");
   create(project);
   const tarball = pack(folder);
+  checkMaps();
   await checkResolution(tarball);
   const compilers = join(folder, "compilers");
   installCompilers(compilers, install);
