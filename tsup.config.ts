@@ -44,6 +44,6 @@ export default defineConfig({
   // Optional peers, loaded only when a Node program asks for Dawn or for a folder of pictures.
   external: ["webgpu", "sharp"],
   banner: {
-    js: "/*! Contains wgsl-preprocessor, Copyright (c) 2022 Brandon Jones, parts of fflate, Copyright (c) 2026 Arjun Barrett, and parts of gl-matrix, Copyright (c) 2015-2025 Brandon Jones, Colin MacKenzie IV, under the terms of the MIT licence (see LICENSE). */",
+    js: "/*! Contains wgsl-preprocessor, Copyright (c) 2022 Brandon Jones, parts of fflate, Copyright (c) 2026 Arjun Barrett, and parts of gl-matrix, Copyright (c) 2015-2025 Brandon Jones, Colin MacKenzie IV, under the terms of the MIT licence (see THIRD-PARTY-NOTICES.txt). */",
   },
 });

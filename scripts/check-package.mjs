@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkBundles } from "./package/bundles.mjs";
 import { checkVite } from "./package/cookbook.mjs";
+import { checkNotices } from "./package/notices.mjs";
 import { CONFIG, ENTRIES, SOURCES } from "./package/programs.mjs";
 import { checkResolution } from "./package/resolution.mjs";
 import { checkTypes, installCompilers } from "./package/types.mjs";
@@ -49,7 +50,7 @@ function pack(folder) {
     .map((f) => f.path)
     .filter(
       (path) =>
-        !/^(dist\/[^/]+\.(c?js|js\.map|d\.c?ts)|docs\/(guide\/)?[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|package\.json)$/.test(
+        !/^(dist\/[^/]+\.(c?js|js\.map|d\.c?ts)|docs\/(guide\/)?[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|THIRD-PARTY-NOTICES\.txt|package\.json)$/.test(
           path,
         ),
     );
@@ -62,9 +63,14 @@ function pack(folder) {
   const links = ["README.md", "CHANGELOG.md", "SECURITY.md"].flatMap((page) =>
     [...readFileSync(join(projectRoot, page), "utf8").matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, to]) => to),
   );
-  const missing = [...wanted.map((name) => `dist/${name}`), ...links, "README.md", "CHANGELOG.md", "LICENSE"].filter(
-    (path) => !present.has(path),
-  );
+  const missing = [
+    ...wanted.map((name) => `dist/${name}`),
+    ...links,
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "THIRD-PARTY-NOTICES.txt",
+  ].filter((path) => !present.has(path));
   missing.push(...[...present].filter((path) => /^dist\/.*\.js$/.test(path) && !present.has(`${path}.map`)));
   if (missing.length) fail(`the tarball lacks ${missing.join(", ")}`);
   if (size >= LARGEST) fail(`the tarball has ${size} bytes, ${LARGEST} are allowed`);
@@ -160,6 +166,7 @@ try {
   create(project);
   const tarball = pack(folder);
   checkMaps();
+  await checkNotices();
   await checkResolution(tarball);
   const compilers = join(folder, "compilers");
   installCompilers(compilers, install);
