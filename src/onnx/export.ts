@@ -69,6 +69,8 @@ export async function exportOnnx(network: Module, options: OnnxOptions): Promise
   const { sample, layout = "NCHW", batch = "dynamic", ...names } = optionsOf(WHAT, options, OPTIONS);
   oneOf(WHAT, "layout", layout, ["NCHW", "NHWC"]);
   oneOf(WHAT, "batch", batch, ["dynamic", "fixed"]);
+  // Readers of ONNX want a graph to have a name.
+  if (names.name === "") refuse(WHAT, "name", "a text that is not empty", names.name);
   if (names.name !== undefined) text(WHAT, "name", names.name);
   refuseSecrets(network);
   const plain = expectNetwork(WHAT, "network", network instanceof Protected ? network.network : network);
