@@ -36,7 +36,8 @@ import {
   type ScaleRow,
   type StepSize,
 } from "../report/src/index";
-import { lossesOf, type Samples, trainStep } from "../src/train/step";
+import { lossesOf, trainStep } from "../src/train/step";
+import type { Samples } from "../src/train/task";
 import { median } from "./median";
 
 const ARCHITECTURES = ["alexnet", "resnet18"] as const;

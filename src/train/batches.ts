@@ -8,8 +8,7 @@ import { sameShape, showShape } from "../tensor/shape";
 import { keep } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { type FullOptions, type TriggerOptions, triggersPerBatch } from "./options";
-import type { Samples } from "./step";
-import { arraysIn, tensorsIn } from "./task";
+import { arraysIn, type Samples, tensorsIn } from "./task";
 
 /**
  * The batches of a trigger set, over and over: which comes with a step depends on the step's number

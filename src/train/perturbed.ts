@@ -12,8 +12,7 @@ import { stopAtMargin } from "../tensor/ops/margin";
 import { narrow } from "../tensor/ops/movement";
 import { scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
-import type { Samples } from "./step";
-import type { Task } from "./task";
+import type { Samples, Task } from "./task";
 
 /** Where the triggers of a part are, and how they are learnt. */
 export interface PerturbedOptions {

@@ -5,7 +5,6 @@ import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
 import type { Protected } from "../passport/protected";
 import type { SignLossOptions } from "../passport/sign-loss";
-import type { Inputs } from "../passport/trace";
 import { add, affine } from "../tensor/ops/elementwise";
 import { stopAtMargin } from "../tensor/ops/margin";
 import { scope } from "../tensor/storage";
@@ -13,15 +12,7 @@ import type { Tensor } from "../tensor/tensor";
 import type { Loss } from "./losses";
 import { regularization, type TrainerOptions, type TriggerOptions } from "./options";
 import { learnPerturbed } from "./perturbed";
-import { CLASSIFICATION, type Task, tensorsIn } from "./task";
-
-/** Samples with what is to be made of them, on the device. */
-export interface Samples {
-  /** What the network is given: [N, H, W, C] or [N, P, 3], or whatever it takes. */
-  x: Inputs;
-  /** Classes, [N], i32; or whatever the loss takes. */
-  y: Inputs;
-}
+import { CLASSIFICATION, type Samples, type Task, tensorsIn } from "./task";
 
 /** Triggers at the end of samples, and how they count. */
 export interface StepTriggers extends Pick<TriggerOptions, "margin" | "statistics" | "perturbation"> {

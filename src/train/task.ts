@@ -3,11 +3,20 @@ import type { Field, Fields } from "../data/fields";
 import { callable, refuse } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { isPlain, shown } from "../io/shown";
+import type { Inputs } from "../passport/trace";
 import { crossEntropy } from "../tensor/ops/loss";
 import { correctRows } from "../tensor/ops/metrics";
 import type { Integers } from "../tensor/ops/operands";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
+
+/** Samples with what is to be made of them, on the device. */
+export interface Samples {
+  /** What the network is given: [N, H, W, C] or [N, P, 3], or whatever it takes. */
+  x: Inputs;
+  /** Classes, [N], i32; or whatever the loss takes. */
+  y: Inputs;
+}
 
 /** What a loss sees of a `TensorBatch`: all but its number, which a replayed step does not know. */
 export interface TaskBatch<I = Tensor, T = Tensor> {
