@@ -38,7 +38,7 @@ module.exports = {
       name: "io-is-pure",
       severity: "error",
       from: { path: "^src/io/" },
-      to: { path: "^src/", pathNot: "^src/(io|errors)" },
+      to: { path: "^src/", pathNot: "^src/io/|^src/(errors|demand)\\." },
     },
     {
       name: "signing-stands-alone",

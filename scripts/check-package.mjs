@@ -5,15 +5,18 @@
  * three steps through `import` and through `require`, and looks at what bundlers take of it.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkBundles } from "./package/bundles.mjs";
 import { checkVite } from "./package/cookbook.mjs";
-import { CONFIGS, ENTRIES, SOURCES } from "./package/programs.mjs";
+import { checkNotices } from "./package/notices.mjs";
+import { CONFIG, ENTRIES, SOURCES } from "./package/programs.mjs";
+import { checkResolution } from "./package/resolution.mjs";
+import { checkTypes, installCompilers } from "./package/types.mjs";
 import { projectRoot } from "./setup.mjs";
 
-const LARGEST = 1_200_000;
+const LARGEST = 2_300_000;
 const { devDependencies } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
 
 function fail(message) {
@@ -47,7 +50,7 @@ function pack(folder) {
     .map((f) => f.path)
     .filter(
       (path) =>
-        !/^(dist\/[^/]+\.(c?js|d\.c?ts)|docs\/(guide\/)?[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|package\.json)$/.test(
+        !/^(dist\/[^/]+\.(c?js|js\.map|d\.c?ts)|docs\/(guide\/)?[^/]+\.(md|svg)|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|THIRD-PARTY-NOTICES\.txt|package\.json)$/.test(
           path,
         ),
     );
@@ -60,19 +63,48 @@ function pack(folder) {
   const links = ["README.md", "CHANGELOG.md", "SECURITY.md"].flatMap((page) =>
     [...readFileSync(join(projectRoot, page), "utf8").matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, to]) => to),
   );
-  const missing = [...wanted.map((name) => `dist/${name}`), ...links, "README.md", "CHANGELOG.md", "LICENSE"].filter(
-    (path) => !present.has(path),
-  );
+  const missing = [
+    ...wanted.map((name) => `dist/${name}`),
+    ...links,
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "THIRD-PARTY-NOTICES.txt",
+  ].filter((path) => !present.has(path));
+  missing.push(...[...present].filter((path) => /^dist\/.*\.js$/.test(path) && !present.has(`${path}.map`)));
   if (missing.length) fail(`the tarball lacks ${missing.join(", ")}`);
   if (size >= LARGEST) fail(`the tarball has ${size} bytes, ${LARGEST} are allowed`);
   console.log(`tarball: ${files.length} files, ${(size / 1000).toFixed(0)} kB`);
   return join(folder, filename);
 }
 
+/** Source maps of modules lead to the sources by the names that they have here, and hold them. */
+function checkMaps() {
+  const dist = join(projectRoot, "dist");
+  const names = readdirSync(dist).filter((name) => /\.(js|cjs)$/.test(name));
+  const sources = new Set();
+  for (const name of names) {
+    const lines = [...readFileSync(join(dist, name), "utf8").matchAll(/^\/\/# sourceMappingURL=(\S+)$/gm)];
+    const named = lines.map(([, map]) => map).join();
+    const wanted = name.endsWith(".js") ? `${name}.map` : "";
+    if (named !== wanted) fail(`dist/${name} names the source map "${named}", not "${wanted}"`);
+    if (named === "") continue;
+    const map = JSON.parse(readFileSync(join(dist, named), "utf8"));
+    for (const [i, source] of map.sources.entries()) {
+      if (!/^\.\.\/(src|shaders|node_modules)\/[^:]+$/.test(source) || /\/\.\.\//.test(source.slice(3)))
+        fail(`dist/${named} leads to ${source}, which is no source of the package`);
+      if (map.sourcesContent?.[i] !== readFileSync(join(dist, source), "utf8"))
+        fail(`dist/${named} does not hold ${source} as it is`);
+      sources.add(source);
+    }
+  }
+  console.log(`source maps: ${sources.size} sources`);
+}
+
 function create(project) {
   mkdirSync(project);
   for (const [name, text] of Object.entries(SOURCES)) writeFileSync(join(project, name), text);
-  const configs = { ...CONFIGS, "package.json": { name: "user", private: true } };
+  const configs = { "tsconfig.json": CONFIG, "package.json": { name: "user", private: true } };
   for (const [name, config] of Object.entries(configs)) writeFileSync(join(project, name), JSON.stringify(config));
 }
 
@@ -82,9 +114,8 @@ function install(project, ...names) {
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...packages], { cwd: project });
 }
 
-function typeCheck(project, config) {
-  run(process.execPath, [join(project, "node_modules", "typescript", "bin", "tsc"), "-p", config], { cwd: project });
-  console.log(`types: ${config} passes`);
+function compile(project) {
+  run(process.execPath, [join(projectRoot, "node_modules", "typescript", "bin", "tsc"), "-p", project]);
 }
 
 function train(project, program) {
@@ -133,12 +164,18 @@ const folder = mkdtempSync(join(tmpdir(), "pan-package-"));
 try {
   const project = join(folder, "project");
   create(project);
-  // A browser's project first: without `webgpu`, which would bring the types of WebGPU along.
-  install(project, pack(folder), "typescript");
-  typeCheck(project, "tsconfig.page.json");
-  install(project, "@types/node", "webgpu");
-  typeCheck(project, "tsconfig.libs.json");
-  typeCheck(project, "tsconfig.json");
+  const tarball = pack(folder);
+  checkMaps();
+  await checkNotices();
+  await checkResolution(tarball);
+  const compilers = join(folder, "compilers");
+  installCompilers(compilers, install);
+  // Without `webgpu` first, which would bring the types of WebGPU along.
+  install(project, tarball, "@types/node");
+  await checkTypes(project, compilers, { webgpu: false });
+  install(project, "@webgpu/types", "webgpu");
+  await checkTypes(project, compilers, { webgpu: true });
+  compile(project);
   const [esm, cjs] = [train(project, "program.mjs"), train(project, "program.cjs")];
   if (esm.system !== "import" || cjs.system !== "require")
     fail("the programs were not compiled to the two module systems");

@@ -81,39 +81,54 @@ async function main(): Promise<void> {
 void main();
 `;
 
-/** A page's script: no Node types, module resolution as bundlers do it. */
+/** A page's script: no Node types, WebGPU from wherever the compiler has it. */
 const PAGE = `
 import { type Device, init, Tensor } from "@pan/core";
 export const start = async (): Promise<Device> => init({ adapter: (await navigator.gpu.requestAdapter())! });
+export const bufferOf = ({ gpu }: Device): GPUBuffer => (gpu satisfies GPUDevice).createBuffer({ size: 4, usage: 128 });
 export const ones = (): Tensor => Tensor.full([2, 3], 1);
 `;
+
+/** A program for Node that knows no types of WebGPU: what `dawn()` gives goes to `init()`. */
+const SERVER = `
+import { type Device, init } from "@pan/core";
+import { dawn, describeAdapter } from "@pan/core/node";
+export async function start(): Promise<Device[]> {
+  const gpu = await dawn();
+  const adapter = await gpu.requestAdapter();
+  if (adapter === null) throw new Error("no adapter");
+  console.log(describeAdapter(adapter).name);
+  return [await init({ gpu }), await init({ adapter }), await init({ device: await adapter.requestDevice() })];
+}
+`;
+
+/** A file in both module systems. */
+const both = (name, text) => ({ [`${name}.mts`]: text, [`${name}.cts`]: text });
 
 export const SOURCES = {
   "program.mts": PROGRAM.replace("entries-of-this-module-system", "entries.mjs"),
   "program.cts": PROGRAM.replace("entries-of-this-module-system", "entries.cjs"),
-  "entries.mts": wholeEntries(ENTRIES),
-  "entries.cts": wholeEntries(ENTRIES),
-  "page.ts": PAGE,
-  "page-entries.ts": wholeEntries(ENTRIES.filter((name) => name !== "node")),
+  ...both("entries", wholeEntries(ENTRIES)),
+  ...both("server", SERVER),
+  ...both("page", PAGE),
+  ...both("page-entries", wholeEntries(ENTRIES.filter((name) => name !== "node"))),
 };
 
-const strict = { strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, target: "ES2022" };
+export const STRICT = {
+  strict: true,
+  noUncheckedIndexedAccess: true,
+  exactOptionalPropertyTypes: true,
+  target: "ES2022",
+};
 
-export const CONFIGS = {
-  "tsconfig.json": {
-    compilerOptions: { ...strict, module: "NodeNext", types: ["node"], skipLibCheck: true, outDir: "out" },
-    files: ["program.mts", "program.cts", "entries.mts", "entries.cts"],
+/** How the programs that run are compiled. */
+export const CONFIG = {
+  compilerOptions: {
+    ...STRICT,
+    module: "NodeNext",
+    types: ["node", "@webgpu/types"],
+    skipLibCheck: true,
+    outDir: "out",
   },
-  "tsconfig.libs.json": { extends: "./tsconfig.json", compilerOptions: { skipLibCheck: false, noEmit: true } },
-  "tsconfig.page.json": {
-    compilerOptions: {
-      ...strict,
-      module: "ESNext",
-      moduleResolution: "Bundler",
-      types: [],
-      skipLibCheck: false,
-      noEmit: true,
-    },
-    files: ["page.ts", "page-entries.ts"],
-  },
+  files: ["program.mts", "program.cts", "entries.mts", "entries.cts"],
 };

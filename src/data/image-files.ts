@@ -22,13 +22,25 @@ import {
 } from "./picture-set";
 import { placement } from "./picture-size";
 
+// Both are the page's own types. A program for servers knows neither, and compiles all the same.
+/** A `File`. */
+type ChosenFile = typeof globalThis extends { File: { prototype: infer T } } ? T : SomeFile;
+/** A `FileList`. */
+type ChosenFiles = typeof globalThis extends { FileList: { prototype: infer T } } ? T : Iterable<ChosenFile>;
+
+interface SomeFile {
+  readonly name: string;
+  readonly size: number;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
 /** Options of {@link imagesFromFiles}. */
 export interface ImageFilesOptions extends PictureSetOptions {
   /**
    * The class of a file; null leaves it out. Default: the folder that it is in, below the one that
    * was chosen.
    */
-  labelOf?: (file: File) => string | null;
+  labelOf?: (file: ChosenFile) => string | null;
 }
 
 /**
@@ -49,7 +61,7 @@ export interface ImageFilesOptions extends PictureSetOptions {
  * @throws LimitError if there is no memory for so many pictures
  */
 export async function imagesFromFiles(
-  files: FileList | Iterable<File>,
+  files: ChosenFiles | Iterable<ChosenFile>,
   options: ImageFilesOptions,
 ): Promise<ImageFolder> {
   const given = optionsOf("imagesFromFiles", objectOf("imagesFromFiles", "options", options), [

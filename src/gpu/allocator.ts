@@ -1,4 +1,5 @@
 import { LimitError, type PanError } from "../errors";
+import type { WebGpuBuffer, WebGpuBufferDescriptor, WebGpuDevice } from "./webgpu";
 
 /** Memory that WebGPU was asked for, and what became of it. */
 export interface Allocation {
@@ -6,7 +7,7 @@ export interface Allocation {
    * Another one where the first was refused and a second try was not: commands ask for it when they
    * are encoded.
    */
-  buffer: GPUBuffer;
+  buffer: WebGpuBuffer;
   /** False from when WebGPU refused it or it was destroyed: no command may name it any more. */
   usable: boolean;
   /** Resolves when it is known whether WebGPU gave the memory; null from then on. */
@@ -51,7 +52,7 @@ export class Allocator {
   private reclaimed = 0;
 
   constructor(
-    readonly gpu: GPUDevice,
+    readonly gpu: WebGpuDevice,
     private readonly events: AllocatorEvents,
   ) {}
 
@@ -62,7 +63,7 @@ export class Allocator {
    * @param struck Is called when it turns out later that there is no memory.
    * @throws LimitError when WebGPU says so at once.
    */
-  create(descriptor: GPUBufferDescriptor, what: string, struck?: () => void): Allocation {
+  create(descriptor: WebGpuBufferDescriptor, what: string, struck?: () => void): Allocation {
     const before = this.reclaimed;
     const { buffer, verdict } = this.tryTwice(descriptor, what);
     const made: Allocation = {
@@ -100,7 +101,7 @@ export class Allocator {
     return this.proofs.size ? Promise.all(this.proofs) : null;
   }
 
-  private tryTwice(descriptor: GPUBufferDescriptor, what: string) {
+  private tryTwice(descriptor: WebGpuBufferDescriptor, what: string) {
     try {
       return this.attempt(descriptor);
     } catch (first) {
@@ -123,7 +124,7 @@ export class Allocator {
    * The late second try, of use only where as much was destroyed since the first.
    * @returns why it was refused too, or null.
    */
-  private async again(made: Allocation, descriptor: GPUBufferDescriptor, reason: string, before: number) {
+  private async again(made: Allocation, descriptor: WebGpuBufferDescriptor, reason: string, before: number) {
     this.makeRoom();
     if (this.reclaimed - before < descriptor.size) return reason;
     // Destroyed buffers are freed when the GPU is done with what used them.
@@ -137,11 +138,11 @@ export class Allocator {
     }
   }
 
-  private attempt(descriptor: GPUBufferDescriptor): { buffer: GPUBuffer; verdict: Promise<string | null> } {
+  private attempt(descriptor: WebGpuBufferDescriptor): { buffer: WebGpuBuffer; verdict: Promise<string | null> } {
     const { gpu } = this;
     gpu.pushErrorScope("validation");
     gpu.pushErrorScope("out-of-memory");
-    let buffer: GPUBuffer;
+    let buffer: WebGpuBuffer;
     let verdict: Promise<string | null>;
     try {
       buffer = gpu.createBuffer(descriptor);

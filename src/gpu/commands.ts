@@ -3,6 +3,7 @@ import type { Allocation } from "./allocator";
 import type { Workgroups } from "./kernel";
 import type { Compiled } from "./pipelines";
 import type { PooledBuffer } from "./pool";
+import type { WebGpuBindGroup } from "./webgpu";
 
 /** One dispatch: everything that is needed to encode it, any number of times. */
 export interface Dispatch {
@@ -13,7 +14,7 @@ export interface Dispatch {
    * Of these buffers; made when it is first encoded, as until then a buffer may turn out to have no
    * memory.
    */
-  group: GPUBindGroup | null;
+  group: WebGpuBindGroup | null;
   /** The kernel's scalars, packed; null where it has none. */
   readonly params: ArrayBuffer | null;
   readonly groups: Workgroups;

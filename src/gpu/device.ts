@@ -15,6 +15,7 @@ import { Readback } from "./readback";
 import { Recording } from "./recording";
 import { listen } from "./reports";
 import { UniformRing } from "./ring";
+import type { WebGpuAdapterInfo, WebGpuDevice } from "./webgpu";
 
 /** How a {@link Device} uses what it has. */
 export interface DeviceOptions extends CapsOptions {
@@ -77,8 +78,8 @@ export class Device {
   private dry = false;
 
   constructor(
-    readonly gpu: GPUDevice,
-    info: GPUAdapterInfo,
+    readonly gpu: WebGpuDevice,
+    info: WebGpuAdapterInfo,
     options: DeviceOptions = {},
   ) {
     this.caps = deviceCaps(gpu, info, options);

@@ -3,18 +3,19 @@ import { ArgumentError, DeviceLostError } from "../errors";
 import { shown } from "../io/shown";
 import type { DeviceOptions } from "./device";
 import { checkProductOptions } from "./products";
+import type { WebGpu, WebGpuAdapter, WebGpuDevice } from "./webgpu";
 
 /** Where `init` takes its device from, and how it is used. */
 export interface InitOptions extends DeviceOptions {
   /** Use this device as it is (its limits are then the caller's business). */
-  device?: GPUDevice;
+  device?: WebGpuDevice;
   /** Request a device, with the adapter's own limits, from this adapter. */
-  adapter?: GPUAdapter;
+  adapter?: WebGpuAdapter;
   /**
    * Where to request an adapter; `navigator.gpu` by default. In Node: `await dawn()` from
    * `@pan/core/node`.
    */
-  gpu?: GPU;
+  gpu?: WebGpu;
 }
 
 type Check = readonly [expected: string, is: (value: unknown) => boolean];
@@ -60,13 +61,13 @@ export function checkOptions(options: InitOptions): boolean {
 }
 
 /** @throws ArgumentError when what a GPU gave is no adapter. */
-export function demandAdapter(adapter: GPUAdapter): GPUAdapter {
+export function demandAdapter(adapter: WebGpuAdapter): WebGpuAdapter {
   if (isAdapter(adapter)) return adapter;
   throw new ArgumentError(`init(): the option gpu gives adapters, as navigator.gpu does, found ${shown(adapter)}`);
 }
 
 /** @throws DeviceLostError for a device that is gone already. */
-export async function demandLiving(device: GPUDevice): Promise<void> {
+export async function demandLiving(device: WebGpuDevice): Promise<void> {
   // A lost device says so at the first question.
   const question = device.queue.onSubmittedWorkDone().then(
     () => null,

@@ -1,4 +1,5 @@
 import { type Caps, type Kernel, moduleSource, type ParamType } from "./kernel";
+import type { WebGpuBindGroupLayout, WebGpuComputePipeline, WebGpuDevice } from "./webgpu";
 
 /**
  * A kernel's pipeline, from the moment its compilation begins, with what a dispatch needs to know
@@ -7,7 +8,7 @@ import { type Caps, type Kernel, moduleSource, type ParamType } from "./kernel";
 export interface Compiled {
   readonly id: number;
   readonly label: string;
-  readonly layout: GPUBindGroupLayout;
+  readonly layout: WebGpuBindGroupLayout;
   readonly bindingNames: readonly string[];
   /** For each binding, whether the kernel writes to it. */
   readonly writes: readonly boolean[];
@@ -16,7 +17,7 @@ export interface Compiled {
   /** Sizes travel as immediates rather than in the uniform ring. */
   readonly immediates: boolean;
   /** Null while it is being compiled, and where it was refused. */
-  pipeline: GPUComputePipeline | null;
+  pipeline: WebGpuComputePipeline | null;
   /** Why WebGPU refused it. */
   refusal: string | null;
   /** Resolves when it is compiled or refused; null from then on. */
@@ -34,7 +35,7 @@ export class PipelineCache {
   private nextId = 0;
 
   constructor(
-    private readonly device: GPUDevice,
+    private readonly device: WebGpuDevice,
     private readonly caps: Caps,
     /** Bytes of immediates the device offers, 0 for none. */
     private readonly immediateBytes: number,

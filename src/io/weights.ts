@@ -2,6 +2,7 @@
  * Weights out of files of all kinds that they are given away in, told apart by their bytes:
  * safetensors, PyTorch, ONNX, TensorFlow.js, and models in several files.
  */
+import { callable, optionsOf } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { bytesOf } from "./bytes";
 import { isOnnx } from "./foreign";
@@ -115,9 +116,8 @@ export async function decodeWeights(
   options: DecodeWeightsOptions = {},
 ): Promise<WeightsFile> {
   const bytes = bytesOf(file, "decodeWeights");
-  const { fetch } = options;
-  if (fetch !== undefined && typeof fetch !== "function")
-    throw new ArgumentError(`decodeWeights: fetch: a function of a file's name expected, found ${shown(fetch)}`);
+  const { fetch } = optionsOf("decodeWeights", options, ["fetch"]);
+  if (fetch !== undefined) callable("decodeWeights", "fetch", fetch);
   const document = documentOf(bytes);
   if (document === undefined) return decodeWhole(bytes);
   if (!namesWeights(document)) return decodeWhole(bytes);

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import { AdapterNotFoundError, ArgumentError } from "../errors";
 import { type AdapterClass, classifyAdapter } from "../gpu/adapter";
+import type { WebGpu, WebGpuAdapter } from "../gpu/webgpu";
 import { shown } from "../io/shown";
 import type { AdapterChoice } from "./adapter-help";
 import type { FoundAdapter, Machine } from "./adapter-search";
@@ -40,7 +41,7 @@ const UNPACKED = join(".adapter", "swiftshader");
 // On globalThis: a second copy of this module (CommonJS beside ESM, a test runner's fresh import)
 // must share and hold the same instances.
 const key = Symbol.for("@pan/core.dawn");
-const shared = globalThis as { [key]?: { opened: Map<string, Promise<GPU>>; last: Promise<unknown> } };
+const shared = globalThis as { [key]?: { opened: Map<string, Promise<WebGpu>>; last: Promise<unknown> } };
 
 /**
  * Opens WebGPU in Node, Bun and Deno (`deno run -A`). Tries, in this order: a hardware adapter; the
@@ -67,7 +68,7 @@ const shared = globalThis as { [key]?: { opened: Map<string, Promise<GPU>>; last
  * @throws AdapterNotFoundError when nothing works: each thing tried, why it failed, the command
  * that helps here.
  */
-export async function dawn(options: DawnOptions = {}): Promise<GPU> {
+export async function dawn(options: DawnOptions = {}): Promise<WebGpu> {
   checkOptions(options);
   const choice = resolveChoice(options.adapter);
   shared[key] ??= { opened: new Map(), last: Promise.resolve() };
@@ -83,7 +84,7 @@ export async function dawn(options: DawnOptions = {}): Promise<GPU> {
 }
 
 /** Class of an adapter and a name to print, such as `llvmpipe (Mesa 25.0.7)`. */
-export function describeAdapter(adapter: Pick<GPUAdapter, "info">): { kind: AdapterClass; name: string } {
+export function describeAdapter(adapter: Pick<WebGpuAdapter, "info">): { kind: AdapterClass; name: string } {
   const { info } = adapter;
   const device = (info.device || info.architecture || info.vendor || "unnamed adapter").replace(/-+$/, "");
   return { kind: classifyAdapter(info), name: info.description ? `${device} (${info.description})` : device };
@@ -118,7 +119,7 @@ function resolveChoice(option: AdapterChoice | undefined): AdapterChoice {
 }
 
 /** The instance as a `GPU` that gives the adapter that was found, whatever else it could give. */
-function asGpu({ gpu, kind, request }: FoundAdapter): GPU {
+function asGpu({ gpu, kind, request }: FoundAdapter): WebGpu {
   const chosen = {
     requestAdapter: async (options?: GPURequestAdapterOptions) => {
       const adapter = await gpu.requestAdapter({ ...options, ...request });
@@ -130,7 +131,7 @@ function asGpu({ gpu, kind, request }: FoundAdapter): GPU {
     getPreferredCanvasFormat: () => gpu.getPreferredCanvasFormat(),
     wgslLanguageFeatures: gpu.wgslLanguageFeatures ?? new Set<string>(),
   };
-  return chosen as GPU;
+  return chosen as WebGpu;
 }
 
 /** The machine this process runs on. */

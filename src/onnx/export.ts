@@ -1,8 +1,10 @@
 /** Networks as ONNX models. */
+
 import { instance, oneOf, optionsOf, refuse, text, texts } from "../demand";
 import { ArgumentError, PanError } from "../errors";
 import type { StateDict } from "../io/host-tensor";
 import { isPlain } from "../io/shown";
+import type { NonSharedUint8Array } from "../io/typed-arrays";
 import { deviceOf, Module } from "../nn/module";
 import { Passport } from "../passport/passport";
 import { Protected } from "../passport/protected";
@@ -62,11 +64,13 @@ const BATCH = "batch";
  * size of the batch, or writes to its own tensors.
  * @throws LimitError for a model of 2 GiB or more.
  */
-export async function exportOnnx(network: Module, options: OnnxOptions): Promise<Uint8Array<ArrayBuffer>> {
+export async function exportOnnx(network: Module, options: OnnxOptions): Promise<NonSharedUint8Array> {
   instance(WHAT, "network", network, Module);
   const { sample, layout = "NCHW", batch = "dynamic", ...names } = optionsOf(WHAT, options, OPTIONS);
   oneOf(WHAT, "layout", layout, ["NCHW", "NHWC"]);
   oneOf(WHAT, "batch", batch, ["dynamic", "fixed"]);
+  // Readers of ONNX want a graph to have a name.
+  if (names.name === "") refuse(WHAT, "name", "a text that is not empty", names.name);
   if (names.name !== undefined) text(WHAT, "name", names.name);
   refuseSecrets(network);
   const plain = expectNetwork(WHAT, "network", network instanceof Protected ? network.network : network);
@@ -196,7 +200,7 @@ async function written(
   state: StateDict,
   { dtypes }: Places,
   { images, graph: name, inputNames, outputNames }: Form,
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<NonSharedUint8Array> {
   const held = await heldBy(trace, route, state);
   const own = [...held.values()].map((h) => h.name);
   const taken = [...inputNames, ...outputNames, ...own];

@@ -1,4 +1,5 @@
 import { ArgumentError, ShapeError } from "../errors";
+import type { NonSharedFloat32Array } from "../io/typed-arrays";
 import type { Generator } from "../tensor/random";
 import { type Shape, showShape, sizeOf } from "../tensor/shape";
 
@@ -9,7 +10,7 @@ import { type Shape, showShape, sizeOf } from "../tensor/shape";
  */
 
 /** A passport of `size` numbers, uniform in [−1, 1). */
-export function randomPassport(size: number, random: Generator): Float32Array<ArrayBuffer> {
+export function randomPassport(size: number, random: Generator): NonSharedFloat32Array {
   return random.fill(new Float32Array(size), "uniform", -1, 1);
 }
 
@@ -22,7 +23,7 @@ export function randomPassport(size: number, random: Generator): Float32Array<Ar
  * @returns N passports [1, …, C], copies
  * @throws ShapeError when the numbers are not as many as the shape says, or there is no image.
  */
-export function imagePassports(features: Float32Array, shape: Shape): Float32Array<ArrayBuffer>[] {
+export function imagePassports(features: Float32Array, shape: Shape): NonSharedFloat32Array[] {
   const n = shape[0] ?? 0;
   if (shape.length < 2 || n < 1 || sizeOf(shape) !== features.length)
     throw new ShapeError(
@@ -50,7 +51,7 @@ export function shufflePassport(
   candidates: readonly Float32Array[],
   channels: number,
   random: Generator,
-): Float32Array<ArrayBuffer> {
+): NonSharedFloat32Array {
   const first = candidates[0];
   if (!first) throw new ArgumentError("shufflePassport: at least one candidate feature map expected, found none");
   const size = first.length;

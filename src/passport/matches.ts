@@ -1,3 +1,5 @@
+import type { NonSharedFloat32Array } from "../io/typed-arrays";
+
 /**
  * How many numbers have the sign of their bit, −1 or +1: of γ against a signature, of features
  * against a watermark. A number of 0 matches neither, and a bit of 0 is none.
@@ -12,8 +14,8 @@ export function matchedBits(values: ArrayLike<number>, bits: ArrayLike<number>):
 export interface LayerSigns {
   /** Of the norm, in the plain network. */
   name: string;
-  gamma: Float32Array<ArrayBuffer>;
-  bits: Float32Array<ArrayBuffer>;
+  gamma: NonSharedFloat32Array;
+  bits: NonSharedFloat32Array;
   matched: number;
 }
 

@@ -1,4 +1,5 @@
 import { ShapeError } from "../errors";
+import type { NonSharedFloat32Array } from "../io/typed-arrays";
 import { constant } from "../nn/constant";
 import { LeakyReLU, Sequential } from "../nn/layers";
 import { Linear } from "../nn/linear";
@@ -120,7 +121,7 @@ export class Passport extends Module {
    * γ_raw of every channel, read back: its signs are the signature when the passports are the
    * owner's.
    */
-  async readGamma(): Promise<Float32Array<ArrayBuffer>> {
+  async readGamma(): Promise<NonSharedFloat32Array> {
     const raw = scope(() => noGrad(() => this.#average(this.#freshMeans())));
     const both = await raw.data();
     raw.dispose();

@@ -1,6 +1,7 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { hostVector, type StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import type { NonSharedFloat32Array } from "../io/typed-arrays";
 import { BatchNorm } from "../nn/batch-norm";
 import { Dropout } from "../nn/layers";
 import { Module } from "../nn/module";
@@ -55,7 +56,7 @@ export interface DeployOptions {
 }
 
 /** γ and β of each passport, as constants, by the norm's name. */
-export type GammaBetas = Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
+export type GammaBetas = Map<string, { gamma: NonSharedFloat32Array; beta: NonSharedFloat32Array }>;
 
 /** What `forward` of a network gives. */
 export type OutputOf<N> = N extends { forward(x: never): infer O } ? O : never;

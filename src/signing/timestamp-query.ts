@@ -2,6 +2,7 @@ import { oneOf, optionsOf } from "../demand";
 import { ArgumentError } from "../errors";
 import { bytesOf } from "../io/bytes";
 import { digest, type Hash } from "../io/digest";
+import type { NonSharedUint8Array } from "../io/typed-arrays";
 import { writeHash } from "./algorithms";
 import { TAG } from "./der";
 import { element, natural, sequence } from "./der-writer";
@@ -27,10 +28,7 @@ export interface TimestampQueryOptions {
  * the query.
  * @throws ArgumentError for no bytes, and options that are not understood.
  */
-export async function timestampQuery(
-  bytes: Uint8Array,
-  options?: TimestampQueryOptions,
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function timestampQuery(bytes: Uint8Array, options?: TimestampQueryOptions): Promise<NonSharedUint8Array> {
   const what = "timestampQuery";
   const { nonce, hash = "SHA-256" } = optionsOf(what, options, ["nonce", "hash"]);
   oneOf(what, "hash", hash, ["SHA-256", "SHA-384", "SHA-512"]);

@@ -1,6 +1,7 @@
 import { ArgumentError, ShapeError } from "../errors";
 import { DTYPES, type HostTensor, toFloat32 } from "../io/host-tensor";
 import { shown } from "../io/shown";
+import type { NonSharedFloat32Array, NonSharedInt32Array, NonSharedUint32Array } from "../io/typed-arrays";
 import { type Shape, sameShape, showShape, sizeOf } from "./shape";
 
 /** Element types: 32 bits each. */
@@ -34,9 +35,9 @@ export const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } a
 
 /** Elements as the GPU has them. */
 export interface ElementsOf {
-  readonly f32: Float32Array<ArrayBuffer>;
-  readonly i32: Int32Array<ArrayBuffer>;
-  readonly u32: Uint32Array<ArrayBuffer>;
+  readonly f32: NonSharedFloat32Array;
+  readonly i32: NonSharedInt32Array;
+  readonly u32: NonSharedUint32Array;
 }
 
 type Elements = ElementsOf[DType];
@@ -136,7 +137,7 @@ function flatten(what: string, list: readonly unknown[], values: number[]): numb
   return [list.length, ...(inner ?? [])];
 }
 
-function floats(what: string, values: Values): Float32Array<ArrayBuffer> {
+function floats(what: string, values: Values): NonSharedFloat32Array {
   if (values instanceof Float32Array) return own(values);
   const out = isBig(values) ? Float32Array.from(values as ArrayLike<bigint>, Number) : Float32Array.from(values);
   const mayOverflow = values instanceof Float64Array || Array.isArray(values);

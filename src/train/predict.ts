@@ -3,6 +3,7 @@ import { DataLoader } from "../data/loader";
 import type { AnySet, SampleTransform } from "../data/samples";
 import { optionsOf, refuse, whole } from "../demand";
 import { ShapeError } from "../errors";
+import type { NonSharedInt32Array } from "../io/typed-arrays";
 import { inMode } from "../nn/mode";
 import { deviceOf, type Module } from "../nn/module";
 import type { Branch } from "../passport/branches";
@@ -29,11 +30,7 @@ export interface PredictOptions {
  * @throws ArgumentError when the samples are not the network's, or it has not the branch;
  * ShapeError when it gives anything but one row of outputs per sample.
  */
-export async function predict(
-  network: Module,
-  set: AnySet,
-  options?: PredictOptions,
-): Promise<Int32Array<ArrayBuffer>> {
+export async function predict(network: Module, set: AnySet, options?: PredictOptions): Promise<NonSharedInt32Array> {
   const model = asProtected("predict", "its first argument", network);
   checkSet("predict", "its second argument", set);
   const {

@@ -10,6 +10,14 @@ import type { Integers } from "../tensor/ops/operands";
 import { showShape } from "../tensor/shape";
 import { Tensor } from "../tensor/tensor";
 
+/** Samples with what is to be made of them, on the device. */
+export interface Samples {
+  /** What the network is given: [N, H, W, C] or [N, P, 3], or whatever it takes. */
+  x: Inputs;
+  /** Classes, [N], i32; or whatever the loss takes. */
+  y: Inputs;
+}
+
 /** What a loss sees of a `TensorBatch`: all but its number, which a replayed step does not know. */
 export interface TaskBatch<I = Tensor, T = Tensor> {
   /** What the network was given. */
@@ -69,14 +77,6 @@ const ACCURACY: Measure = {
   name: "accuracy",
   of: (outputs, { targets }) => ({ value: correctRows(outputs as Tensor, targets as Integers), weight: 1 }),
 };
-
-/** Samples with what is to be made of them, on the device. */
-export interface Samples {
-  /** What the network is given: [N, H, W, C] or [N, P, 3], or whatever it takes. */
-  x: Inputs;
-  /** Classes, [N], i32; or whatever the loss takes. */
-  y: Inputs;
-}
 
 /** Letters first: keys that are whole numbers would change their order. */
 const NAME = /^[A-Za-z][\w-]{0,63}$/;

@@ -4,6 +4,7 @@ import { ArgumentError, FormatError, StateDictError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { shown } from "../io/shown";
+import type { NonSharedFloat32Array, NonSharedUint8Array } from "../io/typed-arrays";
 import { Module } from "../nn/module";
 import { isSeed } from "../ownership/check";
 import { binomialPValue } from "../ownership/statistics";
@@ -53,8 +54,8 @@ interface Secret {
   layer: string;
   /** Inputs, height and width of the layer's filters. */
   filter: readonly [inputs: number, height: number, width: number];
-  bits: Uint8Array<ArrayBuffer>;
-  x: Float32Array<ArrayBuffer>;
+  bits: NonSharedUint8Array;
+  x: NonSharedFloat32Array;
   lambda: number;
 }
 
@@ -156,12 +157,12 @@ export class FeatureWatermark {
   }
 
   /** The bits, 0 and 1; a copy. */
-  get bits(): Uint8Array<ArrayBuffer> {
+  get bits(): NonSharedUint8Array {
     return this.#secret.bits.slice();
   }
 
   /** X, [bits, I·kH·kW] row by row, channels outermost; a copy. */
-  get x(): Float32Array<ArrayBuffer> {
+  get x(): NonSharedFloat32Array {
     return this.#secret.x.slice();
   }
 
@@ -169,7 +170,7 @@ export class FeatureWatermark {
    * The same layer and bits under another X.
    * @throws ArgumentError when X has another number of entries.
    */
-  withX(x: Float32Array<ArrayBuffer>): FeatureWatermark {
+  withX(x: NonSharedFloat32Array): FeatureWatermark {
     if (x.length !== this.#secret.x.length)
       throw new ArgumentError(`X: ${this.#secret.x.length} entries expected, found ${x.length}`);
     return new FeatureWatermark({ ...this.#secret, x: x.slice() });
@@ -250,7 +251,7 @@ const decimal = (text: string | undefined): number => {
   return text === String(value) ? value : Number.NaN;
 };
 
-function randomBits(count: number, random: Generator): Uint8Array<ArrayBuffer> {
+function randomBits(count: number, random: Generator): NonSharedUint8Array {
   if (!Number.isInteger(count) || count < 1 || count > MOST_NUMBERS)
     throw new ArgumentError(
       `bits: a whole number from 1 to ${MOST_NUMBERS}, or a list of 0 and 1, expected, found ${count}`,
@@ -258,7 +259,7 @@ function randomBits(count: number, random: Generator): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(random.bits(count));
 }
 
-function checkedBits(bits: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+function checkedBits(bits: ArrayLike<number>): NonSharedUint8Array {
   const list = Array.from(bits);
   const wrong = list.find((b) => b !== 0 && b !== 1);
   if (list.length === 0 || wrong !== undefined)

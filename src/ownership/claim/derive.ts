@@ -12,9 +12,11 @@
  * the network is and prefers: matches ~ Bin(n, ½), hits ~ Bin(count, 1/k), exactly. Whoever tries q
  * secrets, or descriptions, or digests X of other groups, is q times likelier at most.
  */
+
 import { ArgumentError } from "../../errors";
 import { fromHex } from "../../io/digest";
 import { canonicalJson } from "../../io/json";
+import type { NonSharedFloat32Array, NonSharedInt32Array, NonSharedUint8Array } from "../../io/typed-arrays";
 import { passportShape } from "../../passport/place";
 import { sizeOf } from "../../tensor/shape";
 import { keystream, sha512, subSecret, toBits, toUniform } from "../digest";
@@ -30,36 +32,33 @@ export const LEAST_BITS = 128;
 /** What a claim's hash is taken over, each as a digest: an opened group needs no other part. */
 export interface ClaimDigests {
   /** SHA-512 of all passports, with their names. */
-  readonly passports: Uint8Array<ArrayBuffer>;
+  readonly passports: NonSharedUint8Array;
   /** X of each group of triggers. */
-  readonly groups: readonly Uint8Array<ArrayBuffer>[];
+  readonly groups: readonly NonSharedUint8Array[];
 }
 
 /** h, over everything that a claim is about. */
-export async function claimHash(
-  spec: ClaimSpec,
-  { passports, groups }: ClaimDigests,
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function claimHash(spec: ClaimSpec, { passports, groups }: ClaimDigests): Promise<NonSharedUint8Array> {
   return sha512([TAG, passports, await sha512(groups), await sha512([utf8.encode(canonicalJson(spec))])]);
 }
 
 /** A group of triggers. */
 export interface TriggerGroup {
   readonly inputs: TriggerInputs;
-  readonly labels: Int32Array<ArrayBuffer>;
+  readonly labels: NonSharedInt32Array;
 }
 
 /** What a claim makes of a network. */
 export interface DerivedClaim {
   readonly spec: ClaimSpec;
   /** Passports of each norm, in PyTorch's order. */
-  readonly passports: ReadonlyMap<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
+  readonly passports: ReadonlyMap<string, { gamma: NonSharedFloat32Array; beta: NonSharedFloat32Array }>;
   /** Signature bits of each norm, ±1; 0 where a text has its own. */
-  readonly bits: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+  readonly bits: ReadonlyMap<string, NonSharedFloat32Array>;
   readonly groups: readonly TriggerGroup[];
   readonly digests: ClaimDigests;
   /** h: what a commitment commits to. */
-  readonly hash: Uint8Array<ArrayBuffer>;
+  readonly hash: NonSharedUint8Array;
 }
 
 /** Bits of the places that no text takes. */
@@ -86,7 +85,7 @@ export async function deriveClaim(secret: string, spec: ClaimSpec, supplied?: st
     );
   const key = fromHex(secret);
   const hashed: Uint8Array[] = [];
-  const passports = new Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>();
+  const passports = new Map<string, { gamma: NonSharedFloat32Array; beta: NonSharedFloat32Array }>();
   const places = [...spec.places].sort((a, b) => (a.norm < b.norm ? -1 : 1));
   for (const place of places) {
     const draw = async (part: string) => {
@@ -106,7 +105,7 @@ export async function deriveClaim(secret: string, spec: ClaimSpec, supplied?: st
     : await Promise.all(Array.from({ length: triggers?.groups ?? 0 }, (_, g) => drawn(g)));
   const digests = { passports: await sha512(hashed), groups: await Promise.all(inputs.map(inputsDigest)) };
   const hash = await claimHash(spec, digests);
-  const bits = new Map<string, Float32Array<ArrayBuffer>>();
+  const bits = new Map<string, NonSharedFloat32Array>();
   for (const { norm, channels, text } of places) {
     const seed = await sha512([hash, utf8.encode("bits"), utf8.encode(norm)]);
     bits.set(norm, toBits(await keystream(seed, Math.ceil(channels / 8)), channels).fill(0, 0, 8 * text));

@@ -1,4 +1,5 @@
 import type { SampleSet } from "../../data/sample-set";
+import type { NonSharedUint8Array } from "../../io/typed-arrays";
 import { type Opening, openedInputs } from "./opening";
 import { triggerSet } from "./trigger-set";
 
@@ -7,7 +8,7 @@ export interface OpenedGroup {
   /** Inputs with the labels that the claim gives them. */
   readonly set: SampleSet;
   /** h of the claim. */
-  readonly hash: Uint8Array<ArrayBuffer>;
+  readonly hash: NonSharedUint8Array;
 }
 
 /**

@@ -8,6 +8,7 @@ import { ArgumentError, FormatError } from "../../errors";
 import { fromHex, toHex } from "../../io/digest";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
+import type { NonSharedInt32Array, NonSharedUint8Array } from "../../io/typed-arrays";
 import { readCredential } from "../../models/credential";
 import { checkAnswers, rightOf } from "../ask";
 import { isRate } from "../check";
@@ -100,9 +101,9 @@ function checkOpening(value: unknown): asserts value is Opening {
 /** An opened group as it follows from its opening. */
 export interface OpenedInputs {
   readonly inputs: TriggerInputs;
-  readonly labels: Int32Array<ArrayBuffer>;
+  readonly labels: NonSharedInt32Array;
   /** h of the claim. */
-  readonly hash: Uint8Array<ArrayBuffer>;
+  readonly hash: NonSharedUint8Array;
 }
 
 /**

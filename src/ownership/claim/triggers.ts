@@ -2,6 +2,7 @@
 
 import { ArgumentError } from "../../errors";
 import { digest } from "../../io/digest";
+import type { NonSharedFloat32Array, NonSharedInt32Array, NonSharedUint8Array } from "../../io/typed-arrays";
 import { fromBase64, toBase64 } from "../../signing/base64";
 import { type Draw, drawn, keystream, sha512, subSecret } from "../digest";
 import type { TriggerSpec } from "./spec";
@@ -14,11 +15,11 @@ const utf8 = new TextEncoder();
 const PER_POINT = 128;
 
 /** The secret that the triggers of one group are drawn from: opening it opens that group alone. */
-export const groupSecret = (secret: Uint8Array<ArrayBuffer>, group: number): Promise<Uint8Array<ArrayBuffer>> =>
+export const groupSecret = (secret: NonSharedUint8Array, group: number): Promise<NonSharedUint8Array> =>
   subSecret(secret, `triggers/${group}`);
 
 /** Inputs of a group as they are hashed: bytes of images, coordinates of clouds. */
-export type TriggerInputs = Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+export type TriggerInputs = NonSharedUint8Array | NonSharedFloat32Array;
 
 /** Numbers of one group. */
 const groupSize = ({ shape, count }: TriggerSpec): number => shape.reduce((a, b) => a * b, count);
@@ -34,7 +35,7 @@ export const encodeInputs = (inputs: TriggerInputs): string =>
  */
 export function decodeInputs(text: unknown, spec: TriggerSpec, groups: number): TriggerInputs[] {
   const what = "triggers that are supplied";
-  let bytes: Uint8Array<ArrayBuffer>;
+  let bytes: NonSharedUint8Array;
   try {
     bytes = fromBase64(text, what);
   } catch (cause) {
@@ -59,7 +60,7 @@ export function decodeInputs(text: unknown, spec: TriggerSpec, groups: number): 
 
 /** The inputs of the group with this secret, in order. */
 export async function triggerInputs(
-  secret: Uint8Array<ArrayBuffer>,
+  secret: NonSharedUint8Array,
   { kind, shape, count, grid }: TriggerSpec,
 ): Promise<TriggerInputs> {
   if (kind === "clouds") {
@@ -82,15 +83,15 @@ export async function triggerInputs(
 }
 
 /** SHA-512 of all inputs of a group in order, raw, before any transform. */
-export const inputsDigest = (inputs: TriggerInputs): Promise<Uint8Array<ArrayBuffer>> =>
+export const inputsDigest = (inputs: TriggerInputs): Promise<NonSharedUint8Array> =>
   digest("SHA-512", new Uint8Array(inputs.buffer, inputs.byteOffset, inputs.byteLength));
 
 /** Labels of a group: uniform over the classes, from the hash of everything. */
 export async function triggerLabels(
-  hash: Uint8Array<ArrayBuffer>,
+  hash: NonSharedUint8Array,
   group: number,
   { count, classes }: TriggerSpec,
-): Promise<Int32Array<ArrayBuffer>> {
+): Promise<NonSharedInt32Array> {
   const seed = await sha512([hash, utf8.encode("labels"), utf8.encode(String(group))]);
   return drawn(seed, 4 * count, (draw) => Int32Array.from({ length: count }, () => draw(classes.length)));
 }

@@ -4,6 +4,7 @@ import { fromHex } from "../../io/digest";
 import { canonicalJson } from "../../io/json";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject, shown } from "../../io/shown";
+import type { NonSharedFloat32Array, NonSharedUint8Array } from "../../io/typed-arrays";
 import { type CredentialInfo, readCredential } from "../../models/credential";
 import { checkFile, parseEntry } from "../../passport/files";
 import { type PassportPlace, passportShape } from "../../passport/place";
@@ -69,11 +70,11 @@ function checkBinding(binding: unknown): Uint8Array {
 /** What a binding makes of a network, by the norms' names. */
 export interface Derived {
   /** Passports of each place in PyTorch's order. */
-  passports: Map<string, { gamma: Float32Array<ArrayBuffer>; beta: Float32Array<ArrayBuffer> }>;
+  passports: Map<string, { gamma: NonSharedFloat32Array; beta: NonSharedFloat32Array }>;
   /** Signature bits of each place, ±1; 0 where a text has its own. */
-  bits: Map<string, Float32Array<ArrayBuffer>>;
+  bits: Map<string, NonSharedFloat32Array>;
   /** h: what a commitment commits to. */
-  hash: Uint8Array<ArrayBuffer>;
+  hash: NonSharedUint8Array;
 }
 
 /** Where passports sit, and how their names are hashed. */
