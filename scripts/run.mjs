@@ -15,6 +15,7 @@ const tasks = {
   cifar10: ["--import", "tsx", join("examples", "cifar10.ts")],
   modelnet40: ["--import", "tsx", join("examples", "modelnet40.ts")],
   attacks: ["--import", "tsx", join("examples", "attacks.ts")],
+  sweep: ["--import", "tsx", join("examples", "sweep.ts")],
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
   mobilenet: ["--import", "tsx", join("examples", "mobilenet.ts")],
   vit: ["--import", "tsx", join("examples", "vit.ts")],
