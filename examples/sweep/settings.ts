@@ -17,6 +17,7 @@ export const HELP = `npm run sweep -- PLAN.json --list | --task N | --merge     
   --task N       runs one task, from 0, in its own folder: once, or from where it was stopped
                  auto: the number in SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX
                  all: one after the other
+  --first N      is added to the number of auto, where a scheduler's begin with 0
   --merge        writes results.md, .csv, .json and means.csv of what is done, and runs.* with times and machines,
                  and says what is missing
   --out DIR      folder of the sweep, on a disk that all machines share (default out/sweep/PLAN)
@@ -49,7 +50,7 @@ function scheduled(env: NodeJS.ProcessEnv): number {
 export function readSettings(args: string[], env: NodeJS.ProcessEnv = process.env): Settings | "help" {
   const isPlan = args[0] !== undefined && !args[0].startsWith("-");
   const v = parseOptions(isPlan ? args.slice(1) : args, {
-    texts: { task: "", out: "" },
+    texts: { task: "", first: "0", out: "" },
     switches: ["list", "merge", "json", "help"],
     help: HELP,
   });
@@ -68,9 +69,15 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv = process.en
   return { plan, out, order: orderOf(v, env) };
 }
 
-function orderOf(v: { list: boolean; merge: boolean; json: boolean; task: string }, env: NodeJS.ProcessEnv): Order {
+function orderOf(
+  v: { list: boolean; merge: boolean; json: boolean; task: string; first: string },
+  env: NodeJS.ProcessEnv,
+): Order {
+  const first = numberIn("first", v.first, 0, 1_000_000);
+  if (first > 0 && v.task !== "auto")
+    throw new ArgumentError("--first: --task auto expected beside it; any other task is named by its own number");
   if (v.list) return { do: "list", json: v.json };
   if (v.merge) return { do: "merge" };
   if (v.task === "all") return { do: "task", task: "all" };
-  return { do: "task", task: v.task === "auto" ? scheduled(env) : numberIn("task", v.task, 0, 1_000_000) };
+  return { do: "task", task: v.task === "auto" ? first + scheduled(env) : numberIn("task", v.task, 0, 1_000_000) };
 }
