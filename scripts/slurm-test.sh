@@ -97,12 +97,18 @@ begun() {
   for _ in $(seq 3000); do [ -e "$folder/$2" ] && break; sleep 0.2; done
   if [ -e "$folder/done.json" ]; then say "task $1 was done before it could be ended"; exit 1; fi
 }
+crash() {
+  local folder
+  folder="$out/$(sed -n "$(($1 + 1))p" <<<"$folders")"
+  node -e 'for (const { pid } of JSON.parse(require("node:fs").readFileSync(process.argv[1])).processes)
+    process.kill(pid, "SIGKILL")' "$folder/attempts/1.json"
+}
 # Asked of a job that is just being requeued, scancel asks again for minutes.
-signal() { timeout 5 scancel --signal="$1" "$2" || true; }
+terminate() { timeout 5 scancel --signal=TERM "$1" || true; }
 # Slurm waits with what it begins again; and what failed, its owner requeues.
 press() {
   squeue -h -r -t PENDING -o '%i %r' | while read -r job reason; do
-    [ "$reason" != BeginTime ] || scontrol update JobId="$job" StartTime=now || true
+    [[ ! $reason =~ ^(BeginTime|NonZeroExitCode)$ ]] || scontrol update JobId="$job" StartTime=now || true
   done
   if scontrol show job "$1" -o 2>/dev/null | grep -q JobState=FAILED; then
     say "$1 has failed, and is requeued"
@@ -114,12 +120,12 @@ say "task 1: taken away and requeued, as when its node is drained"
 scontrol requeue "${train}_1"
 begun 0 last.checkpoint
 say "task 0: SIGTERM to its program, as before the end of its time"
-signal TERM "${train}_0"
+terminate "${train}_0"
 until [ "$(squeue -h -j "$attack" -t RUNNING | wc -l)" -gt 0 ]; do press "${train}_0"; sleep 1; done
 begun 8 task.json
 sleep 5
 say "task 8: its processes killed at once, as by a crash"
-signal KILL "${attack}_8"
+crash 8
 sleep 3
 while [ -n "$(squeue -h -o %i)" ]; do press "${attack}_8"; sleep 2; done
 say "Slurm has done"

@@ -1,7 +1,7 @@
 /** The pages of a merged sweep, for people. */
 
+import type { Gathered } from "./gather";
 import type { Finished, Group, Mean } from "./means";
-import type { Gathered } from "./merge";
 import { commandOf, type Task } from "./tasks";
 
 /** More measures than these are rows of a table, and not columns. */

@@ -6,28 +6,10 @@
 import { join } from "node:path";
 import { tablesCsv } from "../../report/src/index";
 import { json, saveText } from "../files";
-import { doneOf } from "./done";
+import { type Gathered, gather } from "./gather";
 import { resultsPage, runsPage } from "./markdown";
-import { type Finished, type Group, groupsOf } from "./means";
+import type { Finished, Group } from "./means";
 import { commandOf, type Task } from "./tasks";
-
-/** Everything that is known of a plan's tasks. */
-export interface Gathered {
-  finished: Finished[];
-  missing: Task[];
-  groups: Group[];
-}
-
-export async function gather(tasks: readonly Task[], out: string): Promise<Gathered> {
-  const finished: Finished[] = [];
-  const missing: Task[] = [];
-  for (const task of tasks) {
-    const done = await doneOf(task, out);
-    if (done) finished.push({ task, done });
-    else missing.push(task);
-  }
-  return { finished, missing, groups: groupsOf(finished) };
-}
 
 const said = ({ index, folder, program, chosen, follows }: Task) => ({
   index,
