@@ -42,14 +42,10 @@ async function list(tasks: readonly Task[], out: string, asJson: boolean): Promi
 }
 
 /** Runs tasks in turn, to the end or to an interruption. */
-async function run(chosen: readonly Task[], out: string): Promise<void> {
-  const stop = new AbortController();
-  // The program, a child, gets Ctrl-C from the terminal as well, and a second SIGTERM is the first
-  // once more.
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
+async function run(chosen: readonly Task[], out: string, signal: AbortSignal): Promise<void> {
   const outcomes: Outcome[] = [];
   for (const task of chosen) {
-    const outcome = await runTask(task, { out, signal: stop.signal, say });
+    const outcome = await runTask(task, { out, signal, say });
     outcomes.push(outcome);
     say(`task ${task.index}: ${outcome}${outcome === "interrupted" ? "; the same command goes on from there" : ""}`);
     if (outcome === "interrupted") break;
@@ -67,11 +63,15 @@ async function main({ plan, out, order }: Settings): Promise<void> {
     if (missing.length) say(`missing: ${missing.map((t) => t.index).join(", ")}`);
     return;
   }
+  const stop = new AbortController();
+  // The program, a child, gets Ctrl-C from the terminal as well, and a second SIGTERM is the first
+  // once more.
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
   await checkTasks(tasks);
   const chosen = order.task === "all" ? tasks : tasks.filter((t) => t.index === order.task);
   if (chosen.length === 0)
     throw new ArgumentError(`--task: a number from 0 to ${tasks.length - 1} expected, found ${String(order.task)}`);
-  await run(chosen, out);
+  await run(chosen, out, stop.signal);
 }
 
 await runExample("sweep", { help: HELP, read: (args: string[]) => readSettings(args) }, main);

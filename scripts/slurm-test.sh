@@ -84,7 +84,7 @@ sinfo
 
 out="$dir/slurm-out"
 submit() { sbatch --parsable --output="$dir/slurm/%A_%a.log" "$@" examples/sweep/jobs/slurm.sh "$dir/plan.json" "$out"; }
-train=$(submit --array=0-7%2 --cpus-per-task=1 --nice=5)
+train=$(submit --array=0-7%2 --cpus-per-task=1)
 attack=$(submit --array=8-11%2 --cpus-per-task=1 --dependency="afterok:$train")
 say "array $train trains, array $attack attacks when it is done"
 
