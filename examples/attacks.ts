@@ -10,7 +10,7 @@ import { type Device, init, type SafetensorsFile } from "@pan/core";
 import type { AttackRecord, PlainTarget, Target, WatermarkRecord } from "@pan/core/attacks";
 import { dawn, loadSafetensors } from "@pan/core/node";
 import { readCredential } from "@pan/core/ownership";
-import { type AttackedNetwork, renderAttacks, tablesCsv } from "../report/src/index";
+import { type AttackedNetwork, type AttackRuns, renderAttacks, tablesCsv } from "../report/src/index";
 import { BUDGETS } from "./attacks/budget";
 import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
 import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";
@@ -139,6 +139,12 @@ async function watermarkOf(folder: string, s: Settings): Promise<WatermarkRecord
   return record;
 }
 
+/** The record of a report but for its largest figures, which hold every weight of a layer. */
+const withoutWeights = ({ networks, ...others }: AttackRuns): AttackRuns => ({
+  networks: networks.map(({ distributions: _, convergence: __, ...network }) => network),
+  ...others,
+});
+
 async function main(s: Settings, command: string): Promise<void> {
   const started = performance.now();
   const device = await init({ gpu: await dawn() });
@@ -146,20 +152,22 @@ async function main(s: Settings, command: string): Promise<void> {
   const networks: AttackedNetwork[] = [];
   let out = s.report;
   for (const path of s.checkpoints) {
-    const trained = await loadTrained(path);
+    const trained = await loadTrained(path, s.out);
     out ??= s.checkpoints.length === 1 ? trained.out : join(dirname(resolve(trained.folder)), "attacks");
     networks.push(await attackNetwork(trained, s, { device, command }));
   }
   const watermarks: WatermarkRecord[] = [];
   for (const folder of s.watermarks) watermarks.push(await watermarkOf(folder, s));
-  const { html, tables } = renderAttacks({ networks, ...(watermarks.length && { watermarks }) });
+  const runs: AttackRuns = { networks, ...(watermarks.length && { watermarks }) };
+  const { html, tables } = renderAttacks(runs);
   await mkdir(join(out!, "tables"), { recursive: true });
+  await savePrivate(join(out!, "report.json"), json(withoutWeights(runs)));
   await savePrivate(join(out!, "report.html"), html);
   await savePrivate(join(out!, "tables.json"), json(tables));
   for (const table of tables) await savePrivate(join(out!, "tables", `${table.name}.csv`), tablesCsv(table));
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(
-    `\nreport     ${join(out!, "report.html")}, numbers in tables.json and tables/ beside it  (${seconds} s in all)`,
+    `\nreport     ${join(out!, "report.html")}, numbers in report.json, tables.json and tables/ beside it  (${seconds} s in all)`,
   );
 }
 

@@ -7,18 +7,22 @@ import { evaluate, type Trainer } from "@pan/core/train";
 import { least, most } from "../report/src/index";
 
 /**
- * Runs a training; Ctrl-C asks it to stop with a checkpoint, a second one ends the process at once.
+ * Runs a training; Ctrl-C and SIGTERM ask it to stop with a checkpoint, a second Ctrl-C ends the
+ * process at once. A second SIGTERM is the first once more: schedulers send it to every process of
+ * a job, and a parent hands on what it has got.
  */
 export async function untilInterrupted(trainer: Trainer, run: () => Promise<void>): Promise<void> {
+  let asked = 0;
   const interrupt = () => {
-    if (trainer.interrupted) process.exit(130);
+    if (++asked > 1) process.exit(130);
     trainer.stop();
   };
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  const terminate = () => trainer.stop();
+  process.on("SIGINT", interrupt).on("SIGTERM", terminate);
   try {
     await run();
   } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    process.off("SIGINT", interrupt).off("SIGTERM", terminate);
   }
 }
 

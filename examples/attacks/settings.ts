@@ -16,6 +16,8 @@ export interface Settings {
   /** A folder of other people's networks, a folder each. */
   strangers: string | undefined;
   seed: number;
+  /** Where results of a single network go; undefined for a folder beside its files. */
+  out: string | undefined;
   /** Where the report goes. */
   report: string | undefined;
   again: boolean;
@@ -39,6 +41,7 @@ ${names.map((n) => `                      ${n.padEnd(width)}  ${ATTACKS[n].about
                     and forged for the report, before and after fine-tuning
   --data DIR        CIFAR-10, binary version, and caltech-101-32 where there is one (default $PAN_DATA, or data)
   --seed N          (default 0)
+  --out DIR         where results of one network go, report and tables too (default: attacks in the checkpoint's folder)
   --report DIR      where report.html and its tables go (default: attacks in the checkpoint's folder; with several,
                     attacks beside the folders)
   --again           run attacks again whose results are there; else they are taken over, if they are of this network,
@@ -53,6 +56,7 @@ const OPTIONS = {
   watermarks: "",
   strangers: "",
   seed: "0",
+  out: "",
   report: "",
 } as const;
 
@@ -63,6 +67,8 @@ export function readSettings(args: string[]): Settings | "help" {
   const checkpoints = listOf(v.checkpoint);
   if (!checkpoints.length)
     throw new ArgumentError(`--checkpoint: the folder of a trained network expected, found none\n\n${HELP}`);
+  if (v.out && checkpoints.length > 1)
+    throw new ArgumentError(`--out: one --checkpoint expected beside it, found ${checkpoints.length}; say --report`);
   const chosen = v.attack === "all" ? names : listOf(v.attack);
   const unknown = chosen.find((n) => !Object.hasOwn(ATTACKS, n));
   if (unknown !== undefined) throw new ArgumentError(`--attack: of ${names.join(", ")} expected, found "${unknown}"`);
@@ -75,6 +81,7 @@ export function readSettings(args: string[]): Settings | "help" {
     watermarks: listOf(v.watermarks),
     strangers: v.strangers || undefined,
     seed: numberIn("seed", v.seed, 0, 2 ** 31),
+    out: v.out || undefined,
     report: v.report || undefined,
     again: v.again,
   };

@@ -1,0 +1,130 @@
+/**
+ * A plan of many runs, as a JSON file says it: a program with fixed options, a grid of options to
+ * lists of values, what is left out of it, and attacks on every network that comes of it.
+ */
+import { FormatError } from "@pan/core";
+import { readJson } from "./json-file";
+import { isProgram, PROGRAM_NAMES, type ProgramName } from "./programs";
+
+/** A value of an option; `true` gives a switch, `false` leaves it out. */
+export type Value = string | number | boolean;
+export type Options = Readonly<Record<string, Value>>;
+
+/** A program, and which options it is run with. */
+export interface Stage {
+  program: ProgramName;
+  options: Options;
+  /** Every combination is a task; the last name varies fastest. */
+  grid: Readonly<Record<string, readonly Value[]>>;
+  /** Combinations to leave out: those that have all of the values of one entry. */
+  exclude: readonly Options[];
+}
+
+export interface Plan extends Stage {
+  /** Attacks on each network of the first stage; its options are called `on.NAME` here. */
+  attacks: Stage | null;
+}
+
+/** Options that a sweep gives itself, and why a plan may not. */
+const OWN: Readonly<Record<string, string>> = {
+  out: "every task has a folder of its own under --out of the sweep",
+  report: "the report is in the task's folder",
+  resume: "a task that has a checkpoint goes on from there",
+  again: "a task that is done is not done again",
+  download: "many tasks would fetch the same files: fetch them first, and name their folder in PAN_DATA",
+  help: "it runs nothing",
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isValue = (value: unknown): value is Value =>
+  typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
+const shown = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 80);
+
+/** Checks of one file; what they refuse names the file and the entry. */
+function checksOf(path: string) {
+  const refuse = (where: string, expected: string, found: string): never => {
+    throw new FormatError(`${path}: ${where}: ${expected} expected, found ${found}`);
+  };
+
+  const object = (where: string, value: unknown = {}): Record<string, unknown> =>
+    isObject(value) ? value : refuse(where, "an object", shown(value));
+
+  const list = (where: string, value: unknown): readonly unknown[] =>
+    Array.isArray(value) ? value : refuse(where, "a list", shown(value));
+
+  function options(where: string, value: unknown): Options {
+    const given = object(where, value);
+    for (const [name, v] of Object.entries(given))
+      if (!isValue(v)) refuse(`${where}.${name}`, "a text, a number, true or false", shown(v));
+    return given as Options;
+  }
+
+  function grid(where: string, value: unknown): Stage["grid"] {
+    const given = object(where, value);
+    for (const [name, values] of Object.entries(given)) {
+      const at = `${where}.${name}`;
+      const all = list(at, values);
+      if (all.length === 0) refuse(at, "at least one value", "none");
+      const other = all.find((v) => !isValue(v));
+      if (other !== undefined) refuse(at, "texts, numbers, true or false", shown(other));
+      if (new Set(all.map(String)).size < all.length) refuse(at, "every value once", shown(all));
+    }
+    return given as Stage["grid"];
+  }
+
+  return { refuse, object, list, options, grid };
+}
+
+/** @throws FormatError for a file that is no plan; the message names the entry. */
+export function parsePlan(value: unknown, path: string): Plan {
+  const { refuse, object, list, options, grid } = checksOf(path);
+
+  function stage(where: "" | "attacks", given: Record<string, unknown>, on: readonly string[]): Stage {
+    const at = (name: string) => (where ? `${where}.${name}` : name);
+    const allowed = ["options", "grid", "exclude", ...(where ? [] : ["program", "attacks"])];
+    const stray = Object.keys(given).find((name) => !allowed.includes(name));
+    if (stray !== undefined) refuse(at(stray), `one of ${allowed.join(", ")}`, "another entry");
+    const program = where || given["program"];
+    if (!isProgram(program)) return refuse(at("program"), `one of ${PROGRAM_NAMES.join(", ")}`, shown(program));
+    const found = {
+      program,
+      options: options(at("options"), given["options"]),
+      grid: grid(at("grid"), given["grid"]),
+      exclude: list(at("exclude"), given["exclude"] ?? []).map((e, i) => options(at(`exclude[${i}]`), e)),
+    };
+    for (const [part, names] of Object.entries({ options: found.options, grid: found.grid })) {
+      for (const name of Object.keys(names)) {
+        if (Object.hasOwn(OWN, name)) refuse(at(`${part}.${name}`), `nothing, since ${OWN[name]},`, "a value");
+        if (where && name === "checkpoint")
+          refuse(at(`${part}.${name}`), "nothing, since the networks are those of the first runs,", "a value");
+      }
+    }
+    const twice = Object.keys(found.grid).find((name) => Object.hasOwn(found.options, name));
+    if (twice !== undefined) refuse(at(`grid.${twice}`), "an option that is not fixed in options", "one that is");
+    // A name that nothing varies by would leave nothing out, in silence.
+    const known = [...Object.keys(found.grid), ...on];
+    for (const [i, entry] of found.exclude.entries()) {
+      const names = Object.keys(entry);
+      if (names.length === 0) refuse(at(`exclude[${i}]`), "at least one option", "none");
+      const unknown = names.find((name) => !known.includes(name));
+      if (unknown !== undefined)
+        refuse(at(`exclude[${i}].${unknown}`), `an option of a grid (${known.join(", ")})`, "another");
+    }
+    return found;
+  }
+
+  const given = object("the plan", value ?? null);
+  const first = stage("", given, []);
+  if (given["attacks"] === undefined) return { ...first, attacks: null };
+  if (first.program === "attacks") refuse("attacks", "a program that trains before them", "attacks");
+  const on = Object.keys(first.grid).map((name) => `on.${name}`);
+  return { ...first, attacks: stage("attacks", object("attacks", given["attacks"]), on) };
+}
+
+/** @throws FormatError when there is no plan at the path. */
+export async function readPlan(path: string): Promise<Plan> {
+  const value = await readJson<unknown>(path);
+  if (value === null) throw new FormatError(`${path}: the JSON file of a plan expected, and nothing is there`);
+  return parsePlan(value, path);
+}

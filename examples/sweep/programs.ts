@@ -1,0 +1,25 @@
+/** The examples that a sweep can run: where they are, and who reads their options. */
+
+interface Program {
+  /** From the root of the clone. */
+  script: string;
+  /**
+   * Reads the options as the program will, so that a plan is refused before anything runs.
+   * Imported only when it is asked for: the attacks bring half of the package along.
+   */
+  reader: () => Promise<{ readSettings: (args: string[]) => unknown }>;
+  /** Whether it goes on from a checkpoint by `--resume`; attacks take over what is there. */
+  trains: boolean;
+}
+
+export const PROGRAMS = {
+  cifar10: { script: "examples/cifar10.ts", reader: () => import("../cifar10/settings"), trains: true },
+  modelnet40: { script: "examples/modelnet40.ts", reader: () => import("../modelnet40/settings"), trains: true },
+  attacks: { script: "examples/attacks.ts", reader: () => import("../attacks/settings"), trains: false },
+} as const satisfies Record<string, Program>;
+
+export type ProgramName = keyof typeof PROGRAMS;
+export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
+
+export const isProgram = (name: unknown): name is ProgramName =>
+  typeof name === "string" && Object.hasOwn(PROGRAMS, name);

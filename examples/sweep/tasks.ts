@@ -1,0 +1,122 @@
+/** The tasks of a plan: one run each, in one order, with names that follow from what they are. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { ArgumentError, FormatError } from "@pan/core";
+import type { Options, Plan, Stage, Value } from "./plan";
+import { PROGRAMS, type ProgramName } from "./programs";
+
+/** One run. */
+export interface Task {
+  /** Its number for `--task`, from 0. */
+  index: number;
+  program: ProgramName;
+  /** Everything it is run with but its folders. */
+  options: Options;
+  /** What the grid chose, that of the network it attacks as `on.NAME`. */
+  chosen: Options;
+  /** The task whose network it attacks. */
+  follows: Task | null;
+  /** SHA-256 of program, options and what it follows, in whatever order the plan says them. */
+  digest: string;
+  /** Under the sweep's folder, with slashes. */
+  folder: string;
+}
+
+/** Every combination; the last name varies fastest. */
+const combinations = (grid: Stage["grid"]): Options[] =>
+  Object.entries(grid).reduce<Options[]>(
+    (all, [name, values]) => all.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
+    [{}],
+  );
+
+const matches = (chosen: Options, entry: Options): boolean =>
+  Object.entries(entry).every(([name, value]) => String(chosen[name]) === String(value));
+
+const digestOf = (program: ProgramName, options: Options, follows: Task | null): string => {
+  const sorted = Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1));
+  // 1 and "1" are the same on a command line; true is a switch, and "true" is not.
+  const values = sorted.map(([name, v]) => [name, typeof v === "number" ? String(v) : v]);
+  const whole = JSON.stringify([program, values, follows?.digest ?? null]);
+  return createHash("sha256").update(whole).digest("hex");
+};
+
+/**
+ * A folder that can be read and typed: no commas, since lists of folders have those between, and
+ * the digest's first letters, since two values may look the same when they are cut.
+ */
+function folderOf(program: ProgramName, chosen: Options, digest: string): string {
+  const part = ([name, value]: [string, Value]) => `${name}=${String(value)}`.replace(/[^\w.=-]+/g, "-").slice(0, 32);
+  const label = Object.entries(chosen).map(part).join("_").slice(0, 120);
+  return `${program}/${label ? `${label}_` : ""}${digest.slice(0, 8)}`;
+}
+
+function stageTasks(stage: Stage, after: readonly Task[] | null, from: number): Task[] {
+  const { program, options: fixed, grid, exclude } = stage;
+  const tasks: Task[] = [];
+  for (const follows of after ?? [null]) {
+    const on = Object.entries(follows?.chosen ?? {}).map(([name, value]) => [`on.${name}`, value] as const);
+    for (const own of combinations(grid)) {
+      const chosen = { ...Object.fromEntries(on), ...own };
+      if (exclude.some((entry) => matches(chosen, entry))) continue;
+      const options = { ...fixed, ...own };
+      const digest = digestOf(program, options, follows);
+      const folder = folderOf(program, chosen, digest);
+      tasks.push({ index: from + tasks.length, program, options, chosen, follows, digest, folder });
+    }
+  }
+  return tasks;
+}
+
+/**
+ * All tasks: those of the first stage, then those that follow them.
+ * @throws FormatError when nothing is left.
+ */
+export function tasksOf(plan: Plan): Task[] {
+  const first = stageTasks(plan, null, 0);
+  if (first.length === 0) throw new FormatError("the plan: at least one task expected, and `exclude` leaves none");
+  if (!plan.attacks) return first;
+  const attacks = stageTasks(plan.attacks, first, first.length);
+  if (attacks.length === 0) throw new FormatError("attacks: at least one task expected, and `exclude` leaves none");
+  return [...first, ...attacks];
+}
+
+/** Options as a command line has them. */
+const flags = (options: Options): string[] =>
+  Object.entries(options).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : value === false ? [] : [`--${name}=${value}`],
+  );
+
+/** Arguments of the program, with the sweep's folder at `out`. */
+export const argumentsOf = ({ options, follows, folder }: Task, out: string): string[] => [
+  ...flags(options),
+  ...(follows ? [`--checkpoint=${join(out, follows.folder)}`] : []),
+  `--out=${join(out, folder)}`,
+];
+
+/**
+ * The command that a task runs; folders are named from the sweep's, so that it is the same
+ * anywhere.
+ */
+export const commandOf = (task: Task): string =>
+  [
+    `npm run ${task.program} --`,
+    ...argumentsOf(task, "").map((a) => (/^[\w./=,-]+$/.test(a) ? a : JSON.stringify(a))),
+  ].join(" ");
+
+/**
+ * Lets every program read its options.
+ * @throws ArgumentError with the first that one refuses.
+ */
+export async function checkTasks(tasks: readonly Task[]): Promise<void> {
+  for (const task of tasks) {
+    const { readSettings } = await PROGRAMS[task.program].reader();
+    try {
+      readSettings(argumentsOf(task, "out"));
+    } catch (cause) {
+      if (!(cause instanceof ArgumentError)) throw cause;
+      // The program's help, which follows, is not what is wrong here.
+      const [reason] = cause.message.split("\n\n");
+      throw new ArgumentError(`task ${task.index}, ${commandOf(task)}: ${reason}`, { cause });
+    }
+  }
+}
