@@ -15,6 +15,7 @@ interface Program {
 export const PROGRAMS = {
   cifar10: { script: "examples/cifar10.ts", reader: () => import("../cifar10/settings"), trains: true },
   modelnet40: { script: "examples/modelnet40.ts", reader: () => import("../modelnet40/settings"), trains: true },
+  photos: { script: "examples/photos.ts", reader: () => import("../photos/settings"), trains: true },
   attacks: { script: "examples/attacks.ts", reader: () => import("../attacks/settings"), trains: false },
 } as const satisfies Record<string, Program>;
 

@@ -50,7 +50,7 @@ describe("a plan", () => {
 
   it.each([
     [[], /the plan: an object expected, found \[\]/],
-    [{ program: "cifar100" }, /program: one of cifar10, modelnet40, attacks expected, found "cifar100"/],
+    [{ program: "cifar100" }, /program: one of cifar10, modelnet40, photos, attacks expected, found "cifar100"/],
     [{ program: "cifar10", gird: {} }, /gird: one of options, grid, exclude, program, attacks expected/],
     [{ program: "cifar10", grid: { seed: 3 } }, /grid\.seed: a list expected, found 3/],
     [{ program: "cifar10", grid: { seed: [] } }, /grid\.seed: at least one value/],
