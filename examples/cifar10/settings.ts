@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { ArgumentError } from "@pan/core";
 import type { Passports } from "@pan/core/models";
 import type { Scheme } from "@pan/core/passport";
-import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, datesOf, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
+import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
+import { commonSettings } from "../run-settings";
 
 export const ARCHITECTURES = ["alexnet", "resnet18", "resnet9"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
@@ -147,24 +148,21 @@ export function readSettings(args: string[]): Settings | "help" {
   const outside = process.env["PAN_DATA"];
   const root = join("out", "cifar10", v.preset ? "cpu" : "full");
   return {
+    ...commonSettings(v),
     arch,
     scheme,
     norm: v.norm === "" ? undefined : oneOf("norm", v.norm, NORMS),
     width: numberIn("width", v.width, 0.02, 8, false),
     layers: scheme === "plain" ? undefined : passportLayers(arch, scheme, v["passport-layers"], v.preset),
     signature: v.signature || (v.statement ? "" : "(c) ACME 2026"),
-    statement: v.statement || undefined,
-    dates: datesOf(v),
     passports: passportKind(scheme, v.passports, v.statement),
     passportImages: oneOf("passport-images", v["passport-images"], ["test", "triggers"]),
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
     triggers: v.triggers || (scheme === "v3" && !bound),
     boundTriggers: bound,
     triggerFile: v["trigger-file"] || undefined,
-    triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || (bound ? "4" : "2"), 1, 10_000),
     featureWatermark,
-    epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize: numberIn("batch", v.batch, 1, 50_000),
     accumulate: numberIn("accumulate", v.accumulate, 1, 50_000),
     lr: numberIn("lr", v.lr, 0, 100, false),
@@ -175,9 +173,6 @@ export function readSettings(args: string[]): Settings | "help" {
     trunkUpdates: numberIn("trunk-updates", v["trunk-updates"], 1, 2) as 1 | 2,
     images: numberIn("images", v.images, 1, 50_000),
     testImages: numberIn("tests", v.tests, 20, 10_000),
-    forgeries: numberIn("forgeries", v.forgeries, 0, 1000),
-    earlyStop: numberIn("early-stop", v["early-stop"], 0, 100_000),
-    seed: numberIn("seed", v.seed, 0, 2 ** 31),
     data: v.data || outside || "data",
     download: v.download,
     out:
@@ -186,7 +181,6 @@ export function readSettings(args: string[]): Settings | "help" {
         root,
         `${arch}-${scheme}${featureWatermark ? "-feature" : scheme === "plain" && v.triggers ? "-triggers" : ""}`,
       ),
-    resume: v.resume,
   };
 }
 

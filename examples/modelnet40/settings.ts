@@ -3,9 +3,10 @@ import { ArgumentError } from "@pan/core";
 import { MODELNET10_CLASSES } from "@pan/core/data";
 import type { Passports } from "@pan/core/models";
 import type { Scheme } from "@pan/core/passport";
-import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, datesOf, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
+import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
+import { commonSettings } from "../run-settings";
 
 const SCHEMES = ["plain", "v1", "v2", "v3", "pan"] as const;
 const NORMS = ["bn", "gn", "gn1", "ln", "none"] as const;
@@ -141,6 +142,7 @@ export function readSettings(args: string[]): Settings | "help" {
     );
   const batchSize = numberIn("batch", v.batch, 1, 10_000);
   return {
+    ...commonSettings(v),
     scheme,
     norm: v.norm === "" ? undefined : oneOf("norm", v.norm, NORMS),
     width: numberIn("width", v.width, 0.02, 8, false),
@@ -148,15 +150,11 @@ export function readSettings(args: string[]): Settings | "help" {
     classes,
     layers: scheme === "plain" ? undefined : passportLayers(v["passport-layers"]),
     signature: v.signature || (v.statement ? "" : "(c) ACME 2026"),
-    statement: v.statement || undefined,
-    dates: datesOf(v),
     branchStatistics: oneOf("branch-statistics", v["branch-statistics"], ["shared", "separate"]),
     dropout: numberIn("dropout", v.dropout, 0, 0.99, false),
     triggers,
     boundTriggers: bound,
-    triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || String(batchSize), 1, 10_000),
-    epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize,
     accumulate: numberIn("accumulate", v.accumulate, 1, 10_000),
     lr: numberIn("lr", v.lr, 0, 100, false),
@@ -165,14 +163,10 @@ export function readSettings(args: string[]): Settings | "help" {
     gamma: numberIn("gamma", v.gamma, 0, 1, false),
     mode: oneOf("mode", v.mode, ["joint", "alternating"]) === "joint" ? "joint" : { alternating: 0.5 },
     trunkUpdates: 1,
-    earlyStop: numberIn("early-stop", v["early-stop"], 0, 100_000),
-    forgeries: numberIn("forgeries", v.forgeries, 0, 1000),
-    seed: numberIn("seed", v.seed, 0, 2 ** 31),
     clouds: numberIn("clouds", v.clouds, 1, 1_000_000),
     testClouds: numberIn("tests", v.tests, 10, 1_000_000),
     data: v.data || process.env["PAN_DATA"] || "data",
     out: v.out || join("out", "modelnet40", v.preset ? "cpu" : "full", `pointnet-${scheme}`),
-    resume: v.resume,
   };
 }
 

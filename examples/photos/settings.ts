@@ -1,9 +1,10 @@
 import { basename, join, resolve } from "node:path";
 import { ArgumentError } from "@pan/core";
 import type { Scheme } from "@pan/core/passport";
-import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, datesOf, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
+import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, TRIGGER_HELP, TRIGGER_OPTIONS } from "../claim";
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
+import { commonSettings } from "../run-settings";
 
 const SCHEMES = ["plain", "v1", "v2", "pan"] as const;
 const BLOCKS = { resnet18: [2, 2, 2, 2], resnet9: [1, 1, 1, 1] } as const;
@@ -117,6 +118,7 @@ export function readSettings(args: string[]): Settings | "help" {
     throw new ArgumentError("--statement: a scheme with passports expected, found --scheme plain");
   const size = numberIn("size", v.size, 16, 4096);
   return {
+    ...commonSettings(v),
     arch,
     scheme,
     width: numberIn("width", v.width, 0.02, 8, false),
@@ -130,21 +132,13 @@ export function readSettings(args: string[]): Settings | "help" {
     milestones: v.milestones === "cosine" ? [] : listOf(v.milestones).map((n) => numberIn("milestones", n, 1, 100_000)),
     folder: v.data,
     cache: v.cache || undefined,
-    statement: v.statement || undefined,
-    dates: datesOf(v),
     boundTriggers: boundTriggersOf(v, { statement: v.statement, triggers: false }),
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"], 1, 10_000),
-    triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
-    epochs: numberIn("epochs", v.epochs, 1, 100_000),
     batchSize: numberIn("batch", v.batch, 1, 100_000),
     accumulate: numberIn("accumulate", v.accumulate, 1, 10_000),
     mode: "joint",
     trunkUpdates: 1,
-    earlyStop: numberIn("early-stop", v["early-stop"], 0, 100_000),
-    forgeries: numberIn("forgeries", v.forgeries, 0, 1000),
-    seed: numberIn("seed", v.seed, 0, 2 ** 31),
     out: v.out || join("out", "photos", basename(resolve(v.data)), `${arch}-${scheme}`),
-    resume: v.resume,
   };
 }
 

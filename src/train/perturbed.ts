@@ -58,22 +58,22 @@ export function learnPerturbed(
         const loss = task.loss(output, batch);
         loss.backward(loss.newFull(loss.shape, share));
       });
-    const before = params.map((p) => p.grad);
+    const own = params.map((p) => p.grad);
+    let gradients: (Tensor | null)[] = [];
     const back: (() => void)[] = [];
     try {
       for (const p of params) p.grad = null;
-      propagate(1);
-      for (const [i, p] of params.entries()) {
-        const { grad } = p;
-        p.grad = before[i]!;
-        if (grad) back.push(move(p, grad, perturbation));
-        grad?.dispose();
+      try {
+        propagate(1);
+      } finally {
+        gradients = params.map((p) => p.grad);
+        for (const [i, p] of params.entries()) p.grad = own[i]!;
       }
+      for (const [i, p] of params.entries()) if (gradients[i]) back.push(move(p, gradients[i], perturbation));
       propagate(weight);
     } finally {
       for (const put of back) put();
-      // Where a pass threw in between, the step's own gradients are not lost.
-      for (const [i, p] of params.entries()) p.grad ??= before[i]!;
+      for (const gradient of gradients) gradient?.dispose();
     }
   });
 }

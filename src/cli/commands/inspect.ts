@@ -93,6 +93,7 @@ async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): P
         : value,
   ]);
   const claim = await ofClaim(weights, terminal);
+  const digest = await tensorsDigest(weights);
   const found: Found = {
     kind: kindOf(weights),
     private: secret,
@@ -102,7 +103,7 @@ async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): P
       ["tensors", `${tensors.size}, ${numbers} numbers`],
       ...claim.rows,
       ...shown,
-      ["digest of tensors", await tensorsDigest(weights)],
+      ["digest of tensors", digest],
     ],
     json: {
       container,
@@ -111,7 +112,7 @@ async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): P
       ...claim.json,
       metadata: Object.fromEntries(Object.entries(metadata).filter(([key]) => !secret || OPEN.has(key))),
       tensors: [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
-      tensorsDigest: await tensorsDigest(weights),
+      tensorsDigest: digest,
     },
     tensors: [...tensors].map(([name, { dtype, shape }]) => [name, `${dtype} [${shape.join(", ")}]`]),
     ...(weights.inParts && { hashed: "the index" }),
