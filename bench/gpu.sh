@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Everything that waits for a GPU, in one command:
 #
-#     bench/gpu.sh [tests] [bench] [epochs] [cifar] [clouds]        (default: all of them, in this order)
+#     bench/gpu.sh [tests] [bench] [epochs] [cifar] [clouds] [attacks]    (default: all of them, in this order)
 #
-# Results go to $OUT (default out/gpu): logs, JSON, reports, checkpoints. Trainings resume where they stopped, so the command can be given again. EPOCHS and CLOUD_EPOCHS shorten them;
-# PAN_DATA names the folder of CIFAR-10 and ModelNet40.
+# Results go to $OUT (default out/gpu): logs, JSON, reports, checkpoints. Trainings and attacks are sweeps of the plans in bench/gpu (docs/scale.md): the same command goes on where it stopped, and
+# the rows of their tables, means over seeds, are in $OUT/cifar10/results.md and $OUT/modelnet40/results.md after every part. EPOCHS and CLOUD_EPOCHS shorten them, SEEDS="1 2 3" repeats them;
+# another length or another seed is another plan, and wants another $OUT or more seeds than before. PAN_DATA names the folder of CIFAR-10 and ModelNet40.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:-out/gpu}
 mkdir -p "$out"
 parts=("$@")
-((${#parts[@]})) || parts=(tests bench epochs cifar clouds)
+((${#parts[@]})) || parts=(tests bench epochs cifar clouds attacks)
 failed=0
 
 run() {
@@ -18,6 +19,15 @@ run() {
   shift
   printf '\n=== %s\n' "$*"
   "$@" 2>&1 | tee "$log" || failed=1
+}
+
+# sweep PLAN PART EPOCHS: a part of the plan's tasks, and the tables of what is done so far
+sweep() {
+  local plan="$out/$1.plan.json" seeds="${SEEDS:-1}"
+  sed -e "s/\"epochs\": [0-9]*/\"epochs\": $3/" -e "s/\"seed\": \[1\]/\"seed\": [${seeds// /, }]/" "bench/gpu/$1.json" >"$plan"
+  run "$1-$2" npm run sweep -- "$plan" --task "$2" --out "$out/$1"
+  run "$1-tables" npm run sweep -- "$plan" --merge --out "$out/$1"
+  cat "$out/$1/results.md"
 }
 
 (nvidia-smi || vulkaninfo --summary) >"$out/machine.txt" 2>&1 || true
@@ -38,20 +48,14 @@ for part in "${parts[@]}"; do
       cp out/bench/schemes-*.json "$out"/ || true
       if python3 -c 'import torch' 2>/dev/null; then run torch python3 bench/torch_step.py; fi
       ;;
-    cifar)
-      for arch in alexnet resnet18; do
-        for scheme in plain v1 v2 v3 pan; do
-          run "cifar10-$arch-$scheme" npm run cifar10 -- --arch "$arch" --scheme "$scheme" --epochs "${EPOCHS:-200}" --source "$out/$arch-plain/deployed.safetensors" --out "$out/$arch-$scheme" --resume
-        done
-      done
-      ;;
-    clouds)
-      for scheme in plain pan; do
-        run "modelnet40-$scheme" npm run modelnet40 -- --scheme "$scheme" --epochs "${CLOUD_EPOCHS:-200}" --out "$out/pointnet-$scheme" --resume
-      done
+    cifar) sweep cifar10 trainings "${EPOCHS:-200}" ;;
+    clouds) sweep modelnet40 trainings "${CLOUD_EPOCHS:-200}" ;;
+    attacks)
+      sweep cifar10 attacks "${EPOCHS:-200}"
+      sweep modelnet40 attacks "${CLOUD_EPOCHS:-200}"
       ;;
     *)
-      echo "tests, bench, epochs, cifar or clouds expected, found $part" >&2
+      echo "tests, bench, epochs, cifar, clouds or attacks expected, found $part" >&2
       exit 2
       ;;
   esac

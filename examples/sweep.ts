@@ -12,9 +12,9 @@ import { claimFolder } from "./sweep/folder";
 import { merge } from "./sweep/merge";
 import { readPlan } from "./sweep/plan";
 import { type Outcome, runTask } from "./sweep/run-task";
-import { HELP, readSettings, type Settings } from "./sweep/settings";
+import { HELP, type Part, readSettings, type Settings } from "./sweep/settings";
 import { stateOf } from "./sweep/state";
-import { checkTasks, commandOf, type Task, tasksOf } from "./sweep/tasks";
+import { checkTasks, commandOf, needsOf, type Task, tasksOf } from "./sweep/tasks";
 
 /** "Try again later", as sysexits.h has it: what a scheduler shall requeue. */
 const TRY_AGAIN = 75;
@@ -53,6 +53,18 @@ async function run(chosen: readonly Task[], out: string, signal: AbortSignal): P
   process.exitCode = codeOf(outcomes);
 }
 
+/** Those first that others need. */
+function inOrder(tasks: readonly Task[]): Task[] {
+  const depth = (task: Task): number => 1 + Math.max(0, ...needsOf(task).map(depth));
+  return [...tasks].sort((a, b) => depth(a) - depth(b));
+}
+
+function isAsked(task: Task, asked: number | Part): boolean {
+  if (asked === "trainings") return !task.follows;
+  if (asked === "attacks") return task.follows !== null;
+  return asked === "all" || task.index === asked;
+}
+
 async function main({ plan, out, order }: Settings): Promise<void> {
   const tasks = tasksOf(await readPlan(plan));
   await claimFolder(out, tasks, { writes: order.do !== "list" });
@@ -68,9 +80,13 @@ async function main({ plan, out, order }: Settings): Promise<void> {
   // once more.
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
   await checkTasks(tasks);
-  const chosen = order.task === "all" ? tasks : tasks.filter((t) => t.index === order.task);
+  const chosen = inOrder(tasks.filter((t) => isAsked(t, order.task)));
   if (chosen.length === 0)
-    throw new ArgumentError(`--task: a number from 0 to ${tasks.length - 1} expected, found ${String(order.task)}`);
+    throw new ArgumentError(
+      order.task === "attacks"
+        ? "--task attacks: a plan with attacks expected, and this one has none"
+        : `--task: a number from 0 to ${tasks.length - 1} expected, found ${String(order.task)}`,
+    );
   await run(chosen, out, stop.signal);
 }
 

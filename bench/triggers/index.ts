@@ -19,7 +19,7 @@ import { numberIn, oneOf, parseOptions } from "../../examples/options";
 import { LEARNERS } from "./networks";
 
 const HELP =
-  "npm run bench -- triggers [--networks LIST] [--counts LIST] [--per LIST] [--grids LIST] [--seeds N] [--epochs N] [--images N] [--out DIR]    bound triggers, learnt and not";
+  "npm run bench -- triggers [--networks LIST] [--counts LIST] [--per LIST] [--grids LIST] [--seeds LIST] [--epochs N] [--images N] [--out DIR]    bound triggers, learnt and not";
 
 const v = parseOptions(process.argv.slice(2), {
   texts: {
@@ -138,7 +138,7 @@ function settingsOf(networks: readonly string[]): Setting[] {
         for (const margin of margins)
           for (const statistics of kinds)
             for (const perturbation of perturbations) each.push({ count, per, grid, margin, statistics, perturbation });
-  const seeds = Array.from({ length: numberIn("seeds", v.seeds, 1, 100) }, (_, i) => i + 1);
+  const seeds = v.seeds.split(",").map((n) => numberIn("seeds", n, 0, 2 ** 31));
   return networks.flatMap((network) => {
     const epochs = v.epochs ? numberIn("epochs", v.epochs, 1, 1000) : LEARNERS[network]!.epochs;
     return seeds.flatMap((seed) => each.map((s) => ({ network, epochs, images, ...s, seed })));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ArgumentError } from "@pan/core";
 import { readJson } from "./json-file";
 import type { Results } from "./results";
-import { commandOf, type Task } from "./tasks";
+import { commandOf, needsOf, type Task } from "./tasks";
 
 /** What `done.json` says, written at the very end: a folder that has it is finished. */
 export interface Done {
@@ -32,4 +32,10 @@ export async function doneOf(task: Task, out: string): Promise<Done | null> {
     );
   }
   return readJson<Done>(join(folder, "done.json"));
+}
+
+/** The first task that one waits for; null where all that it needs is there. */
+export async function missingOf(task: Task, out: string): Promise<Task | null> {
+  for (const needed of needsOf(task)) if (!(await doneOf(needed, out))) return needed;
+  return null;
 }

@@ -10,10 +10,20 @@ import { isProgram, PROGRAM_NAMES, type ProgramName } from "./programs";
 export type Value = string | number | boolean;
 export type Options = Readonly<Record<string, Value>>;
 
+/** A file that another task leaves, as the value of an option. */
+export interface FileOf {
+  /** What that task has otherwise in the grid; the rest is as here. */
+  of: Options;
+  /** Under its folder. */
+  file: string;
+}
+
 /** A program, and which options it is run with. */
 export interface Stage {
   program: ProgramName;
   options: Options;
+  /** Options whose values are files of other tasks. */
+  files: Readonly<Record<string, FileOf>>;
   /** Every combination is a task; the last name varies fastest. */
   grid: Readonly<Record<string, readonly Value[]>>;
   /** Combinations to leave out: those that have all of the values of one entry. */
@@ -53,11 +63,31 @@ function checksOf(path: string) {
   const list = (where: string, value: unknown): readonly unknown[] =>
     Array.isArray(value) ? value : refuse(where, "a list", shown(value));
 
-  function options(where: string, value: unknown): Options {
+  function options(where: string, value: unknown, or = ""): Options {
     const given = object(where, value);
     for (const [name, v] of Object.entries(given))
-      if (!isValue(v)) refuse(`${where}.${name}`, "a text, a number, true or false", shown(v));
+      if (!isValue(v)) refuse(`${where}.${name}`, `a text, a number, true or false${or}`, shown(v));
     return given as Options;
+  }
+
+  function fileOf(where: string, value: Record<string, unknown>): FileOf {
+    const stray = Object.keys(value).find((name) => name !== "of" && name !== "file");
+    if (stray !== undefined) refuse(`${where}.${stray}`, "one of of, file", "another entry");
+    const { file } = value;
+    // A path that leaves the folder would be a file of no task.
+    if (typeof file !== "string" || !/^[\w-]+(\.[\w-]+)*$/.test(file))
+      return refuse(`${where}.file`, "the name of a file in that task's folder", shown(file));
+    const of = options(`${where}.of`, value["of"]);
+    if (Object.keys(of).length === 0) refuse(`${where}.of`, "what the other task has otherwise", shown(value["of"]));
+    return { of, file };
+  }
+
+  /** Values, and files of other tasks between them. */
+  function optionsAndFiles(where: string, value: unknown): Pick<Stage, "options" | "files"> {
+    const entries = Object.entries(object(where, value));
+    const files = entries.flatMap(([name, v]) => (isObject(v) ? [[name, fileOf(`${where}.${name}`, v)] as const] : []));
+    const values = Object.fromEntries(entries.filter(([, v]) => !isObject(v)));
+    return { options: options(where, values, ", or a file of another task"), files: Object.fromEntries(files) };
   }
 
   function grid(where: string, value: unknown): Stage["grid"] {
@@ -73,12 +103,12 @@ function checksOf(path: string) {
     return given as Stage["grid"];
   }
 
-  return { refuse, object, list, options, grid };
+  return { refuse, object, list, options, optionsAndFiles, grid };
 }
 
 /** @throws FormatError for a file that is no plan; the message names the entry. */
 export function parsePlan(value: unknown, path: string): Plan {
-  const { refuse, object, list, options, grid } = checksOf(path);
+  const { refuse, object, list, options, optionsAndFiles, grid } = checksOf(path);
 
   function stage(where: "" | "attacks", given: Record<string, unknown>, on: readonly string[]): Stage {
     const at = (name: string) => (where ? `${where}.${name}` : name);
@@ -89,19 +119,27 @@ export function parsePlan(value: unknown, path: string): Plan {
     if (!isProgram(program)) return refuse(at("program"), `one of ${PROGRAM_NAMES.join(", ")}`, shown(program));
     const found = {
       program,
-      options: options(at("options"), given["options"]),
+      ...optionsAndFiles(at("options"), given["options"]),
       grid: grid(at("grid"), given["grid"]),
       exclude: list(at("exclude"), given["exclude"] ?? []).map((e, i) => options(at(`exclude[${i}]`), e)),
     };
-    for (const [part, names] of Object.entries({ options: found.options, grid: found.grid })) {
+    const fixed = { ...found.options, ...found.files };
+    for (const [part, names] of Object.entries({ options: fixed, grid: found.grid })) {
       for (const name of Object.keys(names)) {
         if (Object.hasOwn(OWN, name)) refuse(at(`${part}.${name}`), `nothing, since ${OWN[name]},`, "a value");
         if (where && name === "checkpoint")
           refuse(at(`${part}.${name}`), "nothing, since the networks are those of the first runs,", "a value");
       }
     }
-    const twice = Object.keys(found.grid).find((name) => Object.hasOwn(found.options, name));
+    const twice = Object.keys(found.grid).find((name) => Object.hasOwn(fixed, name));
     if (twice !== undefined) refuse(at(`grid.${twice}`), "an option that is not fixed in options", "one that is");
+    for (const [name, { of }] of Object.entries(found.files)) {
+      const file = at(`options.${name}`);
+      if (where) refuse(file, "nothing, since attacks have the network they follow,", "a file of another task");
+      const unknown = Object.keys(of).find((n) => !Object.hasOwn(found.grid, n));
+      if (unknown !== undefined)
+        refuse(`${file}.of.${unknown}`, `an option of the grid (${Object.keys(found.grid).join(", ")})`, "another");
+    }
     // A name that nothing varies by would leave nothing out, in silence.
     const known = [...Object.keys(found.grid), ...on];
     for (const [i, entry] of found.exclude.entries()) {

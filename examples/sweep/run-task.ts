@@ -7,7 +7,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { begin, type Ending, type Pace, runningAt } from "./attempt";
 import { type Launch, launch } from "./child";
-import { type Done, doneOf } from "./done";
+import { type Done, doneOf, missingOf } from "./done";
 import { writeJson } from "./json-file";
 import { PROGRAMS } from "./programs";
 import { resultsOf } from "./results";
@@ -38,8 +38,9 @@ export async function runTask(task: Task, options: RunOptions): Promise<Outcome>
   const folder = join(out, task.folder);
   if (await doneOf(task, out)) return "done before";
   if (signal?.aborted) return "interrupted";
-  if (task.follows && !(await doneOf(task.follows, out))) {
-    say(`task ${task.index} waits for task ${task.follows.index}, whose network it attacks`);
+  const missing = await missingOf(task, out);
+  if (missing) {
+    say(`task ${task.index} waits for task ${missing.index}, whose network it needs`);
     return "waiting";
   }
   await mkdir(folder, { recursive: true });

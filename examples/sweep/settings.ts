@@ -2,8 +2,12 @@ import { basename, join } from "node:path";
 import { ArgumentError } from "@pan/core";
 import { numberIn, parseOptions } from "../options";
 
+/** Tasks that run one after the other: all, or those of one stage. */
+export const PARTS = ["all", "trainings", "attacks"] as const;
+export type Part = (typeof PARTS)[number];
+
 /** What a sweep is asked to do. */
-export type Order = { do: "list"; json: boolean } | { do: "merge" } | { do: "task"; task: number | "all" };
+export type Order = { do: "list"; json: boolean } | { do: "merge" } | { do: "task"; task: number | Part };
 
 export interface Settings {
   plan: string;
@@ -16,7 +20,7 @@ export const HELP = `npm run sweep -- PLAN.json --list | --task N | --merge     
   --list         the tasks of the plan: number, state, folder, command; --json as JSON
   --task N       runs one task, from 0, in its own folder: once, or from where it was stopped
                  auto: the number in SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX
-                 all: one after the other
+                 all, trainings, attacks: these, one after the other
   --first N      is added to the number of auto, where a scheduler's begin with 0
   --merge        writes results.md, .csv, .json and means.csv of what is done, and runs.* with times and machines,
                  and says what is missing
@@ -30,7 +34,9 @@ A plan is a program of ours, options that all runs have, and a grid of those tha
     "grid": { "scheme": ["plain", "v2", "pan"], "seed": [1, 2, 3] },
     "exclude": [{ "scheme": "v2", "seed": 3 }],
     "attacks": { "grid": { "attack": ["prune", "fine-tune"] }, "exclude": [{ "on.scheme": "plain" }] } }
-attacks, if there are some, are tried on each network; options of its own are called on.NAME there.`;
+attacks, if there are some, are tried on each network; options of its own are called on.NAME there. An option may be
+a file of another task, "source": { "of": { "scheme": "plain" }, "file": "deployed.safetensors" }: of the one that
+differs in scheme alone, which runs before.`;
 
 /** Of the scheduler that started the process. @throws ArgumentError where none has. */
 function scheduled(env: NodeJS.ProcessEnv): number {
@@ -78,6 +84,7 @@ function orderOf(
     throw new ArgumentError("--first: --task auto expected beside it; any other task is named by its own number");
   if (v.list) return { do: "list", json: v.json };
   if (v.merge) return { do: "merge" };
-  if (v.task === "all") return { do: "task", task: "all" };
+  const part = PARTS.find((p) => p === v.task);
+  if (part) return { do: "task", task: part };
   return { do: "task", task: v.task === "auto" ? first + scheduled(env) : numberIn("task", v.task, 0, 1_000_000) };
 }

@@ -1,7 +1,7 @@
 /** Where the tasks of a plan stand. */
 import { join } from "node:path";
 import { attemptsAt, runningAt } from "./attempt";
-import { doneOf } from "./done";
+import { doneOf, missingOf } from "./done";
 import type { Task } from "./tasks";
 
 /** Where a task stands. */
@@ -17,8 +17,8 @@ export async function stateOf(task: Task, out: string): Promise<State> {
   const folder = join(out, task.folder);
   const attempts = await attemptsAt(folder);
   if (attempts.length === 0) {
-    const waits = task.follows && !(await doneOf(task.follows, out));
-    return { state: "not begun", note: waits ? `waits for ${task.follows!.index}` : "" };
+    const missing = await missingOf(task, out);
+    return { state: "not begun", note: missing ? `waits for ${missing.index}` : "" };
   }
   const running = await runningAt(folder);
   if (running) return { state: "begun", note: `running${running === "unknown" ? "" : ` on ${running.host}`}` };

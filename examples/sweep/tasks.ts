@@ -16,6 +16,8 @@ export interface Task {
   chosen: Options;
   /** The task whose network it attacks. */
   follows: Task | null;
+  /** Options whose values are files of other tasks. */
+  files: Readonly<Record<string, { of: Task; file: string }>>;
   /** SHA-256 of program, options and what it follows, in whatever order the plan says them. */
   digest: string;
   /** Under the sweep's folder, with slashes. */
@@ -32,11 +34,12 @@ const combinations = (grid: Stage["grid"]): Options[] =>
 const matches = (chosen: Options, entry: Options): boolean =>
   Object.entries(entry).every(([name, value]) => String(chosen[name]) === String(value));
 
-const digestOf = (program: ProgramName, options: Options, follows: Task | null): string => {
-  const sorted = Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1));
+const digestOf = (program: ProgramName, options: Options, files: Task["files"], follows: Task | null): string => {
   // 1 and "1" are the same on a command line; true is a switch, and "true" is not.
-  const values = sorted.map(([name, v]) => [name, typeof v === "number" ? String(v) : v]);
-  const whole = JSON.stringify([program, values, follows?.digest ?? null]);
+  const values = Object.entries(options).map(([name, v]) => [name, typeof v === "number" ? String(v) : v] as const);
+  const others = Object.entries(files).map(([name, { of, file }]) => [name, { of: of.digest, file }] as const);
+  const sorted = [...values, ...others].sort(([a], [b]) => (a < b ? -1 : 1));
+  const whole = JSON.stringify([program, sorted, follows?.digest ?? null]);
   return createHash("sha256").update(whole).digest("hex");
 };
 
@@ -50,21 +53,47 @@ function folderOf(program: ProgramName, chosen: Options, digest: string): string
   return `${program}/${label ? `${label}_` : ""}${digest.slice(0, 8)}`;
 }
 
+const spelt = (chosen: Options): string =>
+  Object.entries(chosen)
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join(" ");
+
 function stageTasks(stage: Stage, after: readonly Task[] | null, from: number): Task[] {
   const { program, options: fixed, grid, exclude } = stage;
-  const tasks: Task[] = [];
+  const plans: { own: Options; chosen: Options; follows: Task | null }[] = [];
   for (const follows of after ?? [null]) {
     const on = Object.entries(follows?.chosen ?? {}).map(([name, value]) => [`on.${name}`, value] as const);
     for (const own of combinations(grid)) {
       const chosen = { ...Object.fromEntries(on), ...own };
-      if (exclude.some((entry) => matches(chosen, entry))) continue;
-      const options = { ...fixed, ...own };
-      const digest = digestOf(program, options, follows);
-      const folder = folderOf(program, chosen, digest);
-      tasks.push({ index: from + tasks.length, program, options, chosen, follows, digest, folder });
+      if (!exclude.some((entry) => matches(chosen, entry))) plans.push({ own, chosen, follows });
     }
   }
-  return tasks;
+  const made: Task[] = [];
+  const underway = new Set<number>();
+
+  function make(i: number): Task {
+    if (made[i]) return made[i];
+    const { own, chosen, follows } = plans[i]!;
+    if (underway.has(i))
+      throw new FormatError(`options: files of tasks that come before expected, and ${spelt(chosen)} needs its own`);
+    underway.add(i);
+    const files: Record<string, { of: Task; file: string }> = {};
+    for (const [name, { of, file }] of Object.entries(stage.files)) {
+      const wanted = { ...chosen, ...of };
+      const other = plans.findIndex((p) => matches(p.chosen, wanted));
+      if (other < 0)
+        throw new FormatError(`options.${name}: a task ${spelt(wanted)} expected in the plan, and there is none`);
+      // The one that makes the file does without it.
+      if (other !== i) files[name] = { of: make(other), file };
+    }
+    const options = { ...fixed, ...own };
+    const digest = digestOf(program, options, files, follows);
+    const folder = folderOf(program, chosen, digest);
+    made[i] = { index: from + i, program, options, files, chosen, follows, digest, folder };
+    return made[i];
+  }
+
+  return plans.map((_, i) => make(i));
 }
 
 /**
@@ -86,9 +115,16 @@ const flags = (options: Options): string[] =>
     value === true ? [`--${name}`] : value === false ? [] : [`--${name}=${value}`],
   );
 
+/** The tasks that have to be done before it, since it reads what they leave. */
+export const needsOf = ({ follows, files }: Task): Task[] => [
+  ...(follows ? [follows] : []),
+  ...Object.values(files).map(({ of }) => of),
+];
+
 /** Arguments of the program, with the sweep's folder at `out`. */
-export const argumentsOf = ({ options, follows, folder }: Task, out: string): string[] => [
+export const argumentsOf = ({ options, files, follows, folder }: Task, out: string): string[] => [
   ...flags(options),
+  ...Object.entries(files).map(([name, { of, file }]) => `--${name}=${join(out, of.folder, file)}`),
   ...(follows ? [`--checkpoint=${join(out, follows.folder)}`] : []),
   `--out=${join(out, folder)}`,
 ];

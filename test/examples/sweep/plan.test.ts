@@ -2,9 +2,16 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { readSettings } from "../../../examples/sweep/settings";
-import { argumentsOf, checkTasks, commandOf } from "../../../examples/sweep/tasks";
+import { argumentsOf, checkTasks, commandOf, needsOf } from "../../../examples/sweep/tasks";
 import { ArgumentError, FormatError } from "../../../src/errors";
 import { PLAN, tasks } from "./support";
+
+/** A plan whose tasks read a file of others. */
+const withFile = (source: object, more: object = {}) => ({
+  program: "cifar10",
+  options: { source, ...more },
+  grid: { scheme: ["plain", "v1"], seed: [1] },
+});
 
 describe("a plan", () => {
   it("is every combination but those left out, the last name fastest, and attacks behind", () => {
@@ -48,6 +55,21 @@ describe("a plan", () => {
     expect(longer[0]!.folder).not.toBe(other[0]!.folder);
   });
 
+  it("hands a task a file of another one, which is of its own seed, and does without in that one", () => {
+    const source = { of: { scheme: "plain" }, file: "deployed.safetensors" };
+    const grid = { scheme: ["v1", "plain"], seed: [1, 2] };
+    const found = tasks({ program: "cifar10", options: { epochs: 2, source }, grid });
+    const [first, second, plain, other] = found;
+    expect(found.map((t) => needsOf(t).map((n) => n.index))).toEqual([[2], [3], [], []]);
+    expect(argumentsOf(first!, "/x")).toContain(`--source=/x/${plain!.folder}/deployed.safetensors`);
+    expect(argumentsOf(second!, "/x")).toContain(`--source=/x/${other!.folder}/deployed.safetensors`);
+    expect(argumentsOf(plain!, "/x").join()).not.toContain("--source");
+    // Who reads other files is another task; one without references is what it was.
+    const elsewhere = tasks({ program: "cifar10", options: { epochs: 2 }, grid });
+    expect(elsewhere[0]!.digest).not.toBe(first!.digest);
+    expect(elsewhere[2]!.digest).toBe(plain!.digest);
+  });
+
   it.each([
     [[], /the plan: an object expected, found \[\]/],
     [{ program: "cifar100" }, /program: one of cifar10, modelnet40, photos, attacks expected, found "cifar100"/],
@@ -65,6 +87,24 @@ describe("a plan", () => {
     [{ program: "attacks", attacks: {} }, /attacks: a program that trains before them/],
     [{ ...PLAN, attacks: { program: "attacks" } }, /attacks\.program: one of options, grid, exclude/],
     [{ ...PLAN, attacks: { options: { checkpoint: "x" } } }, /attacks\.options\.checkpoint: nothing, since/],
+    [withFile({ of: { scheme: "plain" } }), /options\.source\.file: the name of a file in that task's folder/],
+    [withFile({ of: { scheme: "plain" }, file: "../x" }), /options\.source\.file: the name of a file/],
+    [withFile({ of: {}, file: "x" }), /options\.source\.of: what the other task has otherwise/],
+    [withFile({ of: { scheme: ["v1"] }, file: "x" }), /options\.source\.of\.scheme: a text, a number, true or false/],
+    [
+      withFile({ of: { sceme: "v1" }, file: "x" }),
+      /options\.source\.of\.sceme: an option of the grid \(scheme, seed\)/,
+    ],
+    [withFile({ of: { scheme: "v2" }, file: "x" }), /options\.source: a task scheme=v2 seed=1 expected in the plan/],
+    [withFile({ of: { scheme: "v1" }, file: "x", to: 1 }), /options\.source\.to: one of of, file expected/],
+    [
+      withFile({ of: { scheme: "v1" }, file: "x" }, { other: { of: { scheme: "plain" }, file: "x" } }),
+      /options: files of tasks that come before expected, and scheme=plain seed=1 needs its own/,
+    ],
+    [
+      { ...PLAN, attacks: { options: { data: { of: { attack: "a" }, file: "x" } }, grid: { attack: ["a", "b"] } } },
+      /attacks\.options\.data: nothing, since attacks have the network they follow/,
+    ],
   ])("refuses %j", (plan, message) => {
     expect(() => tasks(plan)).toThrow(FormatError);
     expect(() => tasks(plan)).toThrow(message);
@@ -107,11 +147,21 @@ describe("readSettings", () => {
   });
 });
 
+it.each([
+  "cifar10",
+  "modelnet40",
+])("the plan of bench/gpu.sh for %s is one, with seeds and epochs to fill in", async (name) => {
+  const text = await readFile(`bench/gpu/${name}.json`, "utf8");
+  expect(text).toMatch(/"epochs": 200\b/);
+  expect(text).toContain('"seed": [1]');
+  await checkTasks(tasks(JSON.parse(text)));
+});
+
 it("docs/scale.md shows the job files as they lie in examples/sweep/jobs", async () => {
   const text = await readFile("docs/scale.md", "utf8");
   for (const name of ["slurm.sh", "kubernetes.yaml", "Containerfile"])
     expect(text).toContain(await readFile(`examples/sweep/jobs/${name}`, "utf8"));
   const plans = [...text.matchAll(/```json\n(.*?)```/gs)].map(([, plan]) => tasks(JSON.parse(plan!)));
-  expect(plans.map((all) => all.length)).toEqual([21]);
+  expect(plans.map((all) => all.length)).toEqual([21, 6]);
   for (const all of plans) await checkTasks(all);
 });

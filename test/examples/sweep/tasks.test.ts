@@ -74,6 +74,21 @@ describe("a task", () => {
     expect(await run).toBe(outcome);
   });
 
+  it("that reads a file of another waits until that one is done", async () => {
+    const source = { of: { scheme: "plain" }, file: "deployed.safetensors" };
+    const [first, plain] = tasks({
+      program: "cifar10",
+      options: { source },
+      grid: { scheme: ["v1", "plain"], seed: [1] },
+    });
+    const { launch, started } = programs();
+    expect(await runTask(first!, { out, launch })).toBe("waiting");
+    expect(await stateOf(first!, out)).toEqual({ state: "not begun", note: "waits for 1" });
+    expect(await runTask(plain!, { out, launch })).toBe("done");
+    expect(await runTask(first!, { out, launch })).toBe("done");
+    expect(started.at(-1)!.args).toContain(`--source=${join(out, plain!.folder, "deployed.safetensors")}`);
+  });
+
   it("that attacks waits for its network, and is handed its folder", async () => {
     const { launch, started } = programs();
     expect(await runTask(attack!, { out, launch })).toBe("waiting");
