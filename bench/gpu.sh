@@ -51,8 +51,9 @@ for part in "${parts[@]}"; do
     cifar) sweep cifar10 trainings "${EPOCHS:-200}" ;;
     clouds) sweep modelnet40 trainings "${CLOUD_EPOCHS:-200}" ;;
     attacks)
-      sweep cifar10 attacks "${EPOCHS:-200}"
-      sweep modelnet40 attacks "${CLOUD_EPOCHS:-200}"
+      # On what was trained here; the other plan is left alone.
+      if [[ -d "$out/cifar10" ]]; then sweep cifar10 attacks "${EPOCHS:-200}"; fi
+      if [[ -d "$out/modelnet40" ]]; then sweep modelnet40 attacks "${CLOUD_EPOCHS:-200}"; fi
       ;;
     *)
       echo "tests, bench, epochs, cifar, clouds or attacks expected, found $part" >&2

@@ -11,11 +11,10 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { init, noGrad, type SafetensorsFile, type StateDict, type Tensor } from "@pan/core";
-import { pruned, quantised } from "@pan/core/attacks";
+import { init, type SafetensorsFile, type StateDict } from "@pan/core";
+import { distil, pruned, quantised } from "@pan/core/attacks";
 import { cifarTransform, type ImageSet } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
-import { crossEntropy, softmax } from "@pan/core/nn";
 import { dawn, loadSafetensors } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
 import { verify } from "@pan/core/ownership";
@@ -69,17 +68,14 @@ async function trained(
   return state;
 }
 
-/** A fresh network that learns the released one's answers to the images, softened by 4. */
-async function distilled(released: SafetensorsFile, work: Work): Promise<StateDict> {
-  const teacher = thief(0).eval();
-  teacher.loadStateDict(released.tensors);
-  const soft = (x: Tensor) => noGrad(() => softmax(teacher.forward(x).mul(1 / 4), -1));
-  const state = await trained(work, {
-    loss: (y: Tensor, { inputs }: { inputs: Tensor }) => crossEntropy(y.mul(1 / 4), soft(inputs)).mul(16),
-    metrics: { agreement: (y: Tensor, { targets }: { targets: Tensor }) => crossEntropy(y, targets) },
-  });
-  teacher.dispose();
-  return state;
+/** A fresh network that learns the released one's answers to the images. */
+async function distilled(deployed: SafetensorsFile, { epochs, train, seed }: Work, test: ImageSet): Promise<StateDict> {
+  let last = deployed;
+  const transform = cifarTransform("train");
+  const onAttacked = (attacked: SafetensorsFile) => void (last = attacked);
+  const target = { deployed, test, transform: cifarTransform("test") };
+  await distil(target, { train, epochs, seed: 100 + seed, lr, batchSize: 50, transform, onAttacked });
+  return last.tensors;
 }
 
 async function main(): Promise<void> {
@@ -129,7 +125,7 @@ async function main(): Promise<void> {
     "pruned 60 %, fine-tuned, rate 0.01",
     await trained(work, { start: withWeights(pruned(weights, 0.6)), rate: 0.01 }),
   );
-  await measure("distilled into a fresh network", await distilled(file, work));
+  await measure("distilled into a fresh network", await distilled(file, work, test));
   await measure("a stranger, same images", await trained(work, {}));
 }
 

@@ -16,7 +16,7 @@ import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
 import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";
 import { HELP, readSettings, type Settings } from "./attacks/settings";
 import { printFindings } from "./attacks/show";
-import { digestOf, loadTrained, type Trained } from "./attacks/target";
+import { boundGroup, digestOf, loadTrained, type Trained } from "./attacks/target";
 import { loadTask } from "./attacks/tasks";
 import { attackWatermark, printWatermark } from "./attacks/watermarks";
 import { json, savePrivate } from "./files";
@@ -93,15 +93,17 @@ async function attackNetwork(
 ): Promise<AttackedNetwork> {
   const { config, scheme } = readCredential(trained.credential);
   const task = await loadTask(trained.folder, s.data, BUDGETS[s.budget]);
-  const { test, triggers } = task;
-  // Of images, V3 alone is trained on triggers; of clouds, whatever data.json says.
-  const marked = config?.arch === "pointnet" || scheme === "v3";
+  const { test } = task;
+  // Of images, V3 alone is trained on triggers that are not bound; of clouds, whatever data.json
+  // says.
+  const photographs = () => (config?.arch === "pointnet" || scheme === "v3" ? task.triggers : null);
+  const marks = (await boundGroup(trained.credential)) ?? photographs();
   const target: Target = {
     deployed: trained.deployed,
     credential: trained.credential,
     test,
     transform: task.transform("test"),
-    ...(triggers && marked && { triggers }),
+    ...(marks && { triggers: marks }),
   };
   const beside = dirname(resolve(trained.folder));
   const strangers = await loadStrangers(s.strangers ?? join(beside, "strangers"));

@@ -25,6 +25,16 @@ export const BUDGETS = {
     batchSize: 50,
     strangers: 1000,
   },
+  medium: {
+    draws: 50,
+    shares: [0, 0.25, 0.5, 0.75, 1],
+    pruneShares: TENS,
+    epochs: 10,
+    images: 5000,
+    testImages: 2000,
+    batchSize: 50,
+    strangers: 10_000,
+  },
   papers: {
     draws: 50,
     shares: TENS,

@@ -3,6 +3,7 @@ import {
   type AttackOptions,
   type AttackRecord,
   disguises,
+  distil,
   fineTune,
   flipSigns,
   overwrite,
@@ -133,6 +134,19 @@ export const ATTACKS = {
     about: "trained on for other tasks",
     run: async (s) => ({ records: await fineTuneAll(s.target, s) }),
     unless: (s) => !s.task.others.length && "there is no other task to train it on for",
+  },
+  "train-on": {
+    about: "trained on for the owner's task, at rising rates",
+    run: async (s) => {
+      const records: AttackRecord[] = [];
+      for (const lr of [0.001, 0.01, 0.05])
+        records.push(await fineTune(s.target, { ...training(s), mode: "ftal", lr }));
+      return { records };
+    },
+  },
+  distil: {
+    about: "a fresh network learns its answers",
+    run: (s) => one(distil(s.target, training(s))),
   },
   overwrite: {
     about: "another signature trained in",

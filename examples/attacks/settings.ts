@@ -32,14 +32,16 @@ export const HELP = `npm run attacks -- --checkpoint PATH [options]      attacks
                     report is made of all
   --attack LIST     all, or names with commas between (default all):
 ${names.map((n) => `                      ${n.padEnd(width)}  ${ATTACKS[n].about}`).join("\n")}
-  --budget NAME     small | papers (default small: minutes without a GPU; papers: 100 epochs on all images)
+  --budget NAME     small | medium | papers (default small: 2 epochs on 1000 images, minutes without a GPU; medium:
+                    10 epochs on 5000, hours there; papers: 100 epochs on all images)
   --plain FOLDER    a trained plain network to compare with (default: ARCH-plain beside the checkpoint's folder,
                     where there is one)
   --strangers DIR   a folder of other trained networks of the same sizes, for the null (default: strangers beside
                     the checkpoint's folder, where there is one)
   --watermarks LIST folders of plain networks that were trained with --feature-watermark or --triggers: both are read
                     and forged for the report, before and after fine-tuning
-  --data DIR        CIFAR-10, binary version, and caltech-101-32 where there is one (default $PAN_DATA, or data)
+  --data DIR        CIFAR-10, binary version, and caltech-101-32 and CIFAR-100 (cifar-100-binary, or cifar100 with a
+                    folder of pictures a class in train and test) where they are (default $PAN_DATA, or data)
   --seed N          (default 0)
   --out DIR         where results of one network go, report and tables too (default: attacks in the checkpoint's folder)
   --report DIR      where report.html and its tables go (default: attacks in the checkpoint's folder; with several,

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ArgumentError, encodeSafetensors, FormatError, type SafetensorsFile } from "@pan/core";
+import type { SampleSet } from "@pan/core/data";
 import { buildPlain, type NetworkConfig } from "@pan/core/models";
 import { loadSafetensors } from "@pan/core/node";
-import { type Binding, boundCredential } from "@pan/core/ownership";
+import { type Binding, boundCredential, openedTriggers, openGroup } from "@pan/core/ownership";
 import { protectAs, type SecretPlan } from "@pan/core/passport";
 import { decodeCheckpoint, type History } from "@pan/core/train";
 import type { Convergence } from "../../report/src/index";
@@ -91,4 +92,15 @@ export async function loadTrained(path: string, out?: string): Promise<Trained> 
     convergence: await json<Convergence>(join(folder, "convergence.json")),
     digest: digestOf(parts.deployed),
   };
+}
+
+/** The first group of the triggers that a credential's claim derives; null where it has none. */
+export async function boundGroup(credential: SafetensorsFile): Promise<SampleSet | null> {
+  try {
+    return (await openedTriggers(await openGroup(credential, 0))).set;
+  } catch (error) {
+    // No claim, or one without triggers.
+    if (error instanceof ArgumentError) return null;
+    throw error;
+  }
 }

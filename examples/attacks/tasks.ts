@@ -16,7 +16,7 @@ import {
   triggerClouds,
   withoutClasses,
 } from "@pan/core/data";
-import { loadCifar10, loadImageRecords, loadModelNet40 } from "@pan/core/node";
+import { loadCifar10, loadCifar100, loadImageFolder, loadImageRecords, loadModelNet40 } from "@pan/core/node";
 import type { DataSource } from "../experiment";
 import { some } from "../modelnet40/data";
 import type { Budget } from "./budget";
@@ -44,6 +44,17 @@ export interface TaskData extends Task {
 /** The first of them. */
 export const cut = <S extends SampleSet>(set: S, most: number): S => subset(set, 0, Math.min(most, set.length));
 
+/** In another order: files may lie class by class, and attackers take the first. */
+const mixed = <S extends ImageSet | PointSet>(set: S): S =>
+  selectSamples(set, [...new Generator(0).fork("order").permutation(set.length)]);
+
+/** Small pictures in folders of classes, in `train` and `test`. */
+async function pictures(folder: string): Promise<{ train: ImageSet; test: ImageSet }> {
+  const { set: train } = await loadImageFolder(join(folder, "train"), { size: 32 });
+  const { set: test } = await loadImageFolder(join(folder, "test"), { size: 32, classes: train.classes });
+  return { train, test };
+}
+
 /** Another task on the same pictures: animals against vehicles. */
 function animals(set: ImageSet): ImageSet {
   const { images, height, width, channels, classes } = set;
@@ -57,7 +68,10 @@ async function loadImages(folder: string, { tests }: DataSource, { testImages }:
   const claimed = cut(all, tests.count);
   const test = cut(claimed, testImages);
   const source = "trigger_set.bin";
-  const caltech = await loadImageRecords(join(folder, "caltech-101-32")).catch(() => null);
+  const other = async (name: string, sets: Promise<{ train: ImageSet; test: ImageSet }>): Promise<Task[]> => {
+    const found = await sets.catch(() => null);
+    return found ? [{ name, train: mixed(found.train), test: cut(mixed(found.test), testImages) }] : [];
+  };
   return {
     name: "CIFAR-10",
     train,
@@ -67,14 +81,14 @@ async function loadImages(folder: string, { tests }: DataSource, { testImages }:
     triggers: parseCifar10(await readFile(new URL(`../data/${source}`, import.meta.url)), { source }),
     others: [
       { name: "CIFAR-10, animals against vehicles", train: animals(train), test: animals(test) },
-      ...(caltech ? [{ name: "Caltech-101", train: caltech.train, test: cut(caltech.test, testImages) }] : []),
+      ...(await other(
+        "CIFAR-100",
+        loadCifar100(folder).catch(() => pictures(join(folder, "cifar100"))),
+      )),
+      ...(await other("Caltech-101", loadImageRecords(join(folder, "caltech-101-32")))),
     ],
   };
 }
-
-/** In another order: the files of clouds lie class by class, and attackers take the first. */
-const mixed = (set: PointSet): PointSet =>
-  selectSamples(set, [...new Generator(0).fork("order").permutation(set.length)]);
 
 async function loadClouds(folder: string, source: DataSource, { testImages }: Budget): Promise<TaskData> {
   const all = await loadModelNet40(folder, source.points === undefined ? {} : { points: source.points });

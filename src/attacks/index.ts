@@ -1,4 +1,5 @@
 export { type DisguiseOptions, type DisguisesOptions, disguise, disguises } from "./disguise";
+export { type DistilOptions, distil } from "./distil";
 export { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 export { type FineTuneOptions, fineTune } from "./fine-tune";
 export { type FlipSignsOptions, flipSigns } from "./flip-signs";

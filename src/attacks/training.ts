@@ -8,6 +8,7 @@ import type { Module } from "../nn/module";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
 import { asProtected } from "../passport/protected";
+import type { TaskFunction } from "../train/task";
 import { Trainer } from "../train/trainer";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target, triggerShare } from "./record";
 import { headOf, type Victim, victim } from "./victim";
@@ -44,6 +45,8 @@ export interface TrainingAttack {
   /** Whatever the attacker trains, with passports or without. */
   model: Module;
   before: AttackRecord["before"];
+  /** What it is trained for, where that is not the labels of its images. */
+  loss?: TaskFunction;
 }
 
 /**
@@ -108,12 +111,12 @@ async function triggersUnderOwnersHead(
 /** Trains the attacker's network, and after every epoch has the owner look for the signature. */
 export async function attackByTraining(
   target: Target | PlainTarget,
-  { attack, knowledge, model, before }: TrainingAttack,
+  { attack, knowledge, model, before, loss }: TrainingAttack,
   { train, test, task, epochs, lr = 0.001, batchSize = 64, transform = [], seed = 0, ...on }: TrainingBudget,
 ): Promise<AttackRecord> {
   const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
   try {
-    const trainer = new Trainer(model, optimizer, { batchSize, seed, transform });
+    const trainer = new Trainer(model, optimizer, { batchSize, seed, transform, ...(loss && { loss }) });
     const steps: AttackStep[] = [];
     for await (const { epoch } of trainer.fit(train, { epochs })) {
       const attacked = await asProtected("attack", "its network", model).deployed();

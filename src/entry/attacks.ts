@@ -5,6 +5,7 @@
 import "../tensor/methods";
 
 export { disguise, disguises } from "../attacks/disguise";
+export { distil } from "../attacks/distil";
 export { fineTune } from "../attacks/fine-tune";
 export { flipSigns } from "../attacks/flip-signs";
 export { type BoundForgery, type BoundForgeryOptions, forgeBoundClaim } from "../attacks/forge-bound-claim";

@@ -1,6 +1,6 @@
 /** Attacks that train the deployed network: does the owner's signature survive them? */
 import { beforeAll, describe, expect, it } from "vitest";
-import { fineTune, overwrite, type Target } from "../../src/attacks";
+import { distil, fineTune, overwrite, type Target } from "../../src/attacks";
 import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { ArgumentError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
@@ -142,5 +142,42 @@ describe("overwriting", () => {
     const { after } = brutal.steps[5]!;
     expect(after.matched).toBeLessThan(48);
     expect(after.accuracy.public).toBeLessThan(0.9);
+  });
+});
+
+describe("distillation", () => {
+  it("learns what the network answers, and brings nothing of the signature along", async () => {
+    const before = memory().tensors;
+    // Labels that are all wrong: the attacker has none, and may not look at these.
+    const images = tinySet(180, 9);
+    const train = imageSet({ ...images, labels: Uint8Array.from(images.labels, (l) => (l + 1) % 3) });
+    const options = { train, epochs: 4, batchSize: 12, seed: 3 };
+    const record = await distil(target, options);
+    expect(record).toMatchObject({ attack: "distillation", budget: { images: 180, epochs: 4, lr: 0.05 } });
+    expect(record.before.matched).toBe(48);
+    const { after } = record.steps[3]!;
+    expect(after.accuracy.public).toBeGreaterThan(0.8);
+    // Two and a half standard deviations of 48 coins.
+    expect(Math.abs(after.matched - 24)).toBeLessThan(9);
+    expect(memory().tensors).toBe(before);
+    expect((await distil(target, options)).steps).toEqual(record.steps);
+  });
+
+  it("is tried on plain networks too, and takes a temperature", async () => {
+    const plain = { deployed: target.deployed, test: target.test };
+    const copies: SafetensorsFile[] = [];
+    const options = {
+      train: tinySet(60, 9),
+      epochs: 1,
+      batchSize: 12,
+      onAttacked: (file: SafetensorsFile) => copies.push(file),
+    };
+    const { before } = await distil(plain, { ...options, temperature: 1 });
+    expect(before).toMatchObject({ bits: 0, matched: 0 });
+    await distil(plain, options);
+    const [cool, warm] = copies.map(({ tensors }) => [...tensors.values()].map((t) => [...t.data]));
+    expect(cool).not.toEqual(warm);
+    await expect(distil(plain, { ...options, temperature: 0 })).rejects.toThrow(/temperature.*0\.01/);
+    await expect(distil(plain, { ...options, epochs: 0 })).rejects.toThrow(ArgumentError);
   });
 });
