@@ -28,7 +28,7 @@ describe("readSettings", () => {
   it.each([
     [[], /--checkpoint: the folder of a trained network expected/],
     [["--checkpoint", "x", "--attack", "magic"], /--attack: of random-passports, .* expected, found "magic"/],
-    [["--checkpoint", "x", "--budget", "huge"], /--budget: one of small, papers expected, found "huge"/],
+    [["--checkpoint", "x", "--budget", "huge"], /--budget: one of small, medium, papers expected, found "huge"/],
     [["--checkpoint", "x", "--seed", "-1"], /seed/],
     [["--checkpoint", "x", "--colour", "red"], /colour/],
   ])("refuses %j", (args, message) => {
