@@ -3,16 +3,19 @@ import { defineKernel, foldGrid } from "../../src/gpu/kernel";
 import {
   accumulators,
   eachRow,
-  gather4,
+  gatherColumns,
   multiply,
   store,
   sums,
   type Tile,
+  takeColumns,
   tileEnables,
   tileGroups,
   tileHead,
   tileKey,
   tileLoads,
+  vector,
+  vectorOf,
 } from "./registers.wgsl";
 
 /** What of a convolution is compiled in; sizes are parameters. */
@@ -27,7 +30,7 @@ export const shapeKey = (s: ConvShape) => `k${s.kernel.join("x")}s${s.stride.joi
 export interface ConvGatherSpec extends ConvShape {
   /** `forward`: x → y. `input`: dy → dx, the transposed convolution. */
   readonly mode: "forward" | "input";
-  /** Forward: weights and output rows are whole vec4f a group. Input: the output rows are. */
+  /** Forward: weights and output rows are whole vectors of the tile a group. Input: output rows are. */
   readonly vec: boolean;
   readonly bias: boolean;
   /**
@@ -70,15 +73,15 @@ export const GATHER_SIZES = {
 export const convGatherKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d",
   key: (s: ConvGatherSpec) =>
-    `${s.mode}${s.flat ? ",flat" : ""}${s.whole ? ",whole" : ""},${shapeKey(s)},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
+    `${s.mode}${s.flat ? ",flat" : ""}${s.whole ? ",whole" : ""},${shapeKey(s)}${s.vec ? ",vec" : ""},${s.bias},${tileKey(s.tile)}`,
   bindings: (s) => ({
     src: { access: "read" },
     w: {
       access: "read",
-      type: (s.mode === "forward" ? s.vec : inQuads(s)) ? "vec4f" : "f32",
+      type: s.mode === "input" ? (inQuads(s) ? "vec4f" : "f32") : s.vec ? vectorOf(s.tile) : "f32",
     },
     bias: { access: "read" },
-    dst: { access: "write", type: s.vec ? "vec4f" : "f32" },
+    dst: { access: "write", type: s.vec ? vectorOf(s.tile) : "f32" },
   }),
   params: GATHER_SIZES,
   enables: (s) => tileEnables(s.tile),
@@ -103,21 +106,23 @@ export const convGatherKernel = /* @__PURE__ */ defineKernel({
     const w = (k: string) => {
       if (inQuads(s)) {
         const part = (j: number) => `w${j}${Math.floor(Number(k) / 4)}.${"xyzw"[Number(k) % 4]}`;
-        return `vec4f(${[0, 1, 2, 3].map(part).join(", ")})`;
+        return vector(t, part);
       }
       if (!forward)
-        return gather4("p.dstN", (j) => `w[(tap * p.dstN + ${j}) * (p.srcK * p.groups) + group_ * p.srcK + ${k}]`);
+        return gatherColumns(
+          t,
+          "p.dstN",
+          (j) => `w[(tap * p.dstN + ${j}) * (p.srcK * p.groups) + group_ * p.srcK + ${k}]`,
+        );
       const row = `(${s.flat ? k : `tap * p.srcK + ${k}`}) * (p.dstN * p.groups) + group_ * p.dstN`;
-      return s.vec ? `w[(${row} + min(col, p.dstN - 4u)) / 4u]` : gather4("p.dstN", (j) => `w[${row} + ${j}]`);
+      return s.vec ? takeColumns(t, "p.dstN", "w", row) : gatherColumns(t, "p.dstN", (j) => `w[${row} + ${j}]`);
     };
     const quads = () =>
-      [0, 1, 2, 3]
-        .map((j) => {
-          const at = `((tap * p.dstN + min(col + ${j}u, p.dstN - 1u)) * (p.srcK * p.groups) + group_ * p.srcK + k0) / 4u`;
-          const loads = Array.from({ length: t.lanes / 4 }, (_, q) => `let w${j}${q} = w[at${j} + ${q}u];`);
-          return `let at${j} = ${at};\n${loads.join("\n")}`;
-        })
-        .join("\n");
+      Array.from({ length: t.columns }, (_, j) => {
+        const at = `((tap * p.dstN + min(col + ${j}u, p.dstN - 1u)) * (p.srcK * p.groups) + group_ * p.srcK + k0) / 4u`;
+        const loads = Array.from({ length: t.lanes / 4 }, (_, q) => `let w${j}${q} = w[at${j} + ${q}u];`);
+        return `let at${j} = ${at};\n${loads.join("\n")}`;
+      }).join("\n");
     // `&`, never `&&`: short-circuits are branches, and with many rows a software adapter's
     // compiler drowns in them.
     const byTap = () => /* wgsl */ `
@@ -180,7 +185,7 @@ ${tileHead(t, "p.pixels", "p.dstN", phases > 1 ? `(p.groups * ${phases}u)` : "p.
   )}
   ${accumulators(t)}
   ${s.flat ? flat() : byTap()}
-  let add = ${s.bias ? gather4("p.dstN", (j) => `bias[group_ * p.dstN + ${j}]`) : "vec4f()"};
+  let add = ${s.bias ? gatherColumns(t, "p.dstN", (j) => `bias[group_ * p.dstN + ${j}]`) : vector(t, () => "0.0")};
   ${store(t, {
     rows: "p.pixels",
     columns: "p.dstN",
@@ -191,7 +196,7 @@ ${tileHead(t, "p.pixels", "p.dstN", phases > 1 ? `(p.groups * ${phases}u)` : "p.
       when: (r: number) => `(u32(${toY(r)}) < p.dstH) & (u32(${toX(r)}) < p.dstW)`,
     }),
     at: (r) => `${pixel(r)} * (p.dstN * p.groups) + group_ * p.dstN + col`,
-    value: (r) => `${sums(r)} + add`,
+    value: (r) => `${sums(t, r)} + add`,
   })}
 }`;
   },
@@ -210,7 +215,7 @@ ${tileHead(t, "p.pixels", "p.dstN", phases > 1 ? `(p.groups * ${phases}u)` : "p.
 });
 
 export interface ConvWeightSpec extends ConvShape {
-  /** dy and dw rows are whole vec4f a group. */
+  /** dy and dw rows are whole vectors of the tile a group. */
   readonly vec: boolean;
   /** Chunks of pixels are whole steps of the tile's lanes. */
   readonly whole: boolean;
@@ -246,11 +251,11 @@ export const WEIGHT_SIZES = {
 export const convWeightKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-weight",
   key: (s: ConvWeightSpec) =>
-    `${shapeKey(s)}${s.whole ? ",whole" : ""}${s.oneTap ? ",tap" : ""},${s.vec ? 4 : 1},${tileKey(s.tile)}`,
+    `${shapeKey(s)}${s.whole ? ",whole" : ""}${s.oneTap ? ",tap" : ""}${s.vec ? ",vec" : ""},${tileKey(s.tile)}`,
   bindings: (s) => ({
     x: { access: "read", type: s.oneTap ? "vec4f" : "f32" },
-    dy: { access: "read", type: s.vec ? "vec4f" : "f32" },
-    dw: { access: "write", type: s.vec ? "vec4f" : "f32" },
+    dy: { access: "read", type: s.vec ? vectorOf(s.tile) : "f32" },
+    dw: { access: "write", type: s.vec ? vectorOf(s.tile) : "f32" },
   }),
   params: WEIGHT_SIZES,
   enables: (s) => tileEnables(s.tile),
@@ -259,7 +264,7 @@ export const convWeightKernel = /* @__PURE__ */ defineKernel({
     const [kh, kw] = s.kernel;
     const dy = (k: string) => {
       const row = `(${k}) * (p.o * p.groups) + group_ * p.o`;
-      return s.vec ? `dy[(${row} + min(col, p.o - 4u)) / 4u]` : gather4("p.o", (j) => `dy[${row} + ${j}]`);
+      return s.vec ? takeColumns(t, "p.o", "dy", row) : gatherColumns(t, "p.o", (j) => `dy[${row} + ${j}]`);
     };
     // Where the tap and channel of row `m` lie, seen from the first pixel under the kernel.
     const origin = (r: string, m: string) => `let y${r} = i32(${m} / p.i / ${kw}u) * ${s.dilation[0]} - p.padY;
@@ -298,7 +303,7 @@ ${tileHead(t, `(${kh * kw}u * p.i)`, "p.o", "(p.splits * p.groups)")}
     vec: s.vec,
     into: "dw",
     at: (r) => `(split * rows + row + ${r}u) * (p.o * p.groups) + group_ * p.o + col`,
-    value: sums,
+    value: (r) => sums(t, r),
   })}
 }`;
   },

@@ -3,16 +3,19 @@ import { defineKernel, foldGrid } from "../../src/gpu/kernel";
 import {
   accumulators,
   eachRow,
-  gather4,
+  gatherColumns,
   multiply,
   store,
   sums,
   type Tile,
+  takeColumns,
   tileEnables,
   tileGroups,
   tileHead,
   tileKey,
   tileLoads,
+  vector,
+  vectorOf,
 } from "./registers.wgsl";
 
 export interface MatmulSpec {
@@ -20,7 +23,7 @@ export interface MatmulSpec {
   readonly transA: boolean;
   /** B is stored [N, K] instead of [K, N]. */
   readonly transB: boolean;
-  /** Rows of C, and of B unless transposed, are whole vec4f: N is divisible by 4. */
+  /** Rows of C, and of B unless transposed, are whole vectors of the tile. */
   readonly vec: boolean;
   /** A vector of N is added to every row. */
   readonly bias: boolean;
@@ -34,22 +37,21 @@ export interface MatmulSpec {
 export const matmulKernel = /* @__PURE__ */ defineKernel({
   name: "matmul",
   key: (s: MatmulSpec) =>
-    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vec ? 4 : 1},${s.bias},${tileKey(s.tile)}`,
+    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"}${s.vec ? ",vec" : ""},${s.bias},${tileKey(s.tile)}`,
   bindings: (s) => ({
     a: { access: "read" },
-    b: { access: "read", type: s.vec && !s.transB ? "vec4f" : "f32" },
+    b: { access: "read", type: s.vec && !s.transB ? vectorOf(s.tile) : "f32" },
     bias: { access: "read" },
-    c: { access: "write", type: s.vec ? "vec4f" : "f32" },
+    c: { access: "write", type: s.vec ? vectorOf(s.tile) : "f32" },
   }),
   params: { m: "u32", n: "u32", k: "u32", batch: "u32", strideA: "u32", strideB: "u32" },
   enables: (s) => tileEnables(s.tile),
   body: (s) => {
     const t = s.tile;
     const b = (k: string) => {
-      if (s.transB) return gather4("p.n", (j) => `b[atB + ${j} * p.k + ${k}]`);
-      return s.vec
-        ? `b[(atB + (${k}) * p.n + min(col, p.n - 4u)) / 4u]`
-        : gather4("p.n", (j) => `b[atB + (${k}) * p.n + ${j}]`);
+      if (s.transB) return gatherColumns(t, "p.n", (j) => `b[atB + ${j} * p.k + ${k}]`);
+      const row = `atB + (${k}) * p.n`;
+      return s.vec ? takeColumns(t, "p.n", "b", row) : gatherColumns(t, "p.n", (j) => `b[${row} + ${j}]`);
     };
     return wgsl`
 ${tileHead(t, "p.m", "p.n", "p.batch")}
@@ -57,14 +59,14 @@ ${tileHead(t, "p.m", "p.n", "p.batch")}
   ${eachRow(t, (r) => `let r${r} = plane * p.strideA + min(row + ${r}u, p.m - 1u)${s.transA ? "" : " * p.k"};`)}
   ${accumulators(t)}
   ${multiply(t, { from: "0u", to: "p.k", a: (r) => (s.transA ? `a[r${r} + ka * p.m]` : `a[r${r} + ka]`), b })}
-  let add = ${s.bias ? gather4("p.n", (j) => `bias[${j}]`) : "vec4f()"};
+  let add = ${s.bias ? gatherColumns(t, "p.n", (j) => `bias[${j}]`) : vector(t, () => "0.0")};
   ${store(t, {
     rows: "p.m",
     columns: "p.n",
     vec: s.vec,
     into: "c",
     at: (r) => `(plane * p.m + row + ${r}u) * p.n + col`,
-    value: (r) => `${sums(r)} + add`,
+    value: (r) => `${sums(t, r)} + add`,
   })}
 }`;
   },

@@ -2,7 +2,7 @@ import type { Caps } from "../../src/gpu/kernel";
 
 /**
  * The inner block that matrix products and all three convolutions share: an invocation owns `rows`
- * rows and 4 columns of the output in registers and runs over the common dimension k. With
+ * rows and `columns` columns of the output in registers and runs over the common dimension k. With
  * `lanes` > 1 a subgroup shares the row operand: each lane loads one k of it for every row, and
  * `subgroupBroadcast` hands it round, so that a step costs a quarter vector of loads instead of a
  * row's worth. No workgroup memory, no barrier: on software adapters loads cost far more than
@@ -11,6 +11,8 @@ import type { Caps } from "../../src/gpu/kernel";
 export interface Tile {
   /** Output rows an invocation owns. */
   readonly rows: number;
+  /** Neighbouring columns it owns: 4, or less where so many would leave lanes without any. */
+  readonly columns: 1 | 2 | 4;
   /** Subgroup size that shares the row operand; 1 for none. */
   readonly lanes: number;
 }
@@ -39,17 +41,41 @@ const SUBGROUP_ROWS: Readonly<Record<Product, Readonly<Partial<Record<Caps["adap
 /** Most rows without subgroups: registers of one invocation. */
 const ALONE_ROWS = 8;
 
+/**
+ * Most rows of an invocation that owns fewer than four columns, since a value of a row is used less
+ * often there. Four columns everywhere against fewer of 16 rows, and of 8, in ms, forward, input and
+ * weight gradient (50 images, medians of seven runs in turn on two cores that others used too):
+ *
+ *     H = W, I → O          lavapipe (8 lanes)                                       SwiftShader (4 lanes)
+ *     32,  8 →  8, 3×3      132 : 48 : 62    87 : 35 : 34    42 : 20 : 21            260 : 183 : 149   163 : 119 : 129   60 : 51 : 46
+ *     32,  8 → 16, 3×3, /2   18 : 12 : 12    72 : 28 : 34    24 : 13 : 11             44 : 38 : 43     123 :  77 :  61   16 : 20 : 17
+ *     16, 16 → 16, 3×3       36 : 23 : 22    20 : 13 : 12    14 : 11 : 12             37 : 36 : 41      38 :  39 :  42   28 : 29 : 31
+ *      8, 24 → 48, 3×3       13 : 14 :  9    13 : 12 : 12    12 :  7 :  9             48 : 43 : 43      82 :  83 :  89   54 : 56 : 51
+ */
+const NARROW_ROWS = 16;
+
+/**
+ * How many columns an invocation owns: those that cost least for each column there is, where a row's
+ * value is handed round once and multiplied once for each of them.
+ */
+function columnsOf(lanes: number, columns: number): Tile["columns"] {
+  const cost = (own: number) => (1 + own) * Math.ceil(columns / (own * lanes));
+  return ([4, 2, 1] as const).reduce((best, own) => (cost(own) < cost(best) ? own : best));
+}
+
 /** Chooses the tile for an output of `rows` × `columns`. */
 export function tileFor(caps: Caps, product: Product, rows: number, columns: number): Tile {
   // One subgroup size and a small one: the software adapters. A wide subgroup would idle on few
   // columns.
   const lanes = caps.subgroupSize > 1 && caps.subgroupSize <= 8 && columns >= 8 ? caps.subgroupSize : 1;
-  const most = lanes > 1 ? (SUBGROUP_ROWS[product][caps.adapter] ?? ALONE_ROWS) : ALONE_ROWS;
+  const own = columnsOf(lanes, columns);
+  const few = lanes > 1 ? (SUBGROUP_ROWS[product][caps.adapter] ?? ALONE_ROWS) : ALONE_ROWS;
+  const most = own === 4 ? few : NARROW_ROWS;
   // Few rows want small tiles, or there is too little to run side by side.
-  return { rows: rows >= 4 * most ? most : rows >= 4 ? Math.min(most, 8) : rows >= 2 ? 4 : 1, lanes };
+  return { rows: rows >= 4 * most ? most : rows >= 4 ? Math.min(most, 8) : rows >= 2 ? 4 : 1, columns: own, lanes };
 }
 
-export const tileKey = (t: Tile) => `${t.rows}x${t.lanes}`;
+export const tileKey = (t: Tile) => `${t.rows}x${t.columns}x${t.lanes}`;
 
 export const tileEnables = (t: Tile) => (t.lanes > 1 ? ["subgroups"] : []);
 
@@ -63,13 +89,13 @@ export function tileGroups(t: Tile, rows: number, columns: number, planes: numbe
 
 /**
  * Numbers loaded by all invocations for `rows` × `columns` outputs over `depth` values of k: a
- * value of each row and four of each lane's columns per step.
+ * value of each row and one of each of a lane's columns per step.
  */
 export const tileLoads = (t: Tile, rows: number, columns: number, depth: number): number =>
-  Math.ceil(rows / t.rows) * columnBlocks(t, columns) * depth * (t.rows + 4 * t.lanes);
+  Math.ceil(rows / t.rows) * columnBlocks(t, columns) * depth * (t.rows + t.columns * t.lanes);
 
-/** Column blocks (of 4 · lanes) across the output. */
-const columnBlocks = (t: Tile, columns: number) => Math.ceil(columns / (4 * t.lanes));
+/** Blocks of a whole subgroup's columns across the output. */
+const columnBlocks = (t: Tile, columns: number) => Math.ceil(columns / (t.columns * t.lanes));
 
 /**
  * WGSL: the head of `main`. Declares `lane`, `row` (first row), `col` (first column) and `plane`
@@ -83,35 +109,47 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
         ${t.lanes > 1 ? "@builtin(subgroup_invocation_id) lane: u32" : "@builtin(local_invocation_index) lid: u32"}) {
   let group = wid.y * grid.x + wid.x;
   ${t.lanes > 1 ? "let tile = group;" : `let lane = 0u; let tile = group * ${ALONE}u + lid;`}
-  let columnBlocks = (${columns} + ${4 * t.lanes - 1}u) / ${4 * t.lanes}u;
+  let columnBlocks = (${columns} + ${t.columns * t.lanes - 1}u) / ${t.columns * t.lanes}u;
   let rowBlocks = (${rows} + ${t.rows - 1}u) / ${t.rows}u;
   let plane = tile / (columnBlocks * rowBlocks);
   if (plane >= ${planes}) { return; }
   let inPlane = tile % (columnBlocks * rowBlocks);
   let row = (inPlane / columnBlocks) * ${t.rows}u;
-  let col = ((inPlane % columnBlocks) * ${t.lanes}u + lane) * 4u;`;
+  let col = ((inPlane % columnBlocks) * ${t.lanes}u + lane) * ${t.columns}u;`;
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 /** WGSL for every row `r` of the tile. */
 export const eachRow = (t: Tile, f: (r: number) => string) => range(t.rows).map(f).join("\n");
 
-/**
- * WGSL: zeroed accumulators, four scalars per row: software adapters keep those in registers rather
- * than vectors of a loop.
- */
-export const accumulators = (t: Tile) =>
+const VECTORS = { 1: "f32", 2: "vec2f", 4: "vec4f" } as const;
+
+/** The type that an invocation's columns are read and written as, where rows are whole ones. */
+export const vectorOf = ({ columns }: Tile) => VECTORS[columns];
+
+/** WGSL: `parts` as that type. */
+export const vector = (t: Tile, part: (j: number) => string): string =>
+  t.columns === 1 ? part(0) : `${vectorOf(t)}(${range(t.columns).map(part).join(", ")})`;
+
+/** WGSL: column `j` of a value of that type. */
+const partOf = (t: Tile, value: string, j: number): string => (t.columns === 1 ? value : `${value}.${"xyzw"[j]}`);
+
+/** WGSL for every row and column of an invocation. */
+export const eachSum = (t: Tile, f: (r: number, j: number) => string): string =>
   eachRow(t, (r) =>
-    range(4)
-      .map((j) => `var acc${r}_${j} = 0.0;`)
+    range(t.columns)
+      .map((j) => f(r, j))
       .join(" "),
   );
 
-/** WGSL: the four sums of row r. */
-export const sums = (r: number) =>
-  `vec4f(${range(4)
-    .map((j) => `acc${r}_${j}`)
-    .join(", ")})`;
+/**
+ * WGSL: zeroed accumulators, scalars for each column of a row: software adapters keep those in registers rather
+ * than vectors of a loop.
+ */
+export const accumulators = (t: Tile) => eachSum(t, (r, j) => `var acc${r}_${j} = 0.0;`);
+
+/** WGSL: the sums of row r. */
+export const sums = (t: Tile, r: number) => vector(t, (j) => `acc${r}_${j}`);
 
 /** How {@link multiply} walks k and finds its operands. */
 export interface Walk {
@@ -126,7 +164,7 @@ export interface Walk {
    * `ka` ≥ `to`.
    */
   readonly a: (r: number) => string;
-  /** The four columns' vec4f at k, which must be readable (and finite) for every k in range. */
+  /** The columns at k, of type {@link vectorOf}, which must be readable (and finite) for every k in range. */
   readonly b: (k: string) => string;
   /**
    * Runs once per step, for `b` of all its k to use, which is then asked for the number of k in the
@@ -144,8 +182,8 @@ export function multiply(t: Tile, k: Walk): string {
     return `{ let b = ${k.b(k.columns ? String(s) : at)};\n${eachRow(
       t,
       (r) =>
-        `{ let a = ${take(r)}; ${range(4)
-          .map((j) => `acc${r}_${j} += a * b.${"xyzw"[j]};`)
+        `{ let a = ${take(r)}; ${range(t.columns)
+          .map((j) => `acc${r}_${j} += a * ${partOf(t, "b", j)};`)
           .join(" ")} }`,
     )} }`;
   });
@@ -162,7 +200,8 @@ for (var k0 = ${k.from}; k0 < ${k.to}; k0 += ${t.lanes}u) {
 /**
  * WGSL: stores the accumulators. `at(r)` is the element index of row r's first column, `value(r)`
  * what to store; rows at or past `rows` and columns at or past `columns` are left out. With `vec`
- * the destination is an array of vec4f and indices are multiples of 4.
+ * the destination is an array of {@link vectorOf} and indices are multiples of an invocation's
+ * columns.
  */
 export const store = (
   t: Tile,
@@ -183,22 +222,28 @@ export const store = (
 if ((row + ${r}u < ${o.rows}) & (col < ${o.columns})${o.when ? ` & ${o.when(r)}` : ""}) {
   let at = ${o.at(r)};
   let v = ${o.value(r)};
-  ${
-    o.vec
-      ? `${o.into}[at / 4u] = v;`
-      : `${o.into}[at] = v.x;
-  if (col + 1u < ${o.columns}) { ${o.into}[at + 1u] = v.y; }
-  if (col + 2u < ${o.columns}) { ${o.into}[at + 2u] = v.z; }
-  if (col + 3u < ${o.columns}) { ${o.into}[at + 3u] = v.w; }`
-  }
+  ${put(t, o)}
 }`,
   );
 
+/** WGSL: writes `v`, an invocation's columns of a row, from element `at` on; not past the end. */
+export const put = (t: Tile, { into, columns, vec }: { into: string; columns: string; vec: boolean }): string =>
+  vec
+    ? `${into}[at / ${t.columns}u] = v;`
+    : range(t.columns)
+        .map((j) => {
+          const write = `${into}[at + ${j}u] = ${partOf(t, "v", j)};`;
+          return j === 0 ? write : `if (col + ${j}u < ${columns}) { ${write} }`;
+        })
+        .join("\n");
+
 /**
- * WGSL expression: four values `f(j)` for columns j = 0…3 past `col`, the last column repeated past
+ * WGSL expression: values `f(j)` for an invocation's columns j, the last column of all repeated past
  * the end.
  */
-export const gather4 = (columns: string, f: (column: string) => string) =>
-  `vec4f(${range(4)
-    .map((j) => f(`min(col + ${j}u, ${columns} - 1u)`))
-    .join(", ")})`;
+export const gatherColumns = (t: Tile, columns: string, f: (column: string) => string) =>
+  vector(t, (j) => f(`min(col + ${j}u, ${columns} - 1u)`));
+
+/** WGSL expression: the same, read at once from an array of {@link vectorOf} whose rows are whole. */
+export const takeColumns = (t: Tile, columns: string, from: string, row: string) =>
+  `${from}[(${row} + min(col, ${columns} - ${t.columns}u)) / ${t.columns}u]`;

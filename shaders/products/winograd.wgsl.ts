@@ -20,14 +20,19 @@ import { defineKernel, foldGrid, linearGrid, linearIndex, linearMain } from "../
 import {
   accumulators,
   eachRow,
-  gather4,
+  eachSum,
+  gatherColumns,
   multiply,
+  put,
   type Tile,
+  takeColumns,
   tileEnables,
   tileGroups,
   tileHead,
   tileKey,
   tileLoads,
+  vector,
+  vectorOf,
 } from "./registers.wgsl";
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -192,7 +197,7 @@ ${linearMain()} {
 });
 
 export interface WinogradProductSpec {
-  /** O is a multiple of four. */
+  /** O is a multiple of the tile's columns. */
   readonly vec: boolean;
   readonly bias: boolean;
   /** C is a multiple of the tile's lanes. */
@@ -207,47 +212,32 @@ export interface WinogradProductSpec {
  */
 export const winogradProductKernel = /* @__PURE__ */ defineKernel({
   name: "winograd-product",
-  key: (s: WinogradProductSpec) => `${s.vec ? 4 : 1},${s.bias}${s.whole ? ",whole" : ""},${tileKey(s.tile)}`,
+  key: (s: WinogradProductSpec) => `${s.vec ? "vec," : ""}${s.bias}${s.whole ? ",whole" : ""},${tileKey(s.tile)}`,
   bindings: (s) => ({
     v: { access: "read" },
-    u: { access: "read", type: elements(s.vec) },
+    u: { access: "read", type: s.vec ? vectorOf(s.tile) : "f32" },
     bias: { access: "read" },
-    y: { access: "write", type: elements(s.vec) },
+    y: { access: "write", type: s.vec ? vectorOf(s.tile) : "f32" },
   }),
   params: { tiles: "u32", c: "u32", o: "u32", h: "u32", w: "u32", down: "u32", across: "u32" },
   enables: (s) => tileEnables(s.tile),
   body: (s: WinogradProductSpec) => {
     const t = s.tile;
-    const each = (f: (r: number, j: number) => string) =>
-      eachRow(t, (r) =>
-        range(4)
-          .map((j) => f(r, j))
-          .join(" "),
-      );
-    const u = (k: string) =>
-      s.vec
-        ? `u[(atU + (${k}) * p.o + min(col, p.o - 4u)) / 4u]`
-        : gather4("p.o", (j) => `u[atU + (${k}) * p.o + ${j}]`);
-    const put = (q: number, r: number) => {
-      const value = `vec4f(${range(4)
-        .map((j) => `y${q}_${r}_${j}`)
-        .join(", ")}) + add`;
+    const u = (k: string) => {
+      const row = `atU + (${k}) * p.o`;
+      return s.vec ? takeColumns(t, "p.o", "u", row) : gatherColumns(t, "p.o", (j) => `u[${row} + ${j}]`);
+    };
+    const output = (q: number, r: number) => {
+      const value = `${vector(t, (j) => `y${q}_${r}_${j}`)} + add`;
       const at = `pixel + ${q >> 1 ? (q & 1 ? "(p.w + 1u) * p.o" : "p.w * p.o") : q & 1 ? "p.o" : "0u"}`;
       const when = `inside${q & 1 ? " & right" : ""}${q >> 1 ? " & below" : ""}`;
-      return `if (${when}) { let at = ${at}; let value = ${value}; ${
-        s.vec
-          ? "y[at / 4u] = value;"
-          : `y[at] = value.x;
-  if (col + 1u < p.o) { y[at + 1u] = value.y; }
-  if (col + 2u < p.o) { y[at + 2u] = value.z; }
-  if (col + 3u < p.o) { y[at + 3u] = value.w; }`
-      } }`;
+      return `if (${when}) { let at = ${at}; let v = ${value}; ${put(t, { into: "y", columns: "p.o", vec: s.vec })} }`;
     };
     return wgsl`
 ${tileHead(t, "p.tiles", "p.o", "1u")}
   ${eachRow(t, (r) => `let v${r} = min(row + ${r}u, p.tiles - 1u) * p.c;`)}
   ${range(4)
-    .map((q) => each((r, j) => `var y${q}_${r}_${j} = 0.0;`))
+    .map((q) => eachSum(t, (r, j) => `var y${q}_${r}_${j} = 0.0;`))
     .join("\n")}
   for (var k = 0u; k < 16u; k++) {
     let atV = k * p.tiles * p.c;
@@ -262,10 +252,10 @@ ${tileHead(t, "p.tiles", "p.o", "1u")}
     let j1 = select(select(-1.0, 1.0, j == 1u), 0.0, j == 0u);
     let f0 = i0 * j0; let f1 = i0 * j1; let f2 = i1 * j0; let f3 = i1 * j1;
     ${range(4)
-      .map((q) => each((r, j) => `y${q}_${r}_${j} += f${q} * acc${r}_${j};`))
+      .map((q) => eachSum(t, (r, j) => `y${q}_${r}_${j} += f${q} * acc${r}_${j};`))
       .join("\n")}
   }
-  let add = ${s.bias ? gather4("p.o", (j) => `bias[${j}]`) : "vec4f()"};
+  let add = ${s.bias ? gatherColumns(t, "p.o", (j) => `bias[${j}]`) : vector(t, () => "0.0")};
   ${eachRow(
     t,
     (r) => `{
@@ -277,7 +267,7 @@ ${tileHead(t, "p.tiles", "p.o", "1u")}
     let right = tx + 1u < p.w;
     let below = ty + 1u < p.h;
     ${range(4)
-      .map((q) => put(q, r))
+      .map((q) => output(q, r))
       .join("\n")}
   }`,
   )}

@@ -217,7 +217,10 @@ describe("conv2d", () => {
     const common = { dstH: size, dstW: size, srcH: size, srcW: size, groups: 1, padY: 1, padX: 1, pixels };
     const results: Float32Array[][] = [];
     const lanes = d.caps.subgroupSize > 1 ? [1, d.caps.subgroupSize] : [1];
-    for (const tile of lanes.flatMap((l) => [1, 4, 16].map((rows) => ({ rows, lanes: l })))) {
+    const tiles = lanes.flatMap((l) =>
+      ([1, 2, 4] as const).flatMap((columns) => [1, 4, 16].map((rows) => ({ rows, columns, lanes: l }))),
+    );
+    for (const tile of tiles) {
       const [y, dx, dw] = [Tensor.empty([n, size, size, o]), Tensor.empty(x.shape), Tensor.empty(w.shape)];
       const base = { ...shape, bias: false, flat: false, whole: false, tile };
       d.run(

@@ -39,7 +39,15 @@ function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: G
   const flat = mode === "forward" && from.channels <= FEW_CHANNELS;
   const tile = planTile(d.caps, flat ? "patches" : "pixels", pixels, to.channels);
   const whole = !flat && from.channels % tile.lanes === 0;
-  const spec = { ...structureOf(g), mode, vec: to.channels % 4 === 0, bias: bias !== null, flat, whole, tile };
+  const spec = {
+    ...structureOf(g),
+    mode,
+    vec: to.channels % tile.columns === 0,
+    bias: bias !== null,
+    flat,
+    whole,
+    tile,
+  };
   const buffers = { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer, dst: dst.buffer };
   d.run(convGatherKernel, spec, buffers, { ...gatherSizes(g, how), pixels });
   return dst;
@@ -60,7 +68,7 @@ function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const chunk = Math.ceil(sizes.pixels / splits);
   const whole = chunk % tile.lanes === 0 && sizes.pixels % tile.lanes === 0;
   const oneTap = tile.rows >= 4 && g.i % tile.rows === 0;
-  const spec = { ...structureOf(g), vec: g.o % 4 === 0, whole, oneTap, tile };
+  const spec = { ...structureOf(g), vec: g.o % tile.columns === 0, whole, oneTap, tile };
   return inSplits(d, weightShape(g), splits, (dw) =>
     d.run(convWeightKernel, spec, { x: x.buffer, dy: dy.buffer, dw: dw.buffer }, { ...sizes, splits, chunk }),
   );

@@ -105,9 +105,10 @@ function weightGradient(x: Tensor, dy: Tensor, geo: Geometry): Tensor {
     const buffers = { dy: dy.buffer, z: z.buffer };
     d.run(winogradGradientKernel, { vec }, buffers, { count: tiles * c, h, w, c, down, across });
     const m = x.newEmpty([16, i, o]);
+    const tile = planTile(d.caps, "taps", i, o);
     d.run(
       matmulKernel,
-      { transA: true, transB: false, vec, bias: false, tile: planTile(d.caps, "taps", i, o) },
+      { transA: true, transB: false, vec: o % tile.columns === 0, bias: false, tile },
       { a: v.buffer, b: z.buffer, bias: z.buffer, c: m.buffer },
       { m: i, n: o, k: tiles, batch: 16, strideA: tiles * i, strideB: tiles * o },
     );
@@ -153,7 +154,7 @@ function gather(
     const tile = planTile(d.caps, "pixels", tiles, columns);
     d.run(
       winogradProductKernel,
-      { vec: columns % 4 === 0, bias: bias !== null, whole: c % tile.lanes === 0, tile },
+      { vec: columns % tile.columns === 0, bias: bias !== null, whole: c % tile.lanes === 0, tile },
       { v: v.buffer, u: u.buffer, bias: (bias ?? w).buffer, y: y.buffer },
       { tiles, c, o: columns, h: size[0], w: size[1], down: half(size[0]), across: half(size[1]) },
     );

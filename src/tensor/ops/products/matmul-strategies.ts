@@ -27,10 +27,10 @@ export interface MatmulStrategy {
   product(a: Tensor, b: Tensor, bias: Tensor | null, size: MatmulSize, shape: Shape): Tensor;
 }
 
-const specOf = ({ n, transA, transB }: MatmulSize, bias: Tensor | null) => ({
+const specOf = ({ n, transA, transB }: MatmulSize, bias: Tensor | null, vector: number) => ({
   transA,
   transB,
-  vec: n % 4 === 0,
+  vec: n % vector === 0,
   bias: bias !== null,
 });
 
@@ -51,7 +51,7 @@ const byBlocks: MatmulStrategy = {
   fits: (device, size) => blocksOf(device, size) !== null,
   product(a, b, bias, size, shape) {
     const { block, splits, chunk } = blocksOf(a.device, size)!;
-    const spec = { ...specOf(size, bias), vecA: (size.transA ? size.m : size.k) % 4 === 0, block };
+    const spec = { ...specOf(size, bias, 4), vecA: (size.transA ? size.m : size.k) % 4 === 0, block };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer };
     const sizes = { ...sizesOf(size, a, b), splits, chunk };
     return inSplits(a.device, shape, splits, (c) =>
@@ -65,7 +65,8 @@ const byRegisters: MatmulStrategy = {
   fits: () => true,
   product(a, b, bias, size, shape) {
     const c = a.newEmpty(shape);
-    const spec = { ...specOf(size, bias), tile: planTile(a.device.caps, "matmul", size.m, size.n) };
+    const tile = planTile(a.device.caps, "matmul", size.m, size.n);
+    const spec = { ...specOf(size, bias, tile.columns), tile };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer, c: c.buffer };
     a.device.run(matmulKernel, spec, buffers, sizesOf(size, a, b));
     return c;
