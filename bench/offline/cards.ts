@@ -21,13 +21,15 @@ export interface Card {
   readonly workgroupBytes: number;
   /** Bytes of memory a second. */
   readonly memory: number;
+  /** Seconds from a load to its value, out of the cache that all units share. */
+  readonly latency: number;
   /** Seconds from the end of a dispatch to the beginning of the next, which waits for it. */
   readonly launch: number;
 }
 
-/** Assumed of all: what a barrier between two dispatches of one pass takes. */
-const LAUNCH = 3e-6;
-const AMD = { isBorrowed: false, lanes: 64, dual: 1, workgroupBytes: 128, launch: LAUNCH };
+/** Assumed of all: such a cache's latency, and what a barrier between two dispatches takes. */
+const WAITS = { latency: 1.2e-7, launch: 3e-6 };
+const AMD = { ...WAITS, isBorrowed: false, lanes: 64, dual: 1, workgroupBytes: 128 };
 const NVIDIA = { ...AMD, isBorrowed: true, family: "navi31", lanes: 128 };
 
 export const CARDS = {

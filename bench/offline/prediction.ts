@@ -63,8 +63,8 @@ function predictKernel(
   { statistics, counts }: CompiledKernel,
   card: Card,
 ): KernelPrediction {
-  const times = dispatches.map(({ groups: [x, y, z], operations, bytes }) =>
-    timeOf({ groups: x * y * z, size, operations, bytes }, counts, card),
+  const times = dispatches.map(({ groups: [x, y, z], operations, loads, bytes }) =>
+    timeOf({ groups: x * y * z, size, operations, loads, bytes }, counts, card),
   );
   const parts = Object.fromEntries(PARTS.map((part) => [part, sum(times, (time) => time[part])]));
   const { turn } = counts;
