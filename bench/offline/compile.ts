@@ -7,7 +7,7 @@ import { GpuError, UnavailableError } from "@pan/core";
 import { type CodeCounts, countCode } from "./hot-loop";
 import { writeSpirv } from "./spirv";
 import { parseStatistics, type Statistics } from "./statistics";
-import { demandTools } from "./tools";
+import { demandTools, INSTALL } from "./tools";
 
 export interface CompiledKernel {
   readonly statistics: Statistics;
@@ -34,7 +34,7 @@ export class OfflineCompiler {
   /**
    * Compiles all of them for a card.
    * @param family as `RADV_FORCE_FAMILY` names it.
-   * @throws GpuError where the driver does not know the card.
+   * @throws UnavailableError where the driver does not know the card.
    */
   async compile(family: string): Promise<Map<string, CompiledKernel>> {
     const { stdout, stderr, status } = spawnSync(this.#program(), [...this.#files.values()], {
@@ -42,6 +42,8 @@ export class OfflineCompiler {
       encoding: "utf8",
       maxBuffer: 2 ** 28,
     });
+    if (stderr.includes("Unknown family"))
+      throw new UnavailableError(`this machine's Mesa does not know ${family}, a newer one does: ${INSTALL}`);
     if (status !== 0) throw new GpuError(`Mesa's driver RADV compiled nothing for ${family}: ${stderr.trim()}`);
     const statistics = parseStatistics(stdout);
     const compiled = new Map<string, CompiledKernel>();

@@ -29,7 +29,7 @@ export interface CodeCounts {
 }
 
 const NONE: Counts = { instructions: 0, multiplyAdds: 0, vector: 0, workgroupBytes: 0, bufferBytes: 0 };
-const IDLE = /^s_(nop|delay_alu|clause|wait|code_end|endpgm|sendmsg|inst_prefetch)/;
+const IDLE = /^s_(nop|delay_alu|clause|wait|set_inst_prefetch|sendmsg|endpgm)/;
 const MULTIPLY_ADD = /^v_(dual_)?(pk_)?(fma|mac_|mad_f|mad_mix)/;
 /** Bytes by the end of the name of a memory instruction; gfx1201's listing has the older names. */
 const WIDTHS: readonly (readonly [RegExp, number])[] = [

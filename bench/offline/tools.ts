@@ -5,7 +5,8 @@ import { basename } from "node:path";
 import { UnavailableError } from "@pan/core";
 import { driverManifests } from "../../src/node/vulkan.mjs";
 
-const INSTALL =
+/** What to install, for Debian. */
+export const INSTALL =
   "apt-get install -t bookworm-backports mesa-vulkan-drivers && apt-get install libvulkan-dev spirv-tools gcc (Debian 12; later ones need no backports)";
 
 /** Vulkan's manifest of Mesa's driver for AMD's cards; `PAN_RADV` names it where it is not installed. */
