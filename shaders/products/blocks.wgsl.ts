@@ -162,16 +162,17 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: RowOperand, 
       ${lines(quads, (c) => `acc${r}_${c} += a.x * b0_${c}; acc${r}_${c} += a.y * b1_${c}; acc${r}_${c} += a.z * b2_${c}; acc${r}_${c} += a.w * b3_${c};`)} }`,
       )}
     }`;
-  // Four rows at once: each component of A's quad goes to its own row's sums.
-  const quadsOfRows = () => /* wgsl */ `
-    for (var k = 0u; k < ${b.bk}u; k++) {
-      ${lines(quads, (c) => `let b${c} = ${bAt("k", c)};`)}
+  // Four rows at once: each component of A's quad goes to its own row's sums. Four k a turn here
+  // too: what a turn spends on addresses and counting is then little beside its products.
+  const rowsAt = (k: string) => /* wgsl */ `{
+      ${lines(quads, (c) => `let b${c} = ${bAt(k, c)};`)}
       ${lines(
         b.tm / 4,
-        (i) => `{ let a = ${wide(b, `stageA[k * ${strideA}u + ${i * down(b)}u + ty]`)};
-      ${lines(4, (j) => lines(quads, (c) => `acc${4 * i + j}_${c} += a.${"xyzw"[j]} * b${c};`))} }`,
-      )}
-    }`;
+        (i) => `{ let a = ${wide(b, `stageA[(${k}) * ${strideA}u + ${i * down(b)}u + ty]`)};
+      ${lines(4, (r) => lines(quads, (c) => `acc${4 * i + r}_${c} += a.${"xyzw"[r]} * b${c};`))} }`,
+      )} }`;
+  const quadsOfRows = () => /* wgsl */ `
+    for (var q = 0u; q < ${b.bk / 4}u; q++) { ${lines(4, (j) => rowsAt(`q * 4u + ${j}u`))} }`;
   return /* wgsl */ `
   let first = split * p.chunk;
   let end = min(first + p.chunk, ${depth});
