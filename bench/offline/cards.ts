@@ -43,7 +43,9 @@ export const CARDS = {
   vega20: { ...AMD, name: "Radeon VII", family: "vega20", units: 60, clock: 1.75e9, memory: 1024e9 },
   h100: { ...NVIDIA, name: "H100 SXM", units: 132, clock: 1.98e9, memory: 3350e9 },
   h200: { ...NVIDIA, name: "H200 SXM", units: 132, clock: 1.98e9, memory: 4800e9 },
-  /** Apple publishes the number of cores and the bandwidth; clock and workgroup memory are assumed. */
+  /**
+   * Apple publishes the number of cores and the bandwidth; clock and workgroup memory are assumed.
+   */
   m3max: { ...NVIDIA, name: "Apple M3 Max, 40 cores", units: 40, clock: 1.38e9, memory: 400e9 },
 } as const satisfies Readonly<Record<string, Card>>;
 

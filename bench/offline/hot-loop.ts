@@ -5,7 +5,9 @@
 import { type CodeBlock, type Instruction, parseAssembly } from "./assembly";
 import { findLoops, type Loop } from "./loops";
 
-/** What one invocation executes; waits and hints to the scheduler, which do nothing, are left out. */
+/**
+ * What one invocation executes; waits and hints to the scheduler, which do nothing, are left out.
+ */
 export interface Counts {
   readonly instructions: number;
   /** Fused multiply-adds; of packed ones each half. */

@@ -9,7 +9,10 @@ import { driverManifests } from "../../src/node/vulkan.mjs";
 export const INSTALL =
   "apt-get install -t bookworm-backports mesa-vulkan-drivers && apt-get install libvulkan-dev spirv-tools gcc (Debian 12; later ones need no backports)";
 
-/** Vulkan's manifest of Mesa's driver for AMD's cards; `PAN_RADV` names it where it is not installed. */
+/**
+ * Vulkan's manifest of Mesa's driver for AMD's cards; `PAN_RADV` names it where it is not
+ * installed.
+ */
 function radvManifest(): string | undefined {
   const named = process.env["PAN_RADV"];
   if (named) return existsSync(named) ? named : undefined;
