@@ -17,7 +17,7 @@ export interface CodeBlock {
 }
 
 const HEAD = /^(BB\d+):?$/;
-const DISASSEMBLED = /^\t([a-z]\w*)\s*(.*?)\s*(?:;.*)?$/;
+const DISASSEMBLED = /^\t\s?([a-z]\w*)\s*(.*?)\s*(?:;.*)?$/;
 /** `s1: %896:s[6],  s1: %1372:scc = s_add_u32 %578:s[6], 1` */
 const LISTED = /^\t(?:\s(.*?) = )?\s*([vs]_\w+|ds_\w+|[a-z]+_(?:load|store|atomic)\w*)\s*(.*)$/;
 
@@ -53,8 +53,11 @@ export function parseAssembly(text: string): CodeBlock[] {
       blocks.push({ label: head[1]!, instructions: [] });
       continue;
     }
-    const found = instruction(line, isListing);
-    if (found) blocks.at(-1)?.instructions.push(found);
+    // A pair that is issued at once is two instructions.
+    for (const half of line.split(" :: ")) {
+      const found = instruction(half.startsWith("\t") ? half : `\t ${half}`, isListing);
+      if (found) blocks.at(-1)?.instructions.push(found);
+    }
   }
   return blocks;
 }

@@ -45,11 +45,12 @@ export class OfflineCompiler {
     if (stderr.includes("Unknown family"))
       throw new UnavailableError(`this machine's Mesa does not know ${family}, a newer one does: ${INSTALL}`);
     if (status !== 0) throw new GpuError(`Mesa's driver RADV compiled nothing for ${family}: ${stderr.trim()}`);
-    const statistics = parseStatistics(stdout);
+    const all = parseStatistics(stdout);
     const compiled = new Map<string, CompiledKernel>();
     for (const [label, file] of this.#files) {
       const code = await readFile(`${file}.s`, "utf8");
-      compiled.set(label, { statistics: statistics.get(file)!, counts: countCode(code) });
+      const statistics = all.get(file)!;
+      compiled.set(label, { statistics, counts: countCode(code, statistics.subgroup) });
     }
     return compiled;
   }

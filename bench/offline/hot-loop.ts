@@ -14,6 +14,8 @@ export interface Counts {
   readonly multiplyAdds: number;
   /** Instructions of the vector unit, multiply-adds among them. */
   readonly vector: number;
+  /** Those of them that cards with dual issue (RDNA 3 and later) do two at a time. */
+  readonly paired: number;
   /** Bytes read from and written to workgroup memory. */
   readonly workgroupBytes: number;
   /** Bytes read from and written to buffers. */
@@ -30,9 +32,15 @@ export interface CodeCounts {
   readonly rest: Counts;
 }
 
-const NONE: Counts = { instructions: 0, multiplyAdds: 0, vector: 0, workgroupBytes: 0, bufferBytes: 0 };
+const NONE: Counts = { instructions: 0, multiplyAdds: 0, vector: 0, paired: 0, workgroupBytes: 0, bufferBytes: 0 };
 const IDLE = /^s_(nop|delay_alu|clause|wait|set_inst_prefetch|sendmsg|endpgm)/;
 const MULTIPLY_ADD = /^v_(dual_)?(pk_)?(fma|mac_|mad_f|mad_mix)/;
+/**
+ * What is paired: in subgroups of 32 lanes what the compiler has put together, in those of 64 the
+ * two halves of a multiply-add whose operands are f32.
+ */
+const isPaired = (name: string, subgroup: number) =>
+  name.startsWith("v_dual_") || (subgroup === 64 && /^v_fma(c|ak|mk)_f32/.test(name));
 /** Bytes by the end of the name of a memory instruction; gfx1201's listing has the older names. */
 const WIDTHS: readonly (readonly [RegExp, number])[] = [
   [/2addr(_stride64)?_b64$|(read2|write2)(st64)?_b64$/, 16],
@@ -44,7 +52,7 @@ const WIDTHS: readonly (readonly [RegExp, number])[] = [
 ];
 const widthOf = (name: string): number => WIDTHS.find(([pattern]) => pattern.test(name))?.[1] ?? 4;
 
-function countOf({ name }: Instruction): Counts {
+function countOf({ name }: Instruction, subgroup: number): Counts {
   if (IDLE.test(name)) return NONE;
   const isVector = name.startsWith("v_");
   const isWorkgroup = /^ds_(load|store|read|write)/.test(name);
@@ -53,6 +61,7 @@ function countOf({ name }: Instruction): Counts {
     instructions: 1,
     multiplyAdds: MULTIPLY_ADD.test(name) ? (name.includes("_pk_") ? 2 : 1) : 0,
     vector: isVector ? 1 : 0,
+    paired: isPaired(name, subgroup) ? 1 : 0,
     workgroupBytes: isWorkgroup ? widthOf(name) : 0,
     bufferBytes: isBuffer ? widthOf(name) : 0,
   };
@@ -67,16 +76,16 @@ const plus = (a: Counts, b: Counts, k = 1): Counts =>
 const isIn = (i: number, { from, to }: Loop) => i >= from && i <= to;
 
 /**
- * Counts of machine code. The hot loop is the innermost one with an unknown number of turns around
+ * Counts of machine code for subgroups of so many lanes. The hot loop is the innermost one with an unknown number of turns around
  * the block with the most multiply-adds, or, of a kernel without, around the block that moves most.
  */
-export function countCode(text: string): CodeCounts {
+export function countCode(text: string, subgroup: number): CodeCounts {
   const blocks = parseAssembly(text);
   const loops = findLoops(blocks);
   // As often as the loops around it turn, of those that are known to.
   const counts = blocks.map((block, i) => {
     const turns = loops.filter((loop) => isIn(i, loop)).reduce((n, loop) => n * (loop.turns ?? 1), 1);
-    return sumOf(block, turns);
+    return sumOf(block, turns, subgroup);
   });
   const hot = hottest(counts, loops);
   const total = (wanted: (i: number) => boolean) =>
@@ -84,8 +93,8 @@ export function countCode(text: string): CodeCounts {
   return { turn: hot && total((i) => isIn(i, hot)), rest: total((i) => !hot || !isIn(i, hot)) };
 }
 
-const sumOf = ({ instructions }: CodeBlock, turns: number): Counts =>
-  instructions.reduce((sum, each) => plus(sum, countOf(each), turns), NONE);
+const sumOf = ({ instructions }: CodeBlock, turns: number, subgroup: number): Counts =>
+  instructions.reduce((sum, each) => plus(sum, countOf(each, subgroup), turns), NONE);
 
 function hottest(counts: readonly Counts[], loops: readonly Loop[]): Loop | null {
   const unknown = loops.filter(({ turns }) => turns === null);

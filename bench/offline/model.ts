@@ -51,7 +51,7 @@ export function timeOf(work: Work, { turn, rest }: CodeCounts, card: Card): Disp
   // A workgroup stays on one unit: the dispatch ends with the unit that has most of them.
   const uneven = (Math.ceil(groups / card.units) * card.units) / groups;
   const invocations = groups * size * uneven;
-  const slots = each("vector") - each("multiplyAdds") * (1 - 1 / card.dual);
+  const slots = each("vector") - each("paired") * (1 - 1 / card.dual);
   const times = {
     arithmetic: (invocations * slots) / laneRate(card),
     workgroup: (invocations * each("workgroupBytes")) / (card.units * card.workgroupBytes * card.clock),

@@ -26,39 +26,41 @@ describe.each(["navi31", "gfx1201"])("machine code as printed for %s", (name) =>
   });
 
   it("is counted with all turns of the inner loop, waits and hints left out", () => {
-    expect(countCode(sample(name))).toEqual({
+    expect(countCode(sample(name), 64)).toEqual({
       turn: {
         instructions: 15 + 64 * 15,
         multiplyAdds: 64 * 4,
+        paired: 64 * 4,
         vector: 2 + 64 * 9,
         workgroupBytes: 16 + 64 * (4 + 16),
         bufferBytes: 16,
       },
-      rest: { instructions: 20, multiplyAdds: 0, vector: 12, workgroupBytes: 16, bufferBytes: 16 },
+      rest: { instructions: 20, multiplyAdds: 0, paired: 0, vector: 12, workgroupBytes: 16, bufferBytes: 16 },
     });
   });
 });
 
-it("counts code without loops once, packed multiply-adds twice, and half words as such", () => {
+it("counts code without loops once, packed multiply-adds twice, pairs as two, and half words as such", () => {
   const code = [
     "BB0:",
     "\tbuffer_load_u16 v1, v0, s[0:3], 0 offen                      ; 00",
     "\tv_pk_fma_f16 v1, v2, v3, v4                                 ; 00",
     "\tv_fma_mix_f32 v1, v2, v3, v4                                ; 00",
+    "\tv_fmac_f32_e32 v1, v2, v3                                   ; 00",
+    "\tv_dual_fmac_f32 v1, v2, v3 :: v_dual_mul_f32 v4, v5, v6      ; 00",
     "\tv_mad_u32_u24 v1, v2, v3, v4                                ; 00",
     "\tds_load_2addr_b64 v[1:4], v0 offset1:1                      ; 00",
     "\ts_endpgm                                                    ; 00",
   ].join("\n");
-  expect(countCode(code)).toEqual({
-    turn: null,
-    rest: { instructions: 5, multiplyAdds: 3, vector: 3, workgroupBytes: 16, bufferBytes: 2 },
-  });
+  const rest = { instructions: 8, multiplyAdds: 5, vector: 6, workgroupBytes: 16, bufferBytes: 2 };
+  expect(countCode(code, 32)).toEqual({ turn: null, rest: { ...rest, paired: 2 } });
+  expect(countCode(code, 64)).toEqual({ turn: null, rest: { ...rest, paired: 3 } });
 });
 
 it("takes the innermost loop around the most multiply-adds for the hot one", () => {
   const loop = (label: string, body: string) => `${label}:\n${body}\ts_cbranch_scc0 ${label}  ; 00\n`;
   const fma = "\tv_fmac_f32_e32 v1, v2, v3  ; 00\n";
   const load = "\tbuffer_load_b128 v[0:3], v4, s[0:3], 0 offen  ; 00\n";
-  expect(countCode(loop("BB0", load) + loop("BB1", fma.repeat(3)) + loop("BB2", fma)).turn?.multiplyAdds).toBe(3);
-  expect(countCode(loop("BB0", load) + loop("BB1", "\ts_mov_b32 s0, 0  ; 00\n")).turn?.bufferBytes).toBe(16);
+  expect(countCode(loop("BB0", load) + loop("BB1", fma.repeat(3)) + loop("BB2", fma), 64).turn?.multiplyAdds).toBe(3);
+  expect(countCode(loop("BB0", load) + loop("BB1", "\ts_mov_b32 s0, 0  ; 00\n"), 64).turn?.bufferBytes).toBe(16);
 });
