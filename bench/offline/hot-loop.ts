@@ -76,8 +76,9 @@ const plus = (a: Counts, b: Counts, k = 1): Counts =>
 const isIn = (i: number, { from, to }: Loop) => i >= from && i <= to;
 
 /**
- * Counts of machine code for subgroups of so many lanes. The hot loop is the innermost one with an unknown number of turns around
- * the block with the most multiply-adds, or, of a kernel without, around the block that moves most.
+ * Counts of machine code for subgroups of so many lanes. The hot loop is the innermost one with an
+ * unknown number of turns around the block with the most multiply-adds, or, of a kernel without,
+ * around the block that moves most.
  */
 export function countCode(text: string, subgroup: number): CodeCounts {
   const blocks = parseAssembly(text);
