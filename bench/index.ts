@@ -3,7 +3,7 @@
  * other; or the one that is named first, with its own options
  * (`npm run bench -- schemes --arch resnet18`).
  */
-import { ArgumentError, PanError } from "@pan/core";
+import { ArgumentError, UnavailableError } from "@pan/core";
 
 const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   kernels: () => import("./kernels"),
@@ -30,7 +30,7 @@ try {
     await bench();
   }
 } catch (error) {
-  if (!(error instanceof PanError)) throw error;
+  if (!(error instanceof ArgumentError || error instanceof UnavailableError)) throw error;
   console.error(`${error.name}: ${error.message}`);
   process.exitCode = 1;
 }
