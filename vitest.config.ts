@@ -7,6 +7,7 @@ import { ENTRY_ALIAS } from "./entries.config";
  */
 const APART = [
   "test/{browser,node}/**/*.test.ts",
+  "test/bench/offline/guard.test.ts",
   "test/gpu/{allocation,init,steady-step,two-devices}.test.ts",
   "report/test/layout.test.ts",
 ];

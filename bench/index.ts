@@ -3,7 +3,7 @@
  * other; or the one that is named first, with its own options
  * (`npm run bench -- schemes --arch resnet18`).
  */
-import { ArgumentError } from "@pan/core";
+import { ArgumentError, UnavailableError } from "@pan/core";
 
 const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   kernels: () => import("./kernels"),
@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   scale: () => import("./scale"),
   strangers: () => import("./strangers/index"),
   host: () => import("./host/index"),
+  offline: () => import("./offline/index"),
   forgery: () => import("./forgery"),
   triggers: () => import("./triggers/index"),
   removal: () => import("./removal"),
@@ -29,7 +30,7 @@ try {
     await bench();
   }
 } catch (error) {
-  if (!(error instanceof ArgumentError)) throw error;
+  if (!(error instanceof ArgumentError || error instanceof UnavailableError)) throw error;
   console.error(`${error.name}: ${error.message}`);
   process.exitCode = 1;
 }

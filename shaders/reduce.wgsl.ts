@@ -126,7 +126,13 @@ ${linearMain()} {
     .join(" ")}
   let c = T(${usesCentre(op) ? "c[output]" : ""});
   var total = take(x[base + ${dot(rank, "i", "p.r_s")}], c);
-  for (var j = lane + p.lanes; j < p.length; j += p.lanes) {
+  var j = lane + p.lanes;
+  // Four loads are under way at a time; joined one after the other, as they would be alone.
+  for (; j + 3u * p.lanes < p.length; j += 4u * p.lanes) {
+    ${[0, 1, 2, 3].map((i) => `${advance(rank)} let v${i} = x[base + ${dot(rank, "i", "p.r_s")}];`).join("\n    ")}
+    ${[0, 1, 2, 3].map((i) => `total = join(total, take(v${i}, c));`).join(" ")}
+  }
+  for (; j < p.length; j += p.lanes) {
     ${advance(rank)}
     total = join(total, take(x[base + ${dot(rank, "i", "p.r_s")}], c));
   }

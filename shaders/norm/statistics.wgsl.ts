@@ -184,6 +184,8 @@ ${numbers(s.sets)
   .join("\n")}
 }`,
   workgroups: (s, p) => linearGrid(p.units / s.sets),
+  // Of x one number a group, though all of it is bound.
+  loads: (_, p) => p.units * (2 * p.splits + 1),
 });
 
 /**

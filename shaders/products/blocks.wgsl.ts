@@ -51,12 +51,15 @@ export const blockGroups = (b: Block, rows: number, columns: number, planes: num
 /**
  * How the row operand A is fetched, in quads: four k of one row (`along: "k"`), or four rows of one
  * k (`along: "rows"`), whichever is contiguous. `prepare(i, row)` is WGSL run once for fetch i of
- * an invocation, whose (first) row is `row`; `load(i, row, k)` an expression of the quad at `k`, a
- * vec4f that is 0 wherever k is past the end and readable for rows past the last.
+ * an invocation, whose (first) row is `row` and whose first k is `first + kA{i}`; `advance(i)` is
+ * run between two fetches, the later of which is `bk` further; `load(i, row, k)` an expression
+ * of the quad at `k`, a vec4f that is 0 wherever k is past the end and readable for rows past the
+ * last.
  */
 export interface RowOperand {
   readonly along: "k" | "rows";
   readonly prepare?: (i: number, row: string) => string;
+  readonly advance?: (i: number) => string;
   readonly load: (i: number, row: string, k: string) => string;
 }
 
@@ -151,27 +154,30 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: RowOperand, 
   let kB${i} = ${k};
   let atB${i} = (${k}) * ${strideB}u + ${column};`;
   };
-  const bAt = (k: string, c: number) => wide(b, `stageB[(${k}) * ${strideB}u + ${c * across(b)}u + tx]`);
+  // The one at j of the four k of quad q. What no q changes is one number: compilers make it part
+  // of the load.
+  const bAt = (j: number, c: number) => wide(b, `stageB[q * ${4 * strideB}u + ${j * strideB + c * across(b)}u + tx]`);
   // Four k of a row at once: each component of A's quad meets its own row of B.
   const quadsOfK = () => /* wgsl */ `
     for (var q = 0u; q < ${b.bk / 4}u; q++) {
-      ${lines(4, (j) => lines(quads, (c) => `let b${j}_${c} = ${bAt(`q * 4u + ${j}u`, c)};`))}
+      ${lines(4, (j) => lines(quads, (c) => `let b${j}_${c} = ${bAt(j, c)};`))}
       ${lines(
         b.tm,
         (r) => `{ let a = ${wide(b, `stageA[(${rowIn(b, r)}) * ${strideA}u + q]`)};
       ${lines(quads, (c) => `acc${r}_${c} += a.x * b0_${c}; acc${r}_${c} += a.y * b1_${c}; acc${r}_${c} += a.z * b2_${c}; acc${r}_${c} += a.w * b3_${c};`)} }`,
       )}
     }`;
-  // Four rows at once: each component of A's quad goes to its own row's sums.
-  const quadsOfRows = () => /* wgsl */ `
-    for (var k = 0u; k < ${b.bk}u; k++) {
-      ${lines(quads, (c) => `let b${c} = ${bAt("k", c)};`)}
+  // Four rows at once: each component of A's quad goes to its own row's sums. Four k a turn here
+  // too: what a turn spends on addresses and counting is then little beside its products.
+  const rowsAt = (j: number) => /* wgsl */ `{
+      ${lines(quads, (c) => `let b${c} = ${bAt(j, c)};`)}
       ${lines(
         b.tm / 4,
-        (i) => `{ let a = ${wide(b, `stageA[k * ${strideA}u + ${i * down(b)}u + ty]`)};
-      ${lines(4, (j) => lines(quads, (c) => `acc${4 * i + j}_${c} += a.${"xyzw"[j]} * b${c};`))} }`,
-      )}
-    }`;
+        (i) => `{ let a = ${wide(b, `stageA[q * ${4 * strideA}u + ${j * strideA + i * down(b)}u + ty]`)};
+      ${lines(4, (r) => lines(quads, (c) => `acc${4 * i + r}_${c} += a.${"xyzw"[r]} * b${c};`))} }`,
+      )} }`;
+  const quadsOfRows = () => /* wgsl */ `
+    for (var q = 0u; q < ${b.bk / 4}u; q++) { ${lines(4, rowsAt)} }`;
   return /* wgsl */ `
   let first = split * p.chunk;
   let end = min(first + p.chunk, ${depth});
@@ -190,6 +196,7 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: RowOperand, 
     ${lines(fetchesA, (i) => `stageA[atA${i}] = nextA${i};`)}
     ${lines(fetchesB, (i) => `stageB[atB${i}] = nextB${i};`)}
     workgroupBarrier();
+    ${lines(fetchesA, (i) => rowOperand.advance?.(i) ?? "")}
   }`;
 }
 

@@ -155,16 +155,32 @@ export const convWeightBlocksKernel = /* @__PURE__ */ defineKernel({
     const [type, perQuad, width] = s.vecX ? ["vec4f", " / 4u", 4] : ["f32", "", 1];
     // Rows of a quad: one tap's four channels, or each its own.
     const each = Array.from({ length: 4 / width }, (_, j) => j);
-    const source = (i: number, j: number, k: string) => `source(y${i}_${j}, x${i}_${j}, c${i}_${j}, ${k}, end)`;
+    const source = (i: number, j: number, k: string) => `source(at${i}, y${i}_${j}, x${i}_${j}, c${i}_${j}, ${k}, end)`;
     const dy = "k * (p.o * p.groups) + plane * p.o + column";
     return wgsl`
-fn source(top: i32, left: i32, channel: u32, k: u32, end: u32) -> ${type} {
+// The output pixel (column, line, sample) that comes step after another: steps are less than a line
+// of pixels, a sample of lines, so that each carries at most one.
+fn after(at: vec3u, step: vec3u) -> vec3u {
+  let column = at.x + step.x;
+  let isNextLine = column >= p.dyW;
+  let line = at.y + step.y + u32(isNextLine);
+  let isNextSample = line >= p.dyH;
+  return vec3u(
+    column - select(0u, p.dyW, isNextLine),
+    line - select(0u, p.dyH, isNextSample),
+    at.z + step.z + u32(isNextSample),
+  );
+}
+fn pixel(k: u32) -> vec3u {
   let line = k / p.dyW;
   let n = line / p.dyH;
-  let sy = u32(i32(line - n * p.dyH) * ${s.stride[0]} + top);
-  let sx = u32(i32(k - line * p.dyW) * ${s.stride[1]} + left);
+  return vec3u(k - line * p.dyW, line - n * p.dyH, n);
+}
+fn source(at: vec3u, top: i32, left: i32, channel: u32, k: u32, end: u32) -> ${type} {
+  let sy = u32(i32(at.y) * ${s.stride[0]} + top);
+  let sx = u32(i32(at.x) * ${s.stride[1]} + left);
   if (!((k < end) & (sy < p.xH) & (sx < p.xW))) { return ${type}(); }
-  return x[(((n * p.xH + sy) * p.xW + sx) * (p.i * p.groups) + channel)${perQuad}];
+  return x[(((at.z * p.xH + sy) * p.xW + sx) * (p.i * p.groups) + channel)${perQuad}];
 }
 ${s.vec ? "" : four("dy")}
 fn gradient(plane: u32, column: u32, k: u32, end: u32) -> vec4f {
@@ -174,13 +190,15 @@ fn gradient(plane: u32, column: u32, k: u32, end: u32) -> vec4f {
 ${putter("dw", s.vec)}
 ${blockHead(b, `(${taps(s)}u * p.i)`, "p.o", "p.groups", "rows")}
   let rows = ${taps(s)}u * p.i;
+  // Divisions take longer than all else in a fetch: they are done once.
+  let step = pixel(${b.bk}u);
   ${multiplyBlocks(
     b,
     "p.pixels",
     {
       along: "rows",
       prepare: (i, row) =>
-        each
+        `var at${i} = pixel(first + kA${i});\n${each
           .map(
             (j) => `let m${i}_${j} = min(${row} + ${j}u, rows - ${width}u);
   let tap${i}_${j} = m${i}_${j} / p.i;
@@ -188,7 +206,8 @@ ${blockHead(b, `(${taps(s)}u * p.i)`, "p.o", "p.groups", "rows")}
   let y${i}_${j} = i32(tap${i}_${j} / ${s.kernel[1]}u) * ${s.dilation[0]} - p.padY;
   let x${i}_${j} = i32(tap${i}_${j} % ${s.kernel[1]}u) * ${s.dilation[1]} - p.padX;`,
           )
-          .join("\n"),
+          .join("\n")}`,
+      advance: (i) => `at${i} = after(at${i}, step);`,
       load: (i, _, k) => (s.vecX ? source(i, 0, k) : `vec4f(${each.map((j) => source(i, j, k)).join(", ")})`),
     },
     { contiguous: true, load: (column, k) => `gradient(plane, ${column}, ${k}, end)` },

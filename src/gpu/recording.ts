@@ -1,5 +1,5 @@
 import { LifetimeError } from "../errors";
-import { type Command, isDispatch } from "./commands";
+import { type Command, type Dispatch, isDispatch } from "./commands";
 import type { BufferPool, PooledBuffer } from "./pool";
 
 /** What a {@link Recording} needs of its device. */
@@ -82,6 +82,11 @@ export class Recording {
   /** Number of commands. */
   get length(): number {
     return this.commands.length;
+  }
+
+  /** Its dispatches, in order: what a step does, for who looks at it without running it. */
+  get dispatches(): readonly Dispatch[] {
+    return this.commands.filter(isDispatch);
   }
 
   /**

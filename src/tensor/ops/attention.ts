@@ -33,10 +33,14 @@ const LONGEST_ROW = 256;
 
 /**
  * Vectors of four that one invocation's rows of an operand fill at most. More rows load less and
- * compile longer: `npm run bench -- kernels --rows attention`, on SwiftShader. That of graphics
- * processors is arithmetic so far.
+ * compile longer: `npm run bench -- kernels --rows attention`, on SwiftShader. Those of graphics
+ * processors are what fits into registers by `npm run bench -- offline`: the gradient of keys and
+ * values holds four operands' rows.
  */
-const VECTORS = { forward: 64, gradient: 32, gpu: 16 } as const;
+const VECTORS = {
+  software: { forward: 64, queries: 32, keys: 32 },
+  gpu: { forward: 16, queries: 16, keys: 8 },
+} as const;
 
 interface Call {
   /** Query, key and value; the same tensor thrice where they are packed. */
@@ -171,7 +175,7 @@ function run(call: Call, padding: Tensor | null): Tensor {
         rows,
       );
       const gradient = (of: AttentionGradSpec["of"], into: Readonly<Record<string, Tensor>>) => {
-        const spec = { ...form, of, ...tile(caps, form.d4, "gradient") };
+        const spec = { ...form, of, ...tile(caps, form.d4, of) };
         const known = { q: sq.buffer, k: sk.buffer, v: sv.buffer, g: g.buffer, stats: stats.buffer, ...mask(spadding) };
         const results = Object.fromEntries(Object.entries(into).map(([name, x]) => [name, x.buffer]));
         g.device.run(attentionGradKernel, spec, { ...known, ...results }, params);
@@ -199,9 +203,9 @@ function run(call: Call, padding: Tensor | null): Tensor {
 function tile(
   { tiling }: ProductCaps,
   d4: number,
-  pass: "forward" | "gradient",
+  pass: "forward" | AttentionGradSpec["of"],
 ): Pick<AttentionSpec, "rows" | "lanes"> {
   const isGpu = tiling === "workgroup";
-  const most = (isGpu ? VECTORS.gpu : VECTORS[pass]) / d4;
+  const most = VECTORS[isGpu ? "gpu" : "software"][pass] / d4;
   return { rows: [4, 2].find((rows) => rows <= most) ?? 1, lanes: isGpu ? 32 : 4 };
 }
