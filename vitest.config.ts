@@ -6,7 +6,7 @@ import { ENTRY_ALIAS } from "./entries.config";
  * file gets a process of its own.
  */
 const APART = [
-  "test/{browser,node}/**/*.test.ts",
+  "test/{browser,engines,node}/**/*.test.ts",
   "test/bench/offline/guard.test.ts",
   "test/gpu/{allocation,init,steady-step,two-devices}.test.ts",
   "report/test/layout.test.ts",

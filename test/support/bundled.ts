@@ -16,9 +16,10 @@ export interface Bundled {
 }
 
 /**
- * Bundles a module that imports `@pan/core` and its entries; `webgpu` and `sharp` stay packages.
+ * Bundles a module that imports `@pan/core` and its entries; `webgpu` and `sharp` stay packages. One
+ * for browsers has nothing of Node's.
  */
-export async function bundleProgram(source: string): Promise<Bundled> {
+export async function bundleProgram(source: string, platform: "node" | "browser" = "node"): Promise<Bundled> {
   const cwd = mkdtempSync(join(tmpdir(), "pan-program-"));
   symlinkSync(join(ROOT, "node_modules"), join(cwd, "node_modules"));
   writeFileSync(join(cwd, "package.json"), '{ "type": "module" }');
@@ -28,7 +29,7 @@ export async function bundleProgram(source: string): Promise<Bundled> {
   await build({
     entryPoints: [join(cwd, "source.ts")],
     bundle: true,
-    platform: "node",
+    platform,
     format: "esm",
     target: "es2022",
     external: ["webgpu", "sharp"],
@@ -42,7 +43,7 @@ export async function bundleProgram(source: string): Promise<Bundled> {
       },
     ],
     outfile: join(cwd, "program.mjs"),
-    banner: { js: require },
+    ...(platform === "node" && { banner: { js: require } }),
     logLevel: "silent",
   });
   // A search for SwiftShader from this folder upwards would find none.
