@@ -30,7 +30,9 @@ export const shapeKey = (s: ConvShape) => `k${s.kernel.join("x")}s${s.stride.joi
 export interface ConvGatherSpec extends ConvShape {
   /** `forward`: x → y. `input`: dy → dx, the transposed convolution. */
   readonly mode: "forward" | "input";
-  /** Forward: weights and output rows are whole vectors of the tile a group. Input: output rows are. */
+  /**
+   * Forward: weights and output rows are whole vectors of the tile a group. Input: output rows are.
+   */
   readonly vec: boolean;
   readonly bias: boolean;
   /**

@@ -43,8 +43,8 @@ const ALONE_ROWS = 8;
 
 /**
  * Most rows of an invocation that owns fewer than four columns, since a value of a row is used less
- * often there. Four columns everywhere against fewer of 16 rows, and of 8, in ms, forward, input and
- * weight gradient (50 images, medians of seven runs in turn on two cores that others used too):
+ * often there. Four columns everywhere against fewer of 16 rows, and of 8, in ms, forward, input
+ * and weight gradient (50 images, medians of seven runs in turn on two cores that others used too):
  *
  *     H = W, I → O          lavapipe (8 lanes)                                       SwiftShader (4 lanes)
  *     32,  8 →  8, 3×3      132 : 48 : 62    87 : 35 : 34    42 : 20 : 21            260 : 183 : 149   163 : 119 : 129   60 : 51 : 46
@@ -55,8 +55,8 @@ const ALONE_ROWS = 8;
 const NARROW_ROWS = 16;
 
 /**
- * How many columns an invocation owns: those that cost least for each column there is, where a row's
- * value is handed round once and multiplied once for each of them.
+ * How many columns an invocation owns: those that cost least for each column there is, where a
+ * row's value is handed round once and multiplied once for each of them.
  */
 function columnsOf(lanes: number, columns: number): Tile["columns"] {
   const cost = (own: number) => (1 + own) * Math.ceil(columns / (own * lanes));
@@ -143,8 +143,8 @@ export const eachSum = (t: Tile, f: (r: number, j: number) => string): string =>
   );
 
 /**
- * WGSL: zeroed accumulators, scalars for each column of a row: software adapters keep those in registers rather
- * than vectors of a loop.
+ * WGSL: zeroed accumulators, scalars for each column of a row: software adapters keep those in
+ * registers rather than vectors of a loop.
  */
 export const accumulators = (t: Tile) => eachSum(t, (r, j) => `var acc${r}_${j} = 0.0;`);
 
@@ -164,7 +164,10 @@ export interface Walk {
    * `ka` ≥ `to`.
    */
   readonly a: (r: number) => string;
-  /** The columns at k, of type {@link vectorOf}, which must be readable (and finite) for every k in range. */
+  /**
+   * The columns at k, of type {@link vectorOf}, which must be readable (and finite) for every k in
+   * range.
+   */
   readonly b: (k: string) => string;
   /**
    * Runs once per step, for `b` of all its k to use, which is then asked for the number of k in the
@@ -238,12 +241,14 @@ export const put = (t: Tile, { into, columns, vec }: { into: string; columns: st
         .join("\n");
 
 /**
- * WGSL expression: values `f(j)` for an invocation's columns j, the last column of all repeated past
- * the end.
+ * WGSL expression: values `f(j)` for an invocation's columns j, the last column of all repeated
+ * past the end.
  */
 export const gatherColumns = (t: Tile, columns: string, f: (column: string) => string) =>
   vector(t, (j) => f(`min(col + ${j}u, ${columns} - 1u)`));
 
-/** WGSL expression: the same, read at once from an array of {@link vectorOf} whose rows are whole. */
+/**
+ * WGSL expression: the same, read at once from an array of {@link vectorOf} whose rows are whole.
+ */
 export const takeColumns = (t: Tile, columns: string, from: string, row: string) =>
   `${from}[(${row} + min(col, ${columns} - ${t.columns}u)) / ${t.columns}u]`;

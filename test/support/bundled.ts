@@ -16,8 +16,8 @@ export interface Bundled {
 }
 
 /**
- * Bundles a module that imports `@pan/core` and its entries; `webgpu` and `sharp` stay packages. One
- * for browsers has nothing of Node's.
+ * Bundles a module that imports `@pan/core` and its entries; `webgpu` and `sharp` stay packages.
+ * One for browsers has nothing of Node's.
  */
 export async function bundleProgram(source: string, platform: "node" | "browser" = "node"): Promise<Bundled> {
   const cwd = mkdtempSync(join(tmpdir(), "pan-program-"));

@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 
 /**
- * A program by its name in the environment, of `test/engines`, or on the path; null, and said, where
- * it is missing.
+ * A program by its name in the environment, of `test/engines`, or on the path; null, and said,
+ * where it is missing.
  */
 export function program(name: "deno" | "bun"): string | null {
   const variable = name.toUpperCase();
