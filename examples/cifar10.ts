@@ -12,7 +12,7 @@ import { FeatureWatermark } from "@pan/core/attacks";
 import { CIFAR_MEAN, CIFAR_STD, cifarTransform } from "@pan/core/data";
 import { Conv2d } from "@pan/core/nn";
 import { dawn, saveSafetensors } from "@pan/core/node";
-import { cosineLR, multiStepLR, type Schedule, SGD } from "@pan/core/optim";
+import { cosineLR, multiStepLR, oneCycleLR, type Schedule, SGD } from "@pan/core/optim";
 import type { Protected } from "@pan/core/passport";
 import type { TrainingReport } from "../report/src/index";
 import { loadData } from "./cifar10/data";
@@ -34,8 +34,9 @@ async function makeWatermark(model: Protected, { featureWatermark: bits, seed, o
   return watermark;
 }
 
-/** The papers' steps, × 0.1 at half and at three quarters of the epochs, or a cosine. */
+/** The papers' steps, × 0.1 at half and at three quarters of the epochs, a cosine, or one cycle. */
 function scheduleOf({ schedule, epochs }: Settings): Schedule {
+  if (schedule === "one-cycle") return oneCycleLR({ epochs });
   if (schedule === "cosine") return cosineLR({ epochs, warmup: Math.min(1, epochs / 2) });
   const half = Math.max(1, Math.floor(epochs / 2));
   return multiStepLR({ milestones: [half, Math.max(half + 1, Math.floor((3 * epochs) / 4))] });
@@ -83,6 +84,7 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
     ...{ width, signature, passports, epochs, batchSize, lr, schedule, momentum, weightDecay, trunkUpdates },
     ...(triggers && { triggers }),
     ...(s.accumulate > 1 && { accumulate: s.accumulate }),
+    ...(s.labelSmoothing && { labelSmoothing: s.labelSmoothing }),
     ...((triggers || s.boundTriggers) && { triggerBatch: s.triggerBatch }),
     ...(s.boundTriggers && { boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}` }),
     ...(s.triggerPerturbation && { triggerPerturbation: s.triggerPerturbation }),

@@ -44,6 +44,8 @@ export interface RunSettings {
   batchSize: number;
   /** Parts that a step takes its batch in, for batches that do not fit. */
   accumulate: number;
+  /** ε of label smoothing. */
+  labelSmoothing: number;
   mode: TrainingMode;
   trunkUpdates: 1 | 2;
   /** Triggers that join each batch. */
@@ -131,6 +133,7 @@ async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer
     trunkUpdates: s.trunkUpdates,
     batchSize: s.batchSize,
     accumulate: s.accumulate,
+    labelSmoothing: s.labelSmoothing,
     seed: s.seed,
     transform: e.transform("train"),
     testTransform: e.transform("test"),

@@ -59,6 +59,7 @@ async function main(s: Settings, command: string): Promise<void> {
       ...{ width, points, classes: s.classes?.join(", ") ?? "all", dropout, branchStatistics, signature },
       ...{ epochs: s.epochs, batchSize: s.batchSize, lr, weightDecay, stepSize, gamma, seed },
       ...(s.accumulate > 1 && { accumulate: s.accumulate }),
+      ...(s.labelSmoothing && { labelSmoothing: s.labelSmoothing }),
       ...(triggers && { triggers: triggers.length }),
       ...(s.boundTriggers && { boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}` }),
       ...(s.triggerPerturbation && { triggerPerturbation: s.triggerPerturbation }),

@@ -51,6 +51,7 @@ async function main(s: Settings, command: string): Promise<void> {
       ...{ width, size, signature, epochs, batchSize, lr, weightDecay, seed },
       milestones: milestones.join(", ") || "cosine",
       ...(s.accumulate > 1 && { accumulate: s.accumulate }),
+      ...(s.labelSmoothing && { labelSmoothing: s.labelSmoothing }),
       ...(s.from && { from: s.from }),
       ...(s.boundTriggers && {
         boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}`,

@@ -4,7 +4,14 @@ import type { RunSettings } from "./experiment";
 import { numberIn } from "./options";
 
 type Texts = Record<
-  "statement" | "trigger-perturbation" | "epochs" | "early-stop" | "forgeries" | "seed" | keyof typeof DATE_OPTIONS,
+  | "statement"
+  | "trigger-perturbation"
+  | "label-smoothing"
+  | "epochs"
+  | "early-stop"
+  | "forgeries"
+  | "seed"
+  | keyof typeof DATE_OPTIONS,
   string
 >;
 
@@ -14,6 +21,7 @@ export const commonSettings = (v: Texts & { resume: boolean }) =>
     statement: v.statement || undefined,
     dates: datesOf(v),
     triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
+    labelSmoothing: numberIn("label-smoothing", v["label-smoothing"], 0, 1, false),
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     earlyStop: numberIn("early-stop", v["early-stop"], 0, 100_000),
     forgeries: numberIn("forgeries", v.forgeries, 0, 1000),

@@ -11,6 +11,7 @@ export const ARCHITECTURES = ["alexnet", "resnet18", "resnet9"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 const SCHEMES = ["plain", "v1", "v2", "v3", "pan"] as const;
 const NORMS = ["bn", "sbn", "gn", "gn1", "in", "ln", "none"] as const;
+const SCHEDULES = ["steps", "cosine", "one-cycle"] as const;
 const KINDS = ["random", "image", "shuffle", "bound"] as const;
 export type PassportKind = (typeof KINDS)[number];
 
@@ -34,7 +35,7 @@ export interface Settings extends RunSettings {
   /** Bits of a feature watermark in a plain network; 0 for none. */
   featureWatermark: number;
   lr: number;
-  schedule: "steps" | "cosine";
+  schedule: (typeof SCHEDULES)[number];
   momentum: number;
   weightDecay: number;
   /** Images taken from the front of the training and test files. */
@@ -66,7 +67,7 @@ training
   --epochs N           (default 200)        --batch N    (default 64)
   --accumulate N       parts that a step takes its batch in, for batches that do not fit (default 1)
   --lr X               (default 0.01)       --seed N     (default 1)
-  --schedule NAME      steps (x 0.1 at half and at three quarters) | cosine (default steps)
+  --schedule NAME      steps (x 0.1 at half and at three quarters) | cosine | one-cycle (default steps)
   --mode NAME          joint | alternating (default joint)
   --trunk-updates N    1 | 2, as the authors' code (default 1)
   --triggers           train on the trigger set too (v3 always does)
@@ -75,6 +76,7 @@ training
 ${TRIGGER_HELP}
   --feature-watermark N  bits of Uchida's watermark in the last convolution of a plain network (default 0: none);
                        --triggers with --scheme plain is the trigger set of Adi et al.
+  --label-smoothing X  of the loss (default 0)
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -123,6 +125,7 @@ const OPTIONS = {
   "trigger-file": "",
   "trigger-batch": "",
   "feature-watermark": "0",
+  "label-smoothing": "0",
   "early-stop": "0",
   forgeries: "10",
   data: "",
@@ -166,7 +169,7 @@ export function readSettings(args: string[]): Settings | "help" {
     batchSize: numberIn("batch", v.batch, 1, 50_000),
     accumulate: numberIn("accumulate", v.accumulate, 1, 50_000),
     lr: numberIn("lr", v.lr, 0, 100, false),
-    schedule: oneOf("schedule", v.schedule, ["steps", "cosine"]),
+    schedule: oneOf("schedule", v.schedule, SCHEDULES),
     momentum: 0.9,
     weightDecay: 5e-4,
     mode: oneOf("mode", v.mode, ["joint", "alternating"]) === "joint" ? "joint" : { alternating: 0.5 },

@@ -63,6 +63,7 @@ training (the authors' settings are the defaults)
                        --classes that leave some over
   --trigger-batch N    triggers that join each batch (default: as many as a batch has clouds)
 ${TRIGGER_HELP}
+  --label-smoothing X  of the loss (default 0)
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -114,6 +115,7 @@ const OPTIONS = {
   mode: "joint",
   triggers: "",
   "trigger-batch": "",
+  "label-smoothing": "0",
   "early-stop": "0",
   forgeries: "10",
   data: "",

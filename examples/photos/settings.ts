@@ -52,6 +52,7 @@ training
   --lr X               SGD, momentum 0.9 (default 0.1)        --weight-decay X  (default 0.0001)
   --milestones LIST    epochs after which the rate is multiplied by 0.1, or cosine (default 30,60,90)
   --seed N             (default 1)
+  --label-smoothing X  of the loss (default 0)
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -94,6 +95,7 @@ const OPTIONS = {
   "weight-decay": "0.0001",
   milestones: "30,60,90",
   seed: "1",
+  "label-smoothing": "0",
   "early-stop": "0",
   forgeries: "10",
   data: "",

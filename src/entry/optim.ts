@@ -6,5 +6,5 @@ export { ExponentialMovingAverage } from "../optim/average";
 export { clipGradNorm, clipGradValue } from "../optim/clip";
 export { Optimizer, type OptimizerState } from "../optim/optimizer";
 export type { Params } from "../optim/params";
-export { constantLR, cosineLR, multiStepLR, type Schedule, stepLR, warmupLR } from "../optim/schedules";
+export { constantLR, cosineLR, multiStepLR, oneCycleLR, type Schedule, stepLR, warmupLR } from "../optim/schedules";
 export { SGD } from "../optim/sgd";

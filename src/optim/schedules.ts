@@ -90,6 +90,48 @@ export function cosineLR(options: CosineOptions): Schedule {
   return warmup > 0 ? warmupLR(cosine, { epochs: warmup, startFactor }) : cosine;
 }
 
+/** Options of {@link oneCycleLR}. */
+export interface OneCycleOptions {
+  /** Epochs of the whole cycle. */
+  epochs: number;
+  /** Share of them in which the rate climbs. Default 0.3. */
+  pctStart?: number;
+  /** The base learning rate, which is the highest, over the first one. Default 25. */
+  divFactor?: number;
+  /** The first learning rate over the last one. Default 10,000. */
+  finalDivFactor?: number;
+}
+
+/**
+ * One cycle of two half cosines: from 1/divFactor up to 1 over the first pctStart · epochs, and from
+ * there down to 1/(divFactor · finalDivFactor). The base learning rate is the highest.
+ *
+ * PyTorch's `OneCycleLR(max_lr, total_steps)` counts steps from 0: over T of them its cycle is
+ * `epochs` T − 1 long and its peak at pct_start · T − 1. Momentum is left alone, as by its
+ * `cycle_momentum=False`. Beyond the last epoch the rate stays at its lowest.
+ *
+ * Source: Smith, Topin, "Super-convergence: very fast training of neural networks using large
+ * learning rates", 2017.
+ *
+ * @example oneCycleLR({ epochs: 10 }) // ×0.04 at first, ×1 after 3 epochs, ×0.000004 at the end
+ * @throws ArgumentError if `epochs` is not positive, `pctStart` not in (0, 1), or a factor below 1
+ */
+export function oneCycleLR(options: OneCycleOptions): Schedule {
+  const given = optionsOf("oneCycleLR", options, ["epochs", "pctStart", "divFactor", "finalDivFactor"]);
+  const { epochs, pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4 } = given;
+  demand("oneCycleLR", "epochs", epochs, (n) => n > 0, "a positive number");
+  demand("oneCycleLR", "pctStart", pctStart, (n) => n > 0 && n < 1, "a share of the epochs between 0 and 1");
+  demand("oneCycleLR", "divFactor", divFactor, (n) => n >= 1, "a number from 1");
+  demand("oneCycleLR", "finalDivFactor", finalDivFactor, (n) => n >= 1, "a number from 1");
+  const [first, last] = [1 / divFactor, 1 / divFactor / finalDivFactor];
+  const peak = pctStart * epochs;
+  const between = (from: number, to: number, share: number) => to + ((from - to) * (1 + Math.cos(Math.PI * share))) / 2;
+  return (epoch) => {
+    const now = Math.min(checked("oneCycleLR", epoch), epochs);
+    return now < peak ? between(first, 1, now / peak) : between(1, last, (now - peak) / (epochs - peak));
+  };
+}
+
 /**
  * Climbs in a straight line from startFactor to 1 in the given epochs, then runs `schedule` from
  * its epoch 0: PyTorch's `SequentialLR([LinearLR(startFactor, total_iters=epochs), schedule],

@@ -82,6 +82,11 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
   /** Constants of the sign loss. */
   signLoss?: SignLossOptions;
   /**
+   * ε of the default loss, see `crossEntropy`: every class is asked for with ε/C, and the label with
+   * the rest (default 0). Triggers are learnt with it too; what is measured does not know of it.
+   */
+  labelSmoothing?: number;
+  /**
    * A number added to the loss of every step, of one element and differentiable towards the
    * network's parameters: what is embedded in the weights themselves, such as a feature watermark.
    * Called in each step before the forward pass; tensors made inside live as long as the step.
@@ -173,6 +178,7 @@ export type FullOptions = Required<Pick<TrainerOptions, Defaulted>> &
 const NAMES = {
   loss: true,
   metrics: true,
+  labelSmoothing: true,
   mode: true,
   triggers: true,
   signLoss: true,
@@ -245,8 +251,12 @@ function checkTypes(given: AnyOptions): void {
 export function fullOptions(model: Protected, options: AnyOptions | undefined): FullOptions {
   const given = optionsOf("Trainer", options, Object.keys(NAMES) as (keyof TrainerOptions)[]);
   checkTypes(given);
-  const { loss, metrics, ...others } = given;
-  const task = taskOf("Trainer", { ...(loss !== undefined && { loss }), ...(metrics !== undefined && { metrics }) });
+  const { loss, metrics, labelSmoothing, ...others } = given;
+  const task = taskOf("Trainer", {
+    ...(loss !== undefined && { loss }),
+    ...(metrics !== undefined && { metrics }),
+    ...(labelSmoothing !== undefined && { labelSmoothing }),
+  });
   const set = Object.entries(others).filter(([, value]) => value !== undefined);
   const full: FullOptions = { ...DEFAULTS, ...Object.fromEntries(set), task };
   if ((full.best || full.earlyStop) && task.byLoss)

@@ -46,6 +46,7 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     ...(regularizer && { regularizer: true }),
     ...(batchTransform && { batchTransform: true }),
     ...(!task.classLoss && { loss: true }),
+    ...(task.labelSmoothing && { labelSmoothing: task.labelSmoothing }),
     // `best` and `earlyStop` compare epochs by the first.
     ...(!task.classMeasure && { metrics: task.measures.map(({ name }) => name) }),
     // Only where there are parts: checkpoints from before there could be any stay valid.

@@ -1,6 +1,6 @@
 /** What a network is trained for: its loss, and what is measured of it. */
 import type { Field, Fields } from "../data/fields";
-import { callable, refuse } from "../demand";
+import { callable, refuse, within } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { isPlain, shown } from "../io/shown";
 import type { Inputs } from "../passport/trace";
@@ -67,6 +67,8 @@ export interface Task {
   readonly measures: readonly Measure[];
   /** Whether the loss is the cross-entropy of classes. */
   readonly classLoss: boolean;
+  /** ε of that loss. */
+  readonly labelSmoothing: number;
   /** Whether what is measured is the accuracy of a classification. */
   readonly classMeasure: boolean;
   /** Whether it is a loss of one's own for want of metrics: lower is better. */
@@ -88,8 +90,14 @@ export const isMetricName = (name: string): boolean => NAME.test(name);
  * The task that options describe.
  * @throws ArgumentError for a loss or a metric that is no function, and names that are none.
  */
-export function taskOf(what: string, { loss, metrics }: TaskOptions<never, never, never>): Task {
+export function taskOf(
+  what: string,
+  { loss, metrics, labelSmoothing = 0 }: TaskOptions<never, never, never> & { labelSmoothing?: number },
+): Task {
   if (loss !== undefined) callable(what, "loss", loss);
+  within(what, "labelSmoothing", labelSmoothing, 0, 1);
+  if (loss !== undefined && labelSmoothing > 0)
+    refuse(what, "labelSmoothing", "none beside a loss of one's own, which may have it itself", labelSmoothing);
   if (metrics !== undefined && (!isPlain(metrics) || !Object.keys(metrics).length))
     refuse(what, "metrics", "an object from names to functions", metrics);
   const named = Object.entries(metrics ?? (loss ? { loss } : {})) as [string, Task["loss"]][];
@@ -105,9 +113,10 @@ export function taskOf(what: string, { loss, metrics }: TaskOptions<never, never
   return {
     loss: own
       ? (y, batch) => oneNumber("loss", own(y, batch))
-      : (y, { targets }) => crossEntropy(y as Tensor, targets as Integers),
+      : (y, { targets }) => crossEntropy(y as Tensor, targets as Integers, { labelSmoothing }),
     measures: measures.length ? measures : [ACCURACY],
     classLoss: !own,
+    labelSmoothing,
     classMeasure: !measures.length,
     byLoss: own !== undefined && metrics === undefined,
   };

@@ -4,9 +4,12 @@ import { BUDGETS } from "../../examples/attacks/budget";
 import { plant } from "../../examples/attacks/forge";
 import { ATTACKS } from "../../examples/attacks/list";
 import { HELP, readSettings } from "../../examples/attacks/settings";
+import { boundGroup } from "../../examples/attacks/target";
 import { ArgumentError } from "../../src/errors";
+import { buildNetwork } from "../../src/models";
+import { bind, boundCredential } from "../../src/ownership";
 import { gpu } from "../support/gpu";
-import { acme } from "../support/owner";
+import { acme, bindingFor, MARKED, MARKED_TRIGGERS } from "../support/owner";
 import { tinySet } from "../support/tiny";
 
 describe("readSettings", () => {
@@ -54,4 +57,20 @@ describe("bound claims", () => {
     ]);
     for (const { budget } of forgeries) expect(budget).toEqual({ data: "none", milliseconds: expect.any(Number) });
   });
+});
+
+it("triggers that follow from a claim are counted after each attack: those of its first group", async () => {
+  await gpu();
+  const binding = await bindingFor("acme", { triggers: MARKED_TRIGGERS });
+  const model = buildNetwork(MARKED, { seed: 3 });
+  const { groups } = await bind(model, binding);
+  const set = await boundGroup(await boundCredential(await model.credential({}), binding));
+  model.dispose();
+  expect(set).toMatchObject({ length: 60, classes: ["red", "green", "blue"] });
+  expect([...set!.labels]).toEqual([...groups[0]!.labels]);
+  // A claim without triggers, and a credential without a claim.
+  const { credential } = await acme();
+  expect(await boundGroup(credential)).toBeNull();
+  const { claim: _, ...metadata } = credential.metadata;
+  expect(await boundGroup({ ...credential, metadata })).toBeNull();
 });

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
-import { constantLR, cosineLR, multiStepLR, type Schedule, stepLR, warmupLR } from "../../src/optim/schedules";
+import {
+  constantLR,
+  cosineLR,
+  multiStepLR,
+  oneCycleLR,
+  type Schedule,
+  stepLR,
+  warmupLR,
+} from "../../src/optim/schedules";
 
 /**
  * Values printed by PyTorch 1.13's schedulers; they compute recursively, so the last bits differ.
@@ -68,6 +76,25 @@ describe("schedules against PyTorch", () => {
   });
 });
 
+describe("one cycle against PyTorch, whose peak is a step before its share of the steps", () => {
+  it("OneCycleLR(0.1, total_steps=11)", () => {
+    const torch = [
+      0.0040000000000000036, 0.04223411137347358, 0.09602614247226175, 0.09797465678213016, 0.08844757247686304,
+      0.07260870492975284, 0.05305827080875998, 0.03300580289872949, 0.015743251279950788, 0.0041045543206290865, 4e-7,
+    ];
+    expectLike(oneCycleLR({ epochs: 10, pctStart: (0.3 * 11 - 1) / 10 }), 0.1, upTo(10), torch);
+  });
+
+  it("OneCycleLR(0.1, total_steps=9, pct_start=0.5, div_factor=10, final_div_factor=100)", () => {
+    const torch = [
+      0.009999999999999995, 0.02694295891635698, 0.06501344202803415, 0.09554359905560886, 0.09698764640825613,
+      0.07502500000000001, 0.041376273525536834, 0.011786080066207053, 0.0001,
+    ];
+    const options = { epochs: 8, pctStart: 3.5 / 8, divFactor: 10, finalDivFactor: 100 };
+    expectLike(oneCycleLR(options), 0.1, upTo(8), torch);
+  });
+});
+
 describe("schedules", () => {
   it("accept fractions of an epoch", () => {
     expect(stepLR({ stepSize: 2 })(1.99)).toBe(1);
@@ -78,6 +105,7 @@ describe("schedules", () => {
 
   it("stay at the end value", () => {
     expect(cosineLR({ epochs: 4, etaMin: 0.25 })(9)).toBe(0.25);
+    expect(oneCycleLR({ epochs: 4, divFactor: 2, finalDivFactor: 4 })(9)).toBe(0.125);
     expect(constantLR()(1e6)).toBe(1);
   });
 
@@ -95,7 +123,14 @@ describe("schedules", () => {
     expect(() => cosineLR({ epochs: 5, warmup: 5 })).toThrow(/below epochs \(5\)/);
     expect(() => cosineLR({ epochs: 5, etaMin: 2 })).toThrow(ArgumentError);
     expect(() => warmupLR(constantLR(), { epochs: 0 })).toThrow(ArgumentError);
-    for (const schedule of [stepLR({ stepSize: 1 }), multiStepLR({ milestones: [] }), cosineLR({ epochs: 1 })]) {
+    expect(() => oneCycleLR({ epochs: 5, pctStart: 1 })).toThrow(/pctStart.*between 0 and 1, got 1/);
+    expect(() => oneCycleLR({ epochs: 5, divFactor: 0.5 })).toThrow(/divFactor/);
+    for (const schedule of [
+      stepLR({ stepSize: 1 }),
+      multiStepLR({ milestones: [] }),
+      cosineLR({ epochs: 1 }),
+      oneCycleLR({ epochs: 1 }),
+    ]) {
       expect(() => schedule(-1)).toThrow(ArgumentError);
       expect(() => schedule(Number.NaN)).toThrow(ArgumentError);
     }
