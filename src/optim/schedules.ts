@@ -103,8 +103,8 @@ export interface OneCycleOptions {
 }
 
 /**
- * One cycle of two half cosines: from 1/divFactor up to 1 over the first pctStart · epochs, and from
- * there down to 1/(divFactor · finalDivFactor). The base learning rate is the highest.
+ * One cycle of two half cosines: from 1/divFactor up to 1 over the first pctStart · epochs, and
+ * from there down to 1/(divFactor · finalDivFactor). The base learning rate is the highest.
  *
  * PyTorch's `OneCycleLR(max_lr, total_steps)` counts steps from 0: over T of them its cycle is
  * `epochs` T − 1 long and its peak at pct_start · T − 1. Momentum is left alone, as by its

@@ -82,8 +82,9 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
   /** Constants of the sign loss. */
   signLoss?: SignLossOptions;
   /**
-   * ε of the default loss, see `crossEntropy`: every class is asked for with ε/C, and the label with
-   * the rest (default 0). Triggers are learnt with it too; what is measured does not know of it.
+   * ε of the default loss, see `crossEntropy`: every class is asked for with ε/C, and the label
+   * with the rest (default 0). Triggers are learnt with it too; what is measured does not know of
+   * it.
    */
   labelSmoothing?: number;
   /**
