@@ -596,6 +596,7 @@ const NO_OPERATIONS = new Set([
   "ExponentialMovingAverage",
   "constantLR",
   "cosineLR",
+  "oneCycleLR",
   "multiStepLR",
   "stepLR",
   "warmupLR",

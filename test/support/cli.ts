@@ -48,7 +48,7 @@ export async function pan({ packages = false } = {}): Promise<Pan> {
   const run = (...words: string[]) =>
     new Promise<Run>((done) => {
       const { NODE_OPTIONS: _, ...own } = process.env;
-      const env = { PAN_SWIFTSHADER: join(ROOT, ".adapter/swiftshader"), ...own };
+      const env = { PAN_ADAPTER: "swiftshader", PAN_SWIFTSHADER: join(ROOT, ".adapter/swiftshader"), ...own };
       const child = spawn(process.execPath, [join(place, "pan.mjs"), ...words], { cwd: folder, env });
       let [out, err] = ["", ""];
       child.stdout.on("data", (text: Buffer) => (out += text));

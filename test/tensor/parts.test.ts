@@ -395,6 +395,7 @@ const NO_OPERATIONS = new Set([
     "Optimizer",
     "constantLR",
     "cosineLR",
+    "oneCycleLR",
     "multiStepLR",
     "stepLR",
     "warmupLR",
