@@ -69,8 +69,8 @@ export function tileFor(caps: Caps, product: Product, rows: number, columns: num
   // columns.
   const lanes = caps.subgroupSize > 1 && caps.subgroupSize <= 8 && columns >= 8 ? caps.subgroupSize : 1;
   const own = columnsOf(lanes, columns);
-  const few = lanes > 1 ? (SUBGROUP_ROWS[product][caps.adapter] ?? ALONE_ROWS) : ALONE_ROWS;
-  const most = own === 4 ? few : NARROW_ROWS;
+  const shared = lanes > 1 ? SUBGROUP_ROWS[product][caps.adapter] : undefined;
+  const most = own < 4 ? NARROW_ROWS : (shared ?? ALONE_ROWS);
   // Few rows want small tiles, or there is too little to run side by side.
   return { rows: rows >= 4 * most ? most : rows >= 4 ? Math.min(most, 8) : rows >= 2 ? 4 : 1, columns: own, lanes };
 }
