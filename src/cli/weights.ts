@@ -8,7 +8,7 @@ import type { HostTensor } from "../io/host-tensor";
 import { decodeNpy, encodeNpy } from "../io/npy";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import type { WeightsFile, WeightsFormat } from "../io/weights";
-import { filesBeside } from "../node/files";
+import { filesBeside } from "../node/read-files";
 import { isSecret } from "../node/secrets";
 import { readBytes } from "./files";
 

@@ -3,12 +3,11 @@ export { loadCifar10, loadCifar100, loadImageRecords } from "../node/cifar";
 export { type DawnOptions, dawn, describeAdapter } from "../node/dawn";
 export {
   fileCheckpoints,
-  loadSafetensors,
-  loadWeights,
   saveSafetensors,
   type WriteOptions,
   writeFileAtomic,
 } from "../node/files";
 export { type ImageFolderOptions, loadImageFolder } from "../node/image-folder";
 export { loadMeshFolders, loadModelNet10, loadModelNet40, type ModelNet } from "../node/modelnet";
+export { loadSafetensors, loadWeights, type ReadOptions } from "../node/read-files";
 export { jsonLines, type RunLog, tensorBoard } from "../node/run-log";

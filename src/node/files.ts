@@ -3,18 +3,17 @@
  * target, which then takes the target's name in one step. A crash, a full disk or Ctrl-C in between
  * leaves the earlier file as it was.
  */
-import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { ArgumentError, FormatError, PanError } from "../errors";
+import { ArgumentError, PanError } from "../errors";
 import { bytesOf } from "../io/bytes";
 import type { StateDict } from "../io/host-tensor";
-import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
+import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
 import { clip, isPlain, shown } from "../io/shown";
-import { decodeWeights, type WeightsFile } from "../io/weights";
 import type { CheckpointStore } from "../train/checkpoint";
+import { errorCode, kindOf, pathOf } from "./file-path";
 import { removeLeftovers, temporaryName } from "./leftovers";
+import { readWhole, reasonOf } from "./read-files";
 import { checkMode, isSecret, PRIVATE } from "./secrets";
 
 /** Options of everything that writes a file. */
@@ -26,9 +25,6 @@ export interface WriteOptions {
    */
   readonly mode?: number;
 }
-
-const errorCode = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error ? String(error.code) : undefined;
 
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: free some space and save again",
@@ -42,23 +38,6 @@ const ADVICE: Readonly<Record<string, string>> = {
   ELOOP: "its symbolic links lead in a circle: remove them",
   ENAMETOOLONG: "the name is too long: choose a shorter one",
 };
-
-/** A path as text. @throws ArgumentError for what is none. */
-function pathOf(path: unknown, what: string): string {
-  if (path instanceof URL && path.protocol === "file:") return fileURLToPath(path);
-  if (typeof path !== "string" || path === "" || path.includes("\0"))
-    throw new ArgumentError(`${what}: the path of a file expected, found ${shown(path)}`);
-  return path;
-}
-
-interface Kind {
-  isDirectory(): boolean;
-  isFIFO(): boolean;
-  isSocket(): boolean;
-}
-
-const kindOf = (found: Kind): string =>
-  found.isDirectory() ? "a folder" : found.isFIFO() ? "a named pipe" : found.isSocket() ? "a socket" : "a device";
 
 /**
  * The file behind a symbolic link, so that the link survives the rename; the path itself where
@@ -217,83 +196,6 @@ export async function saveSafetensors(
   const mode = options.mode ?? (isSecret(names, all) ? PRIVATE : undefined);
   await writeFileAtomic(path, bytes, { ...options, ...(mode !== undefined && { mode }) });
 }
-
-/**
- * All bytes of a file. Not of a pipe, which could keep the reader waiting for ever, nor of a
- * device, which need not end.
- * @throws the system's error, or PanError saying what the path leads to instead
- */
-async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  try {
-    const found = await handle.stat();
-    if (!found.isFile()) throw new PanError(`it is ${kindOf(found)}`);
-    return await handle.readFile();
-  } finally {
-    await handle.close();
-  }
-}
-
-/**
- * Reads a safetensors file. `loadWeights` reads other kinds too.
- *
- * @param path file to read
- * @returns its tensors in host memory, and its metadata
- * @throws ArgumentError when the path is none
- * @throws FormatError when the file cannot be read (`cause` holds the system's error) or is not
- * valid ({@link decodeSafetensors}); the message starts with the path
- */
-export async function loadSafetensors(path: string): Promise<SafetensorsFile> {
-  return decodedFile(pathOf(path, "loadSafetensors"), decodeSafetensors);
-}
-
-/**
- * Reads weights from a file of any kind that `decodeWeights` (`@pan/core/weights`) knows:
- * safetensors, PyTorch, ONNX, TensorFlow.js' `model.json`, the index of a model in several files.
- * The files that an index names are read from its folder.
- *
- * `verify` and `commit` take what is read, and hash the file's own bytes.
- *
- * @param path file to read
- * @example
- * const { tensors } = await loadWeights("checkpoint.pth");
- * @throws ArgumentError when the path is none
- * @throws FormatError when a file cannot be read (`cause` holds the system's error) or is not
- * valid; the message starts with the path
- */
-export async function loadWeights(path: string): Promise<WeightsFile> {
-  const wanted = pathOf(path, "loadWeights");
-  return decodedFile(wanted, (bytes) => decodeWeights(bytes, { fetch: filesBeside(wanted) }));
-}
-
-/** Reads files by their names in the folder of another, as an index names them. */
-export const filesBeside =
-  (path: string) =>
-  (name: string): Promise<Uint8Array<ArrayBuffer>> =>
-    decodedFile(join(dirname(path), name), (bytes) => bytes);
-
-/** What is made of the bytes of a file; errors of either begin with its path. */
-async function decodedFile<T>(path: string, decode: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>): Promise<T> {
-  const shown = clip(path, 300);
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = await readWhole(path);
-  } catch (cause) {
-    const problem =
-      errorCode(cause) === "ENOENT"
-        ? `there is no such file (looked from ${process.cwd()}): check the path, or save the model first`
-        : `could not be read (${reasonOf(cause)}): check that it is a file you may read`;
-    throw new FormatError(`${shown}: ${problem}.`, { cause });
-  }
-  try {
-    return await decode(bytes);
-  } catch (cause) {
-    if (cause instanceof FormatError) throw new FormatError(`${shown}: ${cause.message}`, { cause });
-    throw cause;
-  }
-}
-
-const reasonOf = (cause: unknown): string => (cause instanceof PanError ? cause.message : clip(String(cause), 300));
 
 /**
  * Keeps a trainer's checkpoint in one file: written whole or not at all, the earlier one standing

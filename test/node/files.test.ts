@@ -9,7 +9,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ArgumentError, FormatError, PanError } from "../../src/errors";
 import type { HostTensor } from "../../src/io/host-tensor";
 import { encodeSafetensors } from "../../src/io/safetensors";
-import { loadSafetensors, saveSafetensors, writeFileAtomic } from "../../src/node/files";
+import { saveSafetensors, writeFileAtomic } from "../../src/node/files";
+import { loadSafetensors } from "../../src/node/read-files";
 
 /** The step of a write that the disk refuses, and the system's code for it. */
 const fault = vi.hoisted(() => ({ step: "", code: "" }));

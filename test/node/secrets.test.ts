@@ -8,8 +8,9 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ArgumentError, FormatError, PanError } from "../../src/errors";
 import type { HostTensor, StateDict } from "../../src/io/host-tensor";
-import { fileCheckpoints, loadSafetensors, saveSafetensors, writeFileAtomic } from "../../src/node/files";
+import { fileCheckpoints, saveSafetensors, writeFileAtomic } from "../../src/node/files";
 import { temporaryName } from "../../src/node/leftovers";
+import { loadSafetensors } from "../../src/node/read-files";
 import { CREDENTIAL, DEPLOYED, FIRST_CREDENTIAL, FIRST_DEPLOYED } from "../../src/passport/files";
 
 const fault = vi.hoisted(() => ({ code: "" }));

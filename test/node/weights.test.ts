@@ -1,10 +1,11 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ArgumentError, FormatError } from "../../src/errors";
 import { encodeSafetensors } from "../../src/io/safetensors";
-import { loadWeights } from "../../src/node/files";
+import { loadSafetensors, loadWeights } from "../../src/node/read-files";
 import { floats } from "../support/edits";
 
 const fixtures = resolve(import.meta.dirname, "../fixtures/weights");
@@ -41,4 +42,22 @@ it("reads nothing beside the folder of the index", async () => {
 it("takes paths of files that are there", async () => {
   await expect(loadWeights("")).rejects.toThrow(ArgumentError);
   await expect(loadWeights(join(folder, "none.pth"))).rejects.toThrow(/none\.pth: there is no such file/);
+});
+
+it("takes the file that a digest names, and no other", async () => {
+  const path = join(folder, "digest.safetensors");
+  const bytes = encodeSafetensors(new Map([["a", floats([2, 3])]]));
+  await writeFile(path, bytes);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  for (const load of [loadSafetensors, loadWeights]) {
+    expect((await load(path, { sha256: sha256.toUpperCase() })).tensors.size).toBe(1);
+    await expect(load(path, { sha256: "0".repeat(64) })).rejects.toThrow(
+      `digest.safetensors: not the file that is meant: SHA-256 ${"0".repeat(64)} expected, found ${sha256}`,
+    );
+    for (const none of ["", "abc", 5, null])
+      await expect(load(path, { sha256: none as string })).rejects.toThrow(ArgumentError);
+    await expect(load(path, null as never)).rejects.toThrow(ArgumentError);
+  }
+  await writeFile(path, bytes.subarray(0, -1));
+  await expect(loadSafetensors(path, { sha256 })).rejects.toThrow(/not the file that is meant/);
 });
