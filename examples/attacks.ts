@@ -42,7 +42,7 @@ async function earlier<T>(path: string, made: Made): Promise<T | null> {
 /** Runs one attack, or takes over what it found before. */
 async function attack(name: AttackName, setup: Setup, trained: Trained, s: Settings): Promise<Findings> {
   const { run, unless }: Attack = ATTACKS[name];
-  const reason = unless?.(setup);
+  const reason = await unless?.(setup);
   if (reason) {
     console.log(`\n${name}: left out, ${reason}`);
     return {};

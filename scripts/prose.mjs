@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { wrapComments } from "./prose/comments.mjs";
 import { reflow, WIDTH } from "./prose/wrap.mjs";
 
-const PATTERNS = ["*.ts", "*.mts", "*.mjs", "*.cjs", "*.js", "*.md", ":!test/golden"];
+const PATTERNS = ["*.ts", "*.mts", "*.mjs", "*.cjs", "*.js", "*.md", ":!test/golden", ":!examples/pretrained/*/*"];
 const KINDS = /\.(ts|mts|mjs|cjs|js|md)$/;
 
 /**

@@ -16,6 +16,7 @@ const tasks = {
   modelnet40: ["--import", "tsx", join("examples", "modelnet40.ts")],
   photos: ["--import", "tsx", join("examples", "photos.ts")],
   attacks: ["--import", "tsx", join("examples", "attacks.ts")],
+  pretrained: ["--import", "tsx", join("examples", "pretrained.ts")],
   sweep: ["--import", "tsx", join("examples", "sweep.ts")],
   "own-network": ["--import", "tsx", join("examples", "own-network.ts")],
   mobilenet: ["--import", "tsx", join("examples", "mobilenet.ts")],

@@ -48,7 +48,7 @@ export interface Attack {
   about: string;
   run(setup: Setup): Promise<Findings>;
   /** Why it cannot be run here. */
-  unless?(setup: Setup): string | false;
+  unless?(setup: Setup): string | false | Promise<string | false>;
 }
 
 const one = async (record: Promise<AttackRecord>): Promise<Findings> => ({ records: [await record] });
@@ -65,7 +65,7 @@ const training = ({ task, budget, options }: Setup): TrainingBudget => ({
 /** Fine-tuning to every other task there is. */
 export async function fineTuneAll(target: Target | PlainTarget, s: Setup): Promise<AttackRecord[]> {
   const records: AttackRecord[] = [];
-  for (const { name, train, test } of s.task.others)
+  for (const { name, train, test } of await s.task.others())
     records.push(await fineTune(target, { ...training(s), train: cut(train, s.budget.images), test, task: name }));
   return records;
 }
@@ -133,7 +133,7 @@ export const ATTACKS = {
   "fine-tune": {
     about: "trained on for other tasks",
     run: async (s) => ({ records: await fineTuneAll(s.target, s) }),
-    unless: (s) => !s.task.others.length && "there is no other task to train it on for",
+    unless: async (s) => !(await s.task.others()).length && "there is no other task to train it on for",
   },
   "train-on": {
     about: "trained on for the owner's task, at rising rates",

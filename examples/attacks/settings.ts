@@ -29,7 +29,7 @@ const width = Math.max(...names.map((n) => n.length));
 export const HELP = `npm run attacks -- --checkpoint PATH [options]      attacks trained networks, and reports what is left of the claim
 
   --checkpoint LIST folders that npm run cifar10 left, or .checkpoint files in them, with commas between; one
-                    report is made of all
+                    report is made of all. Some lie in examples/pretrained: their results go to out/attacks/NAME
   --attack LIST     all, or names with commas between (default all):
 ${names.map((n) => `                      ${n.padEnd(width)}  ${ATTACKS[n].about}`).join("\n")}
   --budget NAME     small | medium | papers (default small: 2 epochs on 1000 images, minutes without a GPU; medium:

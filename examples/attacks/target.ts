@@ -10,6 +10,7 @@ import { protectAs, type SecretPlan } from "@pan/core/passport";
 import { decodeCheckpoint, type History } from "@pan/core/train";
 import type { Convergence } from "../../report/src/index";
 import { accuracies } from "../claim";
+import { checkSums } from "../pretrained/sums";
 
 /** A trained network to attack, and what its training left beside it. */
 export interface Trained {
@@ -67,8 +68,10 @@ async function fromFolder(folder: string): Promise<Pick<Trained, "deployed" | "c
 }
 
 /**
- * What `npm run cifar10` left in a folder, or one of its checkpoints.
- * @throws ArgumentError when there is nothing there; FormatError for files that are none of it.
+ * What `npm run cifar10` left in a folder, or one of its checkpoints. Where the folder has digests
+ * of its files, as pretrained networks have, they are checked, and results go elsewhere.
+ * @throws ArgumentError when there is nothing there; FormatError for files that are none of it, or
+ * others than their digests say.
  */
 export async function loadTrained(path: string, out?: string): Promise<Trained> {
   const found = await stat(path).catch((cause: unknown) => {
@@ -80,13 +83,14 @@ export async function loadTrained(path: string, out?: string): Promise<Trained> 
     );
   });
   const folder = found.isDirectory() ? path : dirname(path);
+  const sealed = await checkSums(folder);
   const parts = found.isDirectory() ? await fromFolder(path) : await fromCheckpoint(path);
   const beside = found.isDirectory() ? "attacks" : `attacks-${basename(path, ".checkpoint")}`;
   return {
     ...parts,
     folder,
     path,
-    out: out ?? join(folder, beside),
+    out: out ?? (sealed ? join("out", beside, basename(folder)) : join(folder, beside)),
     // A commitment names a network: that of the last epoch. Its claim is every epoch's.
     commitment: await readFile(join(folder, "commitment.sigstore.json"), "utf8").catch(() => null),
     convergence: await json<Convergence>(join(folder, "convergence.json")),

@@ -1,4 +1,5 @@
 /** The data that a network was trained on, and other tasks that somebody may train it on for. */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentError, Generator } from "@pan/core";
@@ -37,8 +38,11 @@ export interface TaskData extends Task {
   claimed: SampleSet;
   /** Triggers that networks with a trigger set were trained on. */
   triggers: SampleSet | null;
-  /** Tasks of others, for fine-tuning. */
-  others: readonly Task[];
+  /**
+   * Tasks of others, for fine-tuning: those that are there, read when they are asked for.
+   * @throws FormatError for what is there and damaged.
+   */
+  others(): Promise<readonly Task[]>;
 }
 
 /** The first of them. */
@@ -63,14 +67,37 @@ function animals(set: ImageSet): ImageSet {
   return imageSet({ images, labels, channels, height, width, classes: ["vehicle", "animal"] });
 }
 
+/** CIFAR-100 in either form; null where neither is. */
+function cifar100(folder: string): Promise<{ train: ImageSet; test: ImageSet }> | null {
+  if (existsSync(join(folder, "cifar-100-binary"))) return loadCifar100(folder);
+  const asPictures = join(folder, "cifar100");
+  return existsSync(asPictures) ? pictures(asPictures) : null;
+}
+
+/** Caltech-101 in CIFAR's size; null where it is not. */
+function caltech(folder: string): Promise<{ train: ImageSet; test: ImageSet }> | null {
+  const path = join(folder, "caltech-101-32");
+  return existsSync(path) ? loadImageRecords(path) : null;
+}
+
+/** Made when it is first asked for. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 async function loadImages(folder: string, { tests }: DataSource, { testImages }: Budget): Promise<TaskData> {
   const { train, test: all } = await loadCifar10(folder);
   const claimed = cut(all, tests.count);
   const test = cut(claimed, testImages);
   const source = "trigger_set.bin";
-  const other = async (name: string, sets: Promise<{ train: ImageSet; test: ImageSet }>): Promise<Task[]> => {
-    const found = await sets.catch(() => null);
-    return found ? [{ name, train: mixed(found.train), test: cut(mixed(found.test), testImages) }] : [];
+  const other = async (name: string, sets: Promise<{ train: ImageSet; test: ImageSet }> | null): Promise<Task[]> => {
+    if (!sets) return [];
+    const found = await sets;
+    return [{ name, train: mixed(found.train), test: cut(mixed(found.test), testImages) }];
   };
   return {
     name: "CIFAR-10",
@@ -79,14 +106,11 @@ async function loadImages(folder: string, { tests }: DataSource, { testImages }:
     claimed,
     transform: cifarTransform,
     triggers: parseCifar10(await readFile(new URL(`../data/${source}`, import.meta.url)), { source }),
-    others: [
+    others: once(async () => [
       { name: "CIFAR-10, animals against vehicles", train: animals(train), test: animals(test) },
-      ...(await other(
-        "CIFAR-100",
-        loadCifar100(folder).catch(() => pictures(join(folder, "cifar100"))),
-      )),
-      ...(await other("Caltech-101", loadImageRecords(join(folder, "caltech-101-32")))),
-    ],
+      ...(await other("CIFAR-100", cifar100(folder))),
+      ...(await other("Caltech-101", caltech(folder))),
+    ]),
   };
 }
 
@@ -97,6 +121,11 @@ async function loadClouds(folder: string, source: DataSource, { testImages }: Bu
   const train = mixed(dropped.length ? withoutClasses(all.train, dropped) : all.train);
   const { triggers, tests } = source;
   const claimed = some(dropped.length ? withoutClasses(all.test, dropped) : all.test, tests.count, tests.seed ?? 0);
+  const otherClasses = (): Task => ({
+    name: "ModelNet40, its other classes",
+    train: mixed(withoutClasses(all.train, [...learnt])),
+    test: cut(mixed(withoutClasses(all.test, [...learnt])), testImages),
+  });
   return {
     name: "ModelNet40",
     train,
@@ -106,15 +135,7 @@ async function loadClouds(folder: string, source: DataSource, { testImages }: Bu
     triggers: triggers
       ? triggerClouds(all.train, train.classes, { ...triggers, ...(source.points && { points: source.points }) })
       : null,
-    others: dropped.length
-      ? [
-          {
-            name: "ModelNet40, its other classes",
-            train: mixed(withoutClasses(all.train, [...learnt])),
-            test: cut(mixed(withoutClasses(all.test, [...learnt])), testImages),
-          },
-        ]
-      : [],
+    others: once(async () => (dropped.length ? [otherClasses()] : [])),
   };
 }
 

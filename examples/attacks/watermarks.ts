@@ -24,8 +24,8 @@ export interface WatermarkSetup {
 }
 
 /** Tasks that somebody fine-tunes to. */
-const tasksOf = ({ task, budget }: WatermarkSetup): TransferTask[] =>
-  task.others.map(({ name, train, test }) => ({
+const tasksOf = async ({ task, budget }: WatermarkSetup): Promise<TransferTask[]> =>
+  (await task.others()).map(({ name, train, test }) => ({
     task: name,
     train: cut(images(train), budget.images),
     test: images(test),
@@ -56,7 +56,7 @@ export async function attackWatermark(
     test: images(setup.task.test),
     transform: cifarTransform("test"),
   };
-  const options = { tasks: tasksOf(setup), seed: setup.seed };
+  const options = { tasks: await tasksOf(setup), seed: setup.seed };
   const isFeature = await access(secret).then(
     () => true,
     () => false,

@@ -10,11 +10,11 @@ import { isProgram, PROGRAM_NAMES, type ProgramName } from "./programs";
 export type Value = string | number | boolean;
 export type Options = Readonly<Record<string, Value>>;
 
-/** A file that another task leaves, as the value of an option. */
+/** A file or the folder that another training leaves, as the value of an option. */
 export interface FileOf {
-  /** What that task has otherwise in the grid; the rest is as here. */
+  /** What that training has otherwise in its grid; the rest is as here, or as what is attacked. */
   of: Options;
-  /** Under its folder. */
+  /** Under its folder; empty for the folder itself. */
   file: string;
 }
 
@@ -73,9 +73,9 @@ function checksOf(path: string) {
   function fileOf(where: string, value: Record<string, unknown>): FileOf {
     const stray = Object.keys(value).find((name) => name !== "of" && name !== "file");
     if (stray !== undefined) refuse(`${where}.${stray}`, "one of of, file", "another entry");
-    const { file } = value;
+    const { file = "" } = value;
     // A path that leaves the folder would be a file of no task.
-    if (typeof file !== "string" || !/^[\w-]+(\.[\w-]+)*$/.test(file))
+    if (typeof file !== "string" || !/^([\w-]+(\.[\w-]+)*)?$/.test(file))
       return refuse(`${where}.file`, "the name of a file in that task's folder", shown(file));
     const of = options(`${where}.of`, value["of"]);
     if (Object.keys(of).length === 0) refuse(`${where}.of`, "what the other task has otherwise", shown(value["of"]));
@@ -134,11 +134,14 @@ export function parsePlan(value: unknown, path: string): Plan {
     const twice = Object.keys(found.grid).find((name) => Object.hasOwn(fixed, name));
     if (twice !== undefined) refuse(at(`grid.${twice}`), "an option that is not fixed in options", "one that is");
     for (const [name, { of }] of Object.entries(found.files)) {
-      const file = at(`options.${name}`);
-      if (where) refuse(file, "nothing, since attacks have the network they follow,", "a file of another task");
-      const unknown = Object.keys(of).find((n) => !Object.hasOwn(found.grid, n));
+      const trained = where ? on.map((n) => n.slice("on.".length)) : Object.keys(found.grid);
+      const unknown = Object.keys(of).find((n) => !trained.includes(n));
       if (unknown !== undefined)
-        refuse(`${file}.of.${unknown}`, `an option of the grid (${Object.keys(found.grid).join(", ")})`, "another");
+        refuse(
+          at(`options.${name}.of.${unknown}`),
+          `an option of the trainings' grid (${trained.join(", ")})`,
+          "another",
+        );
     }
     // A name that nothing varies by would leave nothing out, in silence.
     const known = [...Object.keys(found.grid), ...on];

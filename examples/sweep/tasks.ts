@@ -79,12 +79,15 @@ function stageTasks(stage: Stage, after: readonly Task[] | null, from: number): 
     underway.add(i);
     const files: Record<string, { of: Task; file: string }> = {};
     for (const [name, { of, file }] of Object.entries(stage.files)) {
-      const wanted = { ...chosen, ...of };
-      const other = plans.findIndex((p) => matches(p.chosen, wanted));
+      // Files are those of trainings: of others in the stage, or of those that the attacks follow.
+      const wanted = { ...(follows?.chosen ?? chosen), ...of };
+      const among = after ?? plans;
+      const other = among.findIndex((p) => matches(p.chosen, wanted));
       if (other < 0)
         throw new FormatError(`options.${name}: a task ${spelt(wanted)} expected in the plan, and there is none`);
-      // The one that makes the file does without it.
-      if (other !== i) files[name] = { of: make(other), file };
+      // The training that makes the file does without it.
+      if (after) files[name] = { of: after[other]!, file };
+      else if (other !== i) files[name] = { of: make(other), file };
     }
     const options = { ...fixed, ...own };
     const digest = digestOf(program, options, files, follows);

@@ -17,7 +17,11 @@ import type { Generator } from "../tensor/random";
  * @throws ArgumentError for a configuration without passports.
  */
 export function claimedPlan(network: NetworkConfig | SecretPlan): SecretPlan {
-  if ("places" in network) return network;
+  if ("places" in network) {
+    // What a credential says is a plan and more, which its file would not be let say.
+    const { scheme, fc, statistics, places, separate, texts } = network;
+    return { scheme, fc, statistics, places, separate, texts };
+  }
   checkConfig(network);
   if (network.scheme === "plain") throw new ArgumentError("a plain network has no passports to forge");
   return planOf(network);

@@ -13,7 +13,7 @@ import {
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models";
-import { planOf } from "../../src/models/credential";
+import { planOf, readCredential } from "../../src/models/credential";
 import { examine, matchThreshold, verify } from "../../src/ownership";
 import { readBinding } from "../../src/ownership/first/binding";
 import { commit } from "../../src/ownership/first/commitment";
@@ -150,6 +150,12 @@ describe("the forger's copy", () => {
     const { examination, mark } = await verify(network, credential, { test });
     expect(examination).toMatchObject({ passes: true, decodedText: "MINE", matched: BITS });
     expect(mark).toMatchObject({ found: true, bits: { count: BITS - 32, hits: BITS - 32 } });
+  });
+
+  it("takes what the owner's credential says as the plan", async () => {
+    const { credential, matched, bits } = await forgeBoundClaim(owner.deployed, readCredential(owner.credential));
+    expect([matched, bits]).toEqual([BITS, BITS]);
+    expect(readCredential(credential).places).toEqual(readCredential(owner.credential).places);
   });
 
   it("is made of any network: depthwise convolutions, sums, layer norm", async () => {

@@ -158,7 +158,7 @@ function claimText({ file }: Card, { said, bundle }: PublicClaim): string {
   return [
     "## Ownership\n",
     `> ${cell(statement)}\n`,
-    `This file was committed to by the key below, ${stamps ? `with ${stamps} time ${stamps === 1 ? "stamp" : "stamps"} of RFC 3161` : "without a time stamp so far"}. The claim has ${bits} bits${triggers ? ` and ${triggers.groups} groups of ${triggers.count} triggers` : ""} that follow from a secret of its owner's.\n`,
+    `This file was committed to by the key below, ${stamps ? `with ${stamps} time ${stamps === 1 ? "stamp" : "stamps"} of RFC 3161` : "without a time stamp so far"}. The claim has ${bits} bits${triggers ? ` and ${triggers.groups} ${triggers.groups === 1 ? "group" : "groups"} of ${triggers.count} triggers` : ""} that follow from a secret of its owner's.\n`,
     "| | |\n|---|---|",
     `| public key (SubjectPublicKeyInfo) | \`${publicKey}\` |`,
     `| digest of the claim | \`${claim}\` |`,

@@ -70,6 +70,14 @@ describe("a plan", () => {
     expect(elsewhere[2]!.digest).toBe(plain!.digest);
   });
 
+  it("hands attacks the folder of another training, to compare with", () => {
+    const grid = { scheme: ["plain", "pan"], seed: [1, 2] };
+    const attacks = { options: { plain: { of: { scheme: "plain" } } }, exclude: [{ "on.scheme": "plain" }] };
+    const found = tasks({ program: "cifar10", grid, attacks });
+    expect(found.map((t) => needsOf(t).map((n) => n.index))).toEqual([[], [], [], [], [2, 0], [3, 1]]);
+    expect(argumentsOf(found[5]!, "/x")).toContain(`--plain=/x/${found[1]!.folder}`);
+  });
+
   it.each([
     [[], /the plan: an object expected, found \[\]/],
     [{ program: "cifar100" }, /program: one of cifar10, modelnet40, photos, attacks expected, found "cifar100"/],
@@ -87,13 +95,13 @@ describe("a plan", () => {
     [{ program: "attacks", attacks: {} }, /attacks: a program that trains before them/],
     [{ ...PLAN, attacks: { program: "attacks" } }, /attacks\.program: one of options, grid, exclude/],
     [{ ...PLAN, attacks: { options: { checkpoint: "x" } } }, /attacks\.options\.checkpoint: nothing, since/],
-    [withFile({ of: { scheme: "plain" } }), /options\.source\.file: the name of a file in that task's folder/],
+    [withFile({ of: { scheme: "plain" }, file: 3 }), /options\.source\.file: the name of a file in that task's folder/],
     [withFile({ of: { scheme: "plain" }, file: "../x" }), /options\.source\.file: the name of a file/],
     [withFile({ of: {}, file: "x" }), /options\.source\.of: what the other task has otherwise/],
     [withFile({ of: { scheme: ["v1"] }, file: "x" }), /options\.source\.of\.scheme: a text, a number, true or false/],
     [
       withFile({ of: { sceme: "v1" }, file: "x" }),
-      /options\.source\.of\.sceme: an option of the grid \(scheme, seed\)/,
+      /options\.source\.of\.sceme: an option of the trainings' grid \(scheme, seed\)/,
     ],
     [withFile({ of: { scheme: "v2" }, file: "x" }), /options\.source: a task scheme=v2 seed=1 expected in the plan/],
     [withFile({ of: { scheme: "v1" }, file: "x", to: 1 }), /options\.source\.to: one of of, file expected/],
@@ -103,7 +111,7 @@ describe("a plan", () => {
     ],
     [
       { ...PLAN, attacks: { options: { data: { of: { attack: "a" }, file: "x" } }, grid: { attack: ["a", "b"] } } },
-      /attacks\.options\.data: nothing, since attacks have the network they follow/,
+      /attacks\.options\.data\.of\.attack: an option of the trainings' grid \(scheme, seed\)/,
     ],
   ])("refuses %j", (plan, message) => {
     expect(() => tasks(plan)).toThrow(FormatError);
