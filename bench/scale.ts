@@ -3,7 +3,7 @@
  * that a step cannot do without.
  *
  *     npm run bench -- scale [--arch alexnet|resnet18] [--schemes plain,pan] [--widths 0.0625,0.25,1] [--batches 1,2,4,…]
- *                            [--rounds 3] [--most-seconds 120] [--out out/bench]
+ *                            [--recompute] [--rounds 3] [--most-seconds 120] [--out out/bench]
  *
  * One size after another, each with a network of its own and an emptied pool: a step that compiles,
  * then `rounds` steps, each waited for; the median counts. Writes scale-ADAPTER.json (after every
@@ -22,8 +22,20 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { add, type Device, Generator, GpuError, init, LimitError, memory, scope, Tensor } from "@pan/core";
+import {
+  ArgumentError,
+  add,
+  type Device,
+  Generator,
+  GpuError,
+  init,
+  LimitError,
+  memory,
+  scope,
+  Tensor,
+} from "@pan/core";
 import { type AnyNetwork, alexNetConfig, buildNetwork, resNetConfig } from "@pan/core/models";
+import type { Module } from "@pan/core/nn";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
 import type { Protected } from "@pan/core/passport";
@@ -36,6 +48,7 @@ import {
   type ScaleRow,
   type StepSize,
 } from "../report/src/index";
+import { recomputing } from "../src/nn/recompute";
 import { lossesOf, trainStep } from "../src/train/step";
 import type { Samples } from "../src/train/task";
 import { median } from "./median";
@@ -48,6 +61,7 @@ const HELP = `npm run bench -- scale [options]      time and memory of a trainin
   --schemes LIST     of ${SCHEMES.join(", ")}; passports in the last three convolutions, or the last stage (default plain,pan)
   --widths LIST      channels, as shares of the papers' (default 0.0625,0.125,0.25,0.5,1)
   --batches LIST     (default 1,2,4,8,16,32,64,128,256)
+  --recompute        of ResNet-18, each size a second time with the blocks of all stages without passports recomputed
   --rounds N         measured steps a size (default 3)
   --most-seconds N   leave out sizes that are expected to take longer in all (default 120)
   --out DIR          (default out/bench)`;
@@ -63,10 +77,12 @@ function readSettings() {
       "most-seconds": "120",
       out: join("out", "bench"),
     },
-    switches: ["help"],
+    switches: ["recompute", "help"],
     help: HELP,
   });
   if (v.help) return null;
+  if (v.recompute && v.arch !== "resnet18")
+    throw new ArgumentError(`--recompute: --arch resnet18 expected, found ${v.arch}, whose layers are no blocks`);
   const sorted = (name: "widths" | "batches", low: number, high: number, whole: boolean) =>
     [...new Set(listOf(v[name]).map((text) => numberIn(name, text, low, high, whole)))].sort((a, b) => a - b);
   return {
@@ -74,6 +90,7 @@ function readSettings() {
     schemes: [...new Set(listOf(v.schemes).map((name) => oneOf("schemes", name, SCHEMES)))],
     widths: sorted("widths", 0.02, 4, false),
     batches: sorted("batches", 1, 65_536, true),
+    recompute: v.recompute ? [false, true] : [false],
     rounds: numberIn("rounds", v.rounds, 1, 1000),
     mostSeconds: numberIn("most-seconds", v["most-seconds"], 0, 1e6, false),
     out: v.out,
@@ -91,11 +108,17 @@ function build({ arch }: Settings, { scheme, width }: StepSize): Protected<AnyNe
   return buildNetwork(config, { seed: 1 });
 }
 
+/** The blocks of the stages without passports. */
+function blocksOf(model: Protected<AnyNetwork>, { scheme, recompute }: StepSize): Module[] {
+  const stage = scheme === "plain" ? /^layer\d\.\d$/ : /^layer[123]\.\d$/;
+  return recompute ? model.network.namedModules().flatMap(([name, m]) => (stage.test(name) ? [m] : [])) : [];
+}
+
 /** Bytes that the graph of a step's loss keeps, between its forward and its backward pass. */
-function savedBytes(model: Protected, upload: () => Samples): number {
+function savedBytes(model: Protected, upload: () => Samples, recompute: readonly Module[]): number {
   const before = memory().bytes;
   const loss = scope(() => {
-    const losses = lossesOf(model, upload()).map(([, loss]) => loss);
+    const losses = recomputing(recompute, () => lossesOf(model, upload())).map(([, loss]) => loss);
     return losses.reduce((a, b) => add(a, b));
   });
   const saved = memory().bytes - before;
@@ -120,9 +143,10 @@ async function measure(device: Device, s: Settings, size: StepSize): Promise<Sca
     const bytesOf = (tensors: readonly Tensor[]) => tensors.reduce((sum, t) => sum + 4 * t.size, 0);
     const parameters = bytesOf(model.parameters());
     const state = memory().bytes - outside - parameters;
-    const saved = savedBytes(model, upload);
+    const recompute = blocksOf(model, size);
+    const saved = savedBytes(model, upload, recompute);
     const step = async () => {
-      trainStep(model, optimizer, [upload]);
+      trainStep(model, optimizer, [upload], { recompute });
       await device.sync();
     };
     // What only the counting pass needed is not held by the steps.
@@ -168,10 +192,12 @@ async function measure(device: Device, s: Settings, size: StepSize): Promise<Sca
  */
 function expectedSeconds(
   rows: readonly ScaleRow[],
-  { scheme, width, batch }: StepSize,
+  { scheme, recompute, width, batch }: StepSize,
   rounds: number,
 ): number | undefined {
-  const known = rows.filter((r): r is MeasuredStep => isMeasured(r) && r.scheme === scheme);
+  const known = rows.filter(
+    (r): r is MeasuredStep => isMeasured(r) && r.scheme === scheme && r.recompute === recompute,
+  );
   const own = known.filter((r) => r.width === width && r.batch < batch).at(-1);
   const narrower = Math.max(...known.map((r) => r.width).filter((w) => w < width));
   const base = own ?? known.find((r) => r.width === narrower);
@@ -181,7 +207,7 @@ function expectedSeconds(
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1).padStart(9);
 
 function describe(row: ScaleRow): string {
-  const size = `${row.scheme.padEnd(6)} ${String(row.width).padStart(7)} ${String(row.batch).padStart(6)}`;
+  const size = `${row.scheme.padEnd(6)} ${row.recompute ? "recomputed" : "kept      "} ${String(row.width).padStart(7)} ${String(row.batch).padStart(6)}`;
   if (!isMeasured(row)) return `${size}  ${row.problem}`;
   return `${size} ${row.milliseconds.toFixed(1).padStart(10)} ${megabytes(row.peakUsed)} ${megabytes(row.mustLive)} ${row.ratio.toFixed(2).padStart(6)} ${megabytes(row.live.saved)} ${megabytes(row.peakHeld)}`;
 }
@@ -197,11 +223,12 @@ async function main(s: Settings): Promise<void> {
   console.log(
     `\n${device.name}: a training step of ${arch} against batch and width, medians of ${rounds}; memory in MB`,
   );
-  console.log("scheme   width  batch         ms      peak must live  ratio     saved      held");
-  for (const scheme of s.schemes)
+  console.log("scheme blocks       width  batch         ms      peak must live  ratio     saved      held");
+  const series = s.schemes.flatMap((scheme) => s.recompute.map((recompute) => ({ scheme, recompute })));
+  for (const each of series)
     for (const width of s.widths)
       for (const batch of s.batches) {
-        const size: StepSize = { scheme, width, batch };
+        const size: StepSize = { ...each, width, batch };
         const seconds = expectedSeconds(rows, size, rounds);
         const row =
           seconds !== undefined && seconds > mostSeconds

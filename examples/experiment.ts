@@ -46,6 +46,8 @@ export interface RunSettings {
   accumulate: number;
   /** ε of label smoothing. */
   labelSmoothing: number;
+  /** Names of modules that are run again in the backward pass. */
+  recompute: readonly string[];
   mode: TrainingMode;
   trunkUpdates: 1 | 2;
   /** Triggers that join each batch. */
@@ -134,6 +136,7 @@ async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer
     batchSize: s.batchSize,
     accumulate: s.accumulate,
     labelSmoothing: s.labelSmoothing,
+    recompute: s.recompute,
     seed: s.seed,
     transform: e.transform("train"),
     testTransform: e.transform("test"),

@@ -1,12 +1,13 @@
 /** Settings that the options of every experiment say in the same words. */
 import { type DATE_OPTIONS, datesOf } from "./claim";
 import type { RunSettings } from "./experiment";
-import { numberIn } from "./options";
+import { listOf, numberIn } from "./options";
 
 type Texts = Record<
   | "statement"
   | "trigger-perturbation"
   | "label-smoothing"
+  | "recompute"
   | "epochs"
   | "early-stop"
   | "forgeries"
@@ -22,6 +23,7 @@ export const commonSettings = (v: Texts & { resume: boolean }) =>
     dates: datesOf(v),
     triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     labelSmoothing: numberIn("label-smoothing", v["label-smoothing"], 0, 1, false),
+    recompute: listOf(v.recompute),
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     earlyStop: numberIn("early-stop", v["early-stop"], 0, 100_000),
     forgeries: numberIn("forgeries", v.forgeries, 0, 1000),

@@ -77,6 +77,8 @@ ${TRIGGER_HELP}
   --feature-watermark N  bits of Uchida's watermark in the last convolution of a plain network (default 0: none);
                        --triggers with --scheme plain is the trigger set of Adi et al.
   --label-smoothing X  of the loss (default 0)
+  --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
+                       pass, for batches that do not fit (of a ResNet: layer1,layer2,layer3)
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -126,6 +128,7 @@ const OPTIONS = {
   "trigger-batch": "",
   "feature-watermark": "0",
   "label-smoothing": "0",
+  recompute: "",
   "early-stop": "0",
   forgeries: "10",
   data: "",

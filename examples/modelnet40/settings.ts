@@ -64,6 +64,8 @@ training (the authors' settings are the defaults)
   --trigger-batch N    triggers that join each batch (default: as many as a batch has clouds)
 ${TRIGGER_HELP}
   --label-smoothing X  of the loss (default 0)
+  --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
+                       pass, for batches that do not fit (such as stn,fstn)
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -116,6 +118,7 @@ const OPTIONS = {
   triggers: "",
   "trigger-batch": "",
   "label-smoothing": "0",
+  recompute: "",
   "early-stop": "0",
   forgeries: "10",
   data: "",

@@ -53,6 +53,8 @@ training
   --milestones LIST    epochs after which the rate is multiplied by 0.1, or cosine (default 30,60,90)
   --seed N             (default 1)
   --label-smoothing X  of the loss (default 0)
+  --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
+                       pass, for batches that do not fit (such as layer1,layer2,layer3)
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -96,6 +98,7 @@ const OPTIONS = {
   milestones: "30,60,90",
   seed: "1",
   "label-smoothing": "0",
+  recompute: "",
   "early-stop": "0",
   forgeries: "10",
   data: "",

@@ -12,6 +12,8 @@ import { hues, palette } from "./theme";
 /** What is varied. */
 export interface StepSize {
   scheme: Scheme;
+  /** Blocks without passports keep their inputs alone, and run twice. */
+  recompute?: boolean;
   /** Channels, as a share of the paper's. */
   width: number;
   batch: number;
@@ -72,6 +74,9 @@ function decades(low: number, high: number): number[] {
   return ticks;
 }
 
+/** What a curve is called beside its width. */
+const seriesOf = ({ scheme, recompute }: StepSize): string => (recompute ? `${scheme}, recomputed` : scheme);
+
 /** One curve a scheme and width. @param dashed a second one beside it */
 function panel(
   rows: readonly MeasuredStep[],
@@ -80,7 +85,7 @@ function panel(
   dashed?: typeof y,
 ): Plot.PlotOptions {
   const distinct = <T>(of: (r: MeasuredStep) => T) => [...new Set(rows.map(of))];
-  const [schemes, batches] = [distinct((r) => r.scheme), distinct((r) => r.batch).sort((a, b) => a - b)];
+  const [schemes, batches] = [distinct(seriesOf), distinct((r) => r.batch).sort((a, b) => a - b)];
   const widths = distinct((r) => r.width).sort((a, b) => a - b);
   const values = rows.flatMap((r) => (dashed ? [y(r), dashed(r)] : [y(r)]));
   const domain = [Math.min(...values) / 1.4, Math.max(...values) * 1.4] as const;
@@ -106,7 +111,7 @@ function panel(
     const stroke = hues[i % hues.length]!;
     const own = rows.filter((r) => r.width === width);
     for (const [k, scheme] of schemes.entries()) {
-      const line = own.filter((r) => r.scheme === scheme).sort((a, b) => a.batch - b.batch);
+      const line = own.filter((r) => seriesOf(r) === scheme).sort((a, b) => a.batch - b.batch);
       if (dashed)
         marks.push(Plot.line(line, { x: "batch", y: dashed, stroke, strokeDasharray: "5 3", strokeWidth: 1.3 }));
       marks.push(
@@ -154,11 +159,11 @@ export function drawScale({ adapter, arch, rounds, rows }: ScaleRecord): string 
   const width = 2 * PANEL.margin + 2 * PANEL.width + PANEL.gap;
   const shown = missing
     .slice(0, NAMED)
-    .map((m) => `${m.scheme}, width ${share(m.width)}, batch ${m.batch}: ${m.problem}`);
+    .map((m) => `${seriesOf(m)}, width ${share(m.width)}, batch ${m.batch}: ${m.problem}`);
   if (missing.length > NAMED) shown.push(`and ${missing.length - NAMED} more, in the JSON file`);
   const bottom = PANEL.top + PANEL.height + 22;
   const height = bottom + 17 * shown.length;
-  const schemes = [...new Set(measured.map((r) => r.scheme))].map((name, k) => `${SIGNS[k % SIGNS.length]} ${name}`);
+  const schemes = [...new Set(measured.map(seriesOf))].map((name, k) => `${SIGNS[k % SIGNS.length]} ${name}`);
   const legend = `${schemes.join("    ")}    colours: channels, as a share of the paper’s    solid: most bytes in use    dashed: sum of what must live`;
   const text = (y: number, size: number, content: string, fill: string): Html =>
     html`<text x="${PANEL.margin}" y="${y}" font-size="${size}" fill="${fill}" xml:space="preserve">${content}</text>`;

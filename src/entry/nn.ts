@@ -8,6 +8,7 @@ import "../tensor/methods";
 
 export { Module } from "../nn/module";
 export { penalise } from "../nn/pass";
+export { recompute } from "../nn/recompute";
 export { buffer, parameter } from "../nn/registration";
 export type { LoadReport } from "../nn/state-dict";
 

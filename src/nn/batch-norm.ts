@@ -3,6 +3,7 @@ import type { Affine } from "../tensor/ops/norm/affine";
 import type { Normaliser } from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
 import type { Running } from "../tensor/ops/norm/statistics";
+import { isRerun } from "../tensor/rerun";
 import type { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
 import { CumulativeMean } from "./cumulative";
@@ -76,6 +77,7 @@ export class BatchNorm extends Norm {
     if (training && momentum === null) this.#mean ??= new CumulativeMean(this.runningMean, this.#tracked);
     if (training) this.countBatches(x);
     if (!training || momentum !== null) return by({ sets: [own], training, momentum: momentum ?? 0 });
+    if (isRerun()) return by({ sets: [], training, momentum: 0 });
     const y = by({ sets: [this.#mean!.fresh()], training, momentum: 1 });
     this.#mean!.update(own);
     return y;
@@ -83,6 +85,7 @@ export class BatchNorm extends Norm {
 
   /** Counts training batches now, and with every replay of the step that is being recorded. */
   countBatches(x: Tensor, batches = 1): void {
+    if (isRerun()) return;
     x.device.effect(() => {
       this.#tracked += batches;
     });

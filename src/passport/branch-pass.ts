@@ -11,7 +11,7 @@ import type { Normaliser } from "../tensor/ops/norm/normalise";
 import { mean } from "../tensor/ops/reduce";
 import { unstack } from "../tensor/ops/unstack";
 import { showShape } from "../tensor/shape";
-import type { Tensor } from "../tensor/tensor";
+import { isWithoutGraph, type Tensor } from "../tensor/tensor";
 import type { Branch } from "./branches";
 import type { SignLossOptions } from "./sign-loss";
 import type { Site } from "./site";
@@ -69,6 +69,10 @@ export class BranchPass implements Pass {
     const affine = options.affine?.(norm);
     const site = this.sites.get(norm);
     if (site) {
+      if (isWithoutGraph())
+        throw new ArgumentError(
+          "recompute: a norm with a passport lies in the module, whose sign loss and branches would be lost: name modules without passports, such as those before the first",
+        );
       const secret = branches.some((b) => b !== "public") ? this.#secretRows(site) : undefined;
       const parts = branches.map((b) =>
         b === "public" ? { norm, affine } : { norm: site.secret.norm ?? norm, affine: secret },

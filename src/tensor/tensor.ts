@@ -315,26 +315,48 @@ export class Tensor implements Disposable {
 
 export interface Tensor extends TensorMethods<Tensor> {}
 
-let recording = true;
+/** Whether operations are recorded; a function is told of the inputs of those that would be. */
+let recording: boolean | ((inputs: readonly Tensor[]) => void) = true;
 
-/**
- * Runs `body` without recording a graph.
- * @throws ArgumentError when it is asynchronous: what follows its first `await` would be recorded.
- */
-export function noGrad<T>(body: () => T): T {
+function whileRecording<T>(how: typeof recording, what: string, body: () => T): T {
   const before = recording;
-  recording = false;
+  recording = how;
   try {
     const result = body();
-    refuseAsync("noGrad()", result);
+    refuseAsync(what, result);
     return result;
   } finally {
     recording = before;
   }
 }
 
+/**
+ * Runs `body` without recording a graph.
+ * @throws ArgumentError when it is asynchronous: what follows its first `await` would be recorded.
+ */
+export function noGrad<T>(body: () => T): T {
+  return whileRecording(false, "noGrad()", body);
+}
+
+/** Runs `body` with a graph, whatever goes on around it. */
+export function withGrad<T>(body: () => T): T {
+  return whileRecording(true, "a forward pass", body);
+}
+
+/** Runs `body` without a graph; `seen` is told the inputs of what would have been recorded. */
+export function withoutGraph<T>(seen: (inputs: readonly Tensor[]) => void, body: () => T): T {
+  return whileRecording(seen, "a forward pass", body);
+}
+
+/** Whether graphs are recorded now. */
+export const isRecording = (): boolean => recording === true;
+
+/** Whether what runs now is run for its values alone, and again for its graph. */
+export const isWithoutGraph = (): boolean => typeof recording === "function";
+
 /** Whether an operation on these inputs will be recorded. */
-export const needsGraph = (inputs: readonly Tensor[]): boolean => recording && inputs.some((t) => t.requiresGrad);
+export const needsGraph = (inputs: readonly Tensor[]): boolean =>
+  recording === true && inputs.some((t) => t.requiresGrad);
 
 /**
  * Tells traces of the result of an operation that has no gradient, and gives it its inputs' parts.
@@ -360,6 +382,7 @@ export function record(
 ): Tensor {
   traced(name, out, inputs, how);
   carryParts(name, out, inputs);
+  if (typeof recording === "function") recording(inputs);
   if (!needsGraph(inputs)) return out;
   const saved = save.map((t) => t.view(t.shape, true));
   out.requiresGrad = true;

@@ -5,6 +5,7 @@ import type { SampleTransform } from "../data/samples";
 import { callable, flag, oneOf, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import { isPlain, shown } from "../io/shown";
+import type { Module } from "../nn/module";
 import { constantLR, type Schedule } from "../optim/schedules";
 import type { Protected } from "../passport/protected";
 import { needsTriggers, withoutTriggers } from "../passport/schemes";
@@ -123,6 +124,12 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
    */
   replay?: boolean;
   /**
+   * Names of modules of the network, as its `namedModules()` has them, whose passes are
+   * recomputed: what a step keeps of them for its backward pass is their inputs, and they run
+   * twice. Not such as have passports. Results are the same.
+   */
+  recompute?: readonly string[];
+  /**
    * Decides the order of the samples, their augmentation, and what a network draws at random in
    * each step.
    */
@@ -189,6 +196,7 @@ const NAMES = {
   batchSize: true,
   accumulate: true,
   replay: true,
+  recompute: true,
   seed: true,
   transform: true,
   batchTransform: true,
@@ -275,6 +283,7 @@ export function fullOptions(model: Protected, options: AnyOptions | undefined): 
     throw new ArgumentError(`earlyStop.minDelta: a number from 0 expected, found ${shown(earlyStop.minDelta)}`);
   if (triggers?.batchSize !== undefined) count("triggers.batchSize", triggers.batchSize);
   checkParts(full, count);
+  if (full.recompute !== undefined) recomputedModules(model, full.recompute);
   if (trunkUpdates !== 1 && trunkUpdates !== 2)
     throw new ArgumentError(`trunkUpdates: 1 or 2 expected, found ${shown(trunkUpdates)}`);
   if (mode !== "joint") {
@@ -312,6 +321,27 @@ function checkParts({ accumulate, batchSize, triggers }: FullOptions, count: (na
     throw new ArgumentError(
       `triggers.batchSize: a multiple of accumulate expected, found ${joining} triggers a batch for ${accumulate} parts: use a multiple (the set has ${triggers!.set.length}), or another accumulate`,
     );
+}
+
+/**
+ * Modules of a network by their names; a name of several, such as "layer1" of "layer1.0" and
+ * "layer1.1", is all of them.
+ * @throws ArgumentError naming what is not there.
+ */
+export function recomputedModules(model: Protected, names: unknown): readonly Module[] {
+  if (!Array.isArray(names)) return refuse("Trainer", "recompute", "a list of names of modules", names);
+  const modules = model.network.namedModules().filter(([name]) => name !== "");
+  // Below no other of those that fit.
+  const highest = (fits: (name: string) => boolean) => {
+    const fitting = modules.filter(([name]) => fits(name));
+    return fitting.filter(([name]) => !fitting.some(([other]) => name.startsWith(`${other}.`)));
+  };
+  return names.flatMap((wanted: unknown) => {
+    const found = highest((name) => name === wanted || name.startsWith(`${String(wanted)}.`));
+    if (found.length && typeof wanted === "string") return found.map(([, module]) => module);
+    const known = highest(() => true).map(([name]) => name);
+    return refuse("Trainer", "recompute", `names of modules (${known.join(", ")}, or such as are below)`, wanted);
+  });
 }
 
 /**

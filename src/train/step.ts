@@ -1,6 +1,8 @@
 import { ArgumentError } from "../errors";
 import { trunkUpdates } from "../models/compat/trunk-updates";
 import { inMode } from "../nn/mode";
+import type { Module } from "../nn/module";
+import { recomputing } from "../nn/recompute";
 import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
 import type { Protected } from "../passport/protected";
@@ -31,6 +33,8 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
   triggers?: StepTriggers | undefined;
   /** Which step of which run this is, for what the network draws at random. */
   draws?: { seed: number; step: number };
+  /** Modules that keep their inputs alone for the backward pass. */
+  recompute?: readonly Module[];
   /** Is given the whole loss of each part before its backward pass. */
   onTotal?: ((total: Tensor) => void) | undefined;
   /**
@@ -122,7 +126,7 @@ function propagate(
   options: StepOptions,
 ): void {
   const [losses, total] = scope((): [[Loss, Tensor][], Tensor] => {
-    const terms = lossesOf(model, samples, options);
+    const terms = recomputing(options.recompute ?? [], () => lossesOf(model, samples, options));
     const summed = terms.map(([, loss]) => loss);
     if (extra) summed.push(parts === 1 ? extra : affine(extra, parts));
     return [terms, summed.reduce((a, b) => add(a, b))];

@@ -16,7 +16,7 @@ import { checkSamples, checkSet, checkTargets, type Measured, measure } from "./
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, meanLoss } from "./history";
 import { checkLeaves } from "./leaves";
 import { type Loss, LossSums, type MeanLosses, stepRecord } from "./losses";
-import { type FullOptions, fullOptions, type TrainerOptions, triggersPerBatch } from "./options";
+import { type FullOptions, fullOptions, recomputedModules, type TrainerOptions, triggersPerBatch } from "./options";
 import { StepReplay } from "./replay";
 import { type Position, type Run, restoreRun, saveRun } from "./run";
 import { trainStep } from "./step";
@@ -275,6 +275,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   #step(batch: HostBatch, triggers: HostBatch | null, sums: LossSums, batches: number): void {
     const { model, optimizer } = this;
     const { schedule, signLoss, trunkUpdates, seed, regularizer, accumulate, replay, task } = this.#options;
+    const { recompute } = this.#options;
     const joining = this.#options.triggers;
     const step = this.#at.epoch * batches + this.#at.batch;
     const branches = this.#branches(step);
@@ -285,6 +286,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       signLoss,
       trunkUpdates,
       task,
+      ...(recompute && { recompute: recomputedModules(model, recompute) }),
       triggers: joining && { ...joining, count: triggersPerBatch(joining) / accumulate },
       onTotal: fresh
         ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined || !task.classLoss)

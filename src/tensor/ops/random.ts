@@ -3,6 +3,7 @@ import { flag, within } from "../../demand";
 import { ArgumentError } from "../../errors";
 import { shown } from "../../io/shown";
 import { Generator } from "../random";
+import { drawOf } from "../rerun";
 import type { Shape } from "../shape";
 import { keep } from "../storage";
 import { record, Tensor } from "../tensor";
@@ -142,12 +143,14 @@ export class RandomStream {
 
   /** Takes the number of the next draw. @throws ArgumentError when a step has used them up. */
   nextDraw(): number {
-    if (this.draw >= MAX_DRAWS)
-      throw new ArgumentError(
-        `RandomStream: ${MAX_DRAWS} draws in one step, no more can be told apart: call nextStep() once a step`,
-      );
-    this.followRecording();
-    return this.draw++;
+    return drawOf(this, () => {
+      if (this.draw >= MAX_DRAWS)
+        throw new ArgumentError(
+          `RandomStream: ${MAX_DRAWS} draws in one step, no more can be told apart: call nextStep() once a step`,
+        );
+      this.followRecording();
+      return this.draw++;
+    });
   }
 
   /** Frees the stream's memory on the GPU. */

@@ -1,6 +1,7 @@
 import type { NormParts } from "../../../../shaders/norm/apply.wgsl";
 import { normMergeKernel, normRunningKernel, normStatsKernel } from "../../../../shaders/norm/statistics.wgsl";
 import { ArgumentError, ShapeError } from "../../../errors";
+import { isRerun } from "../../rerun";
 import { showShape } from "../../shape";
 import type { Tensor } from "../../tensor";
 import { expectFlag, expectNumber, expectShape } from "../operands";
@@ -55,7 +56,7 @@ export function sourceOf(x: Tensor, over: Over, view: View, parts: number, runni
     expectShape(what, "runningVar", variance, [view.channels]);
   }
   if (!training && sets.length) return { kind: "fixed", sets };
-  if (view.rows >= 2) return { kind: "own", moved: training ? sets : [], momentum };
+  if (view.rows >= 2) return { kind: "own", moved: training && !isRerun() ? sets : [], momentum };
   throw new ShapeError(
     `${what}: expected more than 1 value per channel when normalising by the batch, found input ${showShape(x.shape)}: use a larger batch, or running statistics`,
   );
