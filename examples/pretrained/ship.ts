@@ -10,7 +10,7 @@ import type { EpochRecord, History } from "@pan/core/train";
 import type { TrainingReport } from "../../report/src/index";
 import { json, saveText } from "../files";
 import { Authority } from "./authority";
-import { PRETRAINED } from "./load";
+import { PRETRAINED, pretrainedNames } from "./load";
 import { writeSums } from "./sums";
 
 /** What a network that is given away may weigh. */
@@ -27,7 +27,8 @@ function resultsOf({ public: open, private: secret }: EpochRecord, dataset: stri
 
 /**
  * Copies a run's files, stamps its commitment by an authority that lives as long as this, writes
- * the model card and the digests of all. The owner's key and secret file stay where they are.
+ * the model card, the digests of all and the table in README.md. The owner's key and secret file
+ * stay where they are.
  *
  * @param run folder that `npm run cifar10` left
  * @param name of the network among the pretrained ones
@@ -54,8 +55,12 @@ export async function ship(run: string, name: string, stamped: string, into = PR
     await writeFile(join(folder, "root.pem"), await authority.root());
     await authority.close();
   }
-  await saveText(join(folder, "README.md"), `${await cardOf(folder, name, bound)}\n${await trainingOf(run)}`);
+  const published = await publishedOf(run);
+  await saveText(join(folder, "run.json"), json(published));
+  const training = trainingOf(published, await read<History>(folder, "history.json"));
+  await saveText(join(folder, "README.md"), `${await cardOf(folder, name, bound)}\n${training}`);
   await writeSums(folder);
+  await updateTable(into);
   return folder;
 }
 
@@ -77,29 +82,74 @@ async function cardOf(folder: string, name: string, bound: boolean): Promise<str
 
 const read = async <T>(folder: string, name: string) => JSON.parse(await readFile(join(folder, name), "utf8")) as T;
 
+/** What of a run's report is published with its network. */
+type Published = Pick<TrainingReport, "command" | "adapter" | "seconds" | "network" | "data" | "settings" | "forged"> & {
+  mark: NonNullable<TrainingReport["verdict"]>["mark"];
+};
+
+async function publishedOf(run: string): Promise<Published> {
+  const report = await read<TrainingReport>(run, "report.json");
+  const { command, adapter, seconds, network, data, settings, forged, verdict } = report;
+  return { command, adapter, seconds, network, data, settings, forged, mark: verdict?.mark ?? null };
+}
+
+const percent = (share: number | undefined) => (share === undefined ? "–" : `${(100 * share).toFixed(1)} %`);
+const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
+
 /** How the network was trained: the command, and what every epoch came to. */
-async function trainingOf(run: string): Promise<string> {
-  const { command, adapter, data } = await read<TrainingReport>(run, "report.json");
-  const { epochs } = await read<History>(run, "history.json");
-  const percent = (share: number | undefined) => (share === undefined ? "–" : `${(100 * share).toFixed(2)} %`);
-  const rows = epochs.map((e) => {
-    const hits = e.triggers?.public;
-    const cells = [
-      e.epoch,
-      e.loss.toFixed(3),
-      percent(e.public),
-      percent(e.private),
-      e.bits ? `${e.bitsMatched} of ${e.bits}` : "–",
-    ];
-    return `| ${[...cells, hits === undefined ? "–" : percent(hits), Math.round(e.seconds)].join(" | ")} |`;
-  });
+function trainingOf({ command, adapter, data }: Published, { epochs }: History): string {
+  const rows = epochs.map((e) =>
+    row([
+      ...[e.epoch, e.loss.toFixed(3), percent(e.public), percent(e.private)],
+      ...[e.bits ? `${e.bitsMatched} of ${e.bits}` : "–", percent(e.triggers?.public), Math.round(e.seconds)],
+    ]),
+  );
   return [
     "## Training\n",
     `${data.train.toLocaleString("en")} training images, ${data.test.toLocaleString("en")} test images, on ${adapter.name}:\n`,
     `\`\`\`sh\n${command}\n\`\`\`\n`,
-    "| epoch | loss | public | private | bits | triggers | seconds |",
+    row(["epoch", "loss", "public", "private", "bits", "triggers", "seconds"]),
     "|---|---|---|---|---|---|---|",
     ...rows,
     "",
   ].join("\n");
+}
+
+/** A table of all networks in a folder, each from its own files. */
+export async function tableOf(within = PRETRAINED): Promise<string> {
+  const rows = (await pretrainedNames(within)).map(async (name) => {
+    const folder = join(within, name);
+    const { network, settings, mark, forged, seconds } = await read<Published>(folder, "run.json");
+    const { epochs } = await read<History>(folder, "history.json");
+    const last = epochs.at(-1)!;
+    const { bits, triggers } = mark ?? {};
+    const most = forged.length ? Math.max(...forged.map((f) => f.accuracy)) : undefined;
+    return row([
+      `[${name}](${name}/README.md)`,
+      `${network.arch}, ${network.scheme}, width ${settings["width"]}`,
+      network.parameters.toLocaleString("en"),
+      ...[percent(last.public), percent(last.private ?? last.passport), percent(most)],
+      bits ? `${bits.hits} of ${bits.count} (${bits.needed})` : "–",
+      triggers ? `${triggers.hits} of ${triggers.count} (${triggers.needed})` : "–",
+      ...[epochs.length, (seconds / 3600).toFixed(1)],
+    ]);
+  });
+  return [
+    row([
+      ...["folder", "network", "parameters", "public", "private", "random passports"],
+      ...["bits (needed)", "triggers (needed)", "epochs", "hours"],
+    ]),
+    `|${"---|".repeat(10)}`,
+    ...(await Promise.all(rows)),
+  ].join("\n");
+}
+
+const TABLE = /<!-- networks -->[^]*<!-- \/networks -->/;
+
+/** Puts the table of the networks into the folder's README.md, where there is one. */
+async function updateTable(within: string): Promise<void> {
+  const path = join(within, "README.md");
+  const text = await readFile(path, "utf8").catch(() => null);
+  if (text === null) return;
+  await saveText(path, text.replace(TABLE, `<!-- networks -->\n${await tableOf(within)}\n<!-- /networks -->`));
 }
