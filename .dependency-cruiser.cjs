@@ -63,11 +63,11 @@ module.exports = {
     {
       name: "web-uses-what-is-public",
       severity: "error",
-      comment: "A page for browsers: of the examples, the quickstart's recipe alone.",
+      comment: "A page for browsers: of the examples, the quickstart's recipe and files alone.",
       from: { path: "^web/", pathNot: "^web/example/" },
       to: {
         path: ["^(src|shaders|report|bench|torture)/", "^examples/"],
-        pathNot: ["^src/entry/(?!node)", "^examples/quickstart/recipe", "^examples/data/"],
+        pathNot: ["^src/entry/(?!node)", "^examples/quickstart/recipe", "^examples/(data|pretrained/[^/]+)/"],
       },
     },
     {

@@ -4,6 +4,7 @@
  *
  *     npm run attacks -- --checkpoint out/cifar10/cpu/alexnet-pan          (--help lists the options)
  */
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Device, init, type SafetensorsFile } from "@pan/core";
@@ -66,11 +67,14 @@ async function attack(name: AttackName, setup: Setup, trained: Trained, s: Setti
   return findings;
 }
 
-/** Other people's networks: every deployed.safetensors one folder down. */
+/**
+ * Other people's networks: every deployed.safetensors one folder down.
+ * @throws FormatError for one that is damaged.
+ */
 async function loadStrangers(folder: string): Promise<SafetensorsFile[]> {
   const names = (await readdir(folder).catch(() => [])).sort();
-  const files = names.map((name) => loadSafetensors(join(folder, name, "deployed.safetensors")).catch(() => null));
-  return (await Promise.all(files)).filter((f) => f !== null);
+  const paths = names.map((name) => join(folder, name, "deployed.safetensors")).filter((path) => existsSync(path));
+  return Promise.all(paths.map((path) => loadSafetensors(path)));
 }
 
 /** The same fine-tuning of the plain network, to compare with; beside its own folder's files. */

@@ -29,23 +29,23 @@ export async function distil(target: Target | PlainTarget, options: DistilOption
   within("distil", "temperature", temperature, 0.01, 1000);
   const before = await ownersView(target.deployed, target);
   const teacher = victim(target);
-  const model = freshNetwork(target, { seed: seed + 1 });
   const cooled = (logits: unknown) => mul(logits as Tensor, 1 / temperature);
   const answers = (x: Tensor) => noGrad(() => softmax(cooled(teacher.forward(x)), -1));
   try {
-    return await attackByTraining(
-      target,
-      {
-        attack: "distillation",
-        knowledge: ["the deployed network", "images without labels"],
-        model,
-        before,
-        loss: (y, { inputs }) => mul(crossEntropy(cooled(y), answers(inputs)), temperature ** 2),
-      },
-      { ...others, seed, lr },
-    );
+    return await learn(freshNetwork(target, { seed: seed + 1 }));
   } finally {
     teacher.dispose();
-    model.dispose();
+  }
+
+  async function learn(model: ReturnType<typeof freshNetwork>): Promise<AttackRecord> {
+    const knowledge = ["the deployed network", "images without labels"];
+    const loss = (y: Tensor, { inputs }: { inputs: Tensor }) =>
+      mul(crossEntropy(cooled(y), answers(inputs)), temperature ** 2);
+    try {
+      const attack = { attack: "distillation", knowledge, model, before, loss };
+      return await attackByTraining(target, attack, { ...others, seed, lr });
+    } finally {
+      model.dispose();
+    }
   }
 }

@@ -20,14 +20,17 @@ import { environment, executablePath, FLAGS, missing } from "./chromium";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const example = (name: string): Buffer => readFileSync(join(ROOT, "web/example", name));
-const FILES = [
-  "suspect.safetensors",
-  "owner.credential.safetensors",
-  "commitment.sigstore.json",
-  "released.safetensors",
-  "root.pem",
-] as const;
+/** The files of the example, in the order of the page's fields. */
+const FILES = {
+  "suspect.safetensors": "web/example",
+  "owner.credential.safetensors": "examples/pretrained/resnet9-pan",
+  "commitment.sigstore.json": "examples/pretrained/resnet9-pan",
+  "deployed.safetensors": "examples/pretrained/resnet9-pan",
+  "root.pem": "examples/pretrained/resnet9-pan",
+} as const;
+const pathOf = (name: keyof typeof FILES): string => join(ROOT, FILES[name], name);
+const example = (name: keyof typeof FILES): Buffer => readFileSync(pathOf(name));
+const NAMES = Object.keys(FILES) as (keyof typeof FILES)[];
 
 /** The page takes its time on a machine that is busy. */
 const eventually = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: 30_000 });
@@ -122,7 +125,7 @@ describe.skipIf(missing)("the page", () => {
     const { page, complaints } = await open();
     await verifyExample(page);
     const expected = await verify(example("suspect.safetensors"), example("owner.credential.safetensors"), {
-      released: example("released.safetensors"),
+      released: example("deployed.safetensors"),
       commitment: example("commitment.sigstore.json").toString(),
       roots: [example("root.pem").toString()],
       published: "2026-06-01",
@@ -150,7 +153,7 @@ describe.skipIf(missing)("the page", () => {
 
   it("sorts files that are dropped together by what is in them", async () => {
     const { page, complaints } = await open();
-    const files = FILES.map((name) => [name, example(name).toString("base64")]);
+    const files = NAMES.map((name) => [name, example(name).toString("base64")]);
     // As a text, which the test runner leaves as it is.
     await page.evaluate(`{
       const transfer = new DataTransfer();
@@ -164,7 +167,7 @@ describe.skipIf(missing)("the page", () => {
         `[...document.querySelectorAll("#panel-verify input[type=file]")].map((i) => i.files[0]?.name ?? "")`,
       );
     // The place of the answer to a nonce stays empty.
-    await eventually(names).toEqual([...FILES, ""]);
+    await eventually(names).toEqual([...NAMES, ""]);
     await field(page, "Published").fill("2026-02-01");
     await press(page, "Verify");
     // The suspect was there before the commitment: a mark and no more.
@@ -181,7 +184,7 @@ describe.skipIf(missing)("the page", () => {
     );
     const suspect = field(page, "Suspect");
     await suspect.setInputFiles({ name: "photo.png", mimeType: "image/png", buffer: Buffer.from("\x89PNG and more") });
-    await field(page, "Credential").setInputFiles(join(ROOT, "web/example/owner.credential.safetensors"));
+    await field(page, "Credential").setInputFiles(pathOf("owner.credential.safetensors"));
     await press(page, "Verify");
     const wrong =
       "Suspect: a network (safetensors, PyTorch, ONNX, TensorFlow.js) expected, and photo.png is a file of another kind.";
@@ -200,7 +203,7 @@ describe.skipIf(missing)("the page", () => {
     const { page, complaints } = await open();
     const { tensors } = decodeSafetensors(example("suspect.safetensors"));
     const expected = await verify(example("suspect.safetensors"), example("owner.credential.safetensors"));
-    await field(page, "Credential").setInputFiles(join(ROOT, "web/example/owner.credential.safetensors"));
+    await field(page, "Credential").setInputFiles(pathOf("owner.credential.safetensors"));
     const panel = page.locator("#panel-verify");
     const verdict = async (files: { name: string; buffer: Buffer }[]) => {
       await field(page, "Suspect").setInputFiles(files.map((file) => ({ mimeType: "", ...file })));

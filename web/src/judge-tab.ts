@@ -100,7 +100,7 @@ export function judgeTab(): HTMLElement {
     form.clear();
     a.put(files.a);
     b.put(files.b);
-    roots.put([files.root]);
+    roots.put(files.roots);
     suspect.put([files.suspect]);
     base.put([]);
     notice.hidden = false;

@@ -156,9 +156,9 @@ export class VerifyTab {
   }
 
   async #loadExample(): Promise<void> {
-    const { root, ...files } = await verifyExample();
+    const { roots, ...files } = await verifyExample();
     this.put(files);
-    this.#roots.put([root]);
+    this.#roots.put(roots);
     this.#published.value = PUBLISHED;
     this.#example.hidden = false;
   }
