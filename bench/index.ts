@@ -18,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   forgery: () => import("./forgery"),
   triggers: () => import("./triggers/index"),
   removal: () => import("./removal"),
+  inference: () => import("./inference/index"),
 };
 
 const name = process.argv[2];
