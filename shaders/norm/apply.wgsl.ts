@@ -117,22 +117,45 @@ export const scaleBindings = (s: NormParts, type: Typed): Record<`gamma${number}
 export const shiftBindings = (s: NormParts, type: Typed): Record<`beta${number}`, Binding> =>
   bind(Object.fromEntries(s.affine.map((form, a) => [`beta${a}`, hasShift(form) && read(type)])));
 
-const shifted = (s: NormParts, k: number): string => {
+/** WGSL: γ ⊙ z + β of part `k`, at place `j` of a row. */
+export const affined = (s: NormParts, z: string, j: string, k: number): string => {
   const [a, form] = affineOf(s, k);
-  if (form === "rows") return `v += gamma${a}[p.row + j];`;
-  return hasShift(form) ? `v += beta${a}[j];` : "";
+  const v = hasScale(form) ? `(${z}) * gamma${a}[${j}]` : z;
+  if (form === "rows") return `${v} + gamma${a}[p.row + ${j}]`;
+  return hasShift(form) ? `${v} + beta${a}[${j}]` : v;
 };
 
-export interface NormApplySpec extends NormLanes, NormParts {
+/** What comes behind γ and β. */
+export interface NormEnd {
   readonly relu: boolean;
+  /** r of y's shape is added to what the ReLU (if any) leaves, and a ReLU comes behind the sum. */
+  readonly residual: boolean;
 }
+
+const rectified = (v: string): string => `select(${v}, T(), ${v} < T())`;
+
+/** WGSL: the output at `place` from the value `v` (a name) before it. */
+export const ended = ({ relu, residual }: NormEnd, v: string, place: string): string => {
+  const act = relu ? rectified(v) : v;
+  return residual ? `rectified(${act} + r[${place}])` : act;
+};
+
+/** WGSL: what {@link ended} calls. */
+export const endFunctions = ({ residual }: NormEnd): string =>
+  residual ? `fn rectified(v: T) -> T { return ${rectified("v")}; }` : "";
+
+export interface NormApplySpec extends NormLanes, NormParts, NormEnd {}
 
 /** y = act(γ ⊙ z + β), z = (x − μ)·rstd: one load of each part per invocation. */
 export const normApplyKernel = /* @__PURE__ */ defineKernel({
   name: "norm-apply",
-  key: (s: NormApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu }),
+  key: (s: NormApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu, residual: s.residual }),
   bindings: (s) => ({
-    ...bind({ x: read(loadType(s)), stats: s.statistics !== "none" && read(statType(s)) }),
+    ...bind({
+      x: read(loadType(s)),
+      r: s.residual && read(loadType(s)),
+      stats: s.statistics !== "none" && read(statType(s)),
+    }),
     ...scaleBindings(s, loadType(s)),
     ...shiftBindings(s, loadType(s)),
     y: write(loadType(s)),
@@ -140,6 +163,7 @@ export const normApplyKernel = /* @__PURE__ */ defineKernel({
   params: { loads: "u32", units: "u32", row: "u32", q: "u32", block: "u32" },
   body: (s) => wgsl`
 alias T = ${loadType(s).type};
+${endFunctions(s)}
 ${linearMain()} {
   ${linearIndex("p.loads")}
   let j = index % p.row;
@@ -150,10 +174,8 @@ ${numbers(inputSets(s))
 ${numbers(s.parts)
   .map(
     (k) => `  {
-    var v = z${setOf(inputSets(s), k)};
-    ${scaled(s, "v", "j", k)}
-    ${shifted(s, k)}
-    y[${partAt("index", k)}] = ${s.relu ? "select(v, T(), v < T())" : "v"};
+    let v = ${affined(s, `z${setOf(inputSets(s), k)}`, "j", k)};
+    y[${partAt("index", k)}] = ${ended(s, "v", partAt("index", k))};
   }`,
   )
   .join("\n")}

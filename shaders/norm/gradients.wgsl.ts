@@ -1,6 +1,7 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 import {
+  affined,
   affineOf,
   bind,
   flagsKey,
@@ -20,6 +21,7 @@ import {
   scaleBindings,
   scaled,
   setOf,
+  shiftBindings,
   statIndex,
   statistic,
   statSets,
@@ -37,36 +39,71 @@ import {
  * formula with Σ over the parts of γ·dz in the place of γ·dz.
  */
 
-/** WGSL: dz of load `at` of part `k`. */
-const masked = (relu: boolean, at: string, k: number): string => {
+/**
+ * What tells where a ReLU let gradients through: y > 0, or, where y is not the norm's own output, γ
+ * ⊙ z + β > 0, computed again.
+ */
+export type ReluMask = "y" | "again" | "none";
+
+/** Bindings of what {@link behindRelu} computes again. */
+const maskBindings = (s: NormLanes & NormParts & { relu: ReluMask }): Record<string, Binding> =>
+  s.relu === "again" ? { ...scaleBindings(s, loadType(s)), ...shiftBindings(s, loadType(s)) } : {};
+
+/** WGSL: dz of load `at` of part `k` from the gradient `g` of its output, with its z. */
+const behindRelu = (s: NormParts & { relu: ReluMask }, g: string, at: string, k: number, z: string): string => {
+  if (s.relu === "none") return g;
+  const output = s.relu === "y" ? `y[${partAt(at, k)}]` : `(${affined(s, z, "j", k)})`;
+  return `select(T(), ${g}, ${output} > T())`;
+};
+
+const maskKey = (relu: ReluMask): string => ({ y: ",relu", again: ",relu again", none: "" })[relu];
+
+/** WGSL: gradient of the norm's output at load `at` of part `k`. */
+const arriving = ({ residual }: { residual: boolean }, at: string, k: number): string => {
   const place = partAt(at, k);
-  return relu ? `select(T(), g[${place}], y[${place}] > T())` : `g[${place}]`;
+  return residual ? `select(T(), g[${place}], y[${place}] > T())` : `g[${place}]`;
 };
 
 /** The parts whose gradients go into set `set` of dx, of as many as there are of x. */
-const partsOf = (s: NormParts, set: number): number[] => (s.shared ? numbers(s.parts) : [set]);
+export const partsOf = (s: NormParts, set: number): number[] => (s.shared ? numbers(s.parts) : [set]);
 /** How many dx there are. */
 export const gradSets = (s: NormParts): number => (s.shared ? 1 : s.parts);
 
 const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
 
+export interface NormGradPartialSpec extends NormLanes, NormParts {
+  readonly relu: ReluMask;
+  /** Every row is a batch item of its own (S = 1), all summed as one. */
+  readonly perRow: boolean;
+  /**
+   * y = max(act(·) + residual, 0): g masked by y > 0 is the gradient of both, and written to `dr`,
+   * from which the kernels that follow take theirs.
+   */
+  readonly residual: boolean;
+}
+
 /**
  * Partial Σ dz and Σ dz·z per channel: planes of [parts, 2, batch items, splits, C], split `k`
- * taking rows k, k + splits, …. `perRow`: every row is a batch item of its own (S = 1), all summed
- * as one.
+ * taking rows k, k + splits, ….
  */
 export const normGradPartialKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-partial",
-  key: (s: NormLanes & NormParts & { relu: boolean; perRow: boolean }) =>
-    lanesKey(s) + partsKey({ ...s, affine: [] }) + flagsKey({ relu: s.relu, perRow: s.perRow }),
-  bindings: (s) =>
-    bind({
+  key: (s: NormGradPartialSpec) =>
+    lanesKey(s) +
+    partsKey(s.relu === "again" ? s : { ...s, affine: [] }) +
+    maskKey(s.relu) +
+    flagsKey({ perRow: s.perRow, residual: s.residual }),
+  bindings: (s) => ({
+    ...bind({
       x: read(loadType(s)),
       g: read(loadType(s)),
-      y: s.relu && read(loadType(s)),
+      y: (s.relu === "y" || s.residual) && read(loadType(s)),
       stats: s.statistics !== "none" && read(statType(s)),
       part: write(loadType(s)),
+      dr: s.residual && write(loadType(s)),
     }),
+    ...maskBindings(s),
+  }),
   params: {
     invocations: "u32",
     loads: "u32",
@@ -91,7 +128,9 @@ ${lines(s.parts, (k) => `  var plain${k} = T();\n  var weighted${k} = T();`)}
 ${lines(inputSets(s), (k) => `    let z${k} = ${normalised(s, "at", "u", k)};`)}
 ${lines(
   s.parts,
-  (k) => `    let dz${k} = ${masked(s.relu, "at", k)};
+  (k) => `    let g${k} = ${arriving(s, "at", k)};
+    ${s.residual ? `dr[${partAt("at", k)}] = g${k};` : ""}
+    let dz${k} = ${behindRelu(s, `g${k}`, "at", k, `z${setOf(inputSets(s), k)}`)};
     plain${k} += dz${k};
     weighted${k} += dz${k} * z${setOf(inputSets(s), k)};`,
 )}
@@ -206,16 +245,17 @@ ${lines(s.grads.length, (a) => affineGrad(s, a))}
 /** Mean γ·dz and mean γ·dz·z of groups within one row (S = 1), one group per invocation. */
 export const normGradRowsKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-rows",
-  key: (s: NormParts & { width: 1 | 4; relu: boolean }) => s.width + partsKey(s) + flagsKey({ relu: s.relu }),
+  key: (s: NormLanes & NormParts & { relu: ReluMask }) => s.width + partsKey(s) + maskKey(s.relu),
   bindings: (s) => ({
     ...bind({
       x: read(loadType(s)),
       g: read(loadType(s)),
-      y: s.relu && read(loadType(s)),
+      y: s.relu === "y" && read(loadType(s)),
       stats: read({ type: "f32" }),
       means: write({ type: "f32" }),
     }),
     ...scaleBindings(s, loadType(s)),
+    ...maskBindings(s),
   }),
   params: { loads: "u32", units: "u32", row: "u32", q: "u32", values: "f32" },
   body: (s) => wgsl`
@@ -230,12 +270,13 @@ ${lines(
     var weighted = T();
     for (var i = 0u; i < p.q; i++) {
       let at = first + i;
+      let j = at % p.row;
       let z = ${normalised(s, "at", "index", set)};
 ${partsOf(s, set)
   .map(
     (k) => `      {
-        var d = ${masked(s.relu, "at", k)};
-        ${scaled(s, "d", "at % p.row", k)}
+        var d = ${behindRelu(s, `g[${partAt("at", k)}]`, "at", k, "z")};
+        ${scaled(s, "d", "j", k)}
         plain += d;
         weighted += d * z;
       }`,
@@ -251,7 +292,7 @@ ${partsOf(s, set)
 });
 
 export interface NormGradApplySpec extends NormLanes, NormParts {
-  readonly relu: boolean;
+  readonly relu: ReluMask;
   /**
    * The statistics were the input's own; else constants, and dx = rstd·γ·dz (rstd = 1 without any).
    */
@@ -301,17 +342,19 @@ const inputGradAt = (s: NormGradApplySpec, set: number): string =>
 /** dx, one load of each part per invocation. */
 export const normGradApplyKernel = /* @__PURE__ */ defineKernel({
   name: "norm-grad-apply",
-  key: (s: NormGradApplySpec) => lanesKey(s) + partsKey(s) + flagsKey({ relu: s.relu, batch: s.batch, some: s.some }),
+  key: (s: NormGradApplySpec) =>
+    lanesKey(s) + partsKey(s) + maskKey(s.relu) + flagsKey({ batch: s.batch, some: s.some }),
   bindings: (s) => ({
     ...bind({
-      x: s.batch && read(loadType(s)),
+      x: (s.batch || s.relu === "again") && read(loadType(s)),
       g: read(loadType(s)),
-      y: s.relu && read(loadType(s)),
+      y: s.relu === "y" && read(loadType(s)),
       stats: s.statistics !== "none" && read(statType(s)),
       means: s.batch && read(statType(s)),
       dx: write(loadType(s)),
     }),
     ...scaleBindings(s, loadType(s)),
+    ...maskBindings(s),
   }),
   params: { loads: "u32", units: "u32", row: "u32", q: "u32", block: "u32", measured: "u32" },
   body: (s) => wgsl`
@@ -322,7 +365,7 @@ ${linearMain()} {
   ${s.statistics === "none" ? "" : `let u = ${statIndex(s, "(index / p.block)", "j")};`}
 ${lines(
   s.parts,
-  (k) => `  var d${k} = ${masked(s.relu, "index", k)};
+  (k) => `  var d${k} = ${behindRelu(s, `g[${partAt("index", k)}]`, "index", k, normalised(s, "index", "u", k))};
   ${scaled(s, `d${k}`, "j", k)}`,
 )}
 ${lines(gradSets(s), (set) => `  dx[${partAt("index", set)}] = ${inputGradAt(s, set)};`)}

@@ -39,11 +39,12 @@ import {
  * which every device has.
  */
 
+/** WGSL: dz of part `k` from the gradient `g` of its output. */
+export const behindRelu = ({ relu }: NormPoolSpec, g: string, k: number): string =>
+  relu ? `select(T(), ${g}, best${k} > T())` : g;
+
 /** WGSL: dz of part `k` from g at load `at` of the outputs. */
-const masked = (s: NormPoolSpec, at: string, k: number): string => {
-  const g = `g[${partAt(at, k, "p.outputs")}]`;
-  return s.relu ? `select(T(), ${g}, best${k} > T())` : g;
-};
+const masked = (s: NormPoolSpec, at: string, k: number): string => behindRelu(s, `g[${partAt(at, k, "p.outputs")}]`, k);
 
 /**
  * Partial Σ dz and Σ dz·z per channel, as `norm-grad-partial` writes them, over the winners of the
@@ -100,7 +101,8 @@ export interface NormPoolGradApplySpec extends NormPoolSpec {
  * WGSL: places of the window's elements; of windows that reach past the image, whose `whole` is
  * false, those that are `in` it.
  */
-function places(s: NormPoolSpec): string {
+export function places(s: NormPoolSpec): string {
+  if (s.window === 1) return "  let at = index;\n  let to = index;\n  let at0 = at;";
   if (!s.ragged) {
     return `  let o = index / p.row;
   ${windowAt(s)}
@@ -127,7 +129,7 @@ ${elementsOf(s)
 }
 
 /** WGSL: dx of element `e` of the window. */
-function storeGrad(s: NormPoolGradApplySpec, e: number): string {
+export function storeGrad(s: NormPoolGradApplySpec, e: number): string {
   const stores = numbers(gradSets(s)).map((set) => {
     const dx = inputGrad(s, set, {
       d: (k) => `select(T(), d${k}, which${k} == U(${e}u))`,

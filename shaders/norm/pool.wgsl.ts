@@ -40,7 +40,7 @@ import {
 /** What the kernels with windows are compiled for. */
 export interface NormPoolSpec extends NormLanes, NormParts {
   readonly relu: boolean;
-  /** Rows and columns of a window, k. */
+  /** Rows and columns of a window, k; 1 where nothing is pooled. */
   readonly window: number;
   /** h or w is no multiple of k: the last rows or columns are in no window. */
   readonly ragged: boolean;
@@ -78,27 +78,31 @@ ${nanTest(T)}
 fn beats(v: T, best: T) -> B { return isNan(v) | (!isNan(best) & (v > best)); }`;
 };
 
-/**
- * WGSL: statistics `u` and the γ and β of load `j` of a row in registers, as a window's elements
- * have them in common.
- */
-export function constants(s: NormPoolSpec): string {
-  const statistics = s.statistics === "none" ? 0 : statSets(s);
-  return [
-    ...numbers(statistics).map(
-      (k) => `  let first${k} = ${statistic(s, 0, "u", k)};
-  let rest${k} = ${statistic(s, 1, "u", k)};
-  let rstd${k} = ${statistic(s, 2, "u", k)};`,
-    ),
-    ...s.affine.map((form, a) =>
+/** WGSL: the γ and β of load `j` of a row in registers, `scale<a>` and `plus<a>`. */
+export const affineConstants = (s: NormParts): string =>
+  s.affine
+    .map((form, a) =>
       [
         hasScale(form) ? `  let scale${a} = gamma${a}[j];` : "",
         form === "rows" ? `  let plus${a} = gamma${a}[p.row + j];` : "",
         hasShift(form) ? `  let plus${a} = beta${a}[j];` : "",
       ].join("\n"),
+    )
+    .join("\n");
+
+/**
+ * WGSL: statistics `u` and the γ and β of load `j` of a row in registers, as a window's elements
+ * have them in common.
+ */
+export const constants = (s: NormParts): string =>
+  [
+    ...numbers(s.statistics === "none" ? 0 : statSets(s)).map(
+      (k) => `  let first${k} = ${statistic(s, 0, "u", k)};
+  let rest${k} = ${statistic(s, 1, "u", k)};
+  let rstd${k} = ${statistic(s, 2, "u", k)};`,
     ),
+    affineConstants(s),
   ].join("\n");
-}
 
 export const elementsOf = ({ window }: NormPoolSpec): number[] => numbers(window * window);
 
@@ -156,6 +160,7 @@ export function maximum(
 
 /** WGSL: `at`, the first load of the window of output position `o` in load `j` of a row. */
 export const windowAt = ({ window, ragged }: NormPoolSpec): string => {
+  if (window === 1) return "let at = o * p.row + j;";
   const line = ragged
     ? `(o / p.ow / p.oh * p.h + o / p.ow % p.oh * ${window}u)`
     : // Without rows left over, the lines of all images follow each other as their windows do.

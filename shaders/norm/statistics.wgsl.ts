@@ -22,10 +22,10 @@ export interface NormTracking {
 }
 
 /** Running sets that there are. */
-const runningSets = (running: readonly number[]): number => Math.max(-1, ...running) + 1;
+export const runningSets = (running: readonly number[]): number => Math.max(-1, ...running) + 1;
 
 /** Bindings of as many running means and variances. */
-const runningBindings = (
+export const runningBindings = (
   count: number,
   binding: Binding,
 ): Record<`runningMean${number}` | `runningVar${number}`, Binding> =>

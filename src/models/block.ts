@@ -4,7 +4,7 @@ import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import type { LinearMap } from "../passport/linear-map";
-import { relu } from "../tensor/ops/elementwise";
+import { add, relu } from "../tensor/ops/elementwise";
 import { maxPool2d } from "../tensor/ops/pool";
 import type { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
@@ -47,6 +47,11 @@ export class NormedMap extends Module {
     const h = between(this.map.forward(x));
     if (this.norm) return this.norm.forward(h);
     return this.#relu ? relu(h) : h;
+  }
+
+  /** y = max(· + r, 0), in the norm's kernel where there is one. */
+  residual(x: Tensor, r: Tensor): Tensor {
+    return this.norm ? this.norm.residual(this.map.forward(x), r) : relu(add(this.forward(x), r));
   }
 
   /** With the maximum of k×k windows side by side behind it, in the norm's kernel. */

@@ -3,7 +3,6 @@ import { GlobalAvgPool } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
 import { BUILT_IN } from "../passport/built-in";
-import { add, relu } from "../tensor/ops/elementwise";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { makeBlocks, type NormedMap } from "./block";
@@ -34,8 +33,7 @@ class BasicBlock extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const inner = this.second.forward(this.first.forward(x));
-    return relu(add(inner, this.shortcut ? this.shortcut.forward(x) : x));
+    return this.second.residual(this.first.forward(x), this.shortcut ? this.shortcut.forward(x) : x);
   }
 }
 

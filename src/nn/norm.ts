@@ -1,8 +1,15 @@
 import { flag, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
+import { add, relu } from "../tensor/ops/elementwise";
 import type { Affine, AffinePair } from "../tensor/ops/norm/affine";
 import { NORM_EPS } from "../tensor/ops/norm/eps";
-import { type Normaliser, normalise, normaliseThenPool } from "../tensor/ops/norm/normalise";
+import {
+  addsResidual,
+  type Normaliser,
+  normalise,
+  normaliseThenAdd,
+  normaliseThenPool,
+} from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
 import { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
@@ -83,6 +90,20 @@ export abstract class Norm extends Module {
   /** The maximum of each k×k window of it, side by side, in the same kernel where x are images. */
   pooled(x: Tensor, k: number): Tensor {
     return this.inPass(x, (h, n) => normaliseThenPool(h, n, k));
+  }
+
+  /**
+   * y = max(norm(x) + r, 0), the end of a residual block, in the norm's last kernel where that can
+   * be; the norm's own ReLU, where it has one, comes before the sum.
+   * @param r the residual, of the output's shape
+   */
+  residual(x: Tensor, r: Tensor): Tensor {
+    let isAdded = false;
+    const y = this.inPass(x, (h, n) => {
+      isAdded = addsResidual(h, n, r);
+      return isAdded ? normaliseThenAdd(h, n, r) : normalise(h, n);
+    });
+    return isAdded ? y : relu(add(y, r));
   }
 
   /** γ and β of a call: those given, and the layer's own where they are not. */

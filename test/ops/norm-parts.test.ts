@@ -3,6 +3,7 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
+import type { Device } from "../../src/gpu/device";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
 import { concat, narrow } from "../../src/tensor/ops/movement";
 import type { Affine } from "../../src/tensor/ops/norm/affine";
@@ -12,9 +13,13 @@ import type { Running, RunningSet } from "../../src/tensor/ops/norm/statistics";
 import type { Shape } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
-import { expectClose, gpu, randomData, randomTensor } from "../support/gpu";
+import { expectClose, gpu, randomData, randomTensor, withCaps } from "../support/gpu";
+import { NORM_FORMS } from "../support/norms";
 
-beforeAll(async () => void (await gpu()));
+let device: Device;
+beforeAll(async () => {
+  device = await gpu();
+});
 
 type Form = "scale" | "shift" | "both" | "rows" | "none";
 type Norm = "bn" | "gn" | "in" | "none";
@@ -149,9 +154,13 @@ const title = (c: Case) =>
   `${c.norm} of ${c.shape.join("×")}, ${c.shared ? "one input" : "an input each"}, ${c.forms.join(" and ")}${c.relu ? ", ReLU" : ""}, ${c.running ?? 0} running${c.training === false ? ", evaluated" : ""}`;
 
 describe("a batch of parts", () => {
-  it.each(CASES.map((c) => [title(c), c] as const))("is normalised as its parts are: %s", async (_, c) => {
+  const cases = Object.entries(NORM_FORMS).flatMap(([form, caps], f) =>
+    CASES.filter((c) => f === 0 || c.norm === "bn").map((c) => [`${title(c)}, ${form}`, c, caps] as const),
+  );
+  it.each(cases)("is normalised as its parts are: %s", async (_, c, caps) => {
     const before = memory();
-    const [mine, theirs] = [await measure(c, true), await measure(c, false)];
+    const mine = await withCaps(device, caps, () => measure(c, true));
+    const theirs = await measure(c, false);
     expect([...mine.keys()]).toEqual([...theirs.keys()]);
     for (const [name, expected] of theirs) {
       const size = Math.max(...expected.map(Math.abs));
@@ -162,9 +171,8 @@ describe("a batch of parts", () => {
   });
 
   it("takes as many launches as one part", async () => {
-    const d = await gpu();
     const launches = (parts: number) => {
-      const before = d.counters.dispatches;
+      const before = device.counters.dispatches;
       scope(() => {
         const x = leaf([parts * 4, 6, 6, 8], 1);
         const affine = [{ gamma: leaf([8], 2), beta: leaf([8], 3) }, { rows: leaf([2, 8], 4) }].slice(0, parts);
@@ -172,7 +180,7 @@ describe("a batch of parts", () => {
         const y = inParts("bn", x, { parts, affine }, { sets: running, training: true, momentum: 0.1 });
         y.backward(randomTensor(y.shape, 9));
       });
-      return d.counters.dispatches - before;
+      return device.counters.dispatches - before;
     };
     expect(launches(2)).toBe(launches(1));
   });

@@ -1,15 +1,20 @@
 /** A norm that ends in max-pooling equals the norm and maxPool2d behind it, gradients included. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
+import type { Device } from "../../src/gpu/device";
 import type { Affine } from "../../src/tensor/ops/norm/affine";
 import { type Normalisation, normalise, normaliseThenPool } from "../../src/tensor/ops/norm/normalise";
 import { maxPool2d } from "../../src/tensor/ops/pool";
 import type { Shape } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
-import { expectClose, gpu, gradcheck, randomData, randomTensor } from "../support/gpu";
+import { expectClose, gpu, gradcheck, randomData, randomTensor, withCaps } from "../support/gpu";
+import { NORM_FORMS } from "../support/norms";
 
-beforeAll(async () => void (await gpu()));
+let device: Device;
+beforeAll(async () => {
+  device = await gpu();
+});
 
 type Form = "scale" | "shift" | "both" | "rows" | "none";
 /** What x holds: random numbers, few different ones, or numbers whose norm is mostly below 0. */
@@ -146,9 +151,13 @@ const title = (c: Case) =>
   ].join(", ");
 
 describe("a norm that ends in max-pooling", () => {
-  it.each(CASES.map((c) => [title(c), c] as const))("is the norm with maxPool2d behind it: %s", async (_, c) => {
+  const cases = Object.entries(NORM_FORMS).flatMap(([form, caps], f) =>
+    CASES.filter((c) => f === 0 || c.norm === "bn").map((c) => [`${title(c)}, ${form}`, c, caps] as const),
+  );
+  it.each(cases)("is the norm with maxPool2d behind it: %s", async (_, c, caps) => {
     const before = memory();
-    const [mine, theirs] = [await measure(c, true), await measure(c, false)];
+    const measured = (fused: boolean) => withCaps(device, caps, () => measure(c, fused));
+    const [mine, theirs] = [await measured(true), await measured(false)];
     expect([...mine.keys()]).toEqual([...theirs.keys()]);
     expectClose(mine.get("y")!, theirs.get("y")!, { rtol: 0, atol: 0, what: "y" });
     for (const [name, expected] of theirs) {
@@ -211,16 +220,15 @@ describe("a norm that ends in max-pooling", () => {
   });
 
   it("takes two launches less a step than the norm and the pooling", async () => {
-    const d = await gpu();
     const launches = (fused: boolean) => {
-      const before = d.counters.dispatches;
+      const before = device.counters.dispatches;
       scope(() => {
         const x = leaf(randomData([4, 6, 6, 8], 1), [4, 6, 6, 8]);
         const n: Normalisation = { over: "batch", affine: [{ gamma: leaf(randomData([8], 2), [8]) }], relu: true };
         const y = fused ? normaliseThenPool(x, n, 2) : maxPool2d(normalise(x, n), 2);
         y.backward(randomTensor(y.shape, 9));
       });
-      return d.counters.dispatches - before;
+      return device.counters.dispatches - before;
     };
     expect(launches(true)).toBe(launches(false) - 2);
   });

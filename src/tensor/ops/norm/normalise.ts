@@ -1,15 +1,18 @@
-import { type NormParts, normApplyKernel } from "../../../../shaders/norm/apply.wgsl";
+import { type NormParts, normApplyKernel, statSets } from "../../../../shaders/norm/apply.wgsl";
 import { normPoolKernel } from "../../../../shaders/norm/pool.wgsl";
 import { keepBatch } from "../../parts";
+import { sameShape } from "../../shape";
 import { record, Tensor } from "../../tensor";
+import { isTracing } from "../../trace";
 import { expectFlag, expectNumber } from "../operands";
 import { maxPool2d } from "../pool";
 import { type Affine, affineForm, affineTensors, betaOf, expectAffine, gammaOf } from "./affine";
 import { NORM_EPS } from "./eps";
-import { normGradients } from "./gradients";
+import { type NormForm, normGradients, wantedGrads } from "./gradients";
 import { layoutOf, numbered } from "./layout";
 import { checkParting, isAboutZero, measuredRows, nameOf, type Over, viewOf } from "./over";
 import { type Running, sourceOf, statisticsForm, statisticsOf } from "./statistics";
+import { runWhole, wholeOf } from "./whole";
 import { pooledShape, type Windows, windowSizes, windowSpec, windowsOf } from "./windows";
 
 /** A normalisation: all but its input. */
@@ -63,7 +66,7 @@ export type Normaliser = (x: Tensor, n: Normalisation) => Tensor;
  * @throws ShapeError for an input, γ, β or running statistics that do not fit; ArgumentError for
  * numbers out of their ranges.
  */
-export const normalise = (x: Tensor, n: Normalisation): Tensor => run(x, n, null);
+export const normalise = (x: Tensor, n: Normalisation): Tensor => run(x, n, {});
 
 /**
  * The same with the maximum over k×k windows that lie side by side behind it, as
@@ -73,10 +76,36 @@ export const normalise = (x: Tensor, n: Normalisation): Tensor => run(x, n, null
  */
 export function normaliseThenPool(x: Tensor, n: Normalisation, k: number): Tensor {
   const windows = typeof n.over === "object" && "shape" in n.over ? null : windowsOf(x, k);
-  return windows ? run(x, n, windows) : maxPool2d(normalise(x, n), k);
+  return windows ? run(x, n, { windows }) : maxPool2d(normalise(x, n), k);
 }
 
-function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
+/**
+ * y = max(normalise(x, …) + r, 0), the end of a residual block, as `relu(add(normalise(x, …), r))`,
+ * gradients included, in the norm's last kernel. A trace is shown the three operations.
+ * @param r the residual, which {@link addsResidual} has found to fit
+ */
+export const normaliseThenAdd = (x: Tensor, n: Normalisation, r: Tensor): Tensor => run(x, n, { residual: r });
+
+/** Whether a residual is of the output's shape and parts, and the norm one that can add it. */
+export function addsResidual(x: Tensor, { over, parts = 1, shared = false }: Normalisation, r: Tensor): boolean {
+  const shape = shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape;
+  const isLayer = typeof over === "object" && "shape" in over;
+  return (
+    !isTracing() &&
+    !isLayer &&
+    r.dtype === "f32" &&
+    sameShape(shape, r.shape) &&
+    r.parts === (parts > 1 ? parts : x.parts)
+  );
+}
+
+/** What comes behind a normalisation, in its last kernel: one of the two, or neither. */
+interface Behind {
+  readonly windows?: Windows | null;
+  readonly residual?: Tensor | null;
+}
+
+function run(x: Tensor, n: Normalisation, { windows = null, residual = null }: Behind): Tensor {
   const { over, affine = [{}], parts = 1, shared = false, eps = NORM_EPS, relu = false } = n;
   const what = nameOf(over);
   const { view, affine: affineShape } = viewOf(x, over, { parts, shared });
@@ -91,7 +120,7 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
   const y = x.newEmpty(pooledShape(shared ? [parts * x.shape[0]!, ...x.shape.slice(1)] : x.shape, windows));
   if (parts > 1) y.parts = parts;
   const tensors = affine.map(affineTensors);
-  const inputs = [x, ...tensors.flat()];
+  const inputs = [x, ...tensors.flat(), ...(residual ? [residual] : [])];
   if (x.size === 0) return record(what, y, inputs, [], () => () => inputs.map((t) => t.newFull(t.shape, 0)));
 
   const { lanes, sizes } = layoutOf(view);
@@ -102,26 +131,50 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
     affine: affine.map(affineForm),
     aboutZero: isAboutZero(over),
   };
-  const stats = statisticsOf(x, { ...view, measured }, spec, source, eps);
+  const end = { relu, residual: residual !== null };
+  const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
+  const measuredView = { ...view, measured };
   const [gammas, betas] = [affine.map(gammaOf), affine.map(betaOf)];
-  const buffers = {
+  const given = {
     x: x.buffer,
-    stats: (stats ?? x).buffer,
+    r: (residual ?? x).buffer,
     ...numbered("gamma", gammas),
     ...numbered("beta", betas),
     y: y.buffer,
   };
-  const kernel = { ...lanes, ...spec, relu };
-  if (windows) {
-    const geometry = windowSizes(windows, view, sizes.row);
-    x.device.run(normPoolKernel, { ...kernel, ...windowSpec(windows) }, buffers, { ...sizes, ...geometry });
-  } else x.device.run(normApplyKernel, kernel, buffers, sizes);
-  // Which element of a window won is found again from what made y; without windows y tells where
-  // the ReLU let gradients through.
-  const optional = [stats, relu && !windows ? y : null, ...gammas, ...betas.map((b) => (windows ? b : null))];
-  const needs = { x: x.requiresGrad, affine: tensors.map((ts) => ts.some((t) => t.requiresGrad)) };
+  const whole =
+    source.kind === "own"
+      ? wholeOf(x.device, measuredView, { ...spec, ...end }, windows, wantedGrads(spec, needs))
+      : null;
+  let stats: Tensor | null;
+  if (whole && source.kind === "own") {
+    stats = x.newEmpty([3, statSets(spec), view.channels]);
+    runWhole(x, whole, { ...given, stats: stats.buffer }, source, eps);
+  } else {
+    stats = statisticsOf(x, measuredView, spec, source, eps);
+    const [kernel, buffers] = [
+      { ...lanes, ...spec, ...end },
+      { ...given, stats: (stats ?? x).buffer },
+    ];
+    if (windows) {
+      const geometry = windowSizes(windows, view, sizes.row);
+      x.device.run(normPoolKernel, { ...kernel, ...windowSpec(windows) }, buffers, { ...sizes, ...geometry });
+    } else x.device.run(normApplyKernel, kernel, buffers, sizes);
+  }
+  // What a ReLU let through is told by y, or, where y is not the norm's own output or more to read,
+  // computed again from what made it; which element of a window won is found again as well.
+  const again = windows || residual || whole;
+  const optional = [stats, residual || (relu && !again) ? y : null, ...gammas, ...betas.map((b) => (again ? b : null))];
   const present = optional.filter((t) => t !== null);
-  const form = { view: { ...view, measured }, spec, affineShape, relu, windows, batch: source.kind === "own" };
+  const form: NormForm = {
+    view: measuredView,
+    spec,
+    affineShape,
+    ...end,
+    windows,
+    batch: source.kind === "own",
+    team: whole?.team ?? null,
+  };
   const backward =
     (savedX: Tensor | undefined, ...handles: Tensor[]) =>
     (g: Tensor) => {
@@ -140,6 +193,7 @@ function run(x: Tensor, n: Normalisation, windows: Windows | null): Tensor {
           ...(gammaOf(a) ? [grads.affine[i]!.gamma] : []),
           ...(betaOf(a) ? [grads.affine[i]!.beta] : []),
         ]),
+        ...(residual ? [grads.residual] : []),
       ];
     };
   const running = source.kind === "fixed" ? source.sets[0]! : null;

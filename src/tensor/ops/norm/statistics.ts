@@ -116,8 +116,7 @@ function ownStatistics(
   const part = splits > 1 ? x.newEmpty([2, splits, whole.batches, view.groups]) : null;
   // Sets are told apart only where they move running statistics; else they are so many batch items
   // more.
-  const running = moved.length ? Array.from({ length: parts }, (_, k) => (moved.length > 1 ? k : 0)) : [];
-  const tracking = { sets: moved.length ? sets : 1, running, aboutZero };
+  const tracking = { sets: moved.length ? sets : 1, running: runningOf(moved, parts), aboutZero };
   const buffers = { x: x.buffer, part: (part ?? x).buffer, stats: stats.buffer, ...runningBuffers(moved) };
   const common = { splits, items, eps, momentum };
   const invocations = part ? sizes.units * splits : sizes.units / tracking.sets;
@@ -138,7 +137,12 @@ function ownStatistics(
   return stats;
 }
 
-const runningBuffers = (sets: readonly RunningSet[]) => ({
+/** By part, the number of the running set that it moves. */
+export const runningOf = (moved: readonly RunningSet[], parts: number): number[] =>
+  moved.length ? Array.from({ length: parts }, (_, k) => (moved.length > 1 ? k : 0)) : [];
+
+/** Buffers of running means and variances, by their names in kernels. */
+export const runningBuffers = (sets: readonly RunningSet[]) => ({
   ...numbered(
     "runningMean",
     sets.map((s) => s.mean),

@@ -11,6 +11,9 @@ export interface Windows {
   readonly ow: number;
 }
 
+/** Windows of one element, for kernels that know windows only. */
+export const NO_WINDOWS: Windows = { k: 1, h: 1, w: 1, oh: 1, ow: 1 };
+
 /**
  * Windows of k×k in images [N, H, W, C]; null where there is nothing to fuse: k = 1, other inputs,
  * or images that no window fits into.
