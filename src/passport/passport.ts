@@ -9,7 +9,9 @@ import type { Generator } from "../tensor/random";
 import { showShape } from "../tensor/shape";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
+import { isTracing } from "../tensor/trace";
 import { passportGammaBeta, passportMeans } from "./closed-form";
+import { fitsPassportFc, passportFc } from "./fc";
 import { randomPassport } from "./generators";
 import { type LinearMap, outputsOf } from "./linear-map";
 import { fcHidden, type MapGeometry, passportShape } from "./place";
@@ -106,7 +108,7 @@ export class Passport extends Module {
    */
   gammaBeta(): GammaBeta {
     const raw = this.#raw();
-    return { raw, rows: this.fc ? this.fc.forward(raw) : raw };
+    return { raw, rows: this.fc ? throughFc(this.fc, raw) : raw };
   }
 
   /**
@@ -196,11 +198,22 @@ export class Passport extends Module {
   }
 }
 
+/** Slope of the FC's LeakyReLU below 0. */
+const SLOPE = 0.01;
+
+/** In one launch, but for a trace, which is shown the three layers, and for many channels. */
+function throughFc(fc: Sequential, raw: Tensor): Tensor {
+  const [first, , second] = fc.layers as [Linear, LeakyReLU, Linear];
+  const [channels, hidden] = first.weight.shape as [number, number];
+  if (isTracing() || !fitsPassportFc(raw.device, channels, hidden)) return fc.forward(raw);
+  return passportFc(raw, first.weight, second.weight, SLOPE);
+}
+
 function sharedFc(channels: number, random: Generator): Sequential {
   const hidden = fcHidden(channels);
   return new Sequential(
     new Linear(channels, hidden, { bias: false, random }),
-    new LeakyReLU(0.01),
+    new LeakyReLU(SLOPE),
     new Linear(hidden, channels, { bias: false, random }),
   );
 }

@@ -1,0 +1,44 @@
+import { fcWorkgroupBytes, passportFcGradKernel, passportFcKernel } from "../../shaders/passport-fc.wgsl";
+import type { Device } from "../gpu/device";
+import { record, type Tensor } from "../tensor/tensor";
+
+/** Channels up to which one workgroup is enough. */
+const MOST_CHANNELS = 512;
+/** Invocations of that workgroup on graphics processors, and on software adapters. */
+const LANES = { hardware: 256, software: 8 };
+
+/** Whether {@link passportFc} takes so many channels and hidden values. */
+export const fitsPassportFc = ({ caps }: Device, channels: number, hidden: number): boolean =>
+  channels <= MOST_CHANNELS && fcWorkgroupBytes(hidden) <= caps.maxWorkgroupStorage;
+
+/**
+ * The FC of a passport in one launch, and one for its gradients:
+ *
+ *     rows = act(raw · A) · B,   act(x) = x where x > 0, else slope · x
+ *
+ * Shapes: raw [2, O], a [O, H], b [H, O] → [2, O]. Only for sizes of {@link fitsPassportFc}.
+ */
+export function passportFc(raw: Tensor, a: Tensor, b: Tensor, slope: number): Tensor {
+  const { device } = raw;
+  const [channels, hidden] = a.shape as [number, number];
+  const lanes =
+    device.caps.adapter === "hardware" ? Math.min(LANES.hardware, device.caps.maxInvocations) : LANES.software;
+  const spec = { channels, hidden, lanes };
+  const [rows, inner] = [raw.newEmpty([2, channels]), raw.newEmpty([2, hidden])];
+  const given = { raw: raw.buffer, a: a.buffer, b: b.buffer };
+  device.run(passportFcKernel, spec, { ...given, hidden: inner.buffer, rows: rows.buffer }, { slope });
+  const input = raw.requiresGrad;
+  const weights = a.requiresGrad || b.requiresGrad;
+  record("passportFc", rows, [raw, a, b], [raw, inner, a, b], (sr, si, sa, sb) => (d) => {
+    const draw = input ? d.newEmpty(sr.shape) : null;
+    const [da, db] = weights ? [d.newEmpty(sa.shape), d.newEmpty(sb.shape)] : [null, null];
+    const buffers = {
+      ...{ d: d.buffer, hidden: si.buffer, raw: sr.buffer, a: sa.buffer, b: sb.buffer },
+      ...{ draw: (draw ?? d).buffer, da: (da ?? d).buffer, db: (db ?? d).buffer },
+    };
+    device.run(passportFcGradKernel, { ...spec, input, weights }, buffers, { slope });
+    return [draw, da, db];
+  });
+  inner.dispose();
+  return rows;
+}
