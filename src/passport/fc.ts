@@ -2,14 +2,16 @@ import { fcWorkgroupBytes, passportFcGradKernel, passportFcKernel } from "../../
 import type { Device } from "../gpu/device";
 import { record, type Tensor } from "../tensor/tensor";
 
-/** Channels up to which one workgroup is enough. */
-const MOST_CHANNELS = 512;
-/** Invocations of that workgroup on graphics processors, and on software adapters. */
-const LANES = { hardware: 256, software: 8 };
+/** Invocations of the workgroup, and the channels up to which it is enough. */
+const HARDWARE = { lanes: 256, channels: 512 };
+/** Where a workgroup is one core's work: measured, from 384 channels on the layers are faster. */
+const SOFTWARE = { lanes: 8, channels: 256 };
+
+const formFor = ({ caps }: Device) => (caps.adapter === "hardware" ? HARDWARE : SOFTWARE);
 
 /** Whether {@link passportFc} takes so many channels and hidden values. */
-export const fitsPassportFc = ({ caps }: Device, channels: number, hidden: number): boolean =>
-  channels <= MOST_CHANNELS && fcWorkgroupBytes(hidden) <= caps.maxWorkgroupStorage;
+export const fitsPassportFc = (device: Device, channels: number, hidden: number): boolean =>
+  channels <= formFor(device).channels && fcWorkgroupBytes(hidden) <= device.caps.maxWorkgroupStorage;
 
 /**
  * The FC of a passport in one launch, and one for its gradients:
@@ -21,8 +23,7 @@ export const fitsPassportFc = ({ caps }: Device, channels: number, hidden: numbe
 export function passportFc(raw: Tensor, a: Tensor, b: Tensor, slope: number): Tensor {
   const { device } = raw;
   const [channels, hidden] = a.shape as [number, number];
-  const lanes =
-    device.caps.adapter === "hardware" ? Math.min(LANES.hardware, device.caps.maxInvocations) : LANES.software;
+  const lanes = Math.min(formFor(device).lanes, device.caps.maxInvocations);
   const spec = { channels, hidden, lanes };
   const [rows, inner] = [raw.newEmpty([2, channels]), raw.newEmpty([2, hidden])];
   const given = { raw: raw.buffer, a: a.buffer, b: b.buffer };
