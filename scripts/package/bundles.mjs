@@ -66,7 +66,7 @@ const PROGRAMS = {
   exporter: {
     text: `import { exportOnnx } from "@pan/core/onnx";\nexport { exportOnnx };`,
     parts: ["devices"],
-    most: 260_000,
+    most: 272_000,
   },
   attacker: {
     text: `import { fineTune, forgeBoundClaim } from "@pan/core/attacks";\nexport { fineTune, forgeBoundClaim };`,
