@@ -26,11 +26,11 @@ async function bundled(text: string): Promise<string> {
   return outputFiles[0]!.text;
 }
 
-/** The sources in some folders. */
+/** The sources in some folders, but for what is installed there. */
 const sources = (...folders: string[]): string[] =>
   folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((file) => /\.m?[jt]s$/.test(file))
+      .filter((file) => /\.m?[jt]s$/.test(file) && !/(^|[\\/])node_modules[\\/]/.test(file))
       .map((file) => join(root, folder, file)),
   );
 
