@@ -83,7 +83,10 @@ async function cardOf(folder: string, name: string, bound: boolean): Promise<str
 const read = async <T>(folder: string, name: string) => JSON.parse(await readFile(join(folder, name), "utf8")) as T;
 
 /** What of a run's report is published with its network. */
-type Published = Pick<TrainingReport, "command" | "adapter" | "seconds" | "network" | "data" | "settings" | "forged"> & {
+type Published = Pick<
+  TrainingReport,
+  "command" | "adapter" | "seconds" | "network" | "data" | "settings" | "forged"
+> & {
   mark: NonNullable<TrainingReport["verdict"]>["mark"];
 };
 
