@@ -147,7 +147,7 @@ export async function tableOf(within = PRETRAINED): Promise<string> {
   ].join("\n");
 }
 
-const TABLE = /<!-- networks -->[^]*<!-- \/networks -->/;
+const TABLE = /<!-- networks -->.*<!-- \/networks -->/s;
 
 /** Puts the table of the networks into the folder's README.md, where there is one. */
 async function updateTable(within: string): Promise<void> {
