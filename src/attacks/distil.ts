@@ -32,20 +32,23 @@ export async function distil(target: Target | PlainTarget, options: DistilOption
   const cooled = (logits: unknown) => mul(logits as Tensor, 1 / temperature);
   const answers = (x: Tensor) => noGrad(() => softmax(cooled(teacher.forward(x)), -1));
   try {
-    return await learn(freshNetwork(target, { seed: seed + 1 }));
-  } finally {
-    teacher.dispose();
-  }
-
-  async function learn(model: ReturnType<typeof freshNetwork>): Promise<AttackRecord> {
-    const knowledge = ["the deployed network", "images without labels"];
-    const loss = (y: Tensor, { inputs }: { inputs: Tensor }) =>
-      mul(crossEntropy(cooled(y), answers(inputs)), temperature ** 2);
+    const model = freshNetwork(target, { seed: seed + 1 });
     try {
-      const attack = { attack: "distillation", knowledge, model, before, loss };
-      return await attackByTraining(target, attack, { ...others, seed, lr });
+      return await attackByTraining(
+        target,
+        {
+          attack: "distillation",
+          knowledge: ["the deployed network", "images without labels"],
+          model,
+          before,
+          loss: (y, { inputs }) => mul(crossEntropy(cooled(y), answers(inputs)), temperature ** 2),
+        },
+        { ...others, seed, lr },
+      );
     } finally {
       model.dispose();
     }
+  } finally {
+    teacher.dispose();
   }
 }

@@ -286,16 +286,17 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       signLoss,
       trunkUpdates,
       task,
-      ...(recompute && { recompute: recomputedModules(model, recompute) }),
       triggers: joining && { ...joining, count: triggersPerBatch(joining) / accumulate },
       onTotal: fresh
         ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined || !task.classLoss)
         : undefined,
       onLoss: (name: Loss, value: Tensor, weight: number) => sums.add(name, value, weight),
     };
+    // Looked up where a step is run, and not for each that is replayed.
+    const recomputed = () => recompute && { recompute: recomputedModules(model, recompute) };
     optimizer.factor = schedule(this.#at.epoch + this.#at.batch / batches);
     if (!replay || regularizer || joining?.perturbation || accumulate > 1) {
-      const own = { ...common, draws: { seed, step }, ...(regularizer && { regularizer }) };
+      const own = { ...common, ...recomputed(), draws: { seed, step }, ...(regularizer && { regularizer }) };
       trainStep(model, optimizer, this.#uploader.parts(batch, triggers, accumulate), own);
       return;
     }
@@ -307,7 +308,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
     const tensors = [...tensorsIn(samples.x), ...tensorsIn(samples.y)];
     const kind = `${branches.join()} ${tensors.map((t) => t.buffer.id).join()}`;
     this.#replay ??= new StepReplay(deviceOf(model), model);
-    this.#replay.run(kind, () => trainStep(model, optimizer, [() => samples], common));
+    this.#replay.run(kind, () => trainStep(model, optimizer, [() => samples], { ...common, ...recomputed() }));
   }
 
   /** The branches of step `step`, from 0. */
