@@ -4,7 +4,7 @@
  * all are held against.
  */
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
@@ -28,6 +28,10 @@ const ON_THE_WEB = `${IMPORTS}
 globalThis.outcome = engineNumbers(pan);
 if (globalThis.Deno) console.log(JSON.stringify(await globalThis.outcome));
 `;
+
+/** Lavapipe, where `.ci/mesa` has put it; else Vulkan finds what is installed. */
+const LAVAPIPE = resolve(HERE, "../../.adapter/mesa/lvp_icd.json");
+const onLavapipe = existsSync(LAVAPIPE) ? { VK_DRIVER_FILES: LAVAPIPE, VK_ICD_FILENAMES: LAVAPIPE } : {};
 
 /** Lavapipe compiles each kernel for half a second, and every process compiles all of them. */
 const PATIENCE = 900_000;
@@ -110,17 +114,22 @@ describe("the same numbers", { timeout: PATIENCE }, () => {
       found = await run(...how);
     } catch (error) {
       if (!/AdapterNotFoundError|UnavailableError/.test(String(error))) throw error;
-      console.warn(`${engine} on an adapter of the system is skipped: it has none (Debian: mesa-vulkan-drivers).`);
+      console.warn(
+        `${engine} on an adapter of the system is skipped: it has none (Debian: mesa-vulkan-drivers, or .ci/mesa).`,
+      );
       return context.skip();
     }
     expectAgreement(engine, found);
   }
 
   it("by Dawn in Node, on lavapipe", (context) =>
-    onSystem(context, "Node, Dawn", process.execPath, [inNode.file], inNode, { PAN_ADAPTER: "lavapipe" }));
+    onSystem(context, "Node, Dawn", process.execPath, [inNode.file], inNode, {
+      ...onLavapipe,
+      PAN_ADAPTER: "lavapipe",
+    }));
 
   it.skipIf(!deno)("by wgpu in Deno, on the system’s adapter", (context) =>
-    onSystem(context, "Deno, wgpu", deno!, [...inDeno, onTheWeb.file], onTheWeb, {}),
+    onSystem(context, "Deno, wgpu", deno!, [...inDeno, onTheWeb.file], onTheWeb, onLavapipe),
   );
 
   it.skipIf(!deno)("by wgpu in Deno, on SwiftShader", async () => {
