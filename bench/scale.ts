@@ -3,7 +3,7 @@
  * that a step cannot do without.
  *
  *     npm run bench -- scale [--arch alexnet|resnet18] [--schemes plain,pan] [--widths 0.0625,0.25,1] [--batches 1,2,4,…]
- *                            [--recompute] [--rounds 3] [--most-seconds 120] [--out out/bench]
+ *                            [--activations f32,f16,recomputed] [--rounds 3] [--most-seconds 120] [--out out/bench]
  *
  * One size after another, each with a network of its own and an emptied pool: a step that compiles,
  * then `rounds` steps, each waited for; the median counts. Writes scale-ADAPTER.json (after every
@@ -49,11 +49,13 @@ import {
   type StepSize,
 } from "../report/src/index";
 import { recomputing } from "../src/nn/recompute";
+import { packingSaved } from "../src/tensor/packing";
 import { lossesOf, trainStep } from "../src/train/step";
 import type { Samples } from "../src/train/task";
 import { median } from "./median";
 
 const ARCHITECTURES = ["alexnet", "resnet18"] as const;
+const ACTIVATIONS = ["f32", "f16", "recomputed"] as const;
 const SCHEMES = ["plain", "v1", "v2", "pan"] as const;
 const HELP = `npm run bench -- scale [options]      time and memory of a training step against batch size and width
 
@@ -61,7 +63,8 @@ const HELP = `npm run bench -- scale [options]      time and memory of a trainin
   --schemes LIST     of ${SCHEMES.join(", ")}; passports in the last three convolutions, or the last stage (default plain,pan)
   --widths LIST      channels, as shares of the papers' (default 0.0625,0.125,0.25,0.5,1)
   --batches LIST     (default 1,2,4,8,16,32,64,128,256)
-  --recompute        of ResNet-18, each size a second time with the blocks of all stages without passports recomputed
+  --activations LIST what they wait in for the backward pass, of ${ACTIVATIONS.join(", ")}, the last being ResNet-18's
+                     blocks in all stages without passports (default f32)
   --rounds N         measured steps a size (default 3)
   --most-seconds N   leave out sizes that are expected to take longer in all (default 120)
   --out DIR          (default out/bench)`;
@@ -72,17 +75,21 @@ function readSettings() {
       arch: "alexnet",
       schemes: "plain,pan",
       widths: "0.0625,0.125,0.25,0.5,1",
+      activations: "f32",
       batches: "1,2,4,8,16,32,64,128,256",
       rounds: "3",
       "most-seconds": "120",
       out: join("out", "bench"),
     },
-    switches: ["recompute", "help"],
+    switches: ["help"],
     help: HELP,
   });
   if (v.help) return null;
-  if (v.recompute && v.arch !== "resnet18")
-    throw new ArgumentError(`--recompute: --arch resnet18 expected, found ${v.arch}, whose layers are no blocks`);
+  const activations = [...new Set(listOf(v.activations).map((name) => oneOf("activations", name, ACTIVATIONS)))];
+  if (activations.includes("recomputed") && v.arch !== "resnet18")
+    throw new ArgumentError(
+      `--activations recomputed: --arch resnet18 expected, found ${v.arch}, whose layers are no blocks`,
+    );
   const sorted = (name: "widths" | "batches", low: number, high: number, whole: boolean) =>
     [...new Set(listOf(v[name]).map((text) => numberIn(name, text, low, high, whole)))].sort((a, b) => a - b);
   return {
@@ -90,7 +97,7 @@ function readSettings() {
     schemes: [...new Set(listOf(v.schemes).map((name) => oneOf("schemes", name, SCHEMES)))],
     widths: sorted("widths", 0.02, 4, false),
     batches: sorted("batches", 1, 65_536, true),
-    recompute: v.recompute ? [false, true] : [false],
+    activations,
     rounds: numberIn("rounds", v.rounds, 1, 1000),
     mostSeconds: numberIn("most-seconds", v["most-seconds"], 0, 1e6, false),
     out: v.out,
@@ -109,18 +116,26 @@ function build({ arch }: Settings, { scheme, width }: StepSize): Protected<AnyNe
 }
 
 /** The blocks of the stages without passports. */
-function blocksOf(model: Protected<AnyNetwork>, { scheme, recompute }: StepSize): Module[] {
+function blocksOf(model: Protected<AnyNetwork>, { scheme, activations }: StepSize): Module[] {
   const stage = scheme === "plain" ? /^layer\d\.\d$/ : /^layer[123]\.\d$/;
-  return recompute ? model.network.namedModules().flatMap(([name, m]) => (stage.test(name) ? [m] : [])) : [];
+  return activations === "recomputed"
+    ? model.network.namedModules().flatMap(([name, m]) => (stage.test(name) ? [m] : []))
+    : [];
 }
 
 /** Bytes that the graph of a step's loss keeps, between its forward and its backward pass. */
-function savedBytes(model: Protected, upload: () => Samples, recompute: readonly Module[]): number {
+function savedBytes(
+  model: Protected,
+  upload: () => Samples,
+  { recompute, beyond }: { recompute: readonly Module[]; beyond: Tensor | null },
+): number {
   const before = memory().bytes;
-  const loss = scope(() => {
-    const losses = recomputing(recompute, () => lossesOf(model, upload())).map(([, loss]) => loss);
-    return losses.reduce((a, b) => add(a, b));
-  });
+  const forward = () =>
+    scope(() => {
+      const losses = recomputing(recompute, () => lossesOf(model, upload())).map(([, loss]) => loss);
+      return losses.reduce((a, b) => add(a, b));
+    });
+  const loss = beyond ? packingSaved(beyond, forward) : forward();
   const saved = memory().bytes - before;
   loss.dispose();
   return saved;
@@ -144,9 +159,12 @@ async function measure(device: Device, s: Settings, size: StepSize): Promise<Sca
     const parameters = bytesOf(model.parameters());
     const state = memory().bytes - outside - parameters;
     const recompute = blocksOf(model, size);
-    const saved = savedBytes(model, upload, recompute);
+    const beyond = size.activations === "f16" ? Tensor.full([1], 0, "u32") : null;
+    if (beyond) made.push(beyond);
+    const how = { recompute, beyond };
+    const saved = savedBytes(model, upload, how);
     const step = async () => {
-      trainStep(model, optimizer, [upload], { recompute });
+      trainStep(model, optimizer, [upload], how);
       await device.sync();
     };
     // What only the counting pass needed is not held by the steps.
@@ -192,11 +210,11 @@ async function measure(device: Device, s: Settings, size: StepSize): Promise<Sca
  */
 function expectedSeconds(
   rows: readonly ScaleRow[],
-  { scheme, recompute, width, batch }: StepSize,
+  { scheme, activations, width, batch }: StepSize,
   rounds: number,
 ): number | undefined {
   const known = rows.filter(
-    (r): r is MeasuredStep => isMeasured(r) && r.scheme === scheme && r.recompute === recompute,
+    (r): r is MeasuredStep => isMeasured(r) && r.scheme === scheme && r.activations === activations,
   );
   const own = known.filter((r) => r.width === width && r.batch < batch).at(-1);
   const narrower = Math.max(...known.map((r) => r.width).filter((w) => w < width));
@@ -207,7 +225,7 @@ function expectedSeconds(
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1).padStart(9);
 
 function describe(row: ScaleRow): string {
-  const size = `${row.scheme.padEnd(6)} ${row.recompute ? "recomputed" : "kept      "} ${String(row.width).padStart(7)} ${String(row.batch).padStart(6)}`;
+  const size = `${row.scheme.padEnd(6)} ${(row.activations ?? "f32").padEnd(10)} ${String(row.width).padStart(7)} ${String(row.batch).padStart(6)}`;
   if (!isMeasured(row)) return `${size}  ${row.problem}`;
   return `${size} ${row.milliseconds.toFixed(1).padStart(10)} ${megabytes(row.peakUsed)} ${megabytes(row.mustLive)} ${row.ratio.toFixed(2).padStart(6)} ${megabytes(row.live.saved)} ${megabytes(row.peakHeld)}`;
 }
@@ -223,8 +241,8 @@ async function main(s: Settings): Promise<void> {
   console.log(
     `\n${device.name}: a training step of ${arch} against batch and width, medians of ${rounds}; memory in MB`,
   );
-  console.log("scheme blocks       width  batch         ms      peak must live  ratio     saved      held");
-  const series = s.schemes.flatMap((scheme) => s.recompute.map((recompute) => ({ scheme, recompute })));
+  console.log("scheme activations  width  batch         ms      peak must live  ratio     saved      held");
+  const series = s.schemes.flatMap((scheme) => s.activations.map((activations) => ({ scheme, activations })));
   for (const each of series)
     for (const width of s.widths)
       for (const batch of s.batches) {

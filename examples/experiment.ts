@@ -48,6 +48,8 @@ export interface RunSettings {
   labelSmoothing: number;
   /** Names of modules that are run again in the backward pass. */
   recompute: readonly string[];
+  /** What activations wait in for the backward pass. */
+  activations: "f32" | "f16";
   mode: TrainingMode;
   trunkUpdates: 1 | 2;
   /** Triggers that join each batch. */
@@ -137,6 +139,7 @@ async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer
     accumulate: s.accumulate,
     labelSmoothing: s.labelSmoothing,
     recompute: s.recompute,
+    activations: s.activations,
     seed: s.seed,
     transform: e.transform("train"),
     testTransform: e.transform("test"),

@@ -1,13 +1,14 @@
 /** Settings that the options of every experiment say in the same words. */
 import { type DATE_OPTIONS, datesOf } from "./claim";
 import type { RunSettings } from "./experiment";
-import { listOf, numberIn } from "./options";
+import { listOf, numberIn, oneOf } from "./options";
 
 type Texts = Record<
   | "statement"
   | "trigger-perturbation"
   | "label-smoothing"
   | "recompute"
+  | "activations"
   | "epochs"
   | "early-stop"
   | "forgeries"
@@ -24,6 +25,7 @@ export const commonSettings = (v: Texts & { resume: boolean }) =>
     triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     labelSmoothing: numberIn("label-smoothing", v["label-smoothing"], 0, 1, false),
     recompute: listOf(v.recompute),
+    activations: oneOf("activations", v.activations, ["f32", "f16"]),
     epochs: numberIn("epochs", v.epochs, 1, 100_000),
     earlyStop: numberIn("early-stop", v["early-stop"], 0, 100_000),
     forgeries: numberIn("forgeries", v.forgeries, 0, 1000),

@@ -20,6 +20,7 @@ type ErrorCode =
   | "PAN_STATE_DICT"
   | "PAN_CHECKPOINT_FORMAT"
   | "PAN_NAN_LOSS"
+  | "PAN_OVERFLOW"
   | "PAN_UNAVAILABLE";
 
 /** Base class of every error this package raises on purpose. */
@@ -103,6 +104,15 @@ export class CheckpointFormatError extends PanError {
 export class NanLossError extends PanError {
   override readonly name = "NanLossError";
   override readonly code = "PAN_NAN_LOSS";
+}
+
+/**
+ * A number did not fit the type that it was to be kept in: an activation beyond f16's ±65,504; the
+ * last checkpoint is untouched.
+ */
+export class OverflowError extends PanError {
+  override readonly name = "OverflowError";
+  override readonly code = "PAN_OVERFLOW";
 }
 
 /**

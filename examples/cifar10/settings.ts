@@ -79,6 +79,7 @@ ${TRIGGER_HELP}
   --label-smoothing X  of the loss (default 0)
   --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
                        pass, for batches that do not fit (of a ResNet: layer1,layer2,layer3)
+  --activations TYPE   f32 | f16: what they wait in for the backward pass (default f32); f16 is half of the memory
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -129,6 +130,7 @@ const OPTIONS = {
   "feature-watermark": "0",
   "label-smoothing": "0",
   recompute: "",
+  activations: "f32",
   "early-stop": "0",
   forgeries: "10",
   data: "",

@@ -66,6 +66,7 @@ ${TRIGGER_HELP}
   --label-smoothing X  of the loss (default 0)
   --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
                        pass, for batches that do not fit (such as stn,fstn)
+  --activations TYPE   f32 | f16: what they wait in for the backward pass (default f32); f16 is half of the memory
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -119,6 +120,7 @@ const OPTIONS = {
   "trigger-batch": "",
   "label-smoothing": "0",
   recompute: "",
+  activations: "f32",
   "early-stop": "0",
   forgeries: "10",
   data: "",

@@ -55,6 +55,7 @@ training
   --label-smoothing X  of the loss (default 0)
   --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
                        pass, for batches that do not fit (such as layer1,layer2,layer3)
+  --activations TYPE   f32 | f16: what they wait in for the backward pass (default f32); f16 is half of the memory
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
@@ -99,6 +100,7 @@ const OPTIONS = {
   seed: "1",
   "label-smoothing": "0",
   recompute: "",
+  activations: "f32",
   "early-stop": "0",
   forgeries: "10",
   data: "",

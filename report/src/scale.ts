@@ -9,11 +9,17 @@ import { formatNumber } from "./format";
 import { type Html, html } from "./html";
 import { hues, palette } from "./theme";
 
+/**
+ * How activations wait for the backward pass; recomputed ones are those of blocks without
+ * passports.
+ */
+export type Activations = "f32" | "f16" | "recomputed";
+
 /** What is varied. */
 export interface StepSize {
   scheme: Scheme;
-  /** Blocks without passports keep their inputs alone, and run twice. */
-  recompute?: boolean;
+  /** Default f32. */
+  activations?: Activations;
   /** Channels, as a share of the paper's. */
   width: number;
   batch: number;
@@ -75,7 +81,8 @@ function decades(low: number, high: number): number[] {
 }
 
 /** What a curve is called beside its width. */
-const seriesOf = ({ scheme, recompute }: StepSize): string => (recompute ? `${scheme}, recomputed` : scheme);
+const seriesOf = ({ scheme, activations = "f32" }: StepSize): string =>
+  activations === "f32" ? scheme : `${scheme}, ${activations}`;
 
 /** One curve a scheme and width. @param dashed a second one beside it */
 function panel(

@@ -13,7 +13,7 @@ export type Access = "read" | "write";
  */
 export interface Binding {
   readonly access: Access;
-  readonly type?: "f32" | "vec4f" | "i32" | "u32" | "vec2f" | "vec4u";
+  readonly type?: "f32" | "vec4f" | "i32" | "u32" | "vec2f" | "vec2u" | "vec4u" | "atomic<u32>";
 }
 
 export type ParamType = "u32" | "i32" | "f32";

@@ -1,3 +1,4 @@
+import { packHalvesKernel, unpackHalvesKernel } from "../../shaders/halves.wgsl";
 import { ArgumentError, LifetimeError } from "../errors";
 import type { Device } from "../gpu/device";
 import { device } from "../gpu/init";
@@ -36,10 +37,20 @@ export const liveTensors = (): number => live.tensors;
 /** Least and greatest of some elements. */
 export type Range = readonly [min: number, max: number];
 
+/** Counts the operations that are recorded: the time by which storages know how long they wait. */
+let clock = 0;
+
+/** Lets the time of {@link Storage.idle} go on by one operation. */
+export const tick = (): number => ++clock;
+
 /** A reference-counted GPU buffer; tensors and their reshaped views share one. */
 export class Storage {
   private references = 1;
-  readonly buffer: PooledBuffer;
+  private held: PooledBuffer;
+  private packed = false;
+  /** What was written before the elements changed their form counts on. */
+  private moved = 0;
+  private used = clock;
   private known: { readonly range: Range | null; readonly version: number } | null = null;
 
   constructor(
@@ -47,9 +58,30 @@ export class Storage {
     readonly bytes: number,
     notSerial?: number,
   ) {
-    this.buffer = device.pool.acquire(bytes, notSerial);
+    this.held = device.pool.acquire(bytes, notSerial);
     live.storages++;
     live.bytes += bytes;
+  }
+
+  /** The elements, unpacked. */
+  get buffer(): PooledBuffer {
+    this.used = clock;
+    if (this.packed) this.unpack();
+    return this.held;
+  }
+
+  /** How often the elements were written. */
+  get version(): number {
+    return this.held.version + this.moved;
+  }
+
+  /** For how many operations nobody has asked for the elements. */
+  get idle(): number {
+    return clock - this.used;
+  }
+
+  get isFreed(): boolean {
+    return this.references <= 0;
   }
 
   get isShared(): boolean {
@@ -58,12 +90,49 @@ export class Storage {
 
   /** Notes the least and greatest of the elements that the host has just written. */
   noteRange(range: Range | null): void {
-    this.known = { range, version: this.buffer.version };
+    this.known = { range, version: this.version };
   }
 
   /** What was noted, if nothing has written since. */
   get range(): Range | null {
-    return this.known?.version === this.buffer.version ? this.known.range : null;
+    return this.known?.version === this.version ? this.known.range : null;
+  }
+
+  /**
+   * Rounds the elements, f32, to f16, which take half of the memory until somebody asks for them.
+   * @param beyond counts those that f16 does not reach
+   */
+  pack(beyond: PooledBuffer): void {
+    if (this.packed) return;
+    const half = this.device.pool.acquire(this.packedBytes);
+    this.device.run(packHalvesKernel, null, { x: this.held, y: half, beyond }, { n4: this.vectors });
+    this.become(half);
+    this.packed = true;
+    live.bytes += this.packedBytes - this.bytes;
+  }
+
+  private unpack(): void {
+    const full = this.device.pool.acquire(this.bytes);
+    this.device.run(unpackHalvesKernel, null, { x: this.held, y: full }, { n4: this.vectors });
+    this.become(full);
+    this.packed = false;
+    live.bytes += this.bytes - this.packedBytes;
+  }
+
+  /** The same elements in another buffer. */
+  private become(next: PooledBuffer): void {
+    const { version } = this;
+    this.device.pool.release(this.held);
+    this.held = next;
+    this.moved = version - next.version;
+  }
+
+  private get vectors(): number {
+    return Math.ceil(this.bytes / 16);
+  }
+
+  private get packedBytes(): number {
+    return 8 * this.vectors;
   }
 
   retain(): this {
@@ -78,8 +147,8 @@ export class Storage {
         "a tensor's memory was released twice: this is a defect of the package, please report it",
       );
     live.storages--;
-    live.bytes -= this.bytes;
-    this.device.pool.release(this.buffer);
+    live.bytes -= this.packed ? this.packedBytes : this.bytes;
+    this.device.pool.release(this.held);
   }
 }
 

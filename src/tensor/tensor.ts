@@ -9,6 +9,7 @@ import { propagate } from "./backward";
 import { ARRAYS, bitsOf, checkElement, type DType, type ElementsOf, elementsOf, type TensorSource } from "./elements";
 import { type BackwardFn, GraphNode } from "./graph";
 import type { TensorMethods } from "./method-types";
+import { currentPacking } from "./packing";
 import { carryParts } from "./parts";
 import { recordedGradients } from "./recorded-gradients";
 import { asShape, type Shape, showShape, sizeOf } from "./shape";
@@ -170,7 +171,7 @@ export class Tensor implements Disposable {
 
   /** How often its memory was written to: equal numbers, equal values. */
   get version(): number {
-    return this.storage.buffer.version;
+    return this.storage.version;
   }
 
   /**
@@ -315,6 +316,9 @@ export class Tensor implements Disposable {
 
 export interface Tensor extends TensorMethods<Tensor> {}
 
+/** What no program that uses the package needs to know of a tensor. */
+const memoryOf = (t: Tensor): Storage => t["storage"];
+
 /** Whether operations are recorded; a function is told of the inputs of those that would be. */
 let recording: boolean | ((inputs: readonly Tensor[]) => void) = true;
 
@@ -383,8 +387,10 @@ export function record(
   traced(name, out, inputs, how);
   carryParts(name, out, inputs);
   if (typeof recording === "function") recording(inputs);
+  currentPacking()?.pass();
   if (!needsGraph(inputs)) return out;
   const saved = save.map((t) => t.view(t.shape, true));
+  currentPacking()?.note(memoryOf(out), inputs.map(memoryOf), saved.map(memoryOf));
   out.requiresGrad = true;
   out.node = new GraphNode(name, inputs, out.shape, saved, backwardOf(...saved));
   return out;

@@ -130,6 +130,14 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
    */
   recompute?: readonly string[];
   /**
+   * What activations wait in for the backward pass (default "f32"): rounded to "f16" they take half
+   * of the memory, and a launch each way. Everything is computed in f32, gradients too, so that no
+   * loss has to be scaled; activations beyond ±65,504 end the run with an OverflowError. Long skip
+   * connections read what they skip rounded. What waits for an operation or two, and what is
+   * smaller than 16 KB, stays as it is.
+   */
+  activations?: "f32" | "f16";
+  /**
    * Decides the order of the samples, their augmentation, and what a network draws at random in
    * each step.
    */
@@ -197,6 +205,7 @@ const NAMES = {
   accumulate: true,
   replay: true,
   recompute: true,
+  activations: true,
   seed: true,
   transform: true,
   batchTransform: true,
@@ -231,6 +240,7 @@ function checkTypes(given: AnyOptions): void {
   for (const name of ["transform", "testTransform"] as const)
     if (given[name] !== undefined && !Array.isArray(given[name]))
       refuse("Trainer", name, "an array of transforms", given[name]);
+  if (given.activations !== undefined) oneOf("Trainer", "activations", given.activations, ["f32", "f16"]);
   if (given.replay !== undefined) flag("Trainer", "replay", given.replay);
   if (given.batchSize !== undefined) whole("Trainer", "batchSize", given.batchSize);
   if (given.seed !== undefined) whole("Trainer", "seed", given.seed, 0);

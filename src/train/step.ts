@@ -9,6 +9,7 @@ import type { Protected } from "../passport/protected";
 import type { SignLossOptions } from "../passport/sign-loss";
 import { add, affine } from "../tensor/ops/elementwise";
 import { stopAtMargin } from "../tensor/ops/margin";
+import { packingSaved } from "../tensor/packing";
 import { scope } from "../tensor/storage";
 import type { Tensor } from "../tensor/tensor";
 import type { Loss } from "./losses";
@@ -35,6 +36,8 @@ export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
   draws?: { seed: number; step: number };
   /** Modules that keep their inputs alone for the backward pass. */
   recompute?: readonly Module[];
+  /** Counts activations beyond f16 (`packingSaved`), in which they then wait; default: in f32. */
+  beyond?: Tensor | null;
   /** Is given the whole loss of each part before its backward pass. */
   onTotal?: ((total: Tensor) => void) | undefined;
   /**
@@ -125,12 +128,14 @@ function propagate(
   { extra, parts }: { extra: Tensor | null; parts: number },
   options: StepOptions,
 ): void {
-  const [losses, total] = scope((): [[Loss, Tensor][], Tensor] => {
-    const terms = recomputing(options.recompute ?? [], () => lossesOf(model, samples, options));
-    const summed = terms.map(([, loss]) => loss);
-    if (extra) summed.push(parts === 1 ? extra : affine(extra, parts));
-    return [terms, summed.reduce((a, b) => add(a, b))];
-  });
+  const forward = () =>
+    scope((): [[Loss, Tensor][], Tensor] => {
+      const terms = recomputing(options.recompute ?? [], () => lossesOf(model, samples, options));
+      const summed = terms.map(([, loss]) => loss);
+      if (extra) summed.push(parts === 1 ? extra : affine(extra, parts));
+      return [terms, summed.reduce((a, b) => add(a, b))];
+    });
+  const [losses, total] = options.beyond ? packingSaved(options.beyond, forward) : forward();
   options.onTotal?.(total);
   total.backward(parts === 1 ? undefined : total.newFull(total.shape, 1 / parts));
   perturb(model, optimizer, samples, parts, options);

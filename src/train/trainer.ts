@@ -2,7 +2,7 @@ import type { HostBatch } from "../data/batch";
 import { DataLoader } from "../data/loader";
 import type { AnySet, SampleTransform } from "../data/samples";
 import { instance, optionsOf } from "../demand";
-import { ArgumentError, NanLossError } from "../errors";
+import { ArgumentError, NanLossError, OverflowError } from "../errors";
 import { shown } from "../io/shown";
 import { deviceOf, type Module } from "../nn/module";
 import { Optimizer } from "../optim/optimizer";
@@ -15,7 +15,7 @@ import { decodeCheckpoint } from "./checkpoint";
 import { checkSamples, checkSet, checkTargets, type Measured, measure } from "./evaluate";
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, meanLoss } from "./history";
 import { checkLeaves } from "./leaves";
-import { type Loss, LossSums, type MeanLosses, stepRecord } from "./losses";
+import { type Loss, LossSums, type Stretch, stepRecord } from "./losses";
 import { type FullOptions, fullOptions, recomputedModules, type TrainerOptions, triggersPerBatch } from "./options";
 import { StepReplay } from "./replay";
 import { type Position, type Run, restoreRun, saveRun } from "./run";
@@ -126,8 +126,9 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
    * trained already, before any step; or in the first when its loss depends on trained tensors that
    * the network does not name; ShapeError when the regularizer, the loss or a metric gives anything
    * but one number, in the first.
-   * @throws NanLossError when a loss is not a number; the checkpoint of the last epoch is
-   * untouched. The next call begins the epoch anew: put weights back first, or `resume`.
+   * @throws NanLossError when a loss is not a number, OverflowError when an activation does not fit
+   * the type that it waits in; the checkpoint of the last epoch is untouched. The next call begins
+   * the epoch anew: put weights back first, or `resume`.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
   async *fit(train: AnySet, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
@@ -224,8 +225,8 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
 
   /** Steps from where the run stands to the end of the epoch, or to a stop. */
   async #epoch(loader: DataLoader<AnySet>, epochs: number): Promise<void> {
-    const { readEvery } = this.#options;
-    const sums = new LossSums(deviceOf(this.model));
+    const { readEvery, activations } = this.#options;
+    const sums = new LossSums(deviceOf(this.model), activations === "f16");
     let reading: Promise<void> = Promise.resolve();
     let stretch = 0;
     try {
@@ -237,10 +238,10 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
         if (++stretch === readEvery || last || this.#stopping) {
           // The copy of the sums goes with this step's submit; waiting for the one before keeps few
           // steps in flight.
-          const [means, at, before] = [sums.take(), { ...this.#at }, reading];
-          reading = before.then(async () => this.#log(await means, at, loader.length, epochs));
+          const [taken, at, before] = [sums.take(), { ...this.#at }, reading];
+          reading = before.then(async () => this.#log(await taken, at, loader.length, epochs));
           // A failure is thrown by the awaits below, never reported as unhandled meanwhile.
-          for (const p of [means, reading]) p.catch(() => {});
+          for (const p of [taken, reading]) p.catch(() => {});
           sums.flush();
           await before;
           stretch = 0;
@@ -249,7 +250,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       }
       await reading;
     } catch (error) {
-      if (error instanceof NanLossError) this.#rewind(loader.length);
+      if (error instanceof NanLossError || error instanceof OverflowError) this.#rewind(loader.length);
       // Steps behind the failed one are still under way: whoever ends the process for it would take
       // the driver's memory from under them.
       await deviceOf(this.model)
@@ -286,6 +287,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       signLoss,
       trunkUpdates,
       task,
+      beyond: sums.beyond,
       triggers: joining && { ...joining, count: triggersPerBatch(joining) / accumulate },
       onTotal: fresh
         ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined || !task.classLoss)
@@ -320,8 +322,8 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   }
 
   /** Records the mean losses of a stretch that ends at `at`. */
-  #log(means: MeanLosses, at: Position, batches: number, epochs: number): void {
-    const record = stepRecord(means, at.epoch * batches + at.batch, this.#options.regularizer !== undefined);
+  #log(stretch: Stretch, at: Position, batches: number, epochs: number): void {
+    const record = stepRecord(stretch, at.epoch * batches + at.batch, this.#options.regularizer !== undefined);
     this.history.steps.push(record);
     this.#options.onProgress?.({ step: record.step, steps: epochs * batches, epoch: at.epoch + 1, record });
   }

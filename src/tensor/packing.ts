@@ -1,0 +1,70 @@
+/**
+ * Activations that wait for the backward pass in f16. The graph says what it keeps; what nobody has
+ * asked for during a few operations is rounded, and is f32 again when somebody does.
+ */
+import type { PooledBuffer } from "../gpu/pool";
+import { refuseAsync, type Storage, tick } from "./storage";
+
+/**
+ * Operations that a value waits for in f32: a residual block comes back to its input after four.
+ */
+const PATIENCE = 4;
+/**
+ * Bytes below which packing is not worth its launches, and rounding not its digits: γ, β, means.
+ */
+const LEAST = 1 << 14;
+
+/** The values that operations of one forward pass made, and those that its graph keeps. */
+class Packing {
+  readonly #made = new Set<Storage>();
+  readonly #waiting = new Set<Storage>();
+
+  constructor(
+    private readonly beyond: { readonly buffer: PooledBuffer },
+    private readonly patience: number,
+  ) {}
+
+  /**
+   * A parameter is nobody's result, and neither is another view of it: what waits in f16 is what an
+   * operation computed.
+   */
+  note(result: Storage, inputs: readonly Storage[], saved: readonly Storage[]): void {
+    if (!inputs.includes(result)) this.#made.add(result);
+    for (const kept of saved) if (kept.bytes >= LEAST && this.#made.has(kept)) this.#waiting.add(kept);
+  }
+
+  /** An operation more: packs what has waited long enough. */
+  pass(): void {
+    tick();
+    for (const storage of this.#waiting) {
+      if (storage.isFreed) this.#waiting.delete(storage);
+      else if (storage.idle >= this.patience) storage.pack(this.beyond.buffer);
+    }
+  }
+}
+
+let current: Packing | null = null;
+
+/** The packing that goes on now, if one does. */
+export const currentPacking = (): Packing | null => current;
+
+/**
+ * Runs a forward pass whose graph keeps what waits in f16; its backward pass may come afterwards.
+ * Sums and gradients are f32. An operation that comes back to a value late, as a long skip
+ * connection does, reads it rounded.
+ *
+ * @param beyond u32 [1], to which vectors of four with a number beyond ±65,504 are counted; such a
+ * number becomes ±65,504
+ * @throws ArgumentError when the body is asynchronous.
+ */
+export function packingSaved<T>(beyond: { readonly buffer: PooledBuffer }, body: () => T, patience = PATIENCE): T {
+  const before = current;
+  current = new Packing(beyond, patience);
+  try {
+    const result = body();
+    refuseAsync("a forward pass", result);
+    return result;
+  } finally {
+    current = before;
+  }
+}
