@@ -5,13 +5,15 @@
 import type { PooledBuffer } from "../gpu/pool";
 import { refuseAsync, type Storage, tick } from "./storage";
 
-/**
- * Operations that a value waits for in f32: a residual block comes back to its input after four.
- */
+/** What is packed, and when. */
+interface PackingOptions {
+  /** Operations that a value waits for in f32 (default: a residual block's, to its sum). */
+  readonly patience?: number;
+  /** Bytes below which packing is not worth its launches, nor digits of γ, β and means. */
+  readonly least?: number;
+}
+
 const PATIENCE = 4;
-/**
- * Bytes below which packing is not worth its launches, and rounding not its digits: γ, β, means.
- */
 const LEAST = 1 << 14;
 
 /** The values that operations of one forward pass made, and those that its graph keeps. */
@@ -22,6 +24,7 @@ class Packing {
   constructor(
     private readonly beyond: { readonly buffer: PooledBuffer },
     private readonly patience: number,
+    private readonly least: number,
   ) {}
 
   /**
@@ -30,7 +33,7 @@ class Packing {
    */
   note(result: Storage, inputs: readonly Storage[], saved: readonly Storage[]): void {
     if (!inputs.includes(result)) this.#made.add(result);
-    for (const kept of saved) if (kept.bytes >= LEAST && this.#made.has(kept)) this.#waiting.add(kept);
+    for (const kept of saved) if (kept.bytes >= this.least && this.#made.has(kept)) this.#waiting.add(kept);
   }
 
   /** An operation more: packs what has waited long enough. */
@@ -57,9 +60,13 @@ export const currentPacking = (): Packing | null => current;
  * number becomes ±65,504
  * @throws ArgumentError when the body is asynchronous.
  */
-export function packingSaved<T>(beyond: { readonly buffer: PooledBuffer }, body: () => T, patience = PATIENCE): T {
+export function packingSaved<T>(
+  beyond: { readonly buffer: PooledBuffer },
+  body: () => T,
+  { patience = PATIENCE, least = LEAST }: PackingOptions = {},
+): T {
   const before = current;
-  current = new Packing(beyond, patience);
+  current = new Packing(beyond, patience, least);
   try {
     const result = body();
     refuseAsync("a forward pass", result);
