@@ -238,7 +238,11 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: Operand, col
   { ${fetch}
     ${stage} }
   // Every step is fetched while the one before it is multiplied; what is past the last is left.
-  for (var k0 = first; k0 < end; k0 += ${b.bk}u) {
+  // The counter's own limit is never met: of a loop without such a one Dawn does not know that it
+  // ends, and counts along.
+  let steps = (end - first + ${b.bk - 1}u) / ${b.bk}u;
+  for (var step = 0u; step < 0x7fffffffu; step++) {
+    if (step >= steps) { break; }
     workgroupBarrier();
     ${fetch}
     ${lines(b.bk / 4, (q) => `{ ${loadsB(q)}\n${products(q)} }`)}
