@@ -159,8 +159,16 @@ export const blockStages = (b: Block, rows: Along, columns: Along) => /* wgsl */
 var<workgroup> stageA: array<${quad(b)}, ${layout(b, b.bm, rows).quads}>;
 var<workgroup> stageB: array<${quad(b)}, ${layout(b, b.bn, columns).quads}>;`;
 
+/**
+ * Quads of k whose products are written out one after the other, of a step: all of it, unless that
+ * is more than the compilers of software adapters take in seconds.
+ */
+const perTurn = (b: Block) => Math.min(b.bk / 4, 128 / (b.tm * b.tn));
+const isWhole = (b: Block) => perTurn(b) === b.bk / 4;
+
 /** One operand's part of {@link multiplyBlocks}. */
 function staging(b: Block, n: "A" | "B", operand: Operand) {
+  const turn = isWhole(b) ? "" : " + q";
   const [length, first, apart, lane] = n === "A" ? [b.bm, "row0", down(b), "ty"] : [b.bn, "col0", across(b), "tx"];
   const threads = blockThreads(b);
   const { stride, section } = layout(b, length, operand.along);
@@ -193,10 +201,15 @@ function staging(b: Block, n: "A" | "B", operand: Operand) {
     k${n} += ${b.bk}u;`,
     stage: each((id) => `stage${n}[place${id}] = ${quad(b)}(${staged(id)});`),
     // The quad of k 4q to 4q + 3 of the invocation's line r, or of k 4q + j of its lines 4i to
-    // 4i + 3. What no invocation changes is one number: compilers make it part of the load.
+    // 4i + 3, `turn` quads of k further on. What no invocation changes is one number: compilers
+    // make it part of the load.
     alongKAt: (r: number, q: number) =>
-      wide(b, `stage${n}[${lane} * ${stride}u + ${(r % 4) * section + Math.floor(r / 4) * apart * stride + q}u]`),
-    alongLinesAt: (i: number, k: number) => wide(b, `stage${n}[${lane} + ${k * stride + i * apart}u]`),
+      wide(
+        b,
+        `stage${n}[${lane} * ${stride}u + ${(r % 4) * section + Math.floor(r / 4) * apart * stride + q}u${turn}]`,
+      ),
+    alongLinesAt: (i: number, k: number) =>
+      wide(b, `stage${n}[${lane} + ${k * stride + i * apart}u${turn && `${turn} * ${4 * stride}u`}]`),
   };
 }
 
@@ -227,6 +240,9 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: Operand, col
               `{ let a = ${a.alongLinesAt(i, 4 * q + j)};\n${lines(4, (r) => add(4 * i + r, `a.${"xyzw"[r]}`, j))} }`,
           ),
         );
+  const turn = range(perTurn(b))
+    .map((q) => `{ ${loadsB(q)}\n${products(q)} }`)
+    .join("\n");
   const fetch = lines(3, (i) => [a, c].map((each) => [each.before, each.fetch, each.advance][i]).join("\n"));
   const stage = `${a.stage}\n${c.stage}`;
   return /* wgsl */ `
@@ -245,7 +261,7 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: Operand, col
     if (step >= steps) { break; }
     workgroupBarrier();
     ${fetch}
-    ${lines(b.bk / 4, (q) => `{ ${loadsB(q)}\n${products(q)} }`)}
+    ${isWhole(b) ? turn : `for (var q = 0u; q < ${b.bk / 4}u; q += ${perTurn(b)}u) { ${turn} }`}
     workgroupBarrier();
     ${stage}
   }`;
