@@ -13,6 +13,11 @@ export interface Card {
   readonly units: number;
   /** Vector instructions that a unit does at a time, in lanes. */
   readonly lanes: number;
+  /**
+   * Invocations below which some of the lanes are idle, as each subgroup runs on a part of the unit:
+   * smaller workgroups share a unit.
+   */
+  readonly fill: number;
   /** Multiply-adds that a lane does in the time of one other instruction (RDNA 3's dual issue). */
   readonly dual: number;
   /** Clock in Hz. */
@@ -29,7 +34,7 @@ export interface Card {
 
 /** Assumed of all: such a cache's latency, and what a barrier between two dispatches takes. */
 const WAITS = { latency: 1.2e-7, launch: 3e-6 };
-const AMD = { ...WAITS, isBorrowed: false, lanes: 64, dual: 1, workgroupBytes: 128 };
+const AMD = { ...WAITS, isBorrowed: false, lanes: 64, fill: 128, dual: 1, workgroupBytes: 128 };
 const NVIDIA = { ...AMD, isBorrowed: true, family: "navi31", lanes: 128 };
 
 export const CARDS = {
@@ -40,7 +45,7 @@ export const CARDS = {
   /** RDNA 4. */
   gfx1201: { ...AMD, name: "Radeon RX 9070 XT", family: "gfx1201", units: 64, dual: 2, clock: 2.97e9, memory: 640e9 },
   /** GCN 5. */
-  vega20: { ...AMD, name: "Radeon VII", family: "vega20", units: 60, clock: 1.75e9, memory: 1024e9 },
+  vega20: { ...AMD, name: "Radeon VII", family: "vega20", units: 60, fill: 256, clock: 1.75e9, memory: 1024e9 },
   h100: { ...NVIDIA, name: "H100 SXM", units: 132, clock: 1.98e9, memory: 3350e9 },
   h200: { ...NVIDIA, name: "H200 SXM", units: 132, clock: 1.98e9, memory: 4800e9 },
   /**

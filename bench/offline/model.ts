@@ -48,8 +48,10 @@ export function timeOf(work: Work, { turn, rest }: CodeCounts, card: Card): Disp
   const { operations, groups, size } = work;
   const turns = turn ? turnsOf(work, turn) : 0;
   const each = (name: keyof Counts) => rest[name] + turns * (turn?.[name] ?? 0);
-  // A workgroup stays on one unit: the dispatch ends with the unit that has most of them.
-  const uneven = (Math.ceil(groups / card.units) * card.units) / groups;
+  // A workgroup stays on one unit, or on its share of one: the dispatch ends with the unit that has
+  // most of them.
+  const places = card.units * Math.max(1, Math.floor(card.fill / size));
+  const uneven = (Math.ceil(groups / places) * places) / groups;
   const invocations = groups * size * uneven;
   const slots = each("vector") - each("paired") * (1 - 1 / card.dual);
   const times = {

@@ -73,6 +73,41 @@ export const statIndex = (l: NormLanes, b: string, j: string): string =>
 /** WGSL: place `at` of part `k`, where each has `size` of them. */
 export const partAt = (at: string, k: number, size = "p.loads"): string => (k ? `(${at} + ${k}u * ${size})` : at);
 
+/**
+ * WGSL: a loop over positions `start`, `start` + `step`, … below `end`. `load` gives expressions of
+ * what is read at a position, `use` what is done with their values, one position after the other:
+ * the loads of four positions are under way at a time, as loops that sum a little of much memory do
+ * nothing but wait for them.
+ */
+export function fourAtATime(o: {
+  readonly start: string;
+  readonly end: string;
+  readonly step: string;
+  readonly load: (at: string) => readonly string[];
+  readonly use: (values: readonly string[], at: string) => string;
+}): string {
+  const at = (j: number) => (j ? `at + ${j}u * ${o.step}` : "at");
+  const loads = (j: number) =>
+    o
+      .load(at(j))
+      .map((value, i) => `let v${j}_${i} = ${value};`)
+      .join(" ");
+  const use = (j: number) =>
+    o.use(
+      o.load("").map((_, i) => `v${j}_${i}`),
+      at(j),
+    );
+  const four = [0, 1, 2, 3];
+  return `{
+      var at = ${o.start};
+      for (; at + 3u * ${o.step} < ${o.end}; at += 4u * ${o.step}) {
+        ${four.map(loads).join("\n        ")}
+        ${four.map(use).join("\n        ")}
+      }
+      for (; at < ${o.end}; at += ${o.step}) { ${loads(0)} ${use(0)} }
+    }`;
+}
+
 /** Sets of statistics, by part. */
 export const statSets = (s: NormParts): number => (s.statistics === "each" ? s.parts : 1);
 /** Distinct normalised inputs z, by part. */

@@ -5,6 +5,7 @@ import {
   affineOf,
   bind,
   flagsKey,
+  fourAtATime,
   hasScale,
   hasShift,
   inputSets,
@@ -151,26 +152,27 @@ export interface NormGradFinishSpec extends NormParts {
   readonly grads: readonly NormAffine[];
 }
 
+/** WGSL expression: both partial sums of part `k` at an element of their planes. */
+const pairAt = (at: string, k: number): string =>
+  `vec2f(part[${partAt(`(${at})`, 2 * k, "p.plane")}], part[${partAt(`(${at})`, 2 * k + 1, "p.plane")}])`;
+
 /** WGSL: dγ and dβ of channel `c` of affine map `a`, summed over the parts that use it. */
 function affineGrad(s: NormGradFinishSpec, a: number): string {
   const form = s.grads[a]!;
   if (form === "none") return "";
-  const sums = numbers(s.parts)
-    .filter((k) => affineOf(s, k)[0] === a)
-    .map((k) => {
-      const [plain, weighted] = [partAt("at", 2 * k, "p.plane"), partAt("at", 2 * k + 1, "p.plane")];
-      return `      plain += part[${plain}];
-      weighted += part[${weighted}];`;
-    });
+  const pairs = numbers(s.parts).filter((k) => affineOf(s, k)[0] === a);
   return `  {
-    var plain = 0.0;
-    var weighted = 0.0;
-    for (var at = c; at < p.plane; at += p.row) {
-${sums.join("\n")}
-    }
-    ${hasScale(form) ? `dgamma${a}[c] = weighted;` : ""}
-    ${form === "rows" ? `dgamma${a}[p.row + c] = plain;` : ""}
-    ${hasShift(form) ? `dbeta${a}[c] = plain;` : ""}
+    var sums = vec2f();
+    ${fourAtATime({
+      start: "c",
+      end: "p.plane",
+      step: "p.row",
+      load: (at) => pairs.map((k) => pairAt(at, k)),
+      use: (each) => each.map((pair) => `sums += ${pair};`).join(" "),
+    })}
+    ${hasScale(form) ? `dgamma${a}[c] = sums.y;` : ""}
+    ${form === "rows" ? `dgamma${a}[p.row + c] = sums.x;` : ""}
+    ${hasShift(form) ? `dbeta${a}[c] = sums.x;` : ""}
   }`;
 }
 
@@ -217,10 +219,7 @@ ${partsOf(s, set)
   .map(
     (k) => `        {
           var sums = vec2f();
-          for (var k = 0u; k < p.splits; k++) {
-            let at = (b * p.splits + k) * p.row + c;
-            sums += vec2f(part[${partAt("at", 2 * k, "p.plane")}], part[${partAt("at", 2 * k + 1, "p.plane")}]);
-          }
+          ${fourAtATime({ start: "b * p.splits * p.row + c", end: "(b + 1u) * p.splits * p.row", step: "p.row", load: (at) => [pairAt(at, k)], use: ([pair]) => `sums += ${pair};` })}
           ${scaled(s, "sums", "c", k)}
           plain += sums.x;
           weighted += sums.y;

@@ -1,6 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { type Binding, defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
-import { bind, lanesKey, loadType, type NormLanes, numbers, read, statType, write } from "./apply.wgsl";
+import { bind, fourAtATime, lanesKey, loadType, type NormLanes, numbers, read, statType, write } from "./apply.wgsl";
 
 /*
  * Statistics of a normalisation; sizes and planes as in norm.wgsl.ts. The shift is the first value
@@ -104,13 +104,16 @@ ${numbers(s.partial ? 1 : s.sets)
     var n = 0.0;
     var means = T();
     var squares = T();
-    for (var i = k; i < p.items; i += p.splits) {
-      let v = x[base + ${s.grouped ? "i / p.q * p.row + i % p.q" : "i * p.row"}] - shift;
-      n += 1.0;
-      let d = v - means;
-      means += d / n;
-      squares += d * (v - means);
-    }
+    ${fourAtATime({
+      start: "k",
+      end: "p.items",
+      step: "p.splits",
+      load: (i) => [`x[base + ${s.grouped ? `(${i}) / p.q * p.row + (${i}) % p.q` : `(${i}) * p.row`}] - shift`],
+      use: ([v]) => `{ n += 1.0;
+        let d = ${v} - means;
+        means += d / n;
+        squares += d * (${v} - means); }`,
+    })}
 ${
   s.grouped && s.width === 4
     ? `    let count = 4.0 * n;
@@ -170,14 +173,18 @@ ${numbers(s.sets)
     var count = 0.0;
     var mean = 0.0;
     var m2 = 0.0;
-    for (var k = 0u; k < p.splits; k++) {
-      let n = f32((p.items - k + p.splits - 1u) / p.splits * p.width);
-      let d = part[k * p.units + u] - mean;
-      let share = n / (count + n);
-      mean += d * share;
-      m2 += part[(p.splits + k) * p.units + u] + d * d * count * share;
-      count += n;
-    }
+    ${fourAtATime({
+      start: "0u",
+      end: "p.splits",
+      step: "1u",
+      load: (k) => [`part[(${k}) * p.units + u]`, `part[(p.splits + ${k}) * p.units + u]`],
+      use: ([mean, squares], k) => `{ let n = f32((p.items - (${k}) + p.splits - 1u) / p.splits * p.width);
+        let d = ${mean} - mean;
+        let share = n / (count + n);
+        mean += d * share;
+        m2 += ${squares} + d * d * count * share;
+        count += n; }`,
+    })}
     ${finish(s, set, "f32")}
   }`,
   )

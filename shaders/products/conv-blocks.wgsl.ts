@@ -6,10 +6,14 @@ import {
   blockGroups,
   blockHead,
   blockKey,
+  blockStages,
   four,
+  linearOperand,
   multiplyBlocks,
+  type Operand,
   putter,
   storeBlocks,
+  vector,
 } from "./blocks.wgsl";
 import { type ConvShape, GATHER_SIZES, WEIGHT_SIZES } from "./conv-registers.wgsl";
 
@@ -17,14 +21,9 @@ const shapeKey = (s: ConvShape) => `k${s.kernel.join("x")}s${s.stride.join("x")}
 
 const taps = (s: ConvShape) => s.kernel[0] * s.kernel[1];
 
-/** WGSL: declares `tap` and `c`, of which `value` is tap · channels + c. */
-const tapAndChannel = (s: ConvShape, value: string, channels: string) =>
-  taps(s) === 1
-    ? `let tap = 0u; let c = ${value};`
-    : `let tap = ${value} / ${channels}; let c = ${value} - tap * ${channels};`;
-
 /** WGSL expression: how far a tap reaches down (axis 0) or right (axis 1), in source pixels. */
-const reach = (s: ConvShape, axis: 0 | 1) => `i32(tap ${axis === 0 ? "/" : "%"} ${s.kernel[1]}u) * ${s.dilation[axis]}`;
+const reach = (s: ConvShape, axis: 0 | 1, tap: string) =>
+  `i32(${tap} ${axis === 0 ? "/" : "%"} ${s.kernel[1]}u) * ${s.dilation[axis]}`;
 
 export interface ConvBlocksSpec extends ConvShape {
   /** `forward`: x → y. `input`: dy → dx, the transposed convolution. */
@@ -34,7 +33,99 @@ export interface ConvBlocksSpec extends ConvShape {
   /** Output channels per group are. */
   readonly vec: boolean;
   readonly bias: boolean;
+  /** Source channels per group are whole steps of the block: all of a step are of one tap. */
+  readonly whole: boolean;
   readonly block: Block;
+}
+
+/**
+ * The source as the row operand: what the pixel of a row meets at (tap, channel) = k. Taps and
+ * channels are counted on from step to step, as divisions take longer than all else in a fetch;
+ * with `whole` they are the same for all invocations, and counted once for all. Without vec4f each
+ * component of a quad has a tap of its own.
+ */
+function gathered(s: ConvBlocksSpec): Operand {
+  const b = s.block;
+  const forward = s.mode === "forward";
+  const each = Array.from({ length: s.vecSrc ? 1 : 4 }, (_, j) => j);
+  const perQuad = s.vecSrc ? " / 4u" : "";
+  // What is counted on, and what an invocation adds to it.
+  const [counted, own] = s.whole ? ["first", "(kA - first)"] : ["kA", "0u"];
+  // Of a strided convolution's input pixels, only some meet a tap; all others lie at a fixed
+  // distance from what they meet.
+  const isStrided = (axis: 0 | 1) => !forward && s.stride[axis] > 1;
+  const isFixed = !isStrided(0) && !isStrided(1);
+  const at = (id: string, j: number, axis: 0 | 1) => {
+    const pixel = `u32(${"yx"[axis]}${id} ${forward ? "+" : "-"} ${"yx"[axis]}${j})`;
+    return isStrided(axis) ? `${pixel} / ${s.stride[axis]}u` : pixel;
+  };
+  const meets = (id: string, j: number, axis: 0 | 1) => {
+    const inside = `${at(id, j, axis)} < p.src${"HW"[axis]}`;
+    const pixel = `u32(${"yx"[axis]}${id} - ${"yx"[axis]}${j})`;
+    return isStrided(axis) ? `(${inside}) & (${pixel} % ${s.stride[axis]}u == 0u)` : `(${inside})`;
+  };
+  const load = (id: string, j: number) =>
+    isFixed
+      ? `src[at${id} + off${j}]`
+      : `src[((line${id} + ${at(id, j, 0)}) * p.srcW + ${at(id, j, 1)}) * stride + at${id} + off${j}]`;
+  const counts = (id: string, j: number) =>
+    `${meets(id, j, 0)} & ${meets(id, j, 1)}${s.whole ? "" : ` & (kA + ${j}u < end)`}`;
+  const [start, advance] =
+    taps(s) === 1
+      ? [`let tap0 = 0u; var c0 = ${counted};`, `c0 += ${b.bk}u;`]
+      : [
+          `var tap0 = ${counted} / p.srcK; var c0 = ${counted} - tap0 * p.srcK;`,
+          `c0 += ${b.bk}u % p.srcK;
+    let isNextTap = c0 >= p.srcK;
+    c0 -= select(0u, p.srcK, isNextTap);
+    tap0 += ${b.bk}u / p.srcK + u32(isNextTap);`,
+        ];
+  return {
+    along: "k",
+    start: `let stride = p.srcK * p.groups${perQuad};\n${s.vecSrc ? start : ""}`,
+    prepare: (id, line) => `let x${id} = i32(${line} % p.dstW)${forward ? ` * ${s.stride[1]} - p.padX` : " + p.padX"};
+  let y${id} = i32(${line} / p.dstW % p.dstH)${forward ? ` * ${s.stride[0]} - p.padY` : " + p.padY"};
+  let line${id} = ${line} / (p.dstW * p.dstH) * p.srcH;
+  let at${id} = ${isFixed ? `((line${id} + u32(y${id})) * p.srcW + u32(x${id})) * stride + ` : ""}(plane * p.srcK + ${own})${perQuad};`,
+    before: each
+      .map((j) => {
+        const found = s.vecSrc ? "" : `let tap${j} = (kA + ${j}u) / p.srcK; let c${j} = kA + ${j}u - tap${j} * p.srcK;`;
+        const fixed = `${forward ? "" : "0u - "}u32(y${j} * i32(p.srcW) + x${j}) * stride + `;
+        return `${found}
+    let y${j} = ${reach(s, 0, `tap${j}`)};
+    let x${j} = ${reach(s, 1, `tap${j}`)};
+    let off${j} = ${isFixed ? fixed : ""}c${j}${perQuad};`;
+      })
+      .join("\n"),
+    advance: s.vecSrc ? advance : "",
+    load: (id) => (s.vecSrc ? load(id, 0) : vector("vec4f", (j) => load(id, j))),
+    counts: (id) => (s.vecSrc ? counts(id, 0) : vector("vec4<bool>", (j) => counts(id, j))),
+  };
+}
+
+/** The weights as the column operand. */
+function weights(s: ConvBlocksSpec): Operand {
+  const b = s.block;
+  const { whole } = s;
+  if (s.mode === "forward") {
+    const layout = { base: "plane * p.dstN", stride: "(p.dstN * p.groups)" };
+    return linearOperand(b, "B", { buffer: "w", along: "lines", vec: s.vec, ...layout, whole });
+  }
+  // Along k, as the source: taps and channels are those that it counts.
+  const each = Array.from({ length: s.vecSrc ? 1 : 4 }, (_, j) => j);
+  const perQuad = s.vecSrc ? " / 4u" : "";
+  return {
+    along: "k",
+    prepare: (id, line) =>
+      `let at${id} = ${line} * stride + (plane * p.srcK + ${whole ? "kB - first" : "0u"})${perQuad};`,
+    before: each.map((j) => `let offB${j} = tap${j} * p.dstN * stride + c${j}${perQuad};`).join("\n"),
+    advance: "",
+    load: (id) => (s.vecSrc ? `w[at${id} + offB0]` : vector("vec4f", (j) => `w[at${id} + offB${j}]`)),
+    counts: () => {
+      if (whole) return null;
+      return s.vecSrc ? "kB < end" : vector("vec4<bool>", (j) => `kB + ${j}u < end`);
+    },
+  };
 }
 
 /**
@@ -47,10 +138,10 @@ export interface ConvBlocksSpec extends ConvShape {
 export const convBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-blocks",
   key: (s: ConvBlocksSpec) =>
-    `${s.mode},${shapeKey(s)},${s.vecSrc ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,
+    `${s.mode},${shapeKey(s)},${s.vecSrc ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}${s.whole ? ",whole" : ""}`,
   bindings: (s) => ({
     src: { access: "read", type: s.vecSrc ? "vec4f" : "f32" },
-    w: { access: "read", type: s.vec && s.mode === "forward" ? "vec4f" : "f32" },
+    w: { access: "read", type: (s.mode === "forward" ? s.vec : s.vecSrc) ? "vec4f" : "f32" },
     bias: { access: "read" },
     dst: { access: "write", type: s.vec ? "vec4f" : "f32" },
   }),
@@ -58,65 +149,18 @@ export const convBlocksKernel = /* @__PURE__ */ defineKernel({
   enables: (s) => blockEnables(s.block),
   body: (s) => {
     const b = s.block;
-    const forward = s.mode === "forward";
-    const [type, perQuad] = s.vecSrc ? ["vec4f", " / 4u"] : ["f32", ""];
-    // Source coordinate that a tap reaches from the output pixel at `name`, and whether there is
-    // one.
-    const locate = (axis: 0 | 1, name: "y" | "x", size: string) => {
-      const there = `d${name}`;
-      if (forward || s.stride[axis] === 1) {
-        const at = `let ${there} = ${name} ${forward ? "+" : "-"} ${reach(s, axis)}; let s${name} = u32(${there});`;
-        return `${at} let in${name} = s${name} < ${size};`;
-      }
-      const step = s.stride[axis];
-      return `let ${there} = ${name} - ${reach(s, axis)}; let s${name} = u32(${there}) / ${step}u;
-  let in${name} = (${there} >= 0) & (u32(${there}) % ${step}u == 0u) & (s${name} < ${size});`;
-    };
-    const weights = () => {
-      if (!forward) {
-        return `${tapAndChannel(s, "k", "p.srcK")}
-  let stride = p.srcK * p.groups;
-  return w4((tap * p.dstN + column) * stride + plane * p.srcK + c, p.dstN - 1u - column, stride);`;
-      }
-      const at = "k * (p.dstN * p.groups) + plane * p.dstN + column";
-      return s.vec ? `return w[(${at}) / 4u];` : `return w4(${at}, p.dstN - 1u - column, 1u);`;
-    };
-    const source = (i: number, k: string) => `source(n${i}, y${i}, x${i}, plane * p.srcK, ${k}, end)`;
+    const [source, columns] = [gathered(s), weights(s)];
     return wgsl`
-fn source(n: u32, y: i32, x: i32, channel: u32, k: u32, end: u32) -> ${type} {
-  ${tapAndChannel(s, "k", "p.srcK")}
-  ${locate(0, "y", "p.srcH")}
-  ${locate(1, "x", "p.srcW")}
-  if (!((k < end) & iny & inx)) { return ${type}(); }
-  return src[(((n + sy) * p.srcW + sx) * (p.srcK * p.groups) + channel + c)${perQuad}];
-}
-${forward && s.vec ? "" : four("w")}
-fn weights(plane: u32, column: u32, k: u32, end: u32) -> vec4f {
-  if ((k >= end) | (column >= p.dstN)) { return vec4f(); }
-  ${weights()}
-}
 ${s.bias ? four("bias") : ""}
 ${putter("dst", s.vec)}
-${blockHead(b, "p.pixels", "p.dstN", "p.groups", "k")}
-  ${multiplyBlocks(
-    b,
-    `(${taps(s)}u * p.srcK)`,
-    {
-      along: "k",
-      prepare: (i, row) => `let m${i} = min(${row}, p.pixels - 1u);
-  let x${i} = i32(m${i} % p.dstW)${forward ? ` * ${s.stride[1]} - p.padX` : " + p.padX"};
-  let y${i} = i32((m${i} / p.dstW) % p.dstH)${forward ? ` * ${s.stride[0]} - p.padY` : " + p.padY"};
-  let n${i} = m${i} / (p.dstW * p.dstH) * p.srcH;`,
-      load: (i, _, k) =>
-        s.vecSrc ? source(i, k) : `vec4f(${[0, 1, 2, 3].map((j) => source(i, `${k} + ${j}u`)).join(", ")})`,
-    },
-    { contiguous: forward, load: (column, k) => `weights(plane, ${column}, ${k}, end)` },
-  )}
+${blockStages(b, source.along, columns.along)}
+${blockHead(b, "p.pixels", "p.dstN", "p.groups")}
+  ${multiplyBlocks(b, `(${taps(s)}u * p.srcK)`, source, columns)}
   ${storeBlocks(b, {
     rows: "p.pixels",
     columns: "p.dstN",
     at: "(split * p.pixels + row) * (p.dstN * p.groups) + plane * p.dstN + col",
-    add: s.bias ? "bias4(plane * p.dstN + col, p.dstN - 1u - col, 1u)" : null,
+    add: s.bias ? "bias4(plane * p.dstN + col, p.dstN - 1u - col)" : null,
   })}
 }`;
   },
@@ -133,7 +177,42 @@ export interface ConvWeightBlocksSpec extends ConvShape {
   readonly vecX: boolean;
   /** Rows of dy and dw a group are. */
   readonly vec: boolean;
+  /** Output pixels are whole steps of the block. */
+  readonly whole: boolean;
   readonly block: Block;
+}
+
+/** What output pixels k meet at (tap, channel) as the row operand; pixels are counted on. */
+function met(s: ConvWeightBlocksSpec): Operand {
+  // Rows of a quad: one tap's four channels, or each its own.
+  const width = s.vecX ? 4 : 1;
+  const each = Array.from({ length: 4 / width }, (_, j) => j);
+  const perQuad = s.vecX ? " / 4u" : "";
+  const load = (id: string, j: number) => `x[at${id}_${j} + off]`;
+  const counts = (id: string, j: number) =>
+    `(u32(top + y${id}_${j}) < p.xH) & (u32(left + x${id}_${j}) < p.xW)${s.whole ? "" : " & (kA < end)"}`;
+  return {
+    along: "lines",
+    start: `let stride = p.i * p.groups${perQuad};
+  var pixel = pixelAt(kA);
+  let pixelStep = pixelAt(${s.block.bk}u);`,
+    prepare: (id, line) =>
+      each
+        .map(
+          (j) => `let row${id}_${j} = ${line} + ${j}u;
+  let tap${id}_${j} = row${id}_${j} / p.i;
+  let y${id}_${j} = ${reach(s, 0, `tap${id}_${j}`)} - p.padY;
+  let x${id}_${j} = ${reach(s, 1, `tap${id}_${j}`)} - p.padX;
+  let at${id}_${j} = u32(y${id}_${j} * i32(p.xW) + x${id}_${j}) * stride + (plane * p.i + row${id}_${j} % p.i)${perQuad};`,
+        )
+        .join("\n"),
+    before: `let top = i32(pixel.y * ${s.stride[0]}u);
+    let left = i32(pixel.x * ${s.stride[1]}u);
+    let off = ((pixel.z * p.xH + u32(top)) * p.xW + u32(left)) * stride;`,
+    advance: "pixel = after(pixel, pixelStep);",
+    load: (id) => (s.vecX ? load(id, 0) : vector("vec4f", (j) => load(id, j))),
+    counts: (id) => (s.vecX ? counts(id, 0) : vector("vec4<bool>", (j) => counts(id, j))),
+  };
 }
 
 /**
@@ -142,7 +221,8 @@ export interface ConvWeightBlocksSpec extends ConvShape {
  */
 export const convWeightBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-weight-blocks",
-  key: (s: ConvWeightBlocksSpec) => `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}`,
+  key: (s: ConvWeightBlocksSpec) =>
+    `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}${s.whole ? ",whole" : ""}`,
   bindings: (s) => ({
     x: { access: "read", type: s.vecX ? "vec4f" : "f32" },
     dy: { access: "read", type: s.vec ? "vec4f" : "f32" },
@@ -152,11 +232,15 @@ export const convWeightBlocksKernel = /* @__PURE__ */ defineKernel({
   enables: (s) => blockEnables(s.block),
   body: (s) => {
     const b = s.block;
-    const [type, perQuad, width] = s.vecX ? ["vec4f", " / 4u", 4] : ["f32", "", 1];
-    // Rows of a quad: one tap's four channels, or each its own.
-    const each = Array.from({ length: 4 / width }, (_, j) => j);
-    const source = (i: number, j: number, k: string) => `source(at${i}, y${i}_${j}, x${i}_${j}, c${i}_${j}, ${k}, end)`;
-    const dy = "k * (p.o * p.groups) + plane * p.o + column";
+    const source = met(s);
+    const gradient = linearOperand(b, "B", {
+      buffer: "dy",
+      along: "lines",
+      vec: s.vec,
+      base: "plane * p.o",
+      stride: "(p.o * p.groups)",
+      whole: s.whole,
+    });
     return wgsl`
 // The output pixel (column, line, sample) that comes step after another: steps are less than a line
 // of pixels, a sample of lines, so that each carries at most one.
@@ -171,47 +255,16 @@ fn after(at: vec3u, step: vec3u) -> vec3u {
     at.z + step.z + u32(isNextSample),
   );
 }
-fn pixel(k: u32) -> vec3u {
+fn pixelAt(k: u32) -> vec3u {
   let line = k / p.dyW;
   let n = line / p.dyH;
   return vec3u(k - line * p.dyW, line - n * p.dyH, n);
 }
-fn source(at: vec3u, top: i32, left: i32, channel: u32, k: u32, end: u32) -> ${type} {
-  let sy = u32(i32(at.y) * ${s.stride[0]} + top);
-  let sx = u32(i32(at.x) * ${s.stride[1]} + left);
-  if (!((k < end) & (sy < p.xH) & (sx < p.xW))) { return ${type}(); }
-  return x[(((at.z * p.xH + sy) * p.xW + sx) * (p.i * p.groups) + channel)${perQuad}];
-}
-${s.vec ? "" : four("dy")}
-fn gradient(plane: u32, column: u32, k: u32, end: u32) -> vec4f {
-  if ((k >= end) | (column >= p.o)) { return vec4f(); }
-  return ${s.vec ? `dy[(${dy}) / 4u]` : `dy4(${dy}, p.o - 1u - column, 1u)`};
-}
 ${putter("dw", s.vec)}
-${blockHead(b, `(${taps(s)}u * p.i)`, "p.o", "p.groups", "rows")}
+${blockStages(b, source.along, gradient.along)}
+${blockHead(b, `(${taps(s)}u * p.i)`, "p.o", "p.groups")}
   let rows = ${taps(s)}u * p.i;
-  // Divisions take longer than all else in a fetch: they are done once.
-  let step = pixel(${b.bk}u);
-  ${multiplyBlocks(
-    b,
-    "p.pixels",
-    {
-      along: "rows",
-      prepare: (i, row) =>
-        `var at${i} = pixel(first + kA${i});\n${each
-          .map(
-            (j) => `let m${i}_${j} = min(${row} + ${j}u, rows - ${width}u);
-  let tap${i}_${j} = m${i}_${j} / p.i;
-  let c${i}_${j} = plane * p.i + m${i}_${j} % p.i;
-  let y${i}_${j} = i32(tap${i}_${j} / ${s.kernel[1]}u) * ${s.dilation[0]} - p.padY;
-  let x${i}_${j} = i32(tap${i}_${j} % ${s.kernel[1]}u) * ${s.dilation[1]} - p.padX;`,
-          )
-          .join("\n")}`,
-      advance: (i) => `at${i} = after(at${i}, step);`,
-      load: (i, _, k) => (s.vecX ? source(i, 0, k) : `vec4f(${each.map((j) => source(i, j, k)).join(", ")})`),
-    },
-    { contiguous: true, load: (column, k) => `gradient(plane, ${column}, ${k}, end)` },
-  )}
+  ${multiplyBlocks(b, "p.pixels", source, gradient)}
   ${storeBlocks(b, {
     rows: "rows",
     columns: "p.o",

@@ -6,7 +6,9 @@ import {
   blockGroups,
   blockHead,
   blockKey,
+  blockStages,
   four,
+  linearOperand,
   multiplyBlocks,
   putter,
   storeBlocks,
@@ -19,8 +21,12 @@ export interface MatmulBlocksSpec {
   readonly transB: boolean;
   /** A's stored rows are whole vec4f: K (transposed: M) is divisible by 4. */
   readonly vecA: boolean;
-  /** Rows of C, and of B unless transposed, are whole vec4f: N is divisible by 4. */
+  /** B's are: N (transposed: K) is. */
+  readonly vecB: boolean;
+  /** C's are: N is. */
   readonly vec: boolean;
+  /** K is whole steps of the block. */
+  readonly whole: boolean;
   /** A vector of N is added to every row. */
   readonly bias: boolean;
   readonly block: Block;
@@ -34,10 +40,10 @@ export interface MatmulBlocksSpec {
 export const matmulBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "matmul-blocks",
   key: (s: MatmulBlocksSpec) =>
-    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${s.vecA ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}`,
+    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${[s.vecA, s.vecB, s.vec].map((v) => (v ? 4 : 1)).join("")},${s.bias},${blockKey(s.block)}${s.whole ? ",whole" : ""}`,
   bindings: (s) => ({
     a: { access: "read", type: s.vecA ? "vec4f" : "f32" },
-    b: { access: "read", type: s.vec && !s.transB ? "vec4f" : "f32" },
+    b: { access: "read", type: s.vecB ? "vec4f" : "f32" },
     bias: { access: "read" },
     c: { access: "write", type: s.vec ? "vec4f" : "f32" },
   }),
@@ -54,50 +60,34 @@ export const matmulBlocksKernel = /* @__PURE__ */ defineKernel({
   enables: (s) => blockEnables(s.block),
   body: (s) => {
     const b = s.block;
-    // A quad of A runs along its stored rows. Rows of the product past the last repeat it.
-    const [row, at] = s.transA
-      ? [`min(row, p.m - ${s.vecA ? 4 : 1}u)`, "base + k * p.m + r"]
-      : ["min(row, p.m - 1u)", "base + r * p.k + k"];
-    const rowsA = () => {
-      if (s.vecA) return "return a[at / 4u];";
-      if (s.transA) return "return a4(at, p.m - 1u - r, 1u);";
-      return `return vec4f(a[at], ${[1, 2, 3].map((j) => `select(0.0, a[at + ${j}u], k + ${j}u < end)`).join(", ")});`;
-    };
-    const columnsB = () => {
-      if (s.transB) return "return b4(base + column * p.k + k, p.n - 1u - column, p.k);";
-      return s.vec
-        ? "return b[(base + k * p.n + column) / 4u];"
-        : "return b4(base + k * p.n + column, p.n - 1u - column, 1u);";
-    };
+    const { whole } = s;
+    const a = linearOperand(b, "A", {
+      buffer: "a",
+      along: s.transA ? "lines" : "k",
+      vec: s.vecA,
+      base: "plane * p.strideA",
+      stride: s.transA ? "p.m" : "p.k",
+      whole,
+    });
+    const c = linearOperand(b, "B", {
+      buffer: "b",
+      along: s.transB ? "k" : "lines",
+      vec: s.vecB,
+      base: "plane * p.strideB",
+      stride: s.transB ? "p.k" : "p.n",
+      whole,
+    });
     return wgsl`
-${!s.vecA && s.transA ? four("a") : ""}
-${s.vec && !s.transB ? "" : four("b")}
-fn rowsOfA(base: u32, row: u32, k: u32, end: u32) -> vec4f {
-  if (k >= end) { return vec4f(); }
-  let r = ${row};
-  let at = ${at};
-  ${rowsA()}
-}
-fn columnsOfB(base: u32, column: u32, k: u32, end: u32) -> vec4f {
-  if ((k >= end) | (column >= p.n)) { return vec4f(); }
-  ${columnsB()}
-}
 ${s.bias ? four("bias") : ""}
 ${putter("c", s.vec)}
-${blockHead(b, "p.m", "p.n", "p.batch", s.transA ? "rows" : "k")}
-  let baseA = plane * p.strideA;
-  let baseB = plane * p.strideB;
-  ${multiplyBlocks(
-    b,
-    "p.k",
-    { along: s.transA ? "rows" : "k", load: (_, r, k) => `rowsOfA(baseA, ${r}, ${k}, end)` },
-    { contiguous: !s.transB, load: (column, k) => `columnsOfB(baseB, ${column}, ${k}, end)` },
-  )}
+${blockStages(b, a.along, c.along)}
+${blockHead(b, "p.m", "p.n", "p.batch")}
+  ${multiplyBlocks(b, "p.k", a, c)}
   ${storeBlocks(b, {
     rows: "p.m",
     columns: "p.n",
     at: "(layer * p.m + row) * p.n + col",
-    add: s.bias ? "bias4(col, p.n - 1u - col, 1u)" : null,
+    add: s.bias ? "bias4(col, p.n - 1u - col)" : null,
   })}
 }`;
   },

@@ -77,8 +77,9 @@ async function byBlock(block: Block, trans: boolean, size: [number, number, numb
   const [a, b, bias] = [Tensor.from(ad, [ad.length]), Tensor.from(bd, [bd.length]), Tensor.from(biasd, [n])];
   const chunk = Math.ceil(k / 2 / block.bk) * block.bk;
   const splits = Math.ceil(k / chunk);
-  const vecA = (trans ? m : k) % 4 === 0;
-  const spec = { transA: trans, transB: trans, vecA, vec: n % 4 === 0, bias: true, block };
+  const [vecA, vecB] = [(trans ? m : k) % 4 === 0, (trans ? k : n) % 4 === 0];
+  const whole = k % block.bk === 0;
+  const spec = { transA: trans, transB: trans, vecA, vecB, vec: n % 4 === 0, whole, bias: true, block };
   const y = inSplits(d, [batch, m, n], splits, (c) =>
     d.run(
       matmulBlocksKernel,
@@ -92,10 +93,10 @@ async function byBlock(block: Block, trans: boolean, size: [number, number, numb
 
 describe("every block", () => {
   for (const [i, block] of blocksOf(false).entries()) {
-    // Either way a row operand can lie, odd sizes in one and whole vectors in the other; a kernel
+    // Either way operands can lie, odd sizes in one, whole vectors and steps in the other; a kernel
     // more costs a software adapter seconds.
     const trans = block.bm > 64;
-    const size = trans ? [block.bm + 8, block.bn + 4, 36, 1] : [block.bm + 5, block.bn + 9, 37, 2];
+    const size = trans ? [block.bm + 8, block.bn + 4, 96, 1] : [block.bm + 5, block.bn + 9, 37, 2];
     it(`of ${block.bm}×${block.bn} multiplies${trans ? " transposes" : ""} and adds chunks of k`, async () => {
       const { y, want } = await byBlock(block, trans, size as [number, number, number, number], i);
       expectClose(y, want);
@@ -117,7 +118,7 @@ describe("every block", () => {
             sources.push(
               moduleSource(
                 matmulBlocksKernel,
-                { transA, transB: odd, vecA: vec, vec: odd !== vec, bias: vec, block },
+                { transA, transB: odd, vecA: vec, vecB: !odd, vec: odd !== vec, whole: vec, bias: vec, block },
                 d.caps,
                 false,
               ),
@@ -125,10 +126,11 @@ describe("every block", () => {
           for (const shape of shapes) {
             const s = { ...shape, vec, block };
             for (const mode of ["forward", "input"] as const)
-              sources.push(
-                moduleSource(convBlocksKernel, { ...s, mode, vecSrc: odd, bias: mode === "forward" }, d.caps, false),
-              );
-            sources.push(moduleSource(convWeightBlocksKernel, { ...s, vecX: odd }, d.caps, false));
+              for (const whole of odd ? flags : [false]) {
+                const spec = { ...s, mode, vecSrc: odd, whole, bias: mode === "forward" };
+                sources.push(moduleSource(convBlocksKernel, spec, d.caps, false));
+              }
+            sources.push(moduleSource(convWeightBlocksKernel, { ...s, vecX: odd, whole: vec }, d.caps, false));
           }
         }
     d.gpu.pushErrorScope("validation");

@@ -15,7 +15,7 @@ import { predictStep } from "../../../bench/offline/prediction";
 
 /** A little less than what RADV of Mesa 25.0 gives: waves, and multiply-adds in hot loops. */
 const LEAST_WAVES = 8;
-const LEAST_SHARE = 0.65;
+const LEAST_SHARE = 0.8;
 /** Operations a step, below which a product is too small to matter. */
 const MUCH = 1e9;
 

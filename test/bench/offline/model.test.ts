@@ -10,6 +10,7 @@ const CARD: Card = {
   isBorrowed: false,
   units: 10,
   lanes: 100,
+  fill: 100,
   dual: 2,
   clock: 1e9,
   workgroupBytes: 100,
@@ -67,6 +68,9 @@ describe("the time of a dispatch", () => {
     const eleven = timeOf({ ...work, groups: 11, operations: 0 }, { turn: null, rest }, CARD);
     expect(eleven.arithmetic).toBeCloseTo((2 * 100 * 20) / 1e11, 15);
     expect(eleven.latency).toBe(0);
+    // Four share a unit, whose lanes one of them leaves idle.
+    const small = timeOf({ ...work, size: 25, groups: 1, operations: 0 }, { turn: null, rest }, CARD);
+    expect(small.arithmetic).toBeCloseTo(alone.arithmetic, 15);
   });
 });
 

@@ -38,7 +38,8 @@ function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: G
   const d = src.device;
   const { block, splits, chunk } = planBlocks(d.caps, sizeOf(g, mode))!;
   const spec = { ...structureOf(g), mode, vec: to.channels % 4 === 0, bias: bias !== null };
-  const inBlocks = { ...spec, vecSrc: from.channels % 4 === 0, block };
+  const whole = from.channels % block.bk === 0;
+  const inBlocks = { ...spec, vecSrc: from.channels % 4 === 0, whole, block };
   const buffers = { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer };
   return inSplits(d, gatheredShape(g, how), splits, (dst) =>
     d.run(convBlocksKernel, inBlocks, { ...buffers, dst: dst.buffer }, { ...gatherSizes(g, how), splits, chunk }),
@@ -47,8 +48,10 @@ function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: G
 
 function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const d = x.device;
-  const { block, splits, chunk } = planBlocks(d.caps, sizeOf(g, "weight"))!;
-  const spec = { ...structureOf(g), vec: g.o % 4 === 0, vecX: g.i % 4 === 0, block };
+  const size = sizeOf(g, "weight");
+  const { block, splits, chunk } = planBlocks(d.caps, size)!;
+  const whole = size.depth % block.bk === 0;
+  const spec = { ...structureOf(g), vec: g.o % 4 === 0, vecX: g.i % 4 === 0, whole, block };
   const buffers = { x: x.buffer, dy: dy.buffer };
   return inSplits(d, weightShape(g), splits, (dw) =>
     d.run(convWeightBlocksKernel, spec, { ...buffers, dw: dw.buffer }, { ...weightSizes(g), splits, chunk }),

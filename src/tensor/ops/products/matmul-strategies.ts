@@ -51,7 +51,9 @@ const byBlocks: MatmulStrategy = {
   fits: (device, size) => blocksOf(device, size) !== null,
   product(a, b, bias, size, shape) {
     const { block, splits, chunk } = blocksOf(a.device, size)!;
-    const spec = { ...specOf(size, bias, 4), vecA: (size.transA ? size.m : size.k) % 4 === 0, block };
+    const { m, n, k, transA, transB } = size;
+    const [vecA, vecB] = [transA ? m : k, transB ? k : n].map((length) => length % 4 === 0) as [boolean, boolean];
+    const spec = { ...specOf(size, bias, 4), vecA, vecB, whole: k % block.bk === 0, block };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer };
     const sizes = { ...sizesOf(size, a, b), splits, chunk };
     return inSplits(a.device, shape, splits, (c) =>
