@@ -14,6 +14,7 @@ import type { AdapterChoice } from "./adapter-help";
 import type { FoundAdapter, Machine } from "./adapter-search";
 import { findAdapter } from "./adapter-search";
 import { nativeEnvironment } from "./native.mjs";
+import { waitPatiently } from "./patience";
 import { driverManifests, findArchive, findUpwards, isSwiftShader, loadLibrary, unpackSwiftShader } from "./vulkan.mjs";
 
 export type { AdapterChoice } from "./adapter-help";
@@ -53,7 +54,9 @@ const shared = globalThis as { [key]?: { opened: Map<string, Promise<WebGpu>>; l
  *
  * Registers the WebGPU globals (`GPUBufferUsage`, `GPUMapMode`, …), which Node lacks. Timestamp
  * queries are not rounded. Calls with equal options share one instance, which lives as long as the
- * process: Dawn aborts when it is collected under a living device.
+ * process: Dawn aborts when it is collected under a living device. The binding asks for news by the
+ * global `setImmediate`, in every turn of the event loop: that is replaced by one that lets it ask
+ * every millisecond where it waits for longer, and does for everybody else what it did.
  *
  * Environment: `PAN_ADAPTER` (`hardware`, `lavapipe`, `swiftshader` or `auto`) forces an adapter on
  * programs that leave the choice to `"auto"`; `PAN_SWIFTSHADER` names SwiftShader's folder. When
@@ -151,6 +154,7 @@ function thisMachine({ directory, features = [] }: DawnOptions): Machine {
     loadDawn: async () => {
       const { create, globals } = await import("webgpu");
       Object.assign(globalThis, globals);
+      waitPatiently();
       const enabled = ["allow_unsafe_apis", ...features].join(",");
       return () => create([`enable-dawn-features=${enabled}`, "disable-dawn-features=timestamp_quantization"]);
     },
