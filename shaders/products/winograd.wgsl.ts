@@ -80,14 +80,24 @@ export const winogradInputKernel = /* @__PURE__ */ defineKernel({
     x: { access: "read", type: elements(s.vec) },
     v: { access: "write", type: elements(s.vec) },
   }),
-  params: { count: "u32", h: "u32", w: "u32", c: "u32", down: "u32", across: "u32", padY: "i32", padX: "i32" },
+  params: {
+    count: "u32",
+    h: "u32",
+    w: "u32",
+    c: "u32",
+    down: "u32",
+    across: "u32",
+    before: "u32",
+    padY: "i32",
+    padX: "i32",
+  },
   body: (s: WinogradSpec) => {
     const { code, out } = both(inputRows, "d", 4);
     return wgsl`
 ${linearMain()} {
   ${linearIndex("p.count")}
   let c = index % p.c;
-  let tile = index / p.c;
+  let tile = index / p.c + p.before;
   let x0 = i32(tile % p.across * 2u) - p.padX;
   let y0 = i32(tile / p.across % p.down * 2u) - p.padY;
   let first = i32(tile / (p.across * p.down) * p.h * p.w);
@@ -119,13 +129,13 @@ export const winogradGradientKernel = /* @__PURE__ */ defineKernel({
     dy: { access: "read", type: elements(s.vec) },
     z: { access: "write", type: elements(s.vec) },
   }),
-  params: { count: "u32", h: "u32", w: "u32", c: "u32", down: "u32", across: "u32" },
+  params: { count: "u32", h: "u32", w: "u32", c: "u32", down: "u32", across: "u32", before: "u32" },
   body: (s: WinogradSpec) => {
     const { code, out } = both(gradientRows, "g", 2);
     return wgsl`
 ${linearMain()} {
   ${linearIndex("p.count")}
-  let tile = index / p.c;
+  let tile = index / p.c + p.before;
   let x0 = tile % p.across * 2u;
   let y0 = tile / p.across % p.down * 2u;
   let at = ((tile / (p.across * p.down) * p.h + y0) * p.w + x0) * p.c + index % p.c;
@@ -219,7 +229,7 @@ export const winogradProductKernel = /* @__PURE__ */ defineKernel({
     bias: { access: "read" },
     y: { access: "write", type: s.vec ? vectorOf(s.tile) : "f32" },
   }),
-  params: { tiles: "u32", c: "u32", o: "u32", h: "u32", w: "u32", down: "u32", across: "u32" },
+  params: { tiles: "u32", c: "u32", o: "u32", h: "u32", w: "u32", down: "u32", across: "u32", before: "u32" },
   enables: (s) => tileEnables(s.tile),
   body: (s: WinogradProductSpec) => {
     const t = s.tile;
@@ -259,11 +269,11 @@ ${tileHead(t, "p.tiles", "p.o", "1u")}
   ${eachRow(
     t,
     (r) => `{
-    let tile = row + ${r}u;
+    let tile = row + ${r}u + p.before;
     let tx = tile % p.across * 2u;
     let ty = tile / p.across % p.down * 2u;
     let pixel = ((tile / (p.across * p.down) * p.h + ty) * p.w + tx) * p.o + col;
-    let inside = (tile < p.tiles) & (col < p.o);
+    let inside = (row + ${r}u < p.tiles) & (col < p.o);
     let right = tx + 1u < p.w;
     let below = ty + 1u < p.h;
     ${range(4)

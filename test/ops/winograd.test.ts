@@ -7,7 +7,7 @@ import type { Device } from "../../src/gpu/device";
 import type { ProductCaps } from "../../src/gpu/kernel";
 import { productCaps } from "../../src/gpu/products";
 import { conv2d } from "../../src/tensor/ops/products/conv";
-import { usesWinograd } from "../../src/tensor/ops/products/conv-winograd";
+import { sliceOf, usesWinograd } from "../../src/tensor/ops/products/conv-winograd";
 import type { Geometry } from "../../src/tensor/ops/products/geometry";
 import { memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -142,6 +142,48 @@ describe("winograd", () => {
     }
   });
 
+  const sliced: Case = [22, 16, 14, 32, 24, [1, 1]];
+
+  it("goes through a large batch in slices: equals nested loops, images to the bit those of small batches", async () => {
+    const [n, h, w, i, o, padding] = sliced;
+    const data = dataOf(sliced, true);
+    const want = oracle(sliced, data);
+    const found = await as({ winograd: true }, () => run(sliced, data));
+    // Three slices of x, two of dy, four of both: of those all but the first are added up.
+    expect(found.launches).toEqual([1 + 2 * 3, 1 + 2 * 2 + (4 * 4 - 1) + 1]);
+    for (const pass of PASSES)
+      expectClose(found[pass], want[pass], { atol: 3e-5 * (pass === "dw" ? 8 : 1), what: pass });
+    const last = [n - 1, n] as const;
+    const cut = (v: Float32Array) => v.slice((v.length / n) * last[0], (v.length / n) * last[1]);
+    const one = { ...data, x: cut(data.x), g: cut(data.g) };
+    const alone = await as({ winograd: true }, () => run([1, h, w, i, o, padding], one));
+    expect(cut(found.y as Float32Array)).toEqual(alone.y);
+    expect(cut(found.dx as Float32Array)).toEqual(alone.dx);
+  });
+
+  it("has room for the transforms of a quarter of a large batch at most", async () => {
+    const c: Case = [64, 16, 16, 32, 32, [1, 1]];
+    const batch = 64 * 16 * 16 * 32 * 4;
+    const data = dataOf(c, false);
+    await as({ winograd: true }, async () => {
+      const before = d.pool.current.bytes - d.pool.current.freeBytes;
+      d.pool.resetPeak();
+      await run(c, data);
+      // x, y and their gradients, and of two of them four times a quarter; in classes of the pool.
+      expect(d.pool.current.peakUsed - before).toBeLessThan(1.25 * (4 + 2) * batch);
+    });
+  });
+
+  it("cuts a batch into slices of about the same size", () => {
+    const kb = 1024;
+    expect(sliceOf(10, 64 * kb, 0)).toBe(10);
+    expect(sliceOf(17, 64 * kb, 0)).toBe(9);
+    expect(sliceOf(17, 64 * kb, 2048 * kb)).toBe(17);
+    expect(sliceOf(100, 64 * kb, 0)).toBe(25);
+    expect(sliceOf(5, 64 * 1024 * kb, 0)).toBe(2);
+    expect(sliceOf(1, 64 * 1024 * kb, 0)).toBe(1);
+  });
+
   it("gives the same bits twice", async () => {
     const c: Case = [2, 8, 8, 16, 16, [1, 1]];
     const data = dataOf(c, true);
@@ -225,9 +267,9 @@ describe("choice", () => {
       { padding: [1, 3] },
     ] as Partial<Geometry>[])
       expect(chosen({ winograd: true }, size), JSON.stringify(size)).toBe(false);
-    // Z is the largest: 64 bytes for each of 16·8·8 tiles and 64 channels.
-    expect(chosen({}, {}, 64 * 1024 * 64)).toBe(true);
-    expect(chosen({}, {}, 64 * 1024 * 64 - 1)).toBe(false);
+    // Z is the largest: 64 bytes for each of an image's 8·8 tiles and 64 channels.
+    expect(chosen({}, {}, 64 * 64 * 64)).toBe(true);
+    expect(chosen({}, {}, 64 * 64 * 64 - 1)).toBe(false);
   });
 
   it("is an option of the device", () => {

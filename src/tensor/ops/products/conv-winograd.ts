@@ -1,8 +1,10 @@
 /**
  * The three passes of a 3×3 convolution by Winograd's method. Every one is three or four
- * dispatches, whose intermediate results, up to four times an input or gradient, are given back at
- * once: V = Bᵀ d B and Z = G₂ dy G₂ᵀ over all tiles, U = G w Gᵀ, M the weight gradient's products.
+ * dispatches, whose intermediate results are given back at once: V = Bᵀ d B and Z = G₂ dy G₂ᵀ over
+ * tiles, U = G w Gᵀ, M the weight gradient's products. V and Z are four times an input or gradient
+ * in size, so a large batch goes through in slices of images ({@link sliceOf}).
  */
+import { accumulateKernel } from "../../../../shaders/elementwise.wgsl";
 import { matmulKernel } from "../../../../shaders/products/matmul-registers.wgsl";
 import {
   winogradGradientKernel,
@@ -44,9 +46,35 @@ const FEWEST = { channels: 16, tiles: 32, products: 1 << 17 };
 const TRANSFORMED = 16 * 4;
 
 /**
+ * A batch goes through in so many slices at most, or in fewer of {@link SLICE} bytes of transforms.
+ * Smaller slices are more launches, and were no faster for staying in a cache: half a megabyte
+ * without a bound on their number took up to 1.2 times as long a step, a megabyte up to 1.17, four
+ * slices 1.01 and 1.04 (AlexNet at an eighth and ResNet-18 at a quarter of the channels on
+ * lavapipe, medians of 15 and more interleaved steps on a busy machine).
+ */
+const SLICES = 4;
+const SLICE = 2 ** 20;
+
+/**
+ * How many of `n` images are transformed at once, slices being of about the same size.
+ * @param image bytes of an image's transforms
+ * @param beside bytes of U or M, which are there all the time: transforms may have as many
+ */
+export function sliceOf(n: number, image: number, beside: number): number {
+  const most = Math.max(1, Math.floor(Math.max(SLICE, beside) / image), Math.ceil(n / SLICES));
+  return Math.ceil(n / Math.ceil(n / most));
+}
+
+/** The slices themselves: first image and number of images. */
+function slicesOf(n: number, image: number, beside: number): [first: number, images: number][] {
+  const size = sliceOf(n, image, beside);
+  return Array.from({ length: Math.ceil(n / size) }, (_, s) => [s * size, Math.min(size, n - s * size)]);
+}
+
+/**
  * Whether this computes a convolution, in all three passes: where it can (3×3, stride 1, dilation
- * 1, one group, padding up to 2, something to divide into tiles, and every transform at most
- * `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster
+ * 1, one group, padding up to 2, something to divide into tiles, and an image's transforms and those of
+ * the weights at most `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster
  * there.
  */
 export function usesWinograd(caps: ProductCaps, c: Geometry, limit: number): boolean {
@@ -57,10 +85,10 @@ export function usesWinograd(caps: ProductCaps, c: Geometry, limit: number): boo
     [...c.stride, ...c.dilation, c.groups].every((v) => v === 1) &&
     c.padding.every((v) => v <= 2);
   if (winograd === false || !fits) return false;
-  const [forth, back] = [tilesOf(c.n, c.out), tilesOf(c.n, c.in)];
+  const [forth, back] = [tilesOf(1, c.out), tilesOf(1, c.in)];
   if (TRANSFORMED * Math.max(forth * Math.max(c.i, c.o), back * c.o, c.i * c.o) > limit) return false;
   if (winograd === true) return true;
-  const tiles = Math.min(forth, back);
+  const tiles = c.n * Math.min(forth, back);
   return (
     caps.tiling !== "workgroup" &&
     caps.adapter !== "hardware" &&
@@ -94,24 +122,33 @@ function inputGradient(dy: Tensor, w: Tensor, geo: Geometry): Tensor {
 /** dw [3, 3, I, O] of x [N, H, W, I] and dy [N, H', W', O]. */
 function weightGradient(x: Tensor, dy: Tensor, geo: Geometry): Tensor {
   const { i, o, out } = geo;
-  const tiles = tilesOf(geo.n, out);
+  const image = tilesOf(1, out);
   const d = x.device;
   return scope(() => {
-    const v = inputTiles(x, out, geo.padding);
-    const z = x.newEmpty([16, tiles, o]);
+    const slices = slicesOf(geo.n, TRANSFORMED * image * (i + o), TRANSFORMED * i * o);
+    const most = slices[0]![1] * image;
+    const [v, z] = [x.newEmpty([16, most, i]), x.newEmpty([16, most, o])];
+    const [m, sum] = [x.newEmpty([16, i, o]), slices.length > 1 ? x.newEmpty([16, i, o]) : null];
+    const tile = planTile(d.caps, "taps", i, o);
     const vec = o % 4 === 0;
     const c = vec ? o / 4 : o;
-    const [h, w, down, across] = [...out, ...out.map(half)] as [number, number, number, number];
-    const buffers = { dy: dy.buffer, z: z.buffer };
-    d.run(winogradGradientKernel, { vec }, buffers, { count: tiles * c, h, w, c, down, across });
-    const m = x.newEmpty([16, i, o]);
-    const tile = planTile(d.caps, "taps", i, o);
-    d.run(
-      matmulKernel,
-      { transA: true, transB: false, vec: o % tile.columns === 0, bias: false, tile },
-      { a: v.buffer, b: z.buffer, bias: z.buffer, c: m.buffer },
-      { m: i, n: o, k: tiles, batch: 16, strideA: tiles * i, strideB: tiles * o },
-    );
+    for (const [first, images] of slices) {
+      const tiles = images * image;
+      inputTiles(x, v, out, geo.padding, first, images);
+      d.run(
+        winogradGradientKernel,
+        { vec },
+        { dy: dy.buffer, z: z.buffer },
+        { ...placesOf(out, first), count: tiles * c, c },
+      );
+      d.run(
+        matmulKernel,
+        { transA: true, transB: false, vec: o % tile.columns === 0, bias: false, tile },
+        { a: v.buffer, b: z.buffer, bias: z.buffer, c: (first > 0 && sum ? sum : m).buffer },
+        { m: i, n: o, k: tiles, batch: 16, strideA: tiles * i, strideB: tiles * o },
+      );
+      if (first > 0 && sum) d.run(accumulateKernel, null, { x: sum.buffer, y: m.buffer }, { n4: m.vectors, a: 1 });
+    }
     const dw = x.newEmpty([3, 3, i, o]);
     d.run(winogradTapsKernel, null, { m: m.buffer, dw: dw.buffer }, { n: i * o });
     return dw;
@@ -120,16 +157,26 @@ function weightGradient(x: Tensor, dy: Tensor, geo: Geometry): Tensor {
 
 const half = (size: number) => Math.ceil(size / 2);
 
-/** V [16, tiles, C] of x [N, H, W, C], for outputs of `size`. */
-function inputTiles(x: Tensor, size: readonly [number, number], [padY, padX]: readonly [number, number]): Tensor {
-  const [n, h, w, channels] = x.shape as [number, number, number, number];
-  const tiles = tilesOf(n, size);
-  const v = x.newEmpty([16, tiles, channels]);
+/** Sizes of outputs, and where their tiles lie from image `first` on. */
+function placesOf([h, w]: readonly [number, number], first: number) {
+  const [down, across] = [half(h), half(w)];
+  return { h, w, down, across, before: first * down * across };
+}
+
+/** V [16, tiles, C] of `images` of x [N, H, W, C] from the first on, for outputs of `size`. */
+function inputTiles(
+  x: Tensor,
+  v: Tensor,
+  size: readonly [number, number],
+  [padY, padX]: readonly [number, number],
+  first: number,
+  images: number,
+): void {
+  const [, h, w, channels] = x.shape as [number, number, number, number];
   const vec = channels % 4 === 0;
   const c = vec ? channels / 4 : channels;
-  const sizes = { count: tiles * c, h, w, c, down: half(size[0]), across: half(size[1]), padY, padX };
+  const sizes = { ...placesOf(size, first), h, w, count: tilesOf(images, size) * c, c, padY, padX };
   x.device.run(winogradInputKernel, { vec }, { x: x.buffer, v: v.buffer }, sizes);
-  return v;
 }
 
 /** Convolves `src` [N, ·, ·, C] into [N, ...size, O]. */
@@ -145,19 +192,23 @@ function gather(
   const [n, c] = [src.shape[0]!, src.shape[3]!];
   const [i, o] = [w.shape[2]!, w.shape[3]!];
   const columns = mode === "forward" ? o : i;
-  const tiles = tilesOf(n, size);
+  const image = tilesOf(1, size);
   return scope(() => {
     const u = src.newEmpty([16, c, columns]);
     d.run(winogradWeightKernel, { mode }, { w: w.buffer, u: u.buffer }, { i, o });
-    const v = inputTiles(src, size, padding);
+    const slices = slicesOf(n, TRANSFORMED * image * c, TRANSFORMED * i * o);
+    const v = src.newEmpty([16, slices[0]![1] * image, c]);
     const y = src.newEmpty([n, ...size, columns]);
-    const tile = planTile(d.caps, "pixels", tiles, columns);
-    d.run(
-      winogradProductKernel,
-      { vec: columns % tile.columns === 0, bias: bias !== null, whole: c % tile.lanes === 0, tile },
-      { v: v.buffer, u: u.buffer, bias: (bias ?? w).buffer, y: y.buffer },
-      { tiles, c, o: columns, h: size[0], w: size[1], down: half(size[0]), across: half(size[1]) },
-    );
+    const tile = planTile(d.caps, "pixels", n * image, columns);
+    for (const [first, images] of slices) {
+      inputTiles(src, v, size, padding, first, images);
+      d.run(
+        winogradProductKernel,
+        { vec: columns % tile.columns === 0, bias: bias !== null, whole: c % tile.lanes === 0, tile },
+        { v: v.buffer, u: u.buffer, bias: (bias ?? w).buffer, y: y.buffer },
+        { ...placesOf(size, first), tiles: images * image, c, o: columns },
+      );
+    }
     return y;
   });
 }
