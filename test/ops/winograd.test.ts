@@ -267,9 +267,9 @@ describe("choice", () => {
       { padding: [1, 3] },
     ] as Partial<Geometry>[])
       expect(chosen({ winograd: true }, size), JSON.stringify(size)).toBe(false);
-    // Z is the largest: 64 bytes for each of an image's 8·8 tiles and 64 channels.
-    expect(chosen({}, {}, 64 * 64 * 64)).toBe(true);
-    expect(chosen({}, {}, 64 * 64 * 64 - 1)).toBe(false);
+    // Z is the largest: 64 bytes for each of 8·8 tiles in a quarter of 16 images, and 64 channels.
+    expect(chosen({}, {}, 4 * 64 * 64 * 64)).toBe(true);
+    expect(chosen({}, {}, 4 * 64 * 64 * 64 - 1)).toBe(false);
   });
 
   it("is an option of the device", () => {

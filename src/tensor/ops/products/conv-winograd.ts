@@ -73,9 +73,9 @@ function slicesOf(n: number, image: number, beside: number): [first: number, ima
 
 /**
  * Whether this computes a convolution, in all three passes: where it can (3×3, stride 1, dilation
- * 1, one group, padding up to 2, something to divide into tiles, and an image's transforms and those of
- * the weights at most `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster
- * there.
+ * 1, one group, padding up to 2, something to divide into tiles, and the transforms of a slice and
+ * of the weights at most `limit` bytes, what one binding may have), and the device wants it or, by
+ * default, it is faster there.
  */
 export function usesWinograd(caps: ProductCaps, c: Geometry, limit: number): boolean {
   const { winograd } = caps;
@@ -86,7 +86,8 @@ export function usesWinograd(caps: ProductCaps, c: Geometry, limit: number): boo
     c.padding.every((v) => v <= 2);
   if (winograd === false || !fits) return false;
   const [forth, back] = [tilesOf(1, c.out), tilesOf(1, c.in)];
-  if (TRANSFORMED * Math.max(forth * Math.max(c.i, c.o), back * c.o, c.i * c.o) > limit) return false;
+  const slice = Math.ceil(c.n / SLICES);
+  if (TRANSFORMED * Math.max(slice * forth * Math.max(c.i, c.o), slice * back * c.o, c.i * c.o) > limit) return false;
   if (winograd === true) return true;
   const tiles = c.n * Math.min(forth, back);
   return (
