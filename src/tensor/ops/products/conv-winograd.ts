@@ -73,9 +73,9 @@ function slicesOf(n: number, image: number, beside: number): [first: number, ima
 
 /**
  * Whether this computes a convolution, in all three passes: where it can (3×3, stride 1, dilation
- * 1, one group, padding up to 2, something to divide into tiles, and an image's transforms and those of
- * the weights at most `limit` bytes, what one binding may have), and the device wants it or, by default, it is faster
- * there.
+ * 1, one group, padding up to 2, something to divide into tiles, and an image's transforms and
+ * those of the weights at most `limit` bytes, what one binding may have), and the device wants it
+ * or, by default, it is faster there.
  */
 export function usesWinograd(caps: ProductCaps, c: Geometry, limit: number): boolean {
   const { winograd } = caps;
