@@ -47,10 +47,10 @@ const TRANSFORMED = 16 * 4;
 
 /**
  * A batch goes through in so many slices at most, or in fewer of {@link SLICE} bytes of transforms.
- * Smaller slices are more launches, and were no faster for staying in a cache: half a megabyte
- * without a bound on their number took up to 1.2 times as long a step, a megabyte up to 1.17, four
+ * Smaller slices are more launches, and were no faster for staying in a cache: a megabyte without a
+ * bound on their number took 1.08 and 1.17 times as long a step as the whole batch at once, four
  * slices 1.01 and 1.04 (AlexNet at an eighth and ResNet-18 at a quarter of the channels on
- * lavapipe, medians of 15 and more interleaved steps on a busy machine).
+ * lavapipe, medians of 15 and 21 interleaved steps on a busy machine, taken once).
  */
 const SLICES = 4;
 const SLICE = 2 ** 20;
