@@ -14,8 +14,8 @@ export interface Card {
   /** Vector instructions that a unit does at a time, in lanes. */
   readonly lanes: number;
   /**
-   * Invocations below which some of the lanes are idle, as each subgroup runs on a part of the unit:
-   * smaller workgroups share a unit.
+   * Invocations below which some of the lanes are idle, as each subgroup runs on a part of the
+   * unit: smaller workgroups share a unit.
    */
   readonly fill: number;
   /** Multiply-adds that a lane does in the time of one other instruction (RDNA 3's dual issue). */

@@ -34,7 +34,9 @@ const across = (b: Block) => b.bn / b.tn;
 /** Invocations of a workgroup. */
 export const blockThreads = (b: Block) => down(b) * across(b);
 
-/** How an operand lies: four k of one line (a row or a column) are one quad, or four lines of one k. */
+/**
+ * How an operand lies: four k of one line (a row or a column) are one quad, or four lines of one k.
+ */
 export type Along = "k" | "lines";
 
 /**
@@ -78,7 +80,10 @@ export interface Operand {
   readonly advance: string;
   /** Expression of the quad. */
   readonly load: (id: string) => string;
-  /** Expression of whether it counts (a bool, or one for each component), else it is 0; null: it does. */
+  /**
+   * Expression of whether it counts (a bool, or one for each component), else it is 0; null: it
+   * does.
+   */
   readonly counts: (id: string) => string | null;
 }
 
@@ -89,7 +94,10 @@ const lines = (n: number, f: (i: number) => string) => range(n).map(f).join("\n"
 export const vector = (type: "vec4f" | "vec4<bool>", f: (j: number) => string) =>
   `${type}(${range(4).map(f).join(", ")})`;
 
-/** An operand whose elements lie at base + line · stride + k (`along: "k"`) or base + k · stride + line. */
+/**
+ * An operand whose elements lie at base + line · stride + k (`along: "k"`) or base + k · stride +
+ * line.
+ */
 export function linearOperand(
   b: Block,
   n: "A" | "B",
