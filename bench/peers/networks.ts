@@ -1,14 +1,16 @@
 /**
- * The networks whose training step is measured, as data: each library builds them from this
- * description, ours with the package's own models, whose parameters carry the same names.
+ * The convolutional networks whose training step is measured, as data: each library builds them
+ * from this description, ours with the package's own models and layers, whose parameters carry the
+ * same names.
  */
 import { convNetLayers } from "../../src/models/described/convnet";
 import { resNetLayers } from "../../src/models/described/resnet";
 import { type MapLayer, weightName } from "../../src/models/layers";
-import { numbers, sizeOf } from "./inputs";
+import { sizeOf } from "./inputs";
 
 /**
- * Convolution without bias → batch norm → ReLU; names of its weight [k, k, in, out], γ and β [out].
+ * Convolution without bias → batch norm → ReLU; names of its weight [k, k, in/groups, out], γ and β
+ * [out].
  */
 export interface Block {
   weight: string;
@@ -19,6 +21,8 @@ export interface Block {
   kernel: number;
   stride: number;
   padding: number;
+  /** As many as channels in a depthwise convolution, else 1. */
+  groups: number;
   /** Height and width of its input. */
   size: number;
 }
@@ -37,7 +41,7 @@ export type Part =
  * layer.
  */
 export interface NetworkSpec {
-  arch: "small" | "alexnet" | "resnet18";
+  arch: "small" | "mobilenet" | "alexnet" | "resnet18";
   /** Share of the papers' channels. */
   width: number;
   parts: Part[];
@@ -72,24 +76,69 @@ const blockOf = (layer: MapLayer): Block => ({
   kernel: layer.kernel,
   stride: layer.stride,
   padding: layer.padding,
+  groups: 1,
   size: layer.inputSize[0]!,
 });
 
+/** What a block of a plain sequence is, but for its names; and whether a max-pooling follows. */
+type Layer = Omit<Block, "weight" | "gamma" | "beta"> & { pool: boolean };
+
+/** Blocks and the mean over positions, as a `Sequential` numbers layers whose norms pool. */
+function sequence(arch: NetworkSpec["arch"], width: number, layers: readonly Layer[]): NetworkSpec {
+  const parts = layers.flatMap(({ pool, ...layer }, i): Part[] => {
+    const norm = 2 * i + 1;
+    const block = { weight: `${2 * i}.weight`, gamma: `${norm}.weight`, beta: `${norm}.bias`, ...layer };
+    return [{ kind: "block", block }, ...(pool ? [{ kind: "pool" } as const] : [])];
+  });
+  const { size, stride, out } = layers[layers.length - 1]!;
+  const linear = 2 * layers.length + 1;
+  const head = { weight: `${linear}.weight`, bias: `${linear}.bias`, inputs: out };
+  return { arch, width, parts, gather: { kind: "mean", shape: [size / stride, size / stride, out] }, head };
+}
+
 /**
  * Three convolutions of 32, 64 and 128 channels with batch norm, a max-pooling behind the first
- * two, as a `Sequential` numbers layers whose norms pool.
+ * two.
  */
 export function smallNet(): NetworkSpec {
   const channels = [3, 32, 64, 128];
-  const sizes = [32, 16, 8];
-  const parts = sizes.flatMap((size, i): Part[] => {
-    const [weight, norm] = [`${2 * i}.weight`, 2 * i + 1];
-    const names = { weight, gamma: `${norm}.weight`, beta: `${norm}.bias` };
-    const block = { ...names, in: channels[i]!, out: channels[i + 1]!, kernel: 3, stride: 1, padding: 1, size };
-    return [{ kind: "block", block }, ...(i < 2 ? [{ kind: "pool" } as const] : [])];
+  const same = { kernel: 3, stride: 1, padding: 1, groups: 1 };
+  return sequence(
+    "small",
+    1,
+    [32, 16, 8].map((size, i) => ({ in: channels[i]!, out: channels[i + 1]!, ...same, size, pool: i < 2 })),
+  );
+}
+
+/** Channels behind each separable convolution of MobileNet, and its stride. */
+const SEPARABLE = [
+  [64, 1],
+  [128, 2],
+  [128, 1],
+  [256, 2],
+  [256, 1],
+  [512, 2],
+  ...Array.from({ length: 5 }, () => [512, 1] as const),
+  [1024, 2],
+  [1024, 1],
+] as const;
+
+/**
+ * MobileNet (Howard et al., 2017) in the form that circulates for CIFAR, whose stem keeps the size,
+ * `width` times the channels: depthwise 3×3, then pointwise, each with a norm of its own.
+ */
+export function mobileNet(width: number): NetworkSpec {
+  let [channels, size] = [Math.round(32 * width), INPUT[0] as number];
+  const stem = { in: INPUT[2], out: channels, kernel: 3, stride: 1, padding: 1, groups: 1, size, pool: false };
+  const separable = SEPARABLE.flatMap(([wide, stride]): Layer[] => {
+    const [from, to, before] = [channels, Math.round(wide * width), size];
+    [channels, size] = [to, before / stride];
+    return [
+      { in: from, out: from, kernel: 3, stride, padding: 1, groups: from, size: before, pool: false },
+      { in: from, out: to, kernel: 1, stride: 1, padding: 0, groups: 1, size, pool: false },
+    ];
   });
-  const head = { weight: "7.weight", bias: "7.bias", inputs: 128 };
-  return { arch: "small", width: 1, parts, gather: { kind: "mean", shape: [8, 8, 128] }, head };
+  return sequence("mobilenet", width, [stem, ...separable]);
 }
 
 /** AlexNet in the papers' CIFAR form, `width` times the channels. */
@@ -131,26 +180,3 @@ export const blocksOf = ({ parts }: NetworkSpec): Block[] =>
     if (part.kind === "block") return [part.block];
     return [part.first, part.second, ...(part.shortcut ? [part.shortcut] : [])];
   });
-
-/**
- * Every trained tensor with its first values: weights uniform ±√(6 / fan-in) (He et al., 2015), γ
- * 1, β 0; the linear layer ±1/√inputs and 0.
- */
-export function initialParameters(spec: NetworkSpec): { name: string; shape: number[]; data: Float32Array }[] {
-  const filled = (name: string, n: number, value: number) => {
-    return { name, shape: [n], data: new Float32Array(n).fill(value) };
-  };
-  const uniform = (name: string, shape: number[], bound: number) => {
-    return { name, shape, data: numbers(name, sizeOf(shape), -bound, bound) };
-  };
-  const { weight, bias, inputs } = spec.head;
-  return [
-    ...blocksOf(spec).flatMap((b) => [
-      uniform(b.weight, [b.kernel, b.kernel, b.in, b.out], Math.sqrt(6 / (b.kernel ** 2 * b.in))),
-      filled(b.gamma, b.out, 1),
-      filled(b.beta, b.out, 0),
-    ]),
-    uniform(weight, [inputs, CLASSES], 1 / Math.sqrt(inputs)),
-    filled(bias, CLASSES, 0),
-  ];
-}
