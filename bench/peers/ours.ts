@@ -6,7 +6,6 @@ import {
   Conv2d,
   crossEntropy,
   GlobalAvgPool,
-  type Layer,
   Linear,
   MaxPool2d,
   type Module,
@@ -16,10 +15,11 @@ import {
 import { SGD } from "@pan/core/optim";
 import { VisionTransformer } from "../../examples/vit/network";
 import { fmaCeiling } from "../ceiling";
+import { mobileNet } from "../mobilenet";
 import { convolution } from "../operations";
 import { once } from "../roof";
 import { numbers, sizeOf } from "./inputs";
-import { CLASSES, INPUT_SHAPE, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
+import { INPUT_SHAPE, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
 import { initialParameters } from "./parameters";
 import type { CeilingRow } from "./protocol";
 import type { Row } from "./rows";
@@ -82,19 +82,13 @@ function build(spec: NetworkSpec | TransformerSpec): Network {
   const { arch, width } = spec;
   if (arch === "alexnet") return new AlexNet({ width });
   if (arch === "resnet18") return new ResNet18({ width: Math.round(64 * width) });
-  return sequential(spec);
-}
-
-/** A network without residuals, the mean over positions before its linear layer. */
-function sequential({ parts, head }: NetworkSpec): Network {
+  if (arch === "mobilenet") return mobileNet(width);
   const random = new Generator(1);
-  const body = parts.flatMap((part): Layer[] => {
-    if (part.kind !== "block") return [new MaxPool2d(2)];
-    const { in: from, out, kernel, stride, padding, groups } = part.block;
-    const conv = new Conv2d(from, out, kernel, { stride, padding, groups, bias: false, random });
-    return [conv, new BatchNorm(out, { relu: true })];
-  });
-  return new Sequential(...body, new GlobalAvgPool(), new Linear(head.inputs, CLASSES, { random }));
+  const conv = (from: number, to: number) => new Conv2d(from, to, 3, { padding: 1, bias: false, random });
+  const norm = (channels: number) => new BatchNorm(channels, { relu: true });
+  const pool = () => new MaxPool2d(2);
+  const body = [conv(3, 32), norm(32), pool(), conv(32, 64), norm(64), pool(), conv(64, 128), norm(128)];
+  return new Sequential(...body, new GlobalAvgPool(), new Linear(128, 10, { random }));
 }
 
 function trainingStep(device: Device, { network, batch }: Extract<Row, { kind: "step" }>): ReadyRow {
