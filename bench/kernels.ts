@@ -4,10 +4,10 @@
  *
  *     npm run bench -- kernels [--rows REGEX] [--width 1] [--batch 16] [--resnet-batch 4] [--rounds 5]
  *
- * Products, all passes of the convolutions of AlexNet and ResNet-18 and of depthwise ones, attention (beside the same put
- * together of products), norms, pooling, elementwise operations, the optimiser. Medians of
- * interleaved rounds after a warm-up round, ceilings measured in each; GPU waited for. Writes
- * out/bench/kernels-ADAPTERCLASS.json.
+ * Products, all passes of the convolutions of AlexNet and ResNet-18 and of depthwise ones,
+ * attention (beside the same put together of products), norms, pooling, elementwise operations, the
+ * optimiser. Medians of interleaved rounds after a warm-up round, ceilings measured in each; GPU
+ * waited for. Writes out/bench/kernels-ADAPTERCLASS.json.
  */
 import { mkdir } from "node:fs/promises";
 import { add, init, keep, matmul, Tensor } from "@pan/core";

@@ -16,7 +16,9 @@ export interface MobileConv {
   groups: number;
 }
 
-/** Channels behind each pair of depthwise and pointwise convolutions, and the stride of the first. */
+/**
+ * Channels behind each pair of depthwise and pointwise convolutions, and the stride of the first.
+ */
 const SEPARABLE = [
   [64, 1],
   [128, 2],

@@ -6,11 +6,12 @@
  *     npm run bench -- peers [--rows REGEX] [--rounds 5] [--width 1] [--batch 64] [--resnet-batch 16] [--budget 60] [--timeout 600]
  *
  * Matrix products, every convolution of AlexNet and ResNet-18 and depthwise ones with both
- * gradients, attention, and training steps (rows.ts). Each library has a process of its own and is idle while another runs. All get
- * the same numbers, and only a peer whose result agrees with ours is timed. Operations that are
- * quick are timed several at once, training steps one by one; the GPU is always waited for. Peers'
- * batch norms keep no running statistics, ours does. Writes out/bench/peers-ADAPTERCLASS.json, and
- * after each row what there is so far to the same name with .partial.
+ * gradients, attention, and training steps (rows.ts). Each library has a process of its own and is
+ * idle while another runs. All get the same numbers, and only a peer whose result agrees with ours
+ * is timed. Operations that are quick are timed several at once, training steps one by one; the GPU
+ * is always waited for. Peers' batch norms keep no running statistics, ours does. Writes
+ * out/bench/peers-ADAPTERCLASS.json, and after each row what there is so far to the same name with
+ * .partial.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
