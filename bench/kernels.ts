@@ -4,10 +4,10 @@
  *
  *     npm run bench -- kernels [--rows REGEX] [--width 1] [--batch 16] [--resnet-batch 4] [--rounds 5]
  *
- * Products, all passes of the convolutions of AlexNet and ResNet-18, attention (beside the same put
- * together of products), norms, pooling, elementwise operations, the optimiser. Medians of
- * interleaved rounds after a warm-up round, ceilings measured in each; GPU waited for. Writes
- * out/bench/kernels-ADAPTERCLASS.json.
+ * Products, all passes of the convolutions of AlexNet and ResNet-18 and of depthwise ones,
+ * attention (beside the same put together of products), norms, pooling, elementwise operations, the
+ * optimiser. Medians of interleaved rounds after a warm-up round, ceilings measured in each; GPU
+ * waited for. Writes out/bench/kernels-ADAPTERCLASS.json.
  */
 import { mkdir } from "node:fs/promises";
 import { add, init, keep, matmul, Tensor } from "@pan/core";
@@ -17,7 +17,7 @@ import { SGD } from "@pan/core/optim";
 import { numberIn, parseOptions } from "../examples/options";
 import { median } from "./median";
 import { convolution, random } from "./operations";
-import { allRows } from "./peers/rows";
+import { ATTENTION, allRows, attentionName } from "./peers/rows";
 import { BINDS, describeRoof, RoofMeter, shareOfRoof, timed, type Work, workOf } from "./roof";
 
 const HELP = "npm run bench -- kernels [--rows REGEX] [--width S] [--batch N] [--resnet-batch N] [--rounds N]";
@@ -99,7 +99,7 @@ const gammaOf = (channels: number): Tensor => {
 
 function productRows(): Row[] {
   return allRows(sizes).flatMap((row): Row[] => {
-    if (row.kind === "step") return [];
+    if (row.kind === "step" || row.kind === "attention") return [];
     if (row.kind === "conv")
       return [
         {
@@ -124,28 +124,22 @@ function productRows(): Row[] {
   });
 }
 
-/** Samples, positions, heads, numbers in a head's row. */
-const ATTENTION = [
-  [16, 64, 4, 16],
-  [8, 64, 4, 32],
-  [4, 128, 4, 64],
-];
-
 function attentionRows(): Row[] {
-  return ATTENTION.flatMap(([n, t, heads, d]) => {
+  return ATTENTION.flatMap((size) => {
+    const { batch: n, positions: t, heads, width: d } = size;
     const ways: [string, number[], (q: Tensor, k: Tensor, v: Tensor) => Tensor][] = [
-      ["attention", [n!, t!, heads!, d!], (q, k, v) => scaledDotProductAttention(q, k, v)],
+      ["attention", [n, t, heads, d], (q, k, v) => scaledDotProductAttention(q, k, v)],
       // Heads before positions, as products want them: to bring them there is not counted.
       [
         "attention of products",
-        [n!, heads!, t!, d!],
-        (q, k, v) => matmul(softmax(affine(matmul(q, k, { transposeB: true }), d! ** -0.5)), v),
+        [n, heads, t, d],
+        (q, k, v) => matmul(softmax(affine(matmul(q, k, { transposeB: true }), d ** -0.5)), v),
       ],
     ];
     return ways.flatMap(([name, shape, f]) =>
       [false, true].map(
         (both): Row => ({
-          name: `${name} ${n}×${t}, ${heads} heads of ${d}, ${both ? "forward and backward" : "forward"}`,
+          name: `${name} ${attentionName(size)}, ${both ? "forward and backward" : "forward"}`,
           make: () => {
             const inputs = [1, 2, 3, 4].map((seed) => random(shape, seed));
             const [q, k, v, g] = inputs as [Tensor, Tensor, Tensor, Tensor];

@@ -14,9 +14,9 @@ export function convolution(
   c: Conv,
   make: (what: "x" | "w" | "dy", shape: number[]) => Tensor,
 ): { inputs: Tensor[]; compute: () => Tensor } {
-  const options = { stride: c.stride, padding: c.padding };
+  const options = { stride: c.stride, padding: c.padding, groups: c.groups };
   const x = () => make("x", [c.batch, c.size, c.size, c.in]);
-  const w = () => make("w", [c.kernel, c.kernel, c.in, c.out]);
+  const w = () => make("w", [c.kernel, c.kernel, c.in / c.groups, c.out]);
   const dy = () => make("dy", [c.batch, c.outSize, c.outSize, c.out]);
   if (pass === "forward") {
     const [a, b] = [x(), w()];

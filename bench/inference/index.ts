@@ -4,7 +4,7 @@
  * processor.
  *
  *     npm ci --prefix bench/peers      installs TensorFlow.js, once
- *     npm run bench -- inference [--networks alexnet,resnet9,resnet18] [--width 0.25] [--batches 1,32] [--rounds 7]
+ *     npm run bench -- inference [--networks LIST] [--width 0.25] [--batches 1,32] [--rounds 7]
  *
  * Every library has a page of its own, from a server that lets nothing be cached. *First* is from
  * the page's call to the first logits: the library, the network, compilation, one run. Then all
@@ -15,29 +15,32 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeSafetensors, Generator, init, UnavailableError } from "@pan/core";
+import { encodeSafetensors, Generator, init, manualSeed, UnavailableError } from "@pan/core";
 import { alexNetConfig, buildNetwork, resNetConfig } from "@pan/core/models";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { exportOnnx } from "@pan/core/onnx";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { build } from "tsup";
 import { listOf, numberIn, oneOf, parseOptions } from "../../examples/options";
+import { VisionTransformer } from "../../examples/vit/network";
 import packaging from "../../tsup.config";
 import { median } from "../median";
+import { mobileConvs, mobileNet } from "../mobilenet";
+import { visionTransformer } from "../peers/transformer";
 import type { Hooks, PageOptions } from "./page";
 import { type Served, serve } from "./serve";
 
 const LIBRARIES = ["ours", "ort-webgpu", "ort-wasm", "tfjs-webgpu"] as const satisfies PageOptions["library"][];
 /** TensorFlow.js is measured where it is installed. */
 const PEERS = join(import.meta.dirname, "..", "peers", "node_modules", "@tensorflow", "tfjs");
-const NETWORKS = ["alexnet", "resnet9", "resnet18"] as const;
+const NETWORKS = ["alexnet", "resnet9", "resnet18", "mobilenet", "vit"] as const;
 const BLOCKS = { resnet9: [1, 1, 1, 1], resnet18: [2, 2, 2, 2] } as const;
 const SAMPLE = [32, 32, 3] as const;
 
 const HELP = `npm run bench -- inference [options]      logits in Chromium, beside ONNX Runtime and TensorFlow.js
 
   --networks LIST   of ${NETWORKS.join(", ")} (all)
-  --width S         share of the papers' channels (0.25)
+  --width S         share of the papers' channels, but for the transformer's (0.25)
   --batches LIST    (1,32)
   --rounds N        timed runs of each (7)
   --threads N       of WebAssembly (as many as there are processors)`;
@@ -65,15 +68,29 @@ function readSettings(): Settings | null {
 
 /** A plain network with random weights, in both formats. */
 async function networkOf(name: Settings["networks"][number], width: number): Promise<Served> {
+  const { model, tensors, metadata } = await (name === "mobilenet" || name === "vit"
+    ? ownNetwork(name, width)
+    : papersNetwork(name, width));
+  const onnx = await exportOnnx(model, { sample: [1, ...SAMPLE], layout: "NHWC" });
+  model.dispose();
+  return { safetensors: encodeSafetensors(tensors, metadata), onnx };
+}
+
+/** One of modules and classes outside of the package, described for the page. */
+async function ownNetwork(name: "mobilenet" | "vit", width: number) {
+  manualSeed(1);
+  const model = name === "vit" ? new VisionTransformer() : mobileNet(width);
+  const described = name === "vit" ? visionTransformer() : { arch: name, width, convs: mobileConvs(width) };
+  return { model, tensors: await model.stateDict(), metadata: { model: JSON.stringify(described) } };
+}
+
+async function papersNetwork(name: "alexnet" | keyof typeof BLOCKS, width: number) {
   const config =
     name === "alexnet"
       ? alexNetConfig({ scheme: "plain", width })
       : resNetConfig(BLOCKS[name], { scheme: "plain", width: Math.round(64 * width) });
   const model = buildNetwork(config, { seed: 1 });
-  const { tensors, metadata } = await model.deployed();
-  const onnx = await exportOnnx(model, { sample: [1, ...SAMPLE], layout: "NHWC" });
-  model.dispose();
-  return { safetensors: encodeSafetensors(tensors, metadata), onnx };
+  return { model, ...(await model.deployed()) };
 }
 
 /** One library on one network and batch. */

@@ -22,12 +22,26 @@ interface Runner {
 const SIDE = 32;
 const bytesOf = async (path: string) => new Uint8Array(await (await fetch(path)).arrayBuffer());
 
+/** The network of a file: one of the papers', which the file describes, or one of own classes. */
+async function ourNetwork(bytes: Uint8Array) {
+  const { decodeSafetensors } = await import("/pan/index.js" as string);
+  const file = decodeSafetensors(bytes);
+  const { arch, width } = JSON.parse(file.metadata.model);
+  if (arch !== "mobilenet" && arch !== "vit") {
+    const { loadDeployed } = await import("/pan/models.js" as string);
+    return loadDeployed(file);
+  }
+  const { mobileNet, VisionTransformer } = await import(`/${arch}.js` as string);
+  const model = arch === "vit" ? new VisionTransformer() : mobileNet(width);
+  model.loadStateDict(file.tensors);
+  return model;
+}
+
 /** This package, as it is built. */
 async function ours(): Promise<Runner> {
-  const { init, noGrad, scope, Tensor, decodeSafetensors } = await import("/pan/index.js" as string);
-  const { loadDeployed } = await import("/pan/models.js" as string);
+  const { init, noGrad, scope, Tensor } = await import("/pan/index.js" as string);
   const device = await init();
-  const model = loadDeployed(decodeSafetensors(await bytesOf("/network.safetensors")));
+  const model = await ourNetwork(await bytesOf("/network.safetensors"));
   model.eval();
   return {
     about: `${device.name}, WebGPU`,
@@ -73,7 +87,7 @@ async function tfjs(): Promise<Runner> {
   const { networkOf }: typeof tfjsNetwork = await import("/tfjs.js" as string);
   if (!(await tf.setBackend("webgpu"))) throw new Error("TensorFlow.js has no WebGPU backend here");
   await tf.ready();
-  const network = networkOf(tf, await bytesOf("/network.safetensors"));
+  const network = await networkOf(tf, await bytesOf("/network.safetensors"));
   return {
     about: "WebGPU",
     async run(images, batch) {

@@ -27,10 +27,11 @@ const ISOLATED = {
   "cache-control": "no-store",
 };
 
-const PAGE =
-  '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
+/** Networks of one's own import the package by its names. */
+const IMPORTS = JSON.stringify({ imports: { "@pan/core": "/pan/index.js", "@pan/core/nn": "/pan/nn.js" } });
+const PAGE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="importmap">${IMPORTS}</script><script type="module" src="/page.js"></script>`;
 
-/** A file beside this one, as JavaScript. */
+/** A file, by its path from this one, as JavaScript. */
 async function scriptOf(name: string): Promise<string> {
   const source = await readFile(join(import.meta.dirname, name), "utf8");
   const compilerOptions = { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 };
@@ -47,6 +48,10 @@ export async function serve(bundle: string, network: () => Served): Promise<{ ur
   const scripts = {
     "/page.js": await scriptOf("page.ts"),
     "/tfjs.js": await scriptOf("tfjs.ts"),
+    "/mobilenet.js": await scriptOf("../mobilenet.ts"),
+    "/vit.js": await scriptOf("../../examples/vit/network.ts"),
+    "/peers/tfjs-networks.mjs": await scriptOf("../peers/tfjs-networks.mjs"),
+    "/peers/transformer": await scriptOf("../peers/transformer.ts"),
   } as Record<string, string>;
   const bodyOf = async (path: string): Promise<string | Uint8Array | null> => {
     if (path === "/") return PAGE;
@@ -62,7 +67,7 @@ export async function serve(bundle: string, network: () => Served): Promise<{ ur
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
     const body = await bodyOf(pathname);
-    const type = TYPES[extname(pathname) || ".html"] ?? "application/octet-stream";
+    const type = scripts[pathname] ? TYPES[".js"] : (TYPES[extname(pathname) || ".html"] ?? "application/octet-stream");
     response.writeHead(body === null ? 404 : 200, { "content-type": type, ...ISOLATED });
     response.end(body ?? "");
   });

@@ -10,6 +10,8 @@ interface Described {
   arch?: string;
   blocks?: number[];
   layers?: ("pool" | { kernel: number; stride?: number; padding?: number })[];
+  /** Of MobileNet's convolutions, in their order. */
+  convs?: { stride: number; padding: number }[];
 }
 
 /** Tensors and description of a safetensors file. */
@@ -33,26 +35,30 @@ type Tf = any;
 type Value = unknown;
 
 /** @returns from images in NHWC order to logits */
-export function networkOf(tf: Tf, bytes: Uint8Array<ArrayBuffer>): (x: Value) => Value {
+export async function networkOf(tf: Tf, bytes: Uint8Array<ArrayBuffer>): Promise<(x: Value) => Value> {
   const { described, tensors } = decode(bytes);
   const of = (name: string) => tensors.get(name)!;
 
   /**
-   * A convolution with its norm, folded, and ReLU, as the papers' networks have it everywhere:
-   * filters of PyTorch's order [O, I, H, W].
+   * A convolution with its norm, folded, and ReLU, as the networks have it everywhere: filters of
+   * PyTorch's order [O, I/groups, H, W], where one channel a group is a depthwise one.
    */
-  function conv(name: string, stride: number, padding: number) {
-    const { shape, data } = of(`${name}.conv.weight`);
+  function folded(map: string, norm: string, stride: number, padding: number) {
+    const { shape, data } = of(`${map}.weight`);
     const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map(
-      (part) => of(`${name}.bn.${part}`).data,
+      (part) => of(`${norm}.${part}`).data,
     );
     const scales = gamma!.map((g, o) => g / Math.sqrt(variance![o]! + 1e-5));
     const each = data.length / shape[0]!;
-    const folded = data.map((w, i) => w * scales[Math.floor(i / each)]!);
-    const filter = tf.keep(tf.transpose(tf.tensor(folded, shape), [2, 3, 1, 0]));
+    const scaled = data.map((w, i) => w * scales[Math.floor(i / each)]!);
+    const depthwise = shape[1] === 1;
+    const filter = tf.keep(tf.transpose(tf.tensor(scaled, shape), depthwise ? [2, 3, 0, 1] : [2, 3, 1, 0]));
+    const convolve = depthwise ? tf.fused.depthwiseConv2d : tf.fused.conv2d;
     const bias = tf.keep(tf.tensor1d(beta!.map((b, o) => b - mean![o]! * scales[o]!)));
-    return (x: Value): Value => tf.fused.conv2d({ x, filter, strides: stride, pad: padding, bias, activation: "relu" });
+    return (x: Value): Value => convolve({ x, filter, strides: stride, pad: padding, bias, activation: "relu" });
   }
+
+  const conv = (name: string, stride: number, padding: number) => folded(`${name}.conv`, `${name}.bn`, stride, padding);
 
   function linear(name: string) {
     const weight = tf.keep(tf.tensor(of(`${name}.weight`).data, of(`${name}.weight`).shape));
@@ -60,6 +66,28 @@ export function networkOf(tf: Tf, bytes: Uint8Array<ArrayBuffer>): (x: Value) =>
     return (x: Value): Value => tf.add(tf.matMul(x, weight, false, true), bias);
   }
 
+  if (described.arch === "vit") {
+    const { forward } = await import("/peers/tfjs-networks.mjs" as string);
+    const p = [...tensors].map(([name, { shape, data }]) => {
+      const given = tf.tensor(data, shape);
+      // Weights lie as the package has them: [I, O] and [H, W, I, O].
+      const order = shape.length === 4 ? [2, 3, 1, 0] : [1, 0];
+      return [name, name.endsWith("weight") && shape.length > 1 ? tf.transpose(given, order) : given];
+    });
+    const parameters = Object.fromEntries(p);
+    return (x) => forward(tf, described, parameters, x);
+  }
+  if (described.arch === "mobilenet") {
+    const convs = described.convs!.map(({ stride, padding }, i) => folded(`${2 * i}`, `${2 * i + 1}`, stride, padding));
+    const head = linear(`${2 * convs.length + 1}`);
+    return (x) =>
+      head(
+        tf.mean(
+          convs.reduce((h, each) => each(h), x),
+          [1, 2],
+        ),
+      );
+  }
   if (described.arch === "resnet") {
     const stem = conv("convbnrelu_1", 1, 1);
     const blocks = described.blocks!.flatMap((count, stage) =>

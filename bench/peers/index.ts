@@ -5,12 +5,13 @@
  *     npm ci --prefix bench/peers                       installs the two, once
  *     npm run bench -- peers [--rows REGEX] [--rounds 5] [--width 1] [--batch 64] [--resnet-batch 16] [--budget 60] [--timeout 600]
  *
- * Matrix products, every convolution of AlexNet and ResNet-18 with both gradients, and training
- * steps (rows.ts). Each library has a process of its own and is idle while another runs. All get
- * the same numbers, and only a peer whose result agrees with ours is timed. Operations that are
- * quick are timed several at once, training steps one by one; the GPU is always waited for. Peers'
- * batch norms keep no running statistics, ours does. Writes out/bench/peers-ADAPTERCLASS.json, and
- * after each row what there is so far to the same name with .partial.
+ * Matrix products, every convolution of AlexNet and ResNet-18 and depthwise ones with both
+ * gradients, attention, and training steps (rows.ts). Each library has a process of its own and is
+ * idle while another runs. All get the same numbers, and only a peer whose result agrees with ours
+ * is timed. Operations that are quick are timed several at once, training steps one by one; the GPU
+ * is always waited for. Peers' batch norms keep no running statistics, ours does. Writes
+ * out/bench/peers-ADAPTERCLASS.json, and after each row what there is so far to the same name with
+ * .partial.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
@@ -28,8 +29,8 @@ const HELP = `npm run bench -- peers [options]
 
   --rows REGEX          only rows whose name matches (case does not matter)
   --rounds N            interleaved rounds (5)
-  --width S             share of the papers' channels in AlexNet and ResNet-18 (1)
-  --batch N             images a batch of AlexNet (64)
+  --width S             share of the papers' channels in AlexNet, ResNet-18 and MobileNet (1)
+  --batch N             images a batch of all but the small network and ResNet-18 (64)
   --resnet-batch N      images a batch of ResNet-18 (16)
   --budget SECONDS      timed runs a row and library: a slow one gets fewer rounds (60)
   --timeout SECONDS     a library that answers later counts as hanging (600)

@@ -2,14 +2,14 @@
  * jax-js with its WebGPU backend, in its process. Channels-first, the only layout it has: inputs
  * are transposed before anything is timed.
  */
-import { blockUntilReady, defaultDevice, grad, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
+import { blockUntilReady, defaultDevice, grad, init, jit, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
 import { numbers, permuted, sizeOf } from "./inputs";
-import { CLASSES, INPUT_SHAPE, initialParameters, labelsOf, SGD_SETTINGS } from "./networks";
+import { attention, conv2d, forward } from "./jax-networks.mjs";
+import { CLASSES, INPUT_SHAPE, labelsOf, SGD_SETTINGS } from "./networks";
+import { initialParameters } from "./parameters";
 import { serve } from "./serve";
 
-const EPSILON = 1e-5;
-
-/** Channels-last to channels-first of images and of weights [k, k, I, O], and back. */
+/** Channels-last to channels-first of images and of weights [k, k, I/groups, O], and back. */
 const LAYOUTS = {
   same: { there: null, back: null },
   image: { there: [0, 3, 1, 2], back: [0, 2, 3, 1] },
@@ -53,25 +53,14 @@ function operation(inputs, compute, shape, layout = "same") {
   };
 }
 
-const conv2d = (x, w, stride, padding) =>
-  lax.convGeneralDilated(
-    x,
-    w,
-    [stride, stride],
-    [
-      [padding, padding],
-      [padding, padding],
-    ],
-  );
-
 function convolution({ pass, conv: c }) {
   const xShape = [c.batch, c.size, c.size, c.in];
-  const wShape = [c.kernel, c.kernel, c.in, c.out];
+  const wShape = [c.kernel, c.kernel, c.in / c.groups, c.out];
   const x = () => input("x", xShape, "image");
   const w = () => input("w", wShape, "weight");
   const yShape = [c.batch, c.outSize, c.outSize, c.out];
   const dy = () => input("dy", yShape, "image");
-  const conv = (a, b) => conv2d(a, b, c.stride, c.padding);
+  const conv = (a, b) => conv2d(a, b, c);
   if (pass === "forward") return operation([x(), w()], jit(conv), yShape, "image");
   // Under jit the forward convolution, whose result nobody uses, falls away; a gradient needs a
   // point to be taken at.
@@ -83,26 +72,26 @@ function convolution({ pass, conv: c }) {
   return operation([x(), w(), dy()], gradient, wShape, "weight");
 }
 
-function forward(network, p, x) {
-  const channels = (t) => t.reshape([1, t.shape[0], 1, 1]);
-  const block = (b, h) => {
-    const y = conv2d(h, p[b.weight], b.stride, b.padding);
-    const centred = y.ref.sub(y.mean([0, 2, 3], { keepdims: true }));
-    const variance = np.square(centred.ref).mean([0, 2, 3], { keepdims: true });
-    const scale = np.reciprocal(np.sqrt(variance.add(EPSILON))).mul(channels(p[b.gamma]));
-    return nn.relu(centred.mul(scale).add(channels(p[b.beta])));
+function attentionRow({ attention: { batch, positions, heads, width }, gradient }) {
+  const shape = [batch, positions, heads, width];
+  const inputs = ["q", "k", "v"].map((label) => input(label, shape));
+  if (!gradient) return operation(inputs, jit(attention), shape);
+  const dy = input("dy", shape);
+  const gradients = jit((q, k, v, g) =>
+    grad((a, b, c) => attention(a, b, c).mul(g).sum(), { argnums: [0, 1, 2] })(q, k, v),
+  );
+  const call = () => gradients(...[...inputs, dy].map((t) => t.ref));
+  return {
+    run: () => {
+      const found = call();
+      pending.push(blockUntilReady(found).then(() => tree.dispose(found)));
+    },
+    output: async () => {
+      const data = await Promise.all(call().map((t) => t.data()));
+      return Float32Array.from(data.flatMap((part) => [...part]));
+    },
+    dispose: () => tree.dispose([...inputs, dy]),
   };
-  const residual = ({ first, second, shortcut }, h) => {
-    const inner = block(second, block(first, h.ref));
-    return nn.relu(inner.add(shortcut ? block(shortcut, h) : h));
-  };
-  let h = x;
-  for (const part of network.parts) {
-    if (part.kind === "pool") h = lax.reduceWindow(h, np.max, [2, 2], [2, 2]);
-    else h = part.kind === "block" ? block(part.block, h) : residual(part, h);
-  }
-  const features = network.gather.kind === "mean" ? h.mean([2, 3]) : h.reshape([h.shape[0], -1]);
-  return np.dot(features, p[network.head.weight]).add(p[network.head.bias]);
 }
 
 function trainingStep({ network, batch }) {
@@ -154,6 +143,7 @@ function trainingStep({ network, batch }) {
 
 function prepare(row) {
   if (row.kind === "conv") return convolution(row);
+  if (row.kind === "attention") return attentionRow(row);
   if (row.kind === "step") return trainingStep(row);
   const shape = [row.n, row.n];
   return operation([input("a", shape), input("b", shape)], jit(np.matmul), shape);

@@ -1,5 +1,5 @@
 /** @pan/core in its process, used as its documentation says. */
-import { type Device, Generator, init, matmul, noGrad, scope, Tensor } from "@pan/core";
+import { type Device, Generator, init, matmul, scope, Tensor } from "@pan/core";
 import { AlexNet, ResNet18 } from "@pan/core/models";
 import {
   BatchNorm,
@@ -10,25 +10,30 @@ import {
   MaxPool2d,
   type Module,
   Sequential,
+  scaledDotProductAttention,
 } from "@pan/core/nn";
 import { SGD } from "@pan/core/optim";
+import { VisionTransformer } from "../../examples/vit/network";
 import { fmaCeiling } from "../ceiling";
+import { mobileNet } from "../mobilenet";
 import { convolution } from "../operations";
 import { once } from "../roof";
 import { numbers, sizeOf } from "./inputs";
-import { INPUT_SHAPE, initialParameters, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
+import { INPUT_SHAPE, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
+import { initialParameters } from "./parameters";
 import type { CeilingRow } from "./protocol";
 import type { Row } from "./rows";
 import { type ReadyRow, serve } from "./serve";
+import type { TransformerSpec } from "./transformer";
 
 const input = (label: string, shape: number[]) => Tensor.from(numbers(label, sizeOf(shape)), shape);
 
-/** A row that gives one tensor, without a graph. */
+/** A row that gives one tensor. */
 function operation(inputs: Tensor[], compute: () => Tensor): ReadyRow {
   return {
     run: () => once(compute),
     output: async () => {
-      const y = scope(() => noGrad(compute));
+      const y = scope(compute);
       const data = await y.data();
       y.dispose();
       return data;
@@ -44,11 +49,40 @@ function convRow({ pass, conv }: Extract<Row, { kind: "conv" }>): ReadyRow {
   return operation(inputs, compute);
 }
 
+function attentionRow({ attention, gradient }: Extract<Row, { kind: "attention" }>): ReadyRow {
+  const { batch, positions, heads, width } = attention;
+  const shape = [batch, positions, heads, width];
+  const [q, k, v] = [input("q", shape), input("k", shape), input("v", shape)];
+  const compute = () => scaledDotProductAttention(q, k, v);
+  if (!gradient) return operation([q, k, v], compute);
+  const dy = input("dy", shape);
+  const leaves = [q, k, v];
+  for (const x of leaves) x.requiresGrad = true;
+  const run = () => {
+    for (const x of leaves) x.zeroGrad();
+    once(() => compute().backward(dy));
+  };
+  return {
+    run,
+    output: async () => {
+      run();
+      const found = await Promise.all(leaves.map((x) => x.grad!.data()));
+      return Float32Array.from(found.flatMap((data) => [...data]));
+    },
+    dispose: () => {
+      for (const x of [...leaves, dy]) x.dispose();
+    },
+  };
+}
+
 type Network = Module & { forward(x: Tensor): Tensor };
 
-function build({ arch, width }: NetworkSpec): Network {
+function build(spec: NetworkSpec | TransformerSpec): Network {
+  if (spec.arch === "vit") return new VisionTransformer();
+  const { arch, width } = spec;
   if (arch === "alexnet") return new AlexNet({ width });
   if (arch === "resnet18") return new ResNet18({ width: Math.round(64 * width) });
+  if (arch === "mobilenet") return mobileNet(width);
   const random = new Generator(1);
   const conv = (from: number, to: number) => new Conv2d(from, to, 3, { padding: 1, bias: false, random });
   const norm = (channels: number) => new BatchNorm(channels, { relu: true });
@@ -100,6 +134,7 @@ function prepare(device: Device, row: Row | CeilingRow): ReadyRow {
     return { run, flop, output, dispose: () => {} };
   }
   if (row.kind === "conv") return convRow(row);
+  if (row.kind === "attention") return attentionRow(row);
   if (row.kind === "step") return trainingStep(device, row);
   const [a, b] = [input("a", [row.n, row.n]), input("b", [row.n, row.n])];
   return operation([a, b], () => matmul(a, b));

@@ -4,10 +4,10 @@
  */
 import { createRequire } from "node:module";
 import { numbers, permuted, sizeOf } from "./inputs";
-import { CLASSES, INPUT_SHAPE, initialParameters, labelsOf, SGD_SETTINGS } from "./networks";
+import { CLASSES, INPUT_SHAPE, labelsOf, SGD_SETTINGS } from "./networks";
+import { initialParameters } from "./parameters";
 import { serve } from "./serve";
-
-const EPSILON = 1e-5;
+import { attention, forward } from "./tfjs-networks.mjs";
 
 /**
  * The library, loaded once there is a `navigator.gpu`: its backend looks for one as it is loaded.
@@ -45,33 +45,55 @@ function convolution({ pass, conv: c }) {
   return kernel("Conv2DBackpropFilter", { x: input("x", xShape), dy: dy() }, { filterShape: wShape });
 }
 
-/** Positions in the description's order (channel, row, column) come row, column, channel here. */
-function headWeight({ gather: { kind, shape } }, data) {
-  const [h, w, c] = shape;
-  return kind === "mean" ? data : permuted(data, [c, h, w, CLASSES], [1, 2, 0, 3]);
+/** Depthwise filters are [k, k, channels, 1]: the same numbers in the same order. */
+function depthwise({ pass, conv: c }) {
+  const settings = { strides: [c.stride, c.stride], pad: c.padding, dilations: [1, 1] };
+  const xShape = [c.batch, c.size, c.size, c.in];
+  const wShape = [c.kernel, c.kernel, c.in, 1];
+  const x = () => input("x", xShape);
+  const w = () => input("w", wShape);
+  const dy = () => input("dy", [c.batch, c.outSize, c.outSize, c.out]);
+  const kernel = (name, inputs, attributes) =>
+    operation(Object.values(inputs), () => tf.engine().runKernel(name, inputs, { ...settings, ...attributes }));
+  if (pass === "forward") {
+    const [image, filter] = [x(), w()];
+    return operation([image, filter], () => tf.depthwiseConv2d(image, filter, c.stride, c.padding));
+  }
+  if (pass === "input gradient")
+    return kernel("DepthwiseConv2dNativeBackpropInput", { dy: dy(), filter: w() }, { inputShape: xShape });
+  return kernel("DepthwiseConv2dNativeBackpropFilter", { x: x(), dy: dy() }, { filterShape: wShape });
 }
 
-function forward(network, p, x) {
-  const block = (b, h) => {
-    const y = tf.conv2d(h, p[b.weight], b.stride, b.padding);
-    const { mean, variance } = tf.moments(y, [0, 1, 2]);
-    return tf.relu(tf.batchNorm(y, mean, variance, p[b.beta], p[b.gamma], EPSILON));
+function attentionRow({ attention: { batch, positions, heads, width }, gradient }) {
+  const shape = [batch, positions, heads, width];
+  const leaves = [input("q", shape), input("k", shape), input("v", shape)];
+  const compute = (q, k, v) => attention(tf, q, k, v);
+  if (!gradient) return operation(leaves, () => compute(...leaves));
+  const dy = input("dy", shape);
+  const gradients = () => tf.tidy(() => tf.grads(compute)(leaves, dy));
+  return {
+    run: () => tf.dispose(gradients()),
+    output: async () => {
+      const found = gradients();
+      const data = await Promise.all(found.map((t) => t.data()));
+      tf.dispose(found);
+      return Float32Array.from(data.flatMap((part) => [...part]));
+    },
+    dispose: () => tf.dispose([...leaves, dy]),
   };
-  const residual = ({ first, second, shortcut }, h) =>
-    tf.relu(tf.add(block(second, block(first, h)), shortcut ? block(shortcut, h) : h));
-  let h = x;
-  for (const part of network.parts) {
-    if (part.kind === "pool") h = tf.maxPool(h, 2, 2, "valid");
-    else h = part.kind === "block" ? block(part.block, h) : residual(part, h);
-  }
-  const features = network.gather.kind === "mean" ? tf.mean(h, [1, 2]) : tf.reshape(h, [x.shape[0], -1]);
-  return tf.add(tf.matMul(features, p[network.head.weight]), p[network.head.bias]);
+}
+
+/** Positions in the description's order (channel, row, column) come row, column, channel here. */
+function headWeight({ shape: [h, w, c] }, data) {
+  return permuted(data, [c, h, w, CLASSES], [1, 2, 0, 3]);
 }
 
 function trainingStep({ network, batch }) {
+  const flattens = network.gather?.kind === "flatten";
   const p = Object.fromEntries(
     initialParameters(network).map(({ name, shape, data }) => {
-      const first = tf.tensor(name === network.head.weight ? headWeight(network, data) : data, shape);
+      const permutes = flattens && name === network.head.weight;
+      const first = tf.tensor(permutes ? headWeight(network.gather, data) : data, shape);
       const variable = tf.variable(first);
       first.dispose();
       return [name, variable];
@@ -82,7 +104,7 @@ function trainingStep({ network, batch }) {
   const y = tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(labelsOf(batch), "int32"), CLASSES), "float32"));
   const optimizer = tf.train.momentum(SGD_SETTINGS.lr, SGD_SETTINGS.momentum);
   const step = () =>
-    optimizer.minimize(() => tf.losses.softmaxCrossEntropy(y, forward(network, p, x)), true, variables);
+    optimizer.minimize(() => tf.losses.softmaxCrossEntropy(y, forward(tf, network, p, x)), true, variables);
   return {
     run: () => step().dispose(),
     output: async () => {
@@ -99,7 +121,8 @@ function trainingStep({ network, batch }) {
 }
 
 function prepare(row) {
-  if (row.kind === "conv") return convolution(row);
+  if (row.kind === "conv") return row.conv.groups > 1 ? depthwise(row) : convolution(row);
+  if (row.kind === "attention") return attentionRow(row);
   if (row.kind === "step") return trainingStep(row);
   const [a, b] = [input("a", [row.n, row.n]), input("b", [row.n, row.n])];
   return operation([a, b], () => tf.matMul(a, b));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { permuted } from "../../bench/peers/inputs";
-import { alexNet, blocksOf, initialParameters, resNet18, smallNet } from "../../bench/peers/networks";
+import { alexNet, blocksOf, mobileNet, resNet18, smallNet } from "../../bench/peers/networks";
+import { initialParameters } from "../../bench/peers/parameters";
 import {
   bestPeer,
   type LibraryRecord,
@@ -12,7 +13,10 @@ import {
 } from "../../bench/peers/record";
 import { allRows } from "../../bench/peers/rows";
 import { alignTable, formatPeers, timeCell } from "../../bench/peers/table";
+import { visionTransformer } from "../../bench/peers/transformer";
 import { errorLine } from "../../bench/peers/worker";
+import { VisionTransformer } from "../../examples/vit/network";
+import { gpu } from "../support/gpu";
 
 const PAPERS = { width: 1, batch: 64, resnetBatch: 16 };
 
@@ -36,14 +40,10 @@ describe("rows", () => {
     expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
   });
 
-  it("are two products, 5 + 11 distinct convolutions with their gradients but for the images', three steps", () => {
-    const count = (part: string) => rows.filter(({ name }) => name.includes(part)).length;
-    expect([count("matmul"), count("AlexNet conv"), count("ResNet-18 conv"), count("training step")]).toEqual([
-      2,
-      5 * 3 - 1,
-      11 * 3 - 1,
-      3,
-    ]);
+  it("are two products, 5 + 11 distinct convolutions with their gradients but for the images'", () => {
+    const count = (part: string) => rows.filter(({ name }) => name.startsWith(part)).length;
+    expect([count("matmul"), count("AlexNet conv"), count("ResNet-18 conv")]).toEqual([2, 5 * 3 - 1, 11 * 3 - 1]);
+    expect([count("depthwise conv"), count("attention"), count("training step")]).toEqual([4 * 3, 3 * 2, 5]);
   });
 
   it("count the operations of the papers' layers", () => {
@@ -53,17 +53,27 @@ describe("rows", () => {
     expect(flop("ResNet-18 conv 3×3 64→128, 32×32 stride 2, forward")).toBe(2 * 16 * 16 * 16 * 9 * 64 * 128);
     expect(flop("ResNet-18 conv 1×1 256→512, 8×8 stride 2, weight gradient")).toBe(2 * 16 * 4 * 4 * 256 * 512);
     expect(flop("AlexNet conv 5×5 3→64, 32×32, input gradient")).toBeUndefined();
+    expect(flop("depthwise conv 3×3, 128 channels, 16×16 stride 2, weight gradient")).toBe(2 * 64 * 8 * 8 * 9 * 128);
+  });
+
+  it("count attention as its products, each with two gradients", () => {
+    const forward = 2 * (2 * 4 * 4 * 128 * 128 * 64);
+    expect(flop("attention 4×128, 4 heads of 64, forward")).toBe(forward);
+    expect(flop("attention 4×128, 4 heads of 64, forward and backward")).toBe(3 * forward);
   });
 
   it("count a step as three passes of every map, two of the first", () => {
     const [first, second, third] = [32 * 32 * 9 * 3 * 32, 16 * 16 * 9 * 32 * 64, 8 * 8 * 9 * 64 * 128];
     const expected = 2 * 16 * (2 * first + 3 * second + 3 * third + 3 * 128 * 10);
     expect(flop("training step, small CNN, batch 16")).toBe(expected);
+    const block = 64 * (64 * 192 + 64 * 64 + 2 * 64 * 128) + 2 * 64 * 64 * 64;
+    const transformer = 2 * 64 * (2 * 64 * 48 * 64 + 3 * (3 * block + 64 * 10));
+    expect(flop("training step, vision transformer, batch 64")).toBe(transformer);
   });
 });
 
 describe("networks", () => {
-  const size = (spec: ReturnType<typeof smallNet>) =>
+  const size = (spec: Parameters<typeof initialParameters>[0]) =>
     initialParameters(spec).reduce((n, { data }) => n + data.length, 0);
 
   it("have the papers' layers and parameters", () => {
@@ -72,6 +82,21 @@ describe("networks", () => {
     // 11,173,962 is the number that circulates for ResNet-18 of CIFAR with batch norm.
     expect(size(resNet18(1))).toBe(11_173_962);
     expect(size(smallNet())).toBe(9 * (3 * 32 + 32 * 64 + 64 * 128) + 2 * (32 + 64 + 128) + 1290);
+    // 3,217,226 is the one of MobileNet.
+    expect(size(mobileNet(1))).toBe(3_217_226);
+    expect(blocksOf(mobileNet(1)).at(-1)).toMatchObject({ in: 1024, out: 1024, size: 2 });
+  });
+
+  it("of tokens have every parameter of the example's network", async () => {
+    await gpu();
+    const model = new VisionTransformer();
+    const shapes = [...model.namedTensors()].map(([name, { shape }]): [string, readonly number[]] => [name, shape]);
+    const described = initialParameters(visionTransformer()).map(({ name, shape }): [string, number[]] => [
+      name,
+      shape,
+    ]);
+    expect(new Map(described)).toEqual(new Map(shapes));
+    model.dispose();
   });
 
   it("start from the same numbers whenever they are asked", () => {
