@@ -114,7 +114,7 @@ function cardText(card: Card): string {
   ].join("\n\n")}\n`;
 }
 
-function frontMatter({ name, license, results, weights }: Card): string {
+function frontMatter({ name, license, results, weights, claim }: Card): string {
   const index = results.flatMap(({ dataset, task, metrics }) => [
     `      - task:\n          type: ${yaml(task)}`,
     `        dataset:\n          name: ${yaml(dataset)}\n          type: ${yaml(dataset)}`,
@@ -126,7 +126,7 @@ function frontMatter({ name, license, results, weights }: Card): string {
     "---",
     ...(license === undefined ? [] : [`license: ${yaml(license)}`]),
     'library_name: "@pan/core"',
-    `tags:\n  - ${weights.format}\n  - passport\n  - ownership`,
+    `tags:\n  - ${[weights.format, ...(claim ? ["passport", "ownership"] : [])].join("\n  - ")}`,
     ...(index.length ? [`model-index:\n  - name: ${yaml(name)}\n    results:\n${index.join("\n")}`] : []),
     "---",
   ].join("\n");
