@@ -87,15 +87,19 @@ const blockOf = (layer: MapLayer): Block => ({
 /** What a block of a plain sequence is, but for its names; and whether a max-pooling follows. */
 type Layer = Omit<Block, "weight" | "gamma" | "beta"> & { pool: boolean };
 
-/** Blocks and the mean over positions, as a `Sequential` numbers layers whose norms pool. */
+/** Blocks and the mean over positions, as a `Sequential` numbers its layers, poolings among them. */
 function sequence(arch: NetworkSpec["arch"], width: number, layers: readonly Layer[]): NetworkSpec {
-  const parts = layers.flatMap(({ pool, ...layer }, i): Part[] => {
-    const norm = 2 * i + 1;
-    const block = { weight: `${2 * i}.weight`, gamma: `${norm}.weight`, beta: `${norm}.bias`, ...layer };
-    return [{ kind: "block", block }, ...(pool ? [{ kind: "pool" } as const] : [])];
+  let next = 0;
+  const parts = layers.flatMap(({ pool, ...layer }): Part[] => {
+    const [conv, norm] = [next++, next++];
+    const block = { weight: `${conv}.weight`, gamma: `${norm}.weight`, beta: `${norm}.bias`, ...layer };
+    if (!pool) return [{ kind: "block", block }];
+    next++;
+    return [{ kind: "block", block }, { kind: "pool" }];
   });
   const { size, stride, out } = layers[layers.length - 1]!;
-  const linear = 2 * layers.length + 1;
+  // Behind the mean.
+  const linear = next + 1;
   const head = { weight: `${linear}.weight`, bias: `${linear}.bias`, inputs: out };
   return { arch, width, parts, gather: { kind: "mean", shape: [size / stride, size / stride, out] }, head };
 }
