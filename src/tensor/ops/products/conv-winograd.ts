@@ -47,13 +47,12 @@ const TRANSFORMED = 16 * 4;
 
 /**
  * A batch goes through in so many slices at most, or in fewer of {@link SLICE} bytes of transforms.
- * Smaller slices are more launches, and were no faster for staying in a cache: a megabyte without a
- * bound on their number took 1.08 and 1.17 times as long a step as the whole batch at once, four
- * slices 1.01 and 1.04 (AlexNet at an eighth and ResNet-18 at a quarter of the channels on
- * lavapipe, medians of 15 and 21 interleaved steps on a busy machine, taken once).
+ * Smaller slices are more launches, and were no faster for staying in a cache. With one megabyte the
+ * small network of `npm run bench -- peers` takes 76 launches, with two 60, as fast as without any;
+ * with four, peaks of small networks are 1.5 times what must live (`npm run bench -- scale`).
  */
 const SLICES = 4;
-const SLICE = 2 ** 20;
+const SLICE = 2 ** 21;
 
 /**
  * How many of `n` images are transformed at once, slices being of about the same size.
