@@ -87,7 +87,9 @@ const blockOf = (layer: MapLayer): Block => ({
 /** What a block of a plain sequence is, but for its names; and whether a max-pooling follows. */
 type Layer = Omit<Block, "weight" | "gamma" | "beta"> & { pool: boolean };
 
-/** Blocks and the mean over positions, as a `Sequential` numbers its layers, poolings among them. */
+/**
+ * Blocks and the mean over positions, as a `Sequential` numbers its layers, poolings among them.
+ */
 function sequence(arch: NetworkSpec["arch"], width: number, layers: readonly Layer[]): NetworkSpec {
   let next = 0;
   const parts = layers.flatMap(({ pool, ...layer }): Part[] => {

@@ -47,9 +47,9 @@ const TRANSFORMED = 16 * 4;
 
 /**
  * A batch goes through in so many slices at most, or in fewer of {@link SLICE} bytes of transforms.
- * Smaller slices are more launches, and were no faster for staying in a cache. With one megabyte the
- * small network of `npm run bench -- peers` takes 76 launches, with two 60, as fast as without any;
- * with four, peaks of small networks are 1.5 times what must live (`npm run bench -- scale`).
+ * Smaller slices are more launches, and were no faster for staying in a cache. With one megabyte
+ * the small network of `npm run bench -- peers` takes 76 launches, with two 60, as fast as without
+ * any; with four, peaks of small networks are 1.5 times what must live (`npm run bench -- scale`).
  */
 const SLICES = 4;
 const SLICE = 2 ** 21;
