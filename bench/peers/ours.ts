@@ -1,30 +1,17 @@
 /** @pan/core in its process, used as its documentation says. */
-import { type Device, Generator, init, matmul, scope, Tensor } from "@pan/core";
-import { AlexNet, ResNet18 } from "@pan/core/models";
-import {
-  BatchNorm,
-  Conv2d,
-  crossEntropy,
-  GlobalAvgPool,
-  Linear,
-  MaxPool2d,
-  type Module,
-  Sequential,
-  scaledDotProductAttention,
-} from "@pan/core/nn";
+import { type Device, init, matmul, scope, Tensor } from "@pan/core";
+import { crossEntropy, scaledDotProductAttention } from "@pan/core/nn";
 import { SGD } from "@pan/core/optim";
-import { VisionTransformer } from "../../examples/vit/network";
 import { fmaCeiling } from "../ceiling";
-import { mobileNet } from "../mobilenet";
 import { convolution } from "../operations";
 import { once } from "../roof";
+import { build } from "./build";
 import { numbers, sizeOf } from "./inputs";
-import { INPUT_SHAPE, labelsOf, type NetworkSpec, SGD_SETTINGS } from "./networks";
+import { INPUT_SHAPE, labelsOf, SGD_SETTINGS } from "./networks";
 import { initialParameters } from "./parameters";
 import type { CeilingRow } from "./protocol";
 import type { Row } from "./rows";
 import { type ReadyRow, serve } from "./serve";
-import type { TransformerSpec } from "./transformer";
 
 const input = (label: string, shape: number[]) => Tensor.from(numbers(label, sizeOf(shape)), shape);
 
@@ -73,22 +60,6 @@ function attentionRow({ attention, gradient }: Extract<Row, { kind: "attention" 
       for (const x of [...leaves, dy]) x.dispose();
     },
   };
-}
-
-type Network = Module & { forward(x: Tensor): Tensor };
-
-function build(spec: NetworkSpec | TransformerSpec): Network {
-  if (spec.arch === "vit") return new VisionTransformer();
-  const { arch, width } = spec;
-  if (arch === "alexnet") return new AlexNet({ width });
-  if (arch === "resnet18") return new ResNet18({ width: Math.round(64 * width) });
-  if (arch === "mobilenet") return mobileNet(width);
-  const random = new Generator(1);
-  const conv = (from: number, to: number) => new Conv2d(from, to, 3, { padding: 1, bias: false, random });
-  const norm = (channels: number) => new BatchNorm(channels, { relu: true });
-  const pool = () => new MaxPool2d(2);
-  const body = [conv(3, 32), norm(32), pool(), conv(32, 64), norm(64), pool(), conv(64, 128), norm(128)];
-  return new Sequential(...body, new GlobalAvgPool(), new Linear(128, 10, { random }));
 }
 
 function trainingStep(device: Device, { network, batch }: Extract<Row, { kind: "step" }>): ReadyRow {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { build } from "../../bench/peers/build";
 import { permuted } from "../../bench/peers/inputs";
 import { alexNet, blocksOf, mobileNet, resNet18, smallNet } from "../../bench/peers/networks";
 import { initialParameters } from "../../bench/peers/parameters";
@@ -15,7 +16,6 @@ import { allRows } from "../../bench/peers/rows";
 import { alignTable, formatPeers, timeCell } from "../../bench/peers/table";
 import { visionTransformer } from "../../bench/peers/transformer";
 import { errorLine } from "../../bench/peers/worker";
-import { VisionTransformer } from "../../examples/vit/network";
 import { gpu } from "../support/gpu";
 
 const PAPERS = { width: 1, batch: 64, resnetBatch: 16 };
@@ -87,14 +87,19 @@ describe("networks", () => {
     expect(blocksOf(mobileNet(1)).at(-1)).toMatchObject({ in: 1024, out: 1024, size: 2 });
   });
 
-  it("of tokens have every parameter of the example's network", async () => {
+  it.each([
+    ["the small one", smallNet()],
+    ["AlexNet", alexNet(0.125)],
+    ["ResNet-18", resNet18(0.125)],
+    ["MobileNet", mobileNet(0.125)],
+    ["the transformer", visionTransformer()],
+  ])("describe every parameter that the package's own has: %s", async (_, spec) => {
     await gpu();
-    const model = new VisionTransformer();
-    const shapes = [...model.namedTensors()].map(([name, { shape }]): [string, readonly number[]] => [name, shape]);
-    const described = initialParameters(visionTransformer()).map(({ name, shape }): [string, number[]] => [
-      name,
-      shape,
-    ]);
+    const model = build(spec);
+    const shapes = [...model.namedTensors()].flatMap(([name, { shape }, { kind }]): [string, readonly number[]][] =>
+      kind === "parameter" ? [[name, shape]] : [],
+    );
+    const described = initialParameters(spec).map(({ name, shape }): [string, number[]] => [name, shape]);
     expect(new Map(described)).toEqual(new Map(shapes));
     model.dispose();
   });
