@@ -5,8 +5,8 @@
 import { Generator } from "@pan/core";
 import { BatchNorm, Conv2d, GlobalAvgPool, kaimingUniform, type Layer, Linear, Sequential } from "@pan/core/nn";
 
-/** A convolution without bias, which a batch norm and ReLU follow. */
-export interface MobileConv {
+/** Sizes of a convolution without bias. */
+export interface ConvSizes {
   in: number;
   out: number;
   kernel: number;
@@ -32,7 +32,7 @@ const SEPARABLE = [
 ] as const;
 
 /** All convolutions in their order, `width` times the channels. */
-export function mobileConvs(width: number): MobileConv[] {
+export function mobileConvs(width: number): ConvSizes[] {
   let channels = Math.round(32 * width);
   const stem = { in: 3, out: channels, kernel: 3, stride: 1, padding: 1, groups: 1 };
   const separable = SEPARABLE.flatMap(([wide, stride]) => {

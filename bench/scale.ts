@@ -135,7 +135,7 @@ function savedBytes(
       const losses = recomputing(recompute, () => lossesOf(model, upload())).map(([, loss]) => loss);
       return losses.reduce((a, b) => add(a, b));
     });
-  const loss = beyond ? packingSaved(beyond, forward) : forward();
+  const loss = packingSaved(beyond, forward);
   const saved = memory().bytes - before;
   loss.dispose();
   return saved;

@@ -2,7 +2,7 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain, nanTest } from "../src/gpu/kernel";
 
 /** Largest number of f16. */
-export const LARGEST_HALF = 65504;
+const LARGEST_HALF = 65504;
 
 /**
  * y = x in f16, four numbers in two words; NaN for NaN. A number beyond f16's largest becomes that,

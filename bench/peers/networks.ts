@@ -6,24 +6,17 @@
 import { convNetLayers } from "../../src/models/described/convnet";
 import { resNetLayers } from "../../src/models/described/resnet";
 import { type MapLayer, weightName } from "../../src/models/layers";
-import { mobileConvs } from "../mobilenet";
+import { type ConvSizes, mobileConvs } from "../mobilenet";
 import { sizeOf } from "./inputs";
 
 /**
  * Convolution without bias → batch norm → ReLU; names of its weight [k, k, in/groups, out], γ and β
  * [out].
  */
-export interface Block {
+export interface Block extends ConvSizes {
   weight: string;
   gamma: string;
   beta: string;
-  in: number;
-  out: number;
-  kernel: number;
-  stride: number;
-  padding: number;
-  /** As many as channels in a depthwise convolution, else 1. */
-  groups: number;
   /** Height and width of its input. */
   size: number;
 }

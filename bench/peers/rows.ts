@@ -1,4 +1,5 @@
 /** What is measured: a list of plain data that every library reads. */
+import type { ConvSizes } from "../mobilenet";
 import { alexNet, type Block, blocksOf, CLASSES, mobileNet, type NetworkSpec, resNet18, smallNet } from "./networks";
 import { type TransformerSpec, tokenMaps, visionTransformer } from "./transformer";
 
@@ -9,17 +10,10 @@ export type ConvPass = "forward" | "input gradient" | "weight gradient";
  * Geometry of a convolution of square images: x [batch, size, size, in] → y
  * [batch, outSize, outSize, out].
  */
-export interface Conv {
+export interface Conv extends ConvSizes {
   batch: number;
   size: number;
   outSize: number;
-  in: number;
-  out: number;
-  kernel: number;
-  stride: number;
-  padding: number;
-  /** As many as channels in a depthwise convolution, else 1. */
-  groups: number;
 }
 
 /**

@@ -57,14 +57,15 @@ export const currentPacking = (): Packing | null => current;
  * connection does, reads it rounded.
  *
  * @param beyond u32 [1], to which vectors of four with a number beyond ±65,504 are counted; such a
- * number becomes ±65,504
+ * number becomes ±65,504; null: nothing is packed
  * @throws ArgumentError when the body is asynchronous.
  */
 export function packingSaved<T>(
-  beyond: { readonly buffer: PooledBuffer },
+  beyond: { readonly buffer: PooledBuffer } | null,
   body: () => T,
   { patience = PATIENCE, least = LEAST }: PackingOptions = {},
 ): T {
+  if (!beyond) return body();
   const before = current;
   current = new Packing(beyond, patience, least);
   try {

@@ -135,7 +135,7 @@ function propagate(
       if (extra) summed.push(parts === 1 ? extra : affine(extra, parts));
       return [terms, summed.reduce((a, b) => add(a, b))];
     });
-  const [losses, total] = options.beyond ? packingSaved(options.beyond, forward) : forward();
+  const [losses, total] = packingSaved(options.beyond ?? null, forward);
   options.onTotal?.(total);
   total.backward(parts === 1 ? undefined : total.newFull(total.shape, 1 / parts));
   perturb(model, optimizer, samples, parts, options);
