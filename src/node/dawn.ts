@@ -54,9 +54,9 @@ const shared = globalThis as { [key]?: { opened: Map<string, Promise<WebGpu>>; l
  *
  * Registers the WebGPU globals (`GPUBufferUsage`, `GPUMapMode`, …), which Node lacks. Timestamp
  * queries are not rounded. Calls with equal options share one instance, which lives as long as the
- * process: Dawn aborts when it is collected under a living device. The binding asks for news by the
- * global `setImmediate`, in every turn of the event loop: that is replaced by one that lets it ask
- * every millisecond where it waits for longer, and does for everybody else what it did.
+ * process: Dawn aborts when it is collected under a living device. The binding asks for news in
+ * every turn of the event loop while anything is awaited; its classes' waiting methods are wrapped,
+ * so that it asks every millisecond where a wait is longer and leaves a core to others.
  *
  * Environment: `PAN_ADAPTER` (`hardware`, `lavapipe`, `swiftshader` or `auto`) forces an adapter on
  * programs that leave the choice to `"auto"`; `PAN_SWIFTSHADER` names SwiftShader's folder. When
@@ -154,7 +154,7 @@ function thisMachine({ directory, features = [] }: DawnOptions): Machine {
     loadDawn: async () => {
       const { create, globals } = await import("webgpu");
       Object.assign(globalThis, globals);
-      waitPatiently();
+      waitPatiently(globals);
       const enabled = ["allow_unsafe_apis", ...features].join(",");
       return () => create([`enable-dawn-features=${enabled}`, "disable-dawn-features=timestamp_quantization"]);
     },

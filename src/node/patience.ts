@@ -2,8 +2,10 @@
  * How Dawn's binding for JavaScript waits. As long as anything is awaited (a readback, the end of a
  * submit, a pipeline) it asks for news in every turn of the event loop, through the global
  * `setImmediate`: a whole core that does nothing else, which the compiler of kernels, an adapter
- * made of the same cores and whoever shares the machine could have had. So its calls, and nobody
- * else's, go to a timer once a wait has taken a while.
+ * made of the same cores and whoever shares the machine could have had. So its calls go to a timer
+ * once a wait has taken a while: for as long as one of its methods runs, or a question of its own,
+ * another function stands in the global's place. Nobody else ever finds it there, but for handlers
+ * of errors that such a method calls, and theirs are told by their form.
  */
 
 /** Milliseconds for which a wait is asked about in every turn: short ones end without delay. */
@@ -36,8 +38,12 @@ function isNative(callback: unknown): boolean {
   );
 }
 
-/** `setImmediate` with patience for the callbacks that are `mine`. */
-export function patient({ immediate, later, now }: Turns, mine: (callback: unknown) => boolean = isNative): Immediate {
+/** `setImmediate` with patience for the callbacks that are `mine`, which are called by `around`. */
+export function patient(
+  { immediate, later, now }: Turns,
+  around: (ask: () => void) => void,
+  mine: (callback: unknown) => boolean = isNative,
+): Immediate {
   // Since when one question follows from another.
   let since = 0;
   let isAsking = false;
@@ -47,7 +53,7 @@ export function patient({ immediate, later, now }: Turns, mine: (callback: unkno
     const ask = () => {
       isAsking = true;
       try {
-        callback(...args);
+        around(() => callback(...args));
       } finally {
         isAsking = false;
       }
@@ -56,16 +62,46 @@ export function patient({ immediate, later, now }: Turns, mine: (callback: unkno
   };
 }
 
+/** What begins a wait, by the class that has it. */
+const WAITING = {
+  GPUAdapter: ["requestDevice"],
+  GPUDevice: ["createComputePipelineAsync", "createRenderPipelineAsync"],
+  GPUQueue: ["onSubmittedWorkDone"],
+  GPUBuffer: ["mapAsync"],
+  GPUShaderModule: ["getCompilationInfo"],
+} as const;
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
 const key = Symbol.for("@pan/core.patience");
 
-/** Makes the binding of this thread wait with patience, once. */
-export function waitPatiently(): void {
+/**
+ * Makes the binding wait with patience, once a thread.
+ * @param classes - those that it has registered, `globals` of the package `webgpu`.
+ */
+export function waitPatiently(classes: object): void {
   const global = globalThis as unknown as { setImmediate?: Immediate; [key]?: true };
   const immediate = global.setImmediate;
   if (global[key] || immediate === undefined) return;
   global[key] = true;
-  const wrapped = patient({ immediate, later: setTimeout, now: () => performance.now() });
-  // `util.promisify` finds its own form of it among the properties.
-  const properties = Object.getOwnPropertyDescriptors(immediate);
-  global.setImmediate = Object.defineProperties(wrapped, properties);
+  const around = <T>(run: () => T): T => {
+    const found = global.setImmediate!;
+    global.setImmediate = asking;
+    try {
+      return run();
+    } finally {
+      global.setImmediate = found;
+    }
+  };
+  const asking = patient({ immediate, later: setTimeout, now: () => performance.now() }, around);
+  for (const [name, methods] of Object.entries(WAITING)) {
+    const prototype = (classes as Record<string, { prototype: Record<string, Method> } | undefined>)[name]?.prototype;
+    if (prototype === undefined) continue;
+    for (const method of methods) {
+      const own = prototype[method];
+      if (own === undefined) continue;
+      prototype[method] = function (...args) {
+        return around(() => own.apply(this, args));
+      };
+    }
+  }
 }
