@@ -5,7 +5,8 @@ import { NAN } from "./softmax.wgsl";
 /**
  * What the kernels of attention are compiled for; sizes are parameters. An invocation owns a few
  * rows of one side, queries or keys, in registers, and runs over the rows of the other, which all
- * of its workgroup read at the same time: no workgroup memory and no barrier.
+ * of its workgroup read at the same time: no workgroup memory and no barrier. On software adapters,
+ * where loads cost most, each of a subgroup loads its share of such a row and hands it round.
  */
 export interface AttentionSpec {
   /** Vectors of four in a head's row. */
@@ -14,6 +15,8 @@ export interface AttentionSpec {
   readonly rows: number;
   /** Invocations of a workgroup. */
   readonly lanes: number;
+  /** They are one subgroup, which shares the loads of the other side's rows. */
+  readonly shared: boolean;
   /** Query i sees keys 0 to i. */
   readonly causal: boolean;
   /** Some keys are padding, which nobody sees. */
@@ -25,7 +28,7 @@ export interface AttentionSpec {
 }
 
 const key = (s: AttentionSpec) =>
-  [s.d4, s.rows, s.lanes, ...(["causal", "padded", "packed"] as const).filter((flag) => s[flag])].join();
+  [s.d4, s.rows, s.lanes, ...(["shared", "causal", "padded", "packed"] as const).filter((flag) => s[flag])].join();
 
 /** Sizes: `planes` is samples · heads, t queries, s keys. */
 const SIZES = { planes: "u32", heads: "u32", t: "u32", s: "u32", scale: "f32" } as const;
@@ -52,10 +55,10 @@ const placeOut = ({ d4 }: AttentionSpec, t: string) => `((n * p.t + ${t}) * p.he
  * workgroup's first row `start` out of `length`, and this invocation's, `row0` …: those past the
  * end are copies of the last, and store nothing.
  */
-const head = ({ rows, lanes }: AttentionSpec, length: string) => /* wgsl */ `
+const head = ({ rows, lanes, shared }: AttentionSpec, length: string) => /* wgsl */ `
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
-        @builtin(local_invocation_index) lane: u32) {
+        @builtin(${shared ? "subgroup_invocation_id" : "local_invocation_index"}) lane: u32) {
   let group = wid.y * grid.x + wid.x;
   let blocks = (${length} + ${rows * lanes - 1}u) / ${rows * lanes}u;
   let plane = group / blocks;
@@ -73,9 +76,9 @@ const groups = (s: AttentionSpec, length: number, planes: number) =>
 const operations = (s: AttentionSpec, products: number, p: Readonly<Record<string, number>>) =>
   (8 * products * s.d4 * p["planes"]! * p["t"]! * p["s"]!) / (s.causal ? 2 : 1);
 
-/** Numbers loaded: two rows of the other side for each tile of own ones. */
+/** Numbers loaded: two rows of the other side for each tile of own ones, or of a subgroup's. */
 const loads = (s: AttentionSpec, p: Readonly<Record<string, number>>) =>
-  (8 * s.d4 * p["planes"]! * p["t"]! * p["s"]!) / s.rows / (s.causal ? 2 : 1);
+  (8 * s.d4 * p["planes"]! * p["t"]! * p["s"]!) / (s.rows * (s.shared ? s.lanes : 1)) / (s.causal ? 2 : 1);
 
 /** WGSL: own rows of `from`, which begin at `at(r)`, in registers `from{r}_{d}`. */
 const load = (s: AttentionSpec, from: string, at: (r: number) => string, factor = "") =>
@@ -88,9 +91,22 @@ const load = (s: AttentionSpec, from: string, at: (r: number) => string, factor 
 const zeros = (s: AttentionSpec, name: string) =>
   each(s.rows, (r) => each(s.d4, (d) => `var ${name}${r}_${d} = vec4f();`));
 
-/** WGSL: a row of the other side, which begins at `at`, in registers `name_{d}`: a load each. */
-const take = (s: AttentionSpec, name: string, at: string) => `let at${name} = ${at};
-${each(s.d4, (d) => `let ${name}_${d} = ${name}[at${name} + ${d}u];`)}`;
+/**
+ * WGSL: a row of the other side, which begins at `at`, in registers `name_{d}`: a load each, or one
+ * of a subgroup's share.
+ */
+const take = ({ d4, lanes, shared }: AttentionSpec, name: string, at: string) => {
+  const from = (place: string) => `${name}[at${name} + ${place}]`;
+  const share = (i: number) => {
+    const place = `${i * lanes}u + lane`;
+    return from((i + 1) * lanes <= d4 ? place : `min(${place}, ${d4 - 1}u)`);
+  };
+  return `let at${name} = ${at};
+${shared ? each(Math.ceil(d4 / lanes), (i) => `let share${name}${i} = ${share(i)};`) : ""}
+${each(d4, (d) => `let ${name}_${d} = ${shared ? `subgroupBroadcast(share${name}${Math.floor(d / lanes)}, ${d % lanes}u)` : from(`${d}u`)};`)}`;
+};
+
+const enables = ({ shared }: AttentionSpec) => (shared ? ["subgroups"] : []);
 
 /** WGSL: a line for each vector of each own row. */
 const meet = (s: AttentionSpec, line: (r: number, d: number) => string) =>
@@ -168,6 +184,7 @@ ${head(s, "p.t")}
   }`,
   )}
 }`,
+  enables,
   workgroups: (s, p) => groups(s, p["t"]!, p["planes"]!),
   operations: (s, p) => operations(s, 2, p),
   loads,
@@ -262,6 +279,7 @@ ${head(s, byKeys ? "p.s" : "p.t")}
   )}
 }`;
   },
+  enables,
   workgroups: (s, p) => groups(s, p[s.of === "keys" ? "s" : "t"]!, p["planes"]!),
   operations: (s, p) => operations(s, s.of === "keys" ? 4 : 3, p),
   loads,

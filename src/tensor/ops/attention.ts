@@ -201,11 +201,12 @@ function run(call: Call, padding: Tensor | null): Tensor {
 
 /** What an invocation owns, and how many go together. */
 function tile(
-  { tiling }: ProductCaps,
+  { tiling, subgroupSize }: ProductCaps,
   d4: number,
   pass: "forward" | AttentionGradSpec["of"],
-): Pick<AttentionSpec, "rows" | "lanes"> {
+): Pick<AttentionSpec, "rows" | "lanes" | "shared"> {
   const isGpu = tiling === "workgroup";
+  const shared = tiling === "subgroup";
   const most = VECTORS[isGpu ? "gpu" : "software"][pass] / d4;
-  return { rows: [4, 2].find((rows) => rows <= most) ?? 1, lanes: isGpu ? 32 : 4 };
+  return { rows: [4, 2].find((rows) => rows <= most) ?? 1, lanes: isGpu ? 32 : shared ? subgroupSize : 4, shared };
 }
