@@ -20,11 +20,23 @@ export function withMode<T>(modules: Iterable<Module>, training: boolean, body: 
  * passes, no pass sees the mode of another.
  */
 export function inMode<T>(module: Module, training: boolean, body: () => T): T {
-  if (module.training === training) return body();
-  const following = module.namedModules().filter(([, m]) => m.training === module.training);
-  return withMode(
-    following.map(([, m]) => m),
-    training,
-    body,
-  );
+  return withMode(following(module), training, body);
+}
+
+/**
+ * The modules whose mode is that of the whole. A child without a name of its own is the network
+ * that its parent is only put around, and may have been in `eval()` before: it is a whole as well.
+ */
+function following(root: Module): Module[] {
+  const whole: boolean[] = [];
+  const found: Module[] = [];
+  root.visit({
+    module: (module, { path }) => {
+      const mode = path === "" ? module.training : whole.at(-1)!;
+      whole.push(mode);
+      if (module.training === mode) found.push(module);
+    },
+    leave: () => void whole.pop(),
+  });
+  return found;
 }

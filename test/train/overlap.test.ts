@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
 import { buildNetwork } from "../../src/models";
 import { setImagePassports } from "../../src/models/image-passports";
-import type { BatchNorm } from "../../src/nn/batch-norm";
+import { BatchNorm } from "../../src/nn/batch-norm";
+import { Dropout, Flatten, Sequential } from "../../src/nn/layers";
+import { Linear } from "../../src/nn/linear";
+import { manualSeed } from "../../src/nn/random";
 import { SGD } from "../../src/optim/sgd";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
@@ -80,6 +83,39 @@ it.each(
 
 it("a network in evaluation mode is trained like one in training mode, and stays in it", async () => {
   expect(await run((m) => m.eval())).toEqual(await alone());
+});
+
+it("so is one of which only what the passports are put around is in evaluation mode", async () => {
+  expect(await run((m) => m.network.eval())).toEqual(await alone());
+});
+
+it("so is an ordinary module, whose norms set apart keep their mode", async () => {
+  const trained = async (prepare: (net: Sequential, norm: BatchNorm) => void) => {
+    manualSeed(1);
+    const norm = new BatchNorm(192);
+    const net = new Sequential(new Flatten(), norm, new Dropout(0.5), new BatchNorm(192), new Linear(192, 4));
+    prepare(net, norm);
+    const before = net.namedModules().map(([, m]) => m.training);
+    const optimizer = new SGD(net, { lr: 0.05 });
+    const trainer = new Trainer(net, optimizer, { batchSize: 6 });
+    for await (const _ of trainer.fit(set, { epochs: 1 }));
+    expect(net.namedModules().map(([, m]) => m.training)).toEqual(before);
+    const [weights, tracked] = [await stateBytes(net), norm.batchesTracked];
+    optimizer.dispose();
+    net.dispose();
+    return { weights, tracked };
+  };
+  const plain = await trained(() => {});
+  expect(plain.tracked).toBe(6);
+  expect(await trained((net) => void net.eval())).toEqual(plain);
+  const apart = await trained((_, norm) => void norm.eval());
+  expect(apart.tracked).toBe(0);
+  expect(apart.weights).not.toEqual(plain.weights);
+  const alone = (net: Sequential, norm: BatchNorm) => {
+    net.eval();
+    norm.train();
+  };
+  expect(await trained(alone)).toEqual(plain);
 });
 
 it.each([
