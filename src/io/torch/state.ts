@@ -6,11 +6,12 @@ import type { PickleValue } from "./pickle";
 
 /** Names under which training scripts put the weights, the usual ones first. */
 const USUAL = ["state_dict", "model_state_dict", "model", "net", "network", "params", "weights", "module"];
-/** What checkpoints hold beside weights, and has tensors too. */
-const BESIDE = /optim|sched|scaler|rng|(^|[._])ema($|[._])|loss|metric|average/i;
+/** What checkpoints hold beside weights, and has tensors too; optimisers number their states. */
+const BESIDE = /optim|sched|scaler|rng|(^|[._])ema($|[._])|loss|metric|average|(^|\.)state\.\d+$/i;
 const DEPTH = 3;
 
 interface Dict {
+  /** Of its keys, joined by dots; "" for the file's own dictionary. */
   readonly path: string;
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
@@ -18,45 +19,89 @@ interface Dict {
 /** The tensors that are the weights, and what was left aside, in sentences. */
 export function weightsAmong(value: PickleValue): { tensors: Map<string, StoredTensor>; notes: string[] } {
   if (value instanceof StoredTensor) return { tensors: new Map([["tensor", value]]), notes: [] };
-  const all = dictsOf(value);
-  const [root] = all;
-  if (root?.path === "") return { tensors: new Map(root.tensors), notes: [] };
-  const main = all.filter(({ path }) => !BESIDE.test(path));
+  const { dicts, nameless, deeper } = dictsOf(value);
+  const root = dicts.find(({ path }) => path === "");
+  const below = dicts.filter((of) => of !== root);
+  const main = below.filter(({ path }) => !BESIDE.test(path));
   const usual = USUAL.map((name) => main.find(({ path }) => path.split(".").at(-1) === name)).find((of) => of);
-  const chosen = usual ? [usual] : main.length ? main : all;
+  const named = usual ? [usual] : main;
+  // A best accuracy or a fixed noise lies beside the weights; a state dict has most of all tensors.
+  const chosen = root && (!named.length || outweighs(root, named)) ? [root] : named.length ? named : below;
   if (!chosen.length)
     throw new FormatError(
       "The PyTorch file has no dictionary of tensors (a state dict): save `model.state_dict()` by `torch.save`.",
     );
-  const rest = all.filter((of) => !chosen.includes(of)).map(({ path }) => path);
-  const notes = [`the weights are those under ${listed(chosen.map(({ path }) => quote(path)))}`];
-  if (rest.length) notes.push(`tensors under ${listed(rest.map((path) => quote(path)))} were left aside`);
-  const named = chosen.length > 1;
+  const aside = asideOf(dicts, chosen);
+  const notes: string[] = [];
+  if (chosen[0] !== root) notes.push(`the weights are those under ${listed(chosen.map(({ path }) => quote(path)))}`);
+  else if (aside.length) notes.push("the weights are those of the file's own dictionary");
+  if (aside.length) notes.push(`tensors under ${listed(aside.map((path) => quote(path)))} were left aside`);
+  if (nameless)
+    notes.push(`${nameless} of the tensors were left aside: they lie in lists, or under keys that are no names`);
+  if (deeper) notes.push(`dictionaries of tensors that lie more than ${DEPTH} deep were left aside`);
+  const several = chosen.length > 1;
   const tensors = chosen.flatMap(({ path, tensors }) =>
-    [...tensors].map(([name, t]): [string, StoredTensor] => [named ? `${path}.${name}` : name, t]),
+    [...tensors].map(([name, t]): [string, StoredTensor] => [several ? `${path}.${name}` : name, t]),
   );
   return { tensors: new Map(tensors), notes };
 }
 
-/** Dictionaries that hold tensors, those nearer to the root first; none is looked at twice. */
-function dictsOf(value: PickleValue): Dict[] {
-  const found: Dict[] = [];
+/** Whether a dictionary holds more tensors than others together, and more numbers. */
+function outweighs(one: Dict, others: readonly Dict[]): boolean {
+  const tensorsOf = (dicts: readonly Dict[]) => dicts.flatMap(({ tensors }) => [...tensors.values()]);
+  const numbersOf = (tensors: readonly StoredTensor[]) =>
+    tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const [mine, theirs] = [tensorsOf([one]), tensorsOf(others)];
+  return mine.length > theirs.length && numbersOf(mine) > numbersOf(theirs);
+}
+
+/**
+ * Where tensors lie that were not chosen: an optimiser's under its own name, not under each
+ * state's.
+ */
+function asideOf(dicts: readonly Dict[], chosen: readonly Dict[]): string[] {
+  const rest = dicts.filter((of) => !chosen.includes(of));
+  const paths = rest.flatMap(({ path, tensors }) => (path === "" ? [...tensors.keys()] : [topOf(path, chosen)]));
+  return [...new Set(paths)];
+}
+
+/** The shortest beginning of a path that leads to none of the chosen. */
+function topOf(path: string, chosen: readonly Dict[]): string {
+  const keys = path.split(".");
+  const begins = keys.map((_, i) => keys.slice(0, i + 1).join("."));
+  return begins.find((begin) => chosen.every((of) => !`${of.path}.`.startsWith(`${begin}.`))) ?? path;
+}
+
+/** What a key is called; null where it is neither a text nor a whole number. */
+const nameOf = (key: PickleValue): string | null =>
+  typeof key === "string" ? key : typeof key === "bigint" || Number.isInteger(key) ? String(key) : null;
+
+/**
+ * Dictionaries that hold tensors, those nearer to the root first; none is looked at twice. Counts
+ * tensors that have no name, and says whether there are some deeper.
+ */
+function dictsOf(value: PickleValue): { dicts: Dict[]; nameless: number; deeper: boolean } {
+  const dicts: Dict[] = [];
   const seen = new Set<PickleValue>();
-  let level: [path: string, value: PickleValue][] = [["", value]];
+  const isTensor = (entry: PickleValue) => entry instanceof StoredTensor;
+  let nameless = 0;
+  let level: [path: string, value: Map<PickleValue, PickleValue>][] = value instanceof Map ? [["", value]] : [];
   for (let depth = 0; depth <= DEPTH && level.length; depth++) {
     const next: typeof level = [];
     for (const [path, dict] of level) {
-      if (!(dict instanceof Map) || seen.has(dict)) continue;
+      if (seen.has(dict)) continue;
       seen.add(dict);
       const tensors = new Map<string, StoredTensor>();
       for (const [key, entry] of dict) {
-        if (typeof key !== "string") continue;
-        if (entry instanceof StoredTensor) tensors.set(key, entry);
-        else if (entry instanceof Map) next.push([path === "" ? key : `${path}.${key}`, entry]);
+        const name = nameOf(key);
+        if (Array.isArray(entry)) nameless += entry.filter(isTensor).length;
+        else if (entry instanceof StoredTensor && name !== null && !tensors.has(name)) tensors.set(name, entry);
+        else if (entry instanceof StoredTensor) nameless++;
+        else if (entry instanceof Map) next.push([path + (path && ".") + (name ?? "?"), entry]);
       }
-      if (tensors.size) found.push({ path, tensors });
+      if (tensors.size) dicts.push({ path, tensors });
     }
     level = next;
   }
-  return found;
+  return { dicts, nameless, deeper: level.some(([, dict]) => !seen.has(dict) && [...dict.values()].some(isTensor)) };
 }

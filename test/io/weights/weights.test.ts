@@ -79,6 +79,121 @@ describe("PyTorch", () => {
     expect([...tensors.keys()]).toContain("critic.weight");
   });
 
+  describe("in a checkpoint with tensors in several places", () => {
+    const pair = new Map([
+      ["w", floats([2, 3], (i) => i)],
+      ["b", floats([2])],
+      ["x", floats([1])],
+    ]);
+    /** Entries of a dictionary, each a key and a dictionary, a list, or the number of a tensor. */
+    type Entries = readonly (readonly [key: string | number | Uint8Array, value: unknown])[];
+    const long = (n: number) => bytesOf("M", n % 256, n >> 8);
+    const text = (value: string) => bytesOf("X", value.length, 0, 0, 0, value);
+    const tensor = (key: number) => {
+      const { shape, data } = [...pair.values()][key]!;
+      const storage = bytesOf("(", text("storage"), global("torch", "FloatStorage"), text(`${key}`), text("cpu"));
+      const strides = shape.map((_, d) => shape.slice(d + 1).reduce((a, b) => a * b, 1));
+      const ints = (of: readonly number[]) => bytesOf("(", ...of.map(long), "t");
+      const none = bytesOf(0x89, global("collections", "OrderedDict"), ")R");
+      const args = bytesOf("(", storage, long(data.length), "tQ", long(0), ints(shape), ints(strides), none, "t");
+      return bytesOf(global("torch._utils", "_rebuild_tensor_v2"), args, "R");
+    };
+    const pickled = (value: unknown): Uint8Array =>
+      typeof value === "number"
+        ? tensor(value)
+        : value instanceof Set
+          ? bytesOf("](", ...[...value].map(pickled), "e")
+          : bytesOf("}(", ...(value as Entries).flatMap(([k, v]) => [keyOf(k), pickled(v)]), "u");
+    const keyOf = (key: string | number | Uint8Array) =>
+      typeof key === "string" ? text(key) : typeof key === "number" ? long(key) : key;
+    const found = async (entries: Entries) => {
+      const pickle = bytesOf(0x80, 2, pickled(entries), ".");
+      const { tensors, notes } = await decodeWeights(torchFile(pair, { pickle }));
+      return { names: [...tensors.keys()].join(), notes: notes.join() };
+    };
+    const net: Entries = [
+      ["w", 0],
+      ["b", 1],
+    ];
+    const optimizer: Entries = [["state", [0, 1, 2].map((i) => [i, net] as const)]];
+
+    it.each<[string, Entries, string, RegExp]>([
+      [
+        "one at the root",
+        [
+          ["state_dict", net],
+          ["best", 2],
+        ],
+        "w,b",
+        /"state_dict".*"best" were left aside/,
+      ],
+      [
+        "one at the root, no usual name",
+        [
+          ["actor", net],
+          ["best", 2],
+        ],
+        "w,b",
+        /"actor".*"best" were left/,
+      ],
+      [
+        "more of them at the root than weights",
+        [
+          ["net", [["w", 0]]],
+          ["t", 2],
+          ["acc", 2],
+        ],
+        "w",
+        /"t", "acc" were left/,
+      ],
+      ["most at the root", [...net, ["params", [["x", 2]]]], "w,b", /own dictionary.*"params" were left aside/],
+      ["an optimiser", [...net, ["optimizer", optimizer]], "w,b", /under "optimizer" were left aside/],
+      [
+        "an optimiser that is called otherwise",
+        [
+          ["g", net],
+          ["opt", optimizer],
+        ],
+        "w,b",
+        /"opt" were left aside/,
+      ],
+      [
+        "whole numbers as names",
+        [
+          [0, 0],
+          [7, 1],
+        ],
+        "0,7",
+        /^$/,
+      ],
+      [
+        "dictionaries under whole numbers",
+        [
+          [0, net],
+          [1, net],
+        ],
+        "0.w,0.b,1.w,1.b",
+        /"0", "1"/,
+      ],
+      [
+        "a number and the text of it",
+        [
+          ["0", 0],
+          [0, 1],
+        ],
+        "0",
+        /^1 of the tensors were left aside/,
+      ],
+      ["keys that are no names", [...net, [bytesOf("N"), 2]], "w,b", /^1 of the tensors were left aside/],
+      ["lists", [...net, ["more", new Set([1, 2])]], "w,b", /^2 of the tensors were left aside: they lie in lists/],
+      ["dictionaries that lie deep", [...net, ["a", [["b", [["c", [["d", net]]]]]]]], "w,b", /deep were left aside/],
+    ])("%s", async (_, entries, names, notes) => {
+      const { names: got, notes: said } = await found(entries);
+      expect(got).toBe(names);
+      expect(said).toMatch(notes);
+    });
+  });
+
   it("what is code is refused by its name", async () => {
     expect(await refusal(file("module.pth"))).toMatch(/__main__\.Net.*state_dict/);
     expect(await refusal(file("script.pt"))).toMatch(/TorchScript.*state_dict/);
