@@ -6,7 +6,8 @@ const LARGEST_HALF = 65504;
 
 /**
  * y = x in f16, four numbers in two words; NaN for NaN. A number beyond f16's largest becomes that,
- * with its sign, and `beyond` counts it (vectors that hold one). `n4` vectors.
+ * with its sign, and `beyond` counts it (vectors that hold one). `n` numbers in `n4` vectors; what
+ * lies behind the last number is somebody else's, and becomes 0.
  */
 export const packHalvesKernel = /* @__PURE__ */ defineKernel({
   name: "pack-halves",
@@ -16,12 +17,12 @@ export const packHalvesKernel = /* @__PURE__ */ defineKernel({
     y: { access: "write", type: "vec2u" },
     beyond: { access: "write", type: "atomic<u32>" },
   },
-  params: { n4: "u32" },
+  params: { n: "u32", n4: "u32" },
   body: (_: null) => wgsl`
 ${nanTest("vec4f")}
 ${linearMain()} {
   ${linearIndex("p.n4")}
-  let x = x[index];
+  let x = select(vec4f(), x[index], vec4u(4u * index) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.n));
   let nan = isNan(x);
   let c = select(clamp(x, vec4f(-${LARGEST_HALF}.0), vec4f(${LARGEST_HALF}.0)), vec4f(), nan);
   if (any((abs(x) > vec4f(${LARGEST_HALF}.0)) & !nan)) { atomicAdd(&beyond[0], 1u); }

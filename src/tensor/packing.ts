@@ -1,6 +1,9 @@
 /**
  * Activations that wait for the backward pass in f16. The graph says what it keeps; what nobody has
- * asked for during a few operations is rounded, and is f32 again when somebody does.
+ * asked for during a few operations is rounded, and is f32 again when somebody does. Operations say
+ * at `record` what must not be: x / y, log x and √x have derivatives that leave all bounds where a
+ * small number becomes 0, and a greatest element is no longer equal to its maximum once one of the
+ * two is rounded.
  */
 import type { PooledBuffer } from "../gpu/pool";
 import { refuseAsync, type Storage, tick } from "./storage";
@@ -20,6 +23,7 @@ const LEAST = 1 << 14;
 class Packing {
   readonly #made = new Set<Storage>();
   readonly #waiting = new Set<Storage>();
+  readonly #exact = new Set<Storage>();
 
   constructor(
     private readonly beyond: { readonly buffer: PooledBuffer },
@@ -29,18 +33,19 @@ class Packing {
 
   /**
    * A parameter is nobody's result, and neither is another view of it: what waits in f16 is what an
-   * operation computed.
+   * operation computed. A value that one operation needs exact is so for all that keep it.
    */
-  note(result: Storage, inputs: readonly Storage[], saved: readonly Storage[]): void {
+  note(result: Storage, inputs: readonly Storage[], saved: readonly Storage[], exact: readonly Storage[]): void {
     if (!inputs.includes(result)) this.#made.add(result);
     for (const kept of saved) if (kept.bytes >= this.least && this.#made.has(kept)) this.#waiting.add(kept);
+    for (const kept of exact) this.#exact.add(kept);
   }
 
   /** An operation more: packs what has waited long enough. */
   pass(): void {
     tick();
     for (const storage of this.#waiting) {
-      if (storage.isFreed) this.#waiting.delete(storage);
+      if (storage.isFreed || this.#exact.has(storage)) this.#waiting.delete(storage);
       else if (storage.idle >= this.patience) storage.pack(this.beyond.buffer);
     }
   }

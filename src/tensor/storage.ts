@@ -107,7 +107,8 @@ export class Storage {
   pack(beyond: PooledBuffer): void {
     if (this.packed) return;
     const half = this.device.pool.acquire(this.packedBytes);
-    this.device.run(packHalvesKernel, null, { x: this.held, y: half, beyond }, { n4: this.vectors });
+    const sizes = { n: this.bytes / 4, n4: this.vectors };
+    this.device.run(packHalvesKernel, null, { x: this.held, y: half, beyond }, sizes);
     this.become(half);
     this.packed = true;
     live.bytes += this.packedBytes - this.bytes;

@@ -375,6 +375,8 @@ export function derived(name: string, out: Tensor, inputs: readonly Tensor[], ho
  * @param save Tensors the backward needs; the function gets handles of its own, which outlive any
  * scope.
  * @param how What traces tell of the operation beside.
+ * @param exact Those of `save` that never wait rounded: what the backward divides, divides by, or
+ * compares with something. Of all else it may be given numbers that are near, tiny ones as 0.
  */
 export function record(
   name: string,
@@ -383,6 +385,7 @@ export function record(
   save: readonly Tensor[],
   backwardOf: (...saved: Tensor[]) => BackwardFn<Tensor>,
   how?: TracedHow<Tensor>,
+  exact: readonly Tensor[] = [],
 ): Tensor {
   traced(name, out, inputs, how);
   carryParts(name, out, inputs);
@@ -390,7 +393,7 @@ export function record(
   currentPacking()?.pass();
   if (!needsGraph(inputs)) return out;
   const saved = save.map((t) => t.view(t.shape, true));
-  currentPacking()?.note(memoryOf(out), inputs.map(memoryOf), saved.map(memoryOf));
+  currentPacking()?.note(memoryOf(out), inputs.map(memoryOf), saved.map(memoryOf), exact.map(memoryOf));
   out.requiresGrad = true;
   out.node = new GraphNode(name, inputs, out.shape, saved, backwardOf(...saved));
   return out;

@@ -132,9 +132,10 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
   /**
    * What activations wait in for the backward pass (default "f32"): rounded to "f16" they take half
    * of the memory, and a launch each way. Everything is computed in f32, gradients too, so that no
-   * loss has to be scaled; activations beyond ±65,504 end the run with an OverflowError. Long skip
-   * connections read what they skip rounded. What waits for an operation or two, and what is
-   * smaller than 16 KB, stays as it is.
+   * loss has to be scaled; activations beyond ±65,504 end the run with an OverflowError, and those
+   * below 3e-8 wait as 0. Long skip connections read what they skip rounded. What waits for an
+   * operation or two, what is smaller than 16 KB, and what a gradient divides by or compares
+   * (`div`, `log`, `sqrt`, `amax`, `maximum`, losses), stays as it is.
    */
   activations?: "f32" | "f16";
   /**

@@ -1,9 +1,26 @@
 /** Values that wait for a backward pass in f16. */
 import { beforeAll, expect, it } from "vitest";
-import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
+import {
+  add,
+  clamp,
+  div,
+  log,
+  maximum,
+  minimum,
+  mul,
+  pow,
+  relu,
+  reshape,
+  sqrt,
+  sub,
+  where,
+} from "../../src/tensor/ops/elementwise";
+import { crossEntropy, mseLoss } from "../../src/tensor/ops/loss";
+import { concat, flip } from "../../src/tensor/ops/movement";
 import { maxPool2d } from "../../src/tensor/ops/pool";
 import { conv2d } from "../../src/tensor/ops/products/conv";
-import { sum } from "../../src/tensor/ops/reduce";
+import { amax, amin, norm, sum } from "../../src/tensor/ops/reduce";
+import { softmax } from "../../src/tensor/ops/softmax";
 import { packingSaved } from "../../src/tensor/packing";
 import { Generator } from "../../src/tensor/random";
 import type { Shape } from "../../src/tensor/shape";
@@ -165,4 +182,66 @@ it("gives the gradients of every operation to the digits of f16, its operands pa
   }
   expect(far).toEqual([]);
   expect(await beyond.data<"u32">()).toEqual(Uint32Array.of(0));
+});
+
+const tiny = (x: Tensor) => mul(x, 1e-9);
+it.each<[string, (x: Tensor) => Tensor]>([
+  ["log", (x) => log(tiny(x))],
+  ["sqrt", (x) => sqrt(mul(x, 1e-18))],
+  ["pow, less than 1", (x) => pow(tiny(x), 0.5)],
+  ["pow, negative", (x) => pow(tiny(x), -1)],
+  ["div", (x) => div(x, tiny(x))],
+  ["norm", (x) => norm(tiny(x))],
+  ["softmax of long lines, then log", (x) => log(softmax(concat([mul(x, 30), Tensor.full([4, 5000], 0)], 1)))],
+  ["amax", (x) => amax(mul(x, 1.2345), 1)],
+  ["amin", (x) => amin(mul(x, 1.2345), [0, 1])],
+  ["maximum, of equal numbers", (x) => maximum(mul(x, 1), x)],
+  ["maximum, of small numbers", (x) => maximum(tiny(x), 0)],
+  ["minimum, of small numbers", (x) => minimum(tiny(x), mul(x, 1e-10))],
+  ["div, of small numbers", (x) => div(tiny(x), tiny(add(x, 1)))],
+  ["clamp, on a bound", (x) => clamp(add(sub(x, x.detach()), 0.1), 0.1, 1)],
+  ["where, of a small condition", (x) => where(tiny(x), x, mul(x, 2))],
+  ["crossEntropy of large logits", (x) => crossEntropy(mul(x, 3000.7), [0, 1, 2, 3])],
+  ["crossEntropy of large logits, weighted", (x) => crossEntropy(mul(x, 3000.7), [0, 1, 2, 3], { ignoreIndex: 3 })],
+  ["mseLoss of large numbers", (x) => mseLoss(add(x, 1000), Tensor.full([4, 6], 1001))],
+])("%s: has the gradient of f32 where rounding would leave all bounds", async (_, f) => {
+  const beyond = counter();
+  const data = Float32Array.from({ length: 24 }, (_, i) => 0.5 + ((7 * i) % 24) / 24);
+  const x = Object.assign(Tensor.from(data, [4, 6]), { requiresGrad: true });
+  const gradient = async (packed: boolean) => {
+    const forward = () => scope(() => [1, 2, 3, 4].reduce((y) => mul(y, 1), f(x)));
+    const y = packed ? packingSaved(beyond, forward, { patience: 2, least: 64 }) : forward();
+    y.backward(y.newFull(y.shape, 1));
+    const g = await x.grad!.data();
+    x.zeroGrad();
+    return g;
+  };
+  const [plain, packed] = [await gradient(false), await gradient(true)];
+  const largest = plain.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  expect(largest).toBeGreaterThan(0);
+  packed.forEach((v, i) => expect(Math.abs(v - plain[i]!)).toBeLessThanOrEqual(4e-3 * largest));
+  expect(await beyond.data<"u32">()).toEqual(Uint32Array.of(0));
+});
+
+it("counts nothing that lies behind the last number", async () => {
+  const many = Array.from({ length: 8 }, () => Tensor.full([4100], 1e30));
+  await many[7]!.data();
+  for (const t of many) t.dispose();
+  const beyond = counter();
+  const x = Object.assign(Tensor.from(Float32Array.from({ length: 4097 }, (_, i) => Math.sin(i))), {
+    requiresGrad: true,
+  });
+  const held = packingSaved(
+    beyond,
+    () =>
+      scope(() => {
+        // What flips writes its numbers alone, and not the rest of the last vector.
+        let y: Tensor = x;
+        for (let i = 0; i < 8; i++) y = mul(flip(y, [0]), y);
+        return y;
+      }),
+    { patience: 1 },
+  );
+  expect(await beyond.data<"u32">()).toEqual(Uint32Array.of(0));
+  held.dispose();
 });

@@ -10,6 +10,7 @@ import {
 } from "../../../shaders/elementwise.wgsl";
 import { number, within } from "../../demand";
 import { ShapeError } from "../../errors";
+import { bitsOf } from "../elements";
 import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
 import { derived, record, Tensor } from "../tensor";
@@ -33,18 +34,18 @@ function unaryGrad(op: UnaryGradOp, g: Tensor, s: Tensor, a = 0, b = 0): Tensor 
   return dx;
 }
 
-/** y = f(x), differentiated from its output. */
-function fromOutput(op: UnaryOp, grad: UnaryGradOp, x: Tensor): Tensor {
+/** y = f(x), differentiated from its output, which is divided by where `exact`. */
+function fromOutput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, exact = false): Tensor {
   expectTensors(op, { x });
   const y = unary(op, x);
-  return record(op, y, [x], [y], (saved) => (g) => [unaryGrad(grad, g, saved)]);
+  return record(op, y, [x], [y], (saved) => (g) => [unaryGrad(grad, g, saved)], undefined, exact ? [y] : []);
 }
 
-/** y = f(x), differentiated from its input. */
-export function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0): Tensor {
+/** y = f(x), differentiated from its input, which is divided by or compared where `exact`. */
+export function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0, exact = false): Tensor {
   expectTensors(op, { x });
   const backward = (saved: Tensor) => (g: Tensor) => [unaryGrad(grad, g, saved, a, b)];
-  return record(op, unary(op, x, a, b), [x], [x], backward, { numbers: [a, b] });
+  return record(op, unary(op, x, a, b), [x], [x], backward, { numbers: [a, b] }, exact ? [x] : []);
 }
 
 /**
@@ -72,9 +73,9 @@ export const abs = (x: Tensor): Tensor => fromInput("abs", "abs", x);
 /** y = eˣ. */
 export const exp = (x: Tensor): Tensor => fromOutput("exp", "expOfY", x);
 /** y = ln x; −∞ at 0, NaN below. */
-export const log = (x: Tensor): Tensor => fromInput("log", "log", x);
+export const log = (x: Tensor): Tensor => fromInput("log", "log", x, 0, 0, true);
 /** y = √x; NaN below 0. */
-export const sqrt = (x: Tensor): Tensor => fromOutput("sqrt", "sqrtOfY", x);
+export const sqrt = (x: Tensor): Tensor => fromOutput("sqrt", "sqrtOfY", x, true);
 /** y = x². */
 export const square = (x: Tensor): Tensor => fromInput("square", "square", x);
 /** y = 1/x; ±∞ at ±0. */
@@ -99,7 +100,9 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
 export function clamp(x: Tensor, low: number, high: number): Tensor {
   within("clamp", "low", low, -Infinity, Infinity);
   within("clamp", "high", high, -Infinity, Infinity);
-  return fromInput("clamp", "clampOfX", x, low, high);
+  // What lies on a bound that f16 has not would be rounded to either side of it.
+  const exact = [low, high].some((bound) => (bitsOf(bound, "f32") & 0x1fff) !== 0);
+  return fromInput("clamp", "clampOfX", x, low, high, exact);
 }
 
 /**
@@ -115,7 +118,7 @@ export function pow(x: Tensor, p: number): Tensor {
   // Even NaN to the power of 0 is 1, and its derivative 0.
   if (p === 0)
     return record("pow", x.newFull(x.shape, 1), [x], [], () => (g) => [g.newFull(g.shape, 0)], { numbers: [p] });
-  return fromInput("pow", "powOfX", x, p, p - 1);
+  return fromInput("pow", "powOfX", x, p, p - 1, p < 1);
 }
 
 /** y = −1, 0 or 1, and NaN for NaN; no gradient. */
@@ -195,16 +198,17 @@ export function div(a: Operand, b: Operand): Tensor {
 }
 
 function quotient(a: Tensor, b: Tensor): Tensor {
-  return record("div", binary("div", a, b), [a, b], [a, b], (sa, sb) => (g) => [
+  const backward = (sa: Tensor, sb: Tensor) => (g: Tensor) => [
     a.requiresGrad ? sumTo(binary("div", g, sb), a.shape) : null,
     b.requiresGrad ? sumTo(neg(binary("mul", g, binary("div", binary("div", sa, sb), sb))), b.shape) : null,
-  ]);
+  ];
+  return record("div", binary("div", a, b), [a, b], [a, b], backward, undefined, [a, b]);
 }
 
 function extremum(op: "max" | "min", a: Operand, b: Operand): Tensor {
   const name = `${op}imum`;
-  return withTensors(name, a, b, (x, z) =>
-    record(name, binary(op, x, z, name), [x, z], [x, z], (sx, sz) => (g) => {
+  return withTensors(name, a, b, (x, z) => {
+    const backward = (sx: Tensor, sz: Tensor) => (g: Tensor) => {
       // `share` is the greater one's: the less one's is that of the exchanged operands.
       const part = (mine: Tensor, other: Tensor) =>
         binary("part", g, op === "max" ? binary("share", mine, other) : binary("share", other, mine));
@@ -212,8 +216,9 @@ function extremum(op: "max" | "min", a: Operand, b: Operand): Tensor {
         x.requiresGrad ? sumTo(part(sx, sz), x.shape) : null,
         z.requiresGrad ? sumTo(part(sz, sx), z.shape) : null,
       ];
-    }),
-  );
+    };
+    return record(name, binary(op, x, z, name), [x, z], [x, z], backward, undefined, [x, z]);
+  });
 }
 
 /**
@@ -270,7 +275,7 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
     const zero = g.newFull(g.shape, 0);
     return [pick(c, g, zero), pick(c, zero, g)];
   };
-  return record("where", y, [a, b], [condition], backward, { chosen: [condition] });
+  return record("where", y, [a, b], [condition], backward, { chosen: [condition] }, [condition]);
 }
 
 /**

@@ -141,12 +141,14 @@ function entropyOf(
   const buffers = { x: logits.buffer, labels: labels.buffer, loss: values.buffer, stats: stats.buffer };
   logits.device.run(crossEntropyKernel, null, buffers, { rows, n, smoothing });
   const { y, ...how } = reduceLoss(values, reduction);
-  const out = record("crossEntropy", y, [logits], [logits, labels, stats], (x, l, s) => (g) => {
+  const backward = (x: Tensor, l: Tensor, s: Tensor) => (g: Tensor) => {
     const dx = g.newEmpty(x.shape);
     const bound = { g: g.buffer, x: x.buffer, labels: l.buffer, stats: s.buffer, dx: dx.buffer };
     g.device.run(crossEntropyGradKernel, null, bound, { count: dx.size, n, smoothing, ...how });
     return [dx];
-  });
+  };
+  // Probabilities are told by how far each logit is below the greatest.
+  const out = record("crossEntropy", y, [logits], [logits, labels, stats], backward, undefined, [logits]);
   stats.dispose();
   return out;
 }
@@ -169,14 +171,17 @@ function weightedEntropyOf(
   const total = reduction === "mean" ? sum(share) : null;
   const y = total ? div(reduced, total) : reduced;
   const saved = [logits, labels, weight ?? logits, stats, total ?? stats];
-  record("crossEntropy", y, [logits], saved, (x, l, w, s, of) => (g) => {
-    const dx = g.newEmpty(x!.shape);
-    const by = total ? div(g, of!) : g;
-    const buffers = { g: by.buffer, x: x!.buffer, labels: l!.buffer, weights: w!.buffer, stats: s!.buffer };
-    const sizes = { count: dx.size, g_step: reduction === "none" ? 1 : 0, ...common };
-    g.device.run(weightedEntropyGradKernel, spec, { ...buffers, dx: dx.buffer }, sizes);
-    return [dx];
-  });
+  const backward =
+    (...[x, l, w, s, of]: Tensor[]) =>
+    (g: Tensor) => {
+      const dx = g.newEmpty(x!.shape);
+      const by = total ? div(g, of!) : g;
+      const buffers = { g: by.buffer, x: x!.buffer, labels: l!.buffer, weights: w!.buffer, stats: s!.buffer };
+      const sizes = { count: dx.size, g_step: reduction === "none" ? 1 : 0, ...common };
+      g.device.run(weightedEntropyGradKernel, spec, { ...buffers, dx: dx.buffer }, sizes);
+      return [dx];
+    };
+  record("crossEntropy", y, [logits], saved, backward, undefined, [logits]);
   for (const t of [loss, share, stats, reduced, total]) if (t && t !== y) t.dispose();
   return y;
 }
@@ -220,7 +225,7 @@ function pairLoss(what: string, loss: PairLoss, [a, x]: Named, [b, target]: Name
   const values = x.newEmpty(x.shape);
   x.device.run(pairLossKernel, loss, { x: x.buffer, t: target.buffer, y: values.buffer }, { count: x.size });
   const { y, ...how } = reduceLoss(values, reduction);
-  return record(what, y, [x, target], [x, target], (sx, st) => (g) => {
+  const backward = (sx: Tensor, st: Tensor) => (g: Tensor) => {
     const gradient = (by: "dx" | "dt") => {
       const d = g.newEmpty(sx.shape);
       g.device.run(
@@ -232,7 +237,8 @@ function pairLoss(what: string, loss: PairLoss, [a, x]: Named, [b, target]: Name
       return d;
     };
     return [x.requiresGrad ? gradient("dx") : null, target.requiresGrad ? gradient("dt") : null];
-  });
+  };
+  return record(what, y, [x, target], [x, target], backward, undefined, [x, target]);
 }
 
 /** An argument with its name. */

@@ -9,10 +9,11 @@ import { record, type Tensor } from "../tensor";
  */
 export function stopAtMargin(logits: Tensor, labels: Tensor, first: number, margin: number): Tensor {
   const [rows, n] = logits.shape as [number, number];
-  return record("stopAtMargin", logits.view(logits.shape), [logits], [logits, labels], (x, l) => (g) => {
+  const backward = (x: Tensor, l: Tensor) => (g: Tensor) => {
     const dx = g.newEmpty(g.shape);
     const buffers = { g: g.buffer, x: x.buffer, labels: l.buffer, dx: dx.buffer };
     g.device.run(marginGradKernel, null, buffers, { rows, n, first, margin });
     return [dx];
-  });
+  };
+  return record("stopAtMargin", logits.view(logits.shape), [logits], [logits, labels], backward, undefined, [logits]);
 }

@@ -210,7 +210,7 @@ function extremum(op: "amax" | "amin", x: Tensor, axes?: Axes, options?: ReduceO
     const d = reduce("ties", sx, p, 1, sy);
     return [spread("extremum", sx.shape, p.reduced, { g, x: sx, c: sy, d })];
   };
-  return record(op, y, [x], [x, y], backward, p.how);
+  return record(op, y, [x], [x, y], backward, p.how, [x, y]);
 }
 
 /**
@@ -268,7 +268,10 @@ export function sumSquares(x: Tensor, axes?: Axes, options?: ReduceOptions): Ten
 export function norm(x: Tensor): Tensor {
   const p = plan("norm", x, undefined);
   const y = euclidean(x.size ? [x] : [], x.device);
-  return record("norm2", y, [x], [x, y], (sx, sy) => (g) => [spread("norm", sx.shape, p.reduced, { g, x: sx, c: sy })]);
+  const backward = (sx: Tensor, sy: Tensor) => (g: Tensor) => [
+    spread("norm", sx.shape, p.reduced, { g, x: sx, c: sy }),
+  ];
+  return record("norm2", y, [x], [x, y], backward, undefined, [x, y]);
 }
 
 /**
