@@ -3,12 +3,14 @@ import { hostVector, type StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { NonSharedFloat32Array } from "../io/typed-arrays";
 import { BatchNorm } from "../nn/batch-norm";
+import { contentsOf } from "../nn/contents";
 import { Dropout } from "../nn/layers";
 import { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { duringPass } from "../nn/pass";
 import type { LoadReport } from "../nn/state-dict";
 import type { Affine } from "../tensor/ops/norm/affine";
+import { RandomStream } from "../tensor/ops/random";
 import { Generator } from "../tensor/random";
 import type { Shape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
@@ -207,15 +209,18 @@ export class Protected<N extends Network = Network> extends Module {
   }
 
   /**
-   * Says which step of which run the next training pass belongs to: what dropout draws is a
-   * function of both alone, so that a resumed run draws what the other would have. Without it,
-   * draws go on from pass to pass.
+   * Says which step of which run the next training pass belongs to: what dropout draws, and every
+   * other `RandomStream` that a module holds, is a function of both alone, so that a resumed run
+   * draws what the other would have. Without it, draws go on from pass to pass.
    */
   beginStep(seed: number, step: number): void {
-    for (const [name, dropout] of this.network.find(Dropout)) {
-      const { key } = new Generator(seed).fork(name).state();
-      dropout.stream.restore({ key, step, draw: 0 });
-    }
+    for (const [path, module] of this.network.namedModules())
+      for (const { name, value } of contentsOf(module, isStream)) {
+        // Dropout's stream has the name of the layer, as in runs that began before others had one.
+        const place = module instanceof Dropout ? path : [path, name].join(".");
+        const { key } = new Generator(seed).fork(place).state();
+        value.restore({ key, step, draw: 0 });
+      }
   }
 
   /** γ_raw of every passport against its signature bits. */
@@ -346,6 +351,8 @@ function planOf({ scheme, fc, sites, texts }: Pick<Protection, "scheme" | "fc" |
     texts,
   };
 }
+
+const isStream = (value: unknown): value is RandomStream => value instanceof RandomStream;
 
 /** The secrets of a network by themselves, under the names that credentials give them. */
 class Secrets extends Module {

@@ -140,7 +140,8 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
   activations?: "f32" | "f16";
   /**
    * Decides the order of the samples, their augmentation, and what a network draws at random in
-   * each step.
+   * each step: by dropout, and by every `RandomStream` that a module holds as it holds parameters,
+   * not in a #private field.
    */
   seed?: number;
   transform?: readonly SampleTransform[];

@@ -2,7 +2,14 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { SampleSet } from "../../src/data/sample-set";
 import type { Device } from "../../src/gpu/device";
 import { buildNetwork } from "../../src/models";
+import { Flatten } from "../../src/nn/layers";
+import { Linear } from "../../src/nn/linear";
+import { Module } from "../../src/nn/module";
+import { manualSeed } from "../../src/nn/random";
 import { Adam } from "../../src/optim/adam";
+import { SGD } from "../../src/optim/sgd";
+import { add } from "../../src/tensor/ops/elementwise";
+import { dropout, RandomStream } from "../../src/tensor/ops/random";
 import { memory } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import type { TrainerOptions } from "../../src/train/options";
@@ -90,6 +97,35 @@ describe("replayed steps", () => {
     for await (const _ of second.trainer.fit(images, { epochs: 3, test: images, resume: true }));
     expect(await stateBytes(second.model)).toEqual(whole.weights);
     second.dispose();
+  });
+
+  it.each([true, false])("draw the same after a stop from a module's own streams: replayed %s", async (replay) => {
+    class Noisy extends Module {
+      readonly streams = { noise: new RandomStream(1), mask: [new RandomStream(2)] };
+      readonly flat = new Flatten();
+      readonly map = new Linear(192, 3);
+      forward(x: Tensor): Tensor {
+        const { noise, mask } = this.streams;
+        const flat = this.flat.forward(x);
+        return this.map.forward(dropout(add(flat, noise.normal(flat.shape)), 0.5, mask[0]!));
+      }
+    }
+    const trained = async (epochs: readonly number[]) => {
+      const checkpoints = memoryStore();
+      let weights: Uint8Array | null = null;
+      for (const last of epochs) {
+        manualSeed(1);
+        const net = new Noisy();
+        const optimizer = new SGD(net, { lr: 0.1 });
+        const trainer = new Trainer(net, optimizer, { batchSize: 12, seed: 5, replay, checkpoints });
+        for await (const _ of trainer.fit(images, { epochs: last, resume: true }));
+        weights = await stateBytes(net);
+        optimizer.dispose();
+        net.dispose();
+      }
+      return weights;
+    };
+    expect(await trained([1, 3])).toEqual(await trained([3]));
   });
 
   it("are one submit each, and leave no memory behind", async () => {
