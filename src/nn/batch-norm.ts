@@ -1,4 +1,5 @@
 import { optionsOf, whole, within } from "../demand";
+import type { Device } from "../gpu/device";
 import type { Affine } from "../tensor/ops/norm/affine";
 import type { Normaliser } from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
@@ -67,20 +68,33 @@ export class BatchNorm extends Norm {
   /** @throws ArgumentError for what is no whole number from 0. */
   set batchesTracked(count: number) {
     this.#tracked = whole("BatchNorm", "batchesTracked", count, 0);
-    this.#mean?.seen(count);
   }
 
   override run(x: Tensor, affine: Affine, normaliser: Normaliser): Tensor {
     const { over, eps, relu, training, momentum } = this;
     const by = (running: Running) => normaliser(x, { over, running, affine: [affine], eps, relu });
     const own = { mean: this.runningMean, variance: this.runningVar };
-    if (training && momentum === null) this.#mean ??= new CumulativeMean(this.runningMean, this.#tracked);
+    if (training && momentum === null && isRerun()) return by({ sets: [], training, momentum: 0 });
+    if (training && momentum === null) this.#follow(x.device);
     if (training) this.countBatches(x);
     if (!training || momentum !== null) return by({ sets: [own], training, momentum: momentum ?? 0 });
-    if (isRerun()) return by({ sets: [], training, momentum: 0 });
     const y = by({ sets: [this.#mean!.fresh()], training, momentum: 1 });
     this.#mean!.update(own);
     return y;
+  }
+
+  /**
+   * The mean over all batches knows how many there were, those of another momentum or of a loaded
+   * state too: now, and before every replay of the step that is being recorded. Of the step itself
+   * it is no part, which would begin anew each time.
+   */
+  #follow(d: Device): void {
+    d.effect(() =>
+      d.aside(() => {
+        this.#mean ??= new CumulativeMean(this.runningMean);
+        this.#mean.follow(this.#tracked);
+      }),
+    );
   }
 
   /** Counts training batches now, and with every replay of the step that is being recorded. */

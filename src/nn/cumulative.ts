@@ -17,10 +17,12 @@ export class CumulativeMean {
   readonly #batchMean: Tensor;
   readonly #batchVar: Tensor;
   readonly #count: Tensor;
+  /** What the count on the GPU will be. */
+  #seen = 0;
 
-  /** @param like the statistics that it will move. @param count batches seen before */
-  constructor(like: Tensor, count: number) {
-    this.#count = keep(like.newFull([1], count));
+  /** @param like the statistics that it will move. */
+  constructor(like: Tensor) {
+    this.#count = keep(like.newFull([1], 0));
     this.#batchMean = keep(like.newFull(like.shape, 0));
     this.#batchVar = keep(like.newFull(like.shape, 0));
   }
@@ -33,9 +35,10 @@ export class CumulativeMean {
     return { mean: this.#batchMean.fill(0), variance: this.#batchVar.fill(0) };
   }
 
-  /** So many batches were seen. */
-  seen(count: number): void {
-    this.#count.fill(count);
+  /** Another batch comes after so many, which may be others than it has seen itself. */
+  follow(count: number): void {
+    if (this.#seen !== count) this.#count.fill(count);
+    this.#seen = count + 1;
   }
 
   /** Counts the last batch, and moves running statistics towards its own. */

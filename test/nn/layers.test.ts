@@ -35,7 +35,9 @@ import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
 import { linear } from "../../src/tensor/ops/products/matmul";
 import { adaptiveAvgPool2d, upsample2d } from "../../src/tensor/ops/resize";
 import { Generator } from "../../src/tensor/random";
+import { recordStep } from "../../src/tensor/recorded";
 import type { Shape } from "../../src/tensor/shape";
+import { keep } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { expectClose, gpu, randomTensor } from "../support/gpu";
 
@@ -187,6 +189,47 @@ describe("BatchNorm with momentum null", () => {
     await check([1, 2, 1]);
     norm.train().forward(batches[0]!);
     await check([2, 2, 1]);
+  });
+});
+
+describe("BatchNorm with momentum null, in steps that are recorded and with other momenta between", () => {
+  /** Two rows of mean v and unbiased variance 2. */
+  const batch = (v: number) => [[v - 1], [v + 1]];
+  const x = () => keep(Tensor.from(batch(0)));
+  const meanOf = async (norm: BatchNorm) => (await norm.runningMean.data())[0]!;
+
+  it("tracks the mean over all batches, the first of them recorded", async () => {
+    const [norm, input] = [new BatchNorm(1, { momentum: null }), x()];
+    input.write(batch(1));
+    const step = recordStep(() => void norm.forward(input));
+    for (const v of [5, 30]) {
+      input.write(batch(v));
+      step.replay();
+    }
+    expect(await meanOf(norm)).toBeCloseTo(12, 5);
+    expect((await norm.runningVar.data())[0]).toBeCloseTo(2, 5);
+    // Batches that others counted, and a state that was loaded, count for replays too.
+    norm.batchesTracked = 0;
+    input.write(batch(7));
+    step.replay();
+    expect(await meanOf(norm)).toBeCloseTo(7, 5);
+    expect(norm.batchesTracked).toBe(1);
+    step.dispose();
+  });
+
+  it("weighs a batch by all that were tracked", async () => {
+    const [norm, input] = [new BatchNorm(1, { momentum: null }), x()];
+    const feed = (v: number, momentum: number | null) => {
+      norm.momentum = momentum;
+      input.write(batch(v));
+      norm.forward(input);
+    };
+    feed(1, null);
+    feed(11, 0.5);
+    expect(await meanOf(norm)).toBeCloseTo(6, 5);
+    // PyTorch's: 6 + (21 − 6) / 3.
+    feed(21, null);
+    expect(await meanOf(norm)).toBeCloseTo(11, 5);
   });
 });
 
