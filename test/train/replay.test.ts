@@ -8,7 +8,7 @@ import { Module } from "../../src/nn/module";
 import { manualSeed } from "../../src/nn/random";
 import { Adam } from "../../src/optim/adam";
 import { SGD } from "../../src/optim/sgd";
-import { add } from "../../src/tensor/ops/elementwise";
+import { add, mul } from "../../src/tensor/ops/elementwise";
 import { dropout, RandomStream } from "../../src/tensor/ops/random";
 import { memory } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
@@ -59,6 +59,29 @@ const plain = () => buildNetwork(TINY_PLAIN, { seed: 4 });
 const v3 = () => buildNetwork({ ...TINY, scheme: "v3" }, { seed: 4 });
 const pointnet = () => pointNet({ ...TINY_CLOUD, dropout: 0.4, seed: 4 });
 const triggers = { set: tinySet(5, 3) };
+
+/**
+ * A network that is scaled by what lies in its properties; an object of a class counts its passes.
+ */
+class Scaled extends Module {
+  readonly passes = new (class Passes {
+    count = 0;
+  })();
+  readonly inObject: { deep: { scale: number }; scale?: number } = { deep: { scale: 1 } };
+  readonly inLists = [[1]];
+  readonly inMap = new Map([["scale", 1]]);
+  readonly flat = new Flatten();
+  readonly map = new Linear(192, 3);
+  forward(x: Tensor): Tensor {
+    this.passes.count++;
+    const { deep, scale = 1 } = this.inObject;
+    const all = [deep.scale, scale, ...this.inLists[0]!, this.inMap.get("scale")!];
+    return mul(
+      this.map.forward(this.flat.forward(x)),
+      all.reduce((a, b) => a * b),
+    );
+  }
+}
 
 describe("replayed steps", () => {
   it.each<[string, () => Network, SampleSet, TrainerOptions, number]>([
@@ -144,6 +167,36 @@ describe("replayed steps", () => {
     expect(used[4]).toBe(used[1]);
     dispose();
     expect({ tensors: memory().tensors, bytes: memory().bytes }).toEqual(before);
+  });
+
+  it.each<[string, (net: Scaled, value: number) => void]>([
+    ["an object", (net, value) => void (net.inObject.deep.scale = value)],
+    ["a list", (net, value) => void (net.inLists[0]![0] = value)],
+    ["a longer list", (net, value) => void net.inLists[0]!.push(value)],
+    ["a map", (net, value) => void net.inMap.set("scale", value)],
+    ["a new entry", (net, value) => void Object.assign(net.inObject, { scale: value })],
+  ])("see what a callback changes in %s of a module", async (_, change) => {
+    const losses = async (replay: boolean) => {
+      manualSeed(1);
+      const net = new Scaled();
+      const optimizer = new SGD(net, { lr: 0.1 });
+      // Asked before each step: readings come when they come.
+      let changed = false;
+      const schedule = (epoch: number) => {
+        if (epoch >= 0.5 && !changed) change(net, 3);
+        changed ||= epoch >= 0.5;
+        return 1;
+      };
+      const trainer = new Trainer(net, optimizer, { batchSize: 6, readEvery: 1, replay, schedule });
+      for await (const _ of trainer.fit(images, { epochs: 1 }));
+      optimizer.dispose();
+      net.dispose();
+      return { losses: trainer.history.steps.map((s) => s.loss), passes: net.passes.count };
+    };
+    const [replayed, run] = [await losses(true), await losses(false)];
+    expect(replayed.losses).toEqual(run.losses);
+    expect(run.passes).toBe(10);
+    expect(replayed.passes).toBeLessThan(8);
   });
 
   it("are not tried where a step uploads something, or gives other commands every time", async () => {
