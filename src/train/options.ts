@@ -55,9 +55,12 @@ export interface TriggerOptions {
 
 /** When to end before the last epoch. */
 export interface EarlyStop {
-  /** Epochs without a better mean test accuracy, or first metric, after which to end. */
+  /** Epochs in a row without a better mean test accuracy, or first metric, after which to end. */
   patience: number;
-  /** What counts as better (default 0). */
+  /**
+   * An epoch is better that exceeds the last better one by more than this (default 0), as Keras and
+   * Lightning have it: what is gained in small steps counts once their sum is enough.
+   */
   minDelta?: number;
 }
 
@@ -119,8 +122,10 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
    * of running the forward and backward pass in JavaScript for each (default true). Steps with a
    * `regularizer`, perturbed triggers or several parts are always run. Turn it off for a network of
    * your own whose forward pass decides something anew in JavaScript now and then (a layer that is
-   * skipped at random). What a callback changes in the model's properties holds from the next step
-   * on, which is recorded anew.
+   * skipped at random), or by what cannot be seen from outside: `#private` fields, class instances
+   * that are no modules, variables around it. What a callback changes in the model's properties, or
+   * in lists, plain objects and maps there (the first 1000 entries of each module), holds from the
+   * next step on, which is recorded anew.
    */
   replay?: boolean;
   /**

@@ -109,12 +109,15 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   /** Whether the last epochs brought nothing better, by `earlyStop`. */
   get stalled(): boolean {
     const { earlyStop } = this.#options;
-    const { epochs } = this.history;
-    if (!earlyStop || epochs.length <= earlyStop.patience) return false;
-    const best = (records: EpochRecord[]) =>
-      records.reduce((most, e) => Math.max(most, meanAccuracy(e) ?? -Infinity), -Infinity);
-    const before = best(epochs.slice(0, -earlyStop.patience));
-    return best(epochs.slice(-earlyStop.patience)) <= before + (earlyStop.minDelta ?? 0);
+    if (!earlyStop) return false;
+    const { patience, minDelta = 0 } = earlyStop;
+    let [best, waited] = [-Infinity, 0];
+    for (const epoch of this.history.epochs) {
+      const mean = meanAccuracy(epoch) ?? -Infinity;
+      if (mean - minDelta > best) [best, waited] = [mean, 0];
+      else waited++;
+    }
+    return waited >= patience;
   }
 
   /**

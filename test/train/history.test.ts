@@ -213,6 +213,7 @@ describe("early stopping", () => {
     ["never where it gets better in time", [0.1, 0.1, 0.3, 0.1, 0.6, 0.3], { patience: 2 }, 6],
     ["where equal is not better", [0.3, 0.3, 0.3, 0.6], { patience: 2 }, 3],
     ["where a little better is not enough", [0.1, 0.3, 0.3, 0.6], { patience: 2, minDelta: 0.25 }, 3],
+    ["later where it is enough with a step before", [0.1, 0.3, 0.6, 0.1, 0.1, 0.6], { patience: 2, minDelta: 0.3 }, 5],
     ["later where it is enough", [0.1, 0.3, 0.6, 0.6, 0.6, 0.6], { patience: 2, minDelta: 0.25 }, 5],
   ])("ends %s", async (_, accuracies, earlyStop, ran) => {
     const checkpoints = memoryStore();
