@@ -124,7 +124,8 @@ export class Tensor implements Disposable {
 
   /**
    * Whether `backward()` computes a gradient towards this tensor: set it on leaves, read it on
-   * results. @throws ShapeError when set on integers.
+   * results. @throws ShapeError when set on integers; ArgumentError when taken from the result of a
+   * recorded operation: what led to it would lose its gradients.
    */
   get requiresGrad(): boolean {
     return this.differentiable;
@@ -134,6 +135,10 @@ export class Tensor implements Disposable {
     if (on && this.dtype !== "f32")
       throw new ShapeError(
         `requiresGrad: only f32 tensors have gradients, this one is ${this.dtype} ${showShape(this.shape)}`,
+      );
+    if (!on && this.node)
+      throw new ArgumentError(
+        `requiresGrad: a result of ${this.node.name}, ${showShape(this.shape)}, keeps its graph, and the gradients of what led to it would be lost: use detach() of it, or compute it under noGrad()`,
       );
     this.differentiable = Boolean(on);
   }

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { LifetimeError, ShapeError } from "../../src/errors";
+import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
 import { clipGradNorm } from "../../src/optim/clip";
 import { add, affine, exp, flatten, mul, relu, reshape, square, tanh } from "../../src/tensor/ops/elementwise";
 import { matmul } from "../../src/tensor/ops/products/matmul";
@@ -120,10 +120,27 @@ describe("backward", () => {
 });
 
 describe("what is recorded", () => {
+  it("stays so: a result is not frozen, which would cut off what led to it", async () => {
+    const x = leaf([1, 2]);
+    const y = mul(x, x);
+    const freeze = () => {
+      y.requiresGrad = false;
+    };
+    expect(freeze).toThrow(ArgumentError);
+    expect(freeze).toThrow(/a result of mul, \[2\].*detach\(\).*noGrad\(\)/);
+    expect(y.detach().requiresGrad).toBe(false);
+    y.requiresGrad = true;
+    sum(mul(y, 3)).backward();
+    expectClose(await gradOf(x), [6, 12]);
+  });
+
   it("nothing under noGrad, also when it is left by an exception", () => {
     const x = leaf([1, 2]);
     const y = noGrad(() => mul(x, x));
     expect([y.requiresGrad, y.isLeaf]).toEqual([false, true]);
+    // A leaf again: it may be trained, and frozen.
+    y.requiresGrad = true;
+    y.requiresGrad = false;
     expect(() =>
       noGrad(() => {
         throw new Error("out");
