@@ -85,7 +85,8 @@ function deliver<T extends Passed<T>>(leaf: T, g: T): void {
   g.dispose();
 }
 
-function copyOf<T extends Passed<T>>(t: T): T {
+/** The same values in memory of their own; no graph. */
+export function copyOf<T extends Passed<T>>(t: T): T {
   const out = t.newEmpty(t.shape);
   t.device.copy(t.buffer, out.buffer, 4 * t.size);
   return out;

@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
+import { mul } from "../../src/tensor/ops/elementwise";
 import { indexSelect, oneHot } from "../../src/tensor/ops/gather";
 import { concat, expand, flip, narrow, pad, permute, split, stack, transpose } from "../../src/tensor/ops/movement";
+import { sum } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
 import { type Shape, sizeOf, stridesOf } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
@@ -189,6 +191,40 @@ describe("concat and stack", () => {
     expect(a.grad).toBeNull();
     expect([...(await b.grad!.data())]).toEqual([9, 11, 13]);
   });
+});
+
+it.each<[string, (x: Tensor) => Tensor, boolean]>([
+  ["concat of one", (x) => concat([x], 0), false],
+  ["stack of one", (x) => stack([x]), false],
+  [
+    "pad by nothing",
+    (x) =>
+      pad(x, [
+        [0, 0],
+        [0, 0],
+      ]),
+    false,
+  ],
+  ["flip of nothing", (x) => flip(x, []), false],
+  ["expand to more", (x) => expand(x, [2, 2, 2]), false],
+  ["expand to the same", (x) => expand(x, [-1, 2]), true],
+  ["narrow to all", (x) => narrow(x, 0, 0, 2), true],
+  ["split into one", (x) => split(x, [2], 1)[0]!, true],
+])("%s: is a copy, or a view, as it says", async (_, f, shared) => {
+  const x = Tensor.from([
+    [1, 2],
+    [3, 4],
+  ]);
+  x.requiresGrad = true;
+  const y = f(x);
+  sum(mul(y, y)).backward();
+  const times = y.size / x.size;
+  expectClose(
+    await x.grad!.data(),
+    [2, 4, 6, 8].map((g) => g * times),
+  );
+  y.fill(9);
+  expect([...(await x.data())]).toEqual(shared ? [9, 9, 9, 9] : [1, 2, 3, 4]);
 });
 
 describe("pad, flip, expand", () => {

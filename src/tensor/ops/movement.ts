@@ -1,6 +1,7 @@
 import { whole } from "../../demand";
 import { ShapeError } from "../../errors";
 import { shown } from "../../io/shown";
+import { copyOf } from "../backward";
 import { checkElement } from "../elements";
 import { keepBatch } from "../parts";
 import { axisOf, broadcastStrides, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../shape";
@@ -54,7 +55,7 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 
 /**
  * The elements start ≤ i < start + length along one dimension. `start` may count from the end,
- * `length` may be 0.
+ * `length` may be 0. A copy; of a whole dimension a view.
  * @throws ShapeError when the range is not within the dimension.
  */
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
@@ -76,26 +77,19 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
 /** The block of `shape` that begins at `from`; its gradient is padded with zeros. */
 function region(name: string, x: Tensor, from: readonly number[], shape: Shape): Tensor {
   keepBatch(name, x, shape[0] !== x.shape[0]);
+  if (sameShape(shape, x.shape)) return record(name, x.view(shape), [x], [], () => (g) => [g], { from });
   const before = x.shape;
-  let y: Tensor;
-  if (sameShape(shape, x.shape)) y = x.view(shape);
-  else {
-    y = x.newEmpty(shape);
-    const fromStrides = stridesOf(x.shape);
-    copyRegion(
-      x,
-      y,
-      { shape, fromStrides, fromOffset: offsetOf(from, fromStrides), toStrides: stridesOf(shape) },
-      name,
-    );
-  }
+  const y = x.newEmpty(shape);
+  const fromStrides = stridesOf(x.shape);
+  const fromOffset = offsetOf(from, fromStrides);
+  copyRegion(x, y, { shape, fromStrides, fromOffset, toStrides: stridesOf(shape) }, name);
   const around = from.map((f, d) => [f, before[d]! - f - shape[d]!] as const);
   return record(name, y, [x], [], () => (g) => [pad(g, around)], { from });
 }
 
 /**
- * Joins tensors along one dimension; all other sizes and the data type must agree. One dispatch per
- * tensor.
+ * Joins tensors along one dimension; all other sizes and the data type must agree. A copy, one
+ * dispatch per tensor.
  * @throws ShapeError when they do not agree, ArgumentError for an empty list.
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
@@ -118,7 +112,7 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
     total += t.shape[d]!;
   }
   let y: Tensor;
-  if (xs.length === 1) y = head.view(head.shape);
+  if (xs.length === 1) y = copyOf(head);
   else {
     y = head.newEmpty(head.shape.map((n, k) => (k === d ? total : n)));
     const toStrides = stridesOf(y.shape);
@@ -163,7 +157,7 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
 }
 
 /**
- * Puts `value` around a tensor: `pads[d]` elements [before, after] along dimension d.
+ * Puts `value` around a tensor: `pads[d]` elements [before, after] along dimension d. A copy.
  * @throws ShapeError unless there is one pair of non-negative whole numbers a dimension.
  * @throws ArgumentError for a value that the tensor's type cannot hold.
  */
@@ -181,7 +175,7 @@ export function pad(x: Tensor, pads: readonly (readonly [before: number, after: 
   const shape = x.shape.map((n, d) => pads[d]![0] + n + pads[d]![1]);
   const from = pads.map(([before]) => before);
   let y: Tensor;
-  if (sameShape(shape, x.shape)) y = x.view(shape);
+  if (sameShape(shape, x.shape)) y = copyOf(x);
   else {
     y = x.newFull(shape, value);
     const toStrides = stridesOf(shape);
@@ -215,8 +209,8 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
 }
 
 /**
- * Repeats sizes of 1, and new leading dimensions, to `shape`; −1 keeps a size. A copy; the gradient
- * is summed back.
+ * Repeats sizes of 1, and new leading dimensions, to `shape`; −1 keeps a size. A copy, and a view
+ * where nothing is repeated; the gradient is summed back.
  * @throws ShapeError when x does not broadcast to `shape`.
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
@@ -252,7 +246,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /**
  * Cuts a tensor along one dimension into pieces of the sizes given, which must add up; 0 is a size
- * too.
+ * too. Copies; a single piece is a view.
  * @throws ShapeError when they do not add up.
  */
 export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
