@@ -71,8 +71,9 @@ const OPTIONS = [
  * before, on `prefetch` or, for the order, on the batch size.
  *
  * Buffers are recycled: a batch's arrays are valid until `prefetch + 1` further batches have been
- * taken from the loader (with `prefetch: 0`, until the next). Uploading at once is safe; `slice()`
- * what must last. Iterations that overlap do not disturb one another.
+ * taken from the loader (with `prefetch: 0`, until the next), a `prefetch` of more than an epoch's
+ * batches counting as these. Uploading at once is safe; `slice()` what must last. Iterations that
+ * overlap do not disturb one another.
  *
  * The set is checked when the loader is made, and read when a batch is: samples overwritten later
  * show in later batches, where labels and float pixels are checked again.

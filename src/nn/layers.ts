@@ -168,6 +168,10 @@ export class GlobalAvgPool extends Module {
 /**
  * Everything but the batch as one dimension, in PyTorch's order (channel, row, column), so that the
  * linear layer that follows has PyTorch's weights. Shape: [N, H, W, C] → [N, C·H·W].
+ *
+ * Any other rank stays in the order that it has: [N, L, C] → [N, L·C], positions before channels.
+ * What follows a `Conv1d` with PyTorch's weights wants [N, C·L]: `flatten(transpose(x, 1, 2))`, in
+ * a module of one's own.
  */
 export class Flatten extends Module {
   forward(x: Tensor): Tensor {

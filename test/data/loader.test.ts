@@ -138,6 +138,21 @@ describe("DataLoader", () => {
     expect(buffers.size).toBe(2 * prefetch + 1);
   });
 
+  it("a prefetch of more than an epoch is one of an epoch, for what stays as it is too", async () => {
+    const loader = new DataLoader(numbered(6), { batchSize: 3, prefetch: 50, shuffle: true });
+    const [window, buffers] = [[] as { batch: Batch; was: Copy }[], new Set<ArrayBufferLike>()];
+    for (let epoch = 0; epoch < 5; epoch++) {
+      for await (const batch of loader.epoch(epoch)) {
+        await turn();
+        window.push({ batch, was: copy(batch) });
+        if (window.length > loader.length + 1) window.shift();
+        for (const { batch: held, was } of window) expect(copy(held)).toEqual(was);
+        buffers.add(batch.images.buffer);
+      }
+    }
+    expect(buffers.size).toBe(2 * loader.length + 1);
+  });
+
   it("prepares ahead while the caller waits, and no more than asked for", async () => {
     let written = 0;
     const count: PixelTransform = { kind: "pixels", apply: () => void written++ };
