@@ -122,9 +122,9 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
 
   /**
    * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on
-   * where the last one ends, to the same bits as a run that was never stopped. Steps run in
-   * training mode whatever the network's own, parts of it excepted whose mode was set apart; every
-   * flag stays as it is.
+   * where the last one ends, to the same bits as a run that was never stopped, where modules draw
+   * random numbers from `RandomStream`s that they hold. Steps run in training mode whatever the
+   * network's own, parts of it excepted whose mode was set apart; every flag stays as it is.
    * @throws ArgumentError when images, labels or options do not fit, or the network is being
    * trained already, before any step; or in the first when its loss depends on trained tensors that
    * the network does not name; ShapeError when the regularizer, the loss or a metric gives anything
