@@ -39,7 +39,7 @@ interface Term {
  *
  * Operands are joined from left to right, each pair by a (batched) {@link matmul} over what is
  * summed there; where nothing is, or nothing else is left of either, by {@link mul} and
- * {@link sum}. Gradients are those of these operations.
+ * {@link sum}. Gradients are those of these operations. What leaves one operand as it is is a view.
  *
  * @throws ArgumentError for an equation that is none, or is of another number of operands.
  * @throws ShapeError for operands whose dimensions do not fit the letters, or integers.
