@@ -108,6 +108,12 @@ export function text(what: string, name: string, value: unknown): string {
   return typeof value === "string" ? value : refuse(what, name, "a text", value);
 }
 
+/**
+ * Whether a text can be hashed as what it is: halves of surrogate pairs are all the same bytes in
+ * UTF-8.
+ */
+export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
+
 /** @throws ArgumentError unless `value` is one of a few. */
 export function oneOf<T extends string>(what: string, name: string, value: unknown, few: readonly T[]): T {
   if (few.includes(value as T)) return value as T;

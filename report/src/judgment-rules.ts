@@ -57,7 +57,11 @@ export function questions(j: Judged): Question[] {
     [
       "unrelated",
       "Is neither mark in the other’s file, and are the files unrelated? Then they are two networks of two owners.",
-      facts.related ? "The files are made from one another." : "The files are not found to be made from one another.",
+      facts.related
+        ? "The files are made from one another."
+        : facts.compared
+          ? "The files are not found to be made from one another."
+          : "Whether the files are made from one another could not be tested: nothing is decided.",
     ],
     ["dates", "Which commitment is older, by more than the time stamps may be off?", gap(j)],
   ];

@@ -26,8 +26,10 @@ export function markText(mark: Mark | null): string {
   return `${found ? "found" : "not found"}: ${parts.join("; ")}`;
 }
 
-export const relationText = ({ agreements, channels, needed, related }: RelationEvidence): string =>
-  `${related ? "related" : "not related"}: ${agreements} of ${channels} hidden channels agree, ${needed} needed`;
+export const relationText = ({ agreements, channels, needed, covered, related }: RelationEvidence): string => {
+  const where = `, in ${(100 * covered.numbers).toFixed(0)} % of the numbers`;
+  return `${related ? "related" : "not related"}: ${agreements} of ${channels} hidden channels agree, ${needed} needed${agreements >= needed ? where : ""}`;
+};
 
 export const datedText = ({ time, accuracy, authorities }: Dated): string =>
   `${time} (± ${accuracy} s), stamped by ${authorities.join(", ")}`;

@@ -1,3 +1,5 @@
+import { ArgumentError } from "../errors";
+
 /**
  * The optimal assignment: which column goes to each row, so that the sum of scores is largest and
  * no column has two rows. Where there are more rows than columns, the rows that are left have −1.
@@ -5,9 +7,13 @@
  * Shortest augmenting paths with dual variables (Hungarian method in the form of Jonker and
  * Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment
  * problems", Computing 38, 1987): O(r²·c) for r ≤ c rows and columns.
- * @param scores [rows, columns], finite
+ * @param scores [rows, columns]
+ * @throws ArgumentError for scores that are not finite.
  */
 export function assigned(scores: ArrayLike<number>, rows: number, columns: number): Int32Array<ArrayBuffer> {
+  // A path through what compares with nothing would never end.
+  for (let i = 0; i < rows * columns; i++)
+    if (!Number.isFinite(scores[i])) throw new ArgumentError(`finite scores expected, found ${scores[i]} at ${i}`);
   const found = new Int32Array(rows).fill(-1);
   if (rows <= columns) return assignRows((r, c) => -scores[r * columns + c]!, rows, columns);
   assignRows((c, r) => -scores[r * columns + c]!, columns, rows).forEach((r, c) => {

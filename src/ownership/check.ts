@@ -2,7 +2,7 @@
  * Checks of what the functions that decide about ownership take, beside those of `demand.ts`: a
  * value that nobody can mean is refused, never read as absent.
  */
-import { type Check, refuse, whole, within } from "../demand";
+import { type Check, refuse, text, whole, within } from "../demand";
 import { certificatesOf } from "../signing/certificate";
 
 /** A share from 0 to 1. */
@@ -13,6 +13,17 @@ export const isRate: Check = (what, name, v) =>
   (typeof v === "number" && v > 0 && v < 1) || refuse(what, name, "a number between 0 and 1", v);
 
 export const isSeed: Check = (what, name, v) => whole(what, name, v, 0);
+
+/** A day, or a time with its zone: nothing that a parser guesses, as years of six digits. */
+const DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** A date of our time. */
+export const isDate: Check = (what, name, v) => {
+  const time = v instanceof Date ? v.getTime() : DATE.test(text(what, name, v)) ? Date.parse(v as string) : NaN;
+  const advice = "a day means its beginning in UTC";
+  if (time >= 0 && time < Date.UTC(10_000, 0)) return time;
+  return refuse(what, name, "a date from 1970 on such as 2026-11-02, or 2026-11-02T09:30:00Z", v, advice);
+};
 
 /** Certificates, each PEM or DER. @throws FormatError for one that is none. */
 export const isRoots: Check = (what, name, v) =>

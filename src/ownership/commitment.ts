@@ -184,8 +184,8 @@ export function bundleOf(value: Bundle | string): Bundle {
 }
 
 /**
- * The earliest of a commitment's time stamps that a pinned root vouches for; null where none does,
- * and why.
+ * The best of a commitment's time stamps that a pinned root vouches for: the one by which the file
+ * was there first for certain, its inaccuracy counted; null where none does, and why.
  * @param roots certificates of authorities that the verifier trusts, PEM or DER
  */
 export async function dateOf(
@@ -204,9 +204,10 @@ export async function dateOf(
       if (!(cause instanceof PanError)) throw cause;
       reasons.push(`a time stamp does not count: ${cause.message}`);
     }
-  const [first] = [...stamps].sort((a, b) => a.time.getTime() - b.time.getTime());
-  if (!first) return { dated: null, reasons };
-  const authorities = [...new Set(stamps.map((s) => s.authority))];
   // An authority that does not say how accurate it is: a second, as RFC 3161's time has it.
-  return { dated: { time: first.time.toISOString(), accuracy: first.accuracySeconds ?? 1, authorities }, reasons };
+  const latest = (s: (typeof stamps)[number]) => s.time.getTime() + 1000 * (s.accuracySeconds ?? 1);
+  const [best] = [...stamps].sort((a, b) => latest(a) - latest(b));
+  if (!best) return { dated: null, reasons };
+  const authorities = [...new Set(stamps.map((s) => s.authority))];
+  return { dated: { time: best.time.toISOString(), accuracy: best.accuracySeconds ?? 1, authorities }, reasons };
 }

@@ -27,8 +27,15 @@ export interface Counterparts {
    * whoever made the released file could choose among.
    */
   readonly ways: ReadonlyMap<string, number>;
+  /** Released tensors of which several of the suspect's are too alike to choose among. */
+  readonly unclear: readonly string[];
 }
 
+/**
+ * Most ways for one tensor: in a file of as many of one shape it is not looked for, since what is
+ * compared grows with their square.
+ */
+const MOST_WAYS = 4096;
 /** Rows and columns that are compared: at first few, of what is not unlike more. */
 const [COARSE, FINE] = [
   [16, 64],
@@ -64,7 +71,8 @@ interface Candidate {
 
 /**
  * Finds the released tensors in a suspect. Those that are most alike are taken first; where another
- * one is nearly as like, and has other numbers, none is taken.
+ * one is nearly as like, and has other numbers, none is taken, unless both are like it as chance
+ * makes none.
  *
  * Rows are compared by |cosine|, so that neither positive nor negative factors of channels count
  * (folded norms, disguises): those of networks that have nothing to do with each other reach
@@ -83,14 +91,13 @@ export function counterparts(suspect: StateDict, released: StateDict): Counterpa
     if (tensor.data.length < 2) continue;
     const own: Own = { name, shape: tensor.shape, numbers: toFloat32(tensor), needed: neededOf(tensor.shape) };
     const found = theirs.flatMap((other) =>
-      viewsOf(own.shape, other.tensor.shape, channels).map(
-        (view): Candidate => ({ own, theirs: other, view, score: likenessOf(own, other, view) }),
-      ),
+      viewsOf(own.shape, other.tensor.shape, channels).map((view) => ({ other, view })),
     );
     ways.set(name, found.length);
-    all.push(...found);
+    if (found.length > MOST_WAYS) continue;
+    for (const { other, view } of found) all.push({ own, theirs: other, view, score: likenessOf(own, other, view) });
   }
-  const chosen = clearOnes(all);
+  const { chosen, left } = clearOnes(all);
   const tensors: StateDict = new Map();
   // In the order of the released file, whatever was found first.
   for (const name of released.keys()) {
@@ -101,7 +108,7 @@ export function counterparts(suspect: StateDict, released: StateDict): Counterpa
     const { theirs, view, score } = chosen.get(name)!;
     return { suspect: theirs.name, released: name, how: view.how, similarity: score };
   });
-  return { tensors, table, ways };
+  return { tensors, table, ways, unclear: [...left].filter((name) => !chosen.has(name)) };
 }
 
 /** Whether a tensor is still the released one of that place, row by row. */
@@ -169,8 +176,8 @@ function meanCosine({ numbers }: Own, theirs: Theirs, view: View, [most, wide]: 
   return sum / chosen.length;
 }
 
-/** The pairs that are beyond doubt, by released name. */
-function clearOnes(all: readonly Candidate[]): Map<string, Candidate> {
+/** The pairs that are beyond doubt, by released name, and the names that are left over. */
+function clearOnes(all: readonly Candidate[]): { chosen: Map<string, Candidate>; left: ReadonlySet<string> } {
   const slot = ({ theirs, view }: Candidate) =>
     `${view.offset} ${view.how.startsWith("part") ? "" : "whole"} ${theirs.name}`;
   const byOwn = groups(all, ({ own }) => own.name);
@@ -182,7 +189,10 @@ function clearOnes(all: readonly Candidate[]): Map<string, Candidate> {
     const { own, theirs, score } = one;
     if (score < own.needed || chosen.has(own.name) || left.has(own.name) || used.has(slot(one))) continue;
     const rivals = [
-      ...byOwn.get(own.name)!.filter((c) => c !== one && !used.has(slot(c)) && !sameNumbers(c.theirs, theirs)),
+      // A map that is there twice, with its average over training say, is the owner's both times.
+      ...byOwn
+        .get(own.name)!
+        .filter((c) => c !== one && !used.has(slot(c)) && !isCopy(c) && !sameNumbers(c.theirs, theirs)),
       ...bySlot.get(slot(one))!.filter((c) => c.own !== own && !chosen.has(c.own.name) && !sameNumbers(c.own, own)),
     ];
     if (rivals.some((rival) => 1 - score > CLEAR * (1 - rival.score))) {
@@ -192,8 +202,13 @@ function clearOnes(all: readonly Candidate[]): Map<string, Candidate> {
     chosen.set(own.name, one);
     used.add(slot(one));
   }
-  return chosen;
+  return { chosen, left };
 }
+
+/**
+ * Whether a map is like the owner's as chance makes none. Vectors are alike by what they are for.
+ */
+const isCopy = ({ own, view, score }: Candidate): boolean => view.sizes.length > 1 && score >= own.needed;
 
 function groups(all: readonly Candidate[], key: (of: Candidate) => string): Map<string, Candidate[]> {
   const found = new Map<string, Candidate[]>();

@@ -105,7 +105,7 @@ async function cleanAnswers(
   { model, test, transform }: Given,
 ): Promise<CleanAnswers | null> {
   if (!test) return null;
-  const runs = await asRun(file, weightsOf(file, info, model !== undefined, []), info, model);
+  const runs = await asRun(file, weightsOf(file, info, []), info, model);
   if (!runs.network) return null;
   try {
     return { set: test, answers: await predict(runs.network, test, { transform }), transform };

@@ -9,7 +9,7 @@ import { sizeOf } from "../tensor/shape";
 import type { RowPair, Rows } from "./likeness";
 
 /** A tensor of filters in both networks, and its numbers. */
-interface Weight {
+export interface Weight {
   readonly name: string;
   readonly shapes: readonly [released: readonly number[], suspect: readonly number[]];
   readonly data: readonly [released: Float32Array, suspect: Float32Array];
@@ -82,12 +82,16 @@ function byName(suspect: StateDict, names: readonly string[]): Map<string, HostT
 /** All channels of two networks, and where they lie. */
 export class HiddenChannels {
   readonly all: readonly Hidden[];
+  /** Tensors of filters that both networks have. */
+  readonly weights: readonly Weight[];
   /** What could not be used, in sentences. */
   readonly notes: string[] = [];
   /** By tensor and axis: whose channels lie there. */
   readonly #owners = new Map<string, { hidden: Hidden; run: ChannelRun }[]>();
   /** Axes with channels of whose places in the suspect nothing is known. */
   readonly #unknown = new Set<string>();
+  /** By tensor and axis: entries that are some channels'. */
+  readonly #taken = new Map<string, Uint8Array>();
   readonly #channels: Channels;
   readonly #states: readonly [released: StateDict, suspect: StateDict];
 
@@ -111,6 +115,7 @@ export class HiddenChannels {
         });
       else this.notes.push(`${name}: ${theirs ? "of another shape" : "missing"} in the suspect and left aside`);
     }
+    this.weights = [...weights.values()];
     if (!weights.size) throw new StateDictError("none of the suspect's weights is one of the released network's");
     this.all = channels.groups.flatMap(({ units, parts }) =>
       parts.flatMap(({ each, members }) => {
@@ -135,11 +140,17 @@ export class HiddenChannels {
     let theirs = -1;
     for (const use of uses) {
       const { run, weight } = use;
-      const count = countOf(use, units, each);
       const grouped = (run.groups ?? 1) > 1;
-      if (grouped || count === undefined || (theirs >= 0 && count !== theirs)) {
+      const outside = !grouped && !this.#take(use, units, each);
+      const count = grouped || outside ? undefined : countOf(use, units, each);
+      if (count === undefined || (theirs >= 0 && count !== theirs)) {
         this.#unknown.add(`${run.axis} ${weight.name}`);
-        this.notes.push(`${weight.name}: ${grouped ? "a grouped map" : "channels of another number"}, not compared`);
+        const why = grouped
+          ? "a grouped map"
+          : outside
+            ? "channels outside of it, or said to be others too"
+            : "channels of another number";
+        this.notes.push(`${weight.name}: ${why}, not compared`);
         continue;
       }
       theirs = count;
@@ -161,6 +172,27 @@ export class HiddenChannels {
       this.#owners.set(key, [...(this.#owners.get(key) ?? []), { hidden, run }]);
     }
     return [hidden];
+  }
+
+  /**
+   * Takes the entries of an axis that channels have; false where some lie outside of it, or are
+   * other channels' already: whoever says so cannot be believed.
+   */
+  #take({ weight, run }: Use, units: number, each: number): boolean {
+    const size = weight.shapes[0][run.axis]!;
+    if (units * each * run.times > size) return false;
+    const key = `${run.axis} ${weight.name}`;
+    const taken = this.#taken.get(key) ?? new Uint8Array(size);
+    const own = new Set<number>();
+    for (let u = 0; u < units; u++)
+      for (let e = 0; e < each; e++)
+        for (const at of entriesOf(run, u, e)) {
+          if (!(at >= 0 && at < size) || taken[at] || own.has(at)) return false;
+          own.add(at);
+        }
+    for (const at of own) taken[at] = 1;
+    this.#taken.set(key, taken);
+    return true;
   }
 
   /** Whose channels lie along the other axis of a tensor. */

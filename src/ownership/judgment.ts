@@ -9,9 +9,11 @@ import type { DerivedClaim } from "./claim/derive";
 import { claimDigest, claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, openCommitment } from "./commitment";
 import { compared } from "./compared";
-import { type Mark, markIn } from "./mark";
+import { counterparts } from "./counterparts";
+import { withoutOnes } from "./layouts";
+import { type Mark, readMark } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
-import { type Recognised, recognised } from "./recognised";
+import { networksIn, type Recognised, recognised } from "./recognised";
 import type { RelationEvidence } from "./relation";
 import { type RivalFacts, type Ruling, ruled } from "./ruling";
 import type { Runner } from "./runner";
@@ -54,7 +56,7 @@ export interface Judgment extends Ruling {
   readonly facts: RivalFacts;
   readonly statements: readonly [a: string, b: string];
   /**
-   * Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null where it could not be read.
+   * Marks: A's in A's file, A's in B's, B's in A's, B's in B's; null of a claim that does not open.
    */
   readonly marks: Readonly<Record<"aInA" | "aInB" | "bInA" | "bInB", Mark | null>>;
   /**
@@ -93,11 +95,17 @@ export async function judgmentOf(
     await open("A", a, { roots, runner: runners[0] }),
     await open("B", b, { roots, runner: runners[1] }),
   ];
-  const seen = (file: OpenFile, { info, released }: Opened) => recognised(file, info, released);
-  // Each file as the other claim's names find it, for its mark and its likeness alike.
+  // The networks of a file as the other claim's names find them, for marks and likeness alike.
+  const seen = (file: OpenFile, { info, released }: Opened) =>
+    networksIn(file, info).map((network) => recognised(network, info, released));
   const [bByA, aByB] = [seen(two.released, one), seen(one.released, two)];
-  const mark = async ({ info, derived, runner }: Opened, named: Recognised) =>
-    derived && markIn(named, { info, derived }, { falsePositiveRate, runner, ways: named.ways });
+  const mark = async ({ info, derived, runner }: Opened, networks: readonly Recognised[]) => {
+    if (!derived) return null;
+    const how = { falsePositiveRate, runner, suspects: networks.length };
+    const all: Mark[] = [];
+    for (const { file, ways } of networks) all.push(await readMark(file, { info, derived }, { ...how, ways }));
+    return all.find(({ found }) => found) ?? all[0]!;
+  };
   const marks = {
     aInA: await mark(one, seen(one.released, one)),
     aInB: await mark(one, bByA),
@@ -107,8 +115,11 @@ export async function judgmentOf(
   const broken = [one.broken ?? unmarked(one, marks.aInA), two.broken ?? unmarked(two, marks.bInB)] as const;
   const reasons = [...said("A", one, [marks.aInA, marks.aInB]), ...said("B", two, [marks.bInB, marks.bInA])];
   const base = options.base === undefined ? null : openFile("judge", "base", options.base);
-  const likeness = (named: Recognised, { info, released }: Opened) =>
-    compared(named, released, { info, falsePositiveRate, reasons });
+  const likeness = (networks: readonly Recognised[], { info, released }: Opened) => {
+    const rate = falsePositiveRate / networks.length;
+    const all = networks.map((n) => compared(n, released, { info, falsePositiveRate: rate, reasons }));
+    return all.find((r) => r?.related) ?? all.find((r) => r !== null) ?? null;
+  };
   const relations = { byA: likeness(bByA, one), byB: likeness(aByB, two) };
   const alike = relations.byA?.related === true || relations.byB?.related === true;
   const madeFrom = (file: OpenFile, of: Opened) => likeness(seen(file, of), of)?.related === true;
@@ -120,6 +131,7 @@ export async function judgmentOf(
     broken,
     crossed: [marks.aInB?.found === true, marks.bInA?.found === true],
     related,
+    compared: relations.byA !== null || relations.byB !== null || areUnlike(one.released, two.released),
     dated: [one.dated, two.dated],
     parent: [await isParent(one, two), await isParent(two, one)],
   };
@@ -137,6 +149,16 @@ export async function judgmentOf(
     suspect: accused && ruling.ruling === "independent" ? suspect : null,
     reasons,
   };
+}
+
+/** Whether no tensor of either file is like one of the other: networks of different structures. */
+function areUnlike(one: OpenFile, two: OpenFile): boolean {
+  const alike = (a: OpenFile, b: OpenFile) =>
+    counterparts(a.file.tensors, b.file.tensors).table.some(({ released }) => {
+      const { shape } = b.file.tensors.get(released)!;
+      return withoutOnes(shape).length > 1;
+    });
+  return !alike(one, two) && !alike(two, one);
 }
 
 /** Opens a claim with everything that it was committed to. */

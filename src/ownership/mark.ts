@@ -71,9 +71,8 @@ function hitsOf(
 
 /**
  * Reads a claim's bits from a network's weights, and asks it for the claim's triggers where it can
- * be run. Either suffices: each is held to half of the rate.
- * @throws StateDictError for a network of another structure, where none was given that takes its
- * weights
+ * be run. Either suffices: each is held to half of the rate. Of a network of another structure no
+ * bits are read, and `notes` says why.
  */
 export async function readMark(
   file: SafetensorsFile,
@@ -84,11 +83,13 @@ export async function readMark(
   const tests = triggers ? 2 : 1;
   const notes: string[] = [];
   const { runner = null, released = null } = options;
-  const read = weightsOf(file, info, triggers !== null && runner?.takesAny === true, notes);
+  const read = weightsOf(file, info, notes);
   const bits = read && bitsOf(read, { info, derived }, options, tests);
   if (triggers && !runner) notes.push(UNASKED);
   const right =
-    triggers && runner ? await runner.hits(file, { read, claim: { info, derived }, released, notes }) : null;
+    triggers && runner && (read || runner.takesAny)
+      ? await runner.hits(file, { read, claim: { info, derived }, released, notes })
+      : null;
   const count = triggers ? triggers.count * triggers.groups : 0;
   const asked =
     right === null
@@ -107,21 +108,16 @@ function markOf(bits: Hits | null, triggers: Hits | null, notes: readonly string
   return { bits, triggers, found: reached(bits) || reached(triggers), turned, notes };
 }
 
-/** The mark of a claim that is bits alone. @throws StateDictError as {@link readMark}. */
+/** The mark of a claim that is bits alone. @throws StateDictError for another structure. */
 export const readBits = (file: SafetensorsFile, claim: BitsOfClaim, options: MarkOptions): Mark =>
   markOf(bitsOf(suspectWeights(file, claim.info), claim, options, 1), null, []);
 
-/** The weights that passports speak of; null where they are not there and triggers can do. */
-export function weightsOf(
-  file: SafetensorsFile,
-  info: CredentialInfo,
-  canRun: boolean,
-  notes: string[],
-): SuspectWeights | null {
+/** The weights that passports speak of; null where they are not there. */
+export function weightsOf(file: SafetensorsFile, info: CredentialInfo, notes: string[]): SuspectWeights | null {
   try {
     return suspectWeights(file, info);
   } catch (cause) {
-    if (!(cause instanceof StateDictError && canRun)) throw cause;
+    if (!(cause instanceof StateDictError)) throw cause;
     notes.push(`no bits could be read: ${cause.message}`);
     return null;
   }
@@ -141,14 +137,4 @@ function bitsOf(
     hits += matchedBits(gamma, own);
   }
   return hitsOf(count, hits, 0.5, options, tests * 2 ** (options.ways?.bits ?? 0));
-}
-
-/** {@link readMark} in a file that may be of another structure: null then. */
-export async function markIn({ file }: OpenFile, claim: MarkedClaim, options?: MarkOptions): Promise<Mark | null> {
-  try {
-    return await readMark(file, claim, options);
-  } catch (cause) {
-    if (!(cause instanceof StateDictError)) throw cause;
-    return null;
-  }
 }

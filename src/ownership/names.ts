@@ -24,6 +24,8 @@ export interface Wanted {
 export interface Found {
   /** By the names and of the shapes that were looked for. */
   tensors: StateDict;
+  /** What each is called in the file. */
+  sources: ReadonlyMap<string, string>;
   /** Needed ones that are not there. */
   missing: string[];
   /** Tensors of the file that nothing was looked for under. */
@@ -91,14 +93,9 @@ function fits(tensor: HostTensor, shape: readonly number[]): boolean {
   return filled !== null && sameShape(withoutOnes(tensor.shape), withoutOnes(filled));
 }
 
-/**
- * Whether a tensor of that shape has a name that ends in one, at a dot; wrappers' components do not
- * count.
- */
-export const endsWithin = (state: StateDict, name: string, shape: readonly number[]): boolean =>
-  [...candidatesFor(state, new Map([[name, { shape, need: "needed" }]])).values()]
-    .flat()
-    .some(({ tensor }) => fits(tensor, shape));
+/** Those of the right shape. */
+const fittingIn = (all: ReadonlyMap<string, readonly Candidate[]>, wanted: ReadonlyMap<string, Wanted>) =>
+  new Map([...wanted].map(([name, { shape }]) => [name, (all.get(name) ?? []).filter((c) => fits(c.tensor, shape))]));
 
 const sameNumbers = (a: HostTensor, b: HostTensor): boolean =>
   a.dtype === b.dtype &&
@@ -114,11 +111,10 @@ const sameNumbers = (a: HostTensor, b: HostTensor): boolean =>
  */
 export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted>): Found {
   const all = candidatesFor(state, wanted);
-  const fitting = new Map(
-    [...wanted].map(([name, { shape }]) => [name, (all.get(name) ?? []).filter((c) => fits(c.tensor, shape))]),
-  );
+  const fitting = fittingIn(all, wanted);
   const main = commonPrefix(fitting, wanted);
   const claimed = new Set<string>();
+  const sources = new Map<string, string>();
   const prefixOf = new Map<string, string>();
   const found: StateDict = new Map();
   const missing = new Set<string>();
@@ -141,6 +137,7 @@ export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted
       );
     }
     claimed.add(chosen.name);
+    sources.set(name, chosen.name);
     prefixOf.set(name, chosen.prefix);
     const whole = filledShape(chosen.tensor, shape)!;
     if (!sameShape(whole, chosen.tensor.shape)) reshaped++;
@@ -158,6 +155,7 @@ export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted
   for (const name of wanted.keys()) if (found.has(name)) tensors.set(name, found.get(name)!);
   return {
     tensors,
+    sources,
     missing: [...wanted.keys()].filter((name) => missing.has(name)),
     ignored: [...state.keys()].filter((name) => !claimed.has(name)),
     notes: notesOf(tensors, new Set(prefixOf.values()), reshaped),
@@ -170,6 +168,19 @@ export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted
  * @throws StateDictError when whole networks lie under several and differ.
  */
 function commonPrefix(fitting: ReadonlyMap<string, readonly Candidate[]>, wanted: ReadonlyMap<string, Wanted>): string {
+  const { ranked, networks } = prefixesOf(fitting, wanted);
+  if (networks.length > 1)
+    throw new StateDictError(
+      `the file holds ${networks.length} different networks of that structure, under the prefixes ${listed(networks.map((p) => `"${p}"`))}: give the tensors of one`,
+    );
+  return ranked[0] ?? "";
+}
+
+/**
+ * Prefixes of deciding tensors, those under which the most lie first, and those of whole networks
+ * that differ from each other.
+ */
+function prefixesOf(fitting: ReadonlyMap<string, readonly Candidate[]>, wanted: ReadonlyMap<string, Wanted>) {
   const anchors = [...wanted].filter(([, { anchor }]) => anchor).map(([name]) => name);
   const covered = new Map<string, number>();
   for (const name of anchors)
@@ -178,17 +189,31 @@ function commonPrefix(fitting: ReadonlyMap<string, readonly Candidate[]>, wanted
   const ranked = [...covered].sort(([a, n], [b, m]) => m - n || a.length - b.length).map(([prefix]) => prefix);
   const whole = ranked.filter((prefix) => covered.get(prefix) === anchors.length);
   const under = (prefix: string, name: string) => fitting.get(name)!.find((c) => c.prefix === prefix)?.tensor;
-  const differs = (prefix: string): boolean =>
+  const differ = (one: string, other: string): boolean =>
     [...wanted.keys()].some((name) => {
-      const [a, b] = [under(whole[0]!, name), under(prefix, name)];
+      const [a, b] = [under(one, name), under(other, name)];
       return a !== undefined && b !== undefined && !sameNumbers(a, b);
     });
-  const others = whole.slice(1).filter(differs);
-  if (others.length)
-    throw new StateDictError(
-      `the file holds ${1 + others.length} different networks of that structure, under the prefixes ${listed([whole[0]!, ...others].map((p) => `"${p}"`))}: give the tensors of one`,
-    );
-  return ranked[0] ?? "";
+  return { ranked, networks: whole.filter((p, i) => whole.slice(0, i).every((other) => differ(other, p))) };
+}
+
+/** Most networks of a file that are looked at one by one. */
+const MOST_NETWORKS = 64;
+
+/**
+ * A file that holds several different networks of a structure (a copy, an average over training,
+ * states of an optimiser), each under a prefix of its own: once with each alone. A file of one
+ * network, or of too many, as it is.
+ */
+export function networksApart(state: StateDict, wanted: ReadonlyMap<string, Wanted>): StateDict[] {
+  const fitting = fittingIn(candidatesFor(state, wanted), wanted);
+  const { networks } = prefixesOf(fitting, wanted);
+  if (networks.length < 2 || networks.length > MOST_NETWORKS) return [state];
+  const all = [...fitting.values()].flat();
+  return networks.map((prefix) => {
+    const others = new Set(all.filter((c) => c.prefix !== prefix && networks.includes(c.prefix)).map((c) => c.name));
+    return new Map([...state].filter(([name]) => !others.has(name)));
+  });
 }
 
 /**

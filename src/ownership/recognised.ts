@@ -10,10 +10,9 @@ import { networkLayers } from "../models/described/network";
 import { foldBatchNorm } from "../models/fold";
 import { type Counterpart, type Counterparts, counterparts, isAlike } from "./counterparts";
 import { withoutOnes } from "./layouts";
-import { endsWithin } from "./names";
 import type { OpenFile } from "./network-file";
 import { findNetwork } from "./suspect";
-import { type SuspectWeights, suspectWeights } from "./suspect-weights";
+import { networksOf, type SuspectWeights, sourcesOf, suspectWeights } from "./suspect-weights";
 
 /**
  * In how many ways tensors could have been found by shape alone, as logarithms to base 2: what
@@ -54,26 +53,34 @@ export function recognised(suspect: OpenFile, info: CredentialInfo, released: Op
   const own = released && readable(released.file, info);
   if (!own) return asIs;
   const named = readable(suspect.file, info);
-  if (named ? isOwn(named, own) : hasNames(suspect.file.tensors, released.file.tensors)) return asIs;
-  const found = best(suspect.file.tensors, references(released.file.tensors, info));
+  if (named && isOwn(named, own)) return asIs;
+  const all = references(released.file.tensors, info).map((reference) => ({
+    names: sourcesOf(reference, info),
+    ...counterparts(suspect.file.tensors, reference),
+  }));
+  // By the reference of which more is found.
+  const [found] = [...all].sort((a, b) => b.table.length - a.table.length) as [(typeof all)[number]];
   const file = { tensors: found.tensors, metadata: suspect.file.metadata };
   const isWeight = (name: string) => withoutOnes(found.tensors.get(name)!.shape).length > 1;
   const weights = found.table.filter(({ released }) => isWeight(released));
   if (!readable(file, info)) {
-    const fits = [...found.ways].filter(([name]) => isPlace(name, info)).every(([, ways]) => ways > 0);
+    const { names, ways } = found;
+    const fits = info.places.every(({ weight }) => (ways.get(names.get(weight) ?? "") ?? 0) > 0);
     return named || weights.length || !fits
       ? asIs
-      : as(suspect.file, { unlike: true, notes: [...suspect.notes, UNLIKE] });
+      : as(suspect.file, { unlike: true, notes: [...suspect.notes, found.unclear.length ? UNCLEAR : UNLIKE] });
   }
   return as(file, {
     counterparts: found.table,
-    ways: waysOf(found, info),
+    ways: waysOf({ ...found, names: sourcesOf(found.tensors, info) }, all, info),
     notes: [...suspect.notes, told(found, suspect.file.tensors.size)],
   });
 }
 
 const UNLIKE =
   "the suspect's tensors have other names, and none is like one of the committed file's: nothing of the claim can be read in it";
+const UNCLEAR =
+  "the suspect's tensors have other names, and several are alike that could be one of the committed file's: nothing of the claim can be read in it";
 
 /** What passports go through; null for a file in which it is not found. */
 function readable(file: SafetensorsFile, info: CredentialInfo): SuspectWeights | null {
@@ -92,11 +99,22 @@ const isOwn = (named: SuspectWeights, own: SuspectWeights): boolean =>
     return theirs !== undefined && ours !== undefined && isAlike(ours, theirs);
   });
 
-/** Whether all of the owner's weights have their names in a file. */
-const hasNames = (suspect: StateDict, released: StateDict): boolean =>
-  [...released]
-    .filter(([, { shape }]) => withoutOnes(shape).length > 1)
-    .every(([name, { shape }]) => endsWithin(suspect, name, shape));
+/**
+ * The networks of the claimed structure that a file holds, each as a file of its own that has the
+ * whole one's bytes.
+ */
+export function networksIn(given: OpenFile, info: CredentialInfo): OpenFile[] {
+  const all = networksOf(given.file.tensors, info);
+  if (all.length === 1) return [given];
+  const how = `the file holds ${all.length} different networks of the claimed structure, each of which is looked at`;
+  return all.map((tensors) => ({
+    file: { tensors, metadata: given.file.metadata },
+    notes: [...given.notes, how],
+    get bytes() {
+      return given.bytes;
+    },
+  }));
+}
 
 /** The released file, and what it is with its norms folded. */
 function references(released: StateDict, { config }: CredentialInfo): StateDict[] {
@@ -109,26 +127,37 @@ function references(released: StateDict, { config }: CredentialInfo): StateDict[
   }
 }
 
-/** By the reference of which more is found; the ways of both count. */
-function best(suspect: StateDict, references: readonly StateDict[]): Counterparts {
-  const all = references.map((reference) => counterparts(suspect, reference));
-  const [most] = [...all].sort((a, b) => b.table.length - a.table.length);
-  const ways = new Map<string, number>();
-  for (const each of all) for (const [name, n] of each.ways) ways.set(name, (ways.get(name) ?? 0) + n);
-  return { ...most!, ways };
+/** Counterparts by one form of the released file. */
+interface ByReference extends Counterparts {
+  /** What that form calls the tensors that the claim speaks of: those that are read. */
+  readonly names: ReadonlyMap<string, string>;
 }
 
-/** Whether a tensor of the released file is one that a passport goes through, or its bias. */
-const isPlace = (name: string, { places }: CredentialInfo): boolean =>
-  places.some(({ weight, bias }) =>
-    [weight, bias].some((own) => own !== undefined && (name === own || name.endsWith(`.${own}`))),
-  );
-
-function waysOf({ ways, tensors }: Counterparts, info: CredentialInfo): Ways {
-  const sum = (chosen: (name: string) => boolean) =>
-    [...ways].reduce((bits, [name, n]) => bits + (chosen(name) ? Math.log2(Math.max(1, n)) : 0), 0);
-  const isWeight = (name: string) => withoutOnes(tensors.get(name)?.shape ?? []).length > 1;
-  return { bits: sum((name) => isPlace(name, info)), weights: sum(isWeight), all: sum(() => true) };
+/**
+ * Ways of what is read, all forms of the released file together. A bias may also not be there; a
+ * tensor of which nothing is known could have been anything.
+ */
+function waysOf(read: ByReference, all: readonly ByReference[], { places }: CredentialInfo): Ways {
+  const others = all.filter(({ ways }) => ways !== read.ways);
+  const waysIn = ({ ways, names }: ByReference, tensor: string): number | undefined =>
+    ways.get(names.get(tensor) ?? "");
+  const of = (tensor: string, own = waysIn(read, tensor) ?? Infinity): number =>
+    others.reduce((sum, other) => sum + (waysIn(other, tensor) ?? 0), own);
+  const bits = places.flatMap(({ weight, bias }) => [
+    of(weight),
+    ...(bias === undefined ? [] : [1 + of(bias, waysIn(read, bias) ?? 0)]),
+  ]);
+  const isWeight = (name: string) => withoutOnes(read.tensors.get(name)?.shape ?? []).length > 1;
+  const together = new Map<string, number>();
+  for (const { ways } of [read, ...others])
+    for (const [name, n] of ways) together.set(name, (together.get(name) ?? 0) + n);
+  const sum = (list: readonly number[]) => list.reduce((bits, n) => bits + Math.log2(Math.max(1, n)), 0);
+  const each = [...together];
+  return {
+    bits: sum(bits),
+    weights: sum(each.filter(([name]) => isWeight(name)).map(([, n]) => n)),
+    all: sum(each.map(([, n]) => n)),
+  };
 }
 
 /** How tensors were found, in one sentence. */

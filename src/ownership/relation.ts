@@ -5,8 +5,18 @@ import type { Channels } from "../passport/channels/types";
 import { sizeOf } from "../tensor/shape";
 import { assigned } from "./assignment";
 import { fixedPointsPValue, fixedPointsThreshold, type Matchings } from "./fixed-points";
-import { type Chosen, type Columns, type Hidden, HiddenChannels, type Places, type Placing, type Use } from "./hidden";
+import {
+  type Chosen,
+  type Columns,
+  type Hidden,
+  HiddenChannels,
+  type Places,
+  type Placing,
+  type Use,
+  type Weight,
+} from "./hidden";
 import { aliveOf, dotOf, isUnrivalled, likeness, numbersOf, type RowPair } from "./likeness";
+import { isSamePrint, printOf } from "./prints";
 import { findNetwork } from "./suspect";
 
 /** Channels of one layer that were matched twice. */
@@ -30,7 +40,16 @@ export interface RelationEvidence {
   pValue: number;
   /** Fewest agreements that independent networks reach with the false-positive rate at most. */
   needed: number;
-  /** Whether one of the networks is made from the other: agreements ≥ needed. */
+  /**
+   * Shares of the tensors that both files have (of two dimensions and more), and of the numbers in
+   * them, whose channels agree: tables that every network of a structure has agree as well, and are
+   * few.
+   */
+  covered: { tensors: number; numbers: number };
+  /**
+   * Whether one of the networks is made from the other: agreements ≥ needed, and a third of the
+   * tensors and half of the numbers are covered.
+   */
   related: boolean;
   /** What was left out, and why, in sentences. */
   notes: string[];
@@ -38,6 +57,9 @@ export interface RelationEvidence {
 
 /** Fewest numbers of a channel that are compared: shorter rows are alike by chance. */
 const LEAST = 16;
+
+/** Shares of tensors and numbers that have to agree, and of a layer's channels. */
+const COVERED = { tensors: 1 / 3, numbers: 1 / 2, channels: 1 / 4 };
 
 /** Numbers of a row that suffice to find it again. */
 const ENOUGH = 64;
@@ -62,16 +84,25 @@ export function relationBetween(
   const { layers, notes } = found;
   const agreements = layers.reduce((sum, l) => sum + l.agreements, 0);
   const needed = fixedPointsThreshold(layers, falsePositiveRate);
+  const covered = found.covered();
+  const isWhole = covered.tensors >= COVERED.tensors && covered.numbers >= COVERED.numbers;
+  if (agreements >= needed && !isWhole)
+    notes.push(
+      `channels agree in ${shareOf(covered.tensors)} of the tensors and ${shareOf(covered.numbers)} of their numbers alone: so may tables that all networks of this structure have, and the rest of the networks has nothing in common`,
+    );
   return {
     agreements,
     channels: layers.reduce((sum, l) => sum + l.channels, 0),
     layers,
     pValue: fixedPointsPValue(agreements, layers),
     needed,
-    related: agreements >= needed,
+    covered,
+    related: agreements >= needed && isWhole,
     notes,
   };
 }
+
+const shareOf = (share: number): string => `${(100 * share).toFixed(0)} %`;
 
 /** A map on one side of some channels, and what of it can be compared. */
 interface Known {
@@ -85,6 +116,10 @@ class Relation {
   readonly #placings = new Map<Hidden, Placing>();
   /** Tensors whose numbers some matching has seen: another one by them would be no news. */
   readonly #seen = new Set<string>();
+  /** What their channels are like: tied tensors have others' numbers under their own names. */
+  readonly #prints: Float64Array[] = [];
+  /** Tensors whose channels agree. */
+  readonly #agreeing = new Set<string>();
 
   constructor(private readonly hidden: HiddenChannels) {
     this.notes = hidden.notes;
@@ -102,6 +137,31 @@ class Relation {
       left = left.filter((h) => h !== next);
       this.#compare(next);
     }
+  }
+
+  /** How much of both networks agrees. */
+  covered(): RelationEvidence["covered"] {
+    const all = this.hidden.weights;
+    const numbers = (of: readonly Weight[]) => of.reduce((sum, { shapes }) => sum + sizeOf(shapes[0]), 0);
+    const agreeing = all.filter(({ name }) => this.#agreeing.has(name));
+    return { tensors: agreeing.length / all.length, numbers: numbers(agreeing) / numbers(all) };
+  }
+
+  /** Whether a matching has seen these numbers, of either network, under whatever name. */
+  #isSeen(h: Hidden, use: Use): boolean {
+    if (this.#seen.has(use.weight.name)) return true;
+    return this.#printsOf(h, use).some((own) => this.#prints.some((other) => isSamePrint(own, other)));
+  }
+
+  #see(h: Hidden, use: Use): void {
+    if (this.#seen.has(use.weight.name)) return;
+    this.#seen.add(use.weight.name);
+    this.#prints.push(...this.#printsOf(h, use));
+  }
+
+  #printsOf(h: Hidden, use: Use): Float64Array[] {
+    const { released, suspect } = this.hidden.rows(h, use, all(h), this.hidden.allColumns(use));
+    return [printOf(released), printOf(suspect)];
   }
 
   #known(uses: readonly Use[], places: Places = (h) => this.#placings.get(h)): Known[] {
@@ -128,12 +188,12 @@ class Relation {
 
   #compare(h: Hidden): void {
     const front = this.#known(h.writers);
-    for (const { use } of front) this.#seen.add(use.weight.name);
+    for (const { use } of front) this.#see(h, use);
     const alive = this.#alive(h, front);
     const chosen: Chosen = [[...alive[0]], [...alive[1]]];
     const first = matched(this.#rows(h, front, chosen), chosen);
     this.#placings.set(h, this.#placing(h, front, first));
-    const fresh = h.readers.filter(({ weight }) => !this.#seen.has(weight.name));
+    const fresh = h.readers.filter((use) => !this.#isSeen(h, use));
     if (!fresh.length) {
       this.notes.push(`${h.name}: no map that reads its channels is left to compare them by`);
       return;
@@ -150,7 +210,7 @@ class Relation {
       this.notes.push(`${h.name}: fewer than ${LEAST} numbers behind its channels can be compared`);
       return;
     }
-    for (const { use } of known) this.#seen.add(use.weight.name);
+    for (const { use } of known) this.#see(h, use);
     const taken = [new Set(keys.map((k) => k.own)), new Set(keys.map((k) => k.theirs))] as const;
     const rest = [0, 1].map((side) => chosen[side]!.filter((c) => behind[side]!.has(c) && !taken[side]!.has(c)));
     const [own, theirs] = rest as [number[], number[]];
@@ -161,13 +221,12 @@ class Relation {
       const first = before.get(pair.own);
       return first?.theirs === pair.theirs ? [first.sure && pair.sure] : [];
     });
-    this.layers.push({
-      name: h.name,
-      channels: Math.min(own.length, theirs.length),
-      among: Math.max(own.length, theirs.length),
-      coincidences: both.length,
-      agreements: both.filter((sure) => sure).length,
-    });
+    const channels = Math.min(own.length, theirs.length);
+    const agreements = both.filter((sure) => sure).length;
+    const among = Math.max(own.length, theirs.length);
+    this.layers.push({ name: h.name, channels, among, coincidences: both.length, agreements });
+    if (agreements > 1 && agreements >= COVERED.channels * channels)
+      for (const { use } of [...front, ...known]) this.#agreeing.add(use.weight.name);
   }
 
   /** Where channels are by what is in front of them, and with which sign they are read. */

@@ -14,6 +14,8 @@ export interface RivalFacts {
   readonly crossed: readonly [aInB: boolean, bInA: boolean];
   /** The files are made from one another. */
   readonly related: boolean;
+  /** Whether that could be tested. */
+  readonly compared: boolean;
   /** Of each commitment; null for one that is not dated. */
   readonly dated: readonly [a: Dated | null, b: Dated | null];
   /** Whether an earlier claim that one of the two names as its parent is the other. */
@@ -30,7 +32,7 @@ export interface Ruling {
   readonly ruling: "A" | "B" | "same owner" | "independent" | "disputed" | "neither";
   /**
    * The rule that decided: a claim fell, one continues the other, one mark crosses, nothing
-   * connects the two, or the dates, which may leave it open.
+   * connects the two (or nothing could be tested), or the dates, which may leave it open.
    */
   readonly rule: "own mark" | "parent" | "one mark crosses" | "unrelated" | "dates";
   /** What it goes by, in a sentence. */
@@ -42,12 +44,13 @@ export interface Ruling {
  *
  * 1. A claim whose mark is not in its own file falls.
  * 2. A's mark is in B's file and B's not in A's: B's derives from A's, whatever the dates.
- * 3. No mark crosses and the files are unrelated: independent owners.
+ * 3. No mark crosses and the files are unrelated: independent owners. Where that could not be
+ *    tested nothing is decided.
  * 4. No mark crosses and the files are related: the earlier dated file, where the gap is larger
  *    than the stamps' accuracy.
  * 5. Both cross: shared history. One is the other's parent, or rule 4.
  */
-export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): Ruling {
+export function ruled({ broken, crossed, related, compared, dated, parent }: RivalFacts): Ruling {
   const [a, b] = broken;
   if (a !== null && b !== null)
     return { ruling: "neither", rule: "own mark", sentence: `Both claims fall: A's since ${a}; B's since ${b}.` };
@@ -71,6 +74,13 @@ export function ruled({ broken, crossed, related, dated, parent }: RivalFacts): 
     };
   }
   const both = aInB && bInA;
+  if (!both && !compared)
+    return {
+      ruling: "disputed",
+      rule: "unrelated",
+      sentence:
+        "Neither mark was found in the other's file, and whether the files are made from one another could not be tested: the reasons say why.",
+    };
   if (!both && !related)
     return {
       ruling: "independent",

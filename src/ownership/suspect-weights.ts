@@ -7,8 +7,8 @@ import type { CredentialInfo } from "../models/credential";
 import { headName, type NetworkConfig } from "../models/described/network";
 import { type PassportPlace, weightShape } from "../passport/place";
 import { branchesOf } from "../passport/schemes";
-import { findTensors, type Wanted } from "./names";
-import { readSuspect, type Suspect } from "./suspect";
+import { type Found, findTensors, networksApart, type Wanted } from "./names";
+import { findNetwork, readSuspect, type Suspect, wantedOf } from "./suspect";
 
 /** What of a suspect a claim can be compared with, on the host. */
 export interface SuspectWeights {
@@ -54,15 +54,33 @@ export function suspectWeights(suspect: SafetensorsFile, claim: CredentialInfo):
   }
 }
 
-/** Of a network that nothing is known of but where its passports are. */
-function ofAny(suspect: SafetensorsFile, { places }: CredentialInfo): SuspectWeights {
+/**
+ * What a file calls the tensors that a claim speaks of, by the claim's names.
+ * @throws StateDictError as {@link suspectWeights}.
+ */
+export const sourcesOf = (state: StateDict, { config, places }: CredentialInfo): ReadonlyMap<string, string> =>
+  (config ? findNetwork(state, config) : findPlaces(state, places)).sources;
+
+/** A file of several networks of the claimed structure, as one file of each. */
+export const networksOf = (state: StateDict, { config, places }: CredentialInfo): StateDict[] =>
+  networksApart(state, config ? wantedOf(config) : wantedPlaces(places));
+
+const findPlaces = (state: StateDict, places: readonly PassportPlace[]): Found =>
+  findTensors(state, wantedPlaces(places));
+
+function wantedPlaces(places: readonly PassportPlace[]): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
   for (const place of places) {
     wanted.set(place.weight, { shape: weightShape(place), need: "needed", anchor: true });
     if (place.bias !== undefined)
       wanted.set(place.bias, { shape: [place.channels], need: "optional", beside: place.weight });
   }
-  const { tensors, missing, notes } = findTensors(suspect.tensors, wanted);
+  return wanted;
+}
+
+/** Of a network that nothing is known of but where its passports are. */
+function ofAny(suspect: SafetensorsFile, { places }: CredentialInfo): SuspectWeights {
+  const { tensors, missing, notes } = findPlaces(suspect.tensors, places);
   if (missing.length) throw new StateDictError(`missing ${listed(missing)}`);
   return { tensors, places, isFolded: false, notes };
 }

@@ -14,7 +14,10 @@ import { type Found, findTensors, type Wanted } from "./names";
  * number of rows.
  * @throws StateDictError as {@link findTensors}.
  */
-export function findNetwork(state: StateDict, config: NetworkConfig): Found {
+export const findNetwork = (state: StateDict, config: NetworkConfig): Found => findTensors(state, wantedOf(config));
+
+/** What {@link findNetwork} looks for. */
+export function wantedOf(config: NetworkConfig): ReadonlyMap<string, Wanted> {
   const head = headName(config);
   const anyRows = (shape: readonly number[]) => (shape.length ? [-1, ...shape.slice(1)] : shape);
   const wanted = new Map<string, Wanted>();
@@ -36,7 +39,7 @@ export function findNetwork(state: StateDict, config: NetworkConfig): Found {
     const place = name === weight ? { anchor: !isHead } : { beside: weight };
     wanted.set(name, { shape: isHead ? anyRows(shape) : shape, need: isHead ? "whole" : "needed", ...place });
   }
-  return findTensors(state, wanted);
+  return wanted;
 }
 
 const biasName = (layer: MapLayer): string => `${layer.name}.${mapName(layer)}.bias`;
@@ -76,7 +79,7 @@ export function readSuspect(
 ): Suspect {
   const { tensors, missing, ignored, notes } = findNetwork(state, config);
   const layers = networkLayers(config);
-  const classes = classesOf(tensors, config, missing);
+  const classes = classesOf(tensors, config, notes);
   const present = layers.filter((l) => classes !== null || l.name !== headName(config));
   const broken = notFinite(tensors);
   const norms = new Norms(tensors, config, present, replaced);
@@ -100,19 +103,19 @@ export function readSuspect(
 
 /**
  * Rows of the classifier, whose weight and bias agree; what is left of one that cannot tell classes
- * apart is taken out.
+ * apart, or has no bias, is taken out.
  */
-function classesOf(tensors: StateDict, config: NetworkConfig, missing: string[]): number | null {
+function classesOf(tensors: StateDict, config: NetworkConfig, notes: string[]): number | null {
   const weight = headWeight(config);
   const bias = weight.replace(/weight$/, "bias");
   const rows = tensors.get(weight)?.shape[0] ?? 0;
-  if (rows < 2) {
+  const found = tensors.get(bias)?.shape[0];
+  if (rows >= 2 && found === undefined) notes.push(`${bias} is missing, and the classifier is left aside`);
+  if (rows < 2 || found === undefined) {
     for (const name of [...tensors.keys()]) if (name.startsWith(`${headName(config)}.`)) tensors.delete(name);
     return null;
   }
-  const found = tensors.get(bias)?.shape[0];
-  if (found === undefined) missing.push(bias);
-  else if (found !== rows)
+  if (found !== rows)
     throw new StateDictError(`${bias}: shape [${found}] in the suspect, [${rows}] expected as of ${weight}`);
   return rows;
 }

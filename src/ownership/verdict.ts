@@ -12,11 +12,20 @@ import type { Mark } from "./mark";
  * | `mark present`                  | the mark read directly; undated, unanchored or unrelated      |
  * | `refused`                       | everything else                                               |
  */
-export type VerdictName = "holds as released" | "holds" | "copy of the committed network" | "mark present" | "refused";
+export type VerdictName = (typeof VERDICTS)[number];
+
+/** From the strongest down. */
+export const VERDICTS = [
+  "holds as released",
+  "holds",
+  "copy of the committed network",
+  "mark present",
+  "refused",
+] as const;
 
 /** When something was there at the latest, as time-stamping authorities say. JSON-able. */
 export interface Dated {
-  /** ISO 8601, the earliest stamp. */
+  /** ISO 8601, of the stamp that is certain first: the least of time and accuracy together. */
   readonly time: string;
   /** Seconds that the stamp may be off. */
   readonly accuracy: number;
@@ -47,6 +56,8 @@ export interface VerdictFacts {
   /** The claim has triggers, and the suspect was not asked for them. */
   readonly unasked: boolean;
   readonly related: Related | null;
+  /** Whether a network that was public before was given, and both are not made from it. */
+  readonly base: boolean;
   readonly falsePositiveRate: number;
 }
 
@@ -56,8 +67,8 @@ export interface Judgement {
   /** What it says, in one sentence. */
   readonly sentence: string;
   /**
-   * Chance that a network which was there before the claim, and has nothing to do with it, gets
-   * this verdict; null where nothing is shown.
+   * Chance that a network which has nothing to do with the claim's gets this verdict, at most; null
+   * where nothing is shown.
    */
   readonly bound: number | null;
   /** What it does not show. */
@@ -86,6 +97,7 @@ export function judged(facts: VerdictFacts): Judgement {
     mark,
     related,
     unasked,
+    base,
     falsePositiveRate: rate,
   } = facts;
   const refused = (sentence: string): Judgement => ({ verdict: "refused", sentence, bound: null, open: [NO_LOSS] });
@@ -114,10 +126,13 @@ export function judged(facts: VerdictFacts): Judgement {
       return {
         verdict: "copy of the committed network",
         sentence: `The suspect and the file that was ${since} are made from one another.`,
-        bound: related.pValue,
+        bound: rate,
         open: [
           NO_AUTHOR,
           "The claim's mark is not in the suspect; the test of relation is symmetric, and the date alone gives its direction.",
+          base
+            ? "Both may be made from another network that was public before than the base that was given."
+            : "Both may be made from a third network that was public before: give such a one as `base`.",
         ],
       };
   }
@@ -138,6 +153,10 @@ export function judged(facts: VerdictFacts): Judgement {
       open: ["Whoever retrains a copy, or rearranges it, can put a mark of their own into it.", NO_AUTHOR],
     };
   }
+  if (mark.bits === null && mark.triggers === null)
+    return refused(
+      "Nothing of the claim could be read in the suspect: it is of another structure, or its tensors have other names.",
+    );
   const rest = unasked ? " as far as its bits go; its triggers were not asked" : "";
   return refused(
     mark.turned

@@ -1,68 +1,25 @@
 /** A verdict's facts, gathered from files; what has to run is handed in. */
-import { type Check, refuse, text } from "../demand";
 import { FormatError, StateDictError } from "../errors";
 import { sameBytes } from "../io/bytes";
 import { sha256Hex } from "../io/digest";
-import { isObject } from "../io/shown";
 import { type CredentialInfo, readCredential } from "../models/credential";
 import { fromBase64 } from "../signing/base64";
-import type { Bundle } from "../signing/bundle";
-import { isRate, isRoots } from "./check";
 import type { DerivedClaim } from "./claim/derive";
 import { claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, type OpenCommitment, openCommitment } from "./commitment";
 import { type Comparing, compared } from "./compared";
 import type { Counterpart } from "./counterparts";
+import type { Evidence } from "./evidence";
 import { type Examination, examinationOf, signatureOf } from "./examination";
 import { bindingOf } from "./first/binding";
-import { type Mark, markIn, readBits, readMark } from "./mark";
+import { type Mark, readBits, readMark } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
 import { type Possession, possessed } from "./possession";
-import { recognised } from "./recognised";
+import { networksIn, recognised } from "./recognised";
 import type { RelationEvidence } from "./relation";
 import type { Runner } from "./runner";
 import { suspectWeights } from "./suspect-weights";
-import { type Dated, type Judgement, judged, type VerdictFacts } from "./verdict";
-
-/** What a verdict may go by beside the suspect and the credential. */
-export interface Evidence {
-  /** What the owner published before the release: a bundle, or the text of its file. */
-  commitment?: Bundle | string;
-  /** The file that was committed to and released, as it was. */
-  released?: NetworkFile;
-  /** Certificates of time-stamping authorities that the verifier trusts, PEM or DER. */
-  roots?: readonly (string | Uint8Array)[];
-  /** When the suspect was there at the latest, as the verifier knows it. */
-  published?: Date | string;
-  /**
-   * The answer of the claim's key to a nonce of the verifier's own: whoever has seen an opened
-   * credential has not the key.
-   */
-  possession?: Possession;
-  /** What `sha256sum` prints of the suspect that is meant. */
-  suspectSha256?: string;
-  /** Networks that were looked at before this one was accused (default 1). */
-  suspects?: number;
-  /** False-positive rate of the verdict (default 1e-6), of one claim of all that 2⁸⁰ tries give. */
-  falsePositiveRate?: number;
-}
-
-/** {@link Evidence}, each with its check. */
-export const EVIDENCE: Readonly<Record<keyof Evidence, Check>> = {
-  commitment: (what, name, v) =>
-    typeof v === "string" || isObject(v) || refuse(what, name, "a bundle, or the text of its file", v),
-  released: () => true,
-  roots: isRoots,
-  published: (what, name, v) =>
-    !Number.isNaN(v instanceof Date ? v.getTime() : Date.parse(text(what, name, v))) || refuse(what, name, "a date", v),
-  possession: (what, name, v) =>
-    (isObject(v) && v["signature"] instanceof Uint8Array) || refuse(what, name, "{ nonce, signature }", v),
-  suspectSha256: (what, name, v) =>
-    /^[0-9a-f]{64}$/.test(text(what, name, v)) || refuse(what, name, "64 hexadecimal digits", v),
-  suspects: (what, name, v) =>
-    (Number.isSafeInteger(v) && (v as number) >= 1) || refuse(what, name, "a whole number from 1", v),
-  falsePositiveRate: isRate,
-};
+import { type Dated, type Judgement, judged, VERDICTS, type VerdictFacts } from "./verdict";
 
 /** What `verify` found: the verdict, and what it goes by. JSON-able. */
 export interface Verification extends Judgement {
@@ -95,8 +52,19 @@ export interface Verification extends Judgement {
   readonly reasons: readonly string[];
 }
 
+/** A claim, and what was given beside it. */
+interface Case {
+  readonly own: OpenFile;
+  readonly info: CredentialInfo;
+  readonly released: OpenFile | null;
+  readonly base: OpenFile | null;
+  readonly options: Evidence;
+  readonly runner: Runner | null;
+}
+
 /**
- * Verifies a claim: see `verify`.
+ * Verifies a claim: see `verify`. Of a suspect that holds several networks each is looked at, as
+ * that many suspects, and the strongest verdict counts.
  * @param options checked before
  * @param runner what runs networks; null where nothing does, and the verdict goes by bytes alone
  */
@@ -106,18 +74,39 @@ export async function verificationOf(
   options: Evidence,
   runner: Runner | null,
 ): Promise<Verification> {
-  const { falsePositiveRate = 1e-6, suspects = 1 } = options;
   const given = openFile("verify", "the suspect", suspect);
   const own = openFile("verify", "the credential", credential);
+  const optional = (name: "released" | "base") =>
+    options[name] === undefined ? null : openFile("verify", name, options[name]);
+  const [released, base] = [optional("released"), optional("base")];
   const info = readCredential(own.file);
-  const released = options.released === undefined ? null : openFile("verify", "released", options.released);
+  const networks = networksIn(given, info);
+  const suspects = (options.suspects ?? 1) * networks.length;
+  let strongest: Verification | null = null;
+  for (const network of networks) {
+    const found = await verified(network, { own, info, released, base, options: { ...options, suspects }, runner });
+    if (!strongest || VERDICTS.indexOf(found.verdict) < VERDICTS.indexOf(strongest.verdict)) strongest = found;
+  }
+  return strongest!;
+}
+
+/** {@link verificationOf} of one network. */
+async function verified(given: OpenFile, { own, info, released, base, options, runner }: Case): Promise<Verification> {
+  const { falsePositiveRate = 1e-6, suspects = 1 } = options;
   // Where there is no commitment to hold it against, a suspect is recognised by no released file.
-  const accused = recognised(given, info, options.commitment === undefined ? null : released);
+  const isHeld = options.commitment !== undefined && released !== null;
+  const accused = recognised(given, info, isHeld ? released : null);
   const { ways, counterparts } = accused;
   // What runs any network asks its triggers all the same.
   const unlike = accused.unlike && !runner?.takesAny;
   const reasons: string[] = [...accused.notes];
-  const examination = unlike ? null : await examined(accused, own, { info, falsePositiveRate, runner, reasons });
+  if (options.published !== undefined && new Date(options.published).getTime() > Date.now())
+    reasons.push("the suspect is said to have been published in the future");
+  // What was committed to can be compared with a suspect of which no claim can be read.
+  const canBeOther = hasClaim(own.file) && (isHeld || runner?.takesAny === true);
+  const examination = unlike
+    ? null
+    : await examined(accused, own, { info, falsePositiveRate, runner, reasons, canBeOther });
   const suspectSha256 = await sha256Hex(accused.bytes);
   const published = options.published === undefined ? null : new Date(options.published).toISOString();
   const common = { examination, suspectSha256, counterparts, published };
@@ -125,7 +114,10 @@ export async function verificationOf(
   const how = { runner, falsePositiveRate, suspects };
 
   const claim = await claimed(own, info);
-  const facts = { version: claim.version, published, falsePositiveRate, dated: null, same: false, related: null };
+  const facts = {
+    ...{ version: claim.version, published, falsePositiveRate, dated: null, same: false, related: null },
+    base: false,
+  };
   const noMark: Mark = { bits: null, triggers: null, found: false, turned: false, notes: [] };
   const triggered = claim.derived !== null && claim.derived.spec.triggers !== null;
   const unasked = (mark: Mark | null) => triggered && !mark?.triggers;
@@ -184,8 +176,8 @@ export async function verificationOf(
   }
   if (opened && released) {
     if (opened.otherFile !== null) return broken(`the released file does not anchor the claim: ${opened.otherFile}`);
-    releasedMark = await markIn(released, { info, derived }, how);
-    if (!releasedMark?.found)
+    releasedMark = await readMark(released.file, { info, derived }, how);
+    if (!releasedMark.found)
       return broken(
         `the file that was committed to does not bear the claim's mark, read as it stands${unasked(releasedMark) ? "; its triggers were not asked" : ""}`,
         releasedMark,
@@ -206,6 +198,11 @@ export async function verificationOf(
       `${related.agreements} of ${related.channels} hidden channels agree with the committed file, from both sides; ${related.needed} are needed at a false-positive rate of ${(falsePositiveRate / suspects).toExponential()}`,
       ...related.notes,
     );
+  // Two that are made from a third are related, and neither is made from the other by that.
+  const isOfBase = (file: OpenFile, by: OpenFile) =>
+    compared(recognised(file, info, by), by, { info, falsePositiveRate, reasons })?.related === true;
+  const isCommon = related?.related === true && base && released && isOfBase(base, released) && isOfBase(accused, base);
+  if (isCommon) reasons.push("both files are made from the base that was given: that they are related shows nothing");
   const judgement = judged({
     ...facts,
     broken: null,
@@ -214,7 +211,8 @@ export async function verificationOf(
     same,
     unasked: unasked(mark),
     mark,
-    related,
+    related: isCommon ? null : related,
+    base: base !== null,
   } satisfies VerdictFacts);
   return {
     ...judgement,
@@ -230,13 +228,13 @@ export async function verificationOf(
 }
 
 /**
- * What the papers check. A suspect of another structure is examined no further where a runner takes
- * its weights all the same: its triggers are asked.
+ * What the papers check; null for a suspect of another structure where something else can be asked:
+ * its triggers by a runner that takes its weights all the same, its relation to the committed file.
  */
 async function examined(
   suspect: OpenFile,
   owner: OpenFile,
-  { info, falsePositiveRate, runner, reasons }: Comparing & { runner: Runner | null },
+  { info, falsePositiveRate, runner, reasons, canBeOther }: Comparing & { runner: Runner | null; canBeOther: boolean },
 ): Promise<Examination | null> {
   try {
     const found = runner?.examine
@@ -245,7 +243,7 @@ async function examined(
     reasons.push(...found.reasons);
     return found;
   } catch (cause) {
-    if (!(cause instanceof StateDictError && runner?.takesAny && hasClaim(owner.file))) throw cause;
+    if (!(cause instanceof StateDictError && canBeOther)) throw cause;
     reasons.push(`the suspect is of another structure: ${cause.message}`);
     return null;
   }

@@ -1,7 +1,8 @@
 import { callable, checkOptions } from "../demand";
 import { type AskTriggers, askingRunner } from "./ask";
+import { EVIDENCE, type Evidence } from "./evidence";
 import type { NetworkFile } from "./network-file";
-import { EVIDENCE, type Evidence, type Verification, verificationOf } from "./verification";
+import { type Verification, verificationOf } from "./verification";
 
 /** What `verify` of `@pan/core/verify` may use beside the suspect and the credential. */
 export interface VerifyFilesOptions extends Evidence {

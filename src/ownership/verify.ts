@@ -5,8 +5,9 @@ import type { Network } from "../passport/trace";
 import { isShare } from "./check";
 import { isDataset, isModel, isTransforms } from "./check-runs";
 import { deviceRunner } from "./device-runner";
+import { EVIDENCE, type Evidence } from "./evidence";
 import type { NetworkFile } from "./network-file";
-import { EVIDENCE, type Evidence, type Verification, verificationOf } from "./verification";
+import { type Verification, verificationOf } from "./verification";
 
 /** What {@link verify} may use beside the suspect and the credential. */
 export interface VerifyOptions extends Evidence {

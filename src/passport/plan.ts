@@ -1,4 +1,4 @@
-import { knownKeys, oneOf, unexpected } from "../demand";
+import { isWellFormed, knownKeys, oneOf, unexpected } from "../demand";
 import { isObject } from "../io/shown";
 import { windowCount } from "../tensor/ops/windows";
 import { sizeOf } from "../tensor/shape";
@@ -16,7 +16,8 @@ const MOST = { places: 2048, name: 512, numbers: 2 ** 31, taps: 2 ** 12, steps: 
 const isWhole = (n: unknown, least: number): n is number =>
   Number.isSafeInteger(n) && (n as number) >= least && (n as number) <= MOST.numbers;
 
-const isName = (n: unknown): boolean => typeof n === "string" && n.length > 0 && n.length <= MOST.name;
+const isName = (n: unknown): boolean =>
+  typeof n === "string" && n.length > 0 && n.length <= MOST.name && isWellFormed(n);
 
 const isWholes = (list: unknown, length: number, least: number): list is number[] =>
   Array.isArray(list) && list.length === length && list.every((n) => isWhole(n, least));

@@ -150,7 +150,7 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     roots: row((roots) => verified({ ...anchor, roots }), isEmptyList),
     published: row(
       (published) => verified({ ...anchor, published }),
-      (v) => (v instanceof Date || typeof v === "string") && !Number.isNaN(new Date(v).getTime()),
+      (v) => v instanceof Date && !Number.isNaN(v.getTime()),
     ),
     possession: row((possession) => verified({ ...anchor, possession })),
     "possession.nonce": row((nonce) => verified({ ...anchor, possession: { ...possession, nonce } })),

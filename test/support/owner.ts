@@ -130,20 +130,20 @@ export async function authority(name = "stamps") {
     issuer: { name: `${name} root`, key: rootKey },
     extensions: [timeStamping()],
   });
-  const token = (iso: string, of: { over: Uint8Array; imprint?: Uint8Array }) =>
+  const token = (iso: string, of: { over: Uint8Array; imprint?: Uint8Array }, accuracy = 1) =>
     stamp({
       ...of,
       certificate: own,
       issuer: `${name} root`,
       key,
       time: generalizedTime(`${iso.replace(/\D/g, "").slice(0, 14)}Z`),
-      rest: [sequence(number(1))],
+      rest: [sequence(number(accuracy))],
     });
   return {
     root,
-    /** Stamps a bundle at a date, accurate to a second. */
-    stamp: async (bundle: Bundle, iso: string): Promise<Bundle> =>
-      withTimestamp(bundle, await token(iso, { over: bundleSignature(bundle) })),
+    /** Stamps a bundle at a date. @param accuracy seconds */
+    stamp: async (bundle: Bundle, iso: string, accuracy = 1): Promise<Bundle> =>
+      withTimestamp(bundle, await token(iso, { over: bundleSignature(bundle) }, accuracy)),
     /**
      * Answers a question over the network, whose imprint stands in front of its last three bytes.
      */

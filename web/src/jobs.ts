@@ -9,6 +9,7 @@ export interface VerifyJob {
   readonly credential: File;
   readonly commitment?: File | undefined;
   readonly released?: NetworkFiles | undefined;
+  readonly base?: NetworkFiles | undefined;
   /** What the claim's key answered to a nonce. */
   readonly answer?: Answer | undefined;
   readonly roots: readonly File[];

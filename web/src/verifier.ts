@@ -15,11 +15,12 @@ const all = (files: readonly File[]): Promise<Uint8Array[]> => Promise.all(files
 const roots = async (files: readonly File[]): Promise<(string | Uint8Array)[]> =>
   (await all(files)).map((der) => (der[0] === 0x30 ? der : new TextDecoder().decode(der)));
 
-async function verified({ suspect, credential, commitment, released, answer, ...job }: VerifyJob) {
+async function verified({ suspect, credential, commitment, released, base, answer, ...job }: VerifyJob) {
   const { published, suspectSha256, suspects } = job;
   return verify(await network(suspect), await bytes(credential), {
     ...(commitment && { commitment: await commitment.text() }),
     ...(released && { released: await network(released) }),
+    ...(base && { base: await network(base) }),
     ...(answer && { possession: { nonce: answer.nonce, signature: await bytes(answer.signature) } }),
     roots: await roots(job.roots),
     ...(published !== undefined && { published }),

@@ -53,6 +53,11 @@ export class VerifyTab {
     kind: "certificate",
     multiple: true,
   });
+  readonly #base = new FileField({
+    label: "Public base",
+    hint: "A network that was public before, and that suspect and release may both be made from.",
+    kind: "network",
+  });
   readonly #possession = new PossessionFields(() => this.#suspectName());
   readonly #published = input("date");
   readonly #suspects = input("number", { min: 1, step: 1, value: 1 });
@@ -87,6 +92,7 @@ export class VerifyTab {
     this.#commitment.put([commitment]);
     this.#released.put([released]);
     this.#roots.put([]);
+    this.#base.put([]);
     this.#published.value = "";
   }
 
@@ -113,6 +119,7 @@ export class VerifyTab {
         "details",
         {},
         el("summary", {}, "More"),
+        this.#base.element,
         labelled("Networks looked at", "Before this one was accused: a search finds more by chance.", this.#suspects),
         labelled("SHA-256 of the suspect", "What sha256sum prints of the file that is meant.", this.#digest),
       ),
@@ -137,6 +144,7 @@ export class VerifyTab {
         credential: await this.#credential.must(),
         commitment,
         released: await this.#released.network(),
+        base: await this.#base.network(),
         answer,
         roots: await this.#roots.all(),
         ...(published && { published }),

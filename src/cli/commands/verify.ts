@@ -24,6 +24,7 @@ export const verify: Command = {
   options: {
     commitment: { value: "FILE", about: "what the owner published before the release (a Sigstore bundle)" },
     released: { value: "FILE", about: "the file that was committed to and released, byte for byte" },
+    base: { value: "FILE", about: "a network that was public before and that suspect and release may be made from" },
     root: { value: "FILE", many: true, about: "certificate of a time-stamping authority that you trust, PEM or DER" },
     published: { value: "DATE", about: "when the suspect was there at the latest, such as 2026-11-02" },
     nonce: { value: "HEX", about: "what you asked the claimant to sign, with --signature" },
@@ -50,7 +51,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const [run, test] = [given.flag("run"), given.text("test")];
   if (test !== undefined && !run)
     throw new ArgumentError("expected --run beside --test, got --test alone: accuracies have to run the network");
-  const [commitment, released] = [given.text("commitment"), given.text("released")];
+  const [commitment, released, base] = [given.text("commitment"), given.text("released"), given.text("base")];
   const [suspects, rate, published] = [given.number("suspects"), given.number("fpr"), given.text("published")];
   terminal.step("reading files");
   const suspect = await readNetwork(given.operand("SUSPECT"));
@@ -64,6 +65,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const options = {
     ...(commitment !== undefined && { commitment: await readText(commitment) }),
     ...(released !== undefined && { released: await readNetwork(released) }),
+    ...(base !== undefined && { base: await readNetwork(base) }),
     ...(roots.length && { roots }),
     ...(published !== undefined && { published }),
     ...(possession && { possession }),

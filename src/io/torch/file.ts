@@ -56,8 +56,10 @@ export function decodeTorch(bytes: Uint8Array, isZip: boolean): TorchWeights {
 
 function zipped(bytes: Uint8Array): { value: PickleValue; numbers: Numbers } {
   const zip = new Zip(bytes);
-  const pickle = [...zip.names].find((name) => /(^|\/)data\.pkl$/.test(name));
+  const [pickle, ...others] = [...zip.names].filter((name) => /(^|\/)data\.pkl$/.test(name));
   if (pickle === undefined) return refuse("the zip archive has no data.pkl");
+  // PyTorch takes the folder of the first entry, whatever it is: nobody shall read another network.
+  if (others.length) return refuse(`the zip archive has several: ${[pickle, ...others].join(", ")}`);
   const folder = pickle.slice(0, -"data.pkl".length);
   const order = zip.has(`${folder}byteorder`) ? zip.read(`${folder}byteorder`) : null;
   if (order && String.fromCharCode(...order.subarray(0, 8)) !== "little") bigEndian();

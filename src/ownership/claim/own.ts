@@ -134,15 +134,23 @@ export function checkFollows({ passports, bits }: Follows, { tensors, named }: C
         throw new FormatError(`the credential is not bound: its passport ${named(name)} does not come from its secret`);
     }
   for (const [norm, expected] of bits)
-    if (!agrees(tensors, `${secretName({ name: norm })}.b`, expected))
+    if (!agrees(tensors, `${secretName({ name: norm })}.b`, expected, isText))
       throw new FormatError(
         `the credential is not bound: its signature bits of ${norm} are not the hash of passports and statement`,
       );
 }
 
-/** Whether a tensor holds what is expected of it; 0 expects nothing. */
-function agrees(tensors: StateDict, name: string, expected: Float32Array): boolean {
+/** A bit of 0 spells a text, and does not follow from the claim. */
+const isText = (bit: number): boolean => bit === 0;
+
+/** Whether a tensor holds what is expected of it, but for what is free. */
+function agrees(
+  tensors: StateDict,
+  name: string,
+  expected: Float32Array,
+  isFree: (expected: number) => boolean = () => false,
+): boolean {
   const found = tensors.get(name);
   if (!found || found.data.length !== expected.length) return false;
-  return toFloat32(found).every((v, i) => expected[i] === 0 || v === expected[i]);
+  return toFloat32(found).every((v, i) => isFree(expected[i]!) || v === expected[i]);
 }

@@ -2,7 +2,7 @@
  * What a claim says of itself, all of it hashed: whoever could still choose a part could choose
  * bits.
  */
-import { knownKeys, oneOf, refuse, text, texts, unexpected, whole, within } from "../../demand";
+import { isWellFormed, knownKeys, oneOf, refuse, text, texts, unexpected, whole, within } from "../../demand";
 import { isObject } from "../../io/shown";
 import type { PassportPlace } from "../../passport/place";
 import { checkPlaces } from "../../passport/plan";
@@ -40,6 +40,9 @@ export interface TriggerSpec {
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | null;
 }
 
+/** Bytes that the stream of a point is expected to take. */
+export const PER_POINT = 128;
+
 /** Everything that a claim is about, its secret apart. JSON-able. */
 export interface ClaimSpec {
   readonly version: 2;
@@ -57,11 +60,20 @@ export interface ClaimSpec {
   readonly parent: string | null;
 }
 
-const MOST = { pixels: 2 ** 22, samples: 2 ** 14, groups: 64, classes: 2 ** 16, statement: 2 ** 19, name: 512 };
+const MOST = {
+  pixels: 2 ** 22,
+  samples: 2 ** 14,
+  groups: 64,
+  classes: 2 ** 16,
+  statement: 2 ** 19,
+  name: 512,
+  /** Bytes of the stream that a group is drawn from. */
+  drawn: 2 ** 28,
+};
 
 /** @throws ArgumentError for a statement that is empty, no text, or longer than 2¹⁹ as JSON. */
 export function checkStatement(what: string, statement: unknown): asserts statement is string {
-  if (typeof statement !== "string" || statement === "")
+  if (typeof statement !== "string" || statement === "" || !isWellFormed(statement))
     unexpected(`${what}: a statement, what the owner says of the network,`, statement);
   if (JSON.stringify(statement).length > MOST.statement)
     refuse(
@@ -88,7 +100,7 @@ export function checkTriggerSpec(what: string, value: unknown): asserts value is
   shape.forEach((n, d) => whole(what, `triggers.shape[${d}]`, n));
   const size = (shape as number[]).reduce((a, b) => a * b);
   const names = texts(what, "triggers.classes", classes);
-  if (names.length < 2 || names.length > MOST.classes || names.some((n) => n.length > MOST.name))
+  if (names.length < 2 || names.length > MOST.classes || names.some((n) => n.length > MOST.name || !isWellFormed(n)))
     refuse(what, "triggers.classes", `a list of 2 to ${MOST.classes} names`, names);
   const count = whole(what, "triggers.count", value["count"]);
   const groups = within(what, "triggers.groups", whole(what, "triggers.groups", value["groups"]), 1, MOST.groups);
@@ -102,6 +114,15 @@ export function checkTriggerSpec(what: string, value: unknown): asserts value is
       "triggers.grid",
       enlarged ? "a whole number from 2 to 256" : "0 for clouds, and what is supplied",
       grid,
+    );
+  const bytes = count * (kind === "clouds" ? PER_POINT * shape[0]! : shape[2]! * grid * grid);
+  if (!supplied && bytes > MOST.drawn)
+    refuse(
+      what,
+      "triggers",
+      `drawn from at most ${MOST.drawn} bytes a group`,
+      bytes,
+      "fewer, or of fewer points or cells",
     );
   if (normalize === null) return;
   const parts = isObject(normalize) ? normalize : unexpected(`${what}: triggers.normalize { mean, std }`, normalize);

@@ -5,14 +5,11 @@ import { digest } from "../../io/digest";
 import type { NonSharedFloat32Array, NonSharedInt32Array, NonSharedUint8Array } from "../../io/typed-arrays";
 import { fromBase64, toBase64 } from "../../signing/base64";
 import { type Draw, drawn, keystream, sha512, subSecret } from "../digest";
-import type { TriggerSpec } from "./spec";
+import { PER_POINT, type TriggerSpec } from "./spec";
 import { ellipsoids } from "./trigger-clouds";
 import { enlarge } from "./trigger-images";
 
 const utf8 = new TextEncoder();
-
-/** Bytes that the stream of a point is expected to take. */
-const PER_POINT = 128;
 
 /** The secret that the triggers of one group are drawn from: opening it opens that group alone. */
 export const groupSecret = (secret: NonSharedUint8Array, group: number): Promise<NonSharedUint8Array> =>

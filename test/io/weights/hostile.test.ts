@@ -127,6 +127,20 @@ const inArchive = (data: Uint8Array, numbers = new Uint8Array(40)) =>
   );
 const named = (value: Uint8Array) => bytesOf("X", u32(1), "w", value);
 
+it("refuses an archive with several pickles: PyTorch may take another than we would", async () => {
+  const value = bytesOf(head, "}", ".");
+  const both = zipOf(
+    new Map([
+      ["archive/version", bytesOf("3")],
+      ["decoy/data.pkl", value],
+      ["archive/data.pkl", value],
+    ]),
+  );
+  await expect((async () => decodeWeights(both))()).rejects.toThrow(
+    /has several: decoy\/data\.pkl, archive\/data\.pkl/,
+  );
+});
+
 /** Files of about n bytes that a careless reader takes n² steps or 2ⁿ bytes for. */
 const BOMBS: Record<string, (n: number) => Uint8Array> = {
   "lists in lists": (n) => inArchive(bytesOf(head, repeated(n, "]"), repeated(n - 1, "a"), ".")),

@@ -20,7 +20,15 @@ export function markSentence(mark: Mark | null): string | null {
 }
 
 /** Layer by layer, on which channels two networks agree. */
-export function relationTable({ layers, agreements, channels, needed, pValue }: RelationEvidence): HTMLElement {
+export function relationTable({
+  layers,
+  agreements,
+  channels,
+  needed,
+  pValue,
+  covered,
+  related,
+}: RelationEvidence): HTMLElement {
   return el(
     "section",
     {},
@@ -29,7 +37,10 @@ export function relationTable({ layers, agreements, channels, needed, pValue }: 
       "p",
       {},
       `${agreements} of ${channels} hidden channels agree from both sides; ${needed} are needed. ` +
-        `Independent networks agree on as many with a chance of ${chance(pValue)}.`,
+        `Independent networks agree on as many with a chance of ${chance(pValue)}.` +
+        (agreements >= needed && !related
+          ? ` But they lie in ${(100 * covered.numbers).toFixed(0)} % of the numbers alone, as tables that all such networks have.`
+          : ""),
     ),
     table(
       "Hidden channels that agree, layer by layer",
