@@ -37,6 +37,11 @@ export interface RelationOptions {
  * matchings are beyond doubt (no row, and no column, has another score as high), and a pattern that
  * a channel has in all columns behind it alike is taken out, since it is seen without any order.
  *
+ * What is no channel can be said to be one, and tables of positions, masks and filters are the same
+ * in every network of a structure. So tensors with the same numbers are read once, whatever they
+ * are called, and the channels that agree have to lie in a third of the tensors and half of the
+ * numbers that both files have (`covered`).
+ *
  * It is symmetric: who made the first of both follows from dates alone. Networks trained from the
  * same initial weights, or from one that was published, are related to each other and to it. It
  * says nothing of distilled networks, of those trained anew from the start, and of such as somebody

@@ -20,7 +20,8 @@ export interface VerifyFilesOptions extends Evidence {
  * accuracies are not measured, and triggers are asked by `ask` alone: where they are not, the
  * result says so (`mark.triggers` is null, and `reasons`).
  * @throws FormatError for a credential that is none, and files that are none; StateDictError when
- * suspect and credential are of different structures; ArgumentError for options that are none.
+ * suspect and credential are of different structures and there is no committed file to compare the
+ * suspect with; ArgumentError for options that are none.
  */
 export async function verifyFiles(
   suspect: NetworkFile,

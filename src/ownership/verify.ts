@@ -46,7 +46,8 @@ const OPTIONS: Readonly<Record<keyof VerifyOptions, Check>> = {
  * What each verdict needs is in `VerdictName`. A claim of the first version is read and explained,
  * and is worth no more than `mark present`: such claims can be forged.
  * @throws FormatError for a credential that is none, and files that are none; StateDictError when
- * suspect and credential are of different structures; ArgumentError for options that are none.
+ * suspect and credential are of different structures and there is no committed file to compare the
+ * suspect with; ArgumentError for options that are none.
  */
 export async function verify(
   suspect: NetworkFile,
