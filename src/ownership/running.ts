@@ -27,10 +27,12 @@ export async function running(
   const given = typeof model === "function" ? model() : model;
   if (model !== undefined) checkNetwork(what, "model", given);
   const kept = given && model === given ? await given.stateDict() : null;
-  const mode = given?.training;
+  // Norms that were set apart keep their own mode.
+  const modes = (given?.namedModules() ?? []).map(([, module]) => [module, module.training] as const);
   const back = () => {
-    if (given && kept) given.train(mode).loadStateDict(kept);
-    else given?.dispose();
+    if (!given || !kept) return given?.dispose();
+    for (const [module, training] of modes) module.training = training;
+    given.loadStateDict(kept);
   };
   try {
     const joined = join(read, suspect, claim, given);

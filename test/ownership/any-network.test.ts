@@ -2,6 +2,7 @@
  * A network of one's own, from `protect` to a verdict: what is deployed is its own state dict, and
  * the claim stands on the two files alone. Every attack runs on it.
  */
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   disguise,
@@ -20,6 +21,7 @@ import {
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { loadDeployed, readCredential } from "../../src/models";
+import type { Module } from "../../src/nn/module";
 import { Adam } from "../../src/optim";
 import {
   type Binding,
@@ -160,6 +162,9 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
     const [before, count] = [await stateBytes(instance), memory().tensors];
     for (const training of [true, false]) {
       instance.train(training);
+      // One is set apart, and stays so.
+      const [, [, apart]] = instance.namedModules() as [unknown, [string, Module]];
+      apart.training = !training;
       const options = { model: instance, test };
       const { verdict, examination } = await verify(deployed, credential, { ...anchor, ...options });
       expect(verdict).toBe("holds as released");
@@ -173,7 +178,7 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
       });
       expect(found.triggers).toMatchObject({ count: 60, holds: true });
       expect(await stateBytes(instance)).toEqual(before);
-      expect(instance.training).toBe(training);
+      expect([instance.training, apart.training]).toEqual([training, !training]);
       expect(memory().tensors).toBe(count);
     }
     expect(accuracy[secret]).toBeGreaterThan(0.9);
