@@ -20,9 +20,9 @@ const MOST = 2 * 1024 * 1024;
 const FILES = ["deployed.safetensors", "owner.credential.safetensors", "data.json", "history.json", "epochs.csv"];
 
 /** What the card says of the network's accuracy. */
-function resultsOf({ public: open, private: secret }: EpochRecord, dataset: string): object {
-  const metrics = { ...(open !== undefined && { accuracy: open }), ...(secret !== undefined && { private: secret }) };
-  return { dataset, metrics };
+function resultsOf({ public: accuracy, private: secret, passport }: EpochRecord, dataset: string): object {
+  const measured = Object.entries({ accuracy, private: secret, passport }).filter(([, share]) => share !== undefined);
+  return { dataset, metrics: Object.fromEntries(measured) };
 }
 
 /**
@@ -103,7 +103,7 @@ const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
 function trainingOf({ command, adapter, data }: Published, { epochs }: History): string {
   const rows = epochs.map((e) =>
     row([
-      ...[e.epoch, e.loss.toFixed(3), percent(e.public), percent(e.private)],
+      ...[e.epoch, e.loss.toFixed(3), percent(e.public), percent(e.private ?? e.passport)],
       ...[e.bits ? `${e.bitsMatched} of ${e.bits}` : "–", percent(e.triggers?.public), Math.round(e.seconds)],
     ]),
   );
@@ -111,7 +111,7 @@ function trainingOf({ command, adapter, data }: Published, { epochs }: History):
     "## Training\n",
     `${data.train.toLocaleString("en")} training images, ${data.test.toLocaleString("en")} test images, on ${adapter.name}:\n`,
     `\`\`\`sh\n${command}\n\`\`\`\n`,
-    row(["epoch", "loss", "public", "private", "bits", "triggers", "seconds"]),
+    row(["epoch", "loss", "public", "private / passport", "bits", "triggers", "seconds"]),
     "|---|---|---|---|---|---|---|",
     ...rows,
     "",
@@ -139,7 +139,7 @@ export async function tableOf(within = PRETRAINED): Promise<string> {
   });
   return [
     row([
-      ...["folder", "network", "parameters", "public", "private", "random passports"],
+      ...["folder", "network", "parameters", "public", "private / passport", "random passports"],
       ...["bits (needed)", "triggers (needed)", "epochs", "hours"],
     ]),
     `|${"---|".repeat(10)}`,
