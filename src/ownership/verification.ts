@@ -127,7 +127,7 @@ async function verified(given: OpenFile, { own, info, released, base, options, r
     version: claim.version,
     ...nothing,
     released,
-    reasons: [...reasons, why, ...(released ? told(released) : [])],
+    reasons: [...reasons, why, ...(released ? [...released.notes, ...told(released)] : [])],
   });
   if (claim.broken !== null) return broken(claim.broken);
   if (options.suspectSha256 !== undefined && options.suspectSha256 !== suspectSha256)
