@@ -166,8 +166,8 @@ describe.skipIf(missing)("the page", () => {
       page.evaluate<string[]>(
         `[...document.querySelectorAll("#panel-verify input[type=file]")].map((i) => i.files[0]?.name ?? "")`,
       );
-    // The place of the answer to a nonce stays empty.
-    await eventually(names).toEqual([...NAMES, ""]);
+    // The places of the answer to a nonce and of a public base stay empty.
+    await eventually(names).toEqual([...NAMES, "", ""]);
     await field(page, "Published").fill("2026-02-01");
     await press(page, "Verify");
     // The suspect was there before the commitment: a mark and no more.
