@@ -163,7 +163,10 @@ function wrongVerdict(claim: Claim, found: Verification, truth: TrueClaim): stri
   if ([sentence, ...open, ...reasons].some((r) => r.length > LONGEST_MESSAGE)) return "a reason that nobody can read";
   if (!JSON.stringify(found)) return "no JSON";
   if (dated && Date.parse(dated.time) !== Date.parse(STAMPED)) return `dated ${dated.time}, stamped ${STAMPED}`;
-  if (!examination) return "no examination";
+  if (!examination) {
+    const isOther = reasons.some((r) => r.startsWith("the suspect is of another structure: "));
+    return isOther && !mark?.bits ? null : "no examination";
+  }
   const { bits, matched, pValue, layers } = examination;
   if (!(matched >= 0 && matched <= bits && pValue >= 0 && pValue <= 1)) return `${matched} of ${bits}, p = ${pValue}`;
   if (layers.reduce((n, l) => n + l.matched, 0) !== matched) return "layers that do not add up";
