@@ -1,5 +1,5 @@
 /** What a claim is verified by beside the suspect and the credential. */
-import { type Check, refuse, text } from "../demand";
+import { type Check, refuse, text, whole } from "../demand";
 import { isObject } from "../io/shown";
 import type { Bundle } from "../signing/bundle";
 import { isDate, isRate, isRoots } from "./check";
@@ -49,7 +49,6 @@ export const EVIDENCE: Readonly<Record<keyof Evidence, Check>> = {
     (isObject(v) && v["signature"] instanceof Uint8Array) || refuse(what, name, "{ nonce, signature }", v),
   suspectSha256: (what, name, v) =>
     /^[0-9a-f]{64}$/.test(text(what, name, v)) || refuse(what, name, "64 hexadecimal digits", v),
-  suspects: (what, name, v) =>
-    (Number.isSafeInteger(v) && (v as number) >= 1) || refuse(what, name, "a whole number from 1", v),
+  suspects: (what, name, v) => whole(what, name, v),
   falsePositiveRate: isRate,
 };

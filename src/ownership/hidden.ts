@@ -7,6 +7,7 @@ import { entriesOf } from "../passport/channels/apply";
 import type { ChannelRun, Channels, FactorGroup, FactorMember } from "../passport/channels/types";
 import { sizeOf } from "../tensor/shape";
 import type { RowPair, Rows } from "./likeness";
+import { WRAPPERS } from "./names";
 
 /** A tensor of filters in both networks, and its numbers. */
 export interface Weight {
@@ -53,9 +54,6 @@ export interface Columns {
 
 /** Some channels of both networks. */
 export type Chosen = readonly [released: readonly number[], suspect: readonly number[]];
-
-/** Components of names that wrappers put anywhere. */
-const WRAPPERS = new Set(["module", "_orig_mod"]);
 
 const plainName = (name: string): string =>
   name

@@ -10,7 +10,7 @@ import { claimDigest, claimOf, hasClaim } from "./claim/own";
 import { bundleOf, dateOf, openCommitment } from "./commitment";
 import { compared } from "./compared";
 import { counterparts } from "./counterparts";
-import { withoutOnes } from "./layouts";
+import { hasRows } from "./layouts";
 import { type Mark, readMark } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
 import { networksIn, type Recognised, recognised } from "./recognised";
@@ -154,10 +154,9 @@ export async function judgmentOf(
 /** Whether no tensor of either file is like one of the other: networks of different structures. */
 function areUnlike(one: OpenFile, two: OpenFile): boolean {
   const alike = (a: OpenFile, b: OpenFile) =>
-    counterparts(a.file.tensors, b.file.tensors).table.some(({ released }) => {
-      const { shape } = b.file.tensors.get(released)!;
-      return withoutOnes(shape).length > 1;
-    });
+    counterparts(a.file.tensors, b.file.tensors).table.some(({ released }) =>
+      hasRows(b.file.tensors.get(released)!.shape),
+    );
   return !alike(one, two) && !alike(two, one);
 }
 

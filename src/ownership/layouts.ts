@@ -44,6 +44,9 @@ const MOST_BLOCKS = 16;
 
 export const withoutOnes = (shape: readonly number[]): number[] => shape.filter((n) => n !== 1);
 
+/** Whether a tensor of that shape has rows, as those of maps have. */
+export const hasRows = (shape: readonly number[]): boolean => withoutOnes(shape).length > 1;
+
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
 /** Steps between neighbours along each dimension of a tensor that lies in a row. */

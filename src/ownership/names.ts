@@ -3,6 +3,7 @@ import { StateDictError } from "../errors";
 import type { HostTensor, StateDict } from "../io/host-tensor";
 import { listed } from "../io/shown";
 import { sameShape, showShape, sizeOf } from "../tensor/shape";
+import { withoutOnes } from "./layouts";
 
 /** A tensor to look for. */
 export interface Wanted {
@@ -35,7 +36,7 @@ export interface Found {
 }
 
 /** Components of names that wrappers put anywhere: data parallelism, compilation. */
-const WRAPPERS = new Set(["module", "_orig_mod"]);
+export const WRAPPERS: ReadonlySet<string> = new Set(["module", "_orig_mod"]);
 
 interface Candidate {
   name: string;
@@ -84,8 +85,6 @@ function filledShape({ data }: HostTensor, shape: readonly number[]): readonly n
   const rows = data.length / sizeOf(shape.slice(1));
   return Number.isInteger(rows) ? [rows, ...shape.slice(1)] : null;
 }
-
-const withoutOnes = (shape: readonly number[]): number[] => shape.filter((n) => n !== 1);
 
 /** Whether shapes agree but for dimensions of 1, which move no number. */
 function fits(tensor: HostTensor, shape: readonly number[]): boolean {

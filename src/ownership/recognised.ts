@@ -9,7 +9,7 @@ import type { CredentialInfo } from "../models/credential";
 import { networkLayers } from "../models/described/network";
 import { foldBatchNorm } from "../models/fold";
 import { type Counterpart, type Counterparts, counterparts, isAlike } from "./counterparts";
-import { withoutOnes } from "./layouts";
+import { hasRows } from "./layouts";
 import type { OpenFile } from "./network-file";
 import { findNetwork } from "./suspect";
 import { networksOf, type SuspectWeights, sourcesOf, suspectWeights } from "./suspect-weights";
@@ -61,8 +61,7 @@ export function recognised(suspect: OpenFile, info: CredentialInfo, released: Op
   // By the reference of which more is found.
   const [found] = [...all].sort((a, b) => b.table.length - a.table.length) as [(typeof all)[number]];
   const file = { tensors: found.tensors, metadata: suspect.file.metadata };
-  const isWeight = (name: string) => withoutOnes(found.tensors.get(name)!.shape).length > 1;
-  const weights = found.table.filter(({ released }) => isWeight(released));
+  const weights = found.table.filter(({ released }) => hasRows(found.tensors.get(released)!.shape));
   if (!readable(file, info)) {
     const { names, ways } = found;
     const fits = info.places.every(({ weight }) => (ways.get(names.get(weight) ?? "") ?? 0) > 0);
@@ -147,7 +146,7 @@ function waysOf(read: ByReference, all: readonly ByReference[], { places }: Cred
     of(weight),
     ...(bias === undefined ? [] : [1 + of(bias, waysIn(read, bias) ?? 0)]),
   ]);
-  const isWeight = (name: string) => withoutOnes(read.tensors.get(name)?.shape ?? []).length > 1;
+  const isWeight = (name: string) => hasRows(read.tensors.get(name)?.shape ?? []);
   const together = new Map<string, number>();
   for (const { ways } of [read, ...others])
     for (const [name, n] of ways) together.set(name, (together.get(name) ?? 0) + n);

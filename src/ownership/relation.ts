@@ -118,6 +118,8 @@ class Relation {
   readonly #seen = new Set<string>();
   /** What their channels are like: tied tensors have others' numbers under their own names. */
   readonly #prints: Float64Array[] = [];
+  /** Those of every use that was asked for. */
+  readonly #printed = new Map<Use, readonly Float64Array[]>();
   /** Tensors whose channels agree. */
   readonly #agreeing = new Set<string>();
 
@@ -159,9 +161,13 @@ class Relation {
     this.#prints.push(...this.#printsOf(h, use));
   }
 
-  #printsOf(h: Hidden, use: Use): Float64Array[] {
+  #printsOf(h: Hidden, use: Use): readonly Float64Array[] {
+    const known = this.#printed.get(use);
+    if (known) return known;
     const { released, suspect } = this.hidden.rows(h, use, all(h), this.hidden.allColumns(use));
-    return [printOf(released), printOf(suspect)];
+    const prints = [printOf(released), printOf(suspect)];
+    this.#printed.set(use, prints);
+    return prints;
   }
 
   #known(uses: readonly Use[], places: Places = (h) => this.#placings.get(h)): Known[] {
