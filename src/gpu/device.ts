@@ -139,7 +139,7 @@ export class Device {
         group: null,
         params: packed(compiled, params),
         groups,
-        bytesBound: bound.reduce((sum, b) => sum + b.bytes, 0),
+        bytesBound: bound.reduce((sum, b) => sum + b.taken, 0),
         operations: kernel.operations?.(spec, params) ?? 0,
         loads: kernel.loads?.(spec, params) ?? 0,
       },

@@ -8,6 +8,8 @@ import type { Allocation, Allocator } from "./allocator";
 export interface PooledBuffer extends Allocation {
   readonly id: number;
   readonly bytes: number;
+  /** Bytes that its holder asked for, rounded up to a class: at most `bytes`. */
+  taken: number;
   /** Number of the submit that the last command recorded on this buffer belongs to. */
   serial: number;
   /** Recordings that hold it: while there are some, it is given back to nobody. */
@@ -33,8 +35,8 @@ export interface PoolStats {
   /** Buffers ever created: constant over a steady training step. */
   created: number;
   /**
-   * Most bytes in use at once since the last {@link BufferPool.resetPeak}: of buffers taken and not
-   * given back, whole size classes.
+   * Most bytes in use at once since the last {@link BufferPool.resetPeak}: what takers asked for
+   * and did not give back, in whole size classes.
    */
   peakUsed: number;
   /**
@@ -58,6 +60,11 @@ export function sizeClass(bytes: number): number {
 let nextId = 1;
 
 /**
+ * From this size on a waiting buffer of up to twice what is asked for is taken before one is made.
+ */
+const WORTH_SHARING = 2 ** 16;
+
+/**
  * Storage buffers by size class. Creating a buffer costs milliseconds on a software adapter, so
  * released ones wait for the next taker; when those waiting exceed `budget` bytes, {@link trim}
  * destroys some.
@@ -72,6 +79,8 @@ export class BufferPool {
     peakUsed: 0,
     peakBytes: 0,
   };
+  /** Bytes that takers asked for and did not give back, in whole classes. */
+  private inUse = 0;
 
   constructor(
     private readonly allocator: Allocator,
@@ -98,19 +107,15 @@ export class BufferPool {
         `a tensor of ${bytes} bytes was asked for, and this device binds at most ${limit} bytes: use a smaller batch, or an adapter with a higher maxStorageBufferBindingSize`,
       );
     }
-    const list = this.free.get(size);
-    if (list) {
-      for (let i = list.length - 1; i >= 0; i--) {
-        const found = list[i]!;
-        if (found.serial === notSerial) continue;
-        list.splice(i, 1);
-        this.stats.freeBytes -= found.bytes;
-        this.raisePeaks();
-        // The contents are the new owner's to make.
-        found.lost = null;
-        found.since = Number.POSITIVE_INFINITY;
-        return found;
-      }
+    const found = this.waiting(size, notSerial);
+    if (found) {
+      found.taken = size;
+      this.inUse += size;
+      this.raisePeaks();
+      // The contents are the new owner's to make.
+      found.lost = null;
+      found.since = Number.POSITIVE_INFINITY;
+      return found;
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const { peakUsed, peakBytes } = this.stats;
@@ -120,6 +125,7 @@ export class BufferPool {
     const made: PooledBuffer = Object.assign(memory, {
       id: nextId++,
       bytes: size,
+      taken: size,
       serial: -1,
       pins: 0,
       parked: false,
@@ -129,6 +135,7 @@ export class BufferPool {
     this.stats.buffers++;
     this.stats.bytes += size;
     this.stats.created++;
+    this.inUse += size;
     this.raisePeaks();
     return made;
   }
@@ -145,6 +152,7 @@ export class BufferPool {
     if (!list) this.free.set(b.bytes, (list = []));
     list.push(b);
     this.stats.freeBytes += b.bytes;
+    this.inUse -= b.taken;
   }
 
   /** Keeps `b` from other takers until {@link unpin}, also where it waits already. */
@@ -152,6 +160,7 @@ export class BufferPool {
     if (b.pins++) return;
     if (!this.withdraw(b)) return;
     b.parked = true;
+    this.inUse += b.taken;
     this.raisePeaks();
   }
 
@@ -203,6 +212,25 @@ export class BufferPool {
     this.raisePeaks();
   }
 
+  /**
+   * Takes a buffer of this class out of the waiting ones, the last one given back first; of the
+   * next larger classes where there is none, since what the device has to hold is what existed at
+   * once.
+   */
+  private waiting(size: number, notSerial: number | undefined): PooledBuffer | null {
+    const most = size < WORTH_SHARING ? size : 2 * size;
+    for (let of = size; of <= most; of = sizeClass(of + 1)) {
+      const list = this.free.get(of) ?? [];
+      for (let i = list.length - 1; i >= 0; i--) {
+        if (list[i]!.serial === notSerial) continue;
+        const [found] = list.splice(i, 1);
+        this.stats.freeBytes -= of;
+        return found!;
+      }
+    }
+    return null;
+  }
+
   /** Takes a waiting buffer out of the free ones; whether it was waiting. */
   private withdraw(b: PooledBuffer): boolean {
     const list = this.free.get(b.bytes);
@@ -215,7 +243,7 @@ export class BufferPool {
 
   /** Strikes a buffer that never was out of the books, where the peaks were `before` it. */
   private strike(b: PooledBuffer, before: Pick<PoolStats, "peakUsed" | "peakBytes">): void {
-    this.withdraw(b);
+    if (!this.withdraw(b)) this.inUse -= b.taken;
     this.stats.buffers--;
     this.stats.bytes -= b.bytes;
     this.stats.created--;
@@ -226,8 +254,8 @@ export class BufferPool {
   }
 
   private raisePeaks(): void {
-    const { bytes, freeBytes, peakUsed, peakBytes } = this.stats;
-    this.stats.peakUsed = Math.max(peakUsed, bytes - freeBytes);
+    const { bytes, peakUsed, peakBytes } = this.stats;
+    this.stats.peakUsed = Math.max(peakUsed, this.inUse);
     this.stats.peakBytes = Math.max(peakBytes, bytes);
   }
 }

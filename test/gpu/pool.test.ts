@@ -149,6 +149,78 @@ describe("a pool", () => {
     expect(pool.current).toMatchObject({ peakUsed: 2048, peakBytes: 2048, created: 3 });
   });
 
+  it("takes a waiting buffer of up to twice the size before it makes one, of large ones", () => {
+    const { pool, made } = fakePool(2 ** 30);
+    const [double, more] = [pool.acquire(2 ** 20), pool.acquire(1.25 * 2 ** 20)];
+    pool.release(more);
+    pool.release(double);
+    pool.resetPeak();
+    // The smallest that holds it first; at most twice as large.
+    const half = pool.acquire(2 ** 19);
+    expect(half).toBe(double);
+    expect(half).toMatchObject({ bytes: 2 ** 20, taken: 2 ** 19 });
+    expect(pool.acquire(2 ** 19)).not.toBe(more);
+    // What is in use is what was asked for.
+    expect(pool.current.peakUsed).toBe(2 ** 20);
+    pool.release(half);
+    expect(pool.acquire(2 ** 20)).toMatchObject({ id: double.id, taken: 2 ** 20 });
+    const small = pool.acquire(2 ** 15);
+    pool.release(small);
+    expect(pool.acquire(2 ** 14)).not.toBe(small);
+    expect(made.length).toBe(5);
+  });
+
+  it("keeps its books, whatever is taken, pinned and given back", () => {
+    const step = fc.record({
+      what: fc.constantFrom("take", "give", "pin", "unpin", "trim"),
+      bytes: fc.integer({ min: 1, max: 2 ** 18 }),
+      which: fc.nat(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const { pool, made, destroyed } = fakePool(2 ** 17);
+        const [held, pinned, all] = [new Set<PooledBuffer>(), [] as PooledBuffer[], new Set<PooledBuffer>()];
+        const pick = (from: readonly PooledBuffer[], i: number) => from[i % from.length];
+        let peak = 0;
+        for (const { what, bytes, which } of steps) {
+          if (what === "take") {
+            const b = pool.acquire(bytes);
+            // Nobody else has it.
+            expect(held.has(b) || pinned.includes(b)).toBe(false);
+            expect(b.taken).toBe(sizeClass(bytes));
+            expect(b.bytes).toBeLessThanOrEqual(2 * b.taken);
+            held.add(b);
+            all.add(b);
+          }
+          const [mine, kept, one] = [pick([...held], which), pick(pinned, which), pick([...all], which)];
+          if (what === "give" && mine) {
+            held.delete(mine);
+            pool.release(mine);
+          }
+          if (what === "pin" && one?.usable) {
+            pinned.push(one);
+            pool.pin(one);
+          }
+          if (what === "unpin" && kept) {
+            pinned.splice(pinned.indexOf(kept), 1);
+            pool.unpin(kept);
+          }
+          if (what === "trim") pool.trim();
+          const sum = (sizes: Iterable<number>) => [...sizes].reduce((a, b) => a + b, 0);
+          const busy = [...new Set([...held, ...pinned])];
+          peak = Math.max(peak, sum(busy.map((b) => b.taken)));
+          const bytesNow = sum(made) - sum(destroyed);
+          expect(pool.current).toMatchObject({
+            buffers: made.length - destroyed.length,
+            bytes: bytesNow,
+            freeBytes: bytesNow - sum(busy.map((b) => b.bytes)),
+            peakUsed: peak,
+          });
+        }
+      }),
+    );
+  });
+
   it("numbers its buffers apart from every other pool's", () => {
     const ids = [fakePool(0), fakePool(0)].flatMap(({ pool }) => [pool.acquire(1).id, pool.acquire(1).id]);
     expect(new Set(ids).size).toBe(4);
