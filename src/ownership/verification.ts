@@ -15,7 +15,7 @@ import { bindingOf } from "./first/binding";
 import { type Mark, readBits, readMark } from "./mark";
 import { type NetworkFile, type OpenFile, openFile } from "./network-file";
 import { type Possession, possessed } from "./possession";
-import { networksIn, recognised } from "./recognised";
+import { networksIn, type Recognised, recognised } from "./recognised";
 import type { RelationEvidence } from "./relation";
 import type { Runner } from "./runner";
 import { suspectWeights } from "./suspect-weights";
@@ -119,8 +119,6 @@ async function verified(given: OpenFile, { own, info, released, base, options, r
     base: false,
   };
   const noMark: Mark = { bits: null, triggers: null, found: false, turned: false, notes: [] };
-  const triggered = claim.derived !== null && claim.derived.spec.triggers !== null;
-  const unasked = (mark: Mark | null) => triggered && !mark?.triggers;
   const broken = (why: string, released: Mark | null = null): Verification => ({
     ...judged({ ...facts, broken: why, unanchored: null, unasked: false, mark: noMark }),
     statement: claim.statement,
@@ -135,7 +133,13 @@ async function verified(given: OpenFile, { own, info, released, base, options, r
 
   const { derived } = claim;
   if (unlike) {
-    const judgement = judged({ ...facts, broken: null, unanchored: null, unasked: triggered, mark: noMark });
+    const judgement = judged({
+      ...facts,
+      broken: null,
+      unanchored: null,
+      unasked: isUnasked(derived, noMark),
+      mark: noMark,
+    });
     return { ...judgement, statement: claim.statement, version: claim.version, ...nothing, reasons };
   }
   if (!derived) {
@@ -151,67 +155,27 @@ async function verified(given: OpenFile, { own, info, released, base, options, r
     return { ...judgement, statement: claim.statement, version: 1, ...nothing, mark, reasons };
   }
 
-  let opened: OpenCommitment | null = null;
-  let dated: Dated | null = null;
-  let releasedMark: Mark | null = null;
-  let unanchored: string | null = null;
-  try {
-    if (options.possession) {
-      if (!(await hasKey(derived, options.possession, accused)))
-        return broken("the key that the claim names did not sign the verifier's nonce");
-      reasons.push("the key that the claim names signed the verifier's nonce, about this very suspect");
-    }
-    if (options.commitment === undefined) unanchored = "no commitment was given";
-    else if (!released) unanchored = "the committed file was not given (`released`)";
-    else {
-      const bundle = bundleOf(options.commitment);
-      opened = await openCommitment(bundle, derived, own, released);
-      const when = await dateOf(bundle, options.roots ?? []);
-      dated = when.dated;
-      reasons.push(...when.reasons);
-    }
-  } catch (cause) {
-    if (!(cause instanceof FormatError)) throw cause;
-    return broken(cause.message);
-  }
-  if (opened && released) {
-    if (opened.otherFile !== null) return broken(`the released file does not anchor the claim: ${opened.otherFile}`);
-    releasedMark = await readMark(released.file, { info, derived }, how);
-    if (!releasedMark.found)
-      return broken(
-        `the file that was committed to does not bear the claim's mark, read as it stands${unasked(releasedMark) ? "; its triggers were not asked" : ""}`,
-        releasedMark,
-      );
-  }
+  const anchor = await anchorOf(derived, accused, { own, info, released, options, how, reasons });
+  if (anchor.broken !== null) return broken(anchor.broken, anchor.mark);
   const same = released !== null && sameBytes(released.bytes, accused.bytes);
   const mark =
-    same && releasedMark
-      ? releasedMark
+    same && anchor.mark
+      ? anchor.mark
       : await readMark(accused.file, { info, derived }, { ...how, ways, released: same ? null : released });
   reasons.push(...mark.notes, ...told(mark));
-  const related =
-    released && opened && !same
-      ? compared(accused, released, { info, falsePositiveRate: falsePositiveRate / suspects, reasons })
-      : null;
-  if (related)
-    reasons.push(
-      `${related.agreements} of ${related.channels} hidden channels agree with the committed file, from both sides; ${related.needed} are needed at a false-positive rate of ${(falsePositiveRate / suspects).toExponential()}`,
-      ...related.notes,
-    );
-  // Two that are made from a third are related, and neither is made from the other by that.
-  const isOfBase = (file: OpenFile, by: OpenFile) =>
-    compared(recognised(file, info, by), by, { info, falsePositiveRate, reasons })?.related === true;
-  const isCommon = related?.related === true && base && released && isOfBase(base, released) && isOfBase(accused, base);
-  if (isCommon) reasons.push("both files are made from the base that was given: that they are related shows nothing");
+  const isComparable = released !== null && anchor.unanchored === null && !same;
+  const relation = isComparable
+    ? relationOf(accused, released, base, { info, falsePositiveRate, suspects, reasons })
+    : null;
   const judgement = judged({
     ...facts,
     broken: null,
-    unanchored,
-    dated,
+    unanchored: anchor.unanchored,
+    dated: anchor.dated,
     same,
-    unasked: unasked(mark),
+    unasked: isUnasked(derived, mark),
     mark,
-    related: isCommon ? null : related,
+    related: relation?.counted ?? null,
     base: base !== null,
   } satisfies VerdictFacts);
   return {
@@ -219,12 +183,96 @@ async function verified(given: OpenFile, { own, info, released, base, options, r
     statement: claim.statement,
     version: 2,
     mark,
-    released: releasedMark,
-    dated,
-    relation: related,
+    released: anchor.mark,
+    dated: anchor.dated,
+    relation: relation?.found ?? null,
     ...common,
     reasons,
   };
+}
+
+/** What ties a claim to its owner's key and the file that was released. */
+interface Anchor {
+  readonly dated: Dated | null;
+  /** The claim's mark in that file; null where nothing says that it was committed to. */
+  readonly mark: Mark | null;
+  /** Why nothing ties them; null where something does. */
+  readonly unanchored: string | null;
+  /** Why the claim falls with what was given; null where it does not. */
+  readonly broken: string | null;
+}
+
+/** How marks are read, and where findings are told. */
+interface Anchoring extends Pick<Case, "own" | "info" | "released" | "options"> {
+  readonly how: { runner: Runner | null; falsePositiveRate: number; suspects: number };
+  readonly reasons: string[];
+}
+
+/**
+ * Asks for the claim's key, opens the commitment, dates it, and reads the mark in the file that it
+ * names.
+ */
+async function anchorOf(
+  derived: DerivedClaim,
+  accused: OpenFile,
+  { own, info, released, options, how, reasons }: Anchoring,
+): Promise<Anchor> {
+  const none = { dated: null, mark: null, unanchored: null, broken: null };
+  let opened: OpenCommitment;
+  let dated: Dated | null;
+  try {
+    if (options.possession) {
+      if (!(await hasKey(derived, options.possession, accused)))
+        return { ...none, broken: "the key that the claim names did not sign the verifier's nonce" };
+      reasons.push("the key that the claim names signed the verifier's nonce, about this very suspect");
+    }
+    if (options.commitment === undefined) return { ...none, unanchored: "no commitment was given" };
+    if (!released) return { ...none, unanchored: "the committed file was not given (`released`)" };
+    const bundle = bundleOf(options.commitment);
+    opened = await openCommitment(bundle, derived, own, released);
+    const when = await dateOf(bundle, options.roots ?? []);
+    dated = when.dated;
+    reasons.push(...when.reasons);
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    return { ...none, broken: cause.message };
+  }
+  if (opened.otherFile !== null)
+    return { ...none, broken: `the released file does not anchor the claim: ${opened.otherFile}` };
+  const mark = await readMark(released.file, { info, derived }, how);
+  if (mark.found) return { ...none, dated, mark };
+  const unasked = isUnasked(derived, mark) ? "; its triggers were not asked" : "";
+  const broken = `the file that was committed to does not bear the claim's mark, read as it stands${unasked}`;
+  return { ...none, mark, broken };
+}
+
+/** Whether a claim has triggers that nobody asked. */
+const isUnasked = (derived: DerivedClaim | null, mark: Mark): boolean =>
+  derived !== null && derived.spec.triggers !== null && !mark.triggers;
+
+/**
+ * How the suspect and the committed file are made from one another; what of it counts is null where
+ * both are made from the base.
+ */
+function relationOf(
+  accused: Recognised,
+  released: OpenFile,
+  base: OpenFile | null,
+  { info, falsePositiveRate, suspects, reasons }: Comparing & { suspects: number },
+): { found: RelationEvidence | null; counted: RelationEvidence | null } {
+  const rate = falsePositiveRate / suspects;
+  const found = compared(accused, released, { info, falsePositiveRate: rate, reasons });
+  if (found)
+    reasons.push(
+      `${found.agreements} of ${found.channels} hidden channels agree with the committed file, from both sides; ${found.needed} are needed at a false-positive rate of ${rate.toExponential()}`,
+      ...found.notes,
+    );
+  // Two that are made from a third are related, and neither is made from the other by that.
+  const isOfBase = (file: OpenFile, by: OpenFile) =>
+    compared(recognised(file, info, by), by, { info, falsePositiveRate, reasons })?.related === true;
+  const isCommon = found?.related === true && base && isOfBase(base, released) && isOfBase(accused, base);
+  if (isCommon) reasons.push("both files are made from the base that was given: that they are related shows nothing");
+  return { found, counted: isCommon ? null : found };
 }
 
 /**
