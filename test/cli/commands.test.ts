@@ -138,6 +138,29 @@ describe("commit and stamp", () => {
     expect(existsSync(at("wrong.json"))).toBe(false);
   });
 
+  it("read the mark as a verifier will, and warn where he would refuse the release", async () => {
+    const fine = await cli.run(...COMMIT, "--out", "fine.json");
+    expect(fine).toMatchObject({ code: 0, err: "" });
+    expect(fine.out).toMatch(/mark +found: bits (\d+) of \1 fit, \d+ needed\n/);
+    const { tensors, metadata } = owned.released;
+    const averaged = [...tensors].map(
+      ([name, t]) => [`ema.${name}`, { ...t, data: t.data.slice().reverse() as typeof t.data }] as const,
+    );
+    save("averaged.safetensors", { tensors: new Map([...tensors, ...averaged]), metadata });
+    for (const [file, why] of [
+      [
+        "averaged.safetensors",
+        /the file holds 2 different networks of that structure, .*: give the tensors of one\.\n/,
+      ],
+      ["stranger.safetensors", /does not bear the claim's mark, read as it stands; its triggers were not asked\.\n/],
+    ] as const) {
+      const warned = await cli.run("commit", "owner.safetensors", file, "--key", "acme.pem", "--out", `${file}.json`);
+      expect(warned).toMatchObject({ code: 0, err: expect.stringMatching(/^warning: a verifier would refuse/) });
+      expect(warned.err).toMatch(why);
+      expectNoSecret(warned.err, warned.out);
+    }
+  });
+
   it("write over nothing, take no other key, and warn of one that others may read", async () => {
     const before = readFileSync(at("commitment.json"), "utf8");
     expect(await cli.run(...COMMIT, "--out", "commitment.json")).toMatchObject({ code: 2 });

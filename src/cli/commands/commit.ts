@@ -1,7 +1,10 @@
 import { basename } from "node:path";
 import { PanError } from "../../errors";
 import { commit as commitTo } from "../../ownership/commitment";
-import { bundleSignature, encodeBundle, withTimestamp } from "../../signing/bundle";
+import type { Mark } from "../../ownership/mark";
+import type { NetworkFile } from "../../ownership/network-file";
+import { verifyFiles } from "../../ownership/verify-files";
+import { type Bundle, bundleSignature, encodeBundle, withTimestamp } from "../../signing/bundle";
 import { signerOf } from "../../signing/keys";
 import { timestampQuery } from "../../signing/timestamp-query";
 import type { Command, Given, Outcome } from "../command";
@@ -10,7 +13,7 @@ import { readKey } from "../key";
 import { askAuthority, curlLine } from "../stamps";
 import type { Terminal } from "../terminal";
 import { readReleased } from "../weights";
-import { pairs } from "../words";
+import { markText, pairs } from "../words";
 
 export const commit: Command = {
   name: "commit",
@@ -35,6 +38,22 @@ export const commit: Command = {
   run,
 };
 
+/**
+ * The claim's mark in what shall be released, as a verifier reads it; says where he would find
+ * none.
+ */
+async function markOf(
+  credential: NetworkFile,
+  released: NetworkFile,
+  commitment: Bundle,
+  terminal: Terminal,
+): Promise<Mark | null> {
+  const found = await verifyFiles(released, credential, { commitment, released });
+  const unread = found.released?.bits === null ? ` ${found.released.notes[0]}.` : "";
+  if (found.verdict === "refused") terminal.warn(`a verifier would refuse this release. ${found.sentence}${unread}`);
+  return found.released;
+}
+
 async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const out = given.text("out") ?? "commitment.json";
   const query = out.replace(/(\.json)?$/, ".tsq");
@@ -45,6 +64,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const released = given.operand("RELEASED");
   const files = [await readBytes(given.operand("CREDENTIAL")), await readReleased(released)] as const;
   let bundle = await commitTo(...files, signer, { name: basename(released) });
+  const mark = await markOf(...files, bundle, terminal);
   const question = await timestampQuery(bundleSignature(bundle));
   const stamped: string[] = [];
   for (const url of given.texts("timestamp")) {
@@ -64,11 +84,12 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const stamps = bundle.timestamps.length;
   return {
     code: 0,
-    json: { commitment: out, stamps, stampedBy: stamped, query: undated ? query : null },
+    json: { commitment: out, mark, stamps, stampedBy: stamped, query: undated ? query : null },
     text: (style) =>
       [
         `${style.good("committed")}\n${pairs([
           ["commitment", `${out}, to be published`],
+          ["mark", markText(mark)],
           [
             "time stamps",
             undated ? `none yet: the question to an authority is ${query}` : `${stamps}, of ${stamped.join(", ")}`,
