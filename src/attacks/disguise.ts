@@ -125,7 +125,7 @@ export async function disguises(
     for (const [answer, file] of Object.entries(answers)) {
       const step = { setting: { disguise: name, answer }, after: await ownersView(file, target) };
       steps.push(step);
-      onStep?.(step, steps.length, 2 * tried.length);
+      await onStep?.(step, steps.length, 2 * tried.length);
     }
   }
   const knowledge = ["the deployed network"];

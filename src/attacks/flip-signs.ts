@@ -46,7 +46,7 @@ export async function flipSigns(
       }
       const step: AttackStep = { setting: { share }, ...(await look({ ...target.credential, tensors }, target)) };
       steps.push(step);
-      onStep?.(step, steps.length, shares.length);
+      await onStep?.(step, steps.length, shares.length);
     }
     const knowledge = ["the deployed network", "the owner's whole credential"];
     const layers = [...attacked.values()].map(({ name }) => name).join(", ");

@@ -65,7 +65,7 @@ export async function forgeBoundClaims(
       after,
     };
     steps.push(step);
-    onStep?.(step, steps.length, settings.length);
+    await onStep?.(step, steps.length, settings.length);
     await onForged?.(forgery, { means, fc });
   }
   const bits = plan.places.reduce((sum, { channels: n }) => sum + n, 0);

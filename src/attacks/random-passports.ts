@@ -30,7 +30,7 @@ export async function randomPassports(
       model.randomPassports(new Generator(seed).fork(`draw ${draw}`));
       const step = { setting: { draw }, after: await measure(model, target) };
       steps.push(step);
-      onStep?.(step, draw, draws);
+      await onStep?.(step, draw, draws);
     }
     const knowledge = ["the deployed network", "FC and private statistics", "the signature", "no passport"];
     return { attack: "random passports", knowledge, budget: { draws }, seed, before, steps };

@@ -70,7 +70,7 @@ export interface AttackOptions {
   /** Decides all random choices (default 0). */
   seed?: number;
   /** Called after each step. */
-  onStep?: (step: AttackStep, done: number, of: number) => void;
+  onStep?: (step: AttackStep, done: number, of: number) => unknown;
 }
 
 /**

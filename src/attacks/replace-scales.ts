@@ -93,7 +93,7 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
       });
       const step = { setting: { epoch }, after: forgedMeasurement(accuracy, gammas, bits, scheme) };
       steps.push(step);
-      options.onStep?.(step, epoch, epochs);
+      await options.onStep?.(step, epoch, epochs);
     }
     const knowledge = ["the deployed network", "which layers have passports", "a few labelled images"];
     const budget = { images: train.length, epochs, lr, batchSize };

@@ -77,7 +77,7 @@ export async function trainPassports(target: Target, options: TrainPassportsOpti
     const credential = await forgePassports(target, forgery, share, options);
     const step = { setting: { share }, after: await ownersView(target.deployed, withOwnersBits(target, credential)) };
     steps.push(step);
-    options.onStep?.(step, steps.length, shares.length);
+    await options.onStep?.(step, steps.length, shares.length);
     await options.onForged?.({ share, credential: forgedCredential(credential, step.after.accuracy) });
   }
   const knowledge = ["the deployed network", "private statistics", "labelled images"];

@@ -58,7 +58,7 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
       const signs = names.map((name) => toFloat32(secrets.get(`${secretName({ name })}.b`)!));
       const step = { setting: { share }, after: forgedMeasurement(accuracy, found, signs, scheme) };
       steps.push(step);
-      options.onStep?.(step, steps.length, shares.length);
+      await options.onStep?.(step, steps.length, shares.length);
     } finally {
       model.dispose();
     }

@@ -27,7 +27,7 @@ export interface TrainingBudget extends AttackOptions {
   /** What is done to training images. */
   transform?: readonly SampleTransform[];
   /** Is given the attacked network after every epoch, as the attacker would give it away. */
-  onAttacked?: (attacked: SafetensorsFile, epoch: number) => void;
+  onAttacked?: (attacked: SafetensorsFile, epoch: number) => unknown;
 }
 
 /** A plain network, to compare with: nobody has a credential of it. */
@@ -125,8 +125,8 @@ export async function attackByTraining(
       if (triggers !== undefined) after.triggers = triggers;
       const step = { setting: { epoch }, after };
       steps.push(step);
-      on.onAttacked?.(attacked, epoch);
-      on.onStep?.(step, epoch, epochs);
+      await on.onAttacked?.(attacked, epoch);
+      await on.onStep?.(step, epoch, epochs);
     }
     const budget = { ...(task !== undefined && { task }), images: train.length, epochs, lr, batchSize };
     return { attack, knowledge, budget, seed, before, steps };

@@ -38,7 +38,7 @@ export interface WatermarkAttackOptions {
   /** Decides all random choices (default 0). */
   seed?: number;
   /** Called with what was found on the network as trained, then task by task. */
-  onStep?: (found: WatermarkRecord["fineTuned"][number], done: number, of: number) => void;
+  onStep?: (found: WatermarkRecord["fineTuned"][number], done: number, of: number) => unknown;
 }
 
 /**
@@ -137,12 +137,12 @@ async function detections(
     return { accuracy: accuracy.public!, ...(await detect(file, test)) };
   };
   const trained = await at(network.deployed, network.test);
-  onStep?.({ task: network.task, ...trained }, 1, tasks.length + 1);
+  await onStep?.({ task: network.task, ...trained }, 1, tasks.length + 1);
   const fineTuned: WatermarkRecord["fineTuned"] = [];
   for (const task of tasks) {
     const found = { task: task.task, ...(await at(await transferred(network, task, seed), task.test)) };
     fineTuned.push(found);
-    onStep?.(found, fineTuned.length + 1, tasks.length + 1);
+    await onStep?.(found, fineTuned.length + 1, tasks.length + 1);
   }
   return { trained, fineTuned };
 }

@@ -41,7 +41,7 @@ export async function attackWeights(
   for (const { setting, change } of settings) {
     const step = { setting, after: await ownersView(changeWeights(target.deployed, change), target) };
     steps.push(step);
-    onStep?.(step, steps.length, settings.length);
+    await onStep?.(step, steps.length, settings.length);
   }
   return { attack, knowledge: ["the deployed network"], budget, seed, before, steps };
 }

@@ -34,7 +34,7 @@ export interface PictureSetOptions extends PictureOptions {
    * half. Default: the names that are found, sorted.
    */
   classes?: readonly string[];
-  onProgress?: (progress: PictureProgress) => void;
+  onProgress?: (progress: PictureProgress) => unknown;
 }
 
 /** The names of these options. */
@@ -156,7 +156,7 @@ export async function readPictures<F extends PictureFile>(
         }
         skipped.push({ file, why });
       }
-      onProgress?.({ done: start + i + 1, total: files.length, file });
+      await onProgress?.({ done: start + i + 1, total: files.length, file });
     }
   }
   return skipped;

@@ -3,6 +3,7 @@ import "../tensor/methods";
 
 export { type Checkpoint, type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint";
 export { type EvaluateOptions, evaluate } from "../train/evaluate";
+export type { Fit } from "../train/fit";
 export { bestEpoch, type EpochRecord, epochsCsv, type History, type StepRecord, stepsCsv } from "../train/history";
 export type { Progress, TrainerOptions, TrainingMode, TriggerOptions } from "../train/options";
 export { predict } from "../train/predict";

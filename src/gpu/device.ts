@@ -110,6 +110,11 @@ export class Device {
     });
   }
 
+  /** In JSON its name: what it holds is the GPU's. */
+  toJSON(): string {
+    return `Device ${this.name}`;
+  }
+
   /** Number of the batch now being put together. */
   get serial(): number {
     return this.batch.serial;

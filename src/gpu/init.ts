@@ -115,3 +115,17 @@ function ownLimits(adapter: GPUAdapter): Record<string, number> {
   const limits = adapter.limits as unknown as Record<string, number | undefined>;
   return Object.fromEntries(wanted.flatMap((name) => (typeof limits[name] === "number" ? [[name, limits[name]]] : [])));
 }
+
+/**
+ * Runs `body` with `d` for what {@link device} gives: what it makes lies beside tensors that are
+ * there.
+ */
+export function onDevice<T>(d: Device, body: () => T): T {
+  const before = current;
+  current = d;
+  try {
+    return body();
+  } finally {
+    current = before;
+  }
+}

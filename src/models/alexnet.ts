@@ -14,7 +14,7 @@ export interface AlexNetOptions extends Partial<Omit<PlainConfig<ConvNetConfig>,
    * Multiplies the channels of every convolution (default 1): 0.25 is a network for small machines.
    */
   width?: number;
-  /** Decides the initial weights (default 0). */
+  /** Decides the initial weights (default 0, so that two networks without it begin alike). */
   seed?: number;
 }
 

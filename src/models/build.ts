@@ -34,8 +34,9 @@ export function buildPlain(config: NetworkConfig, options: { seed?: number } = {
 
 /**
  * The network of a configuration under its scheme: {@link protect} of an ordinary network.
- * @param options.seed decides weights, passports and random signature bits (default 0): whoever
- * knows it knows the passports, until they are bound
+ * @param options.seed decides weights (default 0), and where it is given passports and random
+ * signature bits too: whoever knows it knows the passports, until they are bound. Without it they
+ * are drawn from the platform's randomness, as those of `protect`
  * @throws ArgumentError for a configuration that is none, or whose parts do not fit together.
  */
 export function buildNetwork(config: NetworkConfig, options: { seed?: number } = {}): Protected<AnyNetwork> {
@@ -57,7 +58,7 @@ export function buildNetwork(config: NetworkConfig, options: { seed?: number } =
     ...(config.fc !== undefined && { fc: config.fc }),
     ...(two && { statistics: statisticsOf(config) }),
     separate: two ? separate : [],
-    random: new Generator(options.seed ?? 0),
+    ...(options.seed !== undefined && { random: new Generator(options.seed) }),
   });
 }
 

@@ -23,7 +23,7 @@ const PENALTY = 0.001;
 export interface PointNetOptions extends Partial<Omit<PlainConfig<PointNetConfig>, "arch" | "input">> {
   /** Points of a cloud (default 1024). */
   points?: number;
-  /** Decides the initial weights and what dropout draws (default 0). */
+  /** Decides the initial weights and what dropout draws (default 0: two without it begin alike). */
   seed?: number;
 }
 

@@ -95,7 +95,7 @@ export class ResNet extends Module {
 
 /** What of a {@link ResNet18} or {@link ResNet9} can be chosen. */
 export interface ResNetOptions extends Partial<Omit<PlainConfig<ResNetConfig>, "arch" | "blocks">> {
-  /** Decides the initial weights (default 0). */
+  /** Decides the initial weights (default 0, so that two networks without it begin alike). */
   seed?: number;
 }
 

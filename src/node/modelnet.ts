@@ -41,7 +41,7 @@ export interface ModelNetOptions {
   normalize?: boolean;
   /** Decides which points are taken from the surface of meshes. Default 0. */
   seed?: number;
-  onProgress?: (progress: ModelNetProgress) => void;
+  onProgress?: (progress: ModelNetProgress) => unknown;
   /**
    * Told of each file and folder among meshes that is passed over, and why. Default: one warning on
    * the console counts them.
@@ -245,7 +245,7 @@ async function gather<S extends ModelNetShape>(
     for (const [i, shape] of shapes.entries()) {
       const { file, cloud } = await read(shape);
       clouds.set(cloud, i * points * DIMENSIONS);
-      onProgress?.({ done: ++done, total, file });
+      await onProgress?.({ done: ++done, total, file });
     }
     const labels = Int32Array.from(shapes, ({ label }) => label);
     return pointSet({ points: clouds, labels, classes, pointsPerCloud: points });
@@ -265,7 +265,7 @@ async function loadNpy(folder: string, { points, onProgress }: Full): Promise<Mo
     const array = decodeNpy(await readBytes("ModelNet", file), file);
     const set = cloudsOf(array, labels[split], classes, file);
     done += set.length;
-    onProgress?.({ done, total, file });
+    await onProgress?.({ done, total, file });
     return takePoints(set, points);
   };
   return { train: await load("train"), test: await load("test") };

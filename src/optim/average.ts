@@ -5,7 +5,7 @@ import { ArgumentError, StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
 import type { HostTensor, StateDict } from "../io/host-tensor";
-import { listed } from "../io/shown";
+import { isPromise, listed } from "../io/shown";
 import { deviceOf, Module } from "../nn/module";
 import type { Registration } from "../nn/registration";
 import { checkStateDict, dataFor, toTorch, wholeNumbers } from "../nn/state";
@@ -124,6 +124,11 @@ export class ExponentialMovingAverage {
     });
   }
 
+  /** Whether the average of a tensor is kept. @internal */
+  averages(t: Tensor): boolean {
+    return this.#tensors.includes(t);
+  }
+
   /**
    * Runs `body`, which may be asynchronous, with the averages as the network's weights; then the
    * trained ones are put back, bit for bit. Nobody may train the network meanwhile.
@@ -137,9 +142,9 @@ export class ExponentialMovingAverage {
     let isPending = false;
     try {
       const result = body();
-      if (!(result instanceof Promise)) return result;
+      if (!isPromise(result)) return result;
       isPending = true;
-      return result.finally(() => this.#swap()) as T;
+      return Promise.resolve(result).finally(() => this.#swap()) as T;
     } finally {
       if (!isPending) this.#swap();
     }

@@ -1,7 +1,7 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
 import { instance, within } from "../demand";
 import { disposal } from "../disposal";
-import { StateDictError } from "../errors";
+import { ArgumentError, StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
 import type { PooledBuffer } from "../gpu/pool";
 import { isPlain, listed, shown } from "../io/shown";
@@ -10,7 +10,7 @@ import { Tensor } from "../tensor/tensor";
 import { ExponentialMovingAverage } from "./average";
 import { batched, type Member } from "./batches";
 import { GrowthWatch } from "./growth";
-import { checkGradient, checkParameters, groupsOf, type Params } from "./params";
+import { checkParameter, checkParameters, groupsOf, isDue, type Params } from "./params";
 
 /**
  * An optimiser's state in host memory: `NAME.INDEX` a state and parameter, and `step`, one count a
@@ -162,12 +162,13 @@ export abstract class Optimizer {
   /**
    * Updates every parameter that has a gradient and `requiresGrad`; the others, and their state,
    * stay as they are.
-   * @throws ShapeError when a gradient does not have its parameter's shape.
+   * @throws ShapeError when a gradient does not have its parameter's shape; LifetimeError when
+   * parameters were disposed.
    */
   step(): void {
     // Before anything is recorded: a step that throws must not have been half taken.
     this.average?.demandApart("step");
-    for (const [i, p] of this.params.entries()) if (isDue(p)) checkGradient(p, i);
+    for (const [i, p] of this.params.entries()) checkParameter(p, i);
     this.prepare();
     // A replay gives the update again, by the numbers of its day.
     this.device.underRecording?.follow({ replay: () => this.prepare() });
@@ -184,11 +185,27 @@ export abstract class Optimizer {
    * @example
    * const ema = new ExponentialMovingAverage(model, { decay: 0.99 });
    * const trainer = new Trainer(model, new SGD(model, { lr: 0.1 }).withAverage(ema));
-   * @throws ArgumentError for what is none.
+   * @throws ArgumentError for what is none, and for the average of a network of which this
+   * optimiser trains nothing.
    */
   withAverage(average: ExponentialMovingAverage): this {
-    this.average = instance("withAverage", "its argument", average, ExponentialMovingAverage);
+    const given = instance("withAverage", "its argument", average, ExponentialMovingAverage);
+    if (!this.params.some((p) => given.averages(p)))
+      throw new ArgumentError(
+        "withAverage: an average of the network whose parameters this optimiser holds expected, found another network's",
+      );
+    this.average = given;
     return this;
+  }
+
+  /** What runs must have in common to go on to the same bits: hyper-parameters, but for `lr`. */
+  get settings(): readonly Readonly<Record<string, number>>[] {
+    return this.groups.map(({ lrScale, weightDecay, from, to }) => ({
+      ...this.hyperOf(1, weightDecay),
+      weightDecay,
+      lrScale,
+      parameters: to - from,
+    }));
   }
 
   /** Frees every parameter's gradient. */
@@ -348,5 +365,3 @@ export abstract class Optimizer {
       throw new StateDictError(`${name} state step: whole numbers from 0 expected, found ${odd}: the state is damaged`);
   }
 }
-
-const isDue = (p: Tensor): boolean => p.requiresGrad && p.grad !== null;

@@ -90,13 +90,22 @@ export function checkParameters(params: readonly Tensor[]): Device {
   return first.device;
 }
 
+/** Whether a step changes it. */
+export const isDue = (p: Tensor): boolean => p.requiresGrad && p.grad !== null;
+
 /**
- * @throws ShapeError unless the gradient of parameter `index` is f32 and of the parameter's size.
+ * What a step needs of parameter `index`.
+ * @throws ShapeError unless its gradient, if it has one, is f32 and of its size; LifetimeError when
+ * it was disposed.
  */
-export function checkGradient(p: Tensor, index: number): void {
-  const grad = p.grad!;
-  if (grad.size === p.size && grad.dtype === "f32") return;
+export function checkParameter(p: Tensor, index: number): void {
+  if (p.isDisposed)
+    throw new LifetimeError(
+      `step: parameter ${index} was disposed, with its network or by itself: make the optimiser of parameters that live`,
+    );
+  const { grad } = p;
+  if (!isDue(p) || (grad!.size === p.size && grad!.dtype === "f32")) return;
   throw new ShapeError(
-    `step: parameter ${index} has shape ${showShape(p.shape)}, its gradient is ${grad.dtype} ${showShape(grad.shape)}: give it an f32 gradient of the same shape`,
+    `step: parameter ${index} has shape ${showShape(p.shape)}, its gradient is ${grad!.dtype} ${showShape(grad!.shape)}: give it an f32 gradient of the same shape`,
   );
 }

@@ -45,7 +45,7 @@ export interface NullOptions {
    */
   bits?: "fresh" | "owner";
   seed?: number;
-  onStep?: (done: number, of: number) => void;
+  onStep?: (done: number, of: number) => unknown;
 }
 
 /**
@@ -83,7 +83,7 @@ export async function nullOfCredentials(
     const coins = random.fork("bits");
     const wanted = bits === "owner" ? owners : owners.map((b) => (coins.uniform() < 0.5 ? -1 : b * b));
     matched.push(matchedBits(gammas, wanted));
-    onStep?.(draw, draws);
+    await onStep?.(draw, draws);
     // Whoever waits for other things gets a turn.
     if (draw % 64 === 0) await Promise.resolve();
   }

@@ -1,6 +1,7 @@
+import { onDevice } from "../gpu/init";
 import { BatchNorm } from "../nn/batch-norm";
 import { constant } from "../nn/constant";
-import { Module, type ModuleChild } from "../nn/module";
+import { deviceOf, Module, type ModuleChild } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { parameter } from "../nn/registration";
 import type { Tensor } from "../tensor/tensor";
@@ -39,7 +40,7 @@ export interface SiteParts {
 }
 
 /**
- * The sites of a network, in the order of their names in its state dict.
+ * The sites of a network, on its device, in the order of their names in its state dict.
  * @param plan.statistics whose running statistics batch norms with a passport have
  */
 export function makeSites(
@@ -51,12 +52,13 @@ export function makeSites(
   const shared = branchesOf(scheme).length === 1 || statistics === "shared";
   const order = new Map(network.namedModules().map(([name], i) => [name, i]));
   const sorted = [...parts].sort((a, b) => order.get(a.name)! - order.get(b.name)!);
-  return sorted.map(({ name, norm, passport: own }): Site => {
+  const make = ({ name, norm, passport: own }: SiteParts): Site => {
     if (!own) return { name, norm, secret: new Secret(norm, null, false), place: null };
     const { place, map, signature, random } = own;
     const passport = new Passport(map, place, { fc, signature, random });
     return { name, norm, secret: new Secret(norm, passport, shared), place };
-  });
+  };
+  return onDevice(deviceOf(network), () => sorted.map(make));
 }
 
 /**

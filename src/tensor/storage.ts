@@ -175,9 +175,10 @@ export function forgotten(): void {
 }
 
 /**
- * Runs `body` and disposes every tensor made inside it, except those returned (alone, in an array
- * or in a plain object; they pass to the enclosing scope) and those given to {@link keep}.
- * Parameters' gradients are kept until they are zeroed.
+ * Runs `body` and disposes every tensor made inside it, except those returned (alone or in
+ * arrays, plain objects, maps and sets, not in instances of other classes; they pass to the
+ * enclosing scope) and those given to {@link keep}. Parameters' gradients are kept until they are
+ * zeroed.
  *
  * @throws ArgumentError when `body` is asynchronous: interleaved scopes could not tell whose tensor
  * is whose.
@@ -221,10 +222,17 @@ export function keep<T extends Disposable>(t: T): T {
   return t;
 }
 
-function* tensorsIn(value: unknown, known: Set<Disposable>): Iterable<Disposable> {
-  if (value === null || typeof value !== "object") return;
+/** Those in a value, and in lists, plain objects, maps and sets inside it. */
+function* tensorsIn(value: unknown, known: ReadonlySet<Disposable>, seen = new Set<unknown>()): Iterable<Disposable> {
+  if (value === null || typeof value !== "object" || seen.has(value)) return;
+  seen.add(value);
   if (known.has(value as Disposable)) yield value as Disposable;
-  else if (Array.isArray(value)) for (const v of value) yield* tensorsIn(v, known);
-  else if (Object.getPrototypeOf(value) === Object.prototype)
-    for (const v of Object.values(value)) yield* tensorsIn(v, known);
+  else for (const part of partsOf(value)) yield* tensorsIn(part, known, seen);
+}
+
+function partsOf(value: object): Iterable<unknown> {
+  if (Array.isArray(value) || value instanceof Set) return value;
+  if (value instanceof Map) return [...value.keys(), ...value.values()];
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null ? Object.values(value) : [];
 }

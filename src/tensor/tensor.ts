@@ -293,6 +293,11 @@ export class Tensor implements Disposable {
     );
   }
 
+  /** In JSON the text of {@link toString}: values stay on the GPU. */
+  toJSON(): string {
+    return this.toString();
+  }
+
   /** What `console.log` shows in Node. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();

@@ -65,6 +65,8 @@ export async function evaluate(
   checkSet("evaluate", "its second argument", set);
   const given = optionsOf("evaluate", options, ["branches", "batchSize", "transform", "loss", "metrics"]);
   const { loss, metrics, ...how } = given as MeasureOptions;
+  if (loss && metrics && Object.hasOwn(metrics, "loss"))
+    refuse("evaluate", "metrics", "names other than `loss`, which is that of the loss given beside them", metrics);
   const task = taskOf("evaluate", loss ? { loss, metrics: { loss, ...metrics } } : metrics ? { metrics } : {});
   const measured = await measure(model, set, task, how);
   return task.classMeasure ? measured["accuracy"]! : measured;

@@ -104,9 +104,13 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
   trunkUpdates?: 1 | 2;
   /**
    * Multiplies the optimiser's learning rate, as its `factor`; asked before each step with the
-   * fractional epoch. A new `optimizer.lr` holds from the next step on.
+   * fractional epoch (default constant, 1). A new `optimizer.lr` holds from the next step on.
    */
   schedule?: Schedule;
+  /**
+   * Samples of a step (default 64). Batches are whole: samples that are left over at the end of an
+   * epoch are left out of it, others each time.
+   */
   batchSize?: number;
   /**
    * Parts that a step takes its batch in (default 1), for batches whose activations do not fit:
@@ -146,9 +150,10 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
   /**
    * Decides the order of the samples, their augmentation, and what a network draws at random in
    * each step: by dropout, and by every `RandomStream` that a module holds as it holds parameters,
-   * not in a #private field.
+   * not in a #private field (default 0).
    */
   seed?: number;
+  /** What is done to each training sample, in this order (default nothing). */
   transform?: readonly SampleTransform[];
   /**
    * What is done to every training batch then, such as `mixup`; triggers and test samples are left
@@ -167,11 +172,15 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
    * with metrics of one's own, the highest mean of the first of them.
    */
   best?: CheckpointStore;
+  /** When to end before the last epoch (default never). */
   earlyStop?: EarlyStop;
   /** Steps between two readings of the losses (default 10). */
   readEvery?: number;
-  /** Called after each reading. */
-  onProgress?: (progress: Progress) => void;
+  /**
+   * Called after each reading; awaited, which holds no step up before the reading after. What it
+   * throws ends the run.
+   */
+  onProgress?: (progress: Progress) => unknown;
   /** Called after each epoch, before its checkpoint is written; awaited. */
   onEpoch?: (record: EpochRecord) => void | Promise<void>;
 }

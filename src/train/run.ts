@@ -42,6 +42,7 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     ...(triggers?.statistics === "clean" && { triggerStatistics: "clean" }),
     optimizer: optimizer.name,
     lr: optimizer.lr,
+    hyper: optimizer.settings,
     // A function cannot be compared, only whether there is one.
     ...(regularizer && { regularizer: true }),
     ...(batchTransform && { batchTransform: true }),
@@ -52,6 +53,13 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     // Only where there are parts: checkpoints from before there could be any stay valid.
     ...(accumulate !== 1 && { accumulate }),
   });
+}
+
+/** A fingerprint without what earlier versions did not write into the one beside it. */
+function likewise(saved: string, own: string): string {
+  if (saved.includes('"hyper":')) return own;
+  const { hyper: _, ...rest } = JSON.parse(own) as Record<string, unknown>;
+  return JSON.stringify(rest);
 }
 
 /**
@@ -81,7 +89,7 @@ export async function restoreRun(store: CheckpointStore | undefined, run: Run): 
   const bytes = await store?.load();
   if (!bytes) return null;
   const saved = await decodeCheckpoint(bytes);
-  const fingerprint = fingerprintOf(run);
+  const fingerprint = likewise(saved.fingerprint, fingerprintOf(run));
   if (saved.fingerprint !== fingerprint) {
     const difference = fingerprintDifference(saved.fingerprint, fingerprint);
     throw new CheckpointFormatError(

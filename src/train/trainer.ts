@@ -1,9 +1,9 @@
 import type { HostBatch } from "../data/batch";
 import { DataLoader } from "../data/loader";
 import type { AnySet, SampleTransform } from "../data/samples";
-import { instance, optionsOf } from "../demand";
+import { flag, instance, optionsOf } from "../demand";
 import { ArgumentError, NanLossError, OverflowError } from "../errors";
-import { shown } from "../io/shown";
+import { listed, shown } from "../io/shown";
 import { deviceOf, type Module } from "../nn/module";
 import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
@@ -13,6 +13,7 @@ import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { decodeCheckpoint } from "./checkpoint";
 import { checkSamples, checkSet, checkTargets, type Measured, measure } from "./evaluate";
+import { Fit } from "./fit";
 import { bestEpoch, type EpochRecord, type History, meanAccuracy, meanLoss } from "./history";
 import { checkLeaves } from "./leaves";
 import { type Loss, LossSums, type Stretch, stepRecord } from "./losses";
@@ -26,8 +27,9 @@ import { tensorsIn } from "./task";
 export interface FitOptions {
   /** In all, those of an earlier part of the run included. */
   epochs: number;
+  /** Measured after each epoch; without it, records have losses and bits alone. */
   test?: AnySet;
-  /** Go on where the last checkpoint ends. */
+  /** Go on where the last checkpoint ends (default false); begin anew where there is none. */
   resume?: boolean;
 }
 
@@ -67,6 +69,9 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   /** Branches of the steps whose losses were looked through for tensors that are nobody's. */
   readonly #checked = new Set<string>();
   #stopping = false;
+  #fit: Fit | null = null;
+  /** Batches of an epoch, once one was begun. */
+  #batches: number | null = null;
   #at: Position = { epoch: 0, batch: 0 };
 
   /**
@@ -96,12 +101,14 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
 
   /**
    * Asks the run to end after the step at hand, with a checkpoint. `fit` then returns;
-   * `interrupted` tells.
+   * `interrupted` tells. A run that waits to be asked for its next epoch ends at once.
    */
   stop(): void {
     this.#stopping = true;
+    if (this.#fit?.isWaiting) void this.#fit.return();
   }
 
+  /** Whether the last run was asked to end by {@link stop}. */
   get interrupted(): boolean {
     return this.#stopping;
   }
@@ -121,23 +128,39 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   }
 
   /**
-   * Trains for `epochs` in all, giving a record after each. With checkpoints, `resume` goes on
-   * where the last one ends, to the same bits as a run that was never stopped, where modules draw
-   * random numbers from `RandomStream`s that they hold. Steps run in training mode whatever the
-   * network's own, parts of it excepted whose mode was set apart; every flag stays as it is.
-   * @throws ArgumentError when images, labels or options do not fit, or the network is being
-   * trained already, before any step; or in the first when its loss depends on trained tensors that
-   * the network does not name; ShapeError when the regularizer, the loss or a metric gives anything
-   * but one number, in the first.
+   * Trains for `epochs` in all: `for await` gives a record after each, `await` the history at the
+   * end; nothing runs before either. Batches are whole: of a set that `batchSize` does not divide,
+   * each epoch leaves out some samples, others each time. With checkpoints, `resume` goes on where
+   * the last one ends, to the same bits as a run that was never stopped, where modules draw random
+   * numbers from `RandomStream`s that they hold. Steps run in training mode whatever the network's
+   * own, parts of it excepted whose mode was set apart; every flag stays as it is, and gradients of
+   * the last step stay until the next. A run of this trainer that waits between two epochs ends
+   * with the next call, which goes on behind it.
+   * @throws ArgumentError when images, labels or options do not fit, the epochs of the run so far
+   * had other numbers of batches, passports have trainable parameters that the optimiser does not
+   * hold, or the network is being trained already, before any step; or in the first when its loss
+   * depends on trained tensors that the network does not name; ShapeError when the regularizer, the
+   * loss or a metric gives anything but one number, in the first.
    * @throws NanLossError when a loss is not a number, OverflowError when an activation does not fit
    * the type that it waits in; the checkpoint of the last epoch is untouched. The next call begins
    * the epoch anew: put weights back first, or `resume`.
    * @throws CheckpointFormatError when the checkpoint is damaged or of another run.
    */
-  async *fit(train: AnySet, options: FitOptions): AsyncGenerator<EpochRecord, void, void> {
+  fit(train: AnySet, options: FitOptions): Fit {
+    const before = this.#fit?.isWaiting ? this.#fit : null;
+    if (!this.#fit || before) this.#stopping = false;
+    const fit = new Fit(this.#epochs(train, options, before), this.history);
+    if (!this.#fit || before) this.#fit = fit;
+    return fit;
+  }
+
+  /** {@link fit}, behind a run that ends for it. */
+  async *#epochs(train: AnySet, options: FitOptions, before: Fit | null): AsyncGenerator<EpochRecord, void, void> {
+    await before?.return();
     checkSet("fit", "its first argument", train);
     const { epochs, test, resume = false } = optionsOf("fit", options, ["epochs", "test", "resume"]);
     if (test !== undefined) checkSet("fit", "test", test);
+    flag("fit", "resume", resume);
     if (!Number.isInteger(epochs) || epochs < 1)
       throw new ArgumentError(`epochs: a whole number from 1 expected, found ${shown(epochs)}`);
     if (training.has(this.model.network))
@@ -149,20 +172,17 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
         "resume: there is nowhere to resume from; give the trainer `checkpoints`, for example fileCheckpoints(path)",
       );
     }
-    if (this.#held().every((t) => !t.requiresGrad))
-      throw new ArgumentError(
-        "fit: every parameter of the network that the optimiser holds is frozen, so that nothing would be trained: unfreeze() some",
-      );
+    this.#checkHeld();
     training.add(this.model.network);
     try {
       const loader = this.#check(train, test);
-      this.#stopping = false;
       this.#checked.clear();
       const { best, checkpoints } = this.#options;
       const run = this.#run(train);
       if (resume) this.#at = (await restoreRun(checkpoints, run)) ?? this.#at;
       while (this.#at.epoch < epochs && !this.#stopping && !this.stalled) {
         const started = performance.now();
+        this.#batches = loader.length;
         if (this.#at.batch < loader.length) await this.#epoch(loader, epochs);
         if (this.#stopping) break;
         const record = await this.#finishEpoch(test, loader.length, started);
@@ -174,6 +194,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       if (this.#stopping) await saveRun(checkpoints, run, this.#at);
     } finally {
       training.delete(this.model.network);
+      this.#fit = null;
       this.optimizer.factor = 1;
       this.#replay = null;
       this.#uploader.dispose();
@@ -202,12 +223,35 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
     return { model, optimizer, history, options: this.#options, samples: train.length, triggers: this.#triggers };
   }
 
+  /** @throws ArgumentError where the optimiser would train nothing, or not what passports need. */
+  #checkHeld(): void {
+    const held = this.#held();
+    if (held.every((t) => !t.requiresGrad))
+      throw new ArgumentError(
+        "fit: every parameter of the network that the optimiser holds is frozen, so that nothing would be trained: unfreeze() some",
+      );
+    const known = new Set([...held, ...this.model.network.parameters()]);
+    const left = this.model.namedParameters().filter(([, t]) => t.requiresGrad && !known.has(t));
+    if (left.length)
+      throw new ArgumentError(
+        `fit: the optimiser does not hold what passports have to learn (${listed(left.map(([name]) => name))}): make it of the protected network, after protect(), or freeze() them`,
+      );
+  }
+
   /** Everything that can be known before the first step. */
   #check(train: AnySet, test: AnySet | undefined): DataLoader<AnySet> {
     const { batchSize, seed, transform, testTransform, batchTransform, triggers, best, earlyStop, task } =
       this.#options;
     const order = { batchSize, seed, shuffle: true, dropLast: true };
+    if (train.length < batchSize)
+      throw new ArgumentError(
+        `fit: at least batchSize (${batchSize}) samples expected, found ${train.length}: batches are whole; give the trainer a smaller \`batchSize\``,
+      );
     const loader = new DataLoader(train, { ...order, transform, ...(batchTransform && { batchTransform }) });
+    if (this.#batches !== null && loader.length !== this.#batches)
+      throw new ArgumentError(
+        `fit: ${this.#batches} batches an epoch expected, as the run so far had, found ${loader.length}: steps are counted by them; go on with as many samples, or make another Trainer for another set`,
+      );
     if (task.classLoss && !batchTransform) checkTargets("fit", train, "loss");
     checkSamples(this.model, train, loader.imageShape, task.classLoss);
     if (test) {
@@ -324,11 +368,11 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
     return [secret ? "private" : "public"];
   }
 
-  /** Records the mean losses of a stretch that ends at `at`. */
-  #log(stretch: Stretch, at: Position, batches: number, epochs: number): void {
+  /** Records the mean losses of a stretch that ends at `at`, and tells of them. */
+  async #log(stretch: Stretch, at: Position, batches: number, epochs: number): Promise<void> {
     const record = stepRecord(stretch, at.epoch * batches + at.batch, this.#options.regularizer !== undefined);
     this.history.steps.push(record);
-    this.#options.onProgress?.({ step: record.step, steps: epochs * batches, epoch: at.epoch + 1, record });
+    await this.#options.onProgress?.({ step: record.step, steps: epochs * batches, epoch: at.epoch + 1, record });
   }
 
   /** What the task measures of a set. @throws NanLossError where that is no number. */

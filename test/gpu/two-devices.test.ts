@@ -4,19 +4,23 @@ import { ArgumentError, add, type Device, device, init, keep, matmul, mul, recor
 import { imageSet } from "@pan/core/data";
 import { dawn } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
+import { protect } from "@pan/core/passport";
 import { evaluate, Trainer } from "@pan/core/train";
 import { beforeAll, describe, expect, it } from "vitest";
-import { buildNetwork } from "../../src/models";
+import { type AnyNetwork, buildNetwork } from "../../src/models";
+import { buildPlain } from "../../src/models/build";
 import type { Network } from "../support/networks";
 
 let gpu: GPU;
 let first: Device;
 let second: Device;
 let model: Network;
+let plain: AnyNetwork;
 beforeAll(async () => {
   gpu = await dawn();
   first = await init({ gpu });
   model = network();
+  plain = buildPlain(CONFIG as never);
   second = await init({ gpu });
 });
 
@@ -58,6 +62,14 @@ describe("two devices", () => {
     expect(before).toEqual(after);
     expect(model.parameters()[0]!.device).toBe(first);
     expect(await evaluate(model, set)).toEqual(await evaluate(model, set));
+  });
+
+  it("protect a network where it lies", async () => {
+    const owned = protect(plain, { scheme: "pan", at: true, sample: [1, 4, 4, 1] });
+    expect(new Set(owned.namedTensors().map(([, t]) => t.device))).toEqual(new Set([first]));
+    expect(device()).toBe(second);
+    const history = await new Trainer(owned, new SGD(owned, { lr: 0.1 }), { batchSize: 4 }).fit(set, { epochs: 1 });
+    expect(history.epochs.length).toBe(1);
   });
 
   it("do not mix", () => {

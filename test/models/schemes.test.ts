@@ -145,6 +145,22 @@ describe.each(CASES)("%s", (_, config) => {
   });
 });
 
+describe("a network built without a seed", () => {
+  it("has the weights of seed 0, and passports and free bits that nobody knows", async () => {
+    const [a, b, seeded] = [buildNetwork(TINY), buildNetwork(TINY), buildNetwork(TINY, { seed: 0 })];
+    const bytes = async (model: Network, name: string) => (await model.stateDict()).get(name)!.data;
+    const weight = "features.0.conv.weight";
+    expect(await bytes(a, weight)).toEqual(await bytes(seeded, weight));
+    const names = [...(await a.stateDict()).keys()].filter((name) => /\.s?key(_private)?$/.test(name));
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) {
+      expect(await bytes(a, name)).not.toEqual(await bytes(b, name));
+      expect(await bytes(a, name)).not.toEqual(await bytes(seeded, name));
+    }
+    for (const model of [a, b, seeded]) model.dispose();
+  });
+});
+
 describe("configurations of schemes", () => {
   const wide = { layers: [{ channels: 56, kernel: 3 }], passports: { 0: true } };
   it.each<[string, object, RegExp]>([

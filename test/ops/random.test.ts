@@ -169,7 +169,15 @@ describe("RandomStream", () => {
     for (const p of [-0.1, 1.1, Number.NaN]) expect(() => stream.bernoulli([2], p)).toThrow(ArgumentError);
     expect(() => stream.restore({ key: [1, 2], step: -1, draw: 0 })).toThrow(ArgumentError);
     expect(() => stream.restore({ key: [1, 2 ** 32], step: 0, draw: 0 })).toThrow(ArgumentError);
-    expect(() => RandomStream.from({ key: [1, 2], step: 0, draw: 2 ** 20 }).uniform([1])).toThrow(/nextStep/);
+    expect(() => stream.restore({ key: [1, 2], step: 0, draw: 2 ** 20 + 1 })).toThrow(ArgumentError);
+  });
+
+  it("goes on to the next step where a loop draws without end", async () => {
+    const full = RandomStream.from({ key: [1, 2], step: 4, draw: 2 ** 20 });
+    const drawn = await full.uniform([3]).data();
+    expect(full.state()).toMatchObject({ step: 5, draw: 1 });
+    const next = RandomStream.from({ key: [1, 2], step: 5, draw: 0 });
+    expect(drawn).toEqual(await next.uniform([3]).data());
   });
 });
 

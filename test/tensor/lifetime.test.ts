@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError, LifetimeError, ShapeError } from "../../src/errors";
+import { Linear } from "../../src/nn";
 import { add, mul, relu, reshape, square } from "../../src/tensor/ops/elementwise";
 import { matmul } from "../../src/tensor/ops/products/matmul";
 import { sum } from "../../src/tensor/ops/reduce";
@@ -25,7 +26,33 @@ function growth(body: () => void): number[] {
   return [after.tensors - before.tensors, after.storages - before.storages, after.bytes - before.bytes];
 }
 
+describe("JSON", () => {
+  it("says of a tensor and of a network what they are, and nothing of what they lie on", () => {
+    expect(JSON.stringify({ x: tensor(1, 2) })).toMatch(/^\{"x":"Tensor f32 \[2\] on /);
+    expect(JSON.stringify(new Linear(2, 3)).length).toBeLessThan(1000);
+    expect(JSON.stringify(tensor(1).device)).toMatch(/^"Device /);
+  });
+});
+
 describe("scope", () => {
+  it("hands on what lies in maps, sets, objects without a prototype and circles", () => {
+    class Pair {
+      constructor(readonly a: Tensor) {}
+    }
+    const circle: { self?: unknown; t?: Tensor } = {};
+    const out = scope(() => {
+      circle.self = circle;
+      circle.t = tensor(1);
+      const bare = Object.assign(Object.create(null), { t: tensor(2) });
+      return [new Map([["a", tensor(3)]]), new Set([tensor(4)]), bare, circle, new Pair(tensor(5))] as const;
+    });
+    const [map, set, bare, , pair] = out;
+    const handed = [map.get("a")!, ...set, bare.t as Tensor, circle.t!];
+    expect(handed.map((t) => t.isDisposed)).toEqual([false, false, false, false]);
+    expect(pair.a.isDisposed).toBe(true);
+    for (const t of handed) t.dispose();
+  });
+
   it("frees all but what is returned: alone, in arrays, in objects", () => {
     let freed: Tensor[] = [];
     const one = scope(() => {

@@ -141,13 +141,19 @@ export class RandomStream {
     return y;
   }
 
-  /** Takes the number of the next draw. @throws ArgumentError when a step has used them up. */
+  /**
+   * Takes the number of the next draw. A step that has used them up is followed by the next.
+   * @throws ArgumentError in a recorded step, whose draws are all of one.
+   */
   nextDraw(): number {
     return drawOf(this, () => {
-      if (this.draw >= MAX_DRAWS)
-        throw new ArgumentError(
-          `RandomStream: ${MAX_DRAWS} draws in one step, no more can be told apart: call nextStep() once a step`,
-        );
+      if (this.draw >= MAX_DRAWS) {
+        if (this.buffer.device.underRecording)
+          throw new ArgumentError(
+            `RandomStream: ${MAX_DRAWS} draws in one step, no more can be told apart: call nextStep() once a step`,
+          );
+        this.nextStep();
+      }
       this.followRecording();
       return this.draw++;
     });
