@@ -1,3 +1,4 @@
+import type { Fit } from "@pan/core/train";
 import { describe, expect, it } from "vitest";
 import { ArgumentError, CheckpointFormatError, LifetimeError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";
@@ -45,7 +46,7 @@ describe("fit", () => {
 
   it("is stopped before its first step, between two epochs, and by the next call", async () => {
     const { model, optimizer, trainer } = make();
-    const never = trainer.fit(set, { epochs: 2 });
+    const never: Fit = trainer.fit(set, { epochs: 2 });
     trainer.stop();
     expect(await epochsOf(never)).toEqual([]);
     expect(trainer.interrupted).toBe(true);
