@@ -17,7 +17,7 @@ import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
 import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";
 import { HELP, readSettings, type Settings } from "./attacks/settings";
 import { printFindings } from "./attacks/show";
-import { boundGroup, digestOf, loadTrained, type Trained } from "./attacks/target";
+import { architectureOf, boundGroup, digestOf, loadTrained, type Trained } from "./attacks/target";
 import { loadTask } from "./attacks/tasks";
 import { attackWatermark, printWatermark } from "./attacks/watermarks";
 import { json, savePrivate } from "./files";
@@ -111,8 +111,7 @@ async function attackNetwork(
   };
   const beside = dirname(resolve(trained.folder));
   const strangers = await loadStrangers(s.strangers ?? join(beside, "strangers"));
-  const arch = config?.arch === "resnet" ? "resnet18" : config?.arch === "pointnet" ? "pointnet" : "alexnet";
-  const plain = await loadPlain(s.plain ?? join(beside, `${arch}-plain`));
+  const plain = await loadPlain(s.plain ?? join(beside, `${architectureOf(config)}-plain`));
   console.log(
     `\nnetwork    scheme ${scheme}, ${trained.path}; ${test.length} test samples, ${strangers.length} strangers' networks, ${plain ? "a" : "no"} plain one`,
   );

@@ -98,6 +98,13 @@ export async function loadTrained(path: string, out?: string): Promise<Trained> 
   };
 }
 
+/** The architecture as `--arch` and the folders of runs name it. */
+export function architectureOf(config: NetworkConfig | undefined): string {
+  if (config?.arch === "pointnet") return "pointnet";
+  if (config?.arch !== "resnet") return "alexnet";
+  return config.blocks.every((count) => count === 1) ? "resnet9" : "resnet18";
+}
+
 /** The first group of the triggers that a credential's claim derives; null where it has none. */
 export async function boundGroup(credential: SafetensorsFile): Promise<SampleSet | null> {
   try {

@@ -50,7 +50,7 @@ export const HELP = `npm run cifar10 -- [options]        trains on CIFAR-10 and 
 network
   --arch NAME          ${ARCHITECTURES.join(" | ")} (default alexnet)
   --scheme NAME        ${SCHEMES.join(" | ")} (default pan)
-  --norm NAME          bn | sbn | gn | in | ln | none (default: gn for v2 and v3, bn else)
+  --norm NAME          ${NORMS.join(" | ")} (default: gn for v2 and v3, bn else)
   --width SHARE        channels, as a share of the papers' (default 1)
   --passport-layers L  alexnet: numbers, such as 4,5,6; resnet: names, such as layer4; or all
                        (default: 4,5,6 or layer4 for v1, v2, v3; all for pan)

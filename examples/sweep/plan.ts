@@ -4,7 +4,7 @@
  */
 import { FormatError } from "@pan/core";
 import { readJson } from "./json-file";
-import { isProgram, PROGRAM_NAMES, type ProgramName } from "./programs";
+import { isProgram, PROGRAM_NAMES, PROGRAMS, type ProgramName } from "./programs";
 
 /** A value of an option; `true` gives a switch, `false` leaves it out. */
 export type Value = string | number | boolean;
@@ -159,6 +159,14 @@ export function parsePlan(value: unknown, path: string): Plan {
   const first = stage("", given, []);
   if (given["attacks"] === undefined) return { ...first, attacks: null };
   if (first.program === "attacks") refuse("attacks", "a program that trains before them", "attacks");
+  if (!PROGRAMS[first.program].attacked) {
+    const names = PROGRAM_NAMES.filter((name) => PROGRAMS[name].attacked);
+    refuse(
+      "attacks",
+      `a program whose data they can read (${names.join(", ")})`,
+      `${first.program}: leave attacks out`,
+    );
+  }
   const on = Object.keys(first.grid).map((name) => `on.${name}`);
   return { ...first, attacks: stage("attacks", object("attacks", given["attacks"]), on) };
 }

@@ -10,13 +10,30 @@ interface Program {
   reader: () => Promise<{ readSettings: (args: string[]) => unknown }>;
   /** Whether it goes on from a checkpoint by `--resume`; attacks take over what is there. */
   trains: boolean;
+  /** Whether the attacks can read the data that its networks were trained on. */
+  attacked: boolean;
 }
 
 export const PROGRAMS = {
-  cifar10: { script: "examples/cifar10.ts", reader: () => import("../cifar10/settings"), trains: true },
-  modelnet40: { script: "examples/modelnet40.ts", reader: () => import("../modelnet40/settings"), trains: true },
-  photos: { script: "examples/photos.ts", reader: () => import("../photos/settings"), trains: true },
-  attacks: { script: "examples/attacks.ts", reader: () => import("../attacks/settings"), trains: false },
+  cifar10: {
+    script: "examples/cifar10.ts",
+    reader: () => import("../cifar10/settings"),
+    trains: true,
+    attacked: true,
+  },
+  modelnet40: {
+    script: "examples/modelnet40.ts",
+    reader: () => import("../modelnet40/settings"),
+    trains: true,
+    attacked: true,
+  },
+  photos: { script: "examples/photos.ts", reader: () => import("../photos/settings"), trains: true, attacked: false },
+  attacks: {
+    script: "examples/attacks.ts",
+    reader: () => import("../attacks/settings"),
+    trains: false,
+    attacked: false,
+  },
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof PROGRAMS;

@@ -43,12 +43,12 @@ export interface Ruling {
  * Decides between two claims:
  *
  * 1. A claim whose mark is not in its own file falls.
- * 2. A's mark is in B's file and B's not in A's: B's derives from A's, whatever the dates.
- * 3. No mark crosses and the files are unrelated: independent owners. Where that could not be
+ * 2. One is the other's parent: the same owner's, whatever marks cross.
+ * 3. A's mark is in B's file and B's not in A's: B's derives from A's, whatever the dates.
+ * 4. No mark crosses and the files are unrelated: independent owners. Where that could not be
  *    tested nothing is decided.
- * 4. No mark crosses and the files are related: the earlier dated file, where the gap is larger
- *    than the stamps' accuracy.
- * 5. Both cross: shared history. One is the other's parent, or rule 4.
+ * 5. Both cross, or none and the files are related: shared history. The earlier dated file, where
+ *    the gap is larger than the stamps' accuracy.
  */
 export function ruled({ broken, crossed, related, compared, dated, parent }: RivalFacts): Ruling {
   const [a, b] = broken;

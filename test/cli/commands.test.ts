@@ -1,6 +1,6 @@
 /** Each command of `pan` on files of a small trained network, as an owner and a verifier use it. */
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -165,6 +165,12 @@ describe("commit and stamp", () => {
     const before = readFileSync(at("commitment.json"), "utf8");
     expect(await cli.run(...COMMIT, "--out", "commitment.json")).toMatchObject({ code: 2 });
     expect(readFileSync(at("commitment.json"), "utf8")).toBe(before);
+    writeFileSync(at("kept.tsq"), "mine");
+    const asking = await cli.run(...COMMIT, "--out", "kept.json");
+    expect(asking).toMatchObject({ code: 2, err: expect.stringMatching(/kept\.tsq: expected a name that is free/) });
+    expect([existsSync(at("kept.json")), readFileSync(at("kept.tsq"), "utf8")]).toEqual([false, "mine"]);
+    expect(await cli.run(...COMMIT, "--out", "kept.json", "--force")).toMatchObject({ code: 0, err: "" });
+    expect(readFileSync(at("kept.tsq"), "utf8")).not.toBe("mine");
     const other = await cli.run(
       "commit",
       "owner.safetensors",
@@ -472,6 +478,21 @@ describe("challenge and answers", () => {
       code: 2,
       err: expect.stringMatching(/free/),
     });
+  });
+
+  it("write over no inputs", async () => {
+    mkdirSync(at("mine/inputs"), { recursive: true });
+    writeFileSync(at("mine/inputs/07.png"), "mine");
+    const words = ["challenge", "owner.safetensors", "1", "mine"];
+    expect(await cli.run(...words)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/07\.png: expected a name that is free/),
+    });
+    expect([readdirSync(at("mine")), readdirSync(at("mine/inputs"))]).toEqual([["inputs"], ["07.png"]]);
+    expect(readFileSync(at("mine/inputs/07.png"), "utf8")).toBe("mine");
+    expect(await cli.run(...words, "--force")).toMatchObject({ code: 0, err: "" });
+    expect(readdirSync(at("mine/inputs"))).toHaveLength(80);
+    expect(readFileSync(at("mine/inputs/07.png"))[0]).toBe(0x89);
   });
 
   it("write clouds as arrays", async () => {

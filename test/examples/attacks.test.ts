@@ -1,12 +1,16 @@
 /** What the options of the attack runner come to. */
+
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { BUDGETS } from "../../examples/attacks/budget";
+import { loadPlain } from "../../examples/attacks/describe";
 import { plant } from "../../examples/attacks/forge";
 import { ATTACKS } from "../../examples/attacks/list";
 import { HELP, readSettings } from "../../examples/attacks/settings";
-import { boundGroup } from "../../examples/attacks/target";
+import { architectureOf, boundGroup, loadTrained } from "../../examples/attacks/target";
+import { PRETRAINED } from "../../examples/pretrained/load";
 import { ArgumentError } from "../../src/errors";
-import { buildNetwork } from "../../src/models";
+import { alexNetConfig, buildNetwork, pointNetConfig, readCredential, resNetConfig } from "../../src/models";
 import { bind, boundCredential } from "../../src/ownership";
 import { gpu } from "../support/gpu";
 import { acme, bindingFor, MARKED, MARKED_TRIGGERS } from "../support/owner";
@@ -38,6 +42,16 @@ describe("readSettings", () => {
     expect(() => readSettings(args)).toThrow(ArgumentError);
     expect(() => readSettings(args)).toThrow(message);
   });
+});
+
+it("looks for the plain network by the name that its training gave the folder", async () => {
+  const { credential, folder } = await loadTrained(join(PRETRAINED, "resnet9-pan"));
+  const name = architectureOf(readCredential(credential).config);
+  expect(name).toBe("resnet9");
+  expect(await loadPlain(join(folder, "..", `${name}-plain`))).not.toBeNull();
+  expect(architectureOf(resNetConfig([2, 2, 2, 2]))).toBe("resnet18");
+  expect(architectureOf(alexNetConfig())).toBe("alexnet");
+  expect(architectureOf(pointNetConfig({ classes: 40 }))).toBe("pointnet");
 });
 
 describe("bound claims", () => {

@@ -32,12 +32,16 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   if (!Number.isSafeInteger(group) || group < 0)
     throw new ArgumentError(`GROUP: expected a whole number from 0, got "${given.operand("GROUP")}"`);
   const [openingPath, answersPath] = [join(folder, "opening.json"), join(folder, "answers.json")];
-  for (const file of [openingPath, answersPath]) await expectFree(file, given.flag("force"));
+  const free = async (files: readonly string[]) => {
+    for (const file of files) await expectFree(file, given.flag("force"));
+  };
+  await free([openingPath, answersPath]);
   terminal.step("working out what follows from the claim");
   const opening = await openGroup(decodeSafetensors(await readBytes(path)), group);
   const { inputs } = await openedInputs(opening);
   const triggers = opening.spec.triggers!;
   const files = filesOf(triggers, inputs);
+  await free(files.map(({ name }) => join(folder, "inputs", name)));
   await mkdir(join(folder, "inputs"), { recursive: true });
   for (const [i, { name, bytes }] of files.entries()) {
     if (i % 50 === 0) terminal.step(`writing ${i} of ${files.length} inputs`);

@@ -58,7 +58,8 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const out = given.text("out") ?? "commitment.json";
   const query = out.replace(/(\.json)?$/, ".tsq");
   const key = given.needed("key");
-  await expectFree(out, given.flag("force"));
+  // The question is written where no authority answers, which nobody knows before it was asked.
+  for (const file of [out, query]) await expectFree(file, given.flag("force"));
   const signer = await signerOf(await readKey(key, terminal));
   terminal.step("working out what follows from the claim");
   const released = given.operand("RELEASED");

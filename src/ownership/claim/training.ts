@@ -101,7 +101,8 @@ export type BoundTriggersOptions = Pick<TriggerOptions, "batchSize" | "margin" |
 
 /**
  * What a `Trainer` takes for its option `triggers`: all groups of a claim, given as the claim says.
- * By default 4 join each batch, of which each should be seen 200 times or more.
+ * By default 4 join each batch. A small network learns triggers that it sees some seventy times
+ * each: count on batchSize · steps / triggers.
  * @throws ArgumentError for a claim without triggers, and options that are none.
  */
 export function boundTriggers(claim: DerivedClaim, options?: BoundTriggersOptions): TriggerOptions {

@@ -93,6 +93,10 @@ describe("a plan", () => {
     [{ program: "cifar10", exclude: [{}] }, /exclude\[0\]: at least one option/],
     [{ program: "cifar10", grid: { seed: [1] }, exclude: [{ seed: 1 }] }, /at least one task/],
     [{ program: "attacks", attacks: {} }, /attacks: a program that trains before them/],
+    [
+      { program: "photos", attacks: {} },
+      /attacks: a program whose data they can read \(cifar10, modelnet40\) expected, found photos: leave attacks out/,
+    ],
     [{ ...PLAN, attacks: { program: "attacks" } }, /attacks\.program: one of options, grid, exclude/],
     [{ ...PLAN, attacks: { options: { checkpoint: "x" } } }, /attacks\.options\.checkpoint: nothing, since/],
     [withFile({ of: { scheme: "plain" }, file: 3 }), /options\.source\.file: the name of a file in that task's folder/],
