@@ -14,7 +14,9 @@ const APART = [
 
 const resolve = { alias: ENTRY_ALIAS };
 
-/** `only` would leave the others untried: refused here, as the linter takes `trainer.fit` for one. */
+/**
+ * `only` would leave the others untried: refused here, as the linter takes `trainer.fit` for one.
+ */
 const COMMON = { testTimeout: 60_000, hookTimeout: 120_000, pool: "forks" as const, allowOnly: false };
 
 export default defineConfig({
