@@ -47,7 +47,7 @@ export function convTranspose2d(
   expectTensors(op, { x, w });
   expectOptional(op, { bias });
   expectUnparted(op, { w, bias });
-  expectOptions(op, options);
+  expectOptions(op, options, ["stride", "padding", "outputPadding", "dilation", "groups"]);
   if (x.rank !== 4 || w.rank !== 4 || x.shape[3] !== w.shape[3])
     throw new ShapeError(
       `${op}: x [N, H, W, I] and w [kH, kW, O/groups, I] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`,

@@ -20,6 +20,9 @@ export interface ConvOptions {
   groups?: number;
 }
 
+/** Names of the options of convolutions. */
+export const CONV_OPTIONS = ["stride", "padding", "dilation", "groups"] as const;
+
 /** Options of a 1-D convolution: those of {@link ConvOptions}, along one axis. */
 export interface LineConvOptions {
   stride?: number;
@@ -44,7 +47,7 @@ export interface Geometry extends ConvShape {
 
 /** @throws ShapeError, ArgumentError for shapes and options that make no convolution. */
 export function geometryOf(op: string, x: Shape, w: Shape, options: ConvOptions): Geometry {
-  expectOptions(op, options);
+  expectOptions(op, options, CONV_OPTIONS);
   if (x.length !== 4 || w.length !== 4) {
     throw new ShapeError(
       `${op}: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x)} and ${showShape(w)}`,
@@ -76,7 +79,7 @@ export function geometryOf(op: string, x: Shape, w: Shape, options: ConvOptions)
  * @throws ArgumentError for a pair of numbers.
  */
 export function asPlane(op: string, options: ConvOptions): ConvOptions {
-  expectOptions(op, options);
+  expectOptions(op, options, CONV_OPTIONS);
   const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
   const along = (name: string, value: unknown, none: number): Pair => {
     expectScalar(op, name, value);
