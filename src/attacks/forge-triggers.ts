@@ -72,9 +72,9 @@ export interface ForgedTriggers extends TriggerHits {
  * than map pixel values; FormatError, StateDictError when the file is no deployed network.
  */
 export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTriggersOptions): Promise<ForgedTriggers> {
-  checkFile(deployed, "forgeTriggers: the deployed network");
   const { base, transform = [], steps = 100, seed = 0 } = optionsOf("forgeTriggers", options, NAMES);
   checkBytes("forgeTriggers", base);
+  checkFile(deployed, "forgeTriggers: the deployed network");
   const count = options.count ?? Math.min(100, base.length);
   checkOptions({ ...options, count, steps });
   const network = victim({ deployed, ...(options.model && { model: options.model }) });
