@@ -349,7 +349,7 @@ export class Protected<N extends Network = Network> extends Module {
     if (unknown === undefined && branches.length) return;
     const there = this.branches.map((b) => `"${b}"`).join(" and ");
     throw new ArgumentError(
-      `a network of scheme "${this.scheme}" has the branch ${there}, found ${unknown === undefined ? "none" : shown(unknown)}`,
+      `a network of scheme "${this.scheme}" has the branch ${there}, found ${shown(unknown ?? "none")}`,
     );
   }
 }
