@@ -49,18 +49,20 @@ export function optionsOf<T extends object>(
   known?: readonly (keyof T & string)[],
 ): T {
   if (given === undefined) return {} as T;
-  const names = known?.join(", ");
-  if (!isPlain(given)) refuse(what, "its argument", `an object of options${names ? ` (${names})` : ""}`, given);
+  if (!isPlain(given)) {
+    const names = known ? ` (${known.join(", ")})` : "";
+    refuse(what, "its argument", `an object of options${names}`, given);
+  }
   if (!known) return given;
-  const options = given as Record<string, unknown>;
-  // Nothing is read of a name that is not known: it may be somebody else's getter.
-  const isGiven = (key: string) => {
-    const { get, value } = Object.getOwnPropertyDescriptor(options, key)!;
-    return get !== undefined || value !== undefined;
-  };
-  const unknown = Object.keys(options).find((key) => !known.includes(key as never) && isGiven(key));
+  const unknown = Object.keys(given).find((key) => !known.includes(key as never) && isGiven(given, key));
   if (unknown === undefined) return given;
-  throw new ArgumentError(`${what}: it has no option ${shown(unknown)}; its options are ${names}`);
+  throw new ArgumentError(`${what}: it has no option ${shown(unknown)}; its options are ${known.join(", ")}`);
+}
+
+/** Nothing is read of a name that is not known: it may be somebody else's getter. */
+function isGiven(options: object, key: string): boolean {
+  const { get, value } = Object.getOwnPropertyDescriptor(options, key)!;
+  return get !== undefined || value !== undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { flag, optionsOf, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type ChannelSource, channelsOfFile } from "../models/channels";
@@ -9,7 +10,9 @@ import {
   permuteChannels,
   scaleChannels,
 } from "../passport/channels";
+import { checkFile } from "../passport/files";
 import { Generator } from "../tensor/random";
+import { attackOptions, checkTarget } from "./checked";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, turnShare } from "./shares";
 import { ownersView } from "./training";
@@ -41,19 +44,22 @@ export interface DisguiseOptions {
  * Knowledge: the deployed network. Budget: none.
  * @param source which channels hang together, where the file does not describe a network of this
  * package
- * @throws ArgumentError for a scale below 1, a share outside 0 to 1, filters scaled in front of
+ * @throws ArgumentError for files or options that are none, a scale below 1, a share outside 0 to 1, filters scaled in front of
  * another norm than batch norm, or negated ones where there is no norm; FormatError for a file that
  * does not describe its network, without a source.
  */
 export function disguise(
   deployed: SafetensorsFile,
-  options: DisguiseOptions = {},
+  options?: DisguiseOptions,
   source?: ChannelSource,
 ): SafetensorsFile {
-  const { permute = true, scale = 1, filterScale = 1, negate = 0, seed = 0 } = options;
-  for (const [name, s] of Object.entries({ scale, filterScale }))
-    if (!(s >= 1)) throw new ArgumentError(`disguise: ${name} of 1 or more expected, found ${s}`);
+  checkFile(deployed, "disguise: the deployed network");
+  const given = optionsOf("disguise", options, ["permute", "scale", "filterScale", "negate", "seed"]);
+  const { permute = true, scale = 1, filterScale = 1, negate = 0, seed = 0 } = given;
+  flag("disguise", "permute", permute);
+  for (const [name, s] of Object.entries({ scale, filterScale })) within("disguise", name, s, 1);
   checkShares("disguise", [negate]);
+  whole("disguise", "seed", seed, 0);
   const { groups, factors } = channelsOfFile("disguise", deployed, source).channels;
   if (negate > 0 && !factors.some(isTurned))
     throw new ArgumentError(
@@ -109,17 +115,16 @@ export interface DisguisesOptions extends AttackOptions {
  * network as it stands, and after `realign` put its channels back.
  * @throws FormatError for a file that does not describe its network, where no channels are given.
  */
-export async function disguises(
-  target: Target,
-  { seed = 0, onStep, channels: source }: DisguisesOptions = {},
-): Promise<AttackRecord> {
+export async function disguises(target: Target, options?: DisguisesOptions): Promise<AttackRecord> {
+  checkTarget("disguises", target);
+  const { seed = 0, onStep, channels: source } = attackOptions("disguises", options, ["channels"]);
   const before = await ownersView(target.deployed, target);
   const { channels, config } = channelsOfFile("disguises", target.deployed, source);
   const { factors } = channels;
   const tried = Object.entries(TRIED(factors.some(isTurned), factors.some(isNormalised)));
   const steps: AttackStep[] = [];
-  for (const [name, options] of tried) {
-    const hidden = disguise(target.deployed, { ...options, seed }, { channels });
+  for (const [name, changes] of tried) {
+    const hidden = disguise(target.deployed, { ...changes, seed }, { channels });
     const { aligned } = realignTo(hidden, target.deployed, { channels, config });
     const answers = { "as it stands": hidden, realigned: aligned };
     for (const [answer, file] of Object.entries(answers)) {

@@ -3,8 +3,9 @@ import { mul } from "../tensor/ops/elementwise";
 import { crossEntropy } from "../tensor/ops/loss";
 import { softmax } from "../tensor/ops/softmax";
 import { noGrad, type Tensor } from "../tensor/tensor";
+import { checkTarget, trainingOptions } from "./checked";
 import type { AttackRecord, Target } from "./record";
-import { attackByTraining, checkBudget, ownersView, type PlainTarget, type TrainingBudget } from "./training";
+import { attackByTraining, ownersView, type PlainTarget, type TrainingBudget } from "./training";
 import { freshNetwork, victim } from "./victim";
 
 /** Options of {@link distil}. */
@@ -21,10 +22,11 @@ export interface DistilOptions extends TrainingBudget {
  *
  * Learning rate 0.05 by default, since the network is fresh. Measured after every epoch.
  * Source: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015.
- * @throws ArgumentError for epochs that are none, or a temperature outside 0.01 … 1000.
+ * @throws ArgumentError for a target or options that are none, or a temperature outside 0.01 … 1000.
  */
 export async function distil(target: Target | PlainTarget, options: DistilOptions): Promise<AttackRecord> {
-  checkBudget("distil", options);
+  checkTarget("distil", target, "plain");
+  trainingOptions("distil", options, ["temperature"]);
   const { temperature = 4, seed = 0, lr = 0.05, ...others } = options;
   within("distil", "temperature", temperature, 0.01, 1000);
   const before = await ownersView(target.deployed, target);

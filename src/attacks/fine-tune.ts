@@ -1,6 +1,8 @@
 import { ArgumentError } from "../errors";
+import { shown } from "../io/shown";
+import { checkTarget, trainingOptions } from "./checked";
 import type { AttackRecord, Target } from "./record";
-import { attackByTraining, checkBudget, ownersView, type PlainTarget, type TrainingBudget } from "./training";
+import { attackByTraining, ownersView, type PlainTarget, type TrainingBudget } from "./training";
 import { classesOf, freshNetwork, headOf } from "./victim";
 
 /** Options of {@link fineTune}. */
@@ -17,14 +19,15 @@ export interface FineTuneOptions extends TrainingBudget {
  * Measured after every epoch: signature, and accuracy of the branches on the attacker's task.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.1.1.
  * A plain network can be fine-tuned too, to compare with; it has no bits to lose.
- * @throws ArgumentError for epochs that are none, an unknown mode, or classes that `ftal` cannot
+ * @throws ArgumentError for a target or options that are none, an unknown mode, or classes that `ftal` cannot
  * have.
  */
 export async function fineTune(target: Target | PlainTarget, options: FineTuneOptions): Promise<AttackRecord> {
-  checkBudget("fineTune", options);
+  checkTarget("fineTune", target, "plain");
+  trainingOptions("fineTune", options, ["mode"]);
   const { mode = "rtal", train, seed = 0 } = options;
   if (mode !== "rtal" && mode !== "ftal")
-    throw new ArgumentError(`fineTune: mode "rtal" or "ftal" expected, found "${String(mode)}"`);
+    throw new ArgumentError(`fineTune: mode "rtal" or "ftal" expected, found ${shown(mode)}`);
   const own = classesOf(target);
   const classes = train.classes.length;
   if (mode === "ftal" && own !== null && classes !== own)

@@ -1,3 +1,4 @@
+import { texts } from "../demand";
 import { ArgumentError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
@@ -6,6 +7,7 @@ import { rejoin } from "../ownership/rejoin";
 import { decodeTexts } from "../ownership/signature";
 import { secretName } from "../passport/place";
 import { Generator } from "../tensor/random";
+import { attackOptions, checkTarget } from "./checked";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";
 import { PassportEquations } from "./solve";
@@ -23,13 +25,13 @@ export interface FlipSignsOptions extends AttackOptions {
  * it was. What a forger gets who claims another signature and keeps the magnitudes. The passports
  * that give those γ are solved for in closed form. Source: Fan et al., "DeepIPR", TPAMI 2021,
  * section 4.2.3.
- * @throws ArgumentError for a share outside 0 to 1, an unknown layer, or one whose equations have
- * no solution.
+ * @throws ArgumentError for a target or options that are none, a share outside 0 to 1, an unknown
+ * layer, or one whose equations have no solution.
  */
-export async function flipSigns(
-  target: Target,
-  { shares = TENS, layers, seed = 0, onStep }: FlipSignsOptions = {},
-): Promise<AttackRecord> {
+export async function flipSigns(target: Target, options?: FlipSignsOptions): Promise<AttackRecord> {
+  checkTarget("flipSigns", target);
+  const { shares = TENS, layers, seed = 0, onStep } = attackOptions("flipSigns", options, ["shares", "layers"]);
+  if (layers !== undefined) texts("flipSigns", "layers", layers);
   checkShares("flipSigns", shares);
   const attacked = equations(target, layers);
   const owner = rejoin(target.deployed, target.credential, target.model?.());
@@ -61,10 +63,10 @@ async function look(forged: SafetensorsFile, target: Target): Promise<Pick<Attac
   const model = rejoin(target.deployed, forged, target.model?.());
   try {
     const after = await measure(model, target);
-    const { texts, places } = readCredential(forged);
-    if (!texts.length) return { after };
+    const { texts: spelt, places } = readCredential(forged);
+    if (!spelt.length) return { after };
     const sizes = new Map(places.map((p) => [p.norm, p.text]));
-    return { after, text: decodeTexts(await model.readSigns(), texts, sizes).join(" ") };
+    return { after, text: decodeTexts(await model.readSigns(), spelt, sizes).join(" ") };
   } finally {
     model.dispose();
   }

@@ -3,6 +3,7 @@ import { type CredentialInfo, readCredential } from "../models/credential";
 import type { SecretPlan } from "../passport/built-in";
 import { fcHidden } from "../passport/place";
 import { branchesOf } from "../passport/schemes";
+import { attackOptions, checkTarget } from "./checked";
 import { type BoundForgery, type BoundForgeryOptions, forgeBoundClaim } from "./forge-bound-claim";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { ownersView, withOwnersBits } from "./training";
@@ -34,10 +35,10 @@ export interface BoundForgeriesOptions extends AttackOptions {
  * the forger's own the copy matches is said with each setting.
  * @throws as {@link forgeBoundClaim}.
  */
-export async function forgeBoundClaims(
-  target: Target,
-  { seed = 0, version = 2, onStep, onForged, channels }: BoundForgeriesOptions = {},
-): Promise<AttackRecord> {
+export async function forgeBoundClaims(target: Target, options?: BoundForgeriesOptions): Promise<AttackRecord> {
+  checkTarget("forgeBoundClaims", target);
+  const given = attackOptions("forgeBoundClaims", options, ["channels", "version", "onForged"]);
+  const { seed = 0, version = 2, onStep, onForged, channels } = given;
   const owners = readCredential(target.credential);
   const plan = forgersPlan(owners);
   const known = channels ?? (owners.channels && { channels: owners.channels });

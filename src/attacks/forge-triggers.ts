@@ -1,11 +1,12 @@
 import { DataLoader } from "../data/loader";
 import { checkBytes, type ImageSet, imageSet } from "../data/sample-set";
 import type { ImageTransform } from "../data/transforms";
-import { ArgumentError } from "../errors";
+import { callable, optionsOf, refuse, whole } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
 import { deviceOf } from "../nn/module";
 import { Adam } from "../optim/adam";
 import type { TriggerHits } from "../ownership/triggers";
+import { checkFile } from "../passport/files";
 import { asProtected, type Protected } from "../passport/protected";
 import type { Network } from "../passport/trace";
 import { add, affine } from "../tensor/ops/elementwise";
@@ -71,8 +72,9 @@ export interface ForgedTriggers extends TriggerHits {
  * than map pixel values; FormatError, StateDictError when the file is no deployed network.
  */
 export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTriggersOptions): Promise<ForgedTriggers> {
-  const { base, transform = [], steps = 100, seed = 0 } = options;
+  const { base, transform = [], steps = 100, seed = 0 } = optionsOf("forgeTriggers", options, NAMES);
   checkBytes("forgeTriggers", base);
+  checkFile(deployed, "forgeTriggers: the deployed network");
   const count = options.count ?? Math.min(100, base.length);
   checkOptions({ ...options, count, steps });
   const network = victim({ deployed, ...(options.model && { model: options.model }) });
@@ -146,20 +148,19 @@ async function disguised(
   return out;
 }
 
-function checkOptions({
-  base,
-  count,
-  steps,
-  eta = 0.04,
-  lr = 0.1,
-}: ForgeTriggersOptions & { count: number; steps: number }): void {
+const NAMES = ["base", "count", "transform", "eta", "steps", "lr", "batchSize", "seed", "model"] as const;
+
+function checkOptions(options: ForgeTriggersOptions & { count: number; steps: number }): void {
+  const { base, count, steps, eta = 0.04, lr = 0.1, batchSize = 100, seed = 0, transform = [], model } = options;
+  const what = "forgeTriggers";
   if (!Number.isInteger(count) || count < 1 || count > base.length)
-    throw new ArgumentError(
-      `forgeTriggers: count, a whole number from 1 to ${base.length}, the base images, expected, found ${count}`,
-    );
-  if (!Number.isInteger(steps) || steps < 1)
-    throw new ArgumentError(`forgeTriggers: steps, a whole number from 1, expected, found ${steps}`);
+    refuse(what, "count", `a whole number from 1 to ${base.length}, the base images`, count);
+  whole(what, "steps", steps);
+  whole(what, "batchSize", batchSize);
+  whole(what, "seed", seed, 0);
   for (const [name, value] of Object.entries({ eta, lr }))
-    if (!(value > 0 && Number.isFinite(value)))
-      throw new ArgumentError(`forgeTriggers: ${name}, a finite number above 0, expected, found ${value}`);
+    if (!(typeof value === "number" && value > 0 && Number.isFinite(value)))
+      refuse(what, name, "a finite number above 0", value);
+  if (!Array.isArray(transform)) refuse(what, "transform", "an array of transforms", transform);
+  if (model !== undefined) callable(what, "model", model);
 }

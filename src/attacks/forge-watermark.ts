@@ -1,6 +1,9 @@
+import { optionsOf, refuse, text } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import { SGD } from "../optim/sgd";
+import { checkFile } from "../passport/files";
 import { keep, scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
 import { embeddingLoss } from "../watermarks/embedding-loss";
@@ -49,12 +52,16 @@ export interface ForgedWatermark extends WatermarkReading {
  */
 export async function forgeWatermark(
   deployed: SafetensorsFile,
-  { layer, bits, steps = 50, lr = 1, seed = 0 }: ForgeWatermarkOptions,
+  options: ForgeWatermarkOptions,
 ): Promise<ForgedWatermark> {
+  checkFile(deployed, "forgeWatermark: the deployed network");
+  const given = optionsOf("forgeWatermark", options, ["layer", "bits", "steps", "lr", "seed"]);
+  const { layer, bits, steps = 50, lr = 1, seed = 0 } = given;
+  text("forgeWatermark", "layer", layer);
   if (!Number.isInteger(steps) || steps < 1)
-    throw new ArgumentError(`forgeWatermark: steps, a whole number from 1, expected, found ${steps}`);
-  if (!(lr > 0 && lr < 8))
-    throw new ArgumentError(`forgeWatermark: a learning rate above 0 and below 8 expected, found ${lr}`);
+    throw new ArgumentError(`forgeWatermark: steps, a whole number from 1, expected, found ${shown(steps)}`);
+  if (!(typeof lr === "number" && lr > 0 && lr < 8))
+    refuse("forgeWatermark", "lr", "a learning rate above 0 and below 8", lr);
   const started = performance.now();
   const start = await FeatureWatermark.create({ model: deployed.tensors, layer, bits, seed });
   const mean = meanFilter(await layerWeight(deployed.tensors, layer));

@@ -2,6 +2,7 @@
 import { ArgumentError, StateDictError } from "../errors";
 import { type HostTensor, hostVector, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { isObject } from "../io/shown";
 import { planOf } from "../models/credential";
 import { checkConfig, type NetworkConfig } from "../models/described/network";
 import type { BranchAccuracy } from "../passport/branches";
@@ -9,23 +10,28 @@ import type { SecretPlan } from "../passport/built-in";
 import type { Channels } from "../passport/channels";
 import { credentialFile } from "../passport/files";
 import { fcHidden, type PassportPlace, passportShape, secretName } from "../passport/place";
+import { checkPlan } from "../passport/plan";
 import { branchesOf } from "../passport/schemes";
 import type { Generator } from "../tensor/random";
 
 /**
  * Which passports a forger claims a network to have.
- * @throws ArgumentError for a configuration without passports.
+ * @throws ArgumentError for a configuration or plan that is none, or without passports.
  */
 export function claimedPlan(network: NetworkConfig | SecretPlan): SecretPlan {
-  if ("places" in network) {
+  if (isPlan(network)) {
     // What a credential says is a plan and more, which its file would not be let say.
     const { scheme, fc, statistics, places, separate, texts } = network;
-    return { scheme, fc, statistics, places, separate, texts };
+    const plan = { scheme, fc, statistics, places, separate, texts };
+    checkPlan(plan);
+    return plan;
   }
   checkConfig(network);
   if (network.scheme === "plain") throw new ArgumentError("a plain network has no passports to forge");
   return planOf(network);
 }
+
+const isPlan = (network: NetworkConfig | SecretPlan): network is SecretPlan => isObject(network) && "places" in network;
 
 /** The bytes of a plan's texts that the first bits of each norm spell. */
 export function textBytes({ texts, places }: SecretPlan): Map<string, Uint8Array> {

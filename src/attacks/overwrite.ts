@@ -4,18 +4,20 @@ import { withoutTriggers } from "../passport/schemes";
 import { signatureBits } from "../passport/signature";
 import type { Network } from "../passport/trace";
 import { Generator } from "../tensor/random";
+import { checkTarget, trainingOptions } from "./checked";
 import type { AttackRecord, Target } from "./record";
-import { attackByTraining, checkBudget, ownersView, type TrainingBudget } from "./training";
+import { attackByTraining, ownersView, type TrainingBudget } from "./training";
 import { victim } from "./victim";
 
 /**
  * Overwriting: the attacker knows the method and the passport layers, and embeds passports and a
  * signature of its own into the deployed network by the same training. Is the owner's signature
  * still there? Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.1.3.
- * @throws ArgumentError for epochs that are none.
+ * @throws ArgumentError for a target or options that are none.
  */
 export async function overwrite(target: Target, options: TrainingBudget): Promise<AttackRecord> {
-  checkBudget("overwrite", options);
+  checkTarget("overwrite", target);
+  trainingOptions("overwrite", options);
   const { seed = 0 } = options;
   const claim = readCredential(target.credential);
   const network = victim(target).train() as Network;

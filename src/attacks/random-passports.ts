@@ -1,6 +1,7 @@
 import { whole } from "../demand";
 import { rejoin } from "../ownership/rejoin";
 import { Generator } from "../tensor/random";
+import { attackOptions, checkTarget } from "./checked";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";
 
 /** Options of {@link randomPassports}. */
@@ -15,12 +16,11 @@ export interface RandomPassportsOptions extends AttackOptions {
  * matched bits to about half. The spread of the matches over the draws is the empirical null that
  * p-values should be read beside.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.
- * @throws ArgumentError unless draws is a whole number from 1.
+ * @throws ArgumentError for a target or options that are none; draws is a whole number from 1.
  */
-export async function randomPassports(
-  target: Target,
-  { draws = 50, seed = 0, onStep }: RandomPassportsOptions = {},
-): Promise<AttackRecord> {
+export async function randomPassports(target: Target, options?: RandomPassportsOptions): Promise<AttackRecord> {
+  checkTarget("randomPassports", target);
+  const { draws = 50, seed = 0, onStep } = attackOptions("randomPassports", options, ["draws"]);
   whole("randomPassports", "draws", draws);
   const model = rejoin(target.deployed, target.credential, target.model?.());
   try {

@@ -1,5 +1,7 @@
+import { whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
+import { shown } from "../io/shown";
 import { readCredential } from "../models/credential";
 import { secretName } from "../passport/place";
 import { asProtected } from "../passport/protected";
@@ -9,10 +11,11 @@ import { Generator } from "../tensor/random";
 import { scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
+import { checkTarget, trainingOptions } from "./checked";
 import { descend, modulesAt } from "./descent";
 import { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 import { type AttackRecord, type AttackStep, forgedMeasurement, type Target } from "./record";
-import { checkBudget, checkNorms, ownersView, type TrainingBudget } from "./training";
+import { checkNorms, ownersView, type TrainingBudget } from "./training";
 import { victim } from "./victim";
 
 /** Options of {@link replaceScales}. */
@@ -42,14 +45,16 @@ interface Replaced {
  *
  * Knowledge: the deployed network, which layers have passports, and a few images. Source: Chen et
  * al., CVPR 2023 (`IndividualErb` in `erb.ts`).
- * @throws ArgumentError for an unknown kind, epochs that are none, or a network whose norms are
- * folded.
+ * @throws ArgumentError for a target or options that are none, an unknown kind, or a network whose
+ * norms are folded.
  */
 export async function replaceScales(target: Target, options: ReplaceScalesOptions): Promise<AttackRecord> {
-  checkBudget("replaceScales", options);
+  checkTarget("replaceScales", target);
+  trainingOptions("replaceScales", options, ["kind", "hidden"]);
   const { kind = "collective", hidden = 10, train, epochs, lr = 0.01, batchSize = 64, seed = 0 } = options;
   if (kind !== "individual" && kind !== "collective")
-    throw new ArgumentError(`replaceScales: kind "individual" or "collective" expected, found "${String(kind)}"`);
+    throw new ArgumentError(`replaceScales: kind "individual" or "collective" expected, found ${shown(kind)}`);
+  whole("replaceScales", "hidden", hidden);
   const { places, scheme, tensors } = readCredential(target.credential);
   const norms = places.map((p) => p.norm);
   checkNorms("replaceScales", target, norms);

@@ -1,13 +1,13 @@
-import { ArgumentError } from "../errors";
+import { refuse, within } from "../demand";
 import type { Generator } from "../tensor/random";
 
 /** Shares from 0 to 1 in tens. */
 export const TENS: readonly number[] = Array.from({ length: 11 }, (_, i) => i / 10);
 
-/** @throws ArgumentError for a share outside 0 to 1. */
+/** @throws ArgumentError for what is no list, and a share outside 0 to 1. */
 export function checkShares(attack: string, shares: readonly number[]): void {
-  for (const share of shares)
-    if (!(share >= 0 && share <= 1)) throw new ArgumentError(`${attack}: shares from 0 to 1 expected, found ${share}`);
+  if (!Array.isArray(shares)) refuse(attack, "shares", "a list of numbers from 0 to 1", shares);
+  for (const share of shares) within(attack, "a share", share, 0, 1);
 }
 
 /** A copy with the signs of a random share of the values turned. */

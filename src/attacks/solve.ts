@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors";
 import { type PassportPlace, positionsOf, tapMeans, tapsOf } from "../passport/place";
+import { checkPlace } from "../passport/plan";
 
 /**
  * In place: the lower triangle L of a positive definite matrix [n, n] becomes its Cholesky factor,
@@ -149,6 +150,9 @@ function distinctRows(rows: Float64Array, count: number): number {
 /**
  * Whether passports can give all filters of a layer any value: there are as many numbers to choose
  * as filters.
+ * @throws ArgumentError for what is no place of a passport.
  */
-export const isSolvable = (place: PassportPlace): boolean =>
-  place.channels <= place.inChannels * distinctRows(tapMeans(place), tapsOf(place));
+export function isSolvable(place: PassportPlace): boolean {
+  checkPlace(place, "isSolvable");
+  return place.channels <= place.inChannels * distinctRows(tapMeans(place), tapsOf(place));
+}

@@ -1,8 +1,10 @@
+import { optionsOf } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { NetworkConfig } from "../models/described/network";
 import type { BranchAccuracy } from "../passport/branches";
 import type { SecretPlan } from "../passport/built-in";
+import { checkFile } from "../passport/files";
 import { averageUnder, passportShape } from "../passport/place";
 import { signatureBits } from "../passport/signature";
 import { Generator } from "../tensor/random";
@@ -39,8 +41,10 @@ export interface ForgeryOptions {
 export function solvePassports(
   suspect: SafetensorsFile,
   network: NetworkConfig | SecretPlan,
-  { claimed = {}, seed = 0 }: ForgeryOptions = {},
+  options?: ForgeryOptions,
 ): SafetensorsFile {
+  checkFile(suspect, "solvePassports: the suspect");
+  const { claimed = {}, seed = 0 } = optionsOf("solvePassports", options, ["claimed", "seed"]);
   const plan = claimedPlan(network);
   const { scheme, fc, places } = plan;
   if (!fc && places.some((p) => p.text))

@@ -1,9 +1,11 @@
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
+import { checkTarget, trainingOptions } from "./checked";
 import { type Forgery, forgedCredential, forgePassports } from "./passport-forgery";
 import type { AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, TENS } from "./shares";
-import { checkBudget, ownersView, type TrainingBudget, withOwnersBits } from "./training";
+import { ownersView, type TrainingBudget, withOwnersBits } from "./training";
 
 const VARIANTS = {
   /** DeepIPR's fake 3. */
@@ -62,15 +64,16 @@ export interface TrainPassportsOptions extends TrainingBudget {
  * to 1, or epochs that are none; NanLossError when training left something that is no number.
  */
 export async function trainPassports(target: Target, options: TrainPassportsOptions): Promise<AttackRecord> {
-  checkBudget("trainPassports", options);
-  const { variant, train, epochs, lr = 0.01, batchSize = 64, seed = 0 } = options;
-  if (!Object.hasOwn(VARIANTS, variant))
+  checkTarget("trainPassports", target);
+  trainingOptions("trainPassports", options, ["variant", "shares", "onForged"]);
+  const { variant, train, epochs, lr = 0.01, batchSize = 64, seed = 0, shares: asked = TENS } = options;
+  if (typeof variant !== "string" || !Object.hasOwn(VARIANTS, variant))
     throw new ArgumentError(
-      `trainPassports: variant one of ${Object.keys(VARIANTS).join(" | ")} expected, found "${variant}"`,
+      `trainPassports: variant one of ${Object.keys(VARIANTS).join(" | ")} expected, found ${shown(variant)}`,
     );
   const forgery: Forgery = VARIANTS[variant];
-  const shares = forgery.signs ? (options.shares ?? TENS) : [0];
-  checkShares("trainPassports", shares);
+  const shares = forgery.signs ? asked : [0];
+  checkShares("trainPassports", asked);
   const before = await ownersView(target.deployed, target);
   const steps: AttackStep[] = [];
   for (const share of shares) {

@@ -6,10 +6,11 @@ import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
+import { checkTarget, trainingOptions } from "./checked";
 import { descend, modulesAt } from "./descent";
 import { type AttackRecord, type AttackStep, forgedMeasurement, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";
-import { checkBudget, checkNorms, type TrainingBudget } from "./training";
+import { checkNorms, type TrainingBudget } from "./training";
 import { victim } from "./victim";
 
 /** Options of {@link trainScales}. */
@@ -24,11 +25,12 @@ export interface TrainScalesOptions extends TrainingBudget {
  * those of the norms in question. How well can a branch with other signs be made to work? Measured
  * after the last epoch: its accuracy, and the owner's bits among its signs.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.2.2; 100 epochs there.
- * @throws ArgumentError for a share outside 0 to 1, epochs that are none, or a network whose norms
- * are folded.
+ * @throws ArgumentError for a target or options that are none, a share outside 0 to 1, or a network
+ * whose norms are folded.
  */
 export async function trainScales(target: Target, options: TrainScalesOptions): Promise<AttackRecord> {
-  checkBudget("trainScales", options);
+  checkTarget("trainScales", target);
+  trainingOptions("trainScales", options, ["shares"]);
   const { shares = TENS, train, epochs, lr = 0.01, batchSize = 64 } = options;
   checkShares("trainScales", shares);
   const { places, scheme, tensors: secrets } = readCredential(target.credential);

@@ -1,6 +1,5 @@
 import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
-import { whole } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { readCredential } from "../models/credential";
@@ -32,11 +31,6 @@ export interface TrainingBudget extends AttackOptions {
 
 /** A plain network, to compare with: nobody has a credential of it. */
 export type PlainTarget = Omit<Target, "credential"> & { credential?: undefined };
-
-/** @throws ArgumentError unless epochs is a whole number from 1. */
-export function checkBudget(attack: string, { epochs }: TrainingBudget): void {
-  whole(attack, "epochs", epochs);
-}
 
 /** An attack that trains a network: what it is called, what it starts from, and what is known. */
 export interface TrainingAttack {

@@ -1,16 +1,20 @@
-import { checkBytes, type ImageSet } from "../data/sample-set";
+import { checkBytes, checkedParts, type ImageSet } from "../data/sample-set";
 import type { ImageTransform } from "../data/transforms";
+import { callable, instance, objectOf, optionsOf, refuse, text, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { loadDeployed } from "../models/build";
+import { isTransforms } from "../ownership/check-runs";
+import { checkFile } from "../passport/files";
 import { Generator } from "../tensor/random";
 import { evaluate } from "../train/evaluate";
-import type { FeatureWatermark } from "../watermarks/feature";
+import { FeatureWatermark } from "../watermarks/feature";
 import { detectTriggers } from "../watermarks/trigger-set";
+import { trainingOptions } from "./checked";
 import { fineTune } from "./fine-tune";
 import { type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
 import { type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
-import { checkBudget, type TrainingBudget, underHeadOf } from "./training";
+import { type TrainingBudget, underHeadOf } from "./training";
 import type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
 
 /** A plain network that was trained with one of the older methods. */
@@ -52,13 +56,15 @@ export interface WatermarkAttackOptions {
 export async function attackFeatureWatermark(
   network: MarkedNetwork,
   watermark: FeatureWatermark,
-  {
-    forging,
-    ...options
-  }: WatermarkAttackOptions & { forging?: Omit<ForgeWatermarkOptions, "layer" | "bits" | "seed"> } = {},
+  options?: WatermarkAttackOptions & { forging?: Omit<ForgeWatermarkOptions, "layer" | "bits" | "seed"> },
 ): Promise<WatermarkRecord> {
-  checkTasks(options);
-  const { seed = 0 } = options;
+  const what = "attackFeatureWatermark";
+  checkNetwork(what, network);
+  instance(what, "watermark", watermark, FeatureWatermark);
+  const given = optionsOf(what, options, [...OPTIONS, "forging"]);
+  const forging = optionsOf(`${what}'s forging`, given.forging, ["steps", "lr"]);
+  checkOptions(what, given);
+  const { seed = 0 } = given;
   const owners = await watermark.read(network.deployed.tensors);
   const { layer } = watermark;
   const forged = await forgeWatermark(network.deployed, { ...forging, layer, bits: owners.bits, seed });
@@ -66,7 +72,7 @@ export async function attackFeatureWatermark(
     const { matched, bits } = await mark.read(tensors);
     return matched / bits;
   };
-  const found = await detections(network, options, async (file) => ({
+  const found = await detections(network, given, async (file) => ({
     real: await share(watermark, file),
     forged: await share(forged.watermark, file),
   }));
@@ -86,22 +92,23 @@ export async function attackFeatureWatermark(
 export async function attackTriggerSet(
   network: MarkedNetwork,
   triggers: ImageSet,
-  {
-    forging,
-    ...options
-  }: WatermarkAttackOptions & { forging: Omit<ForgeTriggersOptions, "transform" | "count" | "seed"> },
+  options: WatermarkAttackOptions & { forging: Omit<ForgeTriggersOptions, "transform" | "count" | "seed"> },
 ): Promise<WatermarkRecord> {
-  checkBytes("attackTriggerSet", triggers);
-  checkTasks(options);
+  const what = "attackTriggerSet";
+  checkBytes(what, triggers);
+  checkNetwork(what, network);
+  const given = optionsOf(what, options, [...OPTIONS, "forging"]);
+  const forging = optionsOf(`${what}'s forging`, given.forging, ["base", "eta", "steps", "lr", "batchSize", "model"]);
+  checkOptions(what, given);
   const { deployed, transform = [] } = network;
-  const { seed = 0 } = options;
+  const { seed = 0 } = given;
   const detect = async (file: SafetensorsFile, set: ImageSet) => {
     const model = loadDeployed(file);
     return detectTriggers(model, set, { transform }).finally(() => model.dispose());
   };
   const owners = await detect(deployed, triggers);
   const forged = await forgeTriggers(deployed, { ...forging, transform, count: triggers.length, seed });
-  const found = await detections(network, options, async (file, { classes }) => {
+  const found = await detections(network, given, async (file, { classes }) => {
     const asked = sameClasses(classes, network.test.classes) ? file : underHeadOf({ deployed }, file);
     const hits = async (set: ImageSet) => (await detect(asked, set)).hits / set.length;
     return { real: await hits(triggers), forged: await hits(forged.triggers) };
@@ -157,9 +164,24 @@ async function transferred(network: MarkedNetwork, task: TransferTask, seed: num
 const sameClasses = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((name, i) => name === b[i]);
 
-function checkTasks({ tasks = [] }: WatermarkAttackOptions): void {
+function checkNetwork(attack: string, network: MarkedNetwork): void {
+  const { deployed, task, test, transform } = objectOf(attack, "a network { deployed, task, test }", network);
+  checkFile(deployed, `${attack}: network.deployed`);
+  text(attack, "network.task", task);
+  checkedParts(`${attack}: network.test`, test);
+  if (transform !== undefined) isTransforms(attack, "network.transform", transform);
+}
+
+const OPTIONS = ["tasks", "seed", "onStep"] as const;
+
+function checkOptions(attack: string, { tasks = [], seed = 0, onStep }: WatermarkAttackOptions): void {
+  whole(attack, "seed", seed, 0);
+  if (onStep !== undefined) callable(attack, "onStep", onStep);
+  if (!Array.isArray(tasks)) refuse(attack, "tasks", "a list of tasks", tasks);
   for (const task of tasks) {
-    checkBudget(`fine-tuning to ${task.task}`, task);
+    objectOf(attack, "tasks { task, train, test, epochs }", task);
+    trainingOptions(`fine-tuning to ${text(attack, "task of tasks", task.task)}`, task);
+    checkedParts(`${attack}: test of a task`, task.test);
     if (!sameClasses(task.train.classes, task.test.classes))
       throw new ArgumentError(
         `fine-tuning to ${task.task}: training and test images of the same classes expected, found ${task.train.classes.length} and ${task.test.classes.length}`,

@@ -1,6 +1,8 @@
-import { ArgumentError } from "../errors";
+import { refuse } from "../demand";
 import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { checkHostTensor, checkStateDict } from "../nn/state";
+import { attackOptions, checkTarget } from "./checked";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, TENS } from "./shares";
 import { ownersView } from "./training";
@@ -58,9 +60,11 @@ export interface PruneOptions extends AttackOptions {
  * Class-blind pruning: the given share of all trained numbers, those of the smallest magnitude over
  * the whole network, is set to 0. The owner's FC is no part of what was given away and stays.
  * Source: See et al., CoNLL 2016, as used by DeepIPR, section 4.1.2.
- * @throws ArgumentError for a share outside 0 to 1.
+ * @throws ArgumentError for a target or options that are none, and a share outside 0 to 1.
  */
-export async function prune(target: Target, { shares = TENS, ...options }: PruneOptions = {}): Promise<AttackRecord> {
+export async function prune(target: Target, given?: PruneOptions): Promise<AttackRecord> {
+  checkTarget("prune", target);
+  const { shares = TENS, ...options } = attackOptions("prune", given, ["shares"]);
   checkShares("prune", shares);
   const settings = shares.map((share) => ({ setting: { share }, change: (t: StateDict) => pruned(t, share) }));
   return attackWeights(target, { attack: "class-blind pruning", budget: { data: "none" }, settings }, options);
@@ -69,8 +73,11 @@ export async function prune(target: Target, { shares = TENS, ...options }: Prune
 /**
  * Sets the `share` of all numbers with the smallest magnitudes to 0; of equal ones at the limit the
  * first.
+ * @throws ArgumentError, StateDictError for what is no state dict, or no share.
  */
 export function pruned(trained: StateDict, share: number): StateDict {
+  checkTensors(trained);
+  checkShares("pruned", [share]);
   const entries = [...trained].map(([name, t]) => ({ name, t, data: toFloat32(t) }));
   const total = entries.reduce((n, e) => n + e.data.length, 0);
   const count = Math.round(share * total);
@@ -96,6 +103,18 @@ export function pruned(trained: StateDict, share: number): StateDict {
   );
 }
 
+/** @throws ArgumentError unless `bits` is a whole number from 2 to 16. */
+function checkBits(attack: string, bits: unknown): void {
+  if (!Number.isInteger(bits) || (bits as number) < 2 || (bits as number) > 16)
+    refuse(attack, "bits", "whole numbers from 2 to 16", bits);
+}
+
+/** @throws ArgumentError for what is no state dict; StateDictError for a tensor in it that is none. */
+function checkTensors(trained: StateDict): void {
+  checkStateDict(trained);
+  for (const [name, value] of trained) checkHostTensor(name, value);
+}
+
 /** Options of {@link quantise}. */
 export interface QuantiseOptions extends AttackOptions {
   /** Bits a weight (default 8, 4). */
@@ -105,21 +124,24 @@ export interface QuantiseOptions extends AttackOptions {
 /**
  * Weight quantisation: every trained tensor is rounded to 2ᵇ − 1 levels, symmetric about 0 and
  * scaled to the tensor's largest magnitude.
- * @throws ArgumentError for bits that are no whole number from 2 to 16.
+ * @throws ArgumentError for a target or options that are none, and bits that are no whole number from 2 to 16.
  */
-export async function quantise(
-  target: Target,
-  { bits = [8, 4], ...options }: QuantiseOptions = {},
-): Promise<AttackRecord> {
-  for (const b of bits)
-    if (!Number.isInteger(b) || b < 2 || b > 16)
-      throw new ArgumentError(`quantise: whole numbers of bits from 2 to 16 expected, found ${b}`);
+export async function quantise(target: Target, given?: QuantiseOptions): Promise<AttackRecord> {
+  checkTarget("quantise", target);
+  const { bits = [8, 4], ...options } = attackOptions("quantise", given, ["bits"]);
+  if (!Array.isArray(bits)) refuse("quantise", "bits", "a list of whole numbers from 2 to 16", bits);
+  for (const b of bits) checkBits("quantise", b);
   const settings = bits.map((b) => ({ setting: { bits: b }, change: (t: StateDict) => quantised(t, b) }));
   return attackWeights(target, { attack: "weight quantisation", budget: { data: "none" }, settings }, options);
 }
 
-/** Rounds each tensor to multiples of max|w| / (2^(bits−1) − 1). */
+/**
+ * Rounds each tensor to multiples of max|w| / (2^(bits−1) − 1).
+ * @throws ArgumentError, StateDictError for what is no state dict, or no number of bits.
+ */
 export function quantised(trained: StateDict, bits: number): StateDict {
+  checkTensors(trained);
+  checkBits("quantised", bits);
   const levels = 2 ** (bits - 1) - 1;
   return new Map(
     [...trained].map(([name, t]) => {

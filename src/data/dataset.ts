@@ -1,6 +1,6 @@
 /** The general data set: anything with a length that fills typed arrays. */
 
-import { callable, objectOf, whole } from "../demand";
+import { callable, knownKeys, objectOf, whole } from "../demand";
 import { ShapeError } from "../errors";
 import type { HostTensor } from "../io/host-tensor";
 import { isObject, isPlain } from "../io/shown";
@@ -125,7 +125,7 @@ export function arrays<const I extends ArrayParts, const T extends ArrayParts = 
   inputs: I;
   targets?: T;
 }): Dataset<FieldsOf<I>, FieldsOf<T>> {
-  objectOf("arrays", "{ inputs, targets }", parts);
+  knownKeys("arrays", objectOf("arrays", "{ inputs, targets }", parts), ["inputs", "targets"]);
   const inputs = columnsOf("inputs", parts.inputs);
   const targets = columnsOf("targets", parts.targets ?? {});
   const columns = [...inputs.columns, ...targets.columns];
@@ -178,6 +178,8 @@ const namedEntries = (name: string, parts: object): (readonly [string, unknown])
 
 function columnOf(name: string, part: unknown): Column {
   const { data, shape, dtype } = objectOf("arrays", `${name} as { data, shape }`, part as ArrayPart);
+  // What a reader of files gives may say more of itself.
+  if (isPlain(part)) knownKeys(`arrays: ${name}`, part, ["data", "shape", "dtype"]);
   const isHost = typeof dtype === "string" && !/^[fiu]32$/.test(dtype);
   const source = isHost ? part : data;
   const { shape: whole, ...elements } = elementsOf(

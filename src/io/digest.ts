@@ -1,5 +1,6 @@
 /** Plain digests by the platform's WebCrypto, and bytes as hexadecimal digits. */
 import { LimitError } from "../errors";
+import { bytesOf } from "./bytes";
 
 /** The digests that signatures and time stamps are made of. */
 export type Hash = "SHA-256" | "SHA-384" | "SHA-512";
@@ -28,12 +29,14 @@ export const fromHex = (digits: string): Uint8Array<ArrayBuffer> =>
 
 /**
  * SHA-256 in hexadecimal, what `sha256sum` prints of a file of these bytes.
- * @throws LimitError for 2 GiB or more.
+ * @throws LimitError for 2 GiB or more; ArgumentError for what is no bytes.
  */
-export const sha256Hex = async (bytes: Uint8Array): Promise<string> => toHex(await digest("SHA-256", bytes));
+export const sha256Hex = async (bytes: Uint8Array): Promise<string> =>
+  toHex(await digest("SHA-256", bytesOf(bytes, "sha256Hex")));
 
 /**
  * SHA-512 in hexadecimal, what `sha512sum` prints of a file of these bytes.
- * @throws LimitError for 2 GiB or more.
+ * @throws LimitError for 2 GiB or more; ArgumentError for what is no bytes.
  */
-export const sha512Hex = async (bytes: Uint8Array): Promise<string> => toHex(await digest("SHA-512", bytes));
+export const sha512Hex = async (bytes: Uint8Array): Promise<string> =>
+  toHex(await digest("SHA-512", bytesOf(bytes, "sha512Hex")));

@@ -1,12 +1,15 @@
 import { optionsOf, within } from "../demand";
 import { ConvNet } from "./convnet";
 import type { ConvNetConfig, LayerSpec } from "./described/convnet";
-import type { PlainConfig } from "./plain";
+import { OF_PASSPORTS, type PlainConfig } from "./plain";
 
 const conv = (channels: number, kernel: number): LayerSpec => ({ channels, kernel, padding: (kernel - 1) / 2 });
 
 /** Channels of the convolutions, at layers 0, 2, 4, 5 and 6. */
 const CHANNELS = [64, 192, 384, 256, 256] as const;
+
+/** Names of what of an {@link AlexNet} can be chosen. */
+const CHOICES = ["width", "classes", "norm", "scheme"] as const;
 
 /** What of an {@link AlexNet} can be chosen. */
 export interface AlexNetOptions extends Partial<Omit<PlainConfig<ConvNetConfig>, "arch" | "layers" | "input">> {
@@ -32,7 +35,7 @@ export interface AlexNetOptions extends Partial<Omit<PlainConfig<ConvNetConfig>,
  */
 export class AlexNet extends ConvNet {
   constructor(options?: AlexNetOptions) {
-    const { seed = 0, ...chosen } = optionsOf("AlexNet", options);
+    const { seed = 0, ...chosen } = optionsOf("AlexNet", options, [...CHOICES, "seed"]);
     super(alexNetConfig(chosen) as PlainConfig<ConvNetConfig>, { seed });
   }
 }
@@ -45,10 +48,10 @@ export interface AlexNetSettings extends Partial<Omit<ConvNetConfig, "arch" | "l
 
 /**
  * The configuration of an {@link AlexNet}, for `buildNetwork`: with passports too.
- * @throws ArgumentError for a width that is none.
+ * @throws ArgumentError for a width that is none, and other options.
  */
-export function alexNetConfig(options: AlexNetSettings = {}): ConvNetConfig {
-  const { width = 1, ...settings } = options;
+export function alexNetConfig(options?: AlexNetSettings): ConvNetConfig {
+  const { width = 1, ...settings } = optionsOf("alexNetConfig", options, [...CHOICES, ...OF_PASSPORTS]);
   within("AlexNet", "width", width, 0);
   const [a, b, c, d, e] = CHANNELS.map((n) => Math.round(n * width)) as [number, number, number, number, number];
   const layers = [conv(a, 5), "pool", conv(b, 5), "pool", conv(c, 3), conv(d, 3), conv(e, 3), "pool"] as const;

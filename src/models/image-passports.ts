@@ -1,7 +1,7 @@
 import { DataLoader } from "../data/loader";
-import { type SampleSet, selectSamples } from "../data/sample-set";
+import { checkedParts, type SampleSet, selectSamples } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
-import { unexpected } from "../demand";
+import { instance, optionsOf, refuse, unexpected } from "../demand";
 import { ArgumentError } from "../errors";
 import { inMode } from "../nn/mode";
 import type { Module } from "../nn/module";
@@ -12,8 +12,8 @@ import { isLinearMap } from "../passport/linear-map";
 import type { PassportPair } from "../passport/passport";
 import { passportShape } from "../passport/place";
 import { Protected } from "../passport/protected";
-import type { Network } from "../passport/trace";
-import type { Generator } from "../tensor/random";
+import { expectNetwork, type Network } from "../passport/trace";
+import { Generator } from "../tensor/random";
 import { sameShape, showShape } from "../tensor/shape";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
@@ -41,15 +41,22 @@ const CANDIDATES = 20;
  * @param source the trained network without passports; its maps have the names and input shapes of
  * the model's
  * @param images test images, or the trigger set
- * @throws ArgumentError when the networks differ, the source has passports itself, or there are too
+ * @throws ArgumentError for options that are none, when the networks differ, the source has passports itself, or there are too
  * few images; no passport is changed then.
  */
 export async function setImagePassports(
   model: Protected,
   source: Network,
   images: SampleSet,
-  { kind = "shuffle", random, transform = [] }: ImagePassportOptions,
+  options: ImagePassportOptions,
 ): Promise<void> {
+  const what = "setImagePassports";
+  instance(what, "model", model, Protected);
+  expectNetwork(what, "source", source);
+  checkedParts(`${what}: images`, images);
+  const { kind = "shuffle", random, transform = [] } = optionsOf(what, options, ["kind", "random", "transform"]);
+  instance(what, "random", random, Generator);
+  if (!Array.isArray(transform)) refuse(what, "transform", "an array of transforms", transform);
   const plain = source instanceof Protected && source.scheme === "plain" ? source.network : source;
   if (plain instanceof Protected)
     throw new ArgumentError(

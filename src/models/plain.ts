@@ -5,6 +5,9 @@ import { type NetworkSettings, plainNorm } from "./config";
 /** What a configuration says of passports. */
 type OfPassports = "scheme" | "passports" | "signature" | "fc" | "branchStatistics";
 
+/** Names of those that every architecture has, beside the scheme. */
+export const OF_PASSPORTS = ["passports", "signature", "fc"] as const;
+
 /** A configuration without a word of passports. */
 export type PlainConfig<C extends NetworkSettings> = Omit<C, OfPassports> & { scheme?: "plain" };
 

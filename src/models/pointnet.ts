@@ -13,11 +13,14 @@ import { makeBlocks, type NormedMap } from "./block";
 import { builtIn } from "./built-in";
 import { normOf } from "./config";
 import { checkPointNet, DROPOUT, type PointNetConfig, pointNetChannels, pointNetLayers } from "./described/pointnet";
-import { checkPlain, type PlainConfig } from "./plain";
+import { checkPlain, OF_PASSPORTS, type PlainConfig } from "./plain";
 import { TNet, transformDistances } from "./tnet";
 
 /** Weight of the feature transform's penalty in the loss of a branch. */
 const PENALTY = 0.001;
+
+/** Names of what of a {@link PointNet} can be chosen. */
+const CHOICES = ["points", "width", "dropout", "classes", "norm", "scheme"] as const;
 
 /** What of a {@link PointNet} can be chosen. */
 export interface PointNetOptions extends Partial<Omit<PlainConfig<PointNetConfig>, "arch" | "input">> {
@@ -33,14 +36,15 @@ export interface PointNetSettings extends Partial<Omit<PointNetConfig, "arch" | 
   points?: number;
 }
 
-/** The configuration of a {@link PointNet}, for `buildNetwork`: with passports too. */
-export const pointNetConfig = ({ points = 1024, ...chosen }: PointNetSettings = {}): PointNetConfig => ({
-  arch: "pointnet",
-  classes: 40,
-  input: [points, DIMENSIONS],
-  scheme: "plain",
-  ...chosen,
-});
+/**
+ * The configuration of a {@link PointNet}, for `buildNetwork`: with passports too.
+ * @throws ArgumentError for other options.
+ */
+export function pointNetConfig(options?: PointNetSettings): PointNetConfig {
+  const known = [...CHOICES, ...OF_PASSPORTS, "branchStatistics"] as const;
+  const { points = 1024, ...chosen } = optionsOf("pointNetConfig", options, known);
+  return { arch: "pointnet", classes: 40, input: [points, DIMENSIONS], scheme: "plain", ...chosen };
+}
 
 /**
  * PointNet for 3-D point clouds in the authors' form:
@@ -76,7 +80,7 @@ export class PointNet extends Module {
 
   constructor(options?: PointNetOptions) {
     super();
-    const { points = 1024, seed = 0, ...chosen } = optionsOf("PointNet", options);
+    const { points = 1024, seed = 0, ...chosen } = optionsOf("PointNet", options, [...CHOICES, "seed"]);
     const given = pointNetConfig({ points, ...chosen }) as PlainConfig<PointNetConfig>;
     const config = checkPlain("PointNet", given, checkPointNet);
     const random = new Generator(whole("PointNet", "seed", seed, 0));

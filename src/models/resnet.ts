@@ -1,4 +1,4 @@
-import { optionsOf, whole } from "../demand";
+import { optionsOf, refuse, whole } from "../demand";
 import { GlobalAvgPool } from "../nn/layers";
 import { Linear } from "../nn/linear";
 import { Module } from "../nn/module";
@@ -9,7 +9,7 @@ import { makeBlocks, type NormedMap } from "./block";
 import { builtIn } from "./built-in";
 import { normOf } from "./config";
 import { checkResNet, type ResNetConfig, resNetLayers } from "./described/resnet";
-import { checkPlain, type PlainConfig } from "./plain";
+import { checkPlain, OF_PASSPORTS, type PlainConfig } from "./plain";
 
 /**
  * y = relu(convbn_2(convbnrelu_1(x)) + shortcut(x)); the shortcut is x itself where shapes agree.
@@ -93,6 +93,9 @@ export class ResNet extends Module {
   }
 }
 
+/** Names of what of a {@link ResNet18} or {@link ResNet9} can be chosen. */
+const CHOICES = ["classes", "input", "width", "norm", "scheme"] as const;
+
 /** What of a {@link ResNet18} or {@link ResNet9} can be chosen. */
 export interface ResNetOptions extends Partial<Omit<PlainConfig<ResNetConfig>, "arch" | "blocks">> {
   /** Decides the initial weights (default 0, so that two networks without it begin alike). */
@@ -102,14 +105,19 @@ export interface ResNetOptions extends Partial<Omit<PlainConfig<ResNetConfig>, "
 /**
  * The configuration of a {@link ResNet} of so many blocks per stage, for 10 classes of 32×32 images
  * by default, for `buildNetwork`: with passports too.
+ * @throws ArgumentError for other options.
  */
-export const resNetConfig = (
+export function resNetConfig(
   blocks: readonly number[],
-  options: Partial<Omit<ResNetConfig, "arch" | "blocks">> = {},
-): ResNetConfig => ({ arch: "resnet", classes: 10, input: [32, 32, 3], scheme: "plain", ...options, blocks });
+  options?: Partial<Omit<ResNetConfig, "arch" | "blocks">>,
+): ResNetConfig {
+  if (!Array.isArray(blocks)) refuse("resNetConfig", "blocks", "a list of whole numbers", blocks);
+  const chosen = optionsOf("resNetConfig", options, [...CHOICES, ...OF_PASSPORTS]);
+  return { arch: "resnet", classes: 10, input: [32, 32, 3], scheme: "plain", ...chosen, blocks };
+}
 
 function ofBlocks(what: string, blocks: readonly number[], options: ResNetOptions | undefined) {
-  const { seed = 0, ...chosen } = optionsOf(what, options);
+  const { seed = 0, ...chosen } = optionsOf(what, options, [...CHOICES, "seed"]);
   return [resNetConfig(blocks, chosen) as PlainConfig<ResNetConfig>, { seed }] as const;
 }
 

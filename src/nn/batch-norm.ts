@@ -1,11 +1,11 @@
-import { optionsOf, whole, within } from "../demand";
+import { instance, optionsOf, whole, within } from "../demand";
 import type { Device } from "../gpu/device";
 import type { Affine } from "../tensor/ops/norm/affine";
 import type { Normaliser } from "../tensor/ops/norm/normalise";
 import type { Over } from "../tensor/ops/norm/over";
 import type { Running } from "../tensor/ops/norm/statistics";
 import { isRerun } from "../tensor/rerun";
-import type { Tensor } from "../tensor/tensor";
+import { Tensor } from "../tensor/tensor";
 import { constant } from "./constant";
 import { CumulativeMean } from "./cumulative";
 import { NORM_OPTIONS, Norm, type NormOptions } from "./norm";
@@ -71,6 +71,7 @@ export class BatchNorm extends Norm {
   }
 
   override run(x: Tensor, affine: Affine, normaliser: Normaliser): Tensor {
+    instance("BatchNorm", "x", x, Tensor);
     const { over, eps, relu, training, momentum } = this;
     const by = (running: Running) => normaliser(x, { over, running, affine: [affine], eps, relu });
     const own = { mean: this.runningMean, variance: this.runningVar };

@@ -3,6 +3,7 @@ import { ArgumentError, ShapeError } from "../errors";
 import { shown } from "../io/shown";
 import { pad } from "../tensor/ops/movement";
 import { pairOf } from "../tensor/ops/operands";
+import { type Padding, paddingOf } from "../tensor/ops/padding";
 import { conv1d, conv2d } from "../tensor/ops/products/conv";
 import type { ConvOptions, LineConvOptions } from "../tensor/ops/products/geometry";
 import type { Generator } from "../tensor/random";
@@ -15,7 +16,6 @@ import { currentPass } from "./pass";
 import { times } from "./print";
 import { generatorOf } from "./random";
 import { parameter } from "./registration";
-import { type Padding, paddingOf } from "./window";
 
 /**
  * PyTorch's default for convolution and linear weights: U(−1/√fan-in, 1/√fan-in), which is Kaiming
@@ -44,8 +44,8 @@ function initial(what: string, init: (shape: Shape, random: Generator) => Tensor
 /** Options of {@link Conv2d}; stride, dilation and groups as in {@link conv2d}. */
 export interface Conv2dOptions {
   stride?: Pair;
-  /** Zeros around the input (default 0); `"same"` keeps its size, at stride 1. */
-  padding?: Pair | "same";
+  /** Zeros around the input (default 0); `"same"` keeps its size, at stride 1, `"valid"` is 0. */
+  padding?: Pair | "same" | "valid";
   dilation?: Pair;
   groups?: number;
   /** Learn a bias (default true). */
@@ -59,7 +59,7 @@ export interface Conv2dOptions {
 /** Options of {@link Conv1d}, over one axis; as those of {@link Conv2d}. */
 export interface Conv1dOptions {
   stride?: number;
-  padding?: number | "same";
+  padding?: number | "same" | "valid";
   dilation?: number;
   groups?: number;
   bias?: boolean;
@@ -74,7 +74,7 @@ abstract class Convolution<Size extends Pair> extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
   readonly stride: Size;
-  readonly padding: Size | "same";
+  readonly padding: Size | "same" | "valid";
   readonly dilation: Size;
   readonly groups: number;
   readonly #padding: Padding;
@@ -86,7 +86,7 @@ abstract class Convolution<Size extends Pair> extends Module {
     kernel: Size,
     given: Omit<Conv2dOptions, "stride" | "padding" | "dilation"> & {
       stride?: Size;
-      padding?: Size | "same";
+      padding?: Size | "same" | "valid";
       dilation?: Size;
     },
   ) {

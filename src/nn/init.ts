@@ -55,13 +55,13 @@ function xavier(what: string, shape: Shape, g: number): { g: number; fan: number
  */
 export function kaimingNormal(shape: Shape, random?: Generator, options?: KaimingOptions): Tensor {
   const { g, fan } = kaiming("kaimingNormal", shape, options);
-  return normal(shape, random, g / Math.sqrt(fan));
+  return normal(shape, random, g / Math.sqrt(fan), "kaimingNormal");
 }
 
 /** U(−b, b), b = gain · √(3 / fan). He et al., 2015. */
 export function kaimingUniform(shape: Shape, random?: Generator, options?: KaimingOptions): Tensor {
   const { g, fan } = kaiming("kaimingUniform", shape, options);
-  return uniform(shape, random, g * Math.sqrt(3 / fan));
+  return uniform(shape, random, g * Math.sqrt(3 / fan), "kaimingUniform");
 }
 
 /**
@@ -70,26 +70,27 @@ export function kaimingUniform(shape: Shape, random?: Generator, options?: Kaimi
  */
 export function xavierNormal(shape: Shape, random?: Generator, gain = 1): Tensor {
   const { g, fan } = xavier("xavierNormal", shape, gain);
-  return normal(shape, random, g * Math.sqrt(2 / fan));
+  return normal(shape, random, g * Math.sqrt(2 / fan), "xavierNormal");
 }
 
 /** U(−b, b), b = gain · √(6 / (fan-in + fan-out)). Glorot and Bengio, 2010. */
 export function xavierUniform(shape: Shape, random?: Generator, gain = 1): Tensor {
   const { g, fan } = xavier("xavierUniform", shape, gain);
-  return uniform(shape, random, g * Math.sqrt(6 / fan));
+  return uniform(shape, random, g * Math.sqrt(6 / fan), "xavierUniform");
 }
 
 /**
  * N(0, std²).
+ * @param what whom messages speak of
  * @throws ShapeError for a shape that is none; LimitError for one that the device cannot hold.
  */
-export function normal(shape: Shape, random?: Generator, std = 1): Tensor {
-  return drawn(shape, generatorOf("normal", random), "normal", 0, std);
+export function normal(shape: Shape, random?: Generator, std = 1, what = "normal"): Tensor {
+  return drawn(shape, generatorOf(what, random), "normal", 0, std);
 }
 
 /** U(−bound, bound). @throws as {@link normal}. */
-export function uniform(shape: Shape, random?: Generator, bound = 1): Tensor {
-  return drawn(shape, generatorOf("uniform", random), "uniform", -bound, bound);
+export function uniform(shape: Shape, random?: Generator, bound = 1, what = "uniform"): Tensor {
+  return drawn(shape, generatorOf(what, random), "uniform", -bound, bound);
 }
 
 function drawn(shape: Shape, random: Generator, distribution: "uniform" | "normal", a: number, b: number): Tensor {

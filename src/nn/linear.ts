@@ -1,5 +1,5 @@
 import { flag, optionsOf } from "../demand";
-import { ShapeError } from "../errors";
+import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import { linear } from "../tensor/ops/products/matmul";
 import type { Generator } from "../tensor/random";
@@ -24,8 +24,8 @@ export interface LinearOptions {
  *
  * Shape: x [..., I] → [..., O]. Weight [I, O], in state dicts [O, I]. Initialised as PyTorch's:
  * U(±1/√I).
- * @throws ShapeError for numbers of features that are no whole numbers; ArgumentError for options
- * that are none.
+ * @throws ArgumentError for numbers of features that are no whole numbers, and options that are
+ * none.
  */
 export class Linear extends Module {
   readonly weight: Tensor;
@@ -40,7 +40,7 @@ export class Linear extends Module {
     const given = optionsOf("Linear", options, ["bias", "random"]);
     const { bias = true } = given;
     if (![inFeatures, outFeatures].every((n) => Number.isSafeInteger(n) && n >= 0))
-      throw new ShapeError(
+      throw new ArgumentError(
         `Linear: whole numbers of features from 0 expected, found ${shown(inFeatures)} to ${shown(outFeatures)}`,
       );
     flag("Linear", "bias", bias);

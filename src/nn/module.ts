@@ -1,9 +1,10 @@
-import { flag, objectOf, optionsOf, refuse } from "../demand";
+import { callable, flag, objectOf, optionsOf, refuse } from "../demand";
 import { disposal } from "../disposal";
 import { ArgumentError, PanError } from "../errors";
 import type { Device } from "../gpu/device";
 import { device } from "../gpu/init";
 import type { StateDict } from "../io/host-tensor";
+import { isPlain } from "../io/shown";
 import { Tensor } from "../tensor/tensor";
 import { type Content, titleOf } from "./contents";
 import { scalarsOf, TreePrinter } from "./print";
@@ -18,6 +19,8 @@ export type ModuleChild = Child<Module>;
 
 /** A visitor of modules, see {@link Module.visit}. */
 export type ModuleVisitor = Visitor<Module>;
+
+const STOPS = ["module", "tensor", "leave"] as const;
 
 /**
  * Modules and registered tensors that a module holds in its properties, whether or not it calls
@@ -69,7 +72,11 @@ export abstract class Module {
    * net.visit({ tensor: (t, { path, parent, kind }) => console.log(path, kind, t.shape, parent.training) });
    */
   visit(visitor: ModuleVisitor): void {
-    visit<Module>(this, Module, objectOf("visit", "a visitor { module?, tensor?, leave? }", visitor));
+    objectOf("visit", "a visitor { module?, tensor?, leave? }", visitor);
+    // A visitor of a class has properties of its own.
+    if (isPlain(visitor)) optionsOf("visit", visitor, STOPS);
+    for (const stop of STOPS) if (visitor[stop] !== undefined) callable("visit", stop, visitor[stop]);
+    visit<Module>(this, Module, visitor);
   }
 
   /**
@@ -110,6 +117,7 @@ export abstract class Module {
    */
   parameterCount(options?: { trainable?: boolean }): number {
     const { trainable = false } = optionsOf("parameterCount", options, ["trainable"]);
+    flag("parameterCount", "trainable", trainable);
     return this.parameters().reduce((n, p) => n + (trainable && !p.requiresGrad ? 0 : p.size), 0);
   }
 
@@ -201,6 +209,7 @@ export abstract class Module {
   loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
     checkStateDict(dict);
     const { strict = true } = optionsOf("loadStateDict", options, ["strict"]);
+    flag("loadStateDict", "strict", strict);
     const report = loadState(this.state(), dict, strict);
     for (const module of new Set(this.namedModules().map(([, m]) => m))) module.loaded();
     return report;

@@ -1,4 +1,4 @@
-import { flag, optionsOf, refuse, whole, within } from "../demand";
+import { flag, instance, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import { add, relu } from "../tensor/ops/elementwise";
 import type { Affine, AffinePair } from "../tensor/ops/norm/affine";
@@ -98,6 +98,7 @@ export abstract class Norm extends Module {
    * @param r the residual, of the output's shape
    */
   residual(x: Tensor, r: Tensor): Tensor {
+    for (const [name, t] of Object.entries({ x, r })) instance("residual", name, t, Tensor);
     let isAdded = false;
     const y = this.inPass(x, (h, n) => {
       isAdded = addsResidual(h, n, r);
@@ -109,7 +110,7 @@ export abstract class Norm extends Module {
   /** γ and β of a call: those given, and the layer's own where they are not. */
   affine(given: Affine = {}): Affine {
     if (given instanceof Tensor) return given;
-    const { gamma = this.weight, beta = this.bias }: AffinePair = given;
+    const { gamma = this.weight, beta = this.bias } = optionsOf<AffinePair>("a norm", given, ["gamma", "beta"]);
     return { gamma, beta };
   }
 

@@ -24,7 +24,7 @@ export const registrationOf = (t: Tensor): Registration | undefined => registere
  * Makes a tensor a trained parameter of the module it is a property of. It then lives until the
  * module is disposed.
  * @throws ShapeError unless it is f32 and of the layout's rank; ArgumentError when it was computed
- * from others.
+ * from others; LifetimeError for one that is disposed of.
  */
 export function parameter(t: Tensor, layout: Layout = "same"): Tensor {
   checkRegistered("parameter", t, layout);
@@ -41,7 +41,7 @@ export function parameter(t: Tensor, layout: Layout = "same"): Tensor {
 
 /**
  * Makes a tensor part of a module's state without training it: running statistics, passports.
- * @throws ShapeError when it has not the layout's rank.
+ * @throws ShapeError when it has not the layout's rank; LifetimeError for one that is disposed of.
  */
 export function buffer(t: Tensor, layout: Layout = "same"): Tensor {
   checkRegistered("buffer", t, layout);
@@ -51,6 +51,8 @@ export function buffer(t: Tensor, layout: Layout = "same"): Tensor {
 
 function checkRegistered(what: string, t: Tensor, layout: Layout): void {
   instance(what, "its first argument", t, Tensor);
+  // One that is gone says so here, and not in the middle of a training.
+  void t.buffer;
   if (layout === "same") return;
   if (typeof layout !== "string" || !Object.hasOwn(TO_TORCH, layout))
     refuse(what, "layout", `"same" or one of ${Object.keys(TO_TORCH).join(", ")}`, layout);

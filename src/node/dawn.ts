@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isMainThread } from "node:worker_threads";
+import { objectOf } from "../demand";
 import { AdapterNotFoundError, ArgumentError } from "../errors";
 import { type AdapterClass, classifyAdapter } from "../gpu/adapter";
 import type { WebGpu, WebGpuAdapter } from "../gpu/webgpu";
@@ -86,9 +87,13 @@ export async function dawn(options: DawnOptions = {}): Promise<WebGpu> {
   return opening;
 }
 
-/** Class of an adapter and a name to print, such as `llvmpipe (Mesa 25.0.7)`. */
+/**
+ * Class of an adapter and a name to print, such as `llvmpipe (Mesa 25.0.7)`.
+ * @throws ArgumentError for what is no adapter.
+ */
 export function describeAdapter(adapter: Pick<WebGpuAdapter, "info">): { kind: AdapterClass; name: string } {
-  const { info } = adapter;
+  const { info } = objectOf("describeAdapter", "an adapter", adapter);
+  objectOf("describeAdapter", "an adapter with its info", info);
   const device = (info.device || info.architecture || info.vendor || "unnamed adapter").replace(/-+$/, "");
   return { kind: classifyAdapter(info), name: info.description ? `${device} (${info.description})` : device };
 }

@@ -5,6 +5,7 @@
  */
 import { type FileHandle, lstat, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { optionsOf } from "../demand";
 import { ArgumentError, PanError } from "../errors";
 import { bytesOf } from "../io/bytes";
 import type { StateDict } from "../io/host-tensor";
@@ -25,6 +26,10 @@ export interface WriteOptions {
    */
   readonly mode?: number;
 }
+
+/** @throws ArgumentError for what is no set of permission bits, and other options. */
+const modeOf = (what: string, options: WriteOptions): number | undefined =>
+  checkMode(optionsOf(what, options, ["mode"]).mode);
 
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: free some space and save again",
@@ -119,7 +124,7 @@ async function writeAndSync(
  *
  * @param path file to create or replace; its folder must exist
  * @param bytes the whole contents
- * @throws ArgumentError when path, bytes or mode are none
+ * @throws ArgumentError when path, bytes or mode are none, and for other options
  * @throws PanError when the write fails (disk full, no permission, no such folder), or the target
  * is no file (folder, pipe, socket, device, a link to nothing): the earlier file, if any, is
  * intact, the temporary file is removed, and `cause` holds the system's error
@@ -127,8 +132,8 @@ async function writeAndSync(
 export async function writeFileAtomic(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
   const wanted = pathOf(path, "writeFileAtomic");
   const contents = bytesOf(bytes, "writeFileAtomic");
-  if (!isPlain(options)) throw new ArgumentError(`options: { mode } expected, found ${shown(options)}`);
-  await replaceFile(wanted, (handle) => handle.writeFile(contents), checkMode(options.mode));
+  const mode = modeOf("writeFileAtomic", options);
+  await replaceFile(wanted, (handle) => handle.writeFile(contents), mode);
 }
 
 /**
@@ -186,6 +191,7 @@ export async function saveSafetensors(
   metadata: Record<string, string> = {},
   options: WriteOptions = {},
 ): Promise<void> {
+  const mode = modeOf("saveSafetensors", options);
   const whole = isPlain(file) && file["tensors"] instanceof Map;
   const { tensors, metadata: own = {} } = whole ? (file as unknown as SafetensorsFile) : { tensors: file as StateDict };
   for (const part of [own, metadata])
@@ -193,8 +199,8 @@ export async function saveSafetensors(
   const all = { ...own, ...metadata };
   const bytes = encodeSafetensors(tensors, all);
   const names = tensors instanceof Map ? tensors.keys() : Object.keys(tensors);
-  const mode = options.mode ?? (isSecret(names, all) ? PRIVATE : undefined);
-  await writeFileAtomic(path, bytes, { ...options, ...(mode !== undefined && { mode }) });
+  const allowed = mode ?? (isSecret(names, all) ? PRIVATE : undefined);
+  await writeFileAtomic(path, bytes, allowed === undefined ? {} : { mode: allowed });
 }
 
 /**
@@ -205,11 +211,11 @@ export async function saveSafetensors(
  * @example
  * new Trainer(model, optimizer, { checkpoints: fileCheckpoints("out/run.checkpoint") });
  *
- * @throws ArgumentError when path or mode are none
+ * @throws ArgumentError when path or mode are none, and for other options
  */
-export function fileCheckpoints(path: string, { mode = PRIVATE }: WriteOptions = {}): CheckpointStore {
+export function fileCheckpoints(path: string, options: WriteOptions = {}): CheckpointStore {
   const file = pathOf(path, "fileCheckpoints");
-  checkMode(mode);
+  const mode = modeOf("fileCheckpoints", options) ?? PRIVATE;
   return {
     save: (bytes) => writeFileAtomic(file, bytes, { mode }),
     async load() {

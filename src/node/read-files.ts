@@ -2,10 +2,11 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { optionsOf } from "../demand";
 import { ArgumentError, FormatError, PanError } from "../errors";
 import { sha256Hex } from "../io/digest";
 import { decodeSafetensors, type SafetensorsFile } from "../io/safetensors";
-import { clip, isPlain, shown } from "../io/shown";
+import { clip, shown } from "../io/shown";
 import { decodeWeights, type WeightsFile } from "../io/weights";
 import { errorCode, kindOf, pathOf } from "./file-path";
 
@@ -36,14 +37,15 @@ export interface ReadOptions {
 
 /**
  * A check that bytes have the digest that they shall have, in front of what decodes them.
- * @throws ArgumentError for a digest that is none; FormatError, when it is run, for other bytes.
+ * @throws ArgumentError for a digest that is none, and other options; FormatError, when it is run,
+ * for other bytes.
  */
 function checked<T>(
+  what: string,
   options: ReadOptions,
   decode: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
 ): (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T> {
-  if (!isPlain(options)) throw new ArgumentError(`options: { sha256 } expected, found ${shown(options)}`);
-  const { sha256 } = options;
+  const { sha256 } = optionsOf(what, options, ["sha256"]);
   if (sha256 === undefined) return decode;
   if (typeof sha256 !== "string" || !/^[\da-f]{64}$/i.test(sha256))
     throw new ArgumentError(`sha256: 64 hexadecimal digits expected, found ${shown(sha256)}`);
@@ -62,12 +64,12 @@ function checked<T>(
  * @param path file to read
  * @param options `sha256`: refuse any other file
  * @returns its tensors in host memory, and its metadata
- * @throws ArgumentError when path or digest are none
+ * @throws ArgumentError when path or digest are none, and for other options
  * @throws FormatError when the file cannot be read (`cause` holds the system's error), is another
  * than the digest's, or is not valid ({@link decodeSafetensors}); the message starts with the path
  */
 export async function loadSafetensors(path: string, options: ReadOptions = {}): Promise<SafetensorsFile> {
-  return decodedFile(pathOf(path, "loadSafetensors"), checked(options, decodeSafetensors));
+  return decodedFile(pathOf(path, "loadSafetensors"), checked("loadSafetensors", options, decodeSafetensors));
 }
 
 /**
@@ -81,14 +83,14 @@ export async function loadSafetensors(path: string, options: ReadOptions = {}): 
  * @param options `sha256`: refuse any other file
  * @example
  * const { tensors } = await loadWeights("checkpoint.pth");
- * @throws ArgumentError when path or digest are none
+ * @throws ArgumentError when path or digest are none, and for other options
  * @throws FormatError when a file cannot be read (`cause` holds the system's error), is another
  * than the digest's, or is not valid; the message starts with the path
  */
 export async function loadWeights(path: string, options: ReadOptions = {}): Promise<WeightsFile> {
   const wanted = pathOf(path, "loadWeights");
   const decode = (bytes: Uint8Array<ArrayBuffer>) => decodeWeights(bytes, { fetch: filesBeside(wanted) });
-  return decodedFile(wanted, checked(options, decode));
+  return decodedFile(wanted, checked("loadWeights", options, decode));
 }
 
 /** Reads files by their names in the folder of another, as an index names them. */

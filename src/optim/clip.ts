@@ -40,7 +40,7 @@ export interface ClipOptions {
  */
 export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number, options: ClipOptions = {}): Tensor {
   within("clipGradNorm", "maxNorm", maxNorm, 0, Infinity);
-  expectOptions("clipGradNorm", options);
+  expectOptions("clipGradNorm", options, ["eps"]);
   const { eps = 1e-6 } = options;
   within("clipGradNorm", "eps", eps, 0, Number.MAX_VALUE);
   const grads = gradientsOf("clipGradNorm", params);

@@ -1,5 +1,5 @@
 import { COUNT_ENTRY, RULES, type RuleName, tickKernel, updateKernel, updateSlots } from "../../shaders/optim.wgsl";
-import { instance, within } from "../demand";
+import { instance, objectOf, within } from "../demand";
 import { disposal } from "../disposal";
 import { ArgumentError, StateDictError } from "../errors";
 import type { Device } from "../gpu/device";
@@ -89,6 +89,7 @@ export abstract class Optimizer {
    * @throws ShapeError for a parameter that is not f32.
    */
   protected constructor(params: Params, rule: OptimizerRule) {
+    objectOf("an optimiser", "its rule", rule);
     this.name = rule.name;
     this.rule = rule.rule;
     this.rate = within("an optimiser", "lr", rule.lr, 0);

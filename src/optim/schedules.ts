@@ -73,8 +73,8 @@ export interface CosineOptions {
  *
  * Source: Loshchilov, Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017.
  *
- * @throws ArgumentError if `epochs` is not positive, `etaMin` not in [0, 1], or `warmup` not below
- * `epochs`
+ * @throws ArgumentError if `epochs` is not positive, `etaMin` or `startFactor` not in [0, 1], or
+ * `warmup` not below `epochs`
  */
 export function cosineLR(options: CosineOptions): Schedule {
   const given = optionsOf("cosineLR", options, ["epochs", "etaMin", "warmup", "startFactor"]);
@@ -82,6 +82,7 @@ export function cosineLR(options: CosineOptions): Schedule {
   demand("cosineLR", "epochs", epochs, (n) => n > 0, "a positive number");
   demand("cosineLR", "etaMin", etaMin, (n) => n >= 0 && n <= 1, "a fraction of the base learning rate, 0 to 1");
   demand("cosineLR", "warmup", warmup, (n) => n >= 0 && n < epochs, `from 0 and below epochs (${epochs})`);
+  demand("cosineLR", "startFactor", startFactor, (n) => n >= 0 && n <= 1, "a number from 0 to 1");
   const length = epochs - warmup;
   const cosine: Schedule = (epoch) => {
     const turned = Math.min(checked("cosineLR", epoch) / length, 1);

@@ -1,9 +1,9 @@
 import { ShapeError } from "../errors";
 import { add, reshape } from "../tensor/ops/elementwise";
 import { concat, permute } from "../tensor/ops/movement";
-import { expectOptional, expectTensors, expectWhole } from "../tensor/ops/operands";
+import { expectOptional, expectOptions, expectTensors, expectWhole } from "../tensor/ops/operands";
 import { conv2dInputGradient, conv2dWeightGradient, convOutputShape } from "../tensor/ops/products/conv";
-import { asPlane, type ConvOptions } from "../tensor/ops/products/geometry";
+import { asPlane, CONV_OPTIONS, type ConvOptions } from "../tensor/ops/products/geometry";
 import { linear, matmul } from "../tensor/ops/products/matmul";
 import { mean } from "../tensor/ops/reduce";
 import { showShape } from "../tensor/shape";
@@ -29,6 +29,7 @@ import { record, type Tensor } from "../tensor/tensor";
  */
 export function windowMeans(passport: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   expectTensors("windowMeans", { passport, weight });
+  expectOptions("windowMeans", options, CONV_OPTIONS);
   const fits = weight.rank === 2 ? passport.rank >= 2 : passport.rank === weight.rank;
   if (passport.shape[0] !== 1 || !fits)
     throw new ShapeError(
@@ -115,6 +116,7 @@ export function passportGammaBeta(means: Tensor, weight: Tensor, groups = 1, bia
  */
 export function passportMeans(gamma: Tensor, beta: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   expectTensors("passportMeans", { gamma, beta, weight });
+  expectOptions("passportMeans", options, CONV_OPTIONS);
   return scope(() => {
     const rows = [gamma, beta].map((p) => windowMeans(p, weight, options));
     return concat(

@@ -1,6 +1,7 @@
+import { instance, refuse, whole } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import type { NonSharedFloat32Array } from "../io/typed-arrays";
-import type { Generator } from "../tensor/random";
+import { Generator } from "../tensor/random";
 import { type Shape, showShape, sizeOf } from "../tensor/shape";
 
 /**
@@ -11,6 +12,8 @@ import { type Shape, showShape, sizeOf } from "../tensor/shape";
 
 /** A passport of `size` numbers, uniform in [−1, 1). */
 export function randomPassport(size: number, random: Generator): NonSharedFloat32Array {
+  whole("randomPassport", "size", size, 0);
+  instance("randomPassport", "random", random, Generator);
   return random.fill(new Float32Array(size), "uniform", -1, 1);
 }
 
@@ -24,6 +27,8 @@ export function randomPassport(size: number, random: Generator): NonSharedFloat3
  * @throws ShapeError when the numbers are not as many as the shape says, or there is no image.
  */
 export function imagePassports(features: Float32Array, shape: Shape): NonSharedFloat32Array[] {
+  instance("imagePassports", "features", features, Float32Array);
+  if (!Array.isArray(shape)) refuse("imagePassports", "shape", "a list of whole numbers", shape);
   const n = shape[0] ?? 0;
   if (shape.length < 2 || n < 1 || sizeOf(shape) !== features.length)
     throw new ShapeError(
@@ -52,6 +57,10 @@ export function shufflePassport(
   channels: number,
   random: Generator,
 ): NonSharedFloat32Array {
+  instance("shufflePassport", "random", random, Generator);
+  const isMap = (c: unknown) => c instanceof Float32Array;
+  if (!Array.isArray(candidates) || !candidates.every(isMap))
+    refuse("shufflePassport", "candidates", "a list of Float32Arrays", candidates);
   const first = candidates[0];
   if (!first) throw new ArgumentError("shufflePassport: at least one candidate feature map expected, found none");
   const size = first.length;

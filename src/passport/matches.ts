@@ -1,3 +1,4 @@
+import { refuse } from "../demand";
 import type { NonSharedFloat32Array } from "../io/typed-arrays";
 
 /**
@@ -20,7 +21,17 @@ export interface LayerSigns {
 }
 
 /** Signature bits of all layers together, and how many match. */
-export const countSigns = (layers: readonly LayerSigns[]): { bits: number; matched: number } => ({
-  bits: layers.reduce((n, l) => n + l.bits.length, 0),
-  matched: layers.reduce((n, l) => n + l.matched, 0),
-});
+export function countSigns(layers: readonly LayerSigns[]): { bits: number; matched: number } {
+  const isLayer = (l: Partial<LayerSigns> | null) => typeof l?.matched === "number" && ArrayBuffer.isView(l.bits);
+  if (!Array.isArray(layers) || !layers.every(isLayer))
+    refuse(
+      "countSigns",
+      "its argument",
+      "a list of layers { name, gamma, bits, matched }, as readSigns() gives",
+      layers,
+    );
+  return {
+    bits: layers.reduce((n, l) => n + l.bits.length, 0),
+    matched: layers.reduce((n, l) => n + l.matched, 0),
+  };
+}

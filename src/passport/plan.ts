@@ -61,7 +61,8 @@ export function checkPlaces(places: unknown): asserts places is readonly Passpor
   if (new Set(names).size !== names.length) unexpected("places: each norm once", names);
 }
 
-function checkPlace(place: unknown, what: string): void {
+/** @throws ArgumentError for what is no place of a passport. */
+export function checkPlace(place: unknown, what: string): void {
   if (!isObject(place)) return unexpected(`${what}: an object`, place);
   const fields = ["norm", "weight", "bias", "text", "kind", "inChannels", "channels", "kernel", "stride"];
   knownKeys(what, place, [...fields, "padding", "dilation", "groups", "inputSize"]);

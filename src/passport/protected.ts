@@ -1,6 +1,8 @@
+import { flag, instance, objectOf, optionsOf, refuse } from "../demand";
 import { ArgumentError, StateDictError } from "../errors";
 import { hostVector, type StateDict } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import type { NonSharedFloat32Array } from "../io/typed-arrays";
 import { BatchNorm } from "../nn/batch-norm";
 import { contentsOf } from "../nn/contents";
@@ -8,6 +10,7 @@ import { Dropout } from "../nn/layers";
 import { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { duringPass } from "../nn/pass";
+import { checkStateDict } from "../nn/state";
 import type { LoadReport } from "../nn/state-dict";
 import type { Affine } from "../tensor/ops/norm/affine";
 import { RandomStream } from "../tensor/ops/random";
@@ -47,6 +50,8 @@ export interface TrainingPassOptions extends Pick<PassOptions, "aroundTrunk" | "
   /** γ and β for some norms, by name, in the place of their own. */
   affine?: ((name: string) => Affine | undefined) | undefined;
 }
+
+const PASS_OPTIONS = ["branches", "signLoss", "aroundTrunk", "measured", "affine"] as const;
 
 /** What {@link Protected.deployed} may do beside. */
 export interface DeployOptions {
@@ -101,8 +106,13 @@ export class Protected<N extends Network = Network> extends Module {
   readonly #unused: ReadonlySet<string>;
   readonly #builtIn: BuiltIn | undefined;
 
-  constructor(network: N, { scheme, fc, sites, texts, inputShape, channels = null }: Protection) {
+  /** @throws ArgumentError for what is no network, or no passports at places of it: use `protect`. */
+  constructor(network: N, protection: Protection) {
     super();
+    expectNetwork("Protected", "network", network);
+    const what = "what protect() puts together, { scheme, fc, sites, texts, inputShape }";
+    const { scheme, fc, sites, texts, inputShape, channels = null } = objectOf("Protected", what, protection);
+    if (!Array.isArray(sites)) refuse("Protected", "sites", "a list of sites, as protect() makes them", sites);
     this.#network = network;
     this.#sites = sites;
     this.scheme = scheme;
@@ -193,8 +203,9 @@ export class Protected<N extends Network = Network> extends Module {
    * @throws ArgumentError as {@link forward}, and for outputs that are no tensors, nor lists or
    * objects of such.
    */
-  trainingPass(x: InputsOf<N>, options: TrainingPassOptions = {}): TrainingPass<OutputOf<N>> {
-    const { branches = this.branches, signLoss = {}, aroundTrunk, measured, affine } = options;
+  trainingPass(x: InputsOf<N>, options?: TrainingPassOptions): TrainingPass<OutputOf<N>> {
+    const given = optionsOf("trainingPass", options, PASS_OPTIONS);
+    const { branches = this.branches, signLoss = {}, aroundTrunk, measured, affine } = given;
     this.checkBranches(branches);
     const byName = affine && ((norm: Norm) => affine(this.#normNames.get(norm)!));
     const how = { signLoss, aroundTrunk, measured, affine: byName };
@@ -235,6 +246,7 @@ export class Protected<N extends Network = Network> extends Module {
 
   /** Replaces every passport by fresh random numbers: a stranger's forgery. */
   randomPassports(random: Generator): void {
+    instance("randomPassports", "random", random, Generator);
     for (const { name, secret } of this.passportSites()) secret.passport.randomPassports(random.fork(name));
   }
 
@@ -261,7 +273,9 @@ export class Protected<N extends Network = Network> extends Module {
    * @throws ArgumentError when norms cannot be folded: of another network than this package's,
    * another norm than batch norm, or scheme `v1`.
    */
-  async deployed({ foldNorm = false }: DeployOptions = {}): Promise<SafetensorsFile> {
+  async deployed(options?: DeployOptions): Promise<SafetensorsFile> {
+    const { foldNorm = false } = optionsOf("deployed", options, ["foldNorm"]);
+    flag("deployed", "foldNorm", foldNorm);
     const builtIn = this.#builtIn;
     if (foldNorm && this.scheme === "v1")
       throw new ArgumentError(
@@ -308,6 +322,7 @@ export class Protected<N extends Network = Network> extends Module {
    * as they are.
    */
   override loadStateDict(dict: StateDict, options?: { strict?: boolean }): LoadReport {
+    checkStateDict(dict);
     const prepared = this.#builtIn?.prepare(dict, this.plan, this);
     try {
       return super.loadStateDict(prepared?.state ?? dict, options);
@@ -329,11 +344,12 @@ export class Protected<N extends Network = Network> extends Module {
   }
 
   private checkBranches(branches: readonly Branch[]): void {
+    if (!Array.isArray(branches)) refuse("trainingPass", "branches", "a list of branches", branches);
     const unknown = branches.find((b) => !this.branches.includes(b));
     if (unknown === undefined && branches.length) return;
     const there = this.branches.map((b) => `"${b}"`).join(" and ");
     throw new ArgumentError(
-      `a network of scheme "${this.scheme}" has the branch ${there}, found "${unknown ?? "none"}"`,
+      `a network of scheme "${this.scheme}" has the branch ${there}, found ${shown(unknown ?? "none")}`,
     );
   }
 }

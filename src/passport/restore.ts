@@ -1,19 +1,24 @@
+import { objectOf } from "../demand";
 import { ArgumentError } from "../errors";
 import { listed } from "../io/shown";
 import { Norm } from "../nn/norm";
 import { Generator } from "../tensor/random";
 import type { SecretPlan } from "./built-in";
 import { isLinearMap, type LinearMap, outputsOf } from "./linear-map";
+import { checkPlan } from "./plan";
 import { Protected } from "./protected";
 import { makeSites, type SiteParts } from "./site";
-import type { Network } from "./trace";
+import { expectNetwork, type Network } from "./trace";
 
 /**
  * Puts passports where a credential says they are, without a pass through the network; their
  * numbers are the credential's to give, by {@link Protected.loadSecrets}.
- * @throws ArgumentError when the network has no such norm or map.
+ * @throws ArgumentError for what is no network or plan, or when the network has no such norm or map.
  */
 export function protectAs<N extends Network>(network: N, plan: SecretPlan): Protected<N> {
+  expectNetwork("protectAs", "network", network);
+  const { scheme, fc, statistics, places, separate, texts } = objectOf("protectAs", "a plan of passports", plan);
+  checkPlan({ scheme, fc, statistics, places, separate, texts });
   const modules = new Map(network.namedModules());
   const random = new Generator(0);
   const normAt = (name: string): Norm => {

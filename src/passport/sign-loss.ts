@@ -14,6 +14,14 @@ export interface SignLossOptions {
   l2?: number;
 }
 
+const CONSTANTS = ["alpha", "margin", "l2"] as const;
+
+/** @throws ArgumentError for other options, and a constant that is negative or not finite. */
+export function checkSignLoss(what: string, options: SignLossOptions): void {
+  expectOptions(what, options, CONSTANTS);
+  for (const name of CONSTANTS) if (options[name] !== undefined) expectNumber(what, name, options[name], 0);
+}
+
 /**
  * Loss that drives the signs of γ to a signature:
  *
@@ -34,10 +42,8 @@ export function signLoss(
 ): Tensor {
   expectTensors("signLoss", { gamma, bits });
   expectOptional("signLoss", { before });
-  expectOptions("signLoss", options);
+  checkSignLoss("signLoss", options);
   const { alpha = 0.1, margin = 0.1, l2 = 1e-5 } = options;
-  for (const [name, value] of Object.entries({ alpha, margin, l2 }))
-    expectNumber("signLoss", name, value, 0, Number.MAX_VALUE);
   if (before && before.size !== 1)
     throw new ShapeError(`signLoss: before is a loss of shape [], found ${showShape(before.shape)}`);
   if (bits.rank !== 1 || !(sameShape(gamma.shape, bits.shape) || sameShape(gamma.shape, [2, bits.size]))) {

@@ -1,11 +1,13 @@
+import { refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";
+import { bytesOf } from "../io/bytes";
 import { shown } from "../io/shown";
 import type { Generator } from "../tensor/random";
 
 const encoder = new TextEncoder();
 
 /** Characters (bytes of UTF-8) that `channels` bits hold. */
-export const capacity = (channels: number): number => Math.floor(channels / 8);
+export const capacity = (channels: number): number => Math.floor(whole("capacity", "channels", channels, 0) / 8);
 
 /**
  * Bits of a signature: eight a byte of the text's UTF-8, most significant first, 0 → −1 and 1 → +1;
@@ -58,7 +60,8 @@ const sumOf = (n: readonly number[]): string => n.slice(0, 12).join(" + ") + (n.
  */
 export function signBytes(signs: ArrayLike<number>, bytes: number): Uint8Array {
   if (!Number.isInteger(bytes) || bytes < 0)
-    throw new ArgumentError(`a whole number of characters from 0 expected, found ${bytes}`);
+    throw new ArgumentError(`a whole number of characters from 0 expected, found ${shown(bytes)}`);
+  if (!Array.isArray(signs) && !ArrayBuffer.isView(signs)) refuse("signBytes", "signs", "a list of numbers", signs);
   if (8 * bytes > signs.length)
     throw new ArgumentError(`${bytes} characters need ${8 * bytes} signs, found ${signs.length}`);
   return Uint8Array.from({ length: bytes }, (_, i) => {
@@ -72,7 +75,8 @@ export function signBytes(signs: ArrayLike<number>, bytes: number): Uint8Array {
  * The text that bytes spell; those that are no UTF-8 become U+FFFD. A byte order mark is a
  * character of the text.
  */
-export const decodeBytes = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+export const decodeBytes = (bytes: Uint8Array): string =>
+  new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytesOf(bytes, "decodeBytes"));
 
 /**
  * The text that the first `8 · bytes` signs spell; bytes that are no UTF-8 become U+FFFD.

@@ -3,6 +3,7 @@
  * envelope with one signature, which key made it, and time stamps over the signature's bytes. Keys
  * come from elsewhere; entries of transparency logs are allowed and not looked at.
  */
+import { objectOf, refuse, text } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
 import { bytesOf } from "../io/bytes";
 import { canonicalJson, parseStrictJson } from "../io/json";
@@ -35,8 +36,31 @@ export async function signBundle(payload: Uint8Array, payloadType: string, signe
   return { envelope, hint: envelope.signatures[0]!.keyid, timestamps: [] };
 }
 
-/** The bytes that time stamps are over: those of the signature. */
-export const bundleSignature = ({ envelope }: Bundle): Uint8Array => envelope.signatures[0]!.sig.slice();
+/**
+ * The bytes that time stamps are over: those of the signature.
+ * @throws ArgumentError for what is no bundle.
+ */
+export const bundleSignature = (bundle: Bundle): Uint8Array =>
+  checkedBundle("bundleSignature", bundle).envelope.signatures[0]!.sig.slice();
+
+/** @throws ArgumentError for what is no bundle. */
+function checkedBundle(what: string, bundle: Bundle): Bundle {
+  const { envelope, hint, timestamps } = objectOf(what, "a bundle, as decodeBundle() gives one,", bundle);
+  const { payload, payloadType, signatures } = objectOf(what, "a bundle with an envelope", envelope);
+  bytesOf(payload, `${what}: the payload`);
+  text(what, "payloadType", payloadType);
+  text(what, "hint", hint);
+  if (!Array.isArray(signatures) || !signatures.length)
+    refuse(what, "signatures", "a list of one signature or more", signatures);
+  for (const signature of signatures) {
+    const { keyid, sig } = objectOf(what, "a signature { keyid, sig }", signature);
+    text(what, "keyid", keyid);
+    bytesOf(sig, `${what}: sig`);
+  }
+  if (!Array.isArray(timestamps)) refuse(what, "timestamps", "a list of responses", timestamps);
+  for (const stamp of timestamps) bytesOf(stamp, `${what}: a time stamp`);
+  return bundle;
+}
 
 /**
  * The bundle with one time stamp more. It is not verified here: `verifyTimestamp` does, with the
@@ -46,6 +70,7 @@ export const bundleSignature = ({ envelope }: Bundle): Uint8Array => envelope.si
  */
 export function withTimestamp(bundle: Bundle, response: Uint8Array): Bundle {
   const stamp = bytesOf(response, "withTimestamp: the response").slice();
+  checkedBundle("withTimestamp", bundle);
   if (stamp.length > LONGEST_TOKEN || bundle.timestamps.length >= MOST_STAMPS)
     throw new ArgumentError(`withTimestamp: at most ${MOST_STAMPS} stamps of at most ${LONGEST_TOKEN} bytes expected`);
   return { ...bundle, timestamps: [...bundle.timestamps, stamp] };
@@ -66,8 +91,9 @@ export async function verifyBundle(bundle: Bundle, key: string | Uint8Array, pay
   return verifyEnvelope(bundle.envelope, key, payloadType);
 }
 
-/** A bundle as a file: canonical JSON. */
-export function encodeBundle({ envelope, hint, timestamps }: Bundle): string {
+/** A bundle as a file: canonical JSON. @throws ArgumentError for what is no bundle. */
+export function encodeBundle(bundle: Bundle): string {
+  const { envelope, hint, timestamps } = checkedBundle("encodeBundle", bundle);
   const stamps = timestamps.map((stamp) => ({ signedTimestamp: toBase64(stamp) }));
   return canonicalJson({
     mediaType: MEDIA_TYPE,

@@ -1,3 +1,4 @@
+import { refuse } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { DTYPES, type HostTensor, toFloat32 } from "../io/host-tensor";
 import { shown } from "../io/shown";
@@ -72,8 +73,7 @@ export interface HostElements {
  */
 export function elementsOf(what: string, source: unknown, shape?: Shape, dtype?: DType): HostElements {
   const found = flat(what, source);
-  const type = dtype ?? found.dtype;
-  if (!(type in ARRAYS)) throw new ArgumentError(`${what}: dtype is "f32", "i32" or "u32", found ${shown(type)}`);
+  const type = dtype === undefined ? found.dtype : dtypeOf(what, dtype);
   const wanted = shape ?? found.shape;
   if (found.values.length !== sizeOf(wanted)) {
     throw new ShapeError(
@@ -82,6 +82,12 @@ export function elementsOf(what: string, source: unknown, shape?: Shape, dtype?:
   }
   const data = type === "f32" ? floats(what, found.values) : integers(what, found.values, type);
   return { dtype: type, shape: [...wanted], data, range: type === "f32" ? null : rangeOf(data) };
+}
+
+/** @throws ArgumentError unless `value` names an element type; names that every object has are none. */
+export function dtypeOf(what: string, value: unknown): DType {
+  if (typeof value === "string" && Object.hasOwn(ARRAYS, value)) return value as DType;
+  return refuse(what, "dtype", '"f32", "i32" or "u32"', value);
 }
 
 /** @throws ArgumentError unless `value` is a number that the type can hold ({@link elementsOf}). */
@@ -199,7 +205,9 @@ function typeOf(data: NumberArray): DType {
 const isHostTensor = (v: unknown): v is HostTensor => {
   if (typeof v !== "object" || v === null) return false;
   const { dtype, shape, data } = v as Partial<HostTensor>;
-  return typeof dtype === "string" && dtype in DTYPES && Array.isArray(shape) && data instanceof DTYPES[dtype];
+  return (
+    typeof dtype === "string" && Object.hasOwn(DTYPES, dtype) && Array.isArray(shape) && data instanceof DTYPES[dtype]
+  );
 };
 
 function advice(source: unknown): string {

@@ -7,7 +7,9 @@
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
  */
+import { objectOf, refuse } from "../demand";
 import { ArgumentError } from "../errors";
+import { shown } from "../io/shown";
 
 const TWO_32 = 2 ** 32;
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
@@ -59,6 +61,12 @@ const CHILD_BY_NAME = 0xc0000000;
 
 const block = new Uint32Array(2);
 
+/** @throws ArgumentError unless `value` is an array, typed or not. */
+function listed<A>(method: string, value: A): A {
+  if (Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value)) return value;
+  return refuse(`Generator.${method}`, "its first argument", "an array", value);
+}
+
 /**
  * A seeded stream of random numbers.
  *
@@ -86,7 +94,9 @@ export class Generator {
    */
   constructor(seed: number) {
     if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new ArgumentError(`Generator: expected a seed that is a whole number from 0 to 2^53 - 1, got ${seed}`);
+      throw new ArgumentError(
+        `Generator: expected a seed that is a whole number from 0 to 2^53 - 1, got ${shown(seed)}`,
+      );
     }
     this.#k0 = seed >>> 0;
     this.#k1 = Math.floor(seed / TWO_32);
@@ -98,7 +108,7 @@ export class Generator {
    * @throws ArgumentError if the state's numbers are out of range
    */
   static from(state: GeneratorState): Generator {
-    const { key, counter } = state;
+    const { key, counter } = objectOf("Generator.from", "a state { key, counter }", state);
     const isWord = (x: unknown) => Number.isInteger(x) && (x as number) >= 0 && (x as number) < TWO_32;
     if (
       !Array.isArray(key) ||
@@ -109,7 +119,7 @@ export class Generator {
     ) {
       throw new ArgumentError(
         "Generator.from: expected { key: [two unsigned 32-bit numbers], counter: a whole number from 0 }, got " +
-          `${JSON.stringify(state)}; pass what state() returned`,
+          `${shown(state)}; pass what state() returned`,
       );
     }
     const generator = Generator.#keyed(key[0], key[1]);
@@ -138,7 +148,7 @@ export class Generator {
    * A numeric label costs one block of the cipher, cheap enough for a stream per sample; a string
    * is chained through the cipher, four UTF-16 units per block.
    *
-   * @throws ArgumentError if a numeric label is not a whole number from 0 to 2⁵³ − 1
+   * @throws ArgumentError if a label is neither a text nor a whole number from 0 to 2⁵³ − 1
    */
   fork(label: string | number): Generator {
     if (typeof label === "number") {
@@ -147,6 +157,7 @@ export class Generator {
       }
       threefry2x32(this.#k0, this.#k1, label >>> 0, CHILD_BY_NUMBER | Math.floor(label / TWO_32), block);
     } else {
+      if (typeof label !== "string") refuse("Generator.fork", "label", "a text or a whole number from 0", label);
       block.fill(0);
       for (let i = 0; i < label.length; i += 4) {
         const unit = (j: number) => label.charCodeAt(i + j) || 0;
@@ -201,7 +212,7 @@ export class Generator {
    */
   integer(n: number): number {
     if (!Number.isInteger(n) || n < 1 || n > TWO_32) {
-      throw new ArgumentError(`Generator.integer: expected n to be a whole number from 1 to 2^32, got ${n}`);
+      throw new ArgumentError(`Generator.integer: expected n to be a whole number from 1 to 2^32, got ${shown(n)}`);
     }
     const limit = TWO_32 - (TWO_32 % n);
     let word = this.uint32();
@@ -212,7 +223,7 @@ export class Generator {
   /** The numbers 0 … n − 1 in random order, every order equally likely (Fisher–Yates). */
   permutation(n: number): Uint32Array {
     if (!Number.isInteger(n) || n < 0 || n > TWO_32) {
-      throw new ArgumentError(`Generator.permutation: expected n to be a whole number from 0 to 2^32, got ${n}`);
+      throw new ArgumentError(`Generator.permutation: expected n to be a whole number from 0 to 2^32, got ${shown(n)}`);
     }
     const order = new Uint32Array(n);
     for (let i = 0; i < n; i++) order[i] = i;
@@ -223,7 +234,7 @@ export class Generator {
   shuffle<A extends { readonly length: number; [index: number]: unknown }>(array: A): A {
     // A generic A forbids writing to its index signature; the elements only change places, so their
     // type is kept.
-    const items: { readonly length: number; [index: number]: unknown } = array;
+    const items: { readonly length: number; [index: number]: unknown } = listed("shuffle", array);
     for (let i = items.length - 1; i > 0; i--) {
       const j = this.integer(i + 1);
       const held = items[i];
@@ -238,15 +249,16 @@ export class Generator {
    * and deviation b (default 0, 1), and returns it. The same numbers as that many calls of
    * `uniform` or `normal`, rounded to the array's type.
    *
-   * @throws ArgumentError if the distribution is neither
+   * @throws ArgumentError if the distribution is neither, or there is no array to fill
    */
   fill<A extends Float32Array | Float64Array>(array: A, distribution: "uniform" | "normal", a = 0, b = 1): A {
+    listed("fill", array);
     if (distribution === "uniform") {
       for (let i = 0; i < array.length; i++) array[i] = this.uniform(a, b);
     } else if (distribution === "normal") {
       for (let i = 0; i < array.length; i++) array[i] = this.normal(a, b);
     } else {
-      throw new ArgumentError(`Generator.fill: expected "uniform" or "normal", got ${JSON.stringify(distribution)}`);
+      throw new ArgumentError(`Generator.fill: expected "uniform" or "normal", got ${shown(distribution)}`);
     }
     return array;
   }
@@ -259,7 +271,7 @@ export class Generator {
    */
   bits(n: number): Uint8Array {
     if (!Number.isSafeInteger(n) || n < 0) {
-      throw new ArgumentError(`Generator.bits: expected n to be a whole number from 0, got ${n}`);
+      throw new ArgumentError(`Generator.bits: expected n to be a whole number from 0, got ${shown(n)}`);
     }
     const out = new Uint8Array(n);
     let word = 0;

@@ -1,5 +1,6 @@
+import { callable, instance } from "../demand";
 import { LifetimeError } from "../errors";
-import type { Device } from "../gpu/device";
+import { Device } from "../gpu/device";
 import { device } from "../gpu/init";
 import type { Recording } from "../gpu/recording";
 import { scope } from "./storage";
@@ -55,9 +56,11 @@ export interface RecordedStep<T> {
  * @param d The device that the body computes on.
  * @throws LifetimeError when the body uploads or reads (it has run once by then), records or
  * replays a step itself, or gives this device nothing to do.
- * @throws ArgumentError when it is asynchronous.
+ * @throws ArgumentError when it is asynchronous, or no function.
  */
 export function recordStep<T>(body: () => T, d: Device = device()): RecordedStep<T> {
+  callable("recordStep", "its body", body);
+  instance("recordStep", "its device", d, Device);
   const { result, recording }: { result: T; recording: Recording } = d.record(() => scope(body));
   if (recording.obstacle !== null) {
     recording.dispose();

@@ -1,4 +1,5 @@
 import { fillKernel } from "../../shaders/elementwise.wgsl";
+import { callable, flag, instance, optionsOf } from "../demand";
 import { disposal } from "../disposal";
 import { ArgumentError, LifetimeError, ShapeError } from "../errors";
 import { Device } from "../gpu/device";
@@ -6,7 +7,16 @@ import { device } from "../gpu/init";
 import type { PooledBuffer } from "../gpu/pool";
 import { shown } from "../io/shown";
 import { propagate } from "./backward";
-import { ARRAYS, bitsOf, checkElement, type DType, type ElementsOf, elementsOf, type TensorSource } from "./elements";
+import {
+  ARRAYS,
+  bitsOf,
+  checkElement,
+  type DType,
+  dtypeOf,
+  type ElementsOf,
+  elementsOf,
+  type TensorSource,
+} from "./elements";
 import { type BackwardFn, GraphNode } from "./graph";
 import type { TensorMethods } from "./method-types";
 import { currentPacking } from "./packing";
@@ -60,8 +70,8 @@ export class Tensor implements Disposable {
    */
   static empty(shape: Shape | number, dtype: DType = "f32", d: Device = device()): Tensor {
     const sizes = asShape(shape);
-    if (!(dtype in ARRAYS)) throw new ArgumentError(`dtype: "f32", "i32" or "u32" expected, found ${shown(dtype)}`);
-    return new Tensor(sizes, dtype, new Storage(d, 4 * sizeOf(sizes)), false);
+    instance("Tensor.empty", "its device", d, Device);
+    return new Tensor(sizes, dtypeOf("Tensor.empty", dtype), new Storage(d, 4 * sizeOf(sizes)), false);
   }
 
   /**
@@ -82,7 +92,8 @@ export class Tensor implements Disposable {
   static from(source: TensorSource, shape?: Shape | number, dtype?: DType, d?: Device): Tensor;
   static from(source: TensorSource, shape: Shape | number, d: Device): Tensor;
   static from(source: TensorSource, shape?: Shape | number, third?: DType | Device, d?: Device): Tensor {
-    const [dtype, on] = third instanceof Device ? [undefined, third] : [third, d ?? device()];
+    const [dtype, given] = third instanceof Device ? [undefined, third] : [third, d];
+    const on = given === undefined ? device() : instance("Tensor.from", "its device", given, Device);
     const found = elementsOf("Tensor.from", source, shape === undefined ? undefined : asShape(shape), dtype);
     const storage = new Storage(on, found.data.byteLength, on.serial);
     const t = new Tensor(found.shape, found.dtype, storage, false);
@@ -125,13 +136,15 @@ export class Tensor implements Disposable {
   /**
    * Whether `backward()` computes a gradient towards this tensor: set it on leaves, read it on
    * results. @throws ShapeError when set on integers; ArgumentError when taken from the result of a
-   * recorded operation: what led to it would lose its gradients.
+   * recorded operation, where what led to it would lose its gradients, and for anything but true
+   * and false.
    */
   get requiresGrad(): boolean {
     return this.differentiable;
   }
 
   set requiresGrad(on: boolean) {
+    flag("a tensor", "requiresGrad", on);
     if (on && this.dtype !== "f32")
       throw new ShapeError(
         `requiresGrad: only f32 tensors have gradients, this one is ${this.dtype} ${showShape(this.shape)}`,
@@ -140,7 +153,7 @@ export class Tensor implements Disposable {
       throw new ArgumentError(
         `requiresGrad: a result of ${this.node.name}, ${showShape(this.shape)}, keeps its graph, and the gradients of what led to it would be lost: use detach() of it, or compute it under noGrad()`,
       );
-    this.differentiable = Boolean(on);
+    this.differentiable = on;
   }
 
   get size(): number {
@@ -224,8 +237,9 @@ export class Tensor implements Disposable {
    * @param options.withStep Let the copy go with the next submit (the training step's own) instead
    * of submitting now.
    */
-  async data<D extends DType = "f32">(options: { withStep?: boolean } = {}): Promise<ElementsOf[D]> {
-    const bytes = await this.device.read(this.buffer, 4 * this.size, options.withStep);
+  async data<D extends DType = "f32">(options?: { withStep?: boolean }): Promise<ElementsOf[D]> {
+    const { withStep = false } = optionsOf("data", options, ["withStep"]);
+    const bytes = await this.device.read(this.buffer, 4 * this.size, flag("data", "withStep", withStep));
     return new ARRAYS[this.dtype](bytes) as ElementsOf[D];
   }
 
@@ -259,7 +273,9 @@ export class Tensor implements Disposable {
    * tensor that it needs the values of was overwritten since: by an optimiser's step, `write`,
    * `fill`, `loadStateDict`.
    */
-  backward(seed?: Tensor, { retainGraph = false }: { retainGraph?: boolean } = {}): void {
+  backward(seed?: Tensor, options?: { retainGraph?: boolean }): void {
+    const { retainGraph = false } = optionsOf("backward", options, ["retainGraph"]);
+    flag("backward", "retainGraph", retainGraph);
     if (seed !== undefined && !(seed instanceof Tensor))
       throw new ArgumentError(`backward(): the seed is a tensor, found ${shown(seed)}`);
     noGrad(() => scope(() => propagate<Tensor>(this, seed, retainGraph)));
@@ -349,7 +365,7 @@ function whileRecording<T>(how: typeof recording, what: string, body: () => T): 
  * @throws ArgumentError when it is asynchronous: what follows its first `await` would be recorded.
  */
 export function noGrad<T>(body: () => T): T {
-  return whileRecording(false, "noGrad()", body);
+  return whileRecording(false, "noGrad()", callable("noGrad", "its argument", body));
 }
 
 /** Runs `body` with a graph, whatever goes on around it. */

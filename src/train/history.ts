@@ -1,3 +1,5 @@
+import { refuse } from "../demand";
+import { isObject } from "../io/shown";
 import { BRANCHES, type BranchAccuracy } from "../passport/branches";
 
 /** Mean losses over a stretch of training steps; 0 for a branch that did not run. */
@@ -72,11 +74,20 @@ export function meanAccuracy(record: BranchAccuracy): number | undefined {
   return values.length ? values.reduce((a, b) => a + b) / values.length : undefined;
 }
 
+/** Records of a history. @throws ArgumentError for what is none. */
+function recordsOf<K extends keyof History>(what: string, kind: K, history: History): History[K] {
+  const records: unknown = (history as Partial<History> | null | undefined)?.[kind];
+  if (Array.isArray(records) && records.every(isObject)) return records as unknown[] as History[K];
+  return refuse(what, "its argument", "a history { steps, epochs }, such as a trainer's", history);
+}
+
 /**
  * The epoch of the highest mean test accuracy, or first metric, the first of equals; undefined
  * without test samples.
+ * @throws ArgumentError for what is no history.
  */
-export function bestEpoch({ epochs }: History): EpochRecord | undefined {
+export function bestEpoch(history: History): EpochRecord | undefined {
+  const epochs = recordsOf("bestEpoch", "epochs", history);
   let best: EpochRecord | undefined;
   for (const e of epochs) {
     const mean = meanAccuracy(e);
@@ -89,7 +100,8 @@ const csv = (header: readonly string[], rows: (number | undefined)[][]): string 
   [header.join(","), ...rows.map((r) => r.map((v) => v ?? "").join(",")), ""].join("\n");
 
 /** Losses as CSV, a row a stretch of steps; a column for the regularizer where there was one. */
-export function stepsCsv({ steps }: History): string {
+export function stepsCsv(history: History): string {
+  const steps = recordsOf("stepsCsv", "steps", history);
   const always = ["step", "loss", "publicLoss", "privateLoss", "passportLoss", "signLoss"] as const;
   const regularized = steps.some((s) => s.regularizerLoss !== undefined);
   const columns = [...always, ...(regularized ? (["regularizerLoss"] as const) : [])];
@@ -100,7 +112,8 @@ export function stepsCsv({ steps }: History): string {
 }
 
 /** Epochs as CSV, a row each; empty where a branch, metric or trigger set is not there. */
-export function epochsCsv({ epochs }: History): string {
+export function epochsCsv(history: History): string {
+  const epochs = recordsOf("epochsCsv", "epochs", history);
   const names = [...new Set(epochs.flatMap((e) => Object.keys(e.metrics ?? {})))];
   const measured = names
     .flatMap((name) => BRANCHES.map((branch) => [name, branch] as const))

@@ -9,7 +9,7 @@ import type { Module } from "../nn/module";
 import { constantLR, type Schedule } from "../optim/schedules";
 import type { Protected } from "../passport/protected";
 import { needsTriggers, withoutTriggers } from "../passport/schemes";
-import type { SignLossOptions } from "../passport/sign-loss";
+import { checkSignLoss, type SignLossOptions } from "../passport/sign-loss";
 import type { Tensor } from "../tensor/tensor";
 import type { CheckpointStore } from "./checkpoint";
 import { checkSet } from "./evaluate";
@@ -260,7 +260,7 @@ function checkTypes(given: AnyOptions): void {
   if (given.replay !== undefined) flag("Trainer", "replay", given.replay);
   if (given.batchSize !== undefined) whole("Trainer", "batchSize", given.batchSize);
   if (given.seed !== undefined) whole("Trainer", "seed", given.seed, 0);
-  if (signLoss !== undefined && !isPlain(signLoss)) refuse("Trainer", "signLoss", "an object of options", signLoss);
+  if (signLoss !== undefined) checkSignLoss("Trainer's signLoss", signLoss);
   if (triggers !== undefined) {
     const what = "Trainer's triggers";
     const { set, margin, statistics, perturbation } = optionsOf(what, triggers, [
@@ -273,7 +273,10 @@ function checkTypes(given: AnyOptions): void {
     if (margin !== undefined && given.loss !== undefined)
       refuse(what, "margin", "none beside a loss of one's own: it is one of logits", margin);
   }
-  if (earlyStop !== undefined) optionsOf("Trainer's earlyStop", earlyStop, ["patience", "minDelta"]);
+  if (earlyStop !== undefined) {
+    const { minDelta } = optionsOf("Trainer's earlyStop", earlyStop, ["patience", "minDelta"]);
+    if (minDelta !== undefined) within("Trainer's earlyStop", "minDelta", minDelta, 0, Infinity);
+  }
   for (const [name, store] of Object.entries({ checkpoints, best }))
     if (store !== undefined && !(typeof store?.save === "function" && typeof store.load === "function"))
       refuse("Trainer", name, "a store with save(bytes) and load(), such as fileCheckpoints(path)", store);
@@ -305,8 +308,6 @@ export function fullOptions(model: Protected, options: AnyOptions | undefined): 
   };
   count("readEvery", readEvery);
   if (earlyStop) count("earlyStop.patience", earlyStop.patience);
-  if (earlyStop?.minDelta !== undefined && !(earlyStop.minDelta >= 0))
-    throw new ArgumentError(`earlyStop.minDelta: a number from 0 expected, found ${shown(earlyStop.minDelta)}`);
   if (triggers?.batchSize !== undefined) count("triggers.batchSize", triggers.batchSize);
   checkParts(full, count);
   if (full.recompute !== undefined) recomputedModules(model, full.recompute);

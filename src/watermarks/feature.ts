@@ -104,6 +104,8 @@ export class FeatureWatermark {
       lambda: (what, name, v) => numbers(what, name, [v]),
     });
     const { model, layer, bits, seed, lambda = 0.01 } = options;
+    for (const name of ["model", "layer", "bits", "seed"] as const)
+      if (options[name] === undefined) refuse("FeatureWatermark.create", name, "given", undefined);
     const filter = (await layerWeight(model, layer)).shape.slice(1) as unknown as Secret["filter"];
     const random = new Generator(seed).fork("feature watermark");
     const own = typeof bits === "number" ? randomBits(bits, random.fork("bits")) : checkedBits(bits);

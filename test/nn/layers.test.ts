@@ -6,6 +6,7 @@ import {
   BatchNorm,
   Conv1d,
   Conv2d,
+  ConvTranspose2d,
   Dropout,
   Flatten,
   GELU,
@@ -14,6 +15,8 @@ import {
   Hardswish,
   Identity,
   InstanceNorm,
+  kaimingNormal,
+  kaimingUniform,
   type Layer,
   LayerNorm,
   LeakyReLU,
@@ -25,6 +28,8 @@ import {
   Sequential,
   SiLU,
   Upsample,
+  xavierNormal,
+  xavierUniform,
 } from "../../src/nn";
 import { gelu, hardswish, silu } from "../../src/tensor/ops/activations";
 import { leakyRelu, relu } from "../../src/tensor/ops/elementwise";
@@ -32,6 +37,7 @@ import { pad } from "../../src/tensor/ops/movement";
 import { batchNorm, groupNorm, instanceNorm, layerNorm, rmsNorm } from "../../src/tensor/ops/norm/norm";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
 import { conv1d, conv2d } from "../../src/tensor/ops/products/conv";
+import { convTranspose2d } from "../../src/tensor/ops/products/conv-transpose";
 import { linear } from "../../src/tensor/ops/products/matmul";
 import { adaptiveAvgPool2d, upsample2d } from "../../src/tensor/ops/resize";
 import { Generator } from "../../src/tensor/random";
@@ -250,6 +256,38 @@ describe("padding same", () => {
   });
 });
 
+describe("layers and functions of one name", () => {
+  it("take the same words for padding", async () => {
+    const x = randomTensor([1, 4, 4, 1], 3);
+    const layer = new Conv2d(1, 1, 3, { padding: "valid", random });
+    const y = conv2d(x, layer.weight, layer.bias, { padding: "valid" });
+    expect(await values(layer.forward(x))).toEqual(await values(y));
+    expect(new Conv1d(1, 1, 3, { padding: "valid", random }).forward(randomTensor([1, 4, 1], 3)).shape).toEqual([
+      1, 2, 1,
+    ]);
+  });
+
+  it.each([
+    { stride: 0 },
+    { dilation: 0.5 },
+    { padding: -1 },
+    { padding: "full" },
+    { groups: 0 },
+    { padding: "same", stride: 2 },
+  ])("refuse %o alike", (options) => {
+    const [x, w] = [Tensor.full([1, 4, 4, 1], 1), Tensor.full([3, 3, 1, 1], 1)];
+    expect(() => new Conv2d(1, 1, 3, { ...options, random } as never)).toThrow(ArgumentError);
+    expect(() => conv2d(x, w, null, options as never)).toThrow(ArgumentError);
+    expect(() => new ConvTranspose2d(1, 1, 3, { ...options, random } as never)).toThrow(ArgumentError);
+    expect(() => convTranspose2d(x, w, null, options as never)).toThrow(ArgumentError);
+  });
+
+  it("speak of themselves, and not of what they are made of", () => {
+    for (const [name, f] of Object.entries({ kaimingNormal, kaimingUniform, xavierNormal, xavierUniform }))
+      expect(() => f([2, 2], 3 as never)).toThrow(new RegExp(`^${name}: random`));
+  });
+});
+
 describe("the common source of random numbers", () => {
   it("gives the same layers the same weights for the same seed, and layers weights of their own", async () => {
     const made = async () => {
@@ -355,7 +393,7 @@ describe("layers refuse", () => {
     expect(() => new Linear(3, 2, { random }).forward(Tensor.full([2, 4], 1))).toThrow(ShapeError);
     expect(() => new Conv2d(3, 2, 1, { random }).forward(Tensor.full([1, 4, 4, 2], 1))).toThrow(ShapeError);
     expect(() => new BatchNorm(3).forward(Tensor.full([4, 2], 1))).toThrow(ShapeError);
-    expect(() => new Linear(-1, 2, { random })).toThrow(ShapeError);
+    expect(() => new Linear(-1, 2, { random })).toThrow(ArgumentError);
   });
 
   it("no layer without inputs: its bias is 0, as PyTorch's", async () => {

@@ -9,8 +9,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ArgumentError, FormatError, PanError } from "../../src/errors";
 import type { HostTensor } from "../../src/io/host-tensor";
 import { encodeSafetensors } from "../../src/io/safetensors";
-import { saveSafetensors, writeFileAtomic } from "../../src/node/files";
-import { loadSafetensors } from "../../src/node/read-files";
+import { fileCheckpoints, saveSafetensors, writeFileAtomic } from "../../src/node/files";
+import { loadSafetensors, loadWeights } from "../../src/node/read-files";
 
 /** The step of a write that the disk refuses, and the system's code for it. */
 const fault = vi.hoisted(() => ({ step: "", code: "" }));
@@ -54,6 +54,29 @@ afterEach(async () => {
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const contents = async (path: string) => Uint8Array.from(await readFile(path));
+
+describe("options of files", () => {
+  const tensors = { x: { dtype: "F32", shape: [1], data: Float32Array.of(1) } } as const;
+  const calls: Record<string, (path: string, options: never) => unknown> = {
+    writeFileAtomic: (path, options) => writeFileAtomic(path, bytes(1), options),
+    saveSafetensors: (path, options) => saveSafetensors(path, tensors as never, {}, options),
+    fileCheckpoints: (path, options) => fileCheckpoints(path, options),
+    loadSafetensors: (path, options) => loadSafetensors(path, options),
+    loadWeights: (path, options) => loadWeights(path, options),
+  };
+
+  it.each(Object.keys(calls))("of %s are refused where they are misspelt or none", async (name) => {
+    const path = join(folder, "model.safetensors");
+    await saveSafetensors(path, tensors as never);
+    const before = await contents(path);
+    for (const options of [{ sha265: "00" }, { perm: 0o600 }, { mod: 0o600 }, null, 3, "x", [1], new Map()]) {
+      const call = async () => calls[name]!(path, options as never);
+      await expect(call(), String(options)).rejects.toThrow(ArgumentError);
+      await expect(call()).rejects.toThrow(new RegExp(`^${name}: .*(sha256|mode)`));
+    }
+    expect(await contents(path)).toEqual(before);
+  });
+});
 
 describe("writeFileAtomic", () => {
   it("creates and replaces a file, leaving nothing else behind", async () => {

@@ -302,8 +302,8 @@ const ROWS: Record<string, Row> = {
     takes: { x: FLOAT },
     refuses: bad(
       "options",
-      [...NO_OPTIONS, { correction: -1 }, { correction: Number.NaN }, { keepdim: 1 }],
-      /options|correction|keepdim/,
+      [...NO_OPTIONS, { correction: -1 }, { correction: Number.NaN }, { keepdim: 1 }, { unbiased: false }],
+      /options.*correction|correction|keepdim|an object of options/,
     ),
   },
   argmax: { ...softmaxRow, refuses: bad("axis", [undefined, null, "1", 1.5, 2, [1]], /axis|dimension/) },
@@ -692,6 +692,12 @@ describe.each(Object.keys(rows))("%s", (name) => {
       expect((e as Error).message).toMatch(new RegExp(`^(${name}|conv2d)`));
       if (message) expect((e as Error).message).toMatch(message);
       expect((e as Error).message.length).toBeLessThan(400);
+    }
+    if ("options" in args()) {
+      // A misspelt name beside those that are right.
+      const e = failure(name, { options: { ...(args()["options"] as object), misspelt: 1 } });
+      expect(e, `${name}: an option that there is not`).toBeInstanceOf(ArgumentError);
+      expect((e as Error).message).toMatch(new RegExp(`^${name}: it has no option "misspelt"; its options are `));
     }
     expect(
       failure(name, Object.fromEntries(Object.keys(args()).map((a) => [a, undefined]))),

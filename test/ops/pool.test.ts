@@ -306,17 +306,17 @@ describe("global pools", () => {
 describe("PyTorch", () => {
   it("gives the same numbers", async () => {
     const golden = new Golden("pool");
-    for (const [i, c] of golden.meta("cases").entries()) {
+    for (const [i, { kind, kernel, ...options }] of golden.meta("cases").entries()) {
       const shape = golden.shape(`${i}.x`);
       const x = Tensor.from(golden.data(`${i}.x`), shape);
       x.requiresGrad = true;
       const pools: Record<string, () => Tensor> = {
-        max: () => maxPool2d(x, c.kernel, c),
-        avg: () => avgPool2d(x, c.kernel, c),
+        max: () => maxPool2d(x, kernel, options),
+        avg: () => avgPool2d(x, kernel, options),
         globalMax: () => globalMaxPool(x),
         globalAvg: () => globalAvgPool(x),
       };
-      const y = pools[c.kind]!();
+      const y = pools[kind]!();
       expect(y.shape).toEqual(golden.shape(`${i}.y`));
       y.backward(Tensor.from(golden.data(`${i}.g`), y.shape));
       expectClose(await y.data(), golden.data(`${i}.y`), { what: `case ${i}, y` });

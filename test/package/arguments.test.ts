@@ -2,11 +2,22 @@
  * Every export of the entries that no sweep of a folder has: arguments and options of every wrong
  * kind get a PanError that says what was expected, or are taken for what they mean.
  */
+import * as core from "@pan/core";
+import * as attacks from "@pan/core/attacks";
+import * as data from "@pan/core/data";
+import * as models from "@pan/core/models";
+import * as nn from "@pan/core/nn";
+import * as node from "@pan/core/node";
 import * as onnx from "@pan/core/onnx";
+import * as optim from "@pan/core/optim";
+import * as ownership from "@pan/core/ownership";
+import * as passport from "@pan/core/passport";
+import * as signing from "@pan/core/signing";
+import * as train from "@pan/core/train";
 import * as verifier from "@pan/core/verify";
 import * as weights from "@pan/core/weights";
 import { beforeAll, describe, expect, it } from "vitest";
-import { PanError } from "../../src/errors";
+import { ArgumentError, PanError } from "../../src/errors";
 import { encodeSafetensors } from "../../src/io/safetensors";
 import { shown } from "../../src/io/shown";
 import { buildNetwork } from "../../src/models";
@@ -15,6 +26,8 @@ import { bind, boundCredential, type Opening, openGroup } from "../../src/owners
 import { type Anchored, anchored } from "../support/anchored";
 import { gpu } from "../support/gpu";
 import { acme, MARKED, MARKED_TRIGGERS, type Owned } from "../support/owner";
+
+type Fn = (...args: unknown[]) => unknown;
 
 const GARBAGE: readonly unknown[] = [
   null,
@@ -187,5 +200,195 @@ describe.each(Object.entries(ENTRIES))("arguments of @pan/core/%s", (_, { of, ro
         if (fault) faults.push(`${name}, ${part}: ${shown(value)} ${fault}`);
       }
     expect(faults).toEqual([]);
+  });
+});
+
+/** Everything that the entries export, by entry. */
+const ALL: Readonly<Record<string, object>> = {
+  ...{ core, attacks, data, models, nn, node, onnx, optim, ownership, passport, signing, train },
+  ...{ verify: verifier, weights },
+};
+
+/** What anybody may pass by mistake. */
+const MISTAKES: readonly unknown[] = [
+  undefined,
+  null,
+  {},
+  3,
+  -1,
+  0.5,
+  "x",
+  true,
+  [],
+  { misspelt: 1 },
+  new Map(),
+  () => 1,
+];
+
+/** Arguments of one kind, in one place or in all, and none. */
+const LISTS: readonly (readonly unknown[])[] = [
+  [],
+  ...MISTAKES.flatMap((value) => [[value], [value, value], [value, value, value, value]]),
+];
+
+/** What writes to the disk at once, where a text is a path. */
+const WRITES: ReadonlySet<string> = new Set(["jsonLines", "tensorBoard"]);
+
+/** Whole networks, which are large: without options they are fine, and take seconds. */
+const LARGE: ReadonlySet<string> = new Set(["AlexNet", "PointNet", "ResNet9", "ResNet18"]);
+
+/** What TypeScript lets nobody call. */
+const INNER: ReadonlySet<string> = new Set([
+  "Tensor", // a private constructor: Tensor.from, empty and full make tensors
+  "Device", // init() makes it of an adapter's answer
+  "Passport", // protect() makes it, of a map that a trace has found
+  "scope", // runs its argument as it is
+]);
+
+const isClass = (f: unknown) => /^class\b/.test(Function.prototype.toString.call(f));
+const isEmpty = (v: unknown) => v === undefined || namesNothing(v);
+
+/** What came of a call, unless it was fine or a PanError; what it made is freed. */
+async function rawError(call: () => unknown): Promise<string | null> {
+  try {
+    const made = await call();
+    if (made instanceof core.Tensor || made instanceof nn.Module) made.dispose();
+    return null;
+  } catch (error) {
+    return error instanceof PanError ? null : `${error}`;
+  }
+}
+
+describe.each(Object.entries(ALL))("whatever @pan/core/%s is given by mistake", (_, of) => {
+  const functions = Object.entries(of).filter(
+    ([name, f]) => typeof f === "function" && !(f.prototype instanceof Error) && !INNER.has(name),
+  ) as [string, Fn][];
+
+  it.each(functions)("%s says so itself", async (name, f) => {
+    const faults: string[] = [];
+    for (const list of LISTS) {
+      if (WRITES.has(name) && typeof list[0] === "string") continue;
+      if (LARGE.has(name) && isEmpty(list[0])) continue;
+      const fault = await rawError(() => (isClass(f) ? Reflect.construct(f, list) : f(...list)));
+      if (fault) faults.push(`${name}(${list.map((v) => shown(v)).join(", ")}) gave ${fault}`);
+    }
+    expect(faults).toEqual([]);
+  });
+});
+
+/** One of each class whose methods users call; made anew for every method. */
+const MADE: Readonly<Record<string, () => object>> = {
+  Tensor: () => core.Tensor.from([[1, 2]]),
+  Generator: () => new core.Generator(1),
+  RandomStream: () => new nn.RandomStream(1),
+  Linear: () => new Linear(2, 2),
+  Conv2d: () => new nn.Conv2d(1, 1, 1),
+  LayerNorm: () => new nn.LayerNorm([2]),
+  BatchNorm: () => new nn.BatchNorm(2),
+  Protected: () => buildNetwork(MARKED, { seed: 1 }),
+};
+const STATICS: Readonly<Record<string, object>> = {
+  Tensor: core.Tensor,
+  Generator: core.Generator,
+  FeatureWatermark: attacks.FeatureWatermark,
+};
+
+/** Methods that the package's own parts call, and TypeScript lets few others. */
+const OWN: ReadonlySet<string> = new Set(["inPass", "run", "countBatches", "stateName"]);
+
+/** Names of the methods of an object, those of its classes included. */
+function methodsOf(object: object): string[] {
+  const names = new Set<string>();
+  for (let at = Object.getPrototypeOf(object); at && at !== Object.prototype; at = Object.getPrototypeOf(at))
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at)))
+      if (typeof value === "function" && name !== "constructor") names.add(name);
+  return [...names];
+}
+
+describe.each(Object.entries(MADE))("whatever methods of a %s are given by mistake", (of, make) => {
+  it("they say so themselves", async () => {
+    const faults: string[] = [];
+    const sample = make();
+    for (const name of methodsOf(sample)) {
+      if (OWN.has(name)) continue;
+      const object = make() as Record<string, Fn>;
+      for (const list of LISTS) {
+        const fault = await rawError(() => object[name]!(...list));
+        if (fault) faults.push(`${of}.${name}(${list.map((v) => shown(v)).join(", ")}) gave ${fault}`);
+      }
+      (object as { dispose?: () => void }).dispose?.();
+    }
+    expect(faults).toEqual([]);
+  });
+});
+
+it.each(Object.entries(STATICS))("static methods of %s say themselves what is wrong", async (of, made) => {
+  const faults: string[] = [];
+  for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(made)))
+    for (const list of typeof value === "function" && name !== "prototype" ? LISTS : []) {
+      const fault = await rawError(() => (value as Fn).apply(made, [...list]));
+      if (fault) faults.push(`${of}.${name}(${list.map((v) => shown(v)).join(", ")}) gave ${fault}`);
+    }
+  expect(faults).toEqual([]);
+});
+
+/** A call with right arguments and an option that there is not, or that means nothing. */
+const WRONG_OPTIONS: Readonly<Record<string, () => unknown>> = {
+  "trainingPass({ branch })": () => made.owned.trainingPass(made.x, { branch: "public" } as never),
+  "trainingPass of no list": () => made.owned.trainingPass(made.x, { branches: "public" } as never),
+  "trainingPass(null)": () => made.owned.trainingPass(made.x, null as never),
+  "deployed({ foldNorms })": () => made.owned.deployed({ foldNorms: true } as never),
+  "deployed({ foldNorm: 1 })": () => made.owned.deployed({ foldNorm: 1 } as never),
+  "alexNetConfig({ clases })": () => models.alexNetConfig({ clases: 3 } as never),
+  "pointNetConfig({ clases })": () => models.pointNetConfig({ clases: 3 } as never),
+  "resNetConfig({ clases })": () => models.resNetConfig([1], { clases: 3 } as never),
+  "AlexNet({ widht })": () => new models.AlexNet({ widht: 0.1 } as never),
+  "backward({ retain_graph })": () => made.x.backward(undefined, { retain_graph: true } as never),
+  "backward({ retainGraph: yes })": () => made.x.backward(undefined, { retainGraph: "yes" } as never),
+  "backward(null)": () => made.x.backward(undefined, null as never),
+  "data({ withSteps })": () => made.x.data({ withSteps: true } as never),
+  "data({ withStep: 1 })": () => made.x.data({ withStep: 1 } as never),
+  "visit({ modul })": () => net.visit({ modul: () => 1 } as never),
+  "visit({ module: 1 })": () => net.visit({ module: 1 } as never),
+  "loadStateDict({ strict: no })": () => net.loadStateDict(new Map(), { strict: "no" } as never),
+  "parameterCount({ trainable: x })": () => net.parameterCount({ trainable: "x" } as never),
+  "LayerNorm.forward(x, null)": () => new nn.LayerNorm([2]).forward(made.x, null as never),
+  "requiresGrad = false as a text": () => Object.assign(core.Tensor.from([1]), { requiresGrad: "false" }),
+  "Tensor.empty of what every object has": () => core.Tensor.empty([2], "toString" as never),
+  "Tensor.from of what every object has": () => core.Tensor.from([2], [1], "constructor" as never),
+  "Tensor.from on a device in words": () => core.Tensor.from([2], [1], "f32", "cpu" as never),
+  "arrays({ target })": () => data.arrays({ inputs: { data: [1] }, target: { data: [1] } } as never),
+  "arrays with a dype": () => data.arrays({ inputs: { data: Float32Array.of(1), dype: "i32" } } as never),
+  "cosineLR({ startFactor })": () => optim.cosineLR({ epochs: 2, startFactor: -5 }),
+  "a signLoss of a trainer": () => trainerOf({ signLoss: { alhpa: 1 } }),
+  "a constant of a trainer's signLoss": () => trainerOf({ signLoss: { alpha: "1" } }),
+  "minDelta as a text": () => trainerOf({ earlyStop: { patience: 1, minDelta: "1" } }),
+};
+
+let made: { owned: ReturnType<typeof buildNetwork>; x: core.Tensor };
+function trainerOf(options: object): unknown {
+  const optimizer = new optim.SGD(made.owned.parameters(), { lr: 0.1 });
+  return new train.Trainer(made.owned, optimizer, options as never);
+}
+
+describe("options that nobody knows, or that mean nothing", () => {
+  beforeAll(() => {
+    made = { owned: buildNetwork(MARKED, { seed: 1 }), x: core.Tensor.from([[1, 2]]) };
+    return () => made.owned.dispose();
+  });
+
+  it.each(Object.entries(WRONG_OPTIONS))("%s is refused", async (_, call) => {
+    await expect(async () => call()).rejects.toThrow(ArgumentError);
+  });
+
+  it("name those that there are", () => {
+    expect(WRONG_OPTIONS["AlexNet({ widht })"]).toThrow(/no option "widht"; its options are .*width.*seed/);
+    expect(WRONG_OPTIONS["a signLoss of a trainer"]).toThrow(/signLoss.*no option "alhpa".*alpha, margin, l2/);
+  });
+
+  it.each(Object.entries({ parameter: nn.parameter, buffer: nn.buffer }))("%s takes no tensor that is gone", (_, f) => {
+    const gone = core.Tensor.from([1]);
+    gone.dispose();
+    expect(() => f(gone)).toThrow(core.LifetimeError);
   });
 });

@@ -70,6 +70,7 @@ function oracle(c: Case, passport: Float32Array, w: Float32Array, g: Float32Arra
   return { means, gamma, dw };
 }
 
+const optionsOf = ({ size: _, i: _i, o: _o, k: _k, ...options }: Case) => options;
 const shapes = (c: Case) => ({ passport: [1, ...c.size, c.i], weight: [...c.k, c.i, c.o] });
 
 function leaf(data: Float32Array, shape: number[]): Tensor {
@@ -92,7 +93,7 @@ describe("the closed form", () => {
     const [ps, pk] = [Tensor.from(skey, passport), Tensor.from(key, passport)];
 
     const closed = leaf(wd, weight);
-    const means = passportMeans(ps, pk, closed, c);
+    const means = passportMeans(ps, pk, closed, optionsOf(c));
     const scales = scope(() => {
       const y = passportGammaBeta(means, closed);
       y.backward(Tensor.from(g, [2, c.o]));
@@ -104,7 +105,7 @@ describe("the closed form", () => {
     const direct = leaf(wd, weight);
     const [gamma, beta] = scope(() =>
       [ps, pk].map((p, row) => {
-        const y = mean(conv2d(p, direct, null, c), [0, 1, 2]);
+        const y = mean(conv2d(p, direct, null, optionsOf(c)), [0, 1, 2]);
         y.backward(Tensor.from(g.subarray(row * c.o, (row + 1) * c.o), [c.o]));
         return y;
       }),
@@ -131,7 +132,7 @@ describe("the closed form", () => {
     const c = CASES[n]!;
     const { passport, weight } = shapes(c);
     const [skey, key, w] = [randomTensor(passport, 1), randomTensor(passport, 2), randomTensor(weight, 3)];
-    const means = passportMeans(skey, key, w, c);
+    const means = passportMeans(skey, key, w, optionsOf(c));
     await gradcheck((t) => passportGammaBeta(means, t), [{ shape: weight, data: randomData(weight, 3) }], {
       rtol: 1e-3,
       atol: 1e-3,

@@ -111,7 +111,7 @@ export interface CrossEntropyOptions extends LossOptions {
  * reduction, labelSmoothing outside 0 … 1, or an ignoreIndex that is no whole number of 32 bits.
  */
 export function crossEntropy(logits: Tensor, labels: Integers, options: CrossEntropyOptions = {}): Tensor {
-  expectOptions("crossEntropy", options);
+  expectOptions("crossEntropy", options, ["reduction", "labelSmoothing", "ignoreIndex", "weight"]);
   const { reduction = "mean", labelSmoothing = 0, ignoreIndex, weight } = options;
   oneOf("crossEntropy", "reduction", reduction, REDUCTIONS);
   within("crossEntropy", "labelSmoothing", labelSmoothing, 0, 1);
@@ -208,7 +208,7 @@ export function nllLoss(logProbs: Tensor, labels: Integers, options: LossOptions
 }
 
 function reductionOf(what: string, options: LossOptions): Reduction {
-  expectOptions(what, options);
+  expectOptions(what, options, ["reduction"]);
   const { reduction = "mean" } = options;
   oneOf(what, "reduction", reduction, REDUCTIONS);
   return reduction;

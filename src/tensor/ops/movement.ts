@@ -92,31 +92,31 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
  * dispatch per tensor.
  * @throws ShapeError when they do not agree, ArgumentError for an empty list.
  */
-export function concat(tensors: readonly Tensor[], axis: number): Tensor {
-  expectTensorList("concat", "xs", tensors);
-  const d = dimension(tensors[0]!, axis, "concat");
-  for (const t of tensors) keepBatch("concat", t, d === 0);
-  const xs = lifted(tensors);
-  const head = xs[0]!;
+export function concat(xs: readonly Tensor[], axis: number): Tensor {
+  expectTensorList("concat", "xs", xs);
+  const d = dimension(xs[0]!, axis, "concat");
+  for (const t of xs) keepBatch("concat", t, d === 0);
+  const all = lifted(xs);
+  const head = all[0]!;
   const fits = (t: Tensor) => t.rank === head.rank && t.shape.every((n, k) => k === d || n === head.shape[k]);
-  if (!xs.every(fits)) {
-    const odd = xs.find((t) => !fits(t))!;
+  if (!all.every(fits)) {
+    const odd = all.find((t) => !fits(t))!;
     throw new ShapeError(
       `concat along dimension ${axis}: all other sizes must agree, found ${showShape(head.shape)} and ${showShape(odd.shape)}`,
     );
   }
   const starts: number[] = [];
   let total = 0;
-  for (const t of xs) {
+  for (const t of all) {
     starts.push(total);
     total += t.shape[d]!;
   }
   let y: Tensor;
-  if (xs.length === 1) y = copyOf(head);
+  if (all.length === 1) y = copyOf(head);
   else {
     y = head.newEmpty(head.shape.map((n, k) => (k === d ? total : n)));
     const toStrides = stridesOf(y.shape);
-    xs.forEach((t, i) => {
+    all.forEach((t, i) => {
       copyRegion(
         t,
         y,
@@ -128,9 +128,9 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   return record(
     "concat",
     y,
-    xs,
+    all,
     [],
-    () => (g) => xs.map((t, i) => (t.requiresGrad ? narrow(g, d, starts[i]!, t.shape[d]!) : null)),
+    () => (g) => all.map((t, i) => (t.requiresGrad ? narrow(g, d, starts[i]!, t.shape[d]!) : null)),
     { axes: [d] },
   );
 }

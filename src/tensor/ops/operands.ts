@@ -3,7 +3,7 @@
  * before anything is computed, so that a mistake is told of with the operation's and the argument's
  * name, and no kernel reads the bits of another type.
  */
-import { refuse, unexpected } from "../../demand";
+import { optionsOf, refuse, unexpected } from "../../demand";
 import { ArgumentError, type PanError, ShapeError } from "../../errors";
 import { isPlain } from "../../io/shown";
 import { type DType, elementsOf, type NumberArray, type NumberList } from "../elements";
@@ -91,9 +91,10 @@ export function pairOf(
   return refuse(op, name, `a whole number from ${least}, or one for each of the two axes`, value, "", kind);
 }
 
-/** @throws ArgumentError unless `options` is an object that may hold options. */
-export function expectOptions(op: string, options: unknown): void {
+/** @throws ArgumentError unless `options` is an object of options, with no name but `known` ones. */
+export function expectOptions<T extends object>(op: string, options: T, known: readonly (keyof T & string)[]): void {
   if (!isPlain(options)) unexpected(`${op}: an object of options`, options);
+  optionsOf(op, options, known);
 }
 
 /** A list of numbers, or one number for a list of it. @throws ArgumentError */

@@ -56,7 +56,7 @@ type Geometry = Record<"h" | "w" | "c" | "oh" | "ow" | "kh" | "kw" | "sh" | "sw"
  * @throws ArgumentError when an option is not a whole number in its range, or no flag.
  */
 export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {}): Tensor {
-  expectOptions("maxPool2d", options);
+  expectOptions("maxPool2d", options, ["stride", "padding", "dilation", "ceilMode"]);
   const [dh, dw] = pairOf("maxPool2d", "dilation", options.dilation ?? 1, 1);
   const { geometry, vec, shape, windows } = plan("maxPool2d", x, kernel, options, [dh, dw]);
   const { y, at } = largest(x, geometry, vec, shape, [dh, dw]);
@@ -76,7 +76,7 @@ export function maxPool2d(x: Tensor, kernel: Pair, options: MaxPoolOptions = {})
  * @throws ArgumentError when an option is not a whole number in its range, or no flag.
  */
 export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {}): Tensor {
-  expectOptions("avgPool2d", options);
+  expectOptions("avgPool2d", options, ["stride", "padding", "countIncludePad", "ceilMode"]);
   const { countIncludePad = true } = options;
   expectFlag("avgPool2d", "countIncludePad", countIncludePad);
   const { geometry, vec, shape, windows } = plan("avgPool2d", x, kernel, options, [1, 1]);

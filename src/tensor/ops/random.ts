@@ -86,7 +86,7 @@ export class RandomStream {
    * @throws ArgumentError if it is no state.
    */
   restore(state: RandomStreamState): void {
-    expectOptions("RandomStream.restore", state);
+    expectOptions("RandomStream.restore", state, ["key", "step", "draw"]);
     const { key, step, draw } = state;
     const isCount = (n: unknown, most: number) =>
       Number.isSafeInteger(n) && (n as number) >= 0 && (n as number) <= most;

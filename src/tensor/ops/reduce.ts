@@ -8,7 +8,7 @@ import {
   reduceKernel,
   reduceLanes,
 } from "../../../shaders/reduce.wgsl";
-import { flag, optionsOf, within } from "../../demand";
+import { flag, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { keepBatch } from "../parts";
 import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
@@ -41,10 +41,12 @@ interface Plan {
   readonly how: TracedHow<Tensor>;
 }
 
+const OPTIONS = ["keepdim"] as const;
+
 function plan(what: string, x: Tensor, axes: Axes | undefined, options: ReduceOptions = {}): Plan {
   expectTensors(what, { x });
-  expectOptions(what, options);
-  const { keepdim = false } = optionsOf(what, options, ["keepdim"]);
+  expectOptions(what, options, OPTIONS);
+  const { keepdim = false } = options;
   flag(what, "keepdim", keepdim);
   const list =
     axes === undefined
@@ -235,7 +237,7 @@ export interface VarianceOptions extends ReduceOptions {
  * @throws ShapeError as {@link sum}. @throws ArgumentError for a negative correction.
  */
 export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
-  expectOptions("variance", options);
+  expectOptions("variance", options, ["correction", ...OPTIONS]);
   const { correction = 1, ...rest } = options;
   within("variance", "correction", correction, 0, Infinity);
   const p = plan("variance", x, axes, rest);

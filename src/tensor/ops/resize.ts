@@ -102,7 +102,7 @@ function axis({ size, scale, alignCorners }: UpsampleOptions, a: 0 | 1, input: n
 
 /** @throws ArgumentError for options that are none of {@link upsample2d}'s. */
 export function checkUpsample(op: string, options: UpsampleOptions): void {
-  expectOptions(op, options);
+  expectOptions(op, options, ["size", "scale", "mode", "alignCorners"]);
   const { size, scale, mode = "nearest", alignCorners = false } = options;
   if ((size === undefined) === (scale === undefined))
     throw new ArgumentError(`${op}: either size or scale is given, found ${size === undefined ? "neither" : "both"}`);

@@ -1,4 +1,3 @@
-import { optionsOf } from "../../../demand";
 import { ArgumentError } from "../../../errors";
 import type { Shape } from "../../shape";
 import type { Tensor } from "../../tensor";
@@ -47,7 +46,7 @@ export interface BatchNormOptions extends NormOptions {
  * Source: Ioffe, Szegedy, "Batch normalization", ICML 2015.
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
-  checkOptions("batchNorm", options, [...OPTIONS, "runningMean", "runningVar", "training", "momentum"]);
+  expectOptions("batchNorm", options, [...OPTIONS, "runningMean", "runningVar", "training", "momentum"]);
   const { runningMean: mean, runningVar: variance, training, momentum = 0.1, ...rest } = options;
   if (!mean !== !variance) {
     throw new ArgumentError(
@@ -69,7 +68,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
  * Source: Wu, He, "Group normalization", ECCV 2018.
  */
 export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
-  checkOptions("groupNorm", options, OPTIONS);
+  expectOptions("groupNorm", options, OPTIONS);
   return normalise(x, { over: { groups }, ...whole(options) });
 }
 
@@ -84,7 +83,7 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
  * Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016.
  */
 export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
-  checkOptions("instanceNorm", options, OPTIONS);
+  expectOptions("instanceNorm", options, OPTIONS);
   return normalise(x, { over: "positions", ...whole(options) });
 }
 
@@ -102,7 +101,7 @@ export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
  */
 export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOptions = {}): Tensor {
   const shape = expectNumbers("layerNorm", "normalizedShape", normalizedShape);
-  checkOptions("layerNorm", options, OPTIONS);
+  expectOptions("layerNorm", options, OPTIONS);
   return normalise(x, { over: { shape }, ...whole(options) });
 }
 
@@ -119,17 +118,11 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
  */
 export function rmsNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormOptions, "beta"> = {}): Tensor {
   const shape = expectNumbers("rmsNorm", "normalizedShape", normalizedShape);
-  checkOptions("rmsNorm", options, ["gamma", "eps", "relu"]);
+  expectOptions("rmsNorm", options, ["gamma", "eps", "relu"]);
   return normalise(x, { over: { shape, aboutZero: true }, ...whole(options) });
 }
 
 const OPTIONS = ["gamma", "beta", "eps", "relu"] as const;
-
-/** @throws ArgumentError for what is no object of options, and a name that is none of them. */
-function checkOptions<T extends object>(op: string, options: T, known: readonly (keyof T & string)[]): void {
-  expectOptions(op, options);
-  optionsOf(op, options, known);
-}
 
 /** A batch that is one part. */
 const whole = ({ gamma, beta, eps, relu }: NormOptions) => ({ affine: [{ gamma, beta }], eps, relu });

@@ -1,3 +1,4 @@
+import { refuse } from "../../../demand";
 import { ShapeError } from "../../../errors";
 import { expectUnparted } from "../../parts";
 import { type Pair, sameShape, showShape } from "../../shape";
@@ -33,9 +34,9 @@ export interface ConvTransposeOptions {
  * 1)·stride − 2·padding + dilation·(kH − 1) + outputPadding + 1. Differentiable towards x, w and
  * bias.
  *
- * @throws ShapeError when channels do not fit, the output has no pixels, outputPadding is not less
- * than the stride, a size is no whole number in its range, or for integers.
- * @throws ArgumentError for other options.
+ * @throws ShapeError when channels do not fit, the output has no pixels, or for integers.
+ * @throws ArgumentError for an option that is no whole number in its range, an outputPadding that is
+ * not less than the stride, and other options.
  */
 export function convTranspose2d(
   x: Tensor,
@@ -47,18 +48,18 @@ export function convTranspose2d(
   expectTensors(op, { x, w });
   expectOptional(op, { bias });
   expectUnparted(op, { w, bias });
-  expectOptions(op, options);
+  expectOptions(op, options, ["stride", "padding", "outputPadding", "dilation", "groups"]);
   if (x.rank !== 4 || w.rank !== 4 || x.shape[3] !== w.shape[3])
     throw new ShapeError(
       `${op}: x [N, H, W, I] and w [kH, kW, O/groups, I] expected, found ${showShape(x.shape)} and ${showShape(w.shape)}`,
     );
-  const pair = (name: string, value: Pair, least: number) => pairOf(op, name, value, least, ShapeError);
+  const pair = (name: string, value: Pair, least: number) => pairOf(op, name, value, least);
   const stride = pair("stride", options.stride ?? 1, 1);
   const padding = pair("padding", options.padding ?? 0, 0);
   const dilation = pair("dilation", options.dilation ?? 1, 1);
   const more = pair("outputPadding", options.outputPadding ?? 0, 0);
   if (more[0] >= stride[0] || more[1] >= stride[1])
-    throw new ShapeError(`${op}: outputPadding is less than the stride [${stride}], found [${more}]`);
+    refuse(op, "outputPadding", `less than the stride [${stride}]`, more);
   const side = (a: 0 | 1) =>
     (x.shape[a + 1]! - 1) * stride[a] - 2 * padding[a] + dilation[a] * (w.shape[a]! - 1) + more[a] + 1;
   const size = [side(0), side(1)] as const;

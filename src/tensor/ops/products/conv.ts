@@ -19,8 +19,9 @@ import { asPlane, type ConvOptions, type Geometry, geometryOf, type LineConvOpti
  * 2·padding − dilation·(kH − 1) − 1) / stride⌋ + 1, or H with padding `"same"`. Differentiable
  * towards x, w and bias. An empty batch gives an empty output and zero weight gradients.
  * @throws ShapeError when channels do not fit the groups, the kernel is larger than the padded
- * input, a size is no whole number in its range, or for integers.
- * @throws ArgumentError for padding "same" with a stride, and other options.
+ * input, or for integers.
+ * @throws ArgumentError for an option that is no whole number in its range, padding "same" with a
+ * stride, and other options.
  */
 export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
   return convolve("conv2d", x, w, bias, options);

@@ -1,7 +1,8 @@
 import type { ConvShape } from "../../../../shaders/products/conv-registers.wgsl";
-import { ArgumentError, ShapeError } from "../../../errors";
+import { ShapeError } from "../../../errors";
 import { type Pair, type Shape, showShape } from "../../shape";
-import { expectOptions, expectScalar, expectWhole, expectWord, pairOf } from "../operands";
+import { expectOptions, expectWhole, pairOf } from "../operands";
+import { paddingOf, type Sides } from "../padding";
 import { windowCount } from "../windows";
 
 /** Options of a 2-D convolution. */
@@ -19,6 +20,9 @@ export interface ConvOptions {
   /** Channels are split into this many independent convolutions (default 1). */
   groups?: number;
 }
+
+/** Names of the options of convolutions. */
+export const CONV_OPTIONS = ["stride", "padding", "dilation", "groups"] as const;
 
 /** Options of a 1-D convolution: those of {@link ConvOptions}, along one axis. */
 export interface LineConvOptions {
@@ -44,7 +48,7 @@ export interface Geometry extends ConvShape {
 
 /** @throws ShapeError, ArgumentError for shapes and options that make no convolution. */
 export function geometryOf(op: string, x: Shape, w: Shape, options: ConvOptions): Geometry {
-  expectOptions(op, options);
+  expectOptions(op, options, CONV_OPTIONS);
   if (x.length !== 4 || w.length !== 4) {
     throw new ShapeError(
       `${op}: x [N, H, W, I] and w [kH, kW, I/groups, O] expected, found ${showShape(x)} and ${showShape(w)}`,
@@ -53,16 +57,21 @@ export function geometryOf(op: string, x: Shape, w: Shape, options: ConvOptions)
   const [n, h, width, c] = x as [number, number, number, number];
   const [kh, kw, i, o] = w as [number, number, number, number];
   const kernel = pairOf(op, "the weight's kernel", [kh, kw], 1, ShapeError);
-  const stride = pairOf(op, "stride", options.stride ?? 1, 1, ShapeError);
-  const dilation = pairOf(op, "dilation", options.dilation ?? 1, 1, ShapeError);
+  const stride = pairOf(op, "stride", options.stride ?? 1, 1);
+  const dilation = pairOf(op, "dilation", options.dilation ?? 1, 1);
   const { groups = 1 } = options;
-  expectWhole(op, "groups", groups, 1, ShapeError);
+  expectWhole(op, "groups", groups, 1);
   if (c !== i * groups || o % groups !== 0) {
     throw new ShapeError(
       `${op}: input with ${c} channels, weight for ${i}·groups = ${i * groups}, ${o} outputs over ${groups} groups: channels must be groups times the weight's third size, outputs divisible by groups`,
     );
   }
-  const { padding, out } = placement(op, [h, width], kernel, stride, dilation, options.padding ?? 0);
+  const { sides } = paddingOf(op, options.padding ?? 0, { kernel, stride, dilation });
+  const [[above, below], [left, right]] = sides as readonly [Sides, Sides];
+  const padding = [above, left] as const;
+  const count = (d: 0 | 1, size: number, around: number) =>
+    windowCount(size + around, kernel[d], stride[d], 0, dilation[d]);
+  const out = [count(0, h, above + below), count(1, width, left + right)] as const;
   if (out[0] < 1 || out[1] < 1) {
     throw new ShapeError(
       `${op}: a ${kh}×${kw} kernel with dilation ${dilation} does not fit into ${h}×${width} with padding ${padding}`,
@@ -73,42 +82,16 @@ export function geometryOf(op: string, x: Shape, w: Shape, options: ConvOptions)
 
 /**
  * Options of {@link conv1d} as those of a convolution over [1, L].
- * @throws ArgumentError for a pair of numbers.
+ * @throws ArgumentError for a pair of numbers, and sizes that are none.
  */
 export function asPlane(op: string, options: ConvOptions): ConvOptions {
-  expectOptions(op, options);
+  expectOptions(op, options, CONV_OPTIONS);
   const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
-  const along = (name: string, value: unknown, none: number): Pair => {
-    expectScalar(op, name, value);
-    return [none, value as number];
-  };
+  const along = (name: string, value: unknown, none: 0 | 1): Pair => [none, expectWhole(op, name, value, none)];
   return {
     stride: along("stride", stride, 1),
     padding: typeof padding === "string" ? padding : along("padding", padding, 0),
     dilation: along("dilation", dilation, 1),
     groups,
   };
-}
-
-type Both = readonly [number, number];
-
-/** Zeros above and to the left, and sizes of the output. */
-function placement(
-  op: string,
-  size: Both,
-  kernel: Both,
-  stride: Both,
-  dilation: Both,
-  padding: Pair | "same" | "valid",
-): { padding: Both; out: Both } {
-  if (padding === "same") {
-    if (stride[0] !== 1 || stride[1] !== 1)
-      throw new ArgumentError(`${op}: padding "same" is for stride 1, found stride [${stride}]: give it in numbers`);
-    const before = (d: 0 | 1) => Math.floor((dilation[d] * (kernel[d] - 1)) / 2);
-    return { padding: [before(0), before(1)], out: size };
-  }
-  if (typeof padding === "string") expectWord(op, "padding", padding, ["same", "valid"]);
-  const around = pairOf(op, "padding", typeof padding === "string" ? 0 : padding, 0, ShapeError);
-  const count = (d: 0 | 1) => windowCount(size[d], kernel[d], stride[d], around[d], dilation[d]);
-  return { padding: around, out: [count(0), count(1)] };
 }

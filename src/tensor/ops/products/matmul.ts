@@ -37,7 +37,7 @@ interface Extents {
  */
 export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {}): Tensor {
   expectTensors("matmul", { a: left, b: right });
-  expectOptions("matmul", options);
+  expectOptions("matmul", options, ["transposeA", "transposeB"]);
   const { transposeA = false, transposeB = false } = options;
   expectFlag("matmul", "transposeA", transposeA);
   expectFlag("matmul", "transposeB", transposeB);

@@ -1,0 +1,86 @@
+/**
+ * What attacks are given: each goes through here before anything is computed, so that a mistake
+ * ends it with the attack's name, and not in the middle of a training.
+ */
+import { checkedParts, type SampleSet } from "../data/sample-set";
+import { callable, objectOf, optionsOf, refuse, whole, within } from "../demand";
+import type { SafetensorsFile } from "../io/safetensors";
+import { checkFile } from "../passport/files";
+import type { AttackOptions } from "./record";
+import type { TrainingBudget } from "./training";
+
+/** What of a target every attack reads. */
+interface Attacked {
+  readonly deployed: SafetensorsFile;
+  readonly credential?: SafetensorsFile | undefined;
+  readonly test: SampleSet;
+  readonly transform?: unknown;
+  readonly triggers?: SampleSet | undefined;
+  readonly model?: unknown;
+}
+
+/**
+ * @param owner whether the owner's half is needed
+ * @throws ArgumentError for a target that is none, or lacks a part; FormatError, ShapeError for parts
+ * that are damaged or do not agree.
+ */
+export function checkTarget(attack: string, target: Attacked, owner: "credential" | "plain" = "credential"): void {
+  const { deployed, credential, test, transform, triggers, model } = objectOf(
+    attack,
+    "a target { deployed, credential, test }",
+    target,
+  );
+  checkFile(deployed, `${attack}: target.deployed`);
+  if (owner === "credential" || credential !== undefined) checkFile(credential, `${attack}: target.credential`);
+  checkedParts(`${attack}: target.test`, test);
+  if (triggers !== undefined) checkedParts(`${attack}: target.triggers`, triggers);
+  checkTransforms(attack, "target.transform", transform);
+  if (model !== undefined) callable(attack, "target.model", model);
+}
+
+/**
+ * The options of an attack, {} for none.
+ * @param own names of those that the attack has beside `seed` and `onStep`
+ * @throws ArgumentError for other names, a seed that is no whole number from 0, and what should be
+ * called and is no function.
+ */
+export function attackOptions<T extends AttackOptions>(
+  attack: string,
+  options: T | undefined,
+  own: readonly (keyof T & string)[],
+): T {
+  const given = optionsOf(attack, options, ["seed", "onStep", ...own]);
+  if (given.seed !== undefined) whole(attack, "seed", given.seed, 0);
+  for (const name of ["onStep", "onForged", "onAttacked"] as const) {
+    const listener = (given as Partial<Record<typeof name, unknown>>)[name];
+    if (listener !== undefined) callable(attack, name, listener);
+  }
+  return given;
+}
+
+const BUDGET = ["train", "test", "task", "epochs", "lr", "batchSize", "transform", "onAttacked"] as const;
+
+/**
+ * {@link attackOptions} of an attacker who trains.
+ * @throws ArgumentError besides for data that are none, epochs or a batch size that are no whole
+ * numbers from 1, and a learning rate that is negative or no number.
+ */
+export function trainingOptions<T extends TrainingBudget>(
+  attack: string,
+  options: T,
+  own: readonly (keyof T & string)[] = [],
+): T {
+  const given = attackOptions(attack, options, [...BUDGET, ...own]);
+  whole(attack, "epochs", given.epochs);
+  checkedParts(`${attack}: train`, given.train);
+  if (given.test !== undefined) checkedParts(`${attack}: test`, given.test);
+  if (given.lr !== undefined) within(attack, "lr", given.lr, 0);
+  if (given.batchSize !== undefined) whole(attack, "batchSize", given.batchSize);
+  checkTransforms(attack, "transform", given.transform);
+  return given;
+}
+
+function checkTransforms(attack: string, name: string, transforms: unknown): void {
+  if (transforms !== undefined && !Array.isArray(transforms))
+    refuse(attack, name, "an array of transforms", transforms);
+}
