@@ -21,8 +21,8 @@ interface Attacked {
 
 /**
  * @param owner whether the owner's half is needed
- * @throws ArgumentError for a target that is none, or lacks a part; FormatError, ShapeError for parts
- * that are damaged or do not agree.
+ * @throws ArgumentError for a target that is none, or lacks a part; FormatError, ShapeError for
+ * parts that are damaged or do not agree.
  */
 export function checkTarget(attack: string, target: Attacked, owner: "credential" | "plain" = "credential"): void {
   const { deployed, credential, test, transform, triggers, model } = objectOf(

@@ -44,9 +44,9 @@ export interface DisguiseOptions {
  * Knowledge: the deployed network. Budget: none.
  * @param source which channels hang together, where the file does not describe a network of this
  * package
- * @throws ArgumentError for files or options that are none, a scale below 1, a share outside 0 to 1, filters scaled in front of
- * another norm than batch norm, or negated ones where there is no norm; FormatError for a file that
- * does not describe its network, without a source.
+ * @throws ArgumentError for files or options that are none, a scale below 1, a share outside 0 to
+ * 1, filters scaled in front of another norm than batch norm, or negated ones where there is no
+ * norm; FormatError for a file that does not describe its network, without a source.
  */
 export function disguise(
   deployed: SafetensorsFile,

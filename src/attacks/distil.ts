@@ -22,7 +22,8 @@ export interface DistilOptions extends TrainingBudget {
  *
  * Learning rate 0.05 by default, since the network is fresh. Measured after every epoch.
  * Source: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015.
- * @throws ArgumentError for a target or options that are none, or a temperature outside 0.01 … 1000.
+ * @throws ArgumentError for a target or options that are none, or a temperature outside 0.01
+ * … 1000.
  */
 export async function distil(target: Target | PlainTarget, options: DistilOptions): Promise<AttackRecord> {
   checkTarget("distil", target, "plain");

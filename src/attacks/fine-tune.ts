@@ -19,8 +19,8 @@ export interface FineTuneOptions extends TrainingBudget {
  * Measured after every epoch: signature, and accuracy of the branches on the attacker's task.
  * Source: Fan et al., "DeepIPR", TPAMI 2021, section 4.1.1.
  * A plain network can be fine-tuned too, to compare with; it has no bits to lose.
- * @throws ArgumentError for a target or options that are none, an unknown mode, or classes that `ftal` cannot
- * have.
+ * @throws ArgumentError for a target or options that are none, an unknown mode, or classes that
+ * `ftal` cannot have.
  */
 export async function fineTune(target: Target | PlainTarget, options: FineTuneOptions): Promise<AttackRecord> {
   checkTarget("fineTune", target, "plain");

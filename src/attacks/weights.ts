@@ -109,7 +109,9 @@ function checkBits(attack: string, bits: unknown): void {
     refuse(attack, "bits", "whole numbers from 2 to 16", bits);
 }
 
-/** @throws ArgumentError for what is no state dict; StateDictError for a tensor in it that is none. */
+/**
+ * @throws ArgumentError for what is no state dict; StateDictError for a tensor in it that is none.
+ */
 function checkTensors(trained: StateDict): void {
   checkStateDict(trained);
   for (const [name, value] of trained) checkHostTensor(name, value);
@@ -124,7 +126,8 @@ export interface QuantiseOptions extends AttackOptions {
 /**
  * Weight quantisation: every trained tensor is rounded to 2ᵇ − 1 levels, symmetric about 0 and
  * scaled to the tensor's largest magnitude.
- * @throws ArgumentError for a target or options that are none, and bits that are no whole number from 2 to 16.
+ * @throws ArgumentError for a target or options that are none, and bits that are no whole number
+ * from 2 to 16.
  */
 export async function quantise(target: Target, given?: QuantiseOptions): Promise<AttackRecord> {
   checkTarget("quantise", target);

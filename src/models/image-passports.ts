@@ -41,8 +41,8 @@ const CANDIDATES = 20;
  * @param source the trained network without passports; its maps have the names and input shapes of
  * the model's
  * @param images test images, or the trigger set
- * @throws ArgumentError for options that are none, when the networks differ, the source has passports itself, or there are too
- * few images; no passport is changed then.
+ * @throws ArgumentError for options that are none, when the networks differ, the source has
+ * passports itself, or there are too few images; no passport is changed then.
  */
 export async function setImagePassports(
   model: Protected,

@@ -106,7 +106,9 @@ export class Protected<N extends Network = Network> extends Module {
   readonly #unused: ReadonlySet<string>;
   readonly #builtIn: BuiltIn | undefined;
 
-  /** @throws ArgumentError for what is no network, or no passports at places of it: use `protect`. */
+  /**
+   * @throws ArgumentError for what is no network, or no passports at places of it: use `protect`.
+   */
   constructor(network: N, protection: Protection) {
     super();
     expectNetwork("Protected", "network", network);

@@ -13,7 +13,8 @@ import { expectNetwork, type Network } from "./trace";
 /**
  * Puts passports where a credential says they are, without a pass through the network; their
  * numbers are the credential's to give, by {@link Protected.loadSecrets}.
- * @throws ArgumentError for what is no network or plan, or when the network has no such norm or map.
+ * @throws ArgumentError for what is no network or plan, or when the network has no such norm or
+ * map.
  */
 export function protectAs<N extends Network>(network: N, plan: SecretPlan): Protected<N> {
   expectNetwork("protectAs", "network", network);

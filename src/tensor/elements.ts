@@ -84,7 +84,9 @@ export function elementsOf(what: string, source: unknown, shape?: Shape, dtype?:
   return { dtype: type, shape: [...wanted], data, range: type === "f32" ? null : rangeOf(data) };
 }
 
-/** @throws ArgumentError unless `value` names an element type; names that every object has are none. */
+/**
+ * @throws ArgumentError unless `value` names an element type; names that every object has are none.
+ */
 export function dtypeOf(what: string, value: unknown): DType {
   if (typeof value === "string" && Object.hasOwn(ARRAYS, value)) return value as DType;
   return refuse(what, "dtype", '"f32", "i32" or "u32"', value);

@@ -91,7 +91,9 @@ export function pairOf(
   return refuse(op, name, `a whole number from ${least}, or one for each of the two axes`, value, "", kind);
 }
 
-/** @throws ArgumentError unless `options` is an object of options, with no name but `known` ones. */
+/**
+ * @throws ArgumentError unless `options` is an object of options, with no name but `known` ones.
+ */
 export function expectOptions<T extends object>(op: string, options: T, known: readonly (keyof T & string)[]): void {
   if (!isPlain(options)) unexpected(`${op}: an object of options`, options);
   optionsOf(op, options, known);

@@ -35,8 +35,8 @@ export interface ConvTransposeOptions {
  * bias.
  *
  * @throws ShapeError when channels do not fit, the output has no pixels, or for integers.
- * @throws ArgumentError for an option that is no whole number in its range, an outputPadding that is
- * not less than the stride, and other options.
+ * @throws ArgumentError for an option that is no whole number in its range, an outputPadding that
+ * is not less than the stride, and other options.
  */
 export function convTranspose2d(
   x: Tensor,
