@@ -1,4 +1,5 @@
 import { packHalvesKernel, unpackHalvesKernel } from "../../shaders/halves.wgsl";
+import { callable } from "../demand";
 import { ArgumentError, LifetimeError } from "../errors";
 import type { Device } from "../gpu/device";
 import { device } from "../gpu/init";
@@ -180,10 +181,11 @@ export function forgotten(): void {
  * enclosing scope) and those given to {@link keep}. Parameters' gradients are kept until they are
  * zeroed.
  *
- * @throws ArgumentError when `body` is asynchronous: interleaved scopes could not tell whose tensor
+ * @throws ArgumentError when `body` is no function, or asynchronous: interleaved scopes could not tell whose tensor
  * is whose.
  */
 export function scope<T>(body: () => T): T {
+  callable("scope", "its argument", body);
   const mine = new Set<Disposable>();
   scopes.push(mine);
   let result: T;

@@ -242,7 +242,6 @@ const INNER: ReadonlySet<string> = new Set([
   "Tensor", // a private constructor: Tensor.from, empty and full make tensors
   "Device", // init() makes it of an adapter's answer
   "Passport", // protect() makes it, of a map that a trace has found
-  "scope", // runs its argument as it is
 ]);
 
 const isClass = (f: unknown) => /^class\b/.test(Function.prototype.toString.call(f));
