@@ -3,7 +3,7 @@ import { isObject, shown } from "../io/shown";
 import { type NetworkSettings, plainNorm } from "./config";
 
 /** What a configuration says of passports. */
-type OfPassports = "scheme" | "passports" | "signature" | "fc" | "branchStatistics";
+export type OfPassports = "scheme" | "passports" | "signature" | "fc" | "branchStatistics";
 
 /** A configuration without a word of passports. */
 export type PlainConfig<C extends NetworkSettings> = Omit<C, OfPassports> & { scheme?: "plain" };

@@ -70,7 +70,7 @@ export interface Conv1dOptions {
  * What convolutions over one axis and over two have in common. `Size`: a number for all axes, or
  * one for each.
  */
-abstract class Convolution<Size extends Pair> extends Module {
+export abstract class Convolution<Size extends Pair> extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
   readonly stride: Size;

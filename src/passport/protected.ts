@@ -101,6 +101,7 @@ export class Protected<N extends Network = Network> extends Module {
   readonly #unused: ReadonlySet<string>;
   readonly #builtIn: BuiltIn | undefined;
 
+  /** @internal */
   constructor(network: N, { scheme, fc, sites, texts, inputShape, channels = null }: Protection) {
     super();
     this.#network = network;

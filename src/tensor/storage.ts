@@ -217,7 +217,7 @@ export function refuseAsync(what: string, result: unknown): void {
 }
 
 /** Keeps a tensor beyond the scope it was made in; its `dispose()` is then the caller's duty. */
-export function keep<T extends Disposable>(t: T): T {
+export function keep<T extends { dispose(): void }>(t: T): T {
   unregister(t);
   return t;
 }

@@ -33,11 +33,12 @@ export type { DType } from "./elements";
 export class Tensor implements Disposable {
   /** Accumulated gradient of a leaf with `requiresGrad`. */
   grad: Tensor | null = null;
-  /** The operation that made this tensor, while its graph lives. */
+  /** The operation that made this tensor, while its graph lives. @internal */
   node: GraphNode<Tensor> | null = null;
   /**
    * Parts of equal size that the first dimension is made of: 1, and in a pass through several
    * branches of a network one per branch. Operations carry it, or refuse.
+   * @internal
    */
   parts = 1;
   private alive = true;
@@ -164,7 +165,7 @@ export class Tensor implements Disposable {
     return this.node === null;
   }
 
-  /** The buffer kernels bind. @throws LifetimeError after dispose. */
+  /** The buffer kernels bind. @throws LifetimeError after dispose. @internal */
   get buffer(): PooledBuffer {
     if (!this.alive) {
       throw new LifetimeError(
@@ -174,7 +175,7 @@ export class Tensor implements Disposable {
     return this.storage.buffer;
   }
 
-  /** How often its memory was written to: equal numbers, equal values. */
+  /** How often its memory was written to: equal numbers, equal values. @internal */
   get version(): number {
     return this.storage.version;
   }
@@ -182,6 +183,7 @@ export class Tensor implements Disposable {
   /**
    * Least and greatest element of integers that the host uploaded, until something writes to them;
    * else null.
+   * @internal
    */
   get range(): Range | null {
     return this.storage.range;
@@ -192,7 +194,10 @@ export class Tensor implements Disposable {
     return this.storage.isShared;
   }
 
-  /** Number of 16-byte vectors the elements fill, rounded up: what vector kernels run over. */
+  /**
+   * Number of 16-byte vectors the elements fill, rounded up: what vector kernels run over.
+   * @internal
+   */
   get vectors(): number {
     return Math.ceil(this.size / 4);
   }
