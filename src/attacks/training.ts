@@ -21,8 +21,14 @@ export interface TrainingBudget extends AttackOptions {
   test?: SampleSet;
   /** What the attacker's task is called in the record. */
   task?: string;
+  /** Passes over the attacker's images, a whole number from 1. */
   epochs: number;
+  /**
+   * Learning rate. Default: 0.001 to fine-tune and to overwrite, 0.05 to distil, 0.01 to train
+   * passports, to train scales and to replace them.
+   */
   lr?: number;
+  /** Images of a step (default 64). */
   batchSize?: number;
   /** What is done to training images. */
   transform?: readonly SampleTransform[];

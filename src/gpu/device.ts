@@ -59,9 +59,11 @@ const WARM_BATCHES = 4;
  * refused.
  */
 export class Device {
+  /** What the adapter can do, and how kernels are chosen for it. */
   readonly caps: ProductCaps;
-  /** @internal */
+  /** Buffers of tensors that are gone, kept for the next ones. @internal */
   readonly pool: BufferPool;
+  /** What was asked of the device since it was made; changed in place. */
   readonly counters: DeviceCounters = noCounts();
   /** Human-readable name of the adapter. */
   readonly name: string;

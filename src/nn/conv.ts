@@ -43,10 +43,13 @@ function initial(what: string, init: (shape: Shape, random: Generator) => Tensor
 
 /** Options of {@link Conv2d}; stride, dilation and groups as in {@link conv2d}. */
 export interface Conv2dOptions {
+  /** Step between output positions (default 1). */
   stride?: Pair;
   /** Zeros around the input (default 0); `"same"` keeps its size, at stride 1. */
   padding?: Pair | "same";
+  /** Distance between taps (default 1). */
   dilation?: Pair;
+  /** Channels are split into this many independent convolutions (default 1). */
   groups?: number;
   /** Learn a bias (default true). */
   bias?: boolean;
@@ -58,11 +61,17 @@ export interface Conv2dOptions {
 
 /** Options of {@link Conv1d}, over one axis; as those of {@link Conv2d}. */
 export interface Conv1dOptions {
+  /** Step between output positions (default 1). */
   stride?: number;
+  /** Zeros on both sides of the input (default 0); `"same"` keeps its length, at stride 1. */
   padding?: number | "same";
+  /** Distance between taps (default 1). */
   dilation?: number;
+  /** Channels are split into this many independent convolutions (default 1). */
   groups?: number;
+  /** Learn a bias (default true). */
   bias?: boolean;
+  /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 

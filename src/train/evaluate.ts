@@ -19,6 +19,10 @@ import { checkClasses, type Task, type TaskOptions, taskOf } from "./task";
 export interface EvaluateOptions {
   /** Branches to run (default: all there are). */
   branches?: readonly Branch[];
+  /**
+   * Samples of a pass (default 100). Memory grows with it, and a metric that is no mean over
+   * samples depends on it.
+   */
   batchSize?: number;
   /** What is done to each sample; the same normalisation as in training. */
   transform?: readonly SampleTransform[] | undefined;

@@ -19,6 +19,7 @@ import { checkSamples, checkSet } from "./evaluate";
 export interface PredictOptions {
   /** Default: the branch that is given away. */
   branch?: Branch;
+  /** Samples of a pass (default 100); memory grows with it. */
   batchSize?: number;
   /** What is done to each sample; the same normalisation as in training. */
   transform?: readonly SampleTransform[] | undefined;

@@ -61,6 +61,10 @@ const training = new WeakSet<Module>();
 export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   /** The network, with its passports or with none. */
   readonly model: Protected;
+  /**
+   * What was read of the steps and measured after the epochs so far, of a resumed run from its
+   * beginning; it grows while the trainer trains.
+   */
   readonly history: History = { steps: [], epochs: [] };
   readonly #options: FullOptions;
   readonly #uploader: Uploader;
