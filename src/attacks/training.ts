@@ -8,6 +8,7 @@ import type { Module } from "../nn/module";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
 import { asProtected } from "../passport/protected";
+import type { Network } from "../passport/trace";
 import type { TaskFunction } from "../train/task";
 import { Trainer } from "../train/trainer";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target, triggerShare } from "./record";
@@ -49,7 +50,7 @@ export interface TrainingAttack {
   attack: string;
   knowledge: readonly string[];
   /** Whatever the attacker trains, with passports or without. */
-  model: Module;
+  model: Network;
   before: AttackRecord["before"];
   /** What it is trained for, where that is not the labels of its images. */
   loss?: TaskFunction;

@@ -9,6 +9,7 @@ import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
 import { countSigns } from "../passport/matches";
 import { asProtected, type Protected } from "../passport/protected";
+import type { Network } from "../passport/trace";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { decodeCheckpoint } from "./checkpoint";
@@ -83,7 +84,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
    * and an optimiser that holds none of its parameters.
    */
   constructor(
-    model: Module,
+    model: Network,
     readonly optimizer: Optimizer,
     options?: TrainerOptions<O, I, T>,
   ) {
