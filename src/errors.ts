@@ -7,7 +7,7 @@
  */
 
 /** What an error's `code` can be: one per class, for logs and messages between processes. */
-type ErrorCode =
+export type ErrorCode =
   | "PAN_ERROR"
   | "PAN_ADAPTER_NOT_FOUND"
   | "PAN_DEVICE_LOST"

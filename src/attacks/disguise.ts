@@ -23,13 +23,14 @@ export interface DisguiseOptions {
   permute?: boolean;
   /** Most that a channel is scaled by, up or down; 1 leaves them (default 1). */
   scale?: number;
-  /** As `scale`, for the filters in front of batch norms. */
+  /** As `scale`, for the filters in front of batch norms (default 1). */
   filterScale?: number;
   /**
    * Share of each layer's filters to negate, whole groups where the norm is group norm, whole
    * layers where it is layer norm (default 0); of the channels of streams too that allow it.
    */
   negate?: number;
+  /** Decides the order, the factors and the signs, a whole number from 0 (default 0). */
   seed?: number;
 }
 

@@ -8,10 +8,13 @@ import { type BoundForgery, type BoundForgeryOptions, forgeBoundClaim } from "./
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { ownersView, withOwnersBits } from "./training";
 
-type Setting = Required<Pick<BoundForgeryOptions, "means" | "fc">>;
+/**
+ * What {@link forgeBoundClaims} tries one after the other: the means, and whether there is an FC.
+ */
+export type ForgerySetting = Required<Pick<BoundForgeryOptions, "means" | "fc">>;
 
 /** Every means with the FC solved for, and the strongest without. */
-const TRIED: readonly Setting[] = [
+const TRIED: readonly ForgerySetting[] = [
   { means: "negation", fc: true },
   { means: "permutation", fc: true },
   { means: "inputScaling", fc: true },
@@ -26,7 +29,7 @@ export interface BoundForgeriesOptions extends AttackOptions {
   /** Which claims are forged (default 2). */
   version?: 1 | 2;
   /** Is given what the forger has in the end, at each setting; awaited. */
-  onForged?: (forgery: BoundForgery, setting: Setting) => void | Promise<void>;
+  onForged?: (forgery: BoundForgery, setting: ForgerySetting) => void | Promise<void>;
 }
 
 /**

@@ -15,7 +15,7 @@ import { isSolvable, PassportEquations } from "./solve";
 export interface ForgeryOptions {
   /** Accuracies to claim: those of the deployed network are easily measured. */
   claimed?: BranchAccuracy;
-  /** Decides the bits that no text takes. */
+  /** Decides the bits that no text takes, a whole number from 0 (default 0). */
   seed?: number;
 }
 

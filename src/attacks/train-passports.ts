@@ -40,6 +40,7 @@ export interface ForgedPassports {
 
 /** Options of {@link trainPassports}. */
 export interface TrainPassportsOptions extends TrainingBudget {
+  /** Where the passports start, and what is trained or asked for beside. */
   variant: PassportVariant;
   /**
    * Variants with signs: shares of the owner's bits that the forger wants otherwise (default 0,

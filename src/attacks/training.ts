@@ -7,6 +7,7 @@ import type { Module } from "../nn/module";
 import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/rejoin";
 import { asProtected } from "../passport/protected";
+import type { Network } from "../passport/trace";
 import type { TaskFunction } from "../train/task";
 import { Trainer } from "../train/trainer";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target, triggerShare } from "./record";
@@ -20,8 +21,14 @@ export interface TrainingBudget extends AttackOptions {
   test?: SampleSet;
   /** What the attacker's task is called in the record. */
   task?: string;
+  /** Passes over the attacker's images, a whole number from 1. */
   epochs: number;
+  /**
+   * Learning rate. Default: 0.001 to fine-tune and to overwrite, 0.05 to distil, 0.01 to train
+   * passports, to train scales and to replace them.
+   */
   lr?: number;
+  /** Images of a step (default 64). */
   batchSize?: number;
   /** What is done to training images. */
   transform?: readonly SampleTransform[];
@@ -37,7 +44,7 @@ export interface TrainingAttack {
   attack: string;
   knowledge: readonly string[];
   /** Whatever the attacker trains, with passports or without. */
-  model: Module;
+  model: Network;
   before: AttackRecord["before"];
   /** What it is trained for, where that is not the labels of its images. */
   loss?: TaskFunction;

@@ -99,12 +99,15 @@ export interface ArrayPart {
 /** Arrays of all samples, put together as batches shall be. */
 export type ArrayParts = ArrayPart | readonly ArrayPart[] | { readonly [name: string]: ArrayPart };
 
-type FieldOf<P extends ArrayPart> = P extends { readonly dtype: infer D extends DType }
+/** The {@link Field} that an {@link ArrayPart} gives each sample. */
+export type FieldOf<P extends ArrayPart> = P extends { readonly dtype: infer D extends DType }
   ? { readonly shape: readonly number[]; readonly dtype: D }
   : P extends { readonly data: Float32Array | Float64Array }
     ? { readonly shape: readonly number[] }
     : Field;
-type FieldsOf<P extends ArrayParts> = P extends ArrayPart
+
+/** The {@link Fields} that {@link ArrayParts} give each sample, put together as they are. */
+export type FieldsOf<P extends ArrayParts> = P extends ArrayPart
   ? FieldOf<P>
   : { readonly [K in keyof P]: P[K] extends ArrayPart ? FieldOf<P[K]> : never };
 

@@ -24,11 +24,12 @@ import { placement } from "./picture-size";
 
 // Both are the page's own types. A program for servers knows neither, and compiles all the same.
 /** A `File`. */
-type ChosenFile = typeof globalThis extends { File: { prototype: infer T } } ? T : SomeFile;
+export type ChosenFile = typeof globalThis extends { File: { prototype: infer T } } ? T : SomeFile;
 /** A `FileList`. */
-type ChosenFiles = typeof globalThis extends { FileList: { prototype: infer T } } ? T : Iterable<ChosenFile>;
+export type ChosenFiles = typeof globalThis extends { FileList: { prototype: infer T } } ? T : Iterable<ChosenFile>;
 
-interface SomeFile {
+/** What is read of a `File`, where a program knows no such type. */
+export interface SomeFile {
   readonly name: string;
   readonly size: number;
   arrayBuffer(): Promise<ArrayBuffer>;

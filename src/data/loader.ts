@@ -24,6 +24,7 @@ export type BatchTransform = (batch: HostBatch, random: Generator) => Pick<HostB
 
 /** Options of {@link DataLoader}. */
 export interface DataLoaderOptions {
+  /** Samples of a batch, a whole number from 1; the last one of an epoch may have fewer. */
   batchSize: number;
   /** Visit the samples in a new random order every epoch. Default false. */
   shuffle?: boolean;

@@ -34,6 +34,7 @@ export interface PictureSetOptions extends PictureOptions {
    * half. Default: the names that are found, sorted.
    */
   classes?: readonly string[];
+  /** Called after each picture with how far reading is, in pictures; awaited. */
   onProgress?: (progress: PictureProgress) => unknown;
 }
 

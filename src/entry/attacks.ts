@@ -26,3 +26,23 @@ export { attackFeatureWatermark, attackTriggerSet, type MarkedNetwork, type Tran
 export { prune, pruned, quantise, quantised } from "../attacks/weights";
 // watermarks
 export { FeatureWatermark } from "../watermarks/feature";
+
+// what these take and give
+
+export type { DisguiseOptions, DisguisesOptions } from "../attacks/disguise";
+export type { DistilOptions } from "../attacks/distil";
+export type { FineTuneOptions } from "../attacks/fine-tune";
+export type { FlipSignsOptions } from "../attacks/flip-signs";
+export type { BoundForgeryMeans } from "../attacks/forge-bound-claim";
+export type { BoundForgeriesOptions, ForgerySetting } from "../attacks/forge-bound-claims";
+export type { ForgedTriggers, ForgeTriggersOptions } from "../attacks/forge-triggers";
+export type { ForgedWatermark, ForgeWatermarkOptions } from "../attacks/forge-watermark";
+export type { RandomPassportsOptions } from "../attacks/random-passports";
+export type { ReplaceScalesOptions } from "../attacks/replace-scales";
+export type { ForgeryOptions } from "../attacks/solved-passports";
+export type { ForgedPassports, TrainPassportsOptions } from "../attacks/train-passports";
+export type { TrainScalesOptions } from "../attacks/train-scales";
+export type { WatermarkAttackOptions } from "../attacks/watermarks";
+export type { PruneOptions, QuantiseOptions } from "../attacks/weights";
+export type { FeatureWatermarkOptions, WatermarkReading } from "../watermarks/feature";
+export type { WeightSource } from "../watermarks/weights";

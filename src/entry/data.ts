@@ -22,14 +22,14 @@ export { trainTestSplit } from "../data/split";
 
 // loading
 
-export type { Batch, HostBatch, TensorBatch } from "../data/batch";
+export type { Batch, BatchArray, BatchArrays, HostBatch, TensorBatch } from "../data/batch";
 export { toTensors } from "../data/batch";
 export { type BatchTransform, DataLoader } from "../data/loader";
 
 // pictures
 
 export { imagesFromFiles } from "../data/image-files";
-export type { ImageFolder } from "../data/picture-set";
+export type { ImageFolder, PictureProgress, PictureSetOptions, SkippedPicture } from "../data/picture-set";
 
 // augmentation of images
 
@@ -78,3 +78,31 @@ export {
 } from "../data/modelnet";
 export { decodeNpy } from "../io/npy";
 export { type Mesh, parseOff } from "../io/off";
+
+// what these take and give
+
+export type { Axis } from "../data/axis";
+export type { Cifar10Options, Cifar100Options } from "../data/cifar";
+export type { ColorJitterOptions, JitterRange } from "../data/color-jitter";
+export type { AnyDataset, ArrayPart, ArrayParts, FieldOf, FieldsOf } from "../data/dataset";
+export type { Elements, ElementsOfField, Field, Fields, PerField, Rows } from "../data/fields";
+export type { TriggerCloudOptions } from "../data/held-out";
+export type { ChosenFile, ChosenFiles, ImageFilesOptions, SomeFile } from "../data/image-files";
+export type { LabelledSet, LabelSource } from "../data/labelled";
+export type { BatchOf, DataLoaderOptions } from "../data/loader";
+export type { MixupOptions } from "../data/mixup";
+export type { ModelNetShape } from "../data/modelnet";
+export type { PictureOptions, PictureSize } from "../data/picture-size";
+export type { PointParts } from "../data/point-cloud";
+export type { CoordinateAxis } from "../data/point-transforms";
+export type { PictureWindow } from "../data/resample";
+export type { RandomResizedCropOptions } from "../data/resized-crop";
+export type { ImageParts, Pixels } from "../data/sample-set";
+export type { SplitOptions } from "../data/split";
+export type {
+  ColorTransform,
+  GeometryTransform,
+  PixelTransform,
+  ResampleTransform,
+  ValueTransform,
+} from "../data/transforms";

@@ -37,7 +37,7 @@ export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../i
 // tensors, and how long they live
 
 export { type RecordedStep, recordStep } from "../tensor/recorded";
-export type { Shape } from "../tensor/shape";
+export type { Pair, Shape } from "../tensor/shape";
 export { keep, memory, scope } from "../tensor/storage";
 export { type DType, noGrad, Tensor } from "../tensor/tensor";
 
@@ -88,3 +88,37 @@ export { argsort, sort, topK } from "../tensor/ops/sort";
 
 export { einsum } from "../tensor/ops/products/einsum";
 export { matmul } from "../tensor/ops/products/matmul";
+
+// what these take and give
+
+export type { CapsOptions } from "../gpu/caps";
+export type { DeviceCounters } from "../gpu/counters";
+export type { Caps, Precision, ProductCaps, Tiling } from "../gpu/kernel";
+export type { PoolStats } from "../gpu/pool";
+export type { ProductOptions } from "../gpu/products";
+export type { KernelTime } from "../gpu/profile";
+export type {
+  SomeAdapter,
+  SomeAdapterInfo,
+  SomeDevice,
+  SomeGpu,
+  WebGpu,
+  WebGpuAdapter,
+  WebGpuAdapterInfo,
+  WebGpuDevice,
+} from "../gpu/webgpu";
+export type { HostArray, SafetensorsDtype } from "../io/host-tensor";
+export type {
+  NonSharedFloat32Array,
+  NonSharedInt32Array,
+  NonSharedUint8Array,
+  NonSharedUint32Array,
+} from "../io/typed-arrays";
+export type { ElementsOf, NumberArray, NumberList, TensorSource } from "../tensor/elements";
+export type { TensorMethods } from "../tensor/method-types";
+export type { Integers } from "../tensor/ops/operands";
+export type { MatmulOptions } from "../tensor/ops/products/matmul";
+export type { ReduceOptions, VarianceOptions } from "../tensor/ops/reduce";
+export type { Sorted, SortOptions, TopKOptions } from "../tensor/ops/sort";
+export type { GeneratorState } from "../tensor/random";
+export type { MemoryInfo } from "../tensor/storage";

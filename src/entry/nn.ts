@@ -10,7 +10,7 @@ export { Module } from "../nn/module";
 export { penalise } from "../nn/pass";
 export { recompute } from "../nn/recompute";
 export { buffer, parameter } from "../nn/registration";
-export type { LoadReport } from "../nn/state-dict";
+export type { HostState, LoadReport } from "../nn/state-dict";
 
 // initialisation
 
@@ -70,3 +70,33 @@ export { adaptiveAvgPool2d, upsample2d } from "../tensor/ops/resize";
 
 export { binaryCrossEntropyWithLogits, crossEntropy, mseLoss, nllLoss, type Reduction } from "../tensor/ops/loss";
 export { correctCount } from "../tensor/ops/metrics";
+
+// what these take and give
+
+export type { AttentionMask, MultiheadAttentionOptions } from "../nn/attention";
+export type { BatchNormOptions } from "../nn/batch-norm";
+export type { Conv1dOptions, Conv2dOptions, Convolution } from "../nn/conv";
+export type { ConvTranspose2dOptions } from "../nn/conv-transpose";
+export type { EmbeddingLayerOptions } from "../nn/embedding";
+export type { KaimingOptions } from "../nn/init";
+export type { DropoutOptions, Pool2d, PoolLayerOptions } from "../nn/layers";
+export type { LinearOptions } from "../nn/linear";
+export type { ModuleChild, ModuleVisitor } from "../nn/module";
+export type { Norm, NormOptions } from "../nn/norm";
+export type { Computed } from "../nn/recompute";
+export type { Registration } from "../nn/registration";
+export type { ParameterFilter } from "../nn/select";
+export type { Layout } from "../nn/state";
+export type { Child, ModulePlace, TensorPlace, Visitor } from "../nn/traversal";
+export type { GeluOptions } from "../tensor/ops/activations";
+export type { AttentionOptions } from "../tensor/ops/attention";
+export type { EmbeddingOptions } from "../tensor/ops/gather";
+export type { CrossEntropyOptions, LossOptions } from "../tensor/ops/loss";
+export type { Affine, AffinePair } from "../tensor/ops/norm/affine";
+export type { BatchNormFunctionOptions, NormFunctionOptions } from "../tensor/ops/norm/norm";
+export type { Over } from "../tensor/ops/norm/over";
+export type { AvgPoolOptions, MaxPoolOptions } from "../tensor/ops/pool";
+export type { ConvTransposeOptions } from "../tensor/ops/products/conv-transpose";
+export type { ConvOptions, LineConvOptions } from "../tensor/ops/products/geometry";
+export type { RandomStreamState } from "../tensor/ops/random";
+export type { UpsampleOptions } from "../tensor/ops/resize";

@@ -11,3 +11,10 @@ export { type ImageFolderOptions, loadImageFolder } from "../node/image-folder";
 export { loadMeshFolders, loadModelNet10, loadModelNet40, type ModelNet } from "../node/modelnet";
 export { loadSafetensors, loadWeights, type ReadOptions } from "../node/read-files";
 export { jsonLines, type RunLog, tensorBoard } from "../node/run-log";
+
+// what these take and give
+
+export type { AdapterClass } from "../gpu/adapter";
+export type { AdapterChoice } from "../node/adapter-help";
+export type { OnSkip } from "../node/mesh-tree";
+export type { ModelNetOptions, ModelNetProgress } from "../node/modelnet";

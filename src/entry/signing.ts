@@ -15,3 +15,10 @@ export {
 export { type ModelFiles, signModel, verifyModel } from "../signing/openssf";
 export { type Timestamp, type TimestampTrust, verifyTimestamp } from "../signing/timestamp";
 export { timestampQuery } from "../signing/timestamp-query";
+
+// what these take and give
+
+export type { Hash } from "../io/digest";
+export type { Envelope, EnvelopeSignature } from "../signing/dsse";
+export type { SignedModel, SignModelOptions } from "../signing/openssf";
+export type { TimestampQueryOptions } from "../signing/timestamp-query";

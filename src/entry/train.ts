@@ -5,7 +5,12 @@ export { type Checkpoint, type CheckpointStore, decodeCheckpoint, encodeCheckpoi
 export { type EvaluateOptions, evaluate } from "../train/evaluate";
 export type { Fit } from "../train/fit";
 export { bestEpoch, type EpochRecord, epochsCsv, type History, type StepRecord, stepsCsv } from "../train/history";
-export type { Progress, TrainerOptions, TrainingMode, TriggerOptions } from "../train/options";
+export type { EarlyStop, Progress, TrainerOptions, TrainingMode, TriggerOptions } from "../train/options";
 export { predict } from "../train/predict";
-export type { TaskBatch, TaskFunction } from "../train/task";
+export type { TaskBatch, TaskFunction, TaskOptions } from "../train/task";
 export { type FitOptions, Trainer } from "../train/trainer";
+
+// what these take and give
+
+export type { Measured, MeasureOptions } from "../train/evaluate";
+export type { PredictOptions } from "../train/predict";

@@ -12,15 +12,37 @@ export { ArgumentError, FormatError, PanError, StateDictError } from "../errors"
 
 export type { AskTriggers, TriggerQuestions } from "../ownership/ask";
 export { type JudgeFilesOptions, judgeFiles as judge } from "../ownership/judge-files";
-export type { Judgment, RivalFiles } from "../ownership/judgment";
-export type { Mark } from "../ownership/mark";
+export type { JudgeOptions, Judgment, RivalFiles } from "../ownership/judgment";
+export type { Hits, Mark } from "../ownership/mark";
 export type { NetworkFile } from "../ownership/network-file";
 export type { Possession } from "../ownership/possession";
-export type { RelationEvidence } from "../ownership/relation";
-export type { VerdictName } from "../ownership/verdict";
+export type { ComparedLayer, RelationEvidence } from "../ownership/relation";
+export type { Dated, Judgement, VerdictName } from "../ownership/verdict";
 export type { Verification } from "../ownership/verification";
 export { type VerifyFilesOptions, verifyFiles as verify } from "../ownership/verify-files";
 
 // answers to an opened group of triggers
 
 export { type AnswersEvidence, type Opening, verifyAnswers } from "../ownership/claim/opening";
+
+// what these take and give
+
+export type { ErrorCode } from "../errors";
+export type { HostArray, HostTensor, SafetensorsDtype, StateDict } from "../io/host-tensor";
+export type { SafetensorsFile } from "../io/safetensors";
+export type { NonSharedFloat32Array, NonSharedUint8Array } from "../io/typed-arrays";
+export type { WeightsFile, WeightsFormat } from "../io/weights";
+export type { ClaimSpec, TriggerSpec } from "../ownership/claim/spec";
+export type { TriggerInputs } from "../ownership/claim/triggers";
+export type { Counterpart } from "../ownership/counterparts";
+export type { Evidence } from "../ownership/evidence";
+export type { Examination, LayerMatch } from "../ownership/examination";
+export type { BranchHits } from "../ownership/fidelity";
+export type { Matchings } from "../ownership/fixed-points";
+export type { RivalFacts, Ruling } from "../ownership/ruling";
+export type { TriggerHits } from "../ownership/triggers";
+export type { Branch, BranchAccuracy } from "../passport/branches";
+export type { MapGeometry, PassportPlace } from "../passport/place";
+export type { Scheme } from "../passport/schemes";
+export type { Bundle } from "../signing/bundle";
+export type { Envelope, EnvelopeSignature } from "../signing/dsse";

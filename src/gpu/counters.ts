@@ -1,10 +1,16 @@
 /** Counters of what has been asked of a device since it was made. */
 export interface DeviceCounters {
+  /** Launches of a kernel. */
   dispatches: number;
+  /** Command buffers given to the queue. */
   submits: number;
+  /** Kernels compiled. */
   pipelines: number;
+  /** GPU buffers created; those that are reused count once. */
   buffersCreated: number;
+  /** From the host to the GPU. */
   bytesUploaded: number;
+  /** From the GPU to the host. */
   bytesRead: number;
   /**
    * Sizes of all buffers bound to dispatches: what they move at most, if each reads or writes its

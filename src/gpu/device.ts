@@ -59,8 +59,11 @@ const WARM_BATCHES = 4;
  * refused.
  */
 export class Device {
+  /** What the adapter can do, and how kernels are chosen for it. */
   readonly caps: ProductCaps;
+  /** Buffers of tensors that are gone, kept for the next ones. @internal */
   readonly pool: BufferPool;
+  /** What was asked of the device since it was made; changed in place. */
   readonly counters: DeviceCounters = noCounts();
   /** Human-readable name of the adapter. */
   readonly name: string;
@@ -115,12 +118,12 @@ export class Device {
     return `Device ${this.name}`;
   }
 
-  /** Number of the batch now being put together. */
+  /** Number of the batch now being put together. @internal */
   get serial(): number {
     return this.batch.serial;
   }
 
-  /** Adds one dispatch of `kernel`; nothing runs before {@link flush}. */
+  /** Adds one dispatch of `kernel`; nothing runs before {@link flush}. @internal */
   run<S, B extends string, P extends string>(
     kernel: Kernel<S, B, P>,
     spec: S,
@@ -153,7 +156,7 @@ export class Device {
     );
   }
 
-  /** Adds a copy of the first `bytes` (a multiple of 4) of `from` to `to`. */
+  /** Adds a copy of the first `bytes` (a multiple of 4) of `from` to `to`. @internal */
   copy(from: PooledBuffer, to: PooledBuffer, bytes: number): void {
     this.failures.demandAlive();
     this.demandOwn("a copy", [from, to]);
@@ -167,6 +170,7 @@ export class Device {
    * Writes `data` into `b` ahead of everything that is added afterwards.
    * A buffer that commands not yet submitted use forces a submit first, so upload a step's data
    * before its commands. What is being recorded cannot be replayed then: an upload is no command.
+   * @internal
    */
   write(b: PooledBuffer, data: ArrayBufferView): void {
     this.failures.demandAlive();
@@ -200,6 +204,7 @@ export class Device {
    * the copy is a command, and the promise resolves when the GPU got there.
    * @param defer Do not submit now; the copy goes with the step's own submit.
    * @throws LimitError when there is no memory to read it into.
+   * @internal
    */
   async read(b: PooledBuffer, bytes: number, defer = false): Promise<ArrayBuffer> {
     this.failures.demandAlive();
@@ -239,6 +244,7 @@ export class Device {
   /**
    * Runs `body` without its kernels, copies and uploads: tensors get their shapes, and no values.
    * Nothing is compiled.
+   * @internal
    */
   dryly<T>(body: () => T): T {
     const before = this.dry;
@@ -254,6 +260,7 @@ export class Device {
    * Runs `body`, and keeps the commands it gives, to be given again by its `replay()`.
    * @returns what `body` returned, and the recording; dispose of it to free its buffers.
    * @throws LifetimeError inside another recording.
+   * @internal
    */
   record<T>(body: () => T): { result: T; recording: Recording } {
     if (this.recording) throw new LifetimeError("a step is being recorded already: recordings do not nest");
@@ -274,6 +281,7 @@ export class Device {
   /**
    * Does something on the host now, and again whenever the step being recorded is replayed:
    * counters that follow the steps.
+   * @internal
    */
   effect(action: () => void): void {
     action();
@@ -283,6 +291,7 @@ export class Device {
   /**
    * The step that is being recorded, to be followed by who must do more than repeat an
    * {@link effect}.
+   * @internal
    */
   get underRecording(): Recording | null {
     return this.recording;
@@ -291,6 +300,7 @@ export class Device {
   /**
    * Gives commands that are no part of the step being recorded: what a replay has to find, and not
    * to repeat.
+   * @internal
    */
   aside<T>(body: () => T): T {
     const recording = this.recording;
@@ -302,7 +312,7 @@ export class Device {
     }
   }
 
-  /** Adds commands that were recorded, which use `buffers` and write to `written`. */
+  /** Adds commands that were recorded, which use `buffers` and write to `written`. @internal */
   play(commands: readonly Command[], buffers: Iterable<PooledBuffer>, written: Iterable<PooledBuffer>): void {
     this.failures.demandAlive();
     if (this.recording)

@@ -38,23 +38,27 @@ export type WebGpuComputePipeline = typeof globalThis extends { GPUComputePipeli
   ? T
   : object;
 
-interface SomeGpu {
+/** What is used of a `GPU`, where a program knows no such type. */
+export interface SomeGpu {
   requestAdapter(options?: object): Promise<SomeAdapter | null>;
 }
 
-interface SomeAdapter {
+/** What is used of a `GPUAdapter`, where a program knows no such type. */
+export interface SomeAdapter {
   readonly info: SomeAdapterInfo;
   requestDevice(descriptor?: object): Promise<SomeDevice>;
 }
 
-interface SomeAdapterInfo {
+/** What is used of a `GPUAdapterInfo`, where a program knows no such type. */
+export interface SomeAdapterInfo {
   readonly vendor: string;
   readonly architecture: string;
   readonly device: string;
   readonly description: string;
 }
 
-interface SomeDevice {
+/** What is used of a `GPUDevice`, where a program knows no such type. */
+export interface SomeDevice {
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   createBuffer(descriptor: object): object;
   destroy(): void;

@@ -5,7 +5,7 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { isObject } from "../io/shown";
 import { Module } from "../nn/module";
 import { type Channels, channelsOf, checkChannels } from "../passport/channels";
-import type { Network, Sample } from "../passport/trace";
+import type { Network, NetworkSample } from "../passport/trace";
 import { buildPlain } from "./build";
 import { deployedConfig, type NetworkConfig, networkLayers, shapesOf } from "./described/network";
 import { checkBounds } from "./shapes";
@@ -15,7 +15,7 @@ import { checkBounds } from "./shapes";
  * makes one, and the shape of an input; or from what was found before.
  */
 export type ChannelSource =
-  | { readonly model: Network | (() => Network); readonly sample: Sample }
+  | { readonly model: Network | (() => Network); readonly sample: NetworkSample }
   | { readonly channels: Channels };
 
 /** @throws ArgumentError for what is no source; whatever the network's code throws. */

@@ -43,6 +43,7 @@ export class ConvNet extends Module {
     return this.#config;
   }
 
+  /** @internal */
   get [BUILT_IN]() {
     return builtIn(this.#config, convNetLayers(this.#config));
   }

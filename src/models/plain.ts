@@ -3,7 +3,7 @@ import { isObject, shown } from "../io/shown";
 import { type NetworkSettings, plainNorm } from "./config";
 
 /** What a configuration says of passports. */
-type OfPassports = "scheme" | "passports" | "signature" | "fc" | "branchStatistics";
+export type OfPassports = "scheme" | "passports" | "signature" | "fc" | "branchStatistics";
 
 /** Names of those that every architecture has, beside the scheme. */
 export const OF_PASSPORTS = ["passports", "signature", "fc"] as const;

@@ -107,6 +107,7 @@ export class PointNet extends Module {
     return this.#config;
   }
 
+  /** @internal */
   get [BUILT_IN]() {
     return builtIn(this.#config, pointNetLayers(this.#config), "bn0");
   }

@@ -16,7 +16,7 @@ import { checkPlain, OF_PASSPORTS, type PlainConfig } from "./plain";
  * Every convolution ends in norm and ReLU, the second and the shortcut's too: so the authors' code
  * has it, unlike the paper on residual networks.
  */
-class BasicBlock extends Module {
+export class BasicBlock extends Module {
   constructor(
     readonly first: NormedMap,
     readonly second: NormedMap,
@@ -75,6 +75,7 @@ export class ResNet extends Module {
     return this.#config;
   }
 
+  /** @internal */
   get [BUILT_IN]() {
     return builtIn(this.#config, resNetLayers(this.#config));
   }

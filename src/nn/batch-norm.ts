@@ -70,6 +70,7 @@ export class BatchNorm extends Norm {
     this.#tracked = whole("BatchNorm", "batchesTracked", count, 0);
   }
 
+  /** @internal */
   override run(x: Tensor, affine: Affine, normaliser: Normaliser): Tensor {
     instance("BatchNorm", "x", x, Tensor);
     const { over, eps, relu, training, momentum } = this;
@@ -98,7 +99,10 @@ export class BatchNorm extends Norm {
     );
   }
 
-  /** Counts training batches now, and with every replay of the step that is being recorded. */
+  /**
+   * Counts training batches now, and with every replay of the step that is being recorded.
+   * @internal
+   */
   countBatches(x: Tensor, batches = 1): void {
     if (isRerun()) return;
     x.device.effect(() => {

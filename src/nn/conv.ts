@@ -43,10 +43,13 @@ function initial(what: string, init: (shape: Shape, random: Generator) => Tensor
 
 /** Options of {@link Conv2d}; stride, dilation and groups as in {@link conv2d}. */
 export interface Conv2dOptions {
+  /** Step between output positions (default 1). */
   stride?: Pair;
   /** Zeros around the input (default 0); `"same"` keeps its size, at stride 1, `"valid"` is 0. */
   padding?: Pair | "same" | "valid";
+  /** Distance between taps (default 1). */
   dilation?: Pair;
+  /** Channels are split into this many independent convolutions (default 1). */
   groups?: number;
   /** Learn a bias (default true). */
   bias?: boolean;
@@ -58,11 +61,20 @@ export interface Conv2dOptions {
 
 /** Options of {@link Conv1d}, over one axis; as those of {@link Conv2d}. */
 export interface Conv1dOptions {
+  /** Step between output positions (default 1). */
   stride?: number;
+  /**
+   * Zeros on both sides of the input (default 0); `"same"` keeps its length, at stride 1, `"valid"`
+   * is 0.
+   */
   padding?: number | "same" | "valid";
+  /** Distance between taps (default 1). */
   dilation?: number;
+  /** Channels are split into this many independent convolutions (default 1). */
   groups?: number;
+  /** Learn a bias (default true). */
   bias?: boolean;
+  /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;
 }
 
@@ -70,7 +82,7 @@ export interface Conv1dOptions {
  * What convolutions over one axis and over two have in common. `Size`: a number for all axes, or
  * one for each.
  */
-abstract class Convolution<Size extends Pair> extends Module {
+export abstract class Convolution<Size extends Pair> extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
   readonly stride: Size;

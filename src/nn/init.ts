@@ -31,6 +31,10 @@ export function gain(nonlinearity: keyof typeof GAINS | "leakyRelu", slope = 0.0
 
 /** Options of Kaiming initialisation. */
 export interface KaimingOptions {
+  /**
+   * What the variance is divided by: `fanIn`, taps · inputs, which keeps the size of outputs, or
+   * `fanOut`, taps · outputs, which keeps that of gradients (default `fanIn`).
+   */
   mode?: "fanIn" | "fanOut";
   /** Gain of the activation (default √2, ReLU). */
   gain?: number;

@@ -89,7 +89,7 @@ export interface PoolLayerOptions {
 }
 
 /** What both poolings have in common; of averages, whether they count the padding's zeros too. */
-abstract class Pool2d extends Module {
+export abstract class Pool2d extends Module {
   readonly options: PoolLayerOptions & Pick<AvgPoolOptions, "countIncludePad">;
 
   constructor(

@@ -185,10 +185,14 @@ export abstract class Module {
     return this;
   }
 
+  /** Sets evaluation mode here and below: `train(false)`. Gradients are computed as before. */
   eval(): this {
     return this.train(false);
   }
 
+  /**
+   * Frees the gradient of every parameter here and below; the next one is stored, not added.
+   */
   zeroGrad(): void {
     for (const p of this.parameters()) p.zeroGrad();
   }

@@ -119,7 +119,7 @@ export abstract class Norm extends Module {
     return currentPass()?.normalise?.(this, x, normaliser) ?? this.run(x, this.affine(), normaliser);
   }
 
-  /** One pass of a batch that is one part, by a normaliser. */
+  /** One pass of a batch that is one part, by a normaliser. @internal */
   run(x: Tensor, affine: Affine, normaliser: Normaliser): Tensor {
     const { over, eps, relu } = this;
     return normaliser(x, { over, affine: [affine], eps, relu });

@@ -11,7 +11,7 @@ import { Module } from "./module";
 import { currentPass, duringPass, type Pass } from "./pass";
 
 /** A module whose pass gives one tensor. */
-type Computed = Module & { forward(...given: never[]): Tensor };
+export type Computed = Module & { forward(...given: never[]): Tensor };
 
 /**
  * y = module(x, …), of which the graph keeps the inputs alone: what the backward pass needs besides

@@ -41,6 +41,7 @@ export interface ModelNetOptions {
   normalize?: boolean;
   /** Decides which points are taken from the surface of meshes. Default 0. */
   seed?: number;
+  /** Called after each file of clouds with how far loading is, in clouds; awaited. */
   onProgress?: (progress: ModelNetProgress) => unknown;
   /**
    * Told of each file and folder among meshes that is passed over, and why. Default: one warning on

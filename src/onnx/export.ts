@@ -8,7 +8,7 @@ import type { NonSharedUint8Array } from "../io/typed-arrays";
 import { deviceOf, Module } from "../nn/module";
 import { Passport } from "../passport/passport";
 import { Protected } from "../passport/protected";
-import { expectNetwork, type Network, type NetworkTrace, type Sample, traceNetwork } from "../passport/trace";
+import { expectNetwork, type Network, type NetworkSample, type NetworkTrace, traceNetwork } from "../passport/trace";
 import { asShape, type Shape } from "../tensor/shape";
 import { type DType, Tensor } from "../tensor/tensor";
 import { channelsFirst, Graph, natural, type Op, type Order } from "./graph";
@@ -103,7 +103,7 @@ interface Places {
   readonly paths: readonly string[];
   readonly shapes: readonly Shape[];
   readonly dtypes: readonly DType[];
-  readonly whole: (tensors: readonly Tensor[]) => Sample;
+  readonly whole: (tensors: readonly Tensor[]) => NetworkSample;
 }
 
 function placesOf(sample: OnnxOptions["sample"]): Places {

@@ -68,6 +68,9 @@ interface Batch {
 export abstract class Optimizer {
   /** What it is called, in messages and checkpoints: its class in a bundle has another name. */
   readonly name: string;
+  /**
+   * The parameters, of all groups in a row; places here are the indices of {@link OptimizerState}.
+   */
   readonly params: readonly Tensor[];
   private readonly rule: RuleName;
   private readonly groups: readonly Group[];

@@ -11,7 +11,10 @@ export interface SGDOptions {
   momentum?: number;
   /** τ. Default 0. */
   dampening?: number;
-  /** Default false. */
+  /**
+   * Look ahead: w ← w − lr·(d + μ·m) instead of w ← w − lr·m (default false). Needs momentum above
+   * 0 and no dampening.
+   */
   nesterov?: boolean;
   /** λ, an L2 penalty of λ/2·‖w‖². Default 0. */
   weightDecay?: number;
@@ -26,8 +29,9 @@ export interface SGDOptions {
  *
  * State: `momentum_buffer`, one number a weight, with momentum; also `step`, with dampening.
  *
- * @example new SGD(model, { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
  * Without any options `lr` is 1e-3, PyTorch's default; with others it has to be said.
+ *
+ * @example new SGD(model, { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
  *
  * @throws ArgumentError for options without an `lr`, for a negative `lr`, `momentum` or
  * `weightDecay`, an option that is none, or `nesterov` without momentum or with dampening; see also

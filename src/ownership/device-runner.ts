@@ -4,7 +4,6 @@ import type { SampleTransform } from "../data/samples";
 import { StateDictError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { CredentialInfo } from "../models/credential";
-import type { Module } from "../nn/module";
 import type { Network } from "../passport/trace";
 import { predict } from "../train/predict";
 import { assigned } from "./assignment";
@@ -66,7 +65,7 @@ async function asRun(
   read: SuspectWeights | null,
   info: CredentialInfo,
   model: Network | (() => Network) | undefined,
-): Promise<{ network: Module | null; reasons: string[]; end: () => void }> {
+): Promise<{ network: Network | null; reasons: string[]; end: () => void }> {
   if (!read) {
     const network = typeof model === "function" ? model() : model!;
     const kept = network === model ? await network.stateDict() : null;
@@ -119,7 +118,7 @@ async function cleanAnswers(
  * from triggers: outputs in another order keep nothing from being found.
  */
 async function classesOf(
-  network: Module,
+  network: Network,
   { set, answers, transform }: CleanAnswers,
   classes: number,
 ): Promise<Int32Array> {

@@ -26,8 +26,11 @@ export interface BranchHits {
 
 /** What a suspect is measured with. */
 export interface FidelityOptions {
+  /** Test samples of the owner's task; without them no accuracy is measured. */
   test?: TrainingSet;
+  /** What is done to each of them (default nothing). */
   transform?: readonly SampleTransform[];
+  /** Of the thresholds (default 1e-6). */
   falsePositiveRate?: number;
 }
 

@@ -44,7 +44,9 @@ export interface NullOptions {
    * owner's.
    */
   bits?: "fresh" | "owner";
+  /** Decides the draws, a whole number from 0 (default 0). */
   seed?: number;
+  /** Called after each draw with how many are done, and of how many; awaited. */
   onStep?: (done: number, of: number) => unknown;
 }
 

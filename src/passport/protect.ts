@@ -16,8 +16,8 @@ import {
   expectNetwork,
   mapInFront,
   type Network,
+  type NetworkSample,
   type NetworkTrace,
-  type Sample,
   type TracedMap,
   traceNetwork,
 } from "./trace";
@@ -48,7 +48,7 @@ export interface ProtectOptions {
    * integers; several such in a list or by name, where `forward` takes several. One pass of it,
    * without its kernels, shows how the layers hang together.
    */
-  sample: Sample;
+  sample: NetworkSample;
   /** A text spread over the passports that have none of their own, in order. */
   signature?: string;
   /** `pan`: send γ and β through the shared FC (default true). */

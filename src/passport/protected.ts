@@ -107,6 +107,7 @@ export class Protected<N extends Network = Network> extends Module {
   readonly #builtIn: BuiltIn | undefined;
 
   /**
+   * @internal
    * @throws ArgumentError for what is no network, or no passports at places of it: use `protect`.
    */
   constructor(network: N, protection: Protection) {

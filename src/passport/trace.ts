@@ -33,7 +33,7 @@ export type InputsOf<N> = N extends { forward(x: infer I): unknown } ? I : never
  * One input of a network: its shape, batch included, or a tensor; or several such, put together as
  * `forward` takes them.
  */
-export type Sample = Shape | Tensor | readonly (Shape | Tensor)[] | { readonly [name: string]: Shape | Tensor };
+export type NetworkSample = Shape | Tensor | readonly (Shape | Tensor)[] | { readonly [name: string]: Shape | Tensor };
 
 /** Where a map stood in a traced pass. */
 export interface TracedMap {
@@ -80,7 +80,7 @@ export interface NetworkTrace {
  * @throws ArgumentError for a sample that is none, or a network that is not a module with a
  * `forward`; whatever the network's own code throws.
  */
-export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
+export function traceNetwork(network: Network, sample: NetworkSample): NetworkTrace {
   const names = new Map<Module, string>();
   for (const [name, module] of network.namedModules()) if (!names.has(module)) names.set(module, name);
   const tensors = new Map<Tensor, { names: string[]; layout: Layout }>();
@@ -124,7 +124,7 @@ export function traceNetwork(network: Network, sample: Sample): NetworkTrace {
   return { ops, makers, maps, norms, tensors, inputShape, output };
 }
 
-function inputsOf(sample: Sample, device: ReturnType<typeof deviceOf>): Inputs {
+function inputsOf(sample: NetworkSample, device: ReturnType<typeof deviceOf>): Inputs {
   if (isPlain(sample))
     return Object.fromEntries(Object.entries(sample).map(([name, one]) => [name, inputOf(one as Shape, device)]));
   const several = Array.isArray(sample) && sample.length > 0 && sample.every((one) => typeof one === "object");

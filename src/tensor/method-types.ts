@@ -46,7 +46,7 @@ export interface TensorMethods<T> {
   tanh(): T;
   /** exp x / Σ exp x along a dimension, by default the last. */
   softmax(axis?: number): T;
-  /** The same elements in another shape; −1 is what is left. */
+  /** The same elements in another shape, and the same memory; −1 is what is left. */
   reshape(shape: readonly number[] | number): T;
   /** All dimensions from `start` (default 1) in one. */
   flatten(start?: number): T;

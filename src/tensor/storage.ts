@@ -181,8 +181,8 @@ export function forgotten(): void {
  * enclosing scope) and those given to {@link keep}. Parameters' gradients are kept until they are
  * zeroed.
  *
- * @throws ArgumentError when `body` is no function, or asynchronous: interleaved scopes could not tell whose tensor
- * is whose.
+ * @throws ArgumentError when `body` is no function, or asynchronous: interleaved scopes could not
+ * tell whose tensor is whose.
  */
 export function scope<T>(body: () => T): T {
   callable("scope", "its argument", body);
@@ -219,7 +219,7 @@ export function refuseAsync(what: string, result: unknown): void {
 }
 
 /** Keeps a tensor beyond the scope it was made in; its `dispose()` is then the caller's duty. */
-export function keep<T extends Disposable>(t: T): T {
+export function keep<T extends { dispose(): void }>(t: T): T {
   unregister(t);
   return t;
 }

@@ -43,11 +43,12 @@ export type { DType } from "./elements";
 export class Tensor implements Disposable {
   /** Accumulated gradient of a leaf with `requiresGrad`. */
   grad: Tensor | null = null;
-  /** The operation that made this tensor, while its graph lives. */
+  /** The operation that made this tensor, while its graph lives. @internal */
   node: GraphNode<Tensor> | null = null;
   /**
    * Parts of equal size that the first dimension is made of: 1, and in a pass through several
    * branches of a network one per branch. Operations carry it, or refuse.
+   * @internal
    */
   parts = 1;
   private alive = true;
@@ -156,18 +157,22 @@ export class Tensor implements Disposable {
     this.differentiable = on;
   }
 
+  /** How many elements there are, PyTorch's `numel()`; its `size()` is `shape` here. */
   get size(): number {
     return sizeOf(this.shape);
   }
 
+  /** How many dimensions there are; 0 for a single number. */
   get rank(): number {
     return this.shape.length;
   }
 
+  /** The device that holds it; operands of an operation live on one. */
   get device(): Device {
     return this.storage.device;
   }
 
+  /** Whether it was disposed of; whatever needs its elements throws a LifetimeError then. */
   get isDisposed(): boolean {
     return !this.alive;
   }
@@ -177,7 +182,7 @@ export class Tensor implements Disposable {
     return this.node === null;
   }
 
-  /** The buffer kernels bind. @throws LifetimeError after dispose. */
+  /** The buffer kernels bind. @throws LifetimeError after dispose. @internal */
   get buffer(): PooledBuffer {
     if (!this.alive) {
       throw new LifetimeError(
@@ -187,7 +192,7 @@ export class Tensor implements Disposable {
     return this.storage.buffer;
   }
 
-  /** How often its memory was written to: equal numbers, equal values. */
+  /** How often its memory was written to: equal numbers, equal values. @internal */
   get version(): number {
     return this.storage.version;
   }
@@ -195,6 +200,7 @@ export class Tensor implements Disposable {
   /**
    * Least and greatest element of integers that the host uploaded, until something writes to them;
    * else null.
+   * @internal
    */
   get range(): Range | null {
     return this.storage.range;
@@ -205,12 +211,19 @@ export class Tensor implements Disposable {
     return this.storage.isShared;
   }
 
-  /** Number of 16-byte vectors the elements fill, rounded up: what vector kernels run over. */
+  /**
+   * Number of 16-byte vectors the elements fill, rounded up: what vector kernels run over.
+   * @internal
+   */
   get vectors(): number {
     return Math.ceil(this.size / 4);
   }
 
-  /** The same memory under another shape; no graph. */
+  /**
+   * The same memory under another shape, without a graph: what is written to one, by `fill`,
+   * `write` or an optimiser, the other has too.
+   * @throws ShapeError for another number of elements.
+   */
   view(given: Shape | number, internal = false): Tensor {
     void this.buffer;
     const shape = asShape(given);
@@ -225,7 +238,10 @@ export class Tensor implements Disposable {
     return viewed;
   }
 
-  /** The same values, cut from the graph. */
+  /**
+   * The same values, cut from the graph. As in PyTorch both share their memory: what is written to
+   * one, by `fill`, `write` or an optimiser, the other has too.
+   */
   detach(): Tensor {
     return this.view(this.shape);
   }
@@ -234,8 +250,10 @@ export class Tensor implements Disposable {
    * Reads the elements back, as they are after everything recorded so far, into the typed array of
    * the tensor's own type: `Float32Array`, `Int32Array` or `Uint32Array`. TypeScript takes the
    * first unless told: `await labels.data<"i32">()`.
-   * @param options.withStep Let the copy go with the next submit (the training step's own) instead
-   * of submitting now.
+   * @param options.withStep Let the copy go with the next submit instead of submitting now (default
+   * false). The promise waits for that submit, which nobody makes for it: `device.flush()`, or a
+   * read without `withStep`. Do not await it before.
+   * @throws LifetimeError after dispose.
    */
   async data<D extends DType = "f32">(options?: { withStep?: boolean }): Promise<ElementsOf[D]> {
     const { withStep = false } = optionsOf("data", options, ["withStep"]);
@@ -243,7 +261,7 @@ export class Tensor implements Disposable {
     return new ARRAYS[this.dtype](bytes) as ElementsOf[D];
   }
 
-  /** The only element of a one-element tensor. */
+  /** The only element of a one-element tensor, read back. @throws ShapeError for any other. */
   async item(): Promise<number> {
     if (this.size !== 1)
       throw new ShapeError(`item() reads tensors of one element, this one has shape ${showShape(this.shape)}`);
@@ -324,7 +342,10 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
-  /** Frees the memory (when no view or graph shares it). Idempotent. */
+  /**
+   * Frees the memory, when no view or graph shares it, and its gradient `grad` with it: a gradient
+   * that is still needed has to be taken out of `grad` before. Again it does nothing.
+   */
   dispose(): void {
     if (!this.alive) return;
     this.alive = false;

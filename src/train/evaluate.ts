@@ -6,19 +6,23 @@ import type { AnySet, SampleTransform } from "../data/samples";
 import { optionsOf, refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { inMode } from "../nn/mode";
-import { deviceOf, type Module } from "../nn/module";
+import { deviceOf } from "../nn/module";
 import type { Branch, BranchAccuracy } from "../passport/branches";
 import { asProtected, type Protected } from "../passport/protected";
-import type { Inputs } from "../passport/trace";
+import type { Inputs, Network } from "../passport/trace";
 import { accumulateAt } from "../tensor/ops/metrics";
 import { keep, scope } from "../tensor/storage";
 import { noGrad, Tensor } from "../tensor/tensor";
-import { checkClasses, type Task, type TaskOptions, taskOf } from "./task";
+import { checkClasses, type Task, type TaskFunction, type TaskOptions, taskOf } from "./task";
 
 /** Options of {@link evaluate} for a classification. */
 export interface EvaluateOptions {
   /** Branches to run (default: all there are). */
   branches?: readonly Branch[];
+  /**
+   * Samples of a pass (default 100). Memory grows with it, and a metric that is no mean over
+   * samples depends on it.
+   */
   batchSize?: number;
   /** What is done to each sample; the same normalisation as in training. */
   transform?: readonly SampleTransform[] | undefined;
@@ -30,12 +34,21 @@ export interface EvaluateOptions {
  * Options of {@link evaluate} for a task of any kind: with `metrics` those are measured, with
  * `loss` the loss too.
  */
-export interface MeasureOptions<O = Tensor, I = Tensor, T = Tensor>
+export interface MeasureOptions<O = Tensor, I = Tensor, T = Tensor, K extends string = string>
   extends Omit<EvaluateOptions, "loss" | "metrics">,
-    TaskOptions<O, I, T> {}
+    Omit<TaskOptions<O, I, T>, "metrics"> {
+  /**
+   * What is measured of each branch, by name: means over a batch, which are weighted by its size.
+   * Of either direction. Default: the loss alone.
+   */
+  metrics?: Readonly<Record<K, TaskFunction<O, I, T>>>;
+}
 
-/** What was measured, by name and branch. */
-export type Measured = Record<string, BranchAccuracy>;
+/**
+ * What was measured, by name and branch: the names are those of `metrics`, and `loss` where one was
+ * given.
+ */
+export type Measured<K extends string = string> = Record<K, BranchAccuracy>;
 
 /**
  * Share of samples that each branch classifies right; or, with `loss` or `metrics`, the mean of
@@ -43,6 +56,7 @@ export type Measured = Record<string, BranchAccuracy>;
  * batch with its size for a weight, and read once. No flag of the network changes over an `await`:
  * evaluations may run beside each other and beside a training, whose weights they then see as they
  * are at each batch.
+ * @returns with `metrics` or `loss` an object with their names for keys, which TypeScript knows
  * @throws ArgumentError when the samples or classes are not the network's, or it has not the
  * branches; ShapeError when a metric gives anything but one number.
  *
@@ -50,14 +64,24 @@ export type Measured = Record<string, BranchAccuracy>;
  * const { iou } = await evaluate(owned, test, { metrics: { iou: (y, { targets }) => overlap(y, targets) } });
  * console.log(iou.public, iou.private);
  */
-export function evaluate(network: Module, set: AnySet, options?: EvaluateOptions): Promise<BranchAccuracy>;
+export function evaluate(network: Network, set: AnySet, options?: EvaluateOptions): Promise<BranchAccuracy>;
+export function evaluate<O = Tensor, I = Tensor, T = Tensor, K extends string = string>(
+  network: Network,
+  set: AnySet,
+  options: MeasureOptions<O, I, T, K> & { loss?: undefined; metrics: Readonly<Record<K, TaskFunction<O, I, T>>> },
+): Promise<Measured<K>>;
+export function evaluate<O = Tensor, I = Tensor, T = Tensor, K extends string = never>(
+  network: Network,
+  set: AnySet,
+  options: MeasureOptions<O, I, T, K> & { loss: TaskFunction<O, I, T> },
+): Promise<Measured<K | "loss">>;
 export function evaluate<O = Tensor, I = Tensor, T = Tensor>(
-  network: Module,
+  network: Network,
   set: AnySet,
   options: MeasureOptions<O, I, T>,
 ): Promise<Measured>;
 export async function evaluate(
-  network: Module,
+  network: Network,
   set: AnySet,
   options?: EvaluateOptions | MeasureOptions,
 ): Promise<BranchAccuracy | Measured> {

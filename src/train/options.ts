@@ -25,6 +25,7 @@ export type TrainingMode = "joint" | { readonly alternating: number };
 
 /** Samples with assigned labels, or other targets, that a network shall learn beside its task. */
 export interface TriggerOptions {
+  /** The triggers, each with the class, or whatever target, that it is to be answered with. */
   set: SampleSet | AnyDataset;
   /** How many join each batch (default 2, as in DeepIPR; never more than the set has). */
   batchSize?: number;

@@ -5,10 +5,10 @@ import { optionsOf, refuse, whole } from "../demand";
 import { ShapeError } from "../errors";
 import type { NonSharedInt32Array } from "../io/typed-arrays";
 import { inMode } from "../nn/mode";
-import { deviceOf, type Module } from "../nn/module";
+import { deviceOf } from "../nn/module";
 import type { Branch } from "../passport/branches";
 import { asProtected } from "../passport/protected";
-import type { Inputs } from "../passport/trace";
+import type { Inputs, Network } from "../passport/trace";
 import { argmax } from "../tensor/ops/reduce";
 import { showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
@@ -19,6 +19,7 @@ import { checkSamples, checkSet } from "./evaluate";
 export interface PredictOptions {
   /** Default: the branch that is given away. */
   branch?: Branch;
+  /** Samples of a pass (default 100); memory grows with it. */
   batchSize?: number;
   /** What is done to each sample; the same normalisation as in training. */
   transform?: readonly SampleTransform[] | undefined;
@@ -30,7 +31,7 @@ export interface PredictOptions {
  * @throws ArgumentError when the samples are not the network's, or it has not the branch;
  * ShapeError when it gives anything but one row of outputs per sample.
  */
-export async function predict(network: Module, set: AnySet, options?: PredictOptions): Promise<NonSharedInt32Array> {
+export async function predict(network: Network, set: AnySet, options?: PredictOptions): Promise<NonSharedInt32Array> {
   const model = asProtected("predict", "its first argument", network);
   checkSet("predict", "its second argument", set);
   const {

@@ -47,9 +47,10 @@ export interface TaskOptions<O = Tensor, I = Tensor, T = Tensor> {
    */
   loss?: TaskFunction<O, I, T>;
   /**
-   * What is measured of each branch, by name: means over a batch, which are weighted by its size;
-   * higher is better. Default: `accuracy`, the share of samples classified right; with a loss of
-   * one's own, that loss.
+   * What is measured of each branch, by name: means over a batch, which are weighted by its size.
+   * Of either direction: only `best`, `earlyStop` and `bestEpoch` need the first of them to be
+   * higher when it is better. Default: `accuracy`, the share of samples classified right; with a
+   * loss of one's own, that loss.
    */
   metrics?: Readonly<Record<string, TaskFunction<O, I, T>>>;
 }

@@ -9,6 +9,7 @@ import { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
 import { countSigns } from "../passport/matches";
 import { asProtected, type Protected } from "../passport/protected";
+import type { Network } from "../passport/trace";
 import type { Tensor } from "../tensor/tensor";
 import { TriggerBatches, Uploader } from "./batches";
 import { decodeCheckpoint } from "./checkpoint";
@@ -61,6 +62,10 @@ const training = new WeakSet<Module>();
 export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   /** The network, with its passports or with none. */
   readonly model: Protected;
+  /**
+   * What was read of the steps and measured after the epochs so far, of a resumed run from its
+   * beginning; it grows while the trainer trains.
+   */
   readonly history: History = { steps: [], epochs: [] };
   readonly #options: FullOptions;
   readonly #uploader: Uploader;
@@ -79,7 +84,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
    * and an optimiser that holds none of its parameters.
    */
   constructor(
-    model: Module,
+    model: Network,
     readonly optimizer: Optimizer,
     options?: TrainerOptions<O, I, T>,
   ) {

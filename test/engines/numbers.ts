@@ -49,7 +49,7 @@ export async function engineNumbers(pan: typeof Pan, options: Pan.InitOptions = 
   return { adapter: device.name, subgroupSize: device.caps.subgroupSize, numbers, words };
 
   /** Losses of a few steps, and sums over every trained tensor. */
-  async function train(name: string, model: Pan.Module, set: Pan.TrainingSet, lr: number): Promise<void> {
+  async function train(name: string, model: Pan.Network, set: Pan.TrainingSet, lr: number): Promise<void> {
     const optimizer = name.startsWith("PointNet")
       ? new pan.Adam(model.parameters(), { lr })
       : new pan.SGD(model.parameters(), { lr, momentum: 0.9, nesterov: true, weightDecay: 5e-4 });

@@ -7,7 +7,7 @@ import type { Device } from "../../src/gpu/device";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
 import { concat, narrow } from "../../src/tensor/ops/movement";
 import type { Affine } from "../../src/tensor/ops/norm/affine";
-import { batchNorm, groupNorm, instanceNorm, type NormOptions } from "../../src/tensor/ops/norm/norm";
+import { batchNorm, groupNorm, instanceNorm, type NormFunctionOptions } from "../../src/tensor/ops/norm/norm";
 import { type Normalisation, normalise } from "../../src/tensor/ops/norm/normalise";
 import type { Running, RunningSet } from "../../src/tensor/ops/norm/statistics";
 import type { Shape } from "../../src/tensor/shape";
@@ -60,13 +60,13 @@ function affineOf(form: Form, channels: number, seed: number): Affine {
 }
 
 /** γ and β as tensors of their own. */
-function plain(affine: Affine): NormOptions {
+function plain(affine: Affine): NormFunctionOptions {
   if (!(affine instanceof Tensor)) return affine;
   const row = (i: number) => reshape(narrow(affine, 0, i, 1), [affine.shape[1]!]);
   return { gamma: row(0), beta: row(1) };
 }
 
-function scaleAlone(x: Tensor, { gamma, beta, relu: ends }: NormOptions): Tensor {
+function scaleAlone(x: Tensor, { gamma, beta, relu: ends }: NormFunctionOptions): Tensor {
   const scaled = gamma ? mul(x, gamma) : x;
   const y = beta ? add(scaled, beta) : scaled;
   return ends ? relu(y) : y;

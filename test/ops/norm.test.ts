@@ -7,7 +7,7 @@ import {
   groupNorm,
   instanceNorm,
   layerNorm,
-  type NormOptions,
+  type NormFunctionOptions,
   rmsNorm,
 } from "../../src/tensor/ops/norm/norm";
 import { Generator } from "../../src/tensor/random";
@@ -47,7 +47,7 @@ function viewOf({ kind, shape, groups = 1, dims = 1 }: Config): [number, number,
 const affineShape = ({ kind, shape, dims = 1 }: Config): Shape =>
   kind === "layer" || kind === "rms" ? shape.slice(-dims) : shape.slice(-1);
 
-function apply(config: Config, x: Tensor, options: NormOptions): Tensor {
+function apply(config: Config, x: Tensor, options: NormFunctionOptions): Tensor {
   if (config.kind === "batch") return batchNorm(x, { ...options, training: true });
   if (config.kind === "group") return groupNorm(x, config.groups!, options);
   if (config.kind === "instance") return instanceNorm(x, options);
@@ -124,7 +124,7 @@ async function measured(
   shape: Shape,
   affine: Shape,
   { x, g, gamma, beta }: Arrays,
-  f: (x: Tensor, options: NormOptions) => Tensor,
+  f: (x: Tensor, options: NormFunctionOptions) => Tensor,
 ) {
   const leaves = [leaf(x, shape)!, leaf(gamma, affine), leaf(beta, affine)] as const;
   const y = f(leaves[0], { gamma: leaves[1], beta: leaves[2] });
@@ -361,7 +361,7 @@ describe("normalisation against PyTorch", () => {
 
 describe("normalisation by finite differences", () => {
   // With β of ±5 no element crosses ReLU's kink.
-  const run = async (config: Config, relu: boolean, f = (x: Tensor, o: NormOptions) => apply(config, x, o)) => {
+  const run = async (config: Config, relu: boolean, f = (x: Tensor, o: NormFunctionOptions) => apply(config, x, o)) => {
     const n = affineShape(config);
     await gradcheck(
       (x, gamma, beta) => f(x!, { gamma, beta, relu }),

@@ -29,6 +29,9 @@ export interface PublicName {
   readonly documentation: string;
 }
 
+/** Whether an entry gives a class as a type alone. */
+const isTypeAlone = (of: ts.Symbol): boolean => !!of.declarations?.some((at) => ts.isTypeOnlyExportDeclaration(at));
+
 /** All names of all entries, in their order. */
 export function publicNames(): readonly PublicName[] {
   // Names and docstrings need no types of the platform, which take most of the time.
@@ -42,7 +45,7 @@ export function publicNames(): readonly PublicName[] {
         return {
           entry,
           name: of.name,
-          kind: symbol.flags & ts.SymbolFlags.Value ? "value" : "type",
+          kind: symbol.flags & ts.SymbolFlags.Value && !isTypeAlone(of) ? "value" : "type",
           file: symbol.declarations?.[0]?.getSourceFile().fileName ?? "",
           documentation: ts.displayPartsToString(symbol.getDocumentationComment(checker)),
         };

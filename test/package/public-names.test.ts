@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ENTRIES, type PublicName, publicNames, ROOT } from "./entries";
+import { mentionedTypes } from "./mentioned";
 
 let names: readonly PublicName[];
 
@@ -97,6 +98,14 @@ describe("public names", () => {
   it("have docstrings", () => {
     const silent = names.filter((n) => n.documentation.trim() === "").map(({ entry, name }) => `${entry} ${name}`);
     expect(silent).toEqual([]);
+  });
+
+  it("mention no type that cannot be imported", () => {
+    // Verifiers have all in their own entry; of the others each name is in one.
+    const hidden = mentionedTypes().filter(({ entry, exportedBy }) =>
+      entry === "@pan/core/verify" ? !exportedBy.includes(entry) : exportedBy.length === 0,
+    );
+    expect(hidden.map(({ entry, type, by, file }) => `${entry} ${type} (${file}), which ${by} mentions`)).toEqual([]);
   });
 
   it("are used by some test, example or text", () => {

@@ -15,6 +15,7 @@ import { manualSeed } from "../../src/nn/random";
 import { Adam } from "../../src/optim/adam";
 import { protect } from "../../src/passport/protect";
 import type { Protected } from "../../src/passport/protected";
+import type { Network } from "../../src/passport/trace";
 import { add, neg, relu, reshape } from "../../src/tensor/ops/elementwise";
 import { binaryCrossEntropyWithLogits, crossEntropy, mseLoss } from "../../src/tensor/ops/loss";
 import { mean } from "../../src/tensor/ops/reduce";
@@ -93,7 +94,7 @@ const squares = (y: Tensor, { targets }: { targets: Tensor }) => mseLoss(y, targ
 const closeness = (y: Tensor, { targets }: { targets: Tensor }) => neg(mseLoss(y, targets));
 
 interface Case {
-  make: () => Module & { forward(x: never): unknown };
+  make: () => Network;
   sample: () => Parameters<typeof protect>[1]["sample"];
   set: AnySet;
   options: TrainerOptions<never, never, never>;
@@ -149,12 +150,12 @@ function owned({ make, sample }: Case): Protected {
   });
 }
 
-function plain({ make }: Case): Module {
+function plain({ make }: Case): Network {
   manualSeed(5);
   return make();
 }
 
-function run(model: Module, options: TrainerOptions<never, never, never>) {
+function run(model: Network, options: TrainerOptions<never, never, never>) {
   const optimizer = new Adam(model.parameters(), { lr: 0.02 });
   const trainer = new Trainer(model, optimizer, { batchSize: 5, seed: 2, readEvery: 1, ...options });
   const dispose = () => {
@@ -164,7 +165,7 @@ function run(model: Module, options: TrainerOptions<never, never, never>) {
   return { model, trainer, dispose };
 }
 
-async function outcome(model: Module, set: AnySet, options: TrainerOptions<never, never, never>, epochs = 3) {
+async function outcome(model: Network, set: AnySet, options: TrainerOptions<never, never, never>, epochs = 3) {
   const { trainer, dispose } = run(model, options);
   for await (const _ of trainer.fit(set, { epochs, test: set }));
   const records = trainer.history.epochs.map(({ seconds: _, ...rest }) => rest);

@@ -5,6 +5,7 @@ import { ConvNet } from "../../src/models/convnet";
 import { Linear, type Module, parameter } from "../../src/nn";
 import { Adam } from "../../src/optim/adam";
 import { SGD } from "../../src/optim/sgd";
+import type { Network as AnyModule } from "../../src/passport/trace";
 import { mul } from "../../src/tensor/ops/elementwise";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
@@ -19,7 +20,11 @@ await gpu();
 const set = tinySet(36, 1);
 const { scheme: _, ...ORDINARY } = TINY_PLAIN;
 const plain = () => buildNetwork(TINY_PLAIN, { seed: 4 });
-const make = <M extends Module = Network>(options: TrainerOptions = {}, model = plain() as Module as M, lr = 0.05) => {
+const make = <M extends AnyModule = Network>(
+  options: TrainerOptions = {},
+  model = plain() as Module as M,
+  lr = 0.05,
+) => {
   const optimizer = new SGD(model, { lr });
   return { model, optimizer, trainer: new Trainer(model, optimizer, { batchSize: 6, readEvery: 1, ...options }) };
 };

@@ -1,5 +1,5 @@
 /** Channels of a network that hang together. */
-import { type Network, type NetworkTrace, type Sample, traceNetwork } from "../trace";
+import { type Network, type NetworkSample, type NetworkTrace, traceNetwork } from "../trace";
 import { factorsOf } from "./factors";
 import { type Entries, entriesOf, fatesOf, settleBlocks } from "./fates";
 import { follow } from "./follow";
@@ -8,7 +8,8 @@ import { named, place, runsOf } from "./runs";
 import type { ChannelGroup, ChannelMember, Channels } from "./types";
 
 /** As {@link channelsIn}, of one pass of a sample. @throws as `traceNetwork`. */
-export const channelsOf = (network: Network, sample: Sample): Channels => channelsIn(traceNetwork(network, sample));
+export const channelsOf = (network: Network, sample: NetworkSample): Channels =>
+  channelsIn(traceNetwork(network, sample));
 
 /**
  * Which channels of a traced network hang together, and may be permuted, scaled or negated

@@ -279,7 +279,8 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
 }
 
 /**
- * The same elements under another shape; one size may be −1, which is then what is left.
+ * The same elements under another shape; one size may be −1, which is then what is left. Never a
+ * copy: both share their memory, and what is written to one, the other has too.
  * @throws ArgumentError for a shape that is no list of numbers, ShapeError when it does not hold
  * as many elements.
  */

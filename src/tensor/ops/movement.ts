@@ -55,7 +55,8 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 
 /**
  * The elements start ≤ i < start + length along one dimension. `start` may count from the end,
- * `length` may be 0. A copy; of a whole dimension a view.
+ * `length` may be 0. A copy, where PyTorch gives a view; of a whole dimension alone a view, which
+ * shares x's memory: what is written to one, the other has too.
  * @throws ShapeError when the range is not within the dimension.
  */
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
@@ -89,7 +90,7 @@ function region(name: string, x: Tensor, from: readonly number[], shape: Shape):
 
 /**
  * Joins tensors along one dimension; all other sizes and the data type must agree. A copy, one
- * dispatch per tensor.
+ * dispatch per tensor. `axis` has no default, where that of PyTorch's `cat` is 0.
  * @throws ShapeError when they do not agree, ArgumentError for an empty list.
  */
 export function concat(xs: readonly Tensor[], axis: number): Tensor {
@@ -136,8 +137,8 @@ export function concat(xs: readonly Tensor[], axis: number): Tensor {
 }
 
 /**
- * Joins tensors of one shape along a new dimension: y has `xs.length` at `axis`, which may be −1
- * for a new last dimension.
+ * Joins tensors of one shape along a new dimension: y has `xs.length` at `axis` (default 0, as
+ * PyTorch's), which may be −1 for a new last dimension.
  * @throws ShapeError when the shapes differ, ArgumentError for an empty list.
  */
 export function stack(xs: readonly Tensor[], axis = 0): Tensor {

@@ -208,7 +208,8 @@ export class RandomStream {
 
 /**
  * y = x · m / (1 − p) with m = 0 with probability p, else 1, independently for every element; when
- * not training, y is a view of x. p = 1 gives zeros. The gradient is g · m / (1 − p): the mask is
+ * not training, y is a view of x and shares its memory: what is written to one, the other has too.
+ * p = 1 gives zeros. The gradient is g · m / (1 − p): the mask is
  * not stored but made again from a copy of the stream's four words.
  *
  * Source: Srivastava et al., "Dropout", JMLR 2014 (in the inverted form).

@@ -37,14 +37,15 @@ function composed(op: SoftmaxOp, x: Tensor, d: number): Tensor {
 }
 
 /**
- * y = exp(x) / Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows; of x's
- * shape. A line with NaN or +∞, or of −∞ alone, gives NaN.
+ * y = exp(x) / Σ exp(x) along `axis` (default: the last; PyTorch has none), shifted by the maximum
+ * so that nothing overflows; of x's shape. A line with NaN or +∞, or of −∞ alone, gives NaN.
  * @throws ShapeError for a dimension that x does not have, or integers.
  */
 export const softmax = (x: Tensor, axis = -1): Tensor => along("softmax", x, axis);
 
 /**
- * y = x − log Σ exp(x) along `axis`, shifted like {@link softmax}; of x's shape.
+ * y = x − log Σ exp(x) along `axis` (default: the last), shifted like {@link softmax}; of x's
+ * shape.
  * @throws ShapeError as {@link softmax}.
  */
 export const logSoftmax = (x: Tensor, axis = -1): Tensor => along("logSoftmax", x, axis);

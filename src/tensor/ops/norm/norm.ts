@@ -6,7 +6,7 @@ import type { AffinePair } from "./affine";
 import { normalise } from "./normalise";
 
 /** What every normalisation takes besides its input. */
-export interface NormOptions extends AffinePair {
+export interface NormFunctionOptions extends AffinePair {
   /** Added to the variance (default 1e-5). */
   eps?: number | undefined;
   /** y = max(·, 0) in the same kernel (default false). */
@@ -14,7 +14,7 @@ export interface NormOptions extends AffinePair {
 }
 
 /** Options of {@link batchNorm}. */
-export interface BatchNormOptions extends NormOptions {
+export interface BatchNormFunctionOptions extends NormFunctionOptions {
   /**
    * Running mean `[C]`, updated in place in training; given together with the variance or not at
    * all.
@@ -45,7 +45,7 @@ export interface BatchNormOptions extends NormOptions {
  *
  * Source: Ioffe, Szegedy, "Batch normalization", ICML 2015.
  */
-export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
+export function batchNorm(x: Tensor, options: BatchNormFunctionOptions): Tensor {
   expectOptions("batchNorm", options, [...OPTIONS, "runningMean", "runningVar", "training", "momentum"]);
   const { runningMean: mean, runningVar: variance, training, momentum = 0.1, ...rest } = options;
   if (!mean !== !variance) {
@@ -67,7 +67,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
  *
  * Source: Wu, He, "Group normalization", ECCV 2018.
  */
-export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
+export function groupNorm(x: Tensor, groups: number, options: NormFunctionOptions = {}): Tensor {
   expectOptions("groupNorm", options, OPTIONS);
   return normalise(x, { over: { groups }, ...whole(options) });
 }
@@ -82,7 +82,7 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
  *
  * Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016.
  */
-export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
+export function instanceNorm(x: Tensor, options: NormFunctionOptions = {}): Tensor {
   expectOptions("instanceNorm", options, OPTIONS);
   return normalise(x, { over: "positions", ...whole(options) });
 }
@@ -99,7 +99,7 @@ export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
  *
  * Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
  */
-export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOptions = {}): Tensor {
+export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormFunctionOptions = {}): Tensor {
   const shape = expectNumbers("layerNorm", "normalizedShape", normalizedShape);
   expectOptions("layerNorm", options, OPTIONS);
   return normalise(x, { over: { shape }, ...whole(options) });
@@ -116,7 +116,7 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
  *
  * Source: Zhang, Sennrich, "Root mean square layer normalization", NeurIPS 2019.
  */
-export function rmsNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormOptions, "beta"> = {}): Tensor {
+export function rmsNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormFunctionOptions, "beta"> = {}): Tensor {
   const shape = expectNumbers("rmsNorm", "normalizedShape", normalizedShape);
   expectOptions("rmsNorm", options, ["gamma", "eps", "relu"]);
   return normalise(x, { over: { shape, aboutZero: true }, ...whole(options) });
@@ -125,4 +125,4 @@ export function rmsNorm(x: Tensor, normalizedShape: Shape, options: Omit<NormOpt
 const OPTIONS = ["gamma", "beta", "eps", "relu"] as const;
 
 /** A batch that is one part. */
-const whole = ({ gamma, beta, eps, relu }: NormOptions) => ({ affine: [{ gamma, beta }], eps, relu });
+const whole = ({ gamma, beta, eps, relu }: NormFunctionOptions) => ({ affine: [{ gamma, beta }], eps, relu });

@@ -26,9 +26,15 @@ export const CONV_OPTIONS = ["stride", "padding", "dilation", "groups"] as const
 
 /** Options of a 1-D convolution: those of {@link ConvOptions}, along one axis. */
 export interface LineConvOptions {
+  /** Step between output positions (default 1). */
   stride?: number;
+  /**
+   * Zeros on both sides of the input (default 0); `"same"` and `"valid"` as in {@link ConvOptions}.
+   */
   padding?: number | "same" | "valid";
+  /** Distance between taps (default 1). */
   dilation?: number;
+  /** Channels are split into this many independent convolutions (default 1). */
   groups?: number;
 }
 

@@ -11,9 +11,9 @@ import { matmulFor } from "./matmul-strategies";
 
 /** Options of {@link matmul}. */
 export interface MatmulOptions {
-  /** Use the transpose of a's last two dimensions. */
+  /** Use the transpose of a's last two dimensions (default false). */
   transposeA?: boolean;
-  /** Use the transpose of b's last two dimensions. */
+  /** Use the transpose of b's last two dimensions (default false). */
   transposeB?: boolean;
 }
 
