@@ -35,6 +35,7 @@ export interface NetworkSettings {
   norm?: NetworkNorm;
   /** `pan`: send γ and β through the shared FC (default true). */
   fc?: boolean;
+  /** Which layers have a passport, and what their signatures spell (default none). */
   passports?: Passports;
   /** A text spread over the passport layers that have none of their own, in order. */
   signature?: string;

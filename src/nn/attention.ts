@@ -20,8 +20,9 @@ import { parameter } from "./registration";
 export interface MultiheadAttentionOptions {
   /** Learn biases of all projections (default true). */
   bias?: boolean;
-  /** Channels of the keys' and of the values' input (default: `embedDim`). */
+  /** Channels of the keys' input (default: `embedDim`). */
   kdim?: number;
+  /** Channels of the values' input (default: `embedDim`). */
   vdim?: number;
   /** Source of the initial weights (default: the common one, see `manualSeed`). */
   random?: Generator;

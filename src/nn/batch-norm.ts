@@ -31,7 +31,9 @@ export interface BatchNormOptions extends NormOptions {
  * @throws ArgumentError for channels and options out of their ranges.
  */
 export class BatchNorm extends Norm {
+  /** [C], 0 at first; `running_mean` in state dicts. */
   readonly runningMean: Tensor;
+  /** [C], 1 at first, of unbiased variances; `running_var` in state dicts. */
   readonly runningVar: Tensor;
   /** Weight of a new batch in the running statistics; null for their mean over all batches. */
   momentum: number | null;

@@ -83,7 +83,9 @@ export interface Conv1dOptions {
  * one for each.
  */
 export abstract class Convolution<Size extends Pair> extends Module {
+  /** [kernel sizes, I/groups, O]; in state dicts [O, I/groups, kernel sizes]. */
   readonly weight: Tensor;
+  /** [O]; null where none is learned. */
   readonly bias: Tensor | null;
   readonly stride: Size;
   readonly padding: Size | "same" | "valid";

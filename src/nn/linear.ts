@@ -28,7 +28,9 @@ export interface LinearOptions {
  * none.
  */
 export class Linear extends Module {
+  /** [in, out]; in state dicts [out, in]. */
   readonly weight: Tensor;
+  /** [out]; null where none is learned. */
   readonly bias: Tensor | null;
 
   constructor(

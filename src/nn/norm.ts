@@ -43,7 +43,9 @@ export abstract class Norm extends Module {
   readonly weight: Tensor | null;
   /** β; null where none is learned. */
   readonly bias: Tensor | null;
+  /** Added to the variance. */
   readonly eps: number;
+  /** Whether ReLU is applied in the same kernel. */
   readonly relu: boolean;
 
   /**

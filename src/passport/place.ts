@@ -25,8 +25,9 @@ export interface MapGeometry {
 export interface PassportPlace extends MapGeometry {
   /** The norm's name in the plain network: `features.4.bn`. */
   readonly norm: string;
-  /** State-dict names of the map's weight, and of its bias where it has one. */
+  /** State-dict name of the map's weight. */
   readonly weight: string;
+  /** State-dict name of the map's bias; left out where it has none. */
   readonly bias?: string;
   /** Bytes of text that the first signature bits spell; the others follow no text. */
   readonly text: number;

@@ -46,6 +46,7 @@ export interface TrainingPass<O = Tensor> {
 export interface TrainingPassOptions extends Pick<PassOptions, "aroundTrunk" | "measured"> {
   /** Default: all there are. */
   branches?: readonly Branch[] | undefined;
+  /** Constants of the sign loss (default those of {@link SignLossOptions}). */
   signLoss?: SignLossOptions | undefined;
   /** γ and β for some norms, by name, in the place of their own. */
   affine?: ((name: string) => Affine | undefined) | undefined;

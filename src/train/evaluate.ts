@@ -26,7 +26,12 @@ export interface EvaluateOptions {
   batchSize?: number;
   /** What is done to each sample; the same normalisation as in training. */
   transform?: readonly SampleTransform[] | undefined;
+  /**
+   * Of {@link MeasureOptions}: without it and `metrics` the accuracy of a classification is
+   * measured.
+   */
   loss?: undefined;
+  /** Of {@link MeasureOptions}. */
   metrics?: undefined;
 }
 

@@ -15,6 +15,7 @@ export const POOL = 2;
 
 /** Structure of a `ConvNet`. */
 export interface ConvNetConfig extends ImageNetworkSettings {
+  /** Which of the networks it is; one without is a `ConvNet`. */
   arch?: "convnet";
   layers: readonly LayerSpec[];
 }
