@@ -92,6 +92,28 @@ export const TRIGGER_HELP = `\
                        are learnt to stay (default 0; 0.02 in the paper)`;
 
 /**
+ * How often a network should see a bound trigger: all were learnt after 43 looks and more, a third
+ * after 23 to 31 (docs/results.md).
+ */
+const LOOKS = 60;
+
+/**
+ * A sentence for a run that shows its bound triggers too seldom; null for one that does not.
+ * @param run steps of the whole run, and triggers that join each
+ */
+export function fewLooks(
+  { count, groups }: BoundTriggers,
+  run: { readonly steps: number; readonly triggerBatch: number },
+): string | null {
+  const all = count * groups;
+  const looks = Math.floor((run.steps * Math.min(run.triggerBatch, all)) / all);
+  if (looks >= LOOKS || !run.steps) return null;
+  const more = Math.ceil((LOOKS * all) / run.steps);
+  const how = more <= all ? `--trigger-batch ${more}` : "more epochs, or fewer triggers";
+  return `${all} bound ones, each seen ${looks} times, and some ${LOOKS} are what they need: ${how}`;
+}
+
+/**
  * Null for a run that is not bound, or that shall learn none.
  * @throws ArgumentError for numbers that are none, and other triggers beside.
  */

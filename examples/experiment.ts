@@ -28,6 +28,7 @@ import {
   claimReport,
   type Dates,
   described,
+  fewLooks,
   type Saved,
   saveClaim,
   verifyClaim,
@@ -194,6 +195,9 @@ export async function runExperiment(e: Experiment): Promise<void> {
   const { scheme } = model;
   const classes = model.classes ?? test.classes.length;
   say(`network    ${e.arch}, ${scheme}, ${parameters.toLocaleString("en")} parameters; passports: ${e.passports}`);
+  const steps = s.epochs * Math.floor(e.train.length / s.batchSize);
+  const few = bound && s.boundTriggers && fewLooks(s.boundTriggers, { steps, triggerBatch: s.triggerBatch });
+  if (few) say(`triggers   ${few}`);
   const trainer = await train(e, bound?.claim ?? null);
   if (trainer.interrupted) {
     const again = `${e.command.replace(/ --resume\b/, "")} --resume`;

@@ -68,7 +68,8 @@ data and output
   --out DIR            (default out/photos/FOLDER/ARCH-SCHEME)
   --resume             go on where an interrupted run stopped
   --preset cpu         an eighth of the channels, pictures of 96 × 96, 15 epochs, batch 20, rate 0.05 by a cosine,
-                       64 bound triggers in one group: for machines without a GPU; options given beside it count more
+                       10 triggers a batch, 64 bound ones in one group: for machines without a GPU; options given beside
+                       it count more
 
 The defaults are the papers' for ImageNet and Caltech-256: 224 × 224, batch 256, rate 0.1, × 0.1 at 30, 60 and 90.`;
 
@@ -81,6 +82,7 @@ const CPU = {
   milestones: "cosine",
   "bound-triggers": "64",
   "trigger-groups": "1",
+  "trigger-batch": "10",
 } as const;
 
 const OPTIONS = {

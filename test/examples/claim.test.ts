@@ -4,7 +4,16 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bindNetwork, claimReport, datesOf, missing, type Saved, saveClaim, verifyClaim } from "../../examples/claim";
+import {
+  bindNetwork,
+  claimReport,
+  datesOf,
+  fewLooks,
+  missing,
+  type Saved,
+  saveClaim,
+  verifyClaim,
+} from "../../examples/claim";
 import { ArgumentError } from "../../src/errors";
 import { buildNetwork } from "../../src/models";
 import { SGD } from "../../src/optim";
@@ -102,5 +111,17 @@ describe("the claim of a run", () => {
       root: "r",
       published: "2026-12-24",
     });
+  });
+});
+
+describe("looks at bound triggers", () => {
+  it("are counted over the run, and too few are told with what helps", () => {
+    const triggers = { count: 64, groups: 1 };
+    expect(fewLooks(triggers, { steps: 6 * 60, triggerBatch: 12 })).toBeNull();
+    // 688 photographs, batches of 20, 15 epochs: 18 of 64 were learnt.
+    expect(fewLooks(triggers, { steps: 15 * 34, triggerBatch: 4 })).toMatch(
+      /^64 bound ones, each seen 31 times, and some 60 are what they need: --trigger-batch 8$/,
+    );
+    expect(fewLooks(triggers, { steps: 20, triggerBatch: 200 })).toMatch(/seen 20 times.*more epochs, or fewer/);
   });
 });
