@@ -16,7 +16,7 @@ import type { TrainerOptions } from "../../src/train/options";
 import { Trainer } from "../../src/train/trainer";
 import { TINY_CLOUD, tinyClouds } from "../support/clouds";
 import { gpu } from "../support/gpu";
-import { type Network, pointNet } from "../support/networks";
+import type { Network } from "../support/networks";
 import { memoryStore, stateBytes, TINY, TINY_PLAIN, tinySet } from "../support/tiny";
 
 let d: Device;
@@ -57,7 +57,7 @@ async function outcome(make: () => Network, set: SampleSet, options: TrainerOpti
 const conv = () => buildNetwork(TINY, { seed: 4 });
 const plain = () => buildNetwork(TINY_PLAIN, { seed: 4 });
 const v3 = () => buildNetwork({ ...TINY, scheme: "v3" }, { seed: 4 });
-const pointnet = () => pointNet({ ...TINY_CLOUD, dropout: 0.4, seed: 4 });
+const pointnet = () => buildNetwork({ ...TINY_CLOUD, dropout: 0.4 }, { seed: 4 });
 const triggers = { set: tinySet(5, 3) };
 
 /**
