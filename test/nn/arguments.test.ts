@@ -8,6 +8,7 @@ import { protect } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { Tensor } from "../../src/tensor/tensor";
 import * as train from "../../src/train";
+import type { Fit } from "../../src/train/fit";
 import { gpu } from "../support/gpu";
 import { TINY_PLAIN, tinySet } from "../support/tiny";
 
@@ -185,8 +186,10 @@ describe("wrong arguments are refused by an error of the package, at once", () =
   it.each(["fit", "stop", "restoreBest"] as const)("Trainer.%s", async (method) => {
     const trainer = new train.Trainer(model, sgd, { batchSize: 6 });
     const call = async (...args: unknown[]) => {
-      const result: unknown = await (trainer[method] as (...a: unknown[]) => unknown)(...args);
-      if (method === "fit") await (result as AsyncGenerator).next();
+      const result: unknown = (trainer[method] as (...a: unknown[]) => unknown)(...args);
+      // Awaited, a run of a great many epochs would be trained to its end.
+      if (method === "fit") await (result as Fit).next();
+      else await result;
     };
     for (const g of GARBAGE)
       for (const args of [
