@@ -55,12 +55,12 @@ function halfToNumber(bits: number): number {
  * 24 bits, rounded to nearest otherwise; BOOL becomes 0 or 1.
  *
  * @returns a new array as long as `tensor.data`
- * @throws ArgumentError for what is no tensor on the host, or has data of another type
+ * @throws ArgumentError for what is no tensor on the host
  */
 export function toFloat32(tensor: HostTensor): Float32Array {
   const { dtype, data } = (tensor ?? {}) as Partial<HostTensor>;
-  if (typeof dtype !== "string" || !Object.hasOwn(DTYPES, dtype) || !(data instanceof DTYPES[dtype]))
-    return unexpected("toFloat32: a tensor { dtype, shape, data }, data a typed array of that type,", tensor);
+  if (typeof dtype !== "string" || !Object.hasOwn(DTYPES, dtype) || !ArrayBuffer.isView(data))
+    return unexpected("toFloat32: a tensor { dtype, shape, data }, data a typed array,", tensor);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
     return Float32Array.from(data as ArrayLike<bigint>, Number);
   if (dtype === "F16") return Float32Array.from(data, halfToNumber);

@@ -161,7 +161,8 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
 
   /** {@link fit}, behind a run that ends for it. */
   async *#epochs(train: AnySet, options: FitOptions, before: Fit | null): AsyncGenerator<EpochRecord, void, void> {
-    await before?.return();
+    // Nothing is awaited else: whoever asks for the first epoch and then for a stop gets a step.
+    if (before) await before.return();
     checkSet("fit", "its first argument", train);
     const { epochs, test, resume = false } = optionsOf("fit", options, ["epochs", "test", "resume"]);
     if (test !== undefined) checkSet("fit", "test", test);
