@@ -75,6 +75,8 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   readonly #checked = new Set<string>();
   #stopping = false;
   #fit: Fit | null = null;
+  /** Whether a run of this trainer has the network to itself. */
+  #holds = false;
   /** Batches of an epoch, once one was begun. */
   #batches: number | null = null;
   #at: Position = { epoch: 0, batch: 0 };
@@ -110,7 +112,16 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
    */
   stop(): void {
     this.#stopping = true;
-    if (this.#fit?.isWaiting) void this.#fit.return();
+    if (!this.#fit?.isWaiting) return;
+    void this.#fit.return();
+    // At once: whoever trains the network next need not wait for that.
+    this.#leave();
+  }
+
+  /** Gives the network free, where a run of this trainer has it. */
+  #leave(): void {
+    if (this.#holds) training.delete(this.model.network);
+    this.#holds = false;
   }
 
   /** Whether the last run was asked to end by {@link stop}. */
@@ -154,13 +165,20 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   fit(train: AnySet, options: FitOptions): Fit {
     const before = this.#fit?.isWaiting ? this.#fit : null;
     if (!this.#fit || before) this.#stopping = false;
-    const fit = new Fit(this.#epochs(train, options, before), this.history);
+    const ended = () => {
+      if (this.#fit === fit) this.#fit = null;
+    };
+    const fit: Fit = new Fit(this.#epochs(train, options, { before, ended }), this.history);
     if (!this.#fit || before) this.#fit = fit;
     return fit;
   }
 
-  /** {@link fit}, behind a run that ends for it. */
-  async *#epochs(train: AnySet, options: FitOptions, before: Fit | null): AsyncGenerator<EpochRecord, void, void> {
+  /** {@link fit}, behind a run that ends for it; says when it has ended itself. */
+  async *#epochs(
+    train: AnySet,
+    options: FitOptions,
+    { before, ended }: { readonly before: Fit | null; readonly ended: () => void },
+  ): AsyncGenerator<EpochRecord, void, void> {
     // Nothing is awaited else: whoever asks for the first epoch and then for a stop gets a step.
     if (before) await before.return();
     checkSet("fit", "its first argument", train);
@@ -180,6 +198,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
     }
     this.#checkHeld();
     training.add(this.model.network);
+    this.#holds = true;
     try {
       const loader = this.#check(train, test);
       this.#checked.clear();
@@ -199,8 +218,8 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       }
       if (this.#stopping) await saveRun(checkpoints, run, this.#at);
     } finally {
-      training.delete(this.model.network);
-      this.#fit = null;
+      this.#leave();
+      ended();
       this.optimizer.factor = 1;
       this.#replay = null;
       this.#uploader.dispose();

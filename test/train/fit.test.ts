@@ -61,12 +61,30 @@ describe("fit", () => {
     expect((await left.next()).value).toMatchObject({ epoch: 2 });
     expect(await epochsOf(trainer.fit(set, { epochs: 4 }))).toEqual([3, 4]);
     expect(await epochsOf(left)).toEqual([]);
+    // Such a run is stopped as any other.
+    const first = trainer.fit(set, { epochs: 9 });
+    expect((await first.next()).value).toMatchObject({ epoch: 5 });
+    const behind = trainer.fit(set, { epochs: 9 });
+    expect((await behind.next()).value).toMatchObject({ epoch: 6 });
+    trainer.stop();
+    expect(await epochsOf(other.fit(set, { epochs: 2 }))).toEqual([2]);
     const within: number[] = [];
     for await (const { epoch } of trainer.fit(set, { epochs: 9 })) {
       within.push(epoch);
-      if (epoch === 6) trainer.stop();
+      if (epoch === 8) trainer.stop();
     }
-    expect(within).toEqual([5, 6]);
+    expect(within).toEqual([7, 8]);
+  });
+
+  it("takes a step where it is stopped as soon as it was asked for an epoch", async () => {
+    const { trainer } = make();
+    for (const steps of [1, 2, 3]) {
+      const run = trainer.fit(set, { epochs: 1 });
+      const next = run.next();
+      trainer.stop();
+      expect((await next).done).toBe(true);
+      expect(trainer.history.steps.length).toBe(steps);
+    }
   });
 
   it("ends with what a callback throws late, too", async () => {
