@@ -3,8 +3,9 @@
  * ends it with the attack's name, and not in the middle of a training.
  */
 import { checkedParts, type SampleSet } from "../data/sample-set";
-import { callable, objectOf, optionsOf, refuse, whole, within } from "../demand";
+import { callable, objectOf, optionsOf, whole, within } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
+import { isTransforms } from "../ownership/check-runs";
 import { checkFile } from "../passport/files";
 import type { AttackOptions } from "./record";
 import type { TrainingBudget } from "./training";
@@ -34,7 +35,7 @@ export function checkTarget(attack: string, target: Attacked, owner: "credential
   if (owner === "credential" || credential !== undefined) checkFile(credential, `${attack}: target.credential`);
   checkedParts(`${attack}: target.test`, test);
   if (triggers !== undefined) checkedParts(`${attack}: target.triggers`, triggers);
-  checkTransforms(attack, "target.transform", transform);
+  if (transform !== undefined) isTransforms(attack, "target.transform", transform);
   if (model !== undefined) callable(attack, "target.model", model);
 }
 
@@ -76,11 +77,6 @@ export function trainingOptions<T extends TrainingBudget>(
   if (given.test !== undefined) checkedParts(`${attack}: test`, given.test);
   if (given.lr !== undefined) within(attack, "lr", given.lr, 0);
   if (given.batchSize !== undefined) whole(attack, "batchSize", given.batchSize);
-  checkTransforms(attack, "transform", given.transform);
+  if (given.transform !== undefined) isTransforms(attack, "transform", given.transform);
   return given;
-}
-
-function checkTransforms(attack: string, name: string, transforms: unknown): void {
-  if (transforms !== undefined && !Array.isArray(transforms))
-    refuse(attack, name, "an array of transforms", transforms);
 }

@@ -5,6 +5,7 @@ import { callable, optionsOf, refuse, whole } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
 import { deviceOf } from "../nn/module";
 import { Adam } from "../optim/adam";
+import { isTransforms } from "../ownership/check-runs";
 import type { TriggerHits } from "../ownership/triggers";
 import { checkFile } from "../passport/files";
 import { asProtected, type Protected } from "../passport/protected";
@@ -161,6 +162,6 @@ function checkOptions(options: ForgeTriggersOptions & { count: number; steps: nu
   for (const [name, value] of Object.entries({ eta, lr }))
     if (!(typeof value === "number" && value > 0 && Number.isFinite(value)))
       refuse(what, name, "a finite number above 0", value);
-  if (!Array.isArray(transform)) refuse(what, "transform", "an array of transforms", transform);
+  isTransforms(what, "transform", transform);
   if (model !== undefined) callable(what, "model", model);
 }

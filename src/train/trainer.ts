@@ -164,12 +164,14 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
    */
   fit(train: AnySet, options: FitOptions): Fit {
     const before = this.#fit?.isWaiting ? this.#fit : null;
-    if (!this.#fit || before) this.#stopping = false;
     const ended = () => {
       if (this.#fit === fit) this.#fit = null;
     };
     const fit: Fit = new Fit(this.#epochs(train, options, { before, ended }), this.history);
-    if (!this.#fit || before) this.#fit = fit;
+    // Beside one that runs it will be refused.
+    if (this.#fit && !before) return fit;
+    this.#stopping = false;
+    this.#fit = fit;
     return fit;
   }
 
