@@ -17,6 +17,21 @@ const floors = [
   ["^report/"],
   ["^examples/", "^bench/", "^torture/", "^web/"],
 ];
+// The rooms of one floor, from the one that sees no other up.
+const OWNERSHIP = [
+  "^src/ownership/[^/]+\\.ts$",
+  "^src/ownership/(claim|first)/",
+  "^src/ownership/suspect/",
+  "^src/ownership/relation/",
+  "^src/ownership/running/",
+  "^src/ownership/verdict/",
+];
+const upstairs = OWNERSHIP.slice(0, -1).map((path, i) => ({
+  name: `ownership-${i}-looks-up`,
+  severity: "error",
+  from: { path, pathNot: "^src/ownership/index" },
+  to: { path: OWNERSHIP.slice(i + 1) },
+}));
 const upward = floors.slice(0, -1).map((paths, i) => ({
   name: `floor-${i}-looks-up`,
   severity: "error",
@@ -27,6 +42,7 @@ const upward = floors.slice(0, -1).map((paths, i) => ({
 module.exports = {
   forbidden: [
     ...upward,
+    ...upstairs,
     {
       name: "main-entry-stays-browser-clean",
       severity: "error",

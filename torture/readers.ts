@@ -33,7 +33,7 @@ import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "@pan/core/t
 import { decodeWeights } from "@pan/core/weights";
 import sharp from "sharp";
 import { deployedConfig } from "../src/models/described/network";
-import { bundleOf } from "../src/ownership/commitment";
+import { bundleOf } from "../src/ownership/claim/commitment";
 import { readBinding } from "../src/ownership/first/binding";
 import { openCommitment } from "../src/ownership/first/commitment";
 import { changed, damaged, json, pick } from "./mutate";

@@ -14,7 +14,7 @@ import { type RelationEvidence, relation } from "@pan/core/ownership";
 import { numberIn, parseOptions } from "../../examples/options";
 import { drawStrangers, type StrangersRecord } from "../../report/src/index";
 import { channelsOfFile } from "../../src/models/channels";
-import { fixedPointsLaw, fixedPointsThreshold } from "../../src/ownership/fixed-points";
+import { fixedPointsLaw, fixedPointsThreshold } from "../../src/ownership/relation/fixed-points";
 import { loadSample, type Stranger, stranger } from "./train";
 
 const HELP =

@@ -3,9 +3,9 @@
  * ends it with the attack's name, and not in the middle of a training.
  */
 import { checkedParts, type SampleSet } from "../data/sample-set";
+import { isTransforms } from "../data/transform-kinds";
 import { callable, objectOf, optionsOf, whole, within } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
-import { isTransforms } from "../ownership/check-runs";
 import { checkFile } from "../passport/files";
 import type { AttackOptions } from "./record";
 import type { TrainingBudget } from "./training";

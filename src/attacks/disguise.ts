@@ -2,7 +2,7 @@ import { flag, optionsOf, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { type ChannelSource, channelsOfFile } from "../models/channels";
-import { realignTo } from "../ownership/realign";
+import { realignTo } from "../ownership/suspect/realign";
 import {
   type ChannelGroup,
   type ChannelOrder,

@@ -1,12 +1,12 @@
 import { DataLoader } from "../data/loader";
 import { checkBytes, type ImageSet, imageSet } from "../data/sample-set";
+import { isTransforms } from "../data/transform-kinds";
 import type { ImageTransform } from "../data/transforms";
 import { callable, optionsOf, refuse, whole } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
 import { deviceOf } from "../nn/module";
 import { Adam } from "../optim/adam";
-import { isTransforms } from "../ownership/check-runs";
-import type { TriggerHits } from "../ownership/triggers";
+import type { TriggerHits } from "../ownership/running/triggers";
 import { checkFile } from "../passport/files";
 import { asProtected, type Protected } from "../passport/protected";
 import type { Network } from "../passport/trace";

@@ -2,7 +2,7 @@ import { ArgumentError, NanLossError } from "../errors";
 import { toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { Module } from "../nn/module";
-import { rejoin } from "../ownership/rejoin";
+import { rejoin } from "../ownership/running/rejoin";
 import type { BranchAccuracy } from "../passport/branches";
 import { credentialFile } from "../passport/files";
 import { secretName } from "../passport/place";

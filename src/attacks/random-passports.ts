@@ -1,5 +1,5 @@
 import { whole } from "../demand";
-import { rejoin } from "../ownership/rejoin";
+import { rejoin } from "../ownership/running/rejoin";
 import { Generator } from "../tensor/random";
 import { attackOptions, checkTarget } from "./checked";
 import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target } from "./record";

@@ -3,7 +3,7 @@
  * signs of γ_raw are others.
  */
 import type { StateDict } from "../io/host-tensor";
-import { unitsAssigned } from "../ownership/matching";
+import { unitsAssigned } from "../ownership/suspect/matching";
 import {
   type ChannelGroup,
   type ChannelRun,

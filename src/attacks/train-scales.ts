@@ -1,6 +1,6 @@
 import { hostVector, toFloat32 } from "../io/host-tensor";
 import { readCredential } from "../models/credential";
-import { rejoin } from "../ownership/rejoin";
+import { rejoin } from "../ownership/running/rejoin";
 import { secretName } from "../passport/place";
 import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";

@@ -5,7 +5,7 @@ import type { SafetensorsFile } from "../io/safetensors";
 import { readCredential } from "../models/credential";
 import type { Module } from "../nn/module";
 import { SGD } from "../optim/sgd";
-import { rejoin } from "../ownership/rejoin";
+import { rejoin } from "../ownership/running/rejoin";
 import { asProtected } from "../passport/protected";
 import type { Network } from "../passport/trace";
 import type { TaskFunction } from "../train/task";

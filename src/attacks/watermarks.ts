@@ -1,10 +1,10 @@
 import { checkBytes, checkedParts, type ImageSet } from "../data/sample-set";
+import { isTransforms } from "../data/transform-kinds";
 import type { ImageTransform } from "../data/transforms";
 import { callable, instance, objectOf, optionsOf, refuse, text, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { loadDeployed } from "../models/build";
-import { isTransforms } from "../ownership/check-runs";
 import { checkFile } from "../passport/files";
 import { Generator } from "../tensor/random";
 import { evaluate } from "../train/evaluate";

@@ -1,7 +1,8 @@
 /** How findings are said in a terminal. */
-import type { Hits, Mark } from "../ownership/mark";
-import type { RelationEvidence } from "../ownership/relation";
-import type { Dated } from "../ownership/verdict";
+
+import type { Dated } from "../ownership/dates";
+import type { RelationEvidence } from "../ownership/relation/relation";
+import type { Hits, Mark } from "../ownership/verdict/mark";
 import type { Style } from "./terminal";
 
 /** Titles and what is behind them, in two columns. */

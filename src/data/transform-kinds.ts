@@ -1,4 +1,5 @@
 /** The kinds of transforms, and what each must be able to do. */
+import type { Check } from "../demand";
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 
@@ -19,12 +20,13 @@ const METHODS = {
 export const IMAGE_KINDS = ["resample", "geometry", "color", "value", "pixels"] as const;
 
 /**
+ * @param at who takes them, and by which name, for the message
  * @throws ArgumentError if `transforms` is not an array, or one of them is no transform of any kind
  */
-export function checkTransforms(transforms: unknown): void {
+export function checkTransforms(transforms: unknown, at = "transforms"): void {
   if (!Array.isArray(transforms)) {
     throw new ArgumentError(
-      `transforms: expected an array of transforms, got ${shown(transforms)}; put a single one in brackets`,
+      `${at}: expected an array of transforms, got ${shown(transforms)}; put a single one in brackets`,
     );
   }
   for (let i = 0; i < transforms.length; i++) {
@@ -34,14 +36,17 @@ export function checkTransforms(transforms: unknown): void {
     if (method === undefined) {
       const found = kind === undefined ? shown(transform) : `kind ${shown(kind)}`;
       throw new ArgumentError(
-        `transforms: expected transforms of kind ${Object.keys(METHODS).join(", ")}, but number ${i} is ${found}`,
+        `${at}: expected transforms of kind ${Object.keys(METHODS).join(", ")}, but number ${i} is ${found}`,
       );
     }
     const own = (transform as Record<string, unknown>)[method];
     if (typeof own !== "function") {
       throw new ArgumentError(
-        `transforms: expected number ${i}, of kind "${kind}", to have a function ${method}, got ${shown(own)}`,
+        `${at}: expected number ${i}, of kind "${kind}", to have a function ${method}, got ${shown(own)}`,
       );
     }
   }
 }
+
+/** {@link checkTransforms} of an option. */
+export const isTransforms: Check = (what, name, transforms) => checkTransforms(transforms, `${what}: ${name}`);

@@ -10,16 +10,17 @@ export { ArgumentError, FormatError, PanError, StateDictError } from "../errors"
 
 // a verifier
 
-export type { AskTriggers, TriggerQuestions } from "../ownership/ask";
-export { type JudgeFilesOptions, judgeFiles as judge } from "../ownership/judge-files";
-export type { JudgeOptions, Judgment, RivalFiles } from "../ownership/judgment";
-export type { Hits, Mark } from "../ownership/mark";
+export type { AskTriggers, TriggerQuestions } from "../ownership/claim/answers";
+export type { Possession } from "../ownership/claim/possession";
+export type { Dated } from "../ownership/dates";
 export type { NetworkFile } from "../ownership/network-file";
-export type { Possession } from "../ownership/possession";
-export type { ComparedLayer, RelationEvidence } from "../ownership/relation";
-export type { Dated, Judgement, VerdictName } from "../ownership/verdict";
-export type { Verification } from "../ownership/verification";
-export { type VerifyFilesOptions, verifyFiles as verify } from "../ownership/verify-files";
+export type { ComparedLayer, RelationEvidence } from "../ownership/relation/relation";
+export { type JudgeFilesOptions, judgeFiles as judge } from "../ownership/verdict/judge-files";
+export type { JudgeOptions, Judgment, RivalFiles } from "../ownership/verdict/judgment";
+export type { Hits, Mark } from "../ownership/verdict/mark";
+export type { Judgement, VerdictName } from "../ownership/verdict/verdict";
+export type { Verification } from "../ownership/verdict/verification";
+export { type VerifyFilesOptions, verifyFiles as verify } from "../ownership/verdict/verify-files";
 
 // answers to an opened group of triggers
 
@@ -34,13 +35,13 @@ export type { NonSharedFloat32Array, NonSharedUint8Array } from "../io/typed-arr
 export type { WeightsFile, WeightsFormat } from "../io/weights";
 export type { ClaimSpec, TriggerSpec } from "../ownership/claim/spec";
 export type { TriggerInputs } from "../ownership/claim/triggers";
-export type { Counterpart } from "../ownership/counterparts";
-export type { Evidence } from "../ownership/evidence";
-export type { Examination, LayerMatch } from "../ownership/examination";
-export type { BranchHits } from "../ownership/fidelity";
-export type { Matchings } from "../ownership/fixed-points";
-export type { RivalFacts, Ruling } from "../ownership/ruling";
-export type { TriggerHits } from "../ownership/triggers";
+export type { Matchings } from "../ownership/relation/fixed-points";
+export type { Examination, LayerMatch } from "../ownership/running/examination";
+export type { BranchHits } from "../ownership/running/fidelity";
+export type { TriggerHits } from "../ownership/running/triggers";
+export type { Counterpart } from "../ownership/suspect/counterparts";
+export type { Evidence } from "../ownership/verdict/evidence";
+export type { RivalFacts, Ruling } from "../ownership/verdict/ruling";
 export type { Branch, BranchAccuracy } from "../passport/branches";
 export type { MapGeometry, PassportPlace } from "../passport/place";
 export type { Scheme } from "../passport/schemes";

@@ -1,7 +1,8 @@
 import { DataLoader } from "../data/loader";
 import { checkedParts, type SampleSet, selectSamples } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
-import { instance, optionsOf, refuse, unexpected } from "../demand";
+import { isTransforms } from "../data/transform-kinds";
+import { instance, optionsOf, unexpected } from "../demand";
 import { ArgumentError } from "../errors";
 import { inMode } from "../nn/mode";
 import type { Module } from "../nn/module";
@@ -56,7 +57,7 @@ export async function setImagePassports(
   checkedParts(`${what}: images`, images);
   const { kind = "shuffle", random, transform = [] } = optionsOf(what, options, ["kind", "random", "transform"]);
   instance(what, "random", random, Generator);
-  if (!Array.isArray(transform)) refuse(what, "transform", "an array of transforms", transform);
+  isTransforms(what, "transform", transform);
   const plain = source instanceof Protected && source.scheme === "plain" ? source.network : source;
   if (plain instanceof Protected)
     throw new ArgumentError(

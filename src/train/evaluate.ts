@@ -3,6 +3,7 @@ import { isDataset } from "../data/dataset";
 import { DataLoader } from "../data/loader";
 import { sampleShape, type TrainingSet } from "../data/sample-set";
 import type { AnySet, SampleTransform } from "../data/samples";
+import { isTransforms } from "../data/transform-kinds";
 import { optionsOf, refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { inMode } from "../nn/mode";
@@ -114,7 +115,7 @@ export async function measure(
   if (!Array.isArray(branches) || !branches.length || !branches.every((b) => model.branches.includes(b)))
     refuse("evaluate", "branches", `one or more of ${model.branches.join(", ")}`, branches);
   whole("evaluate", "batchSize", batchSize);
-  if (!Array.isArray(transform)) refuse("evaluate", "transform", "an array of transforms", transform);
+  isTransforms("evaluate", "transform", transform);
   const loader = new DataLoader(set, { batchSize: Math.min(batchSize, Math.max(1, set.length)), transform });
   if (task.classMeasure) checkTargets("evaluate", set, "metrics");
   checkSamples(model, set, loader.imageShape, task.classMeasure);

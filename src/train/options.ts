@@ -2,6 +2,7 @@ import type { AnyDataset } from "../data/dataset";
 import type { BatchTransform } from "../data/loader";
 import type { SampleSet } from "../data/sample-set";
 import type { SampleTransform } from "../data/samples";
+import { isTransforms } from "../data/transform-kinds";
 import { callable, flag, oneOf, optionsOf, refuse, whole, within } from "../demand";
 import { ArgumentError } from "../errors";
 import { isPlain, shown } from "../io/shown";
@@ -255,8 +256,7 @@ function checkTypes(given: AnyOptions): void {
   for (const name of ["schedule", "regularizer", "batchTransform", "onProgress", "onEpoch"] as const)
     if (given[name] !== undefined) callable("Trainer", name, given[name]);
   for (const name of ["transform", "testTransform"] as const)
-    if (given[name] !== undefined && !Array.isArray(given[name]))
-      refuse("Trainer", name, "an array of transforms", given[name]);
+    if (given[name] !== undefined) isTransforms("Trainer", name, given[name]);
   if (given.activations !== undefined) oneOf("Trainer", "activations", given.activations, ["f32", "f16"]);
   if (given.replay !== undefined) flag("Trainer", "replay", given.replay);
   if (given.batchSize !== undefined) whole("Trainer", "batchSize", given.batchSize);

@@ -1,10 +1,11 @@
 import type { ImageSet } from "../data/sample-set";
+import { isTransforms } from "../data/transform-kinds";
 import type { ImageTransform } from "../data/transforms";
 import { checkOptions } from "../demand";
 import type { Module } from "../nn/module";
 import { isRate } from "../ownership/check";
-import { isDataset, isTransforms } from "../ownership/check-runs";
-import { type TriggerHits, triggerHits } from "../ownership/triggers";
+import { isDataset } from "../ownership/running/check-runs";
+import { type TriggerHits, triggerHits } from "../ownership/running/triggers";
 import { asProtected } from "../passport/protected";
 
 /** Options of {@link detectTriggers}. */

@@ -1,12 +1,12 @@
 /** Optimal assignments and the fixed points of random ones, against counting all there are. */
 import { expect, it } from "vitest";
-import { assigned } from "../../src/ownership/assignment";
+import { assigned } from "../../src/ownership/relation/assignment";
 import {
   fixedPointsLaw,
   fixedPointsPValue,
   fixedPointsThreshold,
   type Matchings,
-} from "../../src/ownership/fixed-points";
+} from "../../src/ownership/relation/fixed-points";
 import { Generator } from "../../src/tensor/random";
 
 /** All ways to give each of some rows a column of its own; there are no more rows than columns. */

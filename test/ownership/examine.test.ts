@@ -7,7 +7,7 @@ import type { HostTensor } from "../../src/io/host-tensor";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork } from "../../src/models";
 import { SGD } from "../../src/optim/sgd";
-import { examine } from "../../src/ownership/examine";
+import { examine } from "../../src/ownership/running/examine";
 import { binomialPValue, matchThreshold } from "../../src/ownership/statistics";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";

@@ -14,7 +14,7 @@ import * as ownership from "../../src/ownership";
 import { deriveClaim } from "../../src/ownership/claim/derive";
 import { deriveBinding, readBinding } from "../../src/ownership/first/binding";
 import { type Commitment, openCommitment } from "../../src/ownership/first/commitment";
-import { decodeTexts } from "../../src/ownership/signature";
+import { decodeTexts } from "../../src/ownership/suspect/signature";
 import type { Signer } from "../../src/signing/keys";
 import { memory } from "../../src/tensor/storage";
 import * as watermarks from "../../src/watermarks";

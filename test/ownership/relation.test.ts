@@ -7,7 +7,7 @@ import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, type NetworkConfig } from "../../src/models";
 import { BatchNorm, Conv2d, Linear, Module } from "../../src/nn";
 import { binomialPValue, type RelationEvidence, relation } from "../../src/ownership";
-import { fixedPointsThreshold } from "../../src/ownership/fixed-points";
+import { fixedPointsThreshold } from "../../src/ownership/relation/fixed-points";
 import { type Channels, channelsOf } from "../../src/passport/channels";
 import { add } from "../../src/tensor/ops/elementwise";
 import { globalAvgPool } from "../../src/tensor/ops/pool";

@@ -11,7 +11,7 @@ import { readCredential } from "../../src/models/credential";
 import { networkLayers } from "../../src/models/described/network";
 import { foldBatchNorm } from "../../src/models/fold";
 import { judge, type Verification, verify } from "../../src/ownership";
-import { type Counterparts, counterparts } from "../../src/ownership/counterparts";
+import { type Counterparts, counterparts } from "../../src/ownership/suspect/counterparts";
 import { Generator } from "../../src/tensor/random";
 import { type Anchored, anchored } from "../support/anchored";
 import { type Edit, floats } from "../support/edits";

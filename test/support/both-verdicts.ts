@@ -10,8 +10,8 @@ import {
   type Verification,
   verify as verifyOnDevice,
 } from "../../src/ownership";
-import { judgeFiles } from "../../src/ownership/judge-files";
-import { verifyFiles } from "../../src/ownership/verify-files";
+import { judgeFiles } from "../../src/ownership/verdict/judge-files";
+import { verifyFiles } from "../../src/ownership/verdict/verify-files";
 
 /** How many verdicts were compared. */
 export const compared = { verdicts: 0, rulings: 0, errors: 0 };

@@ -6,9 +6,9 @@ import { readCredential } from "../../src/models/credential";
 import { type Examination, examine, matchThreshold } from "../../src/ownership";
 import { bindingOf } from "../../src/ownership/first/binding";
 import { type Commitment, openCommitment } from "../../src/ownership/first/commitment";
-import { readSigns } from "../../src/ownership/reading";
-import { realignTo } from "../../src/ownership/realign";
-import { suspectWeights } from "../../src/ownership/suspect-weights";
+import { readSigns } from "../../src/ownership/suspect/reading";
+import { realignTo } from "../../src/ownership/suspect/realign";
+import { suspectWeights } from "../../src/ownership/suspect/suspect-weights";
 import { matchedBits } from "../../src/passport/matches";
 
 /** What else the first version took. */

@@ -1,9 +1,9 @@
 import { FormatError } from "../../errors";
 import { isObject, shown } from "../../io/shown";
+import { CLAIM_PREDICATE, dateOf } from "../../ownership/claim/commitment";
 import { type AnswersEvidence, type Opening, openedInputs, verifyAnswers } from "../../ownership/claim/opening";
 import { claimDigest } from "../../ownership/claim/own";
-import { CLAIM_PREDICATE, dateOf } from "../../ownership/commitment";
-import type { Dated } from "../../ownership/verdict";
+import type { Dated } from "../../ownership/dates";
 import { fromBase64 } from "../../signing/base64";
 import { decodeBundle, verifyBundle } from "../../signing/bundle";
 import { decodeStatement, IN_TOTO } from "../../signing/statement";

@@ -4,7 +4,7 @@ import { sha256Hex, sha512Hex } from "../../io/digest";
 import { parseJson } from "../../io/json";
 import { isObject, shown } from "../../io/shown";
 import type { WeightsFile } from "../../io/weights";
-import { CLAIM_PREDICATE, type CommittedClaim } from "../../ownership/commitment";
+import { CLAIM_PREDICATE, type CommittedClaim } from "../../ownership/claim/commitment";
 import { tensorsDigest } from "../../ownership/network-file";
 import { fromBase64 } from "../../signing/base64";
 import { type Bundle, decodeBundle, verifyBundle } from "../../signing/bundle";

@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import { PanError } from "../../errors";
-import { commit as commitTo } from "../../ownership/commitment";
-import type { Mark } from "../../ownership/mark";
+import { commit as commitTo } from "../../ownership/claim/commitment";
 import type { NetworkFile } from "../../ownership/network-file";
-import { verifyFiles } from "../../ownership/verify-files";
+import type { Mark } from "../../ownership/verdict/mark";
+import { verifyFiles } from "../../ownership/verdict/verify-files";
 import { type Bundle, bundleSignature, encodeBundle, withTimestamp } from "../../signing/bundle";
 import { signerOf } from "../../signing/keys";
 import { timestampQuery } from "../../signing/timestamp-query";

@@ -1,4 +1,4 @@
-import type { Judgment, RivalFiles } from "../../ownership/judgment";
+import type { Judgment, RivalFiles } from "../../ownership/verdict/judgment";
 import type { Command, Given, Outcome } from "../command";
 import { openDevice } from "../device";
 import { readBytes, readCertificate, readText } from "../files";
@@ -46,7 +46,9 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
     ...(base !== undefined && { base: await readNetwork(base) }),
     ...(rate !== undefined && { falsePositiveRate: rate }),
   };
-  const judged = given.flag("run") ? await running(terminal) : (await import("../../ownership/judge-files")).judgeFiles;
+  const judged = given.flag("run")
+    ? await running(terminal)
+    : (await import("../../ownership/verdict/judge-files")).judgeFiles;
   terminal.step("reading marks in each other's files");
   const found = await judged(a, b, options);
   const decided = found.ruling !== "disputed" && found.ruling !== "neither";
@@ -56,7 +58,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
 /** `judge` with a device to run networks on. */
 async function running(terminal: Terminal) {
   await openDevice(terminal);
-  return (await import("../../ownership/judge")).judge;
+  return (await import("../../ownership/verdict/judge")).judge;
 }
 
 function described(found: Judgment, decided: boolean, style: Style): string {

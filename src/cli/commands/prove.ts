@@ -1,4 +1,4 @@
-import { provePossession } from "../../ownership/possession";
+import { provePossession } from "../../ownership/claim/possession";
 import { signerOf } from "../../signing/keys";
 import type { Command } from "../command";
 import { expectFree, write } from "../files";

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../../errors";
-import type { Verification } from "../../ownership/verification";
+import type { Verification } from "../../ownership/verdict/verification";
 import type { Command, Given, Outcome } from "../command";
 import { openDevice, readSamples } from "../device";
 import { readBytes, readCertificate, readText } from "../files";
@@ -73,7 +73,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
     ...(rate !== undefined && { falsePositiveRate: rate }),
   };
   const samples = test === undefined ? {} : await readSamples(test);
-  const verdict = run ? await running(terminal) : (await import("../../ownership/verify-files")).verifyFiles;
+  const verdict = run ? await running(terminal) : (await import("../../ownership/verdict/verify-files")).verifyFiles;
   terminal.step(run ? "running the network" : "verifying");
   const found = await verdict(suspect, credential, { ...options, ...samples });
   const code = HOLDS.includes(found.verdict) ? 0 : 1;
@@ -87,7 +87,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
 /** `verify` with a device to run networks on. */
 async function running(terminal: Terminal) {
   await openDevice(terminal);
-  return (await import("../../ownership/verify")).verify;
+  return (await import("../../ownership/verdict/verify")).verify;
 }
 
 interface Told {

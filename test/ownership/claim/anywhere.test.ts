@@ -17,7 +17,7 @@ import { encodeSafetensors, type SafetensorsFile } from "../../../src/io/safeten
 import { loadDeployed } from "../../../src/models";
 import { judge, openGroup, verify } from "../../../src/ownership";
 import { triggerSet, triggerTransform } from "../../../src/ownership/claim/trigger-set";
-import { verifyFiles } from "../../../src/ownership/verify-files";
+import { verifyFiles } from "../../../src/ownership/verdict/verify-files";
 import { encodeBundle } from "../../../src/signing/bundle";
 import { predict } from "../../../src/train";
 import { gpu } from "../../support/gpu";
@@ -140,7 +140,7 @@ function printed(command: string, args: string[]): string {
 describe("the entry for verifiers", () => {
   it("is made of nothing that needs a device, a network or Node", () => {
     const files = Object.keys(metafile.inputs);
-    expect(files).toContain("src/ownership/verification.ts");
+    expect(files).toContain("src/ownership/verdict/verification.ts");
     const foreign = files.filter((file) =>
       /^(shaders|node_modules|src\/(gpu|nn|optim|train|node|attacks|watermarks))\//.test(file),
     );

@@ -7,7 +7,7 @@ import { toFloat32 } from "../../../src/io/host-tensor";
 import { encodeSafetensors, type SafetensorsFile } from "../../../src/io/safetensors";
 import { buildNetwork, buildPlain } from "../../../src/models";
 import { bind, boundCredential, commit, provePossession } from "../../../src/ownership";
-import { CLAIM_PREDICATE } from "../../../src/ownership/commitment";
+import { CLAIM_PREDICATE } from "../../../src/ownership/claim/commitment";
 import { IN_TOTO } from "../../../src/signing";
 import { type Bundle, decodeBundle, encodeBundle, signBundle } from "../../../src/signing/bundle";
 import { decodeStatement, encodeStatement } from "../../../src/signing/statement";

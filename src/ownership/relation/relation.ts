@@ -1,0 +1,321 @@
+/** Whether one network is made from another, from weights alone. */
+import type { SafetensorsFile } from "../../io/safetensors";
+import { deployedConfig } from "../../models/described/network";
+import type { Channels } from "../../passport/channels/types";
+import { sizeOf } from "../../tensor/shape";
+import { findNetwork } from "../suspect/suspect";
+import { assigned } from "./assignment";
+import { fixedPointsPValue, fixedPointsThreshold, type Matchings } from "./fixed-points";
+import {
+  type Chosen,
+  type Columns,
+  type Hidden,
+  HiddenChannels,
+  type Places,
+  type Placing,
+  type Use,
+  type Weight,
+} from "./hidden";
+import { aliveOf, dotOf, isUnrivalled, likeness, numbersOf, type RowPair } from "./likeness";
+import { isSamePrint, printOf } from "./prints";
+
+/** Channels of one layer that were matched twice. */
+export interface ComparedLayer extends Matchings {
+  /** The map that makes them: the name of its weight without the end. */
+  name: string;
+  /** On how many both matchings agree. */
+  coincidences: number;
+  /** On how many of these beyond doubt: neither is as like to any other, in either matching. */
+  agreements: number;
+}
+
+/** What `relation` found. */
+export interface RelationEvidence {
+  /** Channels on which both matchings agree beyond doubt, of all layers. */
+  agreements: number;
+  /** Channels that could agree. */
+  channels: number;
+  layers: ComparedLayer[];
+  /** P(independent networks agree on as many). */
+  pValue: number;
+  /** Fewest agreements that independent networks reach with the false-positive rate at most. */
+  needed: number;
+  /**
+   * Shares of the tensors that both files have (of two dimensions and more), and of the numbers in
+   * them, whose channels agree: tables that every network of a structure has agree as well, and are
+   * few.
+   */
+  covered: { tensors: number; numbers: number };
+  /**
+   * Whether one of the networks is made from the other: agreements ≥ needed, and a third of the
+   * tensors and half of the numbers are covered.
+   */
+  related: boolean;
+  /** What was left out, and why, in sentences. */
+  notes: string[];
+}
+
+/** Fewest numbers of a channel that are compared: shorter rows are alike by chance. */
+const LEAST = 16;
+
+/** Shares of tensors and numbers that have to agree, and of a layer's channels. */
+const COVERED = { tensors: 1 / 3, numbers: 1 / 2, channels: 1 / 4 };
+
+/** Numbers of a row that suffice to find it again. */
+const ENOUGH = 64;
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/**
+ * Whether one of two networks is made from the other, by channels that are known: see `relation`.
+ * @throws FormatError for a released file that describes another network than it holds;
+ * StateDictError when the suspect has none of its weights.
+ */
+export function relationBetween(
+  suspect: SafetensorsFile,
+  released: SafetensorsFile,
+  channels: Channels,
+  falsePositiveRate: number,
+): RelationEvidence {
+  const described = released.metadata["model"] !== undefined;
+  const own = described ? findNetwork(released.tensors, deployedConfig(released)).tensors : released.tensors;
+  const found = new Relation(new HiddenChannels(own, suspect.tensors, channels));
+  found.run();
+  const { layers, notes } = found;
+  const agreements = layers.reduce((sum, l) => sum + l.agreements, 0);
+  const needed = fixedPointsThreshold(layers, falsePositiveRate);
+  const covered = found.covered();
+  const isWhole = covered.tensors >= COVERED.tensors && covered.numbers >= COVERED.numbers;
+  if (agreements >= needed && !isWhole)
+    notes.push(
+      `channels agree in ${shareOf(covered.tensors)} of the tensors and ${shareOf(covered.numbers)} of their numbers alone: so may tables that all networks of this structure have, and the rest of the networks has nothing in common`,
+    );
+  return {
+    agreements,
+    channels: layers.reduce((sum, l) => sum + l.channels, 0),
+    layers,
+    pValue: fixedPointsPValue(agreements, layers),
+    needed,
+    covered,
+    related: agreements >= needed && isWhole,
+    notes,
+  };
+}
+
+const shareOf = (share: number): string => `${(100 * share).toFixed(0)} %`;
+
+/** A map on one side of some channels, and what of it can be compared. */
+interface Known {
+  readonly use: Use;
+  readonly columns: Columns;
+}
+
+class Relation {
+  readonly layers: ComparedLayer[] = [];
+  readonly notes: string[];
+  readonly #placings = new Map<Hidden, Placing>();
+  /** Tensors whose numbers some matching has seen: another one by them would be no news. */
+  readonly #seen = new Set<string>();
+  /** What their channels are like: tied tensors have others' numbers under their own names. */
+  readonly #prints: Float64Array[] = [];
+  /** Those of every use that was asked for. */
+  readonly #printed = new Map<Use, readonly Float64Array[]>();
+  /** Tensors whose channels agree. */
+  readonly #agreeing = new Set<string>();
+
+  constructor(private readonly hidden: HiddenChannels) {
+    this.notes = hidden.notes;
+  }
+
+  run(): void {
+    for (let left = this.hidden.all; left.length; ) {
+      const ready = left.filter((h) => this.#numbers(this.#known(h.writers)) >= LEAST);
+      const next = ready.find((h) => this.#known(h.writers).length === h.writers.length) ?? ready[0];
+      if (!next) {
+        for (const { name } of left)
+          this.notes.push(`${name}: fewer than ${LEAST} numbers in front of its channels can be compared`);
+        return;
+      }
+      left = left.filter((h) => h !== next);
+      this.#compare(next);
+    }
+  }
+
+  /** How much of both networks agrees. */
+  covered(): RelationEvidence["covered"] {
+    const all = this.hidden.weights;
+    const numbers = (of: readonly Weight[]) => of.reduce((sum, { shapes }) => sum + sizeOf(shapes[0]), 0);
+    const agreeing = all.filter(({ name }) => this.#agreeing.has(name));
+    return { tensors: agreeing.length / all.length, numbers: numbers(agreeing) / numbers(all) };
+  }
+
+  /** Whether a matching has seen these numbers, of either network, under whatever name. */
+  #isSeen(h: Hidden, use: Use): boolean {
+    if (this.#seen.has(use.weight.name)) return true;
+    return this.#printsOf(h, use).some((own) => this.#prints.some((other) => isSamePrint(own, other)));
+  }
+
+  #see(h: Hidden, use: Use): void {
+    if (this.#seen.has(use.weight.name)) return;
+    this.#seen.add(use.weight.name);
+    this.#prints.push(...this.#printsOf(h, use));
+  }
+
+  #printsOf(h: Hidden, use: Use): readonly Float64Array[] {
+    const known = this.#printed.get(use);
+    if (known) return known;
+    const { released, suspect } = this.hidden.rows(h, use, all(h), this.hidden.allColumns(use));
+    const prints = [printOf(released), printOf(suspect)];
+    this.#printed.set(use, prints);
+    return prints;
+  }
+
+  #known(uses: readonly Use[], places: Places = (h) => this.#placings.get(h)): Known[] {
+    const all = uses.map((use): Known => ({ use, columns: this.hidden.columns(use, places) }));
+    return all.filter(({ columns }) => columns.entries[0].length > 0);
+  }
+
+  /** How many numbers of a channel these are. */
+  #numbers = (known: readonly Known[]): number =>
+    known.reduce((sum, { use, columns }) => sum + columns.entries[0].length * numbersAt(use), 0);
+
+  #rows = (h: Hidden, known: readonly Known[], chosen: Chosen): RowPair[] =>
+    known.map(({ use, columns }) => this.hidden.rows(h, use, chosen, columns));
+
+  /** Channels of both networks that are not zero in what these maps have of them. */
+  #alive(h: Hidden, known: readonly Known[]): [Set<number>, Set<number>] {
+    const rows = this.#rows(h, known, all(h));
+    const of = (side: "released" | "suspect"): Set<number> => {
+      const alive = aliveOf(rows.map((pair) => pair[side]));
+      return new Set(range(alive.length).filter((c) => alive[c]));
+    };
+    return [of("released"), of("suspect")];
+  }
+
+  #compare(h: Hidden): void {
+    const front = this.#known(h.writers);
+    for (const { use } of front) this.#see(h, use);
+    const alive = this.#alive(h, front);
+    const chosen: Chosen = [[...alive[0]], [...alive[1]]];
+    const first = matched(this.#rows(h, front, chosen), chosen);
+    this.#placings.set(h, this.#placing(h, front, first));
+    const fresh = h.readers.filter((use) => !this.#isSeen(h, use));
+    if (!fresh.length) {
+      this.notes.push(`${h.name}: no map that reads its channels is left to compare them by`);
+      return;
+    }
+    const whole = fresh.map((use): Known => ({ use, columns: this.hidden.allColumns(use) }));
+    const behind = this.#alive(h, whole);
+    const dropped = h.counts[0] - [...alive[0]].filter((c) => behind[0].has(c)).length;
+    if (dropped) this.notes.push(`${h.name}: ${dropped} of ${h.counts[0]} channels are next to zero and left out`);
+    const pairs = first.filter(({ own, theirs }) => behind[0].has(own) && behind[1].has(theirs));
+    const ends = fresh.every((use) => this.hidden.across(use).length === 0);
+    const keys = ends ? [] : keysOf(pairs, fresh);
+    const known = this.#known(fresh, this.#placesBehind(h, keys, fresh));
+    if (this.#numbers(known) < LEAST) {
+      this.notes.push(`${h.name}: fewer than ${LEAST} numbers behind its channels can be compared`);
+      return;
+    }
+    for (const { use } of known) this.#see(h, use);
+    const taken = [new Set(keys.map((k) => k.own)), new Set(keys.map((k) => k.theirs))] as const;
+    const rest = [0, 1].map((side) => chosen[side]!.filter((c) => behind[side]!.has(c) && !taken[side]!.has(c)));
+    const [own, theirs] = rest as [number[], number[]];
+    if (!own.length || !theirs.length) return;
+    const before = new Map(pairs.map((pair) => [pair.own, pair]));
+    const second = matched(this.#rows(h, known, [own, theirs]), [own, theirs], true);
+    const both = second.flatMap((pair) => {
+      const first = before.get(pair.own);
+      return first?.theirs === pair.theirs ? [first.sure && pair.sure] : [];
+    });
+    const channels = Math.min(own.length, theirs.length);
+    const agreements = both.filter((sure) => sure).length;
+    const among = Math.max(own.length, theirs.length);
+    this.layers.push({ name: h.name, channels, among, coincidences: both.length, agreements });
+    if (agreements > 1 && agreements >= COVERED.channels * channels)
+      for (const { use } of [...front, ...known]) this.#agreeing.add(use.weight.name);
+  }
+
+  /** Where channels are by what is in front of them, and with which sign they are read. */
+  #placing(h: Hidden, front: readonly Known[], pairs: readonly Pair[]): Placing {
+    const placing = placingOf(h, pairs, () => 1);
+    const turns = front.map(({ use }) => this.hidden.turns(h, use));
+    for (const { own, theirs, dots } of pairs) {
+      const votes = turns.reduce((sum, turn, i) => sum + (turn ? turn(own, theirs) * dots[i]! : 0), 0);
+      placing.signs[own] = votes < 0 ? -1 : 1;
+    }
+    return placing;
+  }
+
+  /**
+   * Where the channels behind some others are, and with which sign they are made: by their filters
+   * over the key channels alone, so that the weights of all other channels stay unseen.
+   */
+  #placesBehind(h: Hidden, keys: readonly Pair[], uses: readonly Use[]): Places {
+    const { signs } = this.#placings.get(h)!;
+    const ofKeys = placingOf(h, keys, ({ own }) => signs[own]!);
+    const filters = new Map<Hidden, { tensor: string; rows: RowPair }[]>();
+    for (const use of uses)
+      for (const { hidden, run } of this.hidden.across(use)) {
+        const { weight } = use;
+        const columns = this.hidden.columns({ weight, run }, (of) => (of === h ? ofKeys : undefined));
+        if (!columns.entries[0].length) continue;
+        const rows = this.hidden.rows(hidden, { weight, run }, all(hidden), columns);
+        filters.set(hidden, [...(filters.get(hidden) ?? []), { tensor: weight.name, rows }]);
+      }
+    const found = new Map<string, Placing>();
+    for (const [hidden, of] of filters) {
+      const rows = of.map((f) => f.rows);
+      if (numbersOf(rows) < LEAST) continue;
+      const pairs = matched(rows, all(hidden));
+      of.forEach(({ tensor }, i) => {
+        found.set(
+          `${hidden.name} ${tensor}`,
+          placingOf(hidden, pairs, ({ dots }) => dots[i]!),
+        );
+      });
+    }
+    return (hidden, tensor) => found.get(`${hidden.name} ${tensor}`);
+  }
+}
+
+const all = ({ counts }: Hidden): Chosen => [range(counts[0]), range(counts[1])];
+
+function placingOf({ counts }: Hidden, pairs: readonly Pair[], sign: (pair: Pair) => number): Placing {
+  const placing = { order: new Int32Array(counts[0]).fill(-1), signs: new Int8Array(counts[0]).fill(1) };
+  for (const pair of pairs) {
+    placing.order[pair.own] = pair.theirs;
+    placing.signs[pair.own] = sign(pair) < 0 ? -1 : 1;
+  }
+  return placing;
+}
+
+/** A channel of the released network, and the one of the suspect that it was matched with. */
+interface Pair {
+  readonly own: number;
+  readonly theirs: number;
+  readonly score: number;
+  /** Products of both in each tensor: their signs say whether it is turned. */
+  readonly dots: readonly number[];
+  /** Whether neither is as like to any other. */
+  readonly sure: boolean;
+}
+
+function matched(rows: readonly RowPair[], [own, theirs]: Chosen, centred = false): Pair[] {
+  if (!own.length || !theirs.length) return [];
+  const scores = likeness(rows, centred);
+  return [...assigned(scores, own.length, theirs.length)].flatMap((c, r) => {
+    if (c < 0) return [];
+    const sure = isUnrivalled(scores, theirs.length, r, c);
+    const dots = rows.map((pair) => dotOf(pair, r, c));
+    return [{ own: own[r]!, theirs: theirs[c]!, score: scores[r * theirs.length + c]!, sure, dots }];
+  });
+}
+
+/** Numbers of a channel in one column of a tensor. */
+const numbersAt = ({ weight, run }: Use): number => run.times * sizeOf(weight.shapes[0].slice(2));
+
+/** The channels that are most alike by what is in front: enough, and at most half of them. */
+function keysOf(pairs: readonly Pair[], uses: readonly Use[]): Pair[] {
+  const count = Math.ceil(ENOUGH / Math.min(...uses.map(numbersAt)));
+  return [...pairs].sort((a, b) => b.score - a.score).slice(0, Math.min(count, pairs.length >> 1));
+}
