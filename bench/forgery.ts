@@ -15,15 +15,14 @@ import { buildNetwork } from "@pan/core/models";
 import { dawn, loadSafetensors } from "@pan/core/node";
 import { commit, judge, type Verification, verify } from "@pan/core/ownership";
 import { newSigningKey, signerOf } from "@pan/core/signing";
-import { parseOptions } from "../examples/options";
 import { CONFIG } from "../examples/quickstart/settings";
 import { median } from "./median";
+import { benchOptions } from "./options";
 
-const { from } = parseOptions(process.argv.slice(2), {
-  texts: { from: join("out", "quickstart") },
-  switches: [],
-  help: "npm run bench -- forgery [--from DIR]    how long a claim takes to be forged, and what that is worth",
-});
+const { from } = benchOptions(
+  { from: join("out", "quickstart") },
+  "npm run bench -- forgery [--from DIR]    how long a claim takes to be forged, and what that is worth",
+);
 
 await init({ gpu: await dawn() });
 const model = buildNetwork(CONFIG, { seed: 1 });

@@ -4,25 +4,16 @@
  * (`npm run bench -- schemes --arch resnet18`).
  */
 import { ArgumentError, UnavailableError } from "@pan/core";
+import { BENCHES } from "./benches";
+import { HelpWanted } from "./options";
 
-const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
-  kernels: () => import("./kernels"),
-  passport: () => import("./passport"),
-  step: () => import("./step"),
-  schemes: () => import("./schemes"),
-  peers: () => import("./peers/index"),
-  scale: () => import("./scale"),
-  strangers: () => import("./strangers/index"),
-  host: () => import("./host/index"),
-  offline: () => import("./offline/index"),
-  forgery: () => import("./forgery"),
-  triggers: () => import("./triggers/index"),
-  removal: () => import("./removal"),
-  inference: () => import("./inference/index"),
-};
+const HELP = `npm run bench -- [NAME [options]]      kernels, passport, step and host; or the one that is named, of
+  ${Object.keys(BENCHES).join(", ")}
+  --help after a name lists its options`;
 
 const name = process.argv[2];
 try {
+  if (name === "--help" || name === "-h") throw new HelpWanted(HELP);
   if (name === undefined) for (const each of ["kernels", "passport", "step", "host"]) await BENCHES[each]!();
   else {
     const bench = BENCHES[name];
@@ -31,6 +22,10 @@ try {
     await bench();
   }
 } catch (error) {
+  if (error instanceof HelpWanted) {
+    console.log(error.message);
+    process.exit();
+  }
   if (!(error instanceof ArgumentError || error instanceof UnavailableError)) throw error;
   console.error(`${error.name}: ${error.message}`);
   process.exitCode = 1;

@@ -14,18 +14,15 @@ import { add, init, keep, matmul, Tensor } from "@pan/core";
 import { affine, batchNorm, maxPool2d, relu, scaledDotProductAttention, softmax } from "@pan/core/nn";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
-import { numberIn, parseOptions } from "../examples/options";
+import { numberIn } from "../examples/options";
 import { median } from "./median";
 import { convolution, random } from "./operations";
+import { benchOptions } from "./options";
 import { ATTENTION, allRows, attentionName } from "./peers/rows";
 import { BINDS, describeRoof, RoofMeter, shareOfRoof, timed, type Work, workOf } from "./roof";
 
 const HELP = "npm run bench -- kernels [--rows REGEX] [--width S] [--batch N] [--resnet-batch N] [--rounds N]";
-const v = parseOptions(process.argv.slice(2), {
-  texts: { rows: "", width: "1", batch: "16", "resnet-batch": "4", rounds: "5" },
-  switches: ["help"],
-  help: HELP,
-});
+const v = benchOptions({ rows: "", width: "1", batch: "16", "resnet-batch": "4", rounds: "5" }, HELP);
 const wanted = new RegExp(v.rows);
 const sizes = {
   width: numberIn("width", v.width, 0.02, 1, false),

@@ -13,6 +13,9 @@ import { conv2d } from "@pan/core/nn";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { passportGammaBeta, passportMeans } from "../src/passport/closed-form";
 import { median } from "./median";
+import { benchOptions } from "./options";
+
+benchOptions({}, "npm run bench -- passport    what a passport branch costs");
 
 const ROUNDS = 9;
 const device = await init({ gpu: await dawn() });

@@ -19,18 +19,15 @@ import { dawn, loadSafetensors } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
 import { verify } from "@pan/core/ownership";
 import { evaluate, Trainer, type TrainerOptions } from "@pan/core/train";
-import { numberIn, parseOptions } from "../examples/options";
+import { numberIn } from "../examples/options";
 import { CONFIG } from "../examples/quickstart/settings";
+import { benchOptions } from "./options";
 import { loadSample } from "./strangers/train";
 
 const HELP =
   "npm run bench -- removal [--from DIR] [--epochs N] [--images N] [--seed N]    what is left of the quickstart's claim";
 
-const v = parseOptions(process.argv.slice(2), {
-  texts: { from: join("out", "quickstart"), epochs: "6", images: "3000", seed: "1" },
-  switches: ["help"],
-  help: HELP,
-});
+const v = benchOptions({ from: join("out", "quickstart"), epochs: "6", images: "3000", seed: "1" }, HELP);
 
 /** The quickstart's network without its passports: what a thief runs. */
 const { passports: _, ...config } = CONFIG;
@@ -129,5 +126,4 @@ async function main(): Promise<void> {
   await measure("a stranger, same images", await trained(work, {}));
 }
 
-if (v.help) console.log(HELP);
-else await main();
+await main();

@@ -39,7 +39,7 @@ import type { Module } from "@pan/core/nn";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
 import type { Protected } from "@pan/core/passport";
-import { listOf, numberIn, oneOf, parseOptions } from "../examples/options";
+import { listOf, numberIn, oneOf } from "../examples/options";
 import {
   drawScale,
   isMeasured,
@@ -53,6 +53,7 @@ import { packingSaved } from "../src/tensor/packing";
 import { lossesOf, trainStep } from "../src/train/step";
 import type { Samples } from "../src/train/task";
 import { median } from "./median";
+import { benchOptions } from "./options";
 
 const ARCHITECTURES = ["alexnet", "resnet18"] as const;
 const ACTIVATIONS = ["f32", "f16", "recomputed"] as const;
@@ -70,8 +71,8 @@ const HELP = `npm run bench -- scale [options]      time and memory of a trainin
   --out DIR          (default out/bench)`;
 
 function readSettings() {
-  const v = parseOptions(process.argv.slice(2), {
-    texts: {
+  const v = benchOptions(
+    {
       arch: "alexnet",
       schemes: "plain,pan",
       widths: "0.0625,0.125,0.25,0.5,1",
@@ -81,10 +82,8 @@ function readSettings() {
       "most-seconds": "120",
       out: join("out", "bench"),
     },
-    switches: ["help"],
-    help: HELP,
-  });
-  if (v.help) return null;
+    HELP,
+  );
   const activations = [...new Set(listOf(v.activations).map((name) => oneOf("activations", name, ACTIVATIONS)))];
   if (activations.includes("recomputed") && v.arch !== "resnet18")
     throw new ArgumentError(
@@ -265,6 +264,4 @@ async function main(s: Settings): Promise<void> {
   console.log(`written ${path}.json${drawn ? " and .svg" : "; nothing to draw"}`);
 }
 
-const settings = readSettings();
-if (settings) await main(settings);
-else console.log(HELP);
+await main(readSettings());

@@ -20,16 +20,13 @@ import {
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
 import type { Protected, Scheme } from "@pan/core/passport";
-import { numberIn, oneOf, parseOptions } from "../examples/options";
+import { numberIn, oneOf } from "../examples/options";
 import { trainStep } from "../src/train/step";
 import { median } from "./median";
+import { benchOptions } from "./options";
 
 const HELP = "npm run bench -- schemes [--arch alexnet|resnet18] [--width S] [--batch N] [--rounds N] [--steps N]";
-const v = parseOptions(process.argv.slice(2), {
-  texts: { arch: "alexnet", width: "0.125", batch: "50", rounds: "5", steps: "2" },
-  switches: ["help"],
-  help: HELP,
-});
+const v = benchOptions({ arch: "alexnet", width: "0.125", batch: "50", rounds: "5", steps: "2" }, HELP);
 const arch = oneOf("arch", v.arch, ["alexnet", "resnet18"]);
 const width = numberIn("width", v.width, 0.02, 1, false);
 const batch = numberIn("batch", v.batch, 1, 1024);

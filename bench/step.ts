@@ -12,7 +12,10 @@ import { dawn, writeFileAtomic } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
 import { Trainer } from "@pan/core/train";
 import { CONFIG } from "../examples/quickstart/settings";
+import { benchOptions } from "./options";
 import { BINDS, describeRoof, RoofMeter, shareOfRoof } from "./roof";
+
+benchOptions({}, "npm run bench -- step    a training step of the quickstart's network");
 
 const BATCH = 50;
 const STEPS = 10;

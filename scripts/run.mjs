@@ -39,6 +39,14 @@ if (!Object.hasOwn(tasks, name)) {
   process.exit(2);
 }
 
+/** Tasks without options: whatever they were given would be ignored in silence. */
+const bare = ["own-network", "mobilenet", "vit", "unet", "gpt", "demo", "docs"];
+if (bare.includes(name) && given.length > 0) {
+  const asks = given.every((each) => each === "--help" || each === "-h");
+  console.error(`npm run ${name} takes no options${asks ? "" : `; got ${JSON.stringify(given.join(" "))}`}.`);
+  process.exit(asks ? 0 : 2);
+}
+
 /**
  * Starts a script of this clone's. Vitest prints from processes of its own: it has the streams as
  * they are.

@@ -24,17 +24,14 @@ import { buildNetwork } from "@pan/core/models";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { SGD } from "@pan/core/optim";
 import { Trainer } from "@pan/core/train";
-import { numberIn, parseOptions } from "../../examples/options";
+import { numberIn } from "../../examples/options";
 import { CONFIG } from "../../examples/quickstart/settings";
 import { trainStep } from "../../src/train/step";
 import { median } from "../median";
+import { benchOptions } from "../options";
 import { NAMES, type Name, prepare } from "./networks";
 
-const v = parseOptions(process.argv.slice(2), {
-  texts: { rounds: "60", starts: "3" },
-  switches: ["help"],
-  help: "npm run bench -- host [--rounds N] [--starts N]",
-});
+const v = benchOptions({ rounds: "60", starts: "3" }, "npm run bench -- host [--rounds N] [--starts N]");
 const rounds = numberIn("rounds", v.rounds, 1, 10_000);
 const starts = numberIn("starts", v.starts, 0, 100);
 

@@ -21,11 +21,12 @@ import { dawn, writeFileAtomic } from "@pan/core/node";
 import { exportOnnx } from "@pan/core/onnx";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { build } from "tsup";
-import { listOf, numberIn, oneOf, parseOptions } from "../../examples/options";
+import { listOf, numberIn, oneOf } from "../../examples/options";
 import { VisionTransformer } from "../../examples/vit/network";
 import packaging from "../../tsup.config";
 import { median } from "../median";
 import { mobileConvs, mobileNet } from "../mobilenet";
+import { benchOptions } from "../options";
 import { visionTransformer } from "../peers/transformer";
 import type { Hooks, PageOptions } from "./page";
 import { type Served, serve } from "./serve";
@@ -53,10 +54,9 @@ interface Settings {
   threads: number;
 }
 
-function readSettings(): Settings | null {
+function readSettings(): Settings {
   const texts = { networks: NETWORKS.join(), width: "0.25", batches: "1,32", rounds: "7", threads: "" };
-  const v = parseOptions(process.argv.slice(2), { texts, switches: ["help"], help: HELP });
-  if (v.help) return null;
+  const v = benchOptions(texts, HELP);
   return {
     networks: listOf(v.networks).map((name) => oneOf("networks", name, NETWORKS)),
     width: numberIn("width", v.width, 0.02, 1, false),
@@ -187,6 +187,4 @@ async function main(s: Settings): Promise<void> {
   );
 }
 
-const settings = readSettings();
-if (settings) await main(settings);
-else console.log(HELP);
+await main(readSettings());

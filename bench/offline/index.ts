@@ -12,15 +12,16 @@
  */
 import { mkdir } from "node:fs/promises";
 import { writeFileAtomic } from "@pan/core/node";
-import { listOf, numberIn, oneOf, parseOptions } from "../../examples/options";
+import { listOf, numberIn, oneOf } from "../../examples/options";
+import { benchOptions } from "../options";
 import { captureStep } from "./capture";
 import { CARDS, type CardName } from "./cards";
 import { OfflineCompiler } from "./compile";
 import { NETWORKS } from "./networks";
 import { type KernelPrediction, predictStep, type StepPrediction } from "./prediction";
 
-const v = parseOptions(process.argv.slice(2), {
-  texts: {
+const v = benchOptions(
+  {
     cards: "navi21,navi31,gfx1201,vega20",
     networks: NETWORKS.join(),
     precision: "f32",
@@ -28,9 +29,8 @@ const v = parseOptions(process.argv.slice(2), {
     width: "1",
     rows: "16",
   },
-  switches: ["help"],
-  help: "npm run bench -- offline [--cards LIST] [--networks LIST] [--precision f32|f16] [--batch N] [--width S] [--rows N]",
-});
+  "npm run bench -- offline [--cards LIST] [--networks LIST] [--precision f32|f16] [--batch N] [--width S] [--rows N]",
+);
 const cards = listOf(v.cards).map((name) => oneOf("cards", name, Object.keys(CARDS) as CardName[]));
 const networks = listOf(v.networks).map((name) => oneOf("networks", name, NETWORKS));
 const options = {

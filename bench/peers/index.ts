@@ -17,7 +17,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { ArgumentError, PanError } from "@pan/core";
 import { writeFileAtomic } from "@pan/core/node";
-import { numberIn, parseOptions, runTask } from "../../examples/options";
+import { numberIn } from "../../examples/options";
+import { benchOptions } from "../options";
 import { Meter, type Workers } from "./measure";
 import { type Hello, LIBRARIES } from "./protocol";
 import type { PeersRecord, RowRecord } from "./record";
@@ -48,9 +49,9 @@ interface Settings {
   options: Record<string, number | string>;
 }
 
-function read(args: string[]): Settings | "help" {
-  const v = parseOptions(args, {
-    texts: {
+function readSettings(): Settings {
+  const v = benchOptions(
+    {
       rows: "",
       rounds: "5",
       width: "1",
@@ -59,10 +60,9 @@ function read(args: string[]): Settings | "help" {
       budget: "60",
       timeout: "600",
     },
-    switches: ["list", "help"],
-    help: HELP,
-  });
-  if (v.help) return "help";
+    HELP,
+    ["list"],
+  );
   const width = numberIn("width", v.width, 0.02, 1, false);
   const batch = numberIn("batch", v.batch, 1, 1024);
   const resnetBatch = numberIn("resnet-batch", v["resnet-batch"], 1, 1024);
@@ -151,4 +151,4 @@ async function compare({ rows, rounds, budget, timeout, list, options }: Setting
   }
 }
 
-await runTask("bench -- peers", { help: HELP, read }, compare);
+await compare(readSettings());

@@ -11,21 +11,21 @@ import { join } from "node:path";
 import { init } from "@pan/core";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { type RelationEvidence, relation } from "@pan/core/ownership";
-import { numberIn, parseOptions } from "../../examples/options";
+import { numberIn } from "../../examples/options";
 import { drawStrangers, type StrangersRecord } from "../../report/src/index";
 import { channelsOfFile } from "../../src/models/channels";
 import { fixedPointsLaw, fixedPointsThreshold } from "../../src/ownership/relation/fixed-points";
+import { benchOptions } from "../options";
 import { loadSample, type Stranger, stranger } from "./train";
 
 const HELP =
   "npm run bench -- strangers [--networks N] [--epochs N] [--images N] [--out DIR] [--figure FILE]    unrelated networks, compared";
 const RATES = [1e-1, 1e-2, 1e-3, 1e-6];
 
-const v = parseOptions(process.argv.slice(2), {
-  texts: { networks: "30", epochs: "2", images: "1200", out: join("out", "strangers"), figure: "" },
-  switches: ["help"],
-  help: HELP,
-});
+const v = benchOptions(
+  { networks: "30", epochs: "2", images: "1200", out: join("out", "strangers"), figure: "" },
+  HELP,
+);
 
 async function main(): Promise<void> {
   const networks = numberIn("networks", v.networks, 2, 1000);
@@ -102,5 +102,4 @@ function describe(
   };
 }
 
-if (v.help) console.log(HELP);
-else await main();
+await main();

@@ -15,14 +15,15 @@ import { init } from "@pan/core";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { bind, boundTriggers, matchThreshold, newSecret, triggersLike } from "@pan/core/ownership";
 import { evaluate, Trainer } from "@pan/core/train";
-import { numberIn, oneOf, parseOptions } from "../../examples/options";
+import { numberIn, oneOf } from "../../examples/options";
+import { benchOptions } from "../options";
 import { LEARNERS } from "./networks";
 
 const HELP =
   "npm run bench -- triggers [--networks LIST] [--counts LIST] [--per LIST] [--grids LIST] [--seeds LIST] [--epochs N] [--images N] [--out DIR]    bound triggers, learnt and not";
 
-const v = parseOptions(process.argv.slice(2), {
-  texts: {
+const v = benchOptions(
+  {
     networks: "quickstart",
     counts: "40,64",
     per: "8,12",
@@ -35,9 +36,8 @@ const v = parseOptions(process.argv.slice(2), {
     images: "3000",
     out: join("out", "triggers"),
   },
-  switches: ["help"],
-  help: HELP,
-});
+  HELP,
+);
 
 /** A training with triggers, or without. */
 interface Setting {
@@ -205,5 +205,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (v.help) console.log(HELP);
-else await main();
+await main();

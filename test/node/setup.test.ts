@@ -189,6 +189,14 @@ describe("run", () => {
     expect(stderr).toMatch(/"quickstrat"[\s\S]*Usage:/);
   });
 
+  it("refuses options for a task that takes none, and says so when it is asked", () => {
+    clone();
+    const given = node("scripts/run.mjs", "gpt", "--epochs", "3");
+    expect([given.status, given.stderr]).toEqual([2, 'npm run gpt takes no options; got "--epochs 3".\n']);
+    const asked = node("scripts/run.mjs", "gpt", "--help");
+    expect([asked.status, asked.stderr]).toEqual([0, "npm run gpt takes no options.\n"]);
+  });
+
   it("keeps two warnings of Dawn's to itself, and nothing else of what native code or JavaScript says", () => {
     const warning =
       "Warning: maxDynamicUniformBuffersPerPipelineLayout artificially reduced from 1000000 to 16 to fit dynamic offset allocation limit.";
