@@ -1,14 +1,15 @@
 /**
- * Inference in a browser beside what people deploy with: this package, ONNX Runtime on WebGPU and
- * as WebAssembly on the exported model, and TensorFlow.js, in one Chromium whose WebGPU runs on the
- * processor.
+ * Inference beside what people deploy with: this package, ONNX Runtime on WebGPU and as WebAssembly
+ * on the exported model, and TensorFlow.js, in one Chromium whose WebGPU runs on the processor; and
+ * ONNX Runtime for processors in Node.
  *
- *     npm ci --prefix bench/peers      installs TensorFlow.js, once
+ *     npm ci --prefix bench/peers          installs TensorFlow.js, once
+ *     npm ci --prefix bench/inference      installs ONNX Runtime for Node, once (300 MB)
  *     npm run bench -- inference [--networks LIST] [--width 0.25] [--batches 1,32] [--rounds 7]
  *
- * Every library has a page of its own, from a server that lets nothing be cached. *First* is from
- * the page's call to the first logits: the library, the network, compilation, one run. Then all
- * pages run in turns, one run each; medians count. Logits have to agree with ours to 1e-3 of the
+ * Every library has a page of its own, from a server that lets nothing be cached, or a process.
+ * *First* is from the call to the first logits: the library, the network, compilation, one run.
+ * Then all run in turns, one run each; medians count. Logits have to agree with ours to 1e-3 of the
  * largest, or the library is not timed. Writes out/bench/inference.json.
  */
 import { existsSync } from "node:fs";
@@ -19,7 +20,7 @@ import { encodeSafetensors, Generator, init, manualSeed, UnavailableError } from
 import { alexNetConfig, buildNetwork, resNetConfig } from "@pan/core/models";
 import { dawn, writeFileAtomic } from "@pan/core/node";
 import { exportOnnx } from "@pan/core/onnx";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { chromium } from "playwright-core";
 import { build } from "tsup";
 import { listOf, numberIn, oneOf } from "../../examples/options";
 import { VisionTransformer } from "../../examples/vit/network";
@@ -28,23 +29,28 @@ import { median } from "../median";
 import { mobileConvs, mobileNet } from "../mobilenet";
 import { benchOptions } from "../options";
 import { visionTransformer } from "../peers/transformer";
-import type { Hooks, PageOptions } from "./page";
+import { type Host, openPage, openProcess } from "./hosts";
+import type { PageOptions } from "./page";
 import { type Served, serve } from "./serve";
 
-const LIBRARIES = ["ours", "ort-webgpu", "ort-wasm", "tfjs-webgpu"] as const satisfies PageOptions["library"][];
-/** TensorFlow.js is measured where it is installed. */
-const PEERS = join(import.meta.dirname, "..", "peers", "node_modules", "@tensorflow", "tfjs");
+const PAGES = ["ours", "ort-webgpu", "ort-wasm", "tfjs-webgpu"] as const satisfies PageOptions["library"][];
+const LIBRARIES = [...PAGES, "ort-node"] as const;
+/** What is measured where it is installed. */
+const INSTALLED: Partial<Record<(typeof LIBRARIES)[number], string>> = {
+  "tfjs-webgpu": join(import.meta.dirname, "..", "peers", "node_modules", "@tensorflow", "tfjs"),
+  "ort-node": join(import.meta.dirname, "node_modules", "onnxruntime-node"),
+};
 const NETWORKS = ["alexnet", "resnet9", "resnet18", "mobilenet", "vit"] as const;
 const BLOCKS = { resnet9: [1, 1, 1, 1], resnet18: [2, 2, 2, 2] } as const;
 const SAMPLE = [32, 32, 3] as const;
 
-const HELP = `npm run bench -- inference [options]      logits in Chromium, beside ONNX Runtime and TensorFlow.js
+const HELP = `npm run bench -- inference [options]      logits in Chromium, beside ONNX Runtime (there and in Node) and TensorFlow.js
 
   --networks LIST   of ${NETWORKS.join(", ")} (all)
   --width S         share of the papers' channels, but for the transformer's (0.25)
   --batches LIST    (1,32)
   --rounds N        timed runs of each (7)
-  --threads N       of WebAssembly (as many as there are processors)`;
+  --threads N       of WebAssembly, and of Node (as many as there are processors)`;
 
 interface Settings {
   networks: readonly (typeof NETWORKS)[number][];
@@ -107,37 +113,32 @@ interface Row {
   difference: number;
 }
 
-/** Calls one of the page's functions; arguments travel as JSON. */
-const call = <K extends keyof Hooks>(page: Page, name: K, ...given: Parameters<Hooks[K]>) =>
-  page.evaluate<Awaited<ReturnType<Hooks[K]>>>(`hooks.${name}(...${JSON.stringify(given)})`);
-
-async function open(browser: Browser, url: string, library: string, threads: number): Promise<Page> {
-  const page = await (await browser.newContext()).newPage();
-  await page.goto(`${url}?${new URLSearchParams({ library, threads: String(threads) })}`);
-  await page.waitForFunction("globalThis.hooks !== undefined");
-  return page;
-}
-
 /** All libraries on one network and batch. */
-async function measure(browser: Browser, url: string, network: string, batch: number, s: Settings): Promise<Row[]> {
+async function measure(
+  open: (library: (typeof LIBRARIES)[number]) => Promise<Host>,
+  network: string,
+  batch: number,
+  rounds: number,
+): Promise<Row[]> {
   const images = [...new Generator(2).fill(new Float32Array(batch * 32 * 32 * 3), "normal", 0, 1)];
-  const rows: (Row & { page: Page; times: number[] })[] = [];
+  const rows: (Row & { host: Host; times: number[] })[] = [];
   let expected: number[] = [];
   for (const library of LIBRARIES) {
-    if (library === "tfjs-webgpu" && !existsSync(PEERS)) continue;
-    const page = await open(browser, url, library, s.threads);
-    const { about, milliseconds, logits } = await call(page, "first", images, batch);
+    const folder = INSTALLED[library];
+    if (folder !== undefined && !existsSync(folder)) continue;
+    const host = await open(library);
+    const { about, milliseconds, logits } = await host.call("first", images, batch);
     if (library === "ours") expected = logits;
     const most = expected.reduce((a, x) => Math.max(a, Math.abs(x)), 0);
     const apart = logits.reduce((a, x, i) => Math.max(a, Math.abs(x - expected[i]!)), 0) / most;
-    rows.push({ network, batch, library, about, first: milliseconds, difference: apart, page, times: [] });
+    rows.push({ network, batch, library, about, first: milliseconds, difference: apart, host, times: [] });
   }
   const timed = rows.filter(({ difference }) => difference < 1e-3);
-  for (const { page } of timed) await call(page, "times", images, batch, 2);
-  for (let round = 0; round < s.rounds; round++)
-    for (const row of timed) row.times.push(...(await call(row.page, "times", images, batch, 1)));
-  for (const { page } of rows) await page.context().close();
-  return rows.map(({ page: _, times, ...row }) => ({ ...row, ...(times.length && { run: median(times) }) }));
+  for (const { host } of timed) await host.call("times", images, batch, 2);
+  for (let round = 0; round < rounds; round++)
+    for (const { host, times } of timed) times.push(...(await host.call("times", images, batch, 1)));
+  for (const { host } of rows) await host.close();
+  return rows.map(({ host: _, times, ...row }) => ({ ...row, ...(times.length && { run: median(times) }) }));
 }
 
 async function main(s: Settings): Promise<void> {
@@ -162,7 +163,12 @@ async function main(s: Settings): Promise<void> {
     for (const name of s.networks) {
       network = await networkOf(name, s.width);
       for (const batch of s.batches) {
-        const found = await measure(browser, site.url, name, batch, s);
+        const { onnx } = network;
+        const open = (library: (typeof LIBRARIES)[number]) =>
+          library === "ort-node"
+            ? openProcess(onnx, s.threads)
+            : openPage(browser, site.url, { library, threads: s.threads });
+        const found = await measure(open, name, batch, s.rounds);
         const [ours] = found;
         for (const row of found) {
           const cell = (ms: number | undefined, own: number) =>
