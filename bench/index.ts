@@ -16,7 +16,7 @@ try {
   if (name === "--help" || name === "-h") throw new HelpWanted(HELP);
   if (name === undefined) for (const each of ["kernels", "passport", "step", "host"]) await BENCHES[each]!();
   else {
-    const bench = BENCHES[name];
+    const bench = Object.hasOwn(BENCHES, name) && BENCHES[name];
     if (!bench) throw new ArgumentError(`one of ${Object.keys(BENCHES).join(", ")} expected, found "${name}"`);
     process.argv.splice(2, 1);
     await bench();

@@ -4,7 +4,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Device } from "@pan/core";
+import { ArgumentError, type Device } from "@pan/core";
 import type { FeatureWatermark } from "@pan/core/attacks";
 import { isPointSet, type SampleSet, type SampleTransform, type TrainingSet } from "@pan/core/data";
 import { fileCheckpoints, loadSafetensors } from "@pan/core/node";
@@ -187,6 +187,10 @@ async function saveHistory({ history }: Trainer, { out }: RunSettings): Promise<
 export async function runExperiment(e: Experiment): Promise<void> {
   const startedAt = new Date();
   const { model, settings: s, test, triggers, watermark } = e;
+  if (e.train.length < s.batchSize)
+    throw new ArgumentError(
+      `--batch: at most the ${e.train.length} training samples expected, found ${s.batchSize}: batches are whole`,
+    );
   await mkdir(s.out, { recursive: true });
   await saveText(join(s.out, "data.json"), json(e.data));
   const bound = await bindTo(e);

@@ -40,15 +40,19 @@ const dateOf = (option: string, text: string): string => {
 };
 
 function readSettings(args: string[]): Settings | "help" {
-  const texts = { network: "", published: "2026-06-01", ship: "", as: "", stamped: "2026-03-02" };
+  const texts = { network: "", published: "2026-06-01", ship: "", as: "", stamped: "" };
   const v = parseOptions(args, { texts, switches: ["help"], help: HELP });
   if (v.help) return "help";
   if (v.ship && !/^[a-z\d][a-z\d-]*$/.test(v.as))
     throw new ArgumentError(`--as: a name of small letters, digits and hyphens expected, found "${v.as}"`);
+  for (const name of ["as", "stamped"] as const)
+    if (v[name] && !v.ship) throw new ArgumentError(`--${name}: --ship expected beside it, found none`);
   return {
     networks: listOf(v.network),
     published: dateOf("published", v.published),
-    shipped: v.ship ? { run: v.ship, name: v.as, stamped: `${dateOf("stamped", v.stamped)}T09:00:00Z` } : null,
+    shipped: v.ship
+      ? { run: v.ship, name: v.as, stamped: `${dateOf("stamped", v.stamped || "2026-03-02")}T09:00:00Z` }
+      : null,
   };
 }
 

@@ -1,4 +1,5 @@
 /** Settings that the options of every experiment say in the same words. */
+import { ArgumentError } from "@pan/core";
 import { type DATE_OPTIONS, datesOf } from "./claim";
 import type { RunSettings } from "./experiment";
 import { listOf, numberIn, oneOf } from "./options";
@@ -17,9 +18,14 @@ type Texts = Record<
   string
 >;
 
-/** @throws ArgumentError for a value out of range. */
-export const commonSettings = (v: Texts & { resume: boolean }) =>
-  ({
+/**
+ * @throws ArgumentError for a value out of range, and for a statement about a network that has
+ * nothing to bind to it.
+ */
+export function commonSettings(v: Texts & { resume: boolean; scheme: string }) {
+  if (v.scheme === "plain" && v.statement)
+    throw new ArgumentError("--statement: a scheme with passports expected, found --scheme plain");
+  return {
     statement: v.statement || undefined,
     dates: datesOf(v),
     triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
@@ -31,4 +37,5 @@ export const commonSettings = (v: Texts & { resume: boolean }) =>
     forgeries: numberIn("forgeries", v.forgeries, 0, 1000),
     seed: numberIn("seed", v.seed, 0, 2 ** 31),
     resume: v.resume,
-  }) satisfies Partial<RunSettings>;
+  } satisfies Partial<RunSettings>;
+}

@@ -67,6 +67,8 @@ function isAsked(task: Task, asked: number | Part): boolean {
 
 async function main({ plan, out, order }: Settings): Promise<void> {
   const tasks = tasksOf(await readPlan(plan));
+  // A plan that a program refuses claims no folder.
+  await checkTasks(tasks);
   await claimFolder(out, tasks, { writes: order.do !== "list" });
   if (order.do === "list") return list(tasks, out, order.json);
   if (order.do === "merge") {
@@ -79,7 +81,6 @@ async function main({ plan, out, order }: Settings): Promise<void> {
   // The program, a child, gets Ctrl-C from the terminal as well, and a second SIGTERM is the first
   // once more.
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
-  await checkTasks(tasks);
   const chosen = inOrder(tasks.filter((t) => isAsked(t, order.task)));
   if (chosen.length === 0)
     throw new ArgumentError(

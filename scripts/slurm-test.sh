@@ -11,7 +11,8 @@ dir=${1:-$(mktemp -d /tmp/pan-slurm.XXXXXX)}
 mkdir -p "$dir/slurm/state" "$dir/slurm/spool" "$dir/data"
 say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
 
-if ! command -v slurmctld munged >/dev/null; then
+missing() { for program in slurmctld slurmd sbatch srun sinfo scontrol munged; do command -v "$program" >/dev/null || return 0; done; return 1; }
+if missing; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
 fi

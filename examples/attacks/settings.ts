@@ -40,8 +40,9 @@ ${names.map((n) => `                      ${n.padEnd(width)}  ${ATTACKS[n].about
                     the checkpoint's folder, where there is one)
   --watermarks LIST folders of plain networks that were trained with --feature-watermark or --triggers: both are read
                     and forged for the report, before and after fine-tuning
-  --data DIR        CIFAR-10, binary version, and caltech-101-32 and CIFAR-100 (cifar-100-binary, or cifar100 with a
-                    folder of pictures a class in train and test) where they are (default $PAN_DATA, or data)
+  --data DIR        CIFAR-10, binary version, and for fine-tuning CIFAR-100 (cifar-100-binary, or cifar100 with a folder
+                    of pictures a class in train and test) and Caltech-101 (caltech-101-32, records like CIFAR's, or
+                    caltech101 with such folders) where they are (default $PAN_DATA, or data)
   --seed N          (default 0)
   --out DIR         where results of one network go, report and tables too (default: attacks in the checkpoint's folder)
   --report DIR      where report.html and its tables go (default: attacks in the checkpoint's folder; with several,

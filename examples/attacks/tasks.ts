@@ -20,6 +20,7 @@ import {
 import { loadCifar10, loadCifar100, loadImageFolder, loadImageRecords, loadModelNet40 } from "@pan/core/node";
 import type { DataSource } from "../experiment";
 import { some } from "../modelnet40/data";
+import { say } from "../show";
 import type { Budget } from "./budget";
 
 /** A classification task. */
@@ -53,7 +54,7 @@ const mixed = <S extends ImageSet | PointSet>(set: S): S =>
   selectSamples(set, [...new Generator(0).fork("order").permutation(set.length)]);
 
 /** Small pictures in folders of classes, in `train` and `test`. */
-async function pictures(folder: string): Promise<{ train: ImageSet; test: ImageSet }> {
+async function pictures(folder: string): Promise<Sets> {
   const { set: train } = await loadImageFolder(join(folder, "train"), { size: 32 });
   const { set: test } = await loadImageFolder(join(folder, "test"), { size: 32, classes: train.classes });
   return { train, test };
@@ -67,18 +68,13 @@ function animals(set: ImageSet): ImageSet {
   return imageSet({ images, labels, channels, height, width, classes: ["vehicle", "animal"] });
 }
 
-/** CIFAR-100 in either form; null where neither is. */
-function cifar100(folder: string): Promise<{ train: ImageSet; test: ImageSet }> | null {
-  if (existsSync(join(folder, "cifar-100-binary"))) return loadCifar100(folder);
-  const asPictures = join(folder, "cifar100");
-  return existsSync(asPictures) ? pictures(asPictures) : null;
-}
+type Sets = { train: ImageSet; test: ImageSet };
 
-/** Caltech-101 in CIFAR's size; null where it is not. */
-function caltech(folder: string): Promise<{ train: ImageSet; test: ImageSet }> | null {
-  const path = join(folder, "caltech-101-32");
-  return existsSync(path) ? loadImageRecords(path) : null;
-}
+/** Other pictures than CIFAR-10, in the forms that they may have; the first that is there is read. */
+const OTHERS: readonly { name: string; forms: Readonly<Record<string, (path: string) => Promise<Sets>>> }[] = [
+  { name: "CIFAR-100", forms: { "cifar-100-binary": (path) => loadCifar100(path), cifar100: pictures } },
+  { name: "Caltech-101", forms: { "caltech-101-32": loadImageRecords, caltech101: pictures } },
+];
 
 /** Made when it is first asked for. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
@@ -94,9 +90,13 @@ async function loadImages(folder: string, { tests }: DataSource, { testImages }:
   const claimed = cut(all, tests.count);
   const test = cut(claimed, testImages);
   const source = "trigger_set.bin";
-  const other = async (name: string, sets: Promise<{ train: ImageSet; test: ImageSet }> | null): Promise<Task[]> => {
-    if (!sets) return [];
-    const found = await sets;
+  const others = async ({ name, forms }: (typeof OTHERS)[number]): Promise<Task[]> => {
+    const form = Object.keys(forms).find((inner) => existsSync(join(folder, inner)));
+    if (form === undefined) {
+      say(`left out   ${name}: ${Object.keys(forms).join(" or ")} expected in ${folder}, found neither`);
+      return [];
+    }
+    const found = await forms[form]!(join(folder, form));
     return [{ name, train: mixed(found.train), test: cut(mixed(found.test), testImages) }];
   };
   return {
@@ -106,11 +106,11 @@ async function loadImages(folder: string, { tests }: DataSource, { testImages }:
     claimed,
     transform: cifarTransform,
     triggers: parseCifar10(await readFile(new URL(`../data/${source}`, import.meta.url)), { source }),
-    others: once(async () => [
-      { name: "CIFAR-10, animals against vehicles", train: animals(train), test: animals(test) },
-      ...(await other("CIFAR-100", cifar100(folder))),
-      ...(await other("Caltech-101", caltech(folder))),
-    ]),
+    others: once(async () => {
+      const tasks: Task[] = [{ name: "CIFAR-10, animals against vehicles", train: animals(train), test: animals(test) }];
+      for (const other of OTHERS) tasks.push(...(await others(other)));
+      return tasks;
+    }),
   };
 }
 

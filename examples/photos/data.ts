@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   centerCrop,
@@ -25,17 +25,28 @@ export const transformOf =
     normalize(PIXELS.mean, PIXELS.std),
   ];
 
+/** What data sets call the folder that is not trained on. */
+const TESTING = ["val", "valid", "validation", "test"];
+
+/** Parts hold folders; a class of such a name ("train") holds pictures. */
+const hasFolders = (path: string): boolean =>
+  existsSync(path) && readdirSync(path, { withFileTypes: true }).some((entry) => entry.isDirectory());
+
 /**
- * The photographs, to train with and to test with: the folder's own parts, or a share of each
- * class.
+ * The photographs, to train with and to test with: the folder's own parts, or a share of each class
+ * of the only one that is there.
  * @throws FormatError when they are not there.
  */
 export async function loadPhotos(s: Settings): Promise<{ train: TrainingSet; test: TrainingSet }> {
-  const part = (names: readonly string[]) => names.map((name) => join(s.folder, name)).find((path) => existsSync(path));
-  const [training, testing] = [part(["train"]), part(["val", "test"])];
-  if (!training || !testing) return trainTestSplit(await load(s, s.folder, "all"), { test: s.tests, seed: s.seed });
-  const train = await load(s, training, "train");
-  return { train, test: await load(s, testing, "test", train.classes) };
+  const part = (names: readonly string[]) => names.map((name) => join(s.folder, name)).find(hasFolders);
+  const [training, testing] = [part(["train"]), part(TESTING)];
+  if (training && testing) {
+    const train = await load(s, training, "train");
+    return { train, test: await load(s, testing, "test", train.classes) };
+  }
+  // One part alone is all there is, and no class.
+  const all = await load(s, training ?? testing ?? s.folder, "all");
+  return trainTestSplit(all, { test: s.tests, seed: s.seed });
 }
 
 async function load(s: Settings, folder: string, name: string, classes?: readonly string[]): Promise<TrainingSet> {

@@ -59,7 +59,7 @@ training
   --early-stop N       end after N epochs without a better accuracy
   --forgeries N        random passports to try afterwards (default 10)
 data and output
-  --data DIR           a folder for each class, or train/ and val/ or test/ with those in them
+  --data DIR           a folder for each class, or train/ and val/, valid/, validation/ or test/ with those in them
   --size N             side of the pictures that the network is given (default 224): training takes random windows,
                        tests the middle
   --load N             side of the pictures that are kept, of which those are cut (default 8/7 of --size)
@@ -123,8 +123,6 @@ export function readSettings(args: string[]): Settings | "help" {
   if (!v.data) throw new ArgumentError("--data: the folder of the photographs expected, found nothing");
   const arch = oneOf("arch", v.arch, Object.keys(BLOCKS) as Settings["arch"][]);
   const scheme = oneOf("scheme", v.scheme, SCHEMES);
-  if (scheme === "plain" && v.statement)
-    throw new ArgumentError("--statement: a scheme with passports expected, found --scheme plain");
   const size = numberIn("size", v.size, 16, 4096);
   return {
     ...commonSettings(v),

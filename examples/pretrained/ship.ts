@@ -34,7 +34,7 @@ function resultsOf({ public: accuracy, private: secret, passport }: EpochRecord,
  * @param name of the network among the pretrained ones
  * @param stamped date of the time stamp
  * @param into folder of the pretrained ones
- * @throws ArgumentError where there is no such run; LimitError for more than 2 MB.
+ * @throws ArgumentError where there is no such run, or a network of the name; LimitError for more than 2 MB.
  */
 export async function ship(run: string, name: string, stamped: string, into = PRETRAINED): Promise<string> {
   const deployed = join(run, "deployed.safetensors");
@@ -44,6 +44,9 @@ export async function ship(run: string, name: string, stamped: string, into = PR
   if (found.size > MOST)
     throw new LimitError(`${deployed}: at most ${MOST} bytes expected, found ${found.size}: train a narrower network`);
   const folder = join(into, name);
+  // Files of a network that was there would stay, and be taken for this one's.
+  if (existsSync(folder))
+    throw new ArgumentError(`--as: a name that is free expected, found "${name}": remove ${folder}, or name another`);
   await mkdir(folder, { recursive: true });
   for (const file of FILES) if (existsSync(join(run, file))) await copyFile(join(run, file), join(folder, file));
   const commitment = join(run, "commitment.sigstore.json");

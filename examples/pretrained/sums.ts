@@ -12,11 +12,16 @@ const SUMS = "SHA256SUMS";
 
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-/** Writes down what all files of a folder are; folders in it are left out. */
+/** Names of a folder's files; folders in it, hidden files and the digests are left out. */
+async function filesOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const files = entries.filter((f) => f.isFile() && f.name !== SUMS && !f.name.startsWith("."));
+  return files.map((f) => f.name).sort();
+}
+
+/** Writes down what all files of a folder are. */
 export async function writeSums(folder: string): Promise<void> {
-  const files = (await readdir(folder, { withFileTypes: true })).filter((f) => f.isFile() && f.name !== SUMS);
-  const names = files.map((f) => f.name).sort();
-  const lines = names.map(async (name) => `${digest(await readFile(join(folder, name)))}  ${name}\n`);
+  const lines = (await filesOf(folder)).map(async (name) => `${digest(await readFile(join(folder, name)))}  ${name}\n`);
   await saveText(join(folder, SUMS), (await Promise.all(lines)).join(""));
 }
 
@@ -36,14 +41,18 @@ async function readSums(folder: string): Promise<Map<string, string> | null> {
 }
 
 /**
- * Compares a folder's files with what it says of them.
+ * Compares a folder's files with what it says of them: all of them, but hidden ones.
  * @returns name → SHA-256; null for a folder that says nothing
- * @throws FormatError naming the file that is missing or another, and for lines that are none of
- * `sha256sum`'s.
+ * @throws FormatError naming the file that is missing, another, or there unnamed, and for lines
+ * that are none of `sha256sum`'s.
  */
 export async function checkSums(folder: string): Promise<ReadonlyMap<string, string> | null> {
   const sums = await readSums(folder);
-  for (const [name, expected] of sums ?? []) {
+  if (!sums) return null;
+  const stray = (await filesOf(folder)).find((name) => !sums.has(name));
+  if (stray !== undefined)
+    throw new FormatError(`${join(folder, stray)}: ${SUMS} does not name it: check the folder out anew`);
+  for (const [name, expected] of sums) {
     const path = join(folder, name);
     const bytes = await readFile(path).catch((cause: unknown) => {
       throw new FormatError(`${path}: ${SUMS} names it, and it cannot be read: check the folder out anew`, { cause });

@@ -110,7 +110,8 @@ function checksOf(path: string) {
 export function parsePlan(value: unknown, path: string): Plan {
   const { refuse, object, list, options, optionsAndFiles, grid } = checksOf(path);
 
-  function stage(where: "" | "attacks", given: Record<string, unknown>, on: readonly string[]): Stage {
+  /** @param on the trainings' grid, by the names that it has in attacks */
+  function stage(where: "" | "attacks", given: Record<string, unknown>, on: Stage["grid"]): Stage {
     const at = (name: string) => (where ? `${where}.${name}` : name);
     const allowed = ["options", "grid", "exclude", ...(where ? [] : ["program", "attacks"])];
     const stray = Object.keys(given).find((name) => !allowed.includes(name));
@@ -134,7 +135,7 @@ export function parsePlan(value: unknown, path: string): Plan {
     const twice = Object.keys(found.grid).find((name) => Object.hasOwn(fixed, name));
     if (twice !== undefined) refuse(at(`grid.${twice}`), "an option that is not fixed in options", "one that is");
     for (const [name, { of }] of Object.entries(found.files)) {
-      const trained = where ? on.map((n) => n.slice("on.".length)) : Object.keys(found.grid);
+      const trained = where ? Object.keys(on).map((n) => n.slice("on.".length)) : Object.keys(found.grid);
       const unknown = Object.keys(of).find((n) => !trained.includes(n));
       if (unknown !== undefined)
         refuse(
@@ -143,20 +144,25 @@ export function parsePlan(value: unknown, path: string): Plan {
           "another",
         );
     }
-    // A name that nothing varies by would leave nothing out, in silence.
-    const known = [...Object.keys(found.grid), ...on];
+    // A name that nothing varies by, or a value that it never has, would leave nothing out, in
+    // silence.
+    const known = { ...found.grid, ...on };
     for (const [i, entry] of found.exclude.entries()) {
-      const names = Object.keys(entry);
-      if (names.length === 0) refuse(at(`exclude[${i}]`), "at least one option", "none");
-      const unknown = names.find((name) => !known.includes(name));
-      if (unknown !== undefined)
-        refuse(at(`exclude[${i}].${unknown}`), `an option of a grid (${known.join(", ")})`, "another");
+      if (Object.keys(entry).length === 0) refuse(at(`exclude[${i}]`), "at least one option", "none");
+      for (const [name, value] of Object.entries(entry)) {
+        const place = at(`exclude[${i}].${name}`);
+        if (!Object.hasOwn(known, name))
+          refuse(place, `an option of a grid (${Object.keys(known).join(", ")})`, "another");
+        const values = known[name]!.map(String);
+        if (!values.includes(String(value)))
+          refuse(place, `one of the grid's values (${values.join(", ")})`, shown(value));
+      }
     }
     return found;
   }
 
   const given = object("the plan", value ?? null);
-  const first = stage("", given, []);
+  const first = stage("", given, {});
   if (given["attacks"] === undefined) return { ...first, attacks: null };
   if (first.program === "attacks") refuse("attacks", "a program that trains before them", "attacks");
   if (!PROGRAMS[first.program].attacked) {
@@ -167,7 +173,7 @@ export function parsePlan(value: unknown, path: string): Plan {
       `${first.program}: leave attacks out`,
     );
   }
-  const on = Object.keys(first.grid).map((name) => `on.${name}`);
+  const on = Object.fromEntries(Object.entries(first.grid).map(([name, values]) => [`on.${name}`, values]));
   return { ...first, attacks: stage("attacks", object("attacks", given["attacks"]), on) };
 }
 

@@ -1,7 +1,7 @@
 /** The tasks of a plan: one run each, in one order, with names that follow from what they are. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { ArgumentError, FormatError } from "@pan/core";
+import { ArgumentError, FormatError, LimitError } from "@pan/core";
 import type { Options, Plan, Stage, Value } from "./plan";
 import { PROGRAMS, type ProgramName } from "./programs";
 
@@ -24,12 +24,21 @@ export interface Task {
   folder: string;
 }
 
-/** Every combination; the last name varies fastest. */
-const combinations = (grid: Stage["grid"]): Options[] =>
-  Object.entries(grid).reduce<Options[]>(
+/** Tasks of a plan, at most: more than any scheduler takes. */
+const MOST = 100_000;
+
+/**
+ * Every combination; the last name varies fastest.
+ * @throws LimitError for more than anybody runs.
+ */
+function combinations(grid: Stage["grid"], times: number): Options[] {
+  const count = Object.values(grid).reduce((n, values) => n * values.length, times);
+  if (count > MOST) throw new LimitError(`the plan: at most ${MOST} tasks expected, and its grid has ${count}`);
+  return Object.entries(grid).reduce<Options[]>(
     (all, [name, values]) => all.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
     [{}],
   );
+}
 
 const matches = (chosen: Options, entry: Options): boolean =>
   Object.entries(entry).every(([name, value]) => String(chosen[name]) === String(value));
@@ -61,9 +70,10 @@ const spelt = (chosen: Options): string =>
 function stageTasks(stage: Stage, after: readonly Task[] | null, from: number): Task[] {
   const { program, options: fixed, grid, exclude } = stage;
   const plans: { own: Options; chosen: Options; follows: Task | null }[] = [];
+  const each = combinations(grid, after?.length ?? 1);
   for (const follows of after ?? [null]) {
     const on = Object.entries(follows?.chosen ?? {}).map(([name, value]) => [`on.${name}`, value] as const);
-    for (const own of combinations(grid)) {
+    for (const own of each) {
       const chosen = { ...Object.fromEntries(on), ...own };
       if (!exclude.some((entry) => matches(chosen, entry))) plans.push({ own, chosen, follows });
     }

@@ -82,6 +82,22 @@ describe("loadPhotos", () => {
     expect("read" in train).toBe(true);
   });
 
+  it.each(["valid", "validation", "test"])("takes %s for the part that is not trained on", async (name) => {
+    await pictures(join(folder, "train"), ["a", "b"], 3);
+    await pictures(join(folder, name), ["a", "b"], 1);
+    const { train, test } = await loadPhotos(settings("--data", folder, "--size", "16"));
+    expect([train.length, test.length, train.classes]).toEqual([6, 2, ["a", "b"]]);
+  });
+
+  it("splits the only part that is there, and takes a class of such a name for one", async () => {
+    await pictures(join(folder, "parts", "train"), ["a", "b"], 5);
+    const parts = await loadPhotos(settings("--data", join(folder, "parts"), "--size", "16"));
+    expect([parts.train.length, parts.test.length, parts.train.classes]).toEqual([8, 2, ["a", "b"]]);
+    await pictures(join(folder, "vehicles"), ["bus", "train"], 5);
+    const vehicles = await loadPhotos(settings("--data", join(folder, "vehicles"), "--size", "16"));
+    expect(vehicles.train.classes).toEqual(["bus", "train"]);
+  });
+
   it("the network is given windows of its own size", async () => {
     await pictures(folder, ["a", "b"], 4);
     const s = settings("--data", folder, "--size", "16");

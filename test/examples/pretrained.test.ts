@@ -60,6 +60,13 @@ it("refuses files that are not those of the digests", async () => {
   const own = join(PRETRAINED, NAMES[0]!);
   for (const file of await readdir(own)) await copyFile(join(own, file), join(copy, file));
   await expect(loadPretrained("copy", folder)).resolves.toMatchObject({ name: "copy" });
+  // What the digests do not name may be anybody's.
+  const sums = await readFile(join(copy, "SHA256SUMS"), "utf8");
+  for (const less of ["", sums.replace(/^.*deployed\.safetensors\n/m, "")]) {
+    await writeFile(join(copy, "SHA256SUMS"), less);
+    await expect(loadPretrained("copy", folder)).rejects.toThrow(/SHA256SUMS does not name it/);
+  }
+  await writeFile(join(copy, "SHA256SUMS"), sums);
   const path = join(copy, "deployed.safetensors");
   const bytes = await readFile(path);
   bytes[bytes.length - 1]! ^= 1;
@@ -101,6 +108,7 @@ it("ships a run: its network, its card, how it was trained", async () => {
   for (const [name, value] of Object.entries({ history: { epochs }, data: { name: "CIFAR-10" }, report }))
     await writeFile(join(run, `${name}.json`), JSON.stringify(value));
   const shipped = await ship(run, "shipped", "", into);
+  await expect(ship(run, "shipped", "", into)).rejects.toThrow(/a name that is free expected, found "shipped"/);
   expect((await loadPretrained("shipped", into)).credential).toBeNull();
   const card = await readFile(join(shipped, "README.md"), "utf8");
   expect(card).toContain("| CIFAR-10 | accuracy | 0.4 |");

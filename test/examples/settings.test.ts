@@ -81,6 +81,7 @@ describe("readSettings", () => {
     });
     expect(() => readSettings(["--statement", "mine", "--passports", "random"])).toThrow(/leave --passports out/);
     expect(() => readSettings(["--passports", "bound"])).toThrow(/a --statement expected/);
+    expect(() => readSettings(["--statement", "mine", "--scheme", "plain"])).toThrow(/a scheme with passports/);
   });
 
   it("marks plain networks in the older ways, each in a folder of its own", () => {

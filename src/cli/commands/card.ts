@@ -44,7 +44,7 @@ export const card: Command = {
         tensors: await tensorsDigest(weights),
       },
       results: results === undefined ? [] : resultsOf(await readJson(results), results),
-      claim: commitment === undefined ? null : await claimOf(await readText(commitment), bytes),
+      claim: commitment === undefined ? null : await claimOf(commitment, bytes),
     });
     return { code: 0, exact: true, json: { card: text }, text: () => text.trimEnd() };
   },
@@ -72,11 +72,13 @@ function resultsOf(value: unknown, path: string): Result[] {
 interface PublicClaim {
   readonly said: CommittedClaim;
   readonly bundle: Bundle;
+  /** The name of its file. */
+  readonly file: string;
 }
 
 /** @throws FormatError for a commitment to another file, or one whose own key did not sign it. */
-async function claimOf(text: string, released: Uint8Array): Promise<PublicClaim> {
-  const bundle = decodeBundle(text);
+async function claimOf(path: string, released: Uint8Array): Promise<PublicClaim> {
+  const bundle = decodeBundle(await readText(path));
   const unverified: unknown = parseJson(new TextDecoder().decode(bundle.envelope.payload), "the commitment", 2 ** 21);
   const predicate = isObject(unverified) ? unverified["predicate"] : undefined;
   const key = isObject(predicate) ? predicate["publicKey"] : undefined;
@@ -86,7 +88,7 @@ async function claimOf(text: string, released: Uint8Array): Promise<PublicClaim>
     CLAIM_PREDICATE,
   );
   await findSubject(statement, released);
-  return { said: statement.predicate as unknown as CommittedClaim, bundle };
+  return { said: statement.predicate as unknown as CommittedClaim, bundle, file: basename(path) };
 }
 
 interface Card {
@@ -152,7 +154,7 @@ function filesTable({ file, digests, weights }: Card): string {
   ].join("\n");
 }
 
-function claimText({ file }: Card, { said, bundle }: PublicClaim): string {
+function claimText({ file }: Card, { said, bundle, file: commitment }: PublicClaim): string {
   const { statement, bits, triggers, publicKey, claim, parent } = said;
   const stamps = bundle.timestamps.length;
   return [
@@ -164,6 +166,6 @@ function claimText({ file }: Card, { said, bundle }: PublicClaim): string {
     `| digest of the claim | \`${claim}\` |`,
     ...(parent === null ? [] : [`| digest of the claim of the release before | \`${parent}\` |`]),
     "\nWith the owner's credential, opened for it, anybody holds a suspect against this claim:\n",
-    `\`\`\`sh\nnpx @pan/core verify SUSPECT CREDENTIAL --commitment commitment.json --released ${file} --root AUTHORITY.pem --published DATE\n\`\`\``,
+    `\`\`\`sh\nnpx @pan/core verify SUSPECT CREDENTIAL --commitment ${commitment} --released ${file} --root AUTHORITY.pem --published DATE\n\`\`\``,
   ].join("\n");
 }

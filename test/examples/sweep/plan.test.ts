@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { readSettings } from "../../../examples/sweep/settings";
 import { argumentsOf, checkTasks, commandOf, needsOf } from "../../../examples/sweep/tasks";
-import { ArgumentError, FormatError } from "../../../src/errors";
+import { ArgumentError, FormatError, LimitError } from "../../../src/errors";
 import { PLAN, tasks } from "./support";
 
 /** A plan whose tasks read a file of others. */
@@ -90,6 +90,14 @@ describe("a plan", () => {
     [{ program: "cifar10", options: { out: "x" } }, /options\.out: nothing, since every task has a folder/],
     [{ program: "cifar10", options: { seed: 1 }, grid: { seed: [1] } }, /grid\.seed: an option that is not fixed/],
     [{ program: "cifar10", grid: { seed: [1] }, exclude: [{ sede: 1 }] }, /exclude\[0\]\.sede: an option of a grid/],
+    [
+      { program: "cifar10", grid: { scheme: ["plain", "pan"] }, exclude: [{ scheme: "plian" }] },
+      /exclude\[0\]\.scheme: one of the grid's values \(plain, pan\) expected, found "plian"/,
+    ],
+    [
+      { ...PLAN, attacks: { grid: { attack: ["prune"] }, exclude: [{ "on.scheme": "v9" }] } },
+      /attacks\.exclude\[0\]\.on\.scheme: one of the grid's values/,
+    ],
     [{ program: "cifar10", exclude: [{}] }, /exclude\[0\]: at least one option/],
     [{ program: "cifar10", grid: { seed: [1] }, exclude: [{ seed: 1 }] }, /at least one task/],
     [{ program: "attacks", attacks: {} }, /attacks: a program that trains before them/],
@@ -120,6 +128,13 @@ describe("a plan", () => {
   ])("refuses %j", (plan, message) => {
     expect(() => tasks(plan)).toThrow(FormatError);
     expect(() => tasks(plan)).toThrow(message);
+  });
+
+  it("has no more tasks than anybody runs", () => {
+    const digits = Array.from({ length: 10 }, (_, i) => i);
+    const grid = Object.fromEntries(["epochs", "batch", "seed", "lr", "width", "images"].map((name) => [name, digits]));
+    expect(() => tasks({ program: "cifar10", grid })).toThrow(LimitError);
+    expect(() => tasks({ ...PLAN, attacks: { grid } })).toThrow(/at most 100000 tasks expected/);
   });
 
   it("has its options read by the programs before anything runs", async () => {

@@ -122,6 +122,20 @@ describe("a task", () => {
   });
 });
 
+describe("a plan that a program refuses", () => {
+  it.each(["--list", "--task=0"])("claims no folder (%s)", async (order) => {
+    const plan = join(out, "plan.json");
+    await writeFile(plan, JSON.stringify({ program: "cifar10", grid: { sceme: ["plain", "pan"] } }));
+    const args = ["--import", "tsx", "examples/sweep.ts", plan, order, "--out", join(out, "sweep")];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    child.stderr.on("data", (text) => (said += text));
+    const [code] = await once(child, "close");
+    expect([code, said]).toEqual([1, expect.stringMatching(/task 0, .*: Unknown option '--sceme'/)]);
+    expect(await readdir(out)).toEqual(["plan.json"]);
+  });
+});
+
 describe("a lock", () => {
   const files = async (task: string) => (await readdir(join(task, "attempts"))).filter((n) => /^\d/.test(n));
 
