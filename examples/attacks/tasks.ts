@@ -107,7 +107,9 @@ async function loadImages(folder: string, { tests }: DataSource, { testImages }:
     transform: cifarTransform,
     triggers: parseCifar10(await readFile(new URL(`../data/${source}`, import.meta.url)), { source }),
     others: once(async () => {
-      const tasks: Task[] = [{ name: "CIFAR-10, animals against vehicles", train: animals(train), test: animals(test) }];
+      const tasks: Task[] = [
+        { name: "CIFAR-10, animals against vehicles", train: animals(train), test: animals(test) },
+      ];
       for (const other of OTHERS) tasks.push(...(await others(other)));
       return tasks;
     }),
