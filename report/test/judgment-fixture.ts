@@ -26,6 +26,7 @@ export function madeUpJudgment(ruling: Judgment["ruling"], rule: Judgment["rule"
     channels: 240,
     needed: 21,
     pValue: related ? 1e-260 : 0.6,
+    common: 1,
     covered: { tensors: related ? 1 : 0, numbers: related ? 1 : 0 },
     related,
     layers: [],

@@ -8,22 +8,24 @@ import type { SecretPlan } from "../passport/built-in";
 import { checkChannels } from "../passport/channels/check";
 import type { Channels } from "../passport/channels/types";
 import { CREDENTIAL, checkClaims, checkFile, FIRST_CREDENTIAL, parseEntry } from "../passport/files";
-import { fcHidden, passportShape, secretName } from "../passport/place";
+import { fcHidden, passportShape, secretName, weightShape } from "../passport/place";
 import { checkPlan } from "../passport/plan";
 import { branchesOf, hasFc } from "../passport/schemes";
 import { sameShape, showShape } from "../tensor/shape";
 import { authorsName } from "./compat/authors-names";
-import { passportPlan, signatureTexts } from "./config";
+import { passportPlan, plainNorm, signatureTexts } from "./config";
 import {
   asFormat,
   checkFormat,
   type NetworkConfig,
   networkLayers,
   readConfig,
+  restShapes,
   statisticsOf,
 } from "./described/network";
 import { placeOf } from "./layers";
 import { plainOf } from "./plain";
+import { plainLayerShapes } from "./shapes";
 
 /** What a credential says of its network. */
 export interface CredentialInfo extends SecretPlan {
@@ -61,6 +63,7 @@ function second(file: SafetensorsFile): CredentialInfo {
   const config = file.metadata["model"] === undefined ? undefined : readConfig(file);
   if (config && config.scheme !== "plain")
     throw new FormatError(`the credential's entry "model" is of scheme "${config.scheme}": a plain one expected`);
+  if (config) checkModel(config, plan as SecretPlan);
   return {
     ...(plan as SecretPlan),
     format: 2,
@@ -70,6 +73,28 @@ function second(file: SafetensorsFile): CredentialInfo {
     tensors: file.tensors,
     named: (name) => name,
   };
+}
+
+/**
+ * The entry "model" says which tensors a suspect has, and no claim is bound to it: it may not say
+ * anything else of a passport's weights than their places, which are.
+ */
+function checkModel(config: NetworkConfig, { places }: SecretPlan): void {
+  const shapes = new Map([
+    ...networkLayers(config).flatMap((layer) => [...plainLayerShapes(layer, plainNorm(config))]),
+    ...restShapes(config),
+  ]);
+  const check = (name: string, expected: readonly number[]) => {
+    const found = shapes.get(name);
+    if (!found || !sameShape(found, expected))
+      throw new FormatError(
+        `the credential's entries "model" and "passports" contradict each other: ${name} is ${found ? showShape(found) : "no tensor"} by the one, ${showShape(expected)} by the other`,
+      );
+  };
+  for (const place of places) {
+    check(place.weight, weightShape(place));
+    if (place.bias !== undefined) check(place.bias, [place.channels]);
+  }
 }
 
 /** What a configuration says of passports. */

@@ -33,6 +33,13 @@ export interface PassportPlace extends MapGeometry {
   readonly text: number;
 }
 
+/**
+ * Places in the order of their names: in which order a file has them is hashed nowhere, so nothing
+ * may depend on it.
+ */
+export const inOrder = (places: readonly PassportPlace[]): PassportPlace[] =>
+  [...places].sort((a, b) => (a.norm < b.norm ? -1 : 1));
+
 const LAYOUTS = { conv2d: "image", conv1d: "sequence", linear: "same" } as const;
 
 /** Shape of a passport in state dicts, and how ours, [1, …, I], is ordered against it. */
@@ -84,12 +91,15 @@ const axesOf = ({ inputSize, ...map }: MapGeometry): Axis[] =>
     return { kernel, stride, dilation, before, size, windows };
   });
 
-/** Calls `f` with each tap and each position that it meets in a window. */
+/**
+ * Calls `f` with each tap and each position that it meets in a window, of which there is one at
+ * most: windows that lie in the padding alone, however many, take no time.
+ */
 function meetings({ kernel, stride, dilation, before, size, windows }: Axis, f: (t: number, at: number) => void): void {
   for (let t = 0; t < kernel; t++)
-    for (let o = 0; o < windows; o++) {
-      const at = o * stride + t * dilation - before;
-      if (at >= 0 && at < size) f(t, at);
+    for (let at = 0; at < size; at++) {
+      const from = at + before - t * dilation;
+      if (from >= 0 && from % stride === 0 && from / stride < windows) f(t, at);
     }
 }
 

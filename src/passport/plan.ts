@@ -1,9 +1,9 @@
 import { isWellFormed, knownKeys, oneOf, unexpected } from "../demand";
 import { isObject } from "../io/shown";
 import { windowCount } from "../tensor/ops/windows";
-import { sizeOf } from "../tensor/shape";
+import { showShape, sizeOf } from "../tensor/shape";
 import type { SecretPlan } from "./built-in";
-import type { PassportPlace } from "./place";
+import { type PassportPlace, weightShape } from "./place";
 import { hasFc, PASSPORT_SCHEMES } from "./schemes";
 import { capacity } from "./signature";
 
@@ -59,6 +59,24 @@ export function checkPlaces(places: unknown): asserts places is readonly Passpor
   places.forEach((place, i) => checkPlace(place, `place ${i}`));
   const names = places.map((p) => (p as PassportPlace).norm);
   if (new Set(names).size !== names.length) unexpected("places: each norm once", names);
+  checkTensors(places as readonly PassportPlace[]);
+}
+
+/**
+ * A name is one tensor, whichever place says it: with two shapes to look for, whoever writes the
+ * file could choose which of a network's tensors is read.
+ */
+function checkTensors(places: readonly PassportPlace[]): void {
+  const known = new Map<string, string>();
+  const take = (name: string, as: string) => {
+    const before = known.get(name) ?? as;
+    if (before !== as) unexpected(`places: one tensor called ${name}`, `${before} and ${as}`);
+    known.set(name, as);
+  };
+  for (const place of places) {
+    take(place.weight, `a weight ${showShape(weightShape(place))}`);
+    if (place.bias !== undefined) take(place.bias, `${place.channels} biases beside ${place.weight}`);
+  }
 }
 
 /** @throws ArgumentError for what is no place of a passport. */

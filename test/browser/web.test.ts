@@ -166,12 +166,30 @@ describe.skipIf(missing)("the page", () => {
       page.evaluate<string[]>(
         `[...document.querySelectorAll("#panel-verify input[type=file]")].map((i) => i.files[0]?.name ?? "")`,
       );
-    // The places of the answer to a nonce and of a public base stay empty.
-    await eventually(names).toEqual([...NAMES, "", ""]);
+    // The places of the answer to a nonce and of a public base stay empty, and so does that of roots:
+    // who hands over the files may not say whose dates are believed.
+    await eventually(names).toEqual([...NAMES.map((name) => (name === "root.pem" ? "" : name)), "", ""]);
+    await eventually(() => page.locator("#panel-verify").getByRole("status").first().textContent()).toBe(
+      "Left aside, as certificates, which make an authority trusted: choose those that you trust yourself: root.pem.",
+    );
+    await field(page, "Root certificates").setInputFiles(pathOf("root.pem"));
     await field(page, "Published").fill("2026-02-01");
     await press(page, "Verify");
     // The suspect was there before the commitment: a mark and no more.
     await eventually(() => page.locator("#panel-verify .badge").textContent()).toBe("mark present");
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it("keeps the example's authority and date to the example's files", async () => {
+    const { page, complaints } = await open();
+    await press(page, "Load an example");
+    const root = page.locator("#panel-verify input[type=file]").nth(NAMES.indexOf("root.pem"));
+    const roots = () => root.evaluate((input: HTMLInputElement) => input.files!.length);
+    await eventually(roots).toBe(1);
+    await field(page, "Suspect").setInputFiles(pathOf("deployed.safetensors"));
+    await eventually(roots).toBe(0);
+    expect(await field(page, "Published").inputValue()).toBe("");
     expect(complaints).toEqual([]);
     await page.close();
   });

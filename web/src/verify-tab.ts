@@ -70,7 +70,7 @@ export class VerifyTab {
       {
         title: "Verify a claim",
         about:
-          "Choose the files, or drop them all at once: they are told apart by what is in them. Suspect and credential are needed; without the rest no claim can hold.",
+          "Choose the files, or drop them all at once: they are told apart by what is in them, but for certificates: whom you trust you say yourself. Suspect and credential are needed; without the rest no claim can hold.",
         action: "Verify",
         more: [el("div", { class: "actions" }, example), this.#example],
         fields: this.#fields(),
@@ -79,6 +79,8 @@ export class VerifyTab {
     );
     this.panel = el("section", {}, this.#form.element);
     this.#suspect.element.addEventListener("change", () => this.#possession.refresh());
+    for (const { element } of [this.#suspect, this.#credential, this.#commitment, this.#released])
+      element.addEventListener("change", () => this.#leaveExample());
     this.#takesDrops();
   }
 
@@ -171,6 +173,14 @@ export class VerifyTab {
     this.#example.hidden = false;
   }
 
+  /** The example's authority and date are of its files alone. */
+  #leaveExample(): void {
+    if (this.#example.hidden) return;
+    this.#example.hidden = true;
+    this.#roots.put([]);
+    this.#published.value = "";
+  }
+
   #takesDrops(): void {
     this.panel.addEventListener("dragover", (event) => event.preventDefault());
     this.panel.addEventListener("drop", (event) => {
@@ -181,16 +191,16 @@ export class VerifyTab {
 
   /**
    * Puts files where they belong: kinds go by what is in them, and the released one of several
-   * networks is the one that the commitment speaks of. The only network is the suspect, too.
+   * networks is the one that the commitment speaks of. The only network is the suspect, too. Not
+   * certificates: who hands over the files would say whose dates are believed.
    */
   async #sort(files: readonly File[]): Promise<void> {
     const { networks, rest } = await networksAmong(files);
     const kinds = await Promise.all(rest.map((file) => kindOf(file).catch(() => "other" as const)));
     const of = (kind: (typeof kinds)[number]) => rest.filter((_, i) => kinds[i] === kind);
-    const [credentials, commitments, roots] = [of("credential"), of("commitment"), of("certificate")];
+    const [credentials, commitments, certificates] = [of("credential"), of("commitment"), of("certificate")];
     if (credentials[0]) this.#credential.put([credentials[0]]);
     if (commitments[0]) this.#commitment.put([commitments[0]]);
-    if (roots.length) this.#roots.put(roots);
     const commitment = this.#commitment.files[0];
     const digests = commitment ? await committedDigests(commitment) : new Set<string>();
     const isCommitted = async (network: NetworkFiles) => network.length === 1 && digests.has(await sha256(network[0]!));
@@ -202,8 +212,12 @@ export class VerifyTab {
     if (suspect) this.#suspect.put(suspect);
     const answer = of("signature")[0];
     if (answer) this.#possession.put(answer);
-    const unknown = of("other");
-    if (unknown.length)
-      this.#form.show(`Left aside, as files of another kind: ${unknown.map((f) => f.name).join(", ")}.`, []);
+    const named = (files: readonly File[]) => files.map((f) => f.name).join(", ");
+    const aside = [
+      ["certificates, which make an authority trusted: choose those that you trust yourself", certificates],
+      ["files of another kind", of("other")],
+    ] as const;
+    const told = aside.flatMap(([as, files]) => (files.length ? [`Left aside, as ${as}: ${named(files)}.`] : []));
+    if (told.length) this.#form.show(told.join(" "), []);
   }
 }

@@ -17,7 +17,7 @@ import { ArgumentError } from "../../errors";
 import { fromHex } from "../../io/digest";
 import { canonicalJson } from "../../io/json";
 import type { NonSharedFloat32Array, NonSharedInt32Array, NonSharedUint8Array } from "../../io/typed-arrays";
-import { passportShape } from "../../passport/place";
+import { inOrder, passportShape } from "../../passport/place";
 import { sizeOf } from "../../tensor/shape";
 import { keystream, sha512, subSecret, toBits, toUniform } from "../digest";
 import { type ClaimSpec, checkClaimSpec } from "./spec";
@@ -86,7 +86,7 @@ export async function deriveClaim(secret: string, spec: ClaimSpec, supplied?: st
   const key = fromHex(secret);
   const hashed: Uint8Array[] = [];
   const passports = new Map<string, { gamma: NonSharedFloat32Array; beta: NonSharedFloat32Array }>();
-  const places = [...spec.places].sort((a, b) => (a.norm < b.norm ? -1 : 1));
+  const places = inOrder(spec.places);
   for (const place of places) {
     const draw = async (part: string) => {
       const name = `passports/${place.norm}.${part}`;
@@ -100,9 +100,9 @@ export async function deriveClaim(secret: string, spec: ClaimSpec, supplied?: st
   if (supplied !== undefined && !triggers?.supplied)
     throw new ArgumentError("claim: no inputs expected where triggers are drawn from the secret, found some");
   const drawn = async (g: number) => triggerInputs(await groupSecret(key, g), triggers!);
-  const inputs = triggers?.supplied
-    ? decodeInputs(supplied, triggers, triggers.groups)
-    : await Promise.all(Array.from({ length: triggers?.groups ?? 0 }, (_, g) => drawn(g)));
+  const inputs = triggers?.supplied ? decodeInputs(supplied, triggers, triggers.groups) : [];
+  // One after the other: what a group is drawn from may be far larger than its inputs.
+  if (triggers && !triggers.supplied) for (let g = 0; g < triggers.groups; g++) inputs.push(await drawn(g));
   const digests = { passports: await sha512(hashed), groups: await Promise.all(inputs.map(inputsDigest)) };
   const hash = await claimHash(spec, digests);
   const bits = new Map<string, NonSharedFloat32Array>();

@@ -9,7 +9,7 @@ import type { SafetensorsFile } from "../../io/safetensors";
 import { isObject } from "../../io/shown";
 import { type CredentialInfo, readCredential } from "../../models/credential";
 import { checkFile, parseEntry } from "../../passport/files";
-import { secretName } from "../../passport/place";
+import { inOrder, secretName } from "../../passport/place";
 import { toBase64 } from "../../signing/base64";
 import { publicKeyOf } from "../../signing/keys";
 import { sha512 } from "../digest";
@@ -66,7 +66,7 @@ export function specOf(
   return {
     version: 2,
     scheme: plan.scheme,
-    places: [...plan.places].sort((a, b) => (a.norm < b.norm ? -1 : 1)),
+    places: inOrder(plan.places),
     triggers: triggers ?? null,
     publicKey: publicKey === undefined ? null : keyOf(publicKey),
     statement,

@@ -67,7 +67,7 @@ const MOST = {
   classes: 2 ** 16,
   statement: 2 ** 19,
   name: 512,
-  /** Bytes of the stream that a group is drawn from. */
+  /** Bytes of the streams that all groups are drawn from. */
   drawn: 2 ** 28,
 };
 
@@ -115,12 +115,12 @@ export function checkTriggerSpec(what: string, value: unknown): asserts value is
       enlarged ? "a whole number from 2 to 256" : "0 for clouds, and what is supplied",
       grid,
     );
-  const bytes = count * (kind === "clouds" ? PER_POINT * shape[0]! : shape[2]! * grid * grid);
+  const bytes = groups * count * (kind === "clouds" ? PER_POINT * shape[0]! : shape[2]! * grid * grid);
   if (!supplied && bytes > MOST.drawn)
     refuse(
       what,
       "triggers",
-      `drawn from at most ${MOST.drawn} bytes a group`,
+      `drawn from at most ${MOST.drawn} bytes in all groups`,
       bytes,
       "fewer, or of fewer points or cells",
     );

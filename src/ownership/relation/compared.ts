@@ -22,12 +22,13 @@ export function compared(
   released: OpenFile,
   { info, falsePositiveRate, reasons }: Comparing,
 ): RelationEvidence | null {
+  // So many ways that no double is left of the rate: nothing is enough.
   const ways = 2 ** (file.ways?.weights ?? 0);
   try {
     const { channels } = info;
     if (channels) {
       const found = relationBetween(file.file, released.file, channels, falsePositiveRate / ways);
-      return { ...found, pValue: Math.min(1, found.pValue * ways) };
+      return { ...found, pValue: Number.isFinite(ways) ? Math.min(1, found.pValue * ways) : 1 };
     }
     reasons.push("the credential does not say which channels hang together: the relation was not tested");
   } catch (cause) {

@@ -67,6 +67,6 @@ export const fixedPointsPValue = (agreements: number, all: readonly Matchings[])
  * at 1e-6, 20 of five.
  */
 export const fixedPointsThreshold = (all: readonly Matchings[], rate: number): number => {
-  const found = tails(all).findIndex((p) => p <= rate);
-  return found;
+  if (rate <= 0) return 1 + all.reduce((sum, { channels }) => sum + channels, 0);
+  return tails(all).findIndex((p) => p <= rate);
 };

@@ -1,4 +1,5 @@
 /** Whether one network is made from another, from weights alone. */
+import type { StateDict } from "../../io/host-tensor";
 import type { SafetensorsFile } from "../../io/safetensors";
 import { deployedConfig } from "../../models/described/network";
 import type { Channels } from "../../passport/channels/types";
@@ -47,6 +48,11 @@ export interface RelationEvidence {
    */
   covered: { tensors: number; numbers: number };
   /**
+   * Share of the numbers (of tensors of two dimensions and more) that are in tensors which both
+   * files have, of the file in which it is less: a comparison of little shows nothing.
+   */
+  common: number;
+  /**
    * Whether one of the networks is made from the other: agreements ≥ needed, and a third of the
    * tensors and half of the numbers are covered.
    */
@@ -63,6 +69,12 @@ const COVERED = { tensors: 1 / 3, numbers: 1 / 2, channels: 1 / 4 };
 
 /** Numbers of a row that suffice to find it again. */
 const ENOUGH = 64;
+
+/**
+ * Pairs of channels that are compared at most: what is kept and what a matching takes grow with
+ * them, and how many channels a table is said to have is up to whoever wrote the file.
+ */
+const MOST_PAIRS = 2 ** 24;
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
@@ -97,6 +109,7 @@ export function relationBetween(
     pValue: fixedPointsPValue(agreements, layers),
     needed,
     covered,
+    common: found.common(own, suspect.tensors),
     related: agreements >= needed && isWhole,
     notes,
   };
@@ -128,17 +141,33 @@ class Relation {
   }
 
   run(): void {
-    for (let left = this.hidden.all; left.length; ) {
-      const ready = left.filter((h) => this.#numbers(this.#known(h.writers)) >= LEAST);
-      const next = ready.find((h) => this.#known(h.writers).length === h.writers.length) ?? ready[0];
-      if (!next) {
-        for (const { name } of left)
-          this.notes.push(`${name}: fewer than ${LEAST} numbers in front of its channels can be compared`);
-        return;
+    const left = new Set(this.hidden.all);
+    const fronts = new Map<Hidden, { numbers: number; isWhole: boolean }>();
+    const behind = this.#behind();
+    let stale: Iterable<Hidden> = left;
+    while (left.size) {
+      for (const h of stale) {
+        const known = this.#known(h.writers);
+        fronts.set(h, { numbers: this.#numbers(known), isWhole: known.length === h.writers.length });
       }
-      left = left.filter((h) => h !== next);
+      const ready = [...left].filter((h) => fronts.get(h)!.numbers >= LEAST);
+      const next = ready.find((h) => fronts.get(h)!.isWhole) ?? ready[0];
+      if (!next) break;
+      left.delete(next);
       this.#compare(next);
+      stale = behind.get(next) ?? [];
     }
+    for (const { name } of left)
+      this.notes.push(`${name}: fewer than ${LEAST} numbers in front of its channels can be compared`);
+  }
+
+  /** By channels: those whose maps read them, and know more once they are matched. */
+  #behind(): ReadonlyMap<Hidden, ReadonlySet<Hidden>> {
+    const found = new Map<Hidden, Set<Hidden>>();
+    for (const h of this.hidden.all)
+      for (const use of h.writers)
+        for (const { hidden } of this.hidden.across(use)) found.set(hidden, (found.get(hidden) ?? new Set()).add(h));
+    return found;
   }
 
   /** How much of both networks agrees. */
@@ -147,6 +176,16 @@ class Relation {
     const numbers = (of: readonly Weight[]) => of.reduce((sum, { shapes }) => sum + sizeOf(shapes[0]), 0);
     const agreeing = all.filter(({ name }) => this.#agreeing.has(name));
     return { tensors: agreeing.length / all.length, numbers: numbers(agreeing) / numbers(all) };
+  }
+
+  /** Of which share of each file's numbers there is anything to compare, the lesser one. */
+  common(released: StateDict, suspect: StateDict): number {
+    const shares = [released, suspect].map((state, side) => {
+      const tables = [...state.values()].filter(({ shape }) => shape.length > 1);
+      const whole = tables.reduce((sum, { data }) => sum + data.length, 0);
+      return this.hidden.weights.reduce((sum, { shapes }) => sum + sizeOf(shapes[side as 0 | 1]), 0) / whole;
+    });
+    return Math.min(...shares);
   }
 
   /** Whether a matching has seen these numbers, of either network, under whatever name. */
@@ -193,6 +232,10 @@ class Relation {
   }
 
   #compare(h: Hidden): void {
+    if (isTooMany(h)) {
+      this.notes.push(`${h.name}: ${h.counts.join(" and ")} channels are too many to compare`);
+      return;
+    }
     const front = this.#known(h.writers);
     for (const { use } of front) this.#see(h, use);
     const alive = this.#alive(h, front);
@@ -265,7 +308,7 @@ class Relation {
     const found = new Map<string, Placing>();
     for (const [hidden, of] of filters) {
       const rows = of.map((f) => f.rows);
-      if (numbersOf(rows) < LEAST) continue;
+      if (numbersOf(rows) < LEAST || isTooMany(hidden)) continue;
       const pairs = matched(rows, all(hidden));
       of.forEach(({ tensor }, i) => {
         found.set(
@@ -277,6 +320,8 @@ class Relation {
     return (hidden, tensor) => found.get(`${hidden.name} ${tensor}`);
   }
 }
+
+const isTooMany = ({ counts }: Hidden): boolean => counts[0] * counts[1] > MOST_PAIRS;
 
 const all = ({ counts }: Hidden): Chosen => [range(counts[0]), range(counts[1])];
 

@@ -5,7 +5,7 @@ import type { Runner } from "./runner";
 /** Asks by a function of the caller's. */
 export const askingRunner = (what: string, ask: AskTriggers): Runner => ({
   takesAny: true,
-  async hits(file, { claim: { derived } }) {
+  async answers(file, { claim: { derived } }) {
     const { kind, shape, classes, count, normalize } = derived.spec.triggers!;
     let right = 0;
     for (const { inputs, labels } of derived.groups) {
@@ -13,6 +13,6 @@ export const askingRunner = (what: string, ask: AskTriggers): Runner => ({
       checkAnswers(`${what}: ask`, answers, count);
       right += rightOf(answers, labels);
     }
-    return right;
+    return { right, ways: 0 };
   },
 });

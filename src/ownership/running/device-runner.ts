@@ -10,7 +10,7 @@ import { triggerSet, triggerTransform } from "../claim/trigger-set";
 import { assigned } from "../relation/assignment";
 import { type SuspectWeights, weightsOf } from "../suspect/suspect-weights";
 import { type ExamineOptions, examine } from "./examine";
-import type { Asked, Runner } from "./runner";
+import type { Answered, Asked, Runner } from "./runner";
 import { running } from "./suspect-network";
 
 /** What a runner is given: a network or what makes one, and samples. */
@@ -24,19 +24,19 @@ export function deviceRunner(options: RunnerOptions): Runner {
   const given = Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined));
   return {
     takesAny: model !== undefined,
-    hits: (file, asked) => rightAnswers(file, asked, { model, test, transform }),
+    answers: (file, asked) => rightAnswers(file, asked, { model, test, transform }),
     examine: (suspect, owner) => examine(suspect, owner, given),
   };
 }
 
 type Given = { model: RunnerOptions["model"]; test: TrainingSet | undefined; transform: readonly SampleTransform[] };
 
-/** Triggers that are answered as the claim has it; null where nothing can be asked. */
+/** How triggers are answered; null where nothing can be asked. */
 async function rightAnswers(
   file: SafetensorsFile,
   { read, claim, released, notes }: Asked,
   given: Given,
-): Promise<number | null> {
+): Promise<Answered | null> {
   const { info, derived } = claim;
   const triggers = derived.spec.triggers!;
   const clean = released && (await cleanAnswers(released.file, info, given));
@@ -46,13 +46,13 @@ async function rightAnswers(
   try {
     const { network } = runs;
     const transform = triggerTransform(triggers);
-    const classes = clean && (await classesOf(network, clean, triggers.classes.length));
+    const found = clean && (await classesOf(network, clean, triggers.classes.length));
     let right = 0;
     for (const { inputs, labels } of derived.groups) {
       const answers = await predict(network, triggerSet(triggers, inputs, labels), { transform });
-      right += answers.filter((answer, i) => (classes ? classes[answer] : answer) === labels[i]).length;
+      right += answers.filter((answer, i) => (found?.classes[answer] ?? answer) === labels[i]).length;
     }
-    return right;
+    return { right, ways: found?.ways ?? 0 };
   } finally {
     runs.end();
   }
@@ -112,22 +112,39 @@ async function cleanAnswers(
   }
 }
 
+/** Which class of the claim each output is, and in how many ways that could have been. */
+interface Classes {
+  readonly classes: Int32Array;
+  /** As a logarithm to base 2. */
+  readonly ways: number;
+}
+
+/** Share of the rate that all orders of outputs have together which are not the claim's own. */
+const OTHER_ORDERS = 2 ** -20;
+
 /**
  * Which class of the claim each output of a network is, from how it answers clean samples, never
- * from triggers: outputs in another order keep nothing from being found.
+ * from triggers: outputs in another order keep nothing from being found. But whoever made the
+ * committed file could give it that order, which fits labels best: every other order than the
+ * claim's own is one of k!, all of which share a part of the rate.
  */
 async function classesOf(
   network: Network,
   { set, answers, transform }: CleanAnswers,
   classes: number,
-): Promise<Int32Array> {
+): Promise<Classes> {
   const theirs = await predict(network, set, { transform });
-  const outputs = Math.max(classes, ...theirs) + 1;
+  const greatest = (of: Int32Array) => of.reduce((most, answer) => Math.max(most, answer), 0);
+  const outputs = Math.max(classes, 1 + greatest(theirs), 1 + greatest(answers));
   const together = new Float64Array(outputs * outputs);
   theirs.forEach((answer, i) => {
     together[answer * outputs + answers[i]!]! += 1;
   });
   // Where nothing tells them apart, each output stays what it is.
   for (let c = 0; c < outputs; c++) together[c * outputs + c]! += 0.5;
-  return assigned(together, outputs, outputs);
+  const found = assigned(together, outputs, outputs);
+  if (found.every((c, output) => c === output)) return { classes: found, ways: -Math.log2(1 - OTHER_ORDERS) };
+  let ways = -Math.log2(OTHER_ORDERS);
+  for (let c = 0; c < classes; c++) ways += Math.log2(outputs - c);
+  return { classes: found, ways };
 }

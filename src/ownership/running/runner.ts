@@ -16,14 +16,23 @@ export interface Asked {
   readonly notes: string[];
 }
 
+/** What a network answered to a claim's triggers. */
+export interface Answered {
+  /** Answers of all groups that are as the claim has it. */
+  readonly right: number;
+  /**
+   * In how many ways its outputs could have been taken for the claim's classes, as a logarithm to
+   * base 2: what whoever made the committed file could choose among.
+   */
+  readonly ways: number;
+}
+
 /** Whatever runs networks: this package's WebGPU, or a caller's own. */
 export interface Runner {
   /** Whether it runs files of another structure than the claimed network's. */
   readonly takesAny: boolean;
-  /**
-   * Triggers of all groups that a network answers as the claim has it; null where none was asked.
-   */
-  hits(file: SafetensorsFile, asked: Asked): Promise<number | null>;
+  /** How a network answers the triggers of all groups; null where none was asked. */
+  answers(file: SafetensorsFile, asked: Asked): Promise<Answered | null>;
   /** What the papers check, accuracies included. */
   examine?(suspect: SafetensorsFile, owner: SafetensorsFile): Promise<Examination>;
 }

@@ -3,6 +3,7 @@
  * they lie: by shape and similarity. Nothing of a claim is looked at, its bits least of all.
  */
 import { type HostArray, type HostTensor, type StateDict, toFloat32 } from "../../io/host-tensor";
+import { showShape } from "../../tensor/shape";
 import { placeAt, placesOf, type View, viewsOf, withoutOnes } from "./layouts";
 
 /** A tensor of the suspect that was taken for one of the released file. JSON-able. */
@@ -29,6 +30,8 @@ export interface Counterparts {
   readonly ways: ReadonlyMap<string, number>;
   /** Released tensors of which several of the suspect's are too alike to choose among. */
   readonly unclear: readonly string[];
+  /** Whether there were too many ways to look for all: what was not found may be there. */
+  readonly isPartial: boolean;
 }
 
 /**
@@ -36,6 +39,10 @@ export interface Counterparts {
  * compared grows with their square.
  */
 const MOST_WAYS = 4096;
+/** Most ways for all tensors together; those with fewest are looked for first. */
+const MOST_IN_ALL = 2 ** 18;
+/** Most pairs of a released tensor and a shape that are compared. */
+const MOST_PAIRS = 2 ** 24;
 /** Rows and columns that are compared: at first few, of what is not unlike more. */
 const [COARSE, FINE] = [
   [16, 64],
@@ -66,6 +73,8 @@ interface Candidate {
   readonly own: Own;
   readonly theirs: Theirs;
   readonly view: View;
+  /** What of the suspect is taken. */
+  readonly slot: string;
   readonly score: number;
 }
 
@@ -87,15 +96,31 @@ export function counterparts(suspect: StateDict, released: StateDict): Counterpa
     .map(([name, tensor]): Theirs => ({ name, tensor, numbers: toFloat32(tensor) }));
   const all: Candidate[] = [];
   const ways = new Map<string, number>();
+  let isPartial = false;
+  const shapes = [...groups(theirs, ({ tensor }) => showShape(tensor.shape)).values()];
+  if (released.size * shapes.length > MOST_PAIRS)
+    return { tensors: new Map(), table: [], ways: new Map(), unclear: [], isPartial: true };
+  const sought: { own: Own; count: number; found: { others: readonly Theirs[]; views: readonly View[] }[] }[] = [];
   for (const [name, tensor] of released) {
     if (tensor.data.length < 2) continue;
     const own: Own = { name, shape: tensor.shape, numbers: toFloat32(tensor), needed: neededOf(tensor.shape) };
-    const found = theirs.flatMap((other) =>
-      viewsOf(own.shape, other.tensor.shape, channels).map((view) => ({ other, view })),
-    );
-    ways.set(name, found.length);
-    if (found.length > MOST_WAYS) continue;
-    for (const { other, view } of found) all.push({ own, theirs: other, view, score: likenessOf(own, other, view) });
+    const found = shapes
+      .map((others) => ({ others, views: viewsOf(own.shape, others[0]!.tensor.shape, channels) }))
+      .filter(({ views }) => views.length);
+    const count = found.reduce((sum, { others, views }) => sum + others.length * views.length, 0);
+    ways.set(name, count);
+    if (count <= MOST_WAYS) sought.push({ own, count, found });
+    else isPartial = true;
+  }
+  for (const { own, count, found } of sought.sort((a, b) => a.count - b.count)) {
+    if (all.length + count > MOST_IN_ALL) {
+      isPartial = true;
+      break;
+    }
+    for (const { others, views } of found)
+      for (const other of others)
+        for (const view of views)
+          all.push({ own, theirs: other, view, slot: slotOf(other, view), score: likenessOf(own, other, view) });
   }
   const { chosen, left } = clearOnes(all);
   const tensors: StateDict = new Map();
@@ -108,8 +133,11 @@ export function counterparts(suspect: StateDict, released: StateDict): Counterpa
     const { theirs, view, score } = chosen.get(name)!;
     return { suspect: theirs.name, released: name, how: view.how, similarity: score };
   });
-  return { tensors, table, ways, unclear: [...left].filter((name) => !chosen.has(name)) };
+  return { tensors, table, ways, unclear: [...left].filter((name) => !chosen.has(name)), isPartial };
 }
+
+const slotOf = ({ name }: Theirs, { offset, how }: View): string =>
+  `${offset} ${how.startsWith("part") ? "" : "whole"} ${name}`;
 
 /** Whether a tensor is still the released one of that place, row by row. */
 export function isAlike(released: HostTensor, suspect: HostTensor): boolean {
@@ -178,29 +206,29 @@ function meanCosine({ numbers }: Own, theirs: Theirs, view: View, [most, wide]: 
 
 /** The pairs that are beyond doubt, by released name, and the names that are left over. */
 function clearOnes(all: readonly Candidate[]): { chosen: Map<string, Candidate>; left: ReadonlySet<string> } {
-  const slot = ({ theirs, view }: Candidate) =>
-    `${view.offset} ${view.how.startsWith("part") ? "" : "whole"} ${theirs.name}`;
-  const byOwn = groups(all, ({ own }) => own.name);
-  const bySlot = groups(all, slot);
+  const sorted = [...all].sort((a, b) => b.score - a.score);
+  const byOwn = groups(sorted, ({ own }) => own.name);
+  const bySlot = groups(sorted, ({ slot }) => slot);
   const chosen = new Map<string, Candidate>();
   const used = new Set<string>();
   const left = new Set<string>();
-  for (const one of [...all].sort((a, b) => b.score - a.score)) {
-    const { own, theirs, score } = one;
-    if (score < own.needed || chosen.has(own.name) || left.has(own.name) || used.has(slot(one))) continue;
+  for (const one of sorted) {
+    const { own, theirs, slot, score } = one;
+    if (score < own.needed || chosen.has(own.name) || left.has(own.name) || used.has(slot)) continue;
+    // The most alike of them decides: lists are sorted.
     const rivals = [
       // A map that is there twice, with its average over training say, is the owner's both times.
-      ...byOwn
+      byOwn
         .get(own.name)!
-        .filter((c) => c !== one && !used.has(slot(c)) && !isCopy(c) && !sameNumbers(c.theirs, theirs)),
-      ...bySlot.get(slot(one))!.filter((c) => c.own !== own && !chosen.has(c.own.name) && !sameNumbers(c.own, own)),
+        .find((c) => c !== one && !used.has(c.slot) && !isCopy(c) && !sameNumbers(c.theirs, theirs)),
+      bySlot.get(slot)!.find((c) => c.own !== own && !chosen.has(c.own.name) && !sameNumbers(c.own, own)),
     ];
-    if (rivals.some((rival) => 1 - score > CLEAR * (1 - rival.score))) {
+    if (rivals.some((rival) => rival && 1 - score > CLEAR * (1 - rival.score))) {
       left.add(own.name);
       continue;
     }
     chosen.set(own.name, one);
-    used.add(slot(one));
+    used.add(slot);
   }
   return { chosen, left };
 }
@@ -210,8 +238,8 @@ function clearOnes(all: readonly Candidate[]): { chosen: Map<string, Candidate>;
  */
 const isCopy = ({ own, view, score }: Candidate): boolean => view.sizes.length > 1 && score >= own.needed;
 
-function groups(all: readonly Candidate[], key: (of: Candidate) => string): Map<string, Candidate[]> {
-  const found = new Map<string, Candidate[]>();
+function groups<T>(all: readonly T[], key: (of: T) => string): Map<string, T[]> {
+  const found = new Map<string, T[]>();
   for (const one of all) {
     const list = found.get(key(one));
     if (list) list.push(one);

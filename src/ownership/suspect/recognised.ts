@@ -65,7 +65,7 @@ export function recognised(suspect: OpenFile, info: CredentialInfo, released: Op
   if (!readable(file, info)) {
     const { names, ways } = found;
     const fits = info.places.every(({ weight }) => (ways.get(names.get(weight) ?? "") ?? 0) > 0);
-    return named || weights.length || !fits
+    return named || weights.length || found.isPartial || !fits
       ? asIs
       : as(suspect.file, { unlike: true, notes: [...suspect.notes, found.unclear.length ? UNCLEAR : UNLIKE] });
   }

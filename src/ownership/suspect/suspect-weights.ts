@@ -5,7 +5,7 @@ import type { SafetensorsFile } from "../../io/safetensors";
 import { listed } from "../../io/shown";
 import type { CredentialInfo } from "../../models/credential";
 import { headName, type NetworkConfig } from "../../models/described/network";
-import { type PassportPlace, weightShape } from "../../passport/place";
+import { inOrder, type PassportPlace, weightShape } from "../../passport/place";
 import { branchesOf } from "../../passport/schemes";
 import { type Found, findTensors, networksApart, type Wanted } from "./names";
 import { findNetwork, readSuspect, type Suspect, wantedOf } from "./suspect";
@@ -70,7 +70,7 @@ const findPlaces = (state: StateDict, places: readonly PassportPlace[]): Found =
 
 function wantedPlaces(places: readonly PassportPlace[]): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
-  for (const place of places) {
+  for (const place of inOrder(places)) {
     wanted.set(place.weight, { shape: weightShape(place), need: "needed", anchor: true });
     if (place.bias !== undefined)
       wanted.set(place.bias, { shape: [place.channels], need: "optional", beside: place.weight });

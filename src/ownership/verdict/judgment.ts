@@ -131,7 +131,7 @@ export async function judgmentOf(
     broken,
     crossed: [marks.aInB?.found === true, marks.bInA?.found === true],
     related,
-    compared: relations.byA !== null || relations.byB !== null || areUnlike(one.released, two.released),
+    compared: isCompared(relations.byA) || isCompared(relations.byB) || areUnlike(one.released, two.released),
     dated: [one.dated, two.dated],
     parent: [await isParent(one, two), await isParent(two, one)],
   };
@@ -151,13 +151,20 @@ export async function judgmentOf(
   };
 }
 
+/** Least share of either file's numbers that a comparison has to be of, or it clears nobody. */
+const WHOLE = 1 / 2;
+
+/** A tensor of noise under one of the other file's names is not what networks are compared by. */
+const isCompared = (found: RelationEvidence | null): boolean =>
+  found !== null && found.channels > 0 && found.common >= WHOLE;
+
 /** Whether no tensor of either file is like one of the other: networks of different structures. */
 function areUnlike(one: OpenFile, two: OpenFile): boolean {
-  const alike = (a: OpenFile, b: OpenFile) =>
-    counterparts(a.file.tensors, b.file.tensors).table.some(({ released }) =>
-      hasRows(b.file.tensors.get(released)!.shape),
-    );
-  return !alike(one, two) && !alike(two, one);
+  const mayBeAlike = (a: OpenFile, b: OpenFile) => {
+    const { table, isPartial } = counterparts(a.file.tensors, b.file.tensors);
+    return isPartial || table.some(({ released }) => hasRows(b.file.tensors.get(released)!.shape));
+  };
+  return !mayBeAlike(one, two) && !mayBeAlike(two, one);
 }
 
 /** Opens a claim with everything that it was committed to. */

@@ -84,15 +84,13 @@ export async function readMark(
   const read = weightsOf(file, info, notes);
   const bits = read && bitsOf(read, { info, derived }, options, tests);
   if (triggers && !runner) notes.push(UNASKED);
-  const right =
+  const answered =
     triggers && runner && (read || runner.takesAny)
-      ? await runner.hits(file, { read, claim: { info, derived }, released, notes })
+      ? await runner.answers(file, { read, claim: { info, derived }, released, notes })
       : null;
   const count = triggers ? triggers.count * triggers.groups : 0;
-  const asked =
-    right === null
-      ? null
-      : hitsOf(count, right, 1 / triggers!.classes.length, options, tests * 2 ** (options.ways?.all ?? 0));
+  const ways = (options.ways?.all ?? 0) + (answered?.ways ?? 0);
+  const asked = answered && hitsOf(count, answered.right, 1 / triggers!.classes.length, options, tests * 2 ** ways);
   return markOf(bits, asked, notes);
 }
 

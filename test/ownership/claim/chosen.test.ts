@@ -319,6 +319,9 @@ describe("parts of a claim", () => {
     await expect(bareClaim("acme", PLACES, { triggers: spec })).rejects.toThrow(/drawn from at most 268435456 bytes/);
     const images = { ...triggers, kind: "images", shape: [32, 32, 3], count: 2000, grid: 256 } as const;
     await expect(bareClaim("acme", PLACES, { triggers: images })).rejects.toThrow(/drawn from at most/);
+    // What 64 groups are drawn from is one sum: 16 GB of streams from a few hundred bytes.
+    const all = { ...images, shape: [1, 1, 16], count: 256, groups: 64 } as const;
+    await expect(bareClaim("acme", PLACES, { triggers: all })).rejects.toThrow(/in all groups/);
   });
 
   it("are dated by the stamp that is certain first, not by a vague one that is earlier", async () => {
