@@ -2,7 +2,7 @@
  * Training steps through the compilers of graphics cards that are not here:
  *
  *     npm run bench -- offline [--cards navi21,navi31,gfx1201,vega20] [--networks alexnet,resnet18,pointnet,vit]
- *                              [--precision f32|f16] [--batch 64] [--width 1] [--rows 16]
+ *                              [--scheme pan|plain] [--precision f32|f16] [--batch 64] [--width 1] [--rows 16]
  *
  * Every kernel and dispatch of a step is written down without running any; Dawn makes SPIR-V of the
  * kernels, and Mesa's driver for AMD's cards machine code of it, which says what each kernel takes
@@ -24,16 +24,18 @@ const v = benchOptions(
   {
     cards: "navi21,navi31,gfx1201,vega20",
     networks: NETWORKS.join(),
+    scheme: "pan",
     precision: "f32",
     batch: "64",
     width: "1",
     rows: "16",
   },
-  "npm run bench -- offline [--cards LIST] [--networks LIST] [--precision f32|f16] [--batch N] [--width S] [--rows N]",
+  "npm run bench -- offline [--cards LIST] [--networks LIST] [--scheme pan|plain] [--precision f32|f16] [--batch N] [--width S] [--rows N]",
 );
 const cards = listOf(v.cards).map((name) => oneOf("cards", name, Object.keys(CARDS) as CardName[]));
 const networks = listOf(v.networks).map((name) => oneOf("networks", name, NETWORKS));
 const options = {
+  scheme: oneOf("scheme", v.scheme, ["pan", "plain"]),
   precision: oneOf("precision", v.precision, ["f32", "f16"]),
   batch: numberIn("batch", v.batch, 1, 1024),
   width: numberIn("width", v.width, 0.02, 1, false),
@@ -43,7 +45,8 @@ const rows = numberIn("rows", v.rows, 1, 1000);
 const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 function describe(row: KernelPrediction): string {
-  const { kernel, dispatches, milliseconds, ideal, binds, waves, registers, spills, workgroupMemory } = row;
+  const { kernel, dispatches, milliseconds, ideal, binds, waves, registers, spills, workgroupMemory, workgroupBytes } =
+    row;
   const share = row.multiplyAdds === null ? "–" : percent(row.multiplyAdds);
   return [
     kernel.padEnd(60),
@@ -56,7 +59,10 @@ function describe(row: KernelPrediction): string {
     `spills ${spills}`,
     `workgroup ${String(workgroupMemory).padStart(5)} B`,
     `multiply-adds ${share.padStart(5)}`,
-  ].join("  ");
+    workgroupBytes === null ? "" : `${workgroupBytes.toFixed(2)} B of workgroup memory each`,
+  ]
+    .join("  ")
+    .trimEnd();
 }
 
 const compiler = new OfflineCompiler("out/bench/offline");
@@ -71,10 +77,11 @@ for (const name of cards) {
   for (const { network, step } of steps) {
     const prediction = predictStep(step, compiled, card);
     record[network] = prediction;
-    const { milliseconds, launches, ideal, dispatches, kernels } = prediction;
+    const { milliseconds, launches, ideal, dispatches, kernels, convolutions } = prediction;
+    const reached = convolutions === null ? "" : `, convolutions at ${percent(convolutions)} of the card's peak`;
     const borrowed = card.isBorrowed ? `, with the machine code of ${card.family}` : "";
     console.log(
-      `\n${card.name}${borrowed}: a step of ${network} pan, batch ${options.batch}, ${options.precision}, predicted ${milliseconds.toFixed(2)} ms (launches ${launches.toFixed(2)}), ideal ${ideal.toFixed(2)} ms, ${dispatches} dispatches of ${kernels.length} kernels`,
+      `\n${card.name}${borrowed}: a step of ${network} ${options.scheme}, batch ${options.batch}, ${options.precision}, predicted ${milliseconds.toFixed(2)} ms (launches ${launches.toFixed(2)}), ideal ${ideal.toFixed(2)} ms, ${dispatches} dispatches of ${kernels.length} kernels${reached}`,
     );
     for (const row of kernels.slice(0, rows)) console.log(describe(row));
   }

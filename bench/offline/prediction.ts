@@ -1,6 +1,6 @@
 /** A training step on a card, kernel by kernel, as the model predicts it. */
 import type { CapturedDispatch, CapturedStep } from "./capture";
-import type { Card } from "./cards";
+import { type Card, peak } from "./cards";
 import type { CompiledKernel } from "./compile";
 import { binding, PARTS, type Part, timeOf } from "./model";
 
@@ -19,6 +19,8 @@ export interface KernelPrediction {
   readonly workgroupMemory: number;
   /** Of the instructions in its hot loop; null without such a loop. */
   readonly multiplyAdds: number | null;
+  /** Bytes of workgroup memory that its hot loop moves for one; null without any. */
+  readonly workgroupBytes: number | null;
 }
 
 export interface StepPrediction {
@@ -26,6 +28,8 @@ export interface StepPrediction {
   readonly launches: number;
   readonly ideal: number;
   readonly dispatches: number;
+  /** Share of the card's peak that all convolutions together reach; null without any. */
+  readonly convolutions: number | null;
   /** Slowest first. */
   readonly kernels: readonly KernelPrediction[];
 }
@@ -47,7 +51,10 @@ export function predictStep(
     const own = dispatches.filter((each) => each.kernel === kernel);
     return predictKernel(kernel, workgroupSize(wgsl), own, compiled.get(kernel)!, card);
   });
+  const convolutions = rows.filter((row) => row.kernel.startsWith("conv2d"));
+  const atPeak = (1000 * sum(convolutions, (row) => row.operations)) / peak(card);
   return {
+    convolutions: convolutions.length ? atPeak / sum(convolutions, (row) => row.milliseconds) : null,
     milliseconds: sum(rows, (row) => row.milliseconds),
     launches: 1000 * card.launch * dispatches.length,
     ideal: sum(rows, (row) => row.ideal),
@@ -81,5 +88,6 @@ function predictKernel(
     spills: statistics.spills,
     workgroupMemory: statistics.workgroupMemory,
     multiplyAdds: turn && turn.multiplyAdds / turn.instructions,
+    workgroupBytes: turn && turn.multiplyAdds > 0 ? turn.workgroupBytes / turn.multiplyAdds : null,
   };
 }

@@ -3,7 +3,7 @@
  * its own that prints it (`dump-shaders.ts`), and put into binary form by `spirv-as`.
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -48,11 +48,20 @@ export async function writeSpirv(kernels: ReadonlyMap<string, string>, folder: s
   return files;
 }
 
+/**
+ * Where `.ci/mesa` puts lavapipe, which prints what cards are given: it is nobody's adapter there.
+ */
+const LAVAPIPE = fileURLToPath(new URL("../../.adapter/mesa/lvp_icd.json", import.meta.url));
+
 async function dump(kernels: string, path: string): Promise<string> {
   // One file for what Node and what Dawn write keeps their order.
   const log = openSync(path, "w");
   const script = fileURLToPath(new URL("dump-shaders.ts", import.meta.url));
-  const { status } = spawnSync(process.execPath, ["--import", "tsx", script, kernels], { stdio: ["ignore", log, log] });
+  const apart = existsSync(LAVAPIPE) ? { VK_DRIVER_FILES: LAVAPIPE, VK_ICD_FILENAMES: LAVAPIPE } : {};
+  const { status } = spawnSync(process.execPath, ["--import", "tsx", script, kernels], {
+    stdio: ["ignore", log, log],
+    env: { ...process.env, ...apart },
+  });
   closeSync(log);
   if (status !== 0) throw new GpuError(`Dawn could not compile the kernels: see ${path}`);
   return readFile(path, "utf8");

@@ -70,7 +70,9 @@ function animals(set: ImageSet): ImageSet {
 
 type Sets = { train: ImageSet; test: ImageSet };
 
-/** Other pictures than CIFAR-10, in the forms that they may have; the first that is there is read. */
+/**
+ * Other pictures than CIFAR-10, in the forms that they may have; the first that is there is read.
+ */
 const OTHERS: readonly { name: string; forms: Readonly<Record<string, (path: string) => Promise<Sets>>> }[] = [
   { name: "CIFAR-100", forms: { "cifar-100-binary": (path) => loadCifar100(path), cifar100: pictures } },
   { name: "Caltech-101", forms: { "caltech-101-32": loadImageRecords, caltech101: pictures } },

@@ -34,7 +34,8 @@ function resultsOf({ public: accuracy, private: secret, passport }: EpochRecord,
  * @param name of the network among the pretrained ones
  * @param stamped date of the time stamp
  * @param into folder of the pretrained ones
- * @throws ArgumentError where there is no such run, or a network of the name; LimitError for more than 2 MB.
+ * @throws ArgumentError where there is no such run, or a network of the name; LimitError for more
+ * than 2 MB.
  */
 export async function ship(run: string, name: string, stamped: string, into = PRETRAINED): Promise<string> {
   const deployed = join(run, "deployed.safetensors");

@@ -2,9 +2,11 @@ import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, foldGrid } from "../../src/gpu/kernel";
 import {
   accumulators,
+  CHAIN,
   eachRow,
   gatherColumns,
   multiply,
+  multiplyInChains,
   store,
   sums,
   type Tile,
@@ -27,8 +29,17 @@ export interface MatmulSpec {
   readonly vec: boolean;
   /** A vector of N is added to every row. */
   readonly bias: boolean;
+  readonly walk: MatmulWalk;
   readonly tile: Tile;
 }
+
+/** How k is walked: in whole steps of the tile; in one chain or several. */
+export type MatmulWalk = "whole" | "ragged" | "whole chains" | "ragged chains";
+
+export const matmulWalk = (tile: Tile, k: number): MatmulWalk => {
+  const steps = k % tile.lanes === 0 ? "whole" : "ragged";
+  return k > CHAIN ? `${steps} chains` : steps;
+};
 
 /**
  * C[b] = op(A[b]) · op(B[b]) (+ bias), row-major; `strideA`/`strideB` 0 repeats one matrix over the
@@ -37,7 +48,7 @@ export interface MatmulSpec {
 export const matmulKernel = /* @__PURE__ */ defineKernel({
   name: "matmul",
   key: (s: MatmulSpec) =>
-    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"}${s.vec ? ",vec" : ""},${s.bias},${tileKey(s.tile)}`,
+    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"}${s.vec ? ",vec" : ""},${s.bias},${s.walk},${tileKey(s.tile)}`,
   bindings: (s) => ({
     a: { access: "read" },
     b: { access: "read", type: s.vec && !s.transB ? vectorOf(s.tile) : "f32" },
@@ -53,12 +64,19 @@ export const matmulKernel = /* @__PURE__ */ defineKernel({
       const row = `atB + (${k}) * p.n`;
       return s.vec ? takeColumns(t, "p.n", "b", row) : gatherColumns(t, "p.n", (j) => `b[${row} + ${j}]`);
     };
+    const walked = s.walk.endsWith("chains") ? multiplyInChains : multiply;
     return wgsl`
 ${tileHead(t, "p.m", "p.n", "p.batch")}
   let atB = plane * p.strideB;
   ${eachRow(t, (r) => `let r${r} = plane * p.strideA + min(row + ${r}u, p.m - 1u)${s.transA ? "" : " * p.k"};`)}
   ${accumulators(t)}
-  ${multiply(t, { from: "0u", to: "p.k", a: (r) => (s.transA ? `a[r${r} + ka * p.m]` : `a[r${r} + ka]`), b })}
+  ${walked(t, {
+    from: "0u",
+    to: "p.k",
+    whole: s.walk.startsWith("whole"),
+    a: (r) => (s.transA ? `a[r${r} + ka * p.m]` : `a[r${r} + ka]`),
+    b,
+  })}
   let add = ${s.bias ? gatherColumns(t, "p.n", (j) => `bias[${j}]`) : vector(t, () => "0.0")};
   ${store(t, {
     rows: "p.m",

@@ -142,6 +142,22 @@ export const eachSum = (t: Tile, f: (r: number, j: number) => string): string =>
       .join(" "),
   );
 
+/** Terms that one chain of sums takes: of a longer one the digits would be lost. */
+export const CHAIN = 1024;
+
+/**
+ * WGSL: {@link multiply} in chains of {@link CHAIN}, whose sums are added up: to accumulators that
+ * are there, and 0.
+ */
+export const multiplyInChains = (t: Tile, k: Walk): string => /* wgsl */ `
+${eachSum(t, (r, j) => `var total${r}_${j} = 0.0;`)}
+for (var chain = ${k.from}; chain < ${k.to}; chain += ${CHAIN}u) {
+  let end = min(chain + ${CHAIN}u, ${k.to});
+  ${multiply(t, { ...k, from: "chain", to: "end" })}
+  ${eachSum(t, (r, j) => `total${r}_${j} += acc${r}_${j}; acc${r}_${j} = 0.0;`)}
+}
+${eachSum(t, (r, j) => `acc${r}_${j} = total${r}_${j};`)}`;
+
 /**
  * WGSL: zeroed accumulators, scalars for each column of a row: software adapters keep those in
  * registers rather than vectors of a loop.
@@ -165,8 +181,8 @@ export interface Walk {
    */
   readonly a: (r: number) => string;
   /**
-   * The columns at k, of type {@link vectorOf}, which must be readable (and finite) for every k in
-   * range.
+   * The columns at k, of type {@link vectorOf}, which must be readable for every k in range; past
+   * its end they count as 0, whatever is there.
    */
   readonly b: (k: string) => string;
   /**
@@ -181,8 +197,11 @@ export function multiply(t: Tile, k: Walk): string {
   const whole = k.whole || t.lanes === 1;
   const steps = range(t.lanes).map((s) => {
     const at = s === 0 ? "k0" : whole ? `(k0 + ${s}u)` : `min(k0 + ${s}u, ${k.to} - 1u)`;
+    // 0 · ∞ would be NaN.
+    const columns = k.b(k.columns ? String(s) : at);
+    const own = s === 0 || whole ? columns : `select(${vector(t, () => "0.0")}, ${columns}, k0 + ${s}u < ${k.to})`;
     const take = (r: number) => (t.lanes > 1 ? `subgroupBroadcast(a${r}, ${s}u)` : `a${r}`);
-    return `{ let b = ${k.b(k.columns ? String(s) : at)};\n${eachRow(
+    return `{ let b = ${own};\n${eachRow(
       t,
       (r) =>
         `{ let a = ${take(r)}; ${range(t.columns)

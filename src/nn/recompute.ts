@@ -2,10 +2,11 @@ import { callable, instance, refuse } from "../demand";
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import type { RandomStream } from "../tensor/ops/random";
+import { passing } from "../tensor/recorded-gradients";
 import { notingDraws, rerun } from "../tensor/rerun";
 import { showShape } from "../tensor/shape";
 import { scope } from "../tensor/storage";
-import { isRecording, record, Tensor, withGrad, withoutGraph } from "../tensor/tensor";
+import { isRecording, record, type Seen, Tensor, withGrad, withoutGraph } from "../tensor/tensor";
 import { withMode } from "./mode";
 import { Module } from "./module";
 import { currentPass, duringPass, type Pass } from "./pass";
@@ -82,8 +83,13 @@ function recomputed(module: Module, forward: Forward, given: readonly unknown[])
   if (!isRecording()) return forward(...given);
   const inputs = given.filter((x) => x instanceof Tensor);
   const leaves = new Set<Tensor>();
-  const see = (seen: readonly Tensor[]): void => {
+  const used = new Set<Tensor>(module.namedTensors().map(([, t]) => t));
+  const exact = new Set<Tensor>();
+  const before = new Map([...used].map((t) => [t, t.version]));
+  const see: Seen = (seen, kept) => {
+    for (const t of kept) exact.add(t);
     for (const t of seen) {
+      used.add(t);
       if (!t.requiresGrad || inputs.includes(t)) continue;
       if (t.node)
         throw new ArgumentError(
@@ -110,21 +116,31 @@ function recomputed(module: Module, forward: Forward, given: readonly unknown[])
     const fresh = given.map((x) => (x instanceof Tensor ? own[next++] : x));
     return rerun(draws, () => duringPass(pass, () => inModes(() => withGrad(() => scope(() => forward(...fresh))))));
   };
-  // Of parameters and streams the versions are watched: the second pass takes them as they are
-  // then.
-  const watched = [...leaves, ...new Set(draws.map(({ stream }) => stream.buffer))];
-  return record("recompute", y, [...inputs, ...leaves], [...inputs, ...watched], (...saved) => (g) => {
-    const own = inputs.map(({ requiresGrad, parts }, i) => Object.assign(saved[i]!.detach(), { requiresGrad, parts }));
-    const output = again(own);
-    if (output.requiresGrad) output.backward(g);
-    const gradients = own.map((x) => {
-      const { grad } = x;
-      x.grad = null;
-      return grad;
-    });
-    // Those of parameters have arrived.
-    return [...gradients, ...Array<null>(leaves.size).fill(null)];
-  });
+  // Of whatever else the second pass takes as it is then the versions are watched: parameters,
+  // frozen ones too, constants, streams; not what the first pass itself moves, running statistics.
+  const isKept = (t: Tensor) => !t.isDisposed && t !== result && !inputs.includes(t);
+  const isStill = (t: Tensor) => (before.get(t) ?? t.version) === t.version;
+  const others = [...used].filter((t) => isKept(t) && isStill(t));
+  const watched = new Set([...leaves, ...others, ...draws.map(({ stream }) => stream.buffer)]);
+  const backward =
+    (...saved: Tensor[]) =>
+    (g: Tensor) => {
+      const own = inputs.map(({ requiresGrad, parts }, i) =>
+        passing(Object.assign(saved[i]!.detach(), { requiresGrad, parts })),
+      );
+      const output = again(own);
+      if (output.requiresGrad) output.backward(g);
+      const gradients = own.map((x) => {
+        const { grad } = x;
+        x.grad = null;
+        return grad;
+      });
+      // Those of parameters have arrived.
+      return [...gradients, ...Array<null>(leaves.size).fill(null)];
+    };
+  // What operations within divide by or compare is kept here in their place.
+  const kept = inputs.filter((x) => exact.has(x));
+  return record("recompute", y, [...inputs, ...leaves], [...inputs, ...watched], backward, undefined, { exact: kept });
 }
 
 /** What goes on around the module, in both of its passes: nothing that collects. */

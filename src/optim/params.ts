@@ -96,7 +96,7 @@ export const isDue = (p: Tensor): boolean => p.requiresGrad && p.grad !== null;
 /**
  * What a step needs of parameter `index`.
  * @throws ShapeError unless its gradient, if it has one, is f32 and of its size; LifetimeError when
- * it was disposed.
+ * it, or its gradient, was disposed.
  */
 export function checkParameter(p: Tensor, index: number): void {
   if (p.isDisposed)
@@ -104,6 +104,10 @@ export function checkParameter(p: Tensor, index: number): void {
       `step: parameter ${index} was disposed, with its network or by itself: make the optimiser of parameters that live`,
     );
   const { grad } = p;
+  if (isDue(p) && grad!.isDisposed)
+    throw new LifetimeError(
+      `step: the gradient of parameter ${index} was disposed: zero gradients by zeroGrad(), or set them to null`,
+    );
   if (!isDue(p) || (grad!.size === p.size && grad!.dtype === "f32")) return;
   throw new ShapeError(
     `step: parameter ${index} has shape ${showShape(p.shape)}, its gradient is ${grad!.dtype} ${showShape(grad!.shape)}: give it an f32 gradient of the same shape`,

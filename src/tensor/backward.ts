@@ -40,7 +40,10 @@ export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, ret
   const pending = new Map<GraphNode<T>, T>([[root.node, first]]);
   const order = topological(root.node);
   // Before anything is computed: a backward pass that is refused must not have been half done.
-  for (const node of order) node.check();
+  for (const node of order) {
+    node.check();
+    for (const { tensor, node: from, needsGrad } of node.inputs) if (needsGrad && !from) checkLeaf(tensor);
+  }
   // A node that ran releases its inputs' nodes: hold them all until each has had its turn.
   for (const node of order) node.retain();
   try {
@@ -65,14 +68,14 @@ export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, ret
   }
 }
 
+/** @throws LifetimeError for a leaf that no gradient can go to. */
+function checkLeaf({ isDisposed, shape }: { readonly isDisposed: boolean; readonly shape: Shape }): void {
+  if (isDisposed)
+    throw new LifetimeError(`backward(): a leaf of shape ${showShape(shape)} was disposed before its gradient arrived`);
+}
+
 /** Adds a gradient into a leaf. */
 function deliver<T extends Passed<T>>(leaf: T, g: T): void {
-  if (leaf.isDisposed) {
-    g.dispose();
-    throw new LifetimeError(
-      `backward(): a leaf of shape ${showShape(leaf.shape)} was disposed before its gradient arrived`,
-    );
-  }
   recordedGradients(leaf.device)?.arriving(leaf);
   if (!leaf.grad) {
     // Gradients are later added to and clipped in place, so a leaf's must be its own memory.

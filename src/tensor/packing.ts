@@ -3,10 +3,11 @@
  * asked for during a few operations is rounded, and is f32 again when somebody does. Operations say
  * at `record` what must not be: x / y, log x and √x have derivatives that leave all bounds where a
  * small number becomes 0, and a greatest element is no longer equal to its maximum once one of the
- * two is rounded.
+ * two is rounded. What a norm takes its mean from is rounded about that mean, of which it may be
+ * any number of deviations away.
  */
 import type { PooledBuffer } from "../gpu/pool";
-import { refuseAsync, type Storage, tick } from "./storage";
+import { type Centre, refuseAsync, type Storage, tick } from "./storage";
 
 /** What is packed, and when. */
 interface PackingOptions {
@@ -24,6 +25,7 @@ class Packing {
   readonly #made = new Set<Storage>();
   readonly #waiting = new Set<Storage>();
   readonly #exact = new Set<Storage>();
+  readonly #centres = new Map<Storage, Centre>();
 
   constructor(
     private readonly beyond: { readonly buffer: PooledBuffer },
@@ -35,10 +37,20 @@ class Packing {
    * A parameter is nobody's result, and neither is another view of it: what waits in f16 is what an
    * operation computed. A value that one operation needs exact is so for all that keep it.
    */
-  note(result: Storage, inputs: readonly Storage[], saved: readonly Storage[], exact: readonly Storage[]): void {
+  note(
+    result: Storage,
+    inputs: readonly Storage[],
+    saved: readonly Storage[],
+    exact: readonly Storage[],
+    centred: readonly (readonly [Storage, Centre])[],
+  ): void {
     if (!inputs.includes(result)) this.#made.add(result);
     for (const kept of saved) if (kept.bytes >= this.least && this.#made.has(kept)) this.#waiting.add(kept);
     for (const kept of exact) this.#exact.add(kept);
+    for (const [kept, centre] of centred) {
+      this.#centres.set(kept, centre);
+      this.#exact.add(centre.means);
+    }
   }
 
   /** An operation more: packs what has waited long enough. */
@@ -46,7 +58,10 @@ class Packing {
     tick();
     for (const storage of this.#waiting) {
       if (storage.isFreed || this.#exact.has(storage)) this.#waiting.delete(storage);
-      else if (storage.idle >= this.patience) storage.pack(this.beyond.buffer);
+      else if (storage.idle >= this.patience) {
+        const centre = this.#centres.get(storage);
+        storage.pack(this.beyond.buffer, centre?.means.isFreed ? null : centre);
+      }
     }
   }
 }

@@ -18,6 +18,17 @@ interface Leaf {
   dispose(): void;
 }
 
+const within = new WeakSet<object>();
+
+/**
+ * Marks a leaf that is made and gone within a step: nobody has a gradient of its from before, or
+ * finds one afterwards.
+ */
+export function passing<T extends object>(leaf: T): T {
+  within.add(leaf);
+  return leaf;
+}
+
 /** How a recorded step finds and leaves one gradient. */
 interface Use {
   /**
@@ -49,7 +60,7 @@ class RecordedGradients {
    * none: a replay may find one.
    */
   arriving(leaf: Leaf): void {
-    if (this.uses.has(leaf)) return;
+    if (this.uses.has(leaf) || within.has(leaf)) return;
     leaf.grad ??= leaf.device.aside(() => keep(leaf.newFull(leaf.shape, 0)));
     this.uses.set(leaf, { start: hold(leaf.grad), end: null });
   }

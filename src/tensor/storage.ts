@@ -46,11 +46,24 @@ export function tick(): void {
   clock++;
 }
 
+/**
+ * Means of some elements, by which they wait rounded: what is far from 0 and near its mean keeps
+ * its digits. They are [blocks, groups] in the first two planes of `means`, which are added up.
+ */
+export interface Centre {
+  readonly means: Storage;
+  readonly blocks: number;
+  readonly groups: number;
+  /** Neighbouring elements that their groups are made of, over and over. */
+  readonly columns: number;
+}
+
 /** A reference-counted GPU buffer; tensors and their reshaped views share one. */
 export class Storage {
   private references = 1;
   private held: PooledBuffer;
   private packed = false;
+  private centre: Centre | null = null;
   /** What was written before the elements changed their form counts on. */
   private moved = 0;
   private used = clock;
@@ -104,12 +117,19 @@ export class Storage {
   /**
    * Rounds the elements, f32, to f16, which take half of the memory until somebody asks for them.
    * @param beyond counts those that f16 does not reach
+   * @param centre what they are rounded by, 0 without
    */
-  pack(beyond: PooledBuffer): void {
+  pack(beyond: PooledBuffer, centre: Centre | null = null): void {
     if (this.packed) return;
     const half = this.device.pool.acquire(this.packedBytes);
-    const sizes = { n: this.bytes / 4, n4: this.vectors };
-    this.device.run(packHalvesKernel, null, { x: this.held, y: half, beyond }, sizes);
+    this.centre = centre;
+    centre?.means.retain();
+    this.device.run(
+      packHalvesKernel,
+      { centred: centre !== null },
+      { x: this.held, y: half, beyond, ...this.means },
+      { n: this.bytes / 4, ...this.packing },
+    );
     this.become(half);
     this.packed = true;
     live.bytes += this.packedBytes - this.bytes;
@@ -117,10 +137,28 @@ export class Storage {
 
   private unpack(): void {
     const full = this.device.pool.acquire(this.bytes);
-    this.device.run(unpackHalvesKernel, null, { x: this.held, y: full }, { n4: this.vectors });
+    const centred = this.centre !== null;
+    this.device.run(unpackHalvesKernel, { centred }, { x: this.held, y: full, ...this.means }, this.packing);
     this.become(full);
     this.packed = false;
+    this.uncentre();
     live.bytes += this.bytes - this.packedBytes;
+  }
+
+  private uncentre(): void {
+    this.centre?.means.release();
+    this.centre = null;
+  }
+
+  private get means(): { readonly centre?: PooledBuffer } {
+    return this.centre ? { centre: this.centre.means.buffer } : {};
+  }
+
+  /** Sizes of what packs and unpacks. */
+  private get packing() {
+    const { blocks, groups, columns } = this.centre ?? { blocks: 1, groups: 1, columns: 1 };
+    const block = Math.max(1, this.bytes / 4 / blocks);
+    return { n4: this.vectors, plane: blocks * groups, block, columns, each: columns / groups };
   }
 
   /** The same elements in another buffer. */
@@ -153,6 +191,7 @@ export class Storage {
     live.storages--;
     live.bytes -= this.packed ? this.packedBytes : this.bytes;
     this.device.pool.release(this.held);
+    this.uncentre();
   }
 }
 

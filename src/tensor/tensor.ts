@@ -23,7 +23,7 @@ import { currentPacking } from "./packing";
 import { carryParts } from "./parts";
 import { recordedGradients } from "./recorded-gradients";
 import { asShape, type Shape, showShape, sizeOf } from "./shape";
-import { forgotten, type Range, refuseAsync, register, Storage, scope, unregister } from "./storage";
+import { type Centre, forgotten, type Range, refuseAsync, register, Storage, scope, unregister } from "./storage";
 import { isTracing, type TracedHow, traced } from "./trace";
 
 export type { DType } from "./elements";
@@ -366,8 +366,11 @@ export interface Tensor extends TensorMethods<Tensor> {}
 /** What no program that uses the package needs to know of a tensor. */
 const memoryOf = (t: Tensor): Storage => t["storage"];
 
+/** Told the inputs of what would have been recorded, and what of them it would keep exact. */
+export type Seen = (inputs: readonly Tensor[], exact: readonly Tensor[]) => void;
+
 /** Whether operations are recorded; a function is told of the inputs of those that would be. */
-let recording: boolean | ((inputs: readonly Tensor[]) => void) = true;
+let recording: boolean | Seen = true;
 
 function whileRecording<T>(how: typeof recording, what: string, body: () => T): T {
   const before = recording;
@@ -394,8 +397,8 @@ export function withGrad<T>(body: () => T): T {
   return whileRecording(true, "a forward pass", body);
 }
 
-/** Runs `body` without a graph; `seen` is told the inputs of what would have been recorded. */
-export function withoutGraph<T>(seen: (inputs: readonly Tensor[]) => void, body: () => T): T {
+/** Runs `body` without a graph; `seen` is told of what would have been recorded. */
+export function withoutGraph<T>(seen: Seen, body: () => T): T {
   return whileRecording(seen, "a forward pass", body);
 }
 
@@ -417,13 +420,22 @@ export function derived(name: string, out: Tensor, inputs: readonly Tensor[], ho
   return carryParts(name, out, inputs);
 }
 
+/** What of the tensors that a backward pass needs may not wait rounded as it is. */
+export interface Rounding {
+  /**
+   * Never rounded: what the backward divides, divides by, or compares with something. Of all else
+   * it may be given numbers that are near, tiny ones as 0.
+   */
+  readonly exact?: readonly Tensor[];
+  /** Rounded about its mean: `by` has means [2 or more, blocks, groups], see {@link Centre}. */
+  readonly centred?: { readonly x: Tensor; readonly by: Tensor; readonly columns: number };
+}
+
 /**
  * Makes `out` the differentiable result of an operation on `inputs`.
  * @param save Tensors the backward needs; the function gets handles of its own, which outlive any
  * scope.
  * @param how What traces tell of the operation beside.
- * @param exact Those of `save` that never wait rounded: what the backward divides, divides by, or
- * compares with something. Of all else it may be given numbers that are near, tiny ones as 0.
  */
 export function record(
   name: string,
@@ -432,16 +444,22 @@ export function record(
   save: readonly Tensor[],
   backwardOf: (...saved: Tensor[]) => BackwardFn<Tensor>,
   how?: TracedHow<Tensor>,
-  exact: readonly Tensor[] = [],
+  { exact = [], centred }: Rounding = {},
 ): Tensor {
   traced(name, out, inputs, how);
   carryParts(name, out, inputs);
-  if (typeof recording === "function") recording(inputs);
+  // What is rounded about a mean would lose it where nobody keeps the mean.
+  if (typeof recording === "function") recording(inputs, centred ? [...exact, centred.x] : exact);
   currentPacking()?.pass();
   if (!needsGraph(inputs)) return out;
   const saved = save.map((t) => t.view(t.shape, true));
-  currentPacking()?.note(memoryOf(out), inputs.map(memoryOf), saved.map(memoryOf), exact.map(memoryOf));
+  const centres = centred ? ([[memoryOf(centred.x), centreOf(centred.by, centred.columns)]] as const) : [];
+  currentPacking()?.note(memoryOf(out), inputs.map(memoryOf), saved.map(memoryOf), exact.map(memoryOf), centres);
   out.requiresGrad = true;
   out.node = new GraphNode(name, inputs, out.shape, saved, backwardOf(...saved));
   return out;
 }
+
+const centreOf = (by: Tensor, columns: number): Centre => ({
+  ...{ means: memoryOf(by), blocks: by.shape[1]!, groups: by.shape[2]!, columns },
+});

@@ -166,8 +166,8 @@ describe.skipIf(missing)("the page", () => {
       page.evaluate<string[]>(
         `[...document.querySelectorAll("#panel-verify input[type=file]")].map((i) => i.files[0]?.name ?? "")`,
       );
-    // The places of the answer to a nonce and of a public base stay empty, and so does that of roots:
-    // who hands over the files may not say whose dates are believed.
+    // The places of the answer to a nonce and of a public base stay empty, and so does that of
+    // roots: who hands over the files may not say whose dates are believed.
     await eventually(names).toEqual([...NAMES.map((name) => (name === "root.pem" ? "" : name)), "", ""]);
     await eventually(() => page.locator("#panel-verify").getByRole("status").first().textContent()).toBe(
       "Left aside, as certificates, which make an authority trusted: choose those that you trust yourself: root.pem.",

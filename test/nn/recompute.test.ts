@@ -9,11 +9,13 @@ import { Module } from "../../src/nn/module";
 import { penalise } from "../../src/nn/pass";
 import { manualSeed } from "../../src/nn/random";
 import { recompute } from "../../src/nn/recompute";
-import { add, mul, relu, square } from "../../src/tensor/ops/elementwise";
+import { add, log, mul, relu, square } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { RandomStream } from "../../src/tensor/ops/random";
 import { mean, sum } from "../../src/tensor/ops/reduce";
-import { memory, scope } from "../../src/tensor/storage";
+import { packingSaved } from "../../src/tensor/packing";
+import { recordStep } from "../../src/tensor/recorded";
+import { keep, memory, scope } from "../../src/tensor/storage";
 import { noGrad, Tensor } from "../../src/tensor/tensor";
 import { expectClose, gpu, randomData } from "../support/gpu";
 
@@ -221,6 +223,35 @@ describe("is refused", () => {
     expect(() => z.backward()).toThrow(/overwritten after the forward pass/);
   });
 
+  it("for whatever else the second pass would take as it is then: frozen weights, constants, statistics", () => {
+    const frozen = new Linear(3, 3);
+    frozen.freeze();
+    const y = sum(recompute(frozen, x()));
+    frozen.weight.fill(0);
+    expect(() => y.backward()).toThrow(/overwritten after the forward pass/);
+    const norm = new BatchNorm(3).eval();
+    const z = sum(recompute(norm, x()));
+    norm.runningVar.fill(100);
+    expect(() => z.backward()).toThrow(/overwritten after the forward pass/);
+    const scale = Tensor.full([3], 2);
+    class Constant extends Module {
+      forward(a: Tensor): Tensor {
+        return mul(a, scale);
+      }
+    }
+    const w = sum(recompute(new Constant(), x()));
+    scale.fill(3);
+    expect(() => w.backward()).toThrow(/overwritten after the forward pass/);
+  });
+
+  it("not for running statistics that training has moved", () => {
+    const norm = new BatchNorm(3);
+    const [one, two] = [Tensor.from(randomData([4, 3], 1), [4, 3]), Tensor.from(randomData([4, 3], 2), [4, 3])];
+    const y = sum(square(recompute(norm, one)));
+    norm.forward(two);
+    expect(() => y.backward()).not.toThrow();
+  });
+
   it("for a module that draws otherwise the second time", () => {
     class Moody extends Module {
       readonly stream = new RandomStream(1);
@@ -244,4 +275,52 @@ describe("is refused", () => {
     }
     expect(() => recompute(new Penalised(), x())).toThrow(/penalises something/);
   });
+});
+
+it("keeps exact what is divided by within, where else it may wait rounded", async () => {
+  class Logarithm extends Module {
+    forward(a: Tensor): Tensor {
+      return log(a);
+    }
+  }
+  const values = [1e-9, 2e-9, 0.5, 3];
+  const x = Object.assign(Tensor.from(values), { requiresGrad: true });
+  const beyond = Tensor.full([1], 0, "u32");
+  const loss = packingSaved(
+    beyond,
+    () => {
+      const y = sum(recompute(new Logarithm(), mul(x, 1)));
+      let later = Object.assign(Tensor.full([8], 1), { requiresGrad: true });
+      for (let i = 0; i < 6; i++) later = relu(later);
+      return y;
+    },
+    { patience: 1, least: 0 },
+  );
+  loss.backward();
+  expectClose(
+    await x.grad!.data(),
+    values.map((v) => 1 / v),
+  );
+});
+
+it("is replayed with the step that it is in", async () => {
+  const [a, b] = [new Linear(3, 3), new Linear(3, 3)];
+  const x = keep(Tensor.from(randomData([2, 3], 1), [2, 3]));
+  const grads = async () => [[...(await a.weight.grad!.data())], [...(await b.weight.grad!.data())]];
+  const body = () => {
+    for (const { weight, bias } of [a, b]) for (const p of [weight, bias]) p?.zeroGrad();
+    const y = sum(square(recompute(b, recompute(a, x))));
+    y.backward();
+    return y;
+  };
+  const step = recordStep(body);
+  for (const seed of [2, 3]) {
+    x.write(randomData([2, 3], seed));
+    step.replay();
+    const replayed = await grads();
+    scope(() => void body());
+    expect(await grads()).toEqual(replayed);
+  }
+  step.dispose();
+  x.dispose();
 });

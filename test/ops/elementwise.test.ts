@@ -356,6 +356,9 @@ describe("binary operations against plain JavaScript", () => {
     expect(ops.flatten(Tensor.empty([2, 3, 4]), 0).shape).toEqual([24]);
     expect(ops.reshape(Tensor.empty([0, 3]), [3, -1]).shape).toEqual([3, 0]);
     expect(() => ops.reshape(Tensor.empty([5]), [2, -1])).toThrow(ShapeError);
+    // Any size would do, or several: nothing is guessed.
+    expect(() => ops.reshape(Tensor.empty([0, 3]), [0, -1])).toThrow(/may be several shapes: expected every size/);
+    expect(() => ops.reshape(Tensor.empty([1]), [-1, -1])).toThrow(/may be several shapes: expected −1 once/);
     expect(() => ops.reshape(Tensor.empty([4]), [-1, -1])).toThrow(ShapeError);
   });
 });

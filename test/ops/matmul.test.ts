@@ -110,3 +110,28 @@ describe("matmul", () => {
     expect(() => linear(randomTensor([2, 3], 1), randomTensor([4, 5], 2))).toThrow(ShapeError);
   });
 });
+
+describe("long sums", () => {
+  it.each([1e6, 100_003, 4097])("of %i terms lose no digits", async (k) => {
+    const y = await matmul(Tensor.full([2, k], 0.1), Tensor.full([k, 5], 1)).data();
+    for (const v of y) expect(Math.abs(v / (k * Math.fround(0.1)) - 1)).toBeLessThan(1.5e-5);
+  });
+
+  it("are those of a plain loop, however k is cut", async () => {
+    for (const k of [1024, 1027, 2051, 2056]) {
+      const [a, b] = [randomData([3, k], 1), randomData([k, 6], 2)];
+      const y = await matmul(Tensor.from(a, [3, k]), Tensor.from(b, [k, 6])).data();
+      expectClose(y, product(a, b, 3, 6, k, false, false), { rtol: 1e-4, atol: 1e-3 });
+    }
+  });
+});
+
+describe("what is not finite", () => {
+  it.each([1, 2, 3, 4, 5, 7, 8, 9])("in the last of %i rows is no NaN", async (k) => {
+    const b = new Float32Array(k * 8).fill(0, 0).fill(Infinity, (k - 1) * 8);
+    const y = await matmul(Tensor.full([3, k], 1), Tensor.from(b, [k, 8])).data();
+    expect(y).toEqual(new Float32Array(24).fill(Infinity));
+    const other = await linear(Tensor.full([3, k], 1), Tensor.from(b, [k, 8])).data();
+    expect(other).toEqual(y);
+  });
+});

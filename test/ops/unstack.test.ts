@@ -70,3 +70,19 @@ describe("unstack", () => {
     scope(() => expect(() => unstack(Tensor.full([], 1))).toThrow(ShapeError));
   });
 });
+
+describe("backward passes one after the other", () => {
+  it("through one slice each, or the same ones twice, add up", async () => {
+    const x = Object.assign(Tensor.from(randomData(SHAPE, 1), SHAPE), { requiresGrad: true });
+    const slices = unstack(mul(x, 2));
+    slices.forEach((slice, i) => void sum(mul(slice, i + 1)).backward(undefined, { retainGraph: i < 2 }));
+    const expected = Float32Array.from({ length: 3 * SIZE }, (_, i) => 2 * (Math.floor(i / SIZE) + 1));
+    expect(await x.grad!.data()).toEqual(expected);
+    x.zeroGrad();
+    const loss = unstack(mul(x, 2)).reduce((total, slice) => add(total, sum(slice)), Tensor.full([], 0));
+    loss.backward(undefined, { retainGraph: true });
+    loss.backward();
+    expect(await x.grad!.data()).toEqual(new Float32Array(3 * SIZE).fill(4));
+    x.dispose();
+  });
+});

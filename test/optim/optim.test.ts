@@ -509,6 +509,20 @@ describe("what cannot be trained is refused", () => {
     expect((await adam.stateDict())["step"]).toEqual(Float32Array.of(0, 0));
   });
 
+  it("a gradient that is gone, before anything is changed", async () => {
+    const [a, b] = [own(Tensor.from([1, 2])), own(Tensor.from([3, 4]))];
+    for (const p of [a, b]) p.requiresGrad = true;
+    const optimizer = own(new Adam([a, b], { lr: 0.1 }));
+    for (const p of [a, b]) square(p).backward(Tensor.full([2], 1));
+    b.grad!.dispose();
+    const before = await optimizer.stateDict();
+    expect(() => optimizer.step()).toThrow(LifetimeError);
+    expect(() => optimizer.step()).toThrow(/the gradient of parameter 1 was disposed/);
+    expect(await optimizer.stateDict()).toEqual(before);
+    expect(await a.data()).toEqual(Float32Array.of(1, 2));
+    b.grad = null;
+  });
+
   it("no gradients at all are no mistake: nothing moves, the norm is 0", async () => {
     const params = [p(), parameter(new Float32Array(0))];
     setGrad(params[1]!, new Float32Array(0));

@@ -119,6 +119,16 @@ describe("backward", () => {
   });
 });
 
+describe("a leaf that is gone", () => {
+  it.each([0, 1])("is refused before any gradient arrives (%i)", (gone) => {
+    const leaves = [leaf([1, 2]), leaf([3, 4])];
+    const loss = sum(add(mul(leaves[0]!, 2), mul(leaves[1]!, 3)));
+    leaves[gone]!.dispose();
+    expect(() => loss.backward()).toThrow(/a leaf of shape \[2\] was disposed/);
+    expect(leaves[1 - gone]!.grad).toBeNull();
+  });
+});
+
 describe("what is recorded", () => {
   it("stays so: a result is not frozen, which would cut off what led to it", async () => {
     const x = leaf([1, 2]);

@@ -1,5 +1,6 @@
 /** Values that wait for a backward pass in f16. */
 import { beforeAll, expect, it } from "vitest";
+import { scaledDotProductAttention } from "../../src/tensor/ops/attention";
 import {
   add,
   clamp,
@@ -12,14 +13,16 @@ import {
   relu,
   reshape,
   sqrt,
+  square,
   sub,
   where,
 } from "../../src/tensor/ops/elementwise";
 import { crossEntropy, mseLoss } from "../../src/tensor/ops/loss";
 import { concat, flip } from "../../src/tensor/ops/movement";
+import { batchNorm, groupNorm, instanceNorm, layerNorm } from "../../src/tensor/ops/norm/norm";
 import { maxPool2d } from "../../src/tensor/ops/pool";
 import { conv2d } from "../../src/tensor/ops/products/conv";
-import { amax, amin, norm, sum } from "../../src/tensor/ops/reduce";
+import { amax, amin, norm, sum, variance } from "../../src/tensor/ops/reduce";
 import { softmax } from "../../src/tensor/ops/softmax";
 import { packingSaved } from "../../src/tensor/packing";
 import { Generator } from "../../src/tensor/random";
@@ -244,4 +247,59 @@ it("counts nothing that lies behind the last number", async () => {
   );
   expect(await beyond.data<"u32">()).toEqual(Uint32Array.of(0));
   held.dispose();
+});
+
+/** Gradient of `body`'s loss by x, with what waits rounded and without. */
+async function gradients(data: Float32Array, shape: Shape, body: (x: Tensor) => Tensor) {
+  const found: Float32Array[] = [];
+  for (const packed of [false, true]) {
+    const x = Object.assign(Tensor.from(data, shape), { requiresGrad: true });
+    const loss = packingSaved(
+      packed ? counter() : null,
+      () => {
+        // A result, since inputs are never rounded.
+        const y = body(mul(x, 1));
+        let later = Object.assign(Tensor.full([8], 1), { requiresGrad: true });
+        for (let i = 0; i < 6; i++) later = relu(later);
+        return y;
+      },
+      { patience: 1, least: 0 },
+    );
+    loss.backward();
+    found.push(await x.grad!.data());
+  }
+  return found as [Float32Array, Float32Array];
+}
+
+const apart = ([a, b]: readonly [Float32Array, Float32Array]): number => {
+  const most = a.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  return a.reduce((m, v, i) => Math.max(m, Math.abs(v - b[i]!)), 0) / most;
+};
+
+it.each<[string, Shape, (x: Tensor, weights: Tensor) => Tensor]>([
+  ["batch norm", [64, 6], (x, w) => sum(mul(batchNorm(x, { training: true }), w))],
+  ["batch norm of images", [4, 4, 4, 6], (x, w) => sum(mul(batchNorm(x, { training: true }), w))],
+  ["group norm", [4, 16, 6], (x, w) => sum(mul(groupNorm(x, 3), w))],
+  ["instance norm", [4, 16, 6], (x, w) => sum(mul(instanceNorm(x), w))],
+  ["layer norm", [32, 12], (x, w) => sum(mul(layerNorm(x, [12]), w))],
+  ["variance", [64, 6], (x, w) => sum(mul(variance(x, 0), selectRow(w)))],
+])("%s of numbers far from 0 has the gradients of f32, but for their rounding about the mean", async (_, shape, f) => {
+  const n = shape.reduce((a, b) => a * b, 1);
+  const weights = keep(Tensor.from(values(n), shape));
+  const data = Float32Array.from({ length: n }, () => 1000 + 0.1 * random.normal());
+  expect(apart(await gradients(data, shape, (x) => f(x, weights)))).toBeLessThan(5e-3);
+  weights.dispose();
+});
+
+const selectRow = (w: Tensor): Tensor => reshape(sum(w, 0), [w.shape[1]!]);
+
+it("attention's exponents are not rounded", async () => {
+  const [q, k, v] = [10, 10, 1].map((scale) => values(2 * 8 * 16).map((x) => scale * x));
+  const [keys, inputs] = [k!, v!].map((data) => keep(Tensor.from(data, [2, 8, 2, 8])));
+  const found = await gradients(q!, [2, 8, 2, 8], (x) =>
+    sum(square(scaledDotProductAttention(x, mul(keys!, 1), inputs!))),
+  );
+  // What is left is the rounding of its result; rounded exponents were off by five times as much.
+  expect(apart(found)).toBeLessThan(8e-3);
+  for (const t of [keys!, inputs!]) t.dispose();
 });

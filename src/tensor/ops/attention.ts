@@ -194,7 +194,10 @@ function run(call: Call, padding: Tensor | null): Tensor {
       return [dq, dk, dv];
     };
   const how = { numbers: [scale], form: causal ? "causal" : "all", chosen };
-  const result = record(op, y, inputs, [...inputs, y, logs, ...chosen], backward, how);
+  // Weights are computed again by e^(q·k − …), and what rounding makes of the exponent they are off
+  // by.
+  const exact = packed ? inputs : [q, k];
+  const result = record(op, y, inputs, [...inputs, y, logs, ...chosen], backward, how, { exact: [...exact, logs] });
   logs.dispose();
   return result;
 }

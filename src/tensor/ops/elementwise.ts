@@ -38,14 +38,14 @@ function unaryGrad(op: UnaryGradOp, g: Tensor, s: Tensor, a = 0, b = 0): Tensor 
 function fromOutput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, exact = false): Tensor {
   expectTensors(op, { x });
   const y = unary(op, x);
-  return record(op, y, [x], [y], (saved) => (g) => [unaryGrad(grad, g, saved)], undefined, exact ? [y] : []);
+  return record(op, y, [x], [y], (saved) => (g) => [unaryGrad(grad, g, saved)], undefined, { exact: exact ? [y] : [] });
 }
 
 /** y = f(x), differentiated from its input, which is divided by or compared where `exact`. */
 export function fromInput(op: UnaryOp, grad: UnaryGradOp, x: Tensor, a = 0, b = 0, exact = false): Tensor {
   expectTensors(op, { x });
   const backward = (saved: Tensor) => (g: Tensor) => [unaryGrad(grad, g, saved, a, b)];
-  return record(op, unary(op, x, a, b), [x], [x], backward, { numbers: [a, b] }, exact ? [x] : []);
+  return record(op, unary(op, x, a, b), [x], [x], backward, { numbers: [a, b] }, { exact: exact ? [x] : [] });
 }
 
 /**
@@ -202,7 +202,7 @@ function quotient(a: Tensor, b: Tensor): Tensor {
     a.requiresGrad ? sumTo(binary("div", g, sb), a.shape) : null,
     b.requiresGrad ? sumTo(neg(binary("mul", g, binary("div", binary("div", sa, sb), sb))), b.shape) : null,
   ];
-  return record("div", binary("div", a, b), [a, b], [a, b], backward, undefined, [a, b]);
+  return record("div", binary("div", a, b), [a, b], [a, b], backward, undefined, { exact: [a, b] });
 }
 
 function extremum(op: "max" | "min", a: Operand, b: Operand): Tensor {
@@ -217,7 +217,7 @@ function extremum(op: "max" | "min", a: Operand, b: Operand): Tensor {
         z.requiresGrad ? sumTo(part(sz, sx), z.shape) : null,
       ];
     };
-    return record(name, binary(op, x, z, name), [x, z], [x, z], backward, undefined, [x, z]);
+    return record(name, binary(op, x, z, name), [x, z], [x, z], backward, undefined, { exact: [x, z] });
   });
 }
 
@@ -275,7 +275,7 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
     const zero = g.newFull(g.shape, 0);
     return [pick(c, g, zero), pick(c, zero, g)];
   };
-  return record("where", y, [a, b], [condition], backward, { chosen: [condition] }, [condition]);
+  return record("where", y, [a, b], [condition], backward, { chosen: [condition] }, { exact: [condition] });
 }
 
 /**
@@ -288,7 +288,12 @@ export function reshape(x: Tensor, shape: Shape | number): Tensor {
   expectTensors("reshape", { x }, ALL);
   const sizes = expectNumbers("reshape", "shape", shape);
   const known = sizes.reduce((n, d) => (d === -1 ? n : n * d), 1);
-  const target = sizes.map((d) => (d === -1 ? (known === 0 ? 0 : x.size / known) : d));
+  const open = sizes.filter((d) => d === -1).length;
+  if (open > 1 || (open === 1 && known === 0))
+    throw new ShapeError(
+      `reshape: ${showShape(sizes)} may be several shapes: expected ${open > 1 ? "−1 once" : "every size, where one of them is 0"}`,
+    );
+  const target = sizes.map((d) => (d === -1 ? x.size / known : d));
   if (sizeOf(target) !== x.size || !target.every((d) => Number.isSafeInteger(d) && d >= 0))
     throw new ShapeError(
       `reshape: ${showShape(x.shape)} holds ${x.size} elements, which do not fill shape ${showShape(sizes)}`,

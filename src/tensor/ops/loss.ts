@@ -148,7 +148,7 @@ function entropyOf(
     return [dx];
   };
   // Probabilities are told by how far each logit is below the greatest.
-  const out = record("crossEntropy", y, [logits], [logits, labels, stats], backward, undefined, [logits]);
+  const out = record("crossEntropy", y, [logits], [logits, labels, stats], backward, undefined, { exact: [logits] });
   stats.dispose();
   return out;
 }
@@ -181,7 +181,7 @@ function weightedEntropyOf(
       g.device.run(weightedEntropyGradKernel, spec, { ...buffers, dx: dx.buffer }, sizes);
       return [dx];
     };
-  record("crossEntropy", y, [logits], saved, backward, undefined, [logits]);
+  record("crossEntropy", y, [logits], saved, backward, undefined, { exact: [logits] });
   for (const t of [loss, share, stats, reduced, total]) if (t && t !== y) t.dispose();
   return y;
 }
@@ -238,7 +238,7 @@ function pairLoss(what: string, loss: PairLoss, [a, x]: Named, [b, target]: Name
     };
     return [x.requiresGrad ? gradient("dx") : null, target.requiresGrad ? gradient("dt") : null];
   };
-  return record(what, y, [x, target], [x, target], backward, undefined, [x, target]);
+  return record(what, y, [x, target], [x, target], backward, undefined, { exact: [x, target] });
 }
 
 /** An argument with its name. */

@@ -15,5 +15,7 @@ export function stopAtMargin(logits: Tensor, labels: Tensor, first: number, marg
     g.device.run(marginGradKernel, null, buffers, { rows, n, first, margin });
     return [dx];
   };
-  return record("stopAtMargin", logits.view(logits.shape), [logits], [logits, labels], backward, undefined, [logits]);
+  return record("stopAtMargin", logits.view(logits.shape), [logits], [logits, labels], backward, undefined, {
+    exact: [logits],
+  });
 }

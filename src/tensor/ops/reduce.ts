@@ -212,7 +212,7 @@ function extremum(op: "amax" | "amin", x: Tensor, axes?: Axes, options?: ReduceO
     const d = reduce("ties", sx, p, 1, sy);
     return [spread("extremum", sx.shape, p.reduced, { g, x: sx, c: sy, d })];
   };
-  return record(op, y, [x], [x, y], backward, p.how, [x, y]);
+  return record(op, y, [x], [x, y], backward, p.how, { exact: [x, y] });
 }
 
 /**
@@ -250,7 +250,17 @@ export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}):
   const backward = (sx: Tensor, sc: Tensor) => (g: Tensor) => [
     spread("centredSquares", sx.shape, p.reduced, { g, x: sx, c: sc }, 2 / degrees),
   ];
-  const out = record("variance", y, [x], [x, centre], backward, { ...p.how, numbers: [correction] });
+  const out = record(
+    "variance",
+    y,
+    [x],
+    [x, centre],
+    backward,
+    { ...p.how, numbers: [correction] },
+    // Its derivative is x − mean: of numbers that are far from 0 and near each other, what rounding
+    // took.
+    { exact: [x, centre] },
+  );
   centre.dispose();
   return out;
 }
@@ -273,7 +283,7 @@ export function norm(x: Tensor): Tensor {
   const backward = (sx: Tensor, sy: Tensor) => (g: Tensor) => [
     spread("norm", sx.shape, p.reduced, { g, x: sx, c: sy }),
   ];
-  return record("norm2", y, [x], [x, y], backward, undefined, [x, y]);
+  return record("norm2", y, [x], [x, y], backward, undefined, { exact: [x, y] });
 }
 
 /**

@@ -18,13 +18,16 @@ export function unstack(x: Tensor): Tensor[] {
   const strides = stridesOf(shape);
   const place = { shape, fromStrides: strides, toStrides: strides };
   // A gradient arrives slice by slice, of some slices perhaps not at all: this node, behind all of
-  // them, runs when those that come are there.
+  // them, runs when those that come are there. The next backward pass begins with none.
   let gathered: Tensor | null = null;
   const arrived = new Set<number>();
   const whole = record("unstack", x.view(x.shape), [x], [], () => (g) => {
-    if (arrived.size === n) return [g];
+    const here = [...arrived];
+    gathered = null;
+    arrived.clear();
+    if (here.length === n) return [g];
     const dx = g.newFull(x.shape, 0);
-    for (const i of arrived) copyRegion(g, dx, { ...place, fromOffset: i * size, toOffset: i * size }, "unstack");
+    for (const i of here) copyRegion(g, dx, { ...place, fromOffset: i * size, toOffset: i * size }, "unstack");
     return [dx];
   });
   const slices = Array.from({ length: n }, (_, i) => {

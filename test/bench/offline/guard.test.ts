@@ -23,7 +23,7 @@ const folders: string[] = [];
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
 
 let captured: Promise<CapturedStep> | null = null;
-const step = () => (captured ??= captureStep("alexnet", { precision: "f32", batch: 64, width: 1 }));
+const step = () => (captured ??= captureStep("alexnet", { scheme: "pan", precision: "f32", batch: 64, width: 1 }));
 
 /** The step's kernels on navi31, or what is missing for that. */
 async function onNavi31({ kernels }: CapturedStep): Promise<ReadonlyMap<string, CompiledKernel> | string> {

@@ -200,7 +200,8 @@ function run(x: Tensor, n: Normalisation, { windows = null, residual = null }: B
   const [first] = affine as [Affine];
   const traced = first instanceof Tensor ? ("rows" as const) : first;
   const norm = { over, affine: traced, running, eps, relu, pooled: windows?.k ?? null };
-  record(what, y, inputs, [x, ...present], backward, parts === 1 ? { norm } : {});
+  const centred = stats && !isAboutZero(over) ? { x, by: stats, columns: view.channels } : undefined;
+  record(what, y, inputs, [x, ...present], backward, parts === 1 ? { norm } : {}, centred && { centred });
   stats?.dispose();
   return y;
 }

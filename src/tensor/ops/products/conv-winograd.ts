@@ -5,7 +5,7 @@
  * in size, so a large batch goes through in slices of images ({@link sliceOf}).
  */
 import { accumulateKernel } from "../../../../shaders/elementwise.wgsl";
-import { matmulKernel } from "../../../../shaders/products/matmul-registers.wgsl";
+import { matmulKernel, matmulWalk } from "../../../../shaders/products/matmul-registers.wgsl";
 import {
   winogradGradientKernel,
   winogradInputKernel,
@@ -143,7 +143,7 @@ function weightGradient(x: Tensor, dy: Tensor, geo: Geometry): Tensor {
       );
       d.run(
         matmulKernel,
-        { transA: true, transB: false, vec: o % tile.columns === 0, bias: false, tile },
+        { transA: true, transB: false, vec: o % tile.columns === 0, bias: false, walk: matmulWalk(tile, tiles), tile },
         { a: v.buffer, b: z.buffer, bias: z.buffer, c: (first > 0 && sum ? sum : m).buffer },
         { m: i, n: o, k: tiles, batch: 16, strideA: tiles * i, strideB: tiles * o },
       );

@@ -1,5 +1,5 @@
 import { matmulBlocksKernel } from "../../../../shaders/products/matmul-blocks.wgsl";
-import { matmulKernel } from "../../../../shaders/products/matmul-registers.wgsl";
+import { matmulKernel, matmulWalk } from "../../../../shaders/products/matmul-registers.wgsl";
 import type { Device } from "../../../gpu/device";
 import type { Shape } from "../../shape";
 import type { Tensor } from "../../tensor";
@@ -68,7 +68,7 @@ const byRegisters: MatmulStrategy = {
   product(a, b, bias, size, shape) {
     const c = a.newEmpty(shape);
     const tile = planTile(a.device.caps, "matmul", size.m, size.n);
-    const spec = { ...specOf(size, bias, tile.columns), tile };
+    const spec = { ...specOf(size, bias, tile.columns), walk: matmulWalk(tile, size.k), tile };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer, c: c.buffer };
     a.device.run(matmulKernel, spec, buffers, sizesOf(size, a, b));
     return c;
