@@ -66,7 +66,8 @@ ${threefry}
 fn normals(first: vec4u, second: vec4u) -> vec4f {
   let radius = vec4f(vec4u(first.xz, second.xz)) + 1.0;
   let angle = vec4f(bitcast<vec4i>(vec4u(first.yw, second.yw)));
-  return sqrt(-2.0 * log(radius * ${2 ** -32})) * cos(angle * ${(2 * Math.PI) / 2 ** 32});
+  // Next to 1 a driver's logarithm may be above 0.
+  return sqrt(max(-2.0 * log(radius * ${2 ** -32}), vec4f())) * cos(angle * ${(2 * Math.PI) / 2 ** 32});
 }
 
 ${linearMain()} {

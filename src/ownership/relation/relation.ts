@@ -5,7 +5,6 @@ import { deployedConfig } from "../../models/described/network";
 import type { Channels } from "../../passport/channels/types";
 import { sizeOf } from "../../tensor/shape";
 import { findNetwork } from "../suspect/suspect";
-import { assigned } from "./assignment";
 import { fixedPointsPValue, fixedPointsThreshold, type Matchings } from "./fixed-points";
 import {
   type Chosen,
@@ -17,7 +16,8 @@ import {
   type Use,
   type Weight,
 } from "./hidden";
-import { aliveOf, dotOf, isUnrivalled, likeness, numbersOf, type RowPair } from "./likeness";
+import { aliveOf, numbersOf, type RowPair } from "./likeness";
+import { all, isTooMany, keysOf, matched, numbersAt, type Pair, placingOf, range } from "./pairs";
 import { isSamePrint, printOf } from "./prints";
 
 /** Channels of one layer that were matched twice. */
@@ -66,17 +66,6 @@ const LEAST = 16;
 
 /** Shares of tensors and numbers that have to agree, and of a layer's channels. */
 const COVERED = { tensors: 1 / 3, numbers: 1 / 2, channels: 1 / 4 };
-
-/** Numbers of a row that suffice to find it again. */
-const ENOUGH = 64;
-
-/**
- * Pairs of channels that are compared at most: what is kept and what a matching takes grow with
- * them, and how many channels a table is said to have is up to whoever wrote the file.
- */
-const MOST_PAIRS = 2 ** 24;
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /**
  * Whether one of two networks is made from the other, by channels that are known: see `relation`.
@@ -319,48 +308,4 @@ class Relation {
     }
     return (hidden, tensor) => found.get(`${hidden.name} ${tensor}`);
   }
-}
-
-const isTooMany = ({ counts }: Hidden): boolean => counts[0] * counts[1] > MOST_PAIRS;
-
-const all = ({ counts }: Hidden): Chosen => [range(counts[0]), range(counts[1])];
-
-function placingOf({ counts }: Hidden, pairs: readonly Pair[], sign: (pair: Pair) => number): Placing {
-  const placing = { order: new Int32Array(counts[0]).fill(-1), signs: new Int8Array(counts[0]).fill(1) };
-  for (const pair of pairs) {
-    placing.order[pair.own] = pair.theirs;
-    placing.signs[pair.own] = sign(pair) < 0 ? -1 : 1;
-  }
-  return placing;
-}
-
-/** A channel of the released network, and the one of the suspect that it was matched with. */
-interface Pair {
-  readonly own: number;
-  readonly theirs: number;
-  readonly score: number;
-  /** Products of both in each tensor: their signs say whether it is turned. */
-  readonly dots: readonly number[];
-  /** Whether neither is as like to any other. */
-  readonly sure: boolean;
-}
-
-function matched(rows: readonly RowPair[], [own, theirs]: Chosen, centred = false): Pair[] {
-  if (!own.length || !theirs.length) return [];
-  const scores = likeness(rows, centred);
-  return [...assigned(scores, own.length, theirs.length)].flatMap((c, r) => {
-    if (c < 0) return [];
-    const sure = isUnrivalled(scores, theirs.length, r, c);
-    const dots = rows.map((pair) => dotOf(pair, r, c));
-    return [{ own: own[r]!, theirs: theirs[c]!, score: scores[r * theirs.length + c]!, sure, dots }];
-  });
-}
-
-/** Numbers of a channel in one column of a tensor. */
-const numbersAt = ({ weight, run }: Use): number => run.times * sizeOf(weight.shapes[0].slice(2));
-
-/** The channels that are most alike by what is in front: enough, and at most half of them. */
-function keysOf(pairs: readonly Pair[], uses: readonly Use[]): Pair[] {
-  const count = Math.ceil(ENOUGH / Math.min(...uses.map(numbersAt)));
-  return [...pairs].sort((a, b) => b.score - a.score).slice(0, Math.min(count, pairs.length >> 1));
 }
