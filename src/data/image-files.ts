@@ -84,15 +84,23 @@ export async function imagesFromFiles(
   const size = bytesOfPicture(full);
   const images = memoryForPictures("imagesFromFiles", pictures.length, size, "choose a smaller size or fewer files");
   let count = 0;
+  // Names may be there twice.
+  const left = new Set<ChosenPicture>();
   const unreadable = await readPictures(
     "imagesFromFiles",
     pictures,
     full,
-    ({ file }) => decode(file, full),
+    async (picture) => {
+      try {
+        return await decode(picture.file, full);
+      } catch (cause) {
+        left.add(picture);
+        throw cause;
+      }
+    },
     (planes) => images.set(planes, size * count++),
   );
-  const left = new Set(unreadable.map(({ file }) => file));
-  const kept = pictures.filter(({ name }) => !left.has(name));
+  const kept = pictures.filter((picture) => !left.has(picture));
   return {
     set: setOfPictures("imagesFromFiles", kept, found, images.subarray(0, count * size), full),
     files: kept.map(({ name }) => name),

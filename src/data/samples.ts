@@ -130,9 +130,13 @@ function streamWriter(stream: ImageStream, writer: ImageWriter): Writer["write"]
       writer.write({ ...stream, images }, 0, out, 0, random);
       idle.push(images);
     };
-    const reading = stream.read(index, images);
-    return reading ? reading.then(write) : write();
+    // Whatever else a function gives back (how many bytes, say) is nothing to wait for.
+    const reading: unknown = stream.read(index, images);
+    return isThenable(reading) ? Promise.resolve(reading).then(write) : write();
   };
 }
+
+const isThenable = (value: unknown): value is PromiseLike<void> =>
+  typeof (value as PromiseLike<void> | undefined)?.then === "function";
 
 const isForImages = (transform: SampleTransform): transform is ImageTransform => transform.kind !== "points";

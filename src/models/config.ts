@@ -2,7 +2,7 @@ import { ArgumentError } from "../errors";
 import { listed, shown } from "../io/shown";
 import { positionsOf, tapsOf } from "../passport/place";
 import type { Scheme } from "../passport/schemes";
-import { capacity, signatureBytes, spreadSignature } from "../passport/signature";
+import { capacity, checkText, signatureBytes, spreadSignature } from "../passport/signature";
 import type { SignatureText } from "../passport/texts";
 import { type MapLayer, passportPlaces, placeOf } from "./layers";
 import { BRANCH_NORM_NAMES, type BranchNormName, checkNorm, NORM_NAMES } from "./norm-names";
@@ -118,6 +118,9 @@ export function checkSettings(settings: NetworkSettings, layers: readonly MapLay
     if (layer.norm !== "none" && norm !== "folded") checkNorm(norm, allowed, layer.channels, layer.kind !== "linear");
   if (fc !== undefined && scheme !== "pan")
     throw new ArgumentError(`fc belongs to scheme "pan", this is "${scheme}": leave it out`);
+  if (signature !== undefined) checkText("a network", "signature", signature);
+  for (const text of flatten(settings.passports ?? {}, layers).values())
+    checkText("a network", "a passport's text", text);
   const plan = passportPlan(settings, layers);
   if (scheme === "plain" && (plan.size || signature !== undefined))
     throw new ArgumentError('scheme "plain" takes no passports and no signature: use "v1", "v2", "v3" or "pan"');

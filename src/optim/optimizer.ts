@@ -212,6 +212,11 @@ export abstract class Optimizer {
     }));
   }
 
+  /** What is averaged beside, as the trainer compares runs by it; null without. @internal */
+  get averaging(): Readonly<Record<string, number>> | null {
+    return this.average && { decay: this.average.decay, tensors: this.average.optimizerSizes().length - 1 };
+  }
+
   /** Frees every parameter's gradient. */
   zeroGrad(): void {
     for (const p of this.params) p.zeroGrad();
@@ -340,7 +345,8 @@ export abstract class Optimizer {
     });
   }
 
-  private checkState(state: OptimizerState): void {
+  /** @throws StateDictError for what {@link loadStateDict} would refuse. @internal */
+  checkState(state: OptimizerState): void {
     const { states, counted } = RULES[this.rule];
     if (!isPlain(state))
       throw new StateDictError(`an optimiser's state is what its stateDict() gave, found ${shown(state)}`);

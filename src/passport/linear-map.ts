@@ -39,3 +39,12 @@ export function geometryOf(map: LinearMap, inputSize: readonly number[]): MapGeo
     inputSize,
   };
 }
+
+/** Whether a map is the one of a place, but for the names of its tensors. */
+export function isGeometryOf(map: LinearMap, place: MapGeometry): boolean {
+  const axes = map instanceof Linear ? null : map.weight.rank - 2;
+  if (axes !== null && place.inputSize.length !== axes) return false;
+  const own = geometryOf(map, place.inputSize);
+  const names = ["kind", "inChannels", "channels", "kernel", "stride", "padding", "dilation", "groups"] as const;
+  return names.every((name) => JSON.stringify(own[name]) === JSON.stringify(place[name]));
+}

@@ -9,7 +9,7 @@ import { geometryOf, outputsOf } from "./linear-map";
 import type { PassportPlace } from "./place";
 import { Protected } from "./protected";
 import { branchesOf, hasFc, PASSPORT_SCHEMES, type Scheme } from "./schemes";
-import { capacity, signatureBytes, spreadSignature } from "./signature";
+import { capacity, checkText, decodeBytes, signatureBytes, spreadSignature } from "./signature";
 import { makeSites, type SiteParts } from "./site";
 import type { SignatureText } from "./texts";
 import {
@@ -95,7 +95,7 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
   const { statistics = "separate", signature, random = freshGenerator(), separate = [] } = given;
   if (!Array.isArray(separate) || !separate.every((key) => typeof key === "string"))
     refuse(what, "separate", "a list of names", separate);
-  if (signature !== undefined && typeof signature !== "string") refuse(what, "signature", "a text", signature);
+  if (signature !== undefined) checkText(what, "signature", signature);
   oneOf(what, "statistics", statistics, ["separate", "shared"]);
   instance(what, "random", random, Generator);
   if (given.fc !== undefined) {
@@ -166,7 +166,7 @@ function textsOf(
   signature: string | undefined,
 ): SignatureText[] {
   const texts = chosen.flatMap(({ name }, i): SignatureText[] =>
-    own[i]?.length ? [{ text: new TextDecoder().decode(own[i]), layers: [name] }] : [],
+    own[i]?.length ? [{ text: decodeBytes(own[i]!), layers: [name] }] : [],
   );
   if (!signature) return texts;
   return [...texts, { text: signature, layers: chosen.filter((_, i) => own[i] === undefined).map((c) => c.name) }];
@@ -190,7 +190,9 @@ class Norms {
   /** The norms that `at` means, in the order of their names. */
   choose(at: ProtectOptions["at"]): Chosen[] {
     const chosen = new Map<string, Chosen>();
-    const sayings = sayingsOf(at);
+    // What is said of one norm counts more than what is said of many, in whichever order.
+    const breadth = (key: string) => (this.#byName.has(key) ? Number.NEGATIVE_INFINITY : -key.split(".").length);
+    const sayings = sayingsOf(at).sort(([a], [b]) => breadth(b) - breadth(a));
     for (const [key, { text, map }] of sayings) {
       const exact = this.#byName.has(key);
       const names = exact ? [key] : this.#meant(key).filter((name) => this.#fault(name) === null);
@@ -295,11 +297,12 @@ function sayingsOf(at: unknown): [key: string, PlaceOptions][] {
   if (!isPlain(at)) refuse("protect", "at", "true, a name, a list of names, or an object from names to texts", at);
   return Object.entries(at as object).map(([key, value]: [string, unknown]) => {
     if (value === true) return [key, {}];
-    if (typeof value === "string") return [key, { text: value }];
+    if (typeof value === "string") return [key, { text: checkText("protect", `text at ${key}`, value) }];
     const options = optionsOf(`protect: at: ${key}`, value as PlaceOptions, ["text", "map"]);
     const { text, map } = options;
     if (text !== undefined && typeof text !== "string" && !(text instanceof Uint8Array))
       refuse("protect", `text at ${key}`, "a text or its bytes", text);
+    if (typeof text === "string") checkText("protect", `text at ${key}`, text);
     if (map !== undefined && typeof map !== "string") refuse("protect", `map at ${key}`, "the name of a map", map);
     return [key, options];
   });

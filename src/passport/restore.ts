@@ -4,7 +4,8 @@ import { listed } from "../io/shown";
 import { Norm } from "../nn/norm";
 import { Generator } from "../tensor/random";
 import type { SecretPlan } from "./built-in";
-import { isLinearMap, type LinearMap, outputsOf } from "./linear-map";
+import { isGeometryOf, isLinearMap, type LinearMap, outputsOf } from "./linear-map";
+import type { PassportPlace } from "./place";
 import { checkPlan } from "./plan";
 import { Protected } from "./protected";
 import { makeSites, type SiteParts } from "./site";
@@ -31,17 +32,24 @@ export function protectAs<N extends Network>(network: N, plan: SecretPlan): Prot
   };
   const tensors = new Map(network.namedTensors().map(([name, t]) => [name, t]));
   const maps = [...modules.values()].filter(isLinearMap);
-  const mapAt = (name: string, channels: number): LinearMap => {
-    const weight = tensors.get(name);
-    const map = maps.find((m) => m.weight === weight);
-    if (map && outputsOf(map) === channels) return map;
+  /** Maps may share their weights: the one that is meant has the place's bias and geometry too. */
+  const mapAt = (place: PassportPlace): LinearMap => {
+    const { weight, bias, channels } = place;
+    const sharing = maps.filter((m) => m.weight === tensors.get(weight) && outputsOf(m) === channels);
+    if (!sharing.length)
+      throw new ArgumentError(
+        `the credential has a passport of a map of weight ${weight} with ${channels} outputs, which the network does not have`,
+      );
+    const own = bias === undefined ? null : tensors.get(bias);
+    const found = sharing.find((m) => (m.bias ?? null) === own && isGeometryOf(m, place));
+    if (found) return found;
     throw new ArgumentError(
-      `the credential has a passport of a map of weight ${name} with ${channels} outputs, which the network does not have`,
+      `the credential has a passport of a map of weight ${weight} ${bias === undefined ? "without a bias" : `and bias ${bias}`}, and the network's has another bias, stride, padding, dilation or number of groups`,
     );
   };
   const sites = makeSites(network, plan, [
     ...plan.places.map((place): SiteParts => {
-      const map = mapAt(place.weight, place.channels);
+      const map = mapAt(place);
       return { name: place.norm, norm: normAt(place.norm), passport: { place, map, signature: "", random } };
     }),
     ...plan.separate.map((name): SiteParts => ({ name, norm: normAt(name), passport: null })),

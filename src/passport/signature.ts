@@ -1,10 +1,20 @@
-import { refuse, whole } from "../demand";
+import { isWellFormed, refuse, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import { bytesOf } from "../io/bytes";
 import { shown } from "../io/shown";
 import type { Generator } from "../tensor/random";
 
 const encoder = new TextEncoder();
+
+/**
+ * A text that shall be spelt.
+ * @throws ArgumentError for none, and half of a pair of UTF-16, which no bytes of UTF-8 spell.
+ */
+export function checkText(what: string, name: string, value: unknown): string {
+  if (typeof value !== "string" || !isWellFormed(value))
+    return refuse(what, name, "a text, of whole characters", value, "a text that is cut may end in half of one");
+  return value;
+}
 
 /** Characters (bytes of UTF-8) that `channels` bits hold. */
 export const capacity = (channels: number): number => Math.floor(whole("capacity", "channels", channels, 0) / 8);

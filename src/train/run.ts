@@ -1,5 +1,5 @@
 /** A run on disk: what its checkpoints hold, and whether one belongs to it. */
-import { CheckpointFormatError, NanLossError } from "../errors";
+import { CheckpointFormatError, NanLossError, StateDictError } from "../errors";
 import type { Optimizer } from "../optim/optimizer";
 import type { Protected } from "../passport/protected";
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint, fingerprintDifference } from "./checkpoint";
@@ -43,6 +43,7 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     optimizer: optimizer.name,
     lr: optimizer.lr,
     hyper: optimizer.settings,
+    average: optimizer.averaging,
     // A function cannot be compared, only whether there is one.
     ...(regularizer && { regularizer: true }),
     ...(batchTransform && { batchTransform: true }),
@@ -57,9 +58,10 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
 
 /** A fingerprint without what earlier versions did not write into the one beside it. */
 function likewise(saved: string, own: string): string {
-  if (saved.includes('"hyper":')) return own;
-  const { hyper: _, ...rest } = JSON.parse(own) as Record<string, unknown>;
-  return JSON.stringify(rest);
+  const there = Object.keys(JSON.parse(saved) as Record<string, unknown>);
+  const known = Object.entries(JSON.parse(own) as Record<string, unknown>);
+  const later = ["hyper", "average"];
+  return JSON.stringify(Object.fromEntries(known.filter(([name]) => there.includes(name) || !later.includes(name))));
 }
 
 /**
@@ -100,7 +102,14 @@ export async function restoreRun(store: CheckpointStore | undefined, run: Run): 
     console.warn(
       "resumed from a checkpoint without a digest, made by an earlier version: damage to it would not have been noticed; the next save has one",
     );
-  run.model.loadStateDict(saved.model);
+  try {
+    // Before anything is changed: half of a checkpoint is none.
+    run.optimizer.checkState(saved.optimizer);
+    run.model.loadStateDict(saved.model);
+  } catch (cause) {
+    if (!(cause instanceof StateDictError)) throw cause;
+    throw new CheckpointFormatError(`the checkpoint belongs to another run: ${cause.message}`, { cause });
+  }
   run.optimizer.loadStateDict(saved.optimizer);
   replaceHistory(run.history, saved.history);
   return { epoch: saved.epoch, batch: saved.batch };

@@ -210,15 +210,19 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       while (this.#at.epoch < epochs && !this.#stopping && !this.stalled) {
         const started = performance.now();
         this.#batches = loader.length;
-        if (this.#at.batch < loader.length) await this.#epoch(loader, epochs);
-        if (this.#stopping) break;
-        const record = await this.#finishEpoch(test, loader.length, started);
-        await this.#options.onEpoch?.(record);
-        if (best && bestEpoch(this.history) === record) await saveRun(best, run, this.#at);
-        await saveRun(checkpoints, run, this.#at);
+        const record = await this.#rewinding(loader.length, async () => {
+          if (this.#at.batch < loader.length) await this.#epoch(loader, epochs);
+          if (this.#stopping) return null;
+          const finished = await this.#finishEpoch(test, loader.length, started);
+          await this.#options.onEpoch?.(finished);
+          if (best && bestEpoch(this.history) === finished) await saveRun(best, run, this.#at);
+          await saveRun(checkpoints, run, this.#at);
+          return finished;
+        });
+        if (!record) break;
         yield record;
       }
-      if (this.#stopping) await saveRun(checkpoints, run, this.#at);
+      if (this.#stopping) await this.#rewinding(loader.length, () => saveRun(checkpoints, run, this.#at));
     } finally {
       this.#leave();
       ended();
@@ -324,7 +328,6 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       }
       await reading;
     } catch (error) {
-      if (error instanceof NanLossError || error instanceof OverflowError) this.#rewind(loader.length);
       // Steps behind the failed one are still under way: whoever ends the process for it would take
       // the driver's memory from under them.
       await deviceOf(this.model)
@@ -338,12 +341,24 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
     }
   }
 
-  /** Back to the begin of the epoch: nobody knows which of its steps spoilt the weights. */
-  #rewind(batches: number): void {
-    this.#at.batch = 0;
-    const { steps } = this.history;
-    const good = steps.findIndex((s) => s.step > this.#at.epoch * batches);
-    if (good >= 0) steps.splice(good);
+  /**
+   * Runs a part of an epoch; where numbers got lost in it, the run is back at the epoch's begin:
+   * nobody knows which of its steps spoilt the weights.
+   */
+  async #rewinding<T>(batches: number, part: () => Promise<T>): Promise<T> {
+    const { epoch } = this.#at;
+    try {
+      return await part();
+    } catch (error) {
+      if (error instanceof NanLossError || error instanceof OverflowError) {
+        this.#at = { epoch, batch: 0 };
+        const { steps, epochs } = this.history;
+        const good = steps.findIndex((s) => s.step > epoch * batches);
+        if (good >= 0) steps.splice(good);
+        epochs.splice(epoch);
+      }
+      throw error;
+    }
   }
 
   /** One training step, up to its submit. */

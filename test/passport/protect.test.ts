@@ -18,6 +18,7 @@ import {
 import { penalise } from "../../src/nn/pass";
 import { bind, boundCredential } from "../../src/ownership";
 import { claimOf } from "../../src/ownership/claim/own";
+import { decodeTexts } from "../../src/ownership/suspect/signature";
 import { type PassportPlace, type Protected, type ProtectOptions, protect, protectAs } from "../../src/passport";
 import { add, mul, relu, reshape, square } from "../../src/tensor/ops/elementwise";
 import { concat } from "../../src/tensor/ops/movement";
@@ -289,6 +290,39 @@ describe("options", () => {
     ]);
     expect(owned.plan.places.map((p) => p.text)).toEqual([1, 3]);
   });
+
+  it("what is said of one norm counts more than what is said of many, in any order", () => {
+    for (const at of [
+      { "*": true, norm3: "ACME" },
+      { norm3: "ACME", "*": true },
+      { norm3: "ACME", "norm*": true },
+    ] as const) {
+      const owned = protect(new Mine(), options({ at }));
+      expect(owned.texts).toEqual([{ text: "ACME", layers: ["norm3"] }]);
+      expect(owned.plan.places.find((p) => p.norm === "norm3")!.text).toBe(4);
+    }
+  });
+
+  it("texts are whole characters, the mark of a byte order too, and credentials spell them", async () => {
+    const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0x41);
+    for (const given of [
+      { at: { norm3: "\ufeffACME" } },
+      { at: { norm3: { text: bytes } } },
+      { signature: "\ufeffA" },
+    ]) {
+      const owned = protect(new Mine(), options({ at: ["norm3"], ...given }));
+      const { places, texts } = readCredential(await owned.credential());
+      const counts = new Map(places.map((p) => [p.norm, p.text]));
+      expect(decodeTexts(await owned.readSigns(), texts, counts)).toHaveLength(1);
+      expect(texts[0]!.text.startsWith("\ufeffA")).toBe(true);
+    }
+    for (const cut of [
+      { at: ["norm3"], signature: "ACM\ud83d" },
+      { at: { norm3: "ACM\ud83d" } },
+      { at: { norm3: { text: "\ud83d" } } },
+    ])
+      expect(() => protect(new Mine(), options(cut))).toThrow(/a text, of whole characters/);
+  });
 });
 
 describe("without a seed of one's own", () => {
@@ -310,6 +344,38 @@ describe("a credential", () => {
     again.loadSecrets(credential.tensors);
     const x = batch();
     expect(await values(() => again.forward(x, "private"))).toEqual(await values(() => owned.forward(x, "private")));
+  });
+});
+
+describe("maps that share their weights", () => {
+  class Tied extends Module {
+    readonly a = new Conv2d(8, 8, 3, { padding: 1, random: random("a") });
+    readonly b: Conv2d;
+    readonly norm = new BatchNorm(8);
+
+    constructor(stride = 1) {
+      super();
+      this.b = new Conv2d(8, 8, 3, { bias: false, stride, random: random("b") });
+      Object.assign(this.b, { weight: this.a.weight });
+    }
+
+    forward(x: Tensor): Tensor {
+      return this.norm.forward(this.b.forward(this.a.forward(x)));
+    }
+  }
+
+  it("are told apart by bias and geometry, and others are refused", async () => {
+    const network = new Tied();
+    network.a.bias!.fill(5);
+    const owned = protect(network, { scheme: "pan", at: true, sample: [1, 6, 6, 8], random: random("p") });
+    const credential = await owned.credential();
+    const copy = new Tied();
+    copy.loadStateDict(await network.stateDict());
+    const again = protectAs(copy, owned.plan);
+    again.loadSecrets(credential.tensors);
+    const gammas = async (of: Protected) => (await of.readSigns()).map(({ gamma }) => [...gamma]);
+    expect(await gammas(again)).toEqual(await gammas(owned));
+    expect(() => protectAs(new Tied(2), owned.plan)).toThrow(/another bias, stride, padding/);
   });
 });
 

@@ -7,9 +7,13 @@ import { device } from "../../src/gpu/init";
 import { decodeSafetensors, encodeSafetensors } from "../../src/io/safetensors";
 import { buildNetwork } from "../../src/models";
 import type { ConvNetConfig } from "../../src/models/described/convnet";
+import { ExponentialMovingAverage } from "../../src/optim/average";
 import { stepLR } from "../../src/optim/schedules";
 import { SGD } from "../../src/optim/sgd";
+import { mul } from "../../src/tensor/ops/elementwise";
+import { mean } from "../../src/tensor/ops/reduce";
 import { memory } from "../../src/tensor/storage";
+import type { Tensor } from "../../src/tensor/tensor";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint";
 import type { EpochRecord } from "../../src/train/history";
 import type { TrainerOptions } from "../../src/train/options";
@@ -245,6 +249,31 @@ describe("stopping and resuming", () => {
     owner.dispose();
   });
 
+  it("refuses another average of the weights, or none, and changes nothing", async () => {
+    const averaged = (decay: number, store?: ReturnType<typeof memoryStore>) => {
+      const made = run(store ? { checkpoints: store } : {});
+      const average = new ExponentialMovingAverage(made.model.network, { decay });
+      made.optimizer.withAverage(average);
+      return { ...made, average };
+    };
+    const store = memoryStore();
+    const owner = averaged(0.5, store);
+    await all(owner.trainer.fit(images, { epochs: 1 }));
+    const others = [averaged(0.999, store), run({ checkpoints: store })];
+    for (const other of others) {
+      const before = await stateBytes(other.model);
+      const resumed = all(other.trainer.fit(images, { epochs: 2, resume: true }));
+      await expect(resumed).rejects.toThrow(CheckpointFormatError);
+      expect(await stateBytes(other.model)).toEqual(before);
+    }
+    const same = averaged(0.5, store);
+    expect(await all(same.trainer.fit(images, { epochs: 1, resume: true }))).toEqual([]);
+    for (const made of [owner, same, ...others]) {
+      if ("average" in made) (made.average as ExponentialMovingAverage).dispose();
+      made.dispose();
+    }
+  });
+
   it("goes on from a checkpoint of before there were digests, and says that nothing vouches for it", async () => {
     const store = memoryStore();
     const owner = run({ checkpoints: store });
@@ -304,9 +333,25 @@ describe("a loss that is not a number", () => {
     const store = memoryStore();
     const { trainer, dispose } = run({ checkpoints: store, batchSize: 60, schedule: () => 10 }, { lr: 3e38 });
     await expect(all(trainer.fit(images, { epochs: 1 }))).rejects.toThrow(NanLossError);
-    // One step: its loss, from the weights before it, was a number.
-    expect(trainer.history.steps).toHaveLength(1);
+    // One step: its loss, from the weights before it, was a number. Its epoch never was.
+    expect([trainer.history.steps, trainer.history.epochs]).toEqual([[], []]);
     expect(store.saves).toBe(0);
+    dispose();
+  });
+
+  it("and by a metric after the epoch: the next run trains it anew", async () => {
+    let broken = true;
+    const metrics = { share: (y: Tensor) => mul(mean(y), broken ? Number.NaN : 1) };
+    const { model, trainer, dispose } = run({ metrics } as never, { config: TINY_PLAIN });
+    const start = await model.stateDict();
+    await expect(all(trainer.fit(images, { epochs: 1, test: images }))).rejects.toThrow(NanLossError);
+    expect([trainer.history.steps, trainer.history.epochs]).toEqual([[], []]);
+    model.loadStateDict(start);
+    broken = false;
+    const epochs = await all(trainer.fit(images, { epochs: 1, test: images }));
+    expect(epochs.map((e) => e.epoch)).toEqual([1]);
+    expect(trainer.history.steps.at(-1)!.step).toBe(5);
+    expect(await model.stateDict()).not.toEqual(start);
     dispose();
   });
 });
