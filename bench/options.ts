@@ -1,7 +1,9 @@
 import { type OptionValues, parseOptions } from "../examples/options";
 
 /** `--help` was given: what ends a bench before it measures anything. The message is the help. */
-export class HelpWanted extends Error {}
+export class HelpWanted extends Error {
+  override readonly name = "HelpWanted";
+}
 
 /**
  * Options of a bench and their defaults, from the command line.
