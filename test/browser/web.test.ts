@@ -110,6 +110,8 @@ describe.skipIf(missing)("the page", () => {
   }
 
   async function violations(page: Page): Promise<Violation[]> {
+    // Colours on their way from one to another are neither.
+    await page.evaluate("Promise.allSettled(document.getAnimations().map((a) => a.finished))");
     await page.evaluate(AXE);
     const found = await page.evaluate<Violation[]>("axe.run().then((found) => found.violations)");
     return found.map(({ id, nodes }) => ({
