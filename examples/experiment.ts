@@ -48,6 +48,8 @@ export interface RunSettings {
   /** ε of label smoothing. */
   labelSmoothing: number;
   /** Names of modules that are run again in the backward pass. */
+  /** Most joint norm of gradients; 0 for none. */
+  clipNorm: number;
   recompute: readonly string[];
   /** What activations wait in for the backward pass. */
   activations: "f32" | "f16";
@@ -139,6 +141,7 @@ async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer
     batchSize: s.batchSize,
     accumulate: s.accumulate,
     labelSmoothing: s.labelSmoothing,
+    ...(s.clipNorm && { clipNorm: s.clipNorm }),
     recompute: s.recompute,
     activations: s.activations,
     seed: s.seed,

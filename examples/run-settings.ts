@@ -8,6 +8,7 @@ type Texts = Record<
   | "statement"
   | "trigger-perturbation"
   | "label-smoothing"
+  | "clip-norm"
   | "recompute"
   | "activations"
   | "epochs"
@@ -30,6 +31,7 @@ export function commonSettings(v: Texts & { resume: boolean; scheme: string }) {
     dates: datesOf(v),
     triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
     labelSmoothing: numberIn("label-smoothing", v["label-smoothing"], 0, 1, false),
+    clipNorm: numberIn("clip-norm", v["clip-norm"], 0, 1e6, false),
     recompute: listOf(v.recompute),
     activations: oneOf("activations", v.activations, ["f32", "f16"]),
     epochs: numberIn("epochs", v.epochs, 1, 100_000),

@@ -77,6 +77,7 @@ ${TRIGGER_HELP}
   --feature-watermark N  bits of Uchida's watermark in the last convolution of a plain network (default 0: none);
                        --triggers with --scheme plain is the trigger set of Adi et al.
   --label-smoothing X  of the loss (default 0)
+  --clip-norm X        most joint norm of a step's gradients (default 0: as they are)
   --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
                        pass, for batches that do not fit (of a ResNet: layer1,layer2,layer3)
   --activations TYPE   f32 | f16: what they wait in for the backward pass (default f32); f16 is half of the memory
@@ -129,6 +130,7 @@ const OPTIONS = {
   "trigger-batch": "",
   "feature-watermark": "0",
   "label-smoothing": "0",
+  "clip-norm": "0",
   recompute: "",
   activations: "f32",
   "early-stop": "0",

@@ -64,6 +64,7 @@ training (the authors' settings are the defaults)
   --trigger-batch N    triggers that join each batch (default: as many as a batch has clouds)
 ${TRIGGER_HELP}
   --label-smoothing X  of the loss (default 0)
+  --clip-norm X        most joint norm of a step's gradients (default 0: as they are)
   --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
                        pass, for batches that do not fit (such as stn,fstn)
   --activations TYPE   f32 | f16: what they wait in for the backward pass (default f32); f16 is half of the memory
@@ -119,6 +120,7 @@ const OPTIONS = {
   triggers: "",
   "trigger-batch": "",
   "label-smoothing": "0",
+  "clip-norm": "0",
   recompute: "",
   activations: "f32",
   "early-stop": "0",

@@ -53,6 +53,7 @@ training
   --milestones LIST    epochs after which the rate is multiplied by 0.1, or cosine (default 30,60,90)
   --seed N             (default 1)
   --label-smoothing X  of the loss (default 0)
+  --clip-norm X        most joint norm of a step's gradients (default 0: as they are)
   --recompute LIST     names of modules, with commas between, whose activations are computed again in the backward
                        pass, for batches that do not fit (such as layer1,layer2,layer3)
   --activations TYPE   f32 | f16: what they wait in for the backward pass (default f32); f16 is half of the memory
@@ -101,6 +102,7 @@ const OPTIONS = {
   milestones: "30,60,90",
   seed: "1",
   "label-smoothing": "0",
+  "clip-norm": "0",
   recompute: "",
   activations: "f32",
   "early-stop": "0",

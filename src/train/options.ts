@@ -124,6 +124,12 @@ export interface TrainerOptions<O = Tensor, I = Tensor, T = Tensor> extends Task
    */
   accumulate?: number;
   /**
+   * Most joint norm of a step's gradients, all of which are scaled by one factor to have it
+   * (`clipGradNorm`), before the optimiser's step; above 0 (default: they are as they are). Against
+   * single steps that throw a training off at high rates.
+   */
+  clipNorm?: number;
+  /**
    * Give the GPU the commands of the second of two equal steps again, on the next batches, instead
    * of running the forward and backward pass in JavaScript for each (default true). Steps with a
    * `regularizer`, perturbed triggers or several parts are always run. Turn it off for a network of
@@ -221,6 +227,7 @@ const NAMES = {
   schedule: true,
   batchSize: true,
   accumulate: true,
+  clipNorm: true,
   replay: true,
   recompute: true,
   activations: true,
@@ -259,6 +266,9 @@ function checkTypes(given: AnyOptions): void {
     if (given[name] !== undefined) isTransforms("Trainer", name, given[name]);
   if (given.activations !== undefined) oneOf("Trainer", "activations", given.activations, ["f32", "f16"]);
   if (given.replay !== undefined) flag("Trainer", "replay", given.replay);
+  const { clipNorm } = given;
+  if (clipNorm !== undefined && within("Trainer", "clipNorm", clipNorm, 0, Number.MAX_VALUE) === 0)
+    refuse("Trainer", "clipNorm", "a number above 0", clipNorm, "0 would leave nothing to learn from");
   if (given.batchSize !== undefined) whole("Trainer", "batchSize", given.batchSize);
   if (given.seed !== undefined) whole("Trainer", "seed", given.seed, 0);
   if (signLoss !== undefined) checkSignLoss("Trainer's signLoss", signLoss);

@@ -53,6 +53,7 @@ function fingerprintOf({ model, optimizer, options, samples, triggers: joining }
     ...(!task.classMeasure && { metrics: task.measures.map(({ name }) => name) }),
     // Only where there are parts: checkpoints from before there could be any stay valid.
     ...(accumulate !== 1 && { accumulate }),
+    ...(options.clipNorm !== undefined && { clipNorm: options.clipNorm }),
   });
 }
 

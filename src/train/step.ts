@@ -3,6 +3,7 @@ import { trunkUpdates } from "../models/compat/trunk-updates";
 import { inMode } from "../nn/mode";
 import type { Module } from "../nn/module";
 import { recomputing } from "../nn/recompute";
+import { clipGradNorm } from "../optim/clip";
 import type { Optimizer } from "../optim/optimizer";
 import type { Branch } from "../passport/branches";
 import type { Protected } from "../passport/protected";
@@ -23,7 +24,7 @@ export interface StepTriggers extends Pick<TriggerOptions, "margin" | "statistic
 }
 
 /** How {@link trainStep} goes. */
-export interface StepOptions extends Pick<TrainerOptions, "regularizer"> {
+export interface StepOptions extends Pick<TrainerOptions, "regularizer" | "clipNorm"> {
   /** Default: all there are. */
   branches?: readonly Branch[];
   signLoss?: SignLossOptions;
@@ -86,7 +87,9 @@ export function trainStep(
         if (options.draws) model.beginStep(options.draws.seed, options.draws.step);
       }
       propagate(model, optimizer, samples, { extra, parts: parts.length }, options);
-      if (i === parts.length - 1) optimizer.step();
+      if (i < parts.length - 1) return;
+      if (options.clipNorm !== undefined) clipGradNorm(optimizer.params, options.clipNorm);
+      optimizer.step();
     });
   parts.forEach((upload, i) => {
     inMode(model, true, () => part(upload, i));

@@ -365,7 +365,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
   #step(batch: HostBatch, triggers: HostBatch | null, sums: LossSums, batches: number): void {
     const { model, optimizer } = this;
     const { schedule, signLoss, trunkUpdates, seed, regularizer, accumulate, replay, task } = this.#options;
-    const { recompute } = this.#options;
+    const { recompute, clipNorm } = this.#options;
     const joining = this.#options.triggers;
     const step = this.#at.epoch * batches + this.#at.batch;
     const branches = this.#branches(step);
@@ -377,6 +377,7 @@ export class Trainer<O = Tensor, I = Tensor, T = Tensor> {
       trunkUpdates,
       task,
       beyond: sums.beyond,
+      ...(clipNorm !== undefined && { clipNorm }),
       triggers: joining && { ...joining, count: triggersPerBatch(joining) / accumulate },
       onTotal: fresh
         ? (total: Tensor) => checkLeaves(total, model, optimizer, regularizer !== undefined || !task.classLoss)

@@ -98,6 +98,36 @@ describe("training", () => {
     dispose();
   });
 
+  it("clips gradients to a joint norm before each step, replayed or not, in parts or not", async () => {
+    const moved = async (options: TrainerOptions) => {
+      const model = buildNetwork(TINY, { seed: 4 });
+      const optimizer = new SGD(model.parameters(), { lr: 1 });
+      const before = new Map(await model.stateDict());
+      const trainer = new Trainer(model, optimizer, { batchSize: 12, seed: 5, ...options });
+      await all(trainer.fit(images, { epochs: 1 }));
+      const names = model.namedParameters().map(([name]) => name);
+      const after = await model.stateDict();
+      const squares = names.map((name) => {
+        const [a, b] = [before.get(name)!.data, after.get(name)!.data].map((data) =>
+          Float64Array.from(data as Float32Array),
+        );
+        return a!.reduce((sum, v, i) => sum + (v - b![i]!) ** 2, 0);
+      });
+      const bytes = await stateBytes(model);
+      optimizer.dispose();
+      model.dispose();
+      return { bytes, norm: Math.sqrt(squares.reduce((x, y) => x + y, 0)) };
+    };
+    // One step of rate 1 moves the weights by the clipped gradient.
+    expect((await moved({ batchSize: 60, clipNorm: 0.01 })).norm).toBeCloseTo(0.01, 4);
+    expect((await moved({ batchSize: 60, clipNorm: 0.01, accumulate: 2 })).norm).toBeCloseTo(0.01, 4);
+    const [replayed, run] = [await moved({ clipNorm: 0.01 }), await moved({ clipNorm: 0.01, replay: false })];
+    expect(replayed).toEqual(run);
+    expect(replayed.norm).toBeLessThan(0.0501);
+    for (const clipNorm of [0, -1, Number.NaN, "1"])
+      await expect(moved({ clipNorm: clipNorm as number })).rejects.toThrow(ArgumentError);
+  });
+
   it("reports progress after each reading", async () => {
     const seen: [number, number, number][] = [];
     const { trainer, dispose } = run({
@@ -233,6 +263,7 @@ describe("stopping and resuming", () => {
     const refused: [Run, ImageSet][] = [
       [run({ checkpoints: store, seed: 6 }), images],
       [run({ checkpoints: store, batchSize: 10 }), images],
+      [run({ checkpoints: store, clipNorm: 1 }), images],
       [run({ checkpoints: store }, { lr: 0.01 }), images],
       [run({ checkpoints: store }, { config: TINY_PLAIN }), images],
       [run({ checkpoints: store }), subset(images, 0, 48)],
