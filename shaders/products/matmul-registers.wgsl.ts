@@ -29,17 +29,18 @@ export interface MatmulSpec {
   readonly vec: boolean;
   /** A vector of N is added to every row. */
   readonly bias: boolean;
-  readonly walk: MatmulWalk;
+  /** k is made of whole steps of the tile. */
+  readonly whole: boolean;
+  /** k takes several chains of sums. */
+  readonly chains: boolean;
   readonly tile: Tile;
 }
 
-/** How k is walked: in whole steps of the tile; in one chain or several. */
-export type MatmulWalk = "whole" | "ragged" | "whole chains" | "ragged chains";
-
-export const matmulWalk = (tile: Tile, k: number): MatmulWalk => {
-  const steps = k % tile.lanes === 0 ? "whole" : "ragged";
-  return k > CHAIN ? `${steps} chains` : steps;
-};
+/** How a tile walks k. */
+export const matmulWalk = (tile: Tile, k: number): Pick<MatmulSpec, "whole" | "chains"> => ({
+  whole: k % tile.lanes === 0,
+  chains: k > CHAIN,
+});
 
 /**
  * C[b] = op(A[b]) · op(B[b]) (+ bias), row-major; `strideA`/`strideB` 0 repeats one matrix over the
@@ -48,7 +49,7 @@ export const matmulWalk = (tile: Tile, k: number): MatmulWalk => {
 export const matmulKernel = /* @__PURE__ */ defineKernel({
   name: "matmul",
   key: (s: MatmulSpec) =>
-    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"}${s.vec ? ",vec" : ""},${s.bias},${s.walk},${tileKey(s.tile)}`,
+    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"}${s.vec ? ",vec" : ""},${s.bias}${s.whole ? ",whole" : ""}${s.chains ? ",chains" : ""},${tileKey(s.tile)}`,
   bindings: (s) => ({
     a: { access: "read" },
     b: { access: "read", type: s.vec && !s.transB ? vectorOf(s.tile) : "f32" },
@@ -64,7 +65,7 @@ export const matmulKernel = /* @__PURE__ */ defineKernel({
       const row = `atB + (${k}) * p.n`;
       return s.vec ? takeColumns(t, "p.n", "b", row) : gatherColumns(t, "p.n", (j) => `b[${row} + ${j}]`);
     };
-    const walked = s.walk.endsWith("chains") ? multiplyInChains : multiply;
+    const walked = s.chains ? multiplyInChains : multiply;
     return wgsl`
 ${tileHead(t, "p.m", "p.n", "p.batch")}
   let atB = plane * p.strideB;
@@ -73,7 +74,7 @@ ${tileHead(t, "p.m", "p.n", "p.batch")}
   ${walked(t, {
     from: "0u",
     to: "p.k",
-    whole: s.walk.startsWith("whole"),
+    whole: s.whole,
     a: (r) => (s.transA ? `a[r${r} + ka * p.m]` : `a[r${r} + ka]`),
     b,
   })}

@@ -1,5 +1,4 @@
 /** How findings are said in a terminal. */
-
 import type { Dated } from "../ownership/dates";
 import type { RelationEvidence } from "../ownership/relation/relation";
 import type { Hits, Mark } from "../ownership/verdict/mark";

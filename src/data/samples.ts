@@ -3,6 +3,7 @@
  * where images and clouds part ways.
  */
 import { ArgumentError, FormatError } from "../errors";
+import { isPromise } from "../io/shown";
 import { Generator } from "../tensor/random";
 import { type AnyDataset, type Dataset, dataset, isDataset } from "./dataset";
 import type { Field } from "./fields";
@@ -132,11 +133,8 @@ function streamWriter(stream: ImageStream, writer: ImageWriter): Writer["write"]
     };
     // Whatever else a function gives back (how many bytes, say) is nothing to wait for.
     const reading: unknown = stream.read(index, images);
-    return isThenable(reading) ? Promise.resolve(reading).then(write) : write();
+    return isPromise(reading) ? Promise.resolve(reading).then(write) : write();
   };
 }
-
-const isThenable = (value: unknown): value is PromiseLike<void> =>
-  typeof (value as PromiseLike<void> | undefined)?.then === "function";
 
 const isForImages = (transform: SampleTransform): transform is ImageTransform => transform.kind !== "points";

@@ -1,5 +1,4 @@
 /** A verdict's facts, gathered from files; what has to run is handed in. */
-
 import { FormatError, StateDictError } from "../../errors";
 import { sameBytes } from "../../io/bytes";
 import { sha256Hex } from "../../io/digest";

@@ -143,7 +143,7 @@ function weightGradient(x: Tensor, dy: Tensor, geo: Geometry): Tensor {
       );
       d.run(
         matmulKernel,
-        { transA: true, transB: false, vec: o % tile.columns === 0, bias: false, walk: matmulWalk(tile, tiles), tile },
+        { transA: true, transB: false, vec: o % tile.columns === 0, bias: false, ...matmulWalk(tile, tiles), tile },
         { a: v.buffer, b: z.buffer, bias: z.buffer, c: (first > 0 && sum ? sum : m).buffer },
         { m: i, n: o, k: tiles, batch: 16, strideA: tiles * i, strideB: tiles * o },
       );

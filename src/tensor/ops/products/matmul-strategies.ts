@@ -68,7 +68,7 @@ const byRegisters: MatmulStrategy = {
   product(a, b, bias, size, shape) {
     const c = a.newEmpty(shape);
     const tile = planTile(a.device.caps, "matmul", size.m, size.n);
-    const spec = { ...specOf(size, bias, tile.columns), walk: matmulWalk(tile, size.k), tile };
+    const spec = { ...specOf(size, bias, tile.columns), ...matmulWalk(tile, size.k), tile };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer, c: c.buffer };
     a.device.run(matmulKernel, spec, buffers, sizesOf(size, a, b));
     return c;
