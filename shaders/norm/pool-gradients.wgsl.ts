@@ -98,15 +98,14 @@ export interface NormPoolGradApplySpec extends NormPoolSpec {
 }
 
 /**
- * WGSL: places of the window's elements; of windows that reach past the image, whose `whole` is
- * false, those that are `in` it.
+ * WGSL: places of the elements of window `o`, in the column that begins at `startX` in x and at
+ * `startY` in the outputs; of windows that reach past the image, whose `whole` is false, those that
+ * are `in` it.
  */
-export function places(s: NormPoolSpec): string {
-  if (s.window === 1) return "  let at = index;\n  let to = index;\n  let at0 = at;";
+export function places(s: NormPoolSpec, startX = "j", startY = "j"): string {
   if (!s.ragged) {
-    return `  let o = index / p.row;
-  ${windowAt(s)}
-  let to = index;
+    return `  ${windowAt(s, startX)}
+  let to = o * p.row + ${startY};
 ${elementsOf(s)
   .map((e) => `  let at${e} = ${element(s, e)};`)
   .join("\n")}`;
@@ -114,12 +113,12 @@ ${elementsOf(s)
   const k = s.window;
   return `  let across = (p.w + ${k - 1}u) / ${k}u;
   let down = (p.h + ${k - 1}u) / ${k}u;
-  let column = index / p.row % across;
-  let line = index / p.row / across % down;
-  let image = index / p.row / across / down;
-  let at = ((image * p.h + line * ${k}u) * p.w + column * ${k}u) * p.row + j;
+  let column = o % across;
+  let line = o / across % down;
+  let image = o / across / down;
+  let at = ((image * p.h + line * ${k}u) * p.w + column * ${k}u) * p.row + ${startX};
   let whole = (line < p.oh) & (column < p.ow);
-  let to = select(0u, ((image * p.oh + line) * p.ow + column) * p.row + j, whole);
+  let to = select(0u, ((image * p.oh + line) * p.ow + column) * p.row + ${startY}, whole);
 ${elementsOf(s)
   .map(
     (e) => `  let in${e} = (line * ${k}u + ${Math.floor(e / k)}u < p.h) & (column * ${k}u + ${e % k}u < p.w);
@@ -157,6 +156,7 @@ ${head(s)}
 ${linearMain()} {
   ${linearIndex("p.windows")}
   let j = index % p.row;
+  let o = index / p.row;
 ${places(s)}
   ${s.statistics === "none" ? "" : `let u = ${statIndex(s, "(at / p.block)", "j")};`}
 ${constants(s)}

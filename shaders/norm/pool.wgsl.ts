@@ -158,14 +158,17 @@ export function maximum(
     .join("\n");
 }
 
-/** WGSL: `at`, the first load of the window of output position `o` in load `j` of a row. */
-export const windowAt = ({ window, ragged }: NormPoolSpec): string => {
-  if (window === 1) return "let at = o * p.row + j;";
+/**
+ * WGSL: `at`, the first load of the window of output position `o` in load `j` of a row, of the part
+ * whose column begins at `start`.
+ */
+export const windowAt = ({ window, ragged }: NormPoolSpec, start = "j"): string => {
+  if (window === 1) return `let at = o * p.row + ${start};`;
   const line = ragged
     ? `(o / p.ow / p.oh * p.h + o / p.ow % p.oh * ${window}u)`
     : // Without rows left over, the lines of all images follow each other as their windows do.
       `(o / p.ow * ${window}u)`;
-  return `let at = (${line} * p.w + o % p.ow * ${window}u) * p.row + j;`;
+  return `let at = (${line} * p.w + o % p.ow * ${window}u) * p.row + ${start};`;
 };
 
 /** y, one load of each part per invocation. */

@@ -1,10 +1,11 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
-import { defineKernel, foldGrid } from "../../src/gpu/kernel";
+import { defineKernel } from "../../src/gpu/kernel";
 import {
   bind,
   ended,
   endFunctions,
   flagsKey,
+  lanesKey,
   loadType,
   numbers,
   partAt,
@@ -14,76 +15,35 @@ import {
   statSets,
   write,
 } from "./apply.wgsl";
-import { affineConstants, element, head, maximum, type NormPoolSpec, poolKey, windowAt } from "./pool.wgsl";
+import { element, head, maximum, poolKey, windowAt } from "./pool.wgsl";
 import { runningBindings, runningSets } from "./statistics.wgsl";
+import {
+  begins,
+  inRuns,
+  inTurns,
+  isFirst,
+  type NormTeamSpec,
+  ofPart,
+  onShelf,
+  planeOf,
+  seen,
+  shelf,
+  sliceSum,
+  teamConstants,
+  teamGrid,
+  teamKey,
+  teamMain,
+} from "./team.wgsl";
 
 /*
- * Batch normalisation in one launch: a workgroup owns a few columns of x seen as [S, C], takes
- * their statistics, and goes over them a second time. For inputs so small that launches would cost
- * more than what the other workgroups could have done meanwhile.
+ * Batch normalisation by workgroups that own a few columns of x seen as [S, C]: each takes their
+ * statistics, and goes over them a second time, in one launch. Where columns have too many rows for
+ * that, several workgroups share them, and a launch before takes the moments of each.
  *
- * Windows, parts and planes as in pool.wgsl.ts; a window of 1 is none. Of `lanes` · `columns`
- * invocations, lane l takes rows l, l + lanes, … of its column.
+ * Windows, parts and planes as in pool.wgsl.ts; a window of 1 is none.
  */
 
-/** How a workgroup is laid over its columns. */
-export interface NormTeam {
-  /** Loads of a row that a workgroup owns: a divisor of those of a row. */
-  readonly columns: number;
-  /** Invocations of a column. */
-  readonly lanes: number;
-}
-
-export const teamKey = ({ columns, lanes }: NormTeam): string => `${columns}x${lanes},`;
-
-/** WGSL: the entry point's head, down to `j`, the load of a row, and `lane`. */
-export const teamMain = ({ columns, lanes }: NormTeam): string => /* wgsl */ `
-@compute @workgroup_size(${columns * lanes})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let team = wid.y * grid.x + wid.x;
-  if (team >= p.row / ${columns}u) { return; }
-  let column = lid % ${columns}u;
-  let lane = lid / ${columns}u;
-  let j = team * ${columns}u + column;`;
-
-/** Workgroups for rows of `row` loads. */
-export const teamGrid = ({ columns }: NormTeam, row: number) => foldGrid(row / columns);
-
-/** WGSL: a loop over every `lanes`-th number below `count`. */
-export const inTurns = ({ lanes }: NormTeam, name: string, count: string): string =>
-  `for (var ${name} = lane; ${name} < ${count}; ${name} += ${lanes}u)`;
-
-/** Rows of a lane that are summed up by themselves: long sums lose digits. */
-const RUN = 16;
-
-/**
- * WGSL: the same in runs of {@link RUN} turns, `before` and `after` each of which something is
- * done.
- */
-export const inRuns = (
-  team: NormTeam,
-  name: string,
-  count: string,
-  body: Record<"before" | "turn" | "after", string>,
-) =>
-  `for (var start = lane; start < ${count}; start += ${RUN * team.lanes}u) {
-    ${body.before}
-    let end = min(start + ${RUN * team.lanes}u, ${count});
-    for (var ${name} = start; ${name} < end; ${name} += ${team.lanes}u) {
-${body.turn}
-    }
-    ${body.after}
-  }`;
-
-/** WGSL: workgroup memory for one value of each invocation in each of `planes`. */
-export const shelf = ({ columns, lanes }: NormTeam, name: string, planes: number): string =>
-  `var<workgroup> ${name}: array<T, ${planes * columns * lanes}>;`;
-
-/** WGSL: place of lane `l` of this invocation's column in plane `plane` of a shelf. */
-export const onShelf = ({ columns, lanes }: NormTeam, plane: number, l: string): string =>
-  `${plane * columns * lanes}u + ${l} * ${columns}u + column`;
-
-export interface NormWholeSpec extends NormPoolSpec, NormTeam {
+export interface NormWholeSpec extends NormTeamSpec {
   /** y = max(· + r, 0), r of y's shape. Without windows. */
   readonly residual: boolean;
   /** By part, the number of the running set that moves, as in `NormTracking`; or empty. */
@@ -98,16 +58,24 @@ fn merged(a: Moments, b: Moments) -> Moments {
   return Moments(a.count + b.count, a.mean + d * share, a.m2 + b.m2 + d * d * a.count * share);
 }`;
 
-/** WGSL: `first<k>`, `rest<k>` and `rstd<k>`: shift, mean − shift and 1/std of set `k`. */
-function ownStatistics(s: NormWholeSpec): string {
-  const sets = numbers(statSets(s));
-  const moments = sets.map(
-    (k) => `  let first${k} = x[${partAt("j", k)}];
-  {
+/** WGSL: how many of the `p.items` rows the lanes before number `lane` of all `lanes` take. */
+const ROWS_BEFORE = `fn rowsBefore(lane: u32, lanes: u32) -> u32 {
+  return p.items / lanes * lane + min(p.items % lanes, lane);
+}`;
+
+const lines = (s: NormTeamSpec, line: (k: number) => string): string => numbers(statSets(s)).map(line).join("\n");
+
+/** WGSL: `first<k>`, the shift of set `k`: its first value. */
+const shifts = (s: NormTeamSpec): string => lines(s, (k) => `  let first${k} = x[${partAt("startX", k)}];`);
+
+/** WGSL: mean and squared deviations of each invocation's rows, put on the shelves. */
+const moments = (s: NormTeamSpec): string => `${lines(
+  s,
+  (k) => `  {
     var all = Moments();
   ${inRuns(s, "i", "p.items", {
     before: "var run = Moments();",
-    turn: `      let v = x[${partAt("(i * p.row + j)", k)}] - first${k};
+    turn: `      let v = x[${partAt("(i * p.row + startX)", k)}] - first${k};
       run.count += 1.0;
       let d = v - run.mean;
       run.mean += d / run.count;
@@ -117,37 +85,103 @@ function ownStatistics(s: NormWholeSpec): string {
     means[${onShelf(s, k, "lane")}] = all.mean;
     squares[${onShelf(s, k, "lane")}] = all.m2;
   }`,
-  );
-  // In the order of the lanes, by every invocation for itself.
-  const merged = sets.map(
-    (k) => `  var all${k} = Moments();
-  for (var l = 0u; l < ${s.lanes}u; l++) {
-    let count = f32((p.items - l + ${s.lanes - 1}u) / ${s.lanes}u);
-    all${k} = merged(all${k}, Moments(count, means[${onShelf(s, k, "l")}], squares[${onShelf(s, k, "l")}]));
+)}
+  workgroupBarrier();`;
+
+/** WGSL: the moments of each slice of the launch before, put on the shelves. */
+const momentsOfSlices = (s: NormTeamSpec, sets: number): string => `  if (lane < p.earlier) {
+${lines(
+  s,
+  (k) => `    means[${onShelf(s, k, "lane")}] = ${sliceSum(s, sets, 0, k, "lane")};
+    squares[${onShelf(s, k, "lane")}] = ${sliceSum(s, sets, 1, k, "lane")};`,
+)}
   }
-  let rest${k} = all${k}.mean;
-  let rstd${k} = 1.0 / sqrt(all${k}.m2 / f32(p.items) + p.eps);`,
+  workgroupBarrier();`;
+
+/**
+ * WGSL: `all<k>`, what is on the shelves in the places below `count`, merged in order, by every
+ * invocation for itself; `rows` are those of place `l`.
+ */
+const mergedMoments = (s: NormTeamSpec, count: string, rows: string): string =>
+  lines(
+    s,
+    (k) => `  var all${k} = Moments();
+  for (var l = 0u; l < ${count}; l++) {
+    let rows = f32(${rows});
+    all${k} = merged(all${k}, Moments(rows, means[${onShelf(s, k, "l")}], squares[${onShelf(s, k, "l")}]));
+  }`,
   );
-  return [...moments, "  workgroupBarrier();", ...merged].join("\n");
+
+/** WGSL: the moments of this workgroup's rows, `all<k>`. */
+function ownMoments(s: NormTeamSpec): string {
+  const [first, lanes] = s.sliced ? [`slice * ${s.lanes}u + l`, `p.slices * ${s.lanes}u`] : ["l", `${s.lanes}u`];
+  const rows = `rowsBefore(${first} + 1u, ${lanes}) - rowsBefore(${first}, ${lanes})`;
+  return `${moments(s)}\n${mergedMoments(s, `${s.lanes}u`, rows)}`;
 }
 
-/** WGSL: what one lane of a column writes of the statistics. */
-function keepStatistics(s: NormWholeSpec): string {
-  const sets = statSets(s);
-  return numbers(sets)
-    .map(
-      (k) => `    stats[${k}u * p.row + j] = first${k};
-    stats[${sets + k}u * p.row + j] = rest${k};
-    stats[${2 * sets + k}u * p.row + j] = rstd${k};
-${(sets === 1 ? s.running : s.running.slice(k, k + 1))
-  .map(
-    (r) => `    runningMean${r}[j] = (1.0 - p.momentum) * runningMean${r}[j] + p.momentum * (first${k} + rest${k});
-    runningVar${r}[j] = (1.0 - p.momentum) * runningVar${r}[j] + p.momentum * (all${k}.m2 / (f32(p.items) - 1.0));`,
-  )
-  .join("\n")}`,
-    )
-    .join("\n");
+/** WGSL: those of all slices. */
+function moreMoments(s: NormTeamSpec, sets: number): string {
+  const before = (slice: string) => `rowsBefore(${slice} * ${s.lanes}u, p.earlier * ${s.lanes}u)`;
+  return `${momentsOfSlices(s, sets)}\n${mergedMoments(s, "p.earlier", `${before("(l + 1u)")} - ${before("l")}`)}`;
 }
+
+/** WGSL: `rest<k>` and `rstd<k>`: mean − shift and 1/std of set `k`. */
+const statistics = (s: NormTeamSpec): string =>
+  lines(
+    s,
+    (k) => `  let rest${k} = all${k}.mean;
+  let rstd${k} = 1.0 / sqrt(all${k}.m2 / f32(p.items) + p.eps);`,
+  );
+
+/** WGSL: what one lane of a column writes of the statistics, of `sets` of them. */
+const keepStatistics = (s: NormWholeSpec, sets: number): string =>
+  lines(s, (k) => {
+    const moved = s.apart || sets === 1 ? s.running : s.running.slice(k, k + 1);
+    return `    stats[${planeOf(s, sets, 0, k)} * p.row + j] = first${k};
+    stats[${planeOf(s, sets, 1, k)} * p.row + j] = rest${k};
+    stats[${planeOf(s, sets, 2, k)} * p.row + j] = rstd${k};
+${moved
+  .map((r, part) =>
+    ofPart(
+      s,
+      part,
+      `runningMean${r}[j] = (1.0 - p.momentum) * runningMean${r}[j] + p.momentum * (first${k} + rest${k});
+    runningVar${r}[j] = (1.0 - p.momentum) * runningVar${r}[j] + p.momentum * (all${k}.m2 / (f32(p.items) - 1.0));`,
+    ),
+  )
+  .join("\n")}`;
+  });
+
+/** The moments of each slice of every column, for {@link normWholeKernel}. */
+export const normMomentsKernel = /* @__PURE__ */ defineKernel({
+  name: "norm-moments",
+  key: (s: NormTeamSpec) => `${teamKey(s)}${lanesKey(s)},${statSets(s)}`,
+  bindings: (s) => ({ x: read(loadType(s)), sums: write(loadType(s)) }),
+  /** `items` rows have mean and variance, `loads` are those of one part. */
+  params: { loads: "u32", row: "u32", items: "u32", slices: "u32" },
+  body: (s) => {
+    const one = seen(s);
+    return wgsl`
+alias T = ${loadType(s).type};
+${MOMENTS}
+${ROWS_BEFORE}
+${shelf(s, "means", statSets(one))}
+${shelf(s, "squares", statSets(one))}
+${teamMain(s)}
+  let startX = ${begins(s, "p.loads")};
+${shifts(one)}
+${ownMoments(one)}
+  if (lane == 0u) {
+${lines(
+  one,
+  (k) => `    ${sliceSum(one, statSets(s), 0, k, "slice")} = all${k}.mean;
+    ${sliceSum(one, statSets(s), 1, k, "slice")} = all${k}.m2;`,
+)}
+  }
+}`;
+  },
+  workgroups: (s, p) => teamGrid(s, p),
+});
 
 /** y and the statistics, of all parts, with their running ones moved. */
 export const normWholeKernel = /* @__PURE__ */ defineKernel({
@@ -156,13 +190,16 @@ export const normWholeKernel = /* @__PURE__ */ defineKernel({
   bindings: (s) => {
     const [given, out] = [read(loadType(s)), write(loadType(s))];
     return {
-      ...bind({ x: given, r: s.residual && given, stats: out, y: out }),
+      ...bind({ x: given, r: s.residual && given, sums: s.sliced && given, stats: out, y: out }),
       ...scaleBindings(s, loadType(s)),
       ...shiftBindings(s, loadType(s)),
       ...runningBindings(runningSets(s.running), out),
     };
   },
-  /** `items` rows have mean and variance; `positions` of the output are a column's. */
+  /**
+   * `items` rows have mean and variance; `positions` of the output are a column's, `earlier` the
+   * slices that the sums are of.
+   */
   params: {
     loads: "u32",
     outputs: "u32",
@@ -173,29 +210,39 @@ export const normWholeKernel = /* @__PURE__ */ defineKernel({
     ow: "u32",
     items: "u32",
     positions: "u32",
+    slices: "u32",
+    earlier: "u32",
     eps: "f32",
     momentum: "f32",
   },
-  body: (s) => wgsl`
+  body: (s) => {
+    const one = seen(s);
+    return wgsl`
 ${head(s)}
 ${endFunctions(s)}
 ${MOMENTS}
-${shelf(s, "means", statSets(s))}
-${shelf(s, "squares", statSets(s))}
+${ROWS_BEFORE}
+${shelf(s, "means", statSets(one))}
+${shelf(s, "squares", statSets(one))}
 ${teamMain(s)}
-${ownStatistics(s)}
-  if (lane == 0u) {
-${keepStatistics(s)}
+  let startX = ${begins(s, "p.loads")};
+  let startY = ${begins(s, "p.outputs")};
+${shifts(one)}
+${s.sliced ? moreMoments(one, statSets(s)) : ownMoments(one)}
+${statistics(one)}
+  if (${isFirst(s)}) {
+${keepStatistics(one, statSets(s))}
   }
-${affineConstants(s)}
+${teamConstants(s)}
   ${inTurns(s, "o", "p.positions")} {
-    ${windowAt(s)}
-    let to = o * p.row + j;
-${maximum(s, (e) => element(s, e))}
-${numbers(s.parts)
+    ${windowAt(s, "startX")}
+    let to = o * p.row + startY;
+${maximum(one, (e) => element(s, e))}
+${numbers(one.parts)
   .map((k) => `    y[${partAt("to", k, "p.outputs")}] = ${ended(s, `best${k}`, partAt("to", k, "p.outputs"))};`)
   .join("\n")}
   }
-}`,
-  workgroups: (s, p) => teamGrid(s, p.row),
+}`;
+  },
+  workgroups: (s, p) => teamGrid(s, p),
 });

@@ -1,6 +1,7 @@
 /** Batch norms whose mean and variance are those of the first samples alone. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors";
+import type { Device } from "../../src/gpu/device";
 import { add, div, mul, relu, sqrt, sub } from "../../src/tensor/ops/elementwise";
 import { concat, narrow } from "../../src/tensor/ops/movement";
 import { type Normalisation, normalise, normaliseThenPool } from "../../src/tensor/ops/norm/normalise";
@@ -8,9 +9,13 @@ import { maxPool2d } from "../../src/tensor/ops/pool";
 import { mean, variance } from "../../src/tensor/ops/reduce";
 import { scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
-import { expectClose, gpu, randomData } from "../support/gpu";
+import { expectClose, gpu, randomData, withCaps } from "../support/gpu";
+import { NORM_FORMS } from "../support/norms";
 
-beforeAll(async () => void (await gpu()));
+let device: Device;
+beforeAll(async () => {
+  device = await gpu();
+});
 
 const EPS = 1e-3;
 const MOMENTUM = 0.3;
@@ -116,12 +121,16 @@ const CASES: Case[] = [
   { shape: [4, 5, 7, 3], measured: 3, parts: 2, relu: true, pool: 2 },
   { shape: [4, 4, 6, 8], measured: 3, parts: 2, shared: true, pool: 2 },
   { shape: [12, 16, 16, 4], measured: 9, parts: 1, relu: true },
+  { shape: [5, 9, 11, 8], measured: 3, parts: 2, relu: true },
+  { shape: [5, 9, 11, 8], measured: 4, parts: 2, relu: true, pool: 2 },
 ];
 
 describe("mean and variance of the first samples", () => {
-  for (const c of CASES)
-    it(JSON.stringify(c), async () => {
-      const [fused, oracle] = [await measure(c, true), await measure(c, false)];
+  const cases = Object.entries(NORM_FORMS).flatMap(([form, caps]) => CASES.map((c) => ({ form, caps, c })));
+  for (const { form, caps, c } of cases)
+    it(`${JSON.stringify(c)}, ${form}`, async () => {
+      const fused = await withCaps(device, caps, () => measure(c, true));
+      const oracle = await measure(c, false);
       expect([...fused.keys()].sort()).toEqual([...oracle.keys()].sort());
       for (const [name, values] of oracle)
         expectClose(fused.get(name)!, values, { rtol: 1e-3, atol: 1e-4, what: name });

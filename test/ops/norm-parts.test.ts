@@ -123,6 +123,7 @@ const IMAGE = [3, 4, 5, 8] as const;
 const ODD = [5, 3, 6] as const;
 const ROWS = [6, 8] as const;
 const LONG = [4, 9, 9, 4] as const;
+const LARGE = [5, 9, 11, 8] as const;
 
 const CASES: Case[] = [
   { norm: "bn", shape: IMAGE, shared: false, forms: ["both", "rows"], relu: true, running: 2 },
@@ -133,6 +134,10 @@ const CASES: Case[] = [
   { norm: "bn", shape: ODD, shared: false, forms: ["both"], relu: true, running: 1 },
   { norm: "bn", shape: ODD, shared: true, forms: ["scale", "shift"], relu: true, running: 0 },
   { norm: "bn", shape: ROWS, shared: false, forms: ["none", "rows"], relu: false, running: 2 },
+  { norm: "bn", shape: LARGE, shared: false, forms: ["both", "rows"], relu: true, running: 2 },
+  { norm: "bn", shape: LARGE, shared: false, forms: ["shift", "scale"], relu: true, running: 1 },
+  { norm: "bn", shape: LARGE, shared: false, forms: ["rows"], relu: false, running: 0 },
+  { norm: "bn", shape: LARGE, shared: true, forms: ["none", "rows"], relu: true, running: 2 },
   { norm: "bn", shape: IMAGE, shared: false, forms: ["both", "rows"], relu: true, running: 2, training: false },
   { norm: "bn", shape: IMAGE, shared: true, forms: ["both", "rows"], relu: true, running: 2, training: false },
   { norm: "bn", shape: ODD, shared: false, forms: ["both"], relu: false, running: 1, training: false },
@@ -183,6 +188,25 @@ describe("a batch of parts", () => {
       return device.counters.dispatches - before;
     };
     expect(launches(2)).toBe(launches(1));
+  });
+
+  it("takes two launches each way where several workgroups share a column", async () => {
+    const x = leaf([5, 9, 11, 8], 1);
+    const affine = [{ gamma: leaf([8], 2), beta: leaf([8], 3) }];
+    const launches = (f: () => void) => {
+      const before = device.counters.dispatches;
+      f();
+      return device.counters.dispatches - before;
+    };
+    await withCaps(device, NORM_FORMS["in two launches, columns in slices"]!, async () => {
+      scope(() => {
+        let y = x;
+        expect(launches(() => (y = normalise(x, { over: "batch", affine, relu: true })))).toBe(2);
+        const g = randomTensor(y.shape, 9);
+        expect(launches(() => y.backward(g))).toBe(2);
+      });
+    });
+    for (const t of [x, ...Object.values(affine[0]!)]) t.dispose();
   });
 
   it("may be empty", async () => {

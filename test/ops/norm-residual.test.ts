@@ -90,12 +90,17 @@ function inParts(t: Tensor, parts: number): Tensor {
 }
 
 const IMAGE = [3, 4, 6, 8] as const;
+const LARGE = [5, 9, 11, 8] as const;
 const ODD = [2, 5, 7, 3] as const;
 
 const CASES: Case[] = [
   { norm: "bn", shape: IMAGE, forms: ["both"], relu: true },
   { norm: "bn", shape: ODD, forms: ["both"], relu: false },
   { norm: "bn", shape: [70, 6], forms: ["rows"], relu: true },
+  { norm: "bn", shape: LARGE, forms: ["both"], relu: true },
+  { norm: "bn", shape: LARGE, forms: ["rows", "both"], relu: false, parts: 2 },
+  { norm: "bn", shape: LARGE, forms: ["both"], relu: true, parts: 2, shared: true },
+  { norm: "bn", shape: LARGE, forms: ["both"], relu: true, constant: ["x", "affine"] },
   { norm: "bn", shape: IMAGE, forms: ["none"], relu: true },
   { norm: "bn", shape: IMAGE, forms: ["both"], relu: true, same: true },
   { norm: "bn", shape: IMAGE, forms: ["both"], relu: true, constant: ["residual"] },

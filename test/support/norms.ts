@@ -4,5 +4,6 @@ import type { ProductCaps } from "../../src/gpu/kernel";
 export const NORM_FORMS: Readonly<Record<string, Partial<ProductCaps>>> = {
   "in one launch": {},
   "in one launch by several columns": { adapter: "hardware", maxInvocations: 32 },
+  "in two launches, columns in slices": { adapter: "hardware", maxInvocations: 4 },
   "in several launches": { maxStorageBuffers: 0 },
 };

@@ -8,12 +8,11 @@ import {
   type ReluMask,
 } from "../../../../shaders/norm/gradients.wgsl";
 import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../../shaders/norm/pool-gradients.wgsl";
-import type { NormTeam } from "../../../../shaders/norm/whole.wgsl";
 import type { PooledBuffer } from "../../../gpu/pool";
 import type { Shape } from "../../shape";
 import type { Tensor } from "../../tensor";
 import { layoutOf, type MeasuredView, numbered, splitsFor } from "./layout";
-import { runWholeGradients } from "./whole";
+import { runWholeGradients, type Team } from "./whole";
 import { type Windows, windowSizes, windowSpec } from "./windows";
 
 /** What the forward pass of a normalisation left for its gradients. */
@@ -43,8 +42,8 @@ export interface NormForm {
   readonly windows: Windows | null;
   /** The statistics were the input's own. */
   readonly batch: boolean;
-  /** Where it was computed in one launch. */
-  readonly team: NormTeam | null;
+  /** Where workgroups owned columns. */
+  readonly team: Team | null;
 }
 
 /** Gradients of γ and β of one affine map; of `rows` the first is that of both. */
@@ -71,8 +70,9 @@ export const wantedGrads = ({ affine }: NormParts, needs: NormNeeds): NormAffine
   affine.map((form, a) => (needs.affine[a] ? form : "none"));
 
 /**
- * dx, dγ, dβ and, with a residual, that of the sum: in one launch where the normalisation was one;
- * else partial sums, their end, dx, and a fourth launch for rows that are groups of their own.
+ * dx, dγ, dβ and, with a residual, that of the sum: in one launch or two where workgroups owned
+ * columns; else partial sums, their end, dx, and a fourth launch for rows that are groups of their
+ * own.
  * @param g gradient of the output, the pooled one where there are windows
  */
 export function normGradients(g: Tensor, form: NormForm, saved: SavedNorm, needs: NormNeeds): NormGradients {

@@ -1,6 +1,11 @@
-import { type NormAffine, type NormEnd, type NormParts, numbers } from "../../../../shaders/norm/apply.wgsl";
-import { type NormTeam, type NormWholeSpec, normWholeKernel } from "../../../../shaders/norm/whole.wgsl";
-import { type NormWholeGradSpec, normWholeGradKernel } from "../../../../shaders/norm/whole-gradients.wgsl";
+import { type NormAffine, type NormEnd, type NormParts, numbers, statSets } from "../../../../shaders/norm/apply.wgsl";
+import type { NormTeam } from "../../../../shaders/norm/team.wgsl";
+import { type NormWholeSpec, normMomentsKernel, normWholeKernel } from "../../../../shaders/norm/whole.wgsl";
+import {
+  type NormWholeGradSpec,
+  normGradSumsKernel,
+  normWholeGradKernel,
+} from "../../../../shaders/norm/whole-gradients.wgsl";
 import type { Device } from "../../../gpu/device";
 import type { PooledBuffer } from "../../../gpu/pool";
 import type { Tensor } from "../../tensor";
@@ -12,40 +17,71 @@ import { NO_WINDOWS, type Windows, windowSizes, windowSpec } from "./windows";
 const COLUMNS = [4, 2, 1];
 /** Lanes of a column on software adapters. */
 const LANES = 4;
-/** Invocations of a team on graphics processors, and the rows of each up to which it is formed. */
+/**
+ * Invocations of a team on graphics processors, and the rows of each up to which it is on its own.
+ */
 const TEAM = 256;
 const MOST_ROWS = 64;
+/**
+ * Teams that share columns on graphics processors: so many take sums, each of which is then read by
+ * all of so many more, which is why there are not as many of the former. Arithmetic, for 96 to 132
+ * units.
+ */
+const SUMMING = 128;
+const FOLLOWING = 512;
+/** Rows of a lane that are worth a team more. */
+const FEW_ROWS = 4;
 
-/** A normalisation that is computed in one launch in each direction. */
+/** A normalisation of columns, in one launch in each direction, or in two. */
 export interface WholeNorm {
   /** Of one part. */
   readonly view: MeasuredView;
   readonly spec: NormParts & NormEnd;
   readonly windows: Windows | null;
-  readonly team: NormTeam;
+  readonly team: Team;
 }
 
+/** How workgroups are laid over columns; `sliced` where several share one. */
+export type Team = NormTeam & { readonly sliced: boolean };
+
 /**
- * The workgroups that compute statistics of columns and what follows from them in one launch; null
- * where several launches are to do it.
+ * The workgroups that compute statistics of columns and what follows from them; null where columns
+ * have not their statistics to themselves.
  *
  * On software adapters what a small workgroup reads stays in the processor's cache, and the second
- * pass costs little: at any size it was as fast as the launches, at most sizes twice and more
+ * pass costs little: at any size one launch was as fast as several, at most sizes twice and more
  * (norms of 2×32×32×4 to 64×32×32×64, with windows and without, on SwiftShader and lavapipe). On
- * graphics processors a workgroup has to be large, and is worth it while its columns have few rows.
+ * graphics processors a workgroup has to be large, and is enough for a column of few rows.
  */
-function teamFor({ caps }: Device, view: MeasuredView, { aboutZero }: NormParts): NormTeam | null {
+function teamFor({ caps }: Device, view: MeasuredView, { aboutZero }: NormParts): Team | null {
   const { lanes, sizes } = layoutOf(view);
   if (view.batches > 1 || lanes.grouped || aboutZero) return null;
   const columns = COLUMNS.find((n) => sizes.row % n === 0)!;
-  if (caps.adapter !== "hardware") return { columns, lanes: LANES };
+  if (caps.adapter !== "hardware") return { columns, lanes: LANES, sliced: false };
   const team = { columns, lanes: Math.min(TEAM, caps.maxInvocations) / columns };
-  return view.rows <= MOST_ROWS * team.lanes ? team : null;
+  return { ...team, sliced: view.rows > MOST_ROWS * team.lanes };
 }
 
 /**
- * A normalisation in one launch in each direction, where that is worth it and the device binds all
- * that it takes.
+ * Into how many slices a column is cut where `wanted` teams are wanted for all `columns` of them.
+ */
+const slicesFor = ({ team, view }: WholeNorm, wanted: number, columns: number, most = Number.POSITIVE_INFINITY) =>
+  team.sliced
+    ? Math.max(1, Math.min(Math.ceil(wanted / columns), Math.floor(view.rows / team.lanes / FEW_ROWS), most))
+    : 1;
+
+/** Slices of both launches. */
+function slicing(norm: WholeNorm, apart: boolean) {
+  const columns = (layoutOf(norm.view).sizes.row / norm.team.columns) * (apart ? norm.spec.parts : 1);
+  return {
+    // A lane of the second launch reads the sums of one.
+    earlier: slicesFor(norm, SUMMING, columns, norm.team.lanes),
+    slices: slicesFor(norm, FOLLOWING, columns),
+  };
+}
+
+/**
+ * A normalisation of columns, where the device binds all that it takes.
  * @param grads of each γ and β whose gradient is wanted its form, else nothing
  */
 export function wholeOf(
@@ -57,11 +93,13 @@ export function wholeOf(
 ): WholeNorm | null {
   const team = teamFor(device, view, spec);
   if (!team) return null;
-  const norm = { view, spec, windows, team };
+  const norm: WholeNorm = { view, spec, windows, team };
   const running = spec.statistics === "each" ? numbers(spec.parts) : [0];
+  const [forward, backward] = [forwardSpec(norm, running), backwardSpec(norm, grads, true)];
   const bound = [
-    normWholeKernel.bindings(forwardSpec(norm, running)),
-    normWholeGradKernel.bindings(backwardSpec(norm, grads, true)),
+    normWholeKernel.bindings(forward),
+    normGradSumsKernel.bindings(backward),
+    normWholeGradKernel.bindings(behindSums(backward)),
   ].map((bindings) => Object.keys(bindings).length);
   return Math.max(...bound) <= device.caps.maxStorageBuffers ? norm : null;
 }
@@ -73,14 +111,27 @@ const kernelSpec = ({ view, spec, windows, team }: WholeNorm) => ({
   ...team,
 });
 
-const forwardSpec = (norm: WholeNorm, running: readonly number[]): NormWholeSpec => ({ ...kernelSpec(norm), running });
+/** Whether each part reads and has statistics of its own. */
+const areApart = ({ parts, shared, statistics }: NormParts): boolean => parts > 1 && !shared && statistics === "each";
+
+const forwardSpec = (norm: WholeNorm, running: readonly number[]): NormWholeSpec => ({
+  ...kernelSpec(norm),
+  running,
+  // Two parts that move one running set do so in turn.
+  apart: areApart(norm.spec) && new Set(running).size === running.length,
+});
 
 const backwardSpec = (norm: WholeNorm, grads: readonly NormAffine[], input: boolean): NormWholeGradSpec => ({
   ...kernelSpec(norm),
   grads,
   input,
   some: norm.view.measured < norm.view.rows,
+  // Gradients of γ and β that parts have in common are summed over them.
+  apart: areApart(norm.spec) && (norm.spec.affine.length > 1 || grads.every((form) => form === "none")),
 });
+
+/** Of slices, the sums' launch leaves the residual's gradient, which then takes the place of g. */
+const behindSums = (spec: NormWholeGradSpec): NormWholeGradSpec => (spec.sliced ? { ...spec, residual: false } : spec);
 
 /** Sizes that both directions take. */
 function sizesOf({ view, windows }: WholeNorm) {
@@ -102,12 +153,17 @@ export function runWhole(
   eps: number,
 ): void {
   const spec = forwardSpec(norm, runningOf(moved, norm.spec.parts));
+  const { earlier, slices } = slicing(norm, spec.apart);
+  const sizes = { ...sizesOf(norm), items: norm.view.measured };
+  const sums = norm.team.sliced ? x.newEmpty([earlier, 2, statSets(spec), norm.view.channels]) : null;
+  if (sums) x.device.run(normMomentsKernel, spec, { x: buffers.x, sums: sums.buffer }, { ...sizes, slices: earlier });
   x.device.run(
     normWholeKernel,
     spec,
-    { ...buffers, ...runningBuffers(moved) },
-    { ...sizesOf(norm), items: norm.view.measured, eps, momentum },
+    { ...buffers, sums: (sums ?? x).buffer, ...runningBuffers(moved) },
+    { ...sizes, slices, earlier, eps, momentum },
   );
+  sums?.dispose();
 }
 
 /**
@@ -123,9 +179,16 @@ export function runWholeGradients(
 ): void {
   const { view } = norm;
   const sizes = sizesOf(norm);
-  g.device.run(normWholeGradKernel, backwardSpec(norm, grads, input), buffers, {
-    ...sizes,
-    measured: view.measured * sizes.row,
-    values: view.measured,
-  });
+  const spec = backwardSpec(norm, grads, input);
+  const { earlier, slices } = slicing(norm, spec.apart);
+  const sums = norm.team.sliced ? g.newEmpty([earlier, 2, norm.spec.parts, view.channels]) : null;
+  if (sums) g.device.run(normGradSumsKernel, spec, { ...buffers, sums: sums.buffer }, { ...sizes, slices: earlier });
+  const behind = sums && spec.residual ? { ...buffers, g: buffers.dr } : buffers;
+  g.device.run(
+    normWholeGradKernel,
+    behindSums(spec),
+    { ...behind, sums: (sums ?? g).buffer },
+    { ...sizes, measured: view.measured * sizes.row, values: view.measured, slices, earlier },
+  );
+  sums?.dispose();
 }
