@@ -262,7 +262,7 @@ export async function verifyClaim(
   let bundle = commitment === null ? null : decodeBundle(await readFile(commitment, "utf8"));
   const beside = claimFiles(dirname(deployed)).response;
   const answer = stamp ?? (existsSync(beside) ? beside : undefined);
-  if (bundle && answer !== undefined) bundle = withTimestamp(bundle, await readFile(answer));
+  if (bundle && answer !== undefined) bundle = await withTimestamp(bundle, await readFile(answer));
   return verify(released, await readFile(credential), {
     ...options,
     ...(bundle && { commitment: bundle, released }),

@@ -12,6 +12,7 @@ import { fromBase64, toBase64 } from "./base64";
 import { type Envelope, envelopeFromJson, envelopeToJson, signEnvelope, verifyEnvelope } from "./dsse";
 import { fieldsOf, listField, optionalText } from "./fields";
 import { keyHint, type Signer } from "./keys";
+import { readStamp } from "./timestamp";
 import { LONGEST_TOKEN } from "./timestamp-token";
 
 /** A signed payload, and when it was signed. */
@@ -63,16 +64,18 @@ function checkedBundle(what: string, bundle: Bundle): Bundle {
 }
 
 /**
- * The bundle with one time stamp more. It is not verified here: `verifyTimestamp` does, with the
- * authority's root.
+ * The bundle with one time stamp more. Whose it is, is not verified here: `verifyTimestamp` does,
+ * with the authority's root.
  * @param response of an authority, or the token alone, in DER
- * @throws ArgumentError for no bytes, too many of them, or too many stamps.
+ * @throws ArgumentError for no bytes, too many of them, or too many stamps; FormatError for what is
+ * no stamp (a page, a refusal), and one over anything but {@link bundleSignature}.
  */
-export function withTimestamp(bundle: Bundle, response: Uint8Array): Bundle {
+export async function withTimestamp(bundle: Bundle, response: Uint8Array): Promise<Bundle> {
   const stamp = bytesOf(response, "withTimestamp: the response").slice();
   checkedBundle("withTimestamp", bundle);
   if (stamp.length > LONGEST_TOKEN || bundle.timestamps.length >= MOST_STAMPS)
     throw new ArgumentError(`withTimestamp: at most ${MOST_STAMPS} stamps of at most ${LONGEST_TOKEN} bytes expected`);
+  await readStamp(stamp, bundleSignature(bundle));
   return { ...bundle, timestamps: [...bundle.timestamps, stamp] };
 }
 

@@ -27,7 +27,7 @@ import { natural } from "./der-writer";
 import { nameInWords } from "./distinguished-name";
 import { nonceOf } from "./timestamp-query";
 import { tokenOf } from "./timestamp-token";
-import { parseTstInfo } from "./tst-info";
+import { parseTstInfo, type TstInfo } from "./tst-info";
 import { signatureHolds } from "./verify-signature";
 
 /** A time stamp that was verified. */
@@ -91,13 +91,7 @@ export async function verifyTimestamp(stamp: Uint8Array, bytes: Uint8Array, trus
   const pinned = certificatesOf(roots, "a trusted root");
   const brought = certificatesOf(certificates, "a certificate");
   const own = bytesOf(bytes, `${caller}: what was stamped`);
-  const data = await readSignedData(tokenOf(bytesOf(stamp, `${caller}: the stamp`).slice(), what), TST_INFO);
-  const info = parseTstInfo(data.content, `${what}: what it says`);
-
-  if (!sameBytes(info.imprint, await digest(info.hash, own)))
-    throw new FormatError(
-      `${what}: the digest of the given bytes expected (imprint), found another: it is over something else`,
-    );
+  const { data, info } = await readStamp(bytesOf(stamp, `${caller}: the stamp`).slice(), own);
   if (nonce !== undefined) checkNonce(info.nonce, nonceOf(nonce, caller));
 
   const others = [...data.certificates, ...brought];
@@ -112,6 +106,19 @@ export async function verifyTimestamp(stamp: Uint8Array, bytes: Uint8Array, trus
     authority: nameInWords(signer.subject, `${what}: authority`),
     serial: toHex(info.serial),
   };
+}
+
+/**
+ * What a stamp says, of these bytes. Who says it is not looked at: {@link verifyTimestamp} does.
+ * @throws FormatError for what is no stamp (a page, a refusal), and one over other bytes.
+ */
+export async function readStamp(stamp: Uint8Array, bytes: Uint8Array): Promise<{ data: SignedData; info: TstInfo }> {
+  const data = await readSignedData(tokenOf(stamp, what), TST_INFO);
+  const info = parseTstInfo(data.content, `${what}: what it says`);
+  if (sameBytes(info.imprint, await digest(info.hash, bytes))) return { data, info };
+  throw new FormatError(
+    `${what}: the digest of the given bytes expected (imprint), found another: it is over something else`,
+  );
 }
 
 function checkNonce(found: Uint8Array | undefined, nonce: Uint8Array): void {

@@ -37,6 +37,9 @@ beforeAll(async () => {
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", async () => {
       const asks = request.headers["content-type"] === "application/timestamp-query";
+      // What a network with a sign-in answers, and an authority that refuses.
+      if (request.url === "/page") return void response.end("<html>Please sign in to the hotel's WiFi</html>");
+      if (request.url === "/refuse") return void response.end(Uint8Array.of(0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x02));
       if (!asks || request.url !== "/tsr") return void response.writeHead(503).end();
       response.end(await stamps.answer(new Uint8Array(Buffer.concat(parts)), STAMPED));
     });
@@ -136,6 +139,24 @@ describe("commit and stamp", () => {
     const other = await cli.run("stamp", "commitment.json", "later.tsr", "--out", "wrong.json", "--root", "root.pem");
     expect(other.code).toBe(2);
     expect(existsSync(at("wrong.json"))).toBe(false);
+  });
+
+  it("count what is no time stamp as none", async () => {
+    for (const [path, why] of [
+      ["page", /the time stamp/],
+      ["refuse", /a stamp expected, found a refusal \(2\)/],
+    ] as const) {
+      const words = [...COMMIT, "--out", `${path}.json`, "--timestamp", `${url}/${path}`];
+      const { code, err, out } = await cli.run(...words);
+      expect([code, err]).toEqual([0, expect.stringMatching(why)]);
+      expect(err).toMatch(/^warning: no time stamp of http:/);
+      expect(out).toMatch(/time stamps +none yet/);
+      expect(existsSync(at(`${path}.tsq`))).toBe(true);
+      writeFileSync(at(`${path}.tsr`), new Uint8Array(await (await fetch(`${url}/${path}`)).arrayBuffer()));
+      for (const reply of [`${path}.tsr`, `${path}.tsq`])
+        expect(await cli.run("stamp", `${path}.json`, reply, "--out", `${path}2.json`)).toMatchObject({ code: 2 });
+      expect(existsSync(at(`${path}2.json`))).toBe(false);
+    }
   });
 
   it("read the mark as a verifier will, and warn where he would refuse the release", async () => {

@@ -239,7 +239,7 @@ describe("a bundle", () => {
     const over = bundleSignature(bundle);
     expect((await timestampQuery(over)).length).toBeGreaterThan(32);
     const token = await stamp({ over, certificate: own, issuer: "stamps", key: authorityKey });
-    const stamped = decodeBundle(encodeBundle(withTimestamp(bundle, token)));
+    const stamped = decodeBundle(encodeBundle(await withTimestamp(bundle, token)));
     expect(stamped.timestamps).toEqual([token]);
     const trust = { roots: [own] };
     expect((await verifyTimestamp(stamped.timestamps[0]!, bundleSignature(stamped), trust)).authority).toBe(
@@ -247,8 +247,28 @@ describe("a bundle", () => {
     );
     // Another signature by the same key over the same payload is another one.
     await expect(verifyTimestamp(token, bundleSignature(await make()), trust)).rejects.toThrow(/imprint/);
-    expect(() => withTimestamp(bundle, new Uint8Array(2 ** 17))).toThrow(ArgumentError);
-    expect(() => withTimestamp({ ...bundle, timestamps: Array(16).fill(token) }, token)).toThrow(ArgumentError);
+    await expect(withTimestamp(bundle, new Uint8Array(2 ** 17))).rejects.toThrow(ArgumentError);
+    await expect(withTimestamp({ ...bundle, timestamps: Array(16).fill(token) }, token)).rejects.toThrow(ArgumentError);
+  });
+
+  it("takes nothing for a time stamp but one over its signature", async () => {
+    const bundle = await make();
+    const authorityKey = await newKey();
+    const own = await certificate({ name: "stamps", key: authorityKey, extensions: [timeStamping()] });
+    const stampOver = (over: Uint8Array) => stamp({ over, certificate: own, issuer: "stamps", key: authorityKey });
+    const token = await stampOver(bundleSignature(bundle));
+    for (const [reply, why] of [
+      [utf8("<html>Please sign in to the hotel's WiFi</html>"), /the time stamp/],
+      [Uint8Array.of(0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x02), /a stamp expected, found a refusal \(2\)/],
+      [await timestampQuery(bundleSignature(bundle)), /the time stamp/],
+      [new Uint8Array(), /the time stamp/],
+      [token.subarray(0, -1), /the time stamp/],
+      [await stampOver(bundleSignature(await make())), /imprint/],
+    ] as const) {
+      const refused = expect(withTimestamp(bundle, reply)).rejects;
+      await refused.toThrow(FormatError);
+      await refused.toThrow(why);
+    }
   });
 
   it("of another key or type is refused", async () => {

@@ -20,7 +20,6 @@ import {
   verifyModel,
   verifySignature,
   verifyTimestamp,
-  withTimestamp,
 } from "../../src/signing";
 import { Generator } from "../../src/tensor/random";
 import { changed, damaged } from "../../torture/mutate";
@@ -139,7 +138,8 @@ describe("envelopes and bundles", () => {
   it(
     "of which anything is damaged",
     async () => {
-      const bundle = withTimestamp(await signBundle(utf8('{"said":true}'), "type", signer), bytesAt("ec-nonce.tsr"));
+      const signed = await signBundle(utf8('{"said":true}'), "type", signer);
+      const bundle = { ...signed, timestamps: [bytesAt("ec-nonce.tsr")] };
       const other = await signBundle(
         utf8("something else"),
         "type",

@@ -71,7 +71,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   for (const url of given.texts("timestamp")) {
     terminal.step(`asking ${url}`);
     try {
-      bundle = withTimestamp(bundle, await askAuthority(url, question));
+      bundle = await withTimestamp(bundle, await askAuthority(url, question));
       stamped.push(url);
     } catch (cause) {
       if (!(cause instanceof PanError)) throw cause;

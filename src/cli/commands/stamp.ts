@@ -25,7 +25,7 @@ export const stamp: Command = {
     await expectFree(out, given.flag("force"));
     const before = decodeBundle(await readText(given.operand("COMMITMENT")));
     const reply = await readBytes(given.operand("REPLY"));
-    const bundle = withTimestamp(before, reply);
+    const bundle = await withTimestamp(before, reply);
     const roots = await Promise.all(given.texts("root").map(readCertificate));
     const added = bundle.timestamps.at(-1)!;
     const checked = roots.length ? await verifyTimestamp(added, bundleSignature(bundle), { roots }) : null;
