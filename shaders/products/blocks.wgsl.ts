@@ -280,12 +280,12 @@ export function multiplyBlocks(b: Block, depth: string, rowOperand: Operand, col
  * `into` on. With `vec` that is an array of vec4f, and indices and column counts are multiples
  * of 4.
  */
-export const putter = (into: string, vec: boolean) =>
+export const putter = (into: string, vec: boolean, adds: boolean) =>
   vec
-    ? `fn put(at: u32, room: u32, v: vec4f) { ${into}[at / 4u] = v; }`
+    ? `fn put(at: u32, room: u32, v: vec4f) { ${into}[at / 4u] ${adds ? "+" : ""}= v; }`
     : /* wgsl */ `
 fn put(at: u32, room: u32, v: vec4f) {
-  for (var j = 0u; j < min(room, 4u); j++) { ${into}[at + j] = v[j]; }
+  for (var j = 0u; j < min(room, 4u); j++) { ${into}[at + j] ${adds ? "+" : ""}= v[j]; }
 }`;
 
 /**

@@ -35,6 +35,8 @@ export interface ConvBlocksSpec extends ConvShape {
   readonly bias: boolean;
   /** Source channels per group are whole steps of the block: all of a step are of one tap. */
   readonly whole: boolean;
+  /** Outputs are added to what is there. */
+  readonly adds: boolean;
   readonly block: Block;
 }
 
@@ -138,7 +140,7 @@ function weights(s: ConvBlocksSpec): Operand {
 export const convBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-blocks",
   key: (s: ConvBlocksSpec) =>
-    `${s.mode},${shapeKey(s)},${s.vecSrc ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}${s.whole ? ",whole" : ""}`,
+    `${s.mode},${shapeKey(s)},${s.vecSrc ? 4 : 1}${s.vec ? 4 : 1},${s.bias},${blockKey(s.block)}${s.whole ? ",whole" : ""}${s.adds ? ",adds" : ""}`,
   bindings: (s) => ({
     src: { access: "read", type: s.vecSrc ? "vec4f" : "f32" },
     w: { access: "read", type: (s.mode === "forward" ? s.vec : s.vecSrc) ? "vec4f" : "f32" },
@@ -152,7 +154,7 @@ export const convBlocksKernel = /* @__PURE__ */ defineKernel({
     const [source, columns] = [gathered(s), weights(s)];
     return wgsl`
 ${s.bias ? four("bias") : ""}
-${putter("dst", s.vec)}
+${putter("dst", s.vec, s.adds)}
 ${blockStages(b, source.along, columns.along)}
 ${blockHead(b, "p.pixels", "p.dstN", "p.groups")}
   ${multiplyBlocks(b, `(${taps(s)}u * p.srcK)`, source, columns)}
@@ -179,6 +181,8 @@ export interface ConvWeightBlocksSpec extends ConvShape {
   readonly vec: boolean;
   /** Output pixels are whole steps of the block. */
   readonly whole: boolean;
+  /** Gradients are added to what is there. */
+  readonly adds: boolean;
   readonly block: Block;
 }
 
@@ -222,7 +226,7 @@ function met(s: ConvWeightBlocksSpec): Operand {
 export const convWeightBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "conv2d-weight-blocks",
   key: (s: ConvWeightBlocksSpec) =>
-    `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}${s.whole ? ",whole" : ""}`,
+    `${shapeKey(s)},${s.vecX ? 4 : 1}${s.vec ? 4 : 1},${blockKey(s.block)}${s.whole ? ",whole" : ""}${s.adds ? ",adds" : ""}`,
   bindings: (s) => ({
     x: { access: "read", type: s.vecX ? "vec4f" : "f32" },
     dy: { access: "read", type: s.vec ? "vec4f" : "f32" },
@@ -260,7 +264,7 @@ fn pixelAt(k: u32) -> vec3u {
   let n = line / p.dyH;
   return vec3u(k - line * p.dyW, line - n * p.dyH, n);
 }
-${putter("dw", s.vec)}
+${putter("dw", s.vec, s.adds)}
 ${blockStages(b, source.along, gradient.along)}
 ${blockHead(b, `(${taps(s)}u * p.i)`, "p.o", "p.groups")}
   let rows = ${taps(s)}u * p.i;

@@ -27,6 +27,8 @@ export interface MatmulBlocksSpec {
   readonly vec: boolean;
   /** K is whole steps of the block. */
   readonly whole: boolean;
+  /** Products are added to what is there. */
+  readonly adds: boolean;
   /** A vector of N is added to every row. */
   readonly bias: boolean;
   readonly block: Block;
@@ -40,7 +42,7 @@ export interface MatmulBlocksSpec {
 export const matmulBlocksKernel = /* @__PURE__ */ defineKernel({
   name: "matmul-blocks",
   key: (s: MatmulBlocksSpec) =>
-    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${[s.vecA, s.vecB, s.vec].map((v) => (v ? 4 : 1)).join("")},${s.bias},${blockKey(s.block)}${s.whole ? ",whole" : ""}`,
+    `${s.transA ? "T" : "N"}${s.transB ? "T" : "N"},${[s.vecA, s.vecB, s.vec].map((v) => (v ? 4 : 1)).join("")},${s.bias},${blockKey(s.block)}${s.whole ? ",whole" : ""}${s.adds ? ",adds" : ""}`,
   bindings: (s) => ({
     a: { access: "read", type: s.vecA ? "vec4f" : "f32" },
     b: { access: "read", type: s.vecB ? "vec4f" : "f32" },
@@ -79,7 +81,7 @@ export const matmulBlocksKernel = /* @__PURE__ */ defineKernel({
     });
     return wgsl`
 ${s.bias ? four("bias") : ""}
-${putter("c", s.vec)}
+${putter("c", s.vec, s.adds)}
 ${blockStages(b, a.along, c.along)}
 ${blockHead(b, "p.m", "p.n", "p.batch")}
   ${multiplyBlocks(b, "p.k", a, c)}

@@ -1,12 +1,12 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { defineKernel, linearGrid, linearIndex, linearMain } from "../../src/gpu/kernel";
 
-/** out[i] = Σ_s parts[s·n + i], s ascending. */
+/** out[i] = Σ_s parts[s·n + i], s ascending; with `adds` that is added to what is there. */
 export const sumSplitsKernel = /* @__PURE__ */ defineKernel({
   name: "sum-splits",
   key: () => "",
   bindings: { parts: { access: "read" }, out: { access: "write" } },
-  params: { n: "u32", splits: "u32" },
+  params: { n: "u32", splits: "u32", adds: "u32" },
   body: (_: null) => wgsl`
 ${linearMain()} {
   ${linearIndex("p.n")}
@@ -22,6 +22,7 @@ ${linearMain()} {
     sum = sum + a + b + c + d;
   }
   for (; s < p.splits; s++) { sum += parts[s * p.n + index]; }
+  if (p.adds != 0u) { sum += out[index]; }
   out[index] = sum;
 }`,
   workgroups: (_, p) => linearGrid(p.n),

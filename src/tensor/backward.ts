@@ -51,7 +51,7 @@ export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, ret
       const grad = pending.get(node);
       pending.delete(node);
       if (!grad) continue;
-      const grads = scope(() => node.run(grad, retainGraph));
+      const grads = scope(() => node.run(grad, retainGraph, (i) => sumSoFar(node.inputs[i]!, pending)));
       grads.forEach((g, i) => {
         if (!g) return;
         const { tensor, node: from, needsGrad } = node.inputs[i]!;
@@ -66,6 +66,23 @@ export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, ret
   } finally {
     for (const node of order) node.release();
   }
+}
+
+/**
+ * The sum of the gradients that an input was sent so far, where it may be changed in place: it may
+ * share memory with other gradients (views), but for a leaf's.
+ */
+function sumSoFar<T extends Passed<T>>(
+  { tensor, node, needsGrad }: { readonly tensor: T; readonly node: GraphNode<T> | null; readonly needsGrad: boolean },
+  pending: ReadonlyMap<GraphNode<T>, T>,
+): T | null {
+  if (!needsGrad) return null;
+  if (node) {
+    const sum = pending.get(node);
+    return sum && !sum.sharesMemory ? sum : null;
+  }
+  recordedGradients(tensor.device)?.arriving(tensor);
+  return tensor.grad;
 }
 
 /** @throws LifetimeError for a leaf that no gradient can go to. */
@@ -95,11 +112,13 @@ export function copyOf<T extends Passed<T>>(t: T): T {
   return out;
 }
 
-/**
- * A fresh tensor a + b: gradients may share memory with others (views), so none is changed in
- * place.
- */
+/** a + b: in the memory of a, or in other memory where a shares its own. */
 function sum<T extends Passed<T>>(a: T, b: T): T {
+  if (!a.sharesMemory && !a.hasMemoryOf(b)) {
+    accumulate(a, b);
+    b.dispose();
+    return a;
+  }
   const out = a.newEmpty(a.shape);
   a.device.run(binaryKernel, "add", { a: a.buffer, b: b.buffer, y: out.buffer }, { n4: out.vectors });
   a.dispose();

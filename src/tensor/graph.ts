@@ -8,10 +8,20 @@ export interface Graphed<T extends Graphed<T>> {
   readonly requiresGrad: boolean;
   readonly node: GraphNode<T> | null;
   dispose(): void;
+  hasMemoryOf(other: T): boolean;
 }
 
-/** Gradients towards each input, in order; null where none is needed. */
-export type BackwardFn<T> = (grad: T) => readonly (T | null)[];
+/**
+ * What other operations have sent to an input so far, by its number: a kernel may add to it, in the
+ * place of a gradient of its own. Null where there is nothing yet, or nothing to be written to.
+ */
+export type SumSoFar<T> = (input: number) => T | null;
+
+/**
+ * Gradients towards each input, in order; null where none is needed, or where it was added to what
+ * `sumSoFar` gave.
+ */
+export type BackwardFn<T> = (grad: T, sumSoFar: SumSoFar<T>) => readonly (T | null)[];
 
 /**
  * One recorded operation: its inputs, what it saved, how gradients flow back. Counted by its output
@@ -63,8 +73,13 @@ export class GraphNode<T extends Graphed<T>> {
   }
 
   /** Runs the backward function, then frees what was saved for it unless it is to be `kept`. */
-  run(grad: T, kept: boolean): readonly (T | null)[] {
-    const grads = this.fn(grad);
+  run(grad: T, kept: boolean, sumSoFar: SumSoFar<T>): readonly (T | null)[] {
+    const read = [grad, ...this.saved];
+    const grads = this.fn(grad, (i) => {
+      const sum = sumSoFar(i);
+      // A kernel cannot write to what it reads.
+      return sum && read.some((t) => t.hasMemoryOf(sum)) ? null : sum;
+    });
     if (!kept) this.free();
     return grads;
   }

@@ -212,6 +212,14 @@ export class Tensor implements Disposable {
   }
 
   /**
+   * Whether its memory is that of another tensor.
+   * @internal
+   */
+  hasMemoryOf(other: Tensor): boolean {
+    return this.storage === other.storage;
+  }
+
+  /**
    * Number of 16-byte vectors the elements fill, rounded up: what vector kernels run over.
    * @internal
    */

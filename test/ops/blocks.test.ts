@@ -80,10 +80,10 @@ async function byBlock(block: Block, trans: boolean, size: [number, number, numb
   const [vecA, vecB] = [(trans ? m : k) % 4 === 0, (trans ? k : n) % 4 === 0];
   const whole = k % block.bk === 0;
   const spec = { transA: trans, transB: trans, vecA, vecB, vec: n % 4 === 0, whole, bias: true, block };
-  const y = inSplits(d, [batch, m, n], splits, (c) =>
+  const y = inSplits(d, [batch, m, n], splits, (c, adds) =>
     d.run(
       matmulBlocksKernel,
-      spec,
+      { ...spec, adds },
       { a: a.buffer, b: b.buffer, bias: bias.buffer, c: c.buffer },
       { m, n, k, batch, strideA: m * k, strideB: k * n, splits, chunk },
     ),
@@ -118,7 +118,17 @@ describe("every block", () => {
             sources.push(
               moduleSource(
                 matmulBlocksKernel,
-                { transA, transB: odd, vecA: vec, vecB: !odd, vec: odd !== vec, whole: vec, bias: vec, block },
+                {
+                  transA,
+                  transB: odd,
+                  vecA: vec,
+                  vecB: !odd,
+                  vec: odd !== vec,
+                  whole: vec,
+                  bias: vec,
+                  adds: odd,
+                  block,
+                },
                 d.caps,
                 false,
               ),
@@ -127,10 +137,12 @@ describe("every block", () => {
             const s = { ...shape, vec, block };
             for (const mode of ["forward", "input"] as const)
               for (const whole of odd ? flags : [false]) {
-                const spec = { ...s, mode, vecSrc: odd, whole, bias: mode === "forward" };
+                const spec = { ...s, mode, vecSrc: odd, whole, bias: mode === "forward", adds: vec };
                 sources.push(moduleSource(convBlocksKernel, spec, d.caps, false));
               }
-            sources.push(moduleSource(convWeightBlocksKernel, { ...s, vecX: odd, whole: vec }, d.caps, false));
+            sources.push(
+              moduleSource(convWeightBlocksKernel, { ...s, vecX: odd, whole: vec, adds: odd }, d.caps, false),
+            );
           }
         }
     d.gpu.pushErrorScope("validation");

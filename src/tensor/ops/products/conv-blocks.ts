@@ -18,9 +18,10 @@ import { inSplits } from "./splits";
 
 /** Blocks of outputs staged in workgroup memory, on graphics processors. */
 export const byBlocks: ConvStrategy = {
+  adds: true,
   fits: ({ caps }, g, pass) => planBlocks(caps, sizeOf(g, pass)) !== null,
-  forward: (x, w, bias, g) => gather(x, w, bias, g, forwardGather(g)),
-  inputGradient: (dy, w, g) => gather(dy, w, null, g, inputGather(g)),
+  forward: (x, w, bias, g) => gather(x, w, bias, g, forwardGather(g), null),
+  inputGradient: (dy, w, g, sum) => gather(dy, w, null, g, inputGather(g), sum),
   weightGradient,
 };
 
@@ -33,7 +34,7 @@ function sizeOf(g: Geometry, pass: ConvPass) {
   return { rows, columns: to.channels, depth: taps * from.channels, planes: g.groups };
 }
 
-function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: Gather): Tensor {
+function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: Gather, sum: Tensor | null): Tensor {
   const { mode, to, from } = how;
   const d = src.device;
   const { block, splits, chunk } = planBlocks(d.caps, sizeOf(g, mode))!;
@@ -41,19 +42,21 @@ function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: G
   const whole = from.channels % block.bk === 0;
   const inBlocks = { ...spec, vecSrc: from.channels % 4 === 0, whole, block };
   const buffers = { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer };
-  return inSplits(d, gatheredShape(g, how), splits, (dst) =>
-    d.run(convBlocksKernel, inBlocks, { ...buffers, dst: dst.buffer }, { ...gatherSizes(g, how), splits, chunk }),
-  );
+  const sizes = { ...gatherSizes(g, how), splits, chunk };
+  const run = (dst: Tensor, adds: boolean) =>
+    d.run(convBlocksKernel, { ...inBlocks, adds }, { ...buffers, dst: dst.buffer }, sizes);
+  return inSplits(d, gatheredShape(g, how), splits, run, sum);
 }
 
-function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+function weightGradient(x: Tensor, dy: Tensor, g: Geometry, sum: Tensor | null): Tensor {
   const d = x.device;
   const size = sizeOf(g, "weight");
   const { block, splits, chunk } = planBlocks(d.caps, size)!;
   const whole = size.depth % block.bk === 0;
   const spec = { ...structureOf(g), vec: g.o % 4 === 0, vecX: g.i % 4 === 0, whole, block };
   const buffers = { x: x.buffer, dy: dy.buffer };
-  return inSplits(d, weightShape(g), splits, (dw) =>
-    d.run(convWeightBlocksKernel, spec, { ...buffers, dw: dw.buffer }, { ...weightSizes(g), splits, chunk }),
-  );
+  const sizes = { ...weightSizes(g), splits, chunk };
+  const run = (dw: Tensor, adds: boolean) =>
+    d.run(convWeightBlocksKernel, { ...spec, adds }, { ...buffers, dw: dw.buffer }, sizes);
+  return inSplits(d, weightShape(g), splits, run, sum);
 }

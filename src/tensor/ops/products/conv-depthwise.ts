@@ -45,6 +45,7 @@ const fits = (g: Geometry): boolean =>
 
 /** Convolutions of every channel on its own. */
 export const byDepthwise: ConvStrategy = {
+  adds: false,
   fits: (_, g) => fits(g),
   forward: (x, w, bias, g) => gather(x, w, bias, g, forwardGather(g)),
   inputGradient: (dy, w, g) => gather(dy, w, null, g, inputGather(g)),

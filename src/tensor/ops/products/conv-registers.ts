@@ -22,6 +22,7 @@ const FEW_CHANNELS = 4;
 
 /** A tile of outputs in each invocation's registers: everything, everywhere. */
 export const byRegisters: ConvStrategy = {
+  adds: false,
   fits: () => true,
   forward: (x, w, bias, g) => gather(x, w, bias, g, forwardGather(g)),
   inputGradient: (dy, w, g) => gather(dy, w, null, g, inputGather(g)),

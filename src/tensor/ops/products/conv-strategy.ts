@@ -10,12 +10,14 @@ export type ConvPass = "forward" | "input" | "weight";
 export interface ConvStrategy {
   /** Whether it is the one for a pass, unless one before it in the list is. */
   fits(device: Device, geometry: Geometry, pass: ConvPass): boolean;
+  /** Whether it can add gradients to what is there. */
+  readonly adds: boolean;
   /** y [N, H', W', O] of x [N, H, W, I], w [kH, kW, I/groups, O] and bias [O]. */
   forward(x: Tensor, w: Tensor, bias: Tensor | null, geometry: Geometry): Tensor;
-  /** dx [N, H, W, I] of dy [N, H', W', O] and w. */
-  inputGradient(dy: Tensor, w: Tensor, geometry: Geometry): Tensor;
-  /** dw [kH, kW, I/groups, O] of x and dy. */
-  weightGradient(x: Tensor, dy: Tensor, geometry: Geometry): Tensor;
+  /** dx [N, H, W, I] of dy [N, H', W', O] and w, or `sum` with that added to it. */
+  inputGradient(dy: Tensor, w: Tensor, geometry: Geometry, sum: Tensor | null): Tensor;
+  /** dw [kH, kW, I/groups, O] of x and dy, or `sum` with that added to it. */
+  weightGradient(x: Tensor, dy: Tensor, geometry: Geometry, sum: Tensor | null): Tensor;
 }
 
 /** One side of a convolution: height and width, and channels of a group. */

@@ -100,6 +100,7 @@ export function usesWinograd(caps: ProductCaps, c: Geometry, limit: number): boo
 
 /** 3×3 convolutions of stride 1 by 16 products in the place of 36. */
 export const byWinograd: ConvStrategy = {
+  adds: false,
   fits: ({ caps, gpu }, g) => usesWinograd(caps, g, gpu.limits.maxStorageBufferBindingSize),
   forward,
   inputGradient,

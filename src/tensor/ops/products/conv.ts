@@ -1,4 +1,5 @@
 import { ShapeError } from "../../../errors";
+import type { SumSoFar } from "../../graph";
 import { expectUnparted } from "../../parts";
 import { sameShape, showShape } from "../../shape";
 import { scope } from "../../storage";
@@ -36,9 +37,9 @@ function convolve(op: string, x: Tensor, w: Tensor, bias: Tensor | null, options
   if (bias && !sameShape(bias.shape, [channels]))
     throw new ShapeError(`${op}: bias ${showShape(bias.shape)} for ${channels} output channels`);
   const y = forward(x, w, bias, geo);
-  const backward = (sx: Tensor, sw: Tensor) => (g: Tensor) => [
-    x.requiresGrad ? inputGradient(g, sw, geo) : null,
-    w.requiresGrad ? weightGradient(sx, g, geo) : null,
+  const backward = (sx: Tensor, sw: Tensor) => (g: Tensor, sumSoFar: SumSoFar<Tensor>) => [
+    x.requiresGrad ? inputGradient(g, sw, geo, () => sumSoFar(0)) : null,
+    w.requiresGrad ? weightGradient(sx, g, geo, () => sumSoFar(1)) : null,
     bias?.requiresGrad ? sum(g, [0, 1, 2]) : null,
   ];
   const { kernel, stride, padding, dilation, groups } = geo;
@@ -81,7 +82,7 @@ export function conv2dWeightGradient(
   const expected = [geo.n, ...geo.out, dy.shape[3]!];
   if (!sameShape(dy.shape, expected))
     throw new ShapeError(`conv2dWeightGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
-  return weightGradient(x, dy, geo);
+  return weightGradient(x, dy, geo)!;
 }
 
 /**
@@ -103,7 +104,7 @@ export function conv2dInputGradient(
   const expected = [geo.n, ...geo.out, geo.o * geo.groups];
   if (!sameShape(dy.shape, expected))
     throw new ShapeError(`conv2dInputGradient: dy ${showShape(dy.shape)}, expected ${showShape(expected)}`);
-  return inputGradient(dy, w, geo);
+  return inputGradient(dy, w, geo)!;
 }
 
 /** Shape [N, H', W', O] of {@link conv2d}'s output. @throws ShapeError as conv2d. */
@@ -119,12 +120,22 @@ function forward(x: Tensor, w: Tensor, bias: Tensor | null, geo: Geometry): Tens
   return strategyFor(x.device, geo, "forward").forward(x, w, bias, geo);
 }
 
-function inputGradient(dy: Tensor, w: Tensor, geo: Geometry): Tensor {
+const NONE = () => null;
+
+/** The gradient; null where it was added to the sum so far. */
+function inputGradient(dy: Tensor, w: Tensor, geo: Geometry, sumSoFar: () => Tensor | null = NONE): Tensor | null {
   if (geo.n * geo.in[0] * geo.in[1] * geo.i === 0) return dy.newEmpty(gatheredShape(geo, inputGather(geo)));
-  return strategyFor(dy.device, geo, "input").inputGradient(dy, w, geo);
+  const how = strategyFor(dy.device, geo, "input");
+  const sum = how.adds ? sumSoFar() : null;
+  const dx = how.inputGradient(dy, w, geo, sum);
+  return sum ? null : dx;
 }
 
-function weightGradient(x: Tensor, dy: Tensor, geo: Geometry): Tensor {
+/** The gradient; null where it was added to the sum so far. */
+function weightGradient(x: Tensor, dy: Tensor, geo: Geometry, sumSoFar: () => Tensor | null = NONE): Tensor | null {
   if (geo.n * geo.i * geo.o === 0) return x.newFull(weightShape(geo), 0);
-  return strategyFor(x.device, geo, "weight").weightGradient(x, dy, geo);
+  const how = strategyFor(x.device, geo, "weight");
+  const sum = how.adds ? sumSoFar() : null;
+  const dw = how.weightGradient(x, dy, geo, sum);
+  return sum ? null : dw;
 }

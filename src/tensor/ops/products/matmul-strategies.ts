@@ -21,10 +21,13 @@ export interface MatmulSize {
 export interface MatmulStrategy {
   /** Whether it is the one, unless one before it in the list is. */
   fits(device: Device, size: MatmulSize): boolean;
+  /** Whether it can add products to what is there. */
+  readonly adds: boolean;
   /**
-   * Σ_k op(a)·op(b) + bias, of `shape`; an operand of two dimensions is the same in every plane.
+   * Σ_k op(a)·op(b) + bias, of `shape`, or `sum` with that added to it; an operand of two
+   * dimensions is the same in every plane.
    */
-  product(a: Tensor, b: Tensor, bias: Tensor | null, size: MatmulSize, shape: Shape): Tensor;
+  product(a: Tensor, b: Tensor, bias: Tensor | null, size: MatmulSize, shape: Shape, sum: Tensor | null): Tensor;
 }
 
 const specOf = ({ n, transA, transB }: MatmulSize, bias: Tensor | null, vector: number) => ({
@@ -48,22 +51,24 @@ const blocksOf = ({ caps }: Device, { m, n, k, planes }: MatmulSize) =>
 
 /** Blocks of outputs staged in workgroup memory, on graphics processors. */
 const byBlocks: MatmulStrategy = {
+  adds: true,
   fits: (device, size) => blocksOf(device, size) !== null,
-  product(a, b, bias, size, shape) {
+  product(a, b, bias, size, shape, sum) {
     const { block, splits, chunk } = blocksOf(a.device, size)!;
     const { m, n, k, transA, transB } = size;
     const [vecA, vecB] = [transA ? m : k, transB ? k : n].map((length) => length % 4 === 0) as [boolean, boolean];
     const spec = { ...specOf(size, bias, 4), vecA, vecB, whole: k % block.bk === 0, block };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer };
     const sizes = { ...sizesOf(size, a, b), splits, chunk };
-    return inSplits(a.device, shape, splits, (c) =>
-      a.device.run(matmulBlocksKernel, spec, { ...buffers, c: c.buffer }, sizes),
-    );
+    const run = (c: Tensor, adds: boolean) =>
+      a.device.run(matmulBlocksKernel, { ...spec, adds }, { ...buffers, c: c.buffer }, sizes);
+    return inSplits(a.device, shape, splits, run, sum);
   },
 };
 
 /** A tile of outputs in each invocation's registers: everything, everywhere. */
 const byRegisters: MatmulStrategy = {
+  adds: false,
   fits: () => true,
   product(a, b, bias, size, shape) {
     const c = a.newEmpty(shape);

@@ -1,4 +1,5 @@
 import { ShapeError } from "../../../errors";
+import type { SumSoFar } from "../../graph";
 import { expectUnparted, keepBatch } from "../../parts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../../shape";
 import { scope } from "../../storage";
@@ -46,9 +47,9 @@ export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {})
   keepBatch("matmul", right, right.rank === 2);
   const [a, b] = left.rank > 2 ? lifted([left, right] as const) : [left, right];
   const y = product(a, b, transposeA, transposeB, null);
-  const backward = (sa: Tensor, sb: Tensor) => (g: Tensor) => [
-    a.requiresGrad ? sumTo(gradA(g, sb, transposeA, transposeB), a.shape) : null,
-    b.requiresGrad ? sumTo(gradB(g, sa, transposeA, transposeB), b.shape) : null,
+  const backward = (sa: Tensor, sb: Tensor) => (g: Tensor, sumSoFar: SumSoFar<Tensor>) => [
+    a.requiresGrad ? gradA(g, sb, transposeA, transposeB, { shape: a.shape, sumSoFar: () => sumSoFar(0) }) : null,
+    b.requiresGrad ? gradB(g, sa, transposeA, transposeB, { shape: b.shape, sumSoFar: () => sumSoFar(1) }) : null,
   ];
   return record("matmul", y, [a, b], [a, b], backward, { turned: [transposeA, transposeB] });
 }
@@ -73,22 +74,38 @@ export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor
   const lead = x.shape.slice(0, -1);
   const rows = [sizeOf(lead), i!];
   const y = scope(() => product(x.view(rows), w, false, false, bias).view([...lead, o!]));
-  return record("linear", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (grad) => {
+  return record("linear", y, bias ? [x, w, bias] : [x, w], [x, w], (sx, sw) => (grad, sumSoFar) => {
     const g = grad.view([rows[0]!, o!]);
     return [
       x.requiresGrad ? product(g, sw, false, true, null).view(x.shape) : null,
-      w.requiresGrad ? product(sx.view(rows), g, true, false, null) : null,
+      w.requiresGrad ? gradient(sx.view(rows), g, true, false, { shape: w.shape, sumSoFar: () => sumSoFar(1) }) : null,
       bias?.requiresGrad ? sum(g, [0]) : null,
     ];
   });
 }
 
-function gradA(g: Tensor, b: Tensor, ta: boolean, tb: boolean): Tensor {
-  return ta ? product(b, g, tb, true, null) : product(g, b, false, !tb, null);
+/** Where a gradient goes. */
+interface Toward {
+  readonly shape: Shape;
+  readonly sumSoFar: () => Tensor | null;
 }
 
-function gradB(g: Tensor, a: Tensor, ta: boolean, tb: boolean): Tensor {
-  return tb ? product(g, a, true, ta, null) : product(a, g, !ta, false, null);
+function gradA(g: Tensor, b: Tensor, ta: boolean, tb: boolean, toward: Toward): Tensor | null {
+  return ta ? gradient(b, g, tb, true, toward) : gradient(g, b, false, !tb, toward);
+}
+
+function gradB(g: Tensor, a: Tensor, ta: boolean, tb: boolean, toward: Toward): Tensor | null {
+  return tb ? gradient(g, a, true, ta, toward) : gradient(a, g, !ta, false, toward);
+}
+
+/** A product, summed to the shape it goes to; null where it was added to the sum so far. */
+function gradient(a: Tensor, b: Tensor, ta: boolean, tb: boolean, { shape, sumSoFar }: Toward): Tensor | null {
+  const { m, n, k, batch } = extents(a, b, ta, tb);
+  const whole = sameShape([...batch, m, n], shape) && k > 0 && sizeOf(shape) > 0;
+  const size = { m, n, k, planes: sizeOf(batch), transA: ta, transB: tb };
+  const sum = whole && matmulFor(a.device, size).adds ? sumSoFar() : null;
+  const grad = product(a, b, ta, tb, null, sum);
+  return sum ? null : sumTo(grad, shape);
 }
 
 function extents(a: Tensor, b: Tensor, ta: boolean, tb: boolean): Extents {
@@ -111,12 +128,19 @@ function extents(a: Tensor, b: Tensor, ta: boolean, tb: boolean): Extents {
   return { m, n, k, batch: broadcastShapes(la, lb, "matmul") };
 }
 
-function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, bias: Tensor | null): Tensor {
+function product(
+  a: Tensor,
+  b: Tensor,
+  transA: boolean,
+  transB: boolean,
+  bias: Tensor | null,
+  sum: Tensor | null = null,
+): Tensor {
   const { m, n, k, batch } = extents(a, b, transA, transB);
   const shape = [...batch, m, n];
   // An empty sum is zero.
   if (k === 0 && !bias) return a.newFull(shape, 0);
   if (sizeOf(shape) === 0) return a.newEmpty(shape);
   const size = { m, n, k, planes: sizeOf(batch), transA, transB };
-  return matmulFor(a.device, size).product(a, b, bias, size, shape);
+  return matmulFor(a.device, size).product(a, b, bias, size, shape, sum);
 }
