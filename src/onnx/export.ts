@@ -47,8 +47,9 @@ const OPTIONS = ["sample", "layout", "batch", "inputNames", "outputNames", "name
 const BATCH = "batch";
 
 /**
- * A network as an ONNX model (operator set 17): what it computes in evaluation mode, with batch
- * norms by their running statistics. Of a protected network it is the half that is given away,
+ * A network as an ONNX model (operator set 17): what it computes in evaluation mode, those of its
+ * modules too that were left in training: batch norms by their running statistics, no dropout. Of a
+ * protected network it is the half that is given away,
  * {@link Protected.deployed}: nothing of a credential is in the file.
  *
  * The network runs twice, without its kernels, on batches of two sizes, and what its operations are
@@ -62,7 +63,7 @@ const BATCH = "batch";
  * @throws ArgumentError for what is no network or no sample; for an operation that cannot be
  * exported, by its name, with those that can; for a network that does something else with another
  * size of the batch, or writes to its own tensors.
- * @throws LimitError for a model of 2 GiB or more.
+ * @throws LimitError for a model of 2 GiB or more. Whatever the network's own `forward` throws.
  */
 export async function exportOnnx(network: Module, options: OnnxOptions): Promise<NonSharedUint8Array> {
   instance(WHAT, "network", network, Module);
@@ -113,8 +114,8 @@ function placesOf(sample: OnnxOptions["sample"]): Places {
     isOne || !(isList || isPlain(sample)) ? [["", sample as Shape]] : Object.entries(sample as object);
   const given = entries.map(([, one]) => one);
   const shapes = given.map((one) => {
-    if (one instanceof Tensor) return one.shape;
-    if (Array.isArray(one)) return asShape(one as Shape);
+    const shape = one instanceof Tensor ? one.shape : Array.isArray(one) ? asShape(one as Shape) : null;
+    if (shape && !shape.includes(0)) return shape;
     return refuse(WHAT, "sample", "the shape of one input, batch included, or a tensor; or several of such", one);
   });
   const paths = entries.map(([path]) => path);
@@ -156,7 +157,8 @@ function traced(network: Network, places: Places, batch: "dynamic" | "fixed"): P
 }
 
 /** One pass, of a batch of another size where one is given. */
-function passOf(network: Network, { shapes, dtypes, whole }: Places, batch: number | null) {
+function passOf(network: Network, places: Places, batch: number | null): Pick<Passes, "trace" | "route"> {
+  const { shapes, dtypes, whole } = places;
   const device = deviceOf(network);
   const inputs = shapes.map((shape, i) =>
     Tensor.empty(batch === null ? shape : [batch, ...shape.slice(1)], dtypes[i], device),
@@ -167,6 +169,8 @@ function passOf(network: Network, { shapes, dtypes, whole }: Places, batch: numb
   } catch (cause) {
     // Nobody has asked for a batch of this size.
     if (!(cause instanceof PanError) || batch === null || batch === shapes[0]![0]) throw cause;
+    // What fails with the sample's own batch too is said of that.
+    passOf(network, places, null);
     throw new ArgumentError(
       `${WHAT}: with a batch of ${batch}: ${cause.message}. A network of one size of the batch is exported with { batch: "fixed" }`,
       { cause },

@@ -2,7 +2,7 @@
 import { instance, refuse } from "../demand";
 import { ArgumentError } from "../errors";
 import { isPlain } from "../io/shown";
-import { inMode } from "../nn/mode";
+import { withMode } from "../nn/mode";
 import { deviceOf, Module } from "../nn/module";
 import { Norm } from "../nn/norm";
 import { duringPass } from "../nn/pass";
@@ -74,15 +74,22 @@ export interface NetworkTrace {
   readonly output: unknown;
 }
 
+/** Modules by the first of their names: one that is held in several places has several. */
+export function firstNames(network: Module): Map<Module, string> {
+  const names = new Map<Module, string>();
+  for (const [name, module] of network.namedModules()) if (!names.has(module)) names.set(module, name);
+  return names;
+}
+
 /**
- * Runs a network once in evaluation mode on a sample, its kernels left out, and notes what its
- * layers and operations were given.
+ * Runs a network once on a sample, its kernels left out, and notes what its layers and operations
+ * were given. All of its modules are in evaluation mode meanwhile, those that were set apart too:
+ * a norm that counts batches would count one that nobody computed.
  * @throws ArgumentError for a sample that is none, or a network that is not a module with a
  * `forward`; whatever the network's own code throws.
  */
 export function traceNetwork(network: Network, sample: NetworkSample): NetworkTrace {
-  const names = new Map<Module, string>();
-  for (const [name, module] of network.namedModules()) if (!names.has(module)) names.set(module, name);
+  const names = firstNames(network);
   const tensors = new Map<Tensor, { names: string[]; layout: Layout }>();
   for (const [name, t, { layout }] of network.namedTensors()) {
     const known = tensors.get(t);
@@ -97,7 +104,7 @@ export function traceNetwork(network: Network, sample: NetworkSample): NetworkTr
     device.dryly(() =>
       scope(() =>
         noGrad(() =>
-          inMode(network, false, () => {
+          withMode(names.keys(), false, () => {
             const x = inputsOf(sample, device);
             inputShape = x instanceof Tensor ? x.shape : null;
             const pass = {
@@ -134,17 +141,17 @@ function inputsOf(sample: NetworkSample, device: ReturnType<typeof deviceOf>): I
 }
 
 function inputOf(sample: Shape | Tensor, device: ReturnType<typeof deviceOf>): Tensor {
-  if (sample instanceof Tensor) return sample;
-  if (!Array.isArray(sample))
+  if (!(sample instanceof Tensor || Array.isArray(sample)))
     refuse(
       "protect",
       "sample",
       "the shape of one input, batch included, or a tensor of such; or several, in a list or by name",
       sample,
     );
-  const shape = asShape(sample as Shape);
+  const shape = sample instanceof Tensor ? sample.shape : asShape(sample as Shape);
   if (!shape.length || shape.includes(0))
     throw new ArgumentError(`protect: sample: the shape of one input, batch included, found [${shape.join(", ")}]`);
+  if (sample instanceof Tensor) return sample;
   return Tensor.empty(shape, "f32", device);
 }
 

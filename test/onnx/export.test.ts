@@ -12,7 +12,7 @@ import { add, mul, reshape } from "../../src/tensor/ops/elementwise";
 import { crossEntropy } from "../../src/tensor/ops/loss";
 import { concat } from "../../src/tensor/ops/movement";
 import { einsum } from "../../src/tensor/ops/products/einsum";
-import { RandomStream } from "../../src/tensor/ops/random";
+import { dropout, RandomStream } from "../../src/tensor/ops/random";
 import { keep } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { found, latin1, scattered } from "../support/bytes";
@@ -122,12 +122,34 @@ describe("a model", () => {
     held.dispose();
   });
 
-  it("leaves the network as it was: mode, values, and a training that goes on", async () => {
-    const net = new Sequential(new Linear(3, 4), new BatchNorm(4), new Dropout(0.5), new Linear(4, 2));
-    const before = await net.stateDict();
+  it.each([
+    ["in training", []],
+    ["in evaluation, with layers set apart", [1, 2]],
+  ])("leaves a network %s as it was: mode, values, and a training that goes on", async (_, apart) => {
+    const net = new Sequential(
+      new Linear(3, 4),
+      new BatchNorm(4, { momentum: null }),
+      new Dropout(0.5),
+      new Linear(4, 2),
+    );
+    if (apart.length) net.eval();
+    for (const i of apart) net.layers[i]!.train();
+    const [before, modes] = [await net.stateDict(), net.namedModules().map(([, m]) => m.training)];
     await exportOnnx(net, { sample: [2, 3] });
     expect(await net.stateDict()).toEqual(before);
-    expect(net.namedModules().every(([, m]) => m.training)).toBe(true);
+    expect(net.namedModules().map(([, m]) => m.training)).toEqual(modes);
+    net.dispose();
+  });
+
+  it("is of evaluation throughout, where a new head was left in training", async () => {
+    const net = new Sequential(new Linear(3, 4), new BatchNorm(4), new Dropout(0.5)).eval();
+    const norm = net.layers[1] as BatchNorm;
+    norm.runningMean.fill(0.5);
+    norm.runningVar.fill(4);
+    for (const layer of net.layers.slice(1)) layer.train();
+    const input = { data: randomData([2, 3], 4), shape: [2, 3] };
+    const { output } = await runModel(await exportOnnx(net, { sample: [1, 3] }), { input });
+    expectLike(output!, await runNetwork(net.eval() as never, input));
     net.dispose();
   });
 });
@@ -221,7 +243,18 @@ describe("what is refused", () => {
       { sample: [1, 3] },
       /"random".*draws/,
     ],
-    ["dropout in evaluation", () => dropping(), { sample: [1, 3] }, /"dropout".*drops in evaluation/],
+    [
+      "dropout in evaluation",
+      () => network((x: Tensor) => dropout(x, 0.5, new RandomStream(1), true)),
+      { sample: [1, 3] },
+      /"dropout".*drops in evaluation/,
+    ],
+    [
+      "an input without numbers",
+      () => new OwnNetwork(),
+      { sample: [0, 8, 8, 3], batch: "fixed" },
+      /shape of one input/,
+    ],
     ["writes", () => network((x: Tensor, w) => add(x, w.fill(1))), { sample: [1, 3] }, /writes to a tensor/],
     ["writes later", () => network((x: Tensor) => writtenLater(x)), { sample: [1, 3] }, /writes to a tensor/],
     [
@@ -243,12 +276,6 @@ describe("what is refused", () => {
       /batch in several dimensions.*"fixed"/,
     ],
   ];
-  const dropping = (): Module => {
-    const net = new Sequential(new Linear(3, 3), new Dropout(0.5));
-    net.eval();
-    net.layers[1]!.training = true;
-    return net;
-  };
   const writtenLater = (x: Tensor): Tensor => {
     const t = Tensor.full([3], 1);
     const first = add(x, t);
@@ -258,6 +285,11 @@ describe("what is refused", () => {
 
   it.each(WRONG)("%s", async (_, make, options, because) => {
     expect(await refused(make(), options)).toMatch(because);
+  });
+
+  it.each(["dynamic", "fixed"] as const)("is the network's to refuse where it is no input, %s", async (size) => {
+    const exported = exportOnnx(new OwnNetwork(), { sample: [1, 8, 8, 4], batch: size });
+    await expect(exported).rejects.toThrow(/^conv2d: input with 4 channels/);
   });
 
   it("is not refused for a batch of one size", async () => {
