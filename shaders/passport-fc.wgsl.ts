@@ -108,7 +108,8 @@ export const passportFcGradKernel = /* @__PURE__ */ defineKernel({
       da: s.weights && write({ type: "f32" }),
       db: s.weights && write({ type: "f32" }),
     }),
-  params: { slope: "f32" },
+  /** `adds`: the input's gradient is added to what is there. */
+  params: { slope: "f32", adds: "u32" },
   body: (s) => wgsl`
 ${head(s)}
 ${sumOverChannels(
@@ -134,6 +135,7 @@ ${
     ? `  for (var o = lid; o < O; o += LANES) {
     var sum = vec2f();
     for (var h = 0u; h < H; h++) { sum += inner[h] * a[o * H + h]; }
+    if (p.adds != 0u) { sum += vec2f(draw[o], draw[O + o]); }
     draw[o] = sum.x;
     draw[O + o] = sum.y;
   }`

@@ -36,22 +36,23 @@ fn main() {
 
 /**
  * dγ = g · ( −alpha·b where γ·b < margin, + 2·l2·γ ); 0 in what lies behind the n channels of γ, up
- * to `size`.
+ * to `size`. With `adds` it is added to what is there.
  */
 export const signLossGradKernel = /* @__PURE__ */ defineKernel({
   name: "sign-loss-grad",
   key: () => "",
   bindings: { g: { access: "read" }, gamma: { access: "read" }, b: { access: "read" }, dgamma: { access: "write" } },
-  params: { n: "u32", size: "u32", alpha: "f32", margin: "f32", l2: "f32" },
+  params: { n: "u32", size: "u32", alpha: "f32", margin: "f32", l2: "f32", adds: "u32" },
   body: (_: null) => wgsl`
 ${linearMain()} {
   ${linearIndex("p.size")}
-  if (index >= p.n) {
-    dgamma[index] = 0.0;
-    return;
+  var d = 0.0;
+  if (index < p.n) {
+    let push = select(0.0, p.alpha * b[index], gamma[index] * b[index] < p.margin);
+    d = g[0] * (2.0 * p.l2 * gamma[index] - push);
   }
-  let push = select(0.0, p.alpha * b[index], gamma[index] * b[index] < p.margin);
-  dgamma[index] = g[0] * (2.0 * p.l2 * gamma[index] - push);
+  if (p.adds != 0u) { d += dgamma[index]; }
+  dgamma[index] = d;
 }`,
   workgroups: (_, p) => linearGrid(p.size),
 });

@@ -30,15 +30,16 @@ export function passportFc(raw: Tensor, a: Tensor, b: Tensor, slope: number): Te
   device.run(passportFcKernel, spec, { ...given, hidden: inner.buffer, rows: rows.buffer }, { slope });
   const input = raw.requiresGrad;
   const weights = a.requiresGrad || b.requiresGrad;
-  record("passportFc", rows, [raw, a, b], [raw, inner, a, b], (sr, si, sa, sb) => (d) => {
-    const draw = input ? d.newEmpty(sr.shape) : null;
+  record("passportFc", rows, [raw, a, b], [raw, inner, a, b], (sr, si, sa, sb) => (d, sumSoFar) => {
+    const sum = input ? sumSoFar(0) : null;
+    const draw = input ? (sum ?? d.newEmpty(sr.shape)) : null;
     const [da, db] = weights ? [d.newEmpty(sa.shape), d.newEmpty(sb.shape)] : [null, null];
     const buffers = {
       ...{ d: d.buffer, hidden: si.buffer, raw: sr.buffer, a: sa.buffer, b: sb.buffer },
       ...{ draw: (draw ?? d).buffer, da: (da ?? d).buffer, db: (db ?? d).buffer },
     };
-    device.run(passportFcGradKernel, { ...spec, input, weights }, buffers, { slope });
-    return [draw, da, db];
+    device.run(passportFcGradKernel, { ...spec, input, weights }, buffers, { slope, adds: sum ? 1 : 0 });
+    return [sum ? null : draw, da, db];
   });
   inner.dispose();
   return rows;

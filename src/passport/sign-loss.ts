@@ -55,14 +55,16 @@ export function signLoss(
   const loss = gamma.newEmpty([]);
   const buffers = { gamma: gamma.buffer, b: bits.buffer, before: (before ?? gamma).buffer, loss: loss.buffer };
   gamma.device.run(signLossKernel, { more: !!before }, buffers, params);
-  return record("signLoss", loss, before ? [gamma, before] : [gamma], [gamma, bits], (saved, b) => (g) => {
-    const d = g.newEmpty(saved.shape);
+  return record("signLoss", loss, before ? [gamma, before] : [gamma], [gamma, bits], (saved, b) => (g, sumSoFar) => {
+    const sum = sumSoFar(0);
+    const d = sum ?? g.newEmpty(saved.shape);
     saved.device.run(
       signLossGradKernel,
       null,
       { g: g.buffer, gamma: saved.buffer, b: b.buffer, dgamma: d.buffer },
-      params,
+      { ...params, adds: sum ? 1 : 0 },
     );
-    return before ? [d, g] : [d];
+    const own = sum ? null : d;
+    return before ? [own, g] : [own];
   });
 }

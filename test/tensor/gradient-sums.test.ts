@@ -1,6 +1,8 @@
 /** Gradients that several operations send to one tensor, added where they go. */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Device } from "../../src/gpu/device";
+import { passportFc } from "../../src/passport/fc";
+import { signLoss } from "../../src/passport/sign-loss";
 import { add, mul, relu } from "../../src/tensor/ops/elementwise";
 import { conv2d } from "../../src/tensor/ops/products/conv";
 import { linear, matmul } from "../../src/tensor/ops/products/matmul";
@@ -8,7 +10,7 @@ import { sum } from "../../src/tensor/ops/reduce";
 import { recordStep } from "../../src/tensor/recorded";
 import type { Shape } from "../../src/tensor/shape";
 import { memory, scope } from "../../src/tensor/storage";
-import type { Tensor } from "../../src/tensor/tensor";
+import { Tensor } from "../../src/tensor/tensor";
 import { gpu, randomTensor, withCaps } from "../support/gpu";
 
 let device: Device;
@@ -27,6 +29,9 @@ interface Case {
   readonly leaves: Readonly<Record<string, Shape>>;
   readonly branches: readonly ((t: Record<string, Tensor>) => Tensor)[];
 }
+
+/** One sign a channel. */
+const BITS = () => Tensor.from(Float32Array.from({ length: 24 }, (_, i) => (i % 3 ? 1 : -1)));
 
 const CASES: Readonly<Record<string, Case>> = {
   "convolutions of one input": {
@@ -63,6 +68,14 @@ const CASES: Readonly<Record<string, Case>> = {
     leaves: { a: [3, 32, 24], b: [24, 40] },
     branches: [({ a, b }) => matmul(a!, b!), ({ a, b }) => matmul(a!, mul(b!, 2))],
   },
+  "a passport's FC and its sign loss": {
+    leaves: { raw: [2, 24], a: [24, 6], b: [6, 24] },
+    branches: [({ raw, a, b }) => passportFc(raw!, a!, b!, 0.1), ({ raw }) => signLoss(raw!, BITS(), { alpha: 1 })],
+  },
+  "a sign loss and its passport's FC": {
+    leaves: { raw: [2, 24], a: [24, 6], b: [6, 24] },
+    branches: [({ raw }) => signLoss(raw!, BITS(), { alpha: 1 }), ({ raw, a, b }) => passportFc(raw!, a!, b!, 0.1)],
+  },
   "a residual": {
     leaves: { x: [2, 8, 8, 16], w: [3, 3, 16, 16] },
     branches: [({ x, w }) => add(conv2d(x!, w!, null, { padding: 1 }), x!), ({ x }) => relu(x!)],
@@ -75,7 +88,9 @@ const tensorsOf = ({ leaves }: Case) =>
 const gradients = async (tensors: Record<string, Tensor>) =>
   new Map(await Promise.all(Object.entries(tensors).map(async ([name, t]) => [name, await t.grad!.data()] as const)));
 
-/** Each branch by a backward pass of its own, in an order, with a sum of its gradients on the host. */
+/**
+ * Each branch by a backward pass of its own, in an order, with a sum of its gradients on the host.
+ */
 async function apart(c: Case): Promise<Map<string, Float32Array[]>> {
   const found = new Map<string, Float32Array[]>();
   for (const branch of c.branches) {
