@@ -37,6 +37,22 @@ function advice(value: unknown): string {
   return "pass the whole contents of a file";
 }
 
+const UTF8 = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Bytes as text, each text of other bytes than every other one: none is passed over or replaced, so
+ * that two names in a file never become one.
+ * @returns undefined for bytes that are no UTF-8
+ */
+export function utf8Of(bytes: Uint8Array): string | undefined {
+  try {
+    // A copy, for decoders refuse shared memory.
+    return UTF8.decode(bytes.slice());
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether two sequences of bytes are the same. */
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);

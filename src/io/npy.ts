@@ -9,6 +9,7 @@
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 import { ArgumentError, FormatError } from "../errors";
+import { utf8Of } from "./bytes";
 import { DTYPES, type HostTensor, type SafetensorsDtype } from "./host-tensor";
 import { parseHeader } from "./npy-header";
 import { clip, shown } from "./shown";
@@ -88,7 +89,9 @@ export function decodeNpy(bytes: Uint8Array, source = "NPY data"): HostTensor {
   if (end - start > LONGEST_HEADER) {
     throw wrong("header length", `expected at most ${LONGEST_HEADER} bytes, got ${end - start}; save a plain array`);
   }
-  const fields = parseHeader(new TextDecoder().decode(new Uint8Array(bytes.subarray(start, end))), wrong);
+  const headerText = utf8Of(bytes.subarray(start, end));
+  if (headerText === undefined) throw wrong("header", "expected UTF-8 text, got other bytes; save a plain array");
+  const fields = parseHeader(headerText, wrong);
 
   const { dtype, bigEndian } = readType(fields.descr, wrong);
   if (fields.fortran_order !== "False" && fields.fortran_order !== "True") {

@@ -4,9 +4,10 @@
  * round. Source: onnx/onnx.proto (ModelProto, GraphProto, TensorProto).
  */
 import { FormatError } from "../errors";
-import { elementCount } from "./header";
+import { utf8Of } from "./bytes";
+import { elementCount, MAX_NAMES, SPLIT_IT } from "./header";
 import { DTYPES, type HostArray, type HostTensor, type SafetensorsDtype, type StateDict } from "./host-tensor";
-import { type Field, fieldsOf, varintsOf } from "./protobuf";
+import { fieldsOf, varintsOf } from "./protobuf";
 import { quote } from "./shown";
 
 const [GRAPH, INITIALIZER, SPARSE] = [7, 5, 15];
@@ -65,6 +66,8 @@ export function decodeOnnx(bytes: Uint8Array): { tensors: StateDict; notes: read
       const own = name === "" ? `initializer.${unnamed++}` : name;
       if (tensors.has(own)) refuse(`two initialisers are called ${quote(own)}`);
       tensors.set(own, tensor);
+      if (tensors.size > MAX_NAMES)
+        throw new FormatError(`The ONNX model has more than ${MAX_NAMES} initialisers: ${SPLIT_IT}.`);
     }
   }
   if (!tensors.size)
@@ -74,17 +77,16 @@ export function decodeOnnx(bytes: Uint8Array): { tensors: StateDict; notes: read
 
 function tensorOf(message: Uint8Array): [name: string, tensor: HostTensor] {
   const shape: number[] = [];
-  const numbers: Field[] = [];
   let [name, type, isExternal] = ["", 0, false];
   let raw: Uint8Array | null = null;
   for (const field of fieldsOf(message)) {
     if (field.number === T.dims) for (const size of varintsOf(field)) shape.push(Number(size));
     else if (field.number === T.type && field.kind === "varint") type = Number(field.value);
-    else if (field.number === T.name && field.kind === "bytes") name = new TextDecoder().decode(field.value.slice());
+    else if (field.number === T.name && field.kind === "bytes")
+      name = utf8Of(field.value) ?? refuse("an initialiser's name is no UTF-8");
     else if (field.number === T.raw && field.kind === "bytes") raw = field.value;
     else if (field.number === T.external) isExternal = true;
     else if (field.number === T.location && field.kind === "varint") isExternal ||= field.value === 1n;
-    else if ([T.floats, T.int32s, T.int64s, T.doubles, T.uint64s].some((n) => n === field.number)) numbers.push(field);
   }
   const where = `initialiser ${quote(name)}`;
   if (isExternal)
@@ -96,7 +98,7 @@ function tensorOf(message: Uint8Array): [name: string, tensor: HostTensor] {
     throw new FormatError(`The ONNX model's ${where} is of type ${type}, which is none that is computed with here.`);
   const count = elementCount(shape);
   if (shape.length > 64 || count === undefined) return refuse(`${where} has no possible shape`);
-  const data = raw ? fromRaw(raw, dtype) : fromFields(numbers, dtype, count);
+  const data = raw ? fromRaw(raw, dtype) : fromFields(message, dtype, count);
   if (data.length !== count) refuse(`${where} has ${data.length} elements, and its shape ${count}`);
   return [name, { dtype, shape, data }];
 }
@@ -107,30 +109,35 @@ function fromRaw(raw: Uint8Array, dtype: SafetensorsDtype): HostArray {
   return new make(raw.slice().buffer);
 }
 
-/** Numbers in fields by their type: those of 16 bits and fewer, halves too, as integers of 32. */
-function fromFields(fields: readonly Field[], dtype: SafetensorsDtype, most: number): HostArray {
-  const of = (number: number) => fields.filter((field) => field.number === number);
+/**
+ * Numbers in fields by their type: those of 16 bits and fewer, halves too, as integers of 32. Each
+ * goes to its place as it is read: an object for each would take sixty bytes for one of the file.
+ */
+function fromFields(message: Uint8Array, dtype: SafetensorsDtype, most: number): HostArray {
+  const room = Math.min(most, message.length);
+  const data = new DTYPES[dtype](room);
+  let n = 0;
   if (dtype === "F32" || dtype === "F64") {
-    const parts = of(dtype === "F32" ? T.floats : T.doubles).map((field) =>
-      field.kind === "varint" ? refuse("an integer in the place of a number") : field.value,
-    );
-    const whole = new Uint8Array(parts.reduce((n, part) => n + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      whole.set(part, at);
-      at += part.length;
+    const whole = new Uint8Array(data.buffer);
+    for (const field of fieldsOf(message)) {
+      if (field.number !== (dtype === "F32" ? T.floats : T.doubles)) continue;
+      if (field.kind === "varint") return refuse("an integer in the place of a number");
+      if (n + field.value.length > whole.length) return refuse("an initialiser has more elements than its shape");
+      whole.set(field.value, n);
+      n += field.value.length;
     }
-    return fromRaw(whole, dtype);
+    n /= data.BYTES_PER_ELEMENT;
+  } else {
+    const number = dtype === "I64" ? T.int64s : dtype === "U64" || dtype === "U32" ? T.uint64s : T.int32s;
+    const wide = dtype === "I64" || dtype === "U64";
+    for (const field of fieldsOf(message)) {
+      if (field.number !== number) continue;
+      for (const value of varintsOf(field)) {
+        if (n >= room) return refuse("an initialiser has more elements than its shape");
+        (data as { [at: number]: number | bigint })[n++] = wide ? value : Number(BigInt.asIntN(32, value));
+      }
+    }
   }
-  const values: bigint[] = [];
-  const number = dtype === "I64" ? T.int64s : dtype === "U64" || dtype === "U32" ? T.uint64s : T.int32s;
-  for (const field of of(number))
-    for (const value of varintsOf(field)) {
-      if (values.length >= most) return refuse("an initialiser has more elements than its shape");
-      values.push(value);
-    }
-  if (dtype === "I64") return BigInt64Array.from(values, (value) => BigInt.asIntN(64, value));
-  if (dtype === "U64") return BigUint64Array.from(values);
-  const numbers = values.map((value) => Number(BigInt.asIntN(32, value)));
-  return new (DTYPES[dtype] as Int32ArrayConstructor)(numbers) as HostArray;
+  if (n !== most) refuse(`an initialiser has ${n} elements, and its shape ${most}`);
+  return data;
 }

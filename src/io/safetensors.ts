@@ -10,7 +10,7 @@
  * (format section of the README).
  */
 import { ArgumentError, FormatError, PanError, ShapeError } from "../errors";
-import { bytesOf } from "./bytes";
+import { bytesOf, utf8Of } from "./bytes";
 import { describeForeign } from "./foreign";
 import {
   DTYPE_LIST,
@@ -254,15 +254,11 @@ function splitFile(file: Uint8Array): [Header, data: Uint8Array] {
     refuseFile(file, "file", problem);
   }
   const dataStart = LENGTH_BYTES + Number(length);
-  let text: string;
-  try {
-    // A copy, for decoders refuse shared memory.
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(file.slice(LENGTH_BYTES, dataStart));
-  } catch {
+  const text = utf8Of(file.subarray(LENGTH_BYTES, dataStart));
+  if (text === undefined)
     return braced
       ? refuse("header", "expected UTF-8 text, found other bytes")
       : refuseFile(file, "header", "expected UTF-8 text, found other bytes");
-  }
   if (!text.startsWith("{")) refuseFile(file, "header", `expected "{" at its start, found ${quote(text.slice(0, 12))}`);
   return [readHeader(text, file.length - dataStart), file.subarray(dataStart)];
 }

@@ -35,10 +35,23 @@ const DTYPE: ReadonlyMap<unknown, SafetensorsDtype> = new Map<unknown, Safetenso
   ["bool", "BOOL"],
   ["float16", "F16"],
 ]);
-const QUANTISED: ReadonlyMap<unknown, SafetensorsDtype> = new Map<unknown, SafetensorsDtype>([
-  ["uint8", "U8"],
-  ["uint16", "U16"],
-  ["float16", "F16"],
+/** What quantised weights may be stored as, by what they are. */
+const QUANTISED: ReadonlyMap<SafetensorsDtype, ReadonlyMap<unknown, SafetensorsDtype>> = new Map([
+  [
+    "F32",
+    new Map<unknown, SafetensorsDtype>([
+      ["uint8", "U8"],
+      ["uint16", "U16"],
+      ["float16", "F16"],
+    ]),
+  ],
+  [
+    "I32",
+    new Map<unknown, SafetensorsDtype>([
+      ["uint8", "U8"],
+      ["uint16", "U16"],
+    ]),
+  ],
 ]);
 
 const refuse = (problem: string): never => {
@@ -55,11 +68,15 @@ export const isTfjs = (document: unknown): boolean => isObject(document) && "wei
 export function manifestOf(document: unknown): readonly Group[] {
   const manifest = isObject(document) ? document["weightsManifest"] : null;
   if (!Array.isArray(manifest)) return refuse(`a list of groups as weightsManifest expected, found ${shown(manifest)}`);
-  const names = new Set<string>();
+  const [names, files] = [new Set<string>(), new Set<string>()];
   return manifest.map((group: unknown): Group => {
     const { paths, weights } = isObject(group) ? group : {};
     if (!Array.isArray(paths) || !paths.every((path) => typeof path === "string") || !Array.isArray(weights))
       return refuse(`{ paths, weights } expected, found ${shown(group)}`);
+    for (const path of paths) {
+      if (files.has(path)) refuse(`it names the file ${quote(path)} twice`);
+      files.add(path);
+    }
     const read = weights.map(weightOf);
     for (const { name } of read) {
       if (names.has(name)) refuse(`two weights are called ${quote(name)}`);
@@ -80,28 +97,55 @@ function weightOf(weight: unknown): Weight {
       `The TensorFlow.js model's weight ${quote(name)} is of type ${shown(dtype)}; ${[...DTYPE.keys()].join(", ")} are read.`,
     );
   if (quantization === undefined) return { name, shape, stored: own, dtype: own, scale: 1, min: 0 };
-  const { dtype: type, scale = 1, min = 0 } = isObject(quantization) ? quantization : {};
-  const stored = QUANTISED.get(type);
-  if (!stored || typeof scale !== "number" || typeof min !== "number")
-    return refuse(`${quote(name)}: quantization to uint8, uint16 or float16 expected, found ${shown(quantization)}`);
+  const { dtype: type, scale, min } = isObject(quantization) ? quantization : {};
+  const stored = QUANTISED.get(own)?.get(type);
+  if (!stored)
+    return refuse(
+      `${quote(name)}: quantization of float32 to uint8, uint16 or float16 expected, or of int32 to uint8 or uint16, found ${shown(dtype)} and ${shown(quantization)}`,
+    );
+  if (stored === "F16") return { name, shape, stored, dtype: own, scale: 1, min: 0 };
+  if (typeof scale !== "number" || typeof min !== "number" || !Number.isFinite(scale * 0xffff + min))
+    return refuse(`${quote(name)}: quantization with scale and min expected, found ${shown(quantization)}`);
   return { name, shape, stored, dtype: own, scale, min };
 }
 
-/** The weights of one group. @param bytes of all its shards, one after the other */
-export function weightsOfGroup({ weights }: Group, bytes: Uint8Array): StateDict {
-  const found: StateDict = new Map();
+/**
+ * The weights of one group, out of its shards one after the other.
+ * @param get fetches one
+ * @throws FormatError for more or fewer bytes than the weights have, as soon as that is known
+ */
+export async function weightsOfGroup(
+  { paths, weights }: Group,
+  get: (path: string) => Promise<Uint8Array>,
+): Promise<StateDict> {
+  const sizes = weights.map(
+    ({ shape, stored }) => (elementCount(shape) ?? Number.POSITIVE_INFINITY) * DTYPES[stored].BYTES_PER_ELEMENT,
+  );
+  const needed = sizes.reduce((a, b) => a + b, 0);
+  const shards: Uint8Array[] = [];
+  let found = 0;
+  for (const path of paths) {
+    const shard = await get(path);
+    found += shard.length;
+    if (found > needed) break;
+    shards.push(shard);
+  }
+  if (found !== needed)
+    refuse(`the shards have ${found} bytes${found > needed ? " or more" : ""}, and their weights ${needed}`);
+  const bytes = new Uint8Array(found);
   let at = 0;
-  for (const weight of weights) {
-    const { name, shape, stored } = weight;
-    const count = elementCount(shape);
-    const make = DTYPES[stored];
-    const end = at + (count ?? Number.POSITIVE_INFINITY) * make.BYTES_PER_ELEMENT;
-    if (!(end <= bytes.length)) refuse(`the shards end within ${quote(name)}, after ${bytes.length} bytes`);
-    found.set(name, decoded(weight, new make(bytes.slice(at, end).buffer)));
+  for (const shard of shards) {
+    bytes.set(shard, at);
+    at += shard.length;
+  }
+  const all: StateDict = new Map();
+  at = 0;
+  for (const [i, weight] of weights.entries()) {
+    const end = at + sizes[i]!;
+    all.set(weight.name, decoded(weight, new DTYPES[weight.stored](bytes.slice(at, end).buffer)));
     at = end;
   }
-  if (at !== bytes.length) refuse(`the shards have ${bytes.length} bytes, and their weights ${at}`);
-  return found;
+  return all;
 }
 
 function decoded({ shape, stored, dtype, scale, min }: Weight, data: HostTensor["data"]): HostTensor {

@@ -4,7 +4,7 @@
  */
 import { callable, optionsOf } from "../demand";
 import { ArgumentError, FormatError } from "../errors";
-import { bytesOf } from "./bytes";
+import { bytesOf, utf8Of } from "./bytes";
 import { isOnnx } from "./foreign";
 import type { StateDict } from "./host-tensor";
 import { parseJson } from "./json";
@@ -79,7 +79,11 @@ function looksLikeTorch(bytes: Uint8Array): boolean {
 export function documentOf(bytes: Uint8Array): unknown {
   const first = bytes.subarray(0, 64).find((byte) => ![0x20, 0x09, 0x0a, 0x0d].includes(byte));
   if (first !== 0x7b || isSafetensors(bytes)) return undefined;
-  return parseJson(new TextDecoder().decode(bytes.slice(0, LONGEST + 1)), "the JSON file", LONGEST);
+  if (bytes.length > LONGEST)
+    throw new FormatError(`the JSON file: at most ${LONGEST} bytes expected, found ${bytes.length}`);
+  const text = utf8Of(bytes);
+  if (text === undefined) throw new FormatError("the JSON file: UTF-8 expected, found other bytes");
+  return parseJson(text, "the JSON file", LONGEST);
 }
 
 const isShardIndex = (document: unknown): document is { weight_map: Record<string, unknown> } =>
@@ -158,14 +162,18 @@ async function sharded(map: Record<string, unknown>, get: Get): Promise<WeightsF
   const notes: string[] = [];
   const metadata: Record<string, string> = {};
   let format: WeightsFormat | null = null;
-  const wanted = Object.entries(map);
-  for (const name of namesOf(Object.values(map))) {
+  const wanted = new Map<unknown, string[]>();
+  for (const [tensor, at] of Object.entries(map)) {
+    const names = wanted.get(at) ?? [];
+    names.push(tensor);
+    wanted.set(at, names);
+  }
+  for (const name of namesOf([...wanted.keys()])) {
     const shard = decodeWhole(await get(name));
     format ??= shard.format;
     notes.push(...shard.notes.map((note) => `${name}: ${note}`));
     Object.assign(metadata, shard.metadata);
-    for (const [tensor, at] of wanted) {
-      if (at !== name) continue;
+    for (const tensor of wanted.get(name)!) {
       const found = shard.tensors.get(tensor);
       if (!found) throw new FormatError(`The index says that ${quote(tensor)} is in ${quote(name)}, which has it not.`);
       tensors.set(tensor, found);
@@ -179,16 +187,6 @@ async function tfjs(document: unknown, get: Get): Promise<WeightsFile> {
   const groups = manifestOf(document);
   namesOf(groups.flatMap(({ paths }) => paths));
   const tensors: StateDict = new Map();
-  for (const group of groups) {
-    const shards: Uint8Array[] = [];
-    for (const path of group.paths) shards.push(await get(path));
-    const bytes = new Uint8Array(shards.reduce((n, shard) => n + shard.length, 0));
-    let at = 0;
-    for (const shard of shards) {
-      bytes.set(shard, at);
-      at += shard.length;
-    }
-    for (const [name, tensor] of weightsOfGroup(group, bytes)) tensors.set(name, tensor);
-  }
+  for (const group of groups) for (const [name, tensor] of await weightsOfGroup(group, get)) tensors.set(name, tensor);
   return { tensors, metadata: {}, format: "tensorflowjs", notes: [], bytes: null };
 }

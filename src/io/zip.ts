@@ -5,13 +5,18 @@
  */
 import { inflateSync } from "fflate";
 import { FormatError } from "../errors";
+import { utf8Of } from "./bytes";
 import { quote } from "./shown";
 
-/** The end of the central directory: 22 bytes and a comment of up to 2¹⁶ − 1. */
+/**
+ * The end of the central directory: 22 bytes and a comment of up to 2¹⁶ − 1. PyTorch writes it a
+ * second time in front, in the form for large archives, with a locator of that between them.
+ */
 const END = 0x06054b50;
 const CENTRAL = 0x02014b50;
 const LOCAL = 0x04034b50;
-const [END_BYTES, CENTRAL_BYTES, LOCAL_BYTES] = [22, 46, 30];
+const [END64, LOCATOR64] = [0x06064b50, 0x07064b50];
+const [END_BYTES, CENTRAL_BYTES, LOCAL_BYTES, END64_BYTES, LOCATOR64_BYTES] = [22, 46, 30, 56, 20];
 const [STORED, DEFLATED] = [0, 8];
 
 /**
@@ -51,15 +56,21 @@ export class Zip {
     this.#own = bytes.length;
     const end = this.#end();
     const count = this.#view.getUint16(end + 10, true);
-    let at = this.#view.getUint32(end + 16, true);
-    if (count === 0xffff || at === 0xffffffff)
+    const begin = this.#view.getUint32(end + 16, true);
+    if (count === 0xffff || begin === 0xffffffff)
       throw new FormatError(
         "The zip archive is of the form for more than 4 GB or 65,534 entries (zip64), which is not read here: save its tensors as safetensors, in several files.",
       );
+    const size = this.#view.getUint32(end + 12, true);
+    const behind = this.#end64(end, [count, size, begin]);
+    let at = begin;
     for (let i = 0; i < count; i++) {
       if (at + CENTRAL_BYTES > end || this.#view.getUint32(at, true) !== CENTRAL) refuse("its directory is cut");
       at = this.#entry(at, end);
     }
+    // Python goes by where the directory ends, others by where it begins, or by how many it has:
+    // nobody shall read another network.
+    if (at !== behind || size !== behind - begin) refuse("its directory is not where it should be");
   }
 
   get names(): IterableIterator<string> {
@@ -113,6 +124,23 @@ export class Zip {
     return refuse("it has no directory");
   }
 
+  /**
+   * Where the directory has to end: in front of its end, or of the second form of that. Readers
+   * that go by the second form shall find the same.
+   */
+  #end64(end: number, said: readonly number[]): number {
+    const [view, locator] = [this.#view, end - LOCATOR64_BYTES];
+    if (locator < 0 || view.getUint32(locator, true) !== LOCATOR64) return end;
+    const at = locator - END64_BYTES;
+    const u64 = (offset: number) => Number(view.getBigUint64(offset, true));
+    const same =
+      at >= 0 &&
+      view.getUint32(at, true) === END64 &&
+      u64(locator + 8) === at &&
+      said.every((value, i) => u64(at + 32 + 8 * i) === value);
+    return same ? at : refuse("its two ends speak of different directories");
+  }
+
   /** Takes the entry of the directory that begins there. @returns where the next one does */
   #entry(at: number, end: number): number {
     const [u16, u32] = [
@@ -121,7 +149,8 @@ export class Zip {
     ];
     const next = at + CENTRAL_BYTES + u16(28) + u16(30) + u16(32);
     if (next > end) refuse("its directory is cut");
-    const name = new TextDecoder().decode(this.bytes.slice(at + CENTRAL_BYTES, at + CENTRAL_BYTES + u16(28)));
+    const title = this.bytes.subarray(at + CENTRAL_BYTES, at + CENTRAL_BYTES + u16(28));
+    const name = utf8Of(title) ?? refuse("the name of an entry is no UTF-8");
     if (u16(8) & 1) throw new FormatError(`The zip archive's entry ${quote(name)} is encrypted: decrypt it first.`);
     if (this.#entries.has(name)) refuse(`its entry ${quote(name)} is there twice`);
     this.#entries.set(name, { name, method: u16(10), crc: u32(16), packed: u32(20), size: u32(24), at: u32(42) });

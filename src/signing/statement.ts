@@ -3,7 +3,7 @@
  * digest_set.md): which files something is said of, by their digests, and what is said.
  */
 import { FormatError } from "../errors";
-import { bytesOf } from "../io/bytes";
+import { bytesOf, utf8Of } from "../io/bytes";
 import { sha256Hex, sha512Hex } from "../io/digest";
 import { canonicalJson, parseStrictJson } from "../io/json";
 import { shown } from "../io/shown";
@@ -91,11 +91,9 @@ function digestOf(value: unknown, what: string): Subject["digest"] {
 function utf8Text(bytes: Uint8Array, what: string): string {
   if (bytes.length > 4 * LONGEST_STATEMENT)
     throw new FormatError(`${what}: at most ${4 * LONGEST_STATEMENT} bytes expected, found ${bytes.length}`);
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new FormatError(`${what}: UTF-8 expected, found other bytes`, { cause });
-  }
+  const text = utf8Of(bytes);
+  if (text === undefined) throw new FormatError(`${what}: UTF-8 expected, found other bytes`);
+  return text;
 }
 
 /**

@@ -21,7 +21,6 @@ const MAGIC = 0x1950a86a20f9469cfc6cn;
 const VERSION = 1001;
 /** How often tensors may share the numbers of a storage: tied weights do it twice or thrice. */
 const MOST_SHARED = 16;
-const MAX_RANK = 64;
 
 const refuse = (problem: string): never => {
   throw new FormatError(`Not a valid PyTorch file: ${problem}. It is damaged or cut short: fetch or export it again.`);
@@ -64,7 +63,7 @@ function zipped(bytes: Uint8Array): { value: PickleValue; numbers: Numbers } {
   const order = zip.has(`${folder}byteorder`) ? zip.read(`${folder}byteorder`) : null;
   if (order && String.fromCharCode(...order.subarray(0, 8)) !== "little") bigEndian();
   const data = zip.read(pickle);
-  const value = new PickleReader(data, new TorchGlobals(data.length)).read();
+  const value = new PickleReader(data, new TorchGlobals(bytes.length), bytes.length).read();
   const unpacked = new Map<string, Uint8Array>();
   const of = ({ key }: Storage): Uint8Array => {
     const found = unpacked.get(key) ?? zip.read(`${folder}data/${key}`);
@@ -94,10 +93,9 @@ function older(bytes: Uint8Array): { value: PickleValue; numbers: Numbers } {
   const places = new Map<PickleValue, number>();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // How long each is says its type alone, which the object's pickle told.
-  const { widths } = globals;
   let at = pickles.at;
   for (const key of keys) {
-    const width = widths.get(key as string) ?? refuse("a storage that no tensor has");
+    const width = globals.widthOf(key) ?? refuse("a storage that no tensor has");
     if (at + 8 > bytes.length) refuse("a storage is cut");
     const count = Number(view.getBigUint64(at, true));
     places.set(key, at);
@@ -107,7 +105,7 @@ function older(bytes: Uint8Array): { value: PickleValue; numbers: Numbers } {
   const of = ({ key }: Storage): Uint8Array => {
     const start = places.get(key);
     if (start === undefined) return refuse(`the storage ${quote(key)} is missing`);
-    return bytes.subarray(start + 8, start + 8 + Number(view.getBigUint64(start, true)) * widths.get(key)!);
+    return bytes.subarray(start + 8, start + 8 + Number(view.getBigUint64(start, true)) * globals.widthOf(key)!);
   };
   return { value, numbers: { of } };
 }
@@ -125,7 +123,6 @@ class TensorReader {
   read(name: string, { storage, dtype, offset, shape, stride }: StoredTensor): HostTensor {
     const where = `tensor ${quote(name)}`;
     const count = elementCount(shape) ?? refuse(`${where} has more elements than there are numbers`);
-    if (shape.length > MAX_RANK) refuse(`${where} has ${shape.length} dimensions`);
     const make = DTYPES[dtype];
     const width = make.BYTES_PER_ELEMENT;
     const own = this.numbers.of(storage);

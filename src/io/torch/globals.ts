@@ -4,7 +4,7 @@
  */
 import { FormatError } from "../../errors";
 import { DTYPES, type SafetensorsDtype } from "../host-tensor";
-import { shown } from "../shown";
+import { quote, shown } from "../shown";
 import { Global, type Known, Opaque, type PickleValue } from "./pickle";
 
 /** Numbers that lie in the file, as the pickle speaks of them. */
@@ -75,6 +75,10 @@ const PLAIN = new Set([
   "_codecs.encode",
 ]);
 
+const UNTYPED = "torch.storage.UntypedStorage";
+const FROM_TYPE = "torch._tensor._rebuild_from_type_v2";
+const MAX_RANK = 64;
+
 const SETS = new Set(["builtins.set", "__builtin__.set", "builtins.frozenset", "builtins.list"]);
 const DICTS = new Set(["collections.OrderedDict", "collections.defaultdict", "collections.Counter", "builtins.dict"]);
 /** Classes that tensors are saved under. */
@@ -90,21 +94,21 @@ type Maker = (args: readonly PickleValue[]) => PickleValue;
 export class TorchGlobals implements Known {
   /** Pairs that may still be copied: no more than the file has bytes. */
   #left: number;
-  /** Bytes of an element of each storage, by its key. */
-  readonly widths = new Map<string, number>();
+  /** Types of storages, by their keys. */
+  readonly #types = new Map<PickleValue, string>();
   readonly #makers: ReadonlyMap<string, Maker>;
 
   constructor(fileBytes: number) {
     this.#left = fileBytes;
-    const tensor: Maker = (args) => tensorOf(args, null);
+    const tensor: Maker = (args) => tensorOf(args, null, args[6]);
     const first: Maker = ([value]) => (value instanceof StoredTensor ? value : refuse("a parameter that is no tensor"));
     this.#makers = new Map<string, Maker>([
       ["torch._utils._rebuild_tensor", tensor],
       ["torch._utils._rebuild_tensor_v2", tensor],
-      ["torch._utils._rebuild_tensor_v3", (args) => tensorOf(args, typeOf(args[6]))],
+      ["torch._utils._rebuild_tensor_v3", (args) => tensorOf(args, typeOf(args[6]), args[7])],
       ["torch._utils._rebuild_parameter", first],
       ["torch._utils._rebuild_parameter_with_state", first],
-      ["torch._tensor._rebuild_from_type_v2", ([made, , args]) => this.#fromType(made, args)],
+      [FROM_TYPE, ([made, , args]) => this.#fromType(made, args)],
       ...[...SETS].map((name): [string, Maker] => [name, ([list]) => (Array.isArray(list) ? list : [])]),
       ...[...DICTS].map((name): [string, Maker] => [name, (args) => this.#dict(args)]),
       ...[...PLAIN].map((name): [string, Maker] => [name, () => new Opaque()]),
@@ -112,7 +116,7 @@ export class TorchGlobals implements Known {
   }
 
   has(name: string): boolean {
-    if (this.#makers.has(name) || TENSORS.has(name) || name === "torch.storage.UntypedStorage") return true;
+    if (this.#makers.has(name) || TENSORS.has(name) || name === UNTYPED) return true;
     const end = name.startsWith("torch.") ? name.slice(6) : "";
     return STORAGES.has(end) || TYPES.has(end);
   }
@@ -127,13 +131,24 @@ export class TorchGlobals implements Known {
     const [what, type, key, , count, view] = Array.isArray(id) ? id : [];
     if (what !== "storage" || !(type instanceof Global) || typeof key !== "string" || !isSize(count))
       return refuse(`a storage expected, found ${shown(id)}`);
-    const dtype = STORAGES.get(type.name.slice(6));
-    if (!dtype && type.name !== "torch.storage.UntypedStorage") refuse(`a storage of type ${type.name}`);
-    this.widths.set(key, dtype ? DTYPES[dtype].BYTES_PER_ELEMENT : 1);
+    const dtype = storedAs(type.name);
+    if (!dtype && type.name !== UNTYPED) refuse(`a storage of type ${type.name}`);
+    // PyTorch would go by the type that it meets first.
+    const before = this.#types.get(key) ?? type.name;
+    if (before !== type.name) refuse(`the storage ${quote(key)} is of type ${before} and of type ${type.name}`);
+    this.#types.set(key, type.name);
     if (view === undefined || view === null) return new Storage(key, dtype ?? null, count, 0);
     const [, start, size] = Array.isArray(view) ? view : [];
     if (!isSize(start) || !isSize(size)) return refuse(`a view of a storage expected, found ${shown(view)}`);
     return new Storage(key, dtype ?? null, count, start);
+  }
+
+  /** Bytes of an element of a storage; undefined for a key that none has. */
+  widthOf(key: PickleValue): number | undefined {
+    const type = this.#types.get(key);
+    if (type === undefined) return undefined;
+    const dtype = storedAs(type);
+    return dtype ? DTYPES[dtype].BYTES_PER_ELEMENT : 1;
   }
 
   /** A dictionary, with the pairs it is made of. */
@@ -153,23 +168,36 @@ export class TorchGlobals implements Known {
   }
 
   #fromType(made: PickleValue | undefined, args: PickleValue | undefined): PickleValue {
-    return made instanceof Global && Array.isArray(args) ? this.make(made.name, args) : refuse("a tensor of no kind");
+    if (!(made instanceof Global) || !Array.isArray(args) || made.name === FROM_TYPE)
+      return refuse("a tensor of no kind");
+    return this.make(made.name, args);
   }
 }
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const areSizes = (value: unknown): value is number[] => Array.isArray(value) && value.every(isSize);
+const areSizes = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length <= MAX_RANK && value.every(isSize);
+
+const storedAs = (type: string): SafetensorsDtype | undefined => STORAGES.get(type.slice(6));
 
 function typeOf(type: PickleValue | undefined): SafetensorsDtype {
   const dtype = type instanceof Global ? TYPES.get(type.name.slice(6)) : undefined;
   return dtype ?? refuse(`a tensor of type ${type instanceof Global ? type.name : shown(type)}`);
 }
 
-/** (storage, offset, size, stride, …) */
+/**
+ * (storage, offset, size, stride, …)
+ * @param more what PyTorch would do to the numbers behind that: negate them, conjugate them
+ */
 function tensorOf(
   [storage, offset, shape, stride]: readonly PickleValue[],
   type: SafetensorsDtype | null,
+  more: PickleValue | undefined,
 ): StoredTensor {
+  if (more !== undefined && more !== null && !(more instanceof Map && more.size === 0))
+    throw new FormatError(
+      "The PyTorch file holds a tensor that is a negated or conjugated view: save it by `tensor.resolve_neg().resolve_conj()`.",
+    );
   if (!(storage instanceof Storage) || !isSize(offset) || !areSizes(shape) || !areSizes(stride))
     return refuse("a tensor without storage, offset, size and stride");
   const dtype = type ?? storage.dtype ?? refuse("a tensor without a type");

@@ -1,8 +1,9 @@
 /**
  * Python's pickles, read as data: a small machine with a stack that knows the instructions of
  * protocols 2 to 5 and calls nothing. What a pickle would import or call is asked of the caller by
- * name, who knows a few names; all others are refused. Each instruction makes at most one value, so
- * memory and time are linear in the file.
+ * name, who knows a few names; all others are refused. Each instruction makes at most one value,
+ * and of those that take memory of their own there are no more than the file has bytes, packed as
+ * it is: memory and time are linear in the file.
  *
  * Own code: the library for it on npm (`pickleparser` 0.2.1) reads no integer of more than eight
  * bytes, with one of which every PyTorch file of the old form begins, takes negative ones for large
@@ -10,6 +11,7 @@
  * Source: Lib/pickletools.py of CPython; torch/_weights_only_unpickler.py of PyTorch.
  */
 import { FormatError } from "../../errors";
+import { utf8Of } from "../bytes";
 import { clip, quote } from "../shown";
 
 /** A name of Python's, as `module.name`, that a pickle speaks of. */
@@ -46,7 +48,11 @@ export interface Known {
 /** Longest integers: the magic number of PyTorch's old form has ten bytes. */
 const LONGEST = 16;
 const MARK = Symbol("mark");
-const utf8 = new TextDecoder();
+/**
+ * Most lists, dictionaries, entries of these, and values that are remembered: thirty for each of as
+ * many tensors as are read. Each takes up to some hundred bytes of memory for one in the pickle.
+ */
+const MOST_KEPT = 2 ** 22;
 
 const refuse = (problem: string): never => {
   throw new FormatError(`Not a valid pickle: ${problem}. It is damaged or cut short: fetch or export the file again.`);
@@ -67,14 +73,19 @@ function unknown(name: string): never {
 export class PickleReader {
   #stack: (PickleValue | typeof MARK)[] = [];
   #memo = new Map<number, PickleValue>();
+  /** How many more things may be kept. */
+  #left: number;
   readonly #view: DataView;
 
   constructor(
     private readonly bytes: Uint8Array,
     private readonly known: Known,
+    /** Bytes of the file that pays for it: fewer than those of a pickle that was packed. */
+    fileBytes = bytes.length,
     /** Where the next pickle begins. */
     public at = 0,
   ) {
+    this.#left = Math.min(MOST_KEPT, fileBytes);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -90,7 +101,10 @@ export class PickleReader {
   }
 
   #step(op: number): void {
-    const push = (value: PickleValue) => void this.#stack.push(value);
+    const push = (value: PickleValue) => {
+      if (typeof value === "object" && value !== null) this.#keep();
+      this.#stack.push(value);
+    };
     switch (String.fromCharCode(op)) {
       case "\x80": {
         const protocol = this.#byte();
@@ -210,14 +224,11 @@ export class PickleReader {
         if (!(this.#top() instanceof Map || this.#top() instanceof Opaque)) refuse("attributes of what has none");
         return;
       case "q":
-        this.#memo.set(this.#byte(), this.#top());
-        return;
+        return this.#remember(this.#byte());
       case "r":
-        this.#memo.set(this.#length(4), this.#top());
-        return;
+        return this.#remember(this.#length(4));
       case "\x94":
-        this.#memo.set(this.#memo.size, this.#top());
-        return;
+        return this.#remember(this.#memo.size);
       case "h":
         return push(this.#remembered(this.#byte()));
       case "j":
@@ -248,7 +259,7 @@ export class PickleReader {
     return this.bytes.subarray(at, at + n);
   }
 
-  #text = (n: number): string => utf8.decode(this.#raw(n).slice());
+  #text = (n: number): string => utf8Of(this.#raw(n)) ?? refuse("a text that is no UTF-8");
 
   #line(): string {
     const end = this.bytes.indexOf(0x0a, this.at);
@@ -303,8 +314,23 @@ export class PickleReader {
 
   #pairs(dict: Map<PickleValue, PickleValue>, values: readonly PickleValue[]): Map<PickleValue, PickleValue> {
     if (values.length % 2) refuse("a key without a value");
-    for (let i = 0; i < values.length; i += 2) dict.set(values[i]!, values[i + 1]!);
+    for (let i = 0; i < values.length; i += 2) {
+      this.#keep();
+      dict.set(values[i]!, values[i + 1]!);
+    }
     return dict;
+  }
+
+  #keep(): void {
+    if (--this.#left < 0)
+      throw new FormatError(
+        `The pickle holds more than ${MOST_KEPT} lists, dictionaries and entries, or more of them than its file has bytes: save the weights alone, \`torch.save(model.state_dict(), path)\`.`,
+      );
+  }
+
+  #remember(index: number): void {
+    this.#keep();
+    this.#memo.set(index, this.#top());
   }
 
   #remembered(index: number): PickleValue {

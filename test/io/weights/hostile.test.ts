@@ -141,6 +141,21 @@ it("refuses an archive with several pickles: PyTorch may take another than we wo
   );
 });
 
+/** An archive of about n bytes, whatever its pickle. */
+const packedAs = (n: number, data: Uint8Array) => {
+  const random = new Generator(3);
+  const rest = Uint8Array.from({ length: n }, () => random.integer(256));
+  return zipOf(
+    new Map([
+      ["a/data.pkl", data],
+      ["a/data/0", rest],
+    ]),
+    { deflated: true },
+  );
+};
+/** Values under numbers. */
+const numbered = (n: number, value: Uint8Array) => Array.from({ length: n }, (_, i) => bytesOf("J", u32(i), value));
+
 /** Files of about n bytes that a careless reader takes n² steps or 2ⁿ bytes for. */
 const BOMBS: Record<string, (n: number) => Uint8Array> = {
   "lists in lists": (n) => inArchive(bytesOf(head, repeated(n, "]"), repeated(n - 1, "a"), ".")),
@@ -217,6 +232,65 @@ const BOMBS: Record<string, (n: number) => Uint8Array> = {
   "a text of 2⁶³ bytes": () => inArchive(bytesOf(head, 0x8d, repeated(8, 0x7f), "abc.")),
   "an integer of many bytes": (n) => inArchive(bytesOf(head, 0x8b, u32(n), new Uint8Array(n), ".")),
   "names without an end": (n) => inArchive(bytesOf(head, "c", repeated(n, "x"))),
+  "a dictionary a byte, packed": (n) => packedAs(n / 4, bytesOf(head, repeated(8 * n, "}"), ".")),
+  "a list a byte, packed": (n) => packedAs(n / 4, bytesOf(head, repeated(8 * n, "]"), ".")),
+  "something remembered a byte, packed": (n) => packedAs(n / 4, bytesOf(head, "N", repeated(8 * n, 0x94), ".")),
+  "entries of a dictionary, packed": (n) =>
+    packedAs(n / 16, bytesOf(head, "}", ...numbered(n / 4, bytesOf("Ns")), ".")),
+  "a long key over many dictionaries": (n) =>
+    inArchive(
+      bytesOf(
+        head,
+        tensor(bytesOf("(K", 2, "t"), bytesOf("(K", 1, "t")),
+        "q",
+        1,
+        "0}X",
+        u32(n),
+        repeated(n, "k"),
+        "}(",
+        ...Array.from({ length: n / 10 }, (_, i) => bytesOf("J", u32(i), "}K", 0, "h", 1, "s")),
+        "us.",
+      ),
+    ),
+  "a list under many keys": (n) =>
+    inArchive(bytesOf(head, "](", repeated(n, "N"), "eq", 1, "0}(", ...numbered(n / 10, bytesOf("h", 1)), "u.")),
+  "a dictionary under many keys, deep down": (n) =>
+    inArchive(
+      bytesOf(
+        head,
+        "}(",
+        ...numbered(n / 10, bytesOf("N")),
+        "uq",
+        1,
+        "0",
+        repeated(3, "}K", 0),
+        "}(",
+        ...numbered(n / 10, bytesOf("h", 1)),
+        "usss.",
+      ),
+    ),
+  "a key of many dots": (n) =>
+    inArchive(
+      bytesOf(
+        head,
+        tensor(bytesOf("(K", 2, "t"), bytesOf("(K", 1, "t")),
+        "q",
+        1,
+        "0}",
+        named(bytesOf("}", named(bytesOf("h", 1)), "s")),
+        "sX",
+        u32(n + 5),
+        "optim",
+        repeated(n, "."),
+        "}",
+        named(bytesOf("h", 1)),
+        "ss.",
+      ),
+    ),
+  "a tensor that is made as itself is": () => {
+    const type = global("torch._tensor", "_rebuild_from_type_v2");
+    return inArchive(bytesOf(head, type, "](", type, "NNeq", 1, "h", 1, "aR.".slice(1)));
+  },
   "an archive that unpacks to more than its size a thousand times over": (n) =>
     zipOf(new Map([["a/data.pkl", new Uint8Array(200 * n)]]), { deflated: true }),
   "an archive that says it unpacks to 4 GB": () =>

@@ -335,12 +335,50 @@ describe("TensorFlow.js", () => {
     expect(values).toEqual({ u8: [-1, -0.5, 126.5], u16: [3, 66], f16: [1], i32: [-1, 0], b: [1] });
   });
 
+  it("quantised weights that TensorFlow.js refuses are refused", async () => {
+    const quantised = { dtype: "uint8", scale: 0.5, min: -1 };
+    const fetch = () => new Uint8Array(8);
+    for (const dtype of ["float32", "int32", "uint8", "bool", "float16"])
+      for (const type of ["uint8", "uint16", "float16", "int32", "toString"])
+        for (const more of [{ scale: 0.5, min: -1 }, { scale: 0.5 }, { min: -1 }, { scale: "1", min: 0 }, {}]) {
+          const weight = {
+            name: "w",
+            shape: [type === "uint8" ? 8 : 4],
+            dtype,
+            quantization: { dtype: type, ...more },
+          };
+          const whole = "scale" in more && "min" in more && typeof more.scale === "number";
+          const fine =
+            type === "float16" ? dtype === "float32" : /^uint/.test(type) && /^(float|int)32$/.test(dtype) && whole;
+          const found = decodeWeights(model([weight]), { fetch });
+          if (fine) expect((await found).tensors.get("w")!.dtype).toBe(dtype === "int32" ? "I32" : "F32");
+          else await expect(found, JSON.stringify(weight)).rejects.toThrow(FormatError);
+        }
+    expect(
+      await refusal(model([{ name: "w", shape: [8], dtype: "uint8", quantization: quantised }]), { fetch }),
+    ).toMatch(/quantization of float32/);
+  });
+
+  it("no shard is fetched twice, nor one more than there is need of", async () => {
+    const w = { name: "w", shape: [2], dtype: "float32" };
+    let fetched = 0;
+    const fetch = () => {
+      fetched++;
+      return new Uint8Array(8);
+    };
+    expect(await refusal(model([w], ["a.bin", "a.bin"]), { fetch })).toMatch(/names the file "a.bin" twice/);
+    expect(fetched).toBe(0);
+    const many = Array.from({ length: 4000 }, (_, i) => `${i}.bin`);
+    expect(await refusal(model([w], many), { fetch })).toMatch(/16 bytes or more, and their weights 8/);
+    expect(fetched).toBe(2);
+  });
+
   it("shards of another length, types and names out of the folder are refused", async () => {
     const w = { name: "w", shape: [2], dtype: "float32" };
     const fetch = () => new Uint8Array(8);
     expect((await decodeWeights(model([w]), { fetch })).tensors.size).toBe(1);
-    expect(await refusal(model([{ ...w, shape: [3] }]), { fetch })).toMatch(/the shards end/);
-    expect(await refusal(model([{ ...w, shape: [1] }]), { fetch })).toMatch(/8 bytes, and their weights 4/);
+    expect(await refusal(model([{ ...w, shape: [3] }]), { fetch })).toMatch(/8 bytes, and their weights 12/);
+    expect(await refusal(model([{ ...w, shape: [1] }]), { fetch })).toMatch(/8 bytes or more, and their weights 4/);
     expect(await refusal(model([{ ...w, dtype: "string" }]), { fetch })).toMatch(/type "string"/);
     expect(await refusal(model([w, w]), { fetch })).toMatch(/two weights/);
     for (const path of ["../a.bin", "/etc/passwd", "a/../../b", "http://x/y", "c:\\x", "", "a\0"])
