@@ -14,6 +14,11 @@ export interface ForeignKind {
   readonly test: (file: Glimpse) => boolean;
 }
 
+/**
+ * What may be a key or a secret, in hexadecimal or base64, in groups too: a message goes into logs.
+ */
+const SECRET = /(?:[0-9a-f]{2}[\s:.-]?){8,}|[\w+/=-]{16,}/gi;
+
 /** The parts of a file that tell its kind. */
 interface Glimpse {
   readonly bytes: Uint8Array;
@@ -190,6 +195,7 @@ export const FOREIGN_KINDS: readonly ForeignKind[] = [
       "A console or an editor wrote it as text: fetch the file again as bytes, without passing it through either.",
     test: starts("\xff\xfe", "\xfe\xff", "\0\0\xfe\xff"),
   },
+  { what: "a PEM file (a key or a certificate)", advice: WRONG, test: text(/^-----BEGIN /m) },
   {
     what: "text",
     advice: "A server or a tool answered with words in the place of the file: read them, then fetch it again.",
@@ -217,6 +223,6 @@ export function describeForeign(bytes: Uint8Array): string | undefined {
   const file: Glimpse = { bytes, head, text: whole.trimStart(), names };
   const kind = FOREIGN_KINDS.find(({ test }) => test(file));
   if (!kind) return undefined;
-  const shown = kind.what === "text" ? ` that begins ${quote(file.text, 60)}` : "";
+  const shown = kind.what === "text" ? ` that begins ${quote(file.text.replace(SECRET, "…"), 60)}` : "";
   return `it is ${kind.what}${shown}. ${kind.advice}`;
 }

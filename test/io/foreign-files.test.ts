@@ -101,10 +101,14 @@ const SAMPLES: Record<string, [file: Uint8Array, advice: RegExp][]> = {
     [raw("\xff\xfe{\0}\0"), /as bytes/],
     [raw("\xfe\xff\0{\0}\0\0\0\0"), /as bytes/],
   ],
+  "a PEM file (a key or a certificate)": [
+    [raw("-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----\n"), /path/],
+    [raw("Bag Attributes\n    friendlyName: owner\n-----BEGIN CERTIFICATE-----\nMC4CAQAw\n"), /path/],
+  ],
   text: [
     [raw("Entry not found"), /"Entry not found".*read/],
     [raw("\xef\xbb\xbfAccess denied"), /"Access denied"/],
-    [raw("x".repeat(1e6)), /xxx…"/],
+    [raw("x ".repeat(5e5)), /x x x …"/],
   ],
 };
 
@@ -117,6 +121,39 @@ const refusal = (file: Uint8Array): Error => {
   }
   throw new Error("accepted");
 };
+
+describe("a key or a secret in the wrong place", () => {
+  const bytes = Uint8Array.from({ length: 32 }, (_, i) => (37 * i + 11) % 256);
+  const hex = Buffer.from(bytes).toString("hex");
+  const pairs = hex.match(/../g)!;
+  const base64 = Buffer.from(bytes).toString("base64");
+  const url = Buffer.from(bytes).toString("base64url");
+
+  it.each([
+    ["hexadecimal", hex],
+    ["capitals", `${hex.toUpperCase()}\n`],
+    ["hexadecimal with colons", pairs.join(":")],
+    ["hexadecimal in words", hex.match(/.{4}/g)!.join(" ")],
+    ["hexadecimal in lines", hex.match(/.{16}/g)!.join("\n")],
+    ["base64", base64],
+    ["base64 for addresses", url],
+    ["an assignment", `SECRET=${hex}`],
+    ["an assignment of base64", `export SECRET="${base64}"`],
+    ["words in front", `this is the secret of the claim, keep it well: ${hex}`],
+    ["PEM", `-----BEGIN PRIVATE KEY-----\n${base64}\n-----END PRIVATE KEY-----\n`],
+  ])("is not repeated: %s", (_, text) => {
+    const { message } = refusal(raw(text));
+    const plain = message.replace(/[^\w+/]|\\n/g, "").toLowerCase();
+    for (const secret of [hex, base64, url])
+      for (let i = 0; i + 8 <= secret.length; i++)
+        expect(plain).not.toContain(
+          secret
+            .slice(i, i + 8)
+            .toLowerCase()
+            .replace(/[^\w+/]/g, "-"),
+        );
+  });
+});
 
 describe("a file of another kind", () => {
   it("has a sample here, whatever kind is told apart", () => {
