@@ -86,25 +86,30 @@ export async function setImagePassports(
   for (const { passport, pair } of pairs) passport.setPassports(pair);
 }
 
-/** What all maps of a network are given for some images, on the host, by their weights' names. */
+/**
+ * What all maps of a network are given for some images, on the host, by their weights' names: one
+ * that is held in several places is found by each of its own.
+ */
 async function readInputs(
   source: Network,
   images: SampleSet,
   transform: readonly SampleTransform[],
 ): Promise<Map<string, { data: Float32Array; shape: readonly number[] }>> {
-  const names = new Map(source.namedTensors().map(([name, t]) => [t, name]));
+  const named = source.namedTensors();
   const read = new Map<string, { data: Float32Array; shape: readonly number[] }>();
   for await (const batch of new DataLoader(images, { batchSize: images.length, transform }).epoch(0)) {
     const x = Tensor.from(batch.images, batch.shape, deviceOf(source));
-    const inputs = new Map<string, Tensor>();
+    const inputs = new Map<Tensor, Tensor>();
     const mapped = (map: Module, h: Tensor) => {
-      const name = isLinearMap(map) ? names.get(map.weight) : undefined;
-      if (name !== undefined) inputs.set(name, keep(h.detach()));
+      if (!isLinearMap(map)) return;
+      inputs.get(map.weight)?.dispose();
+      inputs.set(map.weight, keep(h.detach()));
     };
     scope(() => noGrad(() => inMode(source, false, () => void duringPass({ mapped }, () => source.forward(x)))));
     x.dispose();
-    for (const [name, t] of inputs) {
-      read.set(name, { data: await t.data(), shape: t.shape });
+    for (const [weight, t] of inputs) {
+      const given = { data: await t.data(), shape: t.shape };
+      for (const [name, own] of named) if (own === weight) read.set(name, given);
       t.dispose();
     }
   }

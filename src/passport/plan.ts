@@ -40,6 +40,7 @@ export function checkPlan(plan: unknown): asserts plan is SecretPlan {
   const known: ReadonlySet<unknown> = new Set(names);
   if (!Array.isArray(separate) || separate.length > MOST.places || !separate.every(isName))
     unexpected("separate: a list of names", separate);
+  if (separate.some((name) => known.has(name))) unexpected("separate: norms without a passport", separate);
   const isText = (t: unknown) =>
     isObject(t) &&
     typeof t["text"] === "string" &&
@@ -100,7 +101,7 @@ export function checkPlace(place: unknown, what: string): void {
     unexpected(`${what}: bytes of text that ${channels} channels hold`, text);
   const rank = Array.isArray(inputSize) ? inputSize.length : -1;
   if (rank > 6 || !isWholes(inputSize, axes || rank, 1))
-    return unexpected(`${what}: inputSize, a whole number from 1 per axis`, inputSize);
+    return unexpected(`${what}: inputSize, a whole number from 1 per axis, of 6 at most`, inputSize);
   const { kernel, stride, padding, dilation } = place;
   const sides = Array.isArray(padding) && padding.length === axes && padding.every((p) => isWholes(p, 2, 0));
   if (!isWholes(kernel, axes, 1) || !isWholes(stride, axes, 1) || !isWholes(dilation, axes, 1) || !sides)

@@ -1,12 +1,15 @@
 import { flag, instance, oneOf, optionsOf, refuse } from "../demand";
 import { ArgumentError } from "../errors";
 import { isPlain, listed, shown } from "../io/shown";
+import type { Module } from "../nn/module";
 import { Norm } from "../nn/norm";
 import { means } from "../nn/select";
 import { Generator } from "../tensor/random";
+import type { Tensor } from "../tensor/tensor";
 import { channelsIn } from "./channels";
 import { geometryOf, outputsOf } from "./linear-map";
 import type { PassportPlace } from "./place";
+import { checkPlace, checkPlan } from "./plan";
 import { Protected } from "./protected";
 import { branchesOf, hasFc, PASSPORT_SCHEMES, type Scheme } from "./schemes";
 import { capacity, checkText, decodeBytes, signatureBytes, spreadSignature } from "./signature";
@@ -14,6 +17,7 @@ import { makeSites, type SiteParts } from "./site";
 import type { SignatureText } from "./texts";
 import {
   expectNetwork,
+  firstNames,
   mapInFront,
   type Network,
   type NetworkSample,
@@ -111,22 +115,18 @@ export function protect<N extends Network>(network: N, options: ProtectOptions):
     throw new ArgumentError(
       `separate: scheme "${scheme}" has one branch, which has every norm for itself: leave it out`,
     );
-  const taken = new Set(chosen.map((c) => c.name));
+  const others = norms.others(separate, new Set(chosen.map((c) => c.name)));
+  const texts = textsOf(chosen, own, signature);
+  const places = chosen.map(({ name, traced, text }) => placeOf(name, traced, text?.length));
+  // What no reader takes would be found out when the network is trained, and cannot be claimed.
+  checkPlan({ scheme, fc, statistics, places, separate: others.map((other) => other.name), texts });
   const sites = makeSites(network, { scheme, fc, statistics }, [
-    ...chosen.map(({ name, norm, traced, text }): SiteParts => {
-      const { map, weight, bias } = traced;
-      const place: PassportPlace = {
-        norm: name,
-        weight,
-        ...(bias !== undefined && { bias }),
-        text: text?.length ?? 0,
-        ...geometryOf(map, traced.x.shape.slice(1, -1)),
-      };
+    ...chosen.map(({ name, norm, traced: { map }, text }, i): SiteParts => {
+      const place = places[i]!;
       return { name, norm, passport: { place, map, signature: text ?? "", random: random.fork(name) } };
     }),
-    ...norms.others(separate, taken).map((other): SiteParts => ({ ...other, passport: null })),
+    ...others.map((other): SiteParts => ({ ...other, passport: null })),
   ]);
-  const texts = textsOf(chosen, own, signature);
   const { trace } = norms;
   // They take longer to find than the rest, and are asked for when a credential is made.
   const channels = () => channelsIn(trace);
@@ -138,6 +138,15 @@ const freshGenerator = (): Generator => {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
   return new Generator((high & 0x1fffff) * 2 ** 32 + low).fork(String(crypto.getRandomValues(new Uint32Array(4))));
 };
+
+/** Where a passport is, in words that files hold. */
+const placeOf = (norm: string, { map, weight, bias, x }: TracedMap, text = 0): PassportPlace => ({
+  norm,
+  weight,
+  ...(bias !== undefined && { bias }),
+  text,
+  ...geometryOf(map, x.shape.slice(1, -1)),
+});
 
 /** A norm that gets a passport. */
 interface Chosen {
@@ -172,10 +181,17 @@ function textsOf(
   return [...texts, { text: signature, layers: chosen.filter((_, i) => own[i] === undefined).map((c) => c.name) }];
 }
 
-/** The norms of a traced network, and which of them can take a passport. */
+/**
+ * The norms of a traced network, and which of them can take a passport. One that is held in several
+ * places is found by each of its names, and called by the first.
+ */
 class Norms {
+  /** The first name of each. */
   readonly names: readonly string[];
+  readonly #modules: ReadonlyMap<string, Module>;
+  readonly #firstNames: ReadonlyMap<Module, string>;
   readonly #byName: ReadonlyMap<string, Norm>;
+  readonly #tied: ReadonlySet<Tensor>;
 
   constructor(
     network: Network,
@@ -183,25 +199,37 @@ class Norms {
     /** γ and β of passports take the places of the norm's own. */
     private readonly replaced: boolean,
   ) {
+    this.#modules = new Map(network.namedModules());
+    this.#firstNames = firstNames(network);
     this.#byName = new Map(network.find(Norm as never) as [string, Norm][]);
-    this.names = [...this.#byName.keys()];
+    this.names = this.#called([...this.#byName.keys()]);
+    this.#tied = tiedTensors(network);
   }
 
   /** The norms that `at` means, in the order of their names. */
   choose(at: ProtectOptions["at"]): Chosen[] {
     const chosen = new Map<string, Chosen>();
+    const said = new Map<string, string>();
     // What is said of one norm counts more than what is said of many, in whichever order.
     const breadth = (key: string) => (this.#byName.has(key) ? Number.NEGATIVE_INFINITY : -key.split(".").length);
     const sayings = sayingsOf(at).sort(([a], [b]) => breadth(b) - breadth(a));
     for (const [key, { text, map }] of sayings) {
       const exact = this.#byName.has(key);
-      const names = exact ? [key] : this.#meant(key).filter((name) => this.#fault(name) === null);
+      const names = exact ? this.#meant(key) : this.#meant(key).filter((name) => this.#fault(name) === null);
       if (!exact && !names.length) this.#none(key);
       if ((text !== undefined || map !== undefined) && names.length > 1)
         throw new ArgumentError(
           `protect: at: ${shown(key)} means ${listed(names)}: name one of them for a text or a map, or spread a text with \`signature\``,
         );
-      for (const name of names) chosen.set(name, this.#chosen(name, text, map));
+      for (const name of names) {
+        const before = exact ? (said.get(name) ?? key) : key;
+        if (before !== key)
+          throw new ArgumentError(
+            `protect: at: ${shown(before)} and ${shown(key)} are one norm: leave one of them out`,
+          );
+        if (exact) said.set(name, key);
+        chosen.set(name, this.#chosen(name, text, map));
+      }
     }
     const order = new Map(this.names.map((name, i) => [name, i]));
     if (!chosen.size)
@@ -209,19 +237,32 @@ class Norms {
     return [...chosen.values()].sort((a, b) => order.get(a.name)! - order.get(b.name)!);
   }
 
-  /** Norms that keep no passport. */
+  /** Norms of the pass that keep no passport. */
   others(keys: readonly string[], taken: ReadonlySet<string>): { name: string; norm: Norm }[] {
-    const names = new Set(keys.flatMap((key) => (this.#byName.has(key) ? [key] : this.#meant(key))));
-    for (const key of keys)
-      if (!this.#byName.has(key) && !this.#meant(key).length)
-        throw new ArgumentError(
-          `protect: separate: ${shown(key)} means no norm of this network; its norms are ${listed(this.names)}`,
-        );
-    return [...names].filter((n) => !taken.has(n)).map((name) => ({ name, norm: this.#byName.get(name)! }));
+    const met = new Set(this.trace.norms.map(({ norm }) => norm));
+    const names = keys.flatMap((key) => {
+      const meant = this.#meant(key);
+      const found = meant.filter((name) => met.has(this.#byName.get(name)!));
+      if (found.length) return found;
+      throw new ArgumentError(
+        meant.length
+          ? `protect: separate: the pass of the sample never meets ${listed(meant)}, which the private branch would not learn: leave ${shown(key)} out`
+          : `protect: separate: ${shown(key)} means no norm of this network; its norms are ${listed(this.names)}`,
+      );
+    });
+    return [...new Set(names)].filter((n) => !taken.has(n)).map((name) => ({ name, norm: this.#byName.get(name)! }));
   }
 
-  /** The norms that a pattern, or the name of a module above them, means. */
-  #meant = (key: string): string[] => this.names.filter(means(key));
+  /** The norms that one of their names, a pattern, or the name of a module above them means. */
+  #meant(key: string): string[] {
+    const keys = this.#byName.has(key) ? [key] : [...this.#byName.keys()].filter(means(key));
+    return this.#called(keys);
+  }
+
+  /** Norms by the first of their names, each once. */
+  #called = (names: readonly string[]): string[] => [
+    ...new Set(names.map((name) => this.#firstNames.get(this.#byName.get(name)!)!)),
+  ];
 
   #none(key: string): never {
     const meant = this.#meant(key);
@@ -241,20 +282,21 @@ class Norms {
   #chosen(name: string, text: string | Uint8Array | undefined, map: string | undefined): Chosen {
     const fault = this.#fault(name, map);
     if (fault !== null) throw new ArgumentError(`protect: at: ${fault}`);
-    const traced = this.#map(name, map)!;
+    const norm = this.#byName.get(name)!;
+    const traced = this.#map(norm, map)!;
     const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
     const channels = outputsOf(traced.map);
     if (bytes && bytes.length > capacity(channels))
       throw new ArgumentError(
         `the signature ${typeof text === "string" ? `${shown(text)} ` : ""}of ${name} takes ${typeof text === "string" ? signatureBytes(text) : bytes.length} bytes; its ${channels} channels hold ${capacity(channels)}: shorten it, put it into a wider layer, or spread it over layers with \`signature\``,
       );
-    return { name, norm: this.#byName.get(name)!, traced, text: bytes };
+    return { name, norm, traced, text: bytes };
   }
 
   /** The map of a norm's passport. */
-  #map(name: string, map: string | undefined): TracedMap | undefined {
-    if (map !== undefined) return this.trace.maps.find((m) => m.name === map);
-    const met = this.trace.norms.find((n) => n.name === name);
+  #map(norm: Norm, map: string | undefined): TracedMap | undefined {
+    if (map !== undefined) return this.trace.maps.find((m) => m.map === this.#modules.get(map));
+    const met = this.trace.norms.find((n) => n.norm === norm);
     return met && mapInFront(this.trace, met);
   }
 
@@ -270,7 +312,7 @@ class Norms {
     const maps = fitting.length
       ? `maps with its ${channels} outputs are ${listed(fitting.map((m) => m.name))}`
       : `no map has its ${channels} outputs`;
-    const traced = this.#map(name, map);
+    const traced = this.#map(norm, map);
     if (!traced)
       return map === undefined
         ? `no convolution or linear layer stands right in front of ${name}: name one, as at: { ${shown(name)}: { map: "…" } }; ${maps}`
@@ -280,12 +322,42 @@ class Norms {
     const times = trace.maps.filter((m) => m.map === traced.map).length;
     if (times > 1)
       return `${traced.name}, whose weights the passport of ${name} would go through, runs ${times} times in one pass`;
-    if (norm.weight && norm.weight.rank !== 1)
-      return `${name} has γ and β of ${norm.weight.rank} dimensions, and passports give one number per channel`;
-    if (this.replaced && !(norm.weight && norm.bias))
-      return `${name} has no γ and β of its own, in whose places those of scheme "v1" would be deployed`;
-    return null;
+    const { over } = norm;
+    if (typeof over === "object" && "shape" in over && over.shape.length !== 1)
+      return `${name} has γ and β of ${over.shape.length} dimensions, and passports give one number per channel`;
+    if (this.replaced) {
+      const { weight, bias } = norm;
+      if (!weight || !bias)
+        return `${name} has no γ and β of its own, in whose places those of scheme "v1" would be deployed`;
+      if (this.#tied.has(weight) || this.#tied.has(bias))
+        return `γ or β of ${name} is a tensor of another module too, and scheme "v1" would deploy its own in the place of both`;
+    }
+    return noPlace(`a passport of ${name}`, placeOf(name, traced));
   }
+}
+
+/** What a place has that no file may say; null where there is nothing. */
+function noPlace(what: string, place: PassportPlace): string | null {
+  try {
+    checkPlace(place, what);
+    return null;
+  } catch (cause) {
+    if (cause instanceof ArgumentError) return cause.message;
+    throw cause;
+  }
+}
+
+/** Tensors that several modules hold. */
+function tiedTensors(network: Network): ReadonlySet<Tensor> {
+  const holders = new Map<Tensor, Module>();
+  const tied = new Set<Tensor>();
+  network.visit({
+    tensor(t, { parent }) {
+      if ((holders.get(t) ?? parent) !== parent) tied.add(t);
+      holders.set(t, parent);
+    },
+  });
+  return tied;
 }
 
 /** What `at` says, one by one. */

@@ -30,7 +30,7 @@ import { branchesOf, type Scheme } from "./schemes";
 import type { SignLossOptions } from "./sign-loss";
 import { hasPassport, type PassportSite, type Site } from "./site";
 import type { SignatureText } from "./texts";
-import { expectNetwork, type Inputs, type InputsOf, type Network } from "./trace";
+import { expectNetwork, firstNames, type Inputs, type InputsOf, type Network } from "./trace";
 
 /** Outputs of one training pass. */
 export interface TrainingPass<O = Tensor> {
@@ -104,6 +104,7 @@ export class Protected<N extends Network = Network> extends Module {
   readonly #plan: SecretPlan;
   readonly #byNorm: ReadonlyMap<Module, Site>;
   readonly #normNames: ReadonlyMap<Module, string>;
+  readonly #siteNames: ReadonlySet<string>;
   readonly #unused: ReadonlySet<string>;
   readonly #builtIn: BuiltIn | undefined;
 
@@ -124,10 +125,11 @@ export class Protected<N extends Network = Network> extends Module {
     this.inputShape = inputShape;
     this.#plan = planOf({ scheme, fc, sites, texts });
     this.#byNorm = new Map(sites.map((s) => [s.norm, s]));
-    this.#normNames = new Map(network.namedModules().map(([name, m]) => [m, name]));
+    this.#normNames = firstNames(network);
+    this.#siteNames = new Set(sites.map(({ name }) => name));
     // Where passports alone give γ and β, the norm's own are never used.
-    const replaced = scheme === "v1" ? sites.filter(hasPassport) : [];
-    this.#unused = new Set(replaced.flatMap(({ name }) => [`${name}.weight`, `${name}.bias`]));
+    const replaced = scheme === "v1" ? sites.filter(hasPassport).flatMap(({ norm }) => [norm.weight, norm.bias]) : [];
+    this.#unused = pathsOf(network, new Set(replaced));
     const builtIn = (network as Partial<Record<typeof BUILT_IN, BuiltIn>>)[BUILT_IN];
     this.#builtIn = builtIn;
     // Passports that were put back from a credential came without a trace.
@@ -171,7 +173,10 @@ export class Protected<N extends Network = Network> extends Module {
 
   protected override stateName(path: string): string | null {
     if (this.#unused.has(path)) return null;
-    return this.#builtIn ? this.#builtIn.names(path, this.#plan) : path;
+    if (this.#builtIn) return this.#builtIn.names(path, this.#plan);
+    const end = path.lastIndexOf(SECRET);
+    const isSecret = end >= 0 && this.#siteNames.has(path.slice(0, end));
+    return isSecret ? path : this.#network["stateName"](path);
   }
 
   /** What of the network carries a secret, as files say it. */
@@ -290,12 +295,17 @@ export class Protected<N extends Network = Network> extends Module {
     // Both are asked for at once, so that a training that goes on meanwhile comes between none of
     // their parts.
     const [constants, state] = await Promise.all([
-      this.scheme === "v1" ? this.readGammaBeta() : new Map(),
+      this.scheme === "v1" ? this.readGammaBeta() : (new Map() as GammaBetas),
       this.network.stateDict(),
     ]);
-    for (const [name, { gamma, beta }] of constants) {
-      state.set(`${name}.weight`, hostVector(gamma));
-      state.set(`${name}.bias`, hostVector(beta));
+    const values = new Map<Tensor | null, NonSharedFloat32Array>();
+    for (const { name, norm } of this.passportSites()) {
+      const own = constants.get(name);
+      if (own) values.set(norm.weight, own.gamma).set(norm.bias, own.beta);
+    }
+    for (const [name, t] of this.network.namedTensors()) {
+      const value = values.get(t);
+      if (value) state.set(name, hostVector(value));
     }
     const folded = foldNorm && builtIn ? builtIn.fold(state) : { state, model: builtIn?.model() };
     return deployedFile(folded.state, folded.model);
@@ -371,6 +381,16 @@ function planOf({ scheme, fc, sites, texts }: Pick<Protection, "scheme" | "fc" |
     texts,
   };
 }
+
+/** Where tensors of a network lie in it. */
+function pathsOf(network: Module, tensors: ReadonlySet<Tensor | null>): ReadonlySet<string> {
+  const paths = new Set<string>();
+  network.visit({ tensor: (t, { path }) => void (tensors.has(t) && paths.add(path)) });
+  return paths;
+}
+
+/** What stands between a norm's name and that of a tensor of its secret. */
+const SECRET = `${secretName({ name: "" })}.`;
 
 const isStream = (value: unknown): value is RandomStream => value instanceof RandomStream;
 

@@ -49,8 +49,12 @@ export function protectAs<N extends Network>(network: N, plan: SecretPlan): Prot
   };
   const sites = makeSites(network, plan, [
     ...plan.places.map((place): SiteParts => {
-      const map = mapAt(place);
-      return { name: place.norm, norm: normAt(place.norm), passport: { place, map, signature: "", random } };
+      const [map, norm] = [mapAt(place), normAt(place.norm)];
+      if (scheme === "v1" && !(norm.weight && norm.bias))
+        throw new ArgumentError(
+          `the credential's passport at ${place.norm} gives γ and β in the place of the norm's own, and the network's has none`,
+        );
+      return { name: place.norm, norm, passport: { place, map, signature: "", random } };
     }),
     ...plan.separate.map((name): SiteParts => ({ name, norm: normAt(name), passport: null })),
   ]);

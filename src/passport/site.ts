@@ -1,9 +1,10 @@
+import { ArgumentError } from "../errors";
 import { onDevice } from "../gpu/init";
 import { BatchNorm } from "../nn/batch-norm";
 import { constant } from "../nn/constant";
 import { deviceOf, Module, type ModuleChild } from "../nn/module";
 import type { Norm } from "../nn/norm";
-import { parameter } from "../nn/registration";
+import { parameter, registrationOf } from "../nn/registration";
 import type { Tensor } from "../tensor/tensor";
 import type { SecretPlan } from "./built-in";
 import type { LinearMap } from "./linear-map";
@@ -40,8 +41,10 @@ export interface SiteParts {
 }
 
 /**
- * The sites of a network, on its device, in the order of their names in its state dict.
+ * The sites of a network, on its device, in the order of their names in its state dict. A norm is
+ * one site, whatever it is called; one with a passport has γ and β from that alone.
  * @param plan.statistics whose running statistics batch norms with a passport have
+ * @throws ArgumentError for two passports at one norm.
  */
 export function makeSites(
   network: Module,
@@ -51,7 +54,14 @@ export function makeSites(
   // Of one branch there is nobody to share them with: it has the norm's own.
   const shared = branchesOf(scheme).length === 1 || statistics === "shared";
   const order = new Map(network.namedModules().map(([name], i) => [name, i]));
-  const sorted = [...parts].sort((a, b) => order.get(a.name)! - order.get(b.name)!);
+  const byNorm = new Map<Norm, SiteParts>();
+  for (const part of parts) {
+    const before = byNorm.get(part.norm);
+    if (before?.passport && part.passport)
+      throw new ArgumentError(`${before.name} and ${part.name} are one norm, and a norm takes one passport`);
+    if (!before || part.passport) byNorm.set(part.norm, part);
+  }
+  const sorted = [...byNorm.values()].sort((a, b) => order.get(a.name)! - order.get(b.name)!);
   const make = ({ name, norm, passport: own }: SiteParts): Site => {
     if (!own) return { name, norm, secret: new Secret(norm, null, false), place: null };
     const { place, map, signature, random } = own;
@@ -80,7 +90,7 @@ export class Secret extends Module {
     super();
     this.#passport = passport;
     const learned = (like: Tensor | null, value: number) =>
-      passport || !like ? null : parameter(constant(like.shape, value));
+      passport || !like ? null : parameter(constant(like.shape, value), registrationOf(like)?.layout);
     this.weight = learned(norm.weight, 1);
     this.bias = learned(norm.bias, 0);
     this.norm =
