@@ -72,7 +72,7 @@ const byRegisters: MatmulStrategy = {
   fits: () => true,
   product(a, b, bias, size, shape) {
     const c = a.newEmpty(shape);
-    const tile = planTile(a.device.caps, "matmul", size.m, size.n);
+    const tile = planTile(a.device.caps, "matmul", size.m, size.n, size.k);
     const spec = { ...specOf(size, bias, tile.columns), ...matmulWalk(tile, size.k), tile };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer, c: c.buffer };
     a.device.run(matmulKernel, spec, buffers, sizesOf(size, a, b));
