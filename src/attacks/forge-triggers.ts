@@ -6,7 +6,7 @@ import { callable, optionsOf, refuse, whole } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
 import { deviceOf } from "../nn/module";
 import { Adam } from "../optim/adam";
-import type { TriggerHits } from "../ownership/running/triggers";
+import { outputCount, type TriggerHits } from "../ownership/running/triggers";
 import { checkFile } from "../passport/files";
 import { asProtected, type Protected } from "../passport/protected";
 import type { Network } from "../passport/trace";
@@ -70,7 +70,8 @@ export interface ForgedTriggers extends TriggerHits {
  * Knowledge: the deployed network. Source: Fan et al., "DeepIPR", TPAMI 2021, section 3.2.2; Adi et
  * al., USENIX Security 2018.
  * @throws ArgumentError for counts, rates or images that do not fit, or transforms that do more
- * than map pixel values; FormatError, StateDictError when the file is no deployed network.
+ * than map pixel values; FormatError, StateDictError when the file is no deployed network;
+ * ShapeError for a network that gives anything but a row of two outputs or more.
  */
 export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTriggersOptions): Promise<ForgedTriggers> {
   const { base, transform = [], steps = 100, seed = 0 } = optionsOf("forgeTriggers", options, NAMES);
@@ -84,8 +85,8 @@ export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTri
     model.freeze();
     const started = performance.now();
     const random = new Generator(seed).fork("forged triggers");
-    const start = chosen(base, count, model, random);
-    checkImages(model, start);
+    checkImages(model, base, undefined, false);
+    const start = chosen(base, count, await outputCount(model, base, transform), random);
     const round = pixelRounding(start, transform);
     const pixels = await disguised(model, start, { ...options, steps, random: random.fork("noise") });
     const triggers = { ...start, images: round(pixels) };
@@ -97,9 +98,8 @@ export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTri
   }
 }
 
-/** Random base images with random labels of the network's classes. */
-function chosen(base: ImageSet, count: number, model: Protected, random: Generator): ImageSet {
-  const classes = model.classes ?? base.classes.length;
+/** Random base images with random labels of as many classes as the network has outputs. */
+function chosen(base: ImageSet, count: number, classes: number, random: Generator): ImageSet {
   const size = base.channels * base.height * base.width;
   const images = new Uint8Array(count * size);
   const order = random.fork("images").permutation(base.length);

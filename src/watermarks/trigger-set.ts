@@ -18,12 +18,14 @@ export interface TriggerDetectionOptions {
 
 /**
  * Asks a network for a trigger set: images with assigned labels that it was trained on beside its
- * task, by the trainer's `triggers`. Hits of guessing follow Bin(count, 1/classes).
+ * task, by the trainer's `triggers`. Hits of guessing follow Bin(count, 1 / outputs of the
+ * network).
  *
  * Source: Adi, Baum, Cisse, Pinkas, Keshet, "Turning your weakness into a strength: watermarking
  * deep neural networks by backdooring", USENIX Security 2018; attacked in Fan et al., "DeepIPR",
  * TPAMI 2021, section 3.2.2.
- * @throws ArgumentError when the images, their classes or the rate do not fit.
+ * @throws ArgumentError when the images, their classes or the rate do not fit; ShapeError for a
+ * network that gives anything but a row of two outputs or more.
  */
 export async function detectTriggers(
   model: Module,
@@ -33,6 +35,6 @@ export async function detectTriggers(
   const whole = asProtected("detectTriggers", "its first argument", model);
   isDataset("detectTriggers", "triggers", triggers);
   checkOptions("detectTriggers", options, { transform: isTransforms, falsePositiveRate: isRate });
-  const { hits } = await triggerHits({ model: whole, isFolded: false }, whole.classes, { triggers, ...options });
+  const { hits } = await triggerHits({ model: whole, isFolded: false }, { triggers, ...options });
   return hits!;
 }

@@ -94,9 +94,7 @@ export async function examine(
   try {
     const { joined } = runs;
     const accuracy = joined ? await measure(joined, options) : {};
-    const triggers = joined
-      ? await triggerHits(joined, claim.config?.classes ?? null, options)
-      : { hits: null, reasons: [] };
+    const triggers = joined ? await triggerHits(joined, options) : { hits: null, reasons: [] };
     const ran = { accuracy, triggers, reasons: runs.reasons };
     return examinationOf(signature, { ran, notes: undisguised.reasons, options });
   } finally {
