@@ -4,6 +4,7 @@ import {
   type AttackRecord,
   disguises,
   distil,
+  type ForgingBudget,
   fineTune,
   flipSigns,
   overwrite,
@@ -14,7 +15,6 @@ import {
   randomPassports,
   replaceScales,
   type Target,
-  type TrainingBudget,
   trainPassports,
   trainScales,
 } from "@pan/core/attacks";
@@ -54,7 +54,7 @@ export interface Attack {
 const one = async (record: Promise<AttackRecord>): Promise<Findings> => ({ records: [await record] });
 
 /** Images, epochs and batches of an attack that trains. */
-const training = ({ task, budget, options }: Setup): TrainingBudget => ({
+const training = ({ task, budget, options }: Setup): ForgingBudget => ({
   ...options,
   train: cut(task.train, budget.images),
   epochs: budget.epochs,

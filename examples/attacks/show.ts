@@ -11,8 +11,9 @@ export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 function show(m: Measurement): string {
   const accuracy = Object.entries(m.accuracy).map(([branch, share]) => `${branch} ${percent(share)}`);
+  const alone = m.deployed === undefined ? [] : [`without passports ${percent(m.deployed)}`];
   const hits = m.triggers === undefined ? [] : [`triggers ${percent(m.triggers)}`];
-  return [...accuracy, ...hits, `${m.matched} of ${m.bits} bits`].join("  ");
+  return [...accuracy, ...alone, ...hits, `${m.matched} of ${m.bits} bits`].join("  ");
 }
 
 const entries = (values: Readonly<Record<string, number | string>>) =>

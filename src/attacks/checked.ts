@@ -4,11 +4,11 @@
  */
 import { checkedParts, type SampleSet } from "../data/sample-set";
 import { isTransforms } from "../data/transform-kinds";
-import { callable, objectOf, optionsOf, whole, within } from "../demand";
+import { callable, objectOf, optionsOf, refuse, text, whole, within } from "../demand";
 import type { SafetensorsFile } from "../io/safetensors";
 import { checkFile } from "../passport/files";
 import type { AttackOptions } from "./record";
-import type { TrainingBudget } from "./training";
+import type { Checked, ForgingBudget, TrainingBudget } from "./training";
 
 /** What of a target every attack reads. */
 interface Attacked {
@@ -59,24 +59,44 @@ export function attackOptions<T extends AttackOptions>(
   return given;
 }
 
-const BUDGET = ["train", "test", "task", "epochs", "lr", "batchSize", "transform", "onAttacked"] as const;
+const BUDGET = ["train", "epochs", "lr", "batchSize", "transform"] as const;
+
+/** Images of a step where nothing is said, and there are as many. */
+const BATCH = 64;
 
 /**
- * {@link attackOptions} of an attacker who trains.
- * @throws ArgumentError besides for data that are none, epochs or a batch size that are no whole
- * numbers from 1, and a learning rate that is negative or no number.
+ * {@link attackOptions} of a forger who trains.
+ * @throws ArgumentError besides for data that are none, epochs that are no whole number from 1,
+ * batches of none or of more images than there are, and a learning rate that is negative or no
+ * number.
+ */
+export function forgingOptions<T extends ForgingBudget>(
+  attack: string,
+  options: T,
+  own: readonly (keyof T & string)[] = [],
+): Checked<T> {
+  const given = attackOptions(attack, options, [...BUDGET, ...own]);
+  whole(attack, "epochs", given.epochs);
+  const { length } = checkedParts(`${attack}: train`, given.train);
+  if (given.lr !== undefined) within(attack, "lr", given.lr, 0);
+  const { batchSize = Math.min(BATCH, length) } = given;
+  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > length)
+    refuse(attack, "batchSize", `a whole number from 1 to ${length}, the images there are`, batchSize);
+  if (given.transform !== undefined) isTransforms(attack, "transform", given.transform);
+  return { ...given, batchSize };
+}
+
+/**
+ * {@link forgingOptions} of an attacker who trains the network on, or another in its place.
+ * @throws ArgumentError besides for test data that are none.
  */
 export function trainingOptions<T extends TrainingBudget>(
   attack: string,
   options: T,
   own: readonly (keyof T & string)[] = [],
-): T {
-  const given = attackOptions(attack, options, [...BUDGET, ...own]);
-  whole(attack, "epochs", given.epochs);
-  checkedParts(`${attack}: train`, given.train);
+): Checked<T> {
+  const given = forgingOptions(attack, options, ["test", "task", "onAttacked", ...own]);
   if (given.test !== undefined) checkedParts(`${attack}: test`, given.test);
-  if (given.lr !== undefined) within(attack, "lr", given.lr, 0);
-  if (given.batchSize !== undefined) whole(attack, "batchSize", given.batchSize);
-  if (given.transform !== undefined) isTransforms(attack, "transform", given.transform);
+  if (given.task !== undefined) text(attack, "task", given.task);
   return given;
 }

@@ -5,7 +5,7 @@ import { clipGradNorm } from "../optim/clip";
 import { SGD } from "../optim/sgd";
 import { scope } from "../tensor/storage";
 import { Tensor } from "../tensor/tensor";
-import type { TrainingBudget } from "./training";
+import type { Checked, ForgingBudget } from "./training";
 
 /** What an attacker lowers, and by changing what; everything else stays as it is. */
 export interface Descent {
@@ -35,12 +35,12 @@ export const modulesAt = (model: Module, names: readonly string[]): Module[] =>
  */
 export async function* descend(
   { model, params, loss, following = [], clip }: Descent,
-  { train, epochs, lr = 0.01, batchSize = 64, transform = [], seed = 0 }: TrainingBudget,
+  { train, epochs, lr = 0.01, batchSize, transform = [], seed = 0 }: Checked<ForgingBudget>,
 ): AsyncGenerator<number, void, void> {
   model.freeze();
   for (const p of params) p.requiresGrad = true;
-  const optimizer = new SGD(params, { lr, momentum: 0.9, weightDecay: 5e-4 });
   const loader = new DataLoader(train, { batchSize, seed, transform, shuffle: true, dropLast: true });
+  const optimizer = new SGD(params, { lr, momentum: 0.9, weightDecay: 5e-4 });
   const asGiven = (body: () => void) => inMode(model, false, () => withMode(following, true, body));
   try {
     for (let epoch = 0; epoch < epochs; epoch++) {

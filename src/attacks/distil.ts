@@ -27,8 +27,8 @@ export interface DistilOptions extends TrainingBudget {
  */
 export async function distil(target: Target | PlainTarget, options: DistilOptions): Promise<AttackRecord> {
   checkTarget("distil", target, "plain");
-  trainingOptions("distil", options, ["temperature"]);
-  const { temperature = 4, seed = 0, lr = 0.05, ...others } = options;
+  const given = trainingOptions("distil", options, ["temperature"]);
+  const { temperature = 4, seed = 0, lr = 0.05 } = given;
   within("distil", "temperature", temperature, 0.01, 1000);
   const before = await ownersView(target.deployed, target);
   const teacher = victim(target);
@@ -46,7 +46,7 @@ export async function distil(target: Target | PlainTarget, options: DistilOption
           before,
           loss: (y, { inputs }) => mul(crossEntropy(cooled(y), answers(inputs)), temperature ** 2),
         },
-        { ...others, seed, lr },
+        { ...given, lr },
       );
     } finally {
       model.dispose();

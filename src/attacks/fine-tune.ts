@@ -24,8 +24,8 @@ export interface FineTuneOptions extends TrainingBudget {
  */
 export async function fineTune(target: Target | PlainTarget, options: FineTuneOptions): Promise<AttackRecord> {
   checkTarget("fineTune", target, "plain");
-  trainingOptions("fineTune", options, ["mode"]);
-  const { mode = "rtal", train, seed = 0 } = options;
+  const given = trainingOptions("fineTune", options, ["mode"]);
+  const { mode = "rtal", train, seed = 0 } = given;
   if (mode !== "rtal" && mode !== "ftal")
     throw new ArgumentError(`fineTune: mode "rtal" or "ftal" expected, found ${shown(mode)}`);
   const own = classesOf(target);
@@ -42,7 +42,7 @@ export async function fineTune(target: Target | PlainTarget, options: FineTuneOp
     const before = await ownersView(target.deployed, target);
     const knowledge = ["the deployed network", "labelled images of its own"];
     const attack = `fine-tuning, ${mode.toUpperCase()}`;
-    return await attackByTraining(target, { attack, knowledge, model, before }, options);
+    return await attackByTraining(target, { attack, knowledge, model, before, newHead: mode === "rtal" }, given);
   } finally {
     model.dispose();
   }

@@ -33,9 +33,9 @@ export async function flipSigns(target: Target, options?: FlipSignsOptions): Pro
   const { shares = TENS, layers, seed = 0, onStep } = attackOptions("flipSigns", options, ["shares", "layers"]);
   if (layers !== undefined) texts("flipSigns", "layers", layers);
   checkShares("flipSigns", shares);
-  const attacked = equations(target, layers);
   const owner = rejoin(target.deployed, target.credential, target.model?.());
   try {
+    const attacked = equations(target, layers);
     const before = await measure(owner, target);
     const gammas = new Map((await owner.readSigns()).map(({ name, gamma }) => [name, gamma]));
     const steps: AttackStep[] = [];
@@ -51,8 +51,8 @@ export async function flipSigns(target: Target, options?: FlipSignsOptions): Pro
       await onStep?.(step, steps.length, shares.length);
     }
     const knowledge = ["the deployed network", "the owner's whole credential"];
-    const layers = [...attacked.values()].map(({ name }) => name).join(", ");
-    return { attack: "turned signs", knowledge, budget: { data: "none", layers }, seed, before, steps };
+    const budget = { data: "none", layers: [...attacked.values()].map(({ name }) => name).join(", ") };
+    return { attack: "turned signs", knowledge, budget, seed, before, steps };
   } finally {
     owner.dispose();
   }

@@ -25,7 +25,7 @@ export {
   trainPassports,
 } from "./train-passports";
 export { type TrainScalesOptions, trainScales } from "./train-scales";
-export type { PlainTarget, TrainingBudget } from "./training";
+export type { ForgingBudget, PlainTarget, TrainingBudget } from "./training";
 export type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
 export {
   attackFeatureWatermark,

@@ -17,8 +17,8 @@ import { victim } from "./victim";
  */
 export async function overwrite(target: Target, options: TrainingBudget): Promise<AttackRecord> {
   checkTarget("overwrite", target);
-  trainingOptions("overwrite", options);
-  const { seed = 0 } = options;
+  const given = trainingOptions("overwrite", options);
+  const { seed = 0 } = given;
   const claim = readCredential(target.credential);
   const network = victim(target).train() as Network;
   // The attacker has no trigger set to train on.
@@ -33,7 +33,7 @@ export async function overwrite(target: Target, options: TrainingBudget): Promis
     }
     const before = await ownersView(target.deployed, target);
     const knowledge = ["the deployed network", "the scheme and its passport layers", "labelled images"];
-    return await attackByTraining(target, { attack: "overwriting", knowledge, model, before }, options);
+    return await attackByTraining(target, { attack: "overwriting", knowledge, model, before }, given);
   } finally {
     model.dispose();
   }

@@ -18,7 +18,7 @@ import { Tensor } from "../tensor/tensor";
 import { descend } from "./descent";
 import type { Target } from "./record";
 import { turnShare } from "./shares";
-import type { TrainingBudget } from "./training";
+import type { Checked, ForgingBudget } from "./training";
 
 /** How passports are forged by training. */
 export interface Forgery {
@@ -95,7 +95,7 @@ export async function forgePassports(
   target: Target,
   forgery: Forgery,
   share: number,
-  budget: TrainingBudget,
+  budget: Checked<ForgingBudget>,
 ): Promise<SafetensorsFile> {
   const model = rejoin(target.deployed, target.credential, target.model?.());
   const owners: Tensor[] = [];
@@ -121,7 +121,7 @@ export async function forgePassports(
 }
 
 /** @throws NanLossError when training left something that is no number. */
-function checkNumbers(forged: SafetensorsFile["tensors"], { epochs, lr = 0.01 }: TrainingBudget): void {
+function checkNumbers(forged: SafetensorsFile["tensors"], { epochs, lr = 0.01 }: ForgingBudget): void {
   for (const [name, t] of forged)
     if (t.dtype === "F32" && !toFloat32(t).every(Number.isFinite))
       throw new NanLossError(

@@ -39,7 +39,12 @@ export interface Measurement {
   matched: number;
   /** P(X ≥ matched), X ~ Bin(bits, ½). */
   pValue: number;
-  /** Share of triggers that the given-away branch classifies as assigned. */
+  /**
+   * Test accuracy of the network as it was given away, or as the attacker has it, with no passports
+   * over it: where none of the branches is that network, which is so in V1.
+   */
+  deployed?: number;
+  /** Share of triggers that the given-away network classifies as assigned. */
   triggers?: number;
 }
 

@@ -11,15 +11,15 @@ import { Generator } from "../tensor/random";
 import { scope } from "../tensor/storage";
 import { noGrad, type Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
-import { checkTarget, trainingOptions } from "./checked";
+import { checkTarget, forgingOptions } from "./checked";
 import { descend, modulesAt } from "./descent";
 import { CollectiveErb, type ExpandedResidualBlock, IndividualErb } from "./erb";
 import { type AttackRecord, type AttackStep, forgedMeasurement, type Target } from "./record";
-import { checkNorms, ownersView, type TrainingBudget } from "./training";
+import { checkNorms, type ForgingBudget, ownersView } from "./training";
 import { victim } from "./victim";
 
 /** Options of {@link replaceScales}. */
-export interface ReplaceScalesOptions extends TrainingBudget {
+export interface ReplaceScalesOptions extends ForgingBudget {
   /**
    * `individual` (IERB): a perceptron per channel; `collective` (CERB): one per layer (default).
    */
@@ -50,8 +50,8 @@ interface Replaced {
  */
 export async function replaceScales(target: Target, options: ReplaceScalesOptions): Promise<AttackRecord> {
   checkTarget("replaceScales", target);
-  trainingOptions("replaceScales", options, ["kind", "hidden"]);
-  const { kind = "collective", hidden = 10, train, epochs, lr = 0.01, batchSize = 64, seed = 0 } = options;
+  const given = forgingOptions("replaceScales", options, ["kind", "hidden"]);
+  const { kind = "collective", hidden = 10, train, epochs, lr = 0.01, batchSize, seed = 0 } = given;
   if (kind !== "individual" && kind !== "collective")
     throw new ArgumentError(`replaceScales: kind "individual" or "collective" expected, found ${shown(kind)}`);
   whole("replaceScales", "hidden", hidden);
@@ -91,14 +91,14 @@ export async function replaceScales(target: Target, options: ReplaceScalesOption
     const loss = (x: Tensor, y: Tensor) => crossEntropy(model.trainingPass(x, { affine }).outputs.public as Tensor, y);
     const bits = norms.map((name) => toFloat32(tensors.get(`${secretName({ name })}.b`)!));
     const steps: AttackStep[] = [];
-    for await (const epoch of descend({ model, params, loss, following: modulesAt(model, norms) }, options)) {
+    for await (const epoch of descend({ model, params, loss, following: modulesAt(model, norms) }, given)) {
       const { accuracy, gammas } = await asConstants(replaced, async () => {
         const found = await evaluate(model, target.test, { transform: target.transform });
         return found.public!;
       });
       const step = { setting: { epoch }, after: forgedMeasurement(accuracy, gammas, bits, scheme) };
       steps.push(step);
-      await options.onStep?.(step, epoch, epochs);
+      await given.onStep?.(step, epoch, epochs);
     }
     const knowledge = ["the deployed network", "which layers have passports", "a few labelled images"];
     const budget = { images: train.length, epochs, lr, batchSize };

@@ -1,11 +1,11 @@
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
 import { shown } from "../io/shown";
-import { checkTarget, trainingOptions } from "./checked";
+import { checkTarget, forgingOptions } from "./checked";
 import { type Forgery, forgedCredential, forgePassports } from "./passport-forgery";
 import type { AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, TENS } from "./shares";
-import { ownersView, type TrainingBudget, withOwnersBits } from "./training";
+import { type ForgingBudget, ownersView, withOwnersBits } from "./training";
 
 const VARIANTS = {
   /** DeepIPR's fake 3. */
@@ -39,7 +39,7 @@ export interface ForgedPassports {
 }
 
 /** Options of {@link trainPassports}. */
-export interface TrainPassportsOptions extends TrainingBudget {
+export interface TrainPassportsOptions extends ForgingBudget {
   /** Where the passports start, and what is trained or asked for beside. */
   variant: PassportVariant;
   /**
@@ -66,8 +66,8 @@ export interface TrainPassportsOptions extends TrainingBudget {
  */
 export async function trainPassports(target: Target, options: TrainPassportsOptions): Promise<AttackRecord> {
   checkTarget("trainPassports", target);
-  trainingOptions("trainPassports", options, ["variant", "shares", "onForged"]);
-  const { variant, train, epochs, lr = 0.01, batchSize = 64, seed = 0, shares: asked = TENS } = options;
+  const given = forgingOptions("trainPassports", options, ["variant", "shares", "onForged"]);
+  const { variant, train, epochs, lr = 0.01, batchSize, seed = 0, shares: asked = TENS } = given;
   if (typeof variant !== "string" || !Object.hasOwn(VARIANTS, variant))
     throw new ArgumentError(
       `trainPassports: variant one of ${Object.keys(VARIANTS).join(" | ")} expected, found ${shown(variant)}`,
@@ -78,11 +78,11 @@ export async function trainPassports(target: Target, options: TrainPassportsOpti
   const before = await ownersView(target.deployed, target);
   const steps: AttackStep[] = [];
   for (const share of shares) {
-    const credential = await forgePassports(target, forgery, share, options);
+    const credential = await forgePassports(target, forgery, share, given);
     const step = { setting: { share }, after: await ownersView(target.deployed, withOwnersBits(target, credential)) };
     steps.push(step);
-    await options.onStep?.(step, steps.length, shares.length);
-    await options.onForged?.({ share, credential: forgedCredential(credential, step.after.accuracy) });
+    await given.onStep?.(step, steps.length, shares.length);
+    await given.onForged?.({ share, credential: forgedCredential(credential, step.after.accuracy) });
   }
   const knowledge = ["the deployed network", "private statistics", "labelled images"];
   if (forgery.fc === "known") knowledge.push("the FC, where there is one");

@@ -6,15 +6,15 @@ import { crossEntropy } from "../tensor/ops/loss";
 import { Generator } from "../tensor/random";
 import type { Tensor } from "../tensor/tensor";
 import { evaluate } from "../train/evaluate";
-import { checkTarget, trainingOptions } from "./checked";
+import { checkTarget, forgingOptions } from "./checked";
 import { descend, modulesAt } from "./descent";
 import { type AttackRecord, type AttackStep, forgedMeasurement, measure, type Target } from "./record";
 import { checkShares, TENS, turnShare } from "./shares";
-import { checkNorms, type TrainingBudget } from "./training";
+import { checkNorms, type ForgingBudget } from "./training";
 import { victim } from "./victim";
 
 /** Options of {@link trainScales}. */
-export interface TrainScalesOptions extends TrainingBudget {
+export interface TrainScalesOptions extends ForgingBudget {
   /** Shares of the owner's signs to turn before training (default 0, 0.1, … 1). */
   shares?: readonly number[];
 }
@@ -30,14 +30,13 @@ export interface TrainScalesOptions extends TrainingBudget {
  */
 export async function trainScales(target: Target, options: TrainScalesOptions): Promise<AttackRecord> {
   checkTarget("trainScales", target);
-  trainingOptions("trainScales", options, ["shares"]);
-  const { shares = TENS, train, epochs, lr = 0.01, batchSize = 64 } = options;
+  const given = forgingOptions("trainScales", options, ["shares"]);
+  const { shares = TENS, train, epochs, lr = 0.01, batchSize, seed = 0, onStep } = given;
   checkShares("trainScales", shares);
   const { places, scheme, tensors: secrets } = readCredential(target.credential);
   const names = places.map((p) => p.norm);
   checkNorms("trainScales", target, names);
   const { before, gammas } = await ownersGammas(target);
-  const { seed = 0 } = options;
   const steps: AttackStep[] = [];
   for (const share of shares) {
     const tensors = new Map(target.deployed.tensors);
@@ -53,14 +52,14 @@ export async function trainScales(target: Target, options: TrainScalesOptions): 
       const byName = new Map(model.namedParameters());
       const params = names.flatMap((n) => [byName.get(`${n}.weight`)!, byName.get(`${n}.bias`)!]);
       const loss = (x: Tensor, y: Tensor) => crossEntropy(model.forward(x) as Tensor, y);
-      for await (const _ of descend({ model, params, loss, following: modulesAt(model, names) }, options));
+      for await (const _ of descend({ model, params, loss, following: modulesAt(model, names) }, given));
       const trained = await model.stateDict();
       const found = names.map((n) => toFloat32(trained.get(`${n}.weight`)!));
       const accuracy = (await evaluate(model, target.test, { transform: target.transform })).public!;
       const signs = names.map((name) => toFloat32(secrets.get(`${secretName({ name })}.b`)!));
       const step = { setting: { share }, after: forgedMeasurement(accuracy, found, signs, scheme) };
       steps.push(step);
-      await options.onStep?.(step, steps.length, shares.length);
+      await onStep?.(step, steps.length, shares.length);
     } finally {
       model.dispose();
     }

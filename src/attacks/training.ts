@@ -10,17 +10,21 @@ import { asProtected } from "../passport/protected";
 import type { Network } from "../passport/trace";
 import type { TaskFunction } from "../train/task";
 import { Trainer } from "../train/trainer";
-import { type AttackOptions, type AttackRecord, type AttackStep, measure, type Target, triggerShare } from "./record";
+import {
+  type AttackOptions,
+  type AttackRecord,
+  type AttackStep,
+  type Measurement,
+  measure,
+  type Target,
+  triggerShare,
+} from "./record";
 import { headOf, type Victim, victim } from "./victim";
 
-/** What an attacker who trains spends. */
-export interface TrainingBudget extends AttackOptions {
+/** What a forger spends who trains beside the network, which stays as it was given away. */
+export interface ForgingBudget extends AttackOptions {
   /** The attacker's images. */
   train: SampleSet;
-  /** Test images of the attacker's task (default the target's). */
-  test?: SampleSet;
-  /** What the attacker's task is called in the record. */
-  task?: string;
   /** Passes over the attacker's images, a whole number from 1. */
   epochs: number;
   /**
@@ -28,13 +32,24 @@ export interface TrainingBudget extends AttackOptions {
    * passports, to train scales and to replace them.
    */
   lr?: number;
-  /** Images of a step (default 64). */
+  /** Images of a step, at most all there are (default 64, or all where they are fewer). */
   batchSize?: number;
   /** What is done to training images. */
   transform?: readonly SampleTransform[];
+}
+
+/** What an attacker spends who trains the network on, or another in its place. */
+export interface TrainingBudget extends ForgingBudget {
+  /** Test images of the attacker's task (default the target's). */
+  test?: SampleSet;
+  /** What the attacker's task is called in the record. */
+  task?: string;
   /** Is given the attacked network after every epoch, as the attacker would give it away. */
   onAttacked?: (attacked: SafetensorsFile, epoch: number) => unknown;
 }
+
+/** Options that were checked, with the images of a step. */
+export type Checked<T extends ForgingBudget> = T & { batchSize: number };
 
 /** A plain network, to compare with: nobody has a credential of it. */
 export type PlainTarget = Omit<Target, "credential"> & { credential?: undefined };
@@ -48,20 +63,33 @@ export interface TrainingAttack {
   before: AttackRecord["before"];
   /** What it is trained for, where that is not the labels of its images. */
   loss?: TaskFunction;
+  /**
+   * Whether its last layer was made anew: triggers are asked under the owner's then, whose classes
+   * they are of.
+   */
+  newHead?: boolean;
 }
 
 /**
  * The owner puts the passports over the attacked network's weights, where there are some, and
- * measures.
+ * measures. Where no branch is the network as it is (V1), that is measured beside: passports over
+ * weights that they were not trained with say nothing of what the attacker has.
  */
-export async function ownersView(deployed: SafetensorsFile, target: Target | PlainTarget, test?: SampleSet) {
-  const model = ownersModel(deployed, target);
-  try {
-    return await measure(model, test ? withTest(target, test) : target);
-  } finally {
-    model.dispose();
-  }
+export async function ownersView(
+  deployed: SafetensorsFile,
+  target: Target | PlainTarget,
+  test: SampleSet = target.test,
+): Promise<Measurement> {
+  const found = await using(ownersModel(deployed, target), (model) => measure(model, { ...target, test }));
+  if (found.accuracy.public !== undefined) return found;
+  const { credential: _, ...plain } = target;
+  const { accuracy, triggers } = await ownersView(deployed, plain, test);
+  return { ...found, deployed: accuracy.public!, ...(triggers !== undefined && { triggers }) };
 }
+
+/** Disposes a network after its use. */
+const using = <T>(model: Module, use: (model: Module) => Promise<T>): Promise<T> =>
+  use(model).finally(() => model.dispose());
 
 const ownersModel = (deployed: SafetensorsFile, target: Target | PlainTarget): Module =>
   target.credential
@@ -78,12 +106,6 @@ export function withOwnersBits(target: Target, forged: SafetensorsFile): Target 
   return { ...target, credential: { ...forged, tensors: new Map([...forged.tensors, ...own]) } };
 }
 
-/** The target with the attacker's test images; triggers belong to the owner's task. */
-const withTest = <T extends Target | PlainTarget>({ triggers: _, ...target }: T, test: SampleSet) => ({
-  ...target,
-  test,
-});
-
 /** An attacked network's body under the classifier of the network it was made of. */
 export function underHeadOf(owners: Victim, attacked: SafetensorsFile): SafetensorsFile {
   const head = headOf(owners);
@@ -93,37 +115,38 @@ export function underHeadOf(owners: Victim, attacked: SafetensorsFile): Safetens
 }
 
 /**
- * Share of the owner's triggers that an attacked network still answers as assigned, the owner's
- * classifier put back over it.
+ * As {@link ownersView}; the triggers are asked of the network itself, under the owner's
+ * classifier.
  */
-async function triggersUnderOwnersHead(
+async function underOwnersHead(
   attacked: SafetensorsFile,
-  target: Target | PlainTarget,
-): Promise<number | undefined> {
-  if (!target.triggers) return undefined;
-  const model = ownersModel(underHeadOf(target, attacked), target);
-  try {
-    return await triggerShare(model, target);
-  } finally {
-    model.dispose();
-  }
+  { triggers, ...target }: Target | PlainTarget,
+  test?: SampleSet,
+): Promise<Measurement> {
+  const found = await ownersView(attacked, target, test);
+  if (!triggers) return found;
+  const asked = victim({ ...target, deployed: underHeadOf(target, attacked) });
+  const share = await using(asked, (model) => triggerShare(model, { ...target, triggers }));
+  return { ...found, ...(share !== undefined && { triggers: share }) };
 }
 
-/** Trains the attacker's network, and after every epoch has the owner look for the signature. */
+/**
+ * Trains the attacker's network, all of it whatever its maker froze or set apart, and after every
+ * epoch has the owner look for the signature.
+ */
 export async function attackByTraining(
   target: Target | PlainTarget,
-  { attack, knowledge, model, before, loss }: TrainingAttack,
-  { train, test, task, epochs, lr = 0.001, batchSize = 64, transform = [], seed = 0, ...on }: TrainingBudget,
+  { attack, knowledge, model, before, loss, newHead = false }: TrainingAttack,
+  { train, test, task, epochs, lr = 0.001, batchSize, transform = [], seed = 0, ...on }: Checked<TrainingBudget>,
 ): Promise<AttackRecord> {
+  model.train().unfreeze();
   const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
   try {
     const trainer = new Trainer(model, optimizer, { batchSize, seed, transform, ...(loss && { loss }) });
     const steps: AttackStep[] = [];
     for await (const { epoch } of trainer.fit(train, { epochs })) {
       const attacked = await asProtected("attack", "its network", model).deployed();
-      const after = await ownersView(attacked, target, test);
-      const triggers = test && (await triggersUnderOwnersHead(attacked, target));
-      if (triggers !== undefined) after.triggers = triggers;
+      const after = newHead ? await underOwnersHead(attacked, target, test) : await ownersView(attacked, target, test);
       const step = { setting: { epoch }, after };
       steps.push(step);
       await on.onAttacked?.(attacked, epoch);

@@ -4,8 +4,8 @@ import type { ImageTransform } from "../data/transforms";
 import { callable, instance, objectOf, optionsOf, refuse, text, whole } from "../demand";
 import { ArgumentError } from "../errors";
 import type { SafetensorsFile } from "../io/safetensors";
-import { loadDeployed } from "../models/build";
 import { checkFile } from "../passport/files";
+import type { Network } from "../passport/trace";
 import { Generator } from "../tensor/random";
 import { evaluate } from "../train/evaluate";
 import { FeatureWatermark } from "../watermarks/feature";
@@ -15,6 +15,7 @@ import { fineTune } from "./fine-tune";
 import { type ForgeTriggersOptions, forgeTriggers } from "./forge-triggers";
 import { type ForgeWatermarkOptions, forgeWatermark } from "./forge-watermark";
 import { type TrainingBudget, underHeadOf } from "./training";
+import { victim } from "./victim";
 import type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
 
 /** A plain network that was trained with one of the older methods. */
@@ -25,6 +26,8 @@ export interface MarkedNetwork {
   test: ImageSet;
   /** What is done to test images, of every task. */
   transform?: readonly ImageTransform[];
+  /** Makes the network, where it is none of this package. */
+  model?: () => Network;
 }
 
 /**
@@ -92,24 +95,30 @@ export async function attackFeatureWatermark(
 export async function attackTriggerSet(
   network: MarkedNetwork,
   triggers: ImageSet,
-  options: WatermarkAttackOptions & { forging: Omit<ForgeTriggersOptions, "transform" | "count" | "seed"> },
+  options: WatermarkAttackOptions & { forging: Omit<ForgeTriggersOptions, "transform" | "count" | "seed" | "model"> },
 ): Promise<WatermarkRecord> {
   const what = "attackTriggerSet";
   checkBytes(what, triggers);
   checkNetwork(what, network);
   const given = optionsOf(what, options, [...OPTIONS, "forging"]);
-  const forging = optionsOf(`${what}'s forging`, given.forging, ["base", "eta", "steps", "lr", "batchSize", "model"]);
+  const forging = optionsOf(`${what}'s forging`, given.forging, ["base", "eta", "steps", "lr", "batchSize"]);
   checkOptions(what, given);
-  const { deployed, transform = [] } = network;
+  const { deployed, transform = [], model } = network;
   const { seed = 0 } = given;
   const detect = async (file: SafetensorsFile, set: ImageSet) => {
-    const model = loadDeployed(file);
-    return detectTriggers(model, set, { transform }).finally(() => model.dispose());
+    const asked = victim({ ...network, deployed: file });
+    return detectTriggers(asked, set, { transform }).finally(() => asked.dispose());
   };
   const owners = await detect(deployed, triggers);
-  const forged = await forgeTriggers(deployed, { ...forging, transform, count: triggers.length, seed });
+  const forged = await forgeTriggers(deployed, {
+    ...forging,
+    transform,
+    count: triggers.length,
+    seed,
+    ...(model && { model }),
+  });
   const found = await detections(network, given, async (file, { classes }) => {
-    const asked = sameClasses(classes, network.test.classes) ? file : underHeadOf({ deployed }, file);
+    const asked = sameClasses(classes, network.test.classes) ? file : underHeadOf(network, file);
     const hits = async (set: ImageSet) => (await detect(asked, set)).hits / set.length;
     return { real: await hits(triggers), forged: await hits(forged.triggers) };
   });
@@ -139,8 +148,8 @@ async function detections(
   detect: Detect,
 ): Promise<Pick<WatermarkRecord, "trained" | "fineTuned">> {
   const at = async (file: SafetensorsFile, test: ImageSet): Promise<WatermarkDetection> => {
-    const model = loadDeployed(file);
-    const accuracy = await evaluate(model, test, { transform: network.transform }).finally(() => model.dispose());
+    const asked = victim({ ...network, deployed: file });
+    const accuracy = await evaluate(asked, test, { transform: network.transform }).finally(() => asked.dispose());
     return { accuracy: accuracy.public!, ...(await detect(file, test)) };
   };
   const trained = await at(network.deployed, network.test);
@@ -165,11 +174,12 @@ const sameClasses = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((name, i) => name === b[i]);
 
 function checkNetwork(attack: string, network: MarkedNetwork): void {
-  const { deployed, task, test, transform } = objectOf(attack, "a network { deployed, task, test }", network);
+  const { deployed, task, test, transform, model } = objectOf(attack, "a network { deployed, task, test }", network);
   checkFile(deployed, `${attack}: network.deployed`);
   text(attack, "network.task", task);
   checkedParts(`${attack}: network.test`, test);
   if (transform !== undefined) isTransforms(attack, "network.transform", transform);
+  if (model !== undefined) callable(attack, "network.model", model);
 }
 
 const OPTIONS = ["tasks", "seed", "onStep"] as const;

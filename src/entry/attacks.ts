@@ -20,7 +20,7 @@ export { isSolvable } from "../attacks/solve";
 export { solvePassports } from "../attacks/solved-passports";
 export { type PassportVariant, trainPassports } from "../attacks/train-passports";
 export { trainScales } from "../attacks/train-scales";
-export type { PlainTarget, TrainingBudget } from "../attacks/training";
+export type { ForgingBudget, PlainTarget, TrainingBudget } from "../attacks/training";
 export type { WatermarkDetection, WatermarkRecord } from "../attacks/watermark-record";
 export { attackFeatureWatermark, attackTriggerSet, type MarkedNetwork, type TransferTask } from "../attacks/watermarks";
 export { prune, pruned, quantise, quantised } from "../attacks/weights";

@@ -8,6 +8,7 @@ import { ArgumentError, PanError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { shown } from "../../src/io/shown";
 import { buildNetwork } from "../../src/models";
+import { memory } from "../../src/tensor/storage";
 import { gpu } from "../support/gpu";
 import { TINY, tinySet } from "../support/tiny";
 
@@ -42,7 +43,7 @@ const WRONG: Readonly<Record<string, readonly unknown[]>> = {
   train: [undefined, null, {}, "x", []],
   test: [null, {}, "x"],
   lr: ["1", -1, Number.NaN],
-  batchSize: [0, "1"],
+  batchSize: [0, "1", 7],
   transform: ["x", {}, 1],
   onAttacked: [1],
   onForged: [1],
@@ -67,6 +68,8 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
   forgeBoundClaims: ["onForged"],
 };
 const TRAINING = ["epochs", "train", "test", "lr", "batchSize", "transform", "onAttacked"];
+/** Those that leave the network as it is: there is no other task, and no copy to give away. */
+const FORGING = ["replaceScales", "trainScales", "trainPassports"];
 
 let target: { deployed: SafetensorsFile; credential: SafetensorsFile; test: unknown };
 let budget: Parts;
@@ -118,7 +121,27 @@ describe.each(Object.keys(ATTACKS))("%s", (name) => {
       expect(error, `${name}: ${shown(changed)}`).toBeInstanceOf(PanError);
       expect((error as Error).message).toMatch(new RegExp(`^${name}: `));
     }
+    if (FORGING.includes(name))
+      for (const meant of [{ test: tinySet(6, 3) }, { task: "another" }, { onAttacked: () => {} }])
+        expect(
+          await errorOf(() => call(name)(target as never, { ...ATTACKS[name]!(), ...meant } as never)),
+        ).toBeInstanceOf(ArgumentError);
     for (const none of [null, 1, "x", [1]])
       expect(await errorOf(() => call(name)(target as never, none as never))).toBeInstanceOf(ArgumentError);
+  });
+
+  it("trains on as few images as there are, and leaves nothing behind", async () => {
+    if (!("epochs" in ATTACKS[name]!())) return;
+    const { batchSize: _, ...options } = ATTACKS[name]!();
+    const held = memory().tensors;
+    const given = { ...options, shares: [0] };
+    const { budget } = (await call(name)(
+      target as never,
+      (OWN[name]!.includes("shares") ? given : options) as never,
+    )) as {
+      budget: unknown;
+    };
+    expect(budget).toMatchObject({ images: 6, batchSize: 6 });
+    expect(memory().tensors).toBe(held);
   });
 });

@@ -1,8 +1,8 @@
 /** Attacks that train the deployed network: does the owner's signature survive them? */
 import { beforeAll, describe, expect, it } from "vitest";
-import { distil, fineTune, overwrite, type Target } from "../../src/attacks";
+import { distil, fineTune, flipSigns, overwrite, prune, type Target } from "../../src/attacks";
 import { type ImageSet, imageSet } from "../../src/data/sample-set";
-import { ArgumentError } from "../../src/errors";
+import { ArgumentError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
 import { examine } from "../../src/ownership";
@@ -107,6 +107,42 @@ describe("fine-tuning", () => {
   });
 });
 
+describe("V1, whose one branch is under the owner's passports", () => {
+  const budget = { train: tinySet(120, 9), epochs: 2, lr: 0.02, batchSize: 12, seed: 3 };
+  let v1: Target;
+  beforeAll(async () => {
+    v1 = { ...(await trainedTarget({ ...CONFIG, scheme: "v1" })), triggers: tinySet(12, 5) };
+  });
+  const alone = async (file: SafetensorsFile, set: ImageSet) => {
+    const model = loadDeployed(file);
+    return (await evaluate(model, set).finally(() => model.dispose())).public;
+  };
+
+  it.each<[string, (t: Target, o: typeof budget) => ReturnType<typeof distil>]>([
+    ["distilled", distil],
+    ["overwritten", overwrite],
+    ["trained on", (t, o) => fineTune(t, { ...o, mode: "ftal" })],
+  ])("is measured as the attacker has it too: %s", async (_, attack) => {
+    const held = memory().tensors;
+    const files: SafetensorsFile[] = [];
+    const { before, steps } = await attack(v1, { ...budget, ...{ onAttacked: (f: SafetensorsFile) => files.push(f) } });
+    expect(before.deployed).toBe(await alone(v1.deployed, v1.test as ImageSet));
+    for (const [i, { after }] of steps.entries()) {
+      expect(Object.keys(after.accuracy)).toEqual(["passport"]);
+      expect(after.deployed).toBe(await alone(files[i]!, v1.test as ImageSet));
+      expect(after.triggers).toBe(await alone(files[i]!, v1.triggers as ImageSet));
+    }
+    expect(steps.at(-1)!.after.deployed).toBeGreaterThan(0.8);
+    expect(memory().tensors).toBe(held);
+  });
+
+  it("says it of changed weights too, and other schemes say it by their public branch", async () => {
+    const { steps } = await prune(v1, { shares: [0.3] });
+    expect(steps[0]!.after.deployed).toBeGreaterThan(0.3);
+    expect((await prune(target, { shares: [0.3] })).steps[0]!.after).not.toHaveProperty("deployed");
+  });
+});
+
 describe("overwriting", () => {
   it("embeds another signature, and leaves every bit of the owner's", async () => {
     const steps: number[] = [];
@@ -163,6 +199,15 @@ describe("distillation", () => {
     expect((await distil(target, options)).steps).toEqual(record.steps);
   });
 
+  it("is asked for triggers under its own last layer, whatever it is tested with", async () => {
+    const marked = { ...target, triggers: test };
+    const options = { train: tinySet(60, 9), epochs: 2, batchSize: 12, seed: 3 };
+    const one = await distil(marked, options);
+    const other = await distil(marked, { ...options, test: tinySet(60, 2) });
+    expect(other.steps).toEqual(one.steps);
+    expect(one.steps[1]!.after.triggers).toBe(one.steps[1]!.after.accuracy.public);
+  });
+
   it("is tried on plain networks too, and takes a temperature", async () => {
     const plain = { deployed: target.deployed, test: target.test };
     const copies: SafetensorsFile[] = [];
@@ -179,5 +224,14 @@ describe("distillation", () => {
     expect(cool).not.toEqual(warm);
     await expect(distil(plain, { ...options, temperature: 0 })).rejects.toThrow(/temperature.*0\.01/);
     await expect(distil(plain, { ...options, epochs: 0 })).rejects.toThrow(ArgumentError);
+  });
+});
+
+describe("turned signs", () => {
+  it("refuse the file of another network by its tensors' names", async () => {
+    const model = buildNetwork({ ...CONFIG, layers: TINY.layers.slice(0, 3), passports: { 2: true } });
+    const deployed = await model.deployed();
+    model.dispose();
+    await expect(flipSigns({ ...target, deployed }, { shares: [0] })).rejects.toThrow(StateDictError);
   });
 });

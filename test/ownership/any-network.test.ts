@@ -5,9 +5,12 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  attackTriggerSet,
   disguise,
+  distil,
   fineTune,
   flipSigns,
+  forgeTriggers,
   overwrite,
   prune,
   quantise,
@@ -18,6 +21,7 @@ import {
   trainPassports,
   trainScales,
 } from "../../src/attacks";
+import { imageSet } from "../../src/data/sample-set";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { loadDeployed, readCredential } from "../../src/models";
@@ -26,6 +30,7 @@ import { Adam } from "../../src/optim";
 import {
   type Binding,
   bind,
+  binomialPValue,
   boundCredential,
   examine,
   matchThreshold,
@@ -41,6 +46,7 @@ import { Generator } from "../../src/tensor/random";
 import { memory, scope } from "../../src/tensor/storage";
 import { noGrad, type Tensor } from "../../src/tensor/tensor";
 import { evaluate, Trainer } from "../../src/train";
+import { detectTriggers } from "../../src/watermarks";
 import { type Anchored, anchored, editedVerdict } from "../support/anchored";
 import { fileBytes, found as secretsIn, stored } from "../support/bytes";
 import { EDITS } from "../support/edits";
@@ -190,6 +196,33 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
     expect(memory().tensors).toBe(live);
   });
 
+  it("is asked for triggers against guessing among its outputs, whatever classes their set names", async () => {
+    const model = () => new OwnNetwork();
+    const named = (names: number) =>
+      imageSet({
+        ...test,
+        labels: test.labels.map((label) => label % Math.min(3, names)),
+        classes: Array.from({ length: names }, (_, i) => `class ${i}`),
+      });
+    for (const names of [1, 2, 3]) {
+      const triggers = named(names);
+      const asked = [(await examine(deployed, credential, { model, triggers })).triggers!];
+      if (scheme !== "v1") asked.push(await detectTriggers(owned, triggers));
+      for (const { hits, pValue, threshold } of asked) {
+        expect(pValue).toBeCloseTo(binomialPValue(hits, 60, 1 / 3), 12);
+        expect(threshold).toBe(matchThreshold(60, 1e-6, 1 / 3));
+      }
+      const forged = await forgeTriggers(deployed, { base: triggers, count: 20, steps: 2, model });
+      expect(new Set(forged.triggers.labels)).toEqual(new Set([0, 1, 2]));
+      expect(forged.pValue).toBeCloseTo(binomialPValue(forged.hits, 20, 1 / 3), 12);
+    }
+    // The more classes were named, the less likely guessing would have looked.
+    for (const names of [4, 100]) {
+      await expect(examine(deployed, credential, { model, triggers: named(names) })).rejects.toThrow(ArgumentError);
+      await expect(detectTriggers(owned, named(names))).rejects.toThrow(/the network's 3 classes expected/);
+    }
+  });
+
   it("does not pass where the branch that the passports open does not do what is claimed, and gets no verdict", async () => {
     const claimed = { ...accuracy, [secret]: accuracy[secret]! - 0.3 };
     const boast = { ...credential, metadata: { ...credential.metadata, claimed: JSON.stringify(claimed) } };
@@ -315,6 +348,33 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
     it("overwriting leaves the signature too", async () => {
       const { steps } = await overwrite(target, budget);
       expect(steps[0]!.after.matched).toBeGreaterThan(BITS * 0.9);
+      noneLeft();
+    });
+
+    it("whatever its maker froze or set apart is trained all the same", async () => {
+      const still = () => {
+        const network = new OwnNetwork().freeze();
+        network.stemNorm.eval();
+        return network;
+      };
+      for (const attack of [
+        (t: Target) => fineTune(t, { ...budget, mode: "ftal" }),
+        (t: Target) => fineTune(t, { ...budget, mode: "rtal" }),
+        (t: Target) => overwrite(t, budget),
+        (t: Target) => distil(t, budget),
+      ])
+        expect((await attack({ ...target, model: still })).steps).toEqual((await attack(target)).steps);
+      noneLeft();
+    });
+
+    it("its triggers are forged, and asked for after fine-tuning", async () => {
+      const network = { deployed, task: "three colours", test, model: () => new OwnNetwork() };
+      const record = await attackTriggerSet(network, tinySet(6, 3), {
+        forging: { base: tinySet(12, 11), steps: 2 },
+        tasks: [{ ...budget, task: "the same", test }],
+      });
+      expect(record.trained).toMatchObject({ accuracy: expect.any(Number), real: expect.any(Number) });
+      expect(record.fineTuned).toHaveLength(1);
       noneLeft();
     });
 

@@ -1,7 +1,7 @@
 import { vi } from "vitest";
 import type { Target } from "../../src/attacks";
 import { type Forgery, forgePassports } from "../../src/attacks/passport-forgery";
-import type { TrainingBudget } from "../../src/attacks/training";
+import type { Checked, ForgingBudget } from "../../src/attacks/training";
 import type { StateDict } from "../../src/io/host-tensor";
 import { Protected } from "../../src/passport";
 
@@ -13,7 +13,7 @@ export async function forgeWatched(
   target: Target,
   forgery: Forgery,
   share: number,
-  budget: TrainingBudget,
+  budget: Checked<ForgingBudget>,
 ): Promise<{ deployed: StateDict; credential: StateDict }> {
   let deployed: StateDict = new Map();
   const { credential } = Protected.prototype;
