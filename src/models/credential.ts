@@ -9,7 +9,7 @@ import { checkChannels } from "../passport/channels/check";
 import type { Channels } from "../passport/channels/types";
 import { CREDENTIAL, checkClaims, checkFile, FIRST_CREDENTIAL, parseEntry } from "../passport/files";
 import { fcHidden, passportShape, secretName, weightShape } from "../passport/place";
-import { checkPlan } from "../passport/plan";
+import { checkPlan, LONGEST_PLAN } from "../passport/plan";
 import { branchesOf, hasFc } from "../passport/schemes";
 import { sameShape, showShape } from "../tensor/shape";
 import { authorsName } from "./compat/authors-names";
@@ -40,9 +40,6 @@ export interface CredentialInfo extends SecretPlan {
   /** A name of these tensors as the file has it. */
   named(name: string): string;
 }
-
-/** Longest entries `passports` and `channels`: what thousands of passports take. */
-const LONGEST_PLAN = 2 ** 20;
 
 /**
  * What a credential says, in any of its formats: where its passports sit, what is claimed of the
@@ -156,7 +153,8 @@ function secretTensors({ fc, scheme, statistics, places, separate }: SecretPlan)
   }
   for (const name of separate) {
     const at = (part: string) => `${secretName({ name })}.${part}`;
-    optional.push(new Map(["weight", "bias"].map((part) => [at(part), null])));
+    // Norms about 0 have no bias.
+    for (const part of ["weight", "bias"]) optional.push(new Map([[at(part), null]]));
     optional.push(new Map(STATISTICS.map((part) => [at(part), null])));
   }
   return { needed, optional };

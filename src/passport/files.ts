@@ -7,7 +7,9 @@ import { isObject, shown } from "../io/shown";
 import { sizeOf } from "../tensor/shape";
 import { BRANCHES, type BranchAccuracy } from "./branches";
 import type { SecretPlan } from "./built-in";
-import type { Channels } from "./channels";
+import { checkChannels } from "./channels/check";
+import type { Channels } from "./channels/types";
+import { faultOf, LONGEST_PLAN } from "./plan";
 
 /** Entries `format` of the two kinds of file. */
 export const DEPLOYED = "pan-deployed-2";
@@ -37,7 +39,7 @@ export interface CredentialEntries extends SecretPlan {
 
 /**
  * The owner's half as a file: tensors, where each passport sits, signature texts and the claimed
- * accuracies.
+ * accuracies. Channels that are more than readers take are left out: a claim holds without.
  * @throws ArgumentError for accuracies that are none.
  */
 export function credentialFile(
@@ -46,7 +48,9 @@ export function credentialFile(
 ): SafetensorsFile {
   checkClaims(claimed);
   const entries = { passports: JSON.stringify(plan), claimed: JSON.stringify(claimed) };
-  const more = { ...(model !== undefined && { model }), ...(channels && { channels: JSON.stringify(channels) }) };
+  const which = channels && faultOf(() => checkChannels(channels)) === null ? JSON.stringify(channels) : "";
+  const fits = which && which.length <= LONGEST_PLAN;
+  const more = { ...(model !== undefined && { model }), ...(fits && { channels: which }) };
   return { tensors, metadata: { format: CREDENTIAL, ...entries, ...more } };
 }
 

@@ -1,4 +1,5 @@
 import { isWellFormed, knownKeys, oneOf, unexpected } from "../demand";
+import { ArgumentError } from "../errors";
 import { isObject } from "../io/shown";
 import { windowCount } from "../tensor/ops/windows";
 import { showShape, sizeOf } from "../tensor/shape";
@@ -6,6 +7,9 @@ import type { SecretPlan } from "./built-in";
 import { type PassportPlace, weightShape } from "./place";
 import { hasFc, PASSPORT_SCHEMES } from "./schemes";
 import { capacity } from "./signature";
+
+/** Longest entries `passports` and `channels`: what thousands of passports take. */
+export const LONGEST_PLAN = 2 ** 20;
 
 /**
  * Most passports of a network, longest name, most numbers of one tensor and most windows and taps
@@ -48,6 +52,8 @@ export function checkPlan(plan: unknown): asserts plan is SecretPlan {
     t["layers"].every((l) => known.has(l));
   if (!Array.isArray(texts) || texts.length > MOST.places || !texts.every(isText))
     unexpected("texts: a list of texts, each with the norms that spell it", texts);
+  if (JSON.stringify(plan).length > LONGEST_PLAN)
+    unexpected(`passports: places, names and texts of at most ${LONGEST_PLAN} characters`, places.length);
 }
 
 /**
@@ -77,6 +83,17 @@ function checkTensors(places: readonly PassportPlace[]): void {
   for (const place of places) {
     take(place.weight, `a weight ${showShape(weightShape(place))}`);
     if (place.bias !== undefined) take(place.bias, `${place.channels} biases beside ${place.weight}`);
+  }
+}
+
+/** What a check has against a value, in words; null for nothing. */
+export function faultOf(check: () => void): string | null {
+  try {
+    check();
+    return null;
+  } catch (cause) {
+    if (cause instanceof ArgumentError) return cause.message;
+    throw cause;
   }
 }
 

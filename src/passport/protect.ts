@@ -9,7 +9,7 @@ import type { Tensor } from "../tensor/tensor";
 import { channelsIn } from "./channels";
 import { geometryOf, outputsOf } from "./linear-map";
 import type { PassportPlace } from "./place";
-import { checkPlace, checkPlan } from "./plan";
+import { checkPlace, checkPlan, faultOf } from "./plan";
 import { Protected } from "./protected";
 import { branchesOf, hasFc, PASSPORT_SCHEMES, type Scheme } from "./schemes";
 import { capacity, checkText, decodeBytes, signatureBytes, spreadSignature } from "./signature";
@@ -86,7 +86,8 @@ const OPTIONS = ["scheme", "at", "sample", "signature", "fc", "statistics", "sep
  * @example
  * const owned = protect(net, { scheme: "pan", at: ["block3.norm2", "block4.*"], signature: "ACME", sample: [1, 32, 32, 3] });
  * @throws ArgumentError for a name that is no norm's, a norm that no map fits, one that the pass
- * meets twice or never, texts that do not fit, and options that are none; each says what there is.
+ * meets twice or never, a map that no credential can describe (of more than 4096 taps, padded by
+ * more than it reaches), texts that do not fit, and options that are none; each says what there is.
  * Whatever the network's own `forward` throws.
  */
 export function protect<N extends Network>(network: N, options: ProtectOptions): Protected<N> {
@@ -332,18 +333,7 @@ class Norms {
       if (this.#tied.has(weight) || this.#tied.has(bias))
         return `γ or β of ${name} is a tensor of another module too, and scheme "v1" would deploy its own in the place of both`;
     }
-    return noPlace(`a passport of ${name}`, placeOf(name, traced));
-  }
-}
-
-/** What a place has that no file may say; null where there is nothing. */
-function noPlace(what: string, place: PassportPlace): string | null {
-  try {
-    checkPlace(place, what);
-    return null;
-  } catch (cause) {
-    if (cause instanceof ArgumentError) return cause.message;
-    throw cause;
+    return faultOf(() => checkPlace(placeOf(name, traced), `a passport of ${name}`));
   }
 }
 

@@ -313,7 +313,8 @@ export class Protected<N extends Network = Network> extends Module {
 
   /**
    * What only the owner keeps: passports, signature, FC, private statistics and the claimed
-   * accuracies, and in words where each passport sits. Whoever has it can claim the network.
+   * accuracies, and in words where each passport sits. Whoever has it can claim the network. Which
+   * channels hang together is left out of files that it would make too long.
    * @throws ArgumentError for a network without passports, and accuracies that are none.
    */
   async credential(claimed: BranchAccuracy = {}): Promise<SafetensorsFile> {
