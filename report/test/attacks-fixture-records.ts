@@ -42,6 +42,7 @@ export class Recorder {
       bits: BITS,
       matched,
       pValue: binomialPValue(matched, BITS),
+      ...(!second && { deployed: clamp(open) }),
       ...(triggers !== undefined && this.triggers !== undefined && { triggers }),
     };
   }
@@ -148,6 +149,11 @@ export function attacksOf(r: Recorder): AttackRecord[] {
       ),
       { budget: { data: "none", "own bits": BITS } },
     ),
-    r.record("distillation", [step({ temperature: 4 }, r.measured(a - 0.1, 0.1, 55))]),
+    r.record(
+      "distillation",
+      [1, 2].map((epoch) => step({ epoch }, r.measured(a - 0.3 + 0.1 * epoch, 0.1, 55, 0.1))),
+      { knowledge: ["the deployed network", "images without labels"], budget: { ...trained, lr: 0.05 } },
+    ),
+    r.record("an attack of tomorrow", [step({ temperature: 4 }, r.measured(a - 0.1, 0.1, 55))]),
   ];
 }

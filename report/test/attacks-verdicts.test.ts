@@ -51,6 +51,46 @@ describe("verdicts", () => {
     expect([disguises.tried.length, disguises.lost.length]).toEqual([3, 0]);
   });
 
+  it("count distillation: where the network lives on in a copy without the signature, it is removed", () => {
+    expect(removal([v2], FAMILIES.distillation)!.lost.length).toBe(1);
+    const page = textOf(renderAttacks(only(v2)).html);
+    expect(page).toContain("the signature could be removed");
+    expect(page).toContain("epoch 2: 55 of 112 bits, 82 needed");
+    expect(page).toContain("“The signature can be removed.”");
+    const without = { ...v2, attacks: v2.attacks.filter(({ attack }) => attack !== "distillation") };
+    expect(textOf(renderAttacks(only(without)).html)).toMatch(/Attacks that were not tried: [^.]*distillation/);
+  });
+
+  it.each([
+    ["distillation", "distillation" as const],
+    ["overwriting", "overwriting" as const],
+  ])("judge what %s leaves of V1 by the network that the attacker has", (attack, family) => {
+    const counted = (deployed?: number) => {
+      const n = madeUpNetwork("v1");
+      for (const { after } of attackOf(n, attack).steps) {
+        Object.assign(after, { matched: 55, accuracy: { passport: 0.1 } });
+        if (deployed === undefined) delete after.deployed;
+        else after.deployed = deployed;
+      }
+      return removal([n], FAMILIES[family])!.lost.length;
+    };
+    expect([counted(0.85), counted(0.2), counted()]).toEqual([2, 0, 2]);
+  });
+
+  it("say that nothing was undone only where all was judged, and something tried", () => {
+    const n = { ...madeUpNetwork("pan"), forgeries: [], nulls: [] };
+    const held = n.attacks.filter(({ attack }) => attack.startsWith("class-blind"));
+    const headline = (attacks: AttackedNetwork["attacks"]) => {
+      const page = renderAttacks(only({ ...n, attacks })).html;
+      return parseHTML(page).document.querySelector("h1")!.textContent!;
+    };
+    expect(headline(held)).toContain("no attack that was tried undid a signature or matched it");
+    expect(headline([...held, attackOf(n, "an attack of tomorrow")])).toContain(
+      "not all attacks that were tried are judged here",
+    );
+    expect(headline([])).toContain("no attack was tried");
+  });
+
   it("call a branch a rival only if it works and is not signed by the owner", () => {
     expect(ambiguity([v2], FAMILIES.passports)!.lost).toEqual([]);
     const rival = changed("expanded residual", (after) => void Object.assign(after.accuracy, { private: 0.88 }));

@@ -102,7 +102,12 @@ describe("the page on attacks", () => {
     Object.assign(n, { title: evil, command: evil, adapter: { kind: evil, name: evil } });
     Object.assign(n.claim, { decodedText: evil, reasons: [evil] });
     Object.assign(n.verdict, { sentence: evil, reasons: [evil], open: [evil], statement: evil });
-    n.attacks.push({ ...attackOf(n, "distillation"), attack: evil, knowledge: [evil], budget: { [evil]: evil } });
+    n.attacks.push({
+      ...attackOf(n, "an attack of tomorrow"),
+      attack: evil,
+      knowledge: [evil],
+      budget: { [evil]: evil },
+    });
     n.attacks[0]!.steps[0]!.text = evil;
     const page = renderAttacks(only(n)).html;
     expect(parse(page).querySelectorAll("script").length).toBe(0);
@@ -122,7 +127,7 @@ describe("tables of the report on attacks", () => {
       expect(rows[i]).toMatchObject({
         Network: n.title,
         Attack: a.attack,
-        "No passport": after.accuracy.public ?? null,
+        "No passport": after.deployed ?? after.accuracy.public,
         "Passport branch": after.accuracy.private ?? after.accuracy.passport,
         "Bits right": after.matched,
         Of: after.bits,
@@ -150,12 +155,33 @@ describe("tables of the report on attacks", () => {
     expect(text).toMatch(/−6\.0/);
   });
 
+  it("tell attacks of one name apart by what was spent", () => {
+    const n = madeUpNetwork("v3");
+    const { steps, before } = attackOf(n, "fine-tuning");
+    n.attacks = [0.001, 0.01, 0.05].map((lr) => ({
+      ...{ attack: "fine-tuning, RTAL", knowledge: [], seed: 1, before, steps },
+      budget: { task: "CIFAR-100", images: 5000, epochs: 2, lr, batchSize: 50 },
+    }));
+    const report = renderAttacks(only(n));
+    const tuned = rowsOf(report, "fine-tuning");
+    expect(tuned.map((row) => row["Rate"])).toEqual([null, 0.001, 0.01, 0.05]);
+    // The plain network was fine-tuned at the first rate alone.
+    expect(tuned.map((row) => row["Plain network"])).toEqual([0.912, 0.62, null, null]);
+    for (const name of ["fine-tuning", "triggers", "measurements"]) {
+      const rows = rowsOf(report, name)
+        .filter((row) => row["Setting"] !== "before")
+        .map((row) => JSON.stringify([row["Setting"], row["Rate"]]));
+      expect(new Set(rows).size, name).toBe(rows.length);
+    }
+    expect(textOf(report.html)).toContain("on CIFAR-100, learning rate 0.05, epoch 2");
+  });
+
   it("count triggers before and after, with what chance finds", () => {
     const rows = rowsOf(made, "triggers");
     expect(new Set(rows.map((row) => row["Network"]))).toEqual(new Set([v3.title]));
     expect(rows[0]).toMatchObject({ Hits: 100, Of: 100, p: binomialPValue(100, 100, 0.1) });
     expect(rows[1]).toMatchObject({
-      Setting: "CIFAR-100, epoch 2",
+      Setting: "on CIFAR-100, epoch 2",
       Detected: 0.25,
       Hits: 25,
       p: binomialPValue(25, 100, 0.1),

@@ -137,7 +137,8 @@ function measurement(where: string, m: Measurement, scheme: Scheme, fewest: numb
   accuracies(`${where}.accuracy`, m.accuracy, scheme);
   whole(`${where}.bits`, m.bits, fewest);
   whole(`${where}.matched`, m.matched, 0, m.bits);
-  if (m.triggers !== undefined) number(`${where}.triggers`, m.triggers, 0, 1);
+  for (const key of ["deployed", "triggers"] as const)
+    if (m[key] !== undefined) number(`${where}.${key}`, m[key], 0, 1);
 }
 
 function accuracies(where: string, accuracy: BranchAccuracy, scheme: Scheme): void {

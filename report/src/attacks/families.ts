@@ -7,7 +7,7 @@ import type { AttackRecord, AttackStep, Measurement } from "@pan/core/attacks";
 import { matchThreshold } from "@pan/core/ownership";
 import { branchesOf, secretBranch } from "@pan/core/passport";
 import { formatCount, formatNumber, formatPercent, formatSpan, plural } from "../format";
-import type { Noun } from "../samples";
+import { type Noun, nounOf } from "../samples";
 import { least, most } from "../series";
 import type { AttackedNetwork } from "./record";
 
@@ -40,6 +40,13 @@ export const FAMILIES = {
   pruning: family("removal", "pruning", "Setting small weights to 0 (pruning)", /^class-blind pruning/),
   quantisation: family("removal", "quantisation", "Rounding the weights (quantisation)", /^weight quantisation/),
   overwriting: family("removal", "overwriting", "Writing a second signature (overwriting)", /^overwriting/, true),
+  distillation: family(
+    "removal",
+    "distillation",
+    "Teaching a fresh network its answers (distillation)",
+    /^distillation/,
+    true,
+  ),
   disguise: family("removal", "disguise", "Reordering and rescaling channels (disguise)", /^function-preserving/),
   random: family("ambiguity", "random-passports", "Passports made up at random", /^random passports/),
   turned: family("ambiguity", "turned-signs", "The owner’s factors with some signs turned", /^turned signs/),
@@ -78,12 +85,16 @@ export const stepsOf = (networks: readonly AttackedNetwork[], kind: Family): Fou
     recordsOf(network, kind).flatMap((record) => record.steps.map((step) => ({ network, record, step }))),
   );
 
-/**
- * Accuracy of the branch that is given away, and of the one that passports open; the same one in
- * V1.
- */
-export const openAccuracy = ({ network }: AttackedNetwork, m: Pick<Measurement, "accuracy">): number | undefined =>
-  m.accuracy[branchesOf(network.scheme)[0]!];
+/** Accuracies, and that of the network as it is where no branch is it. */
+type Accuracies = Pick<Measurement, "accuracy" | "deployed">;
+
+/** Accuracy without passports; of V1 that of the network as it is, where a record has it. */
+export const bareAccuracy = ({ network }: AttackedNetwork, m: Accuracies): number | undefined =>
+  network.scheme === "v1" ? m.deployed : m.accuracy[branchesOf(network.scheme)[0]!];
+/** Accuracy of what is given away, in V1 under the passports where nothing else was measured. */
+export const openAccuracy = (n: AttackedNetwork, m: Accuracies): number | undefined =>
+  bareAccuracy(n, m) ?? m.accuracy[branchesOf(n.network.scheme)[0]!];
+/** Accuracy of the branch that passports open. */
 export const secretAccuracy = ({ network }: AttackedNetwork, m: Pick<Measurement, "accuracy">): number | undefined =>
   m.accuracy[secretBranch(network.scheme)];
 
@@ -104,6 +115,22 @@ export const fidelity = ({ network }: AttackedNetwork): number => (/resnet/i.tes
 export const SCHEME_NAMES = { v1: "V1", v2: "V2", v3: "V3", pan: "PAN" } as const;
 
 const isShare = (value: number | string | undefined): value is number => typeof value === "number";
+
+/**
+ * The task of a record, and what was spent otherwise than in others of its name, in words: `on
+ * CIFAR-100, learning rate 0.05`. The layers of turned signs have a column of their own.
+ */
+function spentApart({ attacks, ...network }: AttackedNetwork, record: AttackRecord): string {
+  const alike = attacks.filter(({ attack }) => attack === record.attack);
+  const apart = Object.entries(record.budget).filter(
+    ([key, value]) => key === "task" || (key !== "layers" && alike.some(({ budget }) => budget[key] !== value)),
+  );
+  return apart.length > 0 ? budgetText(Object.fromEntries(apart), nounOf(network)) : "";
+}
+
+/** Where a step stands: its setting, and what tells its record from others of the name. */
+export const whereText = ({ network, record, step }: Found): string =>
+  [spentApart(network, record), settingText(step.setting)].filter((part) => part !== "").join(", ");
 
 /** A setting in words: `40 %`, `4 bits`, `epoch 2`, `channels shuffled, realigned`. */
 export function settingText(setting: AttackStep["setting"]): string {

@@ -6,14 +6,14 @@
 import { formatCount, formatPercent, plural } from "../format";
 import { type Html, html } from "../html";
 import { commonNoun } from "../samples";
-import { effortText, type Found, fidelity, needed, otherRecords, secretAccuracy, settingText } from "./families";
+import { effortText, type Found, fidelity, needed, otherRecords, secretAccuracy, whereText } from "./families";
 import type { AttackedNetwork } from "./record";
 import { bestWithout, gap, margin, USEFUL_LOSS, type Verdict, verdicts } from "./verdicts";
 
 /** `AlexNet, V1 at 60 %`, or the setting alone where there is one network. */
-function place({ network, step }: Found, single: boolean): string {
-  const at = settingText(step.setting);
-  return single ? at : `${network.title}, ${at}`;
+function place(found: Found, single: boolean): string {
+  const at = whereText(found);
+  return single ? at : `${found.network.title}, ${at}`;
 }
 
 const bitsOf = ({ step: { after } }: Found): string =>

@@ -7,7 +7,7 @@ import type { AttackRecord } from "@pan/core/attacks";
 import { binomialPValue, matchThreshold, twoSidedPValue } from "@pan/core/ownership";
 import type { Cell, DataTable } from "../data-table";
 import { commonNoun } from "../samples";
-import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, settingText } from "./families";
+import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, whereText } from "./families";
 import type { AttackedNetwork } from "./record";
 
 /** Attacks that change the weights. */
@@ -16,6 +16,7 @@ export const REMOVAL = [
   FAMILIES.pruning,
   FAMILIES.quantisation,
   FAMILIES.overwriting,
+  FAMILIES.distillation,
   FAMILIES.disguise,
 ] as const;
 
@@ -25,7 +26,7 @@ const difference = (a: number | undefined, b: number | undefined): number | null
 /** What the same fine-tuning makes of the plain network. */
 function plainAfter({ plainAttacks }: AttackedNetwork, record: AttackRecord): number | undefined {
   const same = plainAttacks?.find(
-    (p) => p.attack === record.attack && (p.budget["task"] ?? null) === (record.budget["task"] ?? null),
+    (p) => p.attack === record.attack && ["task", "lr"].every((key) => p.budget[key] === record.budget[key]),
   );
   return same?.steps.at(-1)?.after.accuracy.public;
 }
@@ -53,6 +54,7 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
         mode,
         record?.budget["images"] ?? null,
         record?.budget["epochs"] ?? null,
+        record?.budget["lr"] ?? null,
         open ?? null,
         reference ?? null,
         difference(open, reference),
@@ -82,6 +84,7 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
       ["Mode", "text"],
       [commonNoun(networks).Many, "count"],
       ["Epochs", "count"],
+      ["Rate", "number"],
       ["Accuracy", "share"],
       ["Plain network", "share"],
       ["κ, points", "points"],
@@ -114,18 +117,14 @@ export function triggerTable(networks: readonly AttackedNetwork[]): DataTable | 
     };
     const after = REMOVAL.flatMap((kind) =>
       recordsOf(n, kind).flatMap((record) =>
-        (kind.trains ? record.steps.slice(-1) : record.steps).map((step) => ({ record, step })),
+        (kind.trains ? record.steps.slice(-1) : record.steps).map((step) => ({ network: n, record, step })),
       ),
     ).filter(({ step }) => step.after.triggers !== undefined);
     if (after.length === 0) continue;
     const before = after.find(({ record }) => record.before.triggers !== undefined)?.record.before.triggers;
     if (triggers) row("none: as trained", null, triggers.hits / triggers.count, triggers.hits);
     else if (before !== undefined) row("none: as trained", null, before);
-    for (const { record, step } of after) {
-      const task = record.budget["task"];
-      const setting = [...(task === undefined ? [] : [String(task)]), settingText(step.setting)].join(", ");
-      row(record.attack, setting, step.after.triggers!);
-    }
+    for (const found of after) row(found.record.attack, whereText(found), found.step.after.triggers!);
   }
   if (rows.length === 0) return undefined;
   return {

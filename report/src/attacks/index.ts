@@ -16,7 +16,7 @@ import { least, most } from "../series";
 import { isShown } from "../verdict-record";
 import { ambiguityPart } from "./ambiguity";
 import { checkAttackRuns } from "./checks";
-import { openAccuracy, SCHEME_NAMES, secretAccuracy } from "./families";
+import { bareAccuracy, SCHEME_NAMES, secretAccuracy } from "./families";
 import { type Findings, findingsOf } from "./findings";
 import { forgeriesPart } from "./forgeries";
 import type { AttackedNetwork, AttackRuns } from "./record";
@@ -130,7 +130,7 @@ function overview(networks: readonly AttackedNetwork[]): DataTable {
         claim.bits,
         claim.threshold,
         claim.pValue,
-        network.scheme === "v1" ? null : (openAccuracy(n, claim) ?? null),
+        bareAccuracy(n, claim) ?? null,
         secretAccuracy(n, claim) ?? null,
         plain?.accuracy ?? null,
         claim.passes ? "passes" : "fails",

@@ -1,5 +1,6 @@
 /**
- * Attacks that want the signature gone: fine-tuning, pruning, quantisation, overwriting, disguises.
+ * Attacks that want the signature gone: fine-tuning, pruning, quantisation, overwriting,
+ * distillation, disguises.
  */
 
 import { binomialPValue } from "@pan/core/ownership";
@@ -9,7 +10,7 @@ import { type Html, html } from "../html";
 import { grid, panel, section } from "../page";
 import { commonNoun, type Noun } from "../samples";
 import { palette } from "../theme";
-import { FAMILIES, type Family, type Found, needed, openAccuracy, secretAccuracy, stepsOf } from "./families";
+import { bareAccuracy, FAMILIES, type Family, type Found, needed, secretAccuracy, stepsOf } from "./families";
 import { paired, type SweepLine, sweepFigure } from "./figures";
 import { fineTuningTable, REMOVAL, triggerTable } from "./fine-tuning";
 import type { AttackedNetwork } from "./record";
@@ -50,13 +51,12 @@ function pruningFigure(n: AttackedNetwork, wide: boolean): Html | undefined {
       const y = read(f);
       return y === undefined ? [] : [{ x: shareOf(f), y }];
     });
-  const two = n.network.scheme !== "v1";
   const lines: SweepLine[] = [
     {
       label: "accuracy, no passport",
       colour: palette.open,
       mark: "broad",
-      points: two ? points(({ step }) => openAccuracy(n, step.after)) : [],
+      points: points(({ step }) => bareAccuracy(n, step.after)),
     },
     {
       label: "accuracy, real passport",
@@ -91,6 +91,7 @@ const TABLES: readonly { family: Family; title: string; setting: string }[] = [
   { family: FAMILIES.pruning, title: "Pruning", setting: "Set to 0" },
   { family: FAMILIES.quantisation, title: "Quantisation", setting: "A weight" },
   { family: FAMILIES.overwriting, title: "Overwriting", setting: "After" },
+  { family: FAMILIES.distillation, title: "Distillation", setting: "After" },
   { family: FAMILIES.disguise, title: "Disguises, and the owner’s answer", setting: "Disguise" },
 ];
 
@@ -158,7 +159,9 @@ function noteOn({ id }: Family): Html | false {
     pruning: "The numbers of DeepIPR’s Fig. 12. The weights smallest in magnitude over the whole network are set to 0.",
     quantisation: "Not in DeepIPR. Each tensor is rounded to as many levels as the bits allow.",
     overwriting:
-      "DeepIPR, section 4.1.3. The attacker embeds passports and a signature of its own by the same training. In V1 the accuracy is that under the owner’s passports; under the attacker’s it may be better.",
+      "DeepIPR, section 4.1.3. The attacker embeds passports and a signature of its own by the same training. In V1 the passport branch is that under the owner’s passports, and “no passport” what the attacker has.",
+    distillation:
+      "Not in DeepIPR; Hinton et al., 2015. A fresh network learns what the released one answers: no weight is taken over, and no bit comes along. What can is what it answers to triggers.",
     disguise:
       "Not in DeepIPR. The network computes the same; its channels stand in another order, or are scaled. “As it stands” the owner reads the wrong channels; “realigned” they are put back by comparing with the owner’s copy.",
   };

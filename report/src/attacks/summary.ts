@@ -12,7 +12,7 @@ import { commonNoun, nounOf } from "../samples";
 import { least, most } from "../series";
 import { badge, verdictTitle } from "../verdict";
 import { isShown } from "../verdict-record";
-import { budgetRange, openAccuracy, secretAccuracy } from "./families";
+import { bareAccuracy, budgetRange, openAccuracy, secretAccuracy } from "./families";
 import { ambiguityFinding, criteria, type Findings, removalFinding } from "./findings";
 import { forgeriesText } from "./forgeries";
 import type { AttackedNetwork } from "./record";
@@ -36,7 +36,7 @@ function those(some: Networks, all: Networks): string {
 
 /** The row of a claim. */
 function claimRow(n: AttackedNetwork): (string | Html)[] {
-  const { claim, network } = n;
+  const { claim } = n;
   const accuracy = (value: number | undefined) => (value === undefined ? "–" : formatPercent(value));
   const text = claim.decodedText === "" ? "no text, bits alone" : html`<bdi class="quoted">${claim.decodedText}</bdi>`;
   const other =
@@ -45,7 +45,7 @@ function claimRow(n: AttackedNetwork): (string | Html)[] {
     n.title,
     html`${text}${other}`,
     `${formatCount(claim.matched)} of ${formatCount(claim.bits)}`,
-    network.scheme === "v1" ? "–" : accuracy(openAccuracy(n, claim)),
+    accuracy(bareAccuracy(n, claim)),
     accuracy(secretAccuracy(n, claim)),
     n.verdict.verdict,
   ];
@@ -158,6 +158,10 @@ function opponent(networks: Networks, findings: Findings): Html {
     points.push(
       `“Chance does better than you say.” On ${those(wide, networks)} unrelated secrets scatter more than coins; how far they reach is given above.`,
     );
+  if (findings.unjudged.length > 0)
+    points.push(
+      `“Another attack got through.” What came of ${findings.unjudged.join(", ")} is recorded, and not judged.`,
+    );
   if (points.length === 0)
     points.push("Nothing that these experiments would support, beyond what the right-hand list leaves open.");
   return block("What an opponent can still say", bullets(points));
@@ -184,7 +188,7 @@ function notShown(networks: Networks, findings: Findings): Html {
 }
 
 /** Says what the claims and the attacks came to, in a line. */
-function headline(networks: Networks, { lost, rivals }: Findings): string {
+function headline(networks: Networks, { removal, ambiguity, lost, rivals, unjudged }: Findings): string {
   const shown = networks.filter(({ verdict }) => isShown(verdict)).length;
   const claims =
     networks.length === 1
@@ -196,8 +200,10 @@ function headline(networks: Networks, { lost, rivals }: Findings): string {
     ...(lost.length > 0 ? ["the signature could be removed"] : []),
     ...(rivals.length > 0 ? ["a rival branch could be made"] : []),
   ];
-  if (attacks.length === 0) return `${claims}; no attack that was tried undid a signature or matched it`;
-  return `${claims}; ${attacks.join(", and ")}, in some settings`;
+  if (attacks.length > 0) return `${claims}; ${attacks.join(", and ")}, in some settings`;
+  if (unjudged.length > 0) return `${claims}; not all attacks that were tried are judged here`;
+  if (removal.length + ambiguity.length === 0) return `${claims}; no attack was tried`;
+  return `${claims}; no attack that was tried undid a signature or matched it`;
 }
 
 /** The summary: one screen, one printed page. */

@@ -6,14 +6,14 @@ import type { Cell, DataColumn, DataTable } from "../data-table";
 import { type Html, html } from "../html";
 import { nounOf } from "../samples";
 import {
+  bareAccuracy,
   budgetText,
   type Found,
   needed,
-  openAccuracy,
   otherRecords,
   recordsOf,
   secretAccuracy,
-  settingText,
+  whereText,
 } from "./families";
 import type { AttackedNetwork } from "./record";
 
@@ -35,7 +35,7 @@ export const MEASURED: readonly DataColumn[] = [
 export function measured(network: AttackedNetwork, m: AttackStep["after"]): Cell[] {
   const { bits, matched } = m;
   return [
-    network.network.scheme === "v1" ? null : (openAccuracy(network, m) ?? null),
+    bareAccuracy(network, m) ?? null,
     secretAccuracy(network, m) ?? null,
     matched,
     bits,
@@ -62,7 +62,7 @@ export function stepTable(
       const before = extra({ network, record, step: { setting: {}, after: record.before } });
       rows.push([network.title, record.attack, "before", ...before, ...measured(network, record.before)]);
     }
-    rows.push([network.title, record.attack, settingText(step.setting), ...extra(f), ...measured(network, step.after)]);
+    rows.push([network.title, record.attack, whereText(f), ...extra(f), ...measured(network, step.after)]);
     previous = f;
   }
   const columns: DataColumn[] = [

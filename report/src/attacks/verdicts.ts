@@ -1,6 +1,7 @@
 /** What the attacks came to, decided by numbers alone. */
 
 import {
+  bareAccuracy,
   FAMILIES,
   type Family,
   type Found,
@@ -44,14 +45,18 @@ function beatsGuessing({ chance, testImages }: AttackedNetwork, accuracy: number
   return accuracy > chance + 3 * Math.sqrt((chance * (1 - chance)) / testImages);
 }
 
+/** Attacks after which the owner's passports say nothing of what the attacker has. */
+const UNDER_OTHERS = [FAMILIES.overwriting, FAMILIES.distillation];
+
 /**
- * Whether what is left of a network is of use. Fine-tuned networks do another task, and what an
- * overwritten V1 does under the attacker's passports is not measured: those count always, against
- * the owner.
+ * Whether what is left of a network is of use. Fine-tuned networks do another task, and a V1 that
+ * was trained without the owner's passports may not have been measured as it is: those count
+ * always, against the owner.
  */
 function isUseful({ network, record, step }: Found): boolean {
-  const own = network.network.scheme === "v1" && FAMILIES.overwriting.records.test(record.attack);
-  if (own || FAMILIES.fineTuning.records.test(record.attack)) return true;
+  const unseen =
+    bareAccuracy(network, step.after) === undefined && UNDER_OTHERS.some(({ records }) => records.test(record.attack));
+  if (unseen || FAMILIES.fineTuning.records.test(record.attack)) return true;
   const [before, after] = [openAccuracy(network, record.before), openAccuracy(network, step.after)];
   if (before === undefined || after === undefined) return true;
   return after >= before - USEFUL_LOSS && beatsGuessing(network, after);
