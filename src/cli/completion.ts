@@ -3,6 +3,7 @@
  * made of the table of commands, and ask nothing of `pan` while somebody types.
  */
 import { COMMON, type Command, type Option } from "./command";
+import { quoted } from "./shell";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -15,9 +16,6 @@ const names = (commands: readonly Command[]): string => commands.map(({ name }) 
 
 /** Words that a command's operand may be, where it is no file. */
 const wordsOf = ({ operands }: Command): string => operands.flatMap(({ words = [] }) => words).join(" ");
-
-/** A text between single quotes, as bash and zsh read it. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** What is not completed here, readline completes: names of files, those with spaces too. */
 function bash(commands: readonly Command[]): string {

@@ -13,6 +13,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   EPERM: "one that may not be read: check its permissions",
   ENOTDIR: "a path through something that is no folder: check its name",
   ENAMETOOLONG: "a name that is too long",
+  ELOOP: "links that lead in a circle: check where they point",
+  ERR_FS_FILE_TOO_LARGE: "one of more than 2 GiB: save a network of that size in several files with an index",
 };
 
 const codeOf = (cause: unknown): string => (cause instanceof Error && "code" in cause ? String(cause.code) : "");

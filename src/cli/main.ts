@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `pan`, the command line. */
-import { ArgumentError, PanError } from "../errors";
+import { AdapterNotFoundError, ArgumentError, PanError } from "../errors";
 import { type Command, parse } from "./command";
 import { COMMANDS } from "./commands";
 import { commandHelp, help } from "./help";
@@ -66,14 +66,15 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
   return code;
 }
 
-async function main(): Promise<void> {
-  const terminal = new Terminal();
+async function main(terminal: Terminal): Promise<void> {
   const words = process.argv.slice(2);
   try {
     process.exitCode = await run(words, terminal);
   } catch (cause) {
-    terminal.error(shown(cause));
-    if (process.env["PAN_DEBUG"] && cause instanceof Error) process.stderr.write(`${cause.stack}\n`);
+    // What helps to find an adapter is a list.
+    const [first, ...more] = cause instanceof AdapterNotFoundError ? cause.message.split("\n") : [shown(cause)];
+    terminal.error(first!, more);
+    if (process.env["PAN_DEBUG"] && cause instanceof Error) process.stderr.write(`${printable(`${cause.stack}`)}\n`);
     if (words.includes("--json")) {
       const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
       print(printable(JSON.stringify({ error: { name, message } }, null, 2)));
@@ -82,8 +83,18 @@ async function main(): Promise<void> {
   }
 }
 
-// Readers that stop early, as `pan inspect FILE | head`.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
+const terminal = new Terminal();
+/** Whether something could not be written: what the command found is not told then. */
+let unwritten = false;
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    // Readers may stop early, as in `pan inspect FILE | head`.
+    if (error.code === "EPIPE" || unwritten) return;
+    unwritten = true;
+    if (stream === process.stdout) terminal.error(`what was found could not be printed: ${error.message}`);
+  });
+// Code 1 is a verdict.
+process.once("exit", () => {
+  if (unwritten) process.exitCode = 2;
 });
-void main();
+void main(terminal);

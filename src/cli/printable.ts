@@ -8,8 +8,14 @@ const ORDERS = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 const ESCAPE = "\u001b";
 const OWN = new RegExp(`(${ESCAPE}\\[(?:0|1|2|31|32|33)m)`);
 
-const escaped = (text: string): string =>
-  text.replace(ORDERS, (c) => (c === "\n" || c === "\t" ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`));
+const code = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+const escaped = (text: string): string => text.replace(ORDERS, (c) => (c === "\n" || c === "\t" ? c : code(c)));
+
+/**
+ * A text that stays on its line, with such characters as JSON writes them, lines' ends and colours
+ * too: whatever is printed of a file goes through here before this program colours it.
+ */
+export const line = (text: string): string => text.replace(ORDERS, code);
 
 /**
  * A text with such characters as JSON writes them; lines and tabs stay.

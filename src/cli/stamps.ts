@@ -1,5 +1,6 @@
 /** Time-stamping authorities over the network. */
 import { UnavailableError } from "../errors";
+import { word } from "./shell";
 
 const TYPE = "application/timestamp-query";
 
@@ -34,4 +35,4 @@ export async function askAuthority(url: string, question: Uint8Array<ArrayBuffer
 
 /** The line that asks an authority with a file. */
 export const curlLine = (query: string, url = "https://freetsa.org/tsr"): string =>
-  `curl -sS -H 'Content-Type: ${TYPE}' --data-binary @${query} -o ${query.replace(/tsq$/, "tsr")} ${url}`;
+  `curl -sS -H 'Content-Type: ${TYPE}' --data-binary ${word(`@${query}`)} -o ${word(query.replace(/tsq$/, "tsr"))} ${word(url)}`;

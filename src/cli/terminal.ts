@@ -1,6 +1,6 @@
 /** Where a command prints: colours and progress on terminals alone. */
 import type { WriteStream } from "node:tty";
-import { printable } from "./printable";
+import { line } from "./printable";
 
 /** Ways to set off words. */
 export interface Style {
@@ -43,7 +43,7 @@ export class Terminal {
   step(text: string): void {
     if (this.stream.isTTY !== true) return;
     this.clear();
-    this.stream.write(`${styleOf(this.stream).dim(printable(text))} …`);
+    this.stream.write(`${styleOf(this.stream).dim(line(text))} …`);
     this.#shown = true;
   }
 
@@ -56,11 +56,12 @@ export class Terminal {
   /** Something that its reader has to know. */
   warn(text: string): void {
     this.clear();
-    this.stream.write(`${styleOf(this.stream).warn("warning:")} ${printable(text)}\n`);
+    this.stream.write(`${styleOf(this.stream).warn("warning:")} ${line(text)}\n`);
   }
 
-  error(text: string): void {
+  /** What went wrong. @param more lines that follow it */
+  error(text: string, more: readonly string[] = []): void {
     this.clear();
-    this.stream.write(`${styleOf(this.stream).bad("error:")} ${printable(text)}\n`);
+    this.stream.write(`${styleOf(this.stream).bad("error:")} ${[text, ...more].map(line).join("\n")}\n`);
   }
 }

@@ -7,10 +7,12 @@ import { ArgumentError, FormatError, PanError } from "../errors";
 import type { HostTensor } from "../io/host-tensor";
 import { decodeNpy, encodeNpy } from "../io/npy";
 import { encodeSafetensors, type SafetensorsFile } from "../io/safetensors";
+import { shown } from "../io/shown";
 import type { WeightsFile, WeightsFormat } from "../io/weights";
 import { filesBeside } from "../node/read-files";
 import { isSecret } from "../node/secrets";
 import { readBytes } from "./files";
+import { word } from "./shell";
 
 /** Tensors by name, and what there is to say of the file, or files, that they were in. */
 export interface Weights extends SafetensorsFile {
@@ -105,7 +107,7 @@ export async function readReleased(path: string): Promise<WeightsFile & { readon
   const { bytes, ...file } = await readNetwork(path);
   if (bytes === null)
     throw new ArgumentError(
-      `${path}: expected one file, got the index of several: release what \`pan convert ${path} network.safetensors\` writes`,
+      `${path}: expected one file, got the index of several: release what \`pan convert ${word(path)} network.safetensors\` writes`,
     );
   return { ...file, bytes };
 }
@@ -115,7 +117,12 @@ export const isPrivate = ({ tensors, metadata }: SafetensorsFile): boolean => is
 
 /** Formats that are written, by the end of the file's name. */
 const WRITERS: Readonly<Record<string, (weights: SafetensorsFile, tensor: string | undefined) => Uint8Array>> = {
-  ".safetensors": ({ tensors, metadata }) => encodeSafetensors(tensors, metadata),
+  ".safetensors": ({ tensors, metadata }, name) => {
+    if (name === undefined) return encodeSafetensors(tensors, metadata);
+    throw new ArgumentError(
+      `expected --tensor for an NPY file alone, got --tensor ${shown(name)} for all tensors: leave it out, or write to a name that ends in .npy`,
+    );
+  },
   ".npy": (weights, name) => encodeNpy(oneOf(weights, name)),
 };
 

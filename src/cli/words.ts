@@ -2,16 +2,18 @@
 import type { Dated } from "../ownership/dates";
 import type { RelationEvidence } from "../ownership/relation/relation";
 import type { Hits, Mark } from "../ownership/verdict/mark";
+import { line } from "./printable";
 import type { Style } from "./terminal";
 
-/** Titles and what is behind them, in two columns. */
-export function pairs(rows: readonly (readonly [title: string, text: string])[]): string {
+/** Titles and what is behind them, in two columns, a line each whatever they hold. */
+export function pairs(cells: readonly (readonly [title: string, text: string])[]): string {
+  const rows = cells.map(([title, text]) => [line(title), line(text)] as const);
   const wide = Math.max(...rows.map(([title]) => title.length));
   return rows.map(([title, text]) => `  ${title.padEnd(wide)}  ${text}`).join("\n");
 }
 
 export const list = (title: string, lines: readonly string[], style: Style): string[] =>
-  lines.length ? [`${style.bold(title)}\n${lines.map((line) => `  - ${line}`).join("\n")}`] : [];
+  lines.length ? [`${style.bold(title)}\n${lines.map((text) => `  - ${line(text)}`).join("\n")}`] : [];
 
 const hits = ({ hits, count, needed }: Hits): string => `${hits} of ${count} fit, ${needed} needed`;
 

@@ -43,10 +43,14 @@ export function shown(value: unknown, most = MOST): string {
   }
 }
 
+/** A name as it is, cut to `most` characters; in quotes where it would not stay on its line. */
+export const shownName = (name: string, most = MOST): string =>
+  /\p{Cc}/u.test(name) ? quote(name, most) : clip(name, most);
+
 /** Some names: the first ones, and how many more there are. */
 export function listed(names: readonly string[], most = 12): string {
   if (!names.length) return "none";
-  const first = names.slice(0, most).map((name) => clip(name, 30));
+  const first = names.slice(0, most).map((name) => shownName(name, 30));
   return first.join(", ") + (names.length > first.length ? ` and ${names.length - first.length} more` : "");
 }
 

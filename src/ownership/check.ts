@@ -15,11 +15,18 @@ export const isRate: Check = (what, name, v) =>
 export const isSeed: Check = (what, name, v) => whole(what, name, v, 0);
 
 /** A day, or a time with its zone: nothing that a parser guesses, as years of six digits. */
-const DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+const DATE = /^(\d{4})-(\d\d)-(\d\d)(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** The time of a date in words; NaN for what is none. */
+function timeOf(words: string): number {
+  const [, year, month, day] = DATE.exec(words) ?? [];
+  // A parser takes June 31 for July 1.
+  return Number(day) <= new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate() ? Date.parse(words) : NaN;
+}
 
 /** A date of our time. */
 export const isDate: Check = (what, name, v) => {
-  const time = v instanceof Date ? v.getTime() : DATE.test(text(what, name, v)) ? Date.parse(v as string) : NaN;
+  const time = v instanceof Date ? v.getTime() : timeOf(text(what, name, v));
   const advice = "a day means its beginning in UTC";
   if (time >= 0 && time < Date.UTC(10_000, 0)) return time;
   return refuse(what, name, "a date from 1970 on such as 2026-11-02, or 2026-11-02T09:30:00Z", v, advice);

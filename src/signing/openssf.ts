@@ -41,7 +41,8 @@ export interface SignedModel {
   readonly digests: ReadonlyMap<string, string>;
 }
 
-const PREDICATE = "https://model_signing/signature/v1.0";
+/** Type of the statement's predicate. */
+export const MODEL_PREDICATE = "https://model_signing/signature/v1.0";
 const MOST_FILES = 10_000;
 const LONGEST_PATH = 4096;
 /** What a model that is one file calls it. */
@@ -68,7 +69,7 @@ export async function signModel(files: ModelFiles, signer: Signer, options: Sign
   const resources = [...digests].map(([path, digest]) => ({ algorithm: "sha256", digest, name: path }));
   const statement = {
     subject: [{ name, digest: { sha256: await rootOf(digests) } }],
-    predicateType: PREDICATE,
+    predicateType: MODEL_PREDICATE,
     predicate: {
       serialization: { method: "files", hash_type: "sha256", allow_symlinks: false, ignore_paths: [...ignorePaths] },
       resources,
@@ -91,7 +92,7 @@ export async function verifyModel(
   key: string | Uint8Array,
 ): Promise<SignedModel> {
   const payload = await verifyBundle(decodeBundle(signature), key, IN_TOTO);
-  const { subject, predicate } = decodeStatement(payload, PREDICATE);
+  const { subject, predicate } = decodeStatement(payload, MODEL_PREDICATE);
   const signed = readResources(predicate["resources"]);
   const root = await rootOf(signed);
   if (subject.length !== 1 || subject[0]!.digest.sha256 !== root)

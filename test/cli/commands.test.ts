@@ -1,4 +1,5 @@
 /** Each command of `pan` on files of a small trained network, as an owner and a verifier use it. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -10,7 +11,19 @@ import { disguise } from "../../src/attacks";
 import { decodeNpy } from "../../src/io/npy";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, buildPlain } from "../../src/models";
-import { bind, boundCredential, openedTriggers, openGroup, triggersLike, verify } from "../../src/ownership";
+import {
+  bind,
+  boundCredential,
+  openedTriggers,
+  openGroup,
+  triggersLike,
+  verify,
+  verifyAnswers,
+} from "../../src/ownership";
+import { CLAIM_PREDICATE } from "../../src/ownership/claim/commitment";
+import { encodeBundle, signBundle } from "../../src/signing/bundle";
+import { signerOf } from "../../src/signing/keys";
+import { signModel } from "../../src/signing/openssf";
 import { type Pan, pan } from "../support/cli";
 import { TINY_CLOUD, tinyClouds } from "../support/clouds";
 import { gpu } from "../support/gpu";
@@ -156,6 +169,19 @@ describe("commit and stamp", () => {
       for (const reply of [`${path}.tsr`, `${path}.tsq`])
         expect(await cli.run("stamp", `${path}.json`, reply, "--out", `${path}2.json`)).toMatchObject({ code: 2 });
       expect(existsSync(at(`${path}2.json`))).toBe(false);
+    }
+  });
+
+  it.skipIf(process.platform === "win32")("print lines that a shell reads, whatever files are called", async () => {
+    mkdirSync(at("my folder's"), { recursive: true });
+    const { out } = await cli.run(...COMMIT, "--out", "my folder's/c $(x).json");
+    const lines = out.split("\n").filter((line) => /^ {2}(curl|pan) /.test(line));
+    expect(lines).toHaveLength(2);
+    for (const line of lines) {
+      const words = execFileSync("bash", ["-c", `printf '%s\\n' ${line}`], { encoding: "utf8" }).split("\n");
+      const files = words.filter((word) => word.includes("my folder's"));
+      expect(files.length).toBeGreaterThan(1);
+      for (const file of files) expect(file).toMatch(/^@?my folder's\/c \$\(x\)\.(json|tsq|tsr)$/);
     }
   });
 
@@ -390,6 +416,63 @@ describe("inspect and hash", () => {
     expect(commitment.out).toMatch(/released\.safetensors, SHA-256 [0-9a-f]{64}/);
   });
 
+  it("take nothing in a commitment for what it is not", async () => {
+    const signer = await signerOf(privateKeyFor("acme"));
+    const bytes = readFileSync(at("released.safetensors"));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const honest = JSON.parse(Buffer.from(json("commitment.json").dsseEnvelope.payload, "base64").toString()) as Record<
+      string,
+      unknown
+    >;
+    const { predicate } = honest as { predicate: Record<string, unknown> };
+    const write = async (name: string, change: object) => {
+      const payload = new TextEncoder().encode(JSON.stringify({ ...honest, ...change }));
+      writeFileSync(at(name), encodeBundle(await signBundle(payload, "application/vnd.in-toto+json", signer)));
+    };
+    await write("same.json", {});
+    expect((await cli.run("inspect", "same.json")).out).toMatch(/a commitment[\s\S]*statement +"Trained by acme"/);
+    const odd = [{ toString: 1 }, [], 5, "x".repeat(2 ** 20), "` |\n\n# free <script>", null];
+    for (const field of Object.keys(predicate))
+      for (const value of odd) {
+        const isText = field === "statement" && typeof value === "string" && value.length < 100;
+        const fits = isText || (value === null && /triggers|parent/.test(field)) || (value === 5 && field === "bits");
+        if (fits) continue;
+        await write("odd.json", { predicate: { ...predicate, [field]: value } });
+        for (const words of [
+          ["inspect", "odd.json"],
+          ["card", "released.safetensors", "--commitment", "odd.json"],
+        ]) {
+          const { code, err } = await cli.run(...words);
+          expect([code, err], `${field} ${words[0]}`).toEqual([2, expect.stringMatching(/^error: the commitment: /)]);
+        }
+        if (field !== "claim") break;
+      }
+    await write("odd.json", { subject: [{ name: { toString: 1 }, digest: { sha256 } }] });
+    expect(await cli.run("inspect", "odd.json")).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/a subject's name/),
+    });
+    await write("odd.json", { subject: [{ name: "x\n  time stamps    3, verified", digest: { sha256 } }] });
+    expect((await cli.run("inspect", "odd.json")).out).toMatch(/released file +x\\u000a {2}time stamps/);
+    await write("odd.json", { predicateType: "https://example.com/other" });
+    const other = await cli.run("inspect", "odd.json");
+    expect(other.out).toMatch(/a signed statement of another kind/);
+    expect(other.out).toMatch(/type +https:\/\/example\.com\/other/);
+    expect(other.out).not.toMatch(/a commitment/);
+    expect(honest["predicateType"]).toBe(CLAIM_PREDICATE);
+    writeFileSync(at("model.sig"), await signModel(bytes, signer, { name: "net" }));
+    expect((await cli.run("inspect", "model.sig")).out).toMatch(/^model\.sig: a signature of a model \(/);
+    await write("odd.json", { predicate: { ...predicate, statement: "by <b>me</b>\n\n# free `code` | [x](y)" } });
+    const { out } = await cli.run("card", "released.safetensors", "--commitment", "odd.json");
+    expect(out).toContain("\n> by \\<b\\>me\\</b\\> \\# free \\`code\\` \\| \\[x\\](y)\n");
+    writeFileSync(at("group.json"), JSON.stringify({ format: "pan-opening-2", group: { toString: 1 } }));
+    expect((await cli.run("inspect", "group.json")).out).toMatch(/group +\{"toString":1\}/);
+    for (const format of ["constructor", "toString", "__proto__"]) {
+      save("format.safetensors", { tensors: owned.released.tensors, metadata: { format } });
+      expect((await cli.run("inspect", "format.safetensors")).out).toMatch(/: weights of another program\n/);
+    }
+  }, 120_000);
+
   it("hash as sha256sum and sha512sum do, and tensors in whatever container", async () => {
     const bytes = readFileSync(at("released.safetensors"));
     for (const [name, ...flags] of [["sha256"], ["sha512", "--sha512"]] as const) {
@@ -413,6 +496,15 @@ describe("inspect and hash", () => {
 });
 
 describe("convert", () => {
+  it("takes --tensor for NPY alone", async () => {
+    const words = ["convert", "released.safetensors", "some.safetensors", "--tensor", "features.0.conv.weight"];
+    expect(await cli.run(...words)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/expected --tensor for an NPY file alone/),
+    });
+    expect(existsSync(at("some.safetensors"))).toBe(false);
+  });
+
   it("writes one tensor as NPY and back, the same bits", async () => {
     const name = "features.0.conv.weight";
     const words = ["convert", "released.safetensors", "first.npy"];
@@ -489,6 +581,35 @@ describe("challenge and answers", () => {
     const wrong = await cli.run("answers", "asked/opening.json", "numbers.json");
     expect(wrong.code).toBe(1);
     expect(wrong.out).toMatch(/^not marked\n0 of 80/);
+    const refused = async (answers: unknown, why: RegExp) => {
+      writeFileSync(at("other.json"), JSON.stringify(answers));
+      const { code, err } = await cli.run("answers", "asked/opening.json", "other.json");
+      expect([code, err]).toEqual([2, expect.stringMatching(why)]);
+      expect(err).toMatch(/^error: other\.json: /);
+    };
+    const renamed = (to: (name: string, i: number) => string) =>
+      Object.fromEntries(Object.entries(byName).map(([name, answer], i) => [to(name, i), answer]));
+    await refused({ answers: renamed((_, i) => `${i}.png`) }, /of 00\.png to 79\.png .* \(0\.png, .*none of 00\.png/);
+    await refused({ answers: renamed((name) => name.replace("00", "O0")) }, /\(O0\.png\), and none of 00\.png/);
+    await refused({ answers: renamed((name) => `inputs/${name}`) }, /inputs\/00\.png/);
+    await refused({ answers: { ...byName, "80.png": "red" } }, /\(80\.png\), and none of none/);
+    await refused({ answers: { ...byName, "07.png": 3 } }, /07\.png: expected a class \(red, green, blue\)/);
+    await refused({ answers: { ...byName, "07.png": "toString" } }, /07\.png: expected a class/);
+    await refused(
+      Array.from(labels, () => 3),
+      /answer 0: expected a class/,
+    );
+    await refused(Array.from(labels).slice(1), /expected answers of 80 inputs, got 79 answers/);
+    await refused([], /got 0 answers/);
+    // By their names, in whatever order.
+    writeFileSync(at("turned.json"), JSON.stringify({ answers: Object.fromEntries(Object.entries(byName).reverse()) }));
+    expect(await cli.run("answers", "asked/opening.json", "turned.json")).toMatchObject({ code: 0, err: "" });
+    await expect(
+      verifyAnswers(
+        Array.from(labels, () => 3),
+        opening,
+      ),
+    ).rejects.toThrow(/from 0 to 2/);
     const foreign = await cli.run(...words, "--commitment", "m.commitment.json");
     expect(foreign.code).toBe(2);
     expect(await cli.run("challenge", "owner.safetensors", "2", "none")).toMatchObject({

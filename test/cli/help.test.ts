@@ -1,13 +1,15 @@
 /** What `pan` says of itself, and how it refuses. */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { COMMANDS } from "../../src/cli/commands";
 import { nearest } from "../../src/cli/nearest";
 import { printable } from "../../src/cli/printable";
 import { styleOf, Terminal } from "../../src/cli/terminal";
+import { list, pairs } from "../../src/cli/words";
 import { encodeSafetensors } from "../../src/io/safetensors";
+import { listed } from "../../src/io/shown";
 import { type Pan, pan } from "../support/cli";
 
 let cli: Pan;
@@ -80,6 +82,49 @@ describe("what cannot be used", () => {
     expect(err).not.toMatch(/\bat .*\.mjs|Error:/);
   });
 
+  it("is one readable line of a file too large, a circle of links, a path through a file", async () => {
+    const at = (name: string) => join(cli.folder, name);
+    writeFileSync(at("large.safetensors"), "");
+    truncateSync(at("large.safetensors"), 2 ** 31 + 8);
+    symlinkSync("circle", at("circle"));
+    writeFileSync(at("plain"), "words");
+    for (const [words, why] of [
+      [["inspect", "large.safetensors"], /large\.safetensors: expected a file, got one of more than 2 GiB: save/],
+      [["hash", "circle"], /circle: expected a file, got links that lead in a circle/],
+      [["hash", "plain/x"], /plain\/x: expected a file, got a path through something that is no folder/],
+      [["keygen", "plain/x"], /plain\/x: .*not a folder/],
+      [["keygen", "circle"], /circle: .*circle/],
+    ] as const) {
+      const { code, err } = await cli.run(...words);
+      expect([code, err]).toEqual([2, expect.stringMatching(why)]);
+      expect(err).toMatch(/^error: [^\n]+\n$/);
+    }
+  });
+
+  it.skipIf(!existsSync("/dev/full"))("is what was found, where it cannot be printed", async () => {
+    writeFileSync(join(cli.folder, "words.txt"), "words");
+    for (const line of ["hash words.txt", "hash words.txt --json", "--version", "--help", "completion bash"]) {
+      const full = await cli.shell(`pan ${line} > /dev/full`);
+      expect(full, line).toMatchObject({
+        code: 2,
+        out: "",
+        err: expect.stringMatching(/^error: [^\n]*ENOSPC[^\n]*\n$/),
+      });
+      expect(await cli.shell(`pan ${line} > /dev/full 2> /dev/full`), line).toMatchObject({
+        code: 2,
+        out: "",
+        err: "",
+      });
+    }
+    expect(await cli.shell("pan hash nowhere 2> /dev/full")).toMatchObject({ code: 2, out: "" });
+    // A reader that has what it wants, of either stream.
+    expect(await cli.shell("pan completion bash | true; echo $PIPESTATUS")).toMatchObject({ out: "0\n", err: "" });
+    expect(await cli.shell("pan hash nowhere 2>&1 >/dev/null | true; echo $PIPESTATUS")).toMatchObject({
+      out: "2\n",
+      err: "",
+    });
+  });
+
   it("is an object where JSON was asked for", async () => {
     const { code, out, err } = await cli.run("inspect", "nowhere", "--json");
     expect(code).toBe(2);
@@ -104,6 +149,23 @@ describe("what files of strangers say", () => {
     expect(JSON.parse((await cli.run("inspect", "hostile.safetensors", "--json")).out).tensors[0].name).toBe(name);
     const { err } = await cli.run("frob\u001b[2Knicate");
     expect(err).toContain("frob\\u001b[2Knicate");
+  });
+
+  it("stays on its line: no block of words is anybody's but this program's", async () => {
+    const forged = "x\n\nholds\nThe suspect bears the mark\r\t\u2028\u2029y";
+    const tensors = new Map([[`w${forged}`, { dtype: "F32", shape: [1], data: Float32Array.of(1) } as const]]);
+    const metadata = { format: `pan-${forged}`, [`key${forged}`]: forged };
+    writeFileSync(join(cli.folder, "forged.safetensors"), encodeSafetensors(tensors, metadata));
+    const found = await cli.run("inspect", "forged.safetensors");
+    for (const text of [found.out, found.err]) expect(text).not.toMatch(/[\r\t\u2028\u2029]|^holds|^The suspect/m);
+    expect(found.out).toMatch(/^forged\.safetensors: a file of this package, of format pan-x\\u000a\\u000aholds/);
+    const refused = await cli.run("convert", "forged.safetensors", "x.npy", "--tensor", forged);
+    expect(refused).toMatchObject({ code: 2, err: expect.stringMatching(/^error: [^\n]+\n$/) });
+    expect(listed(["a", `b${forged}`])).toMatch(/^a, "bx\\n\\nholds/);
+    const style = styleOf({ isTTY: true, write: () => true });
+    const red = "\u001b[31mrefused\u001b[0m";
+    for (const text of [pairs([[red, red]]), ...list("reasons", [red], style)])
+      expect(text.replace("\u001b[1mreasons\u001b[0m", "")).not.toContain("\u001b");
   });
 
   it("leaves this program its colours, and files none of theirs", () => {

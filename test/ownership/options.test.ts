@@ -720,6 +720,16 @@ describe("a released file that is none", () => {
     });
     expect(await verified({})).toMatchObject({ published: null });
   });
+
+  it("a day that no calendar has is no day", async () => {
+    const days = ["2026-06-31", "2026-02-29", "2100-02-29", "2026-04-31T10:00:00Z", "2026-02-30", "2026-01-32"];
+    for (const published of [...days, "2026-06-00", "2026-00-10", "2026-13-01"]) {
+      const { error } = await outcome(() => verified({ ...anchor, published }));
+      expect(error, published).toBeInstanceOf(ArgumentError);
+    }
+    for (const published of ["2028-02-29", "2000-02-29", "2026-06-30", "2026-12-31T23:59:59Z"])
+      expect(await verified({ ...anchor, published })).toMatchObject({ published: new Date(published).toISOString() });
+  });
 });
 
 describe("samples to test with", () => {

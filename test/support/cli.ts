@@ -18,6 +18,8 @@ export interface Pan {
   /** A folder for the files of commands, where they are run. */
   readonly folder: string;
   run(...words: string[]): Promise<Run>;
+  /** A line of bash, in which `pan` is this one. */
+  shell(line: string): Promise<Run>;
   /** What `--json` prints. */
   json<T = Record<string, unknown>>(...words: string[]): Promise<T>;
   remove(): void;
@@ -45,19 +47,22 @@ export async function pan({ packages = false } = {}): Promise<Pan> {
     define: { PAN_VERSION: '"1.2.3"' },
     logLevel: "silent",
   });
-  const run = (...words: string[]) =>
+  const spawned = (program: string, words: readonly string[]) =>
     new Promise<Run>((done) => {
       const { NODE_OPTIONS: _, ...own } = process.env;
       const env = { PAN_ADAPTER: "swiftshader", PAN_SWIFTSHADER: join(ROOT, ".adapter/swiftshader"), ...own };
-      const child = spawn(process.execPath, [join(place, "pan.mjs"), ...words], { cwd: folder, env });
+      const child = spawn(program, words, { cwd: folder, env });
       let [out, err] = ["", ""];
       child.stdout.on("data", (text: Buffer) => (out += text));
       child.stderr.on("data", (text: Buffer) => (err += text));
       child.on("close", (code) => done({ code, out, err }));
     });
+  const run = (...words: string[]) => spawned(process.execPath, [join(place, "pan.mjs"), ...words]);
   return {
     folder,
     run,
+    shell: (line) =>
+      spawned("bash", ["-c", `pan() { '${process.execPath}' '${join(place, "pan.mjs")}' "$@"; }\n${line}`]),
     json: async (...words) => {
       const { out, err } = await run(...words, "--json");
       try {

@@ -6,11 +6,28 @@ export type NetworkFiles = readonly File[];
 
 const nameIn = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** Those of some files that an index names, by their names without folders, the index first. */
-async function together(index: File, files: readonly File[]): Promise<{ set: NetworkFiles; missing: string[] }> {
-  const names = new Set((await namedIn(index)).map(nameIn));
-  const parts = files.filter((file) => file !== index && names.has(file.name));
-  return { set: [index, ...parts], missing: [...names].filter((name) => !parts.some((part) => part.name === name)) };
+interface Together {
+  /** The index first. */
+  readonly set: NetworkFiles;
+  readonly missing: readonly string[];
+  /** A name that several files have, or shall have. */
+  readonly twice: string | undefined;
+}
+
+function repeated(names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return names.find((name) => seen.size === seen.add(name).size);
+}
+
+/** Those of some files that an index names, by their names without folders. */
+async function together(index: File, files: readonly File[]): Promise<Together> {
+  const names = [...new Set(await namedIn(index))].map(nameIn);
+  const parts = files.filter((file) => file !== index && names.includes(file.name));
+  return {
+    set: [index, ...parts],
+    missing: [...new Set(names)].filter((name) => !parts.some((part) => part.name === name)),
+    twice: repeated(names) ?? repeated(parts.map(({ name }) => name)),
+  };
 }
 
 /**
@@ -25,7 +42,9 @@ export async function oneNetwork(files: readonly File[]): Promise<NetworkFiles |
     const [kind, file] = [kinds[0]!, files[0]!];
     return kind === "network" ? files : `${KIND_NAMES.network} expected, and ${file.name} is ${KIND_NAMES[kind]}.`;
   }
-  const { set, missing } = await together(index, files);
+  const { set, missing, twice } = await together(index, files);
+  if (twice !== undefined)
+    return `${index.name} has two files called ${twice}, of which this page cannot know which is which: npx @pan/core convert makes one file of them.`;
   if (missing.length) {
     const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
     return `${index.name} names ${missing.slice(0, 3).join(", ")}${more}: choose them together with it.`;

@@ -1,14 +1,16 @@
 import { FormatError } from "../../errors";
-import { isObject, shown } from "../../io/shown";
+import { isObject, listed, shown } from "../../io/shown";
 import { CLAIM_PREDICATE, dateOf } from "../../ownership/claim/commitment";
 import { type AnswersEvidence, type Opening, openedInputs, verifyAnswers } from "../../ownership/claim/opening";
 import { claimDigest } from "../../ownership/claim/own";
+import type { TriggerSpec } from "../../ownership/claim/spec";
 import type { Dated } from "../../ownership/dates";
 import { fromBase64 } from "../../signing/base64";
 import { decodeBundle, verifyBundle } from "../../signing/bundle";
 import { decodeStatement, IN_TOTO } from "../../signing/statement";
 import type { Command, Given, Outcome } from "../command";
 import { readCertificate, readJson, readText } from "../files";
+import { inputNames } from "../inputs";
 import type { Style, Terminal } from "../terminal";
 import { datedText, list, pairs } from "../words";
 
@@ -36,7 +38,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   terminal.step("drawing the opened inputs anew");
   const { hash } = await openedInputs(opening);
   const path = given.operand("ANSWERS");
-  const classes = classesOf(await readJson(path), opening.spec.triggers!.classes, path);
+  const classes = classesOf(await readJson(path), opening.spec.triggers!, path);
   const rate = given.number("fpr");
   const found = await verifyAnswers(classes, opening, rate === undefined ? {} : { falsePositiveRate: rate });
   const commitment = given.text("commitment");
@@ -75,20 +77,34 @@ async function held(
 }
 
 /**
- * Classes by number, from a form or a list.
- * @throws FormatError naming an answer that is none.
+ * Answers in the order of the inputs, from a form, by their names, or a list.
+ * @throws FormatError naming an input without an answer, or one that was not asked.
  */
-function classesOf(value: unknown, names: readonly string[], path: string): number[] {
+function answersOf(value: unknown, triggers: TriggerSpec, path: string): [name: string, answer: unknown][] {
   const given = isObject(value) ? value["answers"] : value;
-  const entries: [string, unknown][] = Array.isArray(given)
-    ? given.map((v, i) => [`answer ${i}`, v])
-    : isObject(given)
-      ? Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1))
-      : [];
-  if (!entries.length) throw new FormatError(`${path}: expected answers of inputs, got ${shown(value)}`);
-  return entries.map(([name, answer]) => {
+  if (Array.isArray(given) && given.length === triggers.count) return given.map((v, i) => [`answer ${i}`, v]);
+  if (!isObject(given))
+    throw new FormatError(
+      `${path}: expected answers of ${triggers.count} inputs, got ${Array.isArray(given) ? `${given.length} answers` : shown(value)}`,
+    );
+  const names = inputNames(triggers);
+  const known = new Set(names);
+  const foreign = Object.keys(given).filter((name) => !known.has(name));
+  const missing = names.filter((name) => !Object.hasOwn(given, name));
+  if (foreign.length || missing.length)
+    throw new FormatError(
+      `${path}: expected answers of ${names[0]} to ${names.at(-1)} by these names, got others (${listed(foreign)}), and none of ${listed(missing)}`,
+    );
+  return names.map((name) => [name, given[name]]);
+}
+
+/** Classes by number. @throws FormatError naming an answer that is none. */
+function classesOf(value: unknown, triggers: TriggerSpec, path: string): number[] {
+  const names = triggers.classes;
+  return answersOf(value, triggers, path).map(([name, answer]) => {
     const index = typeof answer === "string" ? names.indexOf(answer) : answer;
-    if (Number.isSafeInteger(index) && (index as number) >= 0) return index as number;
+    if (Number.isSafeInteger(index) && (index as number) >= 0 && (index as number) < names.length)
+      return index as number;
     throw new FormatError(
       `${path}: ${name}: expected a class (${names.slice(0, 6).join(", ")}${names.length > 6 ? ", …" : ""}) or its number, got ${shown(answer)}`,
     );

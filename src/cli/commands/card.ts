@@ -1,7 +1,6 @@
 import { basename } from "node:path";
 import { ArgumentError, FormatError } from "../../errors";
 import { sha256Hex, sha512Hex } from "../../io/digest";
-import { parseJson } from "../../io/json";
 import { isObject, shown } from "../../io/shown";
 import type { WeightsFile } from "../../io/weights";
 import { CLAIM_PREDICATE, type CommittedClaim } from "../../ownership/claim/commitment";
@@ -10,7 +9,10 @@ import { fromBase64 } from "../../signing/base64";
 import { type Bundle, decodeBundle, verifyBundle } from "../../signing/bundle";
 import { decodeStatement, findSubject, IN_TOTO } from "../../signing/statement";
 import type { Command } from "../command";
+import { committedClaimOf } from "../commitment";
 import { readJson, readText } from "../files";
+import { line } from "../printable";
+import { word } from "../shell";
 import { isPrivate, readReleased } from "../weights";
 
 export const card: Command = {
@@ -79,16 +81,11 @@ interface PublicClaim {
 /** @throws FormatError for a commitment to another file, or one whose own key did not sign it. */
 async function claimOf(path: string, released: Uint8Array): Promise<PublicClaim> {
   const bundle = decodeBundle(await readText(path));
-  const unverified: unknown = parseJson(new TextDecoder().decode(bundle.envelope.payload), "the commitment", 2 ** 21);
-  const predicate = isObject(unverified) ? unverified["predicate"] : undefined;
-  const key = isObject(predicate) ? predicate["publicKey"] : undefined;
-  if (typeof key !== "string") throw new FormatError("the commitment: expected one of a claim, got another");
-  const statement = decodeStatement(
-    await verifyBundle(bundle, fromBase64(key, "the commitment's key"), IN_TOTO),
-    CLAIM_PREDICATE,
-  );
+  const statement = decodeStatement(bundle.envelope.payload, CLAIM_PREDICATE);
+  const said = committedClaimOf(statement.predicate);
+  await verifyBundle(bundle, fromBase64(said.publicKey, "the commitment's key"), IN_TOTO);
   await findSubject(statement, released);
-  return { said: statement.predicate as unknown as CommittedClaim, bundle, file: basename(path) };
+  return { said, bundle, file: basename(path) };
 }
 
 interface Card {
@@ -103,7 +100,10 @@ interface Card {
 
 // JSON's texts are YAML's too.
 const yaml = (text: string): string => JSON.stringify(text);
-const cell = (text: string): string => text.replace(/[|\r\n]/g, " ");
+/** Words in a line or a cell of Markdown, whatever they are: no marks of it, no HTML, no lines. */
+const cell = (text: string): string => line(text.replace(/[\r\n]+/g, " ")).replace(/[\\`*_[\]<>&#|~]/g, "\\$&");
+/** Words in Markdown's type of code, which knows no escapes. */
+const code = (text: string): string => `\`${line(text).replace(/[`|]/g, "?")}\``;
 
 function cardText(card: Card): string {
   const { name, results, claim } = card;
@@ -146,7 +146,7 @@ const resultsTable = (results: readonly Result[]): string =>
 function filesTable({ file, digests, weights }: Card): string {
   const numbers = [...weights.tensors.values()].reduce((n, { data }) => n + data.length, 0);
   return [
-    `## Files\n\n\`${file}\`: ${weights.tensors.size} tensors, ${numbers} numbers.\n`,
+    `## Files\n\n${code(file)}: ${weights.tensors.size} tensors, ${numbers} numbers.\n`,
     "| digest | value |\n|---|---|",
     `| SHA-256 | \`${digests.sha256}\` |`,
     `| SHA-512 | \`${digests.sha512}\` |`,
@@ -162,10 +162,10 @@ function claimText({ file }: Card, { said, bundle, file: commitment }: PublicCla
     `> ${cell(statement)}\n`,
     `This file was committed to by the key below, ${stamps ? `with ${stamps} time ${stamps === 1 ? "stamp" : "stamps"} of RFC 3161` : "without a time stamp so far"}. The claim has ${bits} bits${triggers ? ` and ${triggers.groups} ${triggers.groups === 1 ? "group" : "groups"} of ${triggers.count} triggers` : ""} that follow from a secret of its owner's.\n`,
     "| | |\n|---|---|",
-    `| public key (SubjectPublicKeyInfo) | \`${publicKey}\` |`,
+    `| public key (SubjectPublicKeyInfo) | ${code(publicKey)} |`,
     `| digest of the claim | \`${claim}\` |`,
     ...(parent === null ? [] : [`| digest of the claim of the release before | \`${parent}\` |`]),
     "\nWith the owner's credential, opened for it, anybody holds a suspect against this claim:\n",
-    `\`\`\`sh\nnpx @pan/core verify SUSPECT CREDENTIAL --commitment ${commitment} --released ${file} --root AUTHORITY.pem --published DATE\n\`\`\``,
+    `\`\`\`sh\nnpx @pan/core verify SUSPECT CREDENTIAL --commitment ${line(word(commitment))} --released ${line(word(file))} --root AUTHORITY.pem --published DATE\n\`\`\``,
   ].join("\n");
 }

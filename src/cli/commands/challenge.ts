@@ -7,7 +7,9 @@ import { openedInputs, openGroup } from "../../ownership/claim/opening";
 import type { TriggerSpec } from "../../ownership/claim/spec";
 import type { Command, Given, Outcome } from "../command";
 import { expectFree, jsonText, readBytes, write } from "../files";
-import { encodePng, isPicture } from "../png";
+import { inputNames } from "../inputs";
+import { encodePng } from "../png";
+import { word } from "../shell";
 import type { Terminal } from "../terminal";
 import { pairs } from "../words";
 
@@ -67,23 +69,21 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
           ["answers", `${answersPath}, the form that they fill in`],
           ["opening", `${openingPath}, for whoever checks: hand it over after the answers`],
         ])}`,
-        `Then: pan answers ${openingPath} ${answersPath}`,
+        `Then: pan answers ${word(openingPath)} ${word(answersPath)}`,
       ].join("\n\n"),
   };
 }
 
 /** The inputs of a group as files, in order. */
-function filesOf({ kind, shape, count }: TriggerSpec, inputs: Uint8Array | Float32Array) {
-  const digits = String(count - 1).length;
+function filesOf(triggers: TriggerSpec, inputs: Uint8Array | Float32Array) {
+  const { kind, shape, count } = triggers;
   const size = inputs.length / count;
   const [height, width, channels] = shape as [number, number, number];
-  return Array.from({ length: count }, (_, i) => {
+  return inputNames(triggers).map((name, i) => {
     const one = inputs.slice(i * size, (i + 1) * size);
-    const name = String(i).padStart(digits, "0");
-    if (kind === "images" && isPicture(channels))
-      return { name: `${name}.png`, bytes: encodePng(one as Uint8Array, [channels, height, width]) };
+    if (name.endsWith(".png")) return { name, bytes: encodePng(one as Uint8Array, [channels, height, width]) };
     const dims = kind === "images" ? [channels, height, width] : [...shape];
     const dtype = kind === "images" ? ("U8" as const) : ("F32" as const);
-    return { name: `${name}.npy`, bytes: encodeNpy({ dtype, shape: dims, data: one } as never) };
+    return { name, bytes: encodeNpy({ dtype, shape: dims, data: one } as never) };
   });
 }

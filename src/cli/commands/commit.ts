@@ -10,6 +10,7 @@ import { timestampQuery } from "../../signing/timestamp-query";
 import type { Command, Given, Outcome } from "../command";
 import { expectFree, readBytes, write } from "../files";
 import { readKey } from "../key";
+import { word } from "../shell";
 import { askAuthority, curlLine } from "../stamps";
 import type { Terminal } from "../terminal";
 import { readReleased } from "../weights";
@@ -98,7 +99,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
         ])}`,
         ...(undated
           ? [
-              `Ask an authority and add what it answers:\n  ${next}\n  pan stamp ${out} ${query.replace(/tsq$/, "tsr")} --out ${out} --force`,
+              `Ask an authority and add what it answers:\n  ${next}\n  pan stamp ${word(out)} ${word(query.replace(/tsq$/, "tsr"))} --out ${word(out)} --force`,
             ]
           : []),
       ].join("\n\n"),

@@ -1,5 +1,6 @@
 import type { Command } from "../command";
 import { expectFree, readBytes, write } from "../files";
+import { line } from "../printable";
 import { isPrivate, weightsIn, writeWeights } from "../weights";
 import { size } from "../words";
 
@@ -34,8 +35,8 @@ export const convert: Command = {
       json: { from, container: weights.container, notes: weights.notes, to, bytes: bytes.length, private: secret },
       text: (style) =>
         [
-          `${style.good("written")}: ${to}, ${size(bytes.length)}, from ${weights.container}`,
-          ...weights.notes.map((note) => `  - ${note}`),
+          `${style.good("written")}: ${line(to)}, ${size(bytes.length)}, from ${weights.container}`,
+          ...weights.notes.map((note) => `  - ${line(note)}`),
         ].join("\n"),
     };
   },

@@ -1,15 +1,21 @@
 import { PanError } from "../../errors";
 import { sha256Hex, sha512Hex } from "../../io/digest";
 import { parseJson } from "../../io/json";
-import { isObject } from "../../io/shown";
+import { isObject, shown } from "../../io/shown";
 import { readCredential } from "../../models/credential";
+import { CLAIM_PREDICATE } from "../../ownership/claim/commitment";
 import { boundBits } from "../../ownership/claim/derive";
 import { claimOf, hasClaim } from "../../ownership/claim/own";
 import { tensorsDigest } from "../../ownership/network-file";
 import { CREDENTIAL, DEPLOYED, FIRST_CREDENTIAL, FIRST_DEPLOYED } from "../../passport/files";
 import { decodeBundle } from "../../signing/bundle";
+import { textField } from "../../signing/fields";
+import { MODEL_PREDICATE } from "../../signing/openssf";
+import { decodeStatement } from "../../signing/statement";
 import type { Command, Outcome } from "../command";
+import { committedClaimOf } from "../commitment";
 import { readBytes } from "../files";
+import { line } from "../printable";
 import type { Style, Terminal } from "../terminal";
 import { documentIn, isPrivate, type Weights, weightsIn } from "../weights";
 import { pairs, size } from "../words";
@@ -63,7 +69,7 @@ function outcome(
     json: { file: path, kind, private: secret, ...json, sha256, sha512 },
     text: (style: Style) =>
       [
-        `${style.bold(path)}: ${kind}`,
+        `${style.bold(line(path))}: ${line(kind)}`,
         ...(secret
           ? [
               style.bad(
@@ -84,7 +90,7 @@ async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): P
   const { tensors, metadata, container, notes } = weights;
   const secret = isPrivate(weights);
   const numbers = [...tensors.values()].reduce((n, { data }) => n + data.length, 0);
-  const shown = Object.entries(metadata).map(([key, value]): readonly [string, string] => [
+  const told = Object.entries(metadata).map(([key, value]): readonly [string, string] => [
     `metadata ${key}`,
     secret && !OPEN.has(key)
       ? `${value.length} characters, not shown`
@@ -102,7 +108,7 @@ async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): P
       ...notes.map((note) => ["note", note] as const),
       ["tensors", `${tensors.size}, ${numbers} numbers`],
       ...claim.rows,
-      ...shown,
+      ...told,
       ["digest of tensors", digest],
     ],
     json: {
@@ -123,7 +129,7 @@ async function ofWeights(path: string, bytes: Uint8Array, terminal: Terminal): P
 function kindOf(weights: Weights): string {
   const { metadata } = weights;
   const format = metadata["format"];
-  if (format !== undefined && KINDS[format] !== undefined) return KINDS[format];
+  if (format !== undefined && Object.hasOwn(KINDS, format)) return KINDS[format]!;
   if (format?.startsWith("pan-checkpoint")) return "a checkpoint of a training run";
   if (format?.startsWith("pan-")) return `a file of this package, of format ${format}`;
   return isPrivate(weights) ? "weights that hold passports" : "weights of another program";
@@ -176,34 +182,51 @@ async function ofDocument(path: string, value: unknown, bytes: Uint8Array): Prom
       {
         kind: "an opened group of triggers",
         private: false,
-        rows: [["group", String(value["group"])]],
+        rows: [["group", shown(value["group"])]],
         json: { group: value["group"] },
       },
       digests,
     );
   const bundle = decodeBundle(new TextDecoder().decode(bytes));
-  const statement: unknown = parseJson(
-    new TextDecoder().decode(bundle.envelope.payload),
-    `${path}: its statement`,
-    LONGEST,
-  );
-  const { predicate = {}, subject = [] } = isObject(statement) ? statement : {};
-  const said = isObject(predicate) ? predicate : {};
-  const [first] = (Array.isArray(subject) ? subject : []) as { name?: string; digest?: { sha256?: string } }[];
+  const { payload } = bundle.envelope;
+  const type = predicateTypeOf(payload, path);
+  const statement = decodeStatement(payload, type);
+  const [first] = statement.subject;
+  const claim = type === CLAIM_PREDICATE ? committedClaimOf(statement.predicate) : null;
+  const of = `${first!.name === "" ? "unnamed" : first!.name}, SHA-256 ${first!.digest.sha256 ?? "missing"}`;
   const stamps = bundle.timestamps.length;
+  const unverified = "its signature was not verified here";
   return outcome(
     path,
     {
-      kind: "a commitment, to be published (its signature was not verified here: `pan verify` does it)",
+      kind: claim
+        ? `a commitment, to be published (${unverified}: \`pan verify\` does it)`
+        : type === MODEL_PREDICATE
+          ? `a signature of a model (${unverified}: \`verifyModel\` does it)`
+          : `a signed statement of another kind (${unverified})`,
       private: false,
       rows: [
-        ["statement", JSON.stringify(said["statement"] ?? null)],
-        ["released file", `${first?.name ?? "unnamed"}, SHA-256 ${first?.digest?.sha256 ?? "missing"}`],
-        ["bits", String(said["bits"])],
+        ...(claim
+          ? ([
+              ["statement", JSON.stringify(claim.statement)],
+              ["released file", of],
+              ["bits", String(claim.bits)],
+            ] as const)
+          : ([
+              ["type", type],
+              ["subject", of],
+            ] as const)),
         ["time stamps", `${stamps}${stamps ? "" : ": nothing dates it yet"}`],
       ],
       json: { statement, stamps },
     },
     digests,
   );
+}
+
+/** What kind of statement signed bytes are. @throws FormatError for bytes that are none. */
+function predicateTypeOf(payload: Uint8Array, path: string): string {
+  const what = `${path}: its statement`;
+  const statement = parseJson(new TextDecoder().decode(payload), what, LONGEST);
+  return textField(isObject(statement) ? statement["predicateType"] : undefined, `${what}: predicateType`);
 }

@@ -2,6 +2,7 @@ import type { Judgment, RivalFiles } from "../../ownership/verdict/judgment";
 import type { Command, Given, Outcome } from "../command";
 import { openDevice } from "../device";
 import { readBytes, readCertificate, readText } from "../files";
+import { line } from "../printable";
 import type { Style, Terminal } from "../terminal";
 import { readNetwork } from "../weights";
 import { datedText, list, markText, pairs } from "../words";
@@ -67,7 +68,7 @@ function described(found: Judgment, decided: boolean, style: Style): string {
   const dates = facts.dated.map((dated) => (dated ? datedText(dated) : "no date that counts"));
   const ruled = ruling === "A" || ruling === "B" ? `${ruling} prevails` : ruling;
   return [
-    `${colour(style.bold(ruled))}\n${sentence}`,
+    `${colour(style.bold(ruled))}\n${line(sentence)}`,
     `${style.bold("claims")}\n${pairs([
       ["A", `${JSON.stringify(statements[0])}, committed ${dates[0]}`],
       ["B", `${JSON.stringify(statements[1])}, committed ${dates[1]}`],

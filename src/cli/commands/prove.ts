@@ -19,7 +19,7 @@ export const prove: Command = {
     "Whoever has seen an opened credential could claim with it, but has not its key. The verifier makes a nonce (`openssl rand -hex 32`) and gives the answer to `pan verify --nonce HEX --signature FILE`.",
   ],
   async run(given, terminal) {
-    const [out, nonce] = [given.needed("out"), given.needed("nonce")];
+    const [out, nonce] = [given.needed("out"), given.needed("nonce").toLowerCase()];
     await expectFree(out, given.flag("force"));
     const signer = await signerOf(await readKey(given.needed("key"), terminal));
     const { signature } = await provePossession(signer, nonce, await readNetwork(given.operand("SUSPECT")));

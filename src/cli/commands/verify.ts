@@ -3,6 +3,7 @@ import type { Verification } from "../../ownership/verdict/verification";
 import type { Command, Given, Outcome } from "../command";
 import { openDevice, readSamples } from "../device";
 import { readBytes, readCertificate, readText } from "../files";
+import { line } from "../printable";
 import type { Style, Terminal } from "../terminal";
 import { readNetwork } from "../weights";
 import { datedText, list, markText, pairs, relationText } from "../words";
@@ -57,11 +58,11 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const suspect = await readNetwork(given.operand("SUSPECT"));
   const credential = await readBytes(given.operand("CREDENTIAL"));
   const roots = await Promise.all(given.texts("root").map(readCertificate));
-  const nonce = given.text("nonce");
+  const nonce = given.text("nonce")?.toLowerCase();
   const possession =
     nonce === undefined && given.text("signature") === undefined
       ? undefined
-      : { nonce: given.needed("nonce"), signature: await readBytes(given.needed("signature")) };
+      : { nonce: nonce ?? given.needed("nonce"), signature: await readBytes(given.needed("signature")) };
   const options = {
     ...(commitment !== undefined && { commitment: await readText(commitment) }),
     ...(released !== undefined && { released: await readNetwork(released) }),
@@ -128,7 +129,7 @@ function described(found: Verification, { published, inParts, run, style }: Told
   ];
   const unasked = !run && [sentence, ...found.reasons].some((told) => told.includes("triggers were not asked"));
   return [
-    `${colour(style.bold(verdict))}\n${sentence}`,
+    `${colour(style.bold(verdict))}\n${line(sentence)}`,
     ...(bound === null
       ? []
       : [

@@ -25,14 +25,25 @@ export type AskTriggers = (
 
 /**
  * Answers to `count` questions, each the number of a class.
+ * @param classes how many there are; a network that runs may have more outputs than those
  * @throws ArgumentError for anything else.
  */
-export function checkAnswers(what: string, answers: unknown, count: number): asserts answers is ArrayLike<number> {
+export function checkAnswers(
+  what: string,
+  answers: unknown,
+  count: number,
+  classes = Number.POSITIVE_INFINITY,
+): asserts answers is ArrayLike<number> {
   const given = numbers(what, "answers", answers);
   if (given.length !== count) unexpected(`${what}: ${count} answers, one per input,`, `${given.length}`);
   for (let i = 0; i < count; i++)
-    if (!Number.isInteger(given[i]) || given[i]! < 0)
-      refuse(what, `answers[${i}]`, "the number of a class, from 0", given[i]);
+    if (!Number.isInteger(given[i]) || given[i]! < 0 || given[i]! >= classes)
+      refuse(
+        what,
+        `answers[${i}]`,
+        `the number of a class, from 0${classes < Infinity ? ` to ${classes - 1}` : ""}`,
+        given[i],
+      );
 }
 
 /** How many answers are as labels have it. */

@@ -166,7 +166,7 @@ export async function verifyAnswers(
   const { falsePositiveRate = 1e-6 } = options;
   const { labels } = await openedInputs(opening);
   const { classes } = opening.spec.triggers!;
-  checkAnswers("verifyAnswers", answers, labels.length);
+  checkAnswers("verifyAnswers", answers, labels.length, classes.length);
   const hits = rightOf(answers, labels);
   const chance = 1 / classes.length;
   const needed = matchThreshold(labels.length, claimThreshold(falsePositiveRate, opening.groups.length), chance);

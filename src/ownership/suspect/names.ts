@@ -1,7 +1,7 @@
 /** Finding a network's tensors in a file that names, shapes or stores them otherwise than we do. */
 import { StateDictError } from "../../errors";
 import type { HostTensor, StateDict } from "../../io/host-tensor";
-import { listed } from "../../io/shown";
+import { listed, shownName } from "../../io/shown";
 import { sameShape, showShape, sizeOf } from "../../tensor/shape";
 import { withoutOnes } from "./layouts";
 
@@ -132,7 +132,7 @@ export function findTensors(state: StateDict, wanted: ReadonlyMap<string, Wanted
       }
       const expected = shape[0] === -1 ? [other.tensor.shape[0] ?? 1, ...shape.slice(1)] : shape;
       throw new StateDictError(
-        `${other.name}: shape ${showShape(other.tensor.shape)} in the suspect, ${showShape(expected)} expected`,
+        `${shownName(other.name)}: shape ${showShape(other.tensor.shape)} in the suspect, ${showShape(expected)} expected`,
       );
     }
     claimed.add(chosen.name);
@@ -224,7 +224,7 @@ function only(candidates: readonly Candidate[], name: string, need: Wanted["need
   if (!first || candidates.every((c) => sameNumbers(c.tensor, first.tensor))) return first;
   if (need === "optional" || need === "near") return undefined;
   throw new StateDictError(
-    `${name} may be any of ${listed(candidates.map((c) => c.name))}, which hold different numbers: give the tensors of one network`,
+    `${shownName(name)} may be any of ${listed(candidates.map((c) => c.name))}, which hold different numbers: give the tensors of one network`,
   );
 }
 
