@@ -109,14 +109,15 @@ export class MultiheadAttention extends Module {
     const what = "MultiheadAttention";
     expectTensors(what, { q, k, v });
     optionsOf(what, mask, ["causal", "keyPadding"]);
-    const [n, t] = this.#sizes(q, k, v) as [number, number];
+    this.#check(q, k, v);
+    const [n, t] = q.shape as [number, number];
     const [heads, d] = [this.numHeads, this.embedDim / this.numHeads];
     return scope(() => {
       const y =
         this.inProj && q === k && k === v
           ? packedAttention(reshape(this.inProj.forward(q), [n, t, 3, heads, d]), mask)
           : this.#apart([q, k, v], mask);
-      return this.outProj.forward(reshape(y, [n, t, this.embedDim]));
+      return this.outProj.forward(reshape(y, [y.shape[0]!, t, this.embedDim]));
     });
   }
 
@@ -138,11 +139,13 @@ export class MultiheadAttention extends Module {
     return this.inProjBias ? add(y, part(this.inProjBias, 0)) : y;
   }
 
-  #sizes(q: Tensor, k: Tensor, v: Tensor): readonly number[] {
+  #check(q: Tensor, k: Tensor, v: Tensor): void {
     const { embedDim, kProj, vProj } = this;
     const [kdim, vdim] = [kProj?.inFeatures ?? embedDim, vProj?.inFeatures ?? embedDim];
-    const fits = (x: Tensor, channels: number) => x.rank === 3 && x.shape[2] === channels && x.shape[0] === q.shape[0];
-    if (fits(q, embedDim) && fits(k, kdim) && fits(v, vdim) && k.shape[1] === v.shape[1]) return q.shape;
+    // What the branches of a network share has the batch of each.
+    const batchOf = ({ shape, parts }: Tensor) => shape[0]! / parts;
+    const fits = (x: Tensor, channels: number) => x.rank === 3 && x.shape[2] === channels && batchOf(x) === batchOf(q);
+    if (fits(q, embedDim) && fits(k, kdim) && fits(v, vdim) && k.shape[1] === v.shape[1]) return;
     const found = [q, k, v].map((x) => showShape(x.shape)).join(", ");
     throw new ShapeError(
       `MultiheadAttention: q [N, T, ${embedDim}], k [N, S, ${kdim}] and v [N, S, ${vdim}] are expected, found ${found}`,

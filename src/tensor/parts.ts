@@ -66,6 +66,13 @@ export function keepBatch(op: string, { parts, shape }: Parted, touched: boolean
     );
 }
 
+/** @throws ArgumentError for sizes that may be those of each part, or of all of them. */
+export function refuseSizes(op: string, { parts }: Parted, sizes: Shape): never {
+  throw new ArgumentError(
+    `${op}: ${several(parts)}, and ${showShape(sizes)} may be a shape of each or of all of them: write out every size, or leave the first one open`,
+  );
+}
+
 /**
  * What all rows of a batch have in common, such as weights, is no batch itself.
  * @throws ArgumentError for a tensor in parts.

@@ -20,9 +20,10 @@ import { bind, boundCredential } from "../../src/ownership";
 import { claimOf } from "../../src/ownership/claim/own";
 import { decodeTexts } from "../../src/ownership/suspect/signature";
 import { type PassportPlace, type Protected, type ProtectOptions, protect, protectAs } from "../../src/passport";
-import { add, mul, relu, reshape, square } from "../../src/tensor/ops/elementwise";
+import { add, greater, mul, relu, reshape, square, where } from "../../src/tensor/ops/elementwise";
 import { concat } from "../../src/tensor/ops/movement";
 import { globalAvgPool, maxPool2d } from "../../src/tensor/ops/pool";
+import { einsum } from "../../src/tensor/ops/products/einsum";
 import { mean, sum } from "../../src/tensor/ops/reduce";
 import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
@@ -143,6 +144,54 @@ describe("the branches", () => {
         atol: 1e-6,
       });
     }
+  });
+});
+
+describe("what a network has from in front of its branches", () => {
+  class Crossing extends Module {
+    readonly embed = new Conv2d(3, 8, 1, { random: random("embed") });
+    readonly map = new Conv2d(8, 8, 1, { random: random("map") });
+    readonly norm = new BatchNorm(8);
+    readonly attention = new MultiheadAttention(8, 2, { random: random("attention") });
+    constructor(readonly f: (own: Tensor, shared: Tensor, attention: MultiheadAttention) => Tensor) {
+      super();
+    }
+    forward(x: Tensor): Tensor {
+      const [n, h, w] = x.shape as [number, number, number];
+      const shared = this.embed.forward(x);
+      const own = this.norm.forward(this.map.forward(shared));
+      const tokens = (t: Tensor) => reshape(t, [n, h * w, 8]);
+      return mean(this.f(tokens(own), tokens(shared), this.attention), 1);
+    }
+  }
+  it.each<[string, Crossing["f"]]>([
+    ["sizes of the batch", (own) => own],
+    ["memory that it attends to", (own, shared, a) => a.forward(own, shared)],
+    ["queries", (own, shared, a) => a.forward(shared, own)],
+    ["keys alone", (own, shared, a) => a.forward(own, shared, own)],
+    ["a choice", (own, shared) => where(greater(shared, 0), own, shared)],
+    ["what it is chosen by", (own, shared) => where(greater(own, 0), shared, square(shared))],
+    ["products by letters", (own, shared) => einsum("nic,njc->nij", own, shared)],
+  ])("is the batch of each: %s", async (_, f) => {
+    const owned = protect(new Crossing(f), options({ at: "norm" })).eval();
+    const x = batch(3);
+    const { outputs } = scope(() => noGrad(() => owned.trainingPass(x)));
+    for (const b of owned.branches)
+      expectClose(await outputs[b]!.data(), await values(() => owned.forward(x, b)), { rtol: 1e-5, atol: 1e-5 });
+  });
+
+  it("is refused where it may be the batch of each or of all", () => {
+    class Open extends Crossing {
+      override forward(x: Tensor): Tensor {
+        const own = this.norm.forward(this.map.forward(this.embed.forward(x)));
+        return mean(reshape(own, [x.shape[0]!, -1, 8]), 1);
+      }
+    }
+    const owned = protect(new Open((own) => own), options({ at: "norm" }));
+    for (const n of [3, 4])
+      expect(() => scope(() => noGrad(() => owned.trainingPass(batch(n))))).toThrow(
+        /write out every size, or leave the/,
+      );
   });
 });
 

@@ -162,11 +162,26 @@ const CASES: Record<string, Case[]> = {
   where: [
     gives("of three batches", [rows, rows, rows], (c, a, b) => ops.where(ops.less(c!, 0.5), a!, b!)),
     gives("by a condition", [rows], (x) => ops.where(ops.less(x!, 0.5), x!, ops.neg(x!))),
+    ...[0, 1, 2, 3, 4, 5].map((which) => {
+      // Of three tensors, every choice of some, but not of all, is shared.
+      const inputs = [0, 1, 2].map((i) => ((which + 1) & (1 << i) ? whole(N, 3) : rows));
+      return gives(`with some that the parts share (${which})`, inputs, (c, a, b) =>
+        ops.where(ops.less(c!, 0.5), a!, b!),
+      );
+    }),
   ],
   reshape: [
     gives("of what lies behind the batch", [images], (x) => ops.reshape(x!, [x!.shape[0]!, -1])),
     gives("of rows out of each sample", [images], (x) => ops.reshape(x!, [-1, 4])),
     gives("of one row", [rows], (x) => ops.reshape(x!, -1)),
+    gives("by the batch of a tensor outside", [images], (x) => ops.reshape(x!, [N, 16, 4])),
+    gives("by one row of each", [images], (x) => ops.reshape(x!, [1, N * 64])),
+    gives("by rows of each, all told", [images], (x) => ops.reshape(x!, [N * 16, 4])),
+    gives("by rows of all", [images], (x) => ops.reshape(x!, [x!.shape[0]! * 16, 4])),
+    gives("by an open size that only rows of all leave", [lines], (x) => ops.reshape(x!, [x!.shape[0]! * 5, -1, 4])),
+    refuses("by the batch of a tensor outside, or half of the own", [images], (x) => ops.reshape(x!, [N, -1, 4])),
+    refuses("by rows of a tensor outside, or of the own", [images], (x) => ops.reshape(x!, [N * 4, -1, 4])),
+    refuses("by one row with an open size", [images], (x) => ops.reshape(x!, [1, -1, 4])),
     refuses("with another dimension in front", [rows], (x) => ops.reshape(x!, [1, ...x!.shape])),
   ],
   flatten: [
@@ -188,6 +203,7 @@ const CASES: Record<string, Case[]> = {
   split: [
     gives("behind the batch", [rows], (x) => ops.split(x!, [1, 2], 1)),
     refuses("of the batch", [rows], (x) => ops.split(x!, [1, x!.shape[0]! - 1], 0)),
+    refuses("of the batch of a tensor outside", [rows], (x) => ops.split(x!, [1, N - 1], 0)),
   ],
   pad: [
     gives("behind the batch", [rows], (x) =>
@@ -209,6 +225,8 @@ const CASES: Record<string, Case[]> = {
   ],
   expand: [
     gives("behind the batch", [parted(N, 1, 3)], (x) => ops.expand(x!, [-1, 4, 3])),
+    gives("by the own batch", [parted(N, 1, 3)], (x) => ops.expand(x!, [x!.shape[0]!, 4, 3])),
+    gives("by the batch of a tensor outside", [parted(N, 1, 3)], (x) => ops.expand(x!, [N, 4, 3])),
     refuses("by a dimension in front", [rows], (x) => ops.expand(x!, [4, ...x!.shape])),
   ],
   concat: [
@@ -287,6 +305,18 @@ const CASES: Record<string, Case[]> = {
     gives("row by row", [rows, rows], (a, b) => ops.einsum("ni,ni->n", a!, b!)),
     gives("of heads", [parted(N, 5, 2, 2), parted(N, 5, 2, 2)], (a, b) => ops.einsum("nihc,njhc->nhij", a!, b!)),
     gives("of a diagonal", [parted(N, 3, 3)], (a) => ops.einsum("nii->ni", a!)),
+    gives("by matrices that the parts share", [lines, whole(N, 5, 4)], (a, b) => ops.einsum("nic,njc->nij", a!, b!)),
+    gives("of shared matrices, by rows", [whole(N, 5, 4), parted(N, 4)], (a, b) => ops.einsum("nic,nc->ni", a!, b!)),
+    gives("of three, one of them shared", [rows, whole(N, 4), whole(3, 4)], (a, b, w) =>
+      ops.einsum("ni,nj,ij->n", a!, b!, w!),
+    ),
+    gives("behind an ellipsis, by what is shared", [lines, whole(N, 5, 4)], (a, b) =>
+      ops.einsum("...c,...c->...", a!, b!),
+    ),
+    gives("by a matrix with as many rows as the batch", [parted(N, N), whole(N, 3)], (a, b) =>
+      ops.einsum("ni,io->no", a!, b!),
+    ),
+    refuses("by what has the batch behind", [rows, whole(4, N)], (a, b) => ops.einsum("ni,on->noi", a!, b!)),
     refuses("over the batch", [rows, rows], (a, b) => ops.einsum("ni,nj->ij", a!, b!)),
     refuses("over all", [rows, rows], (a, b) => ops.einsum("ni,ni->", a!, b!)),
     refuses("of rows by rows", [rows, rows], (a, b) => ops.einsum("ni,mi->nm", a!, b!)),

@@ -11,10 +11,11 @@ import {
 import { number, within } from "../../demand";
 import { ShapeError } from "../../errors";
 import { bitsOf } from "../elements";
+import { refuseSizes } from "../parts";
 import { axisOf, broadcastShapes, broadcastStrides, type Shape, sameShape, showShape, sizeOf } from "../shape";
 import { scope } from "../storage";
 import { derived, record, Tensor } from "../tensor";
-import { together } from "./lift";
+import { lifted, together } from "./lift";
 import { ALL, expectNumbers, expectTensors } from "./operands";
 import { sumTo } from "./reduce-to";
 import { stridedParams } from "./strided";
@@ -257,6 +258,10 @@ const NONZERO = { f32: 0x7fffffff, i32: 0xffffffff, u32: 0xffffffff } as const;
  */
 export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   expectTensors("where", { condition, a, b }, ALL);
+  return selected(...lifted([condition, a, b] as const));
+}
+
+function selected(condition: Tensor, a: Tensor, b: Tensor): Tensor {
   if (a.dtype !== b.dtype)
     throw new ShapeError(`where: a and b are tensors of one type, found ${a.dtype} and ${b.dtype}`);
   if (!sameShape(condition.shape, a.shape) || !sameShape(a.shape, b.shape)) {
@@ -281,8 +286,8 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
 /**
  * The same elements under another shape; one size may be −1, which is then what is left. Never a
  * copy: both share their memory, and what is written to one, the other has too.
- * @throws ArgumentError for a shape that is no list of numbers, ShapeError when it does not hold
- * as many elements.
+ * @throws ArgumentError for a shape that is no list of numbers, or does not say whether it is of
+ * one branch of a network or of all; ShapeError when it does not hold as many elements.
  */
 export function reshape(x: Tensor, shape: Shape | number): Tensor {
   expectTensors("reshape", { x }, ALL);
@@ -293,12 +298,27 @@ export function reshape(x: Tensor, shape: Shape | number): Tensor {
     throw new ShapeError(
       `reshape: ${showShape(sizes)} may be several shapes: expected ${open > 1 ? "−1 once" : "every size, where one of them is 0"}`,
     );
-  const target = sizes.map((d) => (d === -1 ? x.size / known : d));
+  const target = sizesOfParts(x, sizes, known, open > 0).map((d) => (d === -1 ? x.size / known : d));
   if (sizeOf(target) !== x.size || !target.every((d) => Number.isSafeInteger(d) && d >= 0))
     throw new ShapeError(
       `reshape: ${showShape(x.shape)} holds ${x.size} elements, which do not fill shape ${showShape(sizes)}`,
     );
   return record("reshape", x.view(target), [x], [], () => (g) => [g.view(x.shape)]);
+}
+
+/**
+ * The sizes of a reshape of all parts of a batch. A network's code may have the first one from a
+ * tensor in front of the branches, and means each part then: it does where all sizes are given, and
+ * are those of a part. Behind an open one there may be anything, and either may be meant.
+ */
+function sizesOfParts(x: Tensor, sizes: readonly number[], known: number, isOpen: boolean): readonly number[] {
+  const { parts } = x;
+  const [first, ...rest] = sizes;
+  if (parts === 1 || first === undefined || first === -1) return sizes;
+  const each = x.size / parts;
+  if (!isOpen) return known === each && known > 0 ? [first * parts, ...rest] : sizes;
+  if (first !== x.shape[0] && each % known === 0) refuseSizes("reshape", x, sizes);
+  return sizes;
 }
 
 /** Every dimension from `start` on as one. @throws ShapeError when there is no such dimension. */

@@ -216,7 +216,10 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
   expectTensors("expand", { x }, ALL);
-  const sizes = expectNumbers("expand", "shape", shape);
+  const given = expectNumbers("expand", "shape", shape);
+  // The batch of each part is that of all.
+  const isEach = x.parts > 1 && given.length === x.rank && given[0]! * x.parts === x.shape[0];
+  const sizes = isEach ? [-1, ...given.slice(1)] : given;
   const shift = sizes.length - x.rank;
   const target = sizes.map((n, d) => (n === -1 ? (x.shape[d - shift] ?? -1) : n));
   const fits =
@@ -254,6 +257,7 @@ export function split(x: Tensor, sizes: readonly number[], axis: number): Tensor
   const d = dimension(x, axis, "split");
   const listed = expectNumbers("split", "sizes", sizes);
   const total = listed.reduce((a, b) => a + b, 0);
+  keepBatch("split", x, d === 0 && total !== x.shape[0]);
   if (total !== x.shape[d] || !listed.every((n) => Number.isInteger(n) && n >= 0)) {
     throw new ShapeError(
       `split: sizes ${showShape(listed)} add up to ${total}, dimension ${axis} of ${showShape(x.shape)} has ${x.shape[d]}`,

@@ -6,6 +6,7 @@ import { type Shape, showShape, sizeOf, stridesOf } from "../../shape";
 import { scope } from "../../storage";
 import { record, type Tensor } from "../../tensor";
 import { mul, reshape } from "../elementwise";
+import { repeated } from "../lift";
 import { permute } from "../movement";
 import { expectTensors } from "../operands";
 import { sum } from "../reduce";
@@ -50,10 +51,11 @@ export function einsum(equation: string, ...operands: Tensor[]): Tensor {
     throw new ArgumentError(`einsum: ${shown(equation)} is of ${inputs.length} operands, found ${operands.length}`);
   expectTensors("einsum", Object.fromEntries(operands.map((t, i) => [`operand ${i}`, t])));
   const named = inputs.map((term, i) => labelsOf(term, operands[i]!, i));
-  const sizes = sizesOf(named, operands);
   const wanted = outputOf(output, named, equation);
   return scope(() => {
-    const parts = named.map((labels, i) => prepared(operands[i]!, labels, sizes));
+    const whole = liftedBy(named, operands);
+    const sizes = sizesOf(named, whole);
+    const parts = named.map((labels, i) => prepared(whole[i]!, labels, sizes));
     const joined = parts.reduce((a, b, i) => {
       const later = new Set([...wanted, ...parts.slice(i + 1).flatMap((p) => p.labels)]);
       return join(a, b, later, sizes);
@@ -93,6 +95,20 @@ function labelsOf({ text, before, behind }: Term, t: Tensor, i: number): string[
       `einsum: ${shown(text)} is of ${t.rank - free} dimensions${behind ? " or more" : ""}, operand ${i} has ${t.rank}: ${showShape(t.shape)}`,
     );
   return [...before, ...(behind ? [...dotted(free), ...behind] : [])];
+}
+
+/** Operands with the batch of one that is in parts: what the parts share is repeated. */
+function liftedBy(named: readonly string[][], operands: readonly Tensor[]): readonly Tensor[] {
+  const at = operands.findIndex((t) => t.parts > 1);
+  if (at < 0) return operands;
+  const parted = operands[at]!;
+  const batch = named[at]![0]!;
+  return operands.map((t, i) => {
+    if (t.parts > 1) return t;
+    const d = named[i]!.indexOf(batch);
+    keepBatch("einsum", parted, d > 0 && t.shape[d] !== 1);
+    return d === 0 && t.shape[0]! * parted.parts === parted.shape[0] ? repeated(t, parted.parts) : t;
+  });
 }
 
 /** The size of each label; 1 repeats. @throws ShapeError where sizes differ. */
