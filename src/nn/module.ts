@@ -39,7 +39,7 @@ export const partsOf = (m: Module): Content<Module | Tensor>[] => contentsOfModu
  *
  * @throws ArgumentError, when its parts are asked for, where one has no name of its own: in a
  * `Set`, under a key with a dot, two under one name (`fooBar` and `foo_bar`), or in a module that
- * holds itself.
+ * holds itself; and where a property hides a method of this class.
  */
 export abstract class Module {
   /** True while training: batch norm uses batch statistics, dropout drops. */
@@ -199,7 +199,7 @@ export abstract class Module {
 
   /** Every tensor of the module, as it is now, read back and put into PyTorch's order. */
   async stateDict(): Promise<StateDict> {
-    return readState(this.state());
+    return readState(this.#state());
   }
 
   /**
@@ -214,7 +214,7 @@ export abstract class Module {
     checkStateDict(dict);
     const { strict = true } = optionsOf("loadStateDict", options, ["strict"]);
     flag("loadStateDict", "strict", strict);
-    const report = loadState(this.state(), dict, strict);
+    const report = loadState(this.#state(), dict, strict);
     for (const module of new Set(this.namedModules().map(([, m]) => m))) module.loaded();
     return report;
   }
@@ -269,7 +269,7 @@ export abstract class Module {
   }
 
   /** Everything that state dicts hold, by name. */
-  private state(): State {
+  #state(): State {
     const tensors = new Map(this.namedTensors().map(([name, tensor, { layout }]) => [name, { tensor, layout }]));
     const host = new Map<string, HostState>();
     const add = (module: Module, prefix: string) => {

@@ -17,6 +17,9 @@ export interface HostState {
   set(value: HostTensor, name: string): void;
 }
 
+/** Advice to whoever can be heard on it. */
+export const TAKE_WHAT_FITS = ". Load with { strict: false } to take what fits";
+
 /** What {@link Module.loadStateDict} did not find a place or a value for. */
 export interface LoadReport {
   missing: string[];
@@ -54,7 +57,7 @@ export function loadState({ tensors, host }: State, dict: StateDict, strict: boo
   const unexpected = [...dict.keys()].filter((name) => !tensors.has(name) && !host.has(name));
   if (strict && (missing.length || unexpected.length)) {
     throw new StateDictError(
-      `the state dict does not fit this module: missing ${listed(missing)}; unexpected ${listed(unexpected, 12)}. Load with { strict: false } to take what fits`,
+      `the state dict does not fit this module: missing ${listed(missing)}; unexpected ${listed(unexpected, 12)}${TAKE_WHAT_FITS}`,
     );
   }
   const ready = new Map<Tensor, { name: string; data: TensorData }>();

@@ -66,8 +66,8 @@ export const contentsOfModule = <M extends object>(module: M, base: Base<M>): Co
  * Takes a visitor through a module and all that is below it, parents first. What is held in several
  * places is met in each.
  * @throws ArgumentError, before the first stop, for a module that holds itself, names that are no
- * names or stand twice, and a module that an overridden `children()` leaves out: it would neither
- * be trained nor saved.
+ * names or stand twice, properties that hide methods of every module, and a module that an
+ * overridden `children()` leaves out: it would neither be trained nor saved.
  */
 export function visit<M extends Parent<M>>(root: M, base: Base<M>, visitor: Visitor<M>): void {
   walk(checked(root, base), visitor);
@@ -102,6 +102,7 @@ function checked<M extends Parent<M>>(root: M, base: Base<M>): Stop<M> {
       );
     above.set(module, at.path);
     all.add(module);
+    checkMethods(module, at, base);
     const contents = contentsOfModule(module, base);
     const held = contents.flatMap(({ name, value }): Child<M>[] => (value instanceof Tensor ? [] : [[name, value]]));
     const names = new Set<string>();
@@ -133,6 +134,16 @@ function checkNamed<M extends object>({ module, at, contents, below }: Stop<M>, 
       `${titleOf(module)}${at.path && ` at ${at.path}`}: its children() leaves out ${lost.name}, which would neither be trained nor saved: name it there, or keep it in a #private field`,
     );
   for (const stop of below) checkNamed(stop, all);
+}
+
+/** A property that is no function, called as a method of every module is, hides that. */
+function checkMethods<M extends object>(module: M, at: ModulePlace<M>, { prototype }: Base<M>): void {
+  const isMethod = (of: M, key: string) => key !== "constructor" && typeof of[key as keyof M] === "function";
+  const hidden = Object.keys(module).find((key) => isMethod(prototype, key) && !isMethod(module, key));
+  if (hidden !== undefined)
+    throw new ArgumentError(
+      `${titleOf(module)}${at.path && ` at ${at.path}`}: its property ${hidden} hides the method ${hidden}() of every module: rename the property`,
+    );
 }
 
 /**

@@ -11,7 +11,7 @@ import { Module } from "../nn/module";
 import type { Norm } from "../nn/norm";
 import { duringPass } from "../nn/pass";
 import { checkStateDict } from "../nn/state";
-import type { LoadReport } from "../nn/state-dict";
+import { type LoadReport, TAKE_WHAT_FITS } from "../nn/state-dict";
 import type { Affine } from "../tensor/ops/norm/affine";
 import { RandomStream } from "../tensor/ops/random";
 import { Generator } from "../tensor/random";
@@ -329,7 +329,13 @@ export class Protected<N extends Network = Network> extends Module {
    * @throws StateDictError when they are not those of this network; nothing is changed then.
    */
   loadSecrets(tensors: StateDict): void {
-    new Secrets(this.sites).loadStateDict(tensors);
+    try {
+      new Secrets(this.sites).loadStateDict(tensors);
+    } catch (cause) {
+      if (!(cause instanceof StateDictError)) throw cause;
+      const own = ": pass the tensors of a credential of this network";
+      throw new StateDictError(cause.message.replace(TAKE_WHAT_FITS, own), { cause });
+    }
   }
 
   /**

@@ -70,6 +70,27 @@ describe("visit", () => {
   });
 });
 
+describe("a property called as a method of every module is", () => {
+  const methods = Object.getOwnPropertyNames(Module.prototype).filter(
+    (name) => !/^(constructor|visit|toString)$/.test(name),
+  );
+  it.each(methods)("%s is refused by that name", (name) => {
+    const net = new Sequential(Object.assign(new Linear(2, 2), { [name]: false }));
+    expect(() => net.parameters()).toThrow(new RegExp(`at 0: its property ${name} hides the method`));
+    expect(() => net.parameters()).toThrow(ArgumentError);
+  });
+
+  it("is free where the method is nobody's to call, or where it is one", async () => {
+    const net = Object.assign(new Linear(2, 2), {
+      state: parameter(Tensor.from([1, 2], [2])),
+      loaded: () => undefined,
+    });
+    const state = await net.stateDict();
+    expect([...state.keys()]).toEqual(["weight", "bias", "state"]);
+    expect(net.loadStateDict(state)).toEqual({ missing: [], unexpected: [] });
+  });
+});
+
 describe("find", () => {
   it("gives the modules of a class with their names", () => {
     const net = new Net();

@@ -1,6 +1,6 @@
 /** `protect` on networks of one's own. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { ArgumentError } from "../../src/errors";
+import { ArgumentError, StateDictError } from "../../src/errors";
 import { toFloat32 } from "../../src/io/host-tensor";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { readCredential } from "../../src/models";
@@ -393,6 +393,12 @@ describe("a credential", () => {
     again.loadSecrets(credential.tensors);
     const x = batch();
     expect(await values(() => again.forward(x, "private"))).toEqual(await values(() => owned.forward(x, "private")));
+  });
+
+  it("of another network is refused, with what to pass", () => {
+    const load = () => protect(new Mine(), options()).loadSecrets(new Map());
+    expect(load).toThrow(/missing norm2.passport.*: pass the tensors of a credential of this network$/);
+    expect(load).toThrow(StateDictError);
   });
 });
 
