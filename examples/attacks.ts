@@ -4,6 +4,7 @@
  *
  *     npm run attacks -- --checkpoint out/cifar10/cpu/alexnet-pan          (--help lists the options)
  */
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -14,12 +15,20 @@ import { readCredential } from "@pan/core/ownership";
 import { type AttackedNetwork, type AttackRuns, renderAttacks, tablesCsv } from "../report/src/index";
 import { BUDGETS } from "./attacks/budget";
 import { describeNetwork, loadPlain, type Plain } from "./attacks/describe";
-import { ATTACKS, type Attack, type AttackName, type Findings, fineTuneAll, type Setup } from "./attacks/list";
+import {
+  ATTACKS,
+  type Attack,
+  type AttackName,
+  type Findings,
+  fineTuneAll,
+  namesOfOthers,
+  type Setup,
+} from "./attacks/list";
 import { HELP, readSettings, type Settings } from "./attacks/settings";
 import { printFindings } from "./attacks/show";
 import { architectureOf, boundGroup, digestOf, loadTrained, type Trained } from "./attacks/target";
 import { loadTask } from "./attacks/tasks";
-import { attackWatermark, printWatermark } from "./attacks/watermarks";
+import { attackWatermark, printWatermark, secretOf } from "./attacks/watermarks";
 import { json, savePrivate } from "./files";
 import { runTask } from "./options";
 
@@ -28,6 +37,8 @@ interface Made {
   network: string;
   budget: string;
   seed: number;
+  /** Whatever else they follow from: digests of files, names of tasks. */
+  [read: string]: unknown;
 }
 
 /** Results of an earlier run of this attack on this network, where there are some. */
@@ -42,14 +53,15 @@ async function earlier<T>(path: string, made: Made): Promise<T | null> {
 
 /** Runs one attack, or takes over what it found before. */
 async function attack(name: AttackName, setup: Setup, trained: Trained, s: Settings): Promise<Findings> {
-  const { run, unless }: Attack = ATTACKS[name];
+  const { run, unless, reads }: Attack = ATTACKS[name];
   const reason = await unless?.(setup);
   if (reason) {
     console.log(`\n${name}: left out, ${reason}`);
     return {};
   }
   const path = join(trained.out, `${name}.json`);
-  const made = { network: trained.digest, budget: s.budget, seed: s.seed };
+  const credential = digestOf(trained.credential);
+  const made = { network: trained.digest, credential, budget: s.budget, seed: s.seed, ...(await reads?.(setup)) };
   const known = s.again ? null : await earlier<Findings>(path, made);
   if (known) {
     console.log(`\n${name}: done before, ${path}`);
@@ -79,7 +91,8 @@ async function loadStrangers(folder: string): Promise<SafetensorsFile[]> {
 
 /** The same fine-tuning of the plain network, to compare with; beside its own folder's files. */
 async function fineTunePlain(plain: Plain, setup: Setup, { out }: Trained, s: Settings): Promise<AttackRecord[]> {
-  const made = { network: digestOf(plain.deployed), budget: s.budget, seed: s.seed };
+  const network = digestOf(plain.deployed);
+  const made = { network, budget: s.budget, seed: s.seed, ...(await namesOfOthers(setup.task)) };
   const path = join(out, "fine-tune-plain.json");
   const known = s.again ? null : await earlier<Findings>(path, made);
   if (known) return known.records ?? [];
@@ -131,11 +144,15 @@ async function attackNetwork(
 async function watermarkOf(folder: string, s: Settings): Promise<WatermarkRecord> {
   const path = join(folder, "attacks", "watermark.json");
   const deployed = await loadSafetensors(join(folder, "deployed.safetensors"));
-  const made = { network: digestOf(deployed), budget: s.budget, seed: s.seed };
+  const budget = BUDGETS[s.budget];
+  const task = await loadTask(folder, s.data, budget);
+  const secret = await readFile(secretOf(folder)).catch(() => null);
+  const made = {
+    ...{ network: digestOf(deployed), budget: s.budget, seed: s.seed, ...(await namesOfOthers(task)) },
+    secret: secret && createHash("sha256").update(secret).digest("hex"),
+  };
   let record = s.again ? null : await earlier<WatermarkRecord>(path, made);
   if (!record) {
-    const budget = BUDGETS[s.budget];
-    const task = await loadTask(folder, s.data, budget);
     record = await attackWatermark(folder, deployed, { task, budget, seed: s.seed });
     await mkdir(dirname(path), { recursive: true });
     await savePrivate(path, json({ made, ...record }));

@@ -22,6 +22,7 @@ import { type NullSample, nullOfCredentials, nullOfNetworks } from "@pan/core/ow
 import type { ForgedClaim } from "../../report/src/index";
 import type { Budget } from "./budget";
 import { plant, solvable, solve, tryForged, unsolvable } from "./forge";
+import { digestOf } from "./target";
 import { cut, type TaskData } from "./tasks";
 
 /** What an attack is given. */
@@ -47,6 +48,8 @@ export interface Attack {
   /** One line for the help. */
   about: string;
   run(setup: Setup): Promise<Findings>;
+  /** What it reads beside network, credential, seed and budget; results hold for the same alone. */
+  reads?(setup: Setup): Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
   /** Why it cannot be run here. */
   unless?(setup: Setup): string | false | Promise<string | false>;
 }
@@ -60,6 +63,11 @@ const training = ({ task, budget, options }: Setup): ForgingBudget => ({
   epochs: budget.epochs,
   batchSize: budget.batchSize,
   transform: task.transform("train"),
+});
+
+/** The other tasks there are, as results say that they were made with them. */
+export const namesOfOthers = async ({ others }: TaskData): Promise<{ tasks: string[] }> => ({
+  tasks: (await others()).map(({ name, train, test }) => `${name}, ${train.length} and ${test.length}`),
 });
 
 /** Fine-tuning to every other task there is. */
@@ -133,6 +141,7 @@ export const ATTACKS = {
   "fine-tune": {
     about: "trained on for other tasks",
     run: async (s) => ({ records: await fineTuneAll(s.target, s) }),
+    reads: ({ task }) => namesOfOthers(task),
     unless: async (s) => !(await s.task.others()).length && "there is no other task to train it on for",
   },
   "train-on": {
@@ -193,6 +202,7 @@ export const ATTACKS = {
       if (strangers.length > 1) nulls.push(await nullOfNetworks(deployed, credential, strangers));
       return { nulls };
     },
+    reads: ({ strangers }) => ({ strangers: strangers.map(digestOf) }),
   },
 } satisfies Record<string, Attack>;
 

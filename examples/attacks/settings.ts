@@ -48,7 +48,7 @@ ${names.map((n) => `                      ${n.padEnd(width)}  ${ATTACKS[n].about
   --report DIR      where report.html and its tables go (default: attacks in the checkpoint's folder; with several,
                     attacks beside the folders)
   --again           run attacks again whose results are there; else they are taken over, if they are of this network,
-                    budget and seed`;
+                    credential, budget and seed, and of the same strangers and other tasks where they need some`;
 
 const OPTIONS = {
   checkpoint: "",

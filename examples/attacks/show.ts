@@ -32,9 +32,10 @@ function printRecord({ attack, knowledge, budget, before, steps }: AttackRecord)
   if (attack === "random passports")
     console.log(`  ${`${steps.length} draws`.padEnd(16)} ${spread(steps.map((step) => step.after))}`);
   else
-    for (const { setting, after, text } of steps) {
+    for (const { setting, after, text, own } of steps) {
+      const ours = own === undefined ? "" : `  ${own} own bits`;
       const read = text === undefined ? "" : `  reads ${JSON.stringify(text)}`;
-      console.log(`  ${entries(setting).join(", ").padEnd(16)} ${show(after)}${read}`);
+      console.log(`  ${entries(setting).join(", ").padEnd(16)} ${show(after)}${ours}${read}`);
     }
 }
 

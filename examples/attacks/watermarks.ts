@@ -40,6 +40,9 @@ function images(set: SampleSet | null): ImageSet {
   throw new ArgumentError("--watermarks: networks for images expected, found one for point clouds");
 }
 
+/** Where a run leaves the secret of a feature watermark. */
+export const secretOf = (folder: string): string => join(folder, "watermark.secret.safetensors");
+
 /**
  * Reads and forges the watermark of a folder: Uchida's where its secret is there, the trigger set
  * else.
@@ -49,7 +52,7 @@ export async function attackWatermark(
   deployed: SafetensorsFile,
   setup: WatermarkSetup,
 ): Promise<WatermarkRecord> {
-  const secret = join(folder, "watermark.secret.safetensors");
+  const secret = secretOf(folder);
   const network: MarkedNetwork = {
     deployed,
     task: setup.task.name,

@@ -28,15 +28,19 @@ function groupsTable(groups: readonly Group[]): string {
   const measures = union(groups.map((g) => [...Object.keys(g.means), ...Object.keys(g.counts)]));
   const chosen = (g: Group) => names.map((name) => String(g.chosen[name] ?? ""));
   const value = (g: Group, m: string) => (g.means[m] ? shown(g.means[m]) : countsText(g.counts[m]));
+  const runs = (g: Group, m: string) =>
+    g.means[m]?.count ?? Object.values(g.counts[m] ?? {}).reduce((sum, count) => sum + count, 0);
+  const inColumn = (g: Group, m: string) =>
+    runs(g, m) > 0 && runs(g, m) < g.tasks.length ? `${value(g, m)} (of ${runs(g, m)})` : value(g, m);
   if (measures.length <= WIDE)
     return table(
       [...names, "runs", ...measures],
-      groups.map((g) => [...chosen(g), String(g.tasks.length), ...measures.map((m) => value(g, m))]),
+      groups.map((g) => [...chosen(g), String(g.tasks.length), ...measures.map((m) => inColumn(g, m))]),
     );
   return table(
     [...names, "measure", "runs", "mean"],
     groups.flatMap((g) =>
-      measures.filter((m) => value(g, m)).map((m) => [...chosen(g), m, String(g.tasks.length), value(g, m)]),
+      measures.filter((m) => value(g, m)).map((m) => [...chosen(g), m, String(runs(g, m)), value(g, m)]),
     ),
   );
 }

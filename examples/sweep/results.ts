@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { FormatError } from "@pan/core";
+import type { AttackRecord, AttackStep } from "@pan/core/attacks";
 import type { AttackRuns, TrainingReport } from "../../report/src/index";
 import { readJson } from "./json-file";
 import type { ProgramName } from "./programs";
@@ -41,9 +42,19 @@ function ofTraining(report: TrainingReport): Found {
   return { adapter, results };
 }
 
-/** "pruning, share=0.3: ". */
-const nameOf = (attack: string, setting: Readonly<Record<string, number | string>>): string =>
-  `${[attack, ...Object.entries(setting).map(([name, value]) => `${name}=${value}`)].join(", ")}: `;
+/** What of a budget tells attacks of one name apart. */
+const APART = ["task", "lr", "layers"];
+
+/**
+ * "pruning, share=0.3: ". What an attack came to is no part of a name: it is another with every
+ * seed, and measures of one name are what means are taken of.
+ */
+const nameOf = (attack: string, budget: AttackRecord["budget"], setting: AttackStep["setting"]): string =>
+  `${[
+    attack,
+    ...APART.flatMap((name) => (budget[name] === undefined ? [] : [`${name}=${budget[name]}`])),
+    ...Object.entries(setting).map(([name, value]) => `${name}=${value}`),
+  ].join(", ")}: `;
 
 /** Measures of every attack and step, in the report's order; two of one name are numbered. */
 function ofAttacks({ networks }: AttackRuns): Found {
@@ -55,18 +66,24 @@ function ofAttacks({ networks }: AttackRuns): Found {
       name = prefix.replace(/: $/, ` (${i}): `);
     for (const [n, value] of Object.entries(found)) results[name + n] = value;
   };
-  for (const { attack, steps } of attacks) {
-    for (const { setting, after } of steps) {
-      const { accuracy, matched, triggers } = after;
-      add(nameOf(attack, setting), {
+  for (const { attack, budget, steps } of attacks) {
+    for (const { setting, after, own } of steps) {
+      const { accuracy, deployed, matched, triggers } = after;
+      add(nameOf(attack, budget, setting), {
         ...accuracies("", accuracy),
+        ...(deployed !== undefined && { deployed }),
         matched,
+        ...(own !== undefined && { own }),
         ...(triggers !== undefined && { triggers }),
       });
     }
   }
   for (const { method, asInPapers, verdict: found } of forgeries)
-    add(nameOf(method, {}), { passes: Number(asInPapers.passes), matched: asInPapers.matched, verdict: found.verdict });
+    add(nameOf(method, {}, {}), {
+      passes: Number(asInPapers.passes),
+      matched: asInPapers.matched,
+      verdict: found.verdict,
+    });
   return { adapter, results };
 }
 

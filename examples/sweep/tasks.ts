@@ -20,7 +20,7 @@ export interface Task {
   files: Readonly<Record<string, { of: Task; file: string }>>;
   /** SHA-256 of program, options and what it follows, in whatever order the plan says them. */
   digest: string;
-  /** Under the sweep's folder, with slashes. */
+  /** Under the sweep's folder, with slashes; that of an earlier writing of the plan is kept. */
   folder: string;
 }
 
@@ -52,6 +52,9 @@ const digestOf = (program: ProgramName, options: Options, files: Task["files"], 
   return createHash("sha256").update(whole).digest("hex");
 };
 
+/** Digits of a digest that end a folder's name. */
+export const DIGITS = 8;
+
 /**
  * A folder that can be read and typed: no commas, since lists of folders have those between, and
  * the digest's first letters, since two values may look the same when they are cut.
@@ -59,7 +62,7 @@ const digestOf = (program: ProgramName, options: Options, files: Task["files"], 
 function folderOf(program: ProgramName, chosen: Options, digest: string): string {
   const part = ([name, value]: [string, Value]) => `${name}=${String(value)}`.replace(/[^\w.=-]+/g, "-").slice(0, 32);
   const label = Object.entries(chosen).map(part).join("_").slice(0, 120);
-  return `${program}/${label ? `${label}_` : ""}${digest.slice(0, 8)}`;
+  return `${program}/${label ? `${label}_` : ""}${digest.slice(0, DIGITS)}`;
 }
 
 const spelt = (chosen: Options): string =>

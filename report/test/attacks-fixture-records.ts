@@ -144,9 +144,10 @@ export function attacksOf(r: Recorder): AttackRecord[] {
     ),
     r.record(
       "forged bound claims",
-      ["negation", "permutation"].map((means, i) =>
-        step({ means, "own bits": BITS - 6 * i }, r.measured(a, a - 0.01, 57 - i)),
-      ),
+      ["negation", "permutation"].map((means, i) => ({
+        ...step({ means }, r.measured(a, a - 0.01, 57 - i)),
+        own: BITS - 6 * i,
+      })),
       { budget: { data: "none", "own bits": BITS } },
     ),
     r.record(

@@ -35,7 +35,7 @@ export interface BoundForgeriesOptions extends AttackOptions {
 /**
  * {@link forgeBoundClaim} by every means, with passports in the owner's layers: what the forger's
  * branch reaches in the forger's copy, and how many of the owner's bits its γ match. How many of
- * the forger's own the copy matches is said with each setting.
+ * the forger's own the copy matches is each step's `own`.
  * @throws as {@link forgeBoundClaim}.
  */
 export async function forgeBoundClaims(target: Target, options?: BoundForgeriesOptions): Promise<AttackRecord> {
@@ -64,9 +64,9 @@ export async function forgeBoundClaims(target: Target, options?: BoundForgeriesO
       setting: {
         means: means === "inputScaling" ? "input scaling" : means,
         ...(plan.fc && { fc: fc ? "FC solved" : "FC as drawn" }),
-        "own bits": forgery.matched,
       },
       after,
+      own: forgery.matched,
     };
     steps.push(step);
     await onStep?.(step, steps.length, settings.length);

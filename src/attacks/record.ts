@@ -55,6 +55,8 @@ export interface AttackStep {
   after: Measurement;
   /** What the signature's texts read as afterwards, where the attack is about that. */
   text?: string;
+  /** How many bits of a claim of the forger's own fit, where there is one. */
+  own?: number;
 }
 
 /** What an attack did. JSON-able. */

@@ -54,6 +54,18 @@ it("looks for the plain network by the name that its training gave the folder", 
   expect(architectureOf(pointNetConfig({ classes: 40 }))).toBe("pointnet");
 });
 
+it("holds what it found for the data it was found with", async () => {
+  const { deployed } = await loadTrained(join(PRETRAINED, "resnet9-pan"));
+  const set = tinySet(6, 1);
+  const others = (names: string[]) => async () => names.map((name) => ({ name, train: set, test: set }));
+  const setup = (strangers: unknown[], names: string[]) => ({ strangers, task: { others: others(names) } }) as never;
+  const of = async (name: "nulls" | "fine-tune", ...read: [unknown[], string[]]) =>
+    JSON.stringify(await ATTACKS[name].reads(setup(...read)));
+  expect(await of("nulls", [], [])).not.toBe(await of("nulls", [deployed], []));
+  expect(await of("nulls", [deployed], ["a"])).toBe(await of("nulls", [deployed], []));
+  expect(await of("fine-tune", [], ["a"])).not.toBe(await of("fine-tune", [], ["a", "CIFAR-100"]));
+});
+
 describe("bound claims", () => {
   beforeAll(async () => void (await gpu()));
 

@@ -128,6 +128,7 @@ function checkAttack(where: string, record: AttackRecord, scheme: Scheme, fewest
     object(at, step);
     settings(`${at}.setting`, step.setting);
     measurement(`${at}.after`, step.after, scheme, fewest);
+    if (step.own !== undefined) whole(`${at}.own`, step.own, 0);
     if (step.text !== undefined) text(`${at}.text`, step.text, "may be empty");
   }
 }

@@ -128,9 +128,14 @@ function spentApart({ attacks, ...network }: AttackedNetwork, record: AttackReco
   return apart.length > 0 ? budgetText(Object.fromEntries(apart), nounOf(network)) : "";
 }
 
-/** Where a step stands: its setting, and what tells its record from others of the name. */
-export const whereText = ({ network, record, step }: Found): string =>
-  [spentApart(network, record), settingText(step.setting)].filter((part) => part !== "").join(", ");
+/**
+ * Where a step stands: its setting, what tells its record from others of the name, and what came of
+ * a forger's own claim.
+ */
+export const whereText = ({ network, record, step: { setting, own } }: Found): string =>
+  [spentApart(network, record), settingText(setting), own === undefined ? "" : `own bits ${formatCount(own)}`]
+    .filter((part) => part !== "")
+    .join(", ");
 
 /** A setting in words: `40 %`, `4 bits`, `epoch 2`, `channels shuffled, realigned`. */
 export function settingText(setting: AttackStep["setting"]): string {

@@ -1,11 +1,15 @@
 /** What a merged sweep says, and that it says the same wherever its tasks ran. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { meanOf } from "../../../examples/sweep/means";
+import type { Done } from "../../../examples/sweep/done";
+import { resultsPage } from "../../../examples/sweep/markdown";
+import { groupsOf, meanOf } from "../../../examples/sweep/means";
 import { merge } from "../../../examples/sweep/merge";
+import { type Results, resultsOf } from "../../../examples/sweep/results";
 import { runTask } from "../../../examples/sweep/run-task";
+import type { Task } from "../../../examples/sweep/tasks";
 import { programs, tasks } from "./support";
 
 const FOUND = ["results.json", "results.csv", "results.md", "means.csv"];
@@ -60,6 +64,45 @@ it("says what is missing", async () => {
   expect(JSON.parse(results!).missing.map((t: { index: number }) => t.index)).toEqual([0, 1, 3, 4, 5]);
   expect(page).toContain("1 of 6 tasks are done");
   expect(page).toContain("## Missing");
+});
+
+it("calls measures of attacks by what was spent and set, never by what came of it", async () => {
+  const after = { accuracy: { public: 0.5 }, matched: 9, bits: 10, pValue: 1 };
+  const record = (attack: string, budget: object, steps: object[]) => ({ attack, budget, steps });
+  const found = async (own: number) => {
+    const attacks = [
+      record("forged bound claims", { data: "none" }, [{ setting: { means: "all" }, after, own }]),
+      ...[0.01, 0.05].map((lr) => record("fine-tuning, FTAL", { lr, epochs: 1 }, [{ setting: { epoch: 1 }, after }])),
+      record("fine-tuning, RTAL", { task: "CIFAR-100", lr: 0.01 }, [{ setting: { epoch: 1 }, after }]),
+      ...["a", "a, b"].map((layers) => record("turned signs", { layers }, [{ setting: { share: 0.5 }, after }])),
+    ];
+    const network = { adapter: {}, claim: after, verdict: { verdict: "holds" }, attacks, forgeries: [] };
+    await writeFile(join(root, "report.json"), JSON.stringify({ networks: [network] }));
+    return (await resultsOf("attacks", root)).results;
+  };
+  const [one, other] = [await found(7), await found(8)];
+  expect(Object.keys(one)).toEqual(Object.keys(other));
+  expect(one).toMatchObject({
+    "forged bound claims, means=all: own": 7,
+    "fine-tuning, FTAL, lr=0.01, epoch=1: public": 0.5,
+    "fine-tuning, FTAL, lr=0.05, epoch=1: public": 0.5,
+    "fine-tuning, RTAL, task=CIFAR-100, lr=0.01, epoch=1: matched": 9,
+    "turned signs, layers=a, share=0.5: matched": 9,
+    "turned signs, layers=a, b, share=0.5: matched": 9,
+  });
+  expect(Object.keys(one).filter((name) => name.includes("(2)"))).toEqual([]);
+});
+
+it.each([1, 20])("says of how many runs a mean is, with %i measures", (count) => {
+  const [a, b] = tasks() as [Task, Task];
+  const done = (results: Results) => ({ results }) as Done;
+  const many = Object.fromEntries(Array.from({ length: count }, (_, i) => [`measure ${i}`, 1]));
+  const finished = [
+    { task: a, done: done(many) },
+    { task: b, done: done({ ...many, rare: 3 }) },
+  ];
+  const page = resultsPage({ finished, missing: [], groups: groupsOf(finished) });
+  expect(page).toMatch(count === 1 ? /\| plain \| 2 \| 1 ± 0 \| 3 \(of 1\) \|/ : /\| plain \| rare \| 1 \| 3 \|/);
 });
 
 it("takes the deviation of a sample, and none of one value", () => {

@@ -40,7 +40,13 @@ async function report(program: string, args: readonly string[], adapter: string)
   const step = (share: number) => ({ setting: { share }, after: { ...claim, accuracy: { public: share }, pValue: 1 } });
   const attacked = () => ({
     networks: [
-      { ...shared, claim, verdict, attacks: [{ attack: "pruning", steps: [step(0.5), step(1)] }], forgeries: [] },
+      {
+        ...shared,
+        claim,
+        verdict,
+        attacks: [{ attack: "pruning", budget: {}, steps: [step(0.5), step(1)] }],
+        forgeries: [],
+      },
     ],
   });
   await mkdir(out, { recursive: true });

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { begin, runningAt } from "../../../examples/sweep/attempt";
+import { doneOf } from "../../../examples/sweep/done";
 import { claimFolder } from "../../../examples/sweep/folder";
 import { runTask } from "../../../examples/sweep/run-task";
 import { stateOf } from "../../../examples/sweep/state";
@@ -200,6 +201,26 @@ describe("the folder of a sweep", () => {
     const smaller = claimFolder(folder, tasks(), { writes: true });
     await expect(smaller).rejects.toThrow(ArgumentError);
     await expect(smaller).rejects.toThrow(/found one of another plan, with 3 tasks that this one has not/);
+  });
+
+  it("keeps what is done, however the plan is written", async () => {
+    const folder = join(out, "sweep");
+    const first = tasks();
+    await claimFolder(folder, first, { writes: true });
+    for (const task of first) expect(await runTask(task, { out: folder, launch: programs().launch })).toBe("done");
+    const { passports } = PLAN.options;
+    const others = [
+      { ...PLAN, grid: { seed: [1, 2], scheme: ["plain", "pan"] } },
+      { ...PLAN, grid: { ...PLAN.grid, seed: [2, 1, 3] } },
+      { ...PLAN, options: { epochs: 2 }, grid: { ...PLAN.grid, passports: [passports] } },
+      { ...PLAN, options: { passports }, grid: { epochs: [2, 3], ...PLAN.grid } },
+    ];
+    for (const plan of others) {
+      const again = tasks(plan);
+      await claimFolder(join(out, "sweep"), again, { writes: false });
+      const done = await Promise.all(again.map((task) => doneOf(task, folder)));
+      expect(done.filter((one) => one !== null)).toHaveLength(first.length);
+    }
   });
 
   it("is not one that holds other files", async () => {
