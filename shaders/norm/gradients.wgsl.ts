@@ -47,17 +47,17 @@ import {
 export type ReluMask = "y" | "again" | "none";
 
 /** Bindings of what {@link behindRelu} computes again. */
-const maskBindings = (s: NormLanes & NormParts & { relu: ReluMask }): Record<string, Binding> =>
+export const maskBindings = (s: NormLanes & NormParts & { relu: ReluMask }): Record<string, Binding> =>
   s.relu === "again" ? { ...scaleBindings(s, loadType(s)), ...shiftBindings(s, loadType(s)) } : {};
 
 /** WGSL: dz of load `at` of part `k` from the gradient `g` of its output, with its z. */
-const behindRelu = (s: NormParts & { relu: ReluMask }, g: string, at: string, k: number, z: string): string => {
+export const behindRelu = (s: NormParts & { relu: ReluMask }, g: string, at: string, k: number, z: string): string => {
   if (s.relu === "none") return g;
   const output = s.relu === "y" ? `y[${partAt(at, k)}]` : `(${affined(s, z, "j", k)})`;
   return `select(T(), ${g}, ${output} > T())`;
 };
 
-const maskKey = (relu: ReluMask): string => ({ y: ",relu", again: ",relu again", none: "" })[relu];
+export const maskKey = (relu: ReluMask): string => ({ y: ",relu", again: ",relu again", none: "" })[relu];
 
 /** WGSL: gradient of the norm's output at load `at` of part `k`. */
 const arriving = ({ residual }: { residual: boolean }, at: string, k: number): string => {
@@ -239,55 +239,6 @@ ${partsOf(s, set)
 ${lines(s.grads.length, (a) => affineGrad(s, a))}
 }`,
   workgroups: (_, p) => linearGrid(p.units + p.channels),
-});
-
-/** Mean γ·dz and mean γ·dz·z of groups within one row (S = 1), one group per invocation. */
-export const normGradRowsKernel = /* @__PURE__ */ defineKernel({
-  name: "norm-grad-rows",
-  key: (s: NormLanes & NormParts & { relu: ReluMask }) => s.width + partsKey(s) + maskKey(s.relu),
-  bindings: (s) => ({
-    ...bind({
-      x: read(loadType(s)),
-      g: read(loadType(s)),
-      y: s.relu === "y" && read(loadType(s)),
-      stats: read({ type: "f32" }),
-      means: write({ type: "f32" }),
-    }),
-    ...scaleBindings(s, loadType(s)),
-    ...maskBindings(s),
-  }),
-  params: { loads: "u32", units: "u32", row: "u32", q: "u32", values: "f32" },
-  body: (s) => wgsl`
-alias T = ${loadType(s).type};
-${linearMain()} {
-  ${linearIndex("p.units")}
-  let first = index * p.q;
-${lines(
-  gradSets(s),
-  (set) => `  {
-    var plain = T();
-    var weighted = T();
-    for (var i = 0u; i < p.q; i++) {
-      let at = first + i;
-      let j = at % p.row;
-      let z = ${normalised(s, "at", "index", set)};
-${partsOf(s, set)
-  .map(
-    (k) => `      {
-        var d = ${behindRelu(s, `g[${partAt("at", k)}]`, "at", k, "z")};
-        ${scaled(s, "d", "j", k)}
-        plain += d;
-        weighted += d * z;
-      }`,
-  )
-  .join("\n")}
-    }
-    means[${set}u * p.units + index] = ${s.width === 4 ? "dot(plain, vec4f(1.0))" : "plain"} / p.values;
-    means[${gradSets(s) + set}u * p.units + index] = ${s.width === 4 ? "dot(weighted, vec4f(1.0))" : "weighted"} / p.values;
-  }`,
-)}
-}`,
-  workgroups: (_, p) => linearGrid(p.units),
 });
 
 export interface NormGradApplySpec extends NormLanes, NormParts {

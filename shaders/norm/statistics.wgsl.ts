@@ -53,12 +53,42 @@ ${(sets === 1 ? running : running.slice(k, k + 1))
   )
   .join("\n")}`;
 
+/**
+ * WGSL: `count`, `mean` and `m2` of loads `start`, `start` + `step`, … below `end` of a group,
+ * about its `shift`, by Welford's update.
+ * @param load what is read at a place
+ */
+export const momentsOf = (
+  s: NormLanes,
+  o: Record<"start" | "end" | "step", string> & { readonly load: (at: string) => string },
+): string => `    var n = 0.0;
+    var means = T();
+    var squares = T();
+    ${fourAtATime({
+      ...o,
+      load: (at) => [`${o.load(at)} - shift`],
+      use: ([v]) => `{ n += 1.0;
+        let d = ${v} - means;
+        means += d / n;
+        squares += d * (${v} - means); }`,
+    })}
+${
+  s.grouped && s.width === 4
+    ? `    let count = 4.0 * n;
+    let mean = dot(means, vec4f(0.25));
+    let apart = means - mean;
+    let m2 = dot(squares, vec4f(1.0)) + n * dot(apart, apart);`
+    : `    let count = n;
+    let mean = means;
+    let m2 = squares;`
+}`;
+
 /** What {@link normStatsKernel} writes: moments of each split, or (one split) the statistics. */
 export type NormStatsSpec = NormLanes & NormTracking & { readonly partial: boolean };
 
 /**
- * Mean and sum of squared deviations by Welford's update, split `k` of `splits` taking loads k, k +
- * splits, … of its group. Neighbouring invocations read neighbouring memory: along a row where
+ * Mean and sum of squared deviations, split `k` of `splits` taking loads k, k + splits, … of its
+ * group. Neighbouring invocations read neighbouring memory: along a row where
  * channels are on their own, else along a group.
  */
 export const normStatsKernel = /* @__PURE__ */ defineKernel({
@@ -101,29 +131,12 @@ ${numbers(s.partial ? 1 : s.sets)
     let u = first + ${set}u * (p.units / ${s.sets}u);
     let base = u / (p.row / p.q) * p.block + u % (p.row / p.q) * p.q;
     let shift = ${s.grouped && s.width === 4 ? "x[base].x" : "x[base]"};
-    var n = 0.0;
-    var means = T();
-    var squares = T();
-    ${fourAtATime({
-      start: "k",
-      end: "p.items",
-      step: "p.splits",
-      load: (i) => [`x[base + ${s.grouped ? `(${i}) / p.q * p.row + (${i}) % p.q` : `(${i}) * p.row`}] - shift`],
-      use: ([v]) => `{ n += 1.0;
-        let d = ${v} - means;
-        means += d / n;
-        squares += d * (${v} - means); }`,
-    })}
-${
-  s.grouped && s.width === 4
-    ? `    let count = 4.0 * n;
-    let mean = dot(means, vec4f(0.25));
-    let apart = means - mean;
-    let m2 = dot(squares, vec4f(1.0)) + n * dot(apart, apart);`
-    : `    let count = n;
-    let mean = means;
-    let m2 = squares;`
-}
+${momentsOf(s, {
+  start: "k",
+  end: "p.items",
+  step: "p.splits",
+  load: (i) => `x[base + ${s.grouped ? `(${i}) / p.q * p.row + (${i}) % p.q` : `(${i}) * p.row`}]`,
+})}
 ${
   s.partial
     ? `    part[k * p.units + u] = mean;

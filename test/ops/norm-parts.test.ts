@@ -122,6 +122,7 @@ async function measure(c: Case, together: boolean): Promise<Map<string, Float32A
 const IMAGE = [3, 4, 5, 8] as const;
 const ODD = [5, 3, 6] as const;
 const ROWS = [6, 8] as const;
+const MANY = [150, 6] as const;
 const LONG = [4, 9, 9, 4] as const;
 const LARGE = [5, 9, 11, 8] as const;
 
@@ -148,6 +149,8 @@ const CASES: Case[] = [
   { norm: "gn", shape: ROWS, shared: false, forms: ["both", "rows"], relu: true },
   { norm: "gn", shape: ROWS, shared: true, forms: ["rows", "scale"], relu: true },
   { norm: "gn", shape: ROWS, shared: false, forms: ["both"], relu: true },
+  { norm: "gn", shape: MANY, shared: false, forms: ["rows", "both"], relu: true },
+  { norm: "gn", shape: MANY, shared: true, forms: ["shift", "rows"], relu: false },
   { norm: "in", shape: IMAGE, shared: false, forms: ["both", "rows"], relu: true },
   { norm: "in", shape: LONG, shared: true, forms: ["both", "rows"], relu: true },
   { norm: "none", shape: IMAGE, shared: false, forms: ["both", "rows"], relu: true },
@@ -160,7 +163,7 @@ const title = (c: Case) =>
 
 describe("a batch of parts", () => {
   const cases = Object.entries(NORM_FORMS).flatMap(([form, caps], f) =>
-    CASES.filter((c) => f === 0 || c.norm === "bn").map((c) => [`${title(c)}, ${form}`, c, caps] as const),
+    CASES.filter((c) => f === 0 || c.norm === "bn" || (c.norm === "gn" && c.shape.length === 2)).map((c) => [`${title(c)}, ${form}`, c, caps] as const),
   );
   it.each(cases)("is normalised as its parts are: %s", async (_, c, caps) => {
     const before = memory();

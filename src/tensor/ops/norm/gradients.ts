@@ -4,14 +4,14 @@ import {
   normGradApplyKernel,
   normGradFinishKernel,
   normGradPartialKernel,
-  normGradRowsKernel,
-  type ReluMask,
 } from "../../../../shaders/norm/gradients.wgsl";
 import { normPoolGradApplyKernel, normPoolGradPartialKernel } from "../../../../shaders/norm/pool-gradients.wgsl";
+import { normRowsGradKernel } from "../../../../shaders/norm/rows.wgsl";
 import type { PooledBuffer } from "../../../gpu/pool";
 import type { Shape } from "../../shape";
 import type { Tensor } from "../../tensor";
 import { layoutOf, type MeasuredView, numbered, splitsFor } from "./layout";
+import { reluMask } from "./rows";
 import { runWholeGradients, type Team } from "./whole";
 import { type Windows, windowSizes, windowSpec } from "./windows";
 
@@ -42,6 +42,8 @@ export interface NormForm {
   readonly windows: Windows | null;
   /** The statistics were the input's own. */
   readonly batch: boolean;
+  /** Each group was one invocation's. */
+  readonly rows: boolean;
   /** Where workgroups owned columns. */
   readonly team: Team | null;
 }
@@ -71,8 +73,8 @@ export const wantedGrads = ({ affine }: NormParts, needs: NormNeeds): NormAffine
 
 /**
  * dx, dγ, dβ and, with a residual, that of the sum: in one launch or two where workgroups owned
- * columns; else partial sums, their end, dx, and a fourth launch for rows that are groups of their
- * own.
+ * columns; else partial sums, their end, and dx, which takes two launches for groups in a row that
+ * are more than one invocation's.
  * @param g gradient of the output, the pooled one where there are windows
  */
 export function normGradients(g: Tensor, form: NormForm, saved: SavedNorm, needs: NormNeeds): NormGradients {
@@ -123,7 +125,7 @@ interface GradientBuffers {
 
 function inLaunches(
   g: Tensor,
-  { view, spec, relu: rectified, windows, batch }: NormForm,
+  { view, spec, relu: rectified, windows, batch, rows }: NormForm,
   { grads, read, written }: GradientBuffers,
   { dx, residual }: { dx: Tensor | null; residual: Tensor | null },
 ): void {
@@ -140,10 +142,11 @@ function inLaunches(
   // With one row per batch item there is nothing to sum per channel and item: group means come from
   // the rows, dγ and dβ across them.
   const perRow = lanes.grouped && view.rows === 1;
-  const means = dx && batch ? g.newEmpty([2, spec.shared ? 1 : spec.parts, view.batches, view.groups]) : null;
+  const whole = dx !== null && batch && rows;
+  const means = dx && batch && !whole ? g.newEmpty([2, spec.shared ? 1 : spec.parts, view.batches, view.groups]) : null;
   const groups = !!means && !perRow;
   const channels = grads.some((form) => form !== "none") ? view.channels : 0;
-  const relu: ReluMask = !rectified ? "none" : residual ? "again" : "y";
+  const relu = reluMask({ relu: rectified, residual: residual !== null });
   // The gradient of the sum: the partial sums' kernel writes it on its way, where it comes first.
   const onTheWay = !!residual && !perRow && (groups || channels > 0);
   if (residual && !onTheWay) {
@@ -152,7 +155,10 @@ function inLaunches(
   }
   const given = { ...read, g: (residual ?? g).buffer, means: (means ?? g).buffer };
 
-  if (means && perRow) device.run(normGradRowsKernel, { ...lanes, ...spec, relu }, given, { ...sizes, values });
+  if (whole || (means && perRow)) {
+    const buffers = { ...given, dx: (dx ?? g).buffer };
+    device.run(normRowsGradKernel, { ...lanes, ...spec, relu, means: !whole }, buffers, { ...sizes, values });
+  }
   if (groups || channels) {
     const batches = perRow ? 1 : view.batches;
     const items = pooled?.sizes.items ?? (perRow ? view.batches : view.rows);
@@ -180,7 +186,7 @@ function inLaunches(
       },
     );
   }
-  if (!dx) return;
+  if (!dx || whole) return;
   const buffers = { ...given, dx: dx.buffer };
   if (pooled)
     device.run(normPoolGradApplyKernel, { ...pooled.spec, batch, some }, buffers, { ...pooled.sizes, measured });

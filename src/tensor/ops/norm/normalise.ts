@@ -1,5 +1,6 @@
 import { type NormParts, normApplyKernel, statSets } from "../../../../shaders/norm/apply.wgsl";
 import { normPoolKernel } from "../../../../shaders/norm/pool.wgsl";
+import { normRowsKernel } from "../../../../shaders/norm/rows.wgsl";
 import { keepBatch } from "../../parts";
 import { sameShape } from "../../shape";
 import { record, Tensor } from "../../tensor";
@@ -11,6 +12,7 @@ import { NORM_EPS } from "./eps";
 import { type NormForm, normGradients, wantedGrads } from "./gradients";
 import { layoutOf, numbered } from "./layout";
 import { checkParting, isAboutZero, measuredRows, nameOf, type Over, viewOf } from "./over";
+import { inRows } from "./rows";
 import { type Running, sourceOf, statisticsForm, statisticsOf } from "./statistics";
 import { runWhole, wholeOf } from "./whole";
 import { pooledShape, type Windows, windowSizes, windowSpec, windowsOf } from "./windows";
@@ -146,8 +148,12 @@ function run(x: Tensor, n: Normalisation, { windows = null, residual = null }: B
     source.kind === "own"
       ? wholeOf(x.device, measuredView, { ...spec, ...end }, windows, wantedGrads(spec, needs))
       : null;
+  const rows = source.kind === "own" && !windows && inRows(x.device, view, { ...spec, ...end });
   let stats: Tensor | null;
-  if (whole && source.kind === "own") {
+  if (rows) {
+    stats = x.newEmpty([3, statSets(spec) * view.batches, view.groups]);
+    x.device.run(normRowsKernel, { ...lanes, ...spec, ...end }, { ...given, stats: stats.buffer }, { ...sizes, eps });
+  } else if (whole && source.kind === "own") {
     stats = x.newEmpty([3, statSets(spec), view.channels]);
     runWhole(x, whole, { ...given, stats: stats.buffer }, source, eps);
   } else {
@@ -173,6 +179,7 @@ function run(x: Tensor, n: Normalisation, { windows = null, residual = null }: B
     ...end,
     windows,
     batch: source.kind === "own",
+    rows,
     team: whole?.team ?? null,
   };
   const backward =
