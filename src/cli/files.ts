@@ -1,6 +1,6 @@
 /** Files that a command is given and writes. */
 
-import { readFile, stat } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { ArgumentError, FormatError, PanError } from "../errors";
 import { parseJson } from "../io/json";
 import { writeFileAtomic } from "../node/files";
@@ -13,20 +13,35 @@ const ADVICE: Readonly<Record<string, string>> = {
   EPERM: "one that may not be read: check its permissions",
   ENOTDIR: "a path through something that is no folder: check its name",
   ENAMETOOLONG: "a name that is too long",
+  EEXIST: "a file in its place: name another folder",
   ELOOP: "links that lead in a circle: check where they point",
   ERR_FS_FILE_TOO_LARGE: "one of more than 2 GiB: save a network of that size in several files with an index",
 };
 
 const codeOf = (cause: unknown): string => (cause instanceof Error && "code" in cause ? String(cause.code) : "");
 
+/** @throws ArgumentError saying what is at a path in the place of what was expected. */
+function refuse(path: string, expected: string, cause: unknown): never {
+  const advice = ADVICE[codeOf(cause)];
+  if (cause instanceof PanError || advice === undefined) throw cause;
+  throw new ArgumentError(`${path}: expected ${expected}, got ${advice}`, { cause });
+}
+
 /** The bytes of a file. @throws ArgumentError saying what is there instead. */
 export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return new Uint8Array(await readFile(path));
   } catch (cause) {
-    const advice = ADVICE[codeOf(cause)];
-    if (cause instanceof PanError || advice === undefined) throw cause;
-    throw new ArgumentError(`${path}: expected a file, got ${advice}`, { cause });
+    return refuse(path, "a file", cause);
+  }
+}
+
+/** Makes a folder where none is. @throws ArgumentError saying what is there instead. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    refuse(path, "a folder that can be made", cause);
   }
 }
 

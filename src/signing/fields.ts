@@ -13,7 +13,9 @@ export function expected(what: string, form: string, found: unknown): never {
  * @throws FormatError for no object, and names that are not known.
  */
 export function fieldsOf(value: unknown, what: string, known?: readonly string[]): Readonly<Record<string, unknown>> {
-  if (!isObject(value)) return expected(what, "an object", value);
+  // What stands in its place may be a secret, in a file that was mistaken for another.
+  if (!isObject(value))
+    throw new FormatError(`${what}: an object expected, found ${Array.isArray(value) ? "a list" : typeof value}`);
   const foreign = known ? Object.keys(value).filter((key) => !known.includes(key)) : [];
   if (foreign.length)
     throw new FormatError(`${what}: no other fields than ${known!.join(", ")} expected, found ${listed(foreign)}`);

@@ -622,6 +622,32 @@ describe("challenge and answers", () => {
     });
   });
 
+  it("repeat no secret of a document in the wrong place, and make no folder in a file", async () => {
+    const { secret } = owned.binding;
+    for (const document of [owned.binding, { answers: secret }, secret, { ...json("asked/opening.json"), secret }]) {
+      writeFileSync(at("binding.json"), JSON.stringify(document));
+      for (const words of [
+        ["answers", "binding.json", "asked/answers.json"],
+        ["answers", "asked/opening.json", "binding.json"],
+        ["card", "released.safetensors", "--results", "binding.json"],
+        ["card", "released.safetensors", "--commitment", "binding.json"],
+        ["inspect", "binding.json"],
+        ["stamp", "binding.json", "binding.json", "--out", "x.json"],
+        ["prove", "released.safetensors", "--nonce", "0", "--key", "binding.json", "--out", "x.sig"],
+      ]) {
+        const { code, out, err } = await cli.run(...words);
+        expect([code, out], words.join(" ")).toEqual(words[0] === "inspect" && code === 0 ? [0, out] : [2, ""]);
+        for (let i = 0; i + 12 <= secret.length; i += 4) expect(out + err).not.toContain(secret.slice(i, i + 12));
+      }
+    }
+    writeFileSync(at("plain"), "words");
+    for (const folder of ["plain", "plain/x"])
+      expect(await cli.run("challenge", "owner.safetensors", "1", folder)).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(/^error: plain\S*inputs: expected a folder that can be made, got a /),
+      });
+  }, 120_000);
+
   it("write over no inputs", async () => {
     mkdirSync(at("mine/inputs"), { recursive: true });
     writeFileSync(at("mine/inputs/07.png"), "mine");

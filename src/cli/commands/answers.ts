@@ -85,7 +85,7 @@ function answersOf(value: unknown, triggers: TriggerSpec, path: string): [name: 
   if (Array.isArray(given) && given.length === triggers.count) return given.map((v, i) => [`answer ${i}`, v]);
   if (!isObject(given))
     throw new FormatError(
-      `${path}: expected answers of ${triggers.count} inputs, got ${Array.isArray(given) ? `${given.length} answers` : shown(value)}`,
+      `${path}: expected answers of ${triggers.count} inputs, got ${Array.isArray(given) ? `${given.length} answers` : "another document"}`,
     );
   const names = inputNames(triggers);
   const known = new Set(names);

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { ArgumentError, FormatError } from "../../errors";
 import { sha256Hex, sha512Hex } from "../../io/digest";
-import { isObject, shown } from "../../io/shown";
+import { isObject } from "../../io/shown";
 import type { WeightsFile } from "../../io/weights";
 import { CLAIM_PREDICATE, type CommittedClaim } from "../../ownership/claim/commitment";
 import { tensorsDigest } from "../../ownership/network-file";
@@ -65,7 +65,7 @@ function resultsOf(value: unknown, path: string): Result[] {
     const { dataset = "test", task = "image-classification", metrics } = isObject(one) ? one : {};
     const numbers = isObject(metrics) && Object.values(metrics).every((v) => typeof v === "number");
     if (typeof dataset !== "string" || typeof task !== "string" || !numbers)
-      throw new FormatError(`${path}: expected { "dataset", "metrics": { name: number } }, got ${shown(one)}`);
+      throw new FormatError(`${path}: expected { "dataset", "metrics": { name: number } }, got another document`);
     return { dataset, task, metrics: metrics as Record<string, number> };
   });
 }

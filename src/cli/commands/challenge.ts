@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentError } from "../../errors";
 import { encodeNpy } from "../../io/npy";
@@ -6,7 +5,7 @@ import { decodeSafetensors } from "../../io/safetensors";
 import { openedInputs, openGroup } from "../../ownership/claim/opening";
 import type { TriggerSpec } from "../../ownership/claim/spec";
 import type { Command, Given, Outcome } from "../command";
-import { expectFree, jsonText, readBytes, write } from "../files";
+import { expectFree, jsonText, makeFolder, readBytes, write } from "../files";
 import { inputNames } from "../inputs";
 import { encodePng } from "../png";
 import { word } from "../shell";
@@ -44,7 +43,7 @@ async function run(given: Given, terminal: Terminal): Promise<Outcome> {
   const triggers = opening.spec.triggers!;
   const files = filesOf(triggers, inputs);
   await free(files.map(({ name }) => join(folder, "inputs", name)));
-  await mkdir(join(folder, "inputs"), { recursive: true });
+  await makeFolder(join(folder, "inputs"));
   for (const [i, { name, bytes }] of files.entries()) {
     if (i % 50 === 0) terminal.step(`writing ${i} of ${files.length} inputs`);
     await write(join(folder, "inputs", name), bytes);

@@ -73,12 +73,13 @@ export async function openGroup(credential: SafetensorsFile, group: number): Pro
 const isHex = (value: unknown, digits: number): value is string =>
   typeof value === "string" && value.length === digits && /^[0-9a-f]*$/.test(value);
 
-/** @throws FormatError for what is no opening. */
+/** @throws FormatError for what is no opening; no secret of another document is repeated. */
 function checkOpening(value: unknown): asserts value is Opening {
   const wrong = (what: string, found: unknown): never => {
     throw new FormatError(`an opened group of triggers, ${what}, expected, found ${shown(found)}`);
   };
-  if (!isObject(value) || value["format"] !== FORMAT) return wrong(`of format "${FORMAT}"`, value);
+  if (!isObject(value) || value["format"] !== FORMAT)
+    return wrong(`of format "${FORMAT}"`, isObject(value) ? value["format"] : typeof value);
   const { spec, passports, groups, group, secret, inputs } = value;
   try {
     knownKeys("an opening", value, ["format", "spec", "passports", "groups", "group", "secret", "inputs"]);
@@ -95,7 +96,8 @@ function checkOpening(value: unknown): asserts value is Opening {
   if (!isHex(passports, 128)) wrong("with the digest of its passports", passports);
   if (spec.triggers?.supplied ? secret !== undefined : inputs !== undefined)
     wrong("whose inputs are supplied, or follow from a secret,", "both");
-  if (!spec.triggers?.supplied && !isHex(secret, 128)) wrong("with the secret of its group", secret);
+  if (!spec.triggers?.supplied && !isHex(secret, 128))
+    wrong("with the secret of its group in 128 hexadecimal digits", typeof secret);
 }
 
 /** An opened group as it follows from its opening. */
