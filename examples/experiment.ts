@@ -33,6 +33,7 @@ import {
   saveClaim,
   verifyClaim,
 } from "./claim";
+import { RunClock } from "./clock";
 import { json, savePrivate, saveText } from "./files";
 import { TrainingBar } from "./progress";
 import { forge, untilInterrupted } from "./run";
@@ -126,7 +127,7 @@ export interface Experiment {
 }
 
 /** Trains to the end, or to Ctrl-C. */
-async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer> {
+async function train(e: Experiment, claim: DerivedClaim | null, clock: RunClock): Promise<Trainer> {
   const { model, settings: s, watermark } = e;
   const bound = claim?.spec.triggers
     ? boundTriggers(claim, { batchSize: s.triggerBatch, perturbation: s.triggerPerturbation })
@@ -159,6 +160,7 @@ async function train(e: Experiment, claim: DerivedClaim | null): Promise<Trainer
   try {
     await untilInterrupted(trainer, async () => {
       for await (const epoch of trainer.fit(e.train, { epochs: s.epochs, test: e.test, resume: s.resume })) {
+        clock.epoch(epoch);
         bar.line(describeEpoch(epoch));
         await saveHistory(trainer, s);
       }
@@ -188,13 +190,13 @@ async function saveHistory({ history }: Trainer, { out }: RunSettings): Promise<
  * exit code 130.
  */
 export async function runExperiment(e: Experiment): Promise<void> {
-  const startedAt = new Date();
   const { model, settings: s, test, triggers, watermark } = e;
   if (e.train.length < s.batchSize)
     throw new ArgumentError(
       `--batch: at most the ${e.train.length} training samples expected, found ${s.batchSize}: batches are whole`,
     );
   await mkdir(s.out, { recursive: true });
+  const clock = await RunClock.start(s.out, s);
   await saveText(join(s.out, "data.json"), json(e.data));
   const bound = await bindTo(e);
   const parameters = model.parameterCount();
@@ -205,7 +207,7 @@ export async function runExperiment(e: Experiment): Promise<void> {
   const steps = s.epochs * Math.floor(e.train.length / s.batchSize);
   const few = bound && s.boundTriggers && fewLooks(s.boundTriggers, { steps, triggerBatch: s.triggerBatch });
   if (few) say(`triggers   ${few}`);
-  const trainer = await train(e, bound?.claim ?? null);
+  const trainer = await train(e, bound?.claim ?? null, clock);
   if (trainer.interrupted) {
     const again = `${e.command.replace(/ --resume\b/, "")} --resume`;
     say(`\nstopped; everything so far is in ${join(s.out, "last.checkpoint")}. Go on with:\n  ${again}`);
@@ -236,8 +238,8 @@ export async function runExperiment(e: Experiment): Promise<void> {
     title: e.title,
     command: e.command,
     adapter: { kind: e.device.caps.adapter, name: e.device.name },
-    startedAt: startedAt.toISOString(),
-    seconds: (Date.now() - startedAt.getTime()) / 1000,
+    startedAt: clock.startedAt,
+    seconds: clock.seconds(trainer.history.epochs),
     network: { arch: e.arch, scheme, parameters, passportLayers },
     data: {
       train: e.train.length,

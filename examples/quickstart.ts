@@ -24,6 +24,7 @@ import {
   saveClaim,
   verifyClaim,
 } from "./claim";
+import { RunClock } from "./clock";
 import { json, savePrivate } from "./files";
 import { runTask } from "./options";
 import { pictures } from "./pictures";
@@ -44,7 +45,12 @@ async function loadSample({ images, testImages }: Settings): Promise<Data> {
 }
 
 /** Trains to the end, or to Ctrl-C. */
-async function train(model: Protected, claim: DerivedClaim, { train, test }: Data, s: Settings): Promise<Trainer> {
+async function train(
+  model: Protected,
+  claim: DerivedClaim,
+  { train, test }: Data,
+  { s, clock }: { s: Settings; clock: RunClock },
+): Promise<Trainer> {
   const bar = new TrainingBar(s.epochs, s.batchSize);
   const trainer = trainerOf(model, claim, s, {
     checkpoints: fileCheckpoints(join(s.out, "run.checkpoint")),
@@ -52,9 +58,8 @@ async function train(model: Protected, claim: DerivedClaim, { train, test }: Dat
   });
   try {
     await untilInterrupted(trainer, async () => {
-      for await (const _ of trainer.fit(train, { epochs: s.epochs, test, resume: s.resume })) {
-        // The bar shows the losses; accuracies are in the report.
-      }
+      // The bar shows the losses; accuracies are in the report.
+      for await (const epoch of trainer.fit(train, { epochs: s.epochs, test, resume: s.resume })) clock.epoch(epoch);
     });
   } finally {
     bar.stop();
@@ -63,16 +68,16 @@ async function train(model: Protected, claim: DerivedClaim, { train, test }: Dat
 }
 
 async function main(s: Settings): Promise<void> {
-  const startedAt = new Date();
   const device: Device = await init({ gpu: await dawn() });
   say(`adapter    ${device.name} (${device.caps.adapter})`);
   const data = await loadSample(s);
   say(`data       ${data.train.length} training and ${data.test.length} test images of CIFAR-10`);
   await mkdir(s.out, { recursive: true });
+  const clock = await RunClock.start(s.out, s);
   const model = buildNetwork(CONFIG, { seed: s.seed });
   const triggers = triggersOf(data.train, s);
   const { binding, claim: bound } = await bindNetwork(model, { ...s, statement: STATEMENT, triggers });
-  const trainer = await train(model, bound, data, s);
+  const trainer = await train(model, bound, data, { s, clock });
   if (trainer.interrupted) {
     const again = [...process.argv.slice(2).filter((a) => a !== "--resume"), "--resume"].join(" ");
     say(
@@ -94,7 +99,7 @@ async function main(s: Settings): Promise<void> {
   const forged = await forge(claim, options, s);
   printVerdict(verified, { dates: s.dates, triggers: null, forged });
 
-  const report = await describe({ device, s, startedAt, trainer, verified, forged, saved });
+  const report = await describe({ device, s, clock, trainer, verified, forged, saved });
   await savePrivate(join(s.out, "report.json"), json(report));
   await savePrivate(join(s.out, "report.html"), renderQuickstart(report));
   say(`report     ${join(s.out, "report.html")}  (${Math.round(report.seconds)} s in all)`);
@@ -103,22 +108,14 @@ async function main(s: Settings): Promise<void> {
 interface Findings {
   device: Device;
   s: Settings;
-  startedAt: Date;
+  clock: RunClock;
   trainer: Trainer;
   verified: Verification;
   forged: readonly Forgery[];
   saved: Saved;
 }
 
-async function describe({
-  device,
-  s,
-  startedAt,
-  trainer,
-  verified,
-  forged,
-  saved,
-}: Findings): Promise<QuickstartReport> {
+async function describe({ device, s, clock, trainer, verified, forged, saved }: Findings): Promise<QuickstartReport> {
   const { epochs, steps } = trainer.history;
   const v = verified.examination!;
   const { dates: _, ...settings } = s;
@@ -126,8 +123,8 @@ async function describe({
   return {
     notice: PRIVATE_NOTICE,
     adapter: { kind: device.caps.adapter, name: device.name },
-    seconds: (Date.now() - startedAt.getTime()) / 1000,
-    startedAt: startedAt.toISOString(),
+    seconds: clock.seconds(epochs),
+    startedAt: clock.startedAt,
     train: {
       epochs: epochs.length,
       lossCurve: steps,

@@ -170,7 +170,7 @@ function checkCourse(where: string, { convergence, distributions, network }: Att
     for (const [i, e] of convergence.epochs.entries()) {
       const at = `${where}.convergence.epochs[${i}]`;
       whole(`${at}.epoch`, e.epoch, i === 0 ? 0 : convergence.epochs[i - 1]!.epoch + 1);
-      number(`${at}.update`, e.update, 0);
+      if (e.update !== undefined) number(`${at}.update`, e.update, 0);
       for (const key of ["gamma", "beta"] as const) {
         numbers(`${at}.${key}`, e[key]);
         const channels = convergence.epochs[0]![key].length;

@@ -31,7 +31,8 @@ export type Claim = Pick<
 /** γ and β of some channels of a layer, and how far its weights moved, after each epoch. */
 export interface Convergence {
   layer: string;
-  epochs: { epoch: number; gamma: number[]; beta: number[]; update: number; accuracy: BranchAccuracy }[];
+  /** `update` is not there of an epoch in which a run was gone on with. */
+  epochs: { epoch: number; gamma: number[]; beta: number[]; update?: number; accuracy: BranchAccuracy }[];
 }
 
 /** Values of one layer in the plain network and in the protected one. */

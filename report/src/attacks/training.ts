@@ -60,8 +60,9 @@ function channelsFigure(
   });
 }
 
-function updatesFigure(n: AttackedNetwork, { layer, epochs }: Convergence, wide: boolean): Html {
-  const points = epochs.map((e) => ({ x: e.epoch, y: e.update }));
+function updatesFigure(n: AttackedNetwork, { layer, epochs }: Convergence, wide: boolean): Html | undefined {
+  const points = epochs.flatMap(({ epoch: x, update: y }) => (y === undefined ? [] : [{ x, y }]));
+  if (points.length === 0) return undefined;
   const [first, last] = [points[0]!, points.at(-1)!];
   return figure({
     title: `Weight updates: ${n.title}`,
