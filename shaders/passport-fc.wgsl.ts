@@ -8,32 +8,31 @@ import { bind, read, write } from "./norm/apply.wgsl";
  * with before another launch would have begun.
  */
 
-/** The workgroup that it is compiled for: layers of several sizes have it in common. */
+/** Sizes and the workgroup: it is compiled for them. */
 export interface PassportFcSpec {
-  /** Hidden values that there is room for. */
-  readonly room: number;
+  /** O. */
+  readonly channels: number;
+  /** H. */
+  readonly hidden: number;
   readonly lanes: number;
 }
 
-/** O and H, and the slope of the activation. */
-const SIZES = { channels: "u32", hidden: "u32", slope: "f32" } as const;
-
 /** Invocations that share a sum over the channels. */
 const SHARES = 8;
-/** Bytes of workgroup memory that the kernels take with room for so many hidden values. */
-export const fcWorkgroupBytes = (room: number): number => 8 * room * (SHARES + 1);
+/** Bytes of workgroup memory that the kernels take. */
+export const fcWorkgroupBytes = (hidden: number): number => 8 * hidden * (SHARES + 1);
 
-const fcKey = ({ room, lanes }: PassportFcSpec): string => `${room},${lanes}`;
+const fcKey = ({ channels, hidden, lanes }: PassportFcSpec): string => `${channels},${hidden},${lanes}`;
 
 /** WGSL: declarations, and the head of the entry point. A pair is a value of both rows. */
-const head = ({ room, lanes }: PassportFcSpec): string => /* wgsl */ `
+const head = ({ channels, hidden, lanes }: PassportFcSpec): string => /* wgsl */ `
+const O = ${channels}u;
+const H = ${hidden}u;
 const LANES = ${lanes}u;
-var<workgroup> shares: array<vec2f, ${SHARES * room}>;
-var<workgroup> inner: array<vec2f, ${room}>;
+var<workgroup> shares: array<vec2f, ${SHARES * hidden}>;
+var<workgroup> inner: array<vec2f, ${hidden}>;
 @compute @workgroup_size(${lanes})
-fn main(@builtin(local_invocation_index) lid: u32) {
-  let O = p.channels;
-  let H = p.hidden;`;
+fn main(@builtin(local_invocation_index) lid: u32) {`;
 
 /**
  * WGSL: `inner[h] = end` of the sum over the channels o of `term`, shared by several invocations.
@@ -64,7 +63,7 @@ export const passportFcKernel = /* @__PURE__ */ defineKernel({
     hidden: { access: "write" },
     rows: { access: "write" },
   },
-  params: SIZES,
+  params: { slope: "f32" },
   body: (s: PassportFcSpec) => wgsl`
 ${head(s)}
 ${sumOverChannels(
@@ -82,7 +81,7 @@ ${sumOverChannels(
   }
 }`,
   workgroups: () => [1, 1, 1],
-  operations: (_, p) => 8 * p.channels * p.hidden,
+  operations: (s) => 8 * s.channels * s.hidden,
 });
 
 export interface PassportFcGradSpec extends PassportFcSpec {
@@ -110,7 +109,7 @@ export const passportFcGradKernel = /* @__PURE__ */ defineKernel({
       db: s.weights && write({ type: "f32" }),
     }),
   /** `adds`: the input's gradient is added to what is there. */
-  params: { ...SIZES, adds: "u32" },
+  params: { slope: "f32", adds: "u32" },
   body: (s) => wgsl`
 ${head(s)}
 ${sumOverChannels(
@@ -144,5 +143,5 @@ ${
 }
 }`,
   workgroups: () => [1, 1, 1],
-  operations: (s, p) => (8 + (s.input ? 4 : 0) + (s.weights ? 8 : 0)) * p.channels * p.hidden,
+  operations: (s) => (8 + (s.input ? 4 : 0) + (s.weights ? 8 : 0)) * s.channels * s.hidden,
 });

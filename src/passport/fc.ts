@@ -9,12 +9,6 @@ const SOFTWARE = { lanes: 8, channels: 256 };
 
 const formFor = ({ caps }: Device) => (caps.adapter === "hardware" ? HARDWARE : SOFTWARE);
 
-/** Room for hidden values, so few sizes of it that layers have their kernels in common. */
-function roomFor({ caps }: Device, hidden: number): number {
-  const room = Math.max(16, 2 ** Math.ceil(Math.log2(hidden)));
-  return fcWorkgroupBytes(room) <= caps.maxWorkgroupStorage ? room : hidden;
-}
-
 /** Whether {@link passportFc} takes so many channels and hidden values. */
 export const fitsPassportFc = (device: Device, channels: number, hidden: number): boolean =>
   channels <= formFor(device).channels && fcWorkgroupBytes(hidden) <= device.caps.maxWorkgroupStorage;
@@ -30,11 +24,10 @@ export function passportFc(raw: Tensor, a: Tensor, b: Tensor, slope: number): Te
   const { device } = raw;
   const [channels, hidden] = a.shape as [number, number];
   const lanes = Math.min(formFor(device).lanes, device.caps.maxInvocations);
-  const spec = { room: roomFor(device, hidden), lanes };
-  const sizes = { channels, hidden, slope };
+  const spec = { channels, hidden, lanes };
   const [rows, inner] = [raw.newEmpty([2, channels]), raw.newEmpty([2, hidden])];
   const given = { raw: raw.buffer, a: a.buffer, b: b.buffer };
-  device.run(passportFcKernel, spec, { ...given, hidden: inner.buffer, rows: rows.buffer }, sizes);
+  device.run(passportFcKernel, spec, { ...given, hidden: inner.buffer, rows: rows.buffer }, { slope });
   const input = raw.requiresGrad;
   const weights = a.requiresGrad || b.requiresGrad;
   record("passportFc", rows, [raw, a, b], [raw, inner, a, b], (sr, si, sa, sb) => (d, sumSoFar) => {
@@ -45,7 +38,7 @@ export function passportFc(raw: Tensor, a: Tensor, b: Tensor, slope: number): Te
       ...{ d: d.buffer, hidden: si.buffer, raw: sr.buffer, a: sa.buffer, b: sb.buffer },
       ...{ draw: (draw ?? d).buffer, da: (da ?? d).buffer, db: (db ?? d).buffer },
     };
-    device.run(passportFcGradKernel, { ...spec, input, weights }, buffers, { ...sizes, adds: sum ? 1 : 0 });
+    device.run(passportFcGradKernel, { ...spec, input, weights }, buffers, { slope, adds: sum ? 1 : 0 });
     return [sum ? null : draw, da, db];
   });
   inner.dispose();
