@@ -330,7 +330,7 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     answers: row((v) => ownership.verifyAnswers(v, opening)),
     answer: row(
       (v) => ownership.verifyAnswers(Array(60).fill(v), opening),
-      (v) => Number.isInteger(v) && (v as number) >= 0,
+      (v) => Number.isInteger(v) && (v as number) >= 0 && (v as number) < opening.spec.triggers!.classes.length,
     ),
     opening: row((v) => ownership.verifyAnswers(Array(60).fill(0), v)),
     options: row((v) => ownership.verifyAnswers(Array(60).fill(0), opening, v), isEmpty),

@@ -156,8 +156,8 @@ export interface AnswersEvidence {
  * Holds a suspect's answers against an opened group: what any interface that names a class gives,
  * without its weights.
  * @param answers the class of each input of `openedTriggers`, in their order, by its number
- * @throws ArgumentError for answers that are not one class per input; FormatError for an opening
- * that is none.
+ * @throws ArgumentError for answers that are not one class of the claim's per input; FormatError
+ * for an opening that is none.
  */
 export async function verifyAnswers(
   answers: ArrayLike<number>,
