@@ -114,7 +114,7 @@ export function copyOf<T extends Passed<T>>(t: T): T {
 
 /** a + b: in the memory of a, or in other memory where a shares its own. */
 function sum<T extends Passed<T>>(a: T, b: T): T {
-  if (!a.sharesMemory && !a.hasMemoryOf(b)) {
+  if (!a.sharesMemory) {
     accumulate(a, b);
     b.dispose();
     return a;

@@ -7,8 +7,9 @@ export interface Graphed<T extends Graphed<T>> {
   readonly version: number;
   readonly requiresGrad: boolean;
   readonly node: GraphNode<T> | null;
+  /** The same for all that share it. */
+  readonly memory: object;
   dispose(): void;
-  hasMemoryOf(other: T): boolean;
 }
 
 /**
@@ -78,7 +79,7 @@ export class GraphNode<T extends Graphed<T>> {
     const grads = this.fn(grad, (i) => {
       const sum = sumSoFar(i);
       // A kernel cannot write to what it reads.
-      return sum && read.some((t) => t.hasMemoryOf(sum)) ? null : sum;
+      return sum && read.some((t) => t.memory === sum.memory) ? null : sum;
     });
     if (!kept) this.free();
     return grads;

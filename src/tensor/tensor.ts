@@ -212,11 +212,11 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * Whether its memory is that of another tensor.
+   * Its memory, the same for all that share it.
    * @internal
    */
-  hasMemoryOf(other: Tensor): boolean {
-    return this.storage === other.storage;
+  get memory(): object {
+    return this.storage;
   }
 
   /**
