@@ -55,7 +55,7 @@ const PROGRAMS = {
   verifier: {
     text: `import { verify } from "@pan/core/ownership";\nexport { verify };`,
     parts: ["claims of ownership", "commitments", "time stamps", "devices"],
-    most: 480_000,
+    most: 490_000,
   },
   files: {
     text: `import { judge, verify } from "@pan/core/verify";\nexport { judge, verify };`,
@@ -66,7 +66,7 @@ const PROGRAMS = {
   exporter: {
     text: `import { exportOnnx } from "@pan/core/onnx";\nexport { exportOnnx };`,
     parts: ["devices"],
-    most: 276_000,
+    most: 290_000,
   },
   attacker: {
     text: `import { fineTune, forgeBoundClaim } from "@pan/core/attacks";\nexport { fineTune, forgeBoundClaim };`,

@@ -50,11 +50,14 @@ export interface NormWholeSpec extends NormTeamSpec {
   readonly running: readonly number[];
 }
 
-/** WGSL: number, mean and sum of squared deviations of some values, and Chan's merge of two. */
+/**
+ * WGSL: number, mean and sum of squared deviations of some values, and Chan's merge of two, either
+ * of which may be of none.
+ */
 const MOMENTS = `struct Moments { count: f32, mean: T, m2: T }
 fn merged(a: Moments, b: Moments) -> Moments {
   let d = b.mean - a.mean;
-  let share = b.count / (a.count + b.count);
+  let share = b.count / max(a.count + b.count, 1.0);
   return Moments(a.count + b.count, a.mean + d * share, a.m2 + b.m2 + d * d * a.count * share);
 }`;
 

@@ -45,6 +45,11 @@ export class Recording {
     for (const b of written) this.written.add(b);
   }
 
+  /** Whether a command that was noted takes this buffer. */
+  uses(buffer: PooledBuffer): boolean {
+    return this.buffers.has(buffer);
+  }
+
   /** Notes what the host did besides, to be done with every replay; in the order of the notes. */
   follow(follower: Follower): void {
     this.followers.push(follower);

@@ -35,15 +35,19 @@ interface Passed<T extends Passed<T>> extends Graphed<T> {
  */
 export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, retainGraph: boolean): void {
   checkSeed(root, seed);
-  const first = seed ? seed.detach() : root.newFull(root.shape, 1);
-  if (!root.node) return deliver(root, first);
-  const pending = new Map<GraphNode<T>, T>([[root.node, first]]);
+  if (!root.node) return deliver(root, firstGradient(root, seed, [root]));
   const order = topological(root.node);
+  const leaves: T[] = [];
   // Before anything is computed: a backward pass that is refused must not have been half done.
   for (const node of order) {
     node.check();
-    for (const { tensor, node: from, needsGrad } of node.inputs) if (needsGrad && !from) checkLeaf(tensor);
+    for (const { tensor, node: from, needsGrad } of node.inputs) {
+      if (!needsGrad || from) continue;
+      checkLeaf(tensor);
+      leaves.push(tensor);
+    }
   }
+  const pending = new Map<GraphNode<T>, T>([[root.node, firstGradient(root, seed, leaves)]]);
   // A node that ran releases its inputs' nodes: hold them all until each has had its turn.
   for (const node of order) node.retain();
   try {
@@ -51,6 +55,8 @@ export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, ret
       const grad = pending.get(node);
       pending.delete(node);
       if (!grad) continue;
+      // A leaf's gradient that the network was given as an input has changed by now.
+      node.check();
       const grads = scope(() => node.run(grad, retainGraph, (i) => sumSoFar(node.inputs[i]!, pending)));
       grads.forEach((g, i) => {
         if (!g) return;
@@ -66,6 +72,15 @@ export function propagate<T extends Passed<T>>(root: T, seed: T | undefined, ret
   } finally {
     for (const node of order) node.release();
   }
+}
+
+/**
+ * Where a pass begins. A leaf's gradient is added to in place: one that is the seed too must not
+ * change what is propagated meanwhile.
+ */
+function firstGradient<T extends Passed<T>>(root: T, seed: T | undefined, leaves: readonly T[]): T {
+  if (!seed) return root.newFull(root.shape, 1);
+  return leaves.some(({ grad }) => grad?.memory === seed.memory) ? copyOf(seed) : seed.detach();
 }
 
 /**

@@ -50,6 +50,8 @@ interface Use {
 class RecordedGradients {
   private readonly uses = new Map<Leaf, Use>();
 
+  constructor(private readonly recording: Recording) {}
+
   /** `leaf`'s gradient is about to be freed. */
   zeroed(leaf: Leaf): void {
     if (!this.uses.has(leaf)) this.uses.set(leaf, { start: null, end: null });
@@ -61,8 +63,24 @@ class RecordedGradients {
    */
   arriving(leaf: Leaf): void {
     if (this.uses.has(leaf) || within.has(leaf)) return;
-    leaf.grad ??= leaf.device.aside(() => keep(leaf.newFull(leaf.shape, 0)));
+    leaf.grad ??= this.zeros(leaf);
     this.uses.set(leaf, { start: hold(leaf.grad), end: null });
+  }
+
+  /**
+   * Zeros in memory that no command so far has used: a replay gives those again, and would write
+   * over the gradient that is there by then.
+   */
+  private zeros(leaf: Leaf): Leaf {
+    const used: Leaf[] = [];
+    for (;;) {
+      const zeros = leaf.device.aside(() => keep(leaf.newFull(leaf.shape, 0)));
+      if (this.recording.uses(zeros.buffer)) used.push(zeros);
+      else {
+        for (const t of used) t.dispose();
+        return zeros;
+      }
+    }
   }
 
   /** The step was recorded to its end. */
@@ -108,7 +126,7 @@ export function recordedGradients({ underRecording }: Device): RecordedGradients
   if (!underRecording) return null;
   let found = known.get(underRecording);
   if (!found) {
-    found = new RecordedGradients();
+    found = new RecordedGradients(underRecording);
     known.set(underRecording, found);
     underRecording.follow(found);
   }

@@ -122,6 +122,8 @@ const CASES: Case[] = [
   { shape: [4, 4, 6, 8], measured: 3, parts: 2, shared: true, pool: 2 },
   { shape: [12, 16, 16, 4], measured: 9, parts: 1, relu: true },
   { shape: [5, 9, 11, 8], measured: 3, parts: 2, relu: true },
+  { shape: [64, 3, 3, 16], measured: 6, parts: 1 },
+  { shape: [40, 4, 4, 8], measured: 2, parts: 2, shared: true, relu: true },
   { shape: [5, 9, 11, 8], measured: 4, parts: 2, relu: true, pool: 2 },
 ];
 

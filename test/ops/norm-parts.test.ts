@@ -1,7 +1,7 @@
 /**
  * Normalisation of the parts of a batch in one go equals that of each part as a batch of its own.
  */
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { ArgumentError, ShapeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { add, mul, relu, reshape } from "../../src/tensor/ops/elementwise";
@@ -163,7 +163,9 @@ const title = (c: Case) =>
 
 describe("a batch of parts", () => {
   const cases = Object.entries(NORM_FORMS).flatMap(([form, caps], f) =>
-    CASES.filter((c) => f === 0 || c.norm === "bn" || (c.norm === "gn" && c.shape.length === 2)).map((c) => [`${title(c)}, ${form}`, c, caps] as const),
+    CASES.filter((c) => f === 0 || c.norm === "bn" || (c.norm === "gn" && c.shape.length === 2)).map(
+      (c) => [`${title(c)}, ${form}`, c, caps] as const,
+    ),
   );
   it.each(cases)("is normalised as its parts are: %s", async (_, c, caps) => {
     const before = memory();
@@ -210,6 +212,39 @@ describe("a batch of parts", () => {
       });
     });
     for (const t of [x, ...Object.values(affine[0]!)]) t.dispose();
+  });
+
+  it("binds no more buffers than there may be", async () => {
+    const most = 8;
+    const run = vi.spyOn(device, "run");
+    try {
+      for (const shared of [false, true])
+        for (const forms of [["both"], ["both", "rows"], ["none"]] as const)
+          for (const sets of [0, 1, 2])
+            for (const frozen of [false, true]) {
+              await withCaps(device, { maxStorageBuffers: most }, async () => {
+                scope(() => {
+                  const x = leaf([shared ? 4 : 8, 3, 3, 8], 1);
+                  const affine = forms.map((form, a) => affineOf(form, 8, 10 * (a + 1)));
+                  const [first] = affine;
+                  if (frozen && first && !(first instanceof Tensor))
+                    for (const t of Object.values(first) as Tensor[]) t.requiresGrad = false;
+                  const running = Array.from({ length: sets }, (_, r) => ({
+                    mean: randomTensor([8], 5 + r),
+                    variance: Tensor.full([8], 1),
+                  }));
+                  const how = { sets: running, training: true, momentum: 0.1 };
+                  const y = inParts("bn", x, { parts: PARTS, shared, affine, relu: true }, how);
+                  y.backward(randomTensor(y.shape, 9));
+                });
+              });
+            }
+      const bound = run.mock.calls.map(([kernel, spec]) => Object.keys(kernel.bindings(spec)).length);
+      expect(bound.length).toBeGreaterThan(50);
+      expect(Math.max(...bound)).toBeLessThanOrEqual(most);
+    } finally {
+      run.mockRestore();
+    }
   });
 
   it("may be empty", async () => {

@@ -1,5 +1,6 @@
 /** Gradients that several operations send to one tensor, added where they go. */
 import { beforeAll, describe, expect, it } from "vitest";
+import { LifetimeError } from "../../src/errors";
 import type { Device } from "../../src/gpu/device";
 import { passportFc } from "../../src/passport/fc";
 import { signLoss } from "../../src/passport/sign-loss";
@@ -9,7 +10,7 @@ import { linear, matmul } from "../../src/tensor/ops/products/matmul";
 import { sum } from "../../src/tensor/ops/reduce";
 import { recordStep } from "../../src/tensor/recorded";
 import type { Shape } from "../../src/tensor/shape";
-import { memory, scope } from "../../src/tensor/storage";
+import { keep, memory, scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { gpu, randomTensor, withCaps } from "../support/gpu";
 
@@ -193,6 +194,65 @@ describe("gradients of one tensor", () => {
       }
       seed.dispose();
     });
+  });
+
+  it("may begin with a leaf's own", async () => {
+    for (const caps of Object.values(FORMS))
+      await withCaps(device, caps, async () => {
+        const [x, v, w] = [randomTensor([16, 16], 1), leaf([16, 16], 2), leaf([16, 16], 3)];
+        const seed = randomTensor([16, 16], 4);
+        const once = async (order: readonly Tensor[], own: boolean) => {
+          w.grad = own ? keep(mul(seed, 1)) : null;
+          scope(() => add(linear(x, order[0]!), linear(x, order[1]!)).backward(own ? w.grad! : seed));
+          const found = [await v.grad!.data(), await w.grad!.data()] as const;
+          for (const t of [v, w]) {
+            t.grad!.dispose();
+            t.grad = null;
+          }
+          return found;
+        };
+        for (const order of [
+          [v, w],
+          [w, v],
+        ]) {
+          const [dv, dw] = await once(order, false);
+          const [dvOwn, dwOwn] = await once(order, true);
+          expect(dvOwn).toEqual(dv);
+          const before = await seed.data();
+          expect(dwOwn).toEqual(dw.map((g, i) => Math.fround(before[i]! + g)));
+        }
+        // A leaf that is the root itself.
+        v.grad = keep(mul(seed, 1));
+        v.backward(v.grad);
+        expect(await v.grad.data()).toEqual((await seed.data()).map((g) => 2 * g));
+        for (const t of [v.grad, x, v, w, seed]) t.dispose();
+      });
+  });
+
+  it("are no input of the pass that changes them", async () => {
+    const [x, v, w] = [randomTensor([16, 16], 1), leaf([16, 16], 2), leaf([16, 16], 3)];
+    w.grad = keep(randomTensor([16, 16], 4));
+    scope(() => {
+      const y = add(linear(w.grad!, v), linear(x, w));
+      expect(() => y.backward(randomTensor(y.shape, 5))).toThrow(LifetimeError);
+    });
+    for (const t of [x, v, w, w.grad, v.grad]) t?.dispose();
+  });
+
+  it("are in memory of their own where a recorded step begins them", async () => {
+    const w = Tensor.from(new Float32Array(64).fill(1), [8, 8]);
+    w.requiresGrad = true;
+    const body = () =>
+      scope(() => {
+        scope(() => void [1, 2, 3, 4, 5].map(() => mul(w.detach(), 5)));
+        sum(mul(w, 2)).backward();
+      });
+    const recorded = recordStep(body);
+    recorded.replay();
+    recorded.replay();
+    expect(await w.grad!.data()).toEqual(new Float32Array(64).fill(6));
+    recorded.dispose();
+    for (const t of [w.grad!, w]) t.dispose();
   });
 
   it("are those of a recorded step, run after run", async () => {

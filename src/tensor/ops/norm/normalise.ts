@@ -146,7 +146,7 @@ function run(x: Tensor, n: Normalisation, { windows = null, residual = null }: B
   };
   const whole =
     source.kind === "own"
-      ? wholeOf(x.device, measuredView, { ...spec, ...end }, windows, wantedGrads(spec, needs))
+      ? wholeOf(x.device, measuredView, { ...spec, ...end }, windows, source.moved, wantedGrads(spec, needs))
       : null;
   const rows = source.kind === "own" && !windows && inRows(x.device, view, { ...spec, ...end });
   let stats: Tensor | null;

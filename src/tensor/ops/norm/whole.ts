@@ -1,4 +1,4 @@
-import { type NormAffine, type NormEnd, type NormParts, numbers, statSets } from "../../../../shaders/norm/apply.wgsl";
+import { type NormAffine, type NormEnd, type NormParts, statSets } from "../../../../shaders/norm/apply.wgsl";
 import type { NormTeam } from "../../../../shaders/norm/team.wgsl";
 import { type NormWholeSpec, normMomentsKernel, normWholeKernel } from "../../../../shaders/norm/whole.wgsl";
 import {
@@ -10,7 +10,7 @@ import type { Device } from "../../../gpu/device";
 import type { PooledBuffer } from "../../../gpu/pool";
 import type { Tensor } from "../../tensor";
 import { layoutOf, type MeasuredView } from "./layout";
-import { runningBuffers, runningOf, type Source } from "./statistics";
+import { type RunningSet, runningBuffers, runningOf, type Source } from "./statistics";
 import { NO_WINDOWS, type Windows, windowSizes, windowSpec } from "./windows";
 
 /** Loads of a row that a team owns, the most that divide it: four are a line of the cache. */
@@ -81,7 +81,8 @@ function slicing(norm: WholeNorm, apart: boolean) {
 }
 
 /**
- * A normalisation of columns, where the device binds all that it takes.
+ * A normalisation of columns, where the device has room for all that it takes.
+ * @param moved running statistics
  * @param grads of each γ and β whose gradient is wanted its form, else nothing
  */
 export function wholeOf(
@@ -89,19 +90,22 @@ export function wholeOf(
   view: MeasuredView,
   spec: NormParts & NormEnd,
   windows: Windows | null,
+  moved: readonly RunningSet[],
   grads: readonly NormAffine[],
 ): WholeNorm | null {
   const team = teamFor(device, view, spec);
   if (!team) return null;
   const norm: WholeNorm = { view, spec, windows, team };
-  const running = spec.statistics === "each" ? numbers(spec.parts) : [0];
-  const [forward, backward] = [forwardSpec(norm, running), backwardSpec(norm, grads, true)];
+  const [forward, backward] = [forwardSpec(norm, runningOf(moved, spec.parts)), backwardSpec(norm, grads, true)];
   const bound = [
     normWholeKernel.bindings(forward),
     normGradSumsKernel.bindings(backward),
     normWholeGradKernel.bindings(behindSums(backward)),
   ].map((bindings) => Object.keys(bindings).length);
-  return Math.max(...bound) <= device.caps.maxStorageBuffers ? norm : null;
+  const { maxStorageBuffers, maxWorkgroupStorage } = device.caps;
+  const shelves = Math.max(forward.apart ? 1 : statSets(spec), backward.apart ? 1 : spec.parts);
+  const room = 2 * 16 * shelves * team.columns * team.lanes;
+  return Math.max(...bound) <= maxStorageBuffers && room <= maxWorkgroupStorage ? norm : null;
 }
 
 const kernelSpec = ({ view, spec, windows, team }: WholeNorm) => ({
