@@ -70,7 +70,8 @@ export const partsOf = (s: NormParts, set: number): number[] => (s.shared ? numb
 /** How many dx there are. */
 export const gradSets = (s: NormParts): number => (s.shared ? 1 : s.parts);
 
-const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
+/** WGSL: a line for each of 0, 1, … n − 1. */
+export const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
 
 export interface NormGradPartialSpec extends NormLanes, NormParts {
   readonly relu: ReluMask;

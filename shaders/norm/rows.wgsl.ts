@@ -12,7 +12,6 @@ import {
   type NormLanes,
   type NormParts,
   normalised,
-  numbers,
   partAt,
   partsKey,
   read,
@@ -24,7 +23,16 @@ import {
   statSets,
   write,
 } from "./apply.wgsl";
-import { behindRelu, gradSets, inputGrad, maskBindings, maskKey, partsOf, type ReluMask } from "./gradients.wgsl";
+import {
+  behindRelu,
+  gradSets,
+  inputGrad,
+  lines,
+  maskBindings,
+  maskKey,
+  partsOf,
+  type ReluMask,
+} from "./gradients.wgsl";
 import { momentsOf } from "./statistics.wgsl";
 
 /*
@@ -32,8 +40,6 @@ import { momentsOf } from "./statistics.wgsl";
  * launch each way: an invocation takes a group, its statistics, and goes over it a second time.
  * Sizes and parts as in apply.wgsl.ts; of groups there are `units` a part, of `q` loads.
  */
-
-const lines = (n: number, line: (k: number) => string): string => numbers(n).map(line).join("\n");
 
 /** WGSL: the first number of the load at a place. */
 const firstOf = ({ width }: NormLanes, at: string): string => (width === 4 ? `x[${at}].x` : `x[${at}]`);

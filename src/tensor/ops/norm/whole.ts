@@ -1,5 +1,5 @@
 import { type NormAffine, type NormEnd, type NormParts, statSets } from "../../../../shaders/norm/apply.wgsl";
-import type { NormTeam } from "../../../../shaders/norm/team.wgsl";
+import { type NormTeam, seen } from "../../../../shaders/norm/team.wgsl";
 import { type NormWholeSpec, normMomentsKernel, normWholeKernel } from "../../../../shaders/norm/whole.wgsl";
 import {
   type NormWholeGradSpec,
@@ -103,7 +103,7 @@ export function wholeOf(
     normWholeGradKernel.bindings(behindSums(backward)),
   ].map((bindings) => Object.keys(bindings).length);
   const { maxStorageBuffers, maxWorkgroupStorage } = device.caps;
-  const shelves = Math.max(forward.apart ? 1 : statSets(spec), backward.apart ? 1 : spec.parts);
+  const shelves = Math.max(statSets(seen(forward)), seen(backward).parts);
   const room = 2 * 16 * shelves * team.columns * team.lanes;
   return Math.max(...bound) <= maxStorageBuffers && room <= maxWorkgroupStorage ? norm : null;
 }
