@@ -18,20 +18,42 @@ export interface LayerSigns {
   gamma: NonSharedFloat32Array;
   bits: NonSharedFloat32Array;
   matched: number;
+  /**
+   * Channels whose filter is all zeros, as pruning leaves some: γ is 0 there under every passport,
+   * so their bits speak neither for a claim nor against it.
+   */
+  unread: readonly number[];
 }
 
-/** Signature bits of all layers together, and how many match. */
+/**
+ * Channels whose filter is all zeros, and whose γ is therefore 0.
+ * @param isZero whether number k of filter o is 0, for all k below `size`
+ */
+export function unreadChannels(
+  gamma: ArrayLike<number>,
+  size: number,
+  isZero: (o: number, k: number) => boolean,
+): number[] {
+  const isWiped = (o: number) => {
+    for (let k = 0; k < size; k++) if (!isZero(o, k)) return false;
+    return true;
+  };
+  return Array.from(gamma, (_, o) => o).filter((o) => gamma[o] === 0 && isWiped(o));
+}
+
+/** Signature bits of all layers together that can be read, and how many match. */
 export function countSigns(layers: readonly LayerSigns[]): { bits: number; matched: number } {
-  const isLayer = (l: Partial<LayerSigns> | null) => typeof l?.matched === "number" && ArrayBuffer.isView(l.bits);
+  const isLayer = (l: Partial<LayerSigns> | null) =>
+    typeof l?.matched === "number" && ArrayBuffer.isView(l.bits) && Array.isArray(l.unread);
   if (!Array.isArray(layers) || !layers.every(isLayer))
     refuse(
       "countSigns",
       "its argument",
-      "a list of layers { name, gamma, bits, matched }, as readSigns() gives",
+      "a list of layers { name, gamma, bits, matched, unread }, as readSigns() gives",
       layers,
     );
   return {
-    bits: layers.reduce((n, l) => n + l.bits.length, 0),
+    bits: layers.reduce((n, l) => n + l.bits.length - l.unread.length, 0),
     matched: layers.reduce((n, l) => n + l.matched, 0),
   };
 }

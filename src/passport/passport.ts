@@ -14,6 +14,7 @@ import { passportGammaBeta, passportMeans } from "./closed-form";
 import { fitsPassportFc, passportFc } from "./fc";
 import { randomPassport } from "./generators";
 import { type LinearMap, outputsOf } from "./linear-map";
+import { unreadChannels } from "./matches";
 import { fcHidden, type MapGeometry, passportShape } from "./place";
 import { type SignLossOptions, signLoss } from "./sign-loss";
 import { signatureBits } from "./signature";
@@ -128,6 +129,14 @@ export class Passport extends Module {
     const both = await raw.data();
     raw.dispose();
     return both.slice(0, this.channels);
+  }
+
+  /** Channels whose filter is all zeros, given γ_raw: most networks have no γ of 0 to ask about. */
+  async unread(gamma: Float32Array): Promise<number[]> {
+    if (!gamma.includes(0)) return [];
+    // Outputs are the last axis.
+    const [weight, { channels }] = [await this.#map.weight.data(), this];
+    return unreadChannels(gamma, weight.length / channels, (o, k) => weight[k * channels + o] === 0);
   }
 
   /** Fills both passports with fresh random numbers, uniform in [−1, 1). */

@@ -248,7 +248,7 @@ export class Protected<N extends Network = Network> extends Module {
     return Promise.all(
       this.passportSites().map(async ({ name, secret: { passport } }) => {
         const [gamma, bits] = await Promise.all([passport.readGamma(), passport.b.data()]);
-        return { name, gamma, bits, matched: matchedBits(gamma, bits) };
+        return { name, gamma, bits, matched: matchedBits(gamma, bits), unread: await passport.unread(gamma) };
       }),
     );
   }

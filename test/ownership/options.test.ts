@@ -614,7 +614,7 @@ describe("entries of a credential", () => {
 
   it("say of texts that are wrong what the bits spell, in few words", () => {
     const bits = Float32Array.from({ length: 16 }, () => 1);
-    const layers = [{ name: "a", gamma: bits, bits, matched: 16 }];
+    const layers = [{ name: "a", gamma: bits, bits, matched: 16, unread: [] }];
     expect(() => decodeTexts(layers, [{ text: "x".repeat(1e6), layers: ["a"] }], new Map([["a", 2]]))).toThrow(
       FormatError,
     );

@@ -12,7 +12,17 @@ import type { Html } from "../html";
 import { nounOf } from "../samples";
 import { least, most } from "../series";
 import { hues, palette } from "../theme";
-import { attackedLayers, FAMILIES, type Found, fidelity, needed, recordsOf, secretAccuracy, stepsOf } from "./families";
+import {
+  attackedLayers,
+  FAMILIES,
+  type Found,
+  fidelity,
+  needed,
+  recordsOf,
+  secretAccuracy,
+  shareRight,
+  stepsOf,
+} from "./families";
 import { type SweepLine, sweepFigure } from "./figures";
 import type { AttackedNetwork } from "./record";
 import { bestWithout, isFaithful } from "./verdicts";
@@ -125,7 +135,7 @@ function accuracyLine(n: AttackedNetwork, record: AttackRecord, look: Omit<Sweep
 
 const bitsLine = ({ steps }: AttackRecord, look: Omit<SweepLine, "points">): SweepLine => ({
   ...look,
-  points: steps.map((step) => ({ x: shareOf(step), y: step.after.matched / step.after.bits })),
+  points: steps.map((step) => ({ x: shareOf(step), y: shareRight(step.after) })),
 });
 
 /** Accuracy over turned signs, a line for each choice of layers: Fig. 14 and 15 of DeepIPR. */

@@ -12,7 +12,16 @@ import {
   trainedPassportsFigure,
   turnedFigure,
 } from "./ambiguity-figures";
-import { attackedLayers, FAMILIES, type Family, type Found, fidelity, secretAccuracy, stepsOf } from "./families";
+import {
+  attackedLayers,
+  FAMILIES,
+  type Family,
+  type Found,
+  fidelity,
+  secretAccuracy,
+  shareRight,
+  stepsOf,
+} from "./families";
 import { paired } from "./figures";
 import type { AttackedNetwork } from "./record";
 import { signaturePart } from "./signatures";
@@ -127,7 +136,7 @@ function kindBlocks(networks: readonly AttackedNetwork[], tables: DataTable[]): 
     const extra: DataColumn[] = [...(layers ? [["Layers", "text"] as const] : []), ...(bdr ? [differs] : [])];
     const cells = ({ network, record, step: { after } }: Found): Cell[] => [
       ...(layers ? [attackedLayers(network, record)] : []),
-      ...(bdr ? [1 - after.matched / after.bits] : []),
+      ...(bdr ? [1 - shareRight(after)] : []),
     ];
     const table = stepTable({ name: family.id, title, setting, extra }, found, cells);
     tables.push(table);

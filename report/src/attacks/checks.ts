@@ -89,8 +89,11 @@ function checkClaim(where: string, claim: AttackedNetwork["claim"], scheme: Sche
     text(`${at}.name`, layer.name);
     numbers(`${at}.gamma`, layer.gamma);
     numbers(`${at}.signs`, layer.signs, -1, 1);
-    for (const key of ["gamma", "signs"] as const)
-      if (layer[key].length !== layer.bits) fail(`${at}.${key}`, `a value for each of ${layer.bits} bits`, layer[key]);
+    // A sign of 0 is that of a channel whose filter is all zeros.
+    const read = layer.signs.filter((s) => s !== 0).length;
+    if (read !== layer.bits) fail(`${at}.signs`, `−1 or +1 for each of ${layer.bits} bits`, layer.signs);
+    if (layer.gamma.length !== layer.signs.length)
+      fail(`${at}.gamma`, `a value for each of ${layer.signs.length} channels`, layer.gamma);
   }
   layers(`${where}.layers`, claim.layers, claim);
   const { triggers } = claim;
@@ -115,7 +118,10 @@ function checkExamined(where: string, claim: Claim, scheme: Scheme): void {
   for (const [i, reason] of claim.reasons.entries()) text(`${where}.reasons[${i}]`, reason);
 }
 
-/** `fewest` bits a measurement must have: those of a plain network have none. */
+/**
+ * `fewest` bits the network must have had before: a plain one has none, and an attack may leave
+ * filters of zeros, which nothing can be read of.
+ */
 function checkAttack(where: string, record: AttackRecord, scheme: Scheme, fewest: number): void {
   object(where, record);
   text(`${where}.attack`, record.attack);
@@ -127,7 +133,7 @@ function checkAttack(where: string, record: AttackRecord, scheme: Scheme, fewest
     const at = `${where}.steps[${i}]`;
     object(at, step);
     settings(`${at}.setting`, step.setting);
-    measurement(`${at}.after`, step.after, scheme, fewest);
+    measurement(`${at}.after`, step.after, scheme, 0);
     if (step.own !== undefined) whole(`${at}.own`, step.own, 0);
     if (step.text !== undefined) text(`${at}.text`, step.text, "may be empty");
   }

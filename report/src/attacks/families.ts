@@ -4,7 +4,7 @@
  */
 
 import type { AttackRecord, AttackStep, Measurement } from "@pan/core/attacks";
-import { matchThreshold } from "@pan/core/ownership";
+import { binomialPValue, matchThreshold, twoSidedPValue } from "@pan/core/ownership";
 import { branchesOf, secretBranch } from "@pan/core/passport";
 import { formatCount, formatNumber, formatPercent, formatSpan, plural } from "../format";
 import { type Noun, nounOf } from "../samples";
@@ -103,7 +103,19 @@ export const secretAccuracy = ({ network }: AttackedNetwork, m: Pick<Measurement
  * bits.
  */
 export const needed = ({ claim }: AttackedNetwork, bits: number): number =>
-  bits === claim.bits ? claim.threshold : matchThreshold(bits);
+  bits === claim.bits ? claim.threshold : bits ? matchThreshold(bits) : 1;
+
+/** Bits read from a network: none of one whose filters are all zeros. */
+type Bits = Pick<Measurement, "matched" | "bits">;
+
+/** Share of the bits that are right; 0 of none. */
+export const shareRight = ({ matched, bits }: Bits): number => (bits ? matched / bits : 0);
+
+/** P that guessing matches as many bits; 1 of none. */
+export const guessing = ({ matched, bits }: Bits): number => (bits ? binomialPValue(matched, bits) : 1);
+
+/** P that guessing is as far from half of the bits, to either side; 1 of none. */
+export const guessingEither = ({ matched, bits }: Bits): number => (bits ? twoSidedPValue(matched, bits) : 1);
 
 /**
  * ε_f of DeepIPR: how much accuracy a claim may lack, 10 points for its ResNet and 3 for AlexNet.

@@ -4,10 +4,20 @@
  */
 
 import type { AttackRecord } from "@pan/core/attacks";
-import { binomialPValue, matchThreshold, twoSidedPValue } from "@pan/core/ownership";
+import { binomialPValue, matchThreshold } from "@pan/core/ownership";
 import type { Cell, DataTable } from "../data-table";
 import { commonNoun } from "../samples";
-import { FAMILIES, openAccuracy, recordsOf, SCHEME_NAMES, secretAccuracy, whereText } from "./families";
+import {
+  FAMILIES,
+  guessing,
+  guessingEither,
+  openAccuracy,
+  recordsOf,
+  SCHEME_NAMES,
+  secretAccuracy,
+  shareRight,
+  whereText,
+} from "./families";
 import type { AttackedNetwork } from "./record";
 
 /** Attacks that change the weights. */
@@ -61,10 +71,10 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
         secretAccuracy(n, last) ?? null,
         last.matched,
         last.bits,
-        last.matched / last.bits,
+        shareRight(last),
         fewest,
-        binomialPValue(last.matched, last.bits),
-        twoSidedPValue(last.matched, last.bits),
+        guessing(last),
+        guessingEither(last),
       ]);
     };
     row("its own", null, undefined, plain?.accuracy);

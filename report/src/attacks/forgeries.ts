@@ -1,13 +1,12 @@
 /** Credentials that somebody else made afterwards, and what verification says of them. */
 
-import { twoSidedPValue } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, showTable } from "../data-table";
 import { prose } from "../format";
 import { type Html, html } from "../html";
 import { fold, grid, panel, section } from "../page";
 import { nounOf } from "../samples";
 import { isShown } from "../verdict-record";
-import { budgetText, secretAccuracy } from "./families";
+import { budgetText, guessingEither, secretAccuracy } from "./families";
 import type { AttackedNetwork, ForgedClaim } from "./record";
 
 function forgeriesTable(networks: readonly AttackedNetwork[]): DataTable {
@@ -37,7 +36,7 @@ function forgeriesTable(networks: readonly AttackedNetwork[]): DataTable {
         asInPapers.matched,
         asInPapers.bits,
         asInPapers.pValue,
-        twoSidedPValue(asInPapers.matched, asInPapers.bits),
+        guessingEither(asInPapers),
         secretAccuracy(n, asInPapers) ?? null,
         asInPapers.decodedText || null,
         asInPapers.passes ? "passes" : "fails",

@@ -5,7 +5,6 @@
  * thresholds that the paper lacks.
  */
 
-import { binomialPValue } from "@pan/core/ownership";
 import { type Cell, type DataTable, type Part, type PlainTable, plainTable, showTable } from "../data-table";
 import { formatPValue, formatSpan, prose } from "../format";
 import { type Html, html } from "../html";
@@ -16,7 +15,7 @@ import { least, most } from "../series";
 import { isShown } from "../verdict-record";
 import { ambiguityPart } from "./ambiguity";
 import { checkAttackRuns } from "./checks";
-import { bareAccuracy, SCHEME_NAMES, secretAccuracy } from "./families";
+import { bareAccuracy, guessing, SCHEME_NAMES, secretAccuracy } from "./families";
 import { type Findings, findingsOf } from "./findings";
 import { forgeriesPart } from "./forgeries";
 import type { AttackedNetwork, AttackRuns } from "./record";
@@ -44,7 +43,7 @@ function keyFigures(networks: readonly AttackedNetwork[], { removal, ambiguity, 
   const holding = networks.filter(({ verdict }) => isShown(verdict)).length;
   const marked = networks.filter(({ verdict }) => verdict.verdict === "mark present").length;
   const shares = claims.map(({ matched, bits }) => Math.floor((1000 * matched) / bits) / 10);
-  const worst = Math.max(...claims.map(({ matched, bits }) => binomialPValue(matched, bits)));
+  const worst = Math.max(...claims.map(guessing));
   const count = (found: Findings["removal"]) => found.reduce((sum, { counted }) => sum + counted.length, 0);
   const items: Tile[] = [
     {

@@ -3,14 +3,23 @@
  * distillation, disguises.
  */
 
-import { binomialPValue } from "@pan/core/ownership";
 import { type DataTable, type Part, showTable, tablePanel } from "../data-table";
 import { formatPercent, formatPValue } from "../format";
 import { type Html, html } from "../html";
 import { grid, panel, section } from "../page";
 import { commonNoun, type Noun } from "../samples";
 import { palette } from "../theme";
-import { bareAccuracy, FAMILIES, type Family, type Found, needed, secretAccuracy, stepsOf } from "./families";
+import {
+  bareAccuracy,
+  FAMILIES,
+  type Family,
+  type Found,
+  guessing,
+  needed,
+  secretAccuracy,
+  shareRight,
+  stepsOf,
+} from "./families";
 import { paired, type SweepLine, sweepFigure } from "./figures";
 import { fineTuningTable, REMOVAL, triggerTable } from "./fine-tuning";
 import type { AttackedNetwork } from "./record";
@@ -28,7 +37,7 @@ function pruningCaption(found: readonly Found[]): string {
   const said: string[] = [];
   if (last) {
     const { matched, bits } = last.step.after;
-    const p = formatPValue(binomialPValue(matched, bits));
+    const p = formatPValue(guessing({ matched, bits }));
     said.push(
       `Within ${points} points of its accuracy up to ${formatPercent(shareOf(last), 0)} of the weights set to 0; there ${matched} of ${bits} bits are right (p\u00a0=\u00a0${p}).`,
     );
@@ -68,7 +77,7 @@ function pruningFigure(n: AttackedNetwork, wide: boolean): Html | undefined {
       label: "bits right",
       colour: palette.ink,
       mark: "dashed",
-      points: points(({ step: { after } }) => after.matched / after.bits),
+      points: points(({ step: { after } }) => shareRight(after)),
     },
   ];
   const { bits } = found[0]!.step.after;

@@ -1,12 +1,11 @@
 /** The signature letter by letter, and what becomes of the text when signs are turned. */
 
-import { binomialPValue } from "@pan/core/ownership";
 import { capacity, decodeBytes, signBytes } from "@pan/core/passport";
 import { type Cell, type DataTable, type Part, tablePanel } from "../data-table";
 import { formatPValue, plural } from "../format";
 import { type Html, html } from "../html";
 import { panel, table } from "../page";
-import { attackedLayers, FAMILIES, needed, recordsOf, secretAccuracy, settingText } from "./families";
+import { attackedLayers, FAMILIES, guessing, needed, recordsOf, secretAccuracy, settingText } from "./families";
 import { paired } from "./figures";
 import type { AttackedNetwork } from "./record";
 
@@ -74,7 +73,7 @@ function lettersPanel(n: AttackedNetwork, letters: readonly Letter[], single: bo
     [{ head: "Bit" }, ...letters.map(({ letter }) => ({ head: letter, kind: "number" as const }))],
     Array.from({ length: 8 }, (_, k) => [String(k + 1), ...letters.map(({ channels }) => written(channels[k]!))]),
   );
-  const p = binomialPValue(n.claim.matched, n.claim.bits);
+  const p = guessing(n.claim);
   return panel(
     html`${drawn}<p class="note">DeepIPR’s Table 9. ${right === letters.length ? "All" : `${right} of ${letters.length}`} of these letters are right bit for bit${
       right === letters.length ? "" : "; wrong bits are marked"
@@ -144,7 +143,7 @@ function textsTable(networks: readonly AttackedNetwork[]): DataTable | undefined
       found.matched,
       found.bits,
       needed(n, found.bits),
-      binomialPValue(found.matched, found.bits),
+      guessing(found),
     ];
     return [
       ...(n.plain

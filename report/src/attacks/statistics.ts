@@ -12,7 +12,7 @@ import type { Html } from "../html";
 import { grid, section } from "../page";
 import { least, most } from "../series";
 import { hues, palette } from "../theme";
-import { FAMILIES, needed, stepsOf } from "./families";
+import { FAMILIES, guessingEither, needed, stepsOf } from "./families";
 import type { AttackedNetwork } from "./record";
 import { allSteps, stepTable, without } from "./tables";
 import { isLost } from "./verdicts";
@@ -161,11 +161,12 @@ function nullFigure(n: AttackedNetwork): Html | undefined {
 /** A row per layer: how many bits are +1, and how likely fair coins are as far from half. */
 function balanceTable(networks: readonly AttackedNetwork[]): DataTable {
   const rows = networks.flatMap((n) => {
-    const row = (layer: string, signs: readonly number[]): Cell[] => {
+    const row = (layer: string, all: readonly number[]): Cell[] => {
+      const signs = all.filter((s) => s !== 0);
       const plus = signs.filter((s) => s > 0).length;
       return [n.title, layer, signs.length, plus, plus / signs.length, twoSidedPValue(plus, signs.length)];
     };
-    const layers = n.claim.layers.filter(({ signs }) => signs.length > 0);
+    const layers = n.claim.layers.filter(({ bits }) => bits > 0);
     if (layers.length === 0) return [];
     const all = row(
       "all layers",
@@ -192,7 +193,7 @@ function balanceTable(networks: readonly AttackedNetwork[]): DataTable {
 function turnedText(networks: readonly AttackedNetwork[]): string {
   const turned = allSteps(networks).filter((f) => {
     const { matched, bits } = f.step.after;
-    return isLost(f) && matched < bits / 2 && twoSidedPValue(matched, bits) <= 1e-6;
+    return isLost(f) && matched < bits / 2 && guessingEither({ matched, bits }) <= 1e-6;
   });
   if (turned.length === 0) return "";
   return ` In ${plural(turned.length, "setting")} so few bits match that this is as unlikely as a match: the signs were turned and not lost, which the two-sided p-value shows.`;

@@ -3,7 +3,6 @@
  * what is not shown.
  */
 
-import { binomialPValue } from "@pan/core/ownership";
 import { formatCount, formatPercent, formatPercentRange, formatPValue, formatSpan, plural, prose } from "../format";
 import { type Html, html } from "../html";
 import { table } from "../page";
@@ -12,7 +11,7 @@ import { commonNoun, nounOf } from "../samples";
 import { least, most } from "../series";
 import { badge, verdictTitle } from "../verdict";
 import { isShown } from "../verdict-record";
-import { bareAccuracy, budgetRange, openAccuracy, secretAccuracy } from "./families";
+import { bareAccuracy, budgetRange, guessing, openAccuracy, secretAccuracy } from "./families";
 import { ambiguityFinding, criteria, type Findings, removalFinding } from "./findings";
 import { forgeriesText } from "./forgeries";
 import type { AttackedNetwork } from "./record";
@@ -95,7 +94,7 @@ function nullText(networks: Networks): string[] {
 }
 
 function sure(networks: Networks): Html {
-  const p = ({ claim }: AttackedNetwork) => binomialPValue(claim.matched, claim.bits);
+  const p = ({ claim }: AttackedNetwork) => guessing(claim);
   const weakest = [...networks].sort((a, b) => p(b) - p(a))[0]!;
   const { claim, verdict } = weakest;
   const bits = verdict.mark?.bits;

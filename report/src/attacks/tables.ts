@@ -1,7 +1,6 @@
 /** Tables of what was measured in attacks, one row per setting. */
 
 import type { AttackStep } from "@pan/core/attacks";
-import { binomialPValue, twoSidedPValue } from "@pan/core/ownership";
 import type { Cell, DataColumn, DataTable } from "../data-table";
 import { type Html, html } from "../html";
 import { nounOf } from "../samples";
@@ -9,6 +8,8 @@ import {
   bareAccuracy,
   budgetText,
   type Found,
+  guessing,
+  guessingEither,
   needed,
   otherRecords,
   recordsOf,
@@ -40,8 +41,8 @@ export function measured(network: AttackedNetwork, m: AttackStep["after"]): Cell
     matched,
     bits,
     needed(network, bits),
-    binomialPValue(matched, bits),
-    twoSidedPValue(matched, bits),
+    guessing(m),
+    guessingEither(m),
   ];
 }
 

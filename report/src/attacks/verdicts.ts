@@ -35,7 +35,7 @@ export interface Verdict {
  * How many bits a step has more than a claim needs, as a share of all; negative where it has fewer.
  */
 export const margin = ({ network, step: { after } }: Found): number =>
-  (after.matched - needed(network, after.bits)) / after.bits;
+  (after.matched - needed(network, after.bits)) / Math.max(1, after.bits);
 
 /** Whether the owner's signature is not to be found any more. */
 export const isLost = (found: Found): boolean => margin(found) < 0;

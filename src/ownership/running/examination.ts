@@ -6,7 +6,7 @@ import { countSigns, type LayerSigns } from "../../passport/matches";
 import { secretName } from "../../passport/place";
 import { branchesOf, secretBranch } from "../../passport/schemes";
 import { binomialPValue, matchThreshold } from "../statistics";
-import { readSigns } from "../suspect/reading";
+import { readSigns, wipedText } from "../suspect/reading";
 import { decodeTexts } from "../suspect/signature";
 import type { SuspectWeights } from "../suspect/suspect-weights";
 import { type BranchHits, compare, type FidelityOptions, openedHits, structureFindings } from "./fidelity";
@@ -17,7 +17,10 @@ export interface LayerMatch {
   name: string;
   bits: number;
   matched: number;
-  /** γ_raw under the credential's passports, and the signature's ±1. */
+  /**
+   * γ_raw under the credential's passports, and the signature's ±1, 0 where the channel's filter is
+   * all zeros and nothing can be read.
+   */
   gamma: number[];
   signs: number[];
 }
@@ -29,6 +32,7 @@ export interface Examination {
   /** Texts the credential claims. */
   claimedText: string;
   layers: LayerMatch[];
+  /** Bits that can be read: those of filters that are all zeros count neither way. */
   bits: number;
   matched: number;
   /** P(X ≥ matched), X ~ Bin(bits, ½). */
@@ -96,7 +100,9 @@ export function examinationOf(
   const { claimed, texts, scheme } = claim;
   const { tolerance = 0.03, falsePositiveRate = 1e-6 } = options;
   const { bits, matched } = countSigns(signs);
-  const threshold = matchThreshold(bits, falsePositiveRate);
+  // Where every filter is all zeros there is nothing to match, and no number is enough.
+  const threshold = bits ? matchThreshold(bits, falsePositiveRate) : 1;
+  const unread = signs.reduce((n, s) => n + s.unread.length, 0);
   const fidelity = compare({ accuracy, claimed, tolerance, branches: branchesOf(scheme), joined: read, options });
   const opened = openedHits(accuracy, secretBranch(scheme), read, options);
   return {
@@ -104,14 +110,14 @@ export function examinationOf(
     claimedText: texts.map((t) => t.text).join(" "),
     layers: signs.map((s) => ({
       name: s.name,
-      bits: s.bits.length,
+      bits: s.bits.length - s.unread.length,
       matched: s.matched,
       gamma: [...s.gamma],
-      signs: [...s.bits],
+      signs: [...s.bits].map((bit, o) => (s.unread.includes(o) ? 0 : bit)),
     })),
     bits,
     matched,
-    pValue: binomialPValue(matched, bits),
+    pValue: bits ? binomialPValue(matched, bits) : 1,
     threshold,
     accuracy,
     claimed,
@@ -120,6 +126,7 @@ export function examinationOf(
     passes: matched >= threshold && fidelity.faithful && opened.hits?.holds !== false,
     reasons: [
       `${matched} of ${bits} signature bits match; ${threshold} are needed at a false-positive rate of ${falsePositiveRate.toExponential()}`,
+      ...(unread ? [wipedText(unread, bits)] : []),
       ...notes,
       ...read.notes,
       ...structureFindings(read, claim, options.test),

@@ -89,7 +89,7 @@ export async function nullOfCredentials(
     // Whoever waits for other things gets a turn.
     if (draw % 64 === 0) await Promise.resolve();
   }
-  return sample(bits === "owner" ? "passports" : "credentials", owners.length, matched);
+  return sample(bits === "owner" ? "passports" : "credentials", readable(owners), matched);
 }
 
 /**
@@ -117,7 +117,7 @@ export async function nullOfNetworks(
       if (!tensors.has(weight)) throw new StateDictError(`${weight} is missing: a network of another structure`);
     return matchedBits(gammas(own.places, tensors, claim.tensors), bits);
   });
-  return sample("networks", bits.length, matched);
+  return sample("networks", readable(bits), matched);
 }
 
 /**
@@ -140,9 +140,14 @@ export function empiricalPValue(matched: number, of: Pick<NullSample, "matched">
 const gammas = (places: readonly PassportPlace[], weights: StateDict, secrets: StateDict): number[] =>
   readSigns(places, weights, secrets).flatMap(({ gamma }) => [...gamma]);
 
-/** Signature bits of all places, in the same order. */
+/** Signature bits of all places, in the same order; 0 where nothing can be read. */
 const ownersBits = (places: readonly PassportPlace[], weights: StateDict, secrets: StateDict): number[] =>
-  readSigns(places, weights, secrets).flatMap(({ bits }) => [...bits]);
+  readSigns(places, weights, secrets).flatMap(({ bits, unread }) => {
+    for (const o of unread) bits[o] = 0;
+    return [...bits];
+  });
+
+const readable = (bits: readonly number[]): number => bits.filter((bit) => bit !== 0).length;
 
 function sample(kind: NullSample["kind"], bits: number, matched: number[]): NullSample {
   const mean = matched.reduce((a, b) => a + b, 0) / matched.length;

@@ -2,7 +2,7 @@
 import { StateDictError } from "../../errors";
 import { type StateDict, toFloat32 } from "../../io/host-tensor";
 import type { LayerSigns } from "../../passport/matches";
-import { matchedBits } from "../../passport/matches";
+import { matchedBits, unreadChannels } from "../../passport/matches";
 import { averageUnder, type PassportPlace, secretName } from "../../passport/place";
 
 /** A tensor that must be there. @throws StateDictError */
@@ -11,6 +11,10 @@ export function take(state: StateDict, name: string): Float32Array {
   if (!value) throw new StateDictError(`${name} is missing`);
   return toFloat32(value);
 }
+
+/** What is said of bits that nothing can be read of. */
+export const wipedText = (wiped: number, rest: number): string =>
+  `${wiped} of ${wiped + rest} bits cannot be read and count neither way: the filters of their channels are all zeros`;
 
 /** γ_raw of a place: what the weights give under a passport, in the order of state dicts. */
 export const gammaUnder = (
@@ -36,6 +40,9 @@ export function readSigns(places: readonly PassportPlace[], weights: StateDict, 
     const secret = secretName({ name: place.norm });
     const gamma = gammaUnder(place, weights, take(secrets, `${secret}.skey`));
     const bits = Float32Array.from(take(secrets, `${secret}.b`));
-    return { name: place.norm, gamma, bits, matched: matchedBits(gamma, bits) };
+    const weight = take(weights, place.weight);
+    const size = weight.length / place.channels;
+    const unread = unreadChannels(gamma, size, (o, k) => weight[o * size + k] === 0);
+    return { name: place.norm, gamma, bits, matched: matchedBits(gamma, bits), unread };
   });
 }

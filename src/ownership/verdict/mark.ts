@@ -6,7 +6,7 @@ import { claimThreshold } from "../claim/threshold";
 import type { OpenFile } from "../network-file";
 import type { Runner } from "../running/runner";
 import { binomialPValue, matchThreshold } from "../statistics";
-import { readSigns } from "../suspect/reading";
+import { readSigns, wipedText } from "../suspect/reading";
 import type { Ways } from "../suspect/recognised";
 import { type SuspectWeights, suspectWeights, weightsOf } from "../suspect/suspect-weights";
 
@@ -82,7 +82,7 @@ export async function readMark(
   const notes: string[] = [];
   const { runner = null, released = null } = options;
   const read = weightsOf(file, info, notes);
-  const bits = read && bitsOf(read, { info, derived }, options, tests);
+  const bits = read && bitsOf(read, { info, derived }, options, tests, notes);
   if (triggers && !runner) notes.push(UNASKED);
   const answered =
     triggers && runner && (read || runner.takesAny)
@@ -105,8 +105,10 @@ function markOf(bits: Hits | null, triggers: Hits | null, notes: readonly string
 }
 
 /** The mark of a claim that is bits alone. @throws StateDictError for another structure. */
-export const readBits = (file: SafetensorsFile, claim: BitsOfClaim, options: MarkOptions): Mark =>
-  markOf(bitsOf(suspectWeights(file, claim.info), claim, options, 1), null, []);
+export function readBits(file: SafetensorsFile, claim: BitsOfClaim, options: MarkOptions): Mark {
+  const notes: string[] = [];
+  return markOf(bitsOf(suspectWeights(file, claim.info), claim, options, 1, notes), null, notes);
+}
 
 /** Bits that fit, as they stand. */
 function bitsOf(
@@ -114,12 +116,17 @@ function bitsOf(
   { info, derived }: BitsOfClaim,
   options: MarkOptions,
   tests: number,
+  notes: string[],
 ): Hits | null {
-  let [count, hits] = [0, 0];
-  for (const { name, gamma } of readSigns(read.places, read.tensors, info.tensors)) {
-    const own = derived.bits.get(name)!;
+  let [count, hits, wiped] = [0, 0, 0];
+  for (const { name, gamma, unread } of readSigns(read.places, read.tensors, info.tensors)) {
+    const own = Float32Array.from(derived.bits.get(name)!);
+    // Nobody's bit is read where there is no filter: neither a hit nor a miss.
+    for (const o of unread) own[o] = 0;
+    wiped += unread.length;
     count += own.filter((bit) => bit !== 0).length;
     hits += matchedBits(gamma, own);
   }
+  if (wiped) notes.push(wipedText(wiped, count));
   return hitsOf(count, hits, 0.5, options, tests * 2 ** (options.ways?.bits ?? 0));
 }

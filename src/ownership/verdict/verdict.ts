@@ -142,7 +142,7 @@ export function judged(facts: VerdictFacts): Judgement {
   }
   if (mark.bits === null && mark.triggers === null)
     return refused(
-      "Nothing of the claim could be read in the suspect: it is of another structure, or its tensors have other names.",
+      "Nothing of the claim could be read in the suspect: it is of another structure, its tensors have other names, or its filters are all zeros.",
     );
   const rest = unasked ? " as far as its bits go; its triggers were not asked" : "";
   return refused(

@@ -23,7 +23,10 @@ function bars({ name, gamma, signs, matched, bits }: Layer): SVGSVGElement {
     ...gamma.map((g, i) => {
       const fits = g * signs[i]! > 0;
       const height = Math.max(1, (HALF - 2) * (Math.abs(g) / most));
-      const about = `channel ${i}: γ = ${shown(g)}, bit ${signs[i]! > 0 ? "+1" : "−1"}, ${fits ? "fits" : "does not fit"}`;
+      const about =
+        signs[i] === 0
+          ? `channel ${i}: its filter is all zeros`
+          : `channel ${i}: γ = ${shown(g)}, bit ${signs[i]! > 0 ? "+1" : "−1"}, ${fits ? "fits" : "does not fit"}`;
       return svg(
         "rect",
         {
@@ -42,7 +45,7 @@ function bars({ name, gamma, signs, matched, bits }: Layer): SVGSVGElement {
 
 /** The channels that do not fit, for whoever cannot see the bars. */
 function misses({ gamma, signs }: Layer): string {
-  const channels = gamma.flatMap((g, i) => (g * signs[i]! > 0 ? [] : [i]));
+  const channels = gamma.flatMap((g, i) => (signs[i] === 0 || g * signs[i]! > 0 ? [] : [i]));
   if (!channels.length) return "All channels fit.";
   const most = 24;
   const more = channels.length > most ? ` and ${channels.length - most} more` : "";
