@@ -165,7 +165,8 @@ export function removalPart(networks: readonly AttackedNetwork[]): Part {
 
 function noteOn({ id }: Family): Html | false {
   const notes: Readonly<Record<string, string>> = {
-    pruning: "The numbers of DeepIPR’s Fig. 12. The weights smallest in magnitude over the whole network are set to 0.",
+    pruning:
+      "The numbers of DeepIPR’s Fig. 12. The weights smallest in magnitude over the whole network are set to 0. Bits of filters that are all zeros cannot be read, and are not counted.",
     quantisation: "Not in DeepIPR. Each tensor is rounded to as many levels as the bits allow.",
     overwriting:
       "DeepIPR, section 4.1.3. The attacker embeds passports and a signature of its own by the same training. In V1 the passport branch is that under the owner’s passports, and “no passport” what the attacker has.",
