@@ -44,6 +44,20 @@ describe("verdicts", () => {
     expect(textOf(renderAttacks(only(useless)).html)).toContain("shows nothing: no setting left the network of use");
   });
 
+  it("take filters that are all zeros for what they are, whatever the attack", () => {
+    const n = madeUpNetwork("v2");
+    for (const { steps } of n.attacks) for (const { after } of steps) Object.assign(after, { bits: 0, matched: 0 });
+    const { html, tables } = renderAttacks(only(n));
+    expect(html).not.toMatch(/NaN|Infinity/);
+    expect(JSON.stringify(tables)).toContain('"Bits right"');
+    // No bit is there to be matched: the signature is gone, and a chance match is certain.
+    expect(removal([n], FAMILIES.pruning)!.lost).toHaveLength(removal([n], FAMILIES.pruning)!.counted.length);
+    // Fewer bits are held to fewer matches.
+    const few = madeUpNetwork("v2");
+    for (const { after } of attackOf(few, "class-blind pruning").steps) Object.assign(after, { bits: 60, matched: 60 });
+    expect(removal([few], FAMILIES.pruning)!.lost).toEqual([]);
+  });
+
   it("count fine-tuned networks always, and disguised ones by the owner's best answer", () => {
     const lost = changed("fine-tuning", (after) => void Object.assign(after, { matched: 81 }));
     expect(removal([lost], FAMILIES.fineTuning)!.lost.length).toBe(2);
@@ -176,9 +190,9 @@ describe("records that contradict themselves", () => {
       (r) => void (r.networks[0]!.attacks[1]!.steps[0]!.after.matched = 113),
     ],
     [
-      "no bits",
-      /attacks\[1\]\.steps\[0\]\.after\.bits/,
-      (r) => void Object.assign(r.networks[0]!.attacks[1]!.steps[0]!.after, { bits: 0, matched: 0 }),
+      "no bits before the attack",
+      /attacks\[1\]\.before\.bits/,
+      (r) => void Object.assign(r.networks[0]!.attacks[1]!.before, { bits: 0, matched: 0 }),
     ],
     [
       "a setting that is no number",

@@ -42,7 +42,7 @@ export function nullsOf(n: AttackedNetwork): NullDraws[] {
   if (n.nulls.some(({ kind }) => kind === "passports")) return samples;
   const draws = stepsOf([n], FAMILIES.random).map(({ step }) => step.after);
   const bits = draws[0]?.bits;
-  if (bits === undefined || draws.length < 2 || draws.some((m) => m.bits !== bits)) return samples;
+  if (!bits || draws.length < 2 || draws.some((m) => m.bits !== bits)) return samples;
   const matched = draws.map((m) => m.matched);
   const mean = matched.reduce((sum, m) => sum + m, 0) / matched.length;
   const variance = matched.reduce((sum, m) => sum + (m - mean) ** 2, 0) / (matched.length - 1);
