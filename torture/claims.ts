@@ -285,18 +285,19 @@ function gammas(
         means[at]! /= out(h) * out(w);
       }
   return Array.from({ length: outputs }, (_, o) => {
-    let [sum, size] = [0, 0];
+    let [sum, size, wiped] = [0, 0, true];
     for (let k = 0; k < means.length; k++) {
+      if (Number(weight.data[o * means.length + k]) !== 0) wiped = false;
       const term = Number(weight.data[o * means.length + k]) * means[k]!;
       sum += term;
       size += Math.abs(term);
     }
-    return { sum, size };
+    return { sum, size, wiped };
   });
 }
 
 /**
- * How the suspect's weights match the true credential; null where a weight is not there as it was.
+ * How the suspect's weights match the true credential, filters of zeros left aside; null where a weight is not there as it was.
  */
 export function matches(
   suspect: SafetensorsFile,
@@ -309,15 +310,19 @@ export function matches(
     if (found?.dtype !== "F32" || !(found.data instanceof Float32Array)) return null;
     if (found.shape.join() !== own.shape.join() || found.data.length !== own.data.length) return null;
     const bits = credential.tensors.get(`${layer.name}.bn.passport.b`)!.data;
-    gammas(found, credential.tensors.get(`${layer.name}.bn.passport.skey`)!, layer).forEach(({ sum, size }, o) => {
-      const unsure = !(Math.abs(sum) > Math.max(TINY, ROUNDING * size) && size < HUGE);
-      const match = sum * Number(bits[o]) > 0;
-      for (const count of o < (TEXT[layer.name] ?? 0) ? [all] : [all, bound]) {
-        count.bits++;
-        if (match && !unsure) count.least++;
-        if (match || unsure) count.most++;
-      }
-    });
+    gammas(found, credential.tensors.get(`${layer.name}.bn.passport.skey`)!, layer).forEach(
+      ({ sum, size, wiped }, o) => {
+        // Of a filter of zeros nobody's bit is read.
+        if (wiped) return;
+        const unsure = !(Math.abs(sum) > Math.max(TINY, ROUNDING * size) && size < HUGE);
+        const match = sum * Number(bits[o]) > 0;
+        for (const count of o < (TEXT[layer.name] ?? 0) ? [all] : [all, bound]) {
+          count.bits++;
+          if (match && !unsure) count.least++;
+          if (match || unsure) count.most++;
+        }
+      },
+    );
   }
   return { all, bound };
 }
