@@ -297,7 +297,8 @@ function gammas(
 }
 
 /**
- * How the suspect's weights match the true credential, filters of zeros left aside; null where a weight is not there as it was.
+ * How the suspect's weights match the true credential, filters of zeros left aside; null where a
+ * weight is not there as it was.
  */
 export function matches(
   suspect: SafetensorsFile,
