@@ -41,6 +41,13 @@ export function unreadChannels(
   return Array.from(gamma, (_, o) => o).filter((o) => gamma[o] === 0 && isWiped(o));
 }
 
+/** Bits of a layer, 0 at the channels that nothing can be read of. */
+export function readableBits(bits: ArrayLike<number>, unread: readonly number[]): NonSharedFloat32Array {
+  const read = Float32Array.from(bits);
+  for (const o of unread) read[o] = 0;
+  return read;
+}
+
 /** Signature bits of all layers together that can be read, and how many match. */
 export function countSigns(layers: readonly LayerSigns[]): { bits: number; matched: number } {
   const isLayer = (l: Partial<LayerSigns> | null) =>

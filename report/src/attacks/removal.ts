@@ -37,7 +37,7 @@ function pruningCaption(found: readonly Found[]): string {
   const said: string[] = [];
   if (last) {
     const { matched, bits } = last.step.after;
-    const p = formatPValue(guessing({ matched, bits }));
+    const p = formatPValue(guessing(last.step.after));
     said.push(
       `Within ${points} points of its accuracy up to ${formatPercent(shareOf(last), 0)} of the weights set to 0; there ${matched} of ${bits} bits are right (p\u00a0=\u00a0${p}).`,
     );

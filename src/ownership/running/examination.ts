@@ -2,7 +2,7 @@
 import { toFloat32 } from "../../io/host-tensor";
 import type { CredentialInfo } from "../../models/credential";
 import type { BranchAccuracy } from "../../passport/branches";
-import { countSigns, type LayerSigns } from "../../passport/matches";
+import { countSigns, type LayerSigns, readableBits } from "../../passport/matches";
 import { secretName } from "../../passport/place";
 import { branchesOf, secretBranch } from "../../passport/schemes";
 import { binomialPValue, matchThreshold } from "../statistics";
@@ -113,7 +113,7 @@ export function examinationOf(
       bits: s.bits.length - s.unread.length,
       matched: s.matched,
       gamma: [...s.gamma],
-      signs: [...s.bits].map((bit, o) => (s.unread.includes(o) ? 0 : bit)),
+      signs: [...readableBits(s.bits, s.unread)],
     })),
     bits,
     matched,

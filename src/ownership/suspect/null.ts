@@ -6,7 +6,7 @@ import { isObject, shown } from "../../io/shown";
 import { readCredential } from "../../models/credential";
 import { checkFile } from "../../passport/files";
 import { randomPassport } from "../../passport/generators";
-import { matchedBits } from "../../passport/matches";
+import { matchedBits, readableBits } from "../../passport/matches";
 import { type PassportPlace, passportShape } from "../../passport/place";
 import { Generator } from "../../tensor/random";
 import { sizeOf } from "../../tensor/shape";
@@ -142,10 +142,7 @@ const gammas = (places: readonly PassportPlace[], weights: StateDict, secrets: S
 
 /** Signature bits of all places, in the same order; 0 where nothing can be read. */
 const ownersBits = (places: readonly PassportPlace[], weights: StateDict, secrets: StateDict): number[] =>
-  readSigns(places, weights, secrets).flatMap(({ bits, unread }) => {
-    for (const o of unread) bits[o] = 0;
-    return [...bits];
-  });
+  readSigns(places, weights, secrets).flatMap(({ bits, unread }) => [...readableBits(bits, unread)]);
 
 const readable = (bits: readonly number[]): number => bits.filter((bit) => bit !== 0).length;
 

@@ -1,6 +1,6 @@
 /** A claim's mark in a network as it stands: nothing is put back, and nothing is discounted. */
 import type { SafetensorsFile } from "../../io/safetensors";
-import { matchedBits } from "../../passport/matches";
+import { matchedBits, readableBits } from "../../passport/matches";
 import type { BitsOfClaim, MarkedClaim } from "../claim/marked-claim";
 import { claimThreshold } from "../claim/threshold";
 import type { OpenFile } from "../network-file";
@@ -120,9 +120,8 @@ function bitsOf(
 ): Hits | null {
   let [count, hits, wiped] = [0, 0, 0];
   for (const { name, gamma, unread } of readSigns(read.places, read.tensors, info.tensors)) {
-    const own = Float32Array.from(derived.bits.get(name)!);
     // Nobody's bit is read where there is no filter: neither a hit nor a miss.
-    for (const o of unread) own[o] = 0;
+    const own = readableBits(derived.bits.get(name)!, unread);
     wiped += unread.length;
     count += own.filter((bit) => bit !== 0).length;
     hits += matchedBits(gamma, own);
