@@ -13,7 +13,8 @@ import {
  * The update rules of the optimisers. A rule names the hyper-parameters it reads (`hyper`, all of
  * them data in a buffer), the state it keeps an element (`states`), and what it needs of the
  * parameter's step count (`counted`: two numbers that `tickKernel` derives from it, `c.x` and
- * `c.y`). `update` gives the new weight from w, the gradient g, the state s0, s1 … at `at`.
+ * `c.y`). `update` gives the new weight from w, the gradient g, and the state: the first at `at` of
+ * `s`, the second `p.plane` vectors behind it.
  *
  * PyTorch's options are coefficients here, so that each rule is one formula: Nesterov momentum
  * steps along 1·d + μ·m and heavy ball along 0·d + 1·m; L2 decay adds `l2`·w to the gradient and
@@ -33,8 +34,8 @@ export const RULES = {
     counted: false,
     update: `
   let d = g + l2 * w;
-  let m = momentum * s0[at] + d;
-  s0[at] = m;
+  let m = momentum * s[at] + d;
+  s[at] = m;
   return w - lr * (fresh * d + carried * m);`,
     tick: "",
   },
@@ -44,8 +45,8 @@ export const RULES = {
     counted: true,
     update: `
   let d = g + l2 * w;
-  let m = momentum * s0[at] + c.x * d;
-  s0[at] = m;
+  let m = momentum * s[at] + c.x * d;
+  s[at] = m;
   return w - lr * (fresh * d + carried * m);`,
     tick: "return vec2f(select(gain, 1.0, t == 1.0), 0.0);",
   },
@@ -55,10 +56,10 @@ export const RULES = {
     counted: true,
     update: `
   let d = g + l2 * w;
-  let m = beta1 * s0[at] + rest1 * d;
-  let v = beta2 * s1[at] + rest2 * d * d;
-  s0[at] = m;
-  s1[at] = v;
+  let m = beta1 * s[at] + rest1 * d;
+  let v = beta2 * s[p.plane + at] + rest2 * d * d;
+  s[at] = m;
+  s[p.plane + at] = v;
   return shrink * w - lr * c.x * (m / (sqrt(v) / c.y + eps));`,
     tick: "return vec2f(1.0 / complement(t * log1), sqrt(complement(t * log2)));",
   },
@@ -82,7 +83,7 @@ const MOST_CLIPPED = 12;
  * gradient each.
  */
 export const updateSlots = (rule: RuleName, buffers: number): number =>
-  Math.min(MOST_UPDATED, Math.floor((buffers - 1 - RULES[rule].states.length) / 2));
+  Math.min(MOST_UPDATED, Math.floor((buffers - (RULES[rule].states.length ? 2 : 1)) / 2));
 
 /** Slots of the clipping kernels: a gradient each, beside one buffer of sums. */
 export const clipSlots = (buffers: number): number => Math.min(MOST_CLIPPED, buffers - 1);
@@ -111,21 +112,22 @@ const namedHyper = (rule: RuleName): string =>
 
 /**
  * One step of up to {@link updateSlots} parameters, four elements per invocation: w_k ← update(w_k,
- * g_k, state). `end…` are running totals of vectors, `state…` where a slot's state begins in s0, s1
- * (in vectors), `count…` where its {@link COUNT_ENTRY} lies in `hyper`, `base` where the
- * hyper-parameters lie there.
+ * g_k, state). `end…` are running totals of vectors, `state…` where a slot's state begins in `s`,
+ * in vectors, `plane` how far apart states are, `count…` where its {@link COUNT_ENTRY} lies in
+ * `hyper`, `base` where the hyper-parameters lie there.
  */
 export const updateKernel = /* @__PURE__ */ defineKernel({
   name: "optimizer-update",
   key: (s: { rule: RuleName; slots: number }) => `${s.rule},${s.slots}`,
   bindings: ({ rule, slots }): Record<string, Binding> => ({
     hyper: { access: "read" },
-    ...each<Binding>(RULES[rule].states.length, "s", WRITE),
+    ...(RULES[rule].states.length ? { s: WRITE as Binding } : {}),
     ...each<Binding>(slots, "w", WRITE),
     ...each<Binding>(slots, "g", READ),
   }),
   params: ({ rule, slots }): Record<string, ParamType> => ({
     base: "u32",
+    ...(RULES[rule].states.length > 1 ? { plane: "u32" as ParamType } : {}),
     ...each<ParamType>(slots, "end", "u32"),
     ...(RULES[rule].states.length ? each<ParamType>(slots, "state", "u32") : {}),
     ...(RULES[rule].counted ? each<ParamType>(slots, "count", "u32") : {}),

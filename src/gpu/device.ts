@@ -4,6 +4,7 @@ import { BindGroups } from "./bind-groups";
 import { type CapsOptions, deviceCaps } from "./caps";
 import { type Command, type Copy, packed, padded } from "./commands";
 import { type DeviceCounters, noCounts } from "./counters";
+import { Deferred } from "./deferred";
 import { Failures } from "./failures";
 import type { Kernel, ProductCaps, Workgroups } from "./kernel";
 import { NextBatch } from "./next-batch";
@@ -76,6 +77,7 @@ export class Device {
   private readonly readback: Readback;
   private readonly queue: Queue;
   private readonly batch: NextBatch;
+  private readonly deferred = new Deferred();
   private profiler: Profiler | null = null;
   private recording: Recording | null = null;
   private dry = false;
@@ -102,7 +104,7 @@ export class Device {
     this.pipelines = new PipelineCache(gpu, this.caps, immediates ? IMMEDIATE_BYTES : 0);
     this.readback = new Readback(allocator);
     this.ring = new UniformRing(allocator);
-    this.batch = new NextBatch(this.ring, this.counters, () => this.flush());
+    this.batch = new NextBatch(this.ring, this.counters, () => this.flushed());
     this.bindGroups = new BindGroups(gpu, this.ring);
     this.queue = new Queue(gpu, allocator, this.bindGroups, this.ring, this.failures, (b) => this.submitted(b));
     listen(gpu, this.failures, this.pipelines, this.queue);
@@ -179,6 +181,7 @@ export class Device {
     this.recording?.obstruct(
       `${data.byteLength} bytes were uploaded while a step was recorded, which a replay would not repeat: make its tensors before, and write() to them between replays`,
     );
+    this.deferred.demand(b);
     b.version++;
     if (this.batch.uses(b)) this.flush();
     if (!b.usable) this.demandSound(b);
@@ -189,14 +192,32 @@ export class Device {
   }
 
   /**
+   * Puts off what writes to `b` until a command, an upload or a read takes it, or until what was
+   * added is submitted. `run` calls {@link undeferred} for `b` and gives the commands then. False
+   * where no commands are given.
+   * @internal
+   */
+  defer(b: PooledBuffer, run: () => void): boolean {
+    if (this.dry) return false;
+    this.deferred.add(b, run);
+    // As if a command used it: it is not to be destroyed meanwhile.
+    b.serial = this.serial;
+    return true;
+  }
+
+  /** What was put off for `b` is about to be given. @internal */
+  undeferred(b: PooledBuffer): void {
+    this.deferred.begin(b);
+  }
+
+  /**
    * Submits everything added, as one command buffer.
    * @throws GpuError when WebGPU refused something since the last call.
    */
   flush(): void {
     this.failures.demandAlive();
-    // First the submit, then the check: a mistake in this batch ends with it, and is told of once.
-    this.submit();
-    this.check();
+    this.deferred.complete();
+    this.flushed();
   }
 
   /**
@@ -214,6 +235,7 @@ export class Device {
     );
     if (bytes === 0) return new ArrayBuffer(0);
     this.demandSound(b);
+    this.deferred.complete();
     const verify = this.failures.watch();
     const ticket = this.readback.take(bytes);
     const copy: Copy = { from: b, to: ticket.staging, bytes: ticket.whole, lost: null };
@@ -248,6 +270,7 @@ export class Device {
    */
   dryly<T>(body: () => T): T {
     const before = this.dry;
+    this.deferred.complete();
     this.dry = true;
     try {
       return body();
@@ -265,9 +288,11 @@ export class Device {
   record<T>(body: () => T): { result: T; recording: Recording } {
     if (this.recording) throw new LifetimeError("a step is being recorded already: recordings do not nest");
     const recording = new Recording(this);
+    this.deferred.complete();
     this.recording = recording;
     try {
       const result = body();
+      this.deferred.complete();
       recording.close();
       return { result, recording };
     } catch (error) {
@@ -304,10 +329,12 @@ export class Device {
    */
   aside<T>(body: () => T): T {
     const recording = this.recording;
+    this.deferred.complete();
     this.recording = null;
     try {
       return body();
     } finally {
+      this.deferred.complete();
       this.recording = recording;
     }
   }
@@ -373,6 +400,7 @@ export class Device {
 
   private lose(message: string): void {
     this.failures.lose(message);
+    this.deferred.drop();
     this.batch.drop();
   }
 
@@ -387,6 +415,16 @@ export class Device {
         `${what} on the device ${this.name} was given a tensor that lives on another device: operands of an operation live on one; make them there (Tensor.from(data, shape, device)), or read and upload them again`,
       );
     }
+  }
+
+  /**
+   * Submits what was added, and not what is put off: that may be given only where a command may.
+   */
+  private flushed(): void {
+    this.failures.demandAlive();
+    // First the submit, then the check: a mistake in this batch ends with it, and is told of once.
+    this.submit();
+    this.check();
   }
 
   /** Puts what was added on the queue. */
@@ -430,10 +468,12 @@ export class Device {
   }
 
   /**
+   * Gives what was put off for `b`.
    * @throws PanError for a buffer without memory, or without contents; first of all what nobody was
    * told of, which it may come from.
    */
-  private demandSound(b: Allocation): void {
+  private demandSound(b: PooledBuffer): void {
+    this.deferred.demand(b);
     if (!b.lost) return;
     this.check();
     throw b.lost;

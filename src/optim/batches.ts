@@ -16,15 +16,16 @@ export interface Member {
 /** Tensors that one dispatch walks, with their state side by side in one buffer. */
 export interface Members {
   readonly members: readonly Member[];
-  /** Of the state of all. */
+  /** Of one state of all. */
   readonly vectors: number;
 }
 
 /**
  * Cuts tensors, given with their numbers, into batches of at most `slots` whose state fits the
  * device's bindings; empty ones are in none.
+ * @param states how many of the tensors' size are kept of each
  */
-export function batched(device: Device, tensors: ReadonlyMap<number, Tensor>, slots: number): Members[] {
+export function batched(device: Device, tensors: ReadonlyMap<number, Tensor>, slots: number, states = 1): Members[] {
   const { limits } = device.gpu;
   const most = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
   const batches: Members[] = [];
@@ -39,7 +40,7 @@ export function batched(device: Device, tensors: ReadonlyMap<number, Tensor>, sl
   const filled = [...tensors].filter(([, t]) => t.size > 0);
   for (const entry of [...filled.filter((e) => !isAlone(e)), ...filled.filter(isAlone)]) {
     const [index, { vectors: own }] = entry;
-    if (members.length === slots || 16 * (vectors + own) > most || isAlone(entry)) close();
+    if (members.length === slots || 16 * states * (vectors + own) > most || isAlone(entry)) close();
     members.push({ index, at: vectors });
     vectors += own;
   }

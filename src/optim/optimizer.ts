@@ -42,13 +42,14 @@ interface Group {
 }
 
 /**
- * Parameters of one group that one dispatch updates, with their state side by side in one buffer a
- * state.
+ * Parameters of one group that one dispatch updates, with their state side by side in one buffer:
+ * `vectors` of the first state, as many of the next.
  */
 interface Batch {
   readonly group: number;
   readonly members: readonly Member[];
-  readonly states: readonly Tensor[];
+  readonly vectors: number;
+  readonly state: Tensor | null;
 }
 
 /**
@@ -232,16 +233,19 @@ export abstract class Optimizer {
     // All copies are recorded before anything is awaited, so that steps recorded meanwhile cannot
     // come between them.
     const read = (tensors: readonly Tensor[]) => Promise.all(tensors.map((t) => t.data({ withStep: true })));
-    const pending = Promise.all([read(counted ? [this.hyper] : []), ...this.batches.map((b) => read(b.states))]);
+    const pending = Promise.all([read(counted ? [this.hyper] : []), read(this.kept)]);
     const average = this.average?.optimizerState();
     this.device.flush();
-    const [[numbers], ...data] = await pending;
+    const [[numbers], data] = await pending;
     const out: OptimizerState = {};
     for (const i of this.params.keys()) for (const name of states) out[`${name}.${i}`] = new Float32Array(0);
-    for (const [b, { members }] of this.batches.entries()) {
+    for (const [b, all] of data.entries()) {
+      const { members, vectors } = this.batches[b]!;
       for (const { index, at } of members) {
-        const end = 4 * at + this.params[index]!.size;
-        for (const [k, name] of states.entries()) out[`${name}.${index}`] = data[b]![k]!.slice(4 * at, end);
+        for (const [k, name] of states.entries()) {
+          const from = 4 * (k * vectors + at);
+          out[`${name}.${index}`] = all.slice(from, from + this.params[index]!.size);
+        }
       }
     }
     if (numbers) out["step"] = Float32Array.from(this.params, (_, i) => numbers[this.countsAt + COUNT_ENTRY * i]!);
@@ -258,12 +262,12 @@ export abstract class Optimizer {
     this.average?.demandApart("loadStateDict");
     this.checkState(state);
     const { states, counted } = RULES[this.rule];
-    for (const { members, states: tensors } of this.batches) {
-      for (const [k, name] of states.entries()) {
-        const data = new Float32Array(tensors[k]!.size);
-        for (const { index, at } of members) data.set(state[`${name}.${index}`]!, 4 * at);
-        tensors[k]!.write(data);
-      }
+    for (const { members, vectors, state: tensor } of this.batches) {
+      if (!tensor) continue;
+      const data = new Float32Array(tensor.size);
+      for (const [k, name] of states.entries())
+        for (const { index, at } of members) data.set(state[`${name}.${index}`]!, 4 * (k * vectors + at));
+      tensor.write(data);
     }
     this.average?.loadOptimizerState(state);
     if (!counted) return;
@@ -282,7 +286,7 @@ export abstract class Optimizer {
   /** Frees the state. The parameters stay, they are their module's. */
   dispose(): void {
     this.hyper.dispose();
-    for (const { states } of this.batches) for (const s of states) s.dispose();
+    for (const s of this.kept) s.dispose();
   }
 
   /**
@@ -304,10 +308,10 @@ export abstract class Optimizer {
     }
   }
 
-  private update({ group, members, states }: Batch): void {
+  private update({ group, members, vectors, state }: Batch): void {
     const buffers: Record<string, PooledBuffer> = { hyper: this.hyper.buffer };
-    for (const [k, s] of states.entries()) buffers[`s${k}`] = s.buffer;
-    const sizes: Record<string, number> = { base: this.baseOf(group) };
+    if (state) buffers["s"] = state.buffer;
+    const sizes: Record<string, number> = { base: this.baseOf(group), plane: vectors };
     let slots = 0;
     let end = 0;
     for (const { index, at } of members) {
@@ -324,6 +328,11 @@ export abstract class Optimizer {
     if (slots > 0) this.device.run(updateKernel, { rule: this.rule, slots }, buffers, sizes);
   }
 
+  /** The states of all batches; of a rule that keeps none, none. */
+  private get kept(): Tensor[] {
+    return this.batches.flatMap(({ state }) => state ?? []);
+  }
+
   private baseOf(group: number): number {
     return group * RULES[this.rule].hyper.length;
   }
@@ -336,12 +345,13 @@ export abstract class Optimizer {
   private batchesOf({ from, to }: Group, group: number): Batch[] {
     const own = new Map(this.params.slice(from, to).map((p, k) => [from + k, p]));
     const slots = updateSlots(this.rule, this.device.caps.maxStorageBuffers);
-    return batched(this.device, own, slots).map(({ members, vectors }) => {
+    const { length } = RULES[this.rule].states;
+    return batched(this.device, own, slots, length).map(({ members, vectors }) => {
       // From the host, as the counts are: a step that is lost with an error leaves fresh state as
       // it was made.
-      const size = 4 * vectors;
-      const states = RULES[this.rule].states.map(() => keep(Tensor.from(new Float32Array(size), [size], this.device)));
-      return { group, members, states };
+      const size = 4 * length * vectors;
+      const state = length ? keep(Tensor.from(new Float32Array(size), [size], this.device)) : null;
+      return { group, members, vectors, state };
     });
   }
 

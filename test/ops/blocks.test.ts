@@ -12,7 +12,7 @@ import { BLOCKS } from "../../src/tensor/ops/products/blocks";
 import { conv2d } from "../../src/tensor/ops/products/conv";
 import type { ConvOptions } from "../../src/tensor/ops/products/geometry";
 import { linear, matmul } from "../../src/tensor/ops/products/matmul";
-import { inSplits } from "../../src/tensor/ops/products/splits";
+import { inSplits } from "../../src/tensor/ops/splits";
 import { Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
 import { expectClose, gpu, randomData, randomTensor, withCaps } from "../support/gpu";
@@ -84,7 +84,7 @@ async function byBlock(block: Block, trans: boolean, size: [number, number, numb
     d.run(
       matmulBlocksKernel,
       { ...spec, adds },
-      { a: a.buffer, b: b.buffer, bias: bias.buffer, c: c.buffer },
+      { a: a.buffer, b: b.buffer, bias: bias.buffer, c },
       { m, n, k, batch, strideA: m * k, strideB: k * n, splits, chunk },
     ),
   );

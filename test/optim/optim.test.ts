@@ -441,7 +441,7 @@ describe("the state", () => {
     await device.sync();
     const before = memory();
     const adam = new Adam([p]);
-    expect(memory().storages).toBe(before.storages + 3);
+    expect(memory().storages).toBe(before.storages + 2);
     adam.dispose();
     expect(memory().storages).toBe(before.storages);
     expect(memory().tensors).toBe(before.tensors);

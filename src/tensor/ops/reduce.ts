@@ -10,12 +10,14 @@ import {
 } from "../../../shaders/reduce.wgsl";
 import { flag, within } from "../../demand";
 import { ShapeError } from "../../errors";
+import type { PooledBuffer } from "../../gpu/pool";
 import { keepBatch } from "../parts";
 import { axisOf, collapse, type Shape, showShape, sizeOf, stridesOf } from "../shape";
 import { derived, record, type Tensor } from "../tensor";
 import type { TracedHow } from "../trace";
 import { euclidean } from "./euclidean";
 import { expectNumbers, expectOptions, expectTensors } from "./operands";
+import { addSplits } from "./splits";
 
 /**
  * Dimensions to reduce: one, several, or (left out) all. Negative ones count from the end; an empty
@@ -122,22 +124,26 @@ function reduceInto(
   // Lanes of one result lie beside each other when the innermost dimension is reduced, else the
   // results do: whoever is a neighbour reads a neighbour.
   const partialShape = innerReduced ? [into.size, lanes] : [lanes, into.size];
-  const y = lanes > 1 ? into.newEmpty(partialShape) : into;
-  x.device.run(
-    reduceKernel,
-    { op, rank, vector },
-    { x: x.buffer, c: (centre ?? x).buffer, y: y.buffer },
-    {
-      outputs,
-      length,
-      lanes,
-      kept_div: innerReduced ? lanes : 1,
-      lane_div: innerReduced ? 1 : outputs,
-      scale: lanes > 1 ? 1 : scale,
-      ...(sizes as Record<`${"k" | "r"}_${"n" | "s"}${0 | 1 | 2 | 3}`, number>),
-    },
-  );
-  if (lanes === 1) return;
+  const run = (y: PooledBuffer) =>
+    x.device.run(
+      reduceKernel,
+      { op, rank, vector },
+      { x: x.buffer, c: (centre ?? x).buffer, y },
+      {
+        outputs,
+        length,
+        lanes,
+        kept_div: innerReduced ? lanes : 1,
+        lane_div: innerReduced ? 1 : outputs,
+        scale: lanes > 1 ? 1 : scale,
+        ...(sizes as Record<`${"k" | "r"}_${"n" | "s"}${0 | 1 | 2 | 3}`, number>),
+      },
+    );
+  if (lanes === 1) return run(into.buffer);
+  const isSum = partialOp(op) === "sum" && scale === 1;
+  if (isSum && !innerReduced && reduceLanes(into.size, lanes, x.device.caps) === 1) return addSplits(into, lanes, run);
+  const y = into.newEmpty(partialShape);
+  run(y.buffer);
   reduceInto(partialOp(op), y, partialShape, [!innerReduced, innerReduced], into, scale);
   y.dispose();
 }

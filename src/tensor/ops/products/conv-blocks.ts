@@ -1,5 +1,7 @@
 import { convBlocksKernel, convWeightBlocksKernel } from "../../../../shaders/products/conv-blocks.wgsl";
+import type { PooledBuffer } from "../../../gpu/pool";
 import type { Tensor } from "../../tensor";
+import { inSplits } from "../splits";
 import { planBlocks } from "./blocks";
 import {
   type ConvPass,
@@ -14,7 +16,6 @@ import {
   weightSizes,
 } from "./conv-strategy";
 import type { Geometry } from "./geometry";
-import { inSplits } from "./splits";
 
 /** Blocks of outputs staged in workgroup memory, on graphics processors. */
 export const byBlocks: ConvStrategy = {
@@ -43,8 +44,8 @@ function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: G
   const inBlocks = { ...spec, vecSrc: from.channels % 4 === 0, whole, block };
   const buffers = { src: src.buffer, w: w.buffer, bias: (bias ?? w).buffer };
   const sizes = { ...gatherSizes(g, how), splits, chunk };
-  const run = (dst: Tensor, adds: boolean) =>
-    d.run(convBlocksKernel, { ...inBlocks, adds }, { ...buffers, dst: dst.buffer }, sizes);
+  const run = (dst: PooledBuffer, adds: boolean) =>
+    d.run(convBlocksKernel, { ...inBlocks, adds }, { ...buffers, dst }, sizes);
   return inSplits(d, gatheredShape(g, how), splits, run, sum);
 }
 
@@ -56,7 +57,7 @@ function weightGradient(x: Tensor, dy: Tensor, g: Geometry, sum: Tensor | null):
   const spec = { ...structureOf(g), vec: g.o % 4 === 0, vecX: g.i % 4 === 0, whole, block };
   const buffers = { x: x.buffer, dy: dy.buffer };
   const sizes = { ...weightSizes(g), splits, chunk };
-  const run = (dw: Tensor, adds: boolean) =>
-    d.run(convWeightBlocksKernel, { ...spec, adds }, { ...buffers, dw: dw.buffer }, sizes);
+  const run = (dw: PooledBuffer, adds: boolean) =>
+    d.run(convWeightBlocksKernel, { ...spec, adds }, { ...buffers, dw }, sizes);
   return inSplits(d, weightShape(g), splits, run, sum);
 }

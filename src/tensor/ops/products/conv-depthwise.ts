@@ -1,6 +1,7 @@
 import { depthwiseKernel, depthwiseWeightKernel } from "../../../../shaders/products/depthwise.wgsl";
 import type { Device } from "../../../gpu/device";
 import type { Tensor } from "../../tensor";
+import { inSplits } from "../splits";
 import {
   type ConvStrategy,
   forwardGather,
@@ -11,7 +12,6 @@ import {
   weightShape,
 } from "./conv-strategy";
 import type { Geometry } from "./geometry";
-import { inSplits } from "./splits";
 
 /**
  * Largest kernels and strides whose taps are unrolled. Up to there this is faster than the grouped
@@ -104,7 +104,7 @@ function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
     d.run(
       depthwiseWeightKernel,
       { ...structureOf(g), vec, rows: owned },
-      { x: x.buffer, dy: dy.buffer, dw: dw.buffer },
+      { x: x.buffer, dy: dy.buffer, dw },
       {
         count: parts * splits,
         c,

@@ -2,6 +2,7 @@ import { convGatherKernel, convWeightKernel } from "../../../../shaders/products
 import { type Tile, tileGroups } from "../../../../shaders/products/registers.wgsl";
 import type { Device } from "../../../gpu/device";
 import type { Tensor } from "../../tensor";
+import { inSplits } from "../splits";
 import {
   type ConvStrategy,
   forwardGather,
@@ -15,7 +16,6 @@ import {
 } from "./conv-strategy";
 import type { Geometry } from "./geometry";
 import { planTile } from "./registers";
-import { inSplits } from "./splits";
 
 /** Channels of a group up to which taps and channels are walked as one. */
 const FEW_CHANNELS = 4;
@@ -71,7 +71,7 @@ function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const oneTap = tile.rows >= 4 && g.i % tile.rows === 0;
   const spec = { ...structureOf(g), vec: g.o % tile.columns === 0, whole, oneTap, tile };
   return inSplits(d, weightShape(g), splits, (dw) =>
-    d.run(convWeightKernel, spec, { x: x.buffer, dy: dy.buffer, dw: dw.buffer }, { ...sizes, splits, chunk }),
+    d.run(convWeightKernel, spec, { x: x.buffer, dy: dy.buffer, dw }, { ...sizes, splits, chunk }),
   );
 }
 

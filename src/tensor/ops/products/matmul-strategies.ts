@@ -1,11 +1,12 @@
 import { matmulBlocksKernel } from "../../../../shaders/products/matmul-blocks.wgsl";
 import { matmulKernel, matmulWalk } from "../../../../shaders/products/matmul-registers.wgsl";
 import type { Device } from "../../../gpu/device";
+import type { PooledBuffer } from "../../../gpu/pool";
 import type { Shape } from "../../shape";
 import type { Tensor } from "../../tensor";
+import { inSplits } from "../splits";
 import { planBlocks } from "./blocks";
 import { planTile } from "./registers";
-import { inSplits } from "./splits";
 
 /** `planes` products of [m, k] and [k, n], either operand transposed or not. */
 export interface MatmulSize {
@@ -60,8 +61,8 @@ const byBlocks: MatmulStrategy = {
     const spec = { ...specOf(size, bias, 4), vecA, vecB, whole: k % block.bk === 0, block };
     const buffers = { a: a.buffer, b: b.buffer, bias: (bias ?? a).buffer };
     const sizes = { ...sizesOf(size, a, b), splits, chunk };
-    const run = (c: Tensor, adds: boolean) =>
-      a.device.run(matmulBlocksKernel, { ...spec, adds }, { ...buffers, c: c.buffer }, sizes);
+    const run = (c: PooledBuffer, adds: boolean) =>
+      a.device.run(matmulBlocksKernel, { ...spec, adds }, { ...buffers, c }, sizes);
     return inSplits(a.device, shape, splits, run, sum);
   },
 };

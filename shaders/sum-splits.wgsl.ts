@@ -1,0 +1,61 @@
+import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
+import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, type ParamType } from "../src/gpu/kernel";
+
+/** Past this many the sizes no longer fit into immediates. */
+const MOST_SUMMED = 7;
+
+/** Sums of one dispatch on a device that binds `buffers` storage buffers: parts and a sum each. */
+export const summedSlots = (buffers: number): number => Math.min(MOST_SUMMED, Math.floor(buffers / 2));
+
+/**
+ * out_k[i] = Σ_s parts_k[s·n_k + i], s ascending, for up to {@link summedSlots} sums; those whose
+ * bit is set in `adds` are added to what is there. `end…` are running totals of n_k.
+ */
+export const sumSplitsKernel = /* @__PURE__ */ defineKernel({
+  name: "sum-splits",
+  key: (s: { slots: number }) => `${s.slots}`,
+  bindings: ({ slots }): Record<string, Binding> =>
+    Object.fromEntries(
+      Array.from({ length: slots }, (_, k): [string, Binding][] => [
+        [`parts${k}`, { access: "read" }],
+        [`out${k}`, { access: "write" }],
+      ]).flat(),
+    ),
+  params: ({ slots }): Record<string, ParamType> => ({
+    adds: "u32",
+    ...Object.fromEntries(
+      Array.from({ length: slots }, (_, k): [string, ParamType][] => [
+        [`end${k}`, "u32"],
+        [`splits${k}`, "u32"],
+      ]).flat(),
+    ),
+  }),
+  body: ({ slots }) => wgsl`
+${linearMain()} {
+  ${linearIndex(`p.end${slots - 1}`)}
+  ${Array.from({ length: slots }, (_, k) => slot(k)).join("\n  else ")}
+}`,
+  workgroups: ({ slots }, p) => linearGrid(p[`end${slots - 1}`]!),
+});
+
+const slot = (k: number): string => {
+  const from = k === 0 ? "0u" : `p.end${k - 1}`;
+  return /* wgsl */ `if (index < p.end${k}) {
+    let i = index - ${from};
+    let n = p.end${k} - ${from};
+    var sum = 0.0;
+    var s = 0u;
+    // Four loads are under way at a time: waiting for them is all there is to this.
+    for (; s + 4u <= p.splits${k}; s += 4u) {
+      let at = s * n + i;
+      let a = parts${k}[at];
+      let b = parts${k}[at + n];
+      let c = parts${k}[at + 2u * n];
+      let d = parts${k}[at + 3u * n];
+      sum = sum + a + b + c + d;
+    }
+    for (; s < p.splits${k}; s++) { sum += parts${k}[s * n + i]; }
+    if ((p.adds & ${1 << k}u) != 0u) { sum += out${k}[i]; }
+    out${k}[i] = sum;
+  }`;
+};
