@@ -1,7 +1,9 @@
 /** A claim's mark in a network as it stands: nothing is put back, and nothing is discounted. */
 import type { SafetensorsFile } from "../../io/safetensors";
-import { matchedBits, readableBits } from "../../passport/matches";
+import { type LayerSigns, matchedBits, readableBits } from "../../passport/matches";
+import type { DerivedClaim } from "../claim/derive";
 import type { BitsOfClaim, MarkedClaim } from "../claim/marked-claim";
+import type { TriggerSpec } from "../claim/spec";
 import { claimThreshold } from "../claim/threshold";
 import type { OpenFile } from "../network-file";
 import type { Runner } from "../running/runner";
@@ -67,6 +69,45 @@ function hitsOf(
   return { count, hits, chance, pValue: binomialPValue(hits, count, chance), needed };
 }
 
+/** What of a claim is looked for in a network. */
+export interface Sought {
+  /** Bits of each norm, ±1; 0 where none follows from the claim. */
+  readonly bits: DerivedClaim["bits"];
+  readonly triggers: TriggerSpec | null;
+}
+
+/** Bits and triggers are a test each, of which either suffices. */
+const testsOf = ({ triggers }: Sought): number => (triggers ? 2 : 1);
+
+/**
+ * The claim's bits among signs of γ that were read, whoever read them. Nobody's bit is read where
+ * there is no filter: neither a hit nor a miss.
+ */
+export function bitsAmong(
+  signs: readonly Pick<LayerSigns, "name" | "gamma" | "unread">[],
+  sought: Sought,
+  options: MarkOptions = {},
+): Hits | null {
+  let [count, hits] = [0, 0];
+  for (const { name, gamma, unread } of signs) {
+    const own = readableBits(sought.bits.get(name)!, unread);
+    count += own.filter((bit) => bit !== 0).length;
+    hits += matchedBits(gamma, own);
+  }
+  return hitsOf(count, hits, 0.5, options, testsOf(sought) * 2 ** (options.ways?.bits ?? 0));
+}
+
+/**
+ * Triggers of all groups that a network answers as the claim has them.
+ * @param ways in how many its outputs could have been put in order, as a power of two
+ */
+export function triggersAmong(right: number, sought: Sought, options: MarkOptions = {}, ways = 0): Hits | null {
+  const { triggers } = sought;
+  if (!triggers) return null;
+  const tests = testsOf(sought) * 2 ** ((options.ways?.all ?? 0) + ways);
+  return hitsOf(triggers.count * triggers.groups, right, 1 / triggers.classes.length, options, tests);
+}
+
 /**
  * Reads a claim's bits from a network's weights, and asks it for the claim's triggers where it can
  * be run. Either suffices: each is held to half of the rate. Of a network of another structure no
@@ -78,19 +119,17 @@ export async function readMark(
   options: MarkOptions = {},
 ): Promise<Mark> {
   const { triggers } = derived.spec;
-  const tests = triggers ? 2 : 1;
+  const sought = { bits: derived.bits, triggers };
   const notes: string[] = [];
   const { runner = null, released = null } = options;
   const read = weightsOf(file, info, notes);
-  const bits = read && bitsOf(read, { info, derived }, options, tests, notes);
+  const bits = read && bitsOf(read, info, sought, options, notes);
   if (triggers && !runner) notes.push(UNASKED);
   const answered =
     triggers && runner && (read || runner.takesAny)
       ? await runner.answers(file, { read, claim: { info, derived }, released, notes })
       : null;
-  const count = triggers ? triggers.count * triggers.groups : 0;
-  const ways = (options.ways?.all ?? 0) + (answered?.ways ?? 0);
-  const asked = answered && hitsOf(count, answered.right, 1 / triggers!.classes.length, options, tests * 2 ** ways);
+  const asked = answered && triggersAmong(answered.right, sought, options, answered.ways);
   return markOf(bits, asked, notes);
 }
 
@@ -105,27 +144,23 @@ function markOf(bits: Hits | null, triggers: Hits | null, notes: readonly string
 }
 
 /** The mark of a claim that is bits alone. @throws StateDictError for another structure. */
-export function readBits(file: SafetensorsFile, claim: BitsOfClaim, options: MarkOptions): Mark {
+export function readBits(file: SafetensorsFile, { info, derived: { bits } }: BitsOfClaim, options: MarkOptions): Mark {
   const notes: string[] = [];
-  return markOf(bitsOf(suspectWeights(file, claim.info), claim, options, 1, notes), null, notes);
+  const read = suspectWeights(file, info);
+  return markOf(bitsOf(read, info, { bits, triggers: null }, options, notes), null, notes);
 }
 
 /** Bits that fit, as they stand. */
 function bitsOf(
   read: SuspectWeights,
-  { info, derived }: BitsOfClaim,
+  { tensors }: BitsOfClaim["info"],
+  sought: Sought,
   options: MarkOptions,
-  tests: number,
   notes: string[],
 ): Hits | null {
-  let [count, hits, wiped] = [0, 0, 0];
-  for (const { name, gamma, unread } of readSigns(read.places, read.tensors, info.tensors)) {
-    // Nobody's bit is read where there is no filter: neither a hit nor a miss.
-    const own = readableBits(derived.bits.get(name)!, unread);
-    wiped += unread.length;
-    count += own.filter((bit) => bit !== 0).length;
-    hits += matchedBits(gamma, own);
-  }
-  if (wiped) notes.push(wipedText(wiped, count));
-  return hitsOf(count, hits, 0.5, options, tests * 2 ** (options.ways?.bits ?? 0));
+  const signs = readSigns(read.places, read.tensors, tensors);
+  const found = bitsAmong(signs, sought, options);
+  const wiped = signs.reduce((n, { unread }) => n + unread.length, 0);
+  if (wiped) notes.push(wipedText(wiped, found?.count ?? 0));
+  return found;
 }

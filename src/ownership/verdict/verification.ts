@@ -6,10 +6,9 @@ import { type CredentialInfo, readCredential } from "../../models/credential";
 import { fromBase64 } from "../../signing/base64";
 import { bundleOf, dateOf, type OpenCommitment, openCommitment } from "../claim/commitment";
 import type { DerivedClaim } from "../claim/derive";
-import { claimOf, hasClaim } from "../claim/own";
+import { hasClaim } from "../claim/own";
 import { type Possession, possessed } from "../claim/possession";
 import type { Dated } from "../dates";
-import { bindingOf } from "../first/binding";
 import { type NetworkFile, type OpenFile, openFile } from "../network-file";
 import { type Comparing, compared } from "../relation/compared";
 import type { RelationEvidence } from "../relation/relation";
@@ -18,6 +17,7 @@ import type { Runner } from "../running/runner";
 import type { Counterpart } from "../suspect/counterparts";
 import { networksIn, type Recognised, recognised } from "../suspect/recognised";
 import { suspectWeights } from "../suspect/suspect-weights";
+import { claimed } from "./claimed";
 import type { Evidence } from "./evidence";
 import { type Mark, readBits, readMark } from "./mark";
 import { type Judgement, judged, VERDICTS, type VerdictFacts } from "./verdict";
@@ -114,7 +114,7 @@ async function verified(given: OpenFile, { own, info, released, base, options, r
   const nothing = { mark: null, released: null, dated: null, relation: null, ...common };
   const how = { runner, falsePositiveRate, suspects };
 
-  const claim = await claimed(own, info);
+  const claim = await claimed(own.file, info);
   const facts = {
     ...{ version: claim.version, published, falsePositiveRate, dated: null, same: false, related: null },
     base: false,
@@ -295,31 +295,6 @@ async function examined(
     if (!(cause instanceof StateDictError && canBeOther)) throw cause;
     reasons.push(`the suspect is of another structure: ${cause.message}`);
     return null;
-  }
-}
-
-/** What a credential claims. */
-type Claimed = { statement: string; version: 1 | 2; broken: string | null } & (
-  | { derived: DerivedClaim; bits?: undefined }
-  | { derived: null; bits: DerivedClaim["bits"] }
-);
-
-async function claimed(own: OpenFile, info: CredentialInfo): Promise<Claimed> {
-  const none = { statement: "", derived: null, bits: new Map() } as const;
-  const version = hasClaim(own.file) ? 2 : 1;
-  try {
-    if (version === 2) {
-      const derived = await claimOf(own.file, info);
-      return { statement: derived.spec.statement, version, broken: null, derived };
-    }
-    const binding = await bindingOf(own.file, info);
-    if (binding) return { statement: binding.statement, version, broken: null, derived: null, bits: binding.bits };
-    const broken =
-      "the credential is not bound to a secret: passports solved for these very weights would match as well, so it shows nothing";
-    return { ...none, version, broken };
-  } catch (cause) {
-    if (!(cause instanceof FormatError)) throw cause;
-    return { ...none, version, broken: cause.message };
   }
 }
 
