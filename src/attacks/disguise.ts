@@ -13,6 +13,7 @@ import {
 import { checkFile } from "../passport/files";
 import { Generator } from "../tensor/random";
 import { attackOptions, checkTarget } from "./checked";
+import { withClaim } from "./owners-claim";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, turnShare } from "./shares";
 import { ownersView } from "./training";
@@ -113,13 +114,15 @@ export interface DisguisesOptions extends AttackOptions {
 
 /**
  * Every kind of {@link disguise}, and the owner's answer to it: bits that the owner reads from the
- * network as it stands, and after `realign` put its channels back.
+ * network as it stands, and after `realign` put its channels back. What is read then is for
+ * information, `mark` too: no verdict counts it.
  * @throws FormatError for a file that does not describe its network, where no channels are given.
  */
 export async function disguises(target: Target, options?: DisguisesOptions): Promise<AttackRecord> {
   checkTarget("disguises", target);
   const { seed = 0, onStep, channels: source } = attackOptions("disguises", options, ["channels"]);
-  const before = await ownersView(target.deployed, target);
+  const owned = await withClaim(target);
+  const before = await ownersView(target.deployed, owned);
   const { channels, config } = channelsOfFile("disguises", target.deployed, source);
   const { factors } = channels;
   const tried = Object.entries(TRIED(factors.some(isTurned), factors.some(isNormalised)));
@@ -129,7 +132,7 @@ export async function disguises(target: Target, options?: DisguisesOptions): Pro
     const { aligned } = realignTo(hidden, target.deployed, { channels, config });
     const answers = { "as it stands": hidden, realigned: aligned };
     for (const [answer, file] of Object.entries(answers)) {
-      const step = { setting: { disguise: name, answer }, after: await ownersView(file, target) };
+      const step = { setting: { disguise: name, answer }, after: await ownersView(file, owned) };
       steps.push(step);
       await onStep?.(step, steps.length, 2 * tried.length);
     }

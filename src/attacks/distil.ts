@@ -4,6 +4,7 @@ import { crossEntropy } from "../tensor/ops/loss";
 import { softmax } from "../tensor/ops/softmax";
 import { noGrad, type Tensor } from "../tensor/tensor";
 import { checkTarget, trainingOptions } from "./checked";
+import { withClaim } from "./owners-claim";
 import type { AttackRecord, Target } from "./record";
 import { attackByTraining, ownersView, type PlainTarget, type TrainingBudget } from "./training";
 import { freshNetwork, victim } from "./victim";
@@ -30,7 +31,8 @@ export async function distil(target: Target | PlainTarget, options: DistilOption
   const given = trainingOptions("distil", options, ["temperature"]);
   const { temperature = 4, seed = 0, lr = 0.05 } = given;
   within("distil", "temperature", temperature, 0.01, 1000);
-  const before = await ownersView(target.deployed, target);
+  const owned = await withClaim(target);
+  const before = await ownersView(target.deployed, owned);
   const teacher = victim(target);
   const cooled = (logits: unknown) => mul(logits as Tensor, 1 / temperature);
   const answers = (x: Tensor) => noGrad(() => softmax(cooled(teacher.forward(x)), -1));
@@ -38,7 +40,7 @@ export async function distil(target: Target | PlainTarget, options: DistilOption
     const model = freshNetwork(target, { seed: seed + 1 });
     try {
       return await attackByTraining(
-        target,
+        owned,
         {
           attack: "distillation",
           knowledge: ["the deployed network", "images without labels"],

@@ -1,6 +1,7 @@
 import { ArgumentError } from "../errors";
 import { shown } from "../io/shown";
 import { checkTarget, trainingOptions } from "./checked";
+import { withClaim } from "./owners-claim";
 import type { AttackRecord, Target } from "./record";
 import { attackByTraining, ownersView, type PlainTarget, type TrainingBudget } from "./training";
 import { classesOf, freshNetwork, headOf } from "./victim";
@@ -39,10 +40,11 @@ export async function fineTune(target: Target | PlainTarget, options: FineTuneOp
     const head = headOf(target, model);
     const kept = [...target.deployed.tensors].filter(([name]) => mode === "ftal" || !name.startsWith(head));
     model.loadStateDict(new Map(kept), { strict: mode === "ftal" });
-    const before = await ownersView(target.deployed, target);
+    const owned = await withClaim(target);
+    const before = await ownersView(target.deployed, owned);
     const knowledge = ["the deployed network", "labelled images of its own"];
     const attack = `fine-tuning, ${mode.toUpperCase()}`;
-    return await attackByTraining(target, { attack, knowledge, model, before, newHead: mode === "rtal" }, given);
+    return await attackByTraining(owned, { attack, knowledge, model, before, newHead: mode === "rtal" }, given);
   } finally {
     model.dispose();
   }

@@ -5,6 +5,7 @@ import { signatureBits } from "../passport/signature";
 import type { Network } from "../passport/trace";
 import { Generator } from "../tensor/random";
 import { checkTarget, trainingOptions } from "./checked";
+import { withClaim } from "./owners-claim";
 import type { AttackRecord, Target } from "./record";
 import { attackByTraining, ownersView, type TrainingBudget } from "./training";
 import { victim } from "./victim";
@@ -31,9 +32,10 @@ export async function overwrite(target: Target, options: TrainingBudget): Promis
       const { passport } = secret;
       passport.b.write(signatureBits("", passport.channels, random.fork(`${name} signature`)));
     }
-    const before = await ownersView(target.deployed, target);
+    const owned = await withClaim(target);
+    const before = await ownersView(target.deployed, owned);
     const knowledge = ["the deployed network", "the scheme and its passport layers", "labelled images"];
-    return await attackByTraining(target, { attack: "overwriting", knowledge, model, before }, given);
+    return await attackByTraining(owned, { attack: "overwriting", knowledge, model, before }, given);
   } finally {
     model.dispose();
   }

@@ -3,12 +3,14 @@ import type { SampleTransform } from "../data/samples";
 import type { SafetensorsFile } from "../io/safetensors";
 import type { Module } from "../nn/module";
 import { binomialPValue } from "../ownership/statistics";
+import type { Mark } from "../ownership/verdict/mark";
 import type { BranchAccuracy } from "../passport/branches";
 import { countSigns, matchedBits } from "../passport/matches";
 import { asProtected } from "../passport/protected";
 import { type Scheme, secretBranch } from "../passport/schemes";
 import type { Network } from "../passport/trace";
 import { evaluate } from "../train/evaluate";
+import { type Claimable, markIn, triggersIn } from "./owners-claim";
 
 /**
  * What an attack is tried on: the network that was given away, the owner's half to measure with,
@@ -46,6 +48,13 @@ export interface Measurement {
   deployed?: number;
   /** Share of triggers that the given-away network classifies as assigned. */
   triggers?: number;
+  /**
+   * Of attacks on the network's weights, what a verdict goes by: bits and triggers that follow from
+   * the owner's claim, how many fit and how many are needed. Bits are null where none can be read,
+   * triggers where the claim's own were not all asked. Not there where the credential holds no
+   * claim, where somebody else's passports were measured, and in older records.
+   */
+  mark?: Pick<Mark, "bits" | "triggers">;
 }
 
 /** One setting of an attack and what it came to. */
@@ -93,23 +102,37 @@ export async function triggerShare(
   return triggers && (await evaluate(model, triggers, { transform, branches: [open] }))[open];
 }
 
-/** Measures a rejoined network as it is. */
-export async function measure(
-  network: Module,
-  { test, transform, triggers }: Omit<Target, "credential">,
-): Promise<Measurement> {
-  const model = asProtected("measure", "the network", network);
-  const accuracy = await evaluate(model, test, { transform });
-  const { bits, matched } = countSigns(await model.readSigns());
-  const hits = await triggerShare(model, { transform, triggers });
+/** A measurement with the share of triggers that was found; as it was where none were asked. */
+export function withTriggers(
+  m: Measurement,
+  share: number | undefined,
+  { triggers, claim }: Claimable<Pick<Target, "triggers">>,
+): Measurement {
+  if (share === undefined) return m;
+  const { mark } = m;
   return {
+    ...m,
+    triggers: share,
+    ...(mark && claim && triggers && { mark: { ...mark, triggers: triggersIn(share, triggers, claim) } }),
+  };
+}
+
+/** Measures a rejoined network as it is. */
+export async function measure(network: Module, target: Claimable<Omit<Target, "credential">>): Promise<Measurement> {
+  const model = asProtected("measure", "the network", network);
+  const { test, transform, claim } = target;
+  const accuracy = await evaluate(model, test, { transform });
+  const signs = await model.readSigns();
+  const { bits, matched } = countSigns(signs);
+  const found = {
     accuracy,
     bits,
     matched,
     // A plain network has no bits, and nothing is unlikely about that.
     pValue: bits ? binomialPValue(matched, bits) : 1,
-    ...(hits !== undefined && { triggers: hits }),
+    ...(claim && { mark: markIn(signs, claim) }),
   };
+  return withTriggers(found, await triggerShare(model, target), target);
 }
 
 /** What the forged branch reaches, under the name of the branch it stands for. */

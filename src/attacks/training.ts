@@ -10,6 +10,7 @@ import { asProtected } from "../passport/protected";
 import type { Network } from "../passport/trace";
 import type { TaskFunction } from "../train/task";
 import { Trainer } from "../train/trainer";
+import type { Claimable } from "./owners-claim";
 import {
   type AttackOptions,
   type AttackRecord,
@@ -18,6 +19,7 @@ import {
   measure,
   type Target,
   triggerShare,
+  withTriggers,
 } from "./record";
 import { headOf, type Victim, victim } from "./victim";
 
@@ -77,14 +79,14 @@ export interface TrainingAttack {
  */
 export async function ownersView(
   deployed: SafetensorsFile,
-  target: Target | PlainTarget,
+  target: Claimable<Target | PlainTarget>,
   test: SampleSet = target.test,
 ): Promise<Measurement> {
   const found = await using(ownersModel(deployed, target), (model) => measure(model, { ...target, test }));
   if (found.accuracy.public !== undefined) return found;
   const { credential: _, ...plain } = target;
   const { accuracy, triggers } = await ownersView(deployed, plain, test);
-  return { ...found, deployed: accuracy.public!, ...(triggers !== undefined && { triggers }) };
+  return withTriggers({ ...found, deployed: accuracy.public! }, triggers, target);
 }
 
 /** Disposes a network after its use. */
@@ -120,14 +122,14 @@ export function underHeadOf(owners: Victim, attacked: SafetensorsFile): Safetens
  */
 async function underOwnersHead(
   attacked: SafetensorsFile,
-  { triggers, ...target }: Target | PlainTarget,
+  { triggers, ...target }: Claimable<Target | PlainTarget>,
   test?: SampleSet,
 ): Promise<Measurement> {
   const found = await ownersView(attacked, target, test);
   if (!triggers) return found;
   const asked = victim({ ...target, deployed: underHeadOf(target, attacked) });
   const share = await using(asked, (model) => triggerShare(model, { ...target, triggers }));
-  return { ...found, ...(share !== undefined && { triggers: share }) };
+  return withTriggers(found, share, { ...target, triggers });
 }
 
 /**
@@ -135,7 +137,7 @@ async function underOwnersHead(
  * epoch has the owner look for the signature.
  */
 export async function attackByTraining(
-  target: Target | PlainTarget,
+  target: Claimable<Target | PlainTarget>,
   { attack, knowledge, model, before, loss, newHead = false }: TrainingAttack,
   { train, test, task, epochs, lr = 0.001, batchSize, transform = [], seed = 0, ...on }: Checked<TrainingBudget>,
 ): Promise<AttackRecord> {

@@ -3,6 +3,7 @@ import { type HostTensor, type StateDict, toFloat32 } from "../io/host-tensor";
 import type { SafetensorsFile } from "../io/safetensors";
 import { checkHostTensor, checkStateDict } from "../nn/state";
 import { attackOptions, checkTarget } from "./checked";
+import { withClaim } from "./owners-claim";
 import type { AttackOptions, AttackRecord, AttackStep, Target } from "./record";
 import { checkShares, TENS } from "./shares";
 import { ownersView } from "./training";
@@ -38,10 +39,11 @@ export async function attackWeights(
   { attack, budget, settings }: WeightAttack,
   { seed = 0, onStep }: AttackOptions = {},
 ): Promise<AttackRecord> {
-  const before = await ownersView(target.deployed, target);
+  const owned = await withClaim(target);
+  const before = await ownersView(target.deployed, owned);
   const steps: AttackStep[] = [];
   for (const { setting, change } of settings) {
-    const step = { setting, after: await ownersView(changeWeights(target.deployed, change), target) };
+    const step = { setting, after: await ownersView(changeWeights(target.deployed, change), owned) };
     steps.push(step);
     await onStep?.(step, steps.length, settings.length);
   }
