@@ -9,11 +9,31 @@ import type { Findings } from "./list";
 /** A share as text. */
 export const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-function show(m: Measurement): string {
+/** Triggers that were found; of a claim's own also how many of how many, and how many it needs. */
+function triggersText({ triggers, mark }: Measurement): string[] {
+  if (triggers === undefined) return [];
+  const asked = mark?.triggers;
+  const counts = asked ? `, ${asked.hits} of ${asked.count} (${asked.needed} needed)` : "";
+  return [`triggers ${percent(triggers)}${counts}`];
+}
+
+/**
+ * Bits that were found, and how many the owner's claim needs of those that can be read, by the rule
+ * of its verdict. Texts are no part of the claim: where there are some, its bits are named apart.
+ */
+function bitsText({ matched, bits, mark }: Measurement): string {
+  const found = `${matched} of ${bits} bits`;
+  const own = mark?.bits;
+  if (!own) return found;
+  const apart = own.count === bits ? "" : `${own.hits} of ${own.count} of the claim, `;
+  return `${found} (${apart}${own.needed} needed)`;
+}
+
+/** A measurement in a line. */
+export function measurementText(m: Measurement): string {
   const accuracy = Object.entries(m.accuracy).map(([branch, share]) => `${branch} ${percent(share)}`);
   const alone = m.deployed === undefined ? [] : [`without passports ${percent(m.deployed)}`];
-  const hits = m.triggers === undefined ? [] : [`triggers ${percent(m.triggers)}`];
-  return [...accuracy, ...alone, ...hits, `${m.matched} of ${m.bits} bits`].join("  ");
+  return [...accuracy, ...alone, ...triggersText(m), bitsText(m)].join("  ");
 }
 
 const entries = (values: Readonly<Record<string, number | string>>) =>
@@ -28,14 +48,14 @@ function spread(after: readonly Measurement[]): string {
 
 function printRecord({ attack, knowledge, budget, before, steps }: AttackRecord): void {
   console.log(`${attack}  (knows ${knowledge.join(", ")}; ${entries(budget).join(", ")})`);
-  console.log(`  ${"before".padEnd(16)} ${show(before)}`);
+  console.log(`  ${"before".padEnd(16)} ${measurementText(before)}`);
   if (attack === "random passports")
     console.log(`  ${`${steps.length} draws`.padEnd(16)} ${spread(steps.map((step) => step.after))}`);
   else
     for (const { setting, after, text, own } of steps) {
       const ours = own === undefined ? "" : `  ${own} own bits`;
       const read = text === undefined ? "" : `  reads ${JSON.stringify(text)}`;
-      console.log(`  ${entries(setting).join(", ").padEnd(16)} ${show(after)}${ours}${read}`);
+      console.log(`  ${entries(setting).join(", ").padEnd(16)} ${measurementText(after)}${ours}${read}`);
     }
 }
 
@@ -60,6 +80,6 @@ export function printFindings(
   for (const claim of forgeries) printClaim(claim);
   for (const { kind, bits, matched, mean, deviation } of nulls)
     console.log(
-      `null of ${matched.length} ${kind}: ${mean.toFixed(1)} ± ${deviation.toFixed(1)} of ${bits} bits, ${range(matched, String)} (coins ${bits / 2} ± ${(Math.sqrt(bits) / 2).toFixed(1)}; ${matchThreshold(bits)} needed)`,
+      `null of ${matched.length} ${kind}: ${mean.toFixed(1)} ± ${deviation.toFixed(1)} of ${bits} bits, ${range(matched, String)} (coins ${bits / 2} ± ${(Math.sqrt(bits) / 2).toFixed(1)}; ${matchThreshold(bits)} needed at 1e-6)`,
     );
 }

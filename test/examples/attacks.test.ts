@@ -7,6 +7,7 @@ import { loadPlain } from "../../examples/attacks/describe";
 import { plant } from "../../examples/attacks/forge";
 import { ATTACKS } from "../../examples/attacks/list";
 import { HELP, readSettings } from "../../examples/attacks/settings";
+import { measurementText } from "../../examples/attacks/show";
 import { architectureOf, boundGroup, loadTrained } from "../../examples/attacks/target";
 import { PRETRAINED } from "../../examples/pretrained/load";
 import { ArgumentError } from "../../src/errors";
@@ -41,6 +42,29 @@ describe("readSettings", () => {
   ])("refuses %j", (args, message) => {
     expect(() => readSettings(args)).toThrow(ArgumentError);
     expect(() => readSettings(args)).toThrow(message);
+  });
+});
+
+describe("a measurement in a line", () => {
+  const accuracy = { public: 0.806, private: 0.796 };
+  const read = { accuracy, bits: 302, matched: 301, pValue: 1e-80, triggers: 63 / 64 };
+  const bits = { count: 302, hits: 301, chance: 0.5, pValue: 1e-80, needed: 248 };
+  const triggers = { count: 64, hits: 63, chance: 0.1, pValue: 1e-50, needed: 46 };
+
+  it("has what the claim needs beside what was found", () => {
+    expect(measurementText({ ...read, mark: { bits, triggers } })).toBe(
+      "public 80.6 %  private 79.6 %  triggers 98.4 %, 63 of 64 (46 needed)  301 of 302 bits (248 needed)",
+    );
+    const own = { ...bits, count: 270, hits: 269, needed: 225 };
+    expect(measurementText({ ...read, mark: { bits: own, triggers: null } })).toMatch(
+      /triggers 98\.4 % {2}301 of 302 bits \(269 of 270 of the claim, 225 needed\)$/,
+    );
+  });
+
+  it("says nothing of it where no claim was looked for, as in older records, or nothing can be read", () => {
+    expect(measurementText(read)).toBe("public 80.6 %  private 79.6 %  triggers 98.4 %  301 of 302 bits");
+    const none = { accuracy, bits: 0, matched: 0, pValue: 1, mark: { bits: null, triggers: null } };
+    expect(measurementText(none)).toBe("public 80.6 %  private 79.6 %  0 of 0 bits");
   });
 });
 
