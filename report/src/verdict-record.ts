@@ -48,6 +48,16 @@ export const isShown = ({ verdict }: Pick<ClaimVerdict, "verdict">): boolean => 
 
 type Hits = NonNullable<NonNullable<ClaimVerdict["mark"]>["bits"]>;
 
+/** Checks how many hits of a test there were. @throws ArgumentError naming the entry. */
+export function checkHits({ object, whole, number }: RecordChecks, where: string, h: Hits | null): void {
+  if (h === null) return;
+  object(where, h);
+  whole(`${where}.count`, h.count, 1);
+  whole(`${where}.hits`, h.hits, 0, h.count);
+  whole(`${where}.needed`, h.needed, 0, h.count + 1);
+  number(`${where}.pValue`, h.pValue, 0, 1);
+}
+
 /** Checks a verdict of a record. @throws ArgumentError naming the entry. */
 export function checkVerdict(checks: RecordChecks, where: string, v: ClaimVerdict): void {
   const { choice, text, list, number, whole, object, date } = checks;
@@ -60,18 +70,10 @@ export function checkVerdict(checks: RecordChecks, where: string, v: ClaimVerdic
     list(`${where}.${key}`, v[key]);
     for (const [i, line] of v[key].entries()) text(`${where}.${key}[${i}]`, line);
   }
-  const hits = (at: string, h: Hits | null) => {
-    if (h === null) return;
-    object(at, h);
-    whole(`${at}.count`, h.count, 1);
-    whole(`${at}.hits`, h.hits, 0, h.count);
-    whole(`${at}.needed`, h.needed, 0, h.count + 1);
-    number(`${at}.pValue`, h.pValue, 0, 1);
-  };
   for (const key of ["mark", "released"] as const) {
     if (v[key] === null) continue;
     object(`${where}.${key}`, v[key]);
-    for (const part of ["bits", "triggers"] as const) hits(`${where}.${key}.${part}`, v[key][part]);
+    for (const part of ["bits", "triggers"] as const) checkHits(checks, `${where}.${key}.${part}`, v[key][part]);
   }
   if (v.relation !== null) {
     object(`${where}.relation`, v.relation);

@@ -58,6 +58,23 @@ describe("verdicts", () => {
     expect(removal([few], FAMILIES.pruning)!.lost).toEqual([]);
   });
 
+  it("hold the owner's bits to what the verdict on the claim needs, where the record has it", () => {
+    const marked = (needed: number) =>
+      changed("weight quantisation", (after) => {
+        const bits = { count: 100, hits: 95, chance: 0.5, pValue: 1e-20, needed };
+        Object.assign(after, { matched: 107, mark: { bits, triggers: null } });
+      });
+    expect(removal([marked(95)], FAMILIES.quantisation)!.lost).toEqual([]);
+    expect(removal([marked(96)], FAMILIES.quantisation)!.lost.length).toBe(2);
+    expect(textOf(renderAttacks(only(marked(96))).html)).toContain("8 bits: 95 of 100 bits, 96 needed");
+    expect(textOf(renderAttacks(only(marked(95))).html)).toContain("at least 95 of 100 bits stayed, 95 are needed");
+    // Filters of zeros leave nothing to match.
+    const nothing = changed("weight quantisation", (after) =>
+      Object.assign(after, { bits: 0, matched: 0, mark: { bits: null, triggers: null } }),
+    );
+    expect(removal([nothing], FAMILIES.quantisation)!.lost.length).toBe(2);
+  });
+
   it("count fine-tuned networks always, and disguised ones by the owner's best answer", () => {
     const lost = changed("fine-tuning", (after) => void Object.assign(after, { matched: 81 }));
     expect(removal([lost], FAMILIES.fineTuning)!.lost.length).toBe(2);
@@ -188,6 +205,22 @@ describe("records that contradict themselves", () => {
       "more matches than bits",
       /attacks\[1\]\.steps\[0\]\.after\.matched/,
       (r) => void (r.networks[0]!.attacks[1]!.steps[0]!.after.matched = 113),
+    ],
+    [
+      "a claim of more bits than can be read",
+      /attacks\[1\]\.steps\[0\]\.after\.mark\.bits\.count/,
+      (r) => {
+        const bits = { count: 113, hits: 113, chance: 0.5, pValue: 0, needed: 100 };
+        r.networks[0]!.attacks[1]!.steps[0]!.after.mark = { bits, triggers: null };
+      },
+    ],
+    [
+      "more of a claim's triggers than were asked",
+      /attacks\[1\]\.steps\[0\]\.after\.mark\.triggers\.hits/,
+      (r) => {
+        const triggers = { count: 64, hits: 65, chance: 0.1, pValue: 0, needed: 46 };
+        r.networks[0]!.attacks[1]!.steps[0]!.after.mark = { bits: null, triggers };
+      },
     ],
     [
       "no bits before the attack",

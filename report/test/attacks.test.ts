@@ -139,6 +139,45 @@ describe("tables of the report on attacks", () => {
     expect(rowsOf(made, "random-passports").filter((row) => row["Network"] === v1.title).length).toBe(21);
   });
 
+  it("have what the verdict on the claim needs, of bits and of triggers, and its own bits beside it", () => {
+    const n = madeUpNetwork("v3");
+    // As pruning does, every step leaves fewer filters that can be read.
+    const mark = (i: number): NonNullable<AttackedNetwork["attacks"][number]["before"]["mark"]> => ({
+      bits: { count: 100 - i, hits: 99 - i, chance: 0.5, pValue: 1e-20, needed: 95 - i },
+      triggers: { count: 64, hits: 63, chance: 0.1, pValue: 1e-50, needed: 46 },
+    });
+    for (const name of ["class-blind pruning", "fine-tuning"]) {
+      const { before, steps } = attackOf(n, name);
+      before.mark = mark(0);
+      for (const [i, { after }] of steps.entries()) after.mark = mark(i);
+    }
+    const report = renderAttacks(only(n));
+    const pruned = rowsOf(report, "pruning");
+    expect(pruned.map((row) => [row["Bits right"], row["Of"], row["Needed"]])).toEqual(
+      [0, ...attackOf(n, "class-blind pruning").steps.keys()].map((i) => [99 - i, 100 - i, 95 - i]),
+    );
+    expect(pruned[2]!["p, one-sided"]).toBe(binomialPValue(98, 99));
+    // The network as it is, and after each fine-tuning.
+    const tuned = rowsOf(report, "fine-tuning");
+    expect(tuned[0]).toMatchObject({ "Bits right": 99, Of: 100, Needed: 95, Detected: 0.99 });
+    expect(tuned[1]).toMatchObject({ "Bits right": 98, Of: 99, Needed: 94, "Fewest on the way": 98 });
+    const triggers = rowsOf(report, "triggers");
+    const known = triggers.filter((row) => row["Needed"] === 46);
+    expect(known.length).toBeGreaterThan(attackOf(n, "class-blind pruning").steps.length);
+    for (const row of known.slice(1)) expect(row).toMatchObject({ Hits: 63, Of: 64 });
+    // Attacks without it are held to what the papers check, as are records from before.
+    expect(triggers.filter((row) => row["Attack"] === "weight quantisation")[0]).toMatchObject({ Of: 100, Needed: 29 });
+    const rounded = rowsOf(report, "quantisation")[1]!;
+    expect(rounded).toMatchObject({ Of: 112, Needed: matchThreshold(112) });
+    // The number needed is a line where it is not the same for all.
+    expect(textOf(report.html)).toContain("bits needed");
+    expect(text).not.toContain("bits needed");
+    expect(rowsOf(report, "claims")[0]).toMatchObject({
+      Needed: 82,
+      "Needed by the verdict": n.verdict.mark!.bits!.needed,
+    });
+  });
+
   it("compare fine-tuning with the plain network, task by task", () => {
     const rows = rowsOf(made, "fine-tuning").filter((row) => row["Network"] === v2.title);
     expect(rows.map((row) => row["Task"])).toEqual(["its own", "CIFAR-100", "Caltech-101"]);

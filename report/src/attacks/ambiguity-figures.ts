@@ -14,10 +14,10 @@ import { least, most } from "../series";
 import { hues, palette } from "../theme";
 import {
   attackedLayers,
+  countedBits,
   FAMILIES,
   type Found,
   fidelity,
-  needed,
   recordsOf,
   secretAccuracy,
   shareRight,
@@ -89,7 +89,7 @@ export function passportsTable(networks: readonly AttackedNetwork[]): DataTable 
         own ? n.claim.matched : matched.length > 0 ? least(matched) : null,
         own ? n.claim.matched : matched.length > 0 ? most(matched) : null,
         own ? n.claim.bits : (found[0]?.step.after.bits ?? null),
-        own ? n.claim.threshold : found[0] ? needed(n, found[0].step.after.bits) : null,
+        own ? n.claim.threshold : found[0] ? countedBits(n, found[0].step.after).needed : null,
       ];
     }),
   );

@@ -164,7 +164,7 @@ export function ambiguityPart(networks: readonly AttackedNetwork[]): Part {
       tablePanel(
         short,
         single,
-        html`DeepIPR’s Table 8, in counts of settings. “Signature found”: as many of the owner’s bits as a claim needs. “Fidelity kept”: accuracy within
+        html`DeepIPR’s Table 8, in counts of settings. “Signature found”: as many of the owner’s bits as the papers’ check needs. “Fidelity kept”: accuracy within
           ${allowed} points (DeepIPR’s ε) of the owner’s. A rival needs both fidelity and other bits: the column “kept without signature”. DeepIPR’s V asks for the forger’s own signature instead, which a forger can always choose to be
           what the passports give.`,
       ),

@@ -4,7 +4,7 @@ import type { AttackRecord, Measurement, WatermarkDetection, WatermarkRecord } f
 import { type BranchAccuracy, SCHEMES, type Scheme } from "@pan/core/passport";
 import { recordChecks } from "../checks";
 import { SAMPLES } from "../samples";
-import { checkVerdict } from "../verdict-record";
+import { checkHits, checkVerdict } from "../verdict-record";
 import type { AttackedNetwork, AttackRuns, Claim } from "./record";
 
 const checks = recordChecks(
@@ -146,6 +146,11 @@ function measurement(where: string, m: Measurement, scheme: Scheme, fewest: numb
   whole(`${where}.matched`, m.matched, 0, m.bits);
   for (const key of ["deployed", "triggers"] as const)
     if (m[key] !== undefined) number(`${where}.${key}`, m[key], 0, 1);
+  if (m.mark === undefined) return;
+  object(`${where}.mark`, m.mark);
+  for (const part of ["bits", "triggers"] as const) checkHits(checks, `${where}.mark.${part}`, m.mark[part]);
+  // Of the bits that can be read some may spell a text, and are none of the claim's.
+  whole(`${where}.mark.bits.count`, m.mark.bits?.count ?? 0, 0, m.bits);
 }
 
 function accuracies(where: string, accuracy: BranchAccuracy, scheme: Scheme): void {

@@ -98,15 +98,24 @@ export const openAccuracy = (n: AttackedNetwork, m: Accuracies): number | undefi
 export const secretAccuracy = ({ network }: AttackedNetwork, m: Pick<Measurement, "accuracy">): number | undefined =>
   m.accuracy[secretBranch(network.scheme)];
 
-/**
- * Matches that a claim of so many bits needs: the owner's own threshold where it is the owner's
- * bits.
- */
-export const needed = ({ claim }: AttackedNetwork, bits: number): number =>
-  bits === claim.bits ? claim.threshold : bits ? matchThreshold(bits) : 1;
-
 /** Bits read from a network: none of one whose filters are all zeros. */
 type Bits = Pick<Measurement, "matched" | "bits">;
+
+/** Matches that so many bits need by the papers' check, which knows of no claim. */
+export const neededByPapers = ({ claim }: AttackedNetwork, bits: number): number =>
+  bits === claim.bits ? claim.threshold : bits ? matchThreshold(bits) : 1;
+
+/**
+ * The bits that count in a network, and how many are needed: those of the owner's claim, as its
+ * verdict counts them, where the record has them; else all, by the papers' check.
+ */
+export function countedBits(network: AttackedNetwork, m: Bits & Pick<Measurement, "mark">): Bits & { needed: number } {
+  const { mark, matched, bits } = m;
+  if (!mark) return { matched, bits, needed: neededByPapers(network, bits) };
+  // Where every filter is all zeros no number is enough.
+  const { hits, count, needed } = mark.bits ?? { hits: 0, count: 0, needed: 1 };
+  return { matched: hits, bits: count, needed };
+}
 
 /** Share of the bits that are right; 0 of none. */
 export const shareRight = ({ matched, bits }: Bits): number => (bits ? matched / bits : 0);

@@ -6,7 +6,7 @@
 import { formatCount, formatPercent, plural } from "../format";
 import { type Html, html } from "../html";
 import { commonNoun } from "../samples";
-import { effortText, type Found, fidelity, needed, otherRecords, secretAccuracy, whereText } from "./families";
+import { countedBits, effortText, type Found, fidelity, otherRecords, secretAccuracy, whereText } from "./families";
 import type { AttackedNetwork } from "./record";
 import { bestWithout, gap, margin, USEFUL_LOSS, type Verdict, verdicts } from "./verdicts";
 
@@ -16,8 +16,12 @@ function place(found: Found, single: boolean): string {
   return single ? at : `${found.network.title}, ${at}`;
 }
 
-const bitsOf = ({ step: { after } }: Found): string =>
-  `${formatCount(after.matched)} of ${formatCount(after.bits)} bits`;
+function bitsOf({ network, step }: Found): string {
+  const { matched, bits } = countedBits(network, step.after);
+  return `${formatCount(matched)} of ${formatCount(bits)} bits`;
+}
+
+const neededOf = ({ network, step }: Found): number => countedBits(network, step.after).needed;
 
 /** The first case, and how many there are beside it: more would not fit the page. */
 function first(found: readonly Found[], write: (f: Found) => string): string {
@@ -47,15 +51,12 @@ export function removalFinding(verdict: Verdict, single: boolean): Html {
   const of = `of the ${formatCount(counted.length)} that ${counted.length === 1 ? "leaves" : "leave"} the network of use`;
   if (lost.length > 0) {
     const worst = [...lost].sort((a, b) => margin(a) - margin(b));
-    const cases = first(
-      worst,
-      (f) => `${place(f, single)}: ${bitsOf(f)}, ${needed(f.network, f.step.after.bits)} needed`,
-    );
+    const cases = first(worst, (f) => `${place(f, single)}: ${bitsOf(f)}, ${neededOf(f)} needed`);
     return html`${head}${mark("lost", "removed")}in ${formatCount(lost.length)} ${of}. ${cases}.`;
   }
   const least = weakest(counted);
   return html`${head}${mark("held", "held")}in all ${formatCount(counted.length)} that ${counted.length === 1 ? "leaves" : "leave"} the network of use; at least ${bitsOf(least)} stayed,
-    ${needed(least.network, least.step.after.bits)} are needed.`;
+    ${neededOf(least)} are needed.`;
 }
 
 /** What became of attempts to make a branch that works without the owner's signature. */
@@ -80,7 +81,7 @@ export function ambiguityFinding(verdict: Verdict, single: boolean): Html {
 /** What "of use" and "as well" mean, in numbers. */
 export function criteria(networks: readonly AttackedNetwork[]): string {
   const allowed = [...new Set(networks.map((n) => Math.round(100 * fidelity(n))))].sort((a, b) => a - b).join(" or ");
-  return `Of use: accuracy within ${Math.round(100 * USEFUL_LOSS)} points of before and above guessing; fine-tuned networks always. As well: within ${allowed} points. The signature counts as there with as many bits as a claim needs.`;
+  return `Of use: accuracy within ${Math.round(100 * USEFUL_LOSS)} points of before and above guessing; fine-tuned networks always. As well: within ${allowed} points. The signature counts as there with as many bits as the verdict on the owner’s claim needs; under a forger’s passports, and of a credential without a claim, as the papers’ check needs.`;
 }
 
 /** All findings of a report, what was left untried, and the numbers its headline is made of. */

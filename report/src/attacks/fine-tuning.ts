@@ -3,11 +3,12 @@
  * and 6 of DeepIPR.
  */
 
-import type { AttackRecord } from "@pan/core/attacks";
+import type { AttackRecord, Measurement } from "@pan/core/attacks";
 import { binomialPValue, matchThreshold } from "@pan/core/ownership";
 import type { Cell, DataTable } from "../data-table";
 import { commonNoun } from "../samples";
 import {
+  countedBits,
   FAMILIES,
   guessing,
   guessingEither,
@@ -56,7 +57,10 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
     ) => {
       const last = record ? record.steps.at(-1)!.after : claim;
       const open = openAccuracy(n, last);
-      const fewest = Math.min(...(record?.steps.map((s) => s.after.matched) ?? [claim.matched]));
+      // The claim itself holds what the papers check; what a verdict counts is in the records.
+      const steps = record ? record.steps.map(({ after }) => after) : [records[0]!.before];
+      const bits = steps.map((m) => countedBits(n, m));
+      const found = bits.at(-1)!;
       rows.push([
         n.title,
         SCHEME_NAMES[n.network.scheme],
@@ -69,12 +73,13 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
         reference ?? null,
         difference(open, reference),
         secretAccuracy(n, last) ?? null,
-        last.matched,
-        last.bits,
-        shareRight(last),
-        fewest,
-        guessing(last),
-        guessingEither(last),
+        found.matched,
+        found.bits,
+        found.needed,
+        shareRight(found),
+        Math.min(...bits.map(({ matched }) => matched)),
+        guessing(found),
+        guessingEither(found),
       ]);
     };
     row("its own", null, undefined, plain?.accuracy);
@@ -101,6 +106,7 @@ export function fineTuningTable(networks: readonly AttackedNetwork[]): DataTable
       ["Passport branch", "share"],
       ["Bits right", "count"],
       ["Of", "count"],
+      ["Needed", "count"],
       ["Detected", "share"],
       ["Fewest on the way", "count"],
       ["p, one-sided", "pValue"],
@@ -118,12 +124,14 @@ export function triggerTable(networks: readonly AttackedNetwork[]): DataTable | 
   const rows: Cell[][] = [];
   for (const n of networks) {
     const { triggers } = n.claim;
-    const row = (attack: string, setting: string | null, share: number, hits?: number) => {
-      const count = triggers?.count;
-      const found = count === undefined ? null : (hits ?? Math.round(share * count));
+    const row = (attack: string, setting: string | null, share: number, mark: Measurement["mark"], hits?: number) => {
+      const own = mark?.triggers;
+      const count = own?.count ?? triggers?.count;
+      const found = count === undefined ? null : (own?.hits ?? hits ?? Math.round(share * count));
       const p = count === undefined || found === null ? null : binomialPValue(found, count, n.chance);
       const enough = count === undefined ? null : matchThreshold(count, 1e-6, n.chance);
-      rows.push([n.title, attack, setting, share, found, count ?? null, triggers?.threshold ?? enough, p]);
+      const needed = own?.needed ?? triggers?.threshold ?? enough;
+      rows.push([n.title, attack, setting, share, found, count ?? null, needed, p]);
     };
     const after = REMOVAL.flatMap((kind) =>
       recordsOf(n, kind).flatMap((record) =>
@@ -131,10 +139,13 @@ export function triggerTable(networks: readonly AttackedNetwork[]): DataTable | 
       ),
     ).filter(({ step }) => step.after.triggers !== undefined);
     if (after.length === 0) continue;
-    const before = after.find(({ record }) => record.before.triggers !== undefined)?.record.before.triggers;
-    if (triggers) row("none: as trained", null, triggers.hits / triggers.count, triggers.hits);
-    else if (before !== undefined) row("none: as trained", null, before);
-    for (const found of after) row(found.record.attack, whereText(found), found.step.after.triggers!);
+    const before = after.find(({ record }) => record.before.triggers !== undefined)?.record.before;
+    if (triggers) row("none: as trained", null, triggers.hits / triggers.count, before?.mark, triggers.hits);
+    else if (before) row("none: as trained", null, before.triggers!, before.mark);
+    for (const found of after) {
+      const { triggers: share, mark } = found.step.after;
+      row(found.record.attack, whereText(found), share!, mark);
+    }
   }
   if (rows.length === 0) return undefined;
   return {

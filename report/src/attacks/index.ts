@@ -110,6 +110,7 @@ function overview(networks: readonly AttackedNetwork[]): DataTable {
       ["Bits right", "count"],
       ["Of", "count"],
       ["Needed", "count"],
+      ["Needed by the verdict", "count"],
       ["p", "pValue"],
       ["No passport", "share"],
       ["Passport branch", "share"],
@@ -128,6 +129,7 @@ function overview(networks: readonly AttackedNetwork[]): DataTable {
         claim.matched,
         claim.bits,
         claim.threshold,
+        n.verdict.mark?.bits?.needed ?? null,
         claim.pValue,
         bareAccuracy(n, claim) ?? null,
         secretAccuracy(n, claim) ?? null,
@@ -164,7 +166,7 @@ const WORDS: readonly (readonly [string, string])[] = [
   ],
   [
     "Threshold",
-    "The bits a claim needs: guessing finds as many once in a million times or less often, unless the claim says otherwise.",
+    "The bits that are needed. By the papers’ check guessing finds as many once in a million times or less often; the verdict on a claim asks for more, since a forger can try many claims.",
   ],
   ["Removal", "Changing the weights so that the signature is gone."],
   [

@@ -8,14 +8,14 @@ import { formatPercent, formatPValue } from "../format";
 import { type Html, html } from "../html";
 import { grid, panel, section } from "../page";
 import { commonNoun, type Noun } from "../samples";
-import { palette } from "../theme";
+import { hues, palette } from "../theme";
 import {
   bareAccuracy,
+  countedBits,
   FAMILIES,
   type Family,
   type Found,
   guessing,
-  needed,
   secretAccuracy,
   shareRight,
   stepsOf,
@@ -24,22 +24,20 @@ import { paired, type SweepLine, sweepFigure } from "./figures";
 import { fineTuningTable, REMOVAL, triggerTable } from "./fine-tuning";
 import type { AttackedNetwork } from "./record";
 import { spentNote, stepTable, without } from "./tables";
-import { removal, USEFUL_LOSS } from "./verdicts";
+import { isLost, removal, USEFUL_LOSS } from "./verdicts";
 
 /** What the accuracy and the bits do as more is set to 0, in a sentence. */
 function pruningCaption(found: readonly Found[]): string {
   const verdict = removal([found[0]!.network], FAMILIES.pruning)!;
   const last = verdict.counted.toSorted((a, b) => shareOf(a) - shareOf(b)).at(-1);
-  const gone = found
-    .toSorted((a, b) => shareOf(a) - shareOf(b))
-    .find((f) => f.step.after.matched < needed(f.network, f.step.after.bits));
+  const gone = found.toSorted((a, b) => shareOf(a) - shareOf(b)).find(isLost);
   const points = Math.round(100 * USEFUL_LOSS);
   const said: string[] = [];
   if (last) {
-    const { matched, bits } = last.step.after;
-    const p = formatPValue(guessing(last.step.after));
+    const { matched, bits, needed } = countedBits(last.network, last.step.after);
+    const p = formatPValue(guessing({ matched, bits }));
     said.push(
-      `Within ${points} points of its accuracy up to ${formatPercent(shareOf(last), 0)} of the weights set to 0; there ${matched} of ${bits} bits are right (p\u00a0=\u00a0${p}).`,
+      `Within ${points} points of its accuracy up to ${formatPercent(shareOf(last), 0)} of the weights set to 0; there ${matched} of ${bits} bits are right and ${needed} needed (p\u00a0=\u00a0${p}).`,
     );
   } else said.push(`No setting left the network within ${points} points of its accuracy.`);
   said.push(
@@ -49,6 +47,10 @@ function pruningCaption(found: readonly Found[]): string {
   );
   return `${said.join(" ")} DeepIPR’s Fig. 12, with the threshold that it lacks.`;
 }
+
+/** Share of the bits that is needed; none where even all would not do. */
+const shareNeeded = ({ bits, needed }: ReturnType<typeof countedBits>): number | undefined =>
+  needed <= bits ? needed / bits : undefined;
 
 const shareOf = ({ step }: Found): number => Number(step.setting["share"] ?? 0);
 
@@ -77,11 +79,20 @@ function pruningFigure(n: AttackedNetwork, wide: boolean): Html | undefined {
       label: "bits right",
       colour: palette.ink,
       mark: "dashed",
-      points: points(({ step: { after } }) => shareRight(after)),
+      points: points(({ step: { after } }) => shareRight(countedBits(n, after))),
     },
   ];
-  const { bits } = found[0]!.step.after;
-  const threshold = needed(n, bits);
+  // Of fewer bits that can be read a larger share is needed: a line then, and no level.
+  const levels = found.map(({ step }) => countedBits(n, step.after));
+  const { bits, needed } = levels[0]!;
+  const isLevel = levels.every((of) => of.bits === bits);
+  if (!isLevel)
+    lines.push({
+      label: "bits needed",
+      colour: hues[1],
+      mark: "dashed",
+      points: points(({ step }) => shareNeeded(countedBits(n, step.after))),
+    });
   return sweepFigure({
     title: `Pruning: ${n.title}`,
     caption: pruningCaption(found),
@@ -90,7 +101,7 @@ function pruningFigure(n: AttackedNetwork, wide: boolean): Html | undefined {
     unit: "accuracy, bits (%)",
     lines: lines.filter((line) => line.points.length > 0),
     references: [
-      ...(threshold <= bits ? [{ at: threshold / bits, label: `threshold, ${threshold} of ${bits} bits` }] : []),
+      ...(isLevel && needed <= bits ? [{ at: needed / bits, label: `threshold, ${needed} of ${bits} bits` }] : []),
       { at: n.chance, label: `chance, ${formatPercent(n.chance, 0)}` },
     ],
   });
@@ -136,7 +147,7 @@ export function removalPart(networks: readonly AttackedNetwork[]): Part {
       tablePanel(
         triggers,
         single,
-        html`DeepIPR’s Table 6, with what a claim needs at one false alarm in a million, and p: the probability that guessing labels answers as
+        html`DeepIPR’s Table 6, with how many are needed, by the verdict’s rule where all of a claim’s own triggers were asked and at one false alarm in a million of others, and p: the probability that guessing labels answers as
           many. After fine-tuning the owner’s classifier is put back before the ${noun.many} are asked.`,
       ),
     );
@@ -166,7 +177,7 @@ export function removalPart(networks: readonly AttackedNetwork[]): Part {
 function noteOn({ id }: Family): Html | false {
   const notes: Readonly<Record<string, string>> = {
     pruning:
-      "The numbers of DeepIPR’s Fig. 12. The weights smallest in magnitude over the whole network are set to 0. Bits of filters that are all zeros cannot be read, and are not counted.",
+      "The numbers of DeepIPR’s Fig. 12. The weights smallest in magnitude over the whole network are set to 0. Bits of filters that are all zeros cannot be read, and are not counted: of the others more of each hundred are needed.",
     quantisation: "Not in DeepIPR. Each tensor is rounded to as many levels as the bits allow.",
     overwriting:
       "DeepIPR, section 4.1.3. The attacker embeds passports and a signature of its own by the same training. In V1 the passport branch is that under the owner’s passports, and “no passport” what the attacker has.",

@@ -5,7 +5,7 @@ import { type Cell, type DataTable, type Part, tablePanel } from "../data-table"
 import { formatPValue, plural } from "../format";
 import { type Html, html } from "../html";
 import { panel, table } from "../page";
-import { attackedLayers, FAMILIES, guessing, needed, recordsOf, secretAccuracy, settingText } from "./families";
+import { attackedLayers, countedBits, FAMILIES, guessing, recordsOf, secretAccuracy, settingText } from "./families";
 import { paired } from "./figures";
 import type { AttackedNetwork } from "./record";
 
@@ -142,7 +142,7 @@ function textsTable(networks: readonly AttackedNetwork[]): DataTable | undefined
       accuracy,
       found.matched,
       found.bits,
-      needed(n, found.bits),
+      countedBits(n, found).needed,
       guessing(found),
     ];
     return [
@@ -155,7 +155,7 @@ function textsTable(networks: readonly AttackedNetwork[]): DataTable | undefined
         const grade =
           after.matched === after.bits
             ? "correct"
-            : after.matched >= needed(n, after.bits)
+            : after.matched >= countedBits(n, after).needed
               ? "partly correct"
               : "wrong";
         return row(
@@ -219,7 +219,7 @@ export function signaturePart(networks: readonly AttackedNetwork[]): Part {
       tablePanel(
         firstOfEach(texts),
         single,
-        html`DeepIPR’s Table 10, which gives accuracies alone. Of each kind the first setting; “partly correct” has as many bits as a claim needs, “wrong” has fewer.`,
+        html`DeepIPR’s Table 10, which gives accuracies alone. Of each kind the first setting; “partly correct” has as many bits as the papers’ check needs, “wrong” has fewer.`,
       ),
     );
   }

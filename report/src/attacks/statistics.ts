@@ -12,7 +12,7 @@ import type { Html } from "../html";
 import { grid, section } from "../page";
 import { least, most } from "../series";
 import { hues, palette } from "../theme";
-import { FAMILIES, guessingEither, needed, stepsOf } from "./families";
+import { FAMILIES, guessingEither, neededByPapers, stepsOf } from "./families";
 import type { AttackedNetwork } from "./record";
 import { allSteps, stepTable, without } from "./tables";
 import { isLost } from "./verdicts";
@@ -55,7 +55,7 @@ export const coins = (bits: number): number => Math.sqrt(bits) / 2;
 function nullTable(networks: readonly AttackedNetwork[]): DataTable {
   const rows = networks.flatMap((n) =>
     nullsOf(n).map(({ kind, bits, matched, mean, deviation }): Cell[] => {
-      const threshold = needed(n, bits);
+      const threshold = neededByPapers(n, bits);
       const [low, high] = [least(matched), most(matched)];
       const beyond = matched.filter((m) => m >= threshold).length;
       return [

@@ -7,10 +7,10 @@ import { nounOf } from "../samples";
 import {
   bareAccuracy,
   budgetText,
+  countedBits,
   type Found,
   guessing,
   guessingEither,
-  needed,
   otherRecords,
   recordsOf,
   secretAccuracy,
@@ -34,15 +34,15 @@ export const MEASURED: readonly DataColumn[] = [
  * attack.
  */
 export function measured(network: AttackedNetwork, m: AttackStep["after"]): Cell[] {
-  const { bits, matched } = m;
+  const bits = countedBits(network, m);
   return [
     bareAccuracy(network, m) ?? null,
     secretAccuracy(network, m) ?? null,
-    matched,
-    bits,
-    needed(network, bits),
-    guessing(m),
-    guessingEither(m),
+    bits.matched,
+    bits.bits,
+    bits.needed,
+    guessing(bits),
+    guessingEither(bits),
   ];
 }
 

@@ -2,11 +2,11 @@
 
 import {
   bareAccuracy,
+  countedBits,
   FAMILIES,
   type Family,
   type Found,
   fidelity,
-  needed,
   openAccuracy,
   recordsOf,
   secretAccuracy,
@@ -27,15 +27,17 @@ export interface Verdict {
    * branch is as good as the owner's.
    */
   counted: Found[];
-  /** Those that count and have fewer of the owner's bits than a claim needs. */
+  /** Those that count and have fewer of the owner's bits than are needed. */
   lost: Found[];
 }
 
 /**
- * How many bits a step has more than a claim needs, as a share of all; negative where it has fewer.
+ * How many bits a step has more than are needed, as a share of all; negative where it has fewer.
  */
-export const margin = ({ network, step: { after } }: Found): number =>
-  (after.matched - needed(network, after.bits)) / Math.max(1, after.bits);
+export function margin({ network, step }: Found): number {
+  const { matched, bits, needed } = countedBits(network, step.after);
+  return (matched - needed) / Math.max(1, bits);
+}
 
 /** Whether the owner's signature is not to be found any more. */
 export const isLost = (found: Found): boolean => margin(found) < 0;
