@@ -149,6 +149,65 @@ describe.skipIf(missing)("the page", () => {
     const { layers } = expected.examination!;
     expect(await panel.locator(".gamma svg").count()).toBe(layers.length);
     expect(await panel.locator(".gamma .fits").count()).toBe(layers.reduce((n, l) => n + l.matched, 0));
+    // Every channel can be read, and nothing speaks of others.
+    expect(await panel.locator(".unread").count()).toBe(0);
+    expect(await panel.textContent()).not.toMatch(/cannot be read|filter is all zeros/i);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  it.each([
+    "light",
+    "dark",
+  ] as const)("shows what nobody can read as that, and as no miss (%s)", async (colorScheme) => {
+    // Of one layer some filters are zeros and one is turned, of another all are zeros.
+    const { tensors, metadata } = decodeSafetensors(example("suspect.safetensors"));
+    const filters = (name: string, change: (weight: number, filter: number) => number) => {
+      const { shape, data, ...rest } = tensors.get(name)!;
+      const changed = Float32Array.from(data as Float32Array, (w, i) =>
+        change(w, Math.floor(i / (data.length / shape[0]!))),
+      );
+      return [name, { ...rest, shape, data: changed }] as const;
+    };
+    const wiped = new Map([
+      ...tensors,
+      filters("layer4.0.convbn_2.conv.weight", (w, o) => (o === 5 ? -w : o >= 100 ? 0 : w)),
+      filters("layer4.0.shortcut.conv.weight", () => 0),
+    ]);
+    const buffer = Buffer.from(encodeSafetensors(wiped, metadata));
+    const { examination } = await verify(buffer, example("owner.credential.safetensors"));
+    const { layers } = examination!;
+    const { page, complaints } = await open("", { colorScheme });
+    await field(page, "Suspect").setInputFiles({ name: "pruned.safetensors", mimeType: "", buffer });
+    await field(page, "Credential").setInputFiles(pathOf("owner.credential.safetensors"));
+    await press(page, "Verify");
+    const panel = page.locator("#panel-verify");
+    await panel.locator(".verdict").waitFor();
+    const drawn = (of: string) => panel.locator(`.gamma ${of}`).count();
+    const sum = (read: (layer: (typeof layers)[number]) => number) => layers.reduce((n, l) => n + read(l), 0);
+    expect(await drawn(".unread")).toBe(28 + 128);
+    expect(await drawn(".fits")).toBe(sum(({ matched }) => matched));
+    expect(await drawn(".misses")).toBe(sum(({ bits, matched }) => bits - matched));
+    expect(await drawn(".misses")).toBeGreaterThan(0);
+    expect(await panel.locator(".key").count()).toBe(1);
+    const captions = await panel.locator(".gamma figcaption").allTextContents();
+    expect(captions.map((caption) => /Cannot be read: channels/.test(caption))).toEqual([false, true, true]);
+    expect(captions[1]).toMatch(/Do not fit: channels 5\. Cannot be read: channels 100, 101, .* 123 and 4 more\.$/);
+    expect(captions[2]).toMatch(/^layer4\.0\.shortcut\.bn 0 of 0 signs fit\. Cannot be read: channels 0, 1, /);
+    expect(await panel.locator(".gamma svg").last().getAttribute("aria-label")).toMatch(/, 128 cannot be read$/);
+    // Hollow: filled with what lies behind it, and with neither of the bars' colours.
+    const look = (of: string) =>
+      panel
+        .locator(`.gamma ${of}`)
+        .first()
+        .evaluate((mark) => {
+          const { fill, stroke } = getComputedStyle(mark);
+          return { fill, stroke, behind: getComputedStyle(mark.closest("figure")!).backgroundColor };
+        });
+    const [hollow, miss, fit] = [await look(".unread"), await look(".misses"), await look(".fits")];
+    expect(hollow.fill).toBe(hollow.behind);
+    expect([miss.fill, fit.fill, hollow.behind, "none"]).not.toContain(hollow.stroke);
+    expect(await violations(page)).toEqual([]);
     expect(complaints).toEqual([]);
     await page.close();
   });
