@@ -80,9 +80,8 @@ export const depthwiseKernel = /* @__PURE__ */ defineKernel({
       mode === "forward"
         ? `let dst${a} = i32(${t}) * ${tile[a]};
   let src${a} = dst${a} * ${stride[a]} - ${pad};`
-        : `let tile${a} = i32(${t}) + ${pad} / ${tile[a]};
-  let dst${a} = tile${a} * ${tile[a]} - ${pad};
-  let src${a} = tile${a} * ${tile[a] / stride[a]};`;
+        : `let dst${a} = i32(${t}) * ${tile[a]} - ${pad} % ${stride[a]};
+  let src${a} = i32(${t}) * ${tile[a] / stride[a]} + ${pad} / ${stride[a]};`;
     const name = (at: number) => `x${at < 0 ? `m${-at}` : at}`;
     // Weights are loaded before their first row, so that few of a large kernel's are held at a
     // time.
@@ -145,6 +144,8 @@ export interface DepthwiseWeightSpec extends ConvShape {
   readonly vec: boolean;
   /** Rows of taps of an invocation: all, or one. */
   readonly rows: number;
+  /** Neighbouring rows of output pixels that are read together; a divisor of theirs. */
+  readonly down: number;
 }
 
 /** Neighbouring output pixels that are read together. */
@@ -152,12 +153,12 @@ const RUN = 4;
 
 /**
  * dw[u, v, c] = Σ over output pixels of x[pixel·stride + tap, c] · dy[pixel, c]. Rows of output
- * pixels of all images are cut into chunks of `chunk` rows, whose partial sums are added by
+ * pixels of all images are cut into chunks of `chunk` rows, a multiple of `down`, whose partial sums are added by
  * {@link sumSplitsKernel} in a fixed order.
  */
 export const depthwiseWeightKernel = /* @__PURE__ */ defineKernel({
   name: "depthwise-weight",
-  key: (s: DepthwiseWeightSpec) => `${shapeKey(s)},${s.vec ? 4 : 1},${s.rows}`,
+  key: (s: DepthwiseWeightSpec) => `${shapeKey(s)},${s.vec ? 4 : 1},${s.rows}x${s.down}`,
   bindings: (s) => ({
     x: { access: "read", type: elements(s.vec) },
     dy: { access: "read", type: elements(s.vec) },
@@ -183,23 +184,27 @@ export const depthwiseWeightKernel = /* @__PURE__ */ defineKernel({
       range(s.rows)
         .flatMap((u) => range(kw).map((v) => f(u, v)))
         .join("\n");
+    const rows = hits("forward", s.down, s.rows, stride[0], dilation[0]);
     const run = (pixels: number) => {
       const columns = hits("forward", pixels, kw, stride[1], dilation[1]);
-      return `${range(pixels)
-        .map((r) => `let g${r} = dy[start + (q + ${r}u) * p.c];`)
+      return `${range(s.down)
+        .flatMap((j) => range(pixels).map((r) => `let g${j}_${r} = dy[start + (${j}u * p.dyW + q + ${r}u) * p.c];`))
         .join("\n")}
       let x0 = i32(q) * ${stride[1]} - p.padX;
       ${places(columns)
         .map((k) => `let okX${k} = u32(x0 + ${k}) < p.xW;`)
         .join("\n")}
-      ${range(s.rows)
+      ${places(rows)
         .map(
-          (u) => `{
-        let at = base + (${u * dilation[0]} * i32(p.xW) + x0) * i32(p.c);
+          (row) => `{
+        let at = base + (${row} * i32(p.xW) + x0) * i32(p.c);
         ${places(columns)
-          .map((k) => `let x${k} = select(${T}(), x[u32(at + ${k} * i32(p.c))], okY${u} & okX${k});`)
+          .map((k) => `let x${k} = select(${T}(), x[u32(at + ${k} * i32(p.c))], okY${row} & okX${k});`)
           .join("\n")}
-        ${columns.map(({ pixel, tap, at }) => `acc${u}_${tap} += x${at} * g${pixel};`).join("\n")}
+        ${rows
+          .filter(({ at }) => at === row)
+          .flatMap((r) => columns.map((k) => `acc${r.tap}_${k.tap} += x${k.at} * g${r.pixel}_${k.pixel};`))
+          .join("\n")}
       }`,
         )
         .join("\n")}`;
@@ -213,10 +218,10 @@ ${linearMain()} {
   let split = part / ${kh / s.rows}u;
   let end = min((split + 1u) * p.chunk, p.rows);
   ${taps((u, v) => `var acc${u}_${v} = ${T}();`)}
-  for (var row = split * p.chunk; row < end; row++) {
+  for (var row = split * p.chunk; row < end; row += ${s.down}u) {
     let y0 = i32(row % p.dyH) * ${stride[0]} + i32(u0) * ${dilation[0]} - p.padY;
-    ${range(s.rows)
-      .map((u) => `let okY${u} = u32(y0 + ${u * dilation[0]}) < p.xH;`)
+    ${places(rows)
+      .map((k) => `let okY${k} = u32(y0 + ${k}) < p.xH;`)
       .join("\n")}
     let base = (i32(row / p.dyH * p.xH) + y0) * i32(p.xW * p.c) + i32(c);
     let start = row * p.dyW * p.c + c;

@@ -12,7 +12,7 @@ import { Generator } from "../../src/tensor/random";
 import { scope } from "../../src/tensor/storage";
 import { Tensor } from "../../src/tensor/tensor";
 import { Golden } from "../support/golden";
-import { expectClose, gpu, gradcheck, randomData, randomTensor } from "../support/gpu";
+import { expectClose, gpu, gradcheck, randomData, randomTensor, withCaps } from "../support/gpu";
 
 beforeAll(async () => void (await gpu()));
 
@@ -144,6 +144,30 @@ describe("conv2d", () => {
     depthwise,
   )("equals nested loops with %i channels each on its own, kernel %j, stride %j", (i, k, stride, padding, dilation) =>
     compare({ n: 2, h: 11, w: 13, i, o: i, k, stride, padding, dilation, groups: i }, 300 + i, i % 2 === 0));
+
+  // Tiles that images are whole ones of and not, paddings that are whole strides and tiles and not,
+  // rows that pair and do not.
+  it.each([
+    ["here", 1],
+    ["here", 2],
+    ["hardware", 1],
+    ["hardware", 2],
+  ] as const)("equals nested loops on every border of depthwise tiles (%s, stride %i)", async (where, stride) => {
+    const d = await gpu();
+    const caps = where === "hardware" ? ({ adapter: "hardware" } as const) : {};
+    await withCaps(d, caps, async () => {
+      for (const [h, w] of [
+        [3, 9],
+        [6, 5],
+        [8, 4],
+        [9, 8],
+      ] as const)
+        for (const pad of [0, 1, 2, 5]) {
+          const geometry = { k: [3, 3] as Two, stride: [stride, stride] as Two, dilation: [1, 1] as Two };
+          await compare({ n: 2, h, w, i: 4, o: 4, ...geometry, padding: [pad, (pad + 1) % 6], groups: 4 }, pad, true);
+        }
+    });
+  });
 
   it("sums a depthwise weight gradient in chunks, in the same order every time", async () => {
     const [x, dy] = [randomTensor([6, 20, 21, 8], 1), randomTensor([6, 20, 21, 8], 2)];

@@ -31,10 +31,14 @@ import type { Geometry } from "./geometry";
 const MOST = { taps: 64, stride: 4 };
 
 /**
- * Pixels of an invocation. Twice as many rows are a fifth faster and take twice as long to compile,
- * which for large kernels is seconds.
+ * Pixels of an invocation. Of few taps a larger tile takes four fifths of the time on software
+ * adapters, where loads are what binds; of many it takes seconds to compile. Graphics processors
+ * want many invocations.
  */
-const tileOf = (taps: number): readonly [number, number] => [taps <= 25 ? 2 : 1, 4];
+function tileOf({ caps }: Device, taps: number): readonly [number, number] {
+  if (taps <= 9 && caps.adapter !== "hardware") return [4, 4];
+  return [taps <= 25 ? 2 : 1, 4];
+}
 
 /** Taps up to which an invocation sums the weight gradient of all of them, else of one row. */
 const FEW_TAPS = 16;
@@ -62,13 +66,13 @@ function gather(src: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, how: G
   const { mode, to, from } = how;
   const { vec, c } = channelsOf(g);
   const dst = src.newEmpty(gatheredShape(g, how));
-  // Tiles of an input gradient are whole strides, and are counted from the padding's first pixel.
-  const wanted = tileOf(g.kernel[0] * g.kernel[1]);
+  // Tiles of an input gradient are whole strides, and begin where one does, padding counted.
+  const wanted = tileOf(src.device, g.kernel[0] * g.kernel[1]);
   const side = (a: 0 | 1) => (mode === "input" ? Math.ceil(wanted[a] / g.stride[a]) * g.stride[a] : wanted[a]);
   const tile = [side(0), side(1)] as const;
   const tiles = (a: 0 | 1) => {
-    const before = mode === "input" ? g.padding[a] : 0;
-    return Math.ceil((before + to.size[a]) / tile[a]) - Math.floor(before / tile[a]);
+    const before = mode === "input" ? g.padding[a] % g.stride[a] : 0;
+    return Math.ceil((before + to.size[a]) / tile[a]);
   };
   const [down, across] = [tiles(0), tiles(1)];
   src.device.run(
@@ -98,12 +102,14 @@ function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const owned = kh * kw <= FEW_TAPS ? kh : 1;
   const parts = c * (kh / owned);
   const rows = g.n * g.out[0];
-  const chunk = Math.ceil(rows / splitsFor(d, parts, rows, g.out[1]));
+  // Two rows of pixels have rows of the source in common, where their stride leaves them any.
+  const down = owned === kh && g.stride[0] === 1 && g.out[0] % 2 === 0 ? 2 : 1;
+  const chunk = down * Math.ceil(rows / down / splitsFor(d, parts, rows, g.out[1]));
   const splits = Math.ceil(rows / chunk);
   return inSplits(d, weightShape(g), splits, (dw) =>
     d.run(
       depthwiseWeightKernel,
-      { ...structureOf(g), vec, rows: owned },
+      { ...structureOf(g), vec, rows: owned, down },
       { x: x.buffer, dy: dy.buffer, dw },
       {
         count: parts * splits,
@@ -126,6 +132,6 @@ function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
  * pixels.
  */
 function splitsFor(d: Device, parts: number, rows: number, across: number): number {
-  const wanted = d.caps.adapter === "hardware" ? 1 << 15 : 1 << 11;
+  const wanted = d.caps.adapter === "hardware" ? 1 << 15 : 1 << 9;
   return Math.max(1, Math.min(Math.ceil(wanted / parts), Math.floor((rows * across) / 64), rows, 256));
 }
