@@ -76,19 +76,18 @@ export const COUNT_ENTRY = 3;
 /** Gradients clipped by one dispatch: past twelve the slots' sizes no longer fit into immediates. */
 const MOST_CLIPPED = 12;
 
-/** Numbers that immediates hold. */
-const IMMEDIATES = 16;
+/**
+ * Parameters updated by one dispatch: past so many the slots' sizes no longer fit into immediates,
+ * and kernels compile for longer.
+ */
+const mostUpdated = (rule: RuleName): number => (RULES[rule].counted ? 4 : 5);
 
 /**
  * Slots of {@link updateKernel} on a device that binds `buffers` storage buffers: a weight and a
- * gradient each, and as many as have room for their sizes in immediates.
+ * gradient each.
  */
-export function updateSlots(rule: RuleName, buffers: number): number {
-  const { states, counted } = RULES[rule];
-  const [kept, more] = [states.length > 0 ? 1 : 0, states.length > 1 ? 1 : 0];
-  const sized = Math.floor((IMMEDIATES - 1 - more) / (1 + kept + (counted ? 1 : 0)));
-  return Math.min(sized, Math.floor((buffers - 1 - kept) / 2));
-}
+export const updateSlots = (rule: RuleName, buffers: number): number =>
+  Math.min(mostUpdated(rule), Math.floor((buffers - (RULES[rule].states.length ? 2 : 1)) / 2));
 
 /** Slots of the clipping kernels: a gradient each, beside one buffer of sums. */
 export const clipSlots = (buffers: number): number => Math.min(MOST_CLIPPED, buffers - 1);
