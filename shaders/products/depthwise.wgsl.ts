@@ -45,6 +45,10 @@ export interface DepthwiseSpec extends ConvShape {
   readonly tile: readonly [number, number];
 }
 
+/** What a tile's taps reach along an axis. */
+const tileHits = ({ mode, tile, kernel, stride, dilation }: DepthwiseSpec, a: 0 | 1): Hit[] =>
+  hits(mode, tile[a], kernel[a], stride[a], dilation[a]);
+
 /**
  * y[n, p, q, c] = bias[c] + Σ_{u,v} x[n, p·stride + u·dilation − pad, …, c] · w[u, v, c], or dx of
  * dy. `down` and `across` count tiles.
@@ -71,9 +75,9 @@ export const depthwiseKernel = /* @__PURE__ */ defineKernel({
     padX: "i32",
   },
   body: (s: DepthwiseSpec) => {
-    const { mode, tile, kernel, stride, dilation } = s;
+    const { mode, tile, kernel, stride } = s;
     const [kh, kw] = kernel;
-    const [rows, columns] = ([0, 1] as const).map((a) => hits(mode, tile[a], kernel[a], stride[a], dilation[a]));
+    const [rows, columns] = [tileHits(s, 0), tileHits(s, 1)];
     const T = elements(s.vec);
     // The first pixel of the tile `t`, and the source pixel that `at` counts from.
     const first = (a: 0 | 1, t: string, pad: string) =>
@@ -85,7 +89,7 @@ export const depthwiseKernel = /* @__PURE__ */ defineKernel({
     const name = (at: number) => `x${at < 0 ? `m${-at}` : at}`;
     // Weights are loaded before their first row, so that few of a large kernel's are held at a
     // time.
-    const firstRow = (u: number) => Math.min(...rows!.filter(({ tap }) => tap === u).map(({ at }) => at));
+    const firstRow = (u: number) => Math.min(...rows.filter(({ tap }) => tap === u).map(({ at }) => at));
     const weights = (at: number) =>
       range(kh)
         .filter((u) => firstRow(u) === at)
@@ -95,12 +99,12 @@ export const depthwiseKernel = /* @__PURE__ */ defineKernel({
   {
     let ok = u32(src0 + (${at})) < p.srcH;
     let row = base + (${at}) * i32(p.srcW * p.c);
-    ${places(columns!)
+    ${places(columns)
       .map((k) => `let ${name(k)} = select(${T}(), src[u32(row + (${k}) * i32(p.c))], ok & ok${name(k)});`)
       .join("\n")}
-    ${rows!
+    ${rows
       .filter((r) => r.at === at)
-      .flatMap((r) => columns!.map((k) => `acc${r.pixel}_${k.pixel} += ${name(k.at)} * w${r.tap * kw + k.tap};`))
+      .flatMap((r) => columns.map((k) => `acc${r.pixel}_${k.pixel} += ${name(k.at)} * w${r.tap * kw + k.tap};`))
       .join("\n")}
   }`;
     return wgsl`
@@ -111,14 +115,14 @@ ${linearMain()} {
   ${first(0, "index / (p.c * p.across) % p.down", "p.padY")}
   let n = i32(index / (p.c * p.across * p.down));
   let base = ((n * i32(p.srcH) + src0) * i32(p.srcW) + src1) * i32(p.c) + i32(c);
-  ${places(columns!)
+  ${places(columns)
     .map((k) => `let ok${name(k)} = u32(src1 + (${k})) < p.srcW;`)
     .join("\n")}
   let add = ${s.bias ? "bias[c]" : `${T}()`};
   ${range(tile[0])
     .flatMap((y) => range(tile[1]).map((x) => `var acc${y}_${x} = add;`))
     .join("\n")}
-  ${places(rows!).map(row).join("\n")}
+  ${places(rows).map(row).join("\n")}
   let out = ((n * i32(p.dstH) + dst0) * i32(p.dstW) + dst1) * i32(p.c) + i32(c);
   ${range(tile[0])
     .flatMap((y) =>
@@ -137,6 +141,10 @@ ${linearMain()} {
     const outputs = images * (mode === "forward" ? p.dstH * p.dstW : p.srcH * p.srcW);
     return 2 * outputs * kh * kw * p.c * (vec ? 4 : 1);
   },
+  loads: (s, p) => {
+    const [down, across] = ([0, 1] as const).map((a) => places(tileHits(s, a)).length);
+    return p.count * (down! * across! + s.kernel[0] * s.kernel[1]) * (s.vec ? 4 : 1);
+  },
 });
 
 export interface DepthwiseWeightSpec extends ConvShape {
@@ -150,6 +158,10 @@ export interface DepthwiseWeightSpec extends ConvShape {
 
 /** Neighbouring output pixels that are read together. */
 const RUN = 4;
+
+/** What taps of `pixels` neighbouring output pixels along an axis reach. */
+const runHits = ({ kernel, rows, stride, dilation }: DepthwiseWeightSpec, a: 0 | 1, pixels: number): Hit[] =>
+  hits("forward", pixels, a === 0 ? rows : kernel[1], stride[a], dilation[a]);
 
 /**
  * dw[u, v, c] = Σ over output pixels of x[pixel·stride + tap, c] · dy[pixel, c]. Rows of output
@@ -184,9 +196,9 @@ export const depthwiseWeightKernel = /* @__PURE__ */ defineKernel({
       range(s.rows)
         .flatMap((u) => range(kw).map((v) => f(u, v)))
         .join("\n");
-    const rows = hits("forward", s.down, s.rows, stride[0], dilation[0]);
+    const rows = runHits(s, 0, s.down);
     const run = (pixels: number) => {
-      const columns = hits("forward", pixels, kw, stride[1], dilation[1]);
+      const columns = runHits(s, 1, pixels);
       return `${range(s.down)
         .flatMap((j) => range(pixels).map((r) => `let g${j}_${r} = dy[start + (${j}u * p.dyW + q + ${r}u) * p.c];`))
         .join("\n")}
@@ -238,4 +250,9 @@ ${linearMain()} {
   },
   workgroups: (_, p) => linearGrid(p.count),
   operations: ({ vec, kernel: [kh, kw] }, p) => 2 * p.rows * p.dyW * kh * kw * p.c * (vec ? 4 : 1),
+  loads: (s, p) => {
+    const owners = p.c * (s.kernel[0] / s.rows);
+    const run = RUN * s.down + places(runHits(s, 0, s.down)).length * places(runHits(s, 1, RUN)).length;
+    return (owners * (p.rows / s.down) * p.dyW * run * (s.vec ? 4 : 1)) / RUN;
+  },
 });
