@@ -233,17 +233,20 @@ const stridedParams = ({ rank }: { rank: StridedRank }) =>
 
 /**
  * WGSL: splits `index` over the sizes `p.n0 …` (last fastest) and adds up the offsets of each
- * operand.
+ * operand. A division a dimension, and none for the first: software adapters divide one number at a
+ * time.
  */
 const walk = (rank: StridedRank, operands: readonly string[]) => `
   var rest = index;
 ${operands.map((o) => `  var at_${o} = p.o_${o};`).join("\n")}
 ${axes(rank)
   .reverse()
-  .map(
-    (d) =>
-      `  { let i = i32(rest % p.n${d}); rest = rest / p.n${d}; ${operands.map((o) => `at_${o} += i * p.${o}${d};`).join(" ")} }`,
-  )
+  .map((d) => {
+    const add = operands.map((o) => `at_${o} += i * p.${o}${d};`).join(" ");
+    return d === 0
+      ? `  { let i = i32(rest); ${add} }`
+      : `  { let above = rest / p.n${d}; let i = i32(rest - above * p.n${d}); rest = above; ${add} }`;
+  })
   .join("\n")}`;
 
 /** y = f(a, b) with broadcasting: strides are 0 along broadcast axes. y is contiguous. */
