@@ -73,7 +73,9 @@ export type RuleName = keyof typeof RULES;
  */
 export const COUNT_ENTRY = 3;
 
-/** Gradients clipped by one dispatch: past twelve the slots' sizes no longer fit into immediates. */
+/**
+ * Gradients clipped by one dispatch: past twelve the slots' sizes no longer fit into immediates.
+ */
 const MOST_CLIPPED = 12;
 
 /**

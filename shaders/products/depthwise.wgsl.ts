@@ -165,8 +165,8 @@ const runHits = ({ kernel, rows, stride, dilation }: DepthwiseWeightSpec, a: 0 |
 
 /**
  * dw[u, v, c] = Σ over output pixels of x[pixel·stride + tap, c] · dy[pixel, c]. Rows of output
- * pixels of all images are cut into chunks of `chunk` rows, a multiple of `down`, whose partial sums are added by
- * {@link sumSplitsKernel} in a fixed order.
+ * pixels of all images are cut into chunks of `chunk` rows, a multiple of `down`, whose partial
+ * sums are added by {@link sumSplitsKernel} in a fixed order.
  */
 export const depthwiseWeightKernel = /* @__PURE__ */ defineKernel({
   name: "depthwise-weight",
