@@ -107,12 +107,14 @@ export interface NormRowsGradSpec extends NormLanes, NormParts {
   readonly relu: ReluMask;
   /** Write the means that dx needs, and leave it to `norm-grad-apply`, which spreads it wider. */
   readonly means: boolean;
+  /** dx is added to what is there. */
+  readonly adds: boolean;
 }
 
 /** dx, from mean γ·dz and mean γ·dz·z of its group; or those means. */
 export const normRowsGradKernel = /* @__PURE__ */ defineKernel({
   name: "norm-rows-grad",
-  key: (s: NormRowsGradSpec) => s.width + partsKey(s) + maskKey(s.relu) + flagsKey({ means: s.means }),
+  key: (s: NormRowsGradSpec) => s.width + partsKey(s) + maskKey(s.relu) + flagsKey({ means: s.means, adds: s.adds }),
   bindings: (s) => ({
     ...bind({
       x: read(loadType(s)),
@@ -169,7 +171,7 @@ ${partsOf(s, set)
       ${scaled(s, `d${k}`, "j", k)}`,
   )
   .join("\n")}
-      dx[${partAt("at", set)}] = ${inputGrad({ ...s, batch: true }, set, {
+      dx[${partAt("at", set)}] ${s.adds ? "+" : ""}= ${inputGrad({ ...s, batch: true }, set, {
         d: (k) => `d${k}`,
         z: "z",
         rstd: (k) => statistic(s, 2, "index", k),

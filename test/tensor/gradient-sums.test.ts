@@ -5,6 +5,7 @@ import type { Device } from "../../src/gpu/device";
 import { passportFc } from "../../src/passport/fc";
 import { signLoss } from "../../src/passport/sign-loss";
 import { add, mul, relu } from "../../src/tensor/ops/elementwise";
+import { layerNorm, rmsNorm } from "../../src/tensor/ops/norm/norm";
 import { conv2d } from "../../src/tensor/ops/products/conv";
 import { linear, matmul } from "../../src/tensor/ops/products/matmul";
 import { sum } from "../../src/tensor/ops/reduce";
@@ -76,6 +77,13 @@ const CASES: Readonly<Record<string, Case>> = {
   "a sign loss and its passport's FC": {
     leaves: { raw: [2, 24], a: [24, 6], b: [6, 24] },
     branches: [({ raw }) => signLoss(raw!, BITS(), { alpha: 1 }), ({ raw, a, b }) => passportFc(raw!, a!, b!, 0.1)],
+  },
+  "norms of rows": {
+    leaves: { x: [40, 64], g: [64], b: [64] },
+    branches: [
+      ({ x, g, b }) => layerNorm(x!, [64], { gamma: g!, beta: b! }),
+      ({ x, g }) => rmsNorm(x!, [64], { gamma: g! }),
+    ],
   },
   "a residual": {
     leaves: { x: [2, 8, 8, 16], w: [3, 3, 16, 16] },

@@ -71,13 +71,23 @@ export interface NormNeeds {
 export const wantedGrads = ({ affine }: NormParts, needs: NormNeeds): NormAffine[] =>
   affine.map((form, a) => (needs.affine[a] ? form : "none"));
 
+/** Whether dx can be added to what there is. */
+export const addsInput = ({ batch, rows }: NormForm): boolean => batch && rows;
+
 /**
  * dx, dγ, dβ and, with a residual, that of the sum: in one launch or two where workgroups owned
  * columns; else partial sums, their end, and dx, which takes two launches for groups in a row that
  * are more than one invocation's.
  * @param g gradient of the output, the pooled one where there are windows
+ * @param sum what dx is added to, in place: of {@link addsInput} alone
  */
-export function normGradients(g: Tensor, form: NormForm, saved: SavedNorm, needs: NormNeeds): NormGradients {
+export function normGradients(
+  g: Tensor,
+  form: NormForm,
+  saved: SavedNorm,
+  needs: NormNeeds,
+  sum: Tensor | null = null,
+): NormGradients {
   const { view, spec, affineShape, relu, windows, team } = form;
   const { x, stats, y, gammas, betas } = saved;
   const grads = wantedGrads(spec, needs);
@@ -106,13 +116,13 @@ export function normGradients(g: Tensor, form: NormForm, saved: SavedNorm, needs
     ),
   };
   const residual = form.residual ? g.newEmpty(g.shape) : null;
-  const dx = needs.x ? g.newEmpty(x.shape) : null;
+  const dx = needs.x ? (sum ?? g.newEmpty(x.shape)) : null;
   const wanted = dx || affine.some((d) => d.gamma || d.beta);
   if (team && wanted) {
     const norm = { view, spec: { ...spec, relu, residual: !!residual }, windows, team };
     const out = { g: g.buffer, dr: (residual ?? g).buffer, dx: (dx ?? g).buffer };
     runWholeGradients(g, norm, grads, { ...read, ...written, ...out }, !!dx);
-  } else inLaunches(g, form, { grads, read, written }, { dx, residual });
+  } else inLaunches(g, form, { grads, read, written }, { dx, residual, adds: sum !== null });
   return { dx, affine, residual };
 }
 
@@ -125,10 +135,11 @@ interface GradientBuffers {
 
 function inLaunches(
   g: Tensor,
-  { view, spec, relu: rectified, windows, batch, rows }: NormForm,
+  form: NormForm,
   { grads, read, written }: GradientBuffers,
-  { dx, residual }: { dx: Tensor | null; residual: Tensor | null },
+  { dx, residual, adds }: { dx: Tensor | null; residual: Tensor | null; adds: boolean },
 ): void {
+  const { view, spec, relu: rectified, windows, batch } = form;
   const { device } = g;
   const { lanes, sizes } = layoutOf(view);
   const scalars = layoutOf(view, 1).sizes;
@@ -142,7 +153,7 @@ function inLaunches(
   // With one row per batch item there is nothing to sum per channel and item: group means come from
   // the rows, dγ and dβ across them.
   const perRow = lanes.grouped && view.rows === 1;
-  const whole = dx !== null && batch && rows;
+  const whole = dx !== null && addsInput(form);
   const means = dx && batch && !whole ? g.newEmpty([2, spec.shared ? 1 : spec.parts, view.batches, view.groups]) : null;
   const groups = !!means && !perRow;
   const channels = grads.some((form) => form !== "none") ? view.channels : 0;
@@ -157,7 +168,7 @@ function inLaunches(
 
   if (whole || (means && perRow)) {
     const buffers = { ...given, dx: (dx ?? g).buffer };
-    device.run(normRowsGradKernel, { ...lanes, ...spec, relu, means: !whole }, buffers, { ...sizes, values });
+    device.run(normRowsGradKernel, { ...lanes, ...spec, relu, means: !whole, adds }, buffers, { ...sizes, values });
   }
   if (groups || channels) {
     const batches = perRow ? 1 : view.batches;

@@ -1,6 +1,7 @@
 import { type NormParts, normApplyKernel, statSets } from "../../../../shaders/norm/apply.wgsl";
 import { normPoolKernel } from "../../../../shaders/norm/pool.wgsl";
 import { normRowsKernel } from "../../../../shaders/norm/rows.wgsl";
+import type { SumSoFar } from "../../graph";
 import { keepBatch } from "../../parts";
 import { sameShape } from "../../shape";
 import { record, Tensor } from "../../tensor";
@@ -9,7 +10,7 @@ import { expectFlag, expectNumber } from "../operands";
 import { maxPool2d } from "../pool";
 import { type Affine, affineForm, affineTensors, betaOf, expectAffine, gammaOf } from "./affine";
 import { NORM_EPS } from "./eps";
-import { type NormForm, normGradients, wantedGrads } from "./gradients";
+import { addsInput, type NormForm, normGradients, wantedGrads } from "./gradients";
 import { layoutOf, numbered } from "./layout";
 import { checkParting, isAboutZero, measuredRows, nameOf, type Over, viewOf } from "./over";
 import { inRows } from "./rows";
@@ -184,7 +185,7 @@ function run(x: Tensor, n: Normalisation, { windows = null, residual = null }: B
   };
   const backward =
     (savedX: Tensor | undefined, ...handles: Tensor[]) =>
-    (g: Tensor) => {
+    (g: Tensor, sumSoFar: SumSoFar<Tensor>) => {
       const [savedStats, savedY, ...rest] = optional.map((t) => (t ? handles[present.indexOf(t)]! : null));
       const saved = {
         x: savedX!,
@@ -193,9 +194,10 @@ function run(x: Tensor, n: Normalisation, { windows = null, residual = null }: B
         gammas: rest.slice(0, affine.length),
         betas: rest.slice(affine.length),
       };
-      const grads = normGradients(g, form, saved, needs);
+      const sum = needs.x && addsInput(form) ? sumSoFar(0) : null;
+      const grads = normGradients(g, form, saved, needs, sum);
       return [
-        grads.dx,
+        sum ? null : grads.dx,
         ...affine.flatMap((a, i) => [
           ...(gammaOf(a) ? [grads.affine[i]!.gamma] : []),
           ...(betaOf(a) ? [grads.affine[i]!.beta] : []),

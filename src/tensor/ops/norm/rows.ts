@@ -28,7 +28,7 @@ export function inRows(device: Device, view: View, spec: NormParts & NormEnd): b
       : splitsFor(device, sizes.units, sizes.q) === 1;
   const bound = [
     normRowsKernel.bindings({ ...lanes, ...spec }),
-    normRowsGradKernel.bindings({ ...lanes, ...spec, relu: reluMask(spec), means: false }),
+    normRowsGradKernel.bindings({ ...lanes, ...spec, relu: reluMask(spec), means: false, adds: false }),
   ].map((bindings) => Object.keys(bindings).length);
   return enough && Math.max(...bound) <= maxStorageBuffers;
 }
