@@ -1,5 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, type ParamType } from "../src/gpu/kernel";
+import { each, inItsSlot, startOf } from "./slots";
 
 /** Past this many the sizes no longer fit into immediates. */
 const MOST_SUMMED = 7;
@@ -14,35 +15,26 @@ export const summedSlots = (buffers: number): number => Math.min(MOST_SUMMED, Ma
 export const sumSplitsKernel = /* @__PURE__ */ defineKernel({
   name: "sum-splits",
   key: (s: { slots: number }) => `${s.slots}`,
-  bindings: ({ slots }): Record<string, Binding> =>
-    Object.fromEntries(
-      Array.from({ length: slots }, (_, k): [string, Binding][] => [
-        [`parts${k}`, { access: "read" }],
-        [`out${k}`, { access: "write" }],
-      ]).flat(),
-    ),
+  bindings: ({ slots }): Record<string, Binding> => ({
+    ...each<Binding>(slots, "parts", { access: "read" }),
+    ...each<Binding>(slots, "out", { access: "write" }),
+  }),
   params: ({ slots }): Record<string, ParamType> => ({
     adds: "u32",
-    ...Object.fromEntries(
-      Array.from({ length: slots }, (_, k): [string, ParamType][] => [
-        [`end${k}`, "u32"],
-        [`splits${k}`, "u32"],
-      ]).flat(),
-    ),
+    ...each<ParamType>(slots, "end", "u32"),
+    ...each<ParamType>(slots, "splits", "u32"),
   }),
   body: ({ slots }) => wgsl`
 ${linearMain()} {
   ${linearIndex(`p.end${slots - 1}`)}
-  ${Array.from({ length: slots }, (_, k) => slot(k)).join("\n  else ")}
+  ${inItsSlot(slots, sumOf)}
 }`,
   workgroups: ({ slots }, p) => linearGrid(p[`end${slots - 1}`]!),
 });
 
-const slot = (k: number): string => {
-  const from = k === 0 ? "0u" : `p.end${k - 1}`;
-  return /* wgsl */ `if (index < p.end${k}) {
-    let i = index - ${from};
-    let n = p.end${k} - ${from};
+/** WGSL: sum `i` of slot `k`. */
+const sumOf = (k: number): string => /* wgsl */ `
+    let n = p.end${k} - ${startOf(k)};
     var sum = 0.0;
     var s = 0u;
     // Four loads are under way at a time: waiting for them is all there is to this.
@@ -57,5 +49,4 @@ const slot = (k: number): string => {
     for (; s < p.splits${k}; s++) { sum += parts${k}[s * n + i]; }
     if ((p.adds & ${1 << k}u) != 0u) { sum += out${k}[i]; }
     out${k}[i] = sum;
-  }`;
-};
+  `;

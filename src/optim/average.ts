@@ -1,4 +1,4 @@
-import { averageKernel, averageSlots } from "../../shaders/optim.wgsl";
+import { averageKernel, averageSlots } from "../../shaders/weight-average.wgsl";
 import { callable, flag, instance, optionsOf, refuse } from "../demand";
 import { disposal } from "../disposal";
 import { ArgumentError, StateDictError } from "../errors";

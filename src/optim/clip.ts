@@ -1,5 +1,5 @@
 /** Gradient clipping, on the GPU and in place; nothing is read back. */
-import { clipKernel, clipSlots } from "../../shaders/optim.wgsl";
+import { clipKernel, clipSlots } from "../../shaders/clip.wgsl";
 import { within } from "../demand";
 import { ArgumentError, ShapeError } from "../errors";
 import { device } from "../gpu/init";

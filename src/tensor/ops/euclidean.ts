@@ -1,4 +1,4 @@
-import { clipSlots, normKernel, squaresKernel } from "../../../shaders/optim.wgsl";
+import { clipSlots, normKernel, squaresKernel } from "../../../shaders/clip.wgsl";
 import type { Device } from "../../gpu/device";
 import type { PooledBuffer } from "../../gpu/pool";
 import { scope } from "../storage";
