@@ -126,6 +126,17 @@ describe("sums of parts that wait", () => {
     expect(memory()).toMatchObject({ tensors: before.tensors, storages: before.storages, bytes: before.bytes });
   });
 
+  it("leave none where their parts could not be computed", () => {
+    const { bytes, freeBytes } = d.poolStats;
+    const y = Tensor.empty([SIZE]);
+    const refuse = () => {
+      throw new LimitError("no such kernel");
+    };
+    expect(() => addSplits(y, 1000, refuse)).toThrow("no such kernel");
+    y.dispose();
+    expect(d.poolStats.bytes - d.poolStats.freeBytes).toBe(bytes - freeBytes);
+  });
+
   it("are part of a step that is recorded, and not of the next", async () => {
     const outside = waiting(1);
     const { fill, want } = example(2);

@@ -66,7 +66,12 @@ class Sums {
     const { device } = this;
     const bytes = 4 * sum.size * sum.splits;
     const parts = device.pool.acquire(bytes);
-    run(parts);
+    try {
+      run(parts);
+    } catch (error) {
+      device.pool.release(parts);
+      throw error;
+    }
     // Two sums of one launch cannot be added to the same numbers.
     if (this.waiting.some(({ out }) => out === sum.out)) this.give();
     if (!device.defer(sum.out, () => this.give())) return device.pool.release(parts);
