@@ -2,6 +2,7 @@
 
 import type { Judgment } from "@pan/core/ownership";
 import { recordChecks } from "./checks";
+import { checkHits } from "./verdict-record";
 
 /** A file that a party handed in, or that is fought over. */
 export interface JudgedFile {
@@ -58,15 +59,6 @@ function checkFile(where: string, file: JudgedFile): void {
   if (!/^[0-9a-f]{64}$/.test(file.sha256)) fail(`${where}.sha256`, "64 hexadecimal digits", file.sha256);
 }
 
-function checkHits(where: string, hits: { count: number; hits: number; needed: number; pValue: number } | null): void {
-  if (hits === null) return;
-  object(where, hits);
-  whole(`${where}.count`, hits.count, 1);
-  whole(`${where}.hits`, hits.hits, 0, hits.count);
-  whole(`${where}.needed`, hits.needed, 0, hits.count + 1);
-  number(`${where}.pValue`, hits.pValue, 0, 1);
-}
-
 function checkFacts({ facts, marks, relations }: Judgment): void {
   object("judgment.facts", facts);
   for (const key of ["broken", "crossed", "dated", "parent"] as const) {
@@ -87,7 +79,8 @@ function checkFacts({ facts, marks, relations }: Judgment): void {
   for (const key of ["aInA", "aInB", "bInA", "bInB"] as const) {
     if (marks[key] === null) continue;
     object(`judgment.marks.${key}`, marks[key]);
-    for (const part of ["bits", "triggers"] as const) checkHits(`judgment.marks.${key}.${part}`, marks[key][part]);
+    for (const part of ["bits", "triggers"] as const)
+      checkHits(checks, `judgment.marks.${key}.${part}`, marks[key][part]);
   }
   object("judgment.relations", relations);
   for (const key of ["byA", "byB"] as const) {
