@@ -22,9 +22,9 @@ export class Deferred {
     if (this.due.size) this.due.get(b)?.();
   }
 
-  /** Runs all that is due. */
+  /** Runs all that is due; what a run gives for others is due no more, and is not run again. */
   complete(): void {
-    for (const run of new Set(this.due.values())) run();
+    for (const run of this.due.values()) run();
   }
 
   /** The commands that write to `b` follow, and count it as written once more. */
