@@ -8,7 +8,7 @@ import {
   nanTest,
   type ParamType,
 } from "../src/gpu/kernel";
-import { each, inItsSlot, MOST_SLOTS, perSlot, READ, WRITE } from "./slots";
+import { each, inItsSlot, MOST_SLOTS, perSlot, READ, WRITE } from "./slots.wgsl";
 
 /** Slots of the clipping kernels: a gradient each, beside one buffer of sums. */
 export const clipSlots = (buffers: number): number => Math.min(MOST_SLOTS, buffers - 1);

@@ -1,6 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, type ParamType } from "../src/gpu/kernel";
-import { each, inItsSlot, READ, WRITE } from "./slots";
+import { each, inItsSlot, READ, WRITE } from "./slots.wgsl";
 
 /**
  * The update rules of the optimisers. A rule names the hyper-parameters it reads (`hyper`, all of

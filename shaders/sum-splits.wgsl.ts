@@ -1,6 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, type ParamType } from "../src/gpu/kernel";
-import { each, inItsSlot, startOf } from "./slots";
+import { each, inItsSlot, startOf } from "./slots.wgsl";
 
 /** Past this many the sizes no longer fit into immediates. */
 const MOST_SUMMED = 7;

@@ -1,6 +1,6 @@
 import { wgsl } from "wgsl-preprocessor/wgsl-preprocessor.js";
 import { type Binding, defineKernel, linearGrid, linearIndex, linearMain, type ParamType } from "../src/gpu/kernel";
-import { each, inItsSlot, MOST_SLOTS, READ, WRITE } from "./slots";
+import { each, inItsSlot, MOST_SLOTS, READ, WRITE } from "./slots.wgsl";
 
 /** Slots of {@link averageKernel}: a weight each, beside the averages and what they are made by. */
 export const averageSlots = (buffers: number): number => Math.min(MOST_SLOTS, buffers - 2);
