@@ -87,6 +87,7 @@ function shownSettings(s: Settings, passports: string): TrainingReport["settings
     ...(s.labelSmoothing && { labelSmoothing: s.labelSmoothing }),
     ...((triggers || s.boundTriggers) && { triggerBatch: s.triggerBatch }),
     ...(s.boundTriggers && { boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}` }),
+    ...(s.triggerPhotos && { triggerPhotos: s.triggerPhotos }),
     ...(s.triggerPerturbation && { triggerPerturbation: s.triggerPerturbation }),
     ...(featureWatermark && { featureWatermark }),
     ...(statement !== undefined && { statement }),

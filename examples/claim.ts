@@ -130,11 +130,14 @@ export function boundTriggersOf(
   return { count, groups };
 }
 
+/** What a binding takes of triggers. */
+export type ChosenTriggers = Pick<Binding, "inputs"> & { triggers: TriggerSpec };
+
 /** What a run binds its network to. */
 export interface BindingSettings {
   statement: string;
-  /** Inputs that the network shall learn beside, where there are some. */
-  triggers?: TriggerSpec | null;
+  /** Inputs that the network shall learn beside, where there are some: asked for once a run. */
+  triggers?: () => ChosenTriggers | null | Promise<ChosenTriggers | null>;
   out: string;
   resume: boolean;
 }
@@ -154,7 +157,7 @@ export async function bindNetwork(
   } else {
     const { privateKey, publicKey } = await newSigningKey();
     await savePrivate(key, privateKey);
-    binding = { statement, secret: newSecret(), publicKey, ...(triggers && { triggers }) };
+    binding = { statement, secret: newSecret(), publicKey, ...(await triggers?.()) };
     await savePrivate(secret, json(binding));
   }
   if (binding.statement !== statement)

@@ -25,6 +25,7 @@ import {
   accuracies,
   type BoundTriggers,
   bindNetwork,
+  type ChosenTriggers,
   claimReport,
   type Dates,
   described,
@@ -39,6 +40,7 @@ import { TrainingBar } from "./progress";
 import { forge, untilInterrupted } from "./run";
 import { ScaleLog } from "./scales";
 import { describeEpoch, printVerdict, say } from "./show";
+import { triggersFrom } from "./trigger-photos";
 
 /** Settings that runs of every kind have. */
 export interface RunSettings {
@@ -48,9 +50,9 @@ export interface RunSettings {
   accumulate: number;
   /** ε of label smoothing. */
   labelSmoothing: number;
-  /** Names of modules that are run again in the backward pass. */
   /** Most joint norm of gradients; 0 for none. */
   clipNorm: number;
+  /** Names of modules that are run again in the backward pass. */
   recompute: readonly string[];
   /** What activations wait in for the backward pass. */
   activations: "f32" | "f16";
@@ -64,6 +66,8 @@ export interface RunSettings {
    * Triggers of a bound network, that follow from its secret: how many in each of how many groups.
    */
   boundTriggers: BoundTriggers | null;
+  /** A folder of photographs that those are chosen from; else they are drawn. */
+  triggerPhotos?: string | undefined;
   /** End after so many epochs without a better accuracy; 0 never. */
   earlyStop: number;
   /** What the owner says of the network: binds passports and bits to a secret. */
@@ -174,8 +178,12 @@ async function train(e: Experiment, claim: DerivedClaim | null, clock: RunClock)
 /** Binds the network to what its owner says of it; null where that is nothing. */
 async function bindTo({ model, train, normalize, inputShape, settings: s }: Experiment) {
   if (s.statement === undefined) return null;
-  const like = s.boundTriggers && triggersLike(train, { ...s.boundTriggers, ...(normalize && { normalize }) });
-  const triggers = like && { ...like, ...(inputShape && { shape: inputShape }) };
+  const triggers = (): ChosenTriggers | null | Promise<ChosenTriggers> => {
+    if (!s.boundTriggers) return null;
+    const like = triggersLike(train, { ...s.boundTriggers, ...(normalize && { normalize }) });
+    const drawn = { ...like, ...(inputShape && { shape: inputShape }) };
+    return s.triggerPhotos ? triggersFrom(s.triggerPhotos, drawn) : { triggers: drawn };
+  };
   return bindNetwork(model, { ...s, statement: s.statement, triggers });
 }
 

@@ -57,6 +57,7 @@ async function main(s: Settings, command: string): Promise<void> {
         boundTriggers: `${s.boundTriggers.groups} × ${s.boundTriggers.count}`,
         triggerBatch: s.triggerBatch,
       }),
+      ...(s.triggerPhotos && { triggerPhotos: s.triggerPhotos }),
       ...(s.triggerPerturbation && { triggerPerturbation: s.triggerPerturbation }),
       ...(statement !== undefined && { statement }),
     },

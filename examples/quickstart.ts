@@ -33,6 +33,7 @@ import { trainerOf, triggersOf } from "./quickstart/recipe";
 import { CONFIG, HELP, readSettings, type Settings, SIGNATURE, STATEMENT } from "./quickstart/settings";
 import { type Forgery, forge, untilInterrupted } from "./run";
 import { printVerdict, say } from "./show";
+import { triggersFrom } from "./trigger-photos";
 
 interface Data {
   train: ImageSet;
@@ -75,7 +76,10 @@ async function main(s: Settings): Promise<void> {
   await mkdir(s.out, { recursive: true });
   const clock = await RunClock.start(s.out, s);
   const model = buildNetwork(CONFIG, { seed: s.seed });
-  const triggers = triggersOf(data.train, s);
+  const triggers = () => {
+    const drawn = triggersOf(data.train, s);
+    return drawn && (s.triggerPhotos ? triggersFrom(s.triggerPhotos, drawn) : { triggers: drawn });
+  };
   const { binding, claim: bound } = await bindNetwork(model, { ...s, statement: STATEMENT, triggers });
   const trainer = await train(model, bound, data, { s, clock });
   if (trainer.interrupted) {
@@ -118,7 +122,7 @@ interface Findings {
 async function describe({ device, s, clock, trainer, verified, forged, saved }: Findings): Promise<QuickstartReport> {
   const { epochs, steps } = trainer.history;
   const v = verified.examination!;
-  const { dates: _, ...settings } = s;
+  const { dates: _, triggerPhotos, ...settings } = s;
   const trainingSeconds = epochs.reduce((sum, e) => sum + e.seconds, 0);
   return {
     notice: PRIVATE_NOTICE,
@@ -166,6 +170,7 @@ async function describe({ device, s, clock, trainer, verified, forged, saved }: 
     ],
     settings: {
       ...settings,
+      ...(triggerPhotos && { triggerPhotos }),
       optimizer: "SGD, Nesterov",
       schedule: "cosine, one epoch of warm-up",
       network: JSON.stringify(CONFIG.layers),

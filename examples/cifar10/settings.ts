@@ -6,6 +6,7 @@ import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, TRIGGER_HELP, TRIGGER_OPTIONS
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 import { commonSettings } from "../run-settings";
+import { PHOTO_HELP, PHOTO_OPTIONS, photosOf } from "../trigger-photos";
 
 export const ARCHITECTURES = ["alexnet", "resnet18", "resnet9"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
@@ -74,6 +75,7 @@ training
   --trigger-file FILE  CIFAR-10 binary layout (default: the 100 images in examples/data)
   --trigger-batch N    triggers that join each batch (default 2; 4 of bound ones)
 ${TRIGGER_HELP}
+${PHOTO_HELP}
   --feature-watermark N  bits of Uchida's watermark in the last convolution of a plain network (default 0: none);
                        --triggers with --scheme plain is the trigger set of Adi et al.
   --label-smoothing X  of the loss (default 0)
@@ -141,6 +143,7 @@ const OPTIONS = {
   out: "",
   preset: "",
   ...TRIGGER_OPTIONS,
+  ...PHOTO_OPTIONS,
   ...DATE_OPTIONS,
 } as const;
 const SWITCHES = ["triggers", "download", "resume", "help"] as const;
@@ -170,6 +173,7 @@ export function readSettings(args: string[]): Settings | "help" {
     source: v.source || join(root, `${arch}-plain`, "deployed.safetensors"),
     triggers: v.triggers || (scheme === "v3" && !bound),
     boundTriggers: bound,
+    triggerPhotos: photosOf(v, bound !== null),
     triggerFile: v["trigger-file"] || undefined,
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"] || (bound ? "4" : "2"), 1, 10_000),
     featureWatermark,

@@ -5,6 +5,7 @@ import { boundTriggersOf, DATE_HELP, DATE_OPTIONS, TRIGGER_HELP, TRIGGER_OPTIONS
 import type { RunSettings } from "../experiment";
 import { listOf, numberIn, oneOf, parseOptions } from "../options";
 import { commonSettings } from "../run-settings";
+import { PHOTO_HELP, PHOTO_OPTIONS, photosOf } from "../trigger-photos";
 
 const SCHEMES = ["plain", "v1", "v2", "pan"] as const;
 const BLOCKS = { resnet18: [2, 2, 2, 2], resnet9: [1, 1, 1, 1] } as const;
@@ -44,6 +45,7 @@ network
   --statement TEXT     what you say of the network: passports and signature bits then follow from it and a
                        fresh secret and key, and a signed commitment to publish is written beside the credential
 ${TRIGGER_HELP}
+${PHOTO_HELP}
   --trigger-batch N    triggers that join each batch (default 4)
 ${DATE_HELP}
 training
@@ -115,6 +117,7 @@ const OPTIONS = {
   out: "",
   preset: "",
   ...TRIGGER_OPTIONS,
+  ...PHOTO_OPTIONS,
   ...DATE_OPTIONS,
 } as const;
 
@@ -126,6 +129,7 @@ export function readSettings(args: string[]): Settings | "help" {
   const arch = oneOf("arch", v.arch, Object.keys(BLOCKS) as Settings["arch"][]);
   const scheme = oneOf("scheme", v.scheme, SCHEMES);
   const size = numberIn("size", v.size, 16, 4096);
+  const bound = boundTriggersOf(v, { statement: v.statement, triggers: false });
   return {
     ...commonSettings(v),
     arch,
@@ -141,7 +145,8 @@ export function readSettings(args: string[]): Settings | "help" {
     milestones: v.milestones === "cosine" ? [] : listOf(v.milestones).map((n) => numberIn("milestones", n, 1, 100_000)),
     folder: v.data,
     cache: v.cache || undefined,
-    boundTriggers: boundTriggersOf(v, { statement: v.statement, triggers: false }),
+    boundTriggers: bound,
+    triggerPhotos: photosOf(v, bound !== null),
     triggerBatch: numberIn("trigger-batch", v["trigger-batch"], 1, 10_000),
     batchSize: numberIn("batch", v.batch, 1, 100_000),
     accumulate: numberIn("accumulate", v.accumulate, 1, 10_000),

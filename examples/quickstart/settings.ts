@@ -1,5 +1,6 @@
 import { DATE_HELP, DATE_OPTIONS, type Dates, datesOf } from "../claim";
 import { numberIn, parseOptions } from "../options";
+import { PHOTO_HELP, PHOTO_OPTIONS, photosOf } from "../trigger-photos";
 import { RECIPE, type Recipe } from "./recipe";
 
 export { CONFIG, SIGNATURE, STATEMENT } from "./recipe";
@@ -10,6 +11,8 @@ export interface Settings extends Recipe {
   testImages: number;
   /** Random passports to try. */
   forgeries: number;
+  /** A folder of photographs that triggers are chosen from; else they are drawn. */
+  triggerPhotos: string | undefined;
   dates: Dates;
   out: string;
   resume: boolean;
@@ -23,6 +26,7 @@ export const HELP = `npm run quickstart -- [options]
                  (default 64; 0 for none)
   --trigger-perturbation X  share of their norm that weights are moved by against the triggers, so that they are
                  learnt to stay (default 0; 0.02 in the paper)
+${PHOTO_HELP}
   --seed N       decides weights and order (default 1); the secret behind the passports is fresh in every run
   --out DIR      where results go (default out/quickstart)
   --resume       go on where an interrupted run stopped
@@ -36,6 +40,7 @@ const OPTIONS = {
   "trigger-perturbation": String(RECIPE.triggerPerturbation),
   seed: String(RECIPE.seed),
   out: "out/quickstart",
+  ...PHOTO_OPTIONS,
   ...DATE_OPTIONS,
 };
 
@@ -50,6 +55,7 @@ export function readSettings(args: string[]): Settings | "help" {
     testImages: numberIn("tests", v.tests, 10, 1000),
     triggers: numberIn("triggers", v.triggers, 0, 1000),
     triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
+    triggerPhotos: photosOf(v, v.triggers !== "0"),
     forgeries: 10,
     dates: datesOf(v),
     seed: numberIn("seed", v.seed, 0, 2 ** 31),

@@ -1,0 +1,62 @@
+/**
+ * Photographs of the owner's own as bound triggers. How drawn ones are made is public, so a thief
+ * makes some and has a copy unlearn the kind; of a folder of photographs nobody else knows.
+ */
+import { randomInt } from "node:crypto";
+import { ArgumentError, Generator } from "@pan/core";
+import { type ImageSet, imageSet } from "@pan/core/data";
+import { loadImageFolder } from "@pan/core/node";
+import { suppliedTriggers, type TriggerSpec } from "@pan/core/ownership";
+import type { ChosenTriggers } from "./claim";
+
+/** The option of the command line that names them, and its help. */
+export const PHOTO_OPTIONS = { "trigger-photos": "" } as const;
+export const PHOTO_HELP = `\
+  --trigger-photos DIR bound triggers are photographs of yours, as many as are needed chosen in secret from the folders
+                       of pictures in DIR, and not drawn: whoever knows how those are drawn can have a copy unlearn
+                       them. Take some that are not published, and no part of the training`;
+
+/**
+ * The folder, where one is named.
+ * @param triggers whether the run learns bound triggers
+ * @throws ArgumentError for a run that learns none.
+ */
+export function photosOf(v: Record<keyof typeof PHOTO_OPTIONS, string>, triggers: boolean): string | undefined {
+  const folder = v["trigger-photos"] || undefined;
+  if (folder !== undefined && !triggers)
+    throw new ArgumentError(
+      "--trigger-photos: a run that learns bound triggers expected: of a network with a --statement, and not of 0 triggers",
+    );
+  return folder;
+}
+
+/** Some samples of a set, in an order that nobody can guess. */
+function chosenOf(set: ImageSet, count: number): ImageSet {
+  const size = set.channels * set.height * set.width;
+  const order = new Generator(randomInt(2 ** 47)).permutation(set.length);
+  const images = new Uint8Array(count * size);
+  for (let i = 0; i < count; i++) images.set(set.images.subarray(order[i]! * size, (order[i]! + 1) * size), i * size);
+  // Labels follow from the claim.
+  return imageSet({ ...set, images, labels: new Int32Array(count) });
+}
+
+/**
+ * Triggers chosen from a folder with a folder of pictures for each class, whatever those are.
+ * @param like how many, and what the network is given
+ * @throws ArgumentError where there are too few, and for networks of other inputs than pictures.
+ */
+export async function triggersFrom(folder: string, like: TriggerSpec): Promise<ChosenTriggers> {
+  const { count, groups, shape, classes, normalize } = like;
+  const [height, width, channels] = shape;
+  if (channels !== 3 || !height || !width)
+    throw new ArgumentError(
+      `--trigger-photos: a network of coloured pictures expected, found inputs of ${shape.join(" × ")}`,
+    );
+  const { set } = await loadImageFolder(folder, { size: [height, width], unreadable: "skip" });
+  const all = count * groups;
+  if (set.length < all)
+    throw new ArgumentError(
+      `--trigger-photos ${folder}: at least ${all} pictures expected, ${groups} × ${count} triggers, found ${set.length}: add some, or ask for fewer with --bound-triggers`,
+    );
+  return suppliedTriggers(chosenOf(set, all), { groups, classes, ...(normalize && { normalize }) });
+}
