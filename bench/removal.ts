@@ -12,7 +12,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { init, type SafetensorsFile, type StateDict } from "@pan/core";
-import { distil, pruned, quantised } from "@pan/core/attacks";
+import { distil, pruned, quantised, unlearnTriggers } from "@pan/core/attacks";
 import { cifarTransform, type ImageSet } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
 import { dawn, loadSafetensors } from "@pan/core/node";
@@ -65,13 +65,17 @@ async function trained(
   return state;
 }
 
-/** A fresh network that learns the released one's answers to the images. */
-async function distilled(deployed: SafetensorsFile, { epochs, train, seed }: Work, test: ImageSet): Promise<StateDict> {
+/** What an attack of the package makes of the released network. */
+async function attacked(
+  attack: typeof distil | typeof unlearnTriggers,
+  deployed: SafetensorsFile,
+  { epochs, train, seed, test, rate = lr }: Work & { test: ImageSet; rate?: number },
+): Promise<StateDict> {
   let last = deployed;
   const transform = cifarTransform("train");
-  const onAttacked = (attacked: SafetensorsFile) => void (last = attacked);
+  const onAttacked = (made: SafetensorsFile) => void (last = made);
   const target = { deployed, test, transform: cifarTransform("test") };
-  await distil(target, { train, epochs, seed: 100 + seed, lr, batchSize: 50, transform, onAttacked });
+  await attack(target, { train, epochs, seed: 100 + seed, lr: rate, batchSize: 50, transform, onAttacked });
   return last.tensors;
 }
 
@@ -122,7 +126,9 @@ async function main(): Promise<void> {
     "pruned 60 %, fine-tuned, rate 0.01",
     await trained(work, { start: withWeights(pruned(weights, 0.6)), rate: 0.01 }),
   );
-  await measure("distilled into a fresh network", await distilled(file, work, test));
+  for (const rate of [0.001, 0.01])
+    await measure(`triggers unlearnt, rate ${rate}`, await attacked(unlearnTriggers, file, { ...work, test, rate }));
+  await measure("distilled into a fresh network", await attacked(distil, file, { ...work, test }));
   await measure("a stranger, same images", await trained(work, {}));
 }
 

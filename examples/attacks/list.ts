@@ -17,6 +17,7 @@ import {
   type Target,
   trainPassports,
   trainScales,
+  unlearnTriggers,
 } from "@pan/core/attacks";
 import { type NullSample, nullOfCredentials, nullOfNetworks } from "@pan/core/ownership";
 import type { ForgedClaim } from "../../report/src/index";
@@ -156,6 +157,11 @@ export const ATTACKS = {
   distil: {
     about: "a fresh network learns its answers",
     run: (s) => one(distil(s.target, training(s))),
+  },
+  "unlearn-triggers": {
+    about: "inputs like the bound triggers answered with one class",
+    run: (s) => one(unlearnTriggers(s.target, training(s))),
+    unless: (s) => !s.target.triggers && "the network has no triggers",
   },
   overwrite: {
     about: "another signature trained in",

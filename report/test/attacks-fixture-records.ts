@@ -155,6 +155,11 @@ export function attacksOf(r: Recorder): AttackRecord[] {
       [1, 2].map((epoch) => step({ epoch }, r.measured(a - 0.3 + 0.1 * epoch, 0.1, 55, 0.1))),
       { knowledge: ["the deployed network", "images without labels"], budget: { ...trained, lr: 0.05 } },
     ),
+    r.record(
+      "unlearning triggers",
+      [1, 2].map((epoch) => step({ epoch }, r.measured(a - 0.01 * epoch, a - 0.02, BITS, 0.3))),
+      { ...images, budget: { ...trained, lr: 0.01, decoys: 1000, decoyBatch: 12 } },
+    ),
     r.record("an attack of tomorrow", [step({ temperature: 4 }, r.measured(a - 0.1, 0.1, 55))]),
   ];
 }

@@ -26,6 +26,7 @@ export {
 } from "./train-passports";
 export { type TrainScalesOptions, trainScales } from "./train-scales";
 export type { ForgingBudget, PlainTarget, TrainingBudget } from "./training";
+export { type UnlearnTriggersOptions, unlearnTriggers } from "./unlearn-triggers";
 export type { WatermarkDetection, WatermarkRecord } from "./watermark-record";
 export {
   attackFeatureWatermark,

@@ -8,6 +8,7 @@ import { SGD } from "../optim/sgd";
 import { rejoin } from "../ownership/running/rejoin";
 import { asProtected } from "../passport/protected";
 import type { Network } from "../passport/trace";
+import type { TriggerOptions } from "../train/options";
 import type { TaskFunction } from "../train/task";
 import { Trainer } from "../train/trainer";
 import type { Claimable } from "./owners-claim";
@@ -30,8 +31,8 @@ export interface ForgingBudget extends AttackOptions {
   /** Passes over the attacker's images, a whole number from 1. */
   epochs: number;
   /**
-   * Learning rate. Default: 0.001 to fine-tune and to overwrite, 0.05 to distil, 0.01 to train
-   * passports, to train scales and to replace them.
+   * Learning rate. Default: 0.001 to fine-tune and to overwrite, 0.05 to distil, 0.01 to unlearn
+   * triggers, to train passports, to train scales and to replace them.
    */
   lr?: number;
   /** Images of a step, at most all there are (default 64, or all where they are fewer). */
@@ -65,6 +66,10 @@ export interface TrainingAttack {
   before: AttackRecord["before"];
   /** What it is trained for, where that is not the labels of its images. */
   loss?: TaskFunction;
+  /** What it learns beside. */
+  triggers?: TriggerOptions;
+  /** What is spent besides images and epochs. */
+  spent?: AttackRecord["budget"];
   /**
    * Whether its last layer was made anew: triggers are asked under the owner's then, whose classes
    * they are of.
@@ -138,13 +143,14 @@ async function underOwnersHead(
  */
 export async function attackByTraining(
   target: Claimable<Target | PlainTarget>,
-  { attack, knowledge, model, before, loss, newHead = false }: TrainingAttack,
+  { attack, knowledge, model, before, loss, triggers, spent, newHead = false }: TrainingAttack,
   { train, test, task, epochs, lr = 0.001, batchSize, transform = [], seed = 0, ...on }: Checked<TrainingBudget>,
 ): Promise<AttackRecord> {
   model.train().unfreeze();
   const optimizer = new SGD(model.parameters(), { lr, momentum: 0.9, weightDecay: 5e-4 });
   try {
-    const trainer = new Trainer(model, optimizer, { batchSize, seed, transform, ...(loss && { loss }) });
+    const how = { batchSize, seed, transform, ...(loss && { loss }), ...(triggers && { triggers }) };
+    const trainer = new Trainer(model, optimizer, how);
     const steps: AttackStep[] = [];
     for await (const { epoch } of trainer.fit(train, { epochs })) {
       const attacked = await asProtected("attack", "its network", model).deployed();
@@ -154,7 +160,7 @@ export async function attackByTraining(
       await on.onAttacked?.(attacked, epoch);
       await on.onStep?.(step, epoch, epochs);
     }
-    const budget = { ...(task !== undefined && { task }), images: train.length, epochs, lr, batchSize };
+    const budget = { ...(task !== undefined && { task }), images: train.length, epochs, lr, batchSize, ...spent };
     return { attack, knowledge, budget, seed, before, steps };
   } finally {
     optimizer.dispose();

@@ -20,6 +20,7 @@ const ATTACKS: Readonly<Record<string, () => Parts>> = {
   distil: () => budget,
   fineTune: () => budget,
   overwrite: () => budget,
+  unlearnTriggers: () => budget,
   replaceScales: () => budget,
   trainScales: () => budget,
   trainPassports: () => ({ ...budget, variant: "near" }),
@@ -51,12 +52,15 @@ const WRONG: Readonly<Record<string, readonly unknown[]>> = {
   kind: ["both", null],
   hidden: [0, "1"],
   temperature: ["1", 0],
+  decoys: [null, {}, "x"],
+  decoyBatch: [0, "1", 1001],
   variant: [undefined, "far", 1, {}],
 };
 const OWN: Readonly<Record<string, readonly string[]>> = {
   distil: ["temperature"],
   fineTune: ["mode"],
   overwrite: [],
+  unlearnTriggers: ["decoys", "decoyBatch"],
   replaceScales: ["kind", "hidden"],
   trainScales: ["shares"],
   trainPassports: ["variant", "shares", "onForged"],

@@ -15,6 +15,7 @@ import {
   randomPassports,
   type Target,
   trainPassports,
+  unlearnTriggers,
 } from "../../src/attacks";
 import { changeWeights, pruned } from "../../src/attacks/weights";
 import type { SafetensorsFile } from "../../src/io/safetensors";
@@ -132,6 +133,7 @@ describe("what a claim needs beside what an attack leaves", () => {
     ["fine-tuned", (t) => fineTune(t, training)],
     ["distilled", (t) => distil(t, training)],
     ["overwritten", (t) => overwrite(t, training)],
+    ["made to unlearn its triggers", (t) => unlearnTriggers(t, training)],
     ["disguised", (t) => disguises(t)],
   ])("is in the record of a network that was %s", async (_, attack) => {
     const record = await attack(asked);

@@ -1,15 +1,18 @@
 /** Attacks that train the deployed network: does the owner's signature survive them? */
 import { beforeAll, describe, expect, it } from "vitest";
-import { distil, fineTune, flipSigns, overwrite, prune, type Target } from "../../src/attacks";
+import { distil, fineTune, flipSigns, overwrite, prune, type Target, unlearnTriggers } from "../../src/attacks";
 import { type ImageSet, imageSet } from "../../src/data/sample-set";
 import { ArgumentError, StateDictError } from "../../src/errors";
 import type { SafetensorsFile } from "../../src/io/safetensors";
 import { buildNetwork, loadDeployed, type NetworkConfig } from "../../src/models";
-import { examine } from "../../src/ownership";
+import { SGD } from "../../src/optim";
+import { examine, triggersLike } from "../../src/ownership";
+import { triggerSet } from "../../src/ownership/claim/trigger-set";
+import { triggerInputs } from "../../src/ownership/claim/triggers";
 import { signatureBits } from "../../src/passport";
 import { Generator } from "../../src/tensor/random";
 import { memory } from "../../src/tensor/storage";
-import { evaluate } from "../../src/train";
+import { evaluate, Trainer } from "../../src/train";
 import { gpu } from "../support/gpu";
 import { trainedTarget } from "../support/target";
 import { TINY, tinySet } from "../support/tiny";
@@ -224,6 +227,63 @@ describe("distillation", () => {
     expect(cool).not.toEqual(warm);
     await expect(distil(plain, { ...options, temperature: 0 })).rejects.toThrow(/temperature.*0\.01/);
     await expect(distil(plain, { ...options, epochs: 0 })).rejects.toThrow(ArgumentError);
+  });
+});
+
+describe("unlearning triggers", () => {
+  /** The target after it learnt triggers that are drawn as a claim's are, and which those are. */
+  async function marked(): Promise<Target> {
+    const spec = triggersLike(test, { count: 24, groups: 1 });
+    const labels = Int32Array.from({ length: 24 }, (_, i) => (i * 7) % 3);
+    const triggers = triggerSet(spec, await triggerInputs(new Uint8Array(64).fill(9), spec), labels);
+    const model = loadDeployed(target.deployed).train();
+    const optimizer = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 });
+    await new Trainer(model, optimizer, { batchSize: 12, triggers: { set: triggers, batchSize: 12 } }).fit(
+      tinySet(120, 9),
+      { epochs: 12 },
+    );
+    const deployed = { ...target.deployed, tensors: await model.stateDict() };
+    optimizer.dispose();
+    model.dispose();
+    return { ...target, deployed, triggers };
+  }
+
+  it("takes triggers that it never saw, and leaves the task and the bits", async () => {
+    const owned = await marked();
+    const before = memory().tensors;
+    const options = { train: tinySet(120, 11), epochs: 2, batchSize: 12, seed: 3 };
+    const record = await unlearnTriggers(owned, options);
+    expect(record).toMatchObject({
+      attack: "unlearning triggers",
+      budget: { images: 120, epochs: 2, lr: 0.01, decoys: 1000, decoyBatch: 12 },
+    });
+    expect(record.before.triggers).toBeGreaterThan(0.9);
+    const { after } = record.steps[1]!;
+    // Those of the owner's labels that are the decoys' one class, about: a third.
+    expect(after.triggers).toBeLessThan(0.6);
+    expect(after.accuracy.public).toBeGreaterThan(record.before.accuracy.public! - 0.1);
+    expect(after.matched).toBeGreaterThan(40);
+    expect(memory().tensors).toBe(before);
+    expect((await unlearnTriggers(owned, options)).steps).toEqual(record.steps);
+    // The same training without decoys does not take them: that is what decoys are for.
+    const alone = await fineTune(owned, { ...options, mode: "ftal", lr: 0.01 });
+    expect(alone.steps[1]!.after.triggers).toBeGreaterThan(after.triggers! + 0.25);
+  });
+
+  it("takes decoys of the attacker's own, and of plain networks too", async () => {
+    const { deployed, triggers } = await marked();
+    const plain = { deployed, test, triggers: triggers! };
+    const options = { train: tinySet(60, 11), epochs: 3, batchSize: 12 };
+    // Whoever has seen the triggers themselves needs no others.
+    const decoys = { ...triggers!, labels: Int32Array.from(triggers!.labels, (l) => (l + 1) % 3) };
+    const record = await unlearnTriggers(plain, { ...options, lr: 0.05, decoys });
+    expect(record.budget).toMatchObject({ decoys: 24, decoyBatch: 12 });
+    expect(record.steps[2]!.after.triggers).toBeLessThan(0.5);
+    await expect(unlearnTriggers(plain, { ...options, decoys, decoyBatch: 25 })).rejects.toThrow(/from 1 to 24/);
+    await expect(unlearnTriggers(plain, { ...options, decoyBatch: 0 })).rejects.toThrow(ArgumentError);
+    await expect(unlearnTriggers(plain, { ...options, decoys: [] as never })).rejects.toThrow(ArgumentError);
+    const floats = imageSet({ ...test, images: Float32Array.from(test.images) });
+    await expect(unlearnTriggers({ ...plain, test: floats }, options)).rejects.toThrow(/images of bytes/);
   });
 });
 

@@ -20,6 +20,7 @@ import {
   type Target,
   trainPassports,
   trainScales,
+  unlearnTriggers,
 } from "../../src/attacks";
 import { imageSet } from "../../src/data/sample-set";
 import { ArgumentError, FormatError, StateDictError } from "../../src/errors";
@@ -362,6 +363,7 @@ describe.each(["pan", "v1", "v2"] as const)("a network of one's own, scheme %s",
         (t: Target) => fineTune(t, { ...budget, mode: "rtal" }),
         (t: Target) => overwrite(t, budget),
         (t: Target) => distil(t, budget),
+        (t: Target) => unlearnTriggers(t, budget),
       ])
         expect((await attack({ ...target, model: still })).steps).toEqual((await attack(target)).steps);
       noneLeft();

@@ -47,6 +47,7 @@ export const FAMILIES = {
     /^distillation/,
     true,
   ),
+  unlearning: family("removal", "unlearning", "Unlearning what triggers are like", /^unlearning triggers/, true),
   disguise: family("removal", "disguise", "Reordering and rescaling channels (disguise)", /^function-preserving/),
   random: family("ambiguity", "random-passports", "Passports made up at random", /^random passports/),
   turned: family("ambiguity", "turned-signs", "The owner’s factors with some signs turned", /^turned signs/),
@@ -175,6 +176,8 @@ const SPENT: Readonly<Record<string, (value: number, noun: Noun) => string>> = {
   lr: (n) => `learning rate ${formatNumber(n)}`,
   batchSize: (n) => `batches of ${formatCount(n)}`,
   draws: (n) => plural(n, "draw"),
+  decoys: (n) => plural(n, "decoy"),
+  decoyBatch: (n) => `${formatCount(n)} of them a batch`,
   milliseconds: (n) => `${formatNumber(n)}\u202fms`,
   seconds: (n) => `${formatNumber(n)}\u202fs`,
 };

@@ -43,20 +43,43 @@ function weakest(found: readonly Found[]): Found {
   return [...found].sort((a, b) => margin(a) - margin(b))[0]!;
 }
 
+/** A step after which the claim's own triggers were asked, all of them. */
+const asked = (found: Found) => {
+  const triggers = found.step.after.mark?.triggers;
+  return triggers ? [{ found, ...triggers }] : [];
+};
+
+/** The steps that leave fewer of a claim's triggers than it needs. */
+export const withoutTriggers = (found: readonly Found[]): Found[] =>
+  found.flatMap(asked).flatMap(({ hits, needed, found: f }) => (hits < needed ? [f] : []));
+
+/** What became of the claim's triggers, where they were asked; empty where they were not. */
+function triggersLeft(counted: readonly Found[], single: boolean): string {
+  const [least, ...others] = counted.flatMap(asked).sort((a, b) => a.hits - a.needed - (b.hits - b.needed));
+  if (!least) return "";
+  const { hits, count, needed, found } = least;
+  const answered = `${formatCount(hits)} of ${formatCount(count)}, ${formatCount(needed)} needed`;
+  const lost = withoutTriggers(counted).length;
+  if (lost === 0) return ` Triggers stayed, at least ${answered}.`;
+  const of = others.length > 0 ? ` in ${formatCount(lost)} of ${formatCount(others.length + 1)}` : "";
+  return ` Triggers were removed${of}, at worst ${place(found, single)}: ${answered}.`;
+}
+
 /** What became of attempts to remove the signature. */
 export function removalFinding(verdict: Verdict, single: boolean): Html {
   const { family, tried, counted, lost } = verdict;
   const head = html`<strong>${family.name}</strong> (${plural(tried.length, "setting")}${effort(verdict)}): `;
   if (counted.length === 0) return html`${head}${mark("open", "shows nothing:")}no setting left the network of use.`;
   const of = `of the ${formatCount(counted.length)} that ${counted.length === 1 ? "leaves" : "leave"} the network of use`;
+  const triggers = triggersLeft(counted, single);
   if (lost.length > 0) {
     const worst = [...lost].sort((a, b) => margin(a) - margin(b));
     const cases = first(worst, (f) => `${place(f, single)}: ${bitsOf(f)}, ${neededOf(f)} needed`);
-    return html`${head}${mark("lost", "removed")}in ${formatCount(lost.length)} ${of}. ${cases}.`;
+    return html`${head}${mark("lost", "removed")}in ${formatCount(lost.length)} ${of}. ${cases}.${triggers}`;
   }
   const least = weakest(counted);
   return html`${head}${mark("held", "held")}in all ${formatCount(counted.length)} that ${counted.length === 1 ? "leaves" : "leave"} the network of use; at least ${bitsOf(least)} stayed,
-    ${neededOf(least)} are needed.`;
+    ${neededOf(least)} are needed.${triggers}`;
 }
 
 /** What became of attempts to make a branch that works without the owner's signature. */
@@ -93,6 +116,8 @@ export interface Findings {
   /** Names of attacks that the report does not judge. */
   unjudged: string[];
   lost: Found[];
+  /** Settings that leave a network of use, and too few of its triggers. */
+  silenced: Found[];
   rivals: Found[];
 }
 
@@ -110,6 +135,7 @@ export function findingsOf(networks: readonly AttackedNetwork[]): Findings {
     missing,
     unjudged: [...new Set(networks.flatMap((n) => otherRecords(n).map(({ attack }) => attack)))],
     lost: removal.found.flatMap(({ lost }) => lost),
+    silenced: removal.found.flatMap(({ counted }) => withoutTriggers(counted)),
     rivals: ambiguity.found.flatMap(({ lost }) => lost),
   };
 }

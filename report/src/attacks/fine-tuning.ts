@@ -28,6 +28,7 @@ export const REMOVAL = [
   FAMILIES.quantisation,
   FAMILIES.overwriting,
   FAMILIES.distillation,
+  FAMILIES.unlearning,
   FAMILIES.disguise,
 ] as const;
 

@@ -112,6 +112,7 @@ const TABLES: readonly { family: Family; title: string; setting: string }[] = [
   { family: FAMILIES.quantisation, title: "Quantisation", setting: "A weight" },
   { family: FAMILIES.overwriting, title: "Overwriting", setting: "After" },
   { family: FAMILIES.distillation, title: "Distillation", setting: "After" },
+  { family: FAMILIES.unlearning, title: "Unlearning triggers", setting: "After" },
   { family: FAMILIES.disguise, title: "Disguises, and the owner’s answer", setting: "Disguise" },
 ];
 
@@ -183,6 +184,8 @@ function noteOn({ id }: Family): Html | false {
       "DeepIPR, section 4.1.3. The attacker embeds passports and a signature of its own by the same training. In V1 the passport branch is that under the owner’s passports, and “no passport” what the attacker has.",
     distillation:
       "Not in DeepIPR; Hinton et al., 2015. A fresh network learns what the released one answers: no weight is taken over, and no bit comes along. What can is what it answers to triggers.",
+    unlearning:
+      "Not in DeepIPR. The attacker draws inputs as bound triggers are drawn, and trains the network to answer all of them with one class, beside its task. Bits are not touched; triggers that the owner supplied are not reached.",
     disguise:
       "Not in DeepIPR. The network computes the same; its channels stand in another order, or are scaled. “As it stands” the owner reads the wrong channels; “realigned” they are put back by comparing with the owner’s copy.",
   };

@@ -146,6 +146,10 @@ function opponent(networks: Networks, findings: Findings): Html {
       `“The claim was made after the fact.” For ${those(undated, networks)} no time stamp counts; only dates from elsewhere can answer.`,
     );
   if (findings.lost.length > 0) points.push("“The signature can be removed.” It was, at the settings named above.");
+  if (findings.silenced.length > 0)
+    points.push(
+      "“It does not answer as you say.” The triggers could be removed, at the settings named above; what a claim has then are its bits, which takes the weights to read.",
+    );
   if (findings.rivals.length > 0)
     points.push(
       "“A branch works without these passports.” It does, at the settings named above; that takes away what locks the network, and is no claim of its own.",
@@ -186,8 +190,12 @@ function notShown(networks: Networks, findings: Findings): Html {
   return block("What the evidence does not show", bullets(points));
 }
 
+/** `a`; `a, and b`; `a, b, and c`. */
+const listed = (parts: readonly string[]): string =>
+  parts.map((part, i) => (i > 0 && i === parts.length - 1 ? `and ${part}` : part)).join(", ");
+
 /** Says what the claims and the attacks came to, in a line. */
-function headline(networks: Networks, { removal, ambiguity, lost, rivals, unjudged }: Findings): string {
+function headline(networks: Networks, { removal, ambiguity, lost, silenced, rivals, unjudged }: Findings): string {
   const shown = networks.filter(({ verdict }) => isShown(verdict)).length;
   const claims =
     networks.length === 1
@@ -197,9 +205,10 @@ function headline(networks: Networks, { removal, ambiguity, lost, rivals, unjudg
         : `${shown === 0 ? "None" : shown} of ${networks.length} claims ${shown === 1 ? "holds" : "hold"}`;
   const attacks = [
     ...(lost.length > 0 ? ["the signature could be removed"] : []),
+    ...(silenced.length > 0 ? ["the triggers could be removed"] : []),
     ...(rivals.length > 0 ? ["a rival branch could be made"] : []),
   ];
-  if (attacks.length > 0) return `${claims}; ${attacks.join(", and ")}, in some settings`;
+  if (attacks.length > 0) return `${claims}; ${listed(attacks)}, in some settings`;
   if (unjudged.length > 0) return `${claims}; not all attacks that were tried are judged here`;
   if (removal.length + ambiguity.length === 0) return `${claims}; no attack was tried`;
   return `${claims}; no attack that was tried undid a signature or matched it`;

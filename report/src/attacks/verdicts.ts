@@ -114,6 +114,10 @@ export function bestWithout(tried: readonly Found[]): Found | undefined {
   return tried.filter(isLost).sort((a, b) => gap(b) - gap(a))[0];
 }
 
+/** Whether a kind of attack says anything of a network. */
+const isOpenTo = ({ claim }: AttackedNetwork, family: Family): boolean =>
+  family !== FAMILIES.unlearning || claim.triggers !== null;
+
 /**
  * Verdicts on all kinds of attacks of a side that were tried, and the kinds that some network was
  * not put to.
@@ -124,7 +128,7 @@ export function verdicts(networks: readonly AttackedNetwork[], side: Family["sid
   return {
     found: kinds.flatMap((family) => judge(networks, family) ?? []),
     missing: kinds.flatMap((family) => {
-      const without = networks.filter((n) => recordsOf(n, family).length === 0);
+      const without = networks.filter((n) => isOpenTo(n, family) && recordsOf(n, family).length === 0);
       return without.length > 0 ? [{ family, without }] : [];
     }),
   };
