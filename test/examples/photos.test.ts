@@ -1,8 +1,7 @@
 /** What the options of the example on photographs come to, and where its weights come from. */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadPhotos, transformOf } from "../../examples/photos/data";
 import { beginWith, makeNetwork } from "../../examples/photos/network";
@@ -11,6 +10,7 @@ import { DataLoader } from "../../src/data/loader";
 import { ArgumentError } from "../../src/errors";
 import { saveSafetensors } from "../../src/node/files";
 import { gpu } from "../support/gpu";
+import { pictures } from "../support/picture-folder";
 
 const settings = (...args: string[]): Settings => {
   const s = readSettings(args);
@@ -23,19 +23,6 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "pan-photos-"));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
-
-/** Pictures of one colour each, `count` in each of the classes. */
-async function pictures(where: string, classes: readonly string[], count: number): Promise<void> {
-  for (const [c, name] of classes.entries()) {
-    await mkdir(join(where, name), { recursive: true });
-    for (let i = 0; i < count; i++) {
-      const background = { r: 80 * c, g: 10 * i, b: 7 };
-      await sharp({ create: { width: 40 + i, height: 30, channels: 3, background } })
-        .png()
-        .toFile(join(where, name, `${i}.png`));
-    }
-  }
-}
 
 describe("readSettings", () => {
   it("has the papers' settings for ImageNet by default", () => {

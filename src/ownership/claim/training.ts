@@ -27,7 +27,10 @@ export interface TriggersLikeOptions {
 }
 
 /**
- * Describes triggers of the kind, shape and classes of a data set, for a binding.
+ * Describes triggers of the kind, shape and classes of a data set, for a binding. They are drawn
+ * from its secret in a way that everybody knows: a thief can draw others and have a copy unlearn
+ * the kind (`unlearnTriggers` of `@pan/core/attacks`). Where answers have to count, supply your
+ * own: {@link suppliedTriggers}.
  * @throws ArgumentError for options that are none, and what has no samples of one shape.
  *
  * @example
@@ -63,7 +66,8 @@ export interface SuppliedTriggersOptions extends Pick<TriggersLikeOptions, "grou
 /**
  * The samples of a set as triggers, for a binding: photographs that are no part of the training, or
  * clouds of classes that are not learnt. The set's own labels count for nothing: a claim's labels
- * follow from all inputs together and its secret. As many samples as fill the groups evenly.
+ * follow from all inputs together and its secret. As many samples as fill the groups evenly. Take
+ * what is not published: whoever knows what they are like can make a copy unlearn that.
  * @returns what a binding takes as `triggers` and `inputs`
  * @throws ArgumentError for options that are none, images of floats, and sets that are not in
  * memory.
