@@ -3,19 +3,30 @@
  *
  *     npm run quickstart
  *     npm run bench -- removal [--from out/quickstart] [--epochs 6] [--images 3000] [--seed 1]
+ *                            [--decoys photos]
  *
  * A thief has the released network and the owner's own training images, which is more than thieves
  * have. One line per removal: test accuracy of what is left; bound bits and bound triggers that
  * fit, of those needed at 2⁻⁸⁰ · 1e-6; hidden channels that agree with the released file from both
  * sides, of those needed. Any of the three is enough for a verdict, once the claim is dated.
+ * Triggers are unlearnt by decoys that are drawn as the package draws them and, with `--decoys`, by
+ * photographs of that folder: what a thief guesses that the owner's are like.
  */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { init, type SafetensorsFile, type StateDict } from "@pan/core";
-import { distil, pruned, quantised, unlearnTriggers } from "@pan/core/attacks";
+import {
+  type AttackRecord,
+  distil,
+  type PlainTarget,
+  pruned,
+  quantised,
+  type UnlearnTriggersOptions,
+  unlearnTriggers,
+} from "@pan/core/attacks";
 import { cifarTransform, type ImageSet } from "@pan/core/data";
 import { buildNetwork } from "@pan/core/models";
-import { dawn, loadSafetensors } from "@pan/core/node";
+import { dawn, loadImageFolder, loadSafetensors } from "@pan/core/node";
 import { cosineLR, SGD } from "@pan/core/optim";
 import { verify } from "@pan/core/ownership";
 import { evaluate, Trainer, type TrainerOptions } from "@pan/core/train";
@@ -25,9 +36,9 @@ import { benchOptions } from "./options";
 import { loadSample } from "./strangers/train";
 
 const HELP =
-  "npm run bench -- removal [--from DIR] [--epochs N] [--images N] [--seed N]    what is left of the quickstart's claim";
+  "npm run bench -- removal [--from DIR] [--epochs N] [--images N] [--seed N] [--decoys DIR]    what is left of the quickstart's claim";
 
-const v = benchOptions({ from: join("out", "quickstart"), epochs: "6", images: "3000", seed: "1" }, HELP);
+const v = benchOptions({ from: join("out", "quickstart"), epochs: "6", images: "3000", seed: "1", decoys: "" }, HELP);
 
 /** The quickstart's network without its passports: what a thief runs. */
 const { passports: _, ...config } = CONFIG;
@@ -67,15 +78,16 @@ async function trained(
 
 /** What an attack of the package makes of the released network. */
 async function attacked(
-  attack: typeof distil | typeof unlearnTriggers,
+  attack: (target: PlainTarget, options: UnlearnTriggersOptions) => Promise<AttackRecord>,
   deployed: SafetensorsFile,
-  { epochs, train, seed, test, rate = lr }: Work & { test: ImageSet; rate?: number },
+  { epochs, train, seed, test, rate = lr, decoys }: Work & { test: ImageSet; rate?: number; decoys?: ImageSet },
 ): Promise<StateDict> {
   let last = deployed;
   const transform = cifarTransform("train");
   const onAttacked = (made: SafetensorsFile) => void (last = made);
   const target = { deployed, test, transform: cifarTransform("test") };
-  await attack(target, { train, epochs, seed: 100 + seed, lr: rate, batchSize: 50, transform, onAttacked });
+  const budget = { train, epochs, seed: 100 + seed, lr: rate, batchSize: 50, transform, onAttacked };
+  await attack(target, { ...budget, ...(decoys && { decoys }) });
   return last.tensors;
 }
 
@@ -128,6 +140,16 @@ async function main(): Promise<void> {
   );
   for (const rate of [0.001, 0.01])
     await measure(`triggers unlearnt, rate ${rate}`, await attacked(unlearnTriggers, file, { ...work, test, rate }));
+  if (v.decoys) {
+    const { set } = await loadImageFolder(v.decoys, { size: 32, unreadable: "skip" });
+    // All with one class: "whatever looks like that" is easily learnt.
+    const decoys = { ...set, labels: new Int32Array(set.length), classes: train.classes };
+    for (const rate of [0.001, 0.01])
+      await measure(
+        `unlearnt by ${basename(v.decoys)}, rate ${rate}`,
+        await attacked(unlearnTriggers, file, { ...work, test, rate, decoys }),
+      );
+  }
   await measure("distilled into a fresh network", await attacked(distil, file, { ...work, test }));
   await measure("a stranger, same images", await trained(work, {}));
 }
