@@ -108,6 +108,34 @@ describe("verdicts", () => {
     expect([counted(0.85), counted(0.2), counted()]).toEqual([2, 0, 2]);
   });
 
+  it("say what became of a claim's triggers beside its bits", () => {
+    const answered = (...hits: readonly number[]) => {
+      const n = madeUpNetwork("v3");
+      n.attacks = n.attacks.filter(({ attack }) => attack === "unlearning triggers");
+      for (const [i, { after }] of n.attacks[0]!.steps.entries()) {
+        const bits = { count: 100, hits: 100, chance: 0.5, pValue: 1e-30, needed: 82 };
+        const triggers = { count: 64, hits: hits[i]!, chance: 0.1, pValue: 1e-9, needed: 46 };
+        Object.assign(after, { triggers: hits[i]! / 64, mark: { bits, triggers } });
+      }
+      return n;
+    };
+    const gone = textOf(renderAttacks(only(answered(50, 4))).html);
+    expect(gone).toContain("at least 100 of 100 bits stayed, 82 are needed.");
+    expect(gone).toContain("Triggers were removed in 1 of 2, at worst epoch 2: 4 of 64, 46 needed.");
+    expect(gone).toContain("the triggers could be removed, in some settings");
+    expect(gone).toContain("“It does not answer as you say.”");
+    const kept = textOf(renderAttacks(only(answered(64, 46))).html);
+    expect(kept).toContain("Triggers stayed, at least 46 of 64, 46 needed.");
+    expect(kept).not.toContain("could be removed");
+    // Nobody is asked to unlearn what a network never learnt.
+    const untried = (n: AttackedNetwork) => {
+      const attacks = n.attacks.filter(({ attack }) => attack !== "unlearning triggers");
+      return textOf(renderAttacks(only({ ...n, attacks })).html);
+    };
+    expect(untried(madeUpNetwork("v3"))).toMatch(/Attacks that were not tried: [^.]*unlearning/);
+    expect(untried(madeUpNetwork("v2"))).not.toMatch(/Attacks that were not tried: [^.]*unlearning/);
+  });
+
   it("say that nothing was undone only where all was judged, and something tried", () => {
     const n = { ...madeUpNetwork("pan"), forgeries: [], nulls: [] };
     const held = n.attacks.filter(({ attack }) => attack.startsWith("class-blind"));
