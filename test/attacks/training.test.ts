@@ -282,7 +282,7 @@ describe("unlearning triggers", () => {
     await expect(unlearnTriggers(plain, { ...options, decoys, decoyBatch: 25 })).rejects.toThrow(/from 1 to 24/);
     await expect(unlearnTriggers(plain, { ...options, decoyBatch: 0 })).rejects.toThrow(ArgumentError);
     await expect(unlearnTriggers(plain, { ...options, decoys: [] as never })).rejects.toThrow(ArgumentError);
-    const floats = imageSet({ ...test, images: Float32Array.from(test.images) });
+    const floats = imageSet({ ...test, images: Float32Array.from(test.images, (v) => v / 255) });
     await expect(unlearnTriggers({ ...plain, test: floats }, options)).rejects.toThrow(/images of bytes/);
   });
 });
