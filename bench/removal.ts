@@ -138,17 +138,19 @@ async function main(): Promise<void> {
     "pruned 60 %, fine-tuned, rate 0.01",
     await trained(work, { start: withWeights(pruned(weights, 0.6)), rate: 0.01 }),
   );
-  for (const rate of [0.001, 0.01])
-    await measure(`triggers unlearnt, rate ${rate}`, await attacked(unlearnTriggers, file, { ...work, test, rate }));
+  const unlearnt = async (how: string, decoys?: ImageSet) => {
+    for (const rate of [0.001, 0.01])
+      await measure(
+        `${how}, rate ${rate}`,
+        await attacked(unlearnTriggers, file, { ...work, test, rate, ...(decoys && { decoys }) }),
+      );
+  };
+  await unlearnt("triggers unlearnt");
   if (v.decoys) {
     const { set } = await loadImageFolder(v.decoys, { size: 32, unreadable: "skip" });
     // All with one class: "whatever looks like that" is easily learnt.
     const decoys = { ...set, labels: new Int32Array(set.length), classes: train.classes };
-    for (const rate of [0.001, 0.01])
-      await measure(
-        `unlearnt by ${basename(v.decoys)}, rate ${rate}`,
-        await attacked(unlearnTriggers, file, { ...work, test, rate, decoys }),
-      );
+    await unlearnt(`unlearnt by ${basename(v.decoys)}`, decoys);
   }
   await measure("distilled into a fresh network", await attacked(distil, file, { ...work, test }));
   await measure("a stranger, same images", await trained(work, {}));

@@ -137,7 +137,7 @@ export type ChosenTriggers = Pick<Binding, "inputs"> & { triggers: TriggerSpec }
 export interface BindingSettings {
   statement: string;
   /** Inputs that the network shall learn beside, where there are some: asked for once a run. */
-  triggers?: () => ChosenTriggers | null | Promise<ChosenTriggers | null>;
+  triggers?: () => Promise<ChosenTriggers | null>;
   out: string;
   resume: boolean;
 }

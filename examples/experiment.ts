@@ -25,7 +25,6 @@ import {
   accuracies,
   type BoundTriggers,
   bindNetwork,
-  type ChosenTriggers,
   claimReport,
   type Dates,
   described,
@@ -178,11 +177,10 @@ async function train(e: Experiment, claim: DerivedClaim | null, clock: RunClock)
 /** Binds the network to what its owner says of it; null where that is nothing. */
 async function bindTo({ model, train, normalize, inputShape, settings: s }: Experiment) {
   if (s.statement === undefined) return null;
-  const triggers = (): ChosenTriggers | null | Promise<ChosenTriggers> => {
+  const triggers = async () => {
     if (!s.boundTriggers) return null;
     const like = triggersLike(train, { ...s.boundTriggers, ...(normalize && { normalize }) });
-    const drawn = { ...like, ...(inputShape && { shape: inputShape }) };
-    return s.triggerPhotos ? triggersFrom(s.triggerPhotos, drawn) : { triggers: drawn };
+    return triggersFrom(s.triggerPhotos, { ...like, ...(inputShape && { shape: inputShape }) });
   };
   return bindNetwork(model, { ...s, statement: s.statement, triggers });
 }

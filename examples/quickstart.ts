@@ -76,9 +76,9 @@ async function main(s: Settings): Promise<void> {
   await mkdir(s.out, { recursive: true });
   const clock = await RunClock.start(s.out, s);
   const model = buildNetwork(CONFIG, { seed: s.seed });
-  const triggers = () => {
+  const triggers = async () => {
     const drawn = triggersOf(data.train, s);
-    return drawn && (s.triggerPhotos ? triggersFrom(s.triggerPhotos, drawn) : { triggers: drawn });
+    return drawn && triggersFrom(s.triggerPhotos, drawn);
   };
   const { binding, claim: bound } = await bindNetwork(model, { ...s, statement: STATEMENT, triggers });
   const trainer = await train(model, bound, data, { s, clock });

@@ -4,7 +4,7 @@
  */
 import { randomInt } from "node:crypto";
 import { ArgumentError, Generator } from "@pan/core";
-import { type ImageSet, imageSet } from "@pan/core/data";
+import { selectSamples } from "@pan/core/data";
 import { loadImageFolder } from "@pan/core/node";
 import { suppliedTriggers, type TriggerSpec } from "@pan/core/ownership";
 import type { ChosenTriggers } from "./claim";
@@ -30,23 +30,15 @@ export function photosOf(v: Record<keyof typeof PHOTO_OPTIONS, string>, triggers
   return folder;
 }
 
-/** Some samples of a set, in an order that nobody can guess. */
-function chosenOf(set: ImageSet, count: number): ImageSet {
-  const size = set.channels * set.height * set.width;
-  const order = new Generator(randomInt(2 ** 47)).permutation(set.length);
-  const images = new Uint8Array(count * size);
-  for (let i = 0; i < count; i++) images.set(set.images.subarray(order[i]! * size, (order[i]! + 1) * size), i * size);
-  // Labels follow from the claim.
-  return imageSet({ ...set, images, labels: new Int32Array(count) });
-}
-
 /**
- * Triggers chosen from a folder with a folder of pictures for each class, whatever those are.
- * @param like how many, and what the network is given
+ * Triggers chosen from a folder with a folder of pictures for each class, whatever those are, in an
+ * order that nobody can guess; those that are drawn, where no folder is named.
+ * @param drawn how many, and what the network is given
  * @throws ArgumentError where there are too few, and for networks of other inputs than pictures.
  */
-export async function triggersFrom(folder: string, like: TriggerSpec): Promise<ChosenTriggers> {
-  const { count, groups, shape, classes, normalize } = like;
+export async function triggersFrom(folder: string | undefined, drawn: TriggerSpec): Promise<ChosenTriggers> {
+  if (folder === undefined) return { triggers: drawn };
+  const { count, groups, shape, classes, normalize } = drawn;
   const [height, width, channels] = shape;
   if (channels !== 3 || !height || !width)
     throw new ArgumentError(
@@ -58,5 +50,7 @@ export async function triggersFrom(folder: string, like: TriggerSpec): Promise<C
     throw new ArgumentError(
       `--trigger-photos ${folder}: at least ${all} pictures expected, ${groups} × ${count} triggers, found ${set.length}: add some, or ask for fewer with --bound-triggers`,
     );
-  return suppliedTriggers(chosenOf(set, all), { groups, classes, ...(normalize && { normalize }) });
+  const order = new Generator(randomInt(2 ** 47)).permutation(set.length);
+  const chosen = selectSamples(set, order.subarray(0, all));
+  return suppliedTriggers(chosen, { groups, classes, ...(normalize && { normalize }) });
 }

@@ -48,14 +48,15 @@ const OPTIONS = {
 export function readSettings(args: string[]): Settings | "help" {
   const v = parseOptions(args, { texts: OPTIONS, switches: ["resume", "help"], help: HELP });
   if (v.help) return "help";
+  const triggers = numberIn("triggers", v.triggers, 0, 1000);
   return {
     ...RECIPE,
     epochs: numberIn("epochs", v.epochs, 1, 1000),
     images: numberIn("images", v.images, 50, 3000),
     testImages: numberIn("tests", v.tests, 10, 1000),
-    triggers: numberIn("triggers", v.triggers, 0, 1000),
+    triggers,
     triggerPerturbation: numberIn("trigger-perturbation", v["trigger-perturbation"], 0, 1, false),
-    triggerPhotos: photosOf(v, v.triggers !== "0"),
+    triggerPhotos: photosOf(v, triggers > 0),
     forgeries: 10,
     dates: datesOf(v),
     seed: numberIn("seed", v.seed, 0, 2 ** 31),

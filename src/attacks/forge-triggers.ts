@@ -1,5 +1,5 @@
 import { DataLoader } from "../data/loader";
-import { checkBytes, type ImageSet, imageSet } from "../data/sample-set";
+import { checkBytes, type ImageSet, imageSet, selectSamples } from "../data/sample-set";
 import { isTransforms } from "../data/transform-kinds";
 import type { ImageTransform } from "../data/transforms";
 import { callable, optionsOf, refuse, whole } from "../demand";
@@ -100,14 +100,11 @@ export async function forgeTriggers(deployed: SafetensorsFile, options: ForgeTri
 
 /** Random base images with random labels of as many classes as the network has outputs. */
 function chosen(base: ImageSet, count: number, classes: number, random: Generator): ImageSet {
-  const size = base.channels * base.height * base.width;
-  const images = new Uint8Array(count * size);
-  const order = random.fork("images").permutation(base.length);
-  for (let i = 0; i < count; i++) images.set(base.images.subarray(order[i]! * size, (order[i]! + 1) * size), i * size);
+  const images = selectSamples(base, random.fork("images").permutation(base.length).subarray(0, count));
   const drawn = random.fork("labels");
   const labels = Int32Array.from({ length: count }, () => drawn.integer(classes));
   const names = Array.from({ length: classes }, (_, i) => `class ${i}`);
-  return imageSet({ ...base, images, labels, classes: base.classes.length === classes ? base.classes : names });
+  return imageSet({ ...images, labels, classes: base.classes.length === classes ? base.classes : names });
 }
 
 /** The images with their trained noise, in the network's space, channels last. */

@@ -43,11 +43,11 @@ export async function unlearnTriggers(
   checkTarget(what, target, "plain");
   const given = trainingOptions(what, options, ["decoys", "decoyBatch"]);
   const { seed = 0, lr = 0.01 } = given;
-  if (given.decoys !== undefined) checkedParts(`${what}: decoys`, given.decoys);
+  const count = given.decoys === undefined ? DRAWN : checkedParts(`${what}: decoys`, given.decoys).length;
+  const { decoyBatch = Math.min(12, count) } = given;
+  if (whole(what, "decoyBatch", decoyBatch) > count)
+    refuse(what, "decoyBatch", `a whole number from 1 to ${count}, the decoys there are`, decoyBatch);
   const decoys = given.decoys ?? (await drawnLike(what, target.test, new Generator(seed).fork("decoys")));
-  const { decoyBatch = Math.min(12, decoys.length) } = given;
-  if (whole(what, "decoyBatch", decoyBatch) > decoys.length)
-    refuse(what, "decoyBatch", `a whole number from 1 to ${decoys.length}, the decoys there are`, decoyBatch);
   const owned = await withClaim(target);
   const before = await ownersView(target.deployed, owned);
   const model = victim(target);
@@ -60,7 +60,7 @@ export async function unlearnTriggers(
         model,
         before,
         triggers: { set: decoys, batchSize: decoyBatch, transform: target.transform ?? [] },
-        spent: { decoys: decoys.length, decoyBatch },
+        spent: { decoys: count, decoyBatch },
       },
       { ...given, lr },
     );

@@ -50,7 +50,7 @@ const asked = (found: Found) => {
 };
 
 /** The steps that leave fewer of a claim's triggers than it needs. */
-export const withoutTriggers = (found: readonly Found[]): Found[] =>
+const silencedBy = (found: readonly Found[]): Found[] =>
   found.flatMap(asked).flatMap(({ hits, needed, found: f }) => (hits < needed ? [f] : []));
 
 /** What became of the claim's triggers, where they were asked; empty where they were not. */
@@ -59,7 +59,7 @@ function triggersLeft(counted: readonly Found[], single: boolean): string {
   if (!least) return "";
   const { hits, count, needed, found } = least;
   const answered = `${formatCount(hits)} of ${formatCount(count)}, ${formatCount(needed)} needed`;
-  const lost = withoutTriggers(counted).length;
+  const lost = silencedBy(counted).length;
   if (lost === 0) return ` Triggers stayed, at least ${answered}.`;
   const of = others.length > 0 ? ` in ${formatCount(lost)} of ${formatCount(others.length + 1)}` : "";
   return ` Triggers were removed${of}, at worst ${place(found, single)}: ${answered}.`;
@@ -135,7 +135,7 @@ export function findingsOf(networks: readonly AttackedNetwork[]): Findings {
     missing,
     unjudged: [...new Set(networks.flatMap((n) => otherRecords(n).map(({ attack }) => attack)))],
     lost: removal.found.flatMap(({ lost }) => lost),
-    silenced: removal.found.flatMap(({ counted }) => withoutTriggers(counted)),
+    silenced: removal.found.flatMap(({ counted }) => silencedBy(counted)),
     rivals: ambiguity.found.flatMap(({ lost }) => lost),
   };
 }
